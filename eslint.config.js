@@ -1,0 +1,67 @@
+import js from '@eslint/js'
+import tseslint from 'typescript-eslint'
+
+/** Pure rooms may name a few calculating functions of modules that otherwise open sockets. */
+const pureImports = {
+  paths: [
+    { name: 'node:net', allowImportNames: ['isIP', 'isIPv4', 'isIPv6'], message: 'a pure room knows no sockets; only isIP* are allowed' },
+    { name: 'node:url', allowImportNames: ['domainToASCII', 'domainToUnicode'], message: 'a pure room knows no files' },
+  ],
+}
+
+export default tseslint.config(
+  { ignores: ['dist/', 'coverage/', 'node_modules/'] },
+  js.configs.recommended,
+  {
+    files: ['**/*.{js,cjs}'],
+    languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', fetch: 'readonly' } },
+  },
+  { files: ['**/*.cjs'], languageOptions: { sourceType: 'commonjs', globals: { module: 'writable', require: 'readonly' } } },
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.strictTypeChecked],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
+      // A promise that nobody waits for is how a socket program loses its errors.
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true, ignoreVoidOperator: true }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrorsIgnorePattern: '^_' }],
+      // Interfaces are declared by their user; an implementation without anything to await is still asynchronous to its caller.
+      '@typescript-eslint/require-await': 'off',
+      // With noUncheckedIndexedAccess, `bytes[i]!` says that the line above has checked the bound.
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/no-unnecessary-type-parameters': 'off',
+      eqeqeq: 'error',
+      'no-console': 'error',
+      'no-control-regex': 'off', // headers and paths are about control characters
+      'max-lines': ['warn', { max: 400 }],
+    },
+  },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/main.ts'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        { name: 'process', message: 'only src/main.ts touches process; take what you need as an argument' },
+      ],
+    },
+  },
+  { files: ['src/{wire,http,route}/**/*.ts'], rules: { '@typescript-eslint/no-restricted-imports': ['error', pureImports] } },
+  {
+    // Tests and benchmarks know what they have built; a wrong guess there is a failing test, not an outage.
+    files: ['{test,bench}/**/*.ts'],
+    rules: {
+      '@typescript-eslint/unbound-method': 'off',
+      '@typescript-eslint/no-unnecessary-condition': 'off',
+    },
+  },
+  {
+    files: ['bench/**/*.ts'],
+    rules: { 'no-console': 'off' },
+  },
+)
