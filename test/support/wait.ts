@@ -1,0 +1,58 @@
+/** Waiting for what is true some time soon, always with a deadline and never with a bare sleep. */
+import { once as nodeOnce, type EventEmitter } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
+
+const POLL_MS = 5
+
+export interface UntilOptions {
+  readonly deadlineMs?: number
+  /** Completes the sentence "waited 5000 ms for …". */
+  readonly what?: string
+}
+
+/**
+ * Polls `probe` every 5 ms until it returns something truthy, and returns that.
+ * @throws Error that names `what` (and keeps the last thing thrown by the probe) when the deadline passes first
+ */
+export const until = async <T>(probe: () => T | Promise<T>, { deadlineMs = 5_000, what }: UntilOptions = {}): Promise<NonNullable<T>> => {
+  const end = performance.now() + deadlineMs
+  let thrown: unknown
+  for (;;) {
+    try {
+      const value = await probe()
+      if (value) return value
+      thrown = undefined
+    } catch (error) {
+      thrown = error
+    }
+    if (performance.now() >= end) throw new Error(`waited ${deadlineMs} ms for ${what ?? probe.toString()}`, { cause: thrown })
+    await delay(POLL_MS)
+  }
+}
+
+/**
+ * The arguments of the next `event` of `emitter`.
+ * @throws Error when the deadline passes first, or whatever the emitter emits as 'error' meanwhile
+ */
+export const once = async (emitter: EventEmitter, event: string, deadlineMs = 5_000): Promise<unknown[]> => {
+  const signal = AbortSignal.timeout(deadlineMs)
+  try {
+    return (await nodeOnce(emitter, event, { signal })) as unknown[]
+  } catch (error) {
+    throw signal.aborted ? new Error(`waited ${deadlineMs} ms for the event '${event}'`) : error
+  }
+}
+
+/** `promise`, or an error that names `what` after `deadlineMs`. */
+export const within = async <T>(promise: Promise<T>, what: string, deadlineMs = 5_000): Promise<T> => {
+  const timer = new AbortController()
+  const late = delay(deadlineMs, undefined, { signal: timer.signal }).then(() => {
+    throw new Error(`waited ${deadlineMs} ms for ${what}`)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    timer.abort()
+    late.catch(() => undefined) // the abort itself
+  }
+}
