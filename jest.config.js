@@ -7,5 +7,5 @@ export default {
   transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' } }] },
   // Generous: real sockets and real processes on a machine that may be busy. Tests set their own, shorter deadlines.
   testTimeout: 30_000,
-  reporters: ['default', 'summary', '<rootDir>/scripts/count-reporter.js'],
+  reporters: ['default', '<rootDir>/scripts/count-reporter.js'],
 }

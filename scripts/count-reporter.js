@@ -5,7 +5,7 @@ export default class CountReporter {
     const failed = results.numFailedTests + results.numRuntimeErrorTestSuites
     const skipped = results.numPendingTests + results.numTodoTests
     const line = `${results.numPassedTests} passed, ${failed} failed, ${skipped} skipped\n`
-    // The default reporter prints its summary in its own onRunComplete, which Jest awaits before this one.
-    process.stderr.write(line)
+    // Jest's own summary always comes after the reporters of the project, hence at exit.
+    process.once('exit', () => process.stdout.write(line))
   }
 }

@@ -1,0 +1,90 @@
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { ROOT, startProcess } from '../support/process.ts'
+import { tempDir } from '../support/temp.ts'
+
+/** Runs dependency-cruiser with the rules of the repository over `src` of the folder. */
+const cruise = async (folder: string): Promise<{ code: number | null; output: string }> => {
+  const running = startProcess(
+    [join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs'), '--config', '.dependency-cruiser.cjs', 'src'],
+    {
+      program: process.execPath,
+      cwd: folder,
+    },
+  )
+  const { code } = await running.exit
+  return { code, output: running.output }
+}
+
+/** A small repository with the rules of this one and nothing but these files: path under src/ → text. */
+const repositoryOf = (files: Readonly<Record<string, string>>): string => {
+  const folder = tempDir()
+  for (const name of ['package.json', 'tsconfig.json', '.dependency-cruiser.cjs']) cpSync(join(ROOT, name), join(folder, name))
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, 'src', path)), { recursive: true })
+    writeFileSync(join(folder, 'src', path), text)
+  }
+  return folder
+}
+
+const empty = 'export const nothing = 0\n'
+const using = (from: string): string => `import * as used from '${from}'\nexport const use = used\n`
+
+/** What must be refused: what it is, the rule and the file that the report names, the files. */
+const REFUSED: readonly (readonly [what: string, report: string, files: Readonly<Record<string, string>>])[] = [
+  ['a room that imports another one without leave', 'wire-rooms: src/wire/a.ts', { 'wire/a.ts': using('../mux/b.ts'), 'mux/b.ts': empty }],
+  ['outer that imports inner', 'outer-rooms: src/outer/a.ts', { 'outer/a.ts': using('../inner/b.ts'), 'inner/b.ts': empty }],
+  [
+    'even if only its types',
+    'mux-rooms: src/mux/t.ts',
+    { 'mux/t.ts': "export type { T } from '../http/t.ts'\n", 'http/t.ts': 'export type T = 1\n' },
+  ],
+  ['a package in the wrong room', 'mux-npm: src/mux/p.ts', { 'mux/p.ts': using('socket.io') }],
+  ['a package that only development may use', 'only-declared-packages: src/cli/p.ts', { 'cli/p.ts': using('supertest') }],
+  ['a socket in a pure room', 'wire-node: src/wire/n.ts', { 'wire/n.ts': using('node:net') }],
+  ['more than types of node:http in http', 'http-types-only: src/http/n.ts', { 'http/n.ts': using('node:http') }],
+  ['process beyond main.ts', 'outer-node: src/outer/n.ts', { 'outer/n.ts': using('node:process') }],
+  ['a circle', 'no-circular: src/mux/c.ts', { 'mux/c.ts': using('./d.ts'), 'mux/d.ts': using('./c.ts') }],
+  ['a folder without a row', 'room-without-a-row: src/util/a.ts', { 'util/a.ts': using('../errors.ts'), 'errors.ts': empty }],
+  ['a lone file in a folder without a row', 'lone-file-without-a-row: src/helper/a.ts', { 'helper/a.ts': empty }],
+  ['the demo in another room than cli', 'outer-rooms: src/outer/d.ts', { 'outer/d.ts': using('../cli/demo/d.ts'), 'cli/demo/d.ts': empty }],
+]
+
+describe('the room table', () => {
+  test('holds for the code', async () => {
+    const { code, output } = await cruise(ROOT)
+    expect(output).toContain('no dependency violations found')
+    expect(code).toBe(0)
+  })
+
+  describe('refuses', () => {
+    let report: { code: number | null; output: string }
+    beforeAll(async () => {
+      report = await cruise(repositoryOf(Object.assign({}, ...REFUSED.map(([, , files]) => files)) as Record<string, string>))
+    })
+
+    test.each(REFUSED)('%s', (_what, line) => {
+      expect(report.output).toContain(`error ${line}`)
+      expect(report.code).not.toBe(0)
+    })
+  })
+
+  test('lets through what it grants', async () => {
+    const { output } = await cruise(
+      repositoryOf({
+        'errors.ts': empty,
+        'wire/a.ts': using('../errors.ts'),
+        'mux/a.ts': using('../wire/a.ts'),
+        'link/a.ts': `${using('socket.io')}export type { T } from '../mux/b.ts'\n`,
+        'mux/b.ts': 'export type T = 1\n',
+        'http/a.ts': "import type { IncomingMessage } from 'node:http'\nexport type Message = IncomingMessage\n",
+        'outer/a.ts': using('node:http'),
+        'cli/demo/a.ts': using('../../outer/a.ts'),
+        'main.ts': using('./cli/b.ts'),
+        'cli/b.ts': using('./demo/a.ts'),
+      }),
+    )
+    expect(output).toContain('no dependency violations found')
+  })
+})

@@ -1,0 +1,69 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { ROOT, startProcess } from '../support/process.ts'
+
+interface LockedPackage {
+  readonly version?: string
+  readonly resolved?: string
+  readonly optionalDependencies?: Readonly<Record<string, string>>
+  readonly peerDependencies?: Readonly<Record<string, string>>
+}
+
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
+const manifest = JSON.parse(read('package.json')) as {
+  readonly dependencies: Record<string, string>
+  readonly optionalDependencies: Record<string, string>
+  readonly allowScripts: Record<string, boolean>
+}
+const { packages } = JSON.parse(read('package-lock.json')) as {
+  readonly packages: Readonly<Record<string, LockedPackage & { hasInstallScript?: true }>>
+}
+
+describe('package-lock.json', () => {
+  test('names no registry: no package has a "resolved" address', () => {
+    expect(Object.keys(packages).filter(name => packages[name]!.resolved !== undefined)).toEqual([])
+  })
+
+  test('names every platform package, or npm ci refuses it (run `npm run lock`)', () => {
+    const named = Object.values(packages).flatMap(entry => Object.keys(entry.optionalDependencies ?? {}))
+    const absent = named.filter(name => !Object.keys(packages).some(path => path.endsWith(`node_modules/${name}`)))
+    expect(absent).toEqual([])
+  })
+
+  test('holds no package with an install script on which package.json has not decided', () => {
+    const scripted = Object.keys(packages)
+      .filter(path => packages[path]!.hasInstallScript)
+      .map(path => path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length))
+    // fsevents is for macOS, and its script does nothing but build what npm has in the package already.
+    expect(scripted.filter(name => !(name in manifest.allowScripts) && name !== 'fsevents')).toEqual([])
+  })
+})
+
+describe('the packages', () => {
+  test.each(Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies }))('%s loads in this version of Node', async name => {
+    // In a process of its own: Jest has module loaders of its own.
+    const loading = startProcess(['--input-type=module', '--eval', `await import(${JSON.stringify(name)})`], { program: process.execPath })
+    expect(await loading.exit).toEqual({ code: 0, signal: null })
+    expect(loading.stderr).toBe('')
+  })
+})
+
+describe('the sources', () => {
+  const FOLDERS = ['.ci', 'bench', 'docs', 'scenario', 'scripts', 'src', 'test']
+  const TEXT = /(\.(ts|js|cjs|json|md|yaml|yml|sh|dot)|\/run|Dockerfile)$/
+
+  test('name no package registry: which one is used is up to the machine', () => {
+    const files = FOLDERS.flatMap(folder =>
+      readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
+        .filter(entry => entry.isFile())
+        .map(entry => join(entry.parentPath, entry.name)),
+    )
+    const all = [
+      ...files.filter(file => TEXT.test(file)),
+      ...['package.json', 'package-lock.json', 'Dockerfile', '.npmrc'].map(file => join(ROOT, file)),
+    ]
+    const registry = new RegExp(['registry', '(npmjs|yarnpkg|npmmirror)', '(org|com)'].join('\\.'))
+    expect(all.length).toBeGreaterThan(50)
+    expect(all.filter(file => registry.test(readFileSync(file, 'utf8')))).toEqual([])
+  })
+})
