@@ -1,0 +1,195 @@
+/**
+ * There is no Docker daemon where tests run. So the steps of the Dockerfile are run without one: each stage is a folder, COPY copies,
+ * RUN runs with this machine's node, absolute paths lead into the folder of the stage.
+ */
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { basename, delimiter, join } from 'node:path'
+import { freePort } from '../support/ports.ts'
+import { ROOT, startProcess, type RunningProcess } from '../support/process.ts'
+import { tempDir } from '../support/temp.ts'
+
+interface Instruction {
+  readonly name: string
+  readonly args: string
+}
+
+/** The instructions of a Dockerfile, one per (joined) line. */
+const parse = (text: string): Instruction[] =>
+  text
+    .replace(/^\s*#.*\n/gm, '')
+    .replace(/\\\n/g, ' ')
+    .split('\n')
+    .filter(line => line.trim() !== '')
+    .map(line => {
+      const match = /^([A-Z]+)\s+(.*)$/.exec(line.trim())
+      if (match === null) throw new Error(`not an instruction: ${line}`)
+      return { name: match[1]!, args: match[2]! }
+    })
+
+/** One stage: its file system is `root`. */
+class Stage {
+  readonly root = tempDir()
+  readonly image: string
+  workdir = '/'
+  user = 'root'
+  env: Record<string, string> = {}
+  entrypoint: string[] = []
+  healthcheck: string[] = []
+  ports: number[] = []
+
+  constructor(from: string) {
+    this.image = from.split(' ')[0]!
+    // There is no user `node` here; that the file system is given to it is all that is left out.
+    this.write('/shim/chown', '#!/bin/sh\nexit 0\n')
+    mkdirSync(this.path('/usr/local/bin'), { recursive: true })
+  }
+
+  path(inside: string): string {
+    return join(this.root, inside.startsWith('/') ? inside : join(this.workdir, inside))
+  }
+
+  /** Text with each absolute path of the stage led into its folder. */
+  lead(text: string): string {
+    return text.replace(/(^|\s)\/(?=(app|data|usr\/local)\b)/g, `$1${this.root}/`)
+  }
+
+  start(file: string, args: readonly string[], extra: Readonly<Record<string, string>> = {}): RunningProcess {
+    const PATH = [this.path('/shim'), this.path('/usr/local/bin'), process.env['PATH']].join(delimiter)
+    return startProcess(args, { program: file, cwd: this.path(this.workdir), env: { ...this.env, PATH, ...extra } })
+  }
+
+  private write(inside: string, text: string): void {
+    const path = this.path(inside)
+    mkdirSync(join(path, '..'), { recursive: true })
+    writeFileSync(path, text)
+    chmodSync(path, 0o755)
+  }
+}
+
+const build = async (instructions: readonly Instruction[]): Promise<Stage[]> => {
+  const stages: Stage[] = []
+  const named = new Map<string, Stage>()
+  for (const { name, args } of instructions) {
+    const stage = stages.at(-1)!
+    switch (name) {
+      case 'FROM': {
+        const next = new Stage(args)
+        stages.push(next)
+        const alias = / AS (\S+)$/i.exec(args)
+        if (alias !== null) named.set(alias[1]!, next)
+        break
+      }
+      case 'WORKDIR':
+        stage.workdir = args
+        mkdirSync(stage.path(args), { recursive: true })
+        break
+      case 'COPY': {
+        const words = args.split(/\s+/)
+        const from = words[0]!.startsWith('--from=') ? named.get(words.shift()!.slice('--from='.length))! : undefined
+        const target = words.pop()!
+        for (const word of words) {
+          const source = from === undefined ? join(ROOT, word) : from.path(word)
+          const isFolder = target.endsWith('/')
+          cpSync(source, isFolder ? join(stage.path(target), basename(word)) : stage.path(target), {
+            recursive: true,
+            verbatimSymlinks: true,
+          })
+        }
+        break
+      }
+      case 'RUN': {
+        if (/\bapt(-get)?\b/.test(args)) break // the system is this machine's
+        const running = stage.start('/bin/sh', ['-c', stage.lead(args)])
+        const { code } = await running.exit
+        if (code !== 0) throw new Error(`RUN ${args} ended with ${code}:\n${running.output}`)
+        break
+      }
+      case 'ENV': {
+        const [key, value] = args.split('=')
+        stage.env[key!] = value!
+        break
+      }
+      case 'USER':
+        stage.user = args
+        break
+      case 'EXPOSE':
+        stage.ports = args.split(' ').map(Number)
+        break
+      case 'HEALTHCHECK':
+        stage.healthcheck = JSON.parse(args.slice(args.indexOf('['))) as string[]
+        break
+      case 'ENTRYPOINT':
+        stage.entrypoint = JSON.parse(args) as string[]
+        break
+      case 'CMD':
+        break
+      default:
+        throw new Error(`the test does not know ${name}`)
+    }
+  }
+  return stages
+}
+
+describe('the image', () => {
+  const instructions = parse(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))
+  let image: Stage
+  beforeAll(async () => {
+    image = (await build(instructions)).at(-1)!
+  }, 120_000)
+
+  const run = (...args: string[]): RunningProcess => image.start(image.path(join('/usr/local/bin', image.entrypoint[0]!)), args)
+  const check = (pid: number, env?: Record<string, string>): RunningProcess =>
+    image.start(process.execPath, [...image.healthcheck.slice(1).map(word => image.lead(word)), String(pid)], env)
+
+  test('is built in two stages from the slim image of a pinned major', () => {
+    const images = instructions.filter(({ name }) => name === 'FROM').map(({ args }) => args.split(' ')[0])
+    expect(images).toHaveLength(2)
+    for (const name of images) expect(name).toMatch(/^node:\d+-slim$/)
+  })
+
+  test('runs as a user without rights, from its entry point', async () => {
+    expect(image.user).toBe('node')
+    expect(image.ports).toEqual([3000, 3001])
+    const running = run('--version')
+    expect(await running.exit).toEqual({ code: 0, signal: null })
+    const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
+    expect(running.stdout.trim()).toBe(version)
+  })
+
+  test('holds what the program needs and nothing that only development needs', () => {
+    const packages = readdirSync(image.path('/app/node_modules'))
+    expect(packages).toEqual(expect.arrayContaining(['socket.io', 'undici', 'yargs']))
+    expect(packages.filter(name => ['jest', 'typescript', 'eslint', 'tsx'].includes(name))).toEqual([])
+    expect(existsSync(image.path('/app/src'))).toBe(false)
+    expect(statSync(image.path('/app/dist/main.js')).mode & 0o111).not.toBe(0)
+  })
+
+  test('is healthy as an outer layer when that answers, and only then', async () => {
+    const minting = run('certificates')
+    expect(await minting.exit).toEqual({ code: 0, signal: null })
+    writeFileSync(image.path('targets.yaml'), 'targets: { "*": { hostname: 127.0.0.1, protocol: http, port: 9 } }\n')
+    // The check reads the port from the command line of the process, so it has to be known before.
+    const port = await freePort()
+    const outer = run(
+      'outer-layer',
+      '--public-key',
+      'innerLayer.crt',
+      '--targets',
+      'targets.yaml',
+      '--app-port',
+      '0',
+      '--socket-port',
+      String(port),
+    )
+    await outer.waitForLine(new RegExp(String(port)))
+    expect(await check(outer.pid).exit).toMatchObject({ code: 0 })
+    expect((await outer.stop()).code).toBe(0)
+  })
+
+  test('is not healthy as an outer layer that does not answer, and is healthy as anything else that runs', async () => {
+    const idle = (command: string): RunningProcess => image.start(process.execPath, ['--eval', 'setInterval(() => {}, 1000)', command])
+    const outer = idle('outer-layer')
+    expect(await check(outer.pid, { SG_SOCKET_PORT: '1' }).exit).toMatchObject({ code: 1 })
+    expect(await check(idle('inner-layer').pid).exit).toMatchObject({ code: 0 })
+  })
+})
