@@ -1,0 +1,112 @@
+/** What would happen to a request, step by step, without sending it. */
+import { GatewayError, asGatewayError } from '../errors.ts'
+import type { ErrorCode } from '../errors.ts'
+import { admit } from './admit.ts'
+import { parseHost } from './host.ts'
+import { canonicalPath, parseRequestTarget } from './path.ts'
+import type { CanonicalPath, RequestTarget } from './path.ts'
+import type { PolicyRule } from './policy.ts'
+import { originOf } from './table.ts'
+import type { RouteTable, Target } from './table.ts'
+
+/** One rule of the policy, and how it reads this request. */
+export interface ExplainedRule {
+  readonly pattern: string
+  readonly methods: readonly string[]
+  readonly line: number
+  readonly matchesPath: boolean
+  readonly allowsMethod: boolean
+}
+
+/** The trace of one request. What a refused request never reaches is undefined. */
+export interface Explanation {
+  readonly method: string
+  readonly url: string
+  /** Canonical host of the URL. */
+  readonly host: string | undefined
+  readonly target: { readonly name: string; readonly line: number } | undefined
+  /** How the host found its target. */
+  readonly hostRule: 'exact' | 'wildcard' | 'any' | undefined
+  /** The path that the policy sees; the raw one when it is ambiguous. */
+  readonly path: string | undefined
+  readonly query: string | undefined
+  /** Why the path can be read in more than one way. */
+  readonly ambiguous: string | undefined
+  /** Every rule of the policy. */
+  readonly rules: readonly ExplainedRule[]
+  /** The rule that allows the request. */
+  readonly rule: ExplainedRule | undefined
+  /** What the inner layer would ask the origin for. */
+  readonly originUrl: string | undefined
+  /** Inner layers that may serve it; undefined with a target: any connected one. */
+  readonly identifiers: readonly string[] | undefined
+  readonly verdict: 'allowed' | 'refused'
+  readonly code: ErrorCode | undefined
+  /** The verdict in words. */
+  readonly reason: string
+}
+
+const hostRuleOf = (name: string): 'exact' | 'wildcard' | 'any' => {
+  if (name === '*') return 'any'
+  return name.startsWith('*.') ? 'wildcard' : 'exact'
+}
+
+const explainRule = (rule: PolicyRule, method: string, path: string): ExplainedRule => ({
+  pattern: rule.pattern,
+  methods: rule.methods,
+  line: rule.line,
+  matchesPath: rule.matchesPath(path),
+  allowsMethod: rule.allowsMethod(method),
+})
+
+/**
+ * Explains which target and which rule decide on a request. Does no I/O and does not throw.
+ * @param url `http://host/path?query`, `https://…`, or without the scheme; split by hand, so that what is shown is what a client sends
+ */
+export const explain = (table: RouteTable, method: string, url: string): Explanation => {
+  const [, authority = '', rest = ''] = /^(?:https?:\/\/)?([^/?#]*)(.*)$/is.exec(url) ?? []
+  const requestTarget = rest.startsWith('/') ? rest : `/${rest}`
+  let host: string | undefined
+  let target: Target | undefined
+  let parsed: RequestTarget | undefined
+  let canonical: CanonicalPath | undefined
+  let outcome: Pick<Explanation, 'verdict' | 'code' | 'reason'>
+  let decisive: PolicyRule | undefined
+  try {
+    if (/^(?!https?:)[a-z][a-z0-9+.-]*:\/\//i.test(url)) throw new GatewayError('BAD_TARGET', 'the scheme is neither http nor https')
+    host = parseHost(authority).host
+    if (method === 'CONNECT' || method === 'TRACE') {
+      outcome = { verdict: 'refused', code: 'METHOD_REFUSED', reason: `${method} is never forwarded` }
+    } else {
+      target = table.match(host)
+      parsed = parseRequestTarget(requestTarget)
+      if (target === undefined) {
+        outcome = { verdict: 'refused', code: 'UNKNOWN_HOST', reason: `no target for host ${host}` }
+      } else {
+        canonical = canonicalPath(parsed.path, !target.policy.any)
+        decisive = admit(target, method, requestTarget).rule
+        outcome = { verdict: 'allowed', code: undefined, reason: `rule ${decisive.pattern} of line ${decisive.line} allows it` }
+      }
+    }
+  } catch (thrown) {
+    const error = asGatewayError(thrown)
+    outcome = { verdict: 'refused', code: error.code, reason: error.message }
+  }
+  const path = canonical?.path
+  const allowed = outcome.verdict === 'allowed'
+  return {
+    method,
+    url,
+    host,
+    target: target && { name: target.name, line: target.line },
+    hostRule: target && hostRuleOf(target.name),
+    path,
+    query: parsed?.query,
+    ambiguous: canonical?.ambiguous,
+    rules: target && path !== undefined ? target.policy.rules.map(rule => explainRule(rule, method, path)) : [],
+    rule: decisive && path !== undefined ? explainRule(decisive, method, path) : undefined,
+    originUrl: allowed && target && path !== undefined ? `${originOf(target)}${path}${parsed?.query ?? ''}` : undefined,
+    identifiers: target?.identifiers,
+    ...outcome,
+  }
+}

@@ -1,0 +1,64 @@
+/** Host → target. */
+import { GatewayError } from '../errors.ts'
+import { parseHostPattern } from './host.ts'
+import type { Policy } from './policy.ts'
+
+/** A configured route: public name → origin, policy and identifiers. */
+export interface Target {
+  /** The host key as it stands in the file: an exact host, `*.x` or `*`. */
+  readonly name: string
+  /** 1-based line of the key. */
+  readonly line: number
+  readonly protocol: 'http' | 'https'
+  /** Canonical host of the origin, IPv6 without brackets. */
+  readonly hostname: string
+  readonly port: number
+  readonly policy: Policy
+  /** Inner layers that may serve the target; undefined: any connected one. */
+  readonly identifiers: readonly string[] | undefined
+}
+
+const DEFAULT_PORT = { http: 80, https: 443 } as const
+
+/** Host and port of the origin as a Host header has them: IPv6 in brackets, the default port left out. RFC 9110 §4.2.3. */
+export const authorityOf = (target: Pick<Target, 'protocol' | 'hostname' | 'port'>): string => {
+  const host = target.hostname.includes(':') ? `[${target.hostname}]` : target.hostname
+  return target.port === DEFAULT_PORT[target.protocol] ? host : `${host}:${target.port}`
+}
+
+/** Scheme and authority of the origin, such as `https://my.private.api` or `http://[::1]:8080`. */
+export const originOf = (target: Pick<Target, 'protocol' | 'hostname' | 'port'>): string => `${target.protocol}://${authorityOf(target)}`
+
+/** All targets, frozen. Replace the table to change one. */
+export class RouteTable {
+  readonly targets: readonly Target[]
+  readonly #exact = new Map<string, Target>()
+  /** Keyed by what follows `*.`. */
+  readonly #wildcard = new Map<string, Target>()
+  #any: Target | undefined
+
+  /** @throws GatewayError BAD_HOST for a name that is no host pattern, CONFIG_INVALID for two targets with the same one */
+  constructor(targets: readonly Target[]) {
+    this.targets = Object.freeze([...targets])
+    const seen = new Set<string>()
+    for (const target of targets) {
+      const pattern = parseHostPattern(target.name)
+      if (seen.has(pattern)) throw new GatewayError('CONFIG_INVALID', `two targets for host ${pattern}`)
+      seen.add(pattern)
+      if (pattern === '*') this.#any = target
+      else if (pattern.startsWith('*.')) this.#wildcard.set(pattern.slice(2), target)
+      else this.#exact.set(pattern, target)
+    }
+  }
+
+  /**
+   * The target of a host: exact before `*.x` before `*`.
+   * @param host as `parseHost` gives it
+   */
+  match(host: string): Target | undefined {
+    const exact = this.#exact.get(host)
+    if (exact !== undefined) return exact
+    const dot = host.indexOf('.')
+    return (dot > 0 ? this.#wildcard.get(host.slice(dot + 1)) : undefined) ?? this.#any
+  }
+}
