@@ -1,0 +1,99 @@
+/** Targets that are valid and probably not what was meant. */
+import { BlockList, isIP } from 'node:net'
+import { parseHostPattern } from '../route/host.ts'
+import type { PolicyRule } from '../route/policy.ts'
+import type { RouteTable, Target } from '../route/table.ts'
+import { scanExpression } from './scan-expression.ts'
+
+/** One warning. */
+export interface LintWarning {
+  /** 1-based line of the target or the rule. */
+  readonly line: number
+  /** Name of the target. */
+  readonly target: string
+  /** Pattern of the rule, undefined when the target as a whole is meant. */
+  readonly pattern: string | undefined
+  readonly message: string
+}
+
+// Addresses that hand out credentials of the machine or reach the neighbours of the network card.
+const DANGEROUS = new BlockList()
+DANGEROUS.addSubnet('169.254.0.0', 16)
+DANGEROUS.addSubnet('fe80::', 10, 'ipv6')
+DANGEROUS.addAddress('fd00:ec2::254', 'ipv6') // AWS
+DANGEROUS.addAddress('100.100.100.200') // Alibaba
+DANGEROUS.addAddress('168.63.129.16') // Azure
+const DANGEROUS_NAMES = new Set([
+  'metadata',
+  'metadata.google.internal',
+  'metadata.azure.internal',
+  'instance-data',
+  'instance-data.ec2.internal',
+])
+
+const isDangerous = (hostname: string): boolean => {
+  const version = isIP(hostname)
+  return version === 0 ? DANGEROUS_NAMES.has(hostname) : DANGEROUS.check(hostname, version === 4 ? 'ipv4' : 'ipv6')
+}
+
+function* lintTarget(target: Target): Generator<string> {
+  const everyHost = target.name.startsWith('*')
+  if (target.policy.any && everyHost) {
+    yield `the policy "*" opens the whole origin to ${parseHostPattern(target.name) === '*' ? 'every host name' : 'every host below'}; name the paths it needs`
+  }
+  if (target.policy.rules.length === 0) yield 'the policy is empty, so every request is refused'
+  if (isDangerous(target.hostname)) {
+    yield `${target.hostname} is a link-local or cloud metadata address; inner layers refuse it unless --allow names it`
+  }
+  if (target.protocol === 'https' && target.port === 80) yield 'https on port 80; is the protocol http?'
+  if (target.protocol === 'http' && target.port === 443) yield 'http on port 443; is the protocol https?'
+}
+
+function* lintExpression(rule: PolicyRule): Generator<string> {
+  const expression = rule.pattern.slice(1)
+  const { alternation, operators, anyCharacter, literal } = scanExpression(expression)
+  if (!operators) {
+    yield `an expression matches the whole path, so this is only exactly ${literal}; write "^${expression.replace(/\/$/, '')}/.*" for everything below it, or "${literal}" for that path`
+  }
+  if (alternation) yield 'alternatives at the top level, each of which has to match the whole path; put them in a group: "^(?:…|…)"'
+  if (anyCharacter) yield 'an unescaped "." stands for any character; write "\\." for a dot'
+  if (/[A-Za-z0-9_-]\.\*$/.test(expression))
+    yield 'this also allows longer names, such as /v10 for "^/v1.*"; end the segment: "^/v1(?:/.*)?"'
+  if (/^[A-Za-z0-9_%-]/.test(expression)) yield 'never matches: every path starts with "/"'
+  if (expression.includes('\\?')) yield 'never matches a query: only the path is compared'
+  if (/%2f|%5c/i.test(expression)) yield 'never matches: a path with an encoded slash or backslash is refused'
+  else if (/%(?:[a-f][0-9a-fA-F]|[0-9A-F][a-f])/.test(expression))
+    yield 'never matches: in a canonical path the digits after "%" are in upper case'
+  if (literal.includes('//')) yield 'never matches: runs of slashes are read as one'
+}
+
+/** Does `wide` allow everything that `narrow` allows. Not complete: of two expressions only the plainest case is seen. */
+const covers = (wide: PolicyRule, narrow: PolicyRule): boolean => {
+  if (!wide.methods.includes('*') && !narrow.methods.every(method => wide.methods.includes(method))) return false
+  if (wide.kind === 'any' || wide.pattern === '^.*' || wide.pattern === '^/.*') return true
+  return narrow.literal !== undefined && wide.matchesPath(narrow.literal)
+}
+
+function* lintRule(rule: PolicyRule, rules: readonly PolicyRule[]): Generator<string> {
+  if (rule.kind === 'regex') yield* lintExpression(rule)
+  const lower = rule.methods.filter(method => /[a-z]/.test(method))
+  if (lower.length > 0) yield `method names are compared exactly, so ${lower.join(', ')} is not ${lower.join(', ').toUpperCase()}`
+  const index = rules.indexOf(rule)
+  const wider = rules.find((other, i) => i !== index && covers(other, rule) && (i < index || !covers(rule, other)))
+  if (wider) yield `adds nothing: the rule ${wider.pattern} of line ${wider.line} allows all of it`
+}
+
+/** Warnings for dangerous or useless configuration, in the order of the file. The table is in force all the same. */
+export const lintTargets = (table: RouteTable): readonly LintWarning[] => {
+  const warnings: LintWarning[] = []
+  for (const target of table.targets) {
+    for (const message of lintTarget(target)) warnings.push({ line: target.line, target: target.name, pattern: undefined, message })
+    if (target.policy.any) continue
+    for (const rule of target.policy.rules) {
+      for (const message of lintRule(rule, target.policy.rules)) {
+        warnings.push({ line: rule.line, target: target.name, pattern: rule.pattern, message })
+      }
+    }
+  }
+  return warnings.sort((a, b) => a.line - b.line)
+}

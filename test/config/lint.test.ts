@@ -1,0 +1,96 @@
+import { describe, expect, test } from '@jest/globals'
+import { lintTargets } from '../../src/config/lint.ts'
+import { nearest } from '../../src/config/nearest.ts'
+import { parseTargets } from '../../src/config/targets.ts'
+
+const lint = (target: object, name = 'a.test'): readonly string[] =>
+  lintTargets(parseTargets(JSON.stringify({ targets: { [name]: { hostname: 'x', ...target } } }), 't.yaml')).map(warning => warning.message)
+
+const lintPattern = (pattern: string): readonly string[] => lint({ policy: { [pattern]: ['GET'] } })
+
+describe('a pattern that is probably not what was meant is named', () => {
+  test.each([
+    ['^/v1', /only exactly \/v1; write "\^\/v1\/\.\*"/],
+    ['^/v1/', /only exactly \/v1\/; write "\^\/v1\/\.\*"/],
+    ['^/a\\.b', /only exactly \/a\.b;/],
+    ['^/a|/b', /top level/],
+    ['^/v1.0/.*', /unescaped "\."/],
+    ['^/v1.*', /longer names/],
+    ['^v1/.*', /never matches: every path/],
+    ['^/a\\?b=.*', /never matches a query/],
+    ['^/a%2fb/.*', /never matches: a path with an encoded slash/],
+    ['^/caf%c3%a9/.*', /upper case/],
+    ['^/a//.*', /runs of slashes/],
+  ])('%s', (pattern, message) => {
+    expect(lintPattern(pattern).join('\n')).toMatch(message)
+  })
+
+  test.each([
+    '^/v1/.*',
+    '^/v1(?:/.*)?',
+    '^/(?:a|b)/.*',
+    '^/[|.]+',
+    '^/[^]|.]',
+    '^/a\\.b\\|c/.*',
+    '^/v[0-9]{1,2}/.+',
+    '/v1.0',
+    '/v1',
+    '*',
+    '^/caf%C3%A9/.*',
+  ])('%s is fine', pattern => {
+    expect(lintPattern(pattern)).toEqual([])
+  })
+})
+
+describe('a target that is probably not what was meant is named', () => {
+  test('the policy * on hosts with a star', () => {
+    expect(lint({}, '*')).toEqual([expect.stringContaining('every host name')])
+    expect(lint({}, '*.test')).toEqual([expect.stringContaining('every host below')])
+    expect(lint({})).toEqual([])
+  })
+
+  test.each(['169.254.169.254', 'fe80::1', '::ffff:169.254.1.1', 'fd00:ec2::254', '100.100.100.200', 'metadata.google.internal'])(
+    'link-local or metadata address %s',
+    hostname => {
+      expect(lint({ hostname })).toEqual([expect.stringContaining('metadata address')])
+    },
+  )
+
+  test('protocol and port that contradict each other, an empty policy, methods in lower case', () => {
+    expect(lint({ port: 80 })).toEqual([expect.stringContaining('is the protocol http?')])
+    expect(lint({ protocol: 'http', port: 443 })).toEqual([expect.stringContaining('is the protocol https?')])
+    expect(lint({ policy: {} })).toEqual([expect.stringContaining('every request is refused')])
+    expect(lint({ policy: { '/a': ['get', 'POST'] } })).toEqual([expect.stringContaining('get is not GET')])
+  })
+
+  test('rules that add nothing to another, once of two that are the same', () => {
+    expect(lint({ policy: { '/a': ['GET'], '*': ['GET', 'POST'] } })).toEqual([expect.stringContaining('the rule * of line 1')])
+    expect(lint({ policy: { '/a': ['GET'], '/%61': '*' } })).toEqual([expect.stringContaining('the rule /%61')])
+    expect(lint({ policy: { '/a': ['GET'], '/%61': ['GET'] } })).toEqual([expect.stringContaining('the rule /a ')])
+    expect(lint({ policy: { '/v1/a': ['GET'], '^/v1/.*': ['GET'] } })).toEqual([expect.stringContaining('the rule ^/v1/.*')])
+    expect(lint({ policy: { '/v1/a': ['GET', 'PUT'], '^/v1/.*': ['GET'], '/b': ['GET'] } })).toEqual([])
+  })
+})
+
+test('warnings have their lines, in the order of the file', () => {
+  const text = 'targets:\n  "*":\n    hostname: x\n  a:\n    policy:\n      "^/v1": ["GET"]\n    hostname: 169.254.169.254\n'
+  expect(lintTargets(parseTargets(text, 't.yaml')).map(({ line, target, pattern }) => [line, target, pattern])).toEqual([
+    [2, '*', undefined],
+    [4, 'a', undefined],
+    [6, 'a', '^/v1'],
+  ])
+})
+
+test('the nearest key is suggested, and none that is far', () => {
+  const keys = ['protocol', 'hostname', 'port', 'policy', 'identifier']
+  expect(['host', 'hostName', 'prot', 'polciy', 'identifiers', 'x', 'certificate', ''].map(word => nearest(word, keys))).toEqual([
+    'hostname',
+    'hostname',
+    'protocol',
+    'policy',
+    'identifier',
+    undefined,
+    undefined,
+    undefined,
+  ])
+})
