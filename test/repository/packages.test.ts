@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT, startProcess } from '../support/process.ts'
 
@@ -53,7 +53,7 @@ describe('the sources', () => {
   const TEXT = /(\.(ts|js|cjs|json|md|yaml|yml|sh|dot)|\/run|Dockerfile)$/
 
   test('name no package registry: which one is used is up to the machine', () => {
-    const files = FOLDERS.flatMap(folder =>
+    const files = FOLDERS.filter(folder => existsSync(join(ROOT, folder))).flatMap(folder =>
       readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
         .filter(entry => entry.isFile())
         .map(entry => join(entry.parentPath, entry.name)),

@@ -66,8 +66,7 @@ describe('the scenario', () => {
     const minting = /socket-gateway (certificates [^;]+);/.exec(services.certificates.command![0]!)![1]!
     expect(await startProcess(lead(minting).trim().split(/\s+/)).exit).toEqual({ code: 0, signal: null })
     startProcess(services.server.command!.slice(1).map(lead), { program: process.execPath })
-    start(services['outer-layer'])
-    start(services['inner-layer'])
+    const layers = [start(services['outer-layer']), start(services['inner-layer'])]
 
     const ask = async (method: string, path: string): Promise<{ code: number | null; stdout: string }> => {
       const asking = startProcess([...services.client.entrypoint!.slice(1), method, `http://127.0.0.1:${appPort}${path}`], {
@@ -76,7 +75,10 @@ describe('the scenario', () => {
       const { code } = await asking.exit
       return { code, stdout: asking.stdout }
     }
-    await until(async () => (await ask('GET', '/hello')).stdout.startsWith('200'), { deadlineMs: 20_000, what: 'the scenario to answer' })
+    const isReady = async (): Promise<boolean> => (await ask('GET', '/hello')).stdout.startsWith('200')
+    await until(isReady, { deadlineMs: 20_000, what: 'the scenario to answer' }).catch((error: unknown) => {
+      throw new Error(layers.map(layer => layer.output).join('\n'), { cause: error })
+    })
     expect((await ask('POST', '/items')).stdout).toContain('"path": "/items"')
     expect((await ask('DELETE', '/items/1')).stdout).toMatch(/^403 /)
   }, 60_000)
