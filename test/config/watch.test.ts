@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import type { ConfigError } from '../../src/config/fault.ts'
 import { TargetsFile } from '../../src/config/watch.ts'
 import type { RouteTable } from '../../src/route/table.ts'
+import { until } from '../support/wait.ts'
 
 const good = (name: string): string => `targets:\n  ${name}: {hostname: x}\n`
 
@@ -19,13 +20,7 @@ const namesOf = (table: RouteTable): string => table.targets.map(target => targe
 const watchFile = (which: string): TargetsFile =>
   new TargetsFile(which, { onChange: table => changes.push(namesOf(table)), onFault: error => faults.push(error) })
 
-const until = async (what: () => boolean, withinMs = 1000): Promise<void> => {
-  const deadline = performance.now() + withinMs
-  while (!what()) {
-    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms; changes ${changes.join(' ')}, faults ${faults.length}`)
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
-}
+const soon = (what: () => boolean): Promise<boolean> => until(what, { deadlineMs: 1000 })
 
 beforeEach(async () => {
   directory = await mkdtemp(path.join(tmpdir(), 'sg-targets-'))
@@ -66,7 +61,7 @@ describe('a change is in force within a second', () => {
   test('when the file is written in place', async () => {
     const before = targets.loadedAt
     await writeFile(file, good('b'))
-    await until(() => changes.length > 0)
+    await soon(() => changes.length > 0)
     expect(changes).toEqual(['b'])
     expect(namesOf(targets.table)).toBe('b')
     expect(targets.loadedAt.getTime()).toBeGreaterThan(before.getTime())
@@ -76,7 +71,7 @@ describe('a change is in force within a second', () => {
     for (const name of ['b', 'c', 'd']) {
       await writeFile(`${file}.new`, good(name))
       await rename(`${file}.new`, file)
-      await until(() => changes.at(-1) === name)
+      await soon(() => changes.at(-1) === name)
     }
     expect(changes).toEqual(['b', 'c', 'd'])
     expect(faults).toEqual([])
@@ -88,14 +83,14 @@ describe('a change is in force within a second', () => {
     await writeFile(`${file}.new`, good('b'))
     await utimes(`${file}.new`, time, time)
     await rename(`${file}.new`, file)
-    await until(() => changes.includes('b'))
+    await soon(() => changes.includes('b'))
   })
 
   test('when the directory is replaced as a whole, which no watch on it survives', async () => {
     await rename(directory, `${directory}-old`)
     await mkdir(directory)
     await writeFile(file, good('b'))
-    await until(() => changes.includes('b'))
+    await soon(() => changes.includes('b'))
     await rm(`${directory}-old`, { recursive: true })
   })
 
@@ -106,7 +101,7 @@ describe('a change is in force within a second', () => {
       await writeFile(file, text.slice(at, at + 100), { flag: 'a' })
       await new Promise(resolve => setTimeout(resolve, 20))
     }
-    await until(() => changes.length > 0)
+    await soon(() => changes.length > 0)
     expect(changes.map(names => names.split(',').length)).toEqual([50])
     expect(faults).toEqual([])
   })
@@ -124,7 +119,7 @@ test('a symlink that is swapped as Kubernetes does it is followed', async () => 
   expect(namesOf(await targets.start())).toBe('v1')
   await symlink('..2', path.join(mount, '..data_tmp'))
   await rename(path.join(mount, '..data_tmp'), path.join(mount, '..data'))
-  await until(() => changes.includes('v2'))
+  await soon(() => changes.includes('v2'))
 })
 
 describe('a bad file', () => {
@@ -132,7 +127,7 @@ describe('a bad file', () => {
 
   test('leaves the last good table in force and is told once', async () => {
     await writeFile(file, 'targets:\n  a: {port: 0}\n')
-    await until(() => faults.length > 0)
+    await soon(() => faults.length > 0)
     expect(targets.fault?.faults.map(fault => fault.path)).toEqual(
       ['targets.a', 'targets.a'].map((at, i) => `${at}.${['hostname', 'port'][i]}`),
     )
@@ -141,25 +136,25 @@ describe('a bad file', () => {
     await writeFile(file, 'targets:\n  a: {port: 0}\n')
     await writeFile(path.join(directory, 'other'), '')
     await writeFile(file, 'targets: []\n')
-    await until(() => faults.length > 1)
+    await soon(() => faults.length > 1)
     expect(faults.map(error => error.faults.length)).toEqual([2, 1])
     expect(changes).toEqual([])
   })
 
   test('that is mended is no fault any more, also when it is what was in force before', async () => {
     await writeFile(file, '{')
-    await until(() => targets.fault !== undefined)
+    await soon(() => targets.fault !== undefined)
     await writeFile(file, good('a'))
-    await until(() => targets.fault === undefined)
+    await soon(() => targets.fault === undefined)
     expect(changes).toEqual(['a'])
   })
 
   test('may be one that is gone', async () => {
     await rm(file)
-    await until(() => faults.length > 0)
+    await soon(() => faults.length > 0)
     expect(targets.fault).toMatchObject({ code: 'FILE_UNREADABLE' })
     await writeFile(file, good('b'))
-    await until(() => changes.includes('b'))
+    await soon(() => changes.includes('b'))
     expect(targets.fault).toBeUndefined()
   })
 })
@@ -172,7 +167,7 @@ test('after close nothing is told, and closing again is fine', async () => {
   const other = watchFile(file)
   await other.start()
   await writeFile(file, good('c'))
-  await until(() => changes.length > 0)
+  await soon(() => changes.length > 0)
   await other.close()
   expect(changes).toEqual(['c'])
 })
