@@ -43,7 +43,7 @@ const REFUSED: readonly (readonly [what: string, report: string, files: Readonly
   ['a package in the wrong room', 'mux-npm: src/mux/p.ts', { 'mux/p.ts': using('socket.io') }],
   ['a package that only development may use', 'only-declared-packages: src/cli/p.ts', { 'cli/p.ts': using('supertest') }],
   ['a socket in a pure room', 'wire-node: src/wire/n.ts', { 'wire/n.ts': using('node:net') }],
-  ['more than types of node:http in http', 'http-types-only: src/http/n.ts', { 'http/n.ts': using('node:http') }],
+  ['more than types of node:http in link', 'link-types-only: src/link/n.ts', { 'link/n.ts': using('node:http') }],
   ['process beyond main.ts', 'outer-node: src/outer/n.ts', { 'outer/n.ts': using('node:process') }],
   ['a circle', 'no-circular: src/mux/c.ts', { 'mux/c.ts': using('./d.ts'), 'mux/d.ts': using('./c.ts') }],
   ['a folder without a row', 'room-without-a-row: src/util/a.ts', { 'util/a.ts': using('../errors.ts'), 'errors.ts': empty }],
