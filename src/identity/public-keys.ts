@@ -1,0 +1,198 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { asGatewayError, GatewayError, messageOf } from '../errors.ts'
+import { KeyRegistry } from './key-registry.ts'
+import { parsePublicKeyValue, readPublicKey, type Binding, type PublicKeyValue, type ReadKey } from './read-public-key.ts'
+
+export { KeyRegistry, type RegisteredKey } from './key-registry.ts'
+
+/** How often the files are looked at. A removed key must be out of force within 2 s, a doubtful one is looked at twice. */
+const DEFAULT_POLL_MS = 500
+
+/** What a KeyFiles tells its owner. */
+export interface KeyFilesOptions {
+  /** The keys changed: sessions whose key is gone from `registry` are to be closed. */
+  readonly onChange?: (registry: KeyRegistry) => void
+  /** A file cannot be used; called once per change of the fault. The other keys stay in force. */
+  readonly onFault?: (fault: GatewayError) => void
+  readonly pollMs?: number
+  /** Clock in ms since 1970. */
+  readonly now?: () => number
+}
+
+/** A file to read, and whether it was named (then it has to work at start) or found in a directory. */
+interface Place {
+  readonly file: string
+  readonly binding: Binding
+  readonly named: boolean
+}
+
+interface Fault {
+  readonly error: GatewayError
+  readonly named: boolean
+}
+
+/** Result of one look at the places. */
+interface Reading {
+  readonly keys: readonly ReadKey[]
+  readonly faults: readonly Fault[]
+}
+
+const unreadable = (path: string, cause: unknown): GatewayError =>
+  new GatewayError('FILE_UNREADABLE', `${path}: ${messageOf(cause)}`, { cause })
+
+/**
+ * The public key files of the outer layer: reads the values of `--public-key`, then follows changes of the files and directories.
+ *
+ * A key whose file left its directory is gone at the next look. A file that is there but broken may be half written: its key goes only
+ * when two looks in a row find it broken. Expired certificates go by themselves.
+ */
+export class KeyFiles {
+  readonly #values: readonly PublicKeyValue[]
+  readonly #options: KeyFilesOptions
+  readonly #now: () => number
+  readonly #listeners = new Set<(registry: KeyRegistry) => void>()
+  #registry = new KeyRegistry()
+  #faults: readonly GatewayError[] = []
+  #seen = ''
+  #doubted = false
+  #validUntil = Infinity
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  /**
+   * @param values  values of `--public-key`: FILE, DIRECTORY or IDENTIFIER=either
+   * @throws GatewayError USAGE for a value that cannot be one
+   */
+  constructor(values: readonly string[], options: KeyFilesOptions = {}) {
+    this.#values = values.map(parsePublicKeyValue)
+    this.#options = options
+    this.#now = options.now ?? Date.now
+    if (options.onChange) this.#listeners.add(options.onChange)
+  }
+
+  /** The keys in force. */
+  get registry(): KeyRegistry {
+    return this.#registry
+  }
+
+  /** Files that cannot be used at the moment. */
+  get faults(): readonly GatewayError[] {
+    return this.#faults
+  }
+
+  /** Calls `listener` with every new registry, until the returned function is called. */
+  subscribe(listener: (registry: KeyRegistry) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /**
+   * Reads all files and starts to watch them. A faulty file in a directory is only reported; a faulty file that was named is an error.
+   * @throws GatewayError the first fault, its message listing all of them
+   */
+  async start(): Promise<KeyRegistry> {
+    const places = await this.#places()
+    this.#seen = await this.#fingerprint(places)
+    const reading = await this.#read(places)
+    const named = reading.faults.filter(fault => fault.named).map(fault => fault.error)
+    if (named[0]) throw new GatewayError(named[0].code, named.map(messageOf).join('; '), { cause: named[0] })
+    this.#apply(reading)
+    this.#schedule()
+    return this.#registry
+  }
+
+  /** Stops watching; idempotent. The registry stays as it is. */
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    this.#listeners.clear()
+  }
+
+  #schedule(): void {
+    if (this.#closed) return
+    const look = (): void => {
+      this.#look()
+        .catch((error: unknown) => this.#options.onFault?.(asGatewayError(error)))
+        .finally(() => this.#schedule())
+    }
+    this.#timer = setTimeout(look, this.#options.pollMs ?? DEFAULT_POLL_MS).unref()
+  }
+
+  async #look(): Promise<void> {
+    const places = await this.#places()
+    const seen = await this.#fingerprint(places)
+    const expired = this.#now() > this.#validUntil
+    if (seen === this.#seen && !this.#doubted && !expired) return
+    const reading = await this.#read(places)
+    if (this.#closed) return
+    const known = new Set(this.#faults.map(messageOf))
+    const doubtful = !expired && reading.faults.some(({ error }) => !known.has(error.message))
+    if (doubtful && !this.#doubted) {
+      this.#doubted = true
+      this.#seen = seen
+      return
+    }
+    this.#doubted = false
+    this.#seen = seen
+    this.#apply(reading)
+  }
+
+  #apply({ keys, faults }: Reading): void {
+    const before = describe(this.#registry)
+    const known = new Set(this.#faults.map(messageOf))
+    this.#registry = new KeyRegistry(keys.map(({ key }) => key))
+    this.#faults = faults.map(({ error }) => error)
+    this.#validUntil = Math.min(Infinity, ...keys.map(({ notAfter }) => notAfter))
+    for (const fault of this.#faults) if (!known.has(fault.message)) this.#options.onFault?.(fault)
+    if (describe(this.#registry) !== before) for (const listener of this.#listeners) listener(this.#registry)
+  }
+
+  async #places(): Promise<readonly (Place | Fault)[]> {
+    const places = this.#values.map(async ({ path, identifier }): Promise<readonly (Place | Fault)[]> => {
+      const named = identifier === undefined ? undefined : { identifier }
+      try {
+        if (!(await stat(path)).isDirectory()) return [{ file: path, binding: named, named: true }]
+        // names with a leading dot are the bookkeeping of editors and of Kubernetes volumes
+        const names = (await readdir(path)).filter(name => /^[^.].*\.(crt|pem)$/.test(name)).sort()
+        return names.map(name => ({ file: join(path, name), binding: named ?? 'common name', named: false }))
+      } catch (cause) {
+        return [{ error: unreadable(path, cause), named: true }]
+      }
+    })
+    return (await Promise.all(places)).flat()
+  }
+
+  async #fingerprint(places: readonly (Place | Fault)[]): Promise<string> {
+    const marks = places.map(async place => {
+      if ('error' in place) return place.error.message
+      try {
+        const { ino, size, mtimeNs, ctimeNs, mode } = await stat(place.file, { bigint: true })
+        return [place.file, ino, size, mtimeNs, ctimeNs, mode].join(' ')
+      } catch (cause) {
+        return `${place.file} ${messageOf(cause)}`
+      }
+    })
+    return (await Promise.all(marks)).join('\n')
+  }
+
+  async #read(places: readonly (Place | Fault)[]): Promise<Reading> {
+    const keys: ReadKey[] = []
+    const faults: Fault[] = []
+    for (const place of places) {
+      if ('error' in place) {
+        faults.push(place)
+        continue
+      }
+      try {
+        keys.push(await readPublicKey(place.file, place.binding, this.#now()))
+      } catch (error) {
+        faults.push({ error: asGatewayError(error), named: place.named })
+      }
+    }
+    return { keys, faults }
+  }
+}
+
+const describe = (registry: KeyRegistry): string =>
+  JSON.stringify(Array.from(registry, ({ kid, identifiers }) => [kid, identifiers ? [...identifiers].sort() : null]).sort())
