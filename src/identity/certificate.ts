@@ -43,8 +43,11 @@ const BACKDATE_MS = 3_600_000 // so that an outer layer whose clock is behind ta
 const universal = (type: forge.asn1.Type, constructed: boolean, value: string | Asn1[]): Asn1 =>
   asn1.create(asn1.Class.UNIVERSAL, type, constructed, value)
 const sequence = (...items: Asn1[]): Asn1 => universal(asn1.Type.SEQUENCE, true, items)
-const tagged = (tag: number, constructed: boolean, value: string | Asn1[]): Asn1 =>
-  asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag as forge.asn1.Type, constructed, value)
+// Context-specific tags of two optional fields (RFC 5280 §4.1), which forge's types know by universal names only.
+const VERSION_TAG = asn1.Type.NONE // 0
+const EXTENSIONS_TAG = asn1.Type.BITSTRING // 3
+const tagged = (tag: forge.asn1.Type, constructed: boolean, value: string | Asn1[]): Asn1 =>
+  asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag, constructed, value)
 const oid = (dotted: string): Asn1 => universal(asn1.Type.OID, false, asn1.oidToDer(dotted).getBytes())
 const octets = (bytes: string): Asn1 => universal(asn1.Type.OCTETSTRING, false, bytes)
 const toBytes = (value: Asn1): string => asn1.toDer(value).getBytes()
@@ -125,14 +128,14 @@ export async function mintKeyPair(options: MintOptions): Promise<MintedPair> {
       ? sequence(oid(OID.sha256WithRSAEncryption), universal(asn1.Type.NULL, false, ''))
       : sequence(oid(OID.ecdsaWithSha256)) // RFC 5758 §3.2: no parameters
   const toBeSigned = sequence(
-    tagged(0, true, [universal(asn1.Type.INTEGER, false, '\x02')]), // version 3
+    tagged(VERSION_TAG, true, [universal(asn1.Type.INTEGER, false, '\x02')]), // version 3
     serialNumber(),
     algorithm,
     name,
     sequence(timeOf(new Date(now.getTime() - BACKDATE_MS)), timeOf(notAfter)),
     name,
     spki,
-    tagged(3, true, [extensionsOf(keyIdOf(publicKey, options.type))]),
+    tagged(EXTENSIONS_TAG, true, [extensionsOf(keyIdOf(publicKey, options.type))]),
   )
   const signature = sign('sha256', Buffer.from(toBytes(toBeSigned), 'latin1'), privateKey).toString('latin1')
   const certificate = sequence(toBeSigned, algorithm, universal(asn1.Type.BITSTRING, false, `\0${signature}`))

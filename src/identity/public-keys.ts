@@ -58,6 +58,7 @@ export class KeyFiles {
   #doubted = false
   #validUntil = Infinity
   #timer: NodeJS.Timeout | undefined
+  #looking: Promise<void> = Promise.resolve()
   #closed = false
 
   /**
@@ -102,17 +103,17 @@ export class KeyFiles {
     return this.#registry
   }
 
-  /** Stops watching; idempotent. The registry stays as it is. */
-  close(): void {
+  /** Stops watching; idempotent. No listener is called any more, the registry stays as it is. */
+  async close(): Promise<void> {
     this.#closed = true
     clearTimeout(this.#timer)
-    this.#listeners.clear()
+    await this.#looking
   }
 
   #schedule(): void {
     if (this.#closed) return
     const look = (): void => {
-      this.#look()
+      this.#looking = this.#look()
         .catch((error: unknown) => this.#options.onFault?.(asGatewayError(error)))
         .finally(() => this.#schedule())
     }

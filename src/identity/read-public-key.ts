@@ -37,13 +37,25 @@ export function parsePublicKeyValue(value: string): PublicKeyValue {
   return { path, identifier: name }
 }
 
+/**
+ * The common name in the subject of a certificate as node:crypto writes it: an attribute a line, several values of one joined by ` + `,
+ * special characters escaped as in RFC 2253. Undefined for none, and for two: the one that is bound and the one that a person reads
+ * could differ. (`toLegacyObject()` would be shorter, but breaks every later TLS connection when it is called before node:tls is loaded;
+ * seen in Node 20.20.)
+ */
+export function commonNameOf(subject: string): string | undefined {
+  const names = Array.from(subject.matchAll(/(?:^|\n| \+ )CN=((?:\\.|[^\\\n+])*)/g), match => match[1] ?? '')
+  if (names.length !== 1) return undefined
+  return names[0]?.replace(/\\([0-9A-F]{2})|\\(.)/g, (_, hex?: string, character = '') =>
+    hex === undefined ? String(character) : String.fromCharCode(parseInt(hex, 16)),
+  )
+}
+
 function fromCertificate(pem: string): PublicKeyFile {
   const certificate = new X509Certificate(pem)
-  // Two common names: the one that is bound and the one that is read by a person could differ, so neither counts.
-  const commonName: unknown = certificate.toLegacyObject().subject.CN
   return {
     key: certificate.publicKey,
-    commonName: typeof commonName === 'string' ? commonName : undefined,
+    commonName: commonNameOf(certificate.subject),
     notBefore: Date.parse(certificate.validFrom),
     notAfter: Date.parse(certificate.validTo),
   }
