@@ -1,0 +1,179 @@
+import pino from 'pino'
+import { createPretty } from './pretty.ts'
+import { redact } from './redact.ts'
+
+/** How much is logged; each level includes those after it. */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** `json`: one object a line, for machines. `pretty`: a readable line, for people. */
+export const LOG_FORMATS = ['pretty', 'json'] as const
+export type LogFormat = (typeof LOG_FORMATS)[number]
+
+/** What belongs to a message. Never header fields, tokens or keys; what is named like one is printed as `***`. */
+export type LogFields = Readonly<Record<string, unknown>>
+
+/** Where every part says what happened. */
+export interface Log {
+  readonly format: LogFormat
+  /** Colours in the lines that are written by `write`. */
+  readonly color: boolean
+  debug(fields: LogFields, message: string): void
+  info(fields: LogFields, message: string): void
+  warn(fields: LogFields, message: string): void
+  /** An error belongs in the field `err`: its code and message are logged, its stack when it is a fault of the program. */
+  error(fields: LogFields, message: string): void
+  /** A log that adds `fields` to every message. */
+  child(fields: LogFields): Log
+  /** Would a message of this level be logged? */
+  isEnabled(level: LogLevel): boolean
+  /** Appends whole lines that are formatted already. */
+  write(lines: string): void
+  /** Resolves when everything has been handed to the operating system, after 2 s at the latest. Never rejects. */
+  flush(): Promise<void>
+}
+
+/** What receives lines: an open file descriptor, which is written to in the background, or anything with `write`. */
+export type LogDestination = number | { write(text: string): unknown }
+
+/** How to log. */
+export interface LogOptions {
+  readonly level: LogLevel
+  readonly format: LogFormat
+  readonly destination: LogDestination
+  /** Only meant for `pretty`. */
+  readonly color?: boolean
+  readonly now?: () => Date
+}
+
+const FLUSH_PERIOD_MS = 100
+const FLUSH_DEADLINE_MS = 2_000
+/** JSON lines are collected up to this many bytes or FLUSH_PERIOD_MS, whichever comes first. */
+const BATCH_BYTES = 8_192
+/** With a reader of the log that is slower than its writers, lines beyond this are dropped rather than kept in memory. */
+const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
+
+interface Sink {
+  write(text: string): void
+  flush(): Promise<void>
+}
+
+const streamSink = (stream: { write(text: string): unknown }): Sink => ({
+  write: text => void stream.write(text),
+  flush: () => Promise.resolve(),
+})
+
+/** Writes in the background; at exit of the process, pino writes the rest synchronously. */
+function descriptorSink(fd: number, format: LogFormat): Sink {
+  const destination = pino.destination({
+    fd,
+    sync: false,
+    minLength: format === 'json' ? BATCH_BYTES : 1,
+    maxLength: MAX_BUFFERED_BYTES,
+    ...(format === 'json' && { periodicFlush: FLUSH_PERIOD_MS }),
+  })
+  // A closed pipe or a full disk must not end the gateway; there is nowhere left to say it.
+  destination.on('error', () => undefined)
+  return {
+    write: text => void destination.write(text),
+    flush: () =>
+      new Promise(resolve => {
+        const deadline = setTimeout(resolve, FLUSH_DEADLINE_MS)
+        const done = (): void => {
+          clearTimeout(deadline)
+          resolve()
+        }
+        destination.once('error', done)
+        destination.flush(done)
+      }),
+  }
+}
+
+/** An error for the log: code, message, causes; the stack of what was not expected, and of everything at level debug. */
+const serializeError =
+  (level: LogLevel) =>
+  (thrown: unknown): unknown => {
+    if (typeof thrown !== 'object' || thrown === null || !('message' in thrown)) return thrown
+    const { code, message, stack, cause } = thrown as { code?: unknown; message: unknown; stack?: unknown; cause?: unknown }
+    const isExpected = 'facts' in thrown && code !== 'INTERNAL'
+    return {
+      ...(code !== undefined && { code }),
+      message,
+      ...(cause !== undefined && { cause: serializeError('info')(cause) }),
+      ...((!isExpected || level === 'debug') && stack !== undefined && { stack }),
+    }
+  }
+
+/** Makes a log. Creating one changes nothing but its own destination. */
+export function createLog({ level, format, destination, color = false, now = () => new Date() }: LogOptions): Log {
+  const sink = typeof destination === 'number' ? descriptorSink(destination, format) : streamSink(destination)
+  const pretty = createPretty(color)
+  const logger = pino(
+    {
+      level,
+      base: null,
+      timestamp: () => `,"time":"${now().toISOString()}"`,
+      formatters: { level: label => ({ level: label }), log: redact },
+      serializers: { err: serializeError(level) },
+    },
+    format === 'json' ? sink : { write: line => sink.write(pretty(line)) },
+  )
+  return new PinoLog(logger, sink, format, color)
+}
+
+class PinoLog implements Log {
+  constructor(
+    private readonly logger: pino.Logger,
+    private readonly sink: Sink,
+    readonly format: LogFormat,
+    readonly color: boolean,
+  ) {}
+
+  debug(fields: LogFields, message: string): void {
+    this.logger.debug(fields, message)
+  }
+
+  info(fields: LogFields, message: string): void {
+    this.logger.info(fields, message)
+  }
+
+  warn(fields: LogFields, message: string): void {
+    this.logger.warn(fields, message)
+  }
+
+  error(fields: LogFields, message: string): void {
+    this.logger.error(fields, message)
+  }
+
+  child(fields: LogFields): Log {
+    return new PinoLog(this.logger.child(redact(fields)), this.sink, this.format, this.color)
+  }
+
+  isEnabled(level: LogLevel): boolean {
+    return this.logger.isLevelEnabled(level)
+  }
+
+  write(lines: string): void {
+    this.sink.write(lines)
+  }
+
+  flush(): Promise<void> {
+    return this.sink.flush()
+  }
+}
+
+const nothing = (): void => undefined
+
+/** Says nothing: for tests and for programs that use the layers as a library. */
+export const silentLog: Log = Object.freeze({
+  format: 'json',
+  color: false,
+  debug: nothing,
+  info: nothing,
+  warn: nothing,
+  error: nothing,
+  child: () => silentLog,
+  isEnabled: () => false,
+  write: nothing,
+  flush: () => Promise.resolve(),
+})
