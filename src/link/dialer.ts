@@ -1,0 +1,89 @@
+import { io } from 'socket.io-client'
+import { messageOf } from '../errors.ts'
+import { MAX_MESSAGE_BYTES, type Link } from '../mux/link.ts'
+import * as parser from './parser.ts'
+import { limitPings, SocketIoLink, type WebSocketLike } from './socket-io-link.ts'
+
+/** How to reach an outer layer. */
+export interface DialOptions {
+  /** ws:, wss:, http: or https:; a path is kept as the prefix of `/socket.io/`. */
+  readonly url: string
+  /** PEM of the only authority to trust; absent: the system's. */
+  readonly ca?: string
+  /** PEM of a client certificate for the TLS connection, with its key. */
+  readonly certificate?: string
+  readonly key?: string
+}
+
+/** What becomes of one attempt; exactly one of the two is called, neither after giving up. */
+export interface DialEvents {
+  readonly onLink: (link: Link) => void
+  readonly onFailure: (reason: string) => void
+}
+
+/** Time for everything from the name of the host to the connection of socket.io, milliseconds. */
+const CONNECT_MS = 10_000
+
+/** Dials once, without any retry: when to try again is the caller's policy. The function returned gives up, or destroys the link. */
+export function dial(options: DialOptions, events: DialEvents): () => void {
+  const url = new URL(options.url)
+  const prefix = url.pathname.replace(/\/+$/, '')
+  const socket = io(`${url.protocol}//${url.host}`, {
+    parser,
+    path: `${prefix}/socket.io/`,
+    transports: ['websocket'],
+    forceNew: true,
+    reconnection: false,
+    // The types know neither: the last two reach `ws`, and the timer below covers more than that of socket.io.
+    ...({ timeout: false, perMessageDeflate: false, maxPayload: MAX_MESSAGE_BYTES } as object),
+    ...(options.ca === undefined ? {} : { ca: options.ca }),
+    ...(options.certificate === undefined ? {} : { cert: options.certificate }),
+    ...(options.certificate === undefined || options.key === undefined ? {} : { key: options.key }),
+  })
+  let link: SocketIoLink | undefined
+  let isOver = false
+  const giveUp = (): boolean => {
+    const wasOver = isOver
+    isOver = true
+    clearTimeout(timer)
+    if (link === undefined) socket.disconnect()
+    else link.destroy()
+    return !wasOver
+  }
+  const fail = (reason: string): void => {
+    if (giveUp()) events.onFailure(reason)
+  }
+  const timer = setTimeout(() => fail(`no answer within ${CONNECT_MS / 1000} s`), CONNECT_MS)
+  // Once: a second CONNECT packet of the server must not make a second link.
+  socket.once('connect', () => {
+    if (isOver) return
+    isOver = true
+    clearTimeout(timer)
+    const { engine } = socket.io
+    const websocket = (engine.transport as unknown as { ws: WebSocketLike }).ws
+    const current = new SocketIoLink({
+      emit: message => socket.emit(parser.FRAMES_EVENT, message),
+      close: () => engine.close(),
+      engine: engine,
+      websocket,
+    })
+    link = current
+    limitPings(websocket)
+    socket.on(parser.FRAMES_EVENT, (message: unknown) => current.received(message))
+    events.onLink(current)
+  })
+  socket.on('connect_error', error => fail(failureText(error)))
+  socket.on('disconnect', (reason, description) => {
+    if (link === undefined) fail('the connection was closed before it was ready')
+    else link.closed(reason, description)
+  })
+  return () => void giveUp()
+}
+
+/** engine.io wraps the cause of a failed handshake in two layers of "websocket error". */
+function failureText(error: Error & { description?: unknown }): string {
+  const description = error.description as { error?: unknown; message?: unknown } | undefined
+  const inner = description?.error ?? description?.message
+  if (inner instanceof AggregateError && inner.errors.length > 0) return messageOf(inner.errors[0])
+  return inner === undefined ? messageOf(error) : messageOf(inner)
+}

@@ -1,0 +1,78 @@
+import type { IncomingMessage, Server as HttpServer } from 'node:http'
+import { Server } from 'socket.io'
+import { MAX_MESSAGE_BYTES, type Link } from '../mux/link.ts'
+import * as parser from './parser.ts'
+import { limitPings, SocketIoLink, type WebSocketLike } from './socket-io-link.ts'
+
+/** What the outer layer's listener for inner layers calls. */
+export interface ListenerEvents {
+  /** May this websocket handshake go on? Undefined means yes, a text is the reason of the refusal. */
+  readonly admit: (request: IncomingMessage) => string | undefined
+  /** A link is up; nothing about its other end is known yet. */
+  readonly onLink: (link: Link, request: IncomingMessage) => void
+}
+
+/** Time from the websocket handshake to the connection of socket.io, milliseconds. */
+const CONNECT_MS = 5_000
+
+const websocketOf = (conn: { readonly transport: unknown }): WebSocketLike => (conn.transport as { socket: WebSocketLike }).socket
+
+/**
+ * Accepts links on an HTTP server at the path `/socket.io/`, by websocket alone. A request that is no websocket handshake gets 400.
+ * `close` takes no new links, closes all of them after what was sent has left, within five seconds, and closes the server.
+ */
+export function createListener(server: HttpServer, events: ListenerEvents): { readonly close: () => Promise<void> } {
+  const links = new Set<SocketIoLink>()
+  const connected = new WeakSet<object>()
+  let allClosed: (() => void) | undefined
+  const io = new Server(server, {
+    parser,
+    transports: ['websocket'],
+    serveClient: false,
+    perMessageDeflate: false,
+    httpCompression: false,
+    maxHttpBufferSize: MAX_MESSAGE_BYTES,
+    connectTimeout: CONNECT_MS,
+    // The mux has its own liveness, which decides earlier: a backlog delays engine.io's pong although the peer lives.
+    pingInterval: 25_000,
+    pingTimeout: 60_000,
+    allowRequest: (request, callback) => {
+      // Browsers send Origin, and have no business here.
+      const refusal = request.headers.origin !== undefined ? 'no browsers' : allClosed !== undefined ? 'closing' : events.admit(request)
+      callback(refusal, refusal === undefined)
+    },
+  })
+  io.engine.on('connection', (conn: { readonly transport: unknown }) => limitPings(websocketOf(conn)))
+  io.on('connection', socket => {
+    const { conn } = socket
+    const websocket = websocketOf(conn)
+    // Two CONNECT packets at once are two sockets on one connection: each would be greeted, with one admission for all of them.
+    if (connected.has(conn)) return websocket.terminate()
+    connected.add(conn)
+    const link = new SocketIoLink({
+      emit: message => socket.emit(parser.FRAMES_EVENT, message),
+      close: () => conn.close(),
+      engine: conn,
+      websocket,
+    })
+    links.add(link)
+    socket.on(parser.FRAMES_EVENT, (message: unknown) => link.received(message))
+    socket.on('error', () => link.destroy())
+    socket.on('disconnect', (reason, description) => link.closed(reason, description))
+    websocket.on('close', () => {
+      links.delete(link)
+      if (links.size === 0) allClosed?.()
+    })
+    events.onLink(link, socket.request)
+  })
+  return {
+    close: async () => {
+      await new Promise<void>(resolve => {
+        allClosed = resolve
+        for (const link of links) link.close()
+        if (links.size === 0) resolve()
+      })
+      await io.close()
+    },
+  }
+}

@@ -1,0 +1,23 @@
+/** Longest message that a link carries, bytes: a longer one ends the link at the side that receives it. */
+export const MAX_MESSAGE_BYTES = 1_048_576
+
+/**
+ * What the mux needs of a carrier: one authenticated, ordered, message-preserving connection. Implemented over socket.io and in
+ * memory (room `link`).
+ */
+export interface Link {
+  /** Sends one message of at most MAX_MESSAGE_BYTES; never throws, a failure shows as `onClose`. `message` must not change afterwards. */
+  send(message: Uint8Array): void
+  /** Bytes handed to `send` that the operating system has not taken yet. */
+  readonly bufferedBytes: number
+  /** Closes after what was sent has left. Idempotent. */
+  close(): void
+  /** Closes at once; what was not sent is lost. Idempotent. */
+  destroy(): void
+  /** One whole message of the peer. */
+  onMessage: (message: Buffer) => void
+  /** `bufferedBytes` was above zero after a `send` and has become zero since. Never missing: senders wait for it. */
+  onDrain: () => void
+  /** The link has ended, for whatever reason; called once, also after `close` and `destroy`. */
+  onClose: (reason: string) => void
+}

@@ -1,0 +1,103 @@
+/** How long silence may last. */
+export interface Timing {
+  /** A PING is sent after this much silence, milliseconds. */
+  readonly pingAfterMs: number
+  /** The link is given up after this much silence, or when queued bytes make no progress for as long, milliseconds. */
+  readonly deadAfterMs: number
+}
+
+/** The default: PING after 10 s, dead after 30 s. */
+export const DEFAULT_TIMING: Timing = Object.freeze({ pingAfterMs: 10_000, deadAfterMs: 30_000 })
+
+/** What liveness needs of its session. */
+export interface LivenessContext {
+  /** Milliseconds, rising. */
+  readonly clock: () => number
+  readonly ping: (payload: Buffer) => void
+  /** Bytes that the link holds back. */
+  readonly bufferedBytes: () => number
+  /** Bytes that the link has passed on since the start. */
+  readonly takenBytes: () => number
+  /** Rises with every frame of a stream, so that the PINGs themselves do not look like traffic. */
+  readonly activity: () => number
+  readonly dead: (reason: string) => void
+}
+
+/** While a link carries traffic its round trip is measured this often, milliseconds: windows grow by it. */
+const MEASURE_EVERY_MS = 1_000
+
+/** Watches one link: any frame is proof of life; measures the round trip on the way. */
+export class Liveness {
+  #heardAtMs: number
+  #pingedAtMs = -Infinity
+  #progressAtMs: number
+  #takenBytes = 0
+  #lastActivity = 0
+  #awaited = -1
+  #roundTripMs = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(
+    private readonly timing: Timing,
+    private readonly context: LivenessContext,
+  ) {
+    this.#heardAtMs = context.clock()
+    this.#progressAtMs = this.#heardAtMs
+  }
+
+  /** Smoothed round trip, milliseconds; 0 until measured. */
+  get roundTripMs(): number {
+    return this.#roundTripMs
+  }
+
+  /** Sends the first PING and starts to watch. */
+  start(): void {
+    this.#ping(this.context.clock())
+    this.#timer = setInterval(() => this.#check(), Math.min(MEASURE_EVERY_MS, this.timing.pingAfterMs))
+    this.#timer.unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  /** A message came. */
+  received(): void {
+    this.#heardAtMs = this.context.clock()
+  }
+
+  /** A PONG of 8 bytes came; one that answers no PING of ours is ignored. */
+  pong(payload: Buffer): void {
+    if (payload.readDoubleBE(0) !== this.#awaited) return
+    const sample = this.context.clock() - this.#awaited
+    this.#awaited = -1
+    this.#roundTripMs = this.#roundTripMs === 0 ? sample : this.#roundTripMs * 0.75 + sample * 0.25
+  }
+
+  #check(): void {
+    const now = this.context.clock()
+    const silentMs = now - this.#heardAtMs
+    const bufferedBytes = this.context.bufferedBytes()
+    const takenBytes = this.context.takenBytes()
+    if (bufferedBytes === 0 || takenBytes > this.#takenBytes) {
+      this.#progressAtMs = now
+      this.#takenBytes = takenBytes
+    }
+    if (silentMs > this.timing.deadAfterMs) return this.context.dead(`nothing received for ${Math.round(silentMs / 1000)} s`)
+    if (now - this.#progressAtMs > this.timing.deadAfterMs)
+      return this.context.dead(`${bufferedBytes} bytes made no progress for ${Math.round((now - this.#progressAtMs) / 1000)} s`)
+    const activity = this.context.activity()
+    const isBusy = activity !== this.#lastActivity && this.#awaited < 0
+    this.#lastActivity = activity
+    const isDue = now - this.#pingedAtMs >= (isBusy ? MEASURE_EVERY_MS : this.timing.pingAfterMs)
+    if (isDue && (isBusy || silentMs >= this.timing.pingAfterMs)) this.#ping(now)
+  }
+
+  #ping(now: number): void {
+    this.#pingedAtMs = now
+    this.#awaited = now
+    const payload = Buffer.allocUnsafe(8)
+    payload.writeDoubleBE(now)
+    this.context.ping(payload)
+  }
+}

@@ -1,0 +1,171 @@
+import { BatchWriter, MAX_BATCH_FRAMES, MAX_PAYLOAD_BYTES, TARGET_BATCH_BYTES } from '../wire/frame.ts'
+import type { Link } from './link.ts'
+import { Pacer } from './pacer.ts'
+import type { MuxStream } from './stream.ts'
+
+/** Data of one stream before the next one has its turn, bytes. */
+const QUANTUM_BYTES = 16_384
+/** A batch holds at least this much, bytes, however slow the link. */
+const MIN_BATCH_BYTES = 16_384
+/** `emit` may add DATA and TRAILERS in one go. */
+const MAX_FRAMES = MAX_BATCH_FRAMES - 1
+/** Control frames that may wait: some per stream is ordinary, more is a peer that makes us answer and does not read the answers. */
+const MAX_CONTROL_FRAMES = 32_768
+
+interface ControlFrame {
+  readonly type: number
+  readonly flags: number
+  readonly stream: number
+  readonly payload: Uint8Array | undefined
+}
+
+/** What a sender needs of its session. */
+export interface SenderContext {
+  /** Milliseconds, rising. */
+  readonly clock: () => number
+  /** Everything that was queued has been handed to the link. */
+  readonly idle: () => void
+  /** The peer lets more control frames pile up than any use of the protocol can explain. */
+  readonly overrun: () => void
+}
+
+/**
+ * The sending half of a session: what is queued in one turn of the event loop leaves as one message, as far as the pacer lets it.
+ * Control frames and heads overtake data. Data goes in turns of 16 KiB: the first 64 KiB of each stream before what is bulk already,
+ * which keeps a quarter of each message; so a small answer does not wait for a turn of every download.
+ */
+export class Sender {
+  readonly #writer = new BatchWriter()
+  readonly #pacer = new Pacer()
+  #control: ControlFrame[] = []
+  readonly #first: MuxStream[] = []
+  readonly #bulk: MuxStream[] = []
+  #immediate: NodeJS.Immediate | undefined
+  #sentBytes = 0
+  #isFlushing = false
+  #isClosed = false
+
+  constructor(
+    private readonly link: Link,
+    private readonly context: SenderContext,
+  ) {}
+
+  /** True when nothing waits here. */
+  get isIdle(): boolean {
+    return this.#control.length === 0 && this.#first.length === 0 && this.#bulk.length === 0
+  }
+
+  /** Bytes that the operating system has taken since the start: stands still on a dead link. */
+  get takenBytes(): number {
+    return this.#sentBytes - this.link.bufferedBytes
+  }
+
+  /** Queues a frame ahead of all data. */
+  control(type: number, flags: number, stream: number, payload: Uint8Array | undefined): void {
+    if (this.#isClosed) return
+    this.#control.push({ type, flags, stream, payload })
+    if (this.#control.length > MAX_CONTROL_FRAMES) this.context.overrun()
+    else this.#flushSoon()
+  }
+
+  /** Gives `stream` its turn; it may have one place in the queue. */
+  schedule(stream: MuxStream): void {
+    if (stream.isScheduled || this.#isClosed) return
+    this.#enqueue(stream)
+    this.#flushSoon()
+  }
+
+  /** The link has handed everything to the operating system. */
+  drained(): void {
+    this.#pacer.drained(this.context.clock())
+    this.#flush()
+  }
+
+  /** Drops what is queued and sends `frame` as the last message. */
+  sendLast(frame: Uint8Array): void {
+    if (!this.#isClosed) this.link.send(frame)
+    this.close()
+  }
+
+  /** Drops what is queued; nothing is sent any more. */
+  close(): void {
+    this.#isClosed = true
+    if (this.#immediate !== undefined) clearImmediate(this.#immediate)
+    this.#control = []
+    this.#first.length = 0
+    this.#bulk.length = 0
+    this.#writer.take()
+  }
+
+  #enqueue(stream: MuxStream): void {
+    stream.isScheduled = true
+    const queue = stream.isBulk ? this.#bulk : this.#first
+    queue.push(stream)
+  }
+
+  #flushSoon(): void {
+    if (this.#immediate === undefined && !this.#isFlushing) this.#immediate = setImmediate(this.#flush)
+  }
+
+  /** Sends what is queued as long as the socket's own queue is short; `drained` comes back here. */
+  readonly #flush = (): void => {
+    if (this.#immediate !== undefined) clearImmediate(this.#immediate)
+    this.#immediate = undefined
+    if (this.#isFlushing) return
+    this.#isFlushing = true
+    try {
+      while (!this.isIdle) {
+        const bufferedBytes = this.link.bufferedBytes
+        const roomBytes = this.#pacer.highBytes - bufferedBytes
+        if (roomBytes <= 0) {
+          this.#pacer.blocked(this.context.clock(), bufferedBytes)
+          return
+        }
+        this.#fillBatch(Math.max(MIN_BATCH_BYTES, Math.min(TARGET_BATCH_BYTES, roomBytes)))
+        if (this.#writer.frames > 0) this.#send()
+      }
+    } finally {
+      this.#isFlushing = false
+    }
+    this.context.idle()
+  }
+
+  #send(): void {
+    this.#sentBytes += this.#writer.bytes
+    this.link.send(this.#writer.take())
+  }
+
+  #fillBatch(targetBytes: number): void {
+    const writer = this.#writer
+    const control = this.#control
+    let taken = 0
+    while (taken < control.length && writer.frames < MAX_FRAMES && writer.bytes < targetBytes) {
+      const frame = control[taken++]!
+      writer.add(frame.type, frame.flags, frame.stream, frame.payload)
+    }
+    if (taken < control.length) {
+      control.splice(0, taken)
+      return
+    }
+    if (taken > 0) this.#control = []
+    if (this.#first.length > 0) this.#serve(this.#first, this.#bulk.length > 0 ? targetBytes * 0.75 : targetBytes)
+    if (this.#bulk.length > 0) this.#serve(this.#bulk, targetBytes)
+  }
+
+  /** Lets the streams of `queue` take turns until the message has `targetBytes`. */
+  #serve(queue: MuxStream[], targetBytes: number): void {
+    const writer = this.#writer
+    let turn = 0
+    while (turn < queue.length && writer.frames < MAX_FRAMES && writer.bytes < targetBytes) {
+      const stream = queue[turn++]!
+      stream.isScheduled = false
+      if (!stream.hasFrames) continue
+      const isAlone = turn === queue.length
+      const left = targetBytes - writer.bytes
+      stream.emit(writer, isAlone ? Math.max(QUANTUM_BYTES, Math.min(MAX_PAYLOAD_BYTES, left)) : QUANTUM_BYTES)
+      // `emit` may have called a handler, which may have queued the stream again or ended the session.
+      if (stream.hasFrames && !stream.isScheduled) this.#enqueue(stream)
+    }
+    queue.splice(0, turn)
+  }
+}

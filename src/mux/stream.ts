@@ -1,0 +1,331 @@
+import { ERRORS, GatewayError, messageOf, type ErrorCode } from '../errors.ts'
+import { encodeCredit, encodeReset } from '../wire/control.ts'
+import { Flag, FrameType, MAX_PAYLOAD_BYTES, type BatchWriter } from '../wire/frame.ts'
+import { ReceiveWindow, type WindowContext } from './receive-window.ts'
+import { step, StreamState, type Direction, type StreamStateValue } from './stream-state.ts'
+
+/**
+ * What the user of a stream is told. After `onReset`, and after both halves have ended, nothing more comes. A handler that throws has
+ * its stream reset, with the code of a GatewayError or else INTERNAL, and is told so by `onReset`; the session goes on.
+ */
+export interface StreamHandler {
+  /** A RESPONSE frame; `info` marks an interim one. */
+  onHead(payload: Buffer, info: boolean): void
+  /** Bytes of the peer, a view into a larger message. Call `stream.consumed` once they are no longer held. */
+  onData(chunk: Buffer): void
+  onTrailers(payload: Buffer): void
+  /** The peer's half has ended, cleanly. */
+  onEnd(): void
+  /** The stream was aborted: by the peer, by the loss of the session, or because this handler threw. */
+  onReset(code: ErrorCode, reason: string): void
+  /** `write` may go on after it returned false. */
+  onWritable(): void
+  /** The peer has taken bytes: a sign of life while a long upload waits for its answer. */
+  onCredit?(): void
+}
+
+/** What a stream needs of its session. */
+export interface StreamOwner extends Pick<WindowContext, 'budget' | 'clock' | 'roundTripMs'> {
+  /** A frame that overtakes data. */
+  sendControl(type: number, flags: number, stream: number, payload?: Uint8Array): void
+  /** The stream has something that `emit` can send. */
+  ready(stream: MuxStream): void
+  /** Bytes queued, under way or not consumed have changed by `bytes`. */
+  outstanding(bytes: number): void
+  closed(stream: MuxStream): void
+  /** A handler threw what is no GatewayError: a fault of ours, contained to the stream. */
+  fault(thrown: unknown): void
+}
+
+/** `write` asks to pause at this many bytes in the stream's own queue. */
+const HIGH_WATER_BYTES = 131_072
+const LOW_WATER_BYTES = 65_536
+/** A stream that has sent this much is bulk and takes its turns behind those that have not. */
+const BULK_BYTES = 65_536
+
+/** One exchange in a session: two byte streams with heads and trailers, flow-controlled, either half ends on its own. */
+export class MuxStream {
+  #state: StreamStateValue = StreamState.OPEN
+  #credit: number
+  #queue: Buffer[] = []
+  #queuedBytes = 0
+  #sentBytes = 0
+  #unacknowledgedBytes = 0
+  #unconsumedBytes = 0
+  #ending = false
+  #trailers: Uint8Array | undefined
+  #blocked = false
+  #aborted = false
+  readonly #window: ReceiveWindow
+  /** Set by the owner: whom to tell. */
+  handler: StreamHandler | undefined
+  /** Used by the session's scheduler alone. */
+  isScheduled = false
+
+  constructor(
+    readonly id: number,
+    private readonly owner: StreamOwner,
+    windows: { readonly sendBytes: number; readonly receiveBytes: number },
+  ) {
+    this.#credit = windows.sendBytes
+    this.#window = new ReceiveWindow(windows.receiveBytes, {
+      budget: owner.budget,
+      clock: owner.clock,
+      roundTripMs: owner.roundTripMs,
+      grant: bytes => owner.sendControl(FrameType.CREDIT, 0, id, encodeCredit(bytes)),
+    })
+  }
+
+  /** True when nothing can be sent or received any more. */
+  get isClosed(): boolean {
+    return this.#state === StreamState.CLOSED
+  }
+
+  /** True while the peer may still send. */
+  get isRemoteOpen(): boolean {
+    return (this.#state & StreamState.REMOTE_CLOSED) === 0
+  }
+
+  /** True when `write` would be asked to pause: nothing more should be read for this stream. */
+  get needsPause(): boolean {
+    return this.#queuedBytes >= this.#credit || this.#queuedBytes >= HIGH_WATER_BYTES
+  }
+
+  /**
+   * Sends a RESPONSE frame, ahead of queued data of other streams.
+   * @throws GatewayError HEADERS_TOO_LARGE when `payload` does not fit into a frame; nothing was sent
+   */
+  sendHead(payload: Uint8Array, options: { readonly info?: boolean; readonly end?: boolean } = {}): void {
+    if (this.isClosed) return
+    assertFits(payload)
+    const flags = (options.info === true ? Flag.INFO : 0) | (options.end === true ? Flag.END : 0)
+    this.#advance(FrameType.RESPONSE, options.end === true, 'sent')
+    this.owner.sendControl(FrameType.RESPONSE, flags, this.id, payload)
+    this.#settle()
+  }
+
+  /** Queues bytes; false asks to pause until `onWritable`. `chunk` must not change afterwards. */
+  write(chunk: Buffer): boolean {
+    if (this.#ending || (this.#state & StreamState.LOCAL_CLOSED) !== 0) return false
+    if (chunk.length > 0) {
+      this.#queue.push(chunk)
+      this.#queuedBytes += chunk.length
+      this.owner.outstanding(chunk.length)
+      if (this.#credit > 0) this.owner.ready(this)
+    }
+    this.#blocked = this.needsPause
+    return !this.#blocked
+  }
+
+  /**
+   * Ends this half after what is queued, with a TRAILERS frame when `trailers` is given. Idempotent.
+   * @throws GatewayError HEADERS_TOO_LARGE when `trailers` do not fit into a frame; the half has not ended
+   */
+  end(trailers?: Uint8Array): void {
+    if (this.#ending || (this.#state & StreamState.LOCAL_CLOSED) !== 0) return
+    if (trailers !== undefined) assertFits(trailers)
+    this.#ending = true
+    this.#blocked = false
+    this.#trailers = trailers
+    if (this.#queuedBytes === 0 || this.#credit > 0) this.owner.ready(this)
+  }
+
+  /** Aborts both halves; queued bytes are dropped. Idempotent, and nothing is called back. */
+  reset(code: ErrorCode, reason = ''): void {
+    if (this.isClosed) return
+    this.owner.sendControl(FrameType.RESET, 0, this.id, encodeReset(ERRORS[code].reset || ERRORS.INTERNAL.reset, reason))
+    this.#close()
+  }
+
+  /** `bytes` of what `onData` delivered are no longer held. */
+  consumed(bytes: number): void {
+    if (bytes === 0 || this.isClosed) return
+    this.#unconsumedBytes -= bytes
+    this.owner.outstanding(-bytes)
+    // A peer that has sent its END needs no credit, and its window must not take any of the budget.
+    if (this.isRemoteOpen) this.#window.consumed(bytes)
+  }
+
+  // --- for the session ---
+
+  /** The OPEN frame carried END: that side sends nothing more. */
+  openedWithEnd(direction: Direction): void {
+    this.#advance(FrameType.OPEN, true, direction)
+  }
+
+  /** The peer has opened the stream: `accept` returns its handler, or throws to refuse it. */
+  accept(accept: () => StreamHandler): void {
+    try {
+      const handler = accept()
+      this.handler = handler
+      if (!this.isRemoteOpen && !this.#aborted) handler.onEnd()
+    } catch (thrown) {
+      this.#caught(thrown)
+    }
+  }
+
+  /** True when the stream has sent so much that others go first. */
+  get isBulk(): boolean {
+    return this.#sentBytes >= BULK_BYTES
+  }
+
+  /** True when `emit` would add a frame. */
+  get hasFrames(): boolean {
+    if ((this.#state & StreamState.LOCAL_CLOSED) !== 0) return false
+    return this.#queuedBytes > 0 ? this.#credit > 0 : this.#ending
+  }
+
+  /** Adds one DATA (at most `quantum` payload bytes) or TRAILERS frame to `batch`. */
+  emit(batch: BatchWriter, quantum: number): void {
+    const length = Math.min(this.#queuedBytes, this.#credit, quantum, MAX_PAYLOAD_BYTES)
+    const isLast = this.#ending && length === this.#queuedBytes
+    if (length > 0 || this.#trailers === undefined) {
+      const end = isLast && this.#trailers === undefined
+      this.#advance(FrameType.DATA, end, 'sent')
+      batch.addParts(FrameType.DATA, end ? Flag.END : 0, this.id, this.#take(length), length)
+    }
+    if (isLast && this.#trailers !== undefined) {
+      this.#advance(FrameType.TRAILERS, true, 'sent')
+      batch.add(FrameType.TRAILERS, Flag.END, this.id, this.#trailers)
+    }
+    this.#settle()
+    if (this.#blocked && this.#queuedBytes < LOW_WATER_BYTES && this.#queuedBytes < this.#credit) this.#unblock()
+  }
+
+  /** A frame of the peer. @throws GatewayError PROTOCOL or FLOW_EXCEEDED */
+  receive(type: number, flags: number, payload: Buffer): void {
+    const end = (flags & Flag.END) !== 0 || type === FrameType.TRAILERS
+    if (type === FrameType.DATA && payload.length > 0) this.#window.received(payload.length)
+    this.#advance(type, end, 'received')
+    try {
+      this.#deliver(type, flags, payload)
+      if (end && !this.#aborted) this.handler?.onEnd()
+    } catch (thrown) {
+      this.#caught(thrown)
+    }
+    this.#settle()
+  }
+
+  /** The peer lends `bytes` more. @throws GatewayError PROTOCOL when the window would exceed 2^31 − 1 */
+  receiveCredit(bytes: number): void {
+    this.#credit += bytes
+    if (this.#credit > 0x7fff_ffff) throw new GatewayError('PROTOCOL', 'a window above 2^31 - 1')
+    const acknowledged = Math.min(bytes, this.#unacknowledgedBytes)
+    this.#unacknowledgedBytes -= acknowledged
+    this.owner.outstanding(-acknowledged)
+    try {
+      this.handler?.onCredit?.()
+    } catch (thrown) {
+      this.#caught(thrown)
+    }
+    if (this.hasFrames) this.owner.ready(this)
+    else if (this.#blocked && !this.needsPause) this.#unblock()
+  }
+
+  /** The peer has aborted the stream, or the session is lost. */
+  receiveReset(code: ErrorCode, reason: string): void {
+    if (this.isClosed) return
+    this.#close()
+    this.#tellReset(code, reason)
+  }
+
+  /** Aborts the stream from this side and tells the handler, also when both halves have ended while it was being told so. */
+  fail(code: ErrorCode, reason: string): void {
+    if (this.#aborted) return
+    this.reset(code, reason)
+    this.#close()
+    this.#tellReset(code, reason)
+  }
+
+  #caught(thrown: unknown): void {
+    const isExpected = thrown instanceof GatewayError
+    if (!isExpected) this.owner.fault(thrown)
+    this.fail(isExpected ? thrown.code : 'INTERNAL', messageOf(thrown))
+  }
+
+  #tellReset(code: ErrorCode, reason: string): void {
+    try {
+      this.handler?.onReset(code, reason)
+    } catch (thrown) {
+      this.owner.fault(thrown)
+    }
+  }
+
+  #deliver(type: number, flags: number, payload: Buffer): void {
+    const handler = this.handler
+    if (handler === undefined) return
+    if (type === FrameType.DATA) {
+      if (payload.length === 0) return
+      this.#unconsumedBytes += payload.length
+      this.owner.outstanding(payload.length)
+      handler.onData(payload)
+    } else if (type === FrameType.RESPONSE) handler.onHead(payload, (flags & Flag.INFO) !== 0)
+    else handler.onTrailers(payload)
+  }
+
+  #take(length: number): Buffer[] {
+    this.#credit -= length
+    this.#queuedBytes -= length
+    this.#unacknowledgedBytes += length
+    this.#sentBytes += length
+    if (this.#queuedBytes === 0) {
+      const all = this.#queue
+      this.#queue = []
+      return all
+    }
+    // One splice, not a shift per chunk: a queue of very many very small chunks would be moved again and again.
+    const queue = this.#queue
+    let count = 0
+    let left = length
+    while (queue[count]!.length <= left) left -= queue[count++]!.length
+    const parts = queue.splice(0, count)
+    if (left > 0) {
+      parts.push(queue[0]!.subarray(0, left))
+      queue[0] = queue[0]!.subarray(left)
+    }
+    return parts
+  }
+
+  #unblock(): void {
+    this.#blocked = false
+    try {
+      this.handler?.onWritable()
+    } catch (thrown) {
+      this.#caught(thrown)
+    }
+  }
+
+  #advance(type: number, end: boolean, direction: Direction): void {
+    const next = step(this.#state, type, end, direction)
+    if (next === undefined) throw new GatewayError('PROTOCOL', `a frame of type ${type} on a half that has ended`)
+    this.#state = next
+  }
+
+  /** Leaves the session once both halves have ended. */
+  #settle(): void {
+    if (this.isClosed) this.#release()
+  }
+
+  #close(): void {
+    this.#aborted = true
+    this.#blocked = false
+    this.#state = StreamState.CLOSED
+    this.#release()
+  }
+
+  #release(): void {
+    const held = this.#queuedBytes + this.#unacknowledgedBytes + this.#unconsumedBytes
+    if (held > 0) this.owner.outstanding(-held)
+    this.#queue = []
+    this.#queuedBytes = 0
+    this.#unacknowledgedBytes = 0
+    this.#unconsumedBytes = 0
+    this.#window.close()
+    this.owner.closed(this)
+  }
+}
+
+function assertFits(payload: Uint8Array): void {
+  // The peer would end the session over a longer frame.
+  if (payload.length > MAX_PAYLOAD_BYTES) throw new GatewayError('HEADERS_TOO_LARGE', `a head of ${payload.length} bytes`)
+}
