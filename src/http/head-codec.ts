@@ -1,0 +1,106 @@
+/** Heads as payloads of OPEN and RESPONSE frames. */
+import { GatewayError } from '../errors.ts'
+import { ByteReader, ByteWriter, readFields, writeFields, type Fields } from './fields.ts'
+
+/** How a message body is delimited (RFC 9112 §6.3): there is none, it has a known length, or it ends with its stream. */
+export type BodyKind = { readonly kind: 'none' } | { readonly kind: 'length'; readonly length: number } | { readonly kind: 'stream' }
+
+/** The body kind without a body. */
+export const NO_BODY: BodyKind = Object.freeze({ kind: 'none' })
+/** The body kind of unknown length. */
+export const STREAM_BODY: BodyKind = Object.freeze({ kind: 'stream' })
+
+/** What the outer layer asks an inner layer for: one request to one origin. */
+export interface RequestHead {
+  /** Where to: the inner layer checks it against its own allow-list. */
+  readonly protocol: 'http' | 'https'
+  readonly hostname: string
+  readonly port: number
+  readonly method: string
+  /** Path and query, as the origin gets it. */
+  readonly path: string
+  /** Value of the Host field for the origin. */
+  readonly host: string
+  readonly body: BodyKind
+  /** The client waits for 100 (Continue) before it sends the body. */
+  readonly expectsContinue: boolean
+  /** End-to-end fields, without Host and without any field that frames a message or a connection. */
+  readonly fields: Fields
+}
+
+/** What an origin answered. */
+export interface ResponseHead {
+  /** 100 … 199 in an interim head, 200 … 599 in the final one. */
+  readonly status: number
+  readonly reason: string
+  readonly body: BodyKind
+  /** As the origin sent them. */
+  readonly fields: Fields
+}
+
+const KIND_HTTP = 1
+const EXPECTS_CONTINUE = 0x01
+const BODY_CODES = { none: 0, length: 1, stream: 2 } as const
+
+function writeBody(writer: ByteWriter, body: BodyKind): void {
+  writer.u8(BODY_CODES[body.kind])
+  if (body.kind === 'length') writer.u53(body.length)
+}
+
+function readBody(reader: ByteReader): BodyKind {
+  const code = reader.u8()
+  if (code === BODY_CODES.none) return NO_BODY
+  if (code === BODY_CODES.stream) return STREAM_BODY
+  if (code === BODY_CODES.length) return { kind: 'length', length: reader.u53() }
+  throw new GatewayError('PROTOCOL', `an unknown body kind ${code}`)
+}
+
+/** Payload of an OPEN frame: kind u8 (1: HTTP), flags u8, protocol u8, port u16, hostname, method, path, host, body, fields. */
+export function encodeRequestHead(head: RequestHead): Buffer {
+  const writer = new ByteWriter()
+    .u8(KIND_HTTP)
+    .u8(head.expectsContinue ? EXPECTS_CONTINUE : 0)
+    .u8(head.protocol === 'https' ? 1 : 0)
+    .u16(head.port)
+    .latin1(head.hostname)
+    .latin1(head.method)
+    .latin1(head.path)
+    .latin1(head.host)
+  writeBody(writer, head.body)
+  writeFields(writer, head.fields)
+  return writer.take()
+}
+
+/** The inverse of `encodeRequestHead`. @throws GatewayError PROTOCOL */
+export function decodeRequestHead(payload: Buffer): RequestHead {
+  const reader = new ByteReader(payload)
+  const kind = reader.u8()
+  if (kind !== KIND_HTTP) throw new GatewayError('PROTOCOL', `a stream of unknown kind ${kind}`)
+  const flags = reader.u8()
+  const protocol = reader.u8() === 1 ? 'https' : 'http'
+  const port = reader.u16()
+  const [hostname, method, path, host] = [reader.latin1(), reader.latin1(), reader.latin1(), reader.latin1()]
+  const body = readBody(reader)
+  const fields = readFields(reader)
+  reader.end()
+  return { protocol, hostname, port, method, path, host, body, expectsContinue: (flags & EXPECTS_CONTINUE) !== 0, fields }
+}
+
+/** Payload of a RESPONSE frame: status u16, reason, body, fields (strings in latin-1, or bytes as the parser delivered them). */
+export function encodeResponseHead(head: Omit<ResponseHead, 'fields'> & { readonly fields: readonly (string | Uint8Array)[] }): Buffer {
+  const writer = new ByteWriter().u16(head.status).latin1(head.reason)
+  writeBody(writer, head.body)
+  writeFields(writer, head.fields)
+  return writer.take()
+}
+
+/** The inverse of `encodeResponseHead`. @throws GatewayError PROTOCOL */
+export function decodeResponseHead(payload: Buffer): ResponseHead {
+  const reader = new ByteReader(payload)
+  const status = reader.u16()
+  const reason = reader.latin1()
+  const body = readBody(reader)
+  const fields = readFields(reader)
+  reader.end()
+  return { status, reason, body, fields }
+}

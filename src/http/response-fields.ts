@@ -1,0 +1,114 @@
+/** The fields that the client gets. An inner layer may be broken or taken: everything is checked again before it is written. */
+import { validateHeaderName, validateHeaderValue } from 'node:http'
+import { GatewayError, messageOf } from '../errors.ts'
+import type { BodyKind, ResponseHead } from './head-codec.ts'
+import { HOP_BY_HOP, nominated } from './hop-by-hop.ts'
+import { rewriteRefresh, rewriteSetCookie, rewriteUrl, type PublicOrigin } from './rewrite.ts'
+
+/** Interim responses that one request may get. */
+export const MAX_INTERIM = 8
+
+const CSP = new Set([
+  'content-security-policy',
+  'content-security-policy-report-only',
+  'x-content-security-policy',
+  'x-webkit-csp',
+])
+
+/** What the fields depend on beside the head. */
+export interface ResponseContext {
+  /** Method of the request. */
+  readonly method: string
+  /** Trailers and chunks can be sent: HTTP/1.1. */
+  readonly canChunk: boolean
+  readonly removeCsps: boolean
+  readonly names: PublicOrigin
+}
+
+/** A final head that can be written as it stands. */
+export interface WritableHead {
+  readonly status: number
+  readonly reason: string
+  /** For `writeHead`, flat. */
+  readonly fields: string[]
+  /** Bytes that follow; undefined when only the end of the stream tells. */
+  readonly length: number | undefined
+  readonly hasBody: boolean
+}
+
+/** @throws GatewayError ORIGIN_BAD_RESPONSE when the head cannot be a final response */
+export function responseHead(head: ResponseHead, context: ResponseContext): WritableHead {
+  const { status, body } = head
+  if (!Number.isInteger(status) || status < 200 || status > 599) throw new GatewayError('ORIGIN_BAD_RESPONSE', `status ${status}`)
+  const isBodyless = status === 204 || status === 304 // RFC 9110 §15.3.5, §15.4.5
+  const hasBody = !isBodyless && context.method !== 'HEAD' && !(body.kind === 'none') && !(body.kind === 'length' && body.length === 0)
+  const fields = endToEnd(head.fields, context, name => {
+    if (name === 'content-length') return false
+    return name !== 'trailer' || (hasBody && body.kind === 'stream' && context.canChunk)
+  })
+  const length = announcedLength(status, body)
+  if (length !== undefined) fields.push('Content-Length', String(length))
+  return { status, reason: checkedReason(head.reason), fields, length: hasBody ? length : undefined, hasBody }
+}
+
+/** An interim head as bytes on the wire. @throws GatewayError ORIGIN_BAD_RESPONSE */
+export function interimHead(head: ResponseHead, context: ResponseContext): string {
+  const { status } = head
+  if (!Number.isInteger(status) || status < 100 || status > 199 || status === 101) throw new GatewayError('ORIGIN_BAD_RESPONSE', `interim status ${status}`)
+  const fields = endToEnd(head.fields, context, name => name !== 'content-length' && name !== 'trailer')
+  let text = `HTTP/1.1 ${status} ${checkedReason(head.reason)}\r\n`
+  for (let i = 0; i < fields.length; i += 2) text += `${fields[i]!}: ${fields[i + 1]!}\r\n`
+  return `${text}\r\n`
+}
+
+/** A HEAD or 304 response may announce the length that a GET would have; 204 never does. */
+function announcedLength(status: number, body: BodyKind): number | undefined {
+  if (status === 204 || body.kind !== 'length') return undefined
+  return body.length
+}
+
+function endToEnd(source: readonly string[], context: ResponseContext, wants: (name: string) => boolean): string[] {
+  const names: string[] = []
+  for (let i = 0; i < source.length; i += 2) names.push(source[i]!.toLowerCase())
+  const dropped = nominated(source, names)
+  const fields: string[] = []
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i]!
+    // Alt-Svc of a private origin points at ports that nobody outside can reach (RFC 7838 §3).
+    const isDropped = (HOP_BY_HOP.has(name) && name !== 'trailer') || name === 'alt-svc' || dropped?.has(name) === true
+    if (isDropped || !wants(name) || (context.removeCsps && CSP.has(name))) continue
+    const value = publicValue(name, source[2 * i + 1]!, context.names)
+    check(source[2 * i]!, value)
+    fields.push(source[2 * i]!, value)
+  }
+  return fields
+}
+
+function publicValue(name: string, value: string, names: PublicOrigin): string {
+  switch (name) {
+    case 'location':
+    case 'content-location':
+      return rewriteUrl(value, names)
+    case 'refresh':
+      return rewriteRefresh(value, names)
+    case 'set-cookie':
+      return rewriteSetCookie(value, names)
+    default:
+      return value
+  }
+}
+
+function check(name: string, value: string): void {
+  try {
+    validateHeaderName(name)
+    validateHeaderValue(name, value)
+  } catch (cause) {
+    throw new GatewayError('ORIGIN_BAD_RESPONSE', messageOf(cause), { cause })
+  }
+}
+
+function checkedReason(reason: string): string {
+  // RFC 9112 §4: reason-phrase = 1*( HTAB / SP / VCHAR / obs-text )
+  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(reason)) throw new GatewayError('ORIGIN_BAD_RESPONSE', 'a control character in the reason phrase')
+  return reason
+}
