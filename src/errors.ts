@@ -69,8 +69,8 @@ export const ERRORS = Object.freeze({
     'never',
     'The inner layer does not allow connections to the origin of this host; ask its operator to allow it.',
   ),
-  ORIGIN_REFUSED: facts(502, 7, 'idempotent', 'The origin did not accept a connection; check that it is running.'),
-  ORIGIN_DNS: facts(502, 8, 'idempotent', 'The name of the origin could not be resolved; ask the operator to check the target.'),
+  ORIGIN_REFUSED: facts(502, 7, 'never', 'The origin did not accept a connection; check that it is running.'),
+  ORIGIN_DNS: facts(502, 8, 'never', 'The name of the origin could not be resolved; ask the operator to check the target.'),
   ORIGIN_TLS: facts(
     502,
     9,
@@ -79,7 +79,7 @@ export const ERRORS = Object.freeze({
   ),
   ORIGIN_CLOSED: facts(502, 10, 'never', 'The origin closed the connection before it had answered; try again.'),
   ORIGIN_BAD_RESPONSE: facts(502, 11, 'never', 'The origin sent a response that is not valid HTTP; ask the operator to check the origin.'),
-  ORIGIN_CONNECT_TIMEOUT: facts(504, 12, 'idempotent', 'The origin did not accept a connection in time; check that it is reachable.'),
+  ORIGIN_CONNECT_TIMEOUT: facts(504, 12, 'never', 'The origin did not accept a connection in time; check that it is reachable.'),
   ORIGIN_TIMEOUT: facts(504, 13, 'never', 'The origin did not answer in time; try again later.'),
   ORIGIN_BAD_REQUEST: facts(400, 14, 'never', 'The request cannot be expressed to the origin; check method, path and header fields.'),
   // --- the link itself

@@ -1,0 +1,161 @@
+import { performance } from 'node:perf_hooks'
+import { ERRORS } from '../errors.ts'
+import { createProof } from '../identity/proof.ts'
+import type { PrivateKey } from '../identity/private-key.ts'
+import { dial } from '../link/dialer.ts'
+import { decodeRequestHead } from '../http/head-codec.ts'
+import { DEFAULT_TIMING, type Timing } from '../mux/liveness.ts'
+import { GrowthBudget } from '../mux/receive-window.ts'
+import type { MuxStream, StreamHandler } from '../mux/stream.ts'
+import { settleWithin } from '../mux/settle-within.ts'
+import type { Log } from '../telemetry/log.ts'
+import { AGENT } from '../version.ts'
+import { DEFAULT_LIMITS, GROWTH_BUDGET_BYTES } from '../mux/limits.ts'
+import type { AllowList } from './allow-list.ts'
+import { Connector } from './connector.ts'
+import { OriginExchange } from './origin-exchange.ts'
+import { Origins } from './origin-drivers.ts'
+
+/** What an inner layer is made from. */
+export interface InnerLayerOptions {
+  readonly privateKey: PrivateKey
+  /** URLs, ws: or wss: (http: and https: read the same); a connection is kept to each of them. */
+  readonly outerLayers: readonly string[]
+  readonly identifier: string
+  /** PEM of the only authority to trust for wss:. */
+  readonly outerLayerCa?: string
+  /** PEM of a client certificate for wss:, signed for `privateKey`. */
+  readonly clientCertificate?: string
+  /** Connections to each outer layer. */
+  readonly connections: number
+  readonly allowList: AllowList
+  readonly drainTimeoutMs: number
+  /** Liveness of the links; the default suits everything but tests. */
+  readonly timing?: Timing
+}
+
+/** The process inside the private network: dials outer layers and makes the requests that they ask for. */
+export class InnerLayer {
+  readonly #origins: Origins
+  readonly #connectors: Connector[] = []
+  readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
+  #closing: Promise<void> | undefined
+
+  constructor(
+    private readonly options: InnerLayerOptions,
+    private readonly log: Log,
+  ) {
+    this.#origins = new Origins(options.allowList)
+    for (const url of options.outerLayers) {
+      for (let number = 1; number <= options.connections; number++) this.#connectors.push(this.#createConnector(url, number))
+    }
+  }
+
+  /** Connections that are up at the moment. */
+  get connectionCount(): number {
+    return this.#connectors.filter(connector => connector.isUp).length
+  }
+
+  /** Starts to dial; that an outer layer cannot be reached yet is logged and tried again, never an error. */
+  start(): Promise<void> {
+    const { outerLayers, identifier, allowList } = this.options
+    this.log.info({ identifier, outerLayers, connections: this.options.connections }, `inner layer "${identifier}" starting`)
+    if (allowList.open) {
+      this.log.warn(
+        {},
+        'the outer layer may ask for every host that this machine can reach (but link-local and cloud-metadata addresses); name the allowed ones with --allow HOST:PORT',
+      )
+    }
+    for (const connector of this.#connectors) connector.start()
+    return Promise.resolve()
+  }
+
+  /** Lets requests in flight finish, up to the drain timeout, then ends. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#drain()
+    return this.#closing
+  }
+
+  /** Ends now. */
+  destroy(): void {
+    for (const connector of this.#connectors) connector.destroy()
+    void this.#origins.close()
+  }
+
+  async #drain(): Promise<void> {
+    this.log.info({}, 'draining: requests in flight finish, new ones go elsewhere')
+    // Sessions first: origins are still needed by the streams that finish.
+    const done = await settleWithin(Promise.all(this.#connectors.map(connector => connector.drain())), this.options.drainTimeoutMs)
+    if (!done) this.log.warn({ drainTimeoutMs: this.options.drainTimeoutMs }, 'drain timeout: requests in flight are cut')
+    this.destroy()
+    await this.#origins.close()
+  }
+
+  #createConnector(url: string, number: number): Connector {
+    const { privateKey, identifier, outerLayerCa, clientCertificate } = this.options
+    const name = number === 1 && this.options.connections === 1 ? url : `${url} (connection ${number} of ${this.options.connections})`
+    const keyPem = clientCertificate === undefined ? undefined : (privateKey.key.export({ type: 'pkcs8', format: 'pem' }) as string)
+    let lastReason = ''
+    return new Connector({
+      dial: events =>
+        dial(
+          {
+            url,
+            ...(outerLayerCa === undefined ? {} : { ca: outerLayerCa }),
+            ...(clientCertificate === undefined || keyPem === undefined ? {} : { certificate: clientCertificate, key: keyPem }),
+          },
+          events,
+        ),
+      introduction: {
+        agent: AGENT,
+        limits: DEFAULT_LIMITS,
+        // The outer layer's clock counts, so this machine's clock may be wrong by any amount.
+        prove: hello =>
+          createProof(privateKey, {
+            identifier,
+            audience: hello.audience,
+            nonce: hello.nonce,
+            nowSeconds: hello.time,
+            validityMs: hello.validityMs,
+          }),
+      },
+      session: {
+        budget: this.#budget,
+        clock: () => performance.now(),
+        timing: this.options.timing ?? DEFAULT_TIMING,
+        accept: (payload, stream) => this.#accept(payload, stream),
+        onFault: thrown => this.log.error({ err: thrown }, 'internal fault while handling a stream'),
+      },
+      clock: () => performance.now(),
+      random: Math.random,
+      onUp: ({ identifier: granted, agent }) => {
+        lastReason = ''
+        this.log.info({ outerLayer: url, identifier: granted, agent }, `connected to ${name} as "${granted}"`)
+      },
+      onDown: ({ code, reason, wasUp, retryMs }) => {
+        const fields = { outerLayer: url, code, reason, retryMs }
+        const next = retryMs === undefined ? '' : `; next attempt in ${retryMs} ms`
+        if (wasUp) this.log.warn(fields, `connection to ${name} ended: ${reason}${next}`)
+        // The same failure again and again is one line, then debug.
+        else if (reason !== lastReason) this.log.warn(fields, `cannot connect to ${name}: ${adviceFor(code, reason, privateKey.kid)}${next}`)
+        else this.log.debug(fields, `still cannot connect to ${name}: ${reason}${next}`)
+        lastReason = wasUp ? '' : reason
+      },
+    })
+  }
+
+  #accept(payload: Buffer, stream: MuxStream): StreamHandler {
+    const exchange = new OriginExchange(stream, decodeRequestHead(payload), this.#origins)
+    exchange.start()
+    return exchange
+  }
+}
+
+/** Makes an inner layer; `start` begins to dial. */
+export const createInnerLayer = (options: InnerLayerOptions, { log }: { readonly log: Log }): InnerLayer => new InnerLayer(options, log)
+
+function adviceFor(code: string, reason: string, kid: string): string {
+  if (code === 'AUTH') return `${reason} (is the certificate of this key, thumbprint ${kid}, among the --public-key files of the outer layer?)`
+  if (code === 'AUTH_TIMEOUT') return ERRORS.AUTH_TIMEOUT.text
+  return reason
+}

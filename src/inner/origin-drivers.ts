@@ -1,0 +1,270 @@
+import { lookup } from 'node:dns'
+import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { isIP, type LookupFunction } from 'node:net'
+import { Pool, type Dispatcher } from 'undici'
+import { GatewayError } from '../errors.ts'
+import type { RequestHead } from '../http/head-codec.ts'
+import type { AllowList } from './allow-list.ts'
+import type { OriginCall, OriginDrivers, OriginEvents, OriginRequest } from './origin-exchange.ts'
+import { RequestBody } from './request-body.ts'
+
+const CONNECT_MS = 10_000
+/** An origin that says nothing to Expect: 100-continue gets the body after this time (RFC 9110 §10.1.1), milliseconds. */
+const CONTINUE_MS = 1_000
+const MAX_HEAD_BYTES = 65_536
+const MAX_POOLS = 256
+/** Fields that frame a message or a connection: set from the head alone, whatever the outer layer sent. */
+const FRAMING = new Set(['host', 'connection', 'keep-alive', 'transfer-encoding', 'content-length', 'upgrade', 'expect', 'proxy-connection'])
+const REFUSED_METHODS = new Set(['CONNECT', 'TRACE'])
+
+/** Requests to origins that the allow-list permits, judged by name before the dial and by address when the name is resolved. */
+export class Origins implements OriginDrivers {
+  readonly #pools = new Map<string, Pool>()
+
+  constructor(private readonly allowList: AllowList) {}
+
+  pooled({ head, body }: OriginRequest, events: OriginEvents): OriginCall {
+    this.#check(head)
+    const call = new PooledCall(events)
+    this.#pool(head).dispatch(
+      { path: head.path, method: head.method as Dispatcher.HttpMethod, headers: fieldsFor(head, 'host'), body, headersTimeout: 0, bodyTimeout: 0 },
+      call,
+    )
+    return call
+  }
+
+  fresh({ head, body }: OriginRequest, events: OriginEvents): OriginCall {
+    this.#check(head)
+    const request = (head.protocol === 'https' ? httpsRequest : httpRequest)({
+      agent: false,
+      host: head.hostname,
+      port: head.port,
+      method: head.method,
+      path: head.path,
+      headers: freshFields(head),
+      maxHeaderSize: MAX_HEAD_BYTES,
+      lookup: this.#lookup(head.port),
+      ...(head.protocol === 'https' && isIP(head.hostname) === 0 ? { servername: head.hostname } : {}),
+    })
+    request.maxHeadersCount = 0
+    return new FreshCall(request, body, head.expectsContinue, events)
+  }
+
+  /** Ends every connection. */
+  async close(): Promise<void> {
+    const pools = [...this.#pools.values()]
+    this.#pools.clear()
+    await Promise.all(pools.map(pool => pool.destroy()))
+  }
+
+  #check({ hostname, port, method }: RequestHead): void {
+    if (REFUSED_METHODS.has(method)) throw new GatewayError('ORIGIN_BAD_REQUEST', `method ${method}`)
+    const verdict = this.allowList.check(hostname, port)
+    const isAddress = isIP(hostname) !== 0
+    if (verdict === 'no' || (isAddress && !this.allowList.checkAddress(hostname, hostname, port))) {
+      throw new GatewayError('ORIGIN_FORBIDDEN', `${hostname}:${port} is not allowed by this inner layer (--allow)`)
+    }
+  }
+
+  #pool(head: RequestHead): Pool {
+    const key = `${head.protocol}://${head.hostname.includes(':') ? `[${head.hostname}]` : head.hostname}:${head.port}`
+    const known = this.#pools.get(key)
+    if (known !== undefined) return known
+    this.#evict()
+    const pool = new Pool(key, {
+      pipelining: 1,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      maxHeaderSize: MAX_HEAD_BYTES,
+      connect: { timeout: CONNECT_MS, lookup: this.#lookup(head.port) },
+    })
+    this.#pools.set(key, pool)
+    return pool
+  }
+
+  #evict(): void {
+    if (this.#pools.size < MAX_POOLS) return
+    for (const [key, pool] of this.#pools) {
+      if (pool.stats.running > 0 || pool.stats.pending > 0) continue
+      this.#pools.delete(key)
+      void pool.destroy()
+      return
+    }
+  }
+
+  /** DNS, less the addresses that are not allowed: the name is what the outer layer says, the address is where the bytes go. */
+  #lookup(port: number): LookupFunction {
+    return (hostname, options, callback) => {
+      lookup(hostname, { ...options, all: true }, (error, addresses) => {
+        if (error !== null) return callback(error, '', 0)
+        const allowed = addresses.filter(({ address }) => this.allowList.checkAddress(hostname, address, port))
+        const first = allowed[0]
+        if (first === undefined) {
+          const refusal = new GatewayError('ORIGIN_FORBIDDEN', `${hostname} resolves to no address that this inner layer allows`)
+          return callback(refusal as NodeJS.ErrnoException, '', 0)
+        }
+        if (options.all === true) callback(null, allowed)
+        else callback(null, first.address, first.family)
+      })
+    }
+  }
+}
+
+function fieldsFor(head: RequestHead, hostName: string): string[] {
+  const fields = [hostName, head.host]
+  for (let i = 0; i < head.fields.length; i += 2) {
+    const name = head.fields[i]!
+    if (name.length < 4 || name.length > 17 || !FRAMING.has(name.toLowerCase())) fields.push(name, head.fields[i + 1]!)
+  }
+  if (head.body.kind === 'length') fields.push('Content-Length', String(head.body.length))
+  return fields
+}
+
+/** node:http frames nothing on its own when it is given a list: a body never leaves unframed, whatever the method. */
+function freshFields(head: RequestHead): string[] {
+  const fields = fieldsFor(head, 'Host')
+  if (head.body.kind === 'stream') fields.push('Transfer-Encoding', 'chunked')
+  if (head.expectsContinue) fields.push('Expect', '100-continue')
+  fields.push('Connection', fields.includes('TE') ? 'close, TE' : 'close')
+  return fields
+}
+
+/** undici's controller with the lists that its types leave out. */
+type RawController = Dispatcher.DispatchController & { readonly rawHeaders?: Buffer[]; readonly rawTrailers?: Buffer[] }
+
+/** One request through undici's dispatcher: raw fields in order, interim responses and trailers delivered, back-pressure by pause. */
+class PooledCall implements Dispatcher.DispatchHandler, OriginCall {
+  #controller: RawController | undefined
+  #isAborted = false
+
+  constructor(private readonly events: OriginEvents) {}
+
+  resume(): void {
+    this.#controller?.resume()
+  }
+
+  abort(): void {
+    if (this.#isAborted) return
+    this.#isAborted = true
+    this.#controller?.abort(new Error('aborted'))
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller as RawController
+    if (this.#isAborted) controller.abort(new Error('aborted'))
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, _headers: unknown, reason?: string): void {
+    const fields = this.#controller?.rawHeaders ?? []
+    if (status < 200) this.events.interim(status, reason ?? '', fields)
+    else this.events.head(status, reason ?? '', fields)
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.events.data(chunk)) controller.pause()
+  }
+
+  onResponseEnd(): void {
+    this.events.end(this.#controller?.rawTrailers ?? [])
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (!this.#isAborted) this.events.failed(error)
+  }
+}
+
+/** One request through node:http, on a connection of its own. */
+class FreshCall implements OriginCall {
+  #response: IncomingMessage | undefined
+  #isAborted = false
+  #continueTimer: NodeJS.Timeout | undefined
+  readonly #connectTimer: NodeJS.Timeout
+
+  constructor(
+    private readonly request: ClientRequest,
+    body: RequestBody | Buffer | null,
+    expectsContinue: boolean,
+    private readonly events: OriginEvents,
+  ) {
+    this.#connectTimer = setTimeout(() => this.#failed(new GatewayError('ORIGIN_CONNECT_TIMEOUT', `no connection within ${CONNECT_MS / 1000} s`)), CONNECT_MS)
+    request.on('socket', socket => socket.once(socket.connecting ? 'connect' : 'ready', () => clearTimeout(this.#connectTimer)))
+    request.on('error', error => this.#failed(error))
+    request.on('continue', () => this.#continue())
+    request.on('information', info => {
+      if (info.statusCode !== 100) events.interim(info.statusCode, info.statusMessage, info.rawHeaders)
+    })
+    request.on('upgrade', (_response, socket) => {
+      socket.destroy()
+      this.#failed(new GatewayError('ORIGIN_BAD_RESPONSE', 'an upgrade that nobody asked for'))
+    })
+    request.on('response', response => this.#respond(response))
+    request.flushHeaders()
+    if (expectsContinue) this.#continueTimer = setTimeout(() => this.#continue(), CONTINUE_MS)
+    this.#send(body)
+  }
+
+  resume(): void {
+    this.#response?.resume()
+  }
+
+  abort(): void {
+    if (this.#isAborted) return
+    this.#isAborted = true
+    clearTimeout(this.#connectTimer)
+    clearTimeout(this.#continueTimer)
+    this.request.destroy()
+  }
+
+  #continue(): void {
+    if (this.#continueTimer === undefined || this.#isAborted) return
+    clearTimeout(this.#continueTimer)
+    this.#continueTimer = undefined
+    this.events.interim(100, 'Continue', [])
+  }
+
+  #send(body: RequestBody | Buffer | null): void {
+    const { request } = this
+    if (!(body instanceof RequestBody)) {
+      request.end(body ?? undefined)
+      return
+    }
+    body.on('data', (chunk: Buffer) => {
+      if (!request.write(chunk)) body.pause()
+    })
+    request.on('drain', () => body.resume())
+    body.on('end', () => {
+      if (body.trailers !== undefined) request.addTrailers(pairs(body.trailers))
+      request.end()
+    })
+    body.on('error', () => request.destroy())
+  }
+
+  #respond(response: IncomingMessage): void {
+    clearTimeout(this.#connectTimer)
+    clearTimeout(this.#continueTimer)
+    this.#continueTimer = undefined
+    this.#response = response
+    const { events } = this
+    response.on('error', error => this.#failed(error))
+    events.head(response.statusCode ?? 0, response.statusMessage ?? '', response.rawHeaders)
+    response.on('data', (chunk: Buffer) => {
+      if (!events.data(chunk)) response.pause()
+    })
+    response.on('end', () => {
+      if (!this.#isAborted) events.end(response.rawTrailers)
+    })
+  }
+
+  #failed(thrown: unknown): void {
+    if (this.#isAborted) return
+    this.abort()
+    this.events.failed(thrown)
+  }
+}
+
+function pairs(fields: readonly string[]): [string, string][] {
+  const all: [string, string][] = []
+  for (let i = 0; i < fields.length; i += 2) all.push([fields[i]!, fields[i + 1]!])
+  return all
+}

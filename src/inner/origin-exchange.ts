@@ -1,0 +1,200 @@
+import { ERRORS, GatewayError, type ErrorCode } from '../errors.ts'
+import { decodeFields, encodeFields } from '../http/fields.ts'
+import { encodeResponseHead, NO_BODY, STREAM_BODY, type BodyKind, type RequestHead } from '../http/head-codec.ts'
+import { allowedTrailers } from '../http/hop-by-hop.ts'
+import { MAX_INTERIM } from '../http/response-fields.ts'
+import type { MuxStream, StreamHandler } from '../mux/stream.ts'
+import { isStaleConnection, originFailure } from './origin-failure.ts'
+import { RequestBody } from './request-body.ts'
+
+/** A list of raw fields of the origin, names and values in turn. */
+export type RawFields = readonly (string | Buffer)[]
+
+/** What a driver is told to send. */
+export interface OriginRequest {
+  readonly head: RequestHead
+  readonly body: RequestBody | Buffer | null
+}
+
+/** What a driver reports, in this order; `failed` may come at any time and is the last. */
+export interface OriginEvents {
+  /** 1xx except 101. */
+  interim(status: number, reason: string, fields: RawFields): void
+  head(status: number, reason: string, fields: RawFields): void
+  /** False asks the driver to pause until `resume`. */
+  data(chunk: Buffer): boolean
+  end(trailers: RawFields): void
+  failed(thrown: unknown): void
+}
+
+/** A request under way. */
+export interface OriginCall {
+  resume(): void
+  /** Gives up; nothing is reported any more. Idempotent. */
+  abort(): void
+}
+
+/** The two ways to make a request. */
+export interface OriginDrivers {
+  /** Kept-alive connections, for all ordinary requests. */
+  pooled(request: OriginRequest, events: OriginEvents): OriginCall
+  /** A fresh connection, for Expect, trailers, TE, and for one repetition after a stale connection. */
+  fresh(request: OriginRequest, events: OriginEvents): OriginCall
+}
+
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+const NEEDS_FRESH = new Set(['te', 'trailer'])
+/** Bodies that cannot be there, whatever the origin says: RFC 9112 §6.3. */
+const isBodyless = (method: string, status: number): boolean => method === 'HEAD' || status === 204 || status === 304
+
+/** Steps 9 to 12 of the path: joins one stream to one request at its origin. */
+export class OriginExchange implements StreamHandler, OriginEvents {
+  readonly #body: RequestBody | undefined
+  #request: OriginRequest | undefined
+  #call: OriginCall | undefined
+  #interimCount = 0
+  #hasHead = false
+  #hasEnded = false
+  #isOver = false
+  #mayRepeat: boolean
+
+  constructor(
+    private readonly stream: MuxStream,
+    private readonly requestHead: RequestHead,
+    private readonly drivers: OriginDrivers,
+  ) {
+    this.#body = requestHead.body.kind === 'none' ? undefined : new RequestBody(stream)
+    this.#mayRepeat = IDEMPOTENT.has(requestHead.method)
+  }
+
+  /** Sends the request; a body that came in the same message as its head goes out in one piece. */
+  start(): void {
+    if (this.#body === undefined || this.requestHead.expectsContinue) this.#dispatch()
+    else queueMicrotask(() => this.#dispatch())
+  }
+
+  // --- from the link ---
+
+  onHead(): void {
+    throw new GatewayError('PROTOCOL', 'a RESPONSE frame from the outer layer')
+  }
+
+  onData(chunk: Buffer): void {
+    // After the answer nobody reads the rest of an upload. Without credit the outer layer stops sending and ends the stream.
+    if (this.#hasEnded || this.#isOver) return
+    if (this.#body === undefined) throw new GatewayError('PROTOCOL', 'DATA for a request without a body')
+    this.#body.receive(chunk)
+  }
+
+  onTrailers(payload: Buffer): void {
+    if (this.#body !== undefined) this.#body.trailers = allowedTrailers(decodeFields(payload))
+  }
+
+  onEnd(): void {
+    this.#body?.finish()
+  }
+
+  onWritable(): void {
+    this.#call?.resume()
+  }
+
+  onReset(): void {
+    this.#giveUp()
+  }
+
+  // --- from the origin ---
+
+  interim(status: number, reason: string, fields: RawFields): void {
+    if (this.#isOver) return
+    if (++this.#interimCount > MAX_INTERIM) return this.#fail(new GatewayError('ORIGIN_BAD_RESPONSE', `more than ${MAX_INTERIM} interim responses`))
+    this.#guard(() => this.stream.sendHead(encodeResponseHead({ status, reason, body: NO_BODY, fields }), { info: true }))
+  }
+
+  head(status: number, reason: string, fields: RawFields): void {
+    if (this.#isOver) return
+    this.#hasHead = true
+    this.#guard(() => {
+      const body = bodyOf(fields)
+      const end = isBodyless(this.requestHead.method, status) || (body.kind === 'length' && body.length === 0)
+      this.stream.sendHead(encodeResponseHead({ status, reason, body, fields }), { end })
+      this.#hasEnded = end
+    })
+  }
+
+  data(chunk: Buffer): boolean {
+    return this.#isOver || this.#hasEnded || this.stream.write(chunk)
+  }
+
+  end(trailers: RawFields): void {
+    if (this.#isOver || this.#hasEnded) return
+    this.#hasEnded = true
+    this.#guard(() => this.stream.end(trailers.length === 0 ? undefined : encodeFields(trailers)))
+  }
+
+  failed(thrown: unknown): void {
+    if (this.#isOver || this.#hasEnded) return
+    const failure = originFailure(thrown)
+    if (this.#mayRepeat && !this.#hasHead && isStaleConnection(failure) && !(this.#request?.body instanceof RequestBody)) {
+      this.#mayRepeat = false
+      this.#call = this.drivers.fresh(this.#request!, this)
+      return
+    }
+    this.#fail(failure)
+  }
+
+  // --- both ---
+
+  #dispatch(): void {
+    if (this.#isOver) return
+    const head = this.requestHead
+    const whole = head.expectsContinue ? undefined : this.#body?.takeWhole()
+    this.#request = { head, body: whole ?? this.#body ?? null }
+    const needsFresh = head.expectsContinue || hasField(head.fields, NEEDS_FRESH)
+    if (needsFresh) this.#mayRepeat = false
+    this.#guard(() => {
+      this.#call = needsFresh ? this.drivers.fresh(this.#request!, this) : this.drivers.pooled(this.#request!, this)
+    })
+    if (this.#isOver) this.#call?.abort()
+  }
+
+  #guard(action: () => void): void {
+    try {
+      action()
+    } catch (thrown) {
+      // A head of the origin that does not fit into a frame is the origin's fault, not the client's.
+      const failure = originFailure(thrown)
+      this.#fail(failure.code === 'HEADERS_TOO_LARGE' ? new GatewayError('ORIGIN_BAD_RESPONSE', failure.message) : failure)
+    }
+  }
+
+  #fail(failure: GatewayError): void {
+    if (this.#isOver) return
+    const code: ErrorCode = ERRORS[failure.code].reset > 0 ? failure.code : 'INTERNAL'
+    this.#giveUp()
+    this.stream.reset(code, failure.message)
+  }
+
+  #giveUp(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#call?.abort()
+    this.#body?.destroy()
+  }
+}
+
+function hasField(fields: readonly string[], names: ReadonlySet<string>): boolean {
+  for (let i = 0; i < fields.length; i += 2) if (fields[i]!.length <= 7 && names.has(fields[i]!.toLowerCase())) return true
+  return false
+}
+
+/** How the origin delimits its body; the parser has refused contradictions already. */
+function bodyOf(fields: RawFields): BodyKind {
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!
+    if (name.length !== 14 || name.toString().toLowerCase() !== 'content-length') continue
+    const length = Number(fields[i + 1]!.toString())
+    if (!Number.isSafeInteger(length) || length < 0) throw new GatewayError('ORIGIN_BAD_RESPONSE', 'an invalid Content-Length')
+    return { kind: 'length', length }
+  }
+  return STREAM_BODY
+}

@@ -1,0 +1,30 @@
+import type { ServerResponse } from 'node:http'
+import type { AcceptedRequest } from '../http/admission.ts'
+import type { ClientFacts, Peer } from '../http/client-facts.ts'
+import type { RouteTable } from '../route/table.ts'
+import type { AccessRecord } from '../telemetry/access-log.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Deadlines } from './deadlines.ts'
+import type { Registry } from './registry.ts'
+
+/** What every exchange of an edge shares. */
+export interface EdgeContext {
+  /** The targets in force now. */
+  readonly table: () => RouteTable
+  readonly registry: Registry
+  readonly deadlines: Deadlines
+  readonly clientOf: (peer: Peer, request: AcceptedRequest) => ClientFacts
+  /** Our name in Via. */
+  readonly pseudonym: string
+  readonly removeCsps: boolean
+  /** A fresh request id. */
+  readonly nextId: () => string
+  /** Milliseconds, rising. */
+  readonly clock: () => number
+  readonly log: Log
+  readonly access: (record: AccessRecord) => void
+  /** True once the process is leaving. */
+  readonly isDraining: () => boolean
+  /** The response is over; the connection may carry the next one. */
+  readonly onExchangeEnd: (res: ServerResponse) => void
+}

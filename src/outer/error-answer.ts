@@ -1,0 +1,73 @@
+import { STATUS_CODES } from 'node:http'
+import { ERRORS, type ErrorCode } from '../errors.ts'
+
+/** An answer of our own: never anything internal, only what the catalogue says and the id that is in the log. */
+export interface ErrorAnswer {
+  readonly status: number
+  readonly fields: string[]
+  readonly body: string
+}
+
+/** Composes the answer for `code`: problem+json (RFC 9457) where the client accepts JSON, else text. */
+export function errorAnswer(code: ErrorCode, requestId: string, wantsJson: boolean): ErrorAnswer {
+  const { status, text } = ERRORS[code]
+  const title = STATUS_CODES[status] ?? 'Error'
+  const problem = { type: 'about:blank', title, status, code, detail: text, requestId }
+  const body = wantsJson
+    ? `${JSON.stringify(problem)}\n`
+    : `${status} ${title}\n\n${text}\n\ncode: ${code}\nrequest id: ${requestId}\n`
+  const fields = [
+    'Content-Type',
+    wantsJson ? 'application/problem+json; charset=utf-8' : 'text/plain; charset=utf-8',
+    'Content-Length',
+    String(Buffer.byteLength(body)),
+    'Cache-Control',
+    'no-store',
+    'X-Content-Type-Options',
+    'nosniff',
+    'X-Request-Id',
+    requestId,
+    'Proxy-Status', // RFC 9209
+    `socket-gateway; error=${proxyStatus(code)}`,
+  ]
+  if (status === 405) fields.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
+  if (status === 503) fields.push('Retry-After', '1')
+  return { status, fields, body }
+}
+
+/** The error token of RFC 9209 §2.3 that is nearest to `code`. */
+function proxyStatus(code: ErrorCode): string {
+  switch (code) {
+    case 'NO_INNER_LAYER':
+    case 'OVERLOADED':
+    case 'REFUSED_STREAM':
+    case 'DRAINING':
+      return 'destination_unavailable'
+    case 'ORIGIN_REFUSED':
+      return 'connection_refused'
+    case 'ORIGIN_DNS':
+      return 'dns_error'
+    case 'ORIGIN_TLS':
+      return 'tls_certificate_error'
+    case 'ORIGIN_CLOSED':
+    case 'INNER_LAYER_LOST':
+    case 'LINK_DEAD':
+      return 'connection_terminated'
+    case 'ORIGIN_BAD_RESPONSE':
+      return 'http_protocol_error'
+    case 'ORIGIN_CONNECT_TIMEOUT':
+      return 'connection_timeout'
+    case 'ORIGIN_TIMEOUT':
+      return 'http_response_timeout'
+    case 'ORIGIN_FORBIDDEN':
+      return 'destination_ip_prohibited'
+    case 'LOOP':
+      return 'proxy_loop_detected'
+    case 'POLICY_REFUSED':
+      return 'http_request_denied'
+    case 'INTERNAL':
+      return 'proxy_internal_error'
+    default:
+      return ERRORS[code].status < 500 ? 'http_request_error' : 'proxy_internal_response'
+  }
+}

@@ -1,0 +1,204 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { GatewayError, type ErrorCode } from '../errors.ts'
+import { acceptsJson } from '../http/accept.ts'
+import { unmapped, type Peer } from '../http/client-facts.ts'
+import type { EdgeContext } from './edge-context.ts'
+import { errorAnswer } from './error-answer.ts'
+import { HttpExchange } from './http-exchange.ts'
+
+/** Node refuses larger header sections with 431, bytes. */
+const MAX_HEADER_BYTES = 32_768
+const HEADERS_MS = 15_000
+/** Longer than the idle timeout of usual load balancers in front (60 s), so that they close first. */
+const KEEP_ALIVE_MS = 65_000
+/** Pipelined requests that wait on one connection before nothing more is read from it. */
+const MAX_WAITING = 8
+
+interface Connection {
+  readonly peer: Peer
+  current: HttpExchange | undefined
+  readonly waiting: [IncomingMessage, ServerResponse][]
+}
+
+/** What an edge is made from. */
+export interface HttpEdgeOptions {
+  readonly port: number
+  readonly host?: string
+  readonly isTrusted: (address: string) => boolean
+}
+
+/** Step 1 of the path: raw node:http, no framework. One request of a connection at a time. */
+export class HttpEdge {
+  readonly #server: Server
+  readonly #connections = new WeakMap<Duplex, Connection>()
+  readonly #context: EdgeContext
+  #openExchanges = 0
+  #onIdle: (() => void) | undefined
+
+  constructor(
+    private readonly options: HttpEdgeOptions,
+    context: Omit<EdgeContext, 'onExchangeEnd'>,
+  ) {
+    this.#context = { ...context, onExchangeEnd: res => this.#next(res) }
+    this.#server = createServer({
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_MS,
+      connectionsCheckingInterval: 5_000,
+      requestTimeout: 0, // honest uploads take as long as they take; silence is what ends a request
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      requireHostHeader: false, // admission decides, with an answer of our own
+      noDelay: true,
+      // `res.on('close')` is all that tells of a client that left, so a half-closed client counts as gone.
+    })
+    // Node cuts longer lists off silently, and framing fields behind the cut would vanish from sight.
+    this.#server.maxHeadersCount = 0
+    const accept = (req: IncomingMessage, res: ServerResponse): void => this.#accept(req, res)
+    this.#server.on('request', accept)
+    this.#server.on('checkContinue', accept)
+    this.#server.on('checkExpectation', accept)
+    this.#server.on('connect', (req, socket) => this.#refuseRaw(socket, 'METHOD_REFUSED', req))
+    this.#server.on('clientError', (error, socket) => this.#clientError(error, socket))
+  }
+
+  /** Opens the port. @throws GatewayError LISTEN_FAILED */
+  start(): Promise<number> {
+    const { port, host } = this.options
+    return listen(this.#server, port, host)
+  }
+
+  /** Requests that are not over. */
+  get openExchanges(): number {
+    return this.#openExchanges
+  }
+
+  /** Takes no new connections; resolves once the requests in flight are over. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
+    if (this.#openExchanges > 0) {
+      await new Promise<void>(resolve => {
+        this.#onIdle = resolve
+      })
+    }
+    this.#server.closeIdleConnections()
+    // Connections on which no request was begun are neither idle nor busy to node:http.
+    this.#server.closeAllConnections()
+    await closed
+  }
+
+  /** Cuts everything. */
+  destroy(): void {
+    this.#server.close()
+    this.#server.closeAllConnections()
+  }
+
+  #accept(req: IncomingMessage, res: ServerResponse): void {
+    const connection = this.#connectionOf(req.socket)
+    if (connection.current !== undefined) {
+      connection.waiting.push([req, res])
+      if (connection.waiting.length >= MAX_WAITING) req.socket.pause()
+      return
+    }
+    this.#begin(connection, req, res)
+  }
+
+  #begin(connection: Connection, req: IncomingMessage, res: ServerResponse): void {
+    this.#openExchanges++
+    const exchange = new HttpExchange(this.#context, connection.peer, req, res)
+    connection.current = exchange
+    exchange.start()
+  }
+
+  #next(res: ServerResponse): void {
+    const connection = this.#connections.get(res.req.socket)
+    this.#openExchanges--
+    if (connection !== undefined) {
+      connection.current = undefined
+      const next = connection.waiting.shift()
+      if (next !== undefined && !res.req.socket.destroyed) {
+        if (connection.waiting.length < MAX_WAITING) res.req.socket.resume()
+        this.#begin(connection, ...next)
+        return
+      }
+    }
+    if (this.#openExchanges === 0) this.#onIdle?.()
+  }
+
+  #connectionOf(socket: Socket): Connection {
+    const known = this.#connections.get(socket)
+    if (known !== undefined) return known
+    const address = unmapped(socket.remoteAddress ?? '')
+    const peer: Peer = { address, isTrusted: this.options.isTrusted(address), scheme: 'http', localPort: socket.localPort ?? 0 }
+    const connection: Connection = { peer, current: undefined, waiting: [] }
+    this.#connections.set(socket, connection)
+    return connection
+  }
+
+  /** What node:http could not parse, or what did not come in time. */
+  #clientError(error: Error & { code?: string }, socket: Duplex): void {
+    const current = this.#connections.get(socket)?.current
+    const code = clientErrorCode(error.code ?? '')
+    if (current !== undefined) return current.refuse(new GatewayError(code, error.message))
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    this.#refuseRaw(socket, code)
+  }
+
+  /** Answers on the bare socket, where no response object exists. */
+  #refuseRaw(socket: Duplex, code: ErrorCode, req?: IncomingMessage): void {
+    const requestId = this.#context.nextId()
+    const { status, fields, body } = errorAnswer(code, requestId, acceptsJson(req?.headers.accept))
+    let head = `HTTP/1.1 ${status} Refused\r\n`
+    for (let i = 0; i < fields.length; i += 2) head += `${fields[i]!}: ${fields[i + 1]!}\r\n`
+    socket.on('error', () => socket.destroy())
+    socket.end(`${head}Date: ${new Date().toUTCString()}\r\nConnection: close\r\n\r\n${body}`, () => socket.destroy())
+    this.#context.access({
+      requestId,
+      client: unmapped((socket as Socket).remoteAddress ?? ''),
+      host: req?.headers.host ?? '',
+      method: req?.method ?? '',
+      path: req?.url ?? '',
+      status,
+      bytesIn: 0,
+      bytesOut: body.length,
+      durationMs: 0,
+      firstByteMs: undefined,
+      identifier: undefined,
+      error: code,
+    })
+  }
+}
+
+function clientErrorCode(code: string): ErrorCode {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return 'HEADERS_TOO_LARGE'
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 'REQUEST_TIMEOUT'
+    case 'HPE_INVALID_CONTENT_LENGTH':
+    case 'HPE_UNEXPECTED_CONTENT_LENGTH':
+    case 'HPE_INVALID_TRANSFER_ENCODING':
+    case 'HPE_INVALID_CHUNK_SIZE':
+      return 'BAD_FRAMING'
+    default:
+      return 'BAD_REQUEST'
+  }
+}
+
+/** Listens and gives the port. @throws GatewayError LISTEN_FAILED */
+export function listen(server: Server, port: number, host: string | undefined): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error): void => {
+      reject(new GatewayError('LISTEN_FAILED', `cannot listen on ${host ?? '*'}:${port}: ${error.message}; choose another port or stop the program that uses it`, { cause: error }))
+    }
+    server.once('error', fail)
+    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+      server.off('error', fail)
+      server.on('error', () => undefined) // EMFILE while accepting: that connection is lost, the listener is not
+      resolve((server.address() as AddressInfo).port)
+    })
+  })
+}

@@ -1,0 +1,161 @@
+import { randomBytes } from 'node:crypto'
+import { performance } from 'node:perf_hooks'
+import type { TargetsFile } from '../config/watch.ts'
+import { clientFacts } from '../http/client-facts.ts'
+import type { KeyFiles } from '../identity/public-keys.ts'
+import { DEFAULT_TIMING, type Timing } from '../mux/liveness.ts'
+import { settleWithin } from '../mux/settle-within.ts'
+import { createAccessLog } from '../telemetry/access-log.ts'
+import type { Log } from '../telemetry/log.ts'
+import { Deadlines } from './deadlines.ts'
+import { HttpEdge } from './http-edge.ts'
+import { InnerListener } from './inner-listener.ts'
+import { Registry } from './registry.ts'
+import { createTrust } from './trust.ts'
+
+/** What an outer layer is made from. */
+export interface OuterLayerOptions {
+  /** 0 picks a free port. */
+  readonly appPort: number
+  readonly appHost?: string
+  /** 0 picks a free port. */
+  readonly socketPort: number
+  readonly socketHost?: string
+  /** Public keys of inner layers, started. */
+  readonly keys: KeyFiles
+  /** The targets, started. */
+  readonly targets: TargetsFile
+  /** Longest silence of an origin before its answer begins. */
+  readonly timeoutMs: number
+  /** Longest validity of an inner layer's proof. */
+  readonly validityMs: number
+  /** CIDRs, addresses, or loopback, linklocal, uniquelocal. */
+  readonly trustProxy: readonly string[]
+  readonly removeCsps: boolean
+  readonly drainTimeoutMs: number
+  /** Liveness of the links; the default suits everything but tests. */
+  readonly timing?: Timing
+}
+
+/** The process on the public host: takes requests, sends them through the inner layers that are connected. */
+export class OuterLayer {
+  readonly registry = new Registry()
+  readonly #edge: HttpEdge
+  readonly #listener: InnerListener
+  readonly #deadlines: Deadlines
+  #ports = { app: 0, socket: 0 }
+  #isDraining = false
+  #closing: Promise<void> | undefined
+
+  /** Builds the parts in the order of the path: edge, registry, listener of inner layers. */
+  constructor(
+    private readonly options: OuterLayerOptions,
+    private readonly log: Log,
+  ) {
+    const clock = (): number => performance.now()
+    const isTrusted = createTrust(options.trustProxy)
+    const instance = randomBytes(4).toString('hex')
+    let count = 0
+    this.#deadlines = new Deadlines(options.timeoutMs, clock)
+    this.#edge = new HttpEdge(
+      { port: options.appPort, isTrusted, ...(options.appHost === undefined ? {} : { host: options.appHost }) },
+      {
+        table: () => options.targets.table,
+        registry: this.registry,
+        deadlines: this.#deadlines,
+        clientOf: (peer, request) => clientFacts(peer, request, isTrusted),
+        pseudonym: `sg-${instance}`,
+        removeCsps: options.removeCsps,
+        nextId: () => `${instance}-${(++count).toString(36)}`,
+        clock,
+        log,
+        access: createAccessLog(log),
+        isDraining: () => this.#isDraining,
+      },
+    )
+    this.#listener = new InnerListener(
+      {
+        port: options.socketPort,
+        ...(options.socketHost === undefined ? {} : { host: options.socketHost }),
+        keys: () => options.keys.registry,
+        validityMs: options.validityMs,
+        timing: options.timing ?? DEFAULT_TIMING,
+        clock,
+        registry: this.registry,
+        faults: () => this.#faults(),
+      },
+      log,
+    )
+  }
+
+  /** The ports that are open, once started. */
+  get ports(): { readonly app: number; readonly socket: number } {
+    return this.#ports
+  }
+
+  /** Opens both ports. @throws GatewayError LISTEN_FAILED, with nothing left open */
+  async start(): Promise<void> {
+    const socket = await this.#listener.start()
+    try {
+      this.#ports = { app: await this.#edge.start(), socket }
+    } catch (error) {
+      await this.#listener.close()
+      throw error
+    }
+    const targets = this.options.targets.table.targets.length
+    const keys = this.options.keys.registry.size
+    const { app } = this.#ports
+    this.log.info(
+      { appPort: app, socketPort: socket, targets, keys },
+      `outer layer ready: clients on port ${app}, inner layers on port ${socket}, ${plural(targets, 'target')}, ${plural(keys, 'key')}`,
+    )
+    this.log.info({}, `no inner layer yet; next: socket-gateway inner-layer --private-key innerLayer.key --outer-layer ws://<this host>:${socket}`)
+  }
+
+  /** Call when `keys.registry` has changed. */
+  keysChanged(): void {
+    this.#listener.recheckKeys()
+  }
+
+  /** Takes no new connections, lets requests in flight finish up to the drain timeout, then ends. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#drain()
+    return this.#closing
+  }
+
+  /** Ends now. */
+  destroy(): void {
+    this.#isDraining = true
+    this.#edge.destroy()
+    this.#deadlines.close()
+    void this.#listener.close()
+  }
+
+  async #drain(): Promise<void> {
+    this.#isDraining = true
+    this.log.info({ requests: this.#edge.openExchanges }, 'draining: requests in flight finish, new connections are refused')
+    // Clients first, since their requests need the sessions; then the sessions, which tell the inner layers to go elsewhere.
+    const finish = async (): Promise<void> => {
+      await this.#edge.close()
+      await this.#listener.drain()
+    }
+    const done = await settleWithin(finish(), this.options.drainTimeoutMs)
+    if (!done) this.log.warn({ requests: this.#edge.openExchanges }, 'drain timeout: requests in flight are cut')
+    this.#edge.destroy()
+    this.#deadlines.close()
+    await this.#listener.close()
+  }
+
+  #faults(): string[] {
+    const faults: string[] = []
+    if (this.#isDraining) faults.push('shutting down')
+    if (this.options.targets.fault !== undefined) faults.push('the targets file is not valid; the last good one is in force')
+    if (this.registry.connections.length === 0) faults.push('no inner layer is connected')
+    return faults
+  }
+}
+
+/** Makes an outer layer; `start` opens its ports. */
+export const createOuterLayer = (options: OuterLayerOptions, { log }: { readonly log: Log }): OuterLayer => new OuterLayer(options, log)
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
