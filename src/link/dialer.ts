@@ -73,9 +73,10 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
     events.onLink(current)
   })
   socket.on('connect_error', error => fail(failureText(error)))
-  socket.on('disconnect', (reason, description) => {
+  socket.on('disconnect', (reason, description) => link?.closed(reason, description))
+  // Until it is connected, socket.io says nothing of a connection that is closed without an error.
+  socket.io.engine.on('close', () => {
     if (link === undefined) fail('the connection was closed before it was ready')
-    else link.closed(reason, description)
   })
   return () => void giveUp()
 }
