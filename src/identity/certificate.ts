@@ -15,11 +15,12 @@ export interface MintOptions {
   readonly now?: Date
 }
 
-/** A fresh pair: PKCS #8 and X.509 PEM, and the RFC 7638 thumbprint that names the key. */
+/** A fresh pair: PKCS #8 and X.509 PEM, the RFC 7638 thumbprint that names the key, and the end of the certificate's validity. */
 export interface MintedPair {
   readonly privateKeyPem: string
   readonly certificatePem: string
   readonly thumbprint: string
+  readonly notAfter: Date
 }
 
 const { asn1 } = forge
@@ -143,5 +144,6 @@ export async function mintKeyPair(options: MintOptions): Promise<MintedPair> {
     privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
     certificatePem: forge.pem.encode({ type: 'CERTIFICATE', body: toBytes(certificate) }).replaceAll('\r\n', '\n'),
     thumbprint: thumbprintOf(publicKey),
+    notAfter,
   }
 }

@@ -1,0 +1,68 @@
+import { certificatesOptions } from './certificates-options.ts'
+import { defineCommand, type Command } from './command.ts'
+import { flag } from './option.ts'
+import { innerLayerOptions, outerLayerOptions } from './options-of-layers.ts'
+
+/** Every command, in the order of --help. */
+export const COMMANDS: readonly Command[] = [
+  defineCommand({
+    words: ['certificates'],
+    describe: 'Mint the key pair of an inner layer',
+    options: certificatesOptions,
+    examples: [
+      ['socket-gateway certificates', 'write innerLayer.key and innerLayer.crt'],
+      ['socket-gateway certificates --type ec --common-name lan-a', 'an EC key, for the inner layer lan-a'],
+    ],
+    run: async (values, _, context) => (await import('./certificates.ts')).runCertificates(values, context),
+  }),
+  defineCommand({
+    words: ['outer-layer'],
+    describe: 'Run the outer layer: takes requests from clients, on a public host',
+    options: outerLayerOptions,
+    examples: [
+      ['socket-gateway outer-layer --public-key innerLayer.crt --targets targets.yaml', 'ports 3000 and 3001'],
+      ['socket-gateway outer-layer --public-key keys/ --targets targets.yaml --log-format json', 'every key in a directory'],
+    ],
+    run: async (values, _, context) => (await import('./outer-layer.ts')).runOuterLayer(values, context),
+  }),
+  defineCommand({
+    words: ['inner-layer'],
+    describe: 'Run the inner layer: makes the requests, inside the private network',
+    options: innerLayerOptions,
+    examples: [
+      ['socket-gateway inner-layer --private-key innerLayer.key --outer-layer ws://localhost:3001', 'on the same machine'],
+      [
+        'socket-gateway inner-layer --private-key innerLayer.key --outer-layer wss://gateway.example.com --allow my.api:8080',
+        'one origin only',
+      ],
+    ],
+    run: async (values, _, context) => (await import('./inner-layer.ts')).runInnerLayer(values, context),
+  }),
+  defineCommand({
+    words: ['targets', 'check'],
+    describe: 'Validate a targets file, print its targets, warn about dangerous ones',
+    options: {},
+    positionals: [{ name: 'file', describe: 'Targets file' }],
+    examples: [['socket-gateway targets check targets.yaml', '']],
+    run: async (_, { file = '' }, context) => (await import('./targets.ts')).runTargetsCheck(file, context),
+  }),
+  defineCommand({
+    words: ['targets', 'explain'],
+    describe: 'Print which target and rule decide on a request, without sending it',
+    options: {},
+    positionals: [
+      { name: 'file', describe: 'Targets file' },
+      { name: 'method', describe: 'Method of the request, such as GET' },
+      { name: 'url', describe: 'URL as a client would ask for it' },
+    ],
+    examples: [['socket-gateway targets explain targets.yaml GET http://api.example.com/v1/users', 'exit status 0 allowed, 1 refused']],
+    run: async (_, { file = '', method = '', url = '' }, context) =>
+      (await import('./targets.ts')).runTargetsExplain({ file, method, url }, context),
+  }),
+  defineCommand({
+    words: ['demo'],
+    describe: 'Show everything at once on this machine: a sample API, both layers, some requests',
+    options: { once: flag('End after the sample requests') },
+    run: async ({ once }, _, context) => (await import('./demo.ts')).runDemo(context, { once }),
+  }),
+]

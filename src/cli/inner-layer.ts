@@ -1,0 +1,56 @@
+import { GatewayError } from '../errors.ts'
+import { readCertificates } from '../identity/certificate-file.ts'
+import { readPrivateKey } from '../identity/private-key.ts'
+import { AllowList } from '../inner/allow-list.ts'
+import { createInnerLayer } from '../inner/inner-layer.ts'
+import type { ExitStatus } from './command.ts'
+import type { CliContext } from './context.ts'
+import type { ValuesOf } from './option.ts'
+import type { innerLayerOptions } from './options-of-layers.ts'
+import { createServiceLog, serve } from './serve.ts'
+
+const isEncrypted = (url: URL): boolean => url.protocol === 'wss:' || url.protocol === 'https:'
+
+const isThisMachine = ({ hostname }: URL): boolean =>
+  hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
+
+/** What does not leave this machine may go without TLS; everything else only when it was said so. */
+function checkEncryption(urls: readonly string[], isInsecureAllowed: boolean): void {
+  const open = urls.map(url => new URL(url)).filter(url => !isEncrypted(url) && !isThisMachine(url))
+  if (open.length === 0 || isInsecureAllowed) return
+  const names = open.map(url => `${url.protocol}//${url.host}`).join(', ')
+  throw new GatewayError(
+    'USAGE',
+    `--outer-layer ${names}: not encrypted, everybody on the way could read and change requests; use wss://, or pass --insecure`,
+  )
+}
+
+/**
+ * Runs the inner layer until the process is asked to end.
+ * @throws GatewayError when a file is not valid or an URL is not encrypted
+ */
+export async function runInnerLayer(options: ValuesOf<typeof innerLayerOptions>, context: CliContext): Promise<ExitStatus> {
+  const urls = [...new Set(options['outer-layer'])]
+  checkEncryption(urls, options.insecure)
+  const allowList = new AllowList(options.allow)
+  const privateKey = await readPrivateKey(options['private-key'])
+  const ca = options['outer-layer-ca'] === undefined ? undefined : await readCertificates(options['outer-layer-ca'])
+  const certificateFile = options['inner-layer-certificate']
+  const clientCertificate = certificateFile === undefined ? undefined : await readCertificates(certificateFile, privateKey.key)
+  const log = createServiceLog(options, context)
+  const layer = createInnerLayer(
+    {
+      privateKey,
+      outerLayers: urls,
+      identifier: options.identifier,
+      ...(ca !== undefined && { outerLayerCa: ca }),
+      ...(clientCertificate !== undefined && { clientCertificate }),
+      connections: options.connections,
+      allowList,
+      drainTimeoutMs: options['drain-timeout'],
+    },
+    { log },
+  )
+  await serve(layer, log, context)
+  return 0
+}

@@ -1,0 +1,83 @@
+import { formatFault } from '../config/fault.ts'
+import { lintTargets } from '../config/lint.ts'
+import { TargetsFile } from '../config/watch.ts'
+import { KeyFiles } from '../identity/public-keys.ts'
+import { createOuterLayer, type OuterLayer } from '../outer/outer-layer.ts'
+import type { RouteTable } from '../route/table.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { ExitStatus } from './command.ts'
+import type { CliContext } from './context.ts'
+import type { ValuesOf } from './option.ts'
+import type { outerLayerOptions } from './options-of-layers.ts'
+import { createServiceLog, serve } from './serve.ts'
+
+/** Names that stand for trusting no proxy at all. */
+const NOBODY = 'none'
+
+/**
+ * Runs the outer layer until the process is asked to end.
+ * @throws GatewayError when a file is not valid or a port cannot be opened
+ */
+export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>, context: CliContext): Promise<ExitStatus> {
+  const log = createServiceLog(options, context)
+  let layer: OuterLayer | undefined
+  const keys = new KeyFiles(options['public-key'], {
+    onChange: registry => {
+      if (layer === undefined) return
+      log.info({ keys: registry.size }, `public keys reloaded: ${registry.size} in force`)
+      layer.keysChanged()
+    },
+    onFault: fault => log.error({ code: fault.code }, `public key not in force: ${fault.message}`),
+  })
+  const targets = watchTargets(options.targets, log)
+  try {
+    await keys.start()
+    if (keys.registry.size === 0)
+      log.warn({}, 'there is no public key yet, so no inner layer can connect; put a certificate into the directory')
+    hintAtWarnings(await targets.start(), options.targets, log)
+    layer = createOuterLayer(
+      {
+        appPort: options['app-port'],
+        ...(options['app-host'] !== undefined && { appHost: options['app-host'] }),
+        socketPort: options['socket-port'],
+        ...(options['socket-host'] !== undefined && { socketHost: options['socket-host'] }),
+        keys,
+        targets,
+        timeoutMs: options.timeout,
+        validityMs: options.validity,
+        trustProxy: options['trust-proxy'].filter(entry => entry !== NOBODY),
+        removeCsps: options['remove-csps'],
+        drainTimeoutMs: options['drain-timeout'],
+      },
+      { log },
+    )
+  } catch (error) {
+    await Promise.all([keys.close(), targets.close()])
+    await log.flush()
+    throw error
+  }
+  await serve(layer, log, context, [targets, keys])
+  return 0
+}
+
+function watchTargets(file: string, log: Log): TargetsFile {
+  return new TargetsFile(file, {
+    onChange: table => {
+      log.info({ targets: table.targets.length }, `targets reloaded: ${table.targets.length} in force`)
+      hintAtWarnings(table, file, log)
+    },
+    onFault: error => {
+      for (const fault of error.faults.map(formatFault))
+        log.error({ code: error.code }, `targets not reloaded, the last good ones stay in force: ${fault}`)
+    },
+  })
+}
+
+function hintAtWarnings(table: RouteTable, file: string, log: Log): void {
+  const { length } = lintTargets(table)
+  if (length > 0)
+    log.warn(
+      { warnings: length },
+      `${length} ${length === 1 ? 'target looks' : 'things in the targets look'} dangerous or useless; see: socket-gateway targets check ${file}`,
+    )
+}

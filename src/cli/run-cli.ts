@@ -1,0 +1,194 @@
+import yargs, { type Argv } from 'yargs'
+import { asGatewayError, GatewayError, messageOf } from '../errors.ts'
+import { nearest } from '../config/nearest.ts'
+import { VERSION } from '../version.ts'
+import type { Command, ExitStatus } from './command.ts'
+import { COMMANDS } from './commands.ts'
+import { readConfigFile, type ConfigFile } from './config-file.ts'
+import type { CliContext } from './context.ts'
+import { FILE, optional, type OptionTable } from './option.ts'
+import { misspeltVariables, resolveOptions } from './resolve.ts'
+
+const NAME = 'socket-gateway'
+const MAX_WIDTH = 110
+
+const configOption = { config: optional(FILE, { describe: 'YAML file with options by name, such as "app-port: 3000"' }) }
+
+const optionsOf = (command: Command): OptionTable =>
+  Object.keys(command.options).length === 0 ? {} : { ...command.options, ...configOption }
+
+const namesOf = (options: OptionTable): string[] => Object.entries(options).flatMap(([name, { aliases = [] }]) => [name, ...aliases])
+
+const isBelow = (command: Command, words: readonly string[]): boolean => words.every((word, index) => command.words[index] === word)
+
+const usage = (message: string): GatewayError => new GatewayError('USAGE', message)
+
+// --- yargs: splits the command line and writes the help. It neither converts nor defaults nor reads the environment: resolve.ts does,
+// --- so that a value is judged in the same way wherever it comes from.
+
+function declareOptions(parser: Argv, options: OptionTable): Argv {
+  for (const [name, option] of Object.entries(options)) {
+    parser.option(name, {
+      describe: option.describe,
+      ...(option.aliases && { alias: [...option.aliases] }),
+      ...(option.kind === 'flag' ? { boolean: true } : { requiresArg: true }),
+      ...(option.defaultText !== undefined && { defaultDescription: option.defaultText }),
+      ...(option.isRequired && { describe: `${option.describe} [required]` }),
+    })
+  }
+  return parser
+}
+
+const lastWord = (command: Command): string => command.words.at(-1) ?? ''
+
+function declareCommand(parser: Argv, command: Command): Argv {
+  const { positionals = [], examples = [] } = command
+  const places = positionals.map(({ name }) => ` <${name}>`).join('')
+  return parser.command(`${lastWord(command)}${places}`, command.describe, inner => {
+    declareOptions(inner, optionsOf(command)).usage(`${NAME} ${command.words.join(' ')}${places.toUpperCase()}\n\n${command.describe}.`)
+    for (const { name, describe } of positionals) inner.positional(name, { describe, type: 'string' })
+    for (const [line, text] of examples) inner.example(line, text)
+    if (Object.keys(command.options).length > 0) {
+      inner.epilogue(
+        'Options may also be given as SG_* environment variables (--app-port as SG_APP_PORT, lists with commas) and in the file of --config. Flags go before the environment, the environment before the file, the file before defaults.',
+      )
+    }
+    return inner
+  })
+}
+
+/** The few complaints that are left to yargs, in our words. */
+function explainFailure(message: string, argv: readonly string[]): string {
+  const command = COMMANDS.find(({ words }) => words.every(word => argv.includes(word)))
+  const help = `see ${[NAME, ...(command?.words ?? [])].join(' ')} --help`
+  const [, option] = /^Not enough arguments following: (.*)$/.exec(message) ?? []
+  if (option !== undefined) return `--${option} needs a value; ${help}`
+  const places = (command?.positionals ?? []).map(({ name }) => name.toUpperCase())
+  if (message.startsWith('Not enough non-option arguments')) return `an argument is missing, expected ${places.join(' ')}; ${help}`
+  return `${message}; ${help}`
+}
+
+function createParser(context: CliContext): Argv {
+  const parser = yargs()
+    .scriptName(NAME)
+    .usage(`${NAME} <command>\n\nReach private HTTP APIs and TCP services from the Internet without opening a port.`)
+    .parserConfiguration({
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+      'strip-aliased': true,
+      'greedy-arrays': false,
+      'short-option-groups': false,
+    })
+    .locale('en')
+    .wrap(Math.min(MAX_WIDTH, context.stdout.columns ?? MAX_WIDTH))
+    .help('help')
+    .alias('help', 'h')
+    .version(VERSION)
+    .exitProcess(false)
+    .showHelpOnFail(false)
+    .fail((message: string | null, error: Error | undefined) => {
+      throw usage(explainFailure(message ?? messageOf(error), context.argv))
+    })
+    .completion('completion', 'Print a completion script for bash or zsh')
+    .epilogue(`${NAME} <command> --help explains a command. Exit status: 0 fine, 1 failure, 2 usage.`)
+  for (const command of COMMANDS.filter(({ words }) => words.length === 1)) declareCommand(parser, command)
+  parser.command('targets', 'Check a targets file, or explain what it decides', inner => {
+    inner.usage(`${NAME} targets <command>`)
+    for (const command of COMMANDS.filter(({ words }) => words.length === 2)) declareCommand(inner, command)
+    return inner
+  })
+  return parser
+}
+
+interface Parsed {
+  /** Words without dashes. */
+  readonly words: readonly string[]
+  readonly flags: Readonly<Record<string, unknown>>
+  /** What --help, --version or completion have to say. */
+  readonly output: string
+}
+
+async function parse(context: CliContext): Promise<Parsed> {
+  let output = ''
+  const parsed = await createParser(context).parseAsync([...context.argv], {}, (_error: unknown, _argv: unknown, text: string) => {
+    output = text
+  })
+  const { _: words, $0: _script, ...flags } = parsed as { _: unknown[]; $0: string } & Record<string, unknown>
+  return { words: words.map(String), flags, output }
+}
+
+/** The command that the words name. @throws GatewayError USAGE with a suggestion */
+function findCommand(words: readonly string[]): Command {
+  const found = COMMANDS.find(command => command.words.every((word, index) => words[index] === word))
+  if (found !== undefined) return found
+  const depth = COMMANDS.some(command => command.words.length === 2 && command.words[0] === words[0]) ? 1 : 0
+  const group = words.slice(0, depth)
+  const known = [...new Set(COMMANDS.filter(command => isBelow(command, group)).map(command => command.words[depth] ?? ''))]
+  const word = words[depth]
+  const help = `see ${[NAME, ...group].join(' ')} --help`
+  if (word === undefined) throw usage(`expected a command: ${known.join(', ')}; ${help}`)
+  const meant = nearest(word, depth === 0 ? [...known, 'completion'] : known)
+  throw usage(`unknown command "${word}"${meant === undefined ? '' : `, did you mean "${meant}"?`}; ${help}`)
+}
+
+/** @throws GatewayError USAGE with a suggestion for an option or an argument that the command does not have */
+function checkStrangers(command: Command, { words, flags }: Parsed): void {
+  const help = `see ${NAME} ${command.words.join(' ')} --help`
+  const known = [...namesOf(optionsOf(command)), 'help', 'version']
+  const places = (command.positionals ?? []).map(({ name }) => name)
+  const stranger = Object.keys(flags).find(name => !known.includes(name) && !places.includes(name) && name !== 'h')
+  if (stranger !== undefined) {
+    const meant = nearest(stranger, known)
+    throw usage(
+      `unknown option ${stranger.length === 1 ? '-' : '--'}${stranger}${meant === undefined ? '' : `, did you mean --${meant}?`}; ${help}`,
+    )
+  }
+  const extra = words[command.words.length]
+  if (extra !== undefined) throw usage(`unexpected argument "${extra}"; ${help}`)
+}
+
+async function runCommand(command: Command, parsed: Parsed, context: CliContext): Promise<ExitStatus> {
+  checkStrangers(command, parsed)
+  const { flags } = parsed
+  const args = Object.fromEntries((command.positionals ?? []).map(({ name }) => [name, String(flags[name])]))
+  const { env } = context
+  const noFile: ConfigFile = new Map()
+  const { config: file } = resolveOptions(configOption, { flags, env, config: noFile })
+  const isConfigurable = Object.keys(command.options).length > 0
+  const config = file === undefined || !isConfigurable ? noFile : await readConfigFile(file, command.options)
+  const values = resolveOptions(command.options, { flags, env, config })
+  const others = COMMANDS.flatMap(other => namesOf(optionsOf(other)))
+  for (const warning of misspeltVariables(env, optionsOf(command), others)) context.stderr.write(`${NAME}: warning: ${warning}\n`)
+  return command.run(values, args, context)
+}
+
+/** The level is looked up by hand, because an error may come before the options are known. */
+const isDebugging = ({ argv, env }: CliContext): boolean =>
+  /(?:^|\0)--log-level[=\0]debug(?:\0|$)/.test(argv.join('\0')) || env['SG_LOG_LEVEL'] === 'debug'
+
+function report(thrown: unknown, context: CliContext): ExitStatus {
+  const error = asGatewayError(thrown)
+  const [first = '', ...rest] = error.message.split('\n')
+  context.stderr.write([`${NAME}: ${first}`, ...rest.map(line => `  ${line}`), ''].join('\n'))
+  if (isDebugging(context)) context.stderr.write(`${(error.cause instanceof Error ? error.cause.stack : undefined) ?? error.stack ?? ''}\n`)
+  return error.facts.exit
+}
+
+/**
+ * Runs the command that the arguments name, to its end.
+ * @returns the exit status; what went wrong has been written to stderr, in one line for each fault
+ */
+export async function runCli(context: CliContext): Promise<ExitStatus> {
+  try {
+    const parsed = await parse(context)
+    if (parsed.output !== '') {
+      context.stdout.write(parsed.output.endsWith('\n') ? parsed.output : `${parsed.output}\n`)
+      return 0
+    }
+    return await runCommand(findCommand(parsed.words), parsed, context)
+  } catch (error) {
+    return report(error, context)
+  }
+}

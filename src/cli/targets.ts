@@ -1,0 +1,86 @@
+import { readFile } from 'node:fs/promises'
+import { GatewayError, messageOf } from '../errors.ts'
+import { lintTargets } from '../config/lint.ts'
+import { parseTargets } from '../config/targets.ts'
+import { explain, type ExplainedRule, type Explanation } from '../route/explain.ts'
+import { originOf, type RouteTable, type Target } from '../route/table.ts'
+import { printable } from '../telemetry/pretty.ts'
+import type { ExitStatus } from './command.ts'
+import type { CliContext } from './context.ts'
+import { formatTable } from './table.ts'
+
+async function readTargets(file: string): Promise<RouteTable> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new GatewayError('FILE_UNREADABLE', `${file}: ${messageOf(cause)}`, { cause })
+  })
+  return parseTargets(text, file)
+}
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
+const policyOf = ({ policy }: Target): string =>
+  policy.any ? 'everything' : policy.rules.length === 0 ? 'nothing' : plural(policy.rules.length, 'rule')
+
+const identifiersOf = (identifiers: readonly string[] | undefined): string => identifiers?.join(', ') ?? 'any'
+
+/**
+ * `targets check FILE`: prints host → origin, policy and identifiers of each target, and warnings.
+ * @throws ConfigError with every fault of the file
+ */
+export async function runTargetsCheck(file: string, { stdout }: CliContext): Promise<ExitStatus> {
+  const table = await readTargets(file)
+  const warnings = lintTargets(table)
+  const rows = table.targets.map(target =>
+    [target.name, originOf(target), policyOf(target), identifiersOf(target.identifiers)].map(printable),
+  )
+  if (rows.length > 0) stdout.write(`${formatTable([['HOST', 'ORIGIN', 'POLICY', 'INNER LAYER'], ...rows])}\n`)
+  for (const { line, target, pattern, message } of warnings) {
+    stdout.write(`${file}:${line}: warning: ${printable(`${target}${pattern === undefined ? '' : ` ${pattern}`}: ${message}`)}\n`)
+  }
+  stdout.write(`${file}: valid, ${plural(table.targets.length, 'target')}, ${plural(warnings.length, 'warning')}\n`)
+  return 0
+}
+
+function effectOf(rule: ExplainedRule, decisive: ExplainedRule | undefined): string {
+  if (!rule.matchesPath) return 'path does not match'
+  if (!rule.allowsMethod) return 'method does not match'
+  return rule.line === decisive?.line && rule.pattern === decisive.pattern ? 'allows it: this one decides' : 'allows it too'
+}
+
+function linesOf(explanation: Explanation, file: string): string {
+  const { host, target, hostRule, path, query, rules, rule, originUrl, identifiers } = explanation
+  const rows: (readonly [string, string | undefined])[] = [
+    ['request', `${explanation.method} ${explanation.url}`],
+    ['host', host],
+    [
+      'target',
+      target &&
+        `"${target.name}", ${file}:${target.line}${hostRule === undefined ? '' : ` (${hostRule === 'any' ? 'any host' : hostRule})`}`,
+    ],
+    ['path', path],
+    ['query', query === '' || query === undefined ? undefined : `${query} (never part of the match)`],
+    ['ambiguous', explanation.ambiguous],
+    ['origin', originUrl],
+    ['by', target && (identifiers === undefined ? 'any inner layer' : `inner layer ${identifiers.join(' or ')}`)],
+  ]
+  const facts = formatTable(rows.flatMap(([name, value]) => (value === undefined ? [] : [[name, printable(value)]])))
+  const judged = rules.map(each => [
+    `${file}:${each.line}`,
+    printable(each.pattern),
+    printable(each.methods.join(', ')),
+    effectOf(each, rule),
+  ])
+  return `${facts}${judged.length > 0 ? `\n${formatTable([['RULE', 'PATH', 'METHODS', ''], ...judged])}` : ''}`
+}
+
+/**
+ * `targets explain FILE METHOD URL`: prints the target and the rule that decide on a request, without sending it.
+ * @returns 0 when the request is allowed, 1 when it is refused
+ * @throws ConfigError with every fault of the file
+ */
+export async function runTargetsExplain(args: { file: string; method: string; url: string }, { stdout }: CliContext): Promise<ExitStatus> {
+  const explanation = explain(await readTargets(args.file), args.method, args.url)
+  const code = explanation.code === undefined ? '' : ` (${explanation.code})`
+  stdout.write(`${linesOf(explanation, args.file)}\n${explanation.verdict}: ${printable(explanation.reason)}${code}\n`)
+  return explanation.verdict === 'allowed' ? 0 : 1
+}

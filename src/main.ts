@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+import process from 'node:process'
+import { runCli } from './cli/run-cli.ts'
+import type { Log } from './telemetry/log.ts'
+
+// The only file that touches `process`: arguments, environment, streams, signals and the exit status go through here.
+
+const EXIT_GRACE_MS = 1_000
+let log: Log | undefined
+
+/** Resolves at the first SIGTERM or SIGINT; the second one ends the process at once, with what is in flight. */
+function untilStopped(): Promise<void> {
+  return new Promise(resolve => {
+    let asked = false
+    const onSignal = (): void => {
+      if (asked) process.exit(1)
+      asked = true
+      resolve()
+    }
+    process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
+  })
+}
+
+// A fault that nobody caught leaves the process in an unknown state, so it says so and ends; a supervisor starts a fresh one.
+function onFault(fault: unknown): void {
+  const end = (): never => process.exit(1)
+  if (log === undefined) {
+    process.stderr.write(`socket-gateway: internal fault: ${fault instanceof Error ? fault.stack : String(fault)}\n`)
+    end()
+  } else {
+    log.error({ err: fault }, 'internal fault that nobody caught; the process ends')
+    log.flush().then(end, end)
+  }
+}
+
+process.on('uncaughtException', onFault)
+process.on('unhandledRejection', onFault)
+// A reader that goes away, as in `socket-gateway --help | head -1`, is no fault.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined)
+
+process.exitCode = await runCli({
+  argv: process.argv.slice(2),
+  env: process.env,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  logDestination: process.stdout.fd,
+  untilStopped,
+  onLog: created => (log = created),
+})
+// Everything is closed by now; whatever else keeps the process up is not waited for.
+setTimeout(() => process.exit(), EXIT_GRACE_MS).unref()
