@@ -69,7 +69,7 @@ export function admitRequest(request: RawRequest): AcceptedRequest {
         break
     }
   }
-  if (host === undefined && !isHttp10) throw new GatewayError('BAD_HOST', 'no Host field')
+  if (!host && !isHttp10) throw new GatewayError('BAD_HOST', host === undefined ? 'no Host field' : 'an empty Host field')
   const body = bodyKind(length, coding, isHttp10)
   return {
     method,
@@ -116,6 +116,7 @@ function targetAndHost(target: string, method: string, host: string): { target: 
   if (absolute === null) throw new GatewayError('BAD_TARGET', 'neither origin-form nor absolute-form')
   const [, scheme, authority, rest] = absolute as unknown as [string, string, string, string]
   if (!/^https?$/i.test(scheme)) throw new GatewayError('BAD_TARGET', 'a scheme other than http and https')
+  if (authority === '') throw new GatewayError('BAD_TARGET', 'an absolute-form target without a host')
   if (host !== '' && authority.toLowerCase() !== host.toLowerCase()) throw new GatewayError('BAD_HOST', 'Host differs from the request target')
   return { target: rest.startsWith('/') ? rest : `/${rest}`, host: authority }
 }

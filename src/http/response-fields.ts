@@ -1,4 +1,4 @@
-/** The fields that the client gets. An inner layer may be broken or taken: everything is checked again before it is written. */
+/** The fields that the client gets. An inner layer may be broken or taken: nothing of it is written unchecked. */
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { GatewayError, messageOf } from '../errors.ts'
 import type { BodyKind, ResponseHead } from './head-codec.ts'
@@ -34,9 +34,14 @@ export interface WritableHead {
   /** Bytes that follow; undefined when only the end of the stream tells. */
   readonly length: number | undefined
   readonly hasBody: boolean
+  /** Content-Length is among the fields; without it an HTTP/1.0 connection ends with the body. */
+  readonly hasLength: boolean
 }
 
-/** @throws GatewayError ORIGIN_BAD_RESPONSE when the head cannot be a final response */
+/**
+ * A final head. Characters of names and values are left to `writeHead`, which checks them itself.
+ * @throws GatewayError ORIGIN_BAD_RESPONSE when the head cannot be a final response
+ */
 export function responseHead(head: ResponseHead, context: ResponseContext): WritableHead {
   const { status, body } = head
   if (!Number.isInteger(status) || status < 200 || status > 599) throw new GatewayError('ORIGIN_BAD_RESPONSE', `status ${status}`)
@@ -48,7 +53,7 @@ export function responseHead(head: ResponseHead, context: ResponseContext): Writ
   })
   const length = announcedLength(status, body)
   if (length !== undefined) fields.push('Content-Length', String(length))
-  return { status, reason: checkedReason(head.reason), fields, length: hasBody ? length : undefined, hasBody }
+  return { status, reason: head.reason, fields, length: hasBody ? length : undefined, hasBody, hasLength: length !== undefined }
 }
 
 /** An interim head as bytes on the wire. @throws GatewayError ORIGIN_BAD_RESPONSE */
@@ -57,6 +62,7 @@ export function interimHead(head: ResponseHead, context: ResponseContext): strin
   if (!Number.isInteger(status) || status < 100 || status > 199 || status === 101) throw new GatewayError('ORIGIN_BAD_RESPONSE', `interim status ${status}`)
   const fields = endToEnd(head.fields, context, name => name !== 'content-length' && name !== 'trailer')
   let text = `HTTP/1.1 ${status} ${checkedReason(head.reason)}\r\n`
+  for (let i = 0; i < fields.length; i += 2) check(fields[i]!, fields[i + 1]!)
   for (let i = 0; i < fields.length; i += 2) text += `${fields[i]!}: ${fields[i + 1]!}\r\n`
   return `${text}\r\n`
 }
@@ -77,9 +83,7 @@ function endToEnd(source: readonly string[], context: ResponseContext, wants: (n
     // Alt-Svc of a private origin points at ports that nobody outside can reach (RFC 7838 §3).
     const isDropped = (HOP_BY_HOP.has(name) && name !== 'trailer') || name === 'alt-svc' || dropped?.has(name) === true
     if (isDropped || !wants(name) || (context.removeCsps && CSP.has(name))) continue
-    const value = publicValue(name, source[2 * i + 1]!, context.names)
-    check(source[2 * i]!, value)
-    fields.push(source[2 * i]!, value)
+    fields.push(source[2 * i]!, publicValue(name, source[2 * i + 1]!, context.names))
   }
   return fields
 }

@@ -7,6 +7,7 @@ import { unmapped, type Peer } from '../http/client-facts.ts'
 import type { EdgeContext } from './edge-context.ts'
 import { errorAnswer } from './error-answer.ts'
 import { HttpExchange } from './http-exchange.ts'
+import { endLingering } from './linger.ts'
 
 /** Node refuses larger header sections with 431, bytes. */
 const MAX_HEADER_BYTES = 32_768
@@ -20,6 +21,10 @@ interface Connection {
   readonly peer: Peer
   current: HttpExchange | undefined
   readonly waiting: [IncomingMessage, ServerResponse][]
+  /** What came after the requests so far and cannot be one; answered in its turn, as the last. */
+  fault: { readonly code: ErrorCode; readonly req?: IncomingMessage } | undefined
+  /** The last answer was given: whatever the client sends from now on is thrown away (RFC 9112 §9.6). */
+  isClosing: boolean
 }
 
 /** What an edge is made from. */
@@ -58,8 +63,11 @@ export class HttpEdge {
     this.#server.on('request', accept)
     this.#server.on('checkContinue', accept)
     this.#server.on('checkExpectation', accept)
-    this.#server.on('connect', (req, socket) => this.#refuseRaw(socket, 'METHOD_REFUSED', req))
-    this.#server.on('clientError', (error, socket) => this.#clientError(error, socket))
+    this.#server.on('connect', (req, socket) => {
+      socket.resume() // no parser reads it any more, and its end is to be seen
+      this.#fault(socket as Socket, { code: 'METHOD_REFUSED', req })
+    })
+    this.#server.on('clientError', (error, socket) => this.#clientError(error, socket as Socket))
   }
 
   /** Opens the port. @throws GatewayError LISTEN_FAILED */
@@ -95,6 +103,7 @@ export class HttpEdge {
 
   #accept(req: IncomingMessage, res: ServerResponse): void {
     const connection = this.#connectionOf(req.socket)
+    if (connection.isClosing) return
     if (connection.current !== undefined) {
       connection.waiting.push([req, res])
       if (connection.waiting.length >= MAX_WAITING) req.socket.pause()
@@ -113,16 +122,24 @@ export class HttpEdge {
   #next(res: ServerResponse): void {
     const connection = this.#connections.get(res.req.socket)
     this.#openExchanges--
-    if (connection !== undefined) {
-      connection.current = undefined
-      const next = connection.waiting.shift()
-      if (next !== undefined && !res.req.socket.destroyed) {
-        if (connection.waiting.length < MAX_WAITING) res.req.socket.resume()
-        this.#begin(connection, ...next)
-        return
-      }
-    }
+    if (connection !== undefined) this.#proceed(connection, res)
     if (this.#openExchanges === 0) this.#onIdle?.()
+  }
+
+  /** The next request of the connection, unless the answer before it was the last. */
+  #proceed(connection: Connection, res: ServerResponse): void {
+    const { socket } = res.req
+    connection.current = undefined
+    if (!res.shouldKeepAlive || !res.writableFinished || socket.destroyed) {
+      connection.isClosing = true
+      connection.waiting.length = 0
+      return
+    }
+    const next = connection.waiting.shift()
+    if (next !== undefined) {
+      if (connection.waiting.length < MAX_WAITING) socket.resume()
+      this.#begin(connection, ...next)
+    } else if (connection.fault !== undefined) this.#refuseRaw(socket, connection.fault)
   }
 
   #connectionOf(socket: Socket): Connection {
@@ -130,34 +147,45 @@ export class HttpEdge {
     if (known !== undefined) return known
     const address = unmapped(socket.remoteAddress ?? '')
     const peer: Peer = { address, isTrusted: this.options.isTrusted(address), scheme: 'http', localPort: socket.localPort ?? 0 }
-    const connection: Connection = { peer, current: undefined, waiting: [] }
+    const connection: Connection = { peer, current: undefined, waiting: [], fault: undefined, isClosing: false }
     this.#connections.set(socket, connection)
     return connection
   }
 
   /** What node:http could not parse, or what did not come in time. */
-  #clientError(error: Error & { code?: string }, socket: Duplex): void {
-    const current = this.#connections.get(socket)?.current
-    const code = clientErrorCode(error.code ?? '')
-    if (current !== undefined) return current.refuse(new GatewayError(code, error.message))
-    if (error.code === 'ECONNRESET' || !socket.writable) {
+  #clientError(error: Error & { code?: string }, socket: Socket): void {
+    if (isLost(error.code ?? '')) {
       socket.destroy()
       return
     }
-    this.#refuseRaw(socket, code)
+    const code = clientErrorCode(error.code ?? '')
+    const current = this.#connections.get(socket)?.current
+    // The body of the request under way is wrong, or the request after it, which then waits for its turn.
+    if (current !== undefined && !current.isReceived) current.refuse(new GatewayError(code, error.message))
+    else this.#fault(socket, { code })
+  }
+
+  /** Answers what is no request, behind the answers of the requests before it. The parser repeats itself, so the first fault counts. */
+  #fault(socket: Socket, fault: NonNullable<Connection['fault']>): void {
+    const connection = this.#connectionOf(socket)
+    if (connection.fault !== undefined || connection.isClosing) return
+    connection.fault = fault
+    if (connection.current === undefined) this.#refuseRaw(socket, fault)
   }
 
   /** Answers on the bare socket, where no response object exists. */
-  #refuseRaw(socket: Duplex, code: ErrorCode, req?: IncomingMessage): void {
+  #refuseRaw(socket: Socket, { code, req }: NonNullable<Connection['fault']>): void {
+    this.#connectionOf(socket).isClosing = true
     const requestId = this.#context.nextId()
     const { status, fields, body } = errorAnswer(code, requestId, acceptsJson(req?.headers.accept))
     let head = `HTTP/1.1 ${status} Refused\r\n`
     for (let i = 0; i < fields.length; i += 2) head += `${fields[i]!}: ${fields[i + 1]!}\r\n`
     socket.on('error', () => socket.destroy())
-    socket.end(`${head}Date: ${new Date().toUTCString()}\r\nConnection: close\r\n\r\n${body}`, () => socket.destroy())
+    socket.write(`${head}Date: ${new Date().toUTCString()}\r\nConnection: close\r\n\r\n${body}`)
+    endLingering(socket)
     this.#context.access({
       requestId,
-      client: unmapped((socket as Socket).remoteAddress ?? ''),
+      client: unmapped(socket.remoteAddress ?? ''),
       host: req?.headers.host ?? '',
       method: req?.method ?? '',
       path: req?.url ?? '',
@@ -171,6 +199,9 @@ export class HttpEdge {
     })
   }
 }
+
+/** The connection itself has failed: nobody is left to be answered. */
+const isLost = (code: string): boolean => code === 'ECONNRESET' || code === 'EPIPE' || code === 'ETIMEDOUT' || code === 'ECONNABORTED'
 
 function clientErrorCode(code: string): ErrorCode {
   switch (code) {

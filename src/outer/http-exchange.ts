@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { asGatewayError, ERRORS, GatewayError, type ErrorCode } from '../errors.ts'
+import { asGatewayError, ERRORS, GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import { acceptsJson } from '../http/accept.ts'
 import { admitRequest, type AcceptedRequest } from '../http/admission.ts'
 import type { ClientFacts, Peer } from '../http/client-facts.ts'
@@ -8,7 +8,7 @@ import { decodeFields, encodeFields, valuesOf } from '../http/fields.ts'
 import { decodeResponseHead, encodeRequestHead } from '../http/head-codec.ts'
 import { allowedTrailers } from '../http/hop-by-hop.ts'
 import { requestFields } from '../http/request-fields.ts'
-import { interimHead, MAX_INTERIM, responseHead, type ResponseContext } from '../http/response-fields.ts'
+import { interimHead, MAX_INTERIM, responseHead, type ResponseContext, type WritableHead } from '../http/response-fields.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
 import { admit } from '../route/admit.ts'
 import { parseHost } from '../route/host.ts'
@@ -72,6 +72,11 @@ export class HttpExchange implements StreamHandler, Waiter {
     } catch (thrown) {
       this.refuse(thrown)
     }
+  }
+
+  /** True when the whole request has come. */
+  get isReceived(): boolean {
+    return this.req.complete
   }
 
   /** Answers with an error of ours, or cuts when the head of the answer has gone out already. */
@@ -184,17 +189,27 @@ export class HttpExchange implements StreamHandler, Waiter {
     const head = decodeResponseHead(payload)
     if (info) return this.#interim(head)
     const writable = responseHead(head, this.#responseContext!)
+    const { expectsContinue, isHttp10 } = this.#request!
+    const isCutShort = this.#isUploading || (expectsContinue && !this.req.complete)
+    // node:http writes `Connection: close` from this, and the edge takes no further request from the connection.
+    if (isCutShort || this.edge.isDraining() || (isHttp10 && !writable.hasLength)) this.res.shouldKeepAlive = false
+    this.#writeHead(writable)
     this.#hasHead = true
     this.#replay = undefined
     this.edge.deadlines.cancel(this)
     this.#firstByteMs = this.edge.clock() - this.#startedMs
     this.#lengthOut = writable.length
     this.#hasBody = writable.hasBody
-    const isCutShort = this.#isUploading || (this.#request!.expectsContinue && !this.req.complete)
-    if (isCutShort || this.edge.isDraining()) writable.fields.push('Connection', 'close')
-    this.res.writeHead(writable.status, writable.reason, writable.fields)
     // A head without data behind it, as of an event stream, leaves at once; one with data leaves together with it.
     queueMicrotask(() => this.#flushHead())
+  }
+
+  #writeHead({ status, reason, fields }: WritableHead): void {
+    try {
+      this.res.writeHead(status, reason, fields)
+    } catch (cause) {
+      throw new GatewayError('ORIGIN_BAD_RESPONSE', messageOf(cause), { cause })
+    }
   }
 
   #interim(head: ReturnType<typeof decodeResponseHead>): void {
@@ -316,7 +331,7 @@ export class HttpExchange implements StreamHandler, Waiter {
     const { status, fields, body } = errorAnswer(code, this.id, acceptsJson(valuesOf(req.rawHeaders, 'accept')[0]))
     const hasUpload = this.#request === undefined || this.#request.body.kind !== 'none'
     const closes = ERRORS[code].status === 400 || (hasUpload && !req.complete)
-    if (closes || this.edge.isDraining()) fields.push('Connection', 'close')
+    if (closes || this.edge.isDraining()) res.shouldKeepAlive = false
     if (closes) discardUpload(req)
     this.#firstByteMs = this.edge.clock() - this.#startedMs
     this.#isFlushed = true

@@ -1,28 +1,28 @@
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 
-/** After an early answer the rest of the upload is thrown away up to this many bytes … */
+/** After an early answer the rest of the upload is thrown away up to this many bytes; what comes then is left in the kernel … */
 const MAX_DISCARDED_BYTES = 1_048_576
 /** … and for this long, milliseconds. Closing at once would reset the connection and could take the answer with it (RFC 9112 §9.6). */
 const LINGER_MS = 1_000
 
-/**
- * Throws away the rest of an upload whose answer is complete. The connection is closed once the answer has left; until then the
- * client may go on for a second and a megabyte, so that it gets to read the answer.
- */
+/** Ends our half; the client may go on for a second, so that it gets to read the answer. */
+export function endLingering(socket: Socket): void {
+  socket.end()
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+  timer.unref()
+  socket.once('close', () => clearTimeout(timer))
+}
+
+/** Throws away the rest of an upload whose answer is complete; the connection is closed once the answer has left. */
 export function discardUpload(req: IncomingMessage): void {
   const { socket } = req
   req.removeAllListeners('data')
   let discarded = 0
   req.on('data', (chunk: Buffer) => {
     discarded += chunk.length
-    if (discarded > MAX_DISCARDED_BYTES) socket.destroy()
+    if (discarded > MAX_DISCARDED_BYTES) req.pause()
   })
   req.resume()
-  if (req.complete) return
-  socket.destroySoon = () => {
-    socket.end()
-    const timer = setTimeout(() => socket.destroy(), LINGER_MS)
-    timer.unref()
-    socket.once('close', () => clearTimeout(timer))
-  }
+  if (!req.complete) socket.destroySoon = () => endLingering(socket)
 }
