@@ -1,0 +1,108 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from '@jest/globals'
+import { readPrivateKey } from '../../src/identity/private-key.ts'
+import { runProcess } from '../support/process.ts'
+import { tempDir } from '../support/temp.ts'
+import { run, type Outcome } from './context.ts'
+
+const places = (): { directory: string; key: string; crt: string } => {
+  const directory = tempDir()
+  return { directory, key: join(directory, 'a.key'), crt: join(directory, 'a.crt') }
+}
+const mint = (key: string, crt: string, ...more: string[]): Promise<Outcome> =>
+  run(['certificates', '--type', 'ec', '--private-key', key, '--certificate', crt, ...more])
+
+describe('certificates', () => {
+  test('writes a key that only its owner can read and the certificate that belongs to it, and says what is next', async () => {
+    const { key, crt } = places()
+    const { status, stdout, stderr } = await mint(key, crt, '--common-name', 'lan-a', '--validity', '2')
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(statSync(key).mode & 0o777).toBe(0o600)
+    const certificate = new X509Certificate(readFileSync(crt))
+    expect(certificate.checkPrivateKey(createPrivateKey(readFileSync(key)))).toBe(true)
+    expect(certificate.subject).toBe('CN=lan-a')
+    expect(stdout).toContain(`wrote ${key}`)
+    expect(stdout).toContain(`wrote ${crt}`)
+    expect(stdout).toContain((await readPrivateKey(key)).kid)
+    expect(stdout).toMatch(/next: socket-gateway outer-layer --public-key .*a\.crt/)
+  })
+
+  test('mints RSA 4096 for a hundred years under the usual names by default, also under umask 000', async () => {
+    const cwd = tempDir()
+    const program = 'umask 000; exec "$0" "$1" certificates'
+    const main = join(import.meta.dirname, '../../dist/main.js')
+    const { code } = await runProcess(['-c', program, process.execPath, main], { program: '/bin/sh', cwd })
+    expect(code).toBe(0)
+    expect(statSync(join(cwd, 'innerLayer.key')).mode & 0o777).toBe(0o600)
+    expect(statSync(join(cwd, 'innerLayer.crt')).mode & 0o777).toBe(0o644)
+    const certificate = new X509Certificate(readFileSync(join(cwd, 'innerLayer.crt')))
+    expect(certificate.publicKey.asymmetricKeyDetails?.modulusLength).toBe(4096)
+    expect(certificate.subject).toBe('CN=inner-layer')
+    expect(new Date(certificate.validTo).getUTCFullYear()).toBe(new Date().getUTCFullYear() + 100)
+  })
+
+  test('knows --public-key as another name of --certificate', async () => {
+    const { key, crt } = places()
+    expect(await run(['certificates', '--type', 'ec', '--private-key', key, '--public-key', crt])).toMatchObject({ status: 0 })
+    expect(existsSync(crt)).toBe(true)
+  })
+
+  test.each(['key', 'crt'] as const)('overwrites nothing: an existing %s is named with the other file, and stays', async which => {
+    const { key, crt, directory } = places()
+    const existing = { key, crt }[which]
+    writeFileSync(existing, 'precious')
+    const { status, stderr } = await mint(key, crt)
+    expect(status).toBe(1)
+    expect(stderr).toBe(
+      `socket-gateway: ${existing} exists, so neither ${key} nor ${crt} was written; choose other paths, or pass --force\n`,
+    )
+    expect(readFileSync(existing, 'utf8')).toBe('precious')
+    expect(readdirSync(directory)).toHaveLength(1)
+  })
+
+  test('does not write through a dangling link', async () => {
+    const { key, crt, directory } = places()
+    symlinkSync(join(directory, 'elsewhere'), key)
+    expect((await mint(key, crt)).status).toBe(1)
+    expect(existsSync(join(directory, 'elsewhere'))).toBe(false)
+  })
+
+  test('leaves no key behind when the certificate cannot be written', async () => {
+    const { key, directory } = places()
+    const { status, stderr } = await mint(key, join(directory, 'missing', 'a.crt'))
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/missing\/a\.crt: .*ENOENT.*neither .* was written/)
+    expect(readdirSync(directory)).toEqual([])
+  })
+
+  test('with --force replaces both files, with the mode of a new key', async () => {
+    const { key, crt, directory } = places()
+    writeFileSync(key, 'old')
+    chmodSync(key, 0o666)
+    writeFileSync(crt, 'old')
+    expect(await mint(key, crt, '--force')).toMatchObject({ status: 0 })
+    expect(statSync(key).mode & 0o777).toBe(0o600)
+    await expect(readPrivateKey(key)).resolves.toBeDefined()
+    expect(readdirSync(directory).sort()).toEqual(['a.crt', 'a.key'])
+  })
+
+  test('with --force keeps the old key when the new certificate has no place', async () => {
+    const { key, directory } = places()
+    writeFileSync(key, 'old')
+    expect(await mint(key, join(directory, 'missing', 'a.crt'), '--force')).toMatchObject({ status: 1 })
+    expect(readFileSync(key, 'utf8')).toBe('old')
+    expect(readdirSync(directory)).toEqual(['a.key'])
+  })
+
+  test('refuses a common name that no certificate can have', async () => {
+    const { key, crt, directory } = places()
+    expect(await mint(key, crt, '--common-name', 'x'.repeat(65))).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/expected 1 to 64/),
+    })
+    mkdirSync(join(directory, 'still-empty'))
+    expect(readdirSync(directory)).toEqual(['still-empty'])
+  })
+})

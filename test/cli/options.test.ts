@@ -1,0 +1,107 @@
+import { describe, expect, test } from '@jest/globals'
+import { readConfigFile, type ConfigFile } from '../../src/cli/config-file.ts'
+import { DURATION_MS, flag, listOf, optional, PORT, required, TEXT, withDefault } from '../../src/cli/option.ts'
+import { resolveOptions, variableOf } from '../../src/cli/resolve.ts'
+import { tempFile } from '../support/temp.ts'
+
+const options = {
+  'app-port': withDefault(PORT, 3000, { describe: 'Port' }),
+  name: optional(TEXT, { describe: 'Name', aliases: ['inner-layer-identifier'] }),
+  allow: listOf(TEXT, { describe: 'Allow', fallback: ['all'] }),
+  wait: withDefault(DURATION_MS, 5, { describe: 'Wait' }),
+  fast: flag('Fast'),
+}
+
+const configOf = (text: string): Promise<ConfigFile> => readConfigFile(tempFile('gateway.yaml', text), options)
+const NO_FILE: ConfigFile = new Map()
+
+describe('an option', () => {
+  test('is taken from the flag, else the environment, else the file, else its default', async () => {
+    const config = await configOf('app-port: 4\nallow: [f]\nfast: true\nname: file')
+    const env = { SG_APP_PORT: '3', SG_ALLOW: 'e1,e2' }
+    const flags = { 'app-port': '2' }
+    expect(resolveOptions(options, { flags, env, config })).toEqual({
+      'app-port': 2,
+      name: 'file',
+      allow: ['e1', 'e2'],
+      wait: 5,
+      fast: true,
+    })
+    expect(resolveOptions(options, { flags: {}, env, config })['app-port']).toBe(3)
+    expect(resolveOptions(options, { flags: {}, env: {}, config })).toMatchObject({ 'app-port': 4, allow: ['f'] })
+    expect(resolveOptions(options, { flags: {}, env: {}, config: NO_FILE })).toEqual({
+      'app-port': 3000,
+      name: undefined,
+      allow: ['all'],
+      wait: 5,
+      fast: false,
+    })
+  })
+
+  test('that is off on the command line stays off, whatever the environment says', () => {
+    expect(resolveOptions(options, { flags: { fast: false }, env: { SG_FAST: 'true' }, config: NO_FILE }).fast).toBe(false)
+  })
+
+  test('has its variable under every one of its names', () => {
+    expect(variableOf('inner-layer-identifier')).toBe('SG_INNER_LAYER_IDENTIFIER')
+    expect(resolveOptions(options, { flags: {}, env: { SG_INNER_LAYER_IDENTIFIER: 'x' }, config: NO_FILE }).name).toBe('x')
+  })
+
+  test.each(['1', 'true', 'YES', 'on'])('that is a flag is on when its variable is %s', value => {
+    expect(resolveOptions(options, { flags: {}, env: { SG_FAST: value }, config: NO_FILE }).fast).toBe(true)
+  })
+
+  test('with an impossible value is refused with the place it came from', async () => {
+    const from = (flags: object, env: Record<string, string>, config: ConfigFile) => () =>
+      resolveOptions(options, { flags: { ...flags }, env, config })
+    expect(from({ 'app-port': '-1' }, {}, NO_FILE)).toThrow('--app-port "-1": expected a port from 0 to 65535')
+    expect(from({}, { SG_FAST: 'maybe' }, NO_FILE)).toThrow('SG_FAST "maybe": expected true or false')
+    const bad = from({}, {}, await configOf('\napp-port: 99999'))
+    expect(bad).toThrow(/gateway\.yaml:2:1: app-port: expected a port from 0 to 65535/)
+    expect(bad).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
+    expect(from({ wait: '0' }, {}, await configOf('app-port: 99999'))).toThrow(expect.objectContaining({ code: 'USAGE' }))
+  })
+
+  test('that is required and given nowhere is refused with every way to give it', () => {
+    const table = { targets: required(TEXT, { describe: 'Targets' }) }
+    expect(() => resolveOptions(table, { flags: {}, env: {}, config: NO_FILE })).toThrow(
+      '--targets is missing; give it as flag, as SG_TARGETS, or as targets in the file of --config',
+    )
+  })
+})
+
+describe('a configuration file', () => {
+  test('may be empty, and may hold a list, one text or a number', async () => {
+    expect((await configOf('')).size).toBe(0)
+    expect((await configOf('# nothing\n')).size).toBe(0)
+    expect((await configOf('allow: a')).get('allow')?.texts).toEqual(['a'])
+    expect((await configOf('allow: [a, 2]')).get('allow')?.texts).toEqual(['a', '2'])
+    expect((await configOf('{"app-port": 80}')).get('app-port')?.texts).toEqual(['80'])
+  })
+
+  test('knows the other names of an option', async () => {
+    expect((await configOf('inner-layer-identifier: x')).get('name')?.texts).toEqual(['x'])
+    await expect(configOf('name: x\ninner-layer-identifier: x')).rejects.toThrow(/:2:1: inner-layer-identifier: the same option as "name"/)
+  })
+
+  test('has every fault reported with its line', async () => {
+    const text = 'app-prot: 1\napp-port: [1]\nfast: "yes"\nallow: {a: b}\nconfig: x\nname:\n'
+    const error = await configOf(text).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ code: 'CONFIG_INVALID' })
+    expect((error as Error).message.split('\n').map(line => line.replace(/^.*gateway\.yaml:/, ''))).toEqual([
+      '1:1: app-prot: unknown option, did you mean "app-port"?',
+      '2:1: app-port: expected a text or a number',
+      '3:1: fast: expected true or false',
+      '4:1: allow: expected a text or a list of texts',
+      '5:1: config: unknown option',
+      '6:1: name: expected a text or a number',
+    ])
+  })
+
+  test('that is no map, has a key twice, is no YAML or is not there is refused', async () => {
+    await expect(configOf('- a')).rejects.toThrow(/expected a map of option names/)
+    await expect(configOf('name: a\nname: b')).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+    await expect(configOf('name: [')).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+    await expect(readConfigFile('/nowhere.yaml', options)).rejects.toMatchObject({ code: 'FILE_UNREADABLE' })
+  })
+})

@@ -1,0 +1,185 @@
+import { spawn } from 'node:child_process'
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer, request } from 'node:http'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import { listen } from '../support/ports.ts'
+import { ROOT, runProcess, startProcess, type RunningProcess } from '../support/process.ts'
+import { tempDir } from '../support/temp.ts'
+import { once, within } from '../support/wait.ts'
+import { run } from './context.ts'
+
+const directory = tempDir()
+const key = join(directory, 'lan-a.key')
+const crt = join(directory, 'lan-a.crt')
+beforeAll(async () => {
+  await run(['certificates', '--type', 'ec', '--common-name', 'lan-a', '--private-key', key, '--certificate', crt])
+})
+
+const targetsFile = (originPort: number): string => {
+  const file = join(tempDir(), 'targets.json')
+  writeFileSync(file, JSON.stringify({ targets: { localhost: { protocol: 'http', hostname: '127.0.0.1', port: originPort } } }))
+  return file
+}
+
+interface Outer {
+  readonly outer: RunningProcess
+  readonly appPort: number
+  readonly socketPort: number
+}
+
+const startOuter = async (targets: string, ...more: string[]): Promise<Outer> => {
+  const outer = startProcess(['outer-layer', '--public-key', crt, '--targets', targets, '--app-port', '0', '--socket-port', '0', ...more])
+  const [, appPort, socketPort] = await outer.waitForLine(/"appPort":(\d+),"socketPort":(\d+)/)
+  return { outer, appPort: Number(appPort), socketPort: Number(socketPort) }
+}
+
+const startInner = (socketPort: number, ...more: string[]): RunningProcess =>
+  startProcess(['inner-layer', '--private-key', key, '--outer-layer', `ws://localhost:${socketPort}`, '--identifier', 'lan-a', ...more])
+
+const statusOf = (port: number): Promise<number | undefined> =>
+  new Promise((resolve, reject) => {
+    request({ host: '127.0.0.1', port, headers: { host: 'localhost' } }, response => resolve(response.resume().statusCode))
+      .on('error', reject)
+      .end()
+  })
+
+describe('the two layers as processes', () => {
+  test('answer, and end with 0 when they are asked to', async () => {
+    const origin = await listen(createHttpServer((_, response) => response.end('hello')))
+    const { outer, appPort, socketPort } = await startOuter(targetsFile(origin))
+    const inner = startInner(socketPort)
+    await inner.waitForLine(/connected to/)
+    expect(await statusOf(appPort)).toBe(200)
+    await outer.waitForLine(/"status":200/)
+    expect(await inner.stop('SIGINT')).toEqual({ code: 0, signal: null })
+    expect(await outer.stop('SIGTERM')).toEqual({ code: 0, signal: null })
+    for (const line of outer.stdout.split('\n').slice(0, -1)) expect(() => JSON.parse(line) as unknown).not.toThrow()
+    expect(outer.stderr + inner.stderr).toBe('')
+  })
+
+  test('end at once at a second signal, with 1', async () => {
+    const origin = await listen(createHttpServer(() => undefined))
+    const { outer, appPort, socketPort } = await startOuter(targetsFile(origin))
+    const inner = startInner(socketPort)
+    await inner.waitForLine(/connected to/)
+    const hanging = request({ host: '127.0.0.1', port: appPort, headers: { host: 'localhost' } }).on('error', () => undefined)
+    const flushed = once(hanging, 'finish')
+    hanging.end()
+    await flushed
+    outer.child.kill('SIGTERM')
+    await outer.waitForLine(/draining/)
+    const start = performance.now()
+    expect(await outer.stop('SIGTERM')).toEqual({ code: 1, signal: null })
+    expect(performance.now() - start).toBeLessThan(2_000)
+    hanging.destroy()
+  })
+
+  test('close the sessions of a key within 2 s after its file has left the directory', async () => {
+    const keys = join(tempDir(), 'keys')
+    mkdirSync(keys)
+    writeFileSync(join(keys, 'lan-a.crt'), readFileSync(crt))
+    const targets = targetsFile(1)
+    const outer = startProcess(['outer-layer', '--public-key', keys, '--targets', targets, '--app-port', '0', '--socket-port', '0'])
+    const [, socketPort] = await outer.waitForLine(/"socketPort":(\d+)/)
+    startInner(Number(socketPort))
+    await outer.waitForLine(/"connections":2/)
+    rmSync(join(keys, 'lan-a.crt'))
+    await outer.waitForLine(/"connections":0/, 2_000)
+    await outer.waitForLine(/KEY_REMOVED/)
+  })
+
+  test('reload good targets and keep the last good ones when the file is bad', async () => {
+    const targets = targetsFile(1)
+    const { outer } = await startOuter(targets)
+    const replace = (text: string): void => {
+      writeFileSync(`${targets}.new`, text)
+      renameSync(`${targets}.new`, targets)
+    }
+    replace('targets: 7')
+    await outer.waitForLine(/targets not reloaded, the last good ones stay in force: .*targets\.json:1:/)
+    replace('targets: {}')
+    await outer.waitForLine(/targets reloaded: 0 in force/)
+    expect(outer.exited).toBeUndefined()
+  })
+
+  test('take all options from the environment', async () => {
+    const env = { SG_PUBLIC_KEY: crt, SG_TARGETS: targetsFile(1), SG_APP_PORT: '0', SG_SOCKET_PORT: '0', SG_LOG_FORMAT: 'pretty' }
+    const outer = startProcess(['outer-layer'], { env })
+    await outer.waitForLine(/INFO {2}outer layer ready/)
+    expect(outer.stdout).not.toContain('\u001b')
+  })
+})
+
+describe('a layer that cannot start says why in one line and ends with 1:', () => {
+  const failed = async (...argv: string[]): Promise<string> => {
+    const { code, stderr } = await runProcess(argv)
+    expect(code).toBe(1)
+    expect(stderr.trimEnd()).not.toContain('\n')
+    return stderr
+  }
+
+  test('the port is taken', async () => {
+    const port = await listen(createServer())
+    const argv = [
+      '--public-key',
+      crt,
+      '--targets',
+      targetsFile(1),
+      '--app-host',
+      '127.0.0.1',
+      '--app-port',
+      String(port),
+      '--socket-port',
+      '0',
+    ]
+    expect(await failed('outer-layer', ...argv)).toContain(String(port))
+  })
+
+  test('the targets file is not valid', async () => {
+    const file = targetsFile(1)
+    writeFileSync(file, 'targets: 7')
+    expect(await failed('outer-layer', '--public-key', crt, '--targets', file)).toMatch(/targets\.json:1:\d+: targets: expected a map/)
+  })
+
+  test('the private key is given for the public one, and the certificate for the private key', async () => {
+    expect(await failed('outer-layer', '--public-key', key, '--targets', targetsFile(1))).toMatch(
+      /lan-a\.key: this is a private key, which stays/,
+    )
+    expect(await failed('inner-layer', '--private-key', crt, '--outer-layer', 'wss://a')).toMatch(/lan-a\.crt: this is a certificate/)
+  })
+
+  test('others may read the private key', async () => {
+    const open = join(tempDir(), 'open.key')
+    writeFileSync(open, 'x')
+    await run(['certificates', '--type', 'ec', '--force', '--private-key', open, '--certificate', `${open}.crt`])
+    chmodSync(open, 0o644)
+    expect(await failed('inner-layer', '--private-key', open, '--outer-layer', 'wss://a')).toContain(`run: chmod 600 ${open}`)
+  })
+
+  test('the client certificate is of another key', async () => {
+    const other = join(tempDir(), 'other')
+    await run(['certificates', '--type', 'ec', '--private-key', `${other}.key`, '--certificate', `${other}.crt`])
+    const argv = ['--private-key', key, '--outer-layer', 'wss://a', '--inner-layer-certificate', `${other}.crt`]
+    expect(await failed('inner-layer', ...argv)).toMatch(/other\.crt: the certificate is for another key/)
+  })
+})
+
+describe('the program', () => {
+  test('does not mind a reader that goes away', async () => {
+    const child = spawn(process.execPath, [join(ROOT, 'dist/main.js'), 'outer-layer', '--help'], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let stderr = ''
+    child.stderr?.on('data', chunk => (stderr += String(chunk)))
+    child.stdout?.destroy()
+    const code = await within(new Promise(resolve => child.once('close', resolve)), 'the end')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  })
+
+  test('starts fast: --version within 2 s on a busy machine, without loading the layers', async () => {
+    const start = performance.now()
+    const { code, stdout } = await runProcess(['--version'])
+    expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+.*\n$/) })
+    expect(performance.now() - start).toBeLessThan(2_000)
+  })
+})
