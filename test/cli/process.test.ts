@@ -60,14 +60,15 @@ describe('the two layers as processes', () => {
   })
 
   test('end at once at a second signal, with 1', async () => {
-    const origin = await listen(createHttpServer(() => undefined))
+    const silent = createHttpServer(() => undefined)
+    const origin = await listen(silent)
     const { outer, appPort, socketPort } = await startOuter(targetsFile(origin))
     const inner = startInner(socketPort)
     await inner.waitForLine(/connected to/)
     const hanging = request({ host: '127.0.0.1', port: appPort, headers: { host: 'localhost' } }).on('error', () => undefined)
-    const flushed = once(hanging, 'finish')
+    const arrived = once(silent, 'request')
     hanging.end()
-    await flushed
+    await arrived
     outer.child.kill('SIGTERM')
     await outer.waitForLine(/draining/)
     const start = performance.now()
