@@ -25,7 +25,6 @@ export class Origins implements OriginDrivers {
   constructor(private readonly allowList: AllowList) {}
 
   pooled({ head, body }: OriginRequest, events: OriginEvents): OriginCall {
-    this.#check(head)
     const call = new PooledCall(events)
     this.#pool(head).dispatch(
       { path: head.path, method: head.method as Dispatcher.HttpMethod, headers: fieldsFor(head, 'host'), body, headersTimeout: 0, bodyTimeout: 0 },
@@ -58,8 +57,7 @@ export class Origins implements OriginDrivers {
     await Promise.all(pools.map(pool => pool.destroy()))
   }
 
-  #check({ hostname, port, method }: RequestHead): void {
-    if (REFUSED_METHODS.has(method)) throw new GatewayError('ORIGIN_BAD_REQUEST', `method ${method}`)
+  #check({ hostname, port }: RequestHead): void {
     const verdict = this.allowList.check(hostname, port)
     const isAddress = isIP(hostname) !== 0
     if (verdict === 'no' || (isAddress && !this.allowList.checkAddress(hostname, hostname, port))) {
@@ -70,7 +68,8 @@ export class Origins implements OriginDrivers {
   #pool(head: RequestHead): Pool {
     const key = `${head.protocol}://${head.hostname.includes(':') ? `[${head.hostname}]` : head.hostname}:${head.port}`
     const known = this.#pools.get(key)
-    if (known !== undefined) return known
+    if (known !== undefined) return known // the allow-list said yes when it was made
+    this.#check(head)
     this.#evict()
     const pool = new Pool(key, {
       pipelining: 1,
@@ -111,7 +110,9 @@ export class Origins implements OriginDrivers {
   }
 }
 
+/** The fields for the origin; also where a method that opens a tunnel or echoes the request is refused, whatever the outer layer says. */
 function fieldsFor(head: RequestHead, hostName: string): string[] {
+  if (REFUSED_METHODS.has(head.method)) throw new GatewayError('ORIGIN_BAD_REQUEST', `method ${head.method}`)
   const fields = [hostName, head.host]
   for (let i = 0; i < head.fields.length; i += 2) {
     const name = head.fields[i]!
@@ -157,8 +158,9 @@ class PooledCall implements Dispatcher.DispatchHandler, OriginCall {
 
   onResponseStart(_controller: Dispatcher.DispatchController, status: number, _headers: unknown, reason?: string): void {
     const fields = this.#controller?.rawHeaders ?? []
-    if (status < 200) this.events.interim(status, reason ?? '', fields)
-    else this.events.head(status, reason ?? '', fields)
+    const phrase = bytesOf(reason ?? '')
+    if (status < 200) this.events.interim(status, phrase, fields)
+    else this.events.head(status, phrase, fields)
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -173,6 +175,9 @@ class PooledCall implements Dispatcher.DispatchHandler, OriginCall {
     if (!this.#isAborted) this.events.failed(error)
   }
 }
+
+/** undici reads the reason phrase as UTF-8; on the wire and on the link a character is a byte. */
+const bytesOf = (reason: string): string => (/^[\x20-\x7e]*$/.test(reason) ? reason : Buffer.from(reason).toString('latin1'))
 
 /** One request through node:http, on a connection of its own. */
 class FreshCall implements OriginCall {

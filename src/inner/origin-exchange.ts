@@ -149,7 +149,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     const head = this.requestHead
     const whole = head.expectsContinue ? undefined : this.#body?.takeWhole()
     this.#request = { head, body: whole ?? this.#body ?? null }
-    const needsFresh = head.expectsContinue || hasField(head.fields, NEEDS_FRESH)
+    const needsFresh = head.expectsContinue || this.#body?.trailers !== undefined || hasField(head.fields, NEEDS_FRESH)
     if (needsFresh) this.#mayRepeat = false
     this.#guard(() => {
       this.#call = needsFresh ? this.drivers.fresh(this.#request!, this) : this.drivers.pooled(this.#request!, this)

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { GatewayError, type ErrorCode } from '../errors.ts'
 import { acceptsJson } from '../http/accept.ts'
@@ -65,9 +65,9 @@ export class HttpEdge {
     this.#server.on('checkExpectation', accept)
     this.#server.on('connect', (req, socket) => {
       socket.resume() // no parser reads it any more, and its end is to be seen
-      this.#fault(socket as Socket, { code: 'METHOD_REFUSED', req })
+      this.#fault(socket, { code: 'METHOD_REFUSED', req })
     })
-    this.#server.on('clientError', (error, socket) => this.#clientError(error, socket as Socket))
+    this.#server.on('clientError', (error, socket) => this.#clientError(error, socket))
   }
 
   /** Opens the port. @throws GatewayError LISTEN_FAILED */
@@ -142,18 +142,19 @@ export class HttpEdge {
     } else if (connection.fault !== undefined) this.#refuseRaw(socket, connection.fault)
   }
 
-  #connectionOf(socket: Socket): Connection {
+  #connectionOf(socket: Duplex): Connection {
     const known = this.#connections.get(socket)
     if (known !== undefined) return known
-    const address = unmapped(socket.remoteAddress ?? '')
-    const peer: Peer = { address, isTrusted: this.options.isTrusted(address), scheme: 'http', localPort: socket.localPort ?? 0 }
+    const { remoteAddress = '', localPort = 0 } = socket as Duplex & { remoteAddress?: string; localPort?: number }
+    const address = unmapped(remoteAddress)
+    const peer: Peer = { address, isTrusted: this.options.isTrusted(address), scheme: 'http', localPort }
     const connection: Connection = { peer, current: undefined, waiting: [], fault: undefined, isClosing: false }
     this.#connections.set(socket, connection)
     return connection
   }
 
   /** What node:http could not parse, or what did not come in time. */
-  #clientError(error: Error & { code?: string }, socket: Socket): void {
+  #clientError(error: Error & { code?: string }, socket: Duplex): void {
     if (isLost(error.code ?? '')) {
       socket.destroy()
       return
@@ -166,7 +167,7 @@ export class HttpEdge {
   }
 
   /** Answers what is no request, behind the answers of the requests before it. The parser repeats itself, so the first fault counts. */
-  #fault(socket: Socket, fault: NonNullable<Connection['fault']>): void {
+  #fault(socket: Duplex, fault: NonNullable<Connection['fault']>): void {
     const connection = this.#connectionOf(socket)
     if (connection.fault !== undefined || connection.isClosing) return
     connection.fault = fault
@@ -174,8 +175,9 @@ export class HttpEdge {
   }
 
   /** Answers on the bare socket, where no response object exists. */
-  #refuseRaw(socket: Socket, { code, req }: NonNullable<Connection['fault']>): void {
-    this.#connectionOf(socket).isClosing = true
+  #refuseRaw(socket: Duplex, { code, req }: NonNullable<Connection['fault']>): void {
+    const connection = this.#connectionOf(socket)
+    connection.isClosing = true
     const requestId = this.#context.nextId()
     const { status, fields, body } = errorAnswer(code, requestId, acceptsJson(req?.headers.accept))
     let head = `HTTP/1.1 ${status} Refused\r\n`
@@ -185,7 +187,7 @@ export class HttpEdge {
     endLingering(socket)
     this.#context.access({
       requestId,
-      client: unmapped(socket.remoteAddress ?? ''),
+      client: connection.peer.address,
       host: req?.headers.host ?? '',
       method: req?.method ?? '',
       path: req?.url ?? '',

@@ -1,5 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import { asGatewayError, ERRORS, GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import { acceptsJson } from '../http/accept.ts'
 import { admitRequest, type AcceptedRequest } from '../http/admission.ts'
@@ -319,7 +318,7 @@ export class HttpExchange implements StreamHandler, Waiter {
 
   /** The only honest end once the head is out: a client that counts bytes, or waits for the last chunk, sees the cut. */
   #cut(): void {
-    const socket = this.res.socket as Socket | null
+    const { socket } = this.res
     const isDelimitedByClose = this.#lengthOut === undefined && this.#request?.isHttp10 === true
     if (isDelimitedByClose) socket?.resetAndDestroy()
     else socket?.destroy()
@@ -335,7 +334,8 @@ export class HttpExchange implements StreamHandler, Waiter {
     if (closes) discardUpload(req)
     this.#firstByteMs = this.edge.clock() - this.#startedMs
     this.#isFlushed = true
-    res.writeHead(status, fields)
+    // With its reason: one that node:http has refused before, the origin's, would be refused again.
+    res.writeHead(status, STATUS_CODES[status], fields)
     if (req.method !== 'HEAD') this.#bytesOut = body.length
     res.end(body)
   }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 
 /** After an early answer the rest of the upload is thrown away up to this many bytes; what comes then is left in the kernel … */
 const MAX_DISCARDED_BYTES = 1_048_576
@@ -7,7 +7,7 @@ const MAX_DISCARDED_BYTES = 1_048_576
 const LINGER_MS = 1_000
 
 /** Ends our half; the client may go on for a second, so that it gets to read the answer. */
-export function endLingering(socket: Socket): void {
+export function endLingering(socket: Duplex): void {
   socket.end()
   const timer = setTimeout(() => socket.destroy(), LINGER_MS)
   timer.unref()
