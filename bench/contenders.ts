@@ -1,0 +1,143 @@
+/** The processes that are compared with each other, and the origins behind them. */
+import { get } from 'node:http'
+import { join } from 'node:path'
+import { freePorts, ready, ROOT, type Fleet, type Service } from './fleet.ts'
+import { NODE_HOST, STATIC_HOST } from './hosts.ts'
+import type { Target } from './load.ts'
+import { startNginxOrigin, startNginxProxy } from './nginx.ts'
+
+/** The names that stand in the tables. */
+export type ContenderName = 'direct' | 'one-hop Node proxy' | 'nginx' | 'gateway'
+
+/** Where a contender takes requests, and whose CPU is its own. */
+export interface Contender {
+  readonly name: ContenderName
+  readonly staticPort: number
+  readonly nodePort: number
+  /** Empty for `direct`: the origin's own work is nobody's overhead. */
+  readonly pids: readonly number[]
+}
+
+/** The two origins. */
+export interface Origins {
+  /** Files: nginx, or the Node origin where it is not installed. */
+  readonly staticPort: number
+  readonly nodePort: number
+  readonly isNginx: boolean
+}
+
+/** An outer and an inner layer. */
+export interface Gateway {
+  readonly port: number
+  readonly outer: Service
+  readonly inner: Service
+  stop(): void
+}
+
+const MAIN = join(ROOT, 'dist/main.js')
+
+/** A file of the static origin through this contender. */
+export const staticTarget = ({ staticPort }: { readonly staticPort: number }, path: string): Target => ({
+  port: staticPort,
+  host: STATIC_HOST,
+  path,
+})
+
+/** What only the Node origin offers, through this contender. */
+export const nodeTarget = ({ nodePort }: { readonly nodePort: number }, path: string): Target => ({ port: nodePort, host: NODE_HOST, path })
+
+/** The body of a successful answer. @throws Error for any other */
+export const fetchText = ({ port, host, path }: Target): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const request = get({ port, host: '127.0.0.1', path, headers: { host }, agent: false, timeout: 2_000 }, response => {
+      let text = ''
+      response.setEncoding('latin1').on('data', (more: string) => (text += more))
+      response.on('error', reject).on('end', () => {
+        if (response.statusCode === 200) resolve(text)
+        else reject(new Error(`status ${response.statusCode}: ${text}`))
+      })
+    })
+    request.on('error', reject).on('timeout', () => request.destroy(new Error('timeout')))
+  })
+
+const answers = (target: Target) => async (): Promise<boolean> => (await fetchText(target)).length === 1024
+
+/** Starts the origins; nginx when `isNginx`. */
+export const startOrigins = async (fleet: Fleet, isNginx: boolean): Promise<Origins> => {
+  const [nodePort = 0, nginxPort = 0] = await freePorts(2)
+  const node = fleet.serveScript('origin.ts', nodePort)
+  await ready(node, 'the Node origin', answers({ port: nodePort, host: NODE_HOST, path: '/1k' }))
+  if (!isNginx) return { staticPort: nodePort, nodePort, isNginx }
+  const nginx = startNginxOrigin(fleet, nginxPort)
+  await ready(nginx, 'the nginx origin', answers({ port: nginxPort, host: STATIC_HOST, path: '/1k' }))
+  return { staticPort: nginxPort, nodePort, isNginx }
+}
+
+/** The one-hop proxy and, where installed, nginx. */
+export const startProxies = async (fleet: Fleet, origins: Origins): Promise<Contender[]> => {
+  const [onePort = 0, nginxPort = 0] = await freePorts(2)
+  const one = fleet.serveScript('one-hop.ts', onePort, origins.staticPort, origins.nodePort)
+  await ready(one, 'the one-hop proxy', answers({ port: onePort, host: STATIC_HOST, path: '/1k' }))
+  const proxies: Contender[] = [{ name: 'one-hop Node proxy', staticPort: onePort, nodePort: onePort, pids: [one.pid] }]
+  if (!origins.isNginx) return proxies
+  const nginx = startNginxProxy(fleet, { port: nginxPort, staticPort: origins.staticPort, nodePort: origins.nodePort })
+  await ready(nginx, 'the nginx proxy', answers({ port: nginxPort, host: STATIC_HOST, path: '/1k' }))
+  return [...proxies, { name: 'nginx', staticPort: nginxPort, nodePort: nginxPort, pids: [nginx.pid] }]
+}
+
+/** Starts a relay to `targetPort` with half of the round trip each way; resolves with its port. */
+export const startRelay = async (
+  fleet: Fleet,
+  {
+    targetPort,
+    roundTripMs,
+    bytesPerSecond,
+  }: { readonly targetPort: number; readonly roundTripMs: number; readonly bytesPerSecond: number },
+): Promise<{ readonly port: number; readonly service: Service }> => {
+  const [port = 0] = await freePorts(1)
+  return { port, service: fleet.serveScript('relay.ts', port, targetPort, roundTripMs / 2, bytesPerSecond) }
+}
+
+let keyPair: { readonly key: string; readonly certificate: string } | undefined
+
+const mintKeyPair = async (fleet: Fleet): Promise<{ readonly key: string; readonly certificate: string }> => {
+  const pair = { key: join(fleet.directory, 'innerLayer.key'), certificate: join(fleet.directory, 'innerLayer.crt') }
+  await fleet.run([process.execPath, MAIN, 'certificates', '--type', 'ec', '--private-key', pair.key, '--certificate', pair.certificate])
+  return pair
+}
+
+/**
+ * Starts both layers as their users do, each with its JSON log (the access log among it) in a file.
+ * @param link  where a relay stands between the layers: it is started with the port of the outer layer and tells the inner layer's
+ */
+export const startGateway = async (
+  fleet: Fleet,
+  origins: Origins,
+  link: (socketPort: number) => Promise<number> = async port => port,
+): Promise<Gateway> => {
+  const { key, certificate } = (keyPair ??= await mintKeyPair(fleet))
+  const target = (port: number): object => ({ protocol: 'http', hostname: '127.0.0.1', port })
+  const targets = { '*': target(origins.staticPort), [NODE_HOST]: target(origins.nodePort) }
+  const targetsFile = fleet.file('targets.yaml', JSON.stringify({ targets }))
+  const [port = 0, socketPort = 0] = await freePorts(2)
+  const layer = (...args: readonly (string | number)[]): Service =>
+    fleet.serve([process.execPath, MAIN, ...args.map(String), '--log-format', 'json'])
+  const listen = ['--app-host', '127.0.0.1', '--app-port', port, '--socket-host', '127.0.0.1', '--socket-port', socketPort]
+  const outer = layer('outer-layer', '--public-key', certificate, '--targets', targetsFile, ...listen)
+  const linkPort = await link(socketPort)
+  const inner = layer('inner-layer', '--private-key', key, '--outer-layer', `ws://127.0.0.1:${linkPort}`, '--allow', '127.0.0.1:*')
+  await ready(outer, 'the gateway', answers({ port, host: STATIC_HOST, path: '/1k' }))
+  const stop = (): void => {
+    outer.stop()
+    inner.stop()
+  }
+  return { port, outer, inner, stop }
+}
+
+/** The gateway as a contender. */
+export const asContender = ({ port, outer, inner }: Gateway): Contender => ({
+  name: 'gateway',
+  staticPort: port,
+  nodePort: port,
+  pids: [outer.pid, inner.pid],
+})

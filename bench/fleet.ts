@@ -1,0 +1,164 @@
+/** The processes of a benchmark: started at high priority where that is allowed, known by their ids, all ended in the end. */
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { Job, Reply } from './client.ts'
+
+/** The folder that holds package.json. */
+export const ROOT = fileURLToPath(new URL('..', import.meta.url))
+const NICE = ['nice', '-n', '-15']
+const READY_MS = 15_000
+const JOB_MS = 60_000
+
+/** True when the program can be started here. */
+export const isInstalled = (program: string): boolean => spawnSync(program, ['-v'], { stdio: 'ignore' }).error === undefined
+
+/** One process that serves until it is stopped. */
+export interface Service {
+  readonly pid: number
+  /** What it wrote, to standard output and error. */
+  readonly logFile: string
+  stop(): void
+}
+
+/** A process of bench/client.ts. */
+export class Client {
+  #answer: ((reply: Reply) => void) | undefined
+
+  constructor(private readonly child: ChildProcess) {
+    child.on('message', (reply: Reply) => this.#answer?.(reply))
+    child.on('exit', () => this.#answer?.({ error: 'the client has ended' }))
+  }
+
+  /** Does one job; one at a time. @throws Error when it failed or takes longer than a minute */
+  async ask<Kind extends Job['kind']>(job: Extract<Job, { kind: Kind }>): Promise<Exclude<Reply, { error: string }>> {
+    const timer = new AbortController()
+    const late = delay(JOB_MS, { error: `no answer within ${JOB_MS} ms` } satisfies Reply, { signal: timer.signal })
+    late.catch(() => undefined) // the abort below
+    const answered = new Promise<Reply>(resolve => (this.#answer = resolve))
+    this.child.send(job)
+    const reply = await Promise.race([answered, late])
+    timer.abort()
+    if ('error' in reply) throw new Error(`${job.kind}: ${reply.error}`)
+    return reply
+  }
+}
+
+/** Everything that was started, and the directory for its files. */
+export class Fleet {
+  readonly directory = mkdtempSync(join(tmpdir(), 'socket-gateway-bench-'))
+  /** What stands before each command. */
+  readonly #nice: readonly string[]
+  readonly #children = new Set<ChildProcess>()
+  #logs = 0
+  #isClosed = false
+
+  constructor() {
+    // Without the permission `nice` still runs the command, and complains.
+    const probe = spawnSync(NICE[0]!, [...NICE.slice(1), 'true'], { encoding: 'utf8' })
+    this.#nice = probe.status === 0 && probe.stderr === '' ? NICE : []
+  }
+
+  /** True when processes run at high priority. */
+  get isPrivileged(): boolean {
+    return this.#nice.length > 0
+  }
+
+  /** Writes a file into the directory; returns its path. */
+  file(name: string, content: string): string {
+    const path = join(this.directory, name)
+    writeFileSync(path, content)
+    return path
+  }
+
+  /** Starts a program that serves until it is stopped; what it writes goes to a file. */
+  serve(command: readonly string[]): Service {
+    const logFile = join(this.directory, `${++this.#logs}.log`)
+    const log = openSync(logFile, 'w')
+    const child = this.#spawn(command, ['ignore', log, log])
+    return { pid: child.pid!, logFile, stop: () => this.#end(child) }
+  }
+
+  /** Starts a TypeScript file of this folder that ends when we do. */
+  serveScript(script: string, ...args: readonly (string | number)[]): Service {
+    const logFile = join(this.directory, `${++this.#logs}.log`)
+    const log = openSync(logFile, 'w')
+    const child = this.#spawn(this.#script(script, args), ['ignore', log, log, 'ipc'])
+    return { pid: child.pid!, logFile, stop: () => this.#end(child) }
+  }
+
+  /** Starts a client. */
+  client(): Client {
+    return new Client(this.#spawn(this.#script('client.ts', []), ['ignore', 'ignore', 'inherit', 'ipc']))
+  }
+
+  /** Runs a program to its end; resolves with its standard output. @throws Error when it fails */
+  async run(command: readonly string[]): Promise<string> {
+    const child = this.#spawn(command, ['ignore', 'pipe', 'pipe'])
+    let [output, errors] = ['', '']
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (output += text))
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (errors += text))
+    const status = await new Promise<number | null>((resolve, reject) => void child.once('close', resolve).once('error', reject))
+    if (status !== 0) throw new Error(`"${command.join(' ')}" ended with status ${status}: ${errors}${output}`)
+    return output
+  }
+
+  /** Kills every process and removes the directory. Idempotent; does not wait, for it also runs on a signal. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    for (const child of this.#children) this.#end(child)
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+
+  #script(script: string, args: readonly (string | number)[]): string[] {
+    return [process.execPath, '--import', 'tsx', join(ROOT, 'bench', script), ...args.map(String)]
+  }
+
+  #spawn(command: readonly string[], stdio: (number | 'ignore' | 'inherit' | 'pipe' | 'ipc')[]): ChildProcess {
+    if (this.#isClosed) throw new Error('the benchmark was ended')
+    const [file = '', ...args] = [...this.#nice, ...command]
+    // Options of whoever runs the benchmark must not change what is measured.
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SG_') && name !== 'NODE_OPTIONS'))
+    const child = spawn(file, args, { cwd: ROOT, env, stdio })
+    this.#children.add(child)
+    child.once('exit', () => this.#children.delete(child))
+    return child
+  }
+
+  #end(child: ChildProcess): void {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+  }
+}
+
+/** Ports of 127.0.0.1 that are free at the moment, all different. */
+export const freePorts = async (count: number): Promise<number[]> => {
+  const servers = Array.from({ length: count }, () => createServer())
+  const ports = await Promise.all(
+    servers.map(
+      server =>
+        new Promise<number>((resolve, reject) => {
+          server.once('error', reject)
+          server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
+        }),
+    ),
+  )
+  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+  return ports
+}
+
+/** Waits until `probe` holds. @throws Error with the end of the service's log when it does not in time */
+export const ready = async (service: Service, what: string, probe: () => boolean | Promise<boolean>): Promise<void> => {
+  const end = performance.now() + READY_MS
+  for (;;) {
+    const holds = await Promise.resolve(probe()).catch(() => false)
+    if (holds) return
+    if (performance.now() > end)
+      throw new Error(`${what} is not ready after ${READY_MS} ms: ${readFileSync(service.logFile, 'utf8').slice(-2000)}`)
+    await delay(25)
+  }
+}
