@@ -80,13 +80,16 @@ export const inbox = (link: Link): { readonly messages: Buffer[]; readonly close
   return box
 }
 
+// A prime number of bytes, so that no two places a power of two apart are alike.
+const BASE = Buffer.alloc(65_521)
+let state = 1
+for (let i = 0; i < BASE.length; i++) {
+  state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+  BASE[i] = state >>> 24
+}
+
 /** `length` bytes that differ from place to place and from seed to seed. */
 export const pattern = (length: number, seed: number): Buffer => {
-  const bytes = Buffer.allocUnsafe(length)
-  let state = (seed * 2_654_435_761 + 1) >>> 0
-  for (let i = 0; i < length; i++) {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    bytes[i] = state >>> 24
-  }
-  return bytes
+  const start = (seed * 7_919) % BASE.length
+  return Buffer.alloc(length, Buffer.concat([BASE.subarray(start), BASE.subarray(0, start)]))
 }

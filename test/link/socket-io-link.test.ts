@@ -166,7 +166,7 @@ describe('closing a listener', () => {
     const links = await Promise.all([dialLink(listening.port), dialLink(listening.port)])
     const boxes = links.map(inbox)
     await until(() => listening.links.length === 2)
-    links[0]!.send(Buffer.from('go'))
+    links[0].send(Buffer.from('go'))
     await until(() => boxes.every(({ closed }) => closed.length === 1))
     expect(boxes[0]!.messages.map(({ length }) => length)).toEqual([200_000, 200_000, 200_000, 200_000, 200_000])
     await listening.close()

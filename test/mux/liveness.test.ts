@@ -1,0 +1,131 @@
+import { describe, expect, test } from '@jest/globals'
+import { MemoryLink } from '../../src/link/memory-link.ts'
+import { Liveness, type LivenessContext } from '../../src/mux/liveness.ts'
+import { decodeBatch, encodeFrame, FrameType } from '../../src/wire/frame.ts'
+import { pattern } from '../link/pair.ts'
+import { onCleanUp } from '../support/cleanup.ts'
+import { until } from '../support/wait.ts'
+import { openStream, pump, startEnd, startPair, turns } from './ends.ts'
+
+/** As the default, a hundred times faster; a PING needs ten milliseconds at least, or the peer calls it a flood. */
+const SHORT = { pingAfterMs: 100, deadAfterMs: 300 }
+
+describe('the liveness of a session', () => {
+  test('after silence a PING is sent, and its PONG keeps both ends alive', async () => {
+    const { outer, inner, outerLink } = startPair({ outer: { timing: SHORT }, inner: { timing: SHORT } })
+    let pings = 0
+    const receive = outerLink.onMessage
+    outerLink.onMessage = message => {
+      decodeBatch(message, type => {
+        if (type === FrameType.PING) pings++
+      })
+      receive(message)
+    }
+    await until(() => pings >= 5)
+    expect([outer.closed, inner.closed]).toEqual([[], []])
+    expect(outer.session.roundTripMs).toBeGreaterThan(0)
+  })
+
+  test('a black hole is found out by both ends: LINK_DEAD, and the streams are told', async () => {
+    const { outer, inner, outerLink, innerLink } = startPair({ outer: { timing: SHORT }, inner: { timing: SHORT } })
+    const { recorder } = openStream(outer)
+    await until(() => inner.accepted.length === 1)
+    outerLink.isHeld = true
+    innerLink.isHeld = true
+    await until(() => outer.closed.length === 1 && inner.closed.length === 1, { deadlineMs: 3_000 })
+    expect([...outer.closed, ...inner.closed].map(({ code }) => code)).toContain('LINK_DEAD')
+    expect(recorder.resets.length).toBe(1)
+    expect(['LINK_DEAD', 'INNER_LAYER_LOST']).toContain(recorder.resets[0]!.code)
+  })
+
+  test('bytes that make no progress end the session although the peer is heard', async () => {
+    const [link, peer] = MemoryLink.pair()
+    const end = startEnd(link, 'outer', { timing: SHORT })
+    await turns()
+    link.isHeld = true
+    const speaking = setInterval(() => peer.send(encodeFrame(FrameType.PONG, 0, 0, Buffer.alloc(8))), 20)
+    onCleanUp(() => clearInterval(speaking))
+    pump(openStream(end).recorder, pattern(100_000, 1))
+    await until(() => end.closed.length === 1, { deadlineMs: 3_000 })
+    expect(end.closed[0]!.code).toBe('LINK_DEAD')
+    expect(end.closed[0]!.reason).toMatch(/bytes made no progress/)
+  })
+
+  test('any frame is proof of life, also from a peer that answers no PING', async () => {
+    const [link, peer] = MemoryLink.pair()
+    const end = startEnd(link, 'outer', { timing: SHORT })
+    const startedMs = performance.now()
+    const speaking = setInterval(() => peer.send(encodeFrame(99, 0x80, 0)), 50)
+    onCleanUp(() => clearInterval(speaking))
+    await until(() => performance.now() - startedMs > 3 * SHORT.deadAfterMs)
+    expect(end.closed).toEqual([])
+    clearInterval(speaking)
+    await until(() => end.closed.length === 1, { deadlineMs: 3_000 })
+    expect(end.closed[0]!.code).toBe('LINK_DEAD')
+  })
+
+  test('the round trip of a busy link is measured again and again', async () => {
+    const { outer, inner, outerLink } = startPair({ outer: { timing: { pingAfterMs: 200, deadAfterMs: 60_000 } } })
+    let pongs = 0
+    const receive = outerLink.onMessage
+    outerLink.onMessage = message => {
+      decodeBatch(message, type => {
+        if (type === FrameType.PONG) pongs++
+      })
+      receive(message)
+    }
+    const { stream } = openStream(outer)
+    await until(() => inner.accepted.length === 1)
+    const speaking = setInterval(() => inner.accepted[0]!.stream!.write(Buffer.from('x')), 10)
+    onCleanUp(() => clearInterval(speaking))
+    await until(() => pongs >= 2)
+    stream.reset('CANCELLED')
+  })
+})
+
+describe('a link whose queue always looks the same', () => {
+  /** A clock, a link and what liveness makes of them, one step at a time. */
+  const watch = (): { context: Record<'nowMs' | 'bufferedBytes' | 'takenBytes', number>; dead: string[] } => {
+    const context = { nowMs: 0, bufferedBytes: 0, takenBytes: 0 }
+    const dead: string[] = []
+    const surroundings: LivenessContext = {
+      clock: () => context.nowMs,
+      ping: () => undefined,
+      bufferedBytes: () => context.bufferedBytes,
+      takenBytes: () => context.takenBytes,
+      activity: () => 0,
+      dead: reason => {
+        dead.push(reason)
+        liveness.stop()
+      },
+    }
+    const liveness = new Liveness({ pingAfterMs: 10, deadAfterMs: 1_000 }, surroundings)
+    liveness.start()
+    onCleanUp(() => liveness.stop())
+    const hearing = setInterval(() => liveness.received(), 1)
+    onCleanUp(() => clearInterval(hearing))
+    return { context, dead }
+  }
+
+  test('is alive as long as bytes pass through it', async () => {
+    const { context, dead } = watch()
+    // A writer that refills what left: each look finds 262,144 bytes.
+    context.bufferedBytes = 262_144
+    await until(() => {
+      context.nowMs += 100
+      context.takenBytes += 1_000
+      return context.nowMs > 10_000
+    })
+    expect(dead).toEqual([])
+  })
+
+  test('is dead when none do', async () => {
+    const { context, dead } = watch()
+    context.bufferedBytes = 262_144
+    await until(() => {
+      context.nowMs += 100
+      return dead.length > 0
+    })
+    expect(dead[0]).toMatch(/262144 bytes made no progress/)
+  })
+})

@@ -1,0 +1,184 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { GatewayError } from '../../src/errors.ts'
+import { Pacer } from '../../src/mux/pacer.ts'
+import { RateLimit } from '../../src/mux/rate-limit.ts'
+import { GrowthBudget, MAX_WINDOW_BYTES, ReceiveWindow } from '../../src/mux/receive-window.ts'
+import { step, StreamState, type Direction, type StreamStateValue } from '../../src/mux/stream-state.ts'
+import { FrameType } from '../../src/wire/frame.ts'
+
+/** A window with a clock and a round trip to turn. */
+const startWindow = (initialBytes = 131_072, budget = new GrowthBudget(64 * 1_048_576)) => {
+  const surroundings = { nowMs: 0, roundTripMs: 100 }
+  const granted: number[] = []
+  const window = new ReceiveWindow(initialBytes, {
+    budget,
+    clock: () => surroundings.nowMs,
+    roundTripMs: () => surroundings.roundTripMs,
+    grant: bytes => granted.push(bytes),
+  })
+  /** One round trip: the whole window comes and is consumed. */
+  const cycle = (elapsedMs: number): void => {
+    const { size } = window
+    window.received(size)
+    surroundings.nowMs += elapsedMs
+    window.consumed(size)
+  }
+  return { window, budget, granted, surroundings, cycle }
+}
+
+describe('a receive window', () => {
+  test('doubles each time it ran empty within two round trips, up to 16 MiB, and gives back what it borrowed', () => {
+    const { window, budget, cycle } = startWindow()
+    const sizes: number[] = []
+    for (let i = 0; i < 10; i++) {
+      cycle(150)
+      sizes.push(window.size)
+    }
+    expect(sizes.slice(0, 3)).toEqual([262_144, 524_288, 1_048_576])
+    expect(sizes.at(-1)).toBe(MAX_WINDOW_BYTES)
+    expect(budget.leftBytes).toBe(budget.totalBytes - (MAX_WINDOW_BYTES - 131_072))
+    window.close()
+    window.close()
+    expect(budget.leftBytes).toBe(budget.totalBytes)
+  })
+
+  test('does not grow for a reader that is slower than the link', () => {
+    const { window, cycle } = startWindow()
+    for (let i = 0; i < 10; i++) cycle(201)
+    expect(window.size).toBe(131_072)
+  })
+
+  test('does not grow beyond what all windows of the process may borrow', () => {
+    const budget = new GrowthBudget(200_000)
+    const [first, second] = [startWindow(131_072, budget), startWindow(131_072, budget)]
+    first.cycle(1)
+    second.cycle(1)
+    expect([first.window.size, second.window.size, budget.leftBytes]).toEqual([262_144, 131_072, 68_928])
+    first.window.close()
+    second.cycle(1)
+    expect(second.window.size).toBe(262_144)
+  })
+
+  test('never lets more in than its size, never grants a byte that was not consumed or borrowed, and never starves its sender', () => {
+    const step = fc.record({ send: fc.nat(300_000), consume: fc.nat(300_000), elapsedMs: fc.nat(300) })
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 200_000 }), fc.array(step, { maxLength: 60 }), (initialBytes, steps) => {
+        const { window, granted, surroundings, budget } = startWindow(initialBytes)
+        let credit = initialBytes
+        let [received, consumed] = [0, 0]
+        for (const { send, consume, elapsedMs } of steps) {
+          credit += granted.splice(0).reduce((sum, bytes) => sum + bytes, 0)
+          const sent = Math.min(send, credit)
+          credit -= sent
+          received += sent
+          window.received(sent)
+          surroundings.nowMs += elapsedMs
+          const taken = Math.min(consume, received - consumed)
+          consumed += taken
+          window.consumed(taken)
+          expect(received - consumed).toBeLessThanOrEqual(window.size)
+          expect(window.size - initialBytes).toBe(budget.totalBytes - budget.leftBytes)
+        }
+        credit += granted.reduce((sum, bytes) => sum + bytes, 0)
+        // What is neither under way nor held is lent, but for less than a quarter.
+        expect(credit + (received - consumed)).toBeLessThanOrEqual(window.size)
+        expect((window.size - credit - (received - consumed)) * 4).toBeLessThan(Math.max(window.size, 4))
+        expect(() => window.received(credit + 1)).toThrow(expect.objectContaining({ code: 'FLOW_EXCEEDED' }))
+      }),
+    )
+  })
+})
+
+describe('the pacer', () => {
+  test('lets wait in the socket what the link carries in 100 ms, between 32 and 512 KiB', () => {
+    const settle = (bytesPerMs: number): number => {
+      const pacer = new Pacer()
+      let nowMs = 0
+      for (let i = 0; i < 30; i++) {
+        const bytes = pacer.highBytes
+        pacer.blocked(nowMs, bytes)
+        pacer.blocked(nowMs + 1, bytes + 1) // a second look while it is blocked changes nothing
+        nowMs += bytes / bytesPerMs
+        pacer.drained(nowMs)
+        pacer.drained(nowMs + 1_000)
+      }
+      return pacer.highBytes
+    }
+    expect(settle(1)).toBe(32_768)
+    expect(settle(1_000)).toBe(100_000)
+    expect(settle(1_000_000)).toBe(524_288)
+  })
+})
+
+describe('a rate limit', () => {
+  test('never lets through more than the burst and the rate since any moment', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 50 }),
+        fc.integer({ min: 1, max: 20 }),
+        fc.array(fc.nat(400), { maxLength: 200 }),
+        (perSecond, burst, waits) => {
+          let nowMs = 0
+          const limit = new RateLimit(perSecond, burst, () => nowMs)
+          const passed: number[] = []
+          for (const waitMs of waits) {
+            nowMs += waitMs
+            if (limit.take()) passed.push(nowMs)
+          }
+          passed.forEach((from, i) => {
+            for (let j = i; j < passed.length; j++)
+              expect(j - i + 1).toBeLessThanOrEqual(burst + ((passed[j]! - from) / 1000) * perSecond + 1e-6)
+          })
+        },
+      ),
+    )
+  })
+
+  test('lets through what stays below the rate', () => {
+    let nowMs = 0
+    const limit = new RateLimit(10, 1, () => nowMs)
+    for (let i = 0; i < 1_000; i++) {
+      expect(limit.take()).toBe(true)
+      nowMs += 100
+    }
+  })
+})
+
+describe('the states of a stream', () => {
+  const states = Object.values(StreamState)
+  const directions: Direction[] = ['sent', 'received']
+  const carrying = [FrameType.DATA, FrameType.RESPONSE, FrameType.TRAILERS]
+
+  test('are those of the drawing, for every state, frame and direction', () => {
+    const rows: [StreamStateValue, Direction, StreamStateValue | undefined][] = [
+      [StreamState.OPEN, 'sent', StreamState.LOCAL_CLOSED],
+      [StreamState.OPEN, 'received', StreamState.REMOTE_CLOSED],
+      [StreamState.LOCAL_CLOSED, 'sent', undefined],
+      [StreamState.LOCAL_CLOSED, 'received', StreamState.CLOSED],
+      [StreamState.REMOTE_CLOSED, 'sent', StreamState.CLOSED],
+      [StreamState.REMOTE_CLOSED, 'received', undefined],
+      [StreamState.CLOSED, 'sent', undefined],
+      [StreamState.CLOSED, 'received', undefined],
+    ]
+    for (const type of carrying) {
+      for (const [state, direction, ended] of rows) {
+        expect(step(state, type, true, direction)).toBe(ended)
+        expect(step(state, type, false, direction)).toBe(ended === undefined ? undefined : state)
+      }
+    }
+  })
+
+  test('a RESET closes from any, a CREDIT changes none', () => {
+    for (const state of states) {
+      for (const direction of directions) {
+        expect(step(state, FrameType.RESET, false, direction)).toBe(StreamState.CLOSED)
+        expect(step(state, FrameType.CREDIT, false, direction)).toBe(state)
+      }
+    }
+  })
+
+  test('the errors of this room are GatewayErrors', () => {
+    expect(() => startWindow(1).window.received(2)).toThrow(GatewayError)
+  })
+})
