@@ -63,6 +63,6 @@ export const COMMANDS: readonly Command[] = [
     words: ['demo'],
     describe: 'Show everything at once on this machine: a sample API, both layers, some requests',
     options: { once: flag('End after the sample requests') },
-    run: async ({ once }, _, context) => (await import('./demo.ts')).runDemo(context, { once }),
+    run: async ({ once }, _, context) => (await import('./demo/demo.ts')).runDemo(context, { once }),
   }),
 ]

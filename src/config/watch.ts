@@ -51,7 +51,8 @@ export class TargetsFile {
   #inForce = ''
 
   constructor(
-    private readonly file: string,
+    /** Path as given. */
+    readonly file: string,
     private readonly handlers: TargetsFileHandlers,
     private readonly clock: () => Date = () => new Date(),
   ) {}
