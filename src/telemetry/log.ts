@@ -48,36 +48,60 @@ export interface LogOptions {
 
 const FLUSH_PERIOD_MS = 100
 const FLUSH_DEADLINE_MS = 2_000
-/** JSON lines are collected up to this many bytes or FLUSH_PERIOD_MS, whichever comes first. */
-const BATCH_BYTES = 8_192
+/** Lines of the access log are collected up to this many characters or FLUSH_PERIOD_MS, whichever comes first. */
+const BATCH_CHARS = 32_768
+/** A single write to the descriptor, bytes. */
+const MAX_WRITE_BYTES = 131_072
 /** With a reader of the log that is slower than its writers, lines beyond this are dropped rather than kept in memory. */
 const MAX_BUFFERED_BYTES = 16 * 1024 * 1024
 
 interface Sink {
   write(text: string): void
+  /** Writes soon: for lines that come by the thousand. */
+  collect(text: string): void
   flush(): Promise<void>
 }
 
 const streamSink = (stream: { write(text: string): unknown }): Sink => ({
   write: text => void stream.write(text),
+  collect: text => void stream.write(text),
   flush: () => Promise.resolve(),
 })
 
 /** Writes in the background; at exit of the process, pino writes the rest synchronously. */
-function descriptorSink(fd: number, format: LogFormat): Sink {
+// sonic-boom measures its whole buffer anew for each line (a fifth of the CPU at 15,000 requests/s), so it gets many lines at a time.
+function descriptorSink(fd: number): Sink {
   const destination = pino.destination({
     fd,
     sync: false,
-    minLength: format === 'json' ? BATCH_BYTES : 1,
+    minLength: 1,
+    maxWrite: MAX_WRITE_BYTES,
     maxLength: MAX_BUFFERED_BYTES,
-    ...(format === 'json' && { periodicFlush: FLUSH_PERIOD_MS }),
   })
   // A closed pipe or a full disk must not end the gateway; there is nowhere left to say it.
   destination.on('error', () => undefined)
+  let held = ''
+  let timer: NodeJS.Timeout | undefined
+  const release = (): void => {
+    clearTimeout(timer)
+    timer = undefined
+    const text = held
+    held = ''
+    if (text !== '') destination.write(text)
+  }
   return {
-    write: text => void destination.write(text),
+    write: text => {
+      release() // lines stay in order
+      destination.write(text)
+    },
+    collect: text => {
+      held += text
+      if (held.length >= BATCH_CHARS) release()
+      else timer ??= setTimeout(release, FLUSH_PERIOD_MS)
+    },
     flush: () =>
       new Promise(resolve => {
+        release()
         const deadline = setTimeout(resolve, FLUSH_DEADLINE_MS)
         const done = (): void => {
           clearTimeout(deadline)
@@ -106,7 +130,7 @@ const serializeError =
 
 /** Makes a log. Creating one changes nothing but its own destination. */
 export function createLog({ level, format, destination, color = false, now = () => new Date() }: LogOptions): Log {
-  const sink = typeof destination === 'number' ? descriptorSink(destination, format) : streamSink(destination)
+  const sink = typeof destination === 'number' ? descriptorSink(destination) : streamSink(destination)
   const pretty = createPretty(color)
   const logger = pino(
     {
@@ -154,7 +178,7 @@ class PinoLog implements Log {
   }
 
   write(lines: string): void {
-    this.sink.write(lines)
+    this.sink.collect(lines)
   }
 
   flush(): Promise<void> {
