@@ -21,7 +21,7 @@ export interface Carrier {
 export interface SocketLike {
   readonly writableNeedDrain: boolean
   on(event: 'drain', listener: () => void): unknown
-  write(bytes: string, written: () => void): unknown
+  write(bytes: string, written: (error?: Error | null) => void): unknown
 }
 
 /** The parts of `ws` that are used, on both ends. `_socket` is private there; a test holds that it exists. */
@@ -131,9 +131,10 @@ export class SocketIoLink implements Link {
     } else if (!websocket._socket.writableNeedDrain && !this.#isProbing) {
       // Below its high-water mark a socket emits no `drain`: the callback of an empty write comes when all before it has been taken.
       this.#isProbing = true
-      websocket._socket.write('', () => {
+      websocket._socket.write('', error => {
         this.#isProbing = false
-        this.#look()
+        // A dying socket keeps its bytes for ever: asking it again and again would never let go of the event loop.
+        if (error === undefined || error === null) this.#look()
       })
     }
   }
