@@ -40,6 +40,16 @@ export class Connector {
     return this.#session !== undefined
   }
 
+  /** Streams of the session that are open. */
+  get streamCount(): number {
+    return this.#session?.streamCount ?? 0
+  }
+
+  /** Bytes of all its streams that are queued, under way, or received and not consumed. */
+  get outstandingBytes(): number {
+    return this.#session?.outstandingBytes ?? 0
+  }
+
   /** Starts to dial. */
   start(): void {
     if (this.#isStopped) return

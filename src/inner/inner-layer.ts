@@ -56,6 +56,16 @@ export class InnerLayer {
     return this.#connectors.filter(connector => connector.isUp).length
   }
 
+  /** Requests under way at the moment. */
+  get streamCount(): number {
+    return this.#connectors.reduce((sum, connector) => sum + connector.streamCount, 0)
+  }
+
+  /** Bytes of all requests that are queued, under way, or received and not consumed. */
+  get outstandingBytes(): number {
+    return this.#connectors.reduce((sum, connector) => sum + connector.outstandingBytes, 0)
+  }
+
   /** Starts to dial; that an outer layer cannot be reached yet is logged and tried again, never an error. */
   start(): Promise<void> {
     const { outerLayers, identifier, allowList } = this.options
@@ -135,7 +145,8 @@ export class InnerLayer {
       onDown: ({ code, reason, wasUp, retryMs }) => {
         const fields = { outerLayer: url, code, reason, retryMs }
         const next = retryMs === undefined ? '' : `; next attempt in ${retryMs} ms`
-        if (wasUp) this.log.warn(fields, `connection to ${name} ended: ${reason}${next}`)
+        if (wasUp && retryMs === undefined) this.log.info(fields, `left ${name}: ${reason}`)
+        else if (wasUp) this.log.warn(fields, `connection to ${name} ended: ${reason}${next}`)
         // The same failure again and again is one line, then debug.
         else if (reason !== lastReason) this.log.warn(fields, `cannot connect to ${name}: ${adviceFor(code, reason, privateKey.kid)}${next}`)
         else this.log.debug(fields, `still cannot connect to ${name}: ${reason}${next}`)

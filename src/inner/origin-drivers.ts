@@ -27,7 +27,7 @@ export class Origins implements OriginDrivers {
   pooled({ head, body }: OriginRequest, events: OriginEvents): OriginCall {
     const call = new PooledCall(events)
     this.#pool(head).dispatch(
-      { path: head.path, method: head.method as Dispatcher.HttpMethod, headers: fieldsFor(head, 'host'), body, headersTimeout: 0, bodyTimeout: 0 },
+      { path: head.path, method: head.method, headers: fieldsFor(head, 'host'), body, headersTimeout: 0, bodyTimeout: 0 },
       call,
     )
     return call
@@ -101,7 +101,7 @@ export class Origins implements OriginDrivers {
         const first = allowed[0]
         if (first === undefined) {
           const refusal = new GatewayError('ORIGIN_FORBIDDEN', `${hostname} resolves to no address that this inner layer allows`)
-          return callback(refusal as NodeJS.ErrnoException, '', 0)
+          return callback(refusal, '', 0)
         }
         if (options.all === true) callback(null, allowed)
         else callback(null, first.address, first.family)
