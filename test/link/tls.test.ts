@@ -1,0 +1,94 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { createServer, type Server as HttpsServer } from 'node:https'
+import type { Server } from 'node:http'
+import { describe, expect, test } from '@jest/globals'
+import forge from 'node-forge'
+import { dial } from '../../src/link/dialer.ts'
+import { createListener } from '../../src/link/listener.ts'
+import type { Link } from '../../src/mux/link.ts'
+import { onCleanUp } from '../support/cleanup.ts'
+import { listen } from '../support/ports.ts'
+import { startRelay, type Relay } from '../support/relay.ts'
+import { until, within } from '../support/wait.ts'
+import { inbox, pattern } from './pair.ts'
+
+/** A certificate for 127.0.0.1 that is its own authority. */
+const mint = (): { readonly key: string; readonly cert: string } => {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const key = privateKey.export({ type: 'pkcs1', format: 'pem' }).toString()
+  const signing = forge.pki.privateKeyFromPem(key)
+  const certificate = forge.pki.createCertificate()
+  certificate.publicKey = forge.pki.rsa.setPublicKey(signing.n, signing.e)
+  certificate.serialNumber = '01'
+  certificate.validity.notAfter = new Date(Date.now() + 86_400_000)
+  const name = [{ name: 'commonName', value: 'test' }]
+  certificate.setSubject(name)
+  certificate.setIssuer(name)
+  certificate.setExtensions([
+    { name: 'basicConstraints', cA: true },
+    { name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] },
+  ])
+  certificate.sign(signing, forge.md.sha256.create())
+  return { key, cert: forge.pki.certificateToPem(certificate) }
+}
+
+interface TlsPair {
+  readonly dialled: Link
+  readonly accepted: Link
+  readonly relay: Relay
+  readonly cert: string
+}
+
+const tlsPair = async (): Promise<TlsPair> => {
+  const { key, cert } = mint()
+  const server: HttpsServer = createServer({ key, cert })
+  const links: Link[] = []
+  // The listener uses of the server what HTTP and HTTPS have in common.
+  const listener = createListener(server, { admit: () => undefined, onLink: link => links.push(link) })
+  const port = await listen(server)
+  onCleanUp(() => listener.close())
+  const relay = await startRelay({ target: { host: '127.0.0.1', port }, maxInFlightBytes: 65_536 })
+  const dialled = await new Promise<Link>((resolve, reject) => {
+    onCleanUp(dial({ url: `wss://127.0.0.1:${relay.port}`, ca: cert }, { onLink: resolve, onFailure: reason => reject(new Error(reason)) }))
+  })
+  return { dialled, accepted: await until(() => links[0]), relay, cert }
+}
+
+describe('a link over TLS', () => {
+  test.each(['dialled', 'accepted'] as const)('fires onDrain and loses nothing, sending from the %s end', async which => {
+    const pair = await tlsPair()
+    const from = pair[which]
+    const receiver = inbox(which === 'dialled' ? pair.accepted : pair.dialled)
+    let sent = 0
+    for (const size of [5_000, 70_000]) {
+      pair.relay.pause()
+      const sinceMs = { value: performance.now() }
+      // Until something has stayed for a while.
+      while (from.bufferedBytes === 0 || performance.now() - sinceMs.value < 200) {
+        if (from.bufferedBytes === 0) {
+          from.send(pattern(size, sent++))
+          sinceMs.value = performance.now()
+        }
+        await new Promise(setImmediate)
+      }
+      const drained = new Promise<void>(resolve => {
+        from.onDrain = resolve
+      })
+      pair.relay.resume()
+      await within(drained, 'onDrain')
+    }
+    await until(() => receiver.messages.length === sent)
+    receiver.messages.forEach((message, i) => expect(message.equals(pattern(message.length, i))).toBe(true))
+  })
+
+  test('is refused for an authority that is not the one to trust', async () => {
+    const pair = await tlsPair()
+    const failure = new Promise<string>((resolve, reject) => {
+      dial(
+        { url: `wss://127.0.0.1:${pair.relay.port}`, ca: mint().cert },
+        { onLink: () => reject(new Error('a link')), onFailure: resolve },
+      )
+    })
+    expect(await failure).toMatch(/certificate|signature/)
+  })
+})
