@@ -1,6 +1,6 @@
 /** Heads as payloads of OPEN and RESPONSE frames. */
 import { GatewayError } from '../errors.ts'
-import { ByteReader, ByteWriter, readFields, writeFields, type Fields } from './fields.ts'
+import { ByteReader, ByteWriter, readFields, takeWithFields, type Fields } from './fields.ts'
 
 /** How a message body is delimited (RFC 9112 §6.3): there is none, it has a known length, or it ends with its stream. */
 export type BodyKind = { readonly kind: 'none' } | { readonly kind: 'length'; readonly length: number } | { readonly kind: 'stream' }
@@ -67,8 +67,7 @@ export function encodeRequestHead(head: RequestHead): Buffer {
     .latin1(head.path)
     .latin1(head.host)
   writeBody(writer, head.body)
-  writeFields(writer, head.fields)
-  return writer.take()
+  return takeWithFields(writer, head.fields)
 }
 
 /** The inverse of `encodeRequestHead`. @throws GatewayError PROTOCOL */
@@ -90,8 +89,7 @@ export function decodeRequestHead(payload: Buffer): RequestHead {
 export function encodeResponseHead(head: Omit<ResponseHead, 'fields'> & { readonly fields: readonly (string | Uint8Array)[] }): Buffer {
   const writer = new ByteWriter().u16(head.status).latin1(head.reason)
   writeBody(writer, head.body)
-  writeFields(writer, head.fields)
-  return writer.take()
+  return takeWithFields(writer, head.fields)
 }
 
 /** The inverse of `encodeResponseHead`. @throws GatewayError PROTOCOL */
