@@ -16,7 +16,8 @@ const MAX_HEAD_BYTES = 65_536
 const MAX_POOLS = 256
 /** Fields that frame a message or a connection: set from the head alone, whatever the outer layer sent. */
 const FRAMING = new Set(['host', 'connection', 'keep-alive', 'transfer-encoding', 'content-length', 'upgrade', 'expect', 'proxy-connection'])
-const REFUSED_METHODS = new Set(['CONNECT', 'TRACE'])
+/** The empty one would become GET. */
+const REFUSED_METHODS = new Set(['CONNECT', 'TRACE', ''])
 
 /** Requests to origins that the allow-list permits, judged by name before the dial and by address when the name is resolved. */
 export class Origins implements OriginDrivers {
@@ -239,8 +240,12 @@ class FreshCall implements OriginCall {
     })
     request.on('drain', () => body.resume())
     body.on('end', () => {
-      if (body.trailers !== undefined) request.addTrailers(pairs(body.trailers))
-      request.end()
+      try {
+        if (body.trailers !== undefined) request.addTrailers(pairs(body.trailers))
+        request.end()
+      } catch (thrown) {
+        this.#failed(thrown) // trailers that cannot be written, of an outer layer that does not check them
+      }
     })
     body.on('error', () => request.destroy())
   }

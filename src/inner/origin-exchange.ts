@@ -55,6 +55,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   #interimCount = 0
   #hasHead = false
   #hasEnded = false
+  #bytesIn = 0
   #isOver = false
   #mayRepeat: boolean
 
@@ -85,6 +86,10 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     if (this.#body === undefined) throw new GatewayError('PROTOCOL', 'DATA for a request without a body')
     this.#body.receive(chunk)
   }
+    const { body } = this.requestHead
+    this.#bytesIn += chunk.length
+    // Neither driver counts for every method, and what is beyond the length would be another request to the origin.
+    if (body.kind === 'length' && this.#bytesIn > body.length) throw new GatewayError('BODY_MISMATCH', 'more bytes than the head says')
 
   onTrailers(payload: Buffer): void {
     if (this.#body !== undefined) this.#body.trailers = allowedTrailers(decodeFields(payload))
@@ -93,6 +98,10 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   onEnd(): void {
     this.#body?.finish()
   }
+    const { body } = this.requestHead
+    if (body.kind === 'length' && this.#bytesIn < body.length && !this.#hasEnded) {
+      throw new GatewayError('BODY_MISMATCH', 'fewer bytes than the head says')
+    }
 
   onWritable(): void {
     this.#call?.resume()
