@@ -15,7 +15,7 @@ import { authorityOf, type Target } from '../route/table.ts'
 import type { EdgeContext } from './edge-context.ts'
 import { errorAnswer } from './error-answer.ts'
 import type { Waiter } from './deadlines.ts'
-import { discardUpload } from './linger.ts'
+import { discardUpload, endLingering } from './linger.ts'
 import type { InnerConnection } from './registry.ts'
 import { ReplayBuffer } from './replay-buffer.ts'
 
@@ -38,6 +38,7 @@ export class HttpExchange implements StreamHandler, Waiter {
   #stream: MuxStream | undefined
   #replay: ReplayBuffer | undefined
   #error: ErrorCode | undefined
+  #reason: string | undefined
   #firstByteMs: number | undefined
   #bytesIn = 0
   #bytesOut = 0
@@ -259,7 +260,11 @@ export class HttpExchange implements StreamHandler, Waiter {
     const trailers = allowedTrailers(decodeFields(payload))
     const pairs: [string, string][] = []
     for (let i = 0; i < trailers.length; i += 2) pairs.push([trailers[i]!, trailers[i + 1]!])
-    this.res.addTrailers(pairs)
+    try {
+      this.res.addTrailers(pairs)
+    } catch (cause) {
+      throw new GatewayError('ORIGIN_BAD_RESPONSE', messageOf(cause), { cause })
+    }
   }
 
   onEnd(): void {
@@ -305,24 +310,25 @@ export class HttpExchange implements StreamHandler, Waiter {
   #fail(code: ErrorCode, reason: string): void {
     if (this.#hasEnded || this.res.destroyed) return
     this.#error = code
+    this.#reason = reason
     this.#stream?.reset(ERRORS[code].reset > 0 ? code : 'CANCELLED', reason)
     this.#stream = undefined
     this.#hasEnded = true
     this.edge.deadlines.cancel(this)
-    if (ERRORS[code].status >= 500) {
-      this.edge.log.debug({ requestId: this.id, code, reason, identifier: this.#connection?.identifier }, 'request failed')
-    }
     if (this.res.headersSent) return this.#cut()
     this.#answer(code)
   }
 
-  /** The only honest end once the head is out: a client that counts bytes, or waits for the last chunk, sees the cut. */
+  /**
+   * The only honest end once the head is out: what came so far is delivered, and a client that counts bytes, or waits for the last chunk,
+   * sees the cut. One that reads up to the end of the connection sees a reset.
+   */
   #cut(): void {
     const { socket } = this.res
+    if (socket === null) return
     const isDelimitedByClose = this.#lengthOut === undefined && this.#request?.isHttp10 === true
-    if (isDelimitedByClose) socket?.resetAndDestroy()
-    else socket?.destroy()
-    this.res.destroy()
+    if (isDelimitedByClose) socket.resetAndDestroy()
+    else endLingering(socket)
   }
 
   #answer(code: ErrorCode): void {
@@ -377,6 +383,7 @@ export class HttpExchange implements StreamHandler, Waiter {
       firstByteMs: this.#firstByteMs,
       identifier: this.#connection?.identifier,
       error: this.#error,
+      reason: this.#reason,
     })
   }
 }
