@@ -6,7 +6,7 @@ import type { ClientFacts, Peer } from '../http/client-facts.ts'
 import { decodeFields, encodeFields, valuesOf } from '../http/fields.ts'
 import { decodeResponseHead, encodeRequestHead } from '../http/head-codec.ts'
 import { allowedTrailers } from '../http/hop-by-hop.ts'
-import { requestFields } from '../http/request-fields.ts'
+import { requestFields, requestTrailers } from '../http/request-fields.ts'
 import { interimHead, MAX_INTERIM, responseHead, type ResponseContext, type WritableHead } from '../http/response-fields.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
 import { admit } from '../route/admit.ts'
@@ -164,7 +164,7 @@ export class HttpExchange implements StreamHandler, Waiter {
   }
 
   #endUpload(): void {
-    const trailers = allowedTrailers(this.req.rawTrailers)
+    const trailers = requestTrailers(this.req.rawTrailers)
     this.#stream?.end(trailers.length === 0 ? undefined : encodeFields(trailers))
   }
 

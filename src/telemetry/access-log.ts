@@ -22,6 +22,8 @@ export interface AccessRecord {
   /** Inner layer that served it, undefined when none did. */
   readonly identifier: string | undefined
   readonly error: ErrorCode | undefined
+  /** What exactly went wrong, where `error` is set: may name the origin, so it is for the operator alone. */
+  readonly reason?: string | undefined
 }
 
 const MAX_LENGTH = 1024
@@ -66,7 +68,7 @@ const createJsonLine = (): ((record: AccessRecord, nowMs: number) => string) => 
       record.firstByteMs === undefined ? '' : `,"firstByteMs":${number(record.firstByteMs)}`
     }${record.identifier === undefined ? '' : `,"identifier":${quote(record.identifier)}`}${
       record.error === undefined ? '' : `,"error":"${record.error}"`
-    },"msg":"request"}\n`
+    }${record.reason === undefined ? '' : `,"reason":${quote(record.reason)}`},"msg":"request"}\n`
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const
@@ -88,7 +90,7 @@ const createPrettyLine = (color: boolean): ((record: AccessRecord, nowMs: number
   return (record, nowMs) => {
     const times = `${record.durationMs.toFixed(1)} ms${record.firstByteMs === undefined ? '' : ` (first byte ${record.firstByteMs.toFixed(1)} ms)`}`
     const by = record.identifier === undefined ? '' : ` by ${shorten(record.identifier)}`
-    const error = record.error === undefined ? '' : ` ${colors.red(record.error)}`
+    const error = record.error === undefined ? '' : ` ${colors.red(record.error)}${record.reason === undefined ? '' : ` (${shorten(record.reason)})`}`
     const facts = colors.dim(
       `${times} in ${formatBytes(record.bytesIn)} out ${formatBytes(record.bytesOut)} from ${shorten(record.client)}${by} id ${shorten(record.requestId)}`,
     )
