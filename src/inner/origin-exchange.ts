@@ -44,6 +44,8 @@ export interface OriginDrivers {
 
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 const NEEDS_FRESH = new Set(['te', 'trailer'])
+/** These authenticate the connection, not the request (RFC 4559 §6): in a pool, the next client would be taken for this one. */
+const BINDS_CONNECTION = /^\s*(?:ntlm|negotiate)\b/i
 /** Bodies that cannot be there, whatever the origin says: RFC 9112 §6.3. */
 const isBodyless = (method: string, status: number): boolean => method === 'HEAD' || status === 204 || status === 304
 
@@ -145,7 +147,9 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     const failure = originFailure(thrown)
     if (this.#mayRepeat && !this.#hasHead && isStaleConnection(failure) && !(this.#request?.body instanceof RequestBody)) {
       this.#mayRepeat = false
-      this.#call = this.drivers.fresh(this.#request!, this)
+      this.#guard(() => {
+        this.#call = this.drivers.fresh(this.#request!, this)
+      })
       return
     }
     this.#fail(failure)
@@ -158,7 +162,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     const head = this.requestHead
     const whole = head.expectsContinue ? undefined : this.#body?.takeWhole()
     this.#request = { head, body: whole ?? this.#body ?? null }
-    const needsFresh = head.expectsContinue || this.#body?.trailers !== undefined || hasField(head.fields, NEEDS_FRESH)
+    const needsFresh = head.expectsContinue || this.#body?.trailers !== undefined || needsOwnConnection(head.fields)
     if (needsFresh) this.#mayRepeat = false
     this.#guard(() => {
       this.#call = needsFresh ? this.drivers.fresh(this.#request!, this) : this.drivers.pooled(this.#request!, this)
@@ -191,8 +195,12 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   }
 }
 
-function hasField(fields: readonly string[], names: ReadonlySet<string>): boolean {
-  for (let i = 0; i < fields.length; i += 2) if (fields[i]!.length <= 7 && names.has(fields[i]!.toLowerCase())) return true
+function needsOwnConnection(fields: readonly string[]): boolean {
+  for (let i = 0; i < fields.length; i += 2) {
+    const { length } = fields[i]!
+    if (length <= 7 && NEEDS_FRESH.has(fields[i]!.toLowerCase())) return true
+    if (length === 13 && fields[i]!.toLowerCase() === 'authorization' && BINDS_CONNECTION.test(fields[i + 1]!)) return true
+  }
   return false
 }
 
