@@ -35,20 +35,31 @@ export function clientFacts(
   request: { readonly fields: Fields; readonly names: readonly string[]; readonly host: string },
   isTrusted: (address: string) => boolean,
 ): ClientFacts {
-  const own = { address: peer.address, hops: [], scheme: peer.scheme, host: request.host, port: portOf(request.host, peer.scheme, peer.localPort) }
+  const own = {
+    address: peer.address,
+    hops: [],
+    scheme: peer.scheme,
+    host: request.host,
+    port: portOf(request.host, peer.scheme, peer.localPort),
+  }
   if (!peer.isTrusted) return own
-  const chain = forwardedFor(request.fields, request.names)
-  if (chain.length === 0 && !request.names.some(name => name.startsWith('x-forwarded-'))) return own
+  const plain = joined(request.fields, request.names, 'x-forwarded-for')
+  const standard = plain === '' ? joined(request.fields, request.names, 'forwarded') : ''
+  const hops = standard === '' ? plainHops(plain) : standardHops(standard)
+  if (hops.length === 0 && !request.names.some(name => name.startsWith('x-forwarded-'))) return own
+  const chain = hops.map(hop => hop.address)
   let first = chain.length
   while (first > 0) {
     first--
     if (!isTrusted(chain[first]!)) break
   }
-  const scheme = single(request, 'x-forwarded-proto')?.toLowerCase()
+  // All of it from one source: a proxy that knows only one of the two kinds passes the other on as its client sent it.
+  const client = hops[first]
+  const scheme = (standard === '' ? single(request, 'x-forwarded-proto') : client?.scheme)?.toLowerCase()
   const believedScheme = scheme === 'http' || scheme === 'https' ? scheme : peer.scheme
-  const host = single(request, 'x-forwarded-host')
+  const host = standard === '' ? single(request, 'x-forwarded-host') : client?.host
   const believedHost = host !== undefined && /^[\w.:[\]-]{1,255}$/.test(host) ? host : request.host
-  const port = single(request, 'x-forwarded-port')
+  const port = standard === '' ? single(request, 'x-forwarded-port') : undefined
   return {
     address: chain[first] ?? peer.address,
     hops: chain.length === 0 ? [] : [...chain.slice(first + 1), peer.address],
@@ -58,23 +69,45 @@ export function clientFacts(
   }
 }
 
-/** Addresses of X-Forwarded-For, else of Forwarded; what follows an entry that is no address is not believed. */
-function forwardedFor(fields: Fields, names: readonly string[]): string[] {
-  const plain = joined(fields, names, 'x-forwarded-for')
-  const entries =
-    plain !== ''
-      ? plain.split(',').map(entry => entry.trim())
-      : joined(fields, names, 'forwarded')
-          .split(',')
-          .map(element => /(?:^|;)\s*for=("?)([^";,\s]+)\1/i.exec(element)?.[2] ?? '')
-          .filter((entry, _index, all) => all.length > 1 || entry !== '')
-  const addresses: string[] = []
+/** One proxy's word on whom it got the request from, and how. */
+interface Hop {
+  readonly address: string
+  readonly scheme?: string
+  readonly host?: string
+}
+
+/** X-Forwarded-For, in order; what precedes an entry that is no address is not believed. */
+function plainHops(value: string): Hop[] {
+  const hops: Hop[] = []
+  const entries = value.split(',')
   for (let i = entries.length - 1; i >= 0; i--) {
-    const address = bareAddress(entries[i]!)
+    const address = bareAddress(entries[i]!.trim())
     if (address === undefined) break
-    addresses.unshift(address)
+    hops.unshift({ address })
   }
-  return addresses
+  return hops
+}
+
+/** Forwarded (RFC 7239 §4), in the same way. */
+function standardHops(value: string): Hop[] {
+  const hops: Hop[] = []
+  const elements = value.split(',')
+  for (let i = elements.length - 1; i >= 0; i--) {
+    const address = bareAddress(parameter(elements[i]!, 'for') ?? '')
+    if (address === undefined) break
+    const scheme = parameter(elements[i]!, 'proto')
+    const host = parameter(elements[i]!, 'host')
+    hops.unshift({ address, ...(scheme === undefined ? {} : { scheme }), ...(host === undefined ? {} : { host }) })
+  }
+  return hops
+}
+
+function parameter(element: string, name: string): string | undefined {
+  for (const pair of element.split(';')) {
+    const [, key, , value] = /^\s*([a-z]+)=("?)([^"\s]+)\2\s*$/i.exec(pair) ?? []
+    if (key?.toLowerCase() === name) return value
+  }
+  return undefined
 }
 
 function bareAddress(entry: string): string | undefined {

@@ -2,7 +2,7 @@
 import { GatewayError } from '../errors.ts'
 import type { ClientFacts } from './client-facts.ts'
 import type { AcceptedRequest } from './admission.ts'
-import { HOP_BY_HOP, nominated } from './hop-by-hop.ts'
+import { allowedTrailers, HOP_BY_HOP, nominated } from './hop-by-hop.ts'
 
 /** Set by us alone, from whomever they come (compared with `_` read as `-`: CVE-2025-64484). */
 const SET_BY_US = new Set(['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-real-ip'])
@@ -77,6 +77,16 @@ export function requestFields(request: AcceptedRequest, context: RequestContext)
   return kept
 }
 
+/** The trailer fields that the origin gets: none that it would believe as a field, from whomever. */
+export function requestTrailers(raw: readonly string[]): string[] {
+  const allowed = allowedTrailers(raw)
+  const kept: string[] = []
+  for (let i = 0; i < allowed.length; i += 2) {
+    if (isForwarded(allowed[i]!.toLowerCase(), false)) kept.push(allowed[i]!, allowed[i + 1]!)
+  }
+  return kept
+}
+
 function isForwarded(name: string, isTrustedPeer: boolean): boolean {
   if (HOP_BY_HOP.has(name) || REWRITTEN.has(name)) return false
   const canonical = name.includes('_') ? name.replaceAll('_', '-') : name
@@ -94,12 +104,14 @@ function keepMaxForwards(request: AcceptedRequest, value: string, kept: string[]
 function addForwarding(fields: string[], client: ClientFacts): void {
   const { address, hops, scheme, host, port } = client
   let chain = address
-  let forwarded = `for=${node(address)};host=${/^[\w.-]*$/.test(host) ? host : `"${host}"`};proto=${scheme}`
+  const named = host === '' ? '' : `;host=${/^[\w.-]+$/.test(host) ? host : `"${host}"`}`
+  let forwarded = `for=${node(address)}${named};proto=${scheme}`
   for (const hop of hops) {
     chain += `, ${hop}`
     forwarded += `, for=${node(hop)}`
   }
-  fields.push('Forwarded', forwarded, 'X-Forwarded-For', chain, 'X-Forwarded-Host', host)
+  fields.push('Forwarded', forwarded, 'X-Forwarded-For', chain)
+  if (host !== '') fields.push('X-Forwarded-Host', host)
   fields.push('X-Forwarded-Proto', scheme, 'X-Forwarded-Port', port, 'X-Real-IP', address)
 }
 
