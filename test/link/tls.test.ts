@@ -1,6 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { createServer, type Server as HttpsServer } from 'node:https'
-import type { Server } from 'node:http'
 import { describe, expect, test } from '@jest/globals'
 import forge from 'node-forge'
 import { dial } from '../../src/link/dialer.ts'
