@@ -46,6 +46,8 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 const NEEDS_FRESH = new Set(['te', 'trailer'])
 /** These authenticate the connection, not the request (RFC 4559 §6): in a pool, the next client would be taken for this one. */
 const BINDS_CONNECTION = /^\s*(?:ntlm|negotiate)\b/i
+/** A body that has not begun by then is one that waits for an answer to its head, milliseconds. */
+const FIRST_CHUNK_MS = 10
 /** Bodies that cannot be there, whatever the origin says: RFC 9112 §6.3. */
 const isBodyless = (method: string, status: number): boolean => method === 'HEAD' || status === 204 || status === 304
 
@@ -55,9 +57,10 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   #request: OriginRequest | undefined
   #call: OriginCall | undefined
   #interimCount = 0
+  #bytesIn = 0
+  #firstChunkTimer: NodeJS.Timeout | undefined
   #hasHead = false
   #hasEnded = false
-  #bytesIn = 0
   #isOver = false
   #mayRepeat: boolean
 
@@ -73,7 +76,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   /** Sends the request; a body that came in the same message as its head goes out in one piece. */
   start(): void {
     if (this.#body === undefined || this.requestHead.expectsContinue) this.#dispatch()
-    else queueMicrotask(() => this.#dispatch())
+    else queueMicrotask(() => this.#await())
   }
 
   // --- from the link ---
@@ -86,24 +89,26 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     // After the answer nobody reads the rest of an upload. Without credit the outer layer stops sending and ends the stream.
     if (this.#hasEnded || this.#isOver) return
     if (this.#body === undefined) throw new GatewayError('PROTOCOL', 'DATA for a request without a body')
-    this.#body.receive(chunk)
-  }
     const { body } = this.requestHead
     this.#bytesIn += chunk.length
     // Neither driver counts for every method, and what is beyond the length would be another request to the origin.
     if (body.kind === 'length' && this.#bytesIn > body.length) throw new GatewayError('BODY_MISMATCH', 'more bytes than the head says')
+    this.#body.receive(chunk)
+    if (this.#firstChunkTimer !== undefined) this.#dispatch()
+  }
 
   onTrailers(payload: Buffer): void {
     if (this.#body !== undefined) this.#body.trailers = allowedTrailers(decodeFields(payload))
   }
 
   onEnd(): void {
-    this.#body?.finish()
-  }
     const { body } = this.requestHead
     if (body.kind === 'length' && this.#bytesIn < body.length && !this.#hasEnded) {
       throw new GatewayError('BODY_MISMATCH', 'fewer bytes than the head says')
     }
+    this.#body?.finish()
+    if (this.#firstChunkTimer !== undefined) this.#dispatch()
+  }
 
   onWritable(): void {
     this.#call?.resume()
@@ -157,12 +162,21 @@ export class OriginExchange implements StreamHandler, OriginEvents {
 
   // --- both ---
 
+  /** undici holds a head back until its body begins, so a body that is late goes through the driver that sends the head at once. */
+  #await(): void {
+    if (this.#isOver || this.#body!.hasBegun) return this.#dispatch()
+    this.#firstChunkTimer = setTimeout(() => this.#dispatch(), FIRST_CHUNK_MS)
+  }
+
   #dispatch(): void {
     if (this.#isOver) return
+    clearTimeout(this.#firstChunkTimer)
+    this.#firstChunkTimer = undefined
     const head = this.requestHead
     const whole = head.expectsContinue ? undefined : this.#body?.takeWhole()
     this.#request = { head, body: whole ?? this.#body ?? null }
-    const needsFresh = head.expectsContinue || this.#body?.trailers !== undefined || needsOwnConnection(head.fields)
+    const isLate = this.#body !== undefined && whole === undefined && !this.#body.hasBegun
+    const needsFresh = head.expectsContinue || isLate || this.#body?.trailers !== undefined || needsOwnConnection(head.fields)
     if (needsFresh) this.#mayRepeat = false
     this.#guard(() => {
       this.#call = needsFresh ? this.drivers.fresh(this.#request!, this) : this.drivers.pooled(this.#request!, this)
@@ -190,6 +204,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   #giveUp(): void {
     if (this.#isOver) return
     this.#isOver = true
+    clearTimeout(this.#firstChunkTimer)
     this.#call?.abort()
     this.#body?.destroy()
   }

@@ -15,6 +15,11 @@ export class RequestBody extends Readable {
     super({ highWaterMark: 1 })
   }
 
+  /** True when a part of it, or its end, has come. */
+  get hasBegun(): boolean {
+    return this.#hasEnded || this.#queue.length > 0 || this.#handedBytes > 0
+  }
+
   /** Bytes came. */
   receive(chunk: Buffer): void {
     this.#queue.push(chunk)
