@@ -10,20 +10,13 @@ import { greet } from '../mux/handshake.ts'
 import { DEFAULT_LIMITS, GROWTH_BUDGET_BYTES } from '../mux/limits.ts'
 import type { Link } from '../mux/link.ts'
 import type { Timing } from '../mux/liveness.ts'
-import { RateLimit } from '../mux/rate-limit.ts'
 import { GrowthBudget } from '../mux/receive-window.ts'
 import { Session } from '../mux/session.ts'
 import type { Log } from '../telemetry/log.ts'
 import { AGENT } from '../version.ts'
 import { listen } from './http-edge.ts'
 import type { InnerConnection, Registry } from './registry.ts'
-
-/** Handshakes that may be under way, in all and per address; what is not proven yet must stay cheap. */
-const MAX_UNPROVEN = 100
-const MAX_UNPROVEN_PER_ADDRESS = 5
-/** Handshakes that one address may begin, each second and at once. */
-const ATTEMPTS = { perSecond: 5, burst: 50 }
-const MAX_TRACKED_ADDRESSES = 10_000
+import { Unproven } from './unproven.ts'
 
 /** What the listener is made from. */
 export interface InnerListenerOptions {
@@ -44,27 +37,28 @@ export class InnerListener {
   readonly #listener: { readonly close: () => Promise<void> }
   readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
   readonly #audience = randomBytes(16).toString('hex')
-  readonly #unproven = new Map<string, number>()
-  readonly #attempts = new Map<string, RateLimit>()
-  #unprovenCount = 0
+  readonly #unproven: Unproven
   #isDraining = false
 
   constructor(
     private readonly options: InnerListenerOptions,
     private readonly log: Log,
   ) {
+    this.#unproven = new Unproven(options.clock)
     const pages = express().disable('x-powered-by')
     pages.get('/healthz', (_req, res) => void res.json({ status: 'ok' }))
     pages.get('/readyz', (_req, res) => {
       const reasons = options.faults()
       res.status(reasons.length === 0 ? 200 : 503).json({ status: reasons.length === 0 ? 'ready' : 'not ready', reasons })
     })
-    pages.use((_req, res) => void res.status(404).type('text').send('This is the socket port of a socket-gateway: inner layers connect here.\n'))
+    pages.use(
+      (_req, res) => void res.status(404).type('text').send('This is the socket port of a socket-gateway: inner layers connect here.\n'),
+    )
     this.#server = createServer({ headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 5_000 }, pages)
     this.#server.on('clientError', (_error, socket) => socket.destroy())
     this.#listener = createListener(this.#server, {
       admit: request => this.#admit(request),
-      onLink: (link, request) => this.#greet(link, addressOf(request)),
+      onLink: (link, request) => this.#greet(link, request),
     })
   }
 
@@ -98,23 +92,11 @@ export class InnerListener {
     // Browsers send Origin and have no business here.
     if (request.headers.origin !== undefined) return 'no browsers'
     if (this.#isDraining) return 'shutting down'
+    return this.#unproven.admit(request.socket, addressOf(request))
+  }
+
+  #greet(link: Link, request: IncomingMessage): void {
     const address = addressOf(request)
-    if (this.#unprovenCount >= MAX_UNPROVEN || (this.#unproven.get(address) ?? 0) >= MAX_UNPROVEN_PER_ADDRESS) return 'too many handshakes'
-    return this.#takeAttempt(address) ? undefined : 'too many attempts'
-  }
-
-  #takeAttempt(address: string): boolean {
-    let limit = this.#attempts.get(address)
-    if (limit === undefined) {
-      if (this.#attempts.size >= MAX_TRACKED_ADDRESSES) this.#attempts.clear()
-      limit = new RateLimit(ATTEMPTS.perSecond, ATTEMPTS.burst, this.options.clock)
-      this.#attempts.set(address, limit)
-    }
-    return limit.take()
-  }
-
-  #greet(link: Link, address: string): void {
-    this.#countUnproven(address, 1)
     const nonce = randomBytes(32).toString('base64url')
     const issuedAtSeconds = Date.now() / 1000
     const { validityMs } = this.options
@@ -129,11 +111,10 @@ export class InnerListener {
         return { session: randomBytes(8).toString('hex'), identifier: proven.identifier }
       },
       onReady: ({ ready, auth }) => {
-        this.#countUnproven(address, -1)
+        this.#unproven.proven(request.socket, address)
         this.#open(link, { identifier: ready.identifier, kid, address, agent: printable(auth.agent) }, auth.limits)
       },
       onRefused: (code, reason) => {
-        this.#countUnproven(address, -1)
         this.log.warn({ address, code, reason }, `refused an inner layer from ${address}: ${reason}`)
       },
     })
@@ -152,20 +133,19 @@ export class InnerListener {
       onGoAway: (_code, reason) => this.log.info({ ...facts, reason }, `inner layer "${facts.identifier}" is leaving`),
       onClose: (code, reason) => {
         registry.remove(connection)
-        this.log.info({ ...facts, code, reason, connections: registry.connections.length }, `inner layer "${facts.identifier}" disconnected: ${reason}`)
+        this.log.info(
+          { ...facts, code, reason, connections: registry.connections.length },
+          `inner layer "${facts.identifier}" disconnected: ${reason}`,
+        )
       },
       onFault: thrown => this.log.error({ err: thrown }, 'internal fault while handling a stream'),
     })
     const connection: InnerConnection = { ...facts, session, since: new Date() }
     registry.add(connection)
-    this.log.info({ ...facts, connections: registry.connections.length }, `inner layer "${facts.identifier}" connected from ${facts.address}`)
-  }
-
-  #countUnproven(address: string, change: 1 | -1): void {
-    this.#unprovenCount += change
-    const count = (this.#unproven.get(address) ?? 0) + change
-    if (count <= 0) this.#unproven.delete(address)
-    else this.#unproven.set(address, count)
+    this.log.info(
+      { ...facts, connections: registry.connections.length },
+      `inner layer "${facts.identifier}" connected from ${facts.address}`,
+    )
   }
 }
 
