@@ -278,7 +278,8 @@ export class HttpExchange implements StreamHandler, Waiter {
 
   // --- failure ---
 
-  onReset(code: ErrorCode, reason: string): void {
+  onReset(received: ErrorCode, reason: string): void {
+    const code = isAnswer(received) ? received : 'PROTOCOL'
     this.#stream = undefined
     if (this.#hasEnded) return
     if (!this.#mayRepeat(code)) return this.#fail(code, reason)
@@ -387,6 +388,9 @@ export class HttpExchange implements StreamHandler, Waiter {
     })
   }
 }
+
+/** An inner layer may be broken or taken: what it sends need not be a code that a client can be told. */
+const isAnswer = (code: ErrorCode): boolean => ERRORS[code].status > 0 && code !== 'CANCELLED'
 
 function isAnsweredHere(request: AcceptedRequest): boolean {
   if (request.method !== 'OPTIONS') return false
