@@ -6,6 +6,7 @@ import { Pool, type Dispatcher } from 'undici'
 import { GatewayError } from '../errors.ts'
 import type { RequestHead } from '../http/head-codec.ts'
 import type { AllowList } from './allow-list.ts'
+import { isUnaskedContinue } from './origin-failure.ts'
 import type { OriginCall, OriginDrivers, OriginEvents, OriginRequest } from './origin-exchange.ts'
 import { RequestBody } from './request-body.ts'
 
@@ -22,12 +23,17 @@ const REFUSED_METHODS = new Set(['CONNECT', 'TRACE', ''])
 /** Requests to origins that the allow-list permits, judged by name before the dial and by address when the name is resolved. */
 export class Origins implements OriginDrivers {
   readonly #pools = new Map<string, Pool>()
+  /** Of origins that say 100 (Continue) unasked, which undici takes for a broken response. */
+  readonly #unusable = new WeakSet<Pool>()
 
   constructor(private readonly allowList: AllowList) {}
 
-  pooled({ head, body }: OriginRequest, events: OriginEvents): OriginCall {
-    const call = new PooledCall(events)
-    this.#pool(head).dispatch(
+  pooled(request: OriginRequest, events: OriginEvents): OriginCall {
+    const { head, body } = request
+    const pool = this.#pool(head)
+    if (this.#unusable.has(pool)) return this.fresh(request, events)
+    const call = new PooledCall(events, pool, this.#unusable)
+    pool.dispatch(
       { path: head.path, method: head.method, headers: fieldsFor(head, 'host'), body, headersTimeout: 0, bodyTimeout: 0 },
       call,
     )
@@ -140,7 +146,11 @@ class PooledCall implements Dispatcher.DispatchHandler, OriginCall {
   #controller: RawController | undefined
   #isAborted = false
 
-  constructor(private readonly events: OriginEvents) {}
+  constructor(
+    private readonly events: OriginEvents,
+    private readonly pool: Pool,
+    private readonly unusable: WeakSet<Pool>,
+  ) {}
 
   resume(): void {
     this.#controller?.resume()
@@ -173,6 +183,7 @@ class PooledCall implements Dispatcher.DispatchHandler, OriginCall {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    if (isUnaskedContinue(error)) this.unusable.add(this.pool)
     if (!this.#isAborted) this.events.failed(error)
   }
 }

@@ -44,6 +44,9 @@ function classify(code: string, text: string): ErrorCode {
   return CODES[code] ?? 'ORIGIN_CLOSED'
 }
 
+/** What undici calls a 100 (Continue) without an expectation, for which it has no code (RFC 9110 §15.2 wants it ignored). */
+export const isUnaskedContinue = (error: Error): boolean => error.message === 'bad response' && 'code' in error && error.code === 'UND_ERR_SOCKET'
+
 /** True for a connection that broke before anything was answered: on a kept-alive one the request may never have been seen. */
 export const isStaleConnection = (failure: GatewayError): boolean => {
   const code = (failure.cause as { code?: unknown } | undefined)?.code
