@@ -2,11 +2,11 @@ import { lookup } from 'node:dns'
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
-import { Pool, type Dispatcher } from 'undici'
+import { buildConnector, Pool, type Dispatcher } from 'undici'
 import { GatewayError } from '../errors.ts'
 import type { RequestHead } from '../http/head-codec.ts'
 import type { AllowList } from './allow-list.ts'
-import { isUnaskedContinue } from './origin-failure.ts'
+import { isUnaskedContinue, ORIGIN_RESET } from './origin-failure.ts'
 import type { OriginCall, OriginDrivers, OriginEvents, OriginRequest } from './origin-exchange.ts'
 import { RequestBody } from './request-body.ts'
 
@@ -83,7 +83,7 @@ export class Origins implements OriginDrivers {
       headersTimeout: 0,
       bodyTimeout: 0,
       maxHeaderSize: MAX_HEAD_BYTES,
-      connect: { timeout: CONNECT_MS, lookup: this.#lookup(head.port) },
+      connect: honestConnector({ timeout: CONNECT_MS, lookup: this.#lookup(head.port) }),
     })
     this.#pools.set(key, pool)
     return pool
@@ -136,6 +136,21 @@ function freshFields(head: RequestHead): string[] {
   if (head.expectsContinue) fields.push('Expect', '100-continue')
   fields.push('Connection', fields.includes('TE') ? 'close, TE' : 'close')
   return fields
+}
+
+/**
+ * undici takes ECONNRESET behind a body that ends with its connection for the end of that body, and truncated data would look complete
+ * (RFC 9112 §8). Under another name it is the failure that it is.
+ */
+function honestConnector(options: buildConnector.BuildOptions): buildConnector.connector {
+  const connect = buildConnector(options)
+  return (target, callback) =>
+    connect(target, (...result) => {
+      result[1]?.on('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ECONNRESET') error.code = ORIGIN_RESET
+      })
+      callback(...result)
+    })
 }
 
 /** undici's controller with the lists that its types leave out. */

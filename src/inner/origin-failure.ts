@@ -1,5 +1,8 @@
 import { GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 
+/** What ECONNRESET is called on pooled connections, see `honestConnector`. */
+export const ORIGIN_RESET = 'ORIGIN_RESET'
+
 const CODES: Readonly<Record<string, ErrorCode>> = {
   ECONNREFUSED: 'ORIGIN_REFUSED',
   EHOSTUNREACH: 'ORIGIN_REFUSED',
@@ -50,5 +53,5 @@ export const isUnaskedContinue = (error: Error): boolean => error.message === 'b
 /** True for a connection that broke before anything was answered: on a kept-alive one the request may never have been seen. */
 export const isStaleConnection = (failure: GatewayError): boolean => {
   const code = (failure.cause as { code?: unknown } | undefined)?.code
-  return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE'
+  return code === 'UND_ERR_SOCKET' || code === ORIGIN_RESET || code === 'ECONNRESET' || code === 'EPIPE'
 }

@@ -155,7 +155,7 @@ export class HttpEdge {
 
   /** What node:http could not parse, or what did not come in time. */
   #clientError(error: Error & { code?: string }, socket: Duplex): void {
-    if (isLost(error.code ?? '')) {
+    if (LOST.has(error.code ?? '')) {
       socket.destroy()
       return
     }
@@ -202,8 +202,8 @@ export class HttpEdge {
   }
 }
 
-/** The connection itself has failed: nobody is left to be answered. */
-const isLost = (code: string): boolean => code === 'ECONNRESET' || code === 'EPIPE' || code === 'ETIMEDOUT' || code === 'ECONNABORTED'
+/** The client has left, in the middle of a request (HPE_INVALID_EOF_STATE) or between two: nobody is there to be answered. */
+const LOST = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', 'HPE_INVALID_EOF_STATE'])
 
 function clientErrorCode(code: string): ErrorCode {
   switch (code) {
