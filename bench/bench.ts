@@ -16,6 +16,8 @@ export interface Bench {
   readonly hasWrk: boolean
   readonly runs: number
   readonly isQuick: boolean
+  /** Contenders that have had their small requests to warm up. */
+  readonly warm: Set<Contender>
   /** Says on standard error what is going on. */
   readonly say: (text: string) => void
 }

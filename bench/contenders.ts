@@ -1,7 +1,7 @@
 /** The processes that are compared with each other, and the origins behind them. */
 import { get } from 'node:http'
 import { join } from 'node:path'
-import { freePorts, ready, ROOT, type Fleet, type Service } from './fleet.ts'
+import { freePorts, ready, type Fleet, type Service } from './fleet.ts'
 import { NODE_HOST, STATIC_HOST } from './hosts.ts'
 import type { Target } from './load.ts'
 import { startNginxOrigin, startNginxProxy } from './nginx.ts'
@@ -33,8 +33,6 @@ export interface Gateway {
   readonly inner: Service
   stop(): void
 }
-
-const MAIN = join(ROOT, 'dist/main.js')
 
 /** A file of the static origin through this contender. */
 export const staticTarget = ({ staticPort }: { readonly staticPort: number }, path: string): Target => ({
@@ -102,7 +100,17 @@ let keyPair: { readonly key: string; readonly certificate: string } | undefined
 
 const mintKeyPair = async (fleet: Fleet): Promise<{ readonly key: string; readonly certificate: string }> => {
   const pair = { key: join(fleet.directory, 'innerLayer.key'), certificate: join(fleet.directory, 'innerLayer.crt') }
-  await fleet.run([process.execPath, MAIN, 'certificates', '--type', 'ec', '--private-key', pair.key, '--certificate', pair.certificate])
+  await fleet.run([
+    process.execPath,
+    fleet.program(),
+    'certificates',
+    '--type',
+    'ec',
+    '--private-key',
+    pair.key,
+    '--certificate',
+    pair.certificate,
+  ])
   return pair
 }
 
@@ -121,7 +129,7 @@ export const startGateway = async (
   const targetsFile = fleet.file('targets.yaml', JSON.stringify({ targets }))
   const [port = 0, socketPort = 0] = await freePorts(2)
   const layer = (...args: readonly (string | number)[]): Service =>
-    fleet.serve([process.execPath, MAIN, ...args.map(String), '--log-format', 'json'])
+    fleet.serve([process.execPath, fleet.program(), ...args.map(String), '--log-format', 'json'])
   const listen = ['--app-host', '127.0.0.1', '--app-port', port, '--socket-host', '127.0.0.1', '--socket-port', socketPort]
   const outer = layer('outer-layer', '--public-key', certificate, '--targets', targetsFile, ...listen)
   const linkPort = await link(socketPort)

@@ -1,6 +1,6 @@
 /** The processes of a benchmark: started at high priority where that is allowed, known by their ids, all ended in the end. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
-import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, cpSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,10 +12,10 @@ import type { Job, Reply } from './client.ts'
 export const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const NICE = ['nice', '-n', '-15']
 const READY_MS = 15_000
+const LOG_TAIL = 2_000
 const JOB_MS = 60_000
 
-/** True when the program can be started here. */
-export const isInstalled = (program: string): boolean => spawnSync(program, ['-v'], { stdio: 'ignore' }).error === undefined
+const tail = (logFile: string): string => readFileSync(logFile, 'utf8').slice(-LOG_TAIL)
 
 /** One process that serves until it is stopped. */
 export interface Service {
@@ -54,10 +54,12 @@ export class Fleet {
   /** What stands before each command. */
   readonly #nice: readonly string[]
   readonly #children = new Set<ChildProcess>()
+  readonly #stopped = new WeakSet<ChildProcess>()
   #logs = 0
   #isClosed = false
 
-  constructor() {
+  /** @param say  told when a process ends that should not */
+  constructor(private readonly say: (text: string) => void) {
     // Without the permission `nice` still runs the command, and complains.
     const probe = spawnSync(NICE[0]!, [...NICE.slice(1), 'true'], { encoding: 'utf8' })
     this.#nice = probe.status === 0 && probe.stderr === '' ? NICE : []
@@ -77,18 +79,23 @@ export class Fleet {
 
   /** Starts a program that serves until it is stopped; what it writes goes to a file. */
   serve(command: readonly string[]): Service {
-    const logFile = join(this.directory, `${++this.#logs}.log`)
-    const log = openSync(logFile, 'w')
-    const child = this.#spawn(command, ['ignore', log, log])
-    return { pid: child.pid!, logFile, stop: () => this.#end(child) }
+    return this.#serve(command, [])
   }
 
   /** Starts a TypeScript file of this folder that ends when we do. */
   serveScript(script: string, ...args: readonly (string | number)[]): Service {
-    const logFile = join(this.directory, `${++this.#logs}.log`)
-    const log = openSync(logFile, 'w')
-    const child = this.#spawn(this.#script(script, args), ['ignore', log, log, 'ipc'])
-    return { pid: child.pid!, logFile, stop: () => this.#end(child) }
+    return this.#serve(this.#script(script, args), ['ipc'])
+  }
+
+  /** The built program, as it was when first asked for: a build that somebody starts meanwhile must not change what is measured. */
+  program(): string {
+    const copy = join(this.directory, 'dist')
+    if (!existsSync(copy)) {
+      cpSync(join(ROOT, 'dist'), copy, { recursive: true })
+      cpSync(join(ROOT, 'package.json'), join(this.directory, 'package.json'))
+      symlinkSync(join(ROOT, 'node_modules'), join(this.directory, 'node_modules'))
+    }
+    return join(copy, 'main.js')
   }
 
   /** Starts a client. */
@@ -115,6 +122,18 @@ export class Fleet {
     rmSync(this.directory, { recursive: true, force: true })
   }
 
+  #serve(command: readonly string[], more: readonly 'ipc'[]): Service {
+    const logFile = join(this.directory, `${++this.#logs}.log`)
+    const log = openSync(logFile, 'w')
+    const child = this.#spawn(command, ['ignore', log, log, ...more])
+    closeSync(log)
+    child.once('exit', (status, signal) => {
+      if (this.#stopped.has(child)) return
+      this.say(`"${command.join(' ')}" has ended by itself (${signal ?? `status ${status}`}): ${tail(logFile)}`)
+    })
+    return { pid: child.pid!, logFile, stop: () => this.#end(child) }
+  }
+
   #script(script: string, args: readonly (string | number)[]): string[] {
     return [process.execPath, '--import', 'tsx', join(ROOT, 'bench', script), ...args.map(String)]
   }
@@ -131,6 +150,7 @@ export class Fleet {
   }
 
   #end(child: ChildProcess): void {
+    this.#stopped.add(child)
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
   }
 }
@@ -157,8 +177,7 @@ export const ready = async (service: Service, what: string, probe: () => boolean
   for (;;) {
     const holds = await Promise.resolve(probe()).catch(() => false)
     if (holds) return
-    if (performance.now() > end)
-      throw new Error(`${what} is not ready after ${READY_MS} ms: ${readFileSync(service.logFile, 'utf8').slice(-2000)}`)
+    if (performance.now() > end) throw new Error(`${what} is not ready after ${READY_MS} ms: ${tail(service.logFile)}`)
     await delay(25)
   }
 }

@@ -7,6 +7,8 @@ import { parseCores } from './proc.ts'
 
 /** Share of the CPU above which others disturb the figures. */
 const BUSY_SHARE = 0.1
+/** The same for the last minute: runnable processes per core. A build just before leaves 0.1 or so. */
+const BUSY_LOAD_PER_CORE = 0.5
 const LOOK_MS = 1_000
 
 /** The machine, and how busy it was before the first process was started. */
@@ -32,6 +34,7 @@ const versionOf = (program: string, pattern: RegExp): string | undefined => {
 /** Looks at the machine for a second. */
 export const lookAtMachine = async (): Promise<Machine> => {
   const cores = cpus()
+  const [loadAverage = 0] = loadavg()
   const before = parseCores(readFileSync('/proc/stat', 'utf8'))
   await delay(LOOK_MS)
   const after = parseCores(readFileSync('/proc/stat', 'utf8'))
@@ -44,9 +47,9 @@ export const lookAtMachine = async (): Promise<Machine> => {
     node: process.version,
     nginx: versionOf('nginx', /nginx\/(\S+)/),
     wrk: versionOf('wrk', /^wrk (\S+)/m),
-    loadAverage: loadavg()[0] ?? 0,
+    loadAverage,
     busyShare,
-    isBusy: busyShare > BUSY_SHARE,
+    isBusy: busyShare > BUSY_SHARE || loadAverage > BUSY_LOAD_PER_CORE * cores.length,
   }
 }
 

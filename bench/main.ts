@@ -30,7 +30,7 @@ const measureAll = async (fleet: Fleet, options: Options): Promise<boolean> => {
   const contenders = [direct, ...(await startProxies(fleet, origins)), asContender(gateway)]
   const { runs, isQuick } = options
   const hasWrk = machine.wrk !== undefined && !options.isOwnLoad
-  const bench: Bench = { fleet, origins, contenders, client: fleet.client(), hasWrk, runs, isQuick, say }
+  const bench: Bench = { fleet, origins, contenders, client: fleet.client(), hasWrk, runs, isQuick, say, warm: new Set() }
   const groups: Group[] = []
   for (const { name, measure } of MEASUREMENTS.filter(measurement => options.only.includes(measurement.name))) {
     say(name)
@@ -61,7 +61,7 @@ else if (process.platform !== 'linux') {
   say('the benchmark reads CPU time and memory from /proc, so it needs Linux')
   process.exitCode = 1
 } else {
-  const fleet = new Fleet()
+  const fleet = new Fleet(say)
   const end = (status: number): never => {
     fleet.close()
     process.exit(status)
