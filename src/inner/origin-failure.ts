@@ -37,6 +37,10 @@ export function originFailure(thrown: unknown): GatewayError {
   if (thrown instanceof AggregateError && thrown.errors.length > 0) return originFailure(thrown.errors[0])
   const code = (thrown as { code?: unknown } | null)?.code
   const text = messageOf(thrown)
+  // undici's parser error has the words of llhttp and no code.
+  if (thrown instanceof Error && thrown.name === 'HTTPParserError') {
+    return new GatewayError(/\bEOF\b/.test(text) ? 'ORIGIN_CLOSED' : 'ORIGIN_BAD_RESPONSE', text, { cause: thrown })
+  }
   return new GatewayError(classify(typeof code === 'string' ? code : '', text), text, { cause: thrown })
 }
 
