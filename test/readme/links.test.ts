@@ -1,0 +1,95 @@
+/** Pages that name files, headings and rooms: all of them are there. */
+import { existsSync, readdirSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { runInNewContext } from 'node:vm'
+import { describe, expect, test } from '@jest/globals'
+import { ROOT } from '../support/process.ts'
+import { readPage } from './markdown.ts'
+
+const PAGES = [
+  'README.md',
+  'ARCHITECTURE.md',
+  'scenario/README.md',
+  ...readdirSync(join(ROOT, 'docs'))
+    .filter(name => name.endsWith('.md'))
+    .map(name => `docs/${name}`),
+]
+
+const withoutCode = (page: string): string =>
+  page.replace(/^```.*?^```$/gms, '').replace(/`[^`\n]*`/g, code => code.replace(/[[\]()]/g, ' '))
+
+/** The anchor that GitHub gives a heading. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-')
+
+const anchorsOf = (path: string): string[] =>
+  [
+    ...readPage(path)
+      .replace(/^```.*?^```$/gms, '')
+      .matchAll(/^#+ (.+)$/gm),
+  ].map(([, heading]) => anchorOf(heading!))
+
+describe('links in', () => {
+  test.each(PAGES)('%s lead somewhere', path => {
+    const links = [...withoutCode(readPage(path)).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link!)
+    const broken = links.filter(link => {
+      if (/^[a-z]+:/.test(link)) return false
+      const [file = '', anchor] = link.split('#')
+      const target = file === '' ? path : normalize(join(dirname(path), file))
+      return !existsSync(join(ROOT, target)) || (anchor !== undefined && !anchorsOf(target).includes(anchor))
+    })
+    expect(broken).toEqual([])
+  })
+
+  test('the README lead to every page of docs/', () => {
+    for (const path of PAGES.filter(page => page.startsWith('docs/'))) expect(readPage('README.md')).toContain(`](${path})`)
+  })
+})
+
+describe('ARCHITECTURE.md', () => {
+  interface Row {
+    readonly rooms?: readonly string[]
+    readonly npm?: readonly string[]
+    readonly node?: readonly string[]
+    readonly type?: readonly string[]
+  }
+
+  test('has the room table of .dependency-cruiser.cjs', () => {
+    const source = /^const PLAIN.*?(?=^const escape)/ms.exec(readPage('.dependency-cruiser.cjs'))![0]
+    const { ROOMS, SOCKETS } = runInNewContext(`${source}; ({ ROOMS, SOCKETS })`) as {
+      readonly ROOMS: Readonly<Record<string, Row>>
+      readonly SOCKETS: readonly string[]
+    }
+    const list = (names: readonly string[]): string => (names.length === 0 ? '–' : names.join(', '))
+    const modules = ({ node = [], type = [] }: Row): string => {
+      const hasSockets = SOCKETS.every(name => node.includes(name))
+      const named = hasSockets ? ['sockets', ...node.filter(name => !SOCKETS.includes(name))] : [...node]
+      return type.length > 0 ? `types of ${type.join(', ')}` : list(named)
+    }
+    const rows = Object.entries(ROOMS).map(
+      ([room, row]) => `| \`${room}\` | ${list(row.rooms ?? [])} | ${list(row.npm ?? [])} | ${modules(row)} |`,
+    )
+    const table = /<!-- rooms:begin -->\n(.*?)\n<!-- rooms:end -->/s.exec(readPage('ARCHITECTURE.md'))![1]!
+    expect(table.split('\n').slice(2)).toEqual(rows)
+  })
+
+  test('names files that are there', () => {
+    const page = readPage('ARCHITECTURE.md')
+    const named = [...page.matchAll(/`((?:cli|config|http|inner|link|mux|outer|route|telemetry|wire|scripts|docs)\/[\w./-]*)`/g)].map(
+      ([, path]) => path!,
+    )
+    const isThere = (path: string): boolean => existsSync(join(ROOT, path)) || existsSync(join(ROOT, 'src', path))
+    expect(named.length).toBeGreaterThan(20)
+    expect(named.filter(path => !isThere(path))).toEqual([])
+  })
+
+  test('draws every folder of src/', () => {
+    const tree = /^```\n(├── README.*?)^```$/ms.exec(readPage('ARCHITECTURE.md'))![1]!
+    for (const entry of readdirSync(join(ROOT, 'src'), { withFileTypes: true })) {
+      expect(tree).toContain(` ${entry.name}${entry.isDirectory() ? '/' : ''}`)
+    }
+  })
+})
