@@ -37,10 +37,12 @@ describe.each(DIRECTIONS)('a session over socket.io, sending from %s,', (_name, 
     const bodies = streams.map((_, i) => pattern(1_000_000, i))
     const pumps = streams.map(({ recorder }, i) => pump(recorder, bodies[i]!))
     let [highest, quiet, last] = [0, 0, -1]
+    // Until nothing moves any more: neither out of the producers nor out of the link.
     await until(() => {
       highest = Math.max(highest, link.bufferedBytes)
-      quiet = link.bufferedBytes > 0 && link.bufferedBytes === last ? quiet + 1 : 0
-      last = link.bufferedBytes
+      const now = pumps.reduce((sum, { sent }) => sum + sent(), link.bufferedBytes)
+      quiet = now === last ? quiet + 1 : 0
+      last = now
       return quiet > 20
     })
     // The limit, at most 512 KiB, and the message that went beyond it.
