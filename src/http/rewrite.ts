@@ -27,6 +27,8 @@ export function rewriteUrl(value: string, names: PublicOrigin): string {
   const port = url.port === '' ? (scheme === 'https' ? 443 : 80) : Number(url.port)
   const { protocol, hostname, port: privatePort } = names.private
   if (scheme !== protocol || port !== privatePort || bare(url.hostname) !== bare(hostname)) return value
+  // An HTTP/1.0 client that named no host knows which one it asked; "//x" would be read as a host.
+  if (names.public.host === '') return rest.startsWith('//') ? `/.${rest}` : rest.startsWith('/') ? rest : `/${rest}`
   return `${absolute[1] === undefined ? '' : `${names.public.scheme}:`}//${names.public.host}${rest}`
 }
 
