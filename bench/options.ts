@@ -5,7 +5,7 @@ export const USAGE = `npm run bench -- [options]
 
   --only NAME   only this measurement; repeatable, and a beginning is enough: NAMES
   --runs N      rounds of each comparison, default 5
-  --quick       fewer and shorter rounds, under a minute: to see that it works, not to compare
+  --quick       one short round of each, under a minute: to see that it works, not to compare
   --json        results as JSON on standard output
   --write       put the results into docs/benchmarks.md (a full run only)
   --load node   own load generator although wrk is installed
@@ -40,7 +40,7 @@ export function parseOptions(argv: readonly string[], names: readonly string[]):
       help: { type: 'boolean', short: 'h', default: false },
     },
   })
-  const runs = values.runs === undefined ? (values.quick ? 2 : 5) : Number(values.runs)
+  const runs = values.runs === undefined ? (values.quick ? 1 : 5) : Number(values.runs)
   if (!Number.isInteger(runs) || runs < 1 || runs > MAX_RUNS) throw new Error(`--runs ${values.runs}: expected 1 to ${MAX_RUNS}`)
   const only = names.filter(name => values.only.some(wanted => name.startsWith(wanted)))
   for (const wanted of values.only) {

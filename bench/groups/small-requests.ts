@@ -28,7 +28,7 @@ const measurement = ({ name, connections, seconds, maxCpuRatio }: Shape): Measur
     const { contenders, isQuick } = bench
     for (const contender of contenders.filter(one => !bench.warm.has(one))) {
       bench.warm.add(contender)
-      await load(bench, staticTarget(contender, '/1k'), { connections: 64, seconds: isQuick ? 2 : WARM_UP_SECONDS })
+      await load(bench, staticTarget(contender, '/1k'), { connections: 64, seconds: isQuick ? 1 : WARM_UP_SECONDS })
     }
     const samples = await Samples.collect(bench, contenders, async contender => {
       const { pids } = contender

@@ -14,6 +14,7 @@ const SAMPLE_MS = 100
 const STEADY_BYTES = 1 << 20
 const STEADY_MS = 2_500
 const MAX_MS = 15_000
+const MAX_QUICK_MS = 6_000
 const MIB = 2 ** 20
 
 /** Resident memory of both layers at one moment. */
@@ -25,7 +26,7 @@ interface Sample {
 const sample = ({ outer, inner }: Gateway): Sample => ({ outer: rssBytes(outer.pid), inner: rssBytes(inner.pid) })
 
 /** Samples until memory stands still. */
-const untilSteady = async (gateway: Gateway): Promise<Sample[]> => {
+const untilSteady = async (gateway: Gateway, maxMs: number): Promise<Sample[]> => {
   const samples: Sample[] = []
   const window = STEADY_MS / SAMPLE_MS
   const spread = (of: (one: Sample) => number): number => {
@@ -36,7 +37,7 @@ const untilSteady = async (gateway: Gateway): Promise<Sample[]> => {
     await delay(SAMPLE_MS)
     samples.push(sample(gateway))
     const isSteady = samples.length >= window && spread(({ outer }) => outer) < STEADY_BYTES && spread(({ inner }) => inner) < STEADY_BYTES
-    if (isSteady || samples.length * SAMPLE_MS >= MAX_MS) return samples
+    if (isSteady || samples.length * SAMPLE_MS >= maxMs) return samples
   }
 }
 
@@ -59,11 +60,12 @@ const measurement = ({ name, title, what, job, counted }: Shape): Measurement =>
   measure: async (bench): Promise<Group> => {
     // Fresh layers: what a load before this one had left in their heaps would hide growth. But warm, or compiling would count as growth.
     const gateway = await startGateway(bench.fleet, bench.origins)
+    const maxMs = bench.isQuick ? MAX_QUICK_MS : MAX_MS
     const contender = asContender(gateway)
     await load(bench, staticTarget(contender, '/1k'), { connections: 64, seconds: bench.isQuick ? 1 : 3 })
-    const before = (await untilSteady(gateway)).at(-1)!
+    const before = (await untilSteady(gateway, maxMs)).at(-1)!
     await bench.client.ask(job(contender.nodePort))
-    const samples = await untilSteady(gateway)
+    const samples = await untilSteady(gateway, maxMs)
     const open = await openAtOrigin(bench, counted)
     if (open !== COUNT) throw new Error(`${name}: the origin has ${open} requests, not ${COUNT}`)
     await bench.client.ask({ kind: 'release' })
