@@ -1,0 +1,125 @@
+/** The two programs as processes: killed, stopped and told to leave under load. */
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { exchange } from '../support/exchange.ts'
+import { testKeyPair } from '../support/layers.ts'
+import { startProcess, type RunningProcess } from '../support/process.ts'
+import { rawResponse, startRawOrigin, type RawOrigin } from '../support/raw-origin.ts'
+import { tempDir } from '../support/temp.ts'
+import { until } from '../support/wait.ts'
+
+let directory: string
+let origin: RawOrigin
+beforeAll(async () => {
+  directory = tempDir()
+  const pair = await testKeyPair()
+  writeFileSync(join(directory, 'key.pem'), pair.privateKeyPem, { mode: 0o600 })
+  writeFileSync(join(directory, 'crt.pem'), pair.certificatePem)
+  origin = await startRawOrigin()
+  writeFileSync(join(directory, 'targets.yaml'), `targets:\n  "*": {protocol: http, hostname: 127.0.0.1, port: ${origin.port}}\n`)
+})
+
+interface Outer {
+  readonly process: RunningProcess
+  readonly port: number
+  readonly socketPort: number
+}
+
+const startOuter = async (socketPort = 0): Promise<Outer> => {
+  const files = ['--public-key', join(directory, 'crt.pem'), '--targets', join(directory, 'targets.yaml')]
+  const process = startProcess(['outer-layer', ...files, '--app-port', '0', '--socket-port', String(socketPort), '--log-format', 'json'])
+  const [, port, socket] = await process.waitForLine(/clients on port (\d+), inner layers on port (\d+)/)
+  return { process, port: Number(port), socketPort: Number(socket) }
+}
+
+const startInner = async (identifier: string, ...outers: readonly Outer[]): Promise<RunningProcess> => {
+  const urls = outers.flatMap(({ socketPort }) => ['--outer-layer', `ws://localhost:${socketPort}`])
+  const inner = startProcess([
+    'inner-layer',
+    '--private-key',
+    join(directory, 'key.pem'),
+    ...urls,
+    '--identifier',
+    identifier,
+    '--log-format',
+    'json',
+  ])
+  for (const { process } of outers)
+    await until(() => process.output.split(`"${identifier}\\" connected`).length > 2, { deadlineMs: 15_000 })
+  return inner
+}
+
+/** Requests without end until told; gives the failures. */
+const startLoad = (port: number, method: string): (() => Promise<number[]>) => {
+  const failures: number[] = []
+  let isOver = false
+  const worker = async (): Promise<void> => {
+    while (!isOver) {
+      const { status } = await exchange(port, { method, ...(method === 'GET' ? {} : { body: 'x' }) })
+      if (status !== 200) failures.push(status)
+    }
+  }
+  const workers = [worker(), worker(), worker(), worker()]
+  return async () => {
+    isOver = true
+    await Promise.all(workers)
+    return failures
+  }
+}
+
+describe('processes', () => {
+  test('F24 (fault): kill -9 of one of two inner layers under load costs no GET', async () => {
+    const outer = await startOuter()
+    const victim = await startInner('one', outer)
+    await startInner('two', outer)
+    const before = origin.hits
+    const stop = startLoad(outer.port, 'GET')
+    await until(() => origin.hits > before + 50)
+    await victim.stop('SIGKILL')
+    const killedAt = origin.hits
+    await until(() => origin.hits > killedAt + 50)
+    expect(await stop()).toEqual([])
+  })
+
+  test('F24 (fault): requests in flight at a killed inner layer are answered at once', async () => {
+    const outer = await startOuter()
+    const victim = await startInner('one', outer)
+    let isHolding = true
+    origin.handle((_request, socket) => void (isHolding || socket.write(rawResponse(200, 'ok'))))
+    const before = origin.hits
+    const get = exchange(outer.port)
+    const post = exchange(outer.port, { method: 'POST' })
+    await until(() => origin.hits === before + 2)
+    await startInner('two', outer)
+    isHolding = false
+    await victim.stop('SIGKILL')
+    expect([(await get).status, (await post).status]).toEqual([200, 502])
+    expect(origin.hits).toBe(before + 3)
+    origin.handle((_request, socket) => void socket.write(rawResponse(200, 'ok')))
+  })
+
+  test('SIGTERM to one of two inner layers under load costs no request, not even a POST', async () => {
+    const outer = await startOuter()
+    const leaving = await startInner('one', outer)
+    await startInner('two', outer)
+    const before = origin.hits
+    const stop = startLoad(outer.port, 'POST')
+    await until(() => origin.hits > before + 50)
+    expect(await leaving.stop('SIGTERM')).toEqual({ code: 0, signal: null })
+    const leftAt = origin.hits
+    await until(() => origin.hits > leftAt + 50)
+    expect(await stop()).toEqual([])
+    expect(leaving.output).not.toMatch(/unhandled|uncaught/i)
+  })
+
+  test('F39 (fault): kill -9 of one of two outer layers does not touch the other, and the inner layer comes back to it', async () => {
+    const [first, second] = [await startOuter(), await startOuter()]
+    const inner = await startInner('one', first, second)
+    await first.process.stop('SIGKILL')
+    expect((await exchange(second.port)).status).toBe(200)
+    const again = await startOuter(first.socketPort)
+    await until(async () => (await exchange(again.port)).status === 200, { deadlineMs: 15_000 })
+    expect(inner.exited).toBeUndefined()
+  })
+})
