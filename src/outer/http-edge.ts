@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { GatewayError, type ErrorCode } from '../errors.ts'
 import { acceptsJson } from '../http/accept.ts'
 import { unmapped, type Peer } from '../http/client-facts.ts'
+import { loggedPath } from '../http/logged-path.ts'
 import type { EdgeContext } from './edge-context.ts'
 import { errorAnswer } from './error-answer.ts'
 import { HttpExchange } from './http-exchange.ts'
@@ -190,7 +191,7 @@ export class HttpEdge {
       client: connection.peer.address,
       host: req?.headers.host ?? '',
       method: req?.method ?? '',
-      path: req?.url ?? '',
+      path: loggedPath(req?.url ?? ''),
       status,
       bytesIn: 0,
       bytesOut: body.length,

@@ -6,6 +6,7 @@ import type { ClientFacts, Peer } from '../http/client-facts.ts'
 import { decodeFields, encodeFields, valuesOf } from '../http/fields.ts'
 import { decodeResponseHead, encodeRequestHead } from '../http/head-codec.ts'
 import { allowedTrailers } from '../http/hop-by-hop.ts'
+import { loggedPath } from '../http/logged-path.ts'
 import { requestFields, requestTrailers } from '../http/request-fields.ts'
 import { interimHead, MAX_INTERIM, responseHead, type ResponseContext, type WritableHead } from '../http/response-fields.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
@@ -369,14 +370,12 @@ export class HttpExchange implements StreamHandler, Waiter {
 
   #log(): void {
     const { req, res } = this
-    const url = req.url ?? ''
-    const mark = url.indexOf('?')
     this.edge.access({
       requestId: this.id,
       client: this.#client?.address ?? this.peer.address,
       host: this.#request?.host ?? req.headers.host ?? '',
       method: req.method ?? '',
-      path: mark < 0 ? url : url.slice(0, mark),
+      path: loggedPath(req.url ?? ''),
       status: res.headersSent ? res.statusCode : ERRORS[this.#error ?? 'CANCELLED'].status,
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,

@@ -30,7 +30,8 @@ export const parseRequestTarget = (target: string): RequestTarget => {
   return mark < 0 ? { path: target, query: '' } : { path: target.slice(0, mark), query: target.slice(mark) }
 }
 
-const show = (text: string): string => JSON.stringify(text.slice(0, 100))
+/** For a log: without what follows the path, where people put tokens. */
+const show = (text: string): string => JSON.stringify(text.replace(/[?#].*$/s, mark => `${mark[0]!}…`).slice(0, 100))
 
 // Bytes beyond ASCII may stand in a query: old clients send them, and they decide nothing.
 const FORBIDDEN = /[\x00-\x20#\x7f]/

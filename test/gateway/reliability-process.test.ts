@@ -86,7 +86,9 @@ describe('processes', () => {
     const outer = await startOuter()
     const victim = await startInner('one', outer)
     let isHolding = true
-    origin.handle((_request, socket) => void (isHolding || socket.write(rawResponse(200, 'ok'))))
+    origin.handle((_request, socket) => {
+      if (!isHolding) socket.write(rawResponse(200, 'ok'))
+    })
     const before = origin.hits
     const get = exchange(outer.port)
     const post = exchange(outer.port, { method: 'POST' })
