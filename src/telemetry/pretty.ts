@@ -36,9 +36,12 @@ function valueOf(value: unknown): string {
 function isSaid(value: unknown, message: string): boolean {
   if (typeof value !== 'string' && typeof value !== 'number') return false
   const text = String(value)
-  const at = message.indexOf(text)
-  if (text === '' || at < 0) return false
-  return !/\w/.test(message[at - 1] ?? ' ') && !/\w/.test(message[at + text.length] ?? ' ')
+  if (text === '') return false
+  // Every occurrence counts: the 1 of "port 3001, 1 target" is the second one.
+  for (let at = message.indexOf(text); at >= 0; at = message.indexOf(text, at + 1)) {
+    if (!/\w/.test(message[at - 1] ?? ' ') && !/\w/.test(message[at + text.length] ?? ' ')) return true
+  }
+  return false
 }
 
 /**

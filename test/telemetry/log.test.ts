@@ -160,6 +160,11 @@ describe('a pretty log', () => {
     expect(text).toMatch(/^\d\d:\d\d:56\.789 WARN {2}refused on port 3000 reason="no such key" host=a\.b\n$/)
   })
 
+  test('leaves out a field whose value is a word of the message further on', () => {
+    const text = line(log => log.info({ port: 3001, targets: 1, keys: 3 }, 'ready: port 3001, 1 target'))
+    expect(text).toMatch(/INFO {2}ready: port 3001, 1 target keys=3\n$/)
+  })
+
   test('has colours only when it is told to', () => {
     expect(line(log => log.info({ a: 1 }, 'm'))).not.toContain('\x1b')
     expect(line(log => log.info({ a: 1 }, 'm'), { color: true })).toContain('\x1b[')
