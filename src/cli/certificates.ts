@@ -2,10 +2,13 @@ import { access, mkdtemp, open, rename, rm, unlink } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { GatewayError, messageOf } from '../errors.ts'
 import { mintKeyPair } from '../identity/certificate.ts'
-import type { certificatesOptions } from './certificates-options.ts'
+import { certificatesOptions } from './certificates-options.ts'
 import type { ExitStatus } from './command.ts'
 import type { CliContext } from './context.ts'
 import type { ValuesOf } from './option.ts'
+
+/** What the quick start begins with. */
+const EXAMPLE_TARGETS = '{"targets":{"localhost":{"protocol":"http","hostname":"127.0.0.1","port":8080}}}'
 
 const KEY_MODE = 0o600
 const CERTIFICATE_MODE = 0o644
@@ -26,6 +29,9 @@ const isCode = (thrown: unknown, code: string): boolean => thrown instanceof Obj
 
 const taken = (existing: string, files: readonly string[]): GatewayError =>
   new GatewayError('FILE_EXISTS', `${existing} exists, so neither ${files.join(' nor ')} was written; choose other paths, or pass --force`)
+
+/** `text` as one word of a shell. */
+const word = (text: string): string => (/^[\w./@%+:,-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`)
 
 /** Creates one file with its mode from the first moment on; fails where anything, also a dangling link, has its name. */
 async function create({ path, mode, text }: NewFile): Promise<void> {
@@ -101,14 +107,17 @@ export async function runCertificates(options: ValuesOf<typeof certificatesOptio
   ]
   await (options.force ? replaceAll(files) : createAll(files))
   const kind = options.type === 'rsa' ? 'RSA 4096' : 'EC P-256'
+  const name = options['common-name']
+  const identity = name === certificatesOptions['common-name'].fallback ? '' : ` --identifier ${word(name)}`
   const until = pair.notAfter.toISOString().slice(0, 10)
   context.stdout.write(
     [
       `wrote ${keyPath}: private key (${kind}), readable by you only; it stays with the inner layer`,
-      `wrote ${certificatePath}: certificate of "${options['common-name']}", valid until ${until}; give it to the outer layer`,
+      `wrote ${certificatePath}: certificate of "${name}", valid until ${until}; give it to the outer layer`,
       `thumbprint of the key: ${pair.thumbprint}`,
-      `next: socket-gateway outer-layer --public-key ${certificatePath} --targets targets.yaml`,
-      `then: socket-gateway inner-layer --private-key ${keyPath} --outer-layer ws://localhost:3001`,
+      `next: write targets.yaml, which host leads where, such as: echo '${EXAMPLE_TARGETS}' > targets.yaml`,
+      `then: socket-gateway outer-layer --public-key ${word(certificatePath)} --targets targets.yaml`,
+      `then: socket-gateway inner-layer --private-key ${word(keyPath)} --outer-layer ws://localhost:3001${identity}`,
       '',
     ].join('\n'),
   )

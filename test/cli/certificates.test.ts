@@ -26,7 +26,21 @@ describe('certificates', () => {
     expect(stdout).toContain(`wrote ${key}`)
     expect(stdout).toContain(`wrote ${crt}`)
     expect(stdout).toContain((await readPrivateKey(key)).kid)
-    expect(stdout).toMatch(/next: socket-gateway outer-layer --public-key .*a\.crt/)
+    expect(stdout).toMatch(
+      /\nnext: write targets\.yaml, .*\nthen: socket-gateway outer-layer --public-key .*a\.crt --targets targets\.yaml\n/,
+    )
+    // A key that is bound to its name is refused under the host name.
+    expect(stdout).toMatch(/\nthen: socket-gateway inner-layer .* --identifier lan-a\n$/)
+  })
+
+  test('shows a targets file that is valid, and an identifier as one word of a shell or not at all', async () => {
+    const { key, crt, directory } = places()
+    const { stdout } = await mint(key, crt)
+    expect(stdout).not.toContain('--identifier')
+    const file = join(directory, 'targets.yaml')
+    writeFileSync(file, /echo '(.*)' > targets\.yaml/.exec(stdout)![1]!)
+    expect(await run(['targets', 'check', file])).toMatchObject({ status: 0 })
+    expect((await mint(key, crt, '--force', '--common-name', "lan a's")).stdout).toContain(String.raw`--identifier 'lan a'\''s'`)
   })
 
   test('mints RSA 4096 for a hundred years under the usual names by default, also under umask 000', async () => {
