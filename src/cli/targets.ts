@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { GatewayError, messageOf } from '../errors.ts'
+import { unreadableTargets } from '../config/fault.ts'
 import { lintTargets } from '../config/lint.ts'
 import { parseTargets } from '../config/targets.ts'
 import { explain, type ExplainedRule, type Explanation } from '../route/explain.ts'
@@ -11,7 +11,7 @@ import { formatTable } from './table.ts'
 
 async function readTargets(file: string): Promise<RouteTable> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new GatewayError('FILE_UNREADABLE', `${file}: ${messageOf(cause)}`, { cause })
+    throw unreadableTargets(file, cause)
   })
   return parseTargets(text, file)
 }

@@ -1,10 +1,10 @@
 /** What is wrong with a configuration file, and where. */
-import { GatewayError } from '../errors.ts'
+import { GatewayError, messageOf } from '../errors.ts'
 
 /** One fault. */
 export interface ConfigFault {
   readonly file: string
-  /** 1-based. */
+  /** 1-based; 0 is the file as a whole. */
   readonly line: number
   /** 1-based, in UTF-16 units. */
   readonly column: number
@@ -15,7 +15,7 @@ export interface ConfigFault {
 
 /** `file:line:column: path: message`, as editors and terminals link it. */
 export const formatFault = (fault: ConfigFault): string =>
-  `${fault.file}:${fault.line}:${fault.column}: ${fault.path === '' ? '' : `${fault.path}: `}${fault.message}`
+  `${fault.file}${fault.line === 0 ? '' : `:${fault.line}:${fault.column}`}: ${fault.path === '' ? '' : `${fault.path}: `}${fault.message}`
 
 /** A path of keys and list indexes as text; keys that are no plain words are quoted. */
 export const formatPath = (path: readonly PropertyKey[]): string =>
@@ -36,4 +36,15 @@ export class ConfigError extends GatewayError {
     super(options.code ?? 'CONFIG_INVALID', sorted.map(formatFault).join('\n'), { cause: options.cause })
     this.faults = Object.freeze(sorted)
   }
+}
+
+const isMissing = (thrown: unknown): boolean => (thrown as { readonly code?: unknown } | null)?.code === 'ENOENT'
+
+/**
+ * The fault of a targets file that cannot be read.
+ * @param more  what else to do about a file that is not there, appended to the advice
+ */
+export function unreadableTargets(file: string, cause: unknown, more = ''): ConfigError {
+  const message = isMissing(cause) ? `no such file; write one (see targets.example.yaml)${more}` : `cannot be read: ${messageOf(cause)}`
+  return new ConfigError([{ file, line: 0, column: 0, path: '', message }], { code: 'FILE_UNREADABLE', cause })
 }

@@ -5,7 +5,7 @@ import type { FSWatcher } from 'node:fs'
 import path from 'node:path'
 import { messageOf } from '../errors.ts'
 import type { RouteTable } from '../route/table.ts'
-import { ConfigError } from './fault.ts'
+import { ConfigError, unreadableTargets } from './fault.ts'
 import { parseTargets } from './targets.ts'
 
 /** Who is told of a change. */
@@ -160,8 +160,7 @@ export class TargetsFile {
 
   #parse(content: Content): RouteTable {
     if ('text' in content) return parseTargets(content.text, this.file)
-    const fault = { file: this.file, line: 1, column: 1, path: '', message: `cannot be read: ${messageOf(content.error)}` }
-    throw new ConfigError([fault], { code: 'FILE_UNREADABLE', cause: content.error })
+    throw unreadableTargets(this.file, content.error, `, check it with: socket-gateway targets check ${this.file}`)
   }
 
   async #read(): Promise<Content> {

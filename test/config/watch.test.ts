@@ -51,7 +51,16 @@ describe('start', () => {
 
   test('refuses a file that is not there', async () => {
     await rm(file)
-    await expect(targets.start()).rejects.toMatchObject({ code: 'FILE_UNREADABLE', message: expect.stringContaining('ENOENT') })
+    await expect(targets.start()).rejects.toMatchObject({
+      code: 'FILE_UNREADABLE',
+      message: `${file}: no such file; write one (see targets.example.yaml), check it with: socket-gateway targets check ${file}`,
+    })
+  })
+
+  test('refuses what is no file, with what the system says of it', async () => {
+    await rm(file)
+    await mkdir(file)
+    await expect(targets.start()).rejects.toMatchObject({ message: expect.stringMatching(/: cannot be read: .*EISDIR/) })
   })
 })
 
