@@ -19,6 +19,8 @@ export interface CommandSpec<Table extends OptionTable> {
   readonly options: Table
   readonly positionals?: readonly Positional[]
   readonly examples?: readonly (readonly [string, string])[]
+  /** Its options are taken from the command line alone: for commands that nobody deploys. */
+  readonly flagsOnly?: boolean
   /** Loads what the command needs and runs it; `--help` of one command must not load the others. */
   readonly run: (values: ValuesOf<Table>, args: Readonly<Record<string, string>>, context: CliContext) => Promise<ExitStatus>
 }

@@ -1,6 +1,6 @@
 import { certificatesOptions } from './certificates-options.ts'
 import { defineCommand, type Command } from './command.ts'
-import { flag } from './option.ts'
+import { flag, PORT, withDefault } from './option.ts'
 import { innerLayerOptions, outerLayerOptions } from './options-of-layers.ts'
 
 /** Every command, in the order of --help. */
@@ -62,7 +62,12 @@ export const COMMANDS: readonly Command[] = [
   defineCommand({
     words: ['demo'],
     describe: 'Show everything at once on this machine: a sample API, both layers, some requests',
-    options: { once: flag('End after the sample requests') },
-    run: async ({ once }, _, context) => (await import('./demo/demo.ts')).runDemo(context, { once }),
+    options: {
+      once: flag('End after the sample requests'),
+      'app-port': withDefault(PORT, 3000, { describe: 'Port for clients; a free one when it is taken' }),
+      'socket-port': withDefault(PORT, 3001, { describe: 'Port for the inner layer; a free one when it is taken' }),
+    },
+    flagsOnly: true,
+    run: async (values, _, context) => (await import('./demo/demo.ts')).runDemo(context, values),
   }),
 ]

@@ -51,8 +51,8 @@ export const optional = <T>(reader: Reader<T>, facts: OptionFacts & { readonly d
   one(reader, facts, { isRequired: false, fallback: undefined, defaultText: facts.defaultText })
 
 /** An option with a default. */
-export const withDefault = <T>(reader: Reader<T>, fallback: T, facts: OptionFacts): Option<T> =>
-  one(reader, facts, { isRequired: false, fallback, defaultText: String(fallback) })
+export const withDefault = <T>(reader: Reader<T>, fallback: T, facts: OptionFacts & { readonly defaultText?: string }): Option<T> =>
+  one(reader, facts, { isRequired: false, fallback, defaultText: facts.defaultText ?? String(fallback) })
 
 /** An option that may be given several times; required when it has no fallback. */
 export const listOf = <T>(reader: Reader<T>, facts: OptionFacts & { readonly fallback?: readonly T[] }): Option<readonly T[]> => ({

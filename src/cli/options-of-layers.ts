@@ -52,6 +52,7 @@ export const innerLayerOptions = {
   'outer-layer': listOf(OUTER_LAYER_URL, { describe: 'URL of an outer layer; repeatable: connects to all of them' }),
   identifier: withDefault(IDENTIFIER, hostname(), {
     describe: 'Name under which targets ask for this inner layer',
+    defaultText: `host name, here "${hostname()}"`,
     aliases: ['inner-layer-identifier'],
   }),
   'outer-layer-ca': optional(FILE, {

@@ -14,8 +14,10 @@ const MAX_WIDTH = 110
 
 const configOption = { config: optional(FILE, { describe: 'YAML file with options by name, such as "app-port: 3000"' }) }
 
-const optionsOf = (command: Command): OptionTable =>
-  Object.keys(command.options).length === 0 ? {} : { ...command.options, ...configOption }
+/** May the options of this command also stand in the environment and in a file? */
+const isConfigurable = ({ options, flagsOnly = false }: Command): boolean => !flagsOnly && Object.keys(options).length > 0
+
+const optionsOf = (command: Command): OptionTable => (isConfigurable(command) ? { ...command.options, ...configOption } : command.options)
 
 const namesOf = (options: OptionTable): string[] => Object.entries(options).flatMap(([name, { aliases = [] }]) => [name, ...aliases])
 
@@ -48,7 +50,7 @@ function declareCommand(parser: Argv, command: Command): Argv {
     declareOptions(inner, optionsOf(command)).usage(`${NAME} ${command.words.join(' ')}${places.toUpperCase()}\n\n${command.describe}.`)
     for (const { name, describe } of positionals) inner.positional(name, { describe, type: 'string' })
     for (const [line, text] of examples) inner.example(line, text)
-    if (Object.keys(command.options).length > 0) {
+    if (isConfigurable(command)) {
       inner.epilogue(
         'Options may also be given as SG_* environment variables (--app-port as SG_APP_PORT, lists with commas) and in the file of --config. Flags go before the environment, the environment before the file, the file before defaults.',
       )
@@ -71,7 +73,7 @@ function explainFailure(message: string, argv: readonly string[]): string {
 function createParser(context: CliContext): Argv {
   const parser = yargs()
     .scriptName(NAME)
-    .usage(`${NAME} <command>\n\nReach private HTTP APIs and TCP services from the Internet without opening a port.`)
+    .usage(`${NAME} <command>\n\nReach private HTTP APIs from the Internet without opening a port.`)
     .parserConfiguration({
       'camel-case-expansion': false,
       'dot-notation': false,
@@ -91,7 +93,6 @@ function createParser(context: CliContext): Argv {
     .fail((message: string | null, error: Error | undefined) => {
       throw usage(explainFailure(message ?? messageOf(error), context.argv))
     })
-    .completion('completion', 'Print a completion script for bash or zsh')
     .epilogue(`${NAME} <command> --help explains a command. Exit status: 0 fine, 1 failure, 2 usage.`)
   for (const command of COMMANDS.filter(({ words }) => words.length === 1)) declareCommand(parser, command)
   parser.command('targets', 'Check a targets file, or explain what it decides', inner => {
@@ -99,6 +100,8 @@ function createParser(context: CliContext): Argv {
     for (const command of COMMANDS.filter(({ words }) => words.length === 2)) declareCommand(inner, command)
     return inner
   })
+  // Last, as the help lists commands in this order.
+  parser.completion('completion', 'Print a completion script for bash or zsh')
   return parser
 }
 
@@ -127,6 +130,7 @@ function findCommand(words: readonly string[]): Command {
   const group = words.slice(0, depth)
   const known = [...new Set(COMMANDS.filter(command => isBelow(command, group)).map(command => command.words[depth] ?? ''))]
   const word = words[depth]
+  if (depth === 0 && word === 'version') throw usage('unknown command "version", did you mean --version?')
   const help = `see ${[NAME, ...group].join(' ')} --help`
   if (word === undefined) throw usage(`expected a command: ${known.join(', ')}; ${help}`)
   const meant = nearest(word, depth === 0 ? [...known, 'completion'] : known)
@@ -152,12 +156,11 @@ function checkStrangers(command: Command, { words, flags }: Parsed): void {
 async function runCommand(command: Command, parsed: Parsed, context: CliContext): Promise<ExitStatus> {
   checkStrangers(command, parsed)
   const { flags } = parsed
+  const env = isConfigurable(command) ? context.env : {}
   const args = Object.fromEntries((command.positionals ?? []).map(({ name }) => [name, String(flags[name])]))
-  const { env } = context
   const noFile: ConfigFile = new Map()
   const { config: file } = resolveOptions(configOption, { flags, env, config: noFile })
-  const isConfigurable = Object.keys(command.options).length > 0
-  const config = file === undefined || !isConfigurable ? noFile : await readConfigFile(file, command.options)
+  const config = file === undefined ? noFile : await readConfigFile(file, command.options)
   const values = resolveOptions(command.options, { flags, env, config })
   const others = COMMANDS.flatMap(other => namesOf(optionsOf(other)))
   for (const warning of misspeltVariables(env, optionsOf(command), others)) context.stderr.write(`${NAME}: warning: ${warning}\n`)
@@ -182,6 +185,10 @@ function report(thrown: unknown, context: CliContext): ExitStatus {
  */
 export async function runCli(context: CliContext): Promise<ExitStatus> {
   try {
+    if (context.argv.length === 0) {
+      context.stderr.write(`${await createParser(context).getHelp()}\n`)
+      return 2
+    }
     const parsed = await parse(context)
     if (parsed.output !== '') {
       context.stdout.write(parsed.output.endsWith('\n') ? parsed.output : `${parsed.output}\n`)

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { COMMANDS } from '../../src/cli/commands.ts'
@@ -13,8 +14,23 @@ describe('--help', () => {
   test('lists every command and ends with 0', async () => {
     const { status, stdout, stderr } = await run(['--help'])
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-    for (const name of ['certificates', 'outer-layer', 'inner-layer', 'targets', 'demo', 'completion'])
-      expect(stdout).toContain(`socket-gateway ${name}`)
+    const listed = [...stdout.matchAll(/^ {2}socket-gateway ([a-z-]+)/gm)].map(([, name]) => name)
+    expect(listed).toEqual(['certificates', 'outer-layer', 'inner-layer', 'demo', 'targets', 'completion'])
+  })
+
+  test('comes to a bare call as well, which is a mistake nevertheless', async () => {
+    const { status, stdout, stderr } = await run([])
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' })
+    expect(stderr).toBe((await run(['--help'])).stdout)
+  })
+
+  test('says that the identifier is the host name, and which one that is', async () => {
+    expect((await run(['inner-layer', '--help'])).stdout.replace(/\s+/g, ' ')).toContain(`[default: host name, here "${hostname()}"]`)
+  })
+
+  test('of demo offers neither the environment nor a file, and demo takes neither', async () => {
+    expect((await run(['demo', '--help'])).stdout).not.toMatch(/--config|SG_/)
+    expect(await run(['demo', '--config', 'x'])).toMatchObject({ status: 2, stderr: expect.stringMatching(/unknown option --config/) })
   })
 
   test.each(COMMANDS.map(command => [command.words.join(' '), command] as const))('of %s is complete and wrapped', async (_, command) => {
@@ -56,7 +72,7 @@ test('completion prints a script that completes this program', async () => {
 
 describe('a mistake on the command line ends with 2 and one clear line:', () => {
   test.each<[string[], RegExp]>([
-    [[], /expected a command: certificates, outer-layer, inner-layer, targets, demo; see socket-gateway --help/],
+    [['version'], /unknown command "version", did you mean --version\?/],
     [['outer-layr'], /unknown command "outer-layr", did you mean "outer-layer"\?/],
     [['complection'], /did you mean "completion"\?/],
     [['xyzzy'], /unknown command "xyzzy"; see/],

@@ -16,10 +16,15 @@ import type { ExitStatus } from '../command.ts'
 import type { CliContext } from '../context.ts'
 import { createDemoApi, type SeenRequest } from './demo-api.ts'
 
-const APP_PORT = 3000
-const SOCKET_PORT = 3001
 const UPLOAD_BYTES = 5 * 1_048_576
 const CONNECT_MS = 10_000
+
+/** What `demo` is asked for on the command line. */
+export interface DemoOptions {
+  readonly once: boolean
+  readonly 'app-port': number
+  readonly 'socket-port': number
+}
 
 /** Everything that runs in the demo. */
 interface Stage {
@@ -31,12 +36,12 @@ interface Stage {
 }
 
 /** `demo`: a sample API, both layers with fresh keys and a targets file, and some requests through them, each hop explained. */
-export async function runDemo(context: CliContext, { once }: { readonly once: boolean }): Promise<ExitStatus> {
+export async function runDemo(context: CliContext, options: DemoOptions): Promise<ExitStatus> {
   const say = (line = ''): void => void context.stdout.write(`${line}\n`)
-  const stopped = once ? undefined : context.untilStopped()
+  const stopped = options.once ? undefined : context.untilStopped()
   const closers: (() => Promise<unknown>)[] = []
   try {
-    const stage = await setUp(context, say, closers)
+    const stage = await setUp({ context, say, closers, options })
     await showAll(stage)
     if (stopped === undefined) return 0
     say(`Try it by hand:   curl -i ${stage.base}/hello        or ${stage.base}/events in a browser`)
@@ -50,7 +55,15 @@ export async function runDemo(context: CliContext, { once }: { readonly once: bo
   }
 }
 
-async function setUp(context: CliContext, say: Stage['say'], closers: (() => Promise<unknown>)[]): Promise<Stage> {
+interface SetUp {
+  readonly context: CliContext
+  readonly say: Stage['say']
+  /** Gets what ends each part, in the order in which they are started. */
+  readonly closers: (() => Promise<unknown>)[]
+  readonly options: DemoOptions
+}
+
+async function setUp({ context, say, closers, options }: SetUp): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), 'socket-gateway-demo-'))
   closers.push(() => rm(folder, { recursive: true, force: true }))
   const log = createLog({ level: 'warn', format: 'pretty', destination: { write: text => context.stderr.write(text) } })
@@ -73,7 +86,7 @@ async function setUp(context: CliContext, say: Stage['say'], closers: (() => Pro
   await targets.start()
   closers.push(() => targets.close())
 
-  const outer = await startOuter(keys, targets, log)
+  const outer = await startOuter(options, { keys, targets }, log)
   closers.push(() => outer.close())
   const inner = createInnerLayer(
     {
@@ -104,11 +117,15 @@ async function setUp(context: CliContext, say: Stage['say'], closers: (() => Pro
   return { base, origin, targets, seen, say }
 }
 
-/** On its usual ports, or on free ones when those are taken. */
-async function startOuter(keys: KeyFiles, targets: TargetsFile, log: Log): Promise<OuterLayer> {
-  const common = { keys, targets, timeoutMs: 10_000, validityMs: 1_000, trustProxy: [], removeCsps: false, drainTimeoutMs: 2_000 }
+/** On the ports that are asked for, or on free ones when those are taken. */
+async function startOuter(
+  options: DemoOptions,
+  files: { readonly keys: KeyFiles; readonly targets: TargetsFile },
+  log: Log,
+): Promise<OuterLayer> {
+  const common = { ...files, timeoutMs: 10_000, validityMs: 1_000, trustProxy: [], removeCsps: false, drainTimeoutMs: 2_000 }
   for (const [appPort, socketPort] of [
-    [APP_PORT, SOCKET_PORT],
+    [options['app-port'], options['socket-port']],
     [0, 0],
   ] as const) {
     const outer = createOuterLayer({ ...common, appPort, socketPort, appHost: 'localhost', socketHost: 'localhost' }, { log })
@@ -147,11 +164,14 @@ const targetsYaml = (port: number): string => `targets:
 async function showAll(stage: Stage): Promise<void> {
   const { say } = stage
   await show(stage, 'A request', 'GET', '/hello', async response => (await response.text()).trim())
-  await show(stage, 'An upload of 5 MiB', 'PUT', '/upload', async response => `${(await response.text()).trim()} arrived at the API`)
+  await show(stage, 'An upload of 5 MiB', 'PUT', '/upload', async response => `${arrivedMib(await response.text())} MiB arrived at the API`)
   await show(stage, 'An event stream, each event as it happens', 'GET', '/events', readEvents)
   await show(stage, 'A request that the policy does not allow', 'GET', '/admin', async response => firstLines(await response.text()))
   say()
 }
+
+/** The size of an upload, by the word of the sample API. */
+const arrivedMib = (answer: string): number => (JSON.parse(answer) as { readonly bytes: number }).bytes / 1_048_576
 
 async function show(
   stage: Stage,
