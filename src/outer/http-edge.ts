@@ -13,7 +13,7 @@ import { endLingering } from './linger.ts'
 /** Node refuses larger header sections with 431, bytes. */
 const MAX_HEADER_BYTES = 32_768
 const HEADERS_MS = 15_000
-/** Longer than the idle timeout of usual load balancers in front (60 s), so that they close first. */
+/** Longer than the idle timeout of usual load balancers in front (60 s), so that they close first. Node waits a second longer than it announces. */
 const KEEP_ALIVE_MS = 65_000
 /** Pipelined requests that wait on one connection before nothing more is read from it. */
 const MAX_WAITING = 8
@@ -33,6 +33,8 @@ export interface HttpEdgeOptions {
   readonly port: number
   readonly host?: string
   readonly isTrusted: (address: string) => boolean
+  /** Announced idle time of connections; the default suits everything but tests. */
+  readonly keepAliveMs?: number
 }
 
 /** Step 1 of the path: raw node:http, no framework. One request of a connection at a time. */
@@ -53,7 +55,10 @@ export class HttpEdge {
       headersTimeout: HEADERS_MS,
       connectionsCheckingInterval: 5_000,
       requestTimeout: 0, // honest uploads take as long as they take; silence is what ends a request
-      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveTimeout: options.keepAliveMs ?? KEEP_ALIVE_MS,
+      // A client that vanished without a word is noticed by the kernel, also while a silent stream is open.
+      keepAlive: true,
+      keepAliveInitialDelay: 60_000,
       requireHostHeader: false, // admission decides, with an answer of our own
       noDelay: true,
       // `res.on('close')` is all that tells of a client that left, so a half-closed client counts as gone.

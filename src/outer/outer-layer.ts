@@ -35,6 +35,8 @@ export interface OuterLayerOptions {
   readonly drainTimeoutMs: number
   /** Liveness of the links; the default suits everything but tests. */
   readonly timing?: Timing
+  /** How long idle connections of clients are kept; the default suits everything but tests. */
+  readonly keepAliveMs?: number
 }
 
 /** The process on the public host: takes requests, sends them through the inner layers that are connected. */
@@ -58,7 +60,12 @@ export class OuterLayer {
     let count = 0
     this.#deadlines = new Deadlines(options.timeoutMs, clock)
     this.#edge = new HttpEdge(
-      { port: options.appPort, isTrusted, ...(options.appHost === undefined ? {} : { host: options.appHost }) },
+      {
+        port: options.appPort,
+        isTrusted,
+        ...(options.appHost === undefined ? {} : { host: options.appHost }),
+        ...(options.keepAliveMs === undefined ? {} : { keepAliveMs: options.keepAliveMs }),
+      },
       {
         table: () => options.targets.table,
         registry: this.registry,
