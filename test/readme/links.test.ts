@@ -1,4 +1,5 @@
 /** Pages that name files, headings and rooms: all of them are there. */
+import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { runInNewContext } from 'node:vm'
@@ -32,14 +33,30 @@ const anchorsOf = (path: string): string[] =>
       .matchAll(/^#+ (.+)$/gm),
   ].map(([, heading]) => anchorOf(heading!))
 
+const linksIn = (path: string): string[] => [...withoutCode(readPage(path)).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link!)
+
 describe('links in', () => {
   test.each(PAGES)('%s lead somewhere', path => {
-    const links = [...withoutCode(readPage(path)).matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link!)
-    const broken = links.filter(link => {
+    const broken = linksIn(path).filter(link => {
       if (/^[a-z]+:/.test(link)) return false
       const [file = '', anchor] = link.split('#')
       const target = file === '' ? path : normalize(join(dirname(path), file))
       return !existsSync(join(ROOT, target)) || (anchor !== undefined && !anchorsOf(target).includes(anchor))
+    })
+    expect(broken).toEqual([])
+  })
+
+  test('all pages of the package lead to files of the package', () => {
+    const arguments_ = ['pack', '--dry-run', '--json', '--ignore-scripts']
+    const [{ files }] = JSON.parse(
+      execFileSync('npm', arguments_, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }),
+    ) as [{ readonly files: readonly { readonly path: string }[] }]
+    const packed = files.map(({ path }) => path)
+    expect(packed).toEqual(expect.arrayContaining(PAGES))
+    const broken = PAGES.flatMap(page => linksIn(page).map(link => [page, link] as const)).filter(([page, link]) => {
+      const [file = ''] = link.split('#')
+      const target = normalize(join(dirname(page), file))
+      return !/^[a-z]+:/.test(link) && file !== '' && !packed.some(path => path === target || path.startsWith(`${target}/`))
     })
     expect(broken).toEqual([])
   })
