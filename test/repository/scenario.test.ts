@@ -12,6 +12,7 @@ interface Service {
   readonly entrypoint?: readonly string[]
   readonly networks?: readonly string[] | Readonly<Record<string, unknown>>
   readonly volumes?: readonly string[]
+  readonly stop_grace_period?: string
 }
 
 const read = (name: string): string => readFileSync(join(ROOT, 'scenario', name), 'utf8')
@@ -38,6 +39,11 @@ describe('the scenario', () => {
     expect(readers.map(([name]) => name)).toEqual(['certificates', 'inner-layer'])
   })
 
+  test('sees a change of the targets file, and lets requests finish', () => {
+    expect(services['outer-layer'].volumes).toContain('.:/scenario:ro')
+    for (const name of ['outer-layer', 'inner-layer'] as const) expect(services[name].stop_grace_period).toBe('40s')
+  })
+
   test('is drawn: every box of the source is in the picture', () => {
     const svg = read('scenario.svg')
     for (const box of ['client', 'router 1', 'Internet', 'router 3', 'outer layer', 'router 2', 'inner layer', 'server']) {
@@ -53,7 +59,7 @@ describe('the scenario', () => {
     const lead = (text: string): string =>
       text
         .replace(/\/(private|public)\/(?=innerLayer)/g, `${folder}/`)
-        .replace('/targets.yaml', `${folder}/targets.yaml`)
+        .replace('/scenario/targets.yaml', `${folder}/targets.yaml`)
         .replace(/\b(server|outer-layer):(?=\d)/g, '127.0.0.1:')
         .replace(/\b(3000|3001|8080)\b/g, port => String({ '3000': appPort, '3001': socketPort, '8080': serverPort }[port]))
     const start = ({ command = [] }: Service): RunningProcess => startProcess(command.map(lead))
