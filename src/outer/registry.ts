@@ -36,11 +36,13 @@ export class Registry {
   /**
    * The connection with the least outstanding bytes, then the fewest streams, then the next in turn.
    * @param identifiers  of the target; undefined: any inner layer
-   * @param tried        connections that have failed this request already
+   * @param tried        connections that have failed this request already; another one of the same inner layer is the last resort,
+   *                     since they are often lost together, one a moment after the other
    */
   pick(identifiers: readonly string[] | undefined, tried?: readonly InnerConnection[]): InnerConnection | 'none' | 'full' {
     const candidates = identifiers === undefined ? this.#all : this.#of(identifiers)
     let best: InnerConnection | undefined
+    let spare: InnerConnection | undefined
     let isFull = false
     const count = candidates.length
     const first = count > 1 ? this.#turn++ % count : 0
@@ -49,9 +51,10 @@ export class Registry {
       const { session } = candidate
       if (!session.isOpen || tried?.includes(candidate) === true) continue
       if (!session.hasRoom) isFull = true
+      else if (tried?.some(other => isSamePeer(other, candidate)) === true) spare ??= candidate
       else if (best === undefined || isLess(session, best.session)) best = candidate
     }
-    return best ?? (isFull ? 'full' : 'none')
+    return best ?? spare ?? (isFull ? 'full' : 'none')
   }
 
   /** Ends the connections that `wants` names. */
@@ -73,6 +76,9 @@ export class Registry {
     }
   }
 }
+
+const isSamePeer = (a: InnerConnection, b: InnerConnection): boolean =>
+  a.identifier === b.identifier && a.kid === b.kid && a.address === b.address
 
 const isLess = (a: Session, b: Session): boolean =>
   a.outstandingBytes < b.outstandingBytes || (a.outstandingBytes === b.outstandingBytes && a.streamCount < b.streamCount)

@@ -204,6 +204,24 @@ describe('an inner layer that dies with requests in flight', () => {
     }
   }
 
+  test('requests do not move from one connection of the dead inner layer to the next', async () => {
+    const origin = await startRawOrigin()
+    const layers = await startLayers({ origin: origin.port, inners: 0, outer: { timeoutMs } })
+    const relay = await startRelay({ target: { host: '127.0.0.1', port: layers.socketPort } })
+    await layers.addInner({ identifier: 'a', connections: 5, outerLayers: [`ws://127.0.0.1:${relay.port}`] })
+    let isDead = false
+    origin.handle((_request, socket) => {
+      if (isDead) socket.write(rawResponse(200, 'ok'))
+    })
+    const running = Array.from({ length: 40 }, () => exchange(layers.port))
+    await until(() => origin.hits === 40)
+    await layers.addInner({ identifier: 'b' })
+    isDead = true
+    relay.cut()
+    expect((await Promise.all(running)).map(({ status }) => status)).toEqual(running.map(() => 200))
+    expect(origin.hits).toBe(80)
+  })
+
   test('a POST without a body is not repeated either', async () => {
     const { outcomes, origin } = await die([{ method: 'POST' }], 'cut')
     expect(outcomes[0]!.status).toBe(502)
