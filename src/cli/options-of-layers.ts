@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { isIdentifier } from '../identity/identifier.ts'
+import { parseLinkName } from '../identity/link-name.ts'
 import { serviceOptions } from './command.ts'
 import { DURATION_MS, FILE, flag, integer, listOf, optional, PORT, required, TEXT, withDefault, type Reader } from './option.ts'
 
@@ -7,6 +8,8 @@ const IDENTIFIER: Reader<string> = {
   expected: '1 to 255 printable characters',
   read: text => (isIdentifier(text) ? text : undefined),
 }
+
+const LINK_NAME: Reader<string> = { expected: 'HOST or HOST:PORT, such as link.example.com', read: parseLinkName }
 
 const SCHEMES: ReadonlySet<string> = new Set(['ws:', 'wss:', 'http:', 'https:'])
 
@@ -34,9 +37,14 @@ export const outerLayerOptions = {
   'socket-host': optional(TEXT, { describe: 'Address to listen on for inner layers', defaultText: 'all, IPv4 and IPv6' }),
   timeout: withDefault(DURATION_MS, 180_000, { describe: 'Milliseconds without a sign of life from the origin, then 504' }),
   validity: withDefault(DURATION_MS, 1000, { describe: "Milliseconds that an inner layer's proof of identity is valid" }),
+  'link-name': listOf(LINK_NAME, {
+    describe:
+      'HOST[:PORT] under which inner layers dial this outer layer, as in their --outer-layer; repeatable. A proof of identity that was made for another name is refused. Without it names are not checked',
+    fallback: [],
+  }),
   'trust-proxy': listOf(TEXT, {
     describe:
-      'Proxies whose Forwarded and X-Forwarded-* fields are believed: address, CIDR, loopback, linklocal, uniquelocal, or none; repeatable',
+      'Proxies that are believed: address, CIDR, loopback, linklocal, uniquelocal, or none; repeatable. Their Forwarded and X-Forwarded-* fields say who the client is, and names of users that they send (X-Remote-User and the like) pass to origins',
     fallback: ['loopback'],
   }),
   'remove-csps': flag('Remove Content-Security-Policy fields from answers'),

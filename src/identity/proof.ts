@@ -2,6 +2,7 @@ import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
 import jwt from 'jsonwebtoken'
 import { GatewayError, messageOf } from '../errors.ts'
 import { isIdentifier } from './identifier.ts'
+import { isDialledAs } from './link-name.ts'
 import type { KeyRegistry, RegisteredKey } from './key-registry.ts'
 import type { PrivateKey } from './private-key.ts'
 
@@ -9,7 +10,7 @@ import type { PrivateKey } from './private-key.ts'
  * The proof of identity is a JWT (RFC 7519) that an inner layer signs over the nonce of one HELLO:
  *
  *   header  { alg, typ: 'sg-inner+jwt', kid }                 exactly these members
- *   claims  { sub: identifier, aud, nonce, iat, exp, jti }    others are ignored
+ *   claims  { sub: identifier, url, aud, nonce, iat, exp, jti }    others are ignored
  *
  * jsonwebtoken only checks the signature. It takes tokens without exp, with iat in the future, with `crit`, of any typ, and with a
  * payload that is no object; it compares aud against lists. So every claim and every header member is judged here.
@@ -27,6 +28,8 @@ export const DEFAULT_VALIDITY_MS = 1000
 /** What an inner layer puts into its proof. */
 export interface ProofClaims {
   readonly identifier: string
+  /** Scheme and authority that were dialled, such as `wss://link.example.com`: a proof for one outer layer is none for another. */
+  readonly url: string
   readonly audience: string
   readonly nonce: string
   /** Time on the clock of the outer layer: that of its HELLO plus what has passed since. Seconds since 1970, fractions count. */
@@ -37,6 +40,8 @@ export interface ProofClaims {
 /** What the outer layer holds a proof against. */
 export interface ProofExpectation {
   readonly registry: KeyRegistry
+  /** Names under which inner layers dial this outer layer, as `parseLinkName` gives them; none: `url` is not checked. */
+  readonly linkNames?: readonly string[]
   readonly audience: string
   readonly nonce: string
   /** When the HELLO with this nonce was sent, in seconds since 1970. */
@@ -54,9 +59,9 @@ export interface ProvenIdentity {
 /** Signs a proof: a JWT in compact form, below 2 KiB. */
 export function createProof(
   { key, kid, algorithm }: PrivateKey,
-  { identifier, audience, nonce, nowSeconds, validityMs = DEFAULT_VALIDITY_MS }: ProofClaims,
+  { identifier, url, audience, nonce, nowSeconds, validityMs = DEFAULT_VALIDITY_MS }: ProofClaims,
 ): string {
-  const claims = { sub: identifier, aud: audience, nonce, iat: nowSeconds, exp: nowSeconds + validityMs / 1000, jti: randomUUID() }
+  const claims = { sub: identifier, url, aud: audience, nonce, iat: nowSeconds, exp: nowSeconds + validityMs / 1000, jti: randomUUID() }
   return jwt.sign(claims, key, { algorithm, header: { alg: algorithm, typ: TYPE, kid } })
 }
 
@@ -72,6 +77,7 @@ export function verifyProof(token: string, expected: ProofExpectation): ProvenId
   if (!sameText(stringClaim(claims, 'aud'), expected.audience))
     throw refused(`aud is ${shown(member(claims, 'aud'))}, not this outer layer`)
   if (!sameText(stringClaim(claims, 'nonce'), expected.nonce)) throw refused('nonce is not the one of this connection')
+  checkUrl(claims, expected.linkNames ?? [])
   const jti = stringClaim(claims, 'jti')
   if (jti.length < 1 || jti.length > 255) throw refused('jti is empty or too long')
   const identifier = stringClaim(claims, 'sub')
@@ -168,6 +174,14 @@ function checkTimes(claims: Members, { issuedAtSeconds, nowSeconds, validityMs }
   if (iat < issuedAtSeconds - CLOCK_TOLERANCE_SECONDS) throw refused(`iat is ${since(issuedAtSeconds - iat)} before the HELLO`)
   if (exp <= nowSeconds) throw refused(`expired ${since(nowSeconds - exp)} ago`)
   if (Object.hasOwn(claims, 'nbf') && timeClaim(claims, 'nbf') > nowSeconds + CLOCK_TOLERANCE_SECONDS) throw refused('nbf is in the future')
+}
+
+/** Whoever is dialled knows its nonce and could pass on that of another: the name that was dialled tells the two apart. */
+function checkUrl(claims: Members, linkNames: readonly string[]): void {
+  if (linkNames.length === 0) return
+  const url = stringClaim(claims, 'url')
+  if (!isDialledAs(url, linkNames))
+    throw refused(`url is ${shown(url)}, the inner layer has dialled none of --link-name ${linkNames.join(', ')}`)
 }
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()

@@ -123,6 +123,7 @@ export class InnerLayer {
         prove: hello =>
           createProof(privateKey, {
             identifier,
+            url: authorityOf(url),
             audience: hello.audience,
             nonce: hello.nonce,
             nowSeconds: hello.time,
@@ -164,6 +165,12 @@ export class InnerLayer {
 
 /** Makes an inner layer; `start` begins to dial. */
 export const createInnerLayer = (options: InnerLayerOptions, { log }: { readonly log: Log }): InnerLayer => new InnerLayer(options, log)
+
+/** Scheme and authority of the URL that is dialled, in one spelling. */
+function authorityOf(url: string): string {
+  const { protocol, host } = new URL(url)
+  return `${protocol}//${host}`
+}
 
 function adviceFor(code: string, reason: string, kid: string): string {
   if (code === 'AUTH') return `${reason} (is the certificate of this key, thumbprint ${kid}, among the --public-key files of the outer layer?)`

@@ -24,6 +24,8 @@ export interface InnerListenerOptions {
   readonly host?: string
   readonly keys: () => KeyRegistry
   readonly validityMs: number
+  /** What a proof's `url` has to name; none: anything. */
+  readonly linkNames: readonly string[]
   readonly timing: Timing
   readonly clock: () => number
   readonly registry: Registry
@@ -99,13 +101,13 @@ export class InnerListener {
     const address = addressOf(request)
     const nonce = randomBytes(32).toString('base64url')
     const issuedAtSeconds = Date.now() / 1000
-    const { validityMs } = this.options
+    const { validityMs, linkNames } = this.options
     let kid = ''
     greet(link, {
       agent: AGENT,
       hello: { features: [], nonce, audience: this.#audience, time: issuedAtSeconds, validityMs, limits: DEFAULT_LIMITS },
       verify: auth => {
-        const expected = { audience: this.#audience, nonce, issuedAtSeconds, nowSeconds: Date.now() / 1000, validityMs }
+        const expected = { linkNames, audience: this.#audience, nonce, issuedAtSeconds, nowSeconds: Date.now() / 1000, validityMs }
         const proven = verifyProof(auth.proof, { ...expected, registry: this.options.keys() })
         kid = proven.kid
         return { session: randomBytes(8).toString('hex'), identifier: proven.identifier }

@@ -29,6 +29,8 @@ export interface OuterLayerOptions {
   readonly timeoutMs: number
   /** Longest validity of an inner layer's proof. */
   readonly validityMs: number
+  /** Names under which inner layers dial this process, as `parseLinkName` gives them; none: a proof may be for any name. */
+  readonly linkNames?: readonly string[]
   /** CIDRs, addresses, or loopback, linklocal, uniquelocal. */
   readonly trustProxy: readonly string[]
   readonly removeCsps: boolean
@@ -86,6 +88,7 @@ export class OuterLayer {
         ...(options.socketHost === undefined ? {} : { host: options.socketHost }),
         keys: () => options.keys.registry,
         validityMs: options.validityMs,
+        linkNames: options.linkNames ?? [],
         timing: options.timing ?? DEFAULT_TIMING,
         clock,
         registry: this.registry,

@@ -205,7 +205,7 @@ describe('a private key file', () => {
     const key = await readPrivateKey(secret('inner.key', privatePem(privateKey)))
     expect(key).toMatchObject({ kid: thumbprintOf(publicKey), algorithm: type === 'rsa' ? 'RS256' : 'ES256' })
     const now = Date.now() / 1000
-    const token = createProof(key, { identifier: 'a', audience: 'b', nonce: 'c', nowSeconds: now })
+    const token = createProof(key, { identifier: 'a', url: 'ws://u', audience: 'b', nonce: 'c', nowSeconds: now })
     const registry = await registryOf(tempFile('inner.pem', publicPem(publicKey)))
     const expected = { registry, audience: 'b', nonce: 'c', issuedAtSeconds: now, nowSeconds: now, validityMs: 1000 }
     expect(verifyProof(token, expected).identifier).toBe('a')

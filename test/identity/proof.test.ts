@@ -30,7 +30,13 @@ const registered = (pair: Pair, identifiers?: readonly string[]): RegisteredKey 
 })
 
 const T = 1_795_000_000.25
-const claims: ProofClaims = { identifier: 'lan-a', audience: 'gateway.example', nonce: 'n'.repeat(43), nowSeconds: T }
+const claims: ProofClaims = {
+  identifier: 'lan-a',
+  url: 'wss://link.example.com',
+  audience: 'gateway.example',
+  nonce: 'n'.repeat(43),
+  nowSeconds: T,
+}
 const expected: ProofExpectation = {
   registry: new KeyRegistry([registered(rsa), registered(ec, ['lan-a', 'lan-b'])]),
   audience: claims.audience,
@@ -40,7 +46,7 @@ const expected: ProofExpectation = {
   validityMs: 1000,
 }
 
-const payload = { sub: 'lan-a', aud: claims.audience, nonce: claims.nonce, iat: T, exp: T + 1, jti: 'j' }
+const payload = { sub: 'lan-a', url: claims.url, aud: claims.audience, nonce: claims.nonce, iat: T, exp: T + 1, jti: 'j' }
 const header = { alg: 'RS256', typ: 'sg-inner+jwt', kid: rsa.kid }
 const encode = (value: unknown): string => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
 /** Signs anything, well-formed or not. */
@@ -63,6 +69,8 @@ const hmacWithPublicKey = (head: unknown): string => {
   const secret = rsa.publicKey.export({ type: 'spki', format: 'pem' })
   return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`
 }
+
+const NAMES = ['link.example.com', '127.0.0.1:3001']
 
 /** Name, token, the reason it is refused for, and what differs in the expectation. */
 const corpus: readonly (readonly [string, string, RegExp, Partial<ProofExpectation>?])[] = [
@@ -146,6 +154,16 @@ const corpus: readonly (readonly [string, string, RegExp, Partial<ProofExpectati
   ['the nonce of another connection', createProof(rsa, { ...claims, nonce: 'm'.repeat(43) }), /not the one of this connection/],
   ['a prefix of the nonce', createProof(rsa, { ...claims, nonce: 'n'.repeat(42) }), /not the one of this connection/],
   ['an empty nonce', createProof(rsa, { ...claims, nonce: '' }), /not the one of this connection/],
+  ['no url, where names are checked', forge(header, without('url')), /url is missing/, { linkNames: NAMES }],
+  ['a url that is no text', forge(header, { ...payload, url: [claims.url] }), /url is not a string/, { linkNames: NAMES }],
+  ['a url that is none', forge(header, { ...payload, url: 'link.example.com' }), /url is "link\.example\.com", /, { linkNames: NAMES }],
+  [
+    'the url of an evil outer layer that passes on our HELLO',
+    createProof(rsa, { ...claims, url: 'wss://evil.example' }),
+    /url is "wss:\/\/evil\.example", the inner layer has dialled none of --link-name link\.example\.com, 127\.0\.0\.1:3001/,
+    { linkNames: NAMES },
+  ],
+  ['the url of another port', createProof(rsa, { ...claims, url: 'wss://link.example.com:8443' }), /dialled none of/, { linkNames: NAMES }],
   ['no jti', forge(header, without('jti')), /jti is missing/],
   ['an empty jti', forge(header, { ...payload, jti: '' }), /jti is empty/],
   ['no sub', forge(header, without('sub')), /sub is missing/],
@@ -185,6 +203,20 @@ describe('a proof of identity', () => {
 
   test('may carry claims of a later release', () => {
     expect(verifyProof(forge(header, { ...payload, cnf: { x: 1 } }), expected).identifier).toBe('lan-a')
+  })
+
+  test.each(['wss://link.example.com', 'https://LINK.example.com.:443', 'ws://link.example.com', 'ws://127.0.0.1:3001'])(
+    'made for %s is accepted where that is a name of the outer layer',
+    url => {
+      expect(verifyProof(createProof(rsa, { ...claims, url }), { ...expected, linkNames: NAMES }).identifier).toBe('lan-a')
+    },
+  )
+
+  test('made for any name is accepted where names are not checked', () => {
+    for (const linkNames of [undefined, []]) {
+      const changes = linkNames === undefined ? {} : { linkNames }
+      expect(verifyProof(forge(header, without('url')), { ...expected, ...changes }).identifier).toBe('lan-a')
+    }
   })
 
   test('bears its validity in milliseconds', () => {

@@ -65,7 +65,7 @@ const deploy = async (originPort: number, { isMutual }: { readonly isMutual: boo
   )
 
   const [outerFile, innerFile] = [join(folder, 'outer.yaml'), join(folder, 'inner.yaml')]
-  writeFileSync(outerFile, lead(blockWith(PAGE, 'yaml', 'app-host: 127.0.0.1')))
+  writeFileSync(outerFile, lead(blockWith(PAGE, 'yaml', 'app-host: 127.0.0.1')).replace('link.example.com', `127.0.0.1:${links}`))
   writeFileSync(
     innerFile,
     lead(blockWith(PAGE, 'yaml', 'private-key: /etc'))

@@ -55,7 +55,10 @@ export const playInner = async (options: HandPlayedOptions): Promise<HandPlayed>
   let ended: string | undefined
   const prove = (hello: Hello): string => {
     const { audience, nonce, time, validityMs } = hello
-    return proof(createProof(privateKey, claims({ identifier, audience, nonce, nowSeconds: time, validityMs }, hello)), hello)
+    return proof(
+      createProof(privateKey, claims({ identifier, url: `ws://127.0.0.1:${port}`, audience, nonce, nowSeconds: time, validityMs }, hello)),
+      hello,
+    )
   }
   const up: { link?: Link } = {}
   const send = (type: number, flags: number, stream: number, payload?: Uint8Array): void =>

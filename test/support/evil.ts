@@ -53,7 +53,14 @@ export const connectEvilInner = async (layers: Layers, script: Script, identifie
             agent: 'evil/1',
             limits: DEFAULT_LIMITS,
             prove: ({ audience, nonce, time, validityMs }) =>
-              createProof(layers.privateKey, { identifier, audience, nonce, nowSeconds: time, validityMs }),
+              createProof(layers.privateKey, {
+                identifier,
+                url: `ws://127.0.0.1:${layers.socketPort}`,
+                audience,
+                nonce,
+                nowSeconds: time,
+                validityMs,
+              }),
             onRefused: (code, reason) => reject(new Error(`${code}: ${reason}`)),
             onReady: () =>
               resolve(
