@@ -72,7 +72,7 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
     socket.on(parser.FRAMES_EVENT, (message: unknown) => current.received(message))
     events.onLink(current)
   })
-  socket.on('connect_error', error => fail(failureText(error)))
+  socket.on('connect_error', error => fail(failureText(error, url)))
   socket.on('disconnect', (reason, description) => link?.closed(reason, description))
   // Until it is connected, socket.io says nothing of a connection that is closed without an error.
   socket.io.engine.on('close', () => {
@@ -81,8 +81,23 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
   return () => void giveUp()
 }
 
+/** Whatever answers the websocket handshake like a web page is probably not the outer layer, or not the right port of it. */
+function questionOf(status: string, isEncrypted: boolean): string {
+  const question = 'is this the socket port (3001 by default) of the outer layer, not the port for clients?'
+  if (status !== '400') return question
+  const certificate = isEncrypted ? ' Or does the proxy ask for a client certificate (--inner-layer-certificate)?' : ''
+  return `${question}${certificate} An outer layer that stops, or was tried too often, says 400, too`
+}
+
 /** engine.io wraps the cause of a failed handshake in two layers of "websocket error". */
-function failureText(error: Error & { description?: unknown }): string {
+function failureText(error: Error & { description?: unknown }, { protocol }: URL): string {
+  const text = causeText(error)
+  // `ws` gives this one no code.
+  const [, status] = /^Unexpected server response: (\d+)$/.exec(text) ?? []
+  return status === undefined ? text : `${text}; ${questionOf(status, protocol === 'wss:' || protocol === 'https:')}`
+}
+
+function causeText(error: Error & { description?: unknown }): string {
   const description = error.description as { error?: unknown; message?: unknown } | undefined
   const inner = description?.error ?? description?.message
   if (inner instanceof AggregateError && inner.errors.length > 0) return messageOf(inner.errors[0])
