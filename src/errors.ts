@@ -41,7 +41,7 @@ export const ERRORS = Object.freeze({
     'The path can be read in more than one way; send it without encoded slashes, backslashes, "..;" or control characters.',
   ),
   POLICY_REFUSED: facts(403, 0, 'never', 'The policy of this host does not allow this method and path; ask the operator to allow it.'),
-  UNKNOWN_HOST: facts(404, 0, 'never', 'No target is configured for this host; check the host name.'),
+  UNKNOWN_HOST: facts(404, 0, 'never', 'No target is configured for this host; the Host header decides, so check the host in the URL.'),
   METHOD_REFUSED: facts(405, 0, 'never', 'This method is not supported here; use another method.'),
   REQUEST_TIMEOUT: facts(408, 0, 'never', 'The request did not arrive in time; send it again, faster.'),
   URI_TOO_LONG: facts(414, 0, 'never', 'The request target is too long; shorten the URL.'),

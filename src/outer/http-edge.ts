@@ -23,7 +23,7 @@ interface Connection {
   current: HttpExchange | undefined
   readonly waiting: [IncomingMessage, ServerResponse][]
   /** What came after the requests so far and cannot be one; answered in its turn, as the last. */
-  fault: { readonly code: ErrorCode; readonly req?: IncomingMessage } | undefined
+  fault: { readonly code: ErrorCode; readonly reason: string; readonly req?: IncomingMessage } | undefined
   /** The last answer was given: whatever the client sends from now on is thrown away (RFC 9112 §9.6). */
   isClosing: boolean
 }
@@ -71,7 +71,7 @@ export class HttpEdge {
     this.#server.on('checkExpectation', accept)
     this.#server.on('connect', (req, socket) => {
       socket.resume() // no parser reads it any more, and its end is to be seen
-      this.#fault(socket, { code: 'METHOD_REFUSED', req })
+      this.#fault(socket, { code: 'METHOD_REFUSED', reason: 'method CONNECT', req })
     })
     this.#server.on('clientError', (error, socket) => this.#clientError(error, socket))
   }
@@ -160,7 +160,7 @@ export class HttpEdge {
   }
 
   /** What node:http could not parse, or what did not come in time. */
-  #clientError(error: Error & { code?: string }, socket: Duplex): void {
+  #clientError(error: Error & { code?: string; rawPacket?: Buffer }, socket: Duplex): void {
     if (LOST.has(error.code ?? '')) {
       socket.destroy()
       return
@@ -169,7 +169,7 @@ export class HttpEdge {
     const current = this.#connections.get(socket)?.current
     // The body of the request under way is wrong, or the request after it, which then waits for its turn.
     if (current !== undefined && !current.isReceived) current.refuse(new GatewayError(code, error.message))
-    else this.#fault(socket, { code })
+    else this.#fault(socket, { code, reason: error.rawPacket?.[0] === TLS_HANDSHAKE ? SPEAKS_TLS : error.message })
   }
 
   /** Answers what is no request, behind the answers of the requests before it. The parser repeats itself, so the first fault counts. */
@@ -181,7 +181,7 @@ export class HttpEdge {
   }
 
   /** Answers on the bare socket, where no response object exists. */
-  #refuseRaw(socket: Duplex, { code, req }: NonNullable<Connection['fault']>): void {
+  #refuseRaw(socket: Duplex, { code, reason, req }: NonNullable<Connection['fault']>): void {
     const connection = this.#connectionOf(socket)
     connection.isClosing = true
     const requestId = this.#context.nextId()
@@ -194,9 +194,9 @@ export class HttpEdge {
     this.#context.access({
       requestId,
       client: connection.peer.address,
-      host: req?.headers.host ?? '',
-      method: req?.method ?? '',
-      path: loggedPath(req?.url ?? ''),
+      host: req?.headers.host ?? '-',
+      method: req?.method ?? '-',
+      path: req?.url === undefined ? '-' : loggedPath(req.url),
       status,
       bytesIn: 0,
       bytesOut: body.length,
@@ -204,9 +204,14 @@ export class HttpEdge {
       firstByteMs: undefined,
       identifier: undefined,
       error: code,
+      reason,
     })
   }
 }
+
+/** First byte of a TLS connection: the type of its first record (RFC 8446 §5.1). */
+const TLS_HANDSHAKE = 0x16
+const SPEAKS_TLS = 'the client speaks TLS and this port plain HTTP: use http://, or a proxy with TLS in front'
 
 /** The client has left, in the middle of a request (HPE_INVALID_EOF_STATE) or between two: nobody is there to be answered. */
 const LOST = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', 'HPE_INVALID_EOF_STATE'])

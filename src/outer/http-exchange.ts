@@ -97,7 +97,7 @@ export class HttpExchange implements StreamHandler, Waiter {
     this.#client = client
     const table = edge.table()
     const target = request.host === '' ? table.match('') : table.match(parseHost(request.host).host)
-    if (target === undefined) throw new GatewayError('UNKNOWN_HOST', `no target for host ${request.host}`)
+    if (target === undefined) throw new GatewayError('UNKNOWN_HOST', request.host === '' ? 'no target for a request without a host' : `no target for host ${request.host}, which the Host header names`)
     this.#target = target
     if (isAnsweredHere(request)) return this.#answerOptions()
     const { path, query } = admit(target, request.method, request.target)

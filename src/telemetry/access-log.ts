@@ -7,6 +7,7 @@ export interface AccessRecord {
   readonly requestId: string
   /** Address of the client, as far as it can be trusted. */
   readonly client: string
+  /** Host, method and path are `-` where nothing could be parsed. */
   readonly host: string
   readonly method: string
   /** A query is cut off: it is where people put tokens. */
@@ -94,7 +95,9 @@ const createPrettyLine = (color: boolean): ((record: AccessRecord, nowMs: number
     const facts = colors.dim(
       `${times} in ${formatBytes(record.bytesIn)} out ${formatBytes(record.bytesOut)} from ${shorten(record.client)}${by} id ${shorten(record.requestId)}`,
     )
-    const request = `${shorten(record.method)} ${shorten(record.host)}${shorten(withoutQuery(record.path))}`
+    // Both are "-" where nothing could be parsed.
+    const host = record.host === record.path ? '' : shorten(record.host)
+    const request = `${shorten(record.method)} ${host}${shorten(withoutQuery(record.path))}`
     return `${colors.dim(clockTime(new Date(nowMs)))} ${paint(record.status)}   ${request}${error} ${facts}\n`
   }
 }
