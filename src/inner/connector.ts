@@ -9,7 +9,7 @@ export type Dial = (events: { readonly onLink: (link: Link) => void; readonly on
 /** What a connector is made from. */
 export interface ConnectorOptions {
   readonly dial: Dial
-  readonly introduction: Pick<Introduction, 'prove' | 'limits' | 'agent'>
+  readonly introduction: Pick<Introduction, 'prove' | 'limits' | 'agent' | 'instance'>
   readonly session: Omit<SessionOptions, 'role' | 'limits' | 'peerLimits' | 'onClose' | 'onGoAway'>
   /** Milliseconds, rising. */
   readonly clock: () => number
@@ -24,6 +24,9 @@ const FIRST_RETRY_MS = 500
 const LAST_RETRY_MS = 30_000
 /** A session that lasted this long starts the back-off anew, milliseconds. */
 const STABLE_MS = 30_000
+
+/** What the outer layer reads in its log. */
+const REASON = 'the inner layer stops'
 
 /** Keeps one session with one outer layer: dials, proves itself, and dials again with full jitter when the session is lost. */
 export class Connector {
@@ -78,14 +81,14 @@ export class Connector {
   /** Lets open streams finish, then leaves for good. Resolves when the session is over. */
   async drain(): Promise<void> {
     this.#stop()
-    await this.#session?.drain()
+    await this.#session?.drain('GOING_AWAY', REASON)
     this.#giveUp?.()
   }
 
   /** Leaves for good, now. */
   destroy(): void {
     this.#stop()
-    this.#session?.destroy('GOING_AWAY', 'stopped')
+    this.#session?.destroy('GOING_AWAY', REASON)
     this.#giveUp?.()
   }
 

@@ -1,5 +1,6 @@
+import { randomUUID } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
-import { ERRORS } from '../errors.ts'
+import { ERRORS, type ErrorCode } from '../errors.ts'
 import { createProof } from '../identity/proof.ts'
 import type { PrivateKey } from '../identity/private-key.ts'
 import { dial } from '../link/dialer.ts'
@@ -13,7 +14,8 @@ import { AGENT } from '../version.ts'
 import { DEFAULT_LIMITS, GROWTH_BUDGET_BYTES } from '../mux/limits.ts'
 import type { AllowList } from './allow-list.ts'
 import { Connector } from './connector.ts'
-import { OriginExchange } from './origin-exchange.ts'
+import { FailureLog } from './failure-log.ts'
+import { OriginExchange, type OriginContext } from './origin-exchange.ts'
 import { Origins } from './origin-drivers.ts'
 
 /** What an inner layer is made from. */
@@ -38,6 +40,8 @@ export interface InnerLayerOptions {
 export class InnerLayer {
   readonly #origins: Origins
   readonly #connectors: Connector[] = []
+  readonly #instance = randomUUID()
+  readonly #context: OriginContext
   readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
   #closing: Promise<void> | undefined
 
@@ -46,6 +50,8 @@ export class InnerLayer {
     private readonly log: Log,
   ) {
     this.#origins = new Origins(options.allowList)
+    const failures = new FailureLog(log, options.allowList.open, () => performance.now())
+    this.#context = { drivers: this.#origins, onFailure: (head, code, reason) => failures.report(head, code, reason) }
     for (const url of options.outerLayers) {
       for (let number = 1; number <= options.connections; number++) this.#connectors.push(this.#createConnector(url, number))
     }
@@ -118,6 +124,7 @@ export class InnerLayer {
         ),
       introduction: {
         agent: AGENT,
+        instance: this.#instance,
         limits: DEFAULT_LIMITS,
         // The outer layer's clock counts, so this machine's clock may be wrong by any amount.
         prove: hello =>
@@ -143,13 +150,14 @@ export class InnerLayer {
         lastReason = ''
         this.log.info({ outerLayer: url, identifier: granted, agent }, `connected to ${name} as "${granted}"`)
       },
-      onDown: ({ code, reason, wasUp, retryMs }) => {
+      onDown: ({ code, reason: given, wasUp, retryMs }) => {
+        const reason = given || ERRORS[code].text
         const fields = { outerLayer: url, code, reason, retryMs }
         const next = retryMs === undefined ? '' : `; next attempt in ${retryMs} ms`
         if (wasUp && retryMs === undefined) this.log.info(fields, `left ${name}: ${reason}`)
         else if (wasUp) this.log.warn(fields, `connection to ${name} ended: ${reason}${next}`)
         // The same failure again and again is one line, then debug.
-        else if (reason !== lastReason) this.log.warn(fields, `cannot connect to ${name}: ${adviceFor(code, reason, privateKey.kid)}${next}`)
+        else if (reason !== lastReason) this.log.warn(fields, `cannot connect to ${name}: ${adviceFor({ code, reason, kid: privateKey.kid, identifier })}${next}`)
         else this.log.debug(fields, `still cannot connect to ${name}: ${reason}${next}`)
         lastReason = wasUp ? '' : reason
       },
@@ -157,7 +165,7 @@ export class InnerLayer {
   }
 
   #accept(payload: Buffer, stream: MuxStream): StreamHandler {
-    const exchange = new OriginExchange(stream, decodeRequestHead(payload), this.#origins)
+    const exchange = new OriginExchange(stream, decodeRequestHead(payload), this.#context)
     exchange.start()
     return exchange
   }
@@ -172,8 +180,17 @@ function authorityOf(url: string): string {
   return `${protocol}//${host}`
 }
 
-function adviceFor(code: string, reason: string, kid: string): string {
-  if (code === 'AUTH') return `${reason} (is the certificate of this key, thumbprint ${kid}, among the --public-key files of the outer layer?)`
+interface Refusal {
+  readonly code: ErrorCode
+  readonly reason: string
+  readonly kid: string
+  readonly identifier: string
+}
+
+function adviceFor({ code, reason, kid, identifier }: Refusal): string {
+  if (code === 'AUTH') {
+    return `refused as "${identifier}"; is the key (thumbprint ${kid}) registered at the outer layer, and may it claim this identifier (--identifier)? Its log has the exact reason`
+  }
   if (code === 'AUTH_TIMEOUT') return ERRORS.AUTH_TIMEOUT.text
   return reason
 }

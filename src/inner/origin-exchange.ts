@@ -42,6 +42,13 @@ export interface OriginDrivers {
   fresh(request: OriginRequest, events: OriginEvents): OriginCall
 }
 
+/** What an exchange needs of the inner layer. */
+export interface OriginContext {
+  readonly drivers: OriginDrivers
+  /** The request has failed, here or by the word of the outer layer. */
+  readonly onFailure: (head: RequestHead, code: ErrorCode, reason: string) => void
+}
+
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 const NEEDS_FRESH = new Set(['te', 'trailer'])
 /** These authenticate the connection, not the request (RFC 4559 §6): in a pool, the next client would be taken for this one. */
@@ -67,7 +74,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   constructor(
     private readonly stream: MuxStream,
     private readonly requestHead: RequestHead,
-    private readonly drivers: OriginDrivers,
+    private readonly context: OriginContext,
   ) {
     this.#body = requestHead.body.kind === 'none' ? undefined : new RequestBody(stream)
     this.#mayRepeat = IDEMPOTENT.has(requestHead.method)
@@ -114,7 +121,8 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     this.#call?.resume()
   }
 
-  onReset(): void {
+  onReset(code: ErrorCode, reason: string): void {
+    this.context.onFailure(this.requestHead, code, reason)
     this.#giveUp()
   }
 
@@ -153,7 +161,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     if (this.#mayRepeat && !this.#hasHead && isStaleConnection(failure) && !(this.#request?.body instanceof RequestBody)) {
       this.#mayRepeat = false
       this.#guard(() => {
-        this.#call = this.drivers.fresh(this.#request!, this)
+        this.#call = this.context.drivers.fresh(this.#request!, this)
       })
       return
     }
@@ -172,6 +180,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     if (this.#isOver) return
     clearTimeout(this.#firstChunkTimer)
     this.#firstChunkTimer = undefined
+    const { drivers } = this.context
     const head = this.requestHead
     const whole = head.expectsContinue ? undefined : this.#body?.takeWhole()
     this.#request = { head, body: whole ?? this.#body ?? null }
@@ -179,7 +188,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     const needsFresh = head.expectsContinue || isLate || this.#body?.trailers !== undefined || needsOwnConnection(head.fields)
     if (needsFresh) this.#mayRepeat = false
     this.#guard(() => {
-      this.#call = needsFresh ? this.drivers.fresh(this.#request!, this) : this.drivers.pooled(this.#request!, this)
+      this.#call = needsFresh ? drivers.fresh(this.#request!, this) : drivers.pooled(this.#request!, this)
     })
     if (this.#isOver) this.#call?.abort()
   }
@@ -198,6 +207,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     if (this.#isOver) return
     const code: ErrorCode = ERRORS[failure.code].reset > 0 ? failure.code : 'INTERNAL'
     this.#giveUp()
+    this.context.onFailure(this.requestHead, code, failure.message)
     this.stream.reset(code, failure.message)
   }
 

@@ -1,0 +1,41 @@
+import type { ErrorCode } from '../errors.ts'
+import type { RequestHead } from '../http/head-codec.ts'
+import type { Log } from '../telemetry/log.ts'
+import { mutedText, Repeats } from '../telemetry/repeats.ts'
+
+/** How often the same failure of the same origin is told, milliseconds. */
+const PERIOD_MS = 10_000
+
+/** Tells whoever looks at this inner layer what goes wrong at its origins; clients and the outer layer's log hear of it anyhow. */
+export class FailureLog {
+  readonly #repeats: Repeats
+
+  /**
+   * @param isOpen  no allow-list was given, so only guarded addresses are forbidden
+   * @param clock   milliseconds, rising
+   */
+  constructor(
+    private readonly log: Log,
+    private readonly isOpen: boolean,
+    clock: () => number,
+  ) {
+    this.#repeats = new Repeats(PERIOD_MS, clock)
+  }
+
+  /** Takes every failure of a request, and warns of those of origins. */
+  report({ hostname, port }: RequestHead, code: ErrorCode, reason: string): void {
+    if (!code.startsWith('ORIGIN_')) return
+    const origin = `${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`
+    const muted = this.#repeats.take(`${code} ${origin}`)
+    if (muted === undefined) return
+    const fields = { origin, code, reason, ...(muted > 0 && { muted }) }
+    this.log.warn(fields, `origin ${origin}: ${reason}${code === 'ORIGIN_FORBIDDEN' ? this.#remedy(origin) : ''}${mutedText(muted)}`)
+  }
+
+  #remedy(origin: string): string {
+    // With the first --allow everything else is forbidden, which would be a surprise.
+    if (this.isOpen)
+      return '; a link-local or cloud-metadata address has to be named: --allow ADDRESS:PORT, and then every other origin, too'
+    return `; to allow it: --allow ${origin}`
+  }
+}
