@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import express from 'express'
-import { GatewayError } from '../errors.ts'
-import { unmapped } from '../http/client-facts.ts'
+import { ERRORS, GatewayError } from '../errors.ts'
+import { clientFacts, unmapped, type Peer } from '../http/client-facts.ts'
 import type { KeyRegistry } from '../identity/key-registry.ts'
 import { verifyProof } from '../identity/proof.ts'
 import { createListener } from '../link/listener.ts'
@@ -13,6 +13,7 @@ import type { Timing } from '../mux/liveness.ts'
 import { GrowthBudget } from '../mux/receive-window.ts'
 import { Session } from '../mux/session.ts'
 import type { Log } from '../telemetry/log.ts'
+import { mutedText, Repeats } from '../telemetry/repeats.ts'
 import { AGENT } from '../version.ts'
 import { listen } from './http-edge.ts'
 import type { InnerConnection, Registry } from './registry.ts'
@@ -26,12 +27,19 @@ export interface InnerListenerOptions {
   readonly validityMs: number
   /** What a proof's `url` has to name; none: anything. */
   readonly linkNames: readonly string[]
+  /** Is this the address of a proxy that is believed? */
+  readonly isTrusted: (address: string) => boolean
   readonly timing: Timing
   readonly clock: () => number
   readonly registry: Registry
   /** Why this process is not ready, in words; empty when it is. */
   readonly faults: () => readonly string[]
 }
+
+/** What the inner layers read in their logs. */
+const REASON = 'the outer layer stops'
+/** How often the same refusal of the same address is logged, milliseconds. */
+const REFUSAL_PERIOD_MS = 60_000
 
 /** The socket port: links of inner layers, each proven before it carries a stream; and two health pages. */
 export class InnerListener {
@@ -40,6 +48,7 @@ export class InnerListener {
   readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
   readonly #audience = randomBytes(16).toString('hex')
   readonly #unproven: Unproven
+  readonly #refusals: Repeats
   #isDraining = false
 
   constructor(
@@ -47,6 +56,7 @@ export class InnerListener {
     private readonly log: Log,
   ) {
     this.#unproven = new Unproven(options.clock)
+    this.#refusals = new Repeats(REFUSAL_PERIOD_MS, options.clock)
     const pages = express().disable('x-powered-by')
     pages.get('/healthz', (_req, res) => void res.json({ status: 'ok' }))
     pages.get('/readyz', (_req, res) => {
@@ -72,13 +82,13 @@ export class InnerListener {
   /** Lets the sessions finish their streams, then closes the port. */
   async drain(): Promise<void> {
     this.#isDraining = true
-    await Promise.all(this.options.registry.connections.map(({ session }) => session.drain()))
+    await Promise.all(this.options.registry.connections.map(({ session }) => session.drain('GOING_AWAY', REASON)))
   }
 
   /** Ends every session and closes the port. */
   async close(): Promise<void> {
     this.#isDraining = true
-    this.options.registry.destroyWhere(() => true, 'GOING_AWAY', 'the outer layer stops')
+    this.options.registry.destroyWhere(() => true, 'GOING_AWAY', REASON)
     this.#server.closeAllConnections()
     await this.#listener.close()
   }
@@ -94,11 +104,11 @@ export class InnerListener {
     // Browsers send Origin and have no business here.
     if (request.headers.origin !== undefined) return 'no browsers'
     if (this.#isDraining) return 'shutting down'
-    return this.#unproven.admit(request.socket, addressOf(request))
+    return this.#unproven.admit(request.socket, this.#addressOf(request))
   }
 
   #greet(link: Link, request: IncomingMessage): void {
-    const address = addressOf(request)
+    const address = this.#addressOf(request)
     const nonce = randomBytes(32).toString('base64url')
     const issuedAtSeconds = Date.now() / 1000
     const { validityMs, linkNames } = this.options
@@ -114,15 +124,34 @@ export class InnerListener {
       },
       onReady: ({ ready, auth }) => {
         this.#unproven.proven(request.socket, address)
-        this.#open(link, { identifier: ready.identifier, kid, address, agent: printable(auth.agent) }, auth.limits)
+        const instance = typeof auth.instance === 'string' ? auth.instance.slice(0, 64) : ready.session
+        this.#open(link, { identifier: ready.identifier, kid, address, agent: printable(auth.agent) }, { instance, limits: auth.limits })
       },
       onRefused: (code, reason) => {
-        this.log.warn({ address, code, reason }, `refused an inner layer from ${address}: ${reason}`)
+        // It comes back every few seconds, and the times in the reason differ.
+        const muted = this.#refusals.take(`${address} ${code} ${reason.replace(/\d+(?:\.\d+)?/g, '0')}`)
+        if (muted === undefined) return
+        const fields = { address, code, reason, ...(muted > 0 && { muted }) }
+        this.log.warn(fields, `refused an inner layer from ${address}: ${reason}${mutedText(muted)}`)
       },
     })
   }
 
-  #open(link: Link, facts: Pick<InnerConnection, 'identifier' | 'kid' | 'address' | 'agent'>, peerLimits: typeof DEFAULT_LIMITS): void {
+  /** Where the inner layer is: behind a proxy of ours, all of them would share one address and its limits. */
+  #addressOf(request: IncomingMessage): string {
+    const { isTrusted } = this.options
+    const address = unmapped(request.socket.remoteAddress ?? '')
+    const fields = request.rawHeaders
+    const names = fields.filter((_, i) => i % 2 === 0).map(name => name.toLowerCase())
+    const peer: Peer = { address, isTrusted: isTrusted(address), scheme: 'http', localPort: 0 }
+    return clientFacts(peer, { fields, names, host: '' }, isTrusted).address
+  }
+
+  #open(
+    link: Link,
+    facts: Pick<InnerConnection, 'identifier' | 'kid' | 'address' | 'agent'>,
+    { instance, limits: peerLimits }: { readonly instance: string; readonly limits: typeof DEFAULT_LIMITS },
+  ): void {
     const { registry, clock, timing } = this.options
     const session = new Session(link, {
       role: 'outer',
@@ -133,7 +162,8 @@ export class InnerListener {
       timing,
       accept: refuseStream,
       onGoAway: (_code, reason) => this.log.info({ ...facts, reason }, `inner layer "${facts.identifier}" is leaving`),
-      onClose: (code, reason) => {
+      onClose: (code, given) => {
+        const reason = given || ERRORS[code].text
         registry.remove(connection)
         this.log.info(
           { ...facts, code, reason, connections: registry.connections.length },
@@ -142,7 +172,7 @@ export class InnerListener {
       },
       onFault: thrown => this.log.error({ err: thrown }, 'internal fault while handling a stream'),
     })
-    const connection: InnerConnection = { ...facts, session, since: new Date() }
+    const connection: InnerConnection = { ...facts, instance: `${facts.kid} ${facts.identifier} ${instance}`, session, since: new Date() }
     registry.add(connection)
     this.log.info(
       { ...facts, connections: registry.connections.length },
@@ -150,8 +180,6 @@ export class InnerListener {
     )
   }
 }
-
-const addressOf = (request: IncomingMessage): string => unmapped(request.socket.remoteAddress ?? '')
 
 const printable = (text: string): string => text.slice(0, 64).replace(/[^\x20-\x7e]/g, '?')
 

@@ -89,6 +89,7 @@ export class OuterLayer {
         keys: () => options.keys.registry,
         validityMs: options.validityMs,
         linkNames: options.linkNames ?? [],
+        isTrusted,
         timing: options.timing ?? DEFAULT_TIMING,
         clock,
         registry: this.registry,
@@ -119,7 +120,10 @@ export class OuterLayer {
       { appPort: app, socketPort: socket, targets, keys },
       `outer layer ready: clients on port ${app}, inner layers on port ${socket}, ${plural(targets, 'target')}, ${plural(keys, 'key')}`,
     )
-    this.log.info({}, `no inner layer yet; next: socket-gateway inner-layer --private-key innerLayer.key --outer-layer ws://<this host>:${socket}`)
+    this.log.info(
+      {},
+      `no inner layer yet; next, on this machine: socket-gateway inner-layer --private-key innerLayer.key --outer-layer ws://localhost:${socket}; on another one: --outer-layer wss://NAME, through a proxy with TLS in front of that port`,
+    )
   }
 
   /** Call when `keys.registry` has changed. */
