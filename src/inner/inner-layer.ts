@@ -150,7 +150,7 @@ export class InnerLayer {
       onDown: ({ code, reason: given, wasUp, retryMs }) => {
         const reason = given || ERRORS[code].text
         const fields = { outerLayer: url, code, reason, retryMs }
-        const next = retryMs === undefined ? '' : `; next attempt in ${retryMs} ms`
+        const next = retryMs === undefined ? '' : `${reason.endsWith('?') ? ' N' : '; n'}ext attempt in ${retryMs} ms`
         if (wasUp && retryMs === undefined) this.log.info(fields, `left ${name}: ${reason}`)
         else if (wasUp) this.log.warn(fields, `connection to ${name} ended: ${reason}${next}`)
         // The same failure again and again is one line, then debug.
