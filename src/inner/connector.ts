@@ -9,7 +9,7 @@ export type Dial = (events: { readonly onLink: (link: Link) => void; readonly on
 /** What a connector is made from. */
 export interface ConnectorOptions {
   readonly dial: Dial
-  readonly introduction: Pick<Introduction, 'prove' | 'limits' | 'agent'>
+  readonly introduction: Pick<Introduction, 'prove' | 'limits' | 'agent' | 'instance'>
   readonly session: Omit<SessionOptions, 'role' | 'limits' | 'peerLimits' | 'onClose' | 'onGoAway'>
   /** Milliseconds, rising. */
   readonly clock: () => number

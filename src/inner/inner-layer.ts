@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import { ERRORS, type ErrorCode } from '../errors.ts'
 import { createProof } from '../identity/proof.ts'
@@ -39,6 +40,7 @@ export interface InnerLayerOptions {
 export class InnerLayer {
   readonly #origins: Origins
   readonly #connectors: Connector[] = []
+  readonly #instance = randomUUID()
   readonly #context: OriginContext
   readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
   #closing: Promise<void> | undefined
@@ -122,6 +124,7 @@ export class InnerLayer {
         ),
       introduction: {
         agent: AGENT,
+        instance: this.#instance,
         limits: DEFAULT_LIMITS,
         // The outer layer's clock counts, so this machine's clock may be wrong by any amount.
         prove: hello =>

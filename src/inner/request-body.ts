@@ -22,7 +22,8 @@ export class RequestBody extends Readable {
 
   /** Bytes came. */
   receive(chunk: Buffer): void {
-    this.#queue.push(chunk)
+    // What has to wait, here or in the socket of the origin, must not hold the whole message that it came in.
+    this.#queue.push(chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(chunk) : chunk)
     this.#pump()
   }
 

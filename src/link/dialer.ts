@@ -3,6 +3,7 @@ import { messageOf } from '../errors.ts'
 import { MAX_MESSAGE_BYTES, type Link } from '../mux/link.ts'
 import * as parser from './parser.ts'
 import { limitPings, SocketIoLink, type WebSocketLike } from './socket-io-link.ts'
+import { needsNoMask, UnmaskedTransport } from './unmasked-transport.ts'
 
 /** How to reach an outer layer. */
 export interface DialOptions {
@@ -31,7 +32,7 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
   const socket = io(`${url.protocol}//${url.host}`, {
     parser,
     path: `${prefix}/socket.io/`,
-    transports: ['websocket'],
+    transports: needsNoMask(url) ? [UnmaskedTransport] : ['websocket'],
     forceNew: true,
     reconnection: false,
     // The types know neither: the last two reach `ws`, and the timer below covers more than that of socket.io.

@@ -42,6 +42,8 @@ export interface Introduction {
   readonly prove: (hello: Hello) => string
   readonly limits: Limits
   readonly agent: string
+  /** The same text in all connections of this process. */
+  readonly instance?: string
   /** The link now belongs to the session that this must create, synchronously. */
   readonly onReady: (peer: { readonly ready: Ready; readonly hello: Hello }) => void
   readonly onRefused: (code: ErrorCode, reason: string) => void
@@ -75,7 +77,8 @@ export function introduce(link: Link, introduction: Introduction): void {
       if (version < hello.min || version < VERSIONS.min) {
         throw new GatewayError('VERSION', versionText(hello.min, hello.max, OUTER, INNER))
       }
-      const auth: Auth = { version, proof: introduction.prove(hello), agent: introduction.agent, limits: introduction.limits }
+      const { agent, instance, limits } = introduction
+      const auth: Auth = { version, proof: introduction.prove(hello), agent, limits, ...(instance !== undefined && { instance }) }
       link.send(encodeFrame(FrameType.AUTH, 0, 0, encodeObject(auth)))
     } else {
       const peer = { ready: decodeReady(onlyFrame(message, FrameType.READY)), hello }

@@ -4,4 +4,4 @@ import type { Limits } from '../wire/control.ts'
 export const DEFAULT_LIMITS: Limits = Object.freeze({ streams: 1_024, windowBytes: 131_072 })
 
 /** Bytes by which all windows of one process together may outgrow their initial size. */
-export const GROWTH_BUDGET_BYTES = 32 * 1_048_576
+export const GROWTH_BUDGET_BYTES = 16 * 1_048_576

@@ -45,7 +45,7 @@ export class Liveness {
     this.#progressAtMs = this.#heardAtMs
   }
 
-  /** Smoothed round trip, milliseconds; 0 until measured. */
+  /** Round trip of the link without what queues add to it, milliseconds; 0 until measured. */
   get roundTripMs(): number {
     return this.#roundTripMs
   }
@@ -66,12 +66,14 @@ export class Liveness {
     this.#heardAtMs = this.context.clock()
   }
 
-  /** A PONG of 8 bytes came; one that answers no PING of ours is ignored. */
-  pong(payload: Buffer): void {
-    if (payload.readDoubleBE(0) !== this.#awaited) return
+  /** A PONG of 8 bytes came; gives the round trip, or undefined when it answers no PING of ours. */
+  pong(payload: Buffer): number | undefined {
+    if (payload.readDoubleBE(0) !== this.#awaited) return undefined
     const sample = this.context.clock() - this.#awaited
     this.#awaited = -1
-    this.#roundTripMs = this.#roundTripMs === 0 ? sample : this.#roundTripMs * 0.75 + sample * 0.25
+    // Queues and busy event loops only ever add to it: it falls at once and rises slowly.
+    this.#roundTripMs = this.#roundTripMs === 0 ? sample : Math.min(sample, this.#roundTripMs * 1.1)
+    return sample
   }
 
   #check(): void {

@@ -6,14 +6,14 @@ import { RateLimit } from './rate-limit.ts'
  *
  * `opens` and `resets` are far above what two layers in good faith reach, on purpose. The outer layer passes on the cancellations of
  * strangers, and an inner layer reports every failure of a dead origin: a limit within their reach would let any client end the
- * session for all others. The number of streams is what bounds the work; OPENs beyond it (`refusals`) are counted strictly.
+ * session for all others. `pings` mark the data in flight: eight in each round trip's worth of bytes. The number of streams is what bounds the work; OPENs beyond it (`refusals`) are counted strictly.
  */
 const RATES = {
   opens: [50_000, 100_000, 'OPEN frames'],
   resets: [50_000, 100_000, 'RESET frames'],
   refusals: [500, 2_000, 'OPEN frames that had to be refused'],
   empties: [100, 200, 'empty DATA frames'],
-  pings: [10, 20, 'PING frames'],
+  pings: [5_000, 10_000, 'PING frames'],
   overruns: [1, 10, 'frames beyond their credit'],
 } as const
 

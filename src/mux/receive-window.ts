@@ -31,6 +31,14 @@ export const MAX_WINDOW_BYTES = 16 * 1_048_576
 /** Shorter round trips count as this one, so that a local link with a busy event loop may grow its windows too. */
 const MIN_ROUND_TRIP_MS = 2
 
+/** Bytes that came in less time came in one turn of the event loop, which says nothing about their rate. */
+const MIN_CYCLE_MS = 1
+
+/** A peer with less credit than this cannot fill a frame, bytes. */
+const STARVED_BYTES = 16_384
+/** A reader that takes its bytes within this time keeps up, however short the round trip. */
+const MIN_HELD_MS = 10
+
 /** What a window needs of its surroundings. */
 export interface WindowContext {
   readonly budget: GrowthBudget
@@ -43,8 +51,8 @@ export interface WindowContext {
 }
 
 /**
- * Credit the peer may still spend on one stream. The window doubles when a whole window was consumed within two round trips: then
- * the window, not the reader, is what holds the stream back.
+ * Credit the peer may still spend on one stream. The window grows to twice what the link carries in one round trip while the peer has
+ * credit, at most fourfold at a time: below that the window holds the stream back. It never grows for a reader that does not keep up.
  * @throws GatewayError FLOW_EXCEEDED from `received`, when the peer spends credit it was not lent
  */
 export class ReceiveWindow {
@@ -52,8 +60,16 @@ export class ReceiveWindow {
   #left: number
   #owed = 0
   #grown = 0
+  #unconsumed = 0
+  // Of the current cycle, which lasts until half a window was consumed:
   #cycleBytes = 0
-  #cycleStartMs = -1
+  #cycleMs = 0
+  #cycleHeldMs = 0
+  #arrivedAtMs = 0
+  #isStarved = true
+  /** Credit granted less than a round trip ago, which the peer cannot have used yet. */
+  #unseen: { readonly atMs: number; readonly bytes: number }[] = []
+  #heldSinceMs = 0
 
   constructor(
     initialBytes: number,
@@ -72,12 +88,20 @@ export class ReceiveWindow {
   received(bytes: number): void {
     this.#left -= bytes
     if (this.#left < 0) throw new GatewayError('FLOW_EXCEEDED', `${-this.#left} bytes over the window`)
-    if (this.#cycleStartMs < 0) this.#cycleStartMs = this.context.clock()
+    const now = this.context.clock()
+    if (this.#unconsumed === 0) this.#heldSinceMs = now
+    this.#unconsumed += bytes
+    // A gap in which the peer had no credit is the doing of this window, and no measure of what the link and the peer can do.
+    if (!this.#isStarved) this.#cycleMs += now - this.#arrivedAtMs
+    this.#arrivedAtMs = now
+    this.#isStarved = this.#left - this.#unseenCredit(now) < STARVED_BYTES
   }
 
   /** The consumer has taken `bytes`. A CREDIT per DATA would double the frames, so credit goes back a quarter window at a time. */
   consumed(bytes: number): void {
     this.#owed += bytes
+    this.#cycleHeldMs = Math.max(this.#cycleHeldMs, this.context.clock() - this.#heldSinceMs)
+    this.#unconsumed -= bytes
     if (this.#owed * 4 < this.#size) return
     const owed = this.#owed
     this.#owed = 0
@@ -92,21 +116,41 @@ export class ReceiveWindow {
 
   #grantTo(bytes: number): void {
     this.#left += bytes
+    this.#unseen.push({ atMs: this.context.clock(), bytes })
     this.context.grant(bytes)
+  }
+
+  #unseenCredit(now: number): number {
+    const since = now - this.#roundTripMs()
+    let bytes = 0
+    let seen = 0
+    for (const grant of this.#unseen) {
+      if (grant.atMs < since) seen++
+      else bytes += grant.bytes
+    }
+    if (seen > 0) this.#unseen.splice(0, seen)
+    return bytes
   }
 
   #growth(owed: number): number {
     this.#cycleBytes += owed
-    if (this.#cycleBytes < this.#size) return 0
-    const now = this.context.clock()
-    const elapsedMs = now - this.#cycleStartMs
+    if (this.#cycleBytes * 2 < this.#size) return 0
+    const isReadInTime = this.#cycleHeldMs * 2 <= Math.max(this.#roundTripMs(), MIN_HELD_MS)
+    const bytesPerMs = this.#cycleBytes / Math.max(this.#cycleMs, MIN_CYCLE_MS)
     this.#cycleBytes = 0
-    this.#cycleStartMs = now
-    const more = Math.min(this.#size, MAX_WINDOW_BYTES - this.#size)
-    const isHeldBack = elapsedMs <= 2 * Math.max(this.context.roundTripMs(), MIN_ROUND_TRIP_MS)
-    if (!isHeldBack || more === 0 || !this.context.budget.take(more)) return 0
+    this.#cycleMs = 0
+    this.#cycleHeldMs = 0
+    if (!isReadInTime) return 0
+    const { budget } = this.context
+    const wanted = 2 * bytesPerMs * this.#roundTripMs()
+    const more = Math.floor(Math.min(wanted - this.#size, 3 * this.#size, MAX_WINDOW_BYTES - this.#size, budget.leftBytes))
+    if (more * 4 < this.#size || !budget.take(more)) return 0
     this.#grown += more
     this.#size += more
     return more
+  }
+
+  #roundTripMs(): number {
+    return Math.max(this.context.roundTripMs(), MIN_ROUND_TRIP_MS)
   }
 }

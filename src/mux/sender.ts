@@ -1,4 +1,5 @@
-import { BatchWriter, MAX_BATCH_FRAMES, MAX_PAYLOAD_BYTES, TARGET_BATCH_BYTES } from '../wire/frame.ts'
+import { BatchWriter, FrameType, MAX_BATCH_FRAMES, MAX_PAYLOAD_BYTES, TARGET_BATCH_BYTES } from '../wire/frame.ts'
+import { Flight } from './flight.ts'
 import type { Link } from './link.ts'
 import { Pacer } from './pacer.ts'
 import type { MuxStream } from './stream.ts'
@@ -7,10 +8,13 @@ import type { MuxStream } from './stream.ts'
 const QUANTUM_BYTES = 16_384
 /** A batch holds at least this much, bytes, however slow the link. */
 const MIN_BATCH_BYTES = 16_384
-/** `emit` may add DATA and TRAILERS in one go. */
-const MAX_FRAMES = MAX_BATCH_FRAMES - 1
+/** `emit` may add DATA and TRAILERS in one go, and a mark may follow. */
+const MAX_FRAMES = MAX_BATCH_FRAMES - 2
 /** Control frames that may wait: some per stream is ordinary, more is a peer that makes us answer and does not read the answers. */
 const MAX_CONTROL_FRAMES = 32_768
+
+/** Smaller messages come from the pool of node:buffer, bytes. */
+const MIN_SPARE_BYTES = 16_384
 
 interface ControlFrame {
   readonly type: number
@@ -37,18 +41,22 @@ export interface SenderContext {
 export class Sender {
   readonly #writer = new BatchWriter()
   readonly #pacer = new Pacer()
+  readonly #flight: Flight
   #control: ControlFrame[] = []
   readonly #first: MuxStream[] = []
   readonly #bulk: MuxStream[] = []
   #immediate: NodeJS.Immediate | undefined
   #sentBytes = 0
+  #spare: Buffer | undefined
   #isFlushing = false
   #isClosed = false
 
   constructor(
     private readonly link: Link,
     private readonly context: SenderContext,
-  ) {}
+  ) {
+    this.#flight = new Flight(context.clock)
+  }
 
   /** True when nothing waits here. */
   get isIdle(): boolean {
@@ -81,6 +89,16 @@ export class Sender {
     this.#flush()
   }
 
+  /** A PONG came; one that answers no mark of ours changes nothing. */
+  acknowledged(payload: Buffer): void {
+    if (this.#flight.acknowledge(payload)) this.#flush()
+  }
+
+  /** The liveness of the session has measured a round trip, milliseconds. */
+  observe(roundTripMs: number): void {
+    this.#flight.observe(roundTripMs)
+  }
+
   /** Drops what is queued and sends `frame` as the last message. */
   sendLast(frame: Uint8Array): void {
     if (!this.#isClosed) this.link.send(frame)
@@ -94,7 +112,7 @@ export class Sender {
     this.#control = []
     this.#first.length = 0
     this.#bulk.length = 0
-    this.#writer.take()
+    this.#writer.clear()
   }
 
   #enqueue(stream: MuxStream): void {
@@ -121,8 +139,14 @@ export class Sender {
           this.#pacer.blocked(this.context.clock(), bufferedBytes)
           return
         }
-        this.#fillBatch(Math.max(MIN_BATCH_BYTES, Math.min(TARGET_BATCH_BYTES, roomBytes)))
+        const flightBytes = this.#flight.roomBytes
+        const isFull = flightBytes <= 0
+        if (isFull) this.#markFullFlight()
+        this.#fillControl(TARGET_BATCH_BYTES)
+        if (!isFull && this.#control.length === 0)
+          this.#fillData(Math.max(MIN_BATCH_BYTES, Math.min(TARGET_BATCH_BYTES, roomBytes, flightBytes)))
         if (this.#writer.frames > 0) this.#send()
+        else if (isFull) return // an acknowledgement comes back here
       }
     } finally {
       this.#isFlushing = false
@@ -131,11 +155,24 @@ export class Sender {
   }
 
   #send(): void {
+    const mark = this.#flight.send(this.#writer.bytes)
+    if (mark !== undefined) this.#writer.add(FrameType.PING, 0, 0, mark)
     this.#sentBytes += this.#writer.bytes
-    this.link.send(this.#writer.take())
+    const batch = this.#writer.take(this.#spare)
+    this.link.send(batch)
+    // What the operating system has taken whole is free again: a fresh quarter of a megabyte per message is what garbage is made of.
+    const isFree = this.link.bufferedBytes === 0
+    if (batch.buffer === this.#spare?.buffer) this.#spare = isFree ? this.#spare : undefined
+    else if (isFree && batch.length >= MIN_SPARE_BYTES && batch.length > (this.#spare?.length ?? 0)) this.#spare = batch
   }
 
-  #fillBatch(targetBytes: number): void {
+  #markFullFlight(): void {
+    const mark = this.#flight.block()
+    if (mark !== undefined) this.#writer.add(FrameType.PING, 0, 0, mark)
+  }
+
+  /** Control frames overtake data in flight limits as well: they are small, and some of them make room at the peer. */
+  #fillControl(targetBytes: number): void {
     const writer = this.#writer
     const control = this.#control
     let taken = 0
@@ -148,7 +185,10 @@ export class Sender {
       return
     }
     if (taken > 0) this.#control = []
-    if (this.#first.length > 0) this.#serve(this.#first, this.#bulk.length > 0 ? targetBytes * 0.75 : targetBytes)
+  }
+
+  #fillData(targetBytes: number): void {
+    if (this.#first.length > 0) this.#serve(this.#first, this.#bulk.length > 0 ? targetBytes - (targetBytes >>> 2) : targetBytes)
     if (this.#bulk.length > 0) this.#serve(this.#bulk, targetBytes)
   }
 

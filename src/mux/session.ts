@@ -213,7 +213,7 @@ export class Session {
         break
       case FrameType.PONG:
         assertSession(id)
-        this.#liveness.pong(decodePing(payload))
+        this.#receivePong(decodePing(payload))
         break
       case FrameType.GOAWAY:
         assertSession(id)
@@ -222,6 +222,12 @@ export class Session {
       default:
         if ((flags & Flag.IGNORABLE) === 0) throw new GatewayError('PROTOCOL', `a frame of unknown type ${type}`)
     }
+  }
+
+  #receivePong(payload: Buffer): void {
+    const roundTripMs = this.#liveness.pong(payload)
+    if (roundTripMs === undefined) this.#sender.acknowledged(payload)
+    else this.#sender.observe(roundTripMs)
   }
 
   #receiveOnStream(type: number, flags: number, id: number, payload: Buffer): void {

@@ -258,7 +258,7 @@ export class MuxStream {
       if (payload.length === 0) return
       this.#unconsumedBytes += payload.length
       this.owner.outstanding(payload.length)
-      handler.onData(payload)
+      handler.onData(ownBytes(payload))
     } else if (type === FrameType.RESPONSE) handler.onHead(payload, (flags & Flag.INFO) !== 0)
     else handler.onTrailers(payload)
   }
@@ -329,3 +329,10 @@ function assertFits(payload: Uint8Array): void {
   // The peer would end the session over a longer frame.
   if (payload.length > MAX_PAYLOAD_BYTES) throw new GatewayError('HEADERS_TOO_LARGE', `a head of ${payload.length} bytes`)
 }
+
+/** A payload up to this size that is a small part of its message gets memory of its own, bytes. */
+const SMALL_BYTES = 16_384
+
+/** A reader that stands still must not hold the bytes of all the other streams that came in the same message. */
+const ownBytes = (payload: Buffer): Buffer =>
+  payload.length <= SMALL_BYTES && payload.length * 2 < payload.buffer.byteLength ? Buffer.from(payload) : payload

@@ -124,7 +124,8 @@ export class InnerListener {
       },
       onReady: ({ ready, auth }) => {
         this.#unproven.proven(request.socket, address)
-        this.#open(link, { identifier: ready.identifier, kid, address, agent: printable(auth.agent) }, auth.limits)
+        const instance = typeof auth.instance === 'string' ? auth.instance.slice(0, 64) : ready.session
+        this.#open(link, { identifier: ready.identifier, kid, address, agent: printable(auth.agent) }, { instance, limits: auth.limits })
       },
       onRefused: (code, reason) => {
         // It comes back every few seconds, and the times in the reason differ.
@@ -146,7 +147,11 @@ export class InnerListener {
     return clientFacts(peer, { fields, names, host: '' }, isTrusted).address
   }
 
-  #open(link: Link, facts: Pick<InnerConnection, 'identifier' | 'kid' | 'address' | 'agent'>, peerLimits: typeof DEFAULT_LIMITS): void {
+  #open(
+    link: Link,
+    facts: Pick<InnerConnection, 'identifier' | 'kid' | 'address' | 'agent'>,
+    { instance, limits: peerLimits }: { readonly instance: string; readonly limits: typeof DEFAULT_LIMITS },
+  ): void {
     const { registry, clock, timing } = this.options
     const session = new Session(link, {
       role: 'outer',
@@ -167,7 +172,7 @@ export class InnerListener {
       },
       onFault: thrown => this.log.error({ err: thrown }, 'internal fault while handling a stream'),
     })
-    const connection: InnerConnection = { ...facts, session, since: new Date() }
+    const connection: InnerConnection = { ...facts, instance: `${facts.kid} ${facts.identifier} ${instance}`, session, since: new Date() }
     registry.add(connection)
     this.log.info(
       { ...facts, connections: registry.connections.length },

@@ -9,13 +9,22 @@ export interface InnerConnection {
   readonly kid: string
   readonly address: string
   readonly agent: string
+  /** The same for all connections of one process. */
+  readonly instance: string
   readonly since: Date
 }
 
+/** The connections of one process: they share its machine and its fate. */
+type Peer = InnerConnection[]
+
+/** Streams by which one connection of a process may be ahead of another before the other gets the next. */
+const STREAMS_AHEAD = 64
+
 /** Step 5 of the path: the inner layers that are connected, and which of them gets the next stream. */
 export class Registry {
-  #all: InnerConnection[] = []
-  #byIdentifier = new Map<string, InnerConnection[]>()
+  #all: readonly InnerConnection[] = []
+  #peers: readonly Peer[] = []
+  #byIdentifier = new Map<string, Peer[]>()
   #turn = 0
 
   /** Connections at the moment, in the order in which they came. */
@@ -34,25 +43,30 @@ export class Registry {
   }
 
   /**
-   * The connection with the least outstanding bytes, then the fewest streams, then the next in turn.
+   * The inner layer with the least outstanding bytes, then the fewest streams, then the next in turn; of its connections the one with
+   * the least outstanding bytes. Equal ones are filled in order: many streams in one connection share its messages, which cost more
+   * than what is in them.
    * @param identifiers  of the target; undefined: any inner layer
    * @param tried        connections that have failed this request already; another one of the same inner layer is the last resort,
    *                     since they are often lost together, one a moment after the other
    */
   pick(identifiers: readonly string[] | undefined, tried?: readonly InnerConnection[]): InnerConnection | 'none' | 'full' {
-    const candidates = identifiers === undefined ? this.#all : this.#of(identifiers)
+    const peers = identifiers === undefined ? this.#peers : this.#of(identifiers)
     let best: InnerConnection | undefined
     let spare: InnerConnection | undefined
+    let bestLoad: Load | undefined
     let isFull = false
-    const count = candidates.length
+    const count = peers.length
     const first = count > 1 ? this.#turn++ % count : 0
     for (let i = 0; i < count; i++) {
-      const candidate = candidates[(first + i) % count]!
-      const { session } = candidate
-      if (!session.isOpen || tried?.includes(candidate) === true) continue
-      if (!session.hasRoom) isFull = true
-      else if (tried?.some(other => isSamePeer(other, candidate)) === true) spare ??= candidate
-      else if (best === undefined || isLess(session, best.session)) best = candidate
+      const peer = peers[(first + i) % count]!
+      const { connection, load, isFull: isPeerFull } = pickOf(peer, tried)
+      if (connection === undefined) isFull ||= isPeerFull
+      else if (tried?.some(other => isSamePeer(other, connection)) === true) spare ??= connection
+      else if (bestLoad === undefined || isLess(load, bestLoad)) {
+        best = connection
+        bestLoad = load
+      }
     }
     return best ?? spare ?? (isFull ? 'full' : 'none')
   }
@@ -62,23 +76,59 @@ export class Registry {
     for (const connection of this.#all.filter(wants)) connection.session.destroy(code, reason)
   }
 
-  #of(identifiers: readonly string[]): readonly InnerConnection[] {
+  #of(identifiers: readonly string[]): readonly Peer[] {
     if (identifiers.length === 1) return this.#byIdentifier.get(identifiers[0]!) ?? []
     return identifiers.flatMap(identifier => this.#byIdentifier.get(identifier) ?? [])
   }
 
   #index(): void {
+    const peers = new Map<string, Peer>()
     this.#byIdentifier = new Map()
     for (const connection of this.#all) {
+      const known = peers.get(connection.instance)
+      if (known !== undefined) {
+        known.push(connection)
+        continue
+      }
+      const peer = [connection]
+      peers.set(connection.instance, peer)
       const same = this.#byIdentifier.get(connection.identifier)
-      if (same === undefined) this.#byIdentifier.set(connection.identifier, [connection])
-      else same.push(connection)
+      if (same === undefined) this.#byIdentifier.set(connection.identifier, [peer])
+      else same.push(peer)
     }
+    this.#peers = [...peers.values()]
   }
 }
 
-const isSamePeer = (a: InnerConnection, b: InnerConnection): boolean =>
-  a.identifier === b.identifier && a.kid === b.kid && a.address === b.address
+interface Load {
+  outstandingBytes: number
+  streams: number
+}
 
-const isLess = (a: Session, b: Session): boolean =>
-  a.outstandingBytes < b.outstandingBytes || (a.outstandingBytes === b.outstandingBytes && a.streamCount < b.streamCount)
+/** The connection of one inner layer that would get the next stream, and the load of all of them. */
+function pickOf(
+  peer: Peer,
+  tried: readonly InnerConnection[] | undefined,
+): { readonly connection: InnerConnection | undefined; readonly load: Load; readonly isFull: boolean } {
+  const load: Load = { outstandingBytes: 0, streams: 0 }
+  let best: InnerConnection | undefined
+  let isFull = false
+  for (const connection of peer) {
+    const { session } = connection
+    if (!session.isOpen || tried?.includes(connection) === true) continue
+    load.outstandingBytes += session.outstandingBytes
+    load.streams += session.streamCount
+    if (!session.hasRoom) isFull = true
+    else if (best === undefined || isAhead(best.session, session)) best = connection
+  }
+  return { connection: best, load, isFull }
+}
+
+const isAhead = (a: Session, b: Session): boolean =>
+  b.outstandingBytes < a.outstandingBytes || (b.outstandingBytes === a.outstandingBytes && a.streamCount >= b.streamCount + STREAMS_AHEAD)
+
+const isSamePeer = (a: InnerConnection, b: InnerConnection): boolean =>
+  a.instance === b.instance || (a.identifier === b.identifier && a.kid === b.kid && a.address === b.address)
+
+const isLess = (a: Load, b: Load): boolean =>
+  a.outstandingBytes < b.outstandingBytes || (a.outstandingBytes === b.outstandingBytes && a.streams < b.streams)

@@ -37,6 +37,8 @@ export interface Auth {
   readonly proof: string
   /** Program and release, for the log of the other side. */
   readonly agent: string
+  /** Random text, the same in all connections of one process: they share a machine, and a fate. An older inner layer sends none. */
+  readonly instance?: string
   readonly limits: Limits
 }
 

@@ -99,9 +99,9 @@ export class BatchWriter {
     this.#bytes += FRAME_HEADER_BYTES + length
   }
 
-  /** The message; the writer is empty afterwards. */
-  take(): Buffer {
-    const batch = Buffer.allocUnsafe(this.#bytes)
+  /** The message, in `memory` if it fits; the writer is empty afterwards. */
+  take(memory?: Buffer): Buffer {
+    const batch = memory !== undefined && memory.length >= this.#bytes ? memory.subarray(0, this.#bytes) : Buffer.allocUnsafe(this.#bytes)
     const heads = this.#heads
     let at = 0
     let part = 0
@@ -121,10 +121,15 @@ export class BatchWriter {
         at += bytes.length
       }
     }
+    this.clear()
+    return batch
+  }
+
+  /** Drops what was added. */
+  clear(): void {
     this.#heads = []
     this.#parts = []
     this.#bytes = 0
-    return batch
   }
 }
 

@@ -1,0 +1,19 @@
+import { NodeWebSocket } from 'socket.io-client'
+
+/**
+ * engine.io's websocket transport with a masking key of zero. A random key keeps what a browser sends from being read as HTTP by a
+ * careless proxy on the way (RFC 6455 §10.3). There is none inside of TLS or on the loopback interface, and masking means a copy of
+ * each message, half of all garbage of a layer that sends much.
+ */
+export class UnmaskedTransport extends NodeWebSocket {
+  override createSocket(uri: string, protocols: string | string[] | undefined, options: Record<string, unknown>): unknown {
+    const generateMask = (key: Buffer): void => {
+      key.fill(0)
+    }
+    return super.createSocket(uri, protocols, { ...options, generateMask })
+  }
+}
+
+/** True where nobody on the way can look into the messages of `url`, so that masking them protects nobody. */
+export const needsNoMask = (url: URL): boolean =>
+  url.protocol === 'wss:' || url.protocol === 'https:' || /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname)
