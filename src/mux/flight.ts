@@ -16,14 +16,18 @@ const MAX_LIMIT_BYTES = 33_554_432
 const MIN_MARK_BYTES = 32_768
 /** What a mark keeps of the best rate before it. */
 const RATE_KEPT = 0.99
-/** The smallest round trip is forgotten after this time: routes change. */
+/** After this time the smallest round trip is measured afresh: routes change. */
 const MIN_ROUND_TRIP_LASTS_MS = 10_000
+/** A round trip longer than the smallest one by this part or time confirms it. */
+const SAME_PART = 1.05
+const SAME_MS = 0.5
 
 /**
  * How much of what was sent may be on its way. Kernels queue megabytes at each end of a connection, and a small answer would wait
  * behind all of it: on a link of 10 Mbit/s for seconds. So the bytes in flight are limited to what the link delivers in one round trip
  * and ten milliseconds. While no queue builds up the limit doubles with each round trip, as in TCP's slow start; when one does, it
- * becomes the measured rate times the smallest round trip and the target (as BBR and LEDBAT do it).
+ * becomes the measured rate times the smallest round trip and the target (as BBR and LEDBAT do it). A flight that is always full never
+ * sees a link without a queue; so each ten seconds it waits until all is delivered, and measures with a mark alone.
  */
 export class Flight {
   #limitBytes = FIRST_LIMIT_BYTES
@@ -35,18 +39,32 @@ export class Flight {
   #minRoundTripMs = Infinity
   #minSeenAtMs = 0
   #marks: Mark[] = []
+  /** While the round trip is measured afresh: bytes that must be delivered first, then the bytes before the mark that measures. */
+  #drainBytes = -1
+  #probeBytes = -1
 
   constructor(private readonly clock: () => number) {}
 
   /** Bytes that may still be sent before something is delivered; 0 when they are too few for a message of their own. */
   get roomBytes(): number {
-    const room = this.#limitBytes - (this.#sentBytes - this.#deliveredBytes)
+    if (this.#drainBytes >= 0) return 0
+    const room = this.#limitBytes - this.inFlightBytes
     return room * 8 < this.#limitBytes ? 0 : room
   }
 
   /** Bytes that may be in flight at the moment. */
   get limitBytes(): number {
     return this.#limitBytes
+  }
+
+  /** Bytes sent and not known to be delivered. */
+  get inFlightBytes(): number {
+    return this.#sentBytes - this.#deliveredBytes
+  }
+
+  /** Bytes known to be delivered since the start. */
+  get deliveredBytes(): number {
+    return this.#deliveredBytes
   }
 
   /** A round trip that was measured while little was in flight, milliseconds. */
@@ -66,7 +84,11 @@ export class Flight {
   /** There is no room: returns the payload of a mark when none is under way that could tell of any. */
   block(): Buffer | undefined {
     this.#wasFull = true
-    return this.#marks.length === 0 ? this.#mark() : undefined
+    const isProbeDue = this.#drainBytes >= 0 && this.#probeBytes < 0 && this.#deliveredBytes >= this.#drainBytes
+    if (this.#marks.length > 0 && !isProbeDue) return undefined
+    const mark = this.#mark()
+    if (isProbeDue) this.#probeBytes = this.#sentBytes
+    return mark
   }
 
   /** A PONG: true when it answers a mark, so that there may be room again. */
@@ -79,20 +101,26 @@ export class Flight {
     const now = this.clock()
     const newBytes = sentBytes - this.#deliveredBytes
     this.#deliveredBytes = sentBytes
-    this.#adapt(newBytes, Math.max(now - mark.atMs, 0.01), (sentBytes - mark.deliveredBytes) / Math.max(now - mark.atMs, 0.01), now)
+    const roundTripMs = Math.max(now - mark.atMs, 0.01)
+    if (this.#drainBytes < 0) this.#adapt(newBytes, roundTripMs, (sentBytes - mark.deliveredBytes) / roundTripMs, now)
+    else if (this.#probeBytes >= 0 && sentBytes >= this.#probeBytes) {
+      this.#drainBytes = -1
+      this.#probeBytes = -1
+      this.#minRoundTripMs = roundTripMs
+      this.#minSeenAtMs = now
+    }
     return true
   }
 
   #adapt(newBytes: number, roundTripMs: number, bytesPerMs: number, now: number): void {
-    if (roundTripMs <= this.#minRoundTripMs || now - this.#minSeenAtMs > MIN_ROUND_TRIP_LASTS_MS) {
-      this.#minRoundTripMs = roundTripMs
-      this.#minSeenAtMs = now
-    }
+    if (roundTripMs <= this.#minRoundTripMs * SAME_PART + SAME_MS) this.#minSeenAtMs = now
+    this.#minRoundTripMs = Math.min(roundTripMs, this.#minRoundTripMs)
     // The best of the last rounds: one that was held up elsewhere says nothing about the link.
     this.#bytesPerMs = Math.max(bytesPerMs, this.#bytesPerMs * RATE_KEPT)
     // Nor does one in which there was less to send than might have been.
     if (!this.#wasFull) return
     this.#wasFull = false
+    if (now - this.#minSeenAtMs > MIN_ROUND_TRIP_LASTS_MS) this.#drainBytes = this.#sentBytes
     const targetMs = Math.max(TARGET_QUEUE_MS, this.#minRoundTripMs / 4)
     if (roundTripMs - this.#minRoundTripMs <= targetMs) this.#limitBytes = Math.min(MAX_LIMIT_BYTES, this.#limitBytes + newBytes)
     else {

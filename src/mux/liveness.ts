@@ -2,7 +2,7 @@
 export interface Timing {
   /** A PING is sent after this much silence, milliseconds. */
   readonly pingAfterMs: number
-  /** The link is given up after this much silence, or when queued bytes make no progress for as long, milliseconds. */
+  /** The link is given up after this much silence, or when bytes that were queued or sent make no progress for as long, milliseconds. */
   readonly deadAfterMs: number
 }
 
@@ -18,6 +18,10 @@ export interface LivenessContext {
   readonly bufferedBytes: () => number
   /** Bytes that the link has passed on since the start. */
   readonly takenBytes: () => number
+  /** Bytes that the peer has to acknowledge before more are sent; 0 while nothing waits for that. */
+  readonly awaitedBytes: () => number
+  /** Bytes that the peer has acknowledged since the start. */
+  readonly deliveredBytes: () => number
   /** Rises with every frame of a stream, so that the PINGs themselves do not look like traffic. */
   readonly activity: () => number
   readonly dead: (reason: string) => void
@@ -26,12 +30,28 @@ export interface LivenessContext {
 /** While a link carries traffic its round trip is measured this often, milliseconds: windows grow by it. */
 const MEASURE_EVERY_MS = 1_000
 
+/** Since when bytes that wait have not moved. */
+class Progress {
+  #movedBytes = 0
+
+  constructor(private atMs: number) {}
+
+  /** Milliseconds for which `waitingBytes` have waited and `movedBytes` has not risen. */
+  standsForMs(now: number, waitingBytes: number, movedBytes: number): number {
+    if (waitingBytes === 0 || movedBytes > this.#movedBytes) {
+      this.atMs = now
+      this.#movedBytes = movedBytes
+    }
+    return now - this.atMs
+  }
+}
+
 /** Watches one link: any frame is proof of life; measures the round trip on the way. */
 export class Liveness {
   #heardAtMs: number
   #pingedAtMs = -Infinity
-  #progressAtMs: number
-  #takenBytes = 0
+  readonly #taken: Progress
+  readonly #delivered: Progress
   #lastActivity = 0
   #awaited = -1
   #roundTripMs = 0
@@ -42,7 +62,8 @@ export class Liveness {
     private readonly context: LivenessContext,
   ) {
     this.#heardAtMs = context.clock()
-    this.#progressAtMs = this.#heardAtMs
+    this.#taken = new Progress(this.#heardAtMs)
+    this.#delivered = new Progress(this.#heardAtMs)
   }
 
   /** Round trip of the link without what queues add to it, milliseconds; 0 until measured. */
@@ -80,14 +101,14 @@ export class Liveness {
     const now = this.context.clock()
     const silentMs = now - this.#heardAtMs
     const bufferedBytes = this.context.bufferedBytes()
-    const takenBytes = this.context.takenBytes()
-    if (bufferedBytes === 0 || takenBytes > this.#takenBytes) {
-      this.#progressAtMs = now
-      this.#takenBytes = takenBytes
-    }
+    const awaitedBytes = this.context.awaitedBytes()
+    const notTakenMs = this.#taken.standsForMs(now, bufferedBytes, this.context.takenBytes())
+    const notDeliveredMs = this.#delivered.standsForMs(now, awaitedBytes, this.context.deliveredBytes())
     if (silentMs > this.timing.deadAfterMs) return this.context.dead(`nothing received for ${Math.round(silentMs / 1000)} s`)
-    if (now - this.#progressAtMs > this.timing.deadAfterMs)
-      return this.context.dead(`${bufferedBytes} bytes made no progress for ${Math.round((now - this.#progressAtMs) / 1000)} s`)
+    if (notTakenMs > this.timing.deadAfterMs)
+      return this.context.dead(`${bufferedBytes} bytes made no progress for ${Math.round(notTakenMs / 1000)} s`)
+    if (notDeliveredMs > this.timing.deadAfterMs)
+      return this.context.dead(`none of ${awaitedBytes} bytes was acknowledged for ${Math.round(notDeliveredMs / 1000)} s`)
     const activity = this.context.activity()
     const isBusy = activity !== this.#lastActivity && this.#awaited < 0
     this.#lastActivity = activity

@@ -47,6 +47,7 @@ export class Sender {
   readonly #bulk: MuxStream[] = []
   #immediate: NodeJS.Immediate | undefined
   #sentBytes = 0
+  #smallMessages = 0
   #spare: Buffer | undefined
   #isFlushing = false
   #isClosed = false
@@ -66,6 +67,17 @@ export class Sender {
   /** Bytes that the operating system has taken since the start: stands still on a dead link. */
   get takenBytes(): number {
     return this.#sentBytes - this.link.bufferedBytes
+  }
+
+  /** Bytes in flight while data waits for the peer to acknowledge some of them, else 0. */
+  get awaitedBytes(): number {
+    const isWaiting = this.#first.length > 0 || this.#bulk.length > 0
+    return isWaiting && this.#flight.roomBytes === 0 ? this.#flight.inFlightBytes : 0
+  }
+
+  /** Bytes that the peer has acknowledged since the start. */
+  get deliveredBytes(): number {
+    return this.#flight.deliveredBytes
   }
 
   /** Queues a frame ahead of all data. */
@@ -188,7 +200,11 @@ export class Sender {
   }
 
   #fillData(targetBytes: number): void {
-    if (this.#first.length > 0) this.#serve(this.#first, this.#bulk.length > 0 ? targetBytes - (targetBytes >>> 2) : targetBytes)
+    const isShared = this.#first.length > 0 && this.#bulk.length > 0
+    const shareBytes = targetBytes >>> 2
+    // Of messages with room for one or a few turns, as on a slow link, bulk has every fourth instead.
+    const isForBulk = isShared && shareBytes < QUANTUM_BYTES && (this.#smallMessages = (this.#smallMessages + 1) & 3) === 0
+    if (this.#first.length > 0 && !isForBulk) this.#serve(this.#first, isShared ? targetBytes - shareBytes : targetBytes)
     if (this.#bulk.length > 0) this.#serve(this.#bulk, targetBytes)
   }
 

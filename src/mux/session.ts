@@ -70,6 +70,8 @@ export class Session {
       ping: payload => sender.control(FrameType.PING, 0, 0, payload),
       bufferedBytes: () => link.bufferedBytes,
       takenBytes: () => sender.takenBytes,
+      awaitedBytes: () => sender.awaitedBytes,
+      deliveredBytes: () => sender.deliveredBytes,
       activity: () => this.#activity,
       dead: reason => this.destroy('LINK_DEAD', reason),
     })

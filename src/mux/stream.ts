@@ -144,6 +144,7 @@ export class MuxStream {
     this.owner.outstanding(-bytes)
     // A peer that has sent its END needs no credit, and its window must not take any of the budget.
     if (this.isRemoteOpen) this.#window.consumed(bytes)
+    else this.#returnWindow()
   }
 
   // --- for the session ---
@@ -203,6 +204,7 @@ export class MuxStream {
     } catch (thrown) {
       this.#caught(thrown)
     }
+    if (end) this.#returnWindow()
     this.#settle()
   }
 
@@ -299,6 +301,11 @@ export class MuxStream {
     const next = step(this.#state, type, end, direction)
     if (next === undefined) throw new GatewayError('PROTOCOL', `a frame of type ${type} on a half that has ended`)
     this.#state = next
+  }
+
+  /** The peer sends nothing more, so what its window has borrowed goes back as soon as nothing is held: an answer may last for hours. */
+  #returnWindow(): void {
+    if (this.#unconsumedBytes === 0) this.#window.close()
   }
 
   /** Leaves the session once both halves have ended. */

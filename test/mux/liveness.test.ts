@@ -5,6 +5,7 @@ import { decodeBatch, encodeFrame, FrameType } from '../../src/wire/frame.ts'
 import { pattern } from '../link/pair.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { until } from '../support/wait.ts'
+import { dataBytes, startAgainst } from './against.ts'
 import { openStream, pump, startEnd, startPair, turns } from './ends.ts'
 
 /** As the default, a hundred times faster; a PING needs ten milliseconds at least, or the peer calls it a flood. */
@@ -51,6 +52,38 @@ describe('the liveness of a session', () => {
     expect(end.closed[0]!.reason).toMatch(/bytes made no progress/)
   })
 
+  test('data that a peer takes and never acknowledges ends the session, although the peer is heard and control frames pass', async () => {
+    const { end, link, send, frames, marks } = startAgainst(
+      { answersMarks: false, timing: SHORT, peerLimits: { streams: 1_024, windowBytes: 131_072 } },
+      'outer',
+    )
+    const speaking = setInterval(() => send(FrameType.PING, 0, 0, Buffer.alloc(8)), 20)
+    onCleanUp(() => clearInterval(speaking))
+    const streams = Array.from({ length: 8 }, () => openStream(end))
+    for (const { recorder } of streams) pump(recorder, pattern(200_000, 1))
+    await until(() => marks.length > 0 && link.bufferedBytes === 0)
+    const sentBytes = dataBytes(frames)
+    expect(sentBytes).toBeLessThanOrEqual(524_288)
+    const pongs = (): number => frames.filter(({ type }) => type === FrameType.PONG).length
+    const before = pongs()
+    await until(() => end.closed.length === 1, { deadlineMs: 3_000 })
+    expect(pongs()).toBeGreaterThan(before)
+    expect(dataBytes(frames)).toBe(sentBytes)
+    expect(end.closed[0]!.code).toBe('LINK_DEAD')
+    expect(end.closed[0]!.reason).toMatch(/bytes was acknowledged/)
+    expect(streams.map(({ recorder }) => recorder.resets.length)).toEqual(streams.map(() => 1))
+  })
+
+  test('a peer that acknowledges nothing is no reason to end a session on which no data waits', async () => {
+    const { end, send, marks } = startAgainst({ answersMarks: false, timing: SHORT }, 'outer')
+    const speaking = setInterval(() => send(FrameType.PING, 0, 0, Buffer.alloc(8)), 20)
+    onCleanUp(() => clearInterval(speaking))
+    const startedMs = performance.now()
+    pump(openStream(end).recorder, pattern(100_000, 1))
+    await until(() => marks.length > 0 && performance.now() - startedMs > 3 * SHORT.deadAfterMs)
+    expect(end.closed).toEqual([])
+  })
+
   test('any frame is proof of life, also from a peer that answers no PING', async () => {
     const [link, peer] = MemoryLink.pair()
     const end = startEnd(link, 'outer', { timing: SHORT })
@@ -93,6 +126,8 @@ describe('a link whose queue always looks the same', () => {
       ping: () => undefined,
       bufferedBytes: () => context.bufferedBytes,
       takenBytes: () => context.takenBytes,
+      awaitedBytes: () => 0,
+      deliveredBytes: () => 0,
       activity: () => 0,
       dead: reason => {
         dead.push(reason)

@@ -27,25 +27,88 @@ const startWindow = (initialBytes = 131_072, budget = new GrowthBudget(64 * 1_04
   return { window, budget, granted, surroundings, cycle }
 }
 
+interface Way {
+  readonly bytesPerMs: number
+  readonly roundTripMs: number
+  /** What the peer has to send. */
+  readonly sendBytesPerMs?: number
+  /** What the reader takes. */
+  readonly readBytesPerMs?: number
+}
+
+/** A window at the end of a link, a millisecond each step; `run` gives the bytes that came in that time. */
+const receive = ({ bytesPerMs, roundTripMs, sendBytesPerMs = Infinity, readBytesPerMs = Infinity }: Way) => {
+  const { window, budget, granted, surroundings } = startWindow()
+  surroundings.roundTripMs = roundTripMs
+  let credit = 131_072
+  let heldBytes = 0
+  const data: { readonly atMs: number; readonly bytes: number }[] = []
+  const credits: { readonly atMs: number; readonly bytes: number }[] = []
+  const arrived = (way: typeof data): number => {
+    let bytes = 0
+    while (way.length > 0 && way[0]!.atMs <= surroundings.nowMs) bytes += way.shift()!.bytes
+    return bytes
+  }
+  const step = (): number => {
+    const atMs = surroundings.nowMs + roundTripMs / 2
+    credit += arrived(credits)
+    const sent = Math.min(credit, bytesPerMs, sendBytesPerMs)
+    credit -= sent
+    if (sent > 0) data.push({ atMs, bytes: sent })
+    const received = arrived(data)
+    if (received > 0) window.received(received)
+    heldBytes += received
+    const taken = Math.min(heldBytes, readBytesPerMs)
+    heldBytes -= taken
+    if (taken > 0) window.consumed(taken)
+    for (const bytes of granted.splice(0)) credits.push({ atMs, bytes })
+    surroundings.nowMs++
+    return received
+  }
+  const run = (ms: number): number => {
+    let bytes = 0
+    for (let i = 0; i < ms; i++) bytes += step()
+    return bytes
+  }
+  return { window, budget, run }
+}
+
 describe('a receive window', () => {
-  test('doubles each time it ran empty within two round trips, up to 16 MiB, and gives back what it borrowed', () => {
-    const { window, budget, cycle } = startWindow()
-    const sizes: number[] = []
-    for (let i = 0; i < 10; i++) {
-      cycle(150)
-      sizes.push(window.size)
-    }
-    expect(sizes.slice(0, 3)).toEqual([262_144, 524_288, 1_048_576])
-    expect(sizes.at(-1)).toBe(MAX_WINDOW_BYTES)
-    expect(budget.leftBytes).toBe(budget.totalBytes - (MAX_WINDOW_BYTES - 131_072))
+  test('grows for a stream that it holds back over 100 ms within three round trips, and gives back what it borrowed', () => {
+    const { window, budget, run } = receive({ bytesPerMs: 10_000, roundTripMs: 100 })
+    expect(run(300)).toBeLessThan(3_000_000)
+    // What the link carries in one round trip is a megabyte.
+    expect(window.size).toBeGreaterThan(1_000_000)
+    run(1_000)
+    expect(run(1_000)).toBeGreaterThan(0.95 * 10_000_000)
+    expect(window.size).toBeLessThanOrEqual(4_000_000)
+    expect(budget.leftBytes).toBe(budget.totalBytes - (window.size - 131_072))
     window.close()
     window.close()
     expect(budget.leftBytes).toBe(budget.totalBytes)
   })
 
-  test('does not grow for a reader that is slower than the link', () => {
-    const { window, cycle } = startWindow()
-    for (let i = 0; i < 10; i++) cycle(201)
+  test('grows at most fourfold at a time, and up to 16 MiB', () => {
+    const { window, run } = receive({ bytesPerMs: 1_000_000, roundTripMs: 100 })
+    let size = window.size
+    for (let ms = 0; ms < 3_000; ms++) {
+      run(1)
+      expect(window.size).toBeLessThanOrEqual(4 * size)
+      size = window.size
+    }
+    expect(size).toBe(MAX_WINDOW_BYTES)
+  })
+
+  test.each([100, 500])('does not grow for a reader that takes %d bytes each millisecond, less than the link brings', readBytesPerMs => {
+    const { window, run } = receive({ bytesPerMs: 10_000, roundTripMs: 100, readBytesPerMs })
+    const bytes = run(5_000)
+    expect(window.size).toBe(131_072)
+    expect(bytes).toBeGreaterThan(0.8 * 5_000 * readBytesPerMs)
+  })
+
+  test('does not grow for a peer that has credit left and sends slowly', () => {
+    const { window, run } = receive({ bytesPerMs: 10_000, roundTripMs: 100, sendBytesPerMs: 600 })
+    expect(run(5_000)).toBeGreaterThan(0.95 * 5_000 * 600)
     expect(window.size).toBe(131_072)
   })
 
@@ -54,10 +117,10 @@ describe('a receive window', () => {
     const [first, second] = [startWindow(131_072, budget), startWindow(131_072, budget)]
     first.cycle(1)
     second.cycle(1)
-    expect([first.window.size, second.window.size, budget.leftBytes]).toEqual([262_144, 131_072, 68_928])
+    expect([first.window.size, second.window.size, budget.leftBytes]).toEqual([331_072, 131_072, 0])
     first.window.close()
     second.cycle(1)
-    expect(second.window.size).toBe(262_144)
+    expect(second.window.size).toBe(331_072)
   })
 
   test('never lets more in than its size, never grants a byte that was not consumed or borrowed, and never starves its sender', () => {
