@@ -13,6 +13,8 @@ import { RequestBody } from './request-body.ts'
 const CONNECT_MS = 10_000
 /** An origin that says nothing to Expect: 100-continue gets the body after this time (RFC 9110 §10.1.1), milliseconds. */
 const CONTINUE_MS = 1_000
+/** Bytes of an answer that are read ahead of the link, per connection; undici would take 64 KiB, which a thousand stalled readers multiply. */
+const READ_AHEAD_BYTES = 16_384
 const MAX_HEAD_BYTES = 65_536
 const MAX_POOLS = 256
 /** Fields that frame a message or a connection: set from the head alone, whatever the outer layer sent. */
@@ -83,7 +85,7 @@ export class Origins implements OriginDrivers {
       headersTimeout: 0,
       bodyTimeout: 0,
       maxHeaderSize: MAX_HEAD_BYTES,
-      connect: honestConnector({ timeout: CONNECT_MS, lookup: this.#lookup(head.port) }),
+      connect: honestConnector({ timeout: CONNECT_MS, ...{ highWaterMark: READ_AHEAD_BYTES }, lookup: this.#lookup(head.port) }),
     })
     this.#pools.set(key, pool)
     return pool

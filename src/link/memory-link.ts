@@ -27,8 +27,9 @@ export class MemoryLink implements Link {
   send(message: Buffer): void {
     if (this.#isClosed) return
     this.#bufferedBytes += message.length
-    if (this.isHeld) this.#held.push(message)
-    else setImmediate(() => this.#deliver(message))
+    const copy = Buffer.from(message) // the sender writes to its memory again
+    if (this.isHeld) this.#held.push(copy)
+    else setImmediate(() => this.#deliver(copy))
   }
 
   /** Delivers what was held back and goes on. */

@@ -6,7 +6,10 @@ export const MAX_MESSAGE_BYTES = 1_048_576
  * memory (room `link`).
  */
 export interface Link {
-  /** Sends one message of at most MAX_MESSAGE_BYTES; never throws, a failure shows as `onClose`. `message` must not change afterwards. */
+  /**
+   * Sends one message of at most MAX_MESSAGE_BYTES; never throws, a failure shows as `onClose`. `message` must not change
+   * until `bufferedBytes` is zero.
+   */
   send(message: Uint8Array): void
   /** Bytes handed to `send` that the operating system has not taken yet. */
   readonly bufferedBytes: number

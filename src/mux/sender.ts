@@ -13,8 +13,12 @@ const MAX_FRAMES = MAX_BATCH_FRAMES - 2
 /** Control frames that may wait: some per stream is ordinary, more is a peer that makes us answer and does not read the answers. */
 const MAX_CONTROL_FRAMES = 32_768
 
+/** Memory of one message, bytes: what a message may have before its last frame is added, and that frame. */
+const MEMORY_BYTES = TARGET_BATCH_BYTES + MAX_PAYLOAD_BYTES + 1_024
 /** Smaller messages come from the pool of node:buffer, bytes. */
-const MIN_SPARE_BYTES = 16_384
+const MIN_MEMORY_BYTES = 16_384
+/** Messages whose memory is kept. */
+const MAX_FREE = 4
 
 interface ControlFrame {
   readonly type: number
@@ -48,7 +52,9 @@ export class Sender {
   #immediate: NodeJS.Immediate | undefined
   #sentBytes = 0
   #smallMessages = 0
-  #spare: Buffer | undefined
+  // A fresh quarter of a megabyte for each message is what garbage is made of, so the memory of messages goes round.
+  readonly #free: Buffer[] = []
+  #lent: Buffer[] = []
   #isFlushing = false
   #isClosed = false
 
@@ -97,6 +103,7 @@ export class Sender {
 
   /** The link has handed everything to the operating system. */
   drained(): void {
+    this.#reclaim()
     this.#pacer.drained(this.context.clock())
     this.#flush()
   }
@@ -170,12 +177,18 @@ export class Sender {
     const mark = this.#flight.send(this.#writer.bytes)
     if (mark !== undefined) this.#writer.add(FrameType.PING, 0, 0, mark)
     this.#sentBytes += this.#writer.bytes
-    const batch = this.#writer.take(this.#spare)
-    this.link.send(batch)
-    // What the operating system has taken whole is free again: a fresh quarter of a megabyte per message is what garbage is made of.
-    const isFree = this.link.bufferedBytes === 0
-    if (batch.buffer === this.#spare?.buffer) this.#spare = isFree ? this.#spare : undefined
-    else if (isFree && batch.length >= MIN_SPARE_BYTES && batch.length > (this.#spare?.length ?? 0)) this.#spare = batch
+    const { bytes } = this.#writer
+    const memory = bytes < MIN_MEMORY_BYTES || bytes > MEMORY_BYTES ? undefined : (this.#free.pop() ?? Buffer.allocUnsafeSlow(MEMORY_BYTES))
+    this.link.send(this.#writer.take(memory))
+    if (memory !== undefined) this.#lent.push(memory)
+    this.#reclaim()
+  }
+
+  /** What the operating system has taken whole can be written to again. */
+  #reclaim(): void {
+    if (this.#lent.length === 0 || this.link.bufferedBytes > 0) return
+    for (const memory of this.#lent) if (this.#free.length < MAX_FREE) this.#free.push(memory)
+    this.#lent = []
   }
 
   #markFullFlight(): void {

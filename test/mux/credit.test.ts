@@ -7,7 +7,7 @@ import { until } from '../support/wait.ts'
 import { manualClock, startAgainst } from './against.ts'
 import { openStream, pump, startPair, turns } from './ends.ts'
 
-const WINDOW = 131_072
+const WINDOW = 65_536
 
 describe('credit', () => {
   test('a frozen reader holds at most its window, and its writer is asked to pause', async () => {
@@ -59,10 +59,10 @@ describe('credit', () => {
     const { end, send, framesOf } = startAgainst()
     const lent = (): number => framesOf(FrameType.CREDIT).reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 0)
     send(FrameType.OPEN, 0, 1)
-    send(FrameType.DATA, 0, 1, Buffer.alloc(65_536))
-    await until(() => lent() >= 65_536)
+    send(FrameType.DATA, 0, 1, Buffer.alloc(32_768))
+    await until(() => lent() >= 32_768)
     const before = lent()
-    send(FrameType.DATA, Flag.END, 1, Buffer.alloc(65_536))
+    send(FrameType.DATA, Flag.END, 1, Buffer.alloc(32_768))
     await until(() => end.accepted[0]?.ends === 1)
     await turns()
     expect(lent()).toBe(before)
@@ -74,12 +74,12 @@ describe('credit', () => {
     const { outer, inner } = startPair()
     const { stream, recorder } = openStream(outer)
     const byte = Buffer.from('x')
-    for (let i = 0; i < 131_072; i++) stream.write(byte)
+    for (let i = 0; i < WINDOW; i++) stream.write(byte)
     stream.end()
     const startedMs = performance.now()
     const reader = await until(() => inner.accepted[0])
     await until(() => reader.ends === 1)
-    expect(reader.receivedBytes).toBe(131_072)
+    expect(reader.receivedBytes).toBe(WINDOW)
     // Coalesced into frames of a turn each, and taken from the queue without moving all of it each time.
     expect(reader.chunks.length).toBeLessThan(20)
     expect(performance.now() - startedMs).toBeLessThan(1_000)
@@ -90,8 +90,8 @@ describe('credit', () => {
     const { end, send, framesOf } = startAgainst({ consumes: false })
     send(FrameType.OPEN, 0, 1)
     send(FrameType.OPEN, 0, 3)
-    send(FrameType.DATA, 0, 1, Buffer.alloc(65_536))
-    send(FrameType.DATA, 0, 1, Buffer.alloc(65_536))
+    send(FrameType.DATA, 0, 1, Buffer.alloc(32_768))
+    send(FrameType.DATA, 0, 1, Buffer.alloc(32_768))
     send(FrameType.DATA, 0, 1, Buffer.alloc(1))
     send(FrameType.DATA, 0, 3, Buffer.from('fine'))
     await until(() => framesOf(FrameType.RESET).length === 1 && end.accepted[1]?.receivedBytes === 4)
@@ -105,7 +105,7 @@ describe('credit', () => {
     const { end, send } = startAgainst({ consumes: false, clock: clock.read })
     for (let i = 0; i < 11; i++) {
       send(FrameType.OPEN, 0, 2 * i + 1)
-      for (let j = 0; j < 3; j++) send(FrameType.DATA, 0, 2 * i + 1, Buffer.alloc(65_536))
+      for (let j = 0; j < 3; j++) send(FrameType.DATA, 0, 2 * i + 1, Buffer.alloc(32_768))
     }
     await until(() => end.closed.length === 1)
     expect(end.closed[0]!.code).toBe('CALM')

@@ -5,7 +5,7 @@ import { until } from '../support/wait.ts'
 import { manualClock, startAgainst } from './against.ts'
 import { openStream, startPair } from './ends.ts'
 
-const WINDOW = 131_072
+const WINDOW = 65_536
 const CODE_OF_REFUSED = 2
 
 describe('frames that come late or never should', () => {
