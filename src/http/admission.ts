@@ -117,6 +117,7 @@ function targetAndHost(target: string, method: string, host: string): { target: 
   const [, scheme, authority, rest] = absolute as unknown as [string, string, string, string]
   if (!/^https?$/i.test(scheme)) throw new GatewayError('BAD_TARGET', 'a scheme other than http and https')
   if (authority === '') throw new GatewayError('BAD_TARGET', 'an absolute-form target without a host')
-  if (host !== '' && authority.toLowerCase() !== host.toLowerCase()) throw new GatewayError('BAD_HOST', 'Host differs from the request target')
+  if (host !== '' && authority.toLowerCase() !== host.toLowerCase())
+    throw new GatewayError('BAD_HOST', 'Host differs from the request target')
   return { target: rest.startsWith('/') ? rest : `/${rest}`, host: authority }
 }

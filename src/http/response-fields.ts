@@ -8,12 +8,7 @@ import { rewriteRefresh, rewriteSetCookie, rewriteUrl, type PublicOrigin } from 
 /** Interim responses that one request may get. */
 export const MAX_INTERIM = 8
 
-const CSP = new Set([
-  'content-security-policy',
-  'content-security-policy-report-only',
-  'x-content-security-policy',
-  'x-webkit-csp',
-])
+const CSP = new Set(['content-security-policy', 'content-security-policy-report-only', 'x-content-security-policy', 'x-webkit-csp'])
 
 /** What the fields depend on beside the head. */
 export interface ResponseContext {
@@ -59,7 +54,8 @@ export function responseHead(head: ResponseHead, context: ResponseContext): Writ
 /** An interim head as bytes on the wire. @throws GatewayError ORIGIN_BAD_RESPONSE */
 export function interimHead(head: ResponseHead, context: ResponseContext): string {
   const { status } = head
-  if (!Number.isInteger(status) || status < 100 || status > 199 || status === 101) throw new GatewayError('ORIGIN_BAD_RESPONSE', `interim status ${status}`)
+  if (!Number.isInteger(status) || status < 100 || status > 199 || status === 101)
+    throw new GatewayError('ORIGIN_BAD_RESPONSE', `interim status ${status}`)
   const fields = endToEnd(head.fields, context, name => name !== 'content-length' && name !== 'trailer')
   let text = `HTTP/1.1 ${status} ${checkedReason(head.reason)}\r\n`
   for (let i = 0; i < fields.length; i += 2) check(fields[i]!, fields[i + 1]!)

@@ -17,7 +17,12 @@ export interface ConnectorOptions {
   readonly random: () => number
   readonly onUp: (facts: { readonly identifier: string; readonly agent: string; readonly hello: Hello }) => void
   /** A session ended or an attempt failed; `retryMs` is when the next one starts, undefined when none does. */
-  readonly onDown: (facts: { readonly code: ErrorCode; readonly reason: string; readonly wasUp: boolean; readonly retryMs: number | undefined }) => void
+  readonly onDown: (facts: {
+    readonly code: ErrorCode
+    readonly reason: string
+    readonly wasUp: boolean
+    readonly retryMs: number | undefined
+  }) => void
 }
 
 const FIRST_RETRY_MS = 500
@@ -124,4 +129,3 @@ export class Connector {
     clearTimeout(this.#timer)
   }
 }
-

@@ -157,7 +157,8 @@ export class InnerLayer {
         if (wasUp && retryMs === undefined) this.log.info(fields, `left ${name}: ${reason}`)
         else if (wasUp) this.log.warn(fields, `connection to ${name} ended: ${reason}${next}`)
         // The same failure again and again is one line, then debug.
-        else if (reason !== lastReason) this.log.warn(fields, `cannot connect to ${name}: ${adviceFor({ code, reason, kid: privateKey.kid, identifier })}${next}`)
+        else if (reason !== lastReason)
+          this.log.warn(fields, `cannot connect to ${name}: ${adviceFor({ code, reason, kid: privateKey.kid, identifier })}${next}`)
         else this.log.debug(fields, `still cannot connect to ${name}: ${reason}${next}`)
         lastReason = wasUp ? '' : reason
       },

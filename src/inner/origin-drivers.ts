@@ -18,7 +18,16 @@ const READ_AHEAD_BYTES = 16_384
 const MAX_HEAD_BYTES = 65_536
 const MAX_POOLS = 256
 /** Fields that frame a message or a connection: set from the head alone, whatever the outer layer sent. */
-const FRAMING = new Set(['host', 'connection', 'keep-alive', 'transfer-encoding', 'content-length', 'upgrade', 'expect', 'proxy-connection'])
+const FRAMING = new Set([
+  'host',
+  'connection',
+  'keep-alive',
+  'transfer-encoding',
+  'content-length',
+  'upgrade',
+  'expect',
+  'proxy-connection',
+])
 /** The empty one would become GET. */
 const REFUSED_METHODS = new Set(['CONNECT', 'TRACE', ''])
 
@@ -35,10 +44,7 @@ export class Origins implements OriginDrivers {
     const pool = this.#pool(head)
     if (this.#unusable.has(pool)) return this.fresh(request, events)
     const call = new PooledCall(events, pool, this.#unusable)
-    pool.dispatch(
-      { path: head.path, method: head.method, headers: fieldsFor(head, 'host'), body, headersTimeout: 0, bodyTimeout: 0 },
-      call,
-    )
+    pool.dispatch({ path: head.path, method: head.method, headers: fieldsFor(head, 'host'), body, headersTimeout: 0, bodyTimeout: 0 }, call)
     return call
   }
 
@@ -221,7 +227,10 @@ class FreshCall implements OriginCall {
     expectsContinue: boolean,
     private readonly events: OriginEvents,
   ) {
-    this.#connectTimer = setTimeout(() => this.#failed(new GatewayError('ORIGIN_CONNECT_TIMEOUT', `no connection within ${CONNECT_MS / 1000} s`)), CONNECT_MS)
+    this.#connectTimer = setTimeout(
+      () => this.#failed(new GatewayError('ORIGIN_CONNECT_TIMEOUT', `no connection within ${CONNECT_MS / 1000} s`)),
+      CONNECT_MS,
+    )
     request.on('socket', socket => socket.once(socket.connecting ? 'connect' : 'ready', () => clearTimeout(this.#connectTimer)))
     request.on('error', error => this.#failed(error))
     request.on('continue', () => this.#continue())

@@ -130,7 +130,8 @@ export class OriginExchange implements StreamHandler, OriginEvents {
 
   interim(status: number, reason: string, fields: RawFields): void {
     if (this.#isOver) return
-    if (++this.#interimCount > MAX_INTERIM) return this.#fail(new GatewayError('ORIGIN_BAD_RESPONSE', `more than ${MAX_INTERIM} interim responses`))
+    if (++this.#interimCount > MAX_INTERIM)
+      return this.#fail(new GatewayError('ORIGIN_BAD_RESPONSE', `more than ${MAX_INTERIM} interim responses`))
     this.#guard(() => this.stream.sendHead(encodeResponseHead({ status, reason, body: NO_BODY, fields }), { info: true }))
   }
 

@@ -52,7 +52,8 @@ function classify(code: string, text: string): ErrorCode {
 }
 
 /** What undici calls a 100 (Continue) without an expectation, for which it has no code (RFC 9110 §15.2 wants it ignored). */
-export const isUnaskedContinue = (error: Error): boolean => error.message === 'bad response' && 'code' in error && error.code === 'UND_ERR_SOCKET'
+export const isUnaskedContinue = (error: Error): boolean =>
+  error.message === 'bad response' && 'code' in error && error.code === 'UND_ERR_SOCKET'
 
 /** True for a connection that broke before anything was answered: on a kept-alive one the request may never have been seen. */
 export const isStaleConnection = (failure: GatewayError): boolean => {

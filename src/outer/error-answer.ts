@@ -13,9 +13,7 @@ export function errorAnswer(code: ErrorCode, requestId: string, wantsJson: boole
   const { status, text } = ERRORS[code]
   const title = STATUS_CODES[status] ?? 'Error'
   const problem = { type: 'about:blank', title, status, code, detail: text, requestId }
-  const body = wantsJson
-    ? `${JSON.stringify(problem)}\n`
-    : `${status} ${title}\n\n${text}\n\ncode: ${code}\nrequest id: ${requestId}\n`
+  const body = wantsJson ? `${JSON.stringify(problem)}\n` : `${status} ${title}\n\n${text}\n\ncode: ${code}\nrequest id: ${requestId}\n`
   const fields = [
     'Content-Type',
     wantsJson ? 'application/problem+json; charset=utf-8' : 'text/plain; charset=utf-8',

@@ -236,7 +236,13 @@ function clientErrorCode(code: string): ErrorCode {
 export function listen(server: Server, port: number, host: string | undefined): Promise<number> {
   return new Promise((resolve, reject) => {
     const fail = (error: Error): void => {
-      reject(new GatewayError('LISTEN_FAILED', `cannot listen on ${host ?? '*'}:${port}: ${error.message}; choose another port or stop the program that uses it`, { cause: error }))
+      reject(
+        new GatewayError(
+          'LISTEN_FAILED',
+          `cannot listen on ${host ?? '*'}:${port}: ${error.message}; choose another port or stop the program that uses it`,
+          { cause: error },
+        ),
+      )
     }
     server.once('error', fail)
     server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {

@@ -97,7 +97,11 @@ export class HttpExchange implements StreamHandler, Waiter {
     this.#client = client
     const table = edge.table()
     const target = request.host === '' ? table.match('') : table.match(parseHost(request.host).host)
-    if (target === undefined) throw new GatewayError('UNKNOWN_HOST', request.host === '' ? 'no target for a request without a host' : `no target for host ${request.host}, which the Host header names`)
+    if (target === undefined)
+      throw new GatewayError(
+        'UNKNOWN_HOST',
+        request.host === '' ? 'no target for a request without a host' : `no target for host ${request.host}, which the Host header names`,
+      )
     this.#target = target
     if (isAnsweredHere(request)) return this.#answerOptions()
     const { path, query } = admit(target, request.method, request.target)
@@ -270,7 +274,8 @@ export class HttpExchange implements StreamHandler, Waiter {
 
   onEnd(): void {
     if (!this.#hasHead) return this.#fail('ORIGIN_BAD_RESPONSE', 'an end without a head')
-    if (this.#lengthOut !== undefined && this.#bytesOut < this.#lengthOut) return this.#fail('ORIGIN_CLOSED', 'fewer bytes than Content-Length says')
+    if (this.#lengthOut !== undefined && this.#bytesOut < this.#lengthOut)
+      return this.#fail('ORIGIN_CLOSED', 'fewer bytes than Content-Length says')
     this.#isFlushed = true
     this.#hasEnded = true
     if (this.#isUploading) discardUpload(this.req)
@@ -286,7 +291,10 @@ export class HttpExchange implements StreamHandler, Waiter {
     if (!this.#mayRepeat(code)) return this.#fail(code, reason)
     this.#tried = [...(this.#tried ?? []), this.#connection!]
     this.#error = code
-    this.edge.log.debug({ requestId: this.id, code, reason, identifier: this.#connection!.identifier }, 'moving a request to another inner layer')
+    this.edge.log.debug(
+      { requestId: this.id, code, reason, identifier: this.#connection!.identifier },
+      'moving a request to another inner layer',
+    )
     try {
       this.#dispatch()
       this.#error = undefined
@@ -393,5 +401,8 @@ const isAnswer = (code: ErrorCode): boolean => ERRORS[code].status > 0 && code !
 
 function isAnsweredHere(request: AcceptedRequest): boolean {
   if (request.method !== 'OPTIONS') return false
-  return request.target === '*' || request.fields.some((value, i) => i % 2 === 1 && value === '0' && request.names[(i - 1) / 2] === 'max-forwards')
+  return (
+    request.target === '*' ||
+    request.fields.some((value, i) => i % 2 === 1 && value === '0' && request.names[(i - 1) / 2] === 'max-forwards')
+  )
 }

@@ -34,7 +34,11 @@ function parseRange(entry: string): Range {
     if (!isIPv6(address) && !ipaddr.IPv4.isValidFourPartDecimal(address)) throw new Error('not an address')
     return bits === undefined ? [ipaddr.parse(address), isIPv6(address) ? 128 : 32] : ipaddr.parseCIDR(entry)
   } catch (cause) {
-    throw new GatewayError('USAGE', `--trust-proxy: "${entry}" is neither an address, a CIDR such as 10.0.0.0/8, nor loopback, linklocal or uniquelocal`, { cause })
+    throw new GatewayError(
+      'USAGE',
+      `--trust-proxy: "${entry}" is neither an address, a CIDR such as 10.0.0.0/8, nor loopback, linklocal or uniquelocal`,
+      { cause },
+    )
   }
 }
 

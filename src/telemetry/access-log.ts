@@ -91,7 +91,8 @@ const createPrettyLine = (color: boolean): ((record: AccessRecord, nowMs: number
   return (record, nowMs) => {
     const times = `${record.durationMs.toFixed(1)} ms${record.firstByteMs === undefined ? '' : ` (first byte ${record.firstByteMs.toFixed(1)} ms)`}`
     const by = record.identifier === undefined ? '' : ` by ${shorten(record.identifier)}`
-    const error = record.error === undefined ? '' : ` ${colors.red(record.error)}${record.reason === undefined ? '' : ` (${shorten(record.reason)})`}`
+    const error =
+      record.error === undefined ? '' : ` ${colors.red(record.error)}${record.reason === undefined ? '' : ` (${shorten(record.reason)})`}`
     const facts = colors.dim(
       `${times} in ${formatBytes(record.bytesIn)} out ${formatBytes(record.bytesOut)} from ${shorten(record.client)}${by} id ${shorten(record.requestId)}`,
     )
