@@ -121,3 +121,9 @@ function targetAndHost(target: string, method: string, host: string): { target: 
     throw new GatewayError('BAD_HOST', 'Host differs from the request target')
   return { target: rest.startsWith('/') ? rest : `/${rest}`, host: authority }
 }
+
+/** An OPTIONS request about the gateway itself (RFC 9110 §9.3.7), or one that may go no further (§7.6.2). */
+export function isAnsweredHere(request: AcceptedRequest): boolean {
+  if (request.method !== 'OPTIONS') return false
+  return request.target === '*' || request.names.some((name, i) => name === 'max-forwards' && request.fields[2 * i + 1] === '0')
+}

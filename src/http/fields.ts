@@ -11,8 +11,6 @@ export type Fields = readonly string[]
 
 /** Most fields of one head. */
 export const MAX_FIELDS = 200
-/** Most bytes of all fields of one head. */
-export const MAX_FIELDS_BYTES = 61_440
 
 const characterOf = (byte: number): string => String.fromCharCode(byte & 0xff)
 /** The two characters of a length below 256, which almost all are. */

@@ -1,7 +1,7 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
 import { asGatewayError, ERRORS, GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import { acceptsJson } from '../http/accept.ts'
-import { admitRequest, type AcceptedRequest } from '../http/admission.ts'
+import { admitRequest, isAnsweredHere, type AcceptedRequest } from '../http/admission.ts'
 import type { ClientFacts, Peer } from '../http/client-facts.ts'
 import { decodeFields, encodeFields, valuesOf } from '../http/fields.ts'
 import { decodeResponseHead, encodeRequestHead } from '../http/head-codec.ts'
@@ -398,11 +398,3 @@ export class HttpExchange implements StreamHandler, Waiter {
 
 /** An inner layer may be broken or taken: what it sends need not be a code that a client can be told. */
 const isAnswer = (code: ErrorCode): boolean => ERRORS[code].status > 0 && code !== 'CANCELLED'
-
-function isAnsweredHere(request: AcceptedRequest): boolean {
-  if (request.method !== 'OPTIONS') return false
-  return (
-    request.target === '*' ||
-    request.fields.some((value, i) => i % 2 === 1 && value === '0' && request.names[(i - 1) / 2] === 'max-forwards')
-  )
-}
