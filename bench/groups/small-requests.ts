@@ -4,7 +4,7 @@ import { staticTarget } from '../contenders.ts'
 import type { Column } from '../report.ts'
 
 /** Just-in-time compilation goes on for seconds: a first round without this costs twice as much. */
-const WARM_UP_SECONDS = 3
+const WARM_UP_SECONDS = 6
 
 const COLUMNS: readonly Column[] = [
   { key: 'rate', title: 'req/s', digits: 0 },

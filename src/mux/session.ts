@@ -7,6 +7,7 @@ import { PeerRates } from './rates.ts'
 import type { GrowthBudget } from './receive-window.ts'
 import { Sender } from './sender.ts'
 import { MuxStream, type StreamHandler, type StreamOwner } from './stream.ts'
+import { StreamTable } from './stream-table.ts'
 
 /** Ids are not used up to the last one, so that late frames keep a meaning. */
 const LAST_OPENED_ID = MAX_STREAM_ID - 65_536
@@ -37,7 +38,7 @@ export interface SessionOptions {
 
 /** Many streams over one link: receives frames for them, opens and accepts them, and ends them with the link. */
 export class Session {
-  readonly #streams = new Map<number, MuxStream>()
+  readonly #streams = new StreamTable<MuxStream>()
   readonly #owner: StreamOwner
   readonly #sender: Sender
   readonly #liveness: Liveness
@@ -280,7 +281,7 @@ export class Session {
     this.#peerGone = { code, reason }
     // Nothing was opened since the first one, so a second one can only give another reason.
     if (!isFirst) return
-    for (const stream of [...this.#streams.values()]) {
+    for (const stream of this.#streams.all()) {
       if (this.#isOurs(stream.id) && stream.id > lastStream) stream.receiveReset('REFUSED_STREAM', reason)
     }
     this.options.onGoAway?.(code, reason)
@@ -294,12 +295,12 @@ export class Session {
       sendBytes: this.options.peerLimits.windowBytes,
       receiveBytes: this.options.limits.windowBytes,
     })
-    this.#streams.set(id, stream)
+    this.#streams.add(stream)
     return stream
   }
 
   #forget(stream: MuxStream): void {
-    if (this.#streams.delete(stream.id) && this.#streams.size === 0) this.#leaveIfDone()
+    if (this.#streams.delete(stream) && this.#streams.size === 0) this.#leaveIfDone()
   }
 
   #isOurs(id: number): boolean {
@@ -319,7 +320,7 @@ export class Session {
     this.#isClosed = true
     this.#liveness.stop()
     this.#sender.close()
-    for (const stream of [...this.#streams.values()]) stream.receiveReset(streamCode, reason)
+    for (const stream of this.#streams.all()) stream.receiveReset(streamCode, reason)
     this.#draining?.resolve()
     this.options.onClose(code, reason)
   }

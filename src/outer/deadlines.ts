@@ -1,48 +1,71 @@
-/** Something that may wait only so long. */
-export interface Waiter {
-  /** Milliseconds on the clock of the queue; written by the queue alone. */
+/** A place in the queue of a `Deadlines`, which alone reads and writes it. */
+export interface Place {
+  /** Milliseconds on the clock of the queue. */
   deadlineMs: number
+  earlier: Place | undefined
+  later: Place | undefined
+}
+
+/** Something that may wait only so long. */
+export interface Waiter extends Place {
   onDeadline(): void
 }
 
 /**
  * Many waiters with one and the same patience: those that came or showed life last are at the end, so that one timer looks at the
- * front. A timer per request would cost more than everything else that is done about timeouts.
+ * front. A timer per request would cost more than everything else that is done about timeouts. The queue is made of the waiters themselves,
+ * and who leaves it points at nobody: a Set would keep requests that are over until the next full collection (see mux/stream-table.ts).
  */
 export class Deadlines {
-  readonly #waiting = new Set<Waiter>()
+  /** Before the first and behind the last. */
+  readonly #ends: Place = { deadlineMs: 0, earlier: undefined, later: undefined }
   readonly #timer: NodeJS.Timeout
 
   constructor(
     private readonly patienceMs: number,
     private readonly clock: () => number,
   ) {
+    this.#clear()
     this.#timer = setInterval(() => this.#check(), Math.max(10, Math.min(1_000, patienceMs / 4)))
     this.#timer.unref()
   }
 
   /** Starts to wait, or starts anew. */
   refresh(waiter: Waiter): void {
-    this.#waiting.delete(waiter)
+    this.cancel(waiter)
     waiter.deadlineMs = this.clock() + this.patienceMs
-    this.#waiting.add(waiter)
+    const last = this.#ends.earlier!
+    waiter.earlier = last
+    waiter.later = this.#ends
+    last.later = waiter
+    this.#ends.earlier = waiter
   }
 
   /** Waits no longer. */
   cancel(waiter: Waiter): void {
-    this.#waiting.delete(waiter)
+    const { earlier, later } = waiter
+    if (earlier === undefined || later === undefined) return
+    earlier.later = later
+    later.earlier = earlier
+    waiter.earlier = undefined
+    waiter.later = undefined
   }
 
   close(): void {
     clearInterval(this.#timer)
-    this.#waiting.clear()
+    this.#clear()
+  }
+
+  #clear(): void {
+    this.#ends.earlier = this.#ends
+    this.#ends.later = this.#ends
   }
 
   #check(): void {
     const now = this.clock()
-    for (const waiter of this.#waiting) {
-      if (waiter.deadlineMs > now) return
-      this.#waiting.delete(waiter)
+    for (let first = this.#ends.later!; first !== this.#ends && first.deadlineMs <= now; first = this.#ends.later!) {
+      const waiter = first as Waiter // all but the ends
+      this.cancel(waiter)
       waiter.onDeadline()
     }
   }

@@ -15,7 +15,7 @@ import { parseHost } from '../route/host.ts'
 import { authorityOf, type Target } from '../route/table.ts'
 import type { EdgeContext } from './edge-context.ts'
 import { errorAnswer } from './error-answer.ts'
-import type { Waiter } from './deadlines.ts'
+import type { Place, Waiter } from './deadlines.ts'
 import { discardUpload, endLingering } from './linger.ts'
 import type { InnerConnection } from './registry.ts'
 import { ReplayBuffer } from './replay-buffer.ts'
@@ -28,6 +28,8 @@ const MAX_ATTEMPTS = 3
 export class HttpExchange implements StreamHandler, Waiter {
   readonly id: string
   deadlineMs = 0
+  earlier: Place | undefined
+  later: Place | undefined
   readonly #startedMs: number
   #client: ClientFacts | undefined
   #request: AcceptedRequest | undefined

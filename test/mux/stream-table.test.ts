@@ -1,0 +1,54 @@
+import { describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import { StreamTable } from '../../src/mux/stream-table.ts'
+
+interface Stream {
+  readonly id: number
+}
+
+const stream = (id: number): Stream => ({ id })
+const idsOf = (table: StreamTable<Stream>): number[] =>
+  table
+    .all()
+    .map(({ id }) => id)
+    .sort((a, b) => a - b)
+
+describe('the table of open streams', () => {
+  it('holds what a Map would, whatever ids come and go', () => {
+    const step = fc.record({ isAdding: fc.boolean(), id: fc.integer({ min: 1, max: 6_000 }) })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 1_500, size: 'max' }), steps => {
+        const table = new StreamTable<Stream>()
+        const model = new Map<number, Stream>()
+        for (const { isAdding, id } of steps) {
+          if (isAdding && !model.has(id)) {
+            model.set(id, stream(id))
+            table.add(model.get(id)!)
+          } else {
+            expect(table.delete(model.get(id) ?? stream(id))).toBe(model.delete(id))
+          }
+          expect(table.size).toBe(model.size)
+          expect(table.get(id)).toBe(model.get(id))
+        }
+        expect(idsOf(table)).toEqual([...model.keys()].sort((a, b) => a - b))
+        for (const [id, held] of model) expect(table.get(id)).toBe(held)
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it('finds a stream that was opened long ago among thousands that came after it', () => {
+    const table = new StreamTable<Stream>()
+    const old = stream(1)
+    table.add(old)
+    for (let id = 3; id < 40_000; id += 2) {
+      const short = stream(id)
+      table.add(short)
+      expect(table.get(id)).toBe(short)
+      expect(table.delete(short)).toBe(true)
+      expect(table.get(id)).toBeUndefined()
+    }
+    expect(table.get(1)).toBe(old)
+    expect(table.size).toBe(1)
+  })
+})
