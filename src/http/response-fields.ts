@@ -51,16 +51,14 @@ export function responseHead(head: ResponseHead, context: ResponseContext): Writ
   return { status, reason: head.reason, fields, length: hasBody ? length : undefined, hasBody, hasLength: length !== undefined }
 }
 
-/** An interim head as bytes on the wire. @throws GatewayError ORIGIN_BAD_RESPONSE */
-export function interimHead(head: ResponseHead, context: ResponseContext): string {
+/** An interim head, checked whole: it is written without the checks that a final one gets. @throws GatewayError ORIGIN_BAD_RESPONSE */
+export function interimHead(head: ResponseHead, context: ResponseContext): Pick<WritableHead, 'status' | 'reason' | 'fields'> {
   const { status } = head
   if (!Number.isInteger(status) || status < 100 || status > 199 || status === 101)
     throw new GatewayError('ORIGIN_BAD_RESPONSE', `interim status ${status}`)
   const fields = endToEnd(head.fields, context, name => name !== 'content-length' && name !== 'trailer')
-  let text = `HTTP/1.1 ${status} ${checkedReason(head.reason)}\r\n`
   for (let i = 0; i < fields.length; i += 2) check(fields[i]!, fields[i + 1]!)
-  for (let i = 0; i < fields.length; i += 2) text += `${fields[i]!}: ${fields[i + 1]!}\r\n`
-  return `${text}\r\n`
+  return { status, reason: checkedReason(head.reason), fields }
 }
 
 /** A HEAD or 304 response may announce the length that a GET would have; 204 never does. */

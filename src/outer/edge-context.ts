@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http'
 import type { AcceptedRequest } from '../http/admission.ts'
 import type { ClientFacts, Peer } from '../http/client-facts.ts'
 import type { RouteTable } from '../route/table.ts'
@@ -25,6 +24,4 @@ export interface EdgeContext {
   readonly access: (record: AccessRecord) => void
   /** True once the process is leaving. */
   readonly isDraining: () => boolean
-  /** The response is over; the connection may carry the next one. */
-  readonly onExchangeEnd: (res: ServerResponse) => void
 }

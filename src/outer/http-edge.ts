@@ -7,6 +7,7 @@ import { unmapped, type Peer } from '../http/client-facts.ts'
 import { loggedPath } from '../http/logged-path.ts'
 import type { EdgeContext } from './edge-context.ts'
 import { errorAnswer } from './error-answer.ts'
+import { Http1Call } from './http1-call.ts'
 import { HttpExchange } from './http-exchange.ts'
 import { endLingering } from './linger.ts'
 
@@ -20,7 +21,7 @@ const MAX_WAITING = 8
 
 interface Connection {
   readonly peer: Peer
-  current: HttpExchange | undefined
+  current: HttpExchange<Http1Call> | undefined
   readonly waiting: [IncomingMessage, ServerResponse][]
   /** What came after the requests so far and cannot be one; answered in its turn, as the last. */
   fault: { readonly code: ErrorCode; readonly reason: string; readonly req?: IncomingMessage } | undefined
@@ -41,15 +42,13 @@ export interface HttpEdgeOptions {
 export class HttpEdge {
   readonly #server: Server
   readonly #connections = new WeakMap<Duplex, Connection>()
-  readonly #context: EdgeContext
   #openExchanges = 0
   #onIdle: (() => void) | undefined
 
   constructor(
     private readonly options: HttpEdgeOptions,
-    context: Omit<EdgeContext, 'onExchangeEnd'>,
+    private readonly context: EdgeContext,
   ) {
-    this.#context = { ...context, onExchangeEnd: res => this.#next(res) }
     this.#server = createServer({
       maxHeaderSize: MAX_HEADER_BYTES,
       headersTimeout: HEADERS_MS,
@@ -120,12 +119,12 @@ export class HttpEdge {
 
   #begin(connection: Connection, req: IncomingMessage, res: ServerResponse): void {
     this.#openExchanges++
-    const exchange = new HttpExchange(this.#context, connection.peer, req, res)
+    const exchange = new HttpExchange(this.context, new Http1Call(connection.peer, req, res), this.#next)
     connection.current = exchange
     exchange.start()
   }
 
-  #next(res: ServerResponse): void {
+  readonly #next = ({ call: { res } }: HttpExchange<Http1Call>): void => {
     const connection = this.#connections.get(res.req.socket)
     this.#openExchanges--
     if (connection !== undefined) this.#proceed(connection, res)
@@ -184,14 +183,14 @@ export class HttpEdge {
   #refuseRaw(socket: Duplex, { code, reason, req }: NonNullable<Connection['fault']>): void {
     const connection = this.#connectionOf(socket)
     connection.isClosing = true
-    const requestId = this.#context.nextId()
+    const requestId = this.context.nextId()
     const { status, fields, body } = errorAnswer(code, requestId, acceptsJson(req?.headers.accept))
     let head = `HTTP/1.1 ${status} Refused\r\n`
     for (let i = 0; i < fields.length; i += 2) head += `${fields[i]!}: ${fields[i + 1]!}\r\n`
     socket.on('error', () => socket.destroy())
     socket.write(`${head}Date: ${new Date().toUTCString()}\r\nConnection: close\r\n\r\n${body}`)
     endLingering(socket)
-    this.#context.access({
+    this.context.access({
       requestId,
       client: connection.peer.address,
       host: req?.headers.host ?? '-',
@@ -202,6 +201,7 @@ export class HttpEdge {
       bytesOut: body.length,
       durationMs: 0,
       firstByteMs: undefined,
+      target: undefined,
       identifier: undefined,
       error: code,
       reason,

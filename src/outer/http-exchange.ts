@@ -1,41 +1,33 @@
-import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http'
+import { STATUS_CODES } from 'node:http'
 import { asGatewayError, ERRORS, GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import { acceptsJson } from '../http/accept.ts'
-import { admitRequest, isAnsweredHere, type AcceptedRequest } from '../http/admission.ts'
-import type { ClientFacts, Peer } from '../http/client-facts.ts'
 import { decodeFields, encodeFields, valuesOf } from '../http/fields.ts'
-import { decodeResponseHead, encodeRequestHead } from '../http/head-codec.ts'
+import { decodeResponseHead } from '../http/head-codec.ts'
 import { allowedTrailers } from '../http/hop-by-hop.ts'
 import { loggedPath } from '../http/logged-path.ts'
-import { requestFields, requestTrailers } from '../http/request-fields.ts'
-import { interimHead, MAX_INTERIM, responseHead, type ResponseContext, type WritableHead } from '../http/response-fields.ts'
+import { requestTrailers } from '../http/request-fields.ts'
+import { interimHead, MAX_INTERIM, responseHead, type WritableHead } from '../http/response-fields.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
-import { admit } from '../route/admit.ts'
-import { parseHost } from '../route/host.ts'
-import { authorityOf, type Target } from '../route/table.ts'
+import type { ClientCall, ClientEvents } from './client-call.ts'
 import type { EdgeContext } from './edge-context.ts'
 import { errorAnswer } from './error-answer.ts'
 import type { Place, Waiter } from './deadlines.ts'
-import { discardUpload, endLingering } from './linger.ts'
 import type { InnerConnection } from './registry.ts'
 import { ReplayBuffer } from './replay-buffer.ts'
+import { RequestPlan, type LocalAnswer } from './request-plan.ts'
 
 /** May be sent again when nothing was answered: RFC 9110 §9.2.2. */
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'QUERY', 'PROPFIND', 'REPORT', 'SEARCH'])
 const MAX_ATTEMPTS = 3
 
 /** Steps 1 to 8 and 12 of the path: one request of a client, one stream, one answer. */
-export class HttpExchange implements StreamHandler, Waiter {
+export class HttpExchange<Call extends ClientCall = ClientCall> implements StreamHandler, ClientEvents, Waiter {
   readonly id: string
   deadlineMs = 0
   earlier: Place | undefined
   later: Place | undefined
   readonly #startedMs: number
-  #client: ClientFacts | undefined
-  #request: AcceptedRequest | undefined
-  #target: Target | undefined
-  #payload: Buffer | undefined
-  #responseContext: ResponseContext | undefined
+  readonly #plan = new RequestPlan()
   #connection: InnerConnection | undefined
   #tried: InnerConnection[] | undefined
   #stream: MuxStream | undefined
@@ -54,24 +46,25 @@ export class HttpExchange implements StreamHandler, Waiter {
   #hasBody = false
   #hasEnded = false
   #isFlushed = false
-  #awaitsDrain = false
 
+  /** @param onOver  the answer has left, or the client has: the end of everything */
   constructor(
     private readonly edge: EdgeContext,
-    private readonly peer: Peer,
-    private readonly req: IncomingMessage,
-    private readonly res: ServerResponse,
+    readonly call: Call,
+    private readonly onOver: (exchange: HttpExchange<Call>) => void,
   ) {
     this.id = edge.nextId()
     this.#startedMs = edge.clock()
-    res.on('close', () => this.#closed())
+    call.events = this
   }
 
   /** Admits the request and opens its stream, or answers why not. */
   start(): void {
     try {
-      this.#admit()
-      if (this.#payload !== undefined) this.#dispatch()
+      const plan = this.#plan
+      plan.make(this.edge, this.call)
+      if (plan.answer === undefined) this.#dispatch()
+      else this.#answerHere(plan.answer)
     } catch (thrown) {
       this.refuse(thrown)
     }
@@ -79,7 +72,7 @@ export class HttpExchange implements StreamHandler, Waiter {
 
   /** True when the whole request has come. */
   get isReceived(): boolean {
-    return this.req.complete
+    return this.call.isReceived
   }
 
   /** Answers with an error of ours, or cuts when the head of the answer has gone out already. */
@@ -91,50 +84,15 @@ export class HttpExchange implements StreamHandler, Waiter {
 
   // --- request ---
 
-  #admit(): void {
-    const { req, edge } = this
-    const request = admitRequest({ method: req.method ?? '', target: req.url ?? '', httpVersion: req.httpVersion, fields: req.rawHeaders })
-    this.#request = request
-    const client = edge.clientOf(this.peer, request)
-    this.#client = client
-    const table = edge.table()
-    const target = request.host === '' ? table.match('') : table.match(parseHost(request.host).host)
-    if (target === undefined)
-      throw new GatewayError(
-        'UNKNOWN_HOST',
-        request.host === '' ? 'no target for a request without a host' : `no target for host ${request.host}, which the Host header names`,
-      )
-    this.#target = target
-    if (isAnsweredHere(request)) return this.#answerOptions()
-    const { path, query } = admit(target, request.method, request.target)
-    const { protocol, hostname, port } = target
-    this.#payload = encodeRequestHead({
-      protocol,
-      hostname,
-      port,
-      method: request.method,
-      path: path + query,
-      host: authorityOf(target),
-      body: request.body,
-      expectsContinue: request.expectsContinue,
-      fields: requestFields(request, { client, isTrustedPeer: this.peer.isTrusted, pseudonym: edge.pseudonym }),
-    })
-    this.#responseContext = {
-      method: request.method,
-      canChunk: !request.isHttp10,
-      removeCsps: edge.removeCsps,
-      names: { private: target, public: { scheme: client.scheme, host: client.host } },
-    }
-  }
-
   #dispatch(): void {
-    const picked = this.edge.registry.pick(this.#target!.identifiers, this.#tried)
-    if (picked === 'none') throw new GatewayError(this.#error ?? 'NO_INNER_LAYER', `no inner layer is connected for ${this.#target!.name}`)
+    const picked = this.edge.registry.pick(this.#plan.target!.identifiers, this.#tried)
+    if (picked === 'none')
+      throw new GatewayError(this.#error ?? 'NO_INNER_LAYER', `no inner layer is connected for ${this.#plan.target!.name}`)
     if (picked === 'full') throw new GatewayError('OVERLOADED', 'every inner layer has as many streams as it takes')
     this.#connection = picked
-    const { body, expectsContinue } = this.#request!
+    const { body, expectsContinue } = this.#plan.request!
     const hasUpload = body.kind === 'stream' || (body.kind === 'length' && body.length > 0)
-    this.#stream = picked.session.open(this.#payload!, this, { end: !hasUpload })
+    this.#stream = picked.session.open(this.#plan.payload!, this, { end: !hasUpload })
     this.edge.deadlines.refresh(this)
     if (!hasUpload) return
     if (this.#replay === undefined) {
@@ -148,37 +106,37 @@ export class HttpExchange implements StreamHandler, Waiter {
   }
 
   #startUpload(): void {
-    const { req } = this
     if (this.#isUploading) return
     this.#isUploading = true
-    req.on('data', (chunk: Buffer) => this.#upload(chunk))
-    req.on('end', () => {
-      if (this.#replay !== undefined) this.#replay.hasEnded = true
-      this.#isUploading = false
-      this.#endUpload()
-    })
+    this.call.startUpload()
   }
 
-  #upload(chunk: Buffer): void {
+  onUpload(chunk: Buffer): void {
     this.#bytesIn += chunk.length
     if (this.#hasEnded || this.#stream === undefined) return
     this.#replay?.add(chunk)
     if (!this.#hasHead) this.edge.deadlines.refresh(this)
     if (!this.#stream.write(chunk)) {
       this.#isUploadPaused = true
-      this.req.pause()
+      this.call.pauseUpload()
     }
   }
 
+  onUploadEnd(): void {
+    if (this.#replay !== undefined) this.#replay.hasEnded = true
+    this.#isUploading = false
+    this.#endUpload()
+  }
+
   #endUpload(): void {
-    const trailers = requestTrailers(this.req.rawTrailers)
+    const trailers = requestTrailers(this.call.trailers)
     this.#stream?.end(trailers.length === 0 ? undefined : encodeFields(trailers))
   }
 
   #resumeUpload(): void {
     if (!this.#isUploadPaused) return
     this.#isUploadPaused = false
-    this.req.resume()
+    this.call.resumeUpload()
   }
 
   onWritable(): void {
@@ -195,11 +153,10 @@ export class HttpExchange implements StreamHandler, Waiter {
     if (this.#hasHead) throw new GatewayError('ORIGIN_BAD_RESPONSE', 'a second head')
     const head = decodeResponseHead(payload)
     if (info) return this.#interim(head)
-    const writable = responseHead(head, this.#responseContext!)
-    const { expectsContinue, isHttp10 } = this.#request!
-    const isCutShort = this.#isUploading || (expectsContinue && !this.req.complete)
-    // node:http writes `Connection: close` from this, and the edge takes no further request from the connection.
-    if (isCutShort || this.edge.isDraining() || (isHttp10 && !writable.hasLength)) this.res.shouldKeepAlive = false
+    const writable = responseHead(head, this.#plan.response!)
+    const { expectsContinue, isHttp10 } = this.#plan.request!
+    const isCutShort = this.#isUploading || (expectsContinue && !this.call.isReceived)
+    if (isCutShort || this.edge.isDraining() || (isHttp10 && !writable.hasLength)) this.call.closeAfterwards()
     this.#writeHead(writable)
     this.#hasHead = true
     this.#replay = undefined
@@ -211,9 +168,9 @@ export class HttpExchange implements StreamHandler, Waiter {
     queueMicrotask(() => this.#flushHead())
   }
 
-  #writeHead({ status, reason, fields }: WritableHead): void {
+  #writeHead(head: WritableHead): void {
     try {
-      this.res.writeHead(status, reason, fields)
+      this.call.writeHead(head)
     } catch (cause) {
       throw new GatewayError('ORIGIN_BAD_RESPONSE', messageOf(cause), { cause })
     }
@@ -222,18 +179,21 @@ export class HttpExchange implements StreamHandler, Waiter {
   #interim(head: ReturnType<typeof decodeResponseHead>): void {
     if (++this.#interimCount > MAX_INTERIM) throw new GatewayError('ORIGIN_BAD_RESPONSE', `more than ${MAX_INTERIM} interim responses`)
     this.edge.deadlines.refresh(this)
-    const { expectsContinue, isHttp10 } = this.#request!
+    const { expectsContinue, isHttp10 } = this.#plan.request!
     if (head.status === 100) {
       if (!expectsContinue || this.#isUploading) return
-      this.res.writeContinue()
+      this.call.writeContinue()
       this.#startUpload()
-    } else if (!isHttp10) this.res.socket?.write(interimHead(head, this.#responseContext!), 'latin1')
+    } else if (!isHttp10) {
+      const { status, reason, fields } = interimHead(head, this.#plan.response!)
+      this.call.writeInterim(status, reason, fields)
+    }
   }
 
   #flushHead(): void {
-    if (this.#isFlushed || this.res.destroyed) return
+    if (this.#isFlushed || this.call.isGone) return
     this.#isFlushed = true
-    this.res.flushHeaders()
+    this.call.flush()
   }
 
   onData(chunk: Buffer): void {
@@ -245,30 +205,21 @@ export class HttpExchange implements StreamHandler, Waiter {
       throw new GatewayError('ORIGIN_BAD_RESPONSE', 'more bytes than Content-Length says')
     }
     // A slow reader must not hold a whole batch of other streams' bytes for the sake of its own few.
-    const own = this.res.writableNeedDrain && chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(chunk) : chunk
-    if (this.res.write(own)) this.#stream?.consumed(chunk.length)
-    else this.#waitForDrain(chunk.length)
+    const own = this.call.needsDrain && chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(chunk) : chunk
+    if (this.call.write(own)) this.#stream?.consumed(chunk.length)
+    else this.#unconsumedBytes += chunk.length
   }
 
-  #waitForDrain(bytes: number): void {
-    this.#unconsumedBytes += bytes
-    if (this.#awaitsDrain) return
-    this.#awaitsDrain = true
-    this.res.once('drain', () => {
-      this.#awaitsDrain = false
-      const taken = this.#unconsumedBytes
-      this.#unconsumedBytes = 0
-      this.#stream?.consumed(taken)
-    })
+  onDrain(): void {
+    const taken = this.#unconsumedBytes
+    this.#unconsumedBytes = 0
+    this.#stream?.consumed(taken)
   }
 
   onTrailers(payload: Buffer): void {
-    if (!this.#hasBody || this.#lengthOut !== undefined || this.#request!.isHttp10) return
-    const trailers = allowedTrailers(decodeFields(payload))
-    const pairs: [string, string][] = []
-    for (let i = 0; i < trailers.length; i += 2) pairs.push([trailers[i]!, trailers[i + 1]!])
+    if (!this.#hasBody || this.#lengthOut !== undefined || this.#plan.request!.isHttp10) return
     try {
-      this.res.addTrailers(pairs)
+      this.call.setTrailers(allowedTrailers(decodeFields(payload)))
     } catch (cause) {
       throw new GatewayError('ORIGIN_BAD_RESPONSE', messageOf(cause), { cause })
     }
@@ -280,8 +231,8 @@ export class HttpExchange implements StreamHandler, Waiter {
       return this.#fail('ORIGIN_CLOSED', 'fewer bytes than Content-Length says')
     this.#isFlushed = true
     this.#hasEnded = true
-    if (this.#isUploading) discardUpload(this.req)
-    this.res.end()
+    if (this.#isUploading) this.call.discardUpload()
+    this.call.end()
   }
 
   // --- failure ---
@@ -306,10 +257,10 @@ export class HttpExchange implements StreamHandler, Waiter {
   }
 
   #mayRepeat(code: ErrorCode): boolean {
-    if (this.#hasHead || this.res.destroyed || (this.#tried?.length ?? 0) + 1 >= MAX_ATTEMPTS) return false
+    if (this.#hasHead || this.call.isGone || (this.#tried?.length ?? 0) + 1 >= MAX_ATTEMPTS) return false
     if (this.#replay?.isIncomplete === true) return false
     const { retry } = ERRORS[code]
-    return retry === 'always' || (retry === 'idempotent' && IDEMPOTENT.has(this.#request!.method))
+    return retry === 'always' || (retry === 'idempotent' && IDEMPOTENT.has(this.#plan.request!.method))
   }
 
   onDeadline(): void {
@@ -320,77 +271,76 @@ export class HttpExchange implements StreamHandler, Waiter {
   }
 
   #fail(code: ErrorCode, reason: string): void {
-    if (this.#hasEnded || this.res.destroyed) return
+    if (this.#hasEnded || this.call.isGone) return
     this.#error = code
     this.#reason = reason
     this.#stream?.reset(ERRORS[code].reset > 0 ? code : 'CANCELLED', reason)
     this.#stream = undefined
     this.#hasEnded = true
     this.edge.deadlines.cancel(this)
-    if (this.res.headersSent) return this.#cut()
-    this.#answer(code)
-  }
-
-  /**
-   * The only honest end once the head is out: what came so far is delivered, and a client that counts bytes, or waits for the last chunk,
-   * sees the cut. One that reads up to the end of the connection sees a reset.
-   */
-  #cut(): void {
-    const { socket } = this.res
-    if (socket === null) return
-    const isDelimitedByClose = this.#lengthOut === undefined && this.#request?.isHttp10 === true
-    if (isDelimitedByClose) socket.resetAndDestroy()
-    else endLingering(socket)
+    if (this.call.hasHead) this.call.cut(this.#lengthOut === undefined && this.#plan.request?.isHttp10 === true)
+    else this.#answer(code)
   }
 
   #answer(code: ErrorCode): void {
-    const { req, res } = this
-    const { status, fields, body } = errorAnswer(code, this.id, acceptsJson(valuesOf(req.rawHeaders, 'accept')[0]))
-    const hasUpload = this.#request === undefined || this.#request.body.kind !== 'none'
-    const closes = ERRORS[code].status === 400 || (hasUpload && !req.complete)
-    if (closes || this.edge.isDraining()) res.shouldKeepAlive = false
-    if (closes) discardUpload(req)
+    const { call } = this
+    const { status, fields, body } = errorAnswer(code, this.id, acceptsJson(valuesOf(call.request.fields, 'accept')[0]))
+    const { request } = this.#plan
+    const hasUpload = request === undefined || request.body.kind !== 'none'
+    const closes = ERRORS[code].status === 400 || (hasUpload && !call.isReceived)
+    if (closes || this.edge.isDraining()) call.closeAfterwards()
+    if (closes) call.discardUpload()
+    this.#write({ status, fields, body })
+  }
+
+  /** An answer that needs no inner layer, whole at once. */
+  #answerHere(answer: LocalAnswer): void {
+    const { call } = this
+    this.#hasEnded = true
+    if (!call.isReceived && this.#plan.request!.body.kind !== 'none') {
+      call.closeAfterwards()
+      call.discardUpload()
+    }
+    this.#write(answer)
+  }
+
+  #write({ status, fields, body }: LocalAnswer): void {
+    const { call } = this
     this.#firstByteMs = this.edge.clock() - this.#startedMs
     this.#isFlushed = true
     // With its reason: one that node:http has refused before, the origin's, would be refused again.
-    res.writeHead(status, STATUS_CODES[status], fields)
-    if (req.method !== 'HEAD') this.#bytesOut = body.length
-    res.end(body)
-  }
-
-  /** RFC 9110 §9.3.7: `OPTIONS *` asks about the gateway itself, and Max-Forwards 0 ends here. */
-  #answerOptions(): void {
-    this.#isFlushed = true
-    this.#hasEnded = true
-    this.res.writeHead(204, ['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'])
-    this.res.end()
+    call.writeHead({ status, reason: STATUS_CODES[status] ?? '', fields })
+    if (call.request.method === 'HEAD' || body === '') return call.end()
+    this.#bytesOut = Buffer.byteLength(body)
+    call.end(body)
   }
 
   /** The response has left, or the client has: the end of everything. */
-  #closed(): void {
+  onClosed(): void {
     this.edge.deadlines.cancel(this)
-    const isComplete = this.res.writableFinished
-    if (!isComplete && this.#error === undefined) this.#error = 'CANCELLED'
+    if (!this.call.isFinished && this.#error === undefined) this.#error = 'CANCELLED'
     this.#hasEnded = true
     this.#stream?.reset('CANCELLED', 'the client is done')
     this.#stream = undefined
     this.#log()
-    this.edge.onExchangeEnd(this.res)
+    this.onOver(this)
   }
 
   #log(): void {
-    const { req, res } = this
+    const { call } = this
+    const { request, client, target } = this.#plan
     this.edge.access({
       requestId: this.id,
-      client: this.#client?.address ?? this.peer.address,
-      host: this.#request?.host ?? req.headers.host ?? '',
-      method: req.method ?? '',
-      path: loggedPath(req.url ?? ''),
-      status: res.headersSent ? res.statusCode : ERRORS[this.#error ?? 'CANCELLED'].status,
+      client: client?.address ?? call.peer.address,
+      host: request?.host ?? valuesOf(call.request.fields, 'host')[0] ?? '',
+      method: call.request.method,
+      path: loggedPath(call.request.target),
+      status: call.hasHead ? call.status : ERRORS[this.#error ?? 'CANCELLED'].status,
       bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
       durationMs: this.edge.clock() - this.#startedMs,
       firstByteMs: this.#firstByteMs,
+      target: target?.name,
       identifier: this.#connection?.identifier,
       error: this.#error,
       reason: this.#reason,

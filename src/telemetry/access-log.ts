@@ -20,6 +20,8 @@ export interface AccessRecord {
   readonly durationMs: number
   /** From the start of the request to the first byte of the answer; undefined when there was none. */
   readonly firstByteMs: number | undefined
+  /** Host key of its target in the targets file, undefined when none matched. */
+  readonly target: string | undefined
   /** Inner layer that served it, undefined when none did. */
   readonly identifier: string | undefined
   readonly error: ErrorCode | undefined

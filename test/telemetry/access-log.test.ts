@@ -14,6 +14,7 @@ const RECORD: AccessRecord = {
   bytesOut: 1536,
   durationMs: 12.34567,
   firstByteMs: 10.00049,
+  target: 'a.example',
   identifier: 'lan-a',
   error: undefined,
 }
