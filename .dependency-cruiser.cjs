@@ -15,7 +15,7 @@ const ROOMS = {
   'version.ts': { node: ['fs'] }, // reads package.json, once
   wire: { rooms: ['errors.ts'] },
   http: { rooms: ['errors.ts'], node: ['net', 'http'] }, // eslint.config.js lets only types and a few pure functions through
-  route: { rooms: ['errors.ts'], npm: ['re2js'], node: ['net'] },
+  route: { rooms: ['errors.ts'], npm: ['re2js', 'ipaddr.js'], node: ['net'] },
   config: { rooms: ['errors.ts', 'route'], npm: ['js-yaml', 'zod'], node: [...FILES, 'net'] },
   telemetry: { rooms: ['errors.ts'], npm: ['pino', 'picocolors'], type: ['stream'] },
   identity: { rooms: ['errors.ts'], npm: ['jsonwebtoken', 'node-forge'], node: ['crypto', ...FILES] },

@@ -1,0 +1,53 @@
+import { isIP, isIPv6 } from 'node:net'
+import ipaddr from 'ipaddr.js'
+
+type Range = readonly [ipaddr.IPv4 | ipaddr.IPv6, number]
+
+const NAMED: Readonly<Record<string, readonly string[]>> = {
+  loopback: ['127.0.0.0/8', '::1/128'],
+  linklocal: ['169.254.0.0/16', 'fe80::/10'],
+  uniquelocal: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
+}
+
+/** What an entry may be, for the messages of those who read one. */
+export const ADDRESS_RANGE = 'an address, a CIDR such as 10.0.0.0/8, loopback, linklocal or uniquelocal'
+
+/** Addresses of clients or proxies, as an operator lists them. */
+export class AddressRanges {
+  readonly #ranges: readonly Range[]
+
+  /**
+   * @param entries  CIDRs, single addresses, or `loopback`, `linklocal`, `uniquelocal`; empty: no address is in
+   * @throws RangeError for an entry that is none of these, with the entry as its message
+   */
+  constructor(entries: readonly string[]) {
+    this.#ranges = entries.flatMap(entry => (Object.hasOwn(NAMED, entry) ? NAMED[entry]! : [entry])).map(parseRange)
+  }
+
+  /** Is the address in one of the ranges? An IPv4 address in IPv6 clothing is the IPv4 address; what is no address is in none. */
+  has(address: string): boolean {
+    if (this.#ranges.length === 0 || isIP(address) === 0) return false
+    const parsed = ipaddr.process(address)
+    return this.#ranges.some(([base, bits]) => base.kind() === parsed.kind() && parsed.match([base, bits] as [ipaddr.IPv4, number]))
+  }
+}
+
+/** Is it what `AddressRanges` takes as an entry? */
+export const isAddressRange = (entry: string): boolean => {
+  try {
+    new AddressRanges([entry])
+    return true
+  } catch {
+    return false
+  }
+}
+
+function parseRange(entry: string): Range {
+  try {
+    const [address = '', bits] = entry.split('/')
+    if (!isIPv6(address) && !ipaddr.IPv4.isValidFourPartDecimal(address)) throw new Error('not an address')
+    return bits === undefined ? [ipaddr.parse(address), isIPv6(address) ? 128 : 32] : ipaddr.parseCIDR(entry)
+  } catch (cause) {
+    throw new RangeError(entry, { cause })
+  }
+}
