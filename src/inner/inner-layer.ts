@@ -4,10 +4,8 @@ import { ERRORS, type ErrorCode } from '../errors.ts'
 import { createProof } from '../identity/proof.ts'
 import type { PrivateKey } from '../identity/private-key.ts'
 import { dial } from '../link/dialer.ts'
-import { decodeRequestHead } from '../http/head-codec.ts'
 import { DEFAULT_TIMING, type Timing } from '../mux/liveness.ts'
 import { GrowthBudget } from '../mux/receive-window.ts'
-import type { MuxStream, StreamHandler } from '../mux/stream.ts'
 import { settleWithin } from '../mux/settle-within.ts'
 import type { Log } from '../telemetry/log.ts'
 import { AGENT } from '../version.ts'
@@ -15,8 +13,10 @@ import { DEFAULT_LIMITS, GROWTH_BUDGET_BYTES } from '../mux/limits.ts'
 import type { AllowList } from './allow-list.ts'
 import { Connector } from './connector.ts'
 import { FailureLog } from './failure-log.ts'
-import { OriginExchange, type OriginContext } from './origin-exchange.ts'
+import type { OriginContext } from './origin-exchange.ts'
 import { Origins } from './origin-drivers.ts'
+import { createService } from './service.ts'
+import { OriginGate } from './origin-gate.ts'
 
 /** What an inner layer is made from. */
 export interface InnerLayerOptions {
@@ -49,7 +49,8 @@ export class InnerLayer {
     private readonly options: InnerLayerOptions,
     private readonly log: Log,
   ) {
-    this.#origins = new Origins(options.allowList)
+    const gate = new OriginGate(options.allowList)
+    this.#origins = new Origins(gate)
     const failures = new FailureLog(log, options.allowList.open, () => performance.now())
     this.#context = { drivers: this.#origins, onFailure: (head, code, reason) => failures.report(head, code, reason) }
     for (const url of options.outerLayers) {
@@ -141,9 +142,9 @@ export class InnerLayer {
         budget: this.#budget,
         clock: () => performance.now(),
         timing: this.options.timing ?? DEFAULT_TIMING,
-        accept: (payload, stream) => this.#accept(payload, stream),
         onFault: thrown => this.log.error({ err: thrown }, 'internal fault while handling a stream'),
       },
+      serve: () => createService(this.#context),
       clock: () => performance.now(),
       random: Math.random,
       onUp: ({ identifier: granted, agent }) => {
@@ -163,12 +164,6 @@ export class InnerLayer {
         lastReason = wasUp ? '' : reason
       },
     })
-  }
-
-  #accept(payload: Buffer, stream: MuxStream): StreamHandler {
-    const exchange = new OriginExchange(stream, decodeRequestHead(payload), this.#context)
-    exchange.start()
-    return exchange
   }
 }
 

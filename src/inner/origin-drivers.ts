@@ -1,11 +1,10 @@
-import { lookup } from 'node:dns'
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { isIP, type LookupFunction } from 'node:net'
+import { isIP } from 'node:net'
 import { buildConnector, Pool, type Dispatcher } from 'undici'
 import { GatewayError } from '../errors.ts'
 import type { RequestHead } from '../http/head-codec.ts'
-import type { AllowList } from './allow-list.ts'
+import type { OriginGate } from './origin-gate.ts'
 import { isUnaskedContinue, ORIGIN_RESET } from './origin-failure.ts'
 import type { OriginCall, OriginDrivers, OriginEvents, OriginRequest } from './origin-exchange.ts'
 import { RequestBody } from './request-body.ts'
@@ -37,7 +36,7 @@ export class Origins implements OriginDrivers {
   /** Of origins that say 100 (Continue) unasked, which undici takes for a broken response. */
   readonly #unusable = new WeakSet<Pool>()
 
-  constructor(private readonly allowList: AllowList) {}
+  constructor(private readonly gate: OriginGate) {}
 
   pooled(request: OriginRequest, events: OriginEvents): OriginCall {
     const { head, body } = request
@@ -49,7 +48,7 @@ export class Origins implements OriginDrivers {
   }
 
   fresh({ head, body }: OriginRequest, events: OriginEvents): OriginCall {
-    this.#check(head)
+    this.gate.check(head)
     const request = (head.protocol === 'https' ? httpsRequest : httpRequest)({
       agent: false,
       host: head.hostname,
@@ -58,7 +57,7 @@ export class Origins implements OriginDrivers {
       path: head.path,
       headers: freshFields(head),
       maxHeaderSize: MAX_HEAD_BYTES,
-      lookup: this.#lookup(head.port),
+      lookup: this.gate.lookup(head.port),
       ...(head.protocol === 'https' && isIP(head.hostname) === 0 ? { servername: head.hostname } : {}),
     })
     request.maxHeadersCount = 0
@@ -72,26 +71,18 @@ export class Origins implements OriginDrivers {
     await Promise.all(pools.map(pool => pool.destroy()))
   }
 
-  #check({ hostname, port }: RequestHead): void {
-    const verdict = this.allowList.check(hostname, port)
-    const isAddress = isIP(hostname) !== 0
-    if (verdict === 'no' || (isAddress && !this.allowList.checkAddress(hostname, hostname, port))) {
-      throw new GatewayError('ORIGIN_FORBIDDEN', `${hostname}:${port} is not allowed by this inner layer (--allow)`)
-    }
-  }
-
   #pool(head: RequestHead): Pool {
     const key = `${head.protocol}://${head.hostname.includes(':') ? `[${head.hostname}]` : head.hostname}:${head.port}`
     const known = this.#pools.get(key)
     if (known !== undefined) return known // the allow-list said yes when it was made
-    this.#check(head)
+    this.gate.check(head)
     this.#evict()
     const pool = new Pool(key, {
       pipelining: 1,
       headersTimeout: 0,
       bodyTimeout: 0,
       maxHeaderSize: MAX_HEAD_BYTES,
-      connect: honestConnector({ timeout: CONNECT_MS, ...{ highWaterMark: READ_AHEAD_BYTES }, lookup: this.#lookup(head.port) }),
+      connect: honestConnector({ timeout: CONNECT_MS, ...{ highWaterMark: READ_AHEAD_BYTES }, lookup: this.gate.lookup(head.port) }),
     })
     this.#pools.set(key, pool)
     return pool
@@ -104,23 +95,6 @@ export class Origins implements OriginDrivers {
       this.#pools.delete(key)
       void pool.destroy()
       return
-    }
-  }
-
-  /** DNS, less the addresses that are not allowed: the name is what the outer layer says, the address is where the bytes go. */
-  #lookup(port: number): LookupFunction {
-    return (hostname, options, callback) => {
-      lookup(hostname, { ...options, all: true }, (error, addresses) => {
-        if (error !== null) return callback(error, '', 0)
-        const allowed = addresses.filter(({ address }) => this.allowList.checkAddress(hostname, address, port))
-        const first = allowed[0]
-        if (first === undefined) {
-          const refusal = new GatewayError('ORIGIN_FORBIDDEN', `${hostname} resolves to no address that this inner layer allows`)
-          return callback(refusal, '', 0)
-        }
-        if (options.all === true) callback(null, allowed)
-        else callback(null, first.address, first.family)
-      })
     }
   }
 }
