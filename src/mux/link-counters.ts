@@ -1,0 +1,17 @@
+/**
+ * What all sessions of a process together have done since its start, for metrics: plain numbers, so that counting costs nothing that
+ * could be measured. Whoever shows them reads them when asked.
+ */
+export class LinkCounters {
+  /** Bytes handed to links, frame headers included. */
+  sentBytes = 0
+  receivedBytes = 0
+  sentMessages = 0
+  receivedMessages = 0
+  /** Streams opened by either side. */
+  streams = 0
+  /** How often a stream had bytes to send and no credit: its reader is slower than its writer. */
+  creditStalls = 0
+  /** How often a session had data to send and as much in flight as the link delivers in a round trip. */
+  flightStalls = 0
+}
