@@ -15,19 +15,20 @@ const ROOMS = {
   'version.ts': { node: ['fs'] }, // reads package.json, once
   wire: { rooms: ['errors.ts'] },
   http: { rooms: ['errors.ts'], node: ['net', 'http'] }, // eslint.config.js lets only types and a few pure functions through
-  route: { rooms: ['errors.ts'], npm: ['re2js', 'ipaddr.js'], node: ['net'] },
-  config: { rooms: ['errors.ts', 'route'], npm: ['js-yaml', 'zod'], node: [...FILES, 'net'] },
+  route: { rooms: ['errors.ts', 'http'], npm: ['re2js', 'ipaddr.js'], node: ['net'] },
+  config: { rooms: ['errors.ts', 'http', 'route'], npm: ['js-yaml', 'zod'], node: [...FILES, 'net'] },
   telemetry: { rooms: ['errors.ts'], npm: ['pino', 'picocolors'], type: ['stream'] },
-  identity: { rooms: ['errors.ts'], npm: ['jsonwebtoken', 'node-forge'], node: ['crypto', ...FILES] },
+  identity: { rooms: ['errors.ts'], npm: ['jsonwebtoken', 'node-forge'], node: ['crypto', 'net', ...FILES] },
   mux: { rooms: ['errors.ts', 'wire'], node: ['stream'] },
   link: { rooms: ['errors.ts', 'mux', 'telemetry'], npm: ['socket.io', 'socket.io-client'], type: ['http', 'https', 'net', 'tls'] },
+  splice: { rooms: ['errors.ts', 'mux'], node: ['net', 'stream'] },
   inner: {
-    rooms: ['errors.ts', 'version.ts', 'config', 'http', 'route', 'mux', 'link', 'identity', 'telemetry'],
+    rooms: ['errors.ts', 'version.ts', 'config', 'http', 'route', 'mux', 'splice', 'link', 'identity', 'telemetry'],
     npm: ['undici', 'ipaddr.js'],
     node: [...SOCKETS, 'crypto'],
   },
   outer: {
-    rooms: ['errors.ts', 'version.ts', 'wire', 'http', 'route', 'config', 'telemetry', 'identity', 'mux', 'link'],
+    rooms: ['errors.ts', 'version.ts', 'wire', 'http', 'route', 'config', 'telemetry', 'identity', 'mux', 'splice', 'link'],
     npm: ['express', 'ipaddr.js'],
     node: [...SOCKETS, 'crypto'],
   },

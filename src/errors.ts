@@ -82,6 +82,12 @@ export const ERRORS = Object.freeze({
   ORIGIN_CONNECT_TIMEOUT: facts(504, 12, 'never', 'The origin did not accept a connection in time; check that it is reachable.'),
   ORIGIN_TIMEOUT: facts(504, 13, 'never', 'The origin did not answer in time; try again later.'),
   ORIGIN_BAD_REQUEST: facts(400, 14, 'never', 'The request cannot be expressed to the origin; check method, path and header fields.'),
+  IDLE_TIMEOUT: facts(
+    0,
+    15,
+    'never',
+    'Nothing moved on this connection within its idle limit; send pings, or ask the operator to raise the limit.',
+  ),
   // --- the link itself
   PROTOCOL: facts(502, 20, 'never', 'The peer broke the link protocol; use the same release on both sides.'),
   FLOW_EXCEEDED: facts(502, 21, 'never', 'The peer sent more than it had credit for; use the same release on both sides.'),

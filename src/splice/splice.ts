@@ -1,0 +1,198 @@
+import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { GatewayError, type ErrorCode } from '../errors.ts'
+import type { MuxStream, StreamHandler } from '../mux/stream.ts'
+
+/** A peer that vanished without a word is noticed by the kernel: first probe after this silence, milliseconds. */
+const KEEP_ALIVE_MS = 60_000
+
+/** How it ended. */
+export interface SpliceEnd {
+  /** Undefined when both halves ended cleanly. */
+  readonly code: ErrorCode | undefined
+  /** What happened, for a log; empty after a clean end. */
+  readonly reason: string
+  /** Bytes read from the socket. */
+  readonly bytesIn: number
+  /** Bytes handed to the socket. */
+  readonly bytesOut: number
+}
+
+/** What a splice is made from. */
+export interface SpliceOptions {
+  /** Bytes of the socket that were read already; they go first. */
+  readonly head?: Buffer
+  /** Ends the splice when nothing has moved in either direction for this long, milliseconds. Default: never. */
+  readonly idleMs?: number
+  /** What an abnormal end of the socket means; its code goes to the peer. @param error  undefined when it closed without one */
+  readonly failure: (error: Error | undefined) => GatewayError
+  /** A RESPONSE frame of the peer; without it such a frame is a fault of the peer. */
+  readonly onHead?: (payload: Buffer, info: boolean) => void
+  /** Ends the socket so that its other end sees an abnormal end; the default resets TCP and destroys everything else. */
+  readonly cut?: () => void
+  /** Called exactly once: after a clean end when the socket has closed, else at once. */
+  readonly onEnd: (end: SpliceEnd) => void
+}
+
+/**
+ * Joins a stream and a socket, byte for byte: each half ends on its own (END ↔ FIN), an abort of either is an abort of the other
+ * (RESET ↔ RST), and each waits for the other (credit goes back when the socket has taken the bytes; a stream that is full pauses the
+ * socket). It is the handler of the stream from `attach` on, and reads and writes the socket from its constructor on.
+ *
+ *     socket 'data' ─▶ stream.write      onData  ─▶ socket.write ─▶ stream.consumed
+ *     socket 'end'  ─▶ stream.end        onEnd   ─▶ socket.end
+ *     socket lost   ─▶ stream.reset      onReset ─▶ cut
+ */
+export class Splice implements StreamHandler {
+  #stream: MuxStream | undefined
+  #bytesIn = 0
+  #bytesOut = 0
+  /** Handed to the socket and not taken by it. */
+  #waitingBytes = 0
+  #error: Error | undefined
+  #isOver = false
+  #idleTimer: NodeJS.Timeout | undefined
+
+  constructor(
+    private readonly socket: Duplex,
+    private readonly options: SpliceOptions,
+  ) {
+    socket.allowHalfOpen = true
+    if (socket instanceof Socket) socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS).setTimeout(0)
+    socket.on('error', error => {
+      this.#error ??= error
+    })
+    socket.on('close', () => this.#closed())
+    socket.on('drain', () => this.#drained())
+    socket.pause()
+  }
+
+  /** Bytes read from the socket so far. */
+  get bytesIn(): number {
+    return this.#bytesIn
+  }
+
+  /** Bytes handed to the socket so far. */
+  get bytesOut(): number {
+    return this.#bytesOut
+  }
+
+  /** True after `onEnd` of the options was called. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** Begins. The stream is a parameter of its own because a stream is opened with its handler; the socket may still be connecting. */
+  attach(stream: MuxStream): void {
+    this.#stream = stream
+    stream.handler = this
+    // Before anything began: the stream refused, or the socket closed.
+    if (this.#isOver) return stream.reset('CANCELLED', 'over before it began')
+    if (this.socket.destroyed) return this.#closed()
+    const { head, idleMs = 0 } = this.options
+    if (idleMs > 0) this.#idleTimer = setTimeout(() => this.abort('IDLE_TIMEOUT', `nothing for ${idleMs} ms`), idleMs).unref()
+    if (head !== undefined && head.length > 0) this.#read(head)
+    this.socket.on('data', (chunk: Buffer) => this.#read(chunk))
+    this.socket.on('end', () => this.#stream?.end())
+    if (this.socket.readableEnded) stream.end()
+    else if (!stream.needsPause) this.socket.resume()
+  }
+
+  /** Ends both sides now, each seeing an abnormal end. Idempotent. */
+  abort(code: ErrorCode, reason: string): void {
+    if (this.#isOver) return
+    this.#stream?.reset(code, reason)
+    this.#cut()
+    this.#finish(code, reason)
+  }
+
+  // --- from the link ---
+
+  onHead(payload: Buffer, info: boolean): void {
+    const { onHead } = this.options
+    if (onHead === undefined) throw new GatewayError('PROTOCOL', 'a RESPONSE frame in the middle of a connection')
+    onHead(payload, info)
+  }
+
+  onData(chunk: Buffer): void {
+    this.#bytesOut += chunk.length
+    this.#idleTimer?.refresh()
+    const { socket } = this
+    // What has to wait must not hold the whole message, with the bytes of other streams, that it came in.
+    const isSmallPart = socket.writableLength > 0 && chunk.length * 2 < chunk.buffer.byteLength
+    if (socket.write(isSmallPart ? Buffer.from(chunk) : chunk)) this.#stream?.consumed(chunk.length)
+    else this.#waitingBytes += chunk.length
+  }
+
+  onTrailers(): void {
+    throw new GatewayError('PROTOCOL', 'trailers in the middle of a connection')
+  }
+
+  onEnd(): void {
+    this.#idleTimer?.refresh()
+    this.socket.end()
+  }
+
+  onReset(code: ErrorCode, reason: string): void {
+    if (this.#isOver) return
+    this.#cut()
+    this.#finish(code, reason)
+  }
+
+  onWritable(): void {
+    this.socket.resume()
+  }
+
+  onCredit(): void {
+    this.#idleTimer?.refresh()
+  }
+
+  // --- from the socket ---
+
+  #read(chunk: Buffer): void {
+    this.#bytesIn += chunk.length
+    this.#idleTimer?.refresh()
+    if (this.#stream?.write(chunk) === false) this.socket.pause()
+  }
+
+  #drained(): void {
+    this.#idleTimer?.refresh()
+    const taken = this.#waitingBytes
+    this.#waitingBytes = 0
+    this.#stream?.consumed(taken)
+  }
+
+  #closed(): void {
+    if (this.#isOver || this.#stream === undefined) return
+    // What the peer has not taken yet stays in the stream, which ends on its own.
+    if (this.socket.readableEnded && this.socket.writableFinished) return this.#finish(undefined, '')
+    const { code, message } = this.options.failure(this.#error)
+    this.#stream.reset(code, message)
+    this.#finish(code, message)
+  }
+
+  #cut(): void {
+    const { socket } = this
+    if (this.options.cut !== undefined) return this.options.cut()
+    if (!(socket instanceof Socket)) return void socket.destroy()
+    try {
+      socket.resetAndDestroy()
+    } catch {
+      // Only TCP has a reset. TLS without its closing alert reads as truncated (RFC 8446 §6.1).
+      socket.destroy()
+    }
+  }
+
+  #finish(code: ErrorCode | undefined, reason: string): void {
+    this.#isOver = true
+    clearTimeout(this.#idleTimer)
+    this.options.onEnd({ code, reason, bytesIn: this.#bytesIn, bytesOut: this.#bytesOut })
+  }
+}
+
+/** Joins `stream` and `socket` from now on. */
+export function splice(stream: MuxStream, socket: Duplex, options: SpliceOptions): Splice {
+  const joined = new Splice(socket, options)
+  joined.attach(stream)
+  return joined
+}
