@@ -24,6 +24,8 @@ export interface RequestHead {
   readonly body: BodyKind
   /** The client waits for 100 (Continue) before it sends the body. */
   readonly expectsContinue: boolean
+  /** Number of the origin profile, 0 for none. */
+  readonly profile: number
   /** End-to-end fields, without Host and without any field that frames a message or a connection. */
   readonly fields: Fields
 }
@@ -40,6 +42,7 @@ export interface ResponseHead {
 
 const KIND_HTTP = 1
 const EXPECTS_CONTINUE = 0x01
+const HAS_PROFILE = 0x02
 const BODY_CODES = { none: 0, length: 1, stream: 2 } as const
 
 function writeBody(writer: ByteWriter, body: BodyKind): void {
@@ -55,11 +58,11 @@ function readBody(reader: ByteReader): BodyKind {
   throw new GatewayError('PROTOCOL', `an unknown body kind ${code}`)
 }
 
-/** Payload of an OPEN frame: kind u8 (1: HTTP), flags u8, protocol u8, port u16, hostname, method, path, host, body, fields. */
+/** Payload of an OPEN frame: kind u8 (1: HTTP), flags u8, profile u16 if a flag says so, protocol u8, port u16, hostname, method, path, host, body, fields. */
 export function encodeRequestHead(head: RequestHead): Buffer {
-  const writer = new ByteWriter()
-    .u8(KIND_HTTP)
-    .u8(head.expectsContinue ? EXPECTS_CONTINUE : 0)
+  const writer = new ByteWriter().u8(KIND_HTTP).u8((head.expectsContinue ? EXPECTS_CONTINUE : 0) | (head.profile > 0 ? HAS_PROFILE : 0))
+  if (head.profile > 0) writer.u16(head.profile)
+  writer
     .u8(head.protocol === 'https' ? 1 : 0)
     .u16(head.port)
     .latin1(head.hostname)
@@ -76,13 +79,14 @@ export function decodeRequestHead(payload: Buffer): RequestHead {
   const kind = reader.u8()
   if (kind !== KIND_HTTP) throw new GatewayError('PROTOCOL', `a stream of unknown kind ${kind}`)
   const flags = reader.u8()
+  const profile = (flags & HAS_PROFILE) === 0 ? 0 : reader.u16()
   const protocol = reader.u8() === 1 ? 'https' : 'http'
   const port = reader.u16()
   const [hostname, method, path, host] = [reader.latin1(), reader.latin1(), reader.latin1(), reader.latin1()]
   const body = readBody(reader)
   const fields = readFields(reader)
   reader.end()
-  return { protocol, hostname, port, method, path, host, body, expectsContinue: (flags & EXPECTS_CONTINUE) !== 0, fields }
+  return { protocol, hostname, port, method, path, host, body, expectsContinue: (flags & EXPECTS_CONTINUE) !== 0, profile, fields }
 }
 
 /** Payload of a RESPONSE frame: status u16, reason, body, fields (strings in latin-1, or bytes as the parser delivered them). */

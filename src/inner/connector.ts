@@ -10,7 +10,9 @@ export type Dial = (events: { readonly onLink: (link: Link) => void; readonly on
 export interface ConnectorOptions {
   readonly dial: Dial
   readonly introduction: Pick<Introduction, 'prove' | 'limits' | 'agent' | 'instance'>
-  readonly session: Omit<SessionOptions, 'role' | 'limits' | 'peerLimits' | 'onClose' | 'onGoAway'>
+  readonly session: Omit<SessionOptions, 'role' | 'limits' | 'peerLimits' | 'accept' | 'onNote' | 'onClose' | 'onGoAway'>
+  /** Makes what is kept for one session: it takes the streams and the notes of that session alone. */
+  readonly serve: () => Pick<SessionOptions, 'accept' | 'onNote'>
   /** Milliseconds, rising. */
   readonly clock: () => number
   /** 0 … 1, for the jitter of the back-off. */
@@ -101,6 +103,7 @@ export class Connector {
     const startedMs = this.options.clock()
     this.#session = new Session(link, {
       ...this.options.session,
+      ...this.options.serve(),
       role: 'inner',
       limits: this.options.introduction.limits,
       peerLimits: hello.limits,

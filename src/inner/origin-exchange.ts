@@ -2,6 +2,7 @@ import { ERRORS, GatewayError, type ErrorCode } from '../errors.ts'
 import { decodeFields, encodeFields } from '../http/fields.ts'
 import { encodeResponseHead, NO_BODY, STREAM_BODY, type BodyKind, type RequestHead } from '../http/head-codec.ts'
 import { allowedTrailers } from '../http/hop-by-hop.ts'
+import type { OriginProfile } from '../http/origin-profile.ts'
 import { MAX_INTERIM } from '../http/response-fields.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
 import { isStaleConnection, originFailure } from './origin-failure.ts'
@@ -13,6 +14,8 @@ export type RawFields = readonly (string | Buffer)[]
 /** What a driver is told to send. */
 export interface OriginRequest {
   readonly head: RequestHead
+  /** How to reach the origin; undefined: as usual. */
+  readonly profile: OriginProfile | undefined
   readonly body: RequestBody | Buffer | null
 }
 
@@ -60,6 +63,8 @@ const isBodyless = (method: string, status: number): boolean => method === 'HEAD
 
 /** Steps 9 to 12 of the path: joins one stream to one request at its origin. */
 export class OriginExchange implements StreamHandler, OriginEvents {
+  readonly #head: RequestHead
+  readonly #profile: OriginProfile | undefined
   readonly #body: RequestBody | undefined
   #request: OriginRequest | undefined
   #call: OriginCall | undefined
@@ -73,16 +78,18 @@ export class OriginExchange implements StreamHandler, OriginEvents {
 
   constructor(
     private readonly stream: MuxStream,
-    private readonly requestHead: RequestHead,
+    { head, profile }: Pick<OriginRequest, 'head' | 'profile'>,
     private readonly context: OriginContext,
   ) {
-    this.#body = requestHead.body.kind === 'none' ? undefined : new RequestBody(stream)
-    this.#mayRepeat = IDEMPOTENT.has(requestHead.method)
+    this.#head = head
+    this.#profile = profile
+    this.#body = head.body.kind === 'none' ? undefined : new RequestBody(stream)
+    this.#mayRepeat = IDEMPOTENT.has(head.method)
   }
 
   /** Sends the request; a body that came in the same message as its head goes out in one piece. */
   start(): void {
-    if (this.#body === undefined || this.requestHead.expectsContinue) this.#dispatch()
+    if (this.#body === undefined || this.#head.expectsContinue) this.#dispatch()
     else queueMicrotask(() => this.#await())
   }
 
@@ -96,7 +103,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     // After the answer nobody reads the rest of an upload. Without credit the outer layer stops sending and ends the stream.
     if (this.#hasEnded || this.#isOver) return
     if (this.#body === undefined) throw new GatewayError('PROTOCOL', 'DATA for a request without a body')
-    const { body } = this.requestHead
+    const { body } = this.#head
     this.#bytesIn += chunk.length
     // Neither driver counts for every method, and what is beyond the length would be another request to the origin.
     if (body.kind === 'length' && this.#bytesIn > body.length) throw new GatewayError('BODY_MISMATCH', 'more bytes than the head says')
@@ -109,7 +116,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   }
 
   onEnd(): void {
-    const { body } = this.requestHead
+    const { body } = this.#head
     if (body.kind === 'length' && this.#bytesIn < body.length && !this.#hasEnded) {
       throw new GatewayError('BODY_MISMATCH', 'fewer bytes than the head says')
     }
@@ -122,7 +129,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   }
 
   onReset(code: ErrorCode, reason: string): void {
-    this.context.onFailure(this.requestHead, code, reason)
+    this.context.onFailure(this.#head, code, reason)
     this.#giveUp()
   }
 
@@ -140,7 +147,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     this.#hasHead = true
     this.#guard(() => {
       const body = bodyOf(fields)
-      const end = isBodyless(this.requestHead.method, status) || (body.kind === 'length' && body.length === 0)
+      const end = isBodyless(this.#head.method, status) || (body.kind === 'length' && body.length === 0)
       this.stream.sendHead(encodeResponseHead({ status, reason, body, fields }), { end })
       this.#hasEnded = end
     })
@@ -182,9 +189,9 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     clearTimeout(this.#firstChunkTimer)
     this.#firstChunkTimer = undefined
     const { drivers } = this.context
-    const head = this.requestHead
+    const head = this.#head
     const whole = head.expectsContinue ? undefined : this.#body?.takeWhole()
-    this.#request = { head, body: whole ?? this.#body ?? null }
+    this.#request = { head, profile: this.#profile, body: whole ?? this.#body ?? null }
     const isLate = this.#body !== undefined && whole === undefined && !this.#body.hasBegun
     const needsFresh = head.expectsContinue || isLate || this.#body?.trailers !== undefined || needsOwnConnection(head.fields)
     if (needsFresh) this.#mayRepeat = false
@@ -208,7 +215,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     if (this.#isOver) return
     const code: ErrorCode = ERRORS[failure.code].reset > 0 ? failure.code : 'INTERNAL'
     this.#giveUp()
-    this.context.onFailure(this.requestHead, code, failure.message)
+    this.context.onFailure(this.#head, code, failure.message)
     this.stream.reset(code, failure.message)
   }
 

@@ -14,6 +14,7 @@ const RATES = {
   refusals: [500, 2_000, 'OPEN frames that had to be refused'],
   empties: [100, 200, 'empty DATA frames'],
   pings: [5_000, 10_000, 'PING frames'],
+  notes: [500, 5_000, 'NOTE frames'],
   overruns: [1, 10, 'frames beyond their credit'],
 } as const
 
@@ -33,6 +34,7 @@ export class PeerRates {
       refusals: limit('refusals'),
       empties: limit('empties'),
       pings: limit('pings'),
+      notes: limit('notes'),
       overruns: limit('overruns'),
     }
   }

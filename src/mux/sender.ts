@@ -1,6 +1,7 @@
 import { BatchWriter, FrameType, MAX_BATCH_FRAMES, MAX_PAYLOAD_BYTES, TARGET_BATCH_BYTES } from '../wire/frame.ts'
 import { Flight } from './flight.ts'
 import type { Link } from './link.ts'
+import type { LinkCounters } from './link-counters.ts'
 import { Pacer } from './pacer.ts'
 import type { MuxStream } from './stream.ts'
 
@@ -33,6 +34,7 @@ export interface SenderContext {
   readonly clock: () => number
   /** Everything that was queued has been handed to the link. */
   readonly idle: () => void
+  readonly counters: LinkCounters
   /** The peer lets more control frames pile up than any use of the protocol can explain. */
   readonly overrun: () => void
 }
@@ -84,6 +86,16 @@ export class Sender {
   /** Bytes that the peer has acknowledged since the start. */
   get deliveredBytes(): number {
     return this.#flight.deliveredBytes
+  }
+
+  /** Bytes sent and not known to be delivered. */
+  get inFlightBytes(): number {
+    return this.#flight.inFlightBytes
+  }
+
+  /** Bytes that may be in flight at the moment. */
+  get flightLimitBytes(): number {
+    return this.#flight.limitBytes
   }
 
   /** Queues a frame ahead of all data. */
@@ -165,7 +177,10 @@ export class Sender {
         if (!isFull && this.#control.length === 0)
           this.#fillData(Math.max(MIN_BATCH_BYTES, Math.min(TARGET_BATCH_BYTES, roomBytes, flightBytes)))
         if (this.#writer.frames > 0) this.#send()
-        else if (isFull) return // an acknowledgement comes back here
+        else if (isFull) {
+          this.context.counters.flightStalls++
+          return // an acknowledgement comes back here
+        }
       }
     } finally {
       this.#isFlushing = false
@@ -177,6 +192,8 @@ export class Sender {
     const mark = this.#flight.send(this.#writer.bytes)
     if (mark !== undefined) this.#writer.add(FrameType.PING, 0, 0, mark)
     this.#sentBytes += this.#writer.bytes
+    this.context.counters.sentBytes += this.#writer.bytes
+    this.context.counters.sentMessages++
     const { bytes } = this.#writer
     const memory = bytes < MIN_MEMORY_BYTES || bytes > MEMORY_BYTES ? undefined : (this.#free.pop() ?? Buffer.allocUnsafeSlow(MEMORY_BYTES))
     this.link.send(this.#writer.take(memory))

@@ -1,12 +1,13 @@
 import { codeOfReset, ERRORS, GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import { decodeCredit, decodeGoAway, decodePing, decodeReset, encodeGoAway, encodeReset, type Limits } from '../wire/control.ts'
-import { decodeBatch, encodeFrame, Flag, FrameType, MAX_PAYLOAD_BYTES, MAX_STREAM_ID } from '../wire/frame.ts'
+import { decodeBatch, encodeFrame, Flag, FrameType, MAX_STREAM_ID } from '../wire/frame.ts'
 import type { Link } from './link.ts'
+import { LinkCounters } from './link-counters.ts'
 import { Liveness, type Timing } from './liveness.ts'
 import { PeerRates } from './rates.ts'
 import type { GrowthBudget } from './receive-window.ts'
 import { Sender } from './sender.ts'
-import { MuxStream, type StreamHandler, type StreamOwner } from './stream.ts'
+import { assertFits, MuxStream, type StreamHandler, type StreamOwner } from './stream.ts'
 import { StreamTable } from './stream-table.ts'
 
 /** Ids are not used up to the last one, so that late frames keep a meaning. */
@@ -26,12 +27,16 @@ export interface SessionOptions {
   readonly timing: Timing
   /** A stream that the peer opens: returns its handler, or throws GatewayError to refuse it. */
   readonly accept: (open: Buffer, stream: MuxStream) => StreamHandler
+  /** The peer tells something about the whole session; undefined ignores it. @throws GatewayError to end the session */
+  readonly onNote?: (payload: Buffer) => void
   /** The peer takes no new streams any more; those that are open go on. */
   readonly onGoAway?: (code: ErrorCode, reason: string) => void
   /** The session is over and every stream has been told; called once. */
   readonly onClose: (code: ErrorCode, reason: string) => void
   /** A handler threw: a fault of ours. */
   readonly onFault?: (thrown: unknown) => void
+  /** Shared by all sessions of a process, for metrics. */
+  readonly counters?: LinkCounters
   /** After this id the session drains by itself; the default leaves late frames a meaning. */
   readonly lastId?: number
 }
@@ -44,6 +49,7 @@ export class Session {
   readonly #liveness: Liveness
   readonly #rates: PeerRates
   readonly #lastId: number
+  readonly #counters: LinkCounters
   #outstandingBytes = 0
   #activity = 0
   #isClosed = false
@@ -60,8 +66,11 @@ export class Session {
     this.#nextId = role === 'outer' ? 1 : 2
     this.#lastId = lastId
     this.#rates = new PeerRates(clock)
+    const counters = options.counters ?? new LinkCounters()
+    this.#counters = counters
     const sender = new Sender(link, {
       clock,
+      counters,
       idle: () => this.#leaveIfDone(),
       overrun: () => this.destroy('CALM', 'the peer does not read what it makes this side answer'),
     })
@@ -87,6 +96,9 @@ export class Session {
         this.#outstandingBytes += bytes
       },
       closed: stream => this.#forget(stream),
+      stalled: () => {
+        counters.creditStalls++
+      },
       fault: thrown => options.onFault?.(thrown),
     }
     link.onMessage = message => this.#receive(message)
@@ -113,6 +125,16 @@ export class Session {
     return this.#liveness.roundTripMs
   }
 
+  /** Bytes sent and not known to be delivered. */
+  get inFlightBytes(): number {
+    return this.#sender.inFlightBytes
+  }
+
+  /** Bytes that may be in flight at the moment. */
+  get flightLimitBytes(): number {
+    return this.#sender.flightLimitBytes
+  }
+
   /** True while `open` can succeed. */
   get isOpen(): boolean {
     return !this.#isClosed && this.#peerGone === undefined && this.#draining === undefined
@@ -132,7 +154,7 @@ export class Session {
   open(payload: Uint8Array, handler: StreamHandler, options: { readonly end?: boolean } = {}): MuxStream {
     if (!this.isOpen) throw new GatewayError('REFUSED_STREAM', 'the session is closing')
     if (!this.hasRoom) throw new GatewayError('REFUSED_STREAM', `${this.#streams.size} streams are open, the limit of the inner layer`)
-    if (payload.length > MAX_PAYLOAD_BYTES) throw new GatewayError('HEADERS_TOO_LARGE', `a head of ${payload.length} bytes`)
+    assertFits(payload)
     const stream = this.#createStream(this.#nextId)
     this.#nextId += 2
     stream.handler = handler
@@ -140,6 +162,12 @@ export class Session {
     if (options.end === true) stream.openedWithEnd('sent')
     if (this.#nextId > this.#lastId) void this.drain('GOING_AWAY', 'the stream ids are used up')
     return stream
+  }
+
+  /** Tells the peer something about the whole session, ahead of whatever is opened later; at most 64 KiB. */
+  note(payload: Uint8Array): void {
+    assertFits(payload)
+    this.#sender.control(FrameType.NOTE, 0, 0, payload)
   }
 
   /** Refuses new streams, lets the open ones finish, then closes the link. Idempotent; resolves when the session is over. */
@@ -174,6 +202,8 @@ export class Session {
   #receive(message: Buffer): void {
     if (this.#isClosed) return
     this.#liveness.received()
+    this.#counters.receivedMessages++
+    this.#counters.receivedBytes += message.length
     try {
       decodeBatch(message, this.#onFrame)
     } catch (thrown) {
@@ -221,6 +251,11 @@ export class Session {
       case FrameType.GOAWAY:
         assertSession(id)
         this.#receiveGoAway(payload)
+        break
+      case FrameType.NOTE:
+        assertSession(id)
+        this.#rates.count('notes')
+        this.options.onNote?.(payload)
         break
       default:
         if ((flags & Flag.IGNORABLE) === 0) throw new GatewayError('PROTOCOL', `a frame of unknown type ${type}`)
@@ -296,6 +331,7 @@ export class Session {
       receiveBytes: this.options.limits.windowBytes,
     })
     this.#streams.add(stream)
+    this.#counters.streams++
     return stream
   }
 

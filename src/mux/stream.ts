@@ -33,6 +33,8 @@ export interface StreamOwner extends Pick<WindowContext, 'budget' | 'clock' | 'r
   /** Bytes queued, under way or not consumed have changed by `bytes`. */
   outstanding(bytes: number): void
   closed(stream: MuxStream): void
+  /** The stream has bytes to send and no credit. */
+  stalled(): void
   /** A handler threw what is no GatewayError: a fault of ours, contained to the stream. */
   fault(thrown: unknown): void
 }
@@ -112,6 +114,7 @@ export class MuxStream {
       this.#queuedBytes += chunk.length
       this.owner.outstanding(chunk.length)
       if (this.#credit > 0) this.owner.ready(this)
+      else if (this.#queuedBytes === chunk.length) this.owner.stalled()
     }
     this.#blocked = this.needsPause
     return !this.#blocked
@@ -275,6 +278,7 @@ export class MuxStream {
       this.#queue = []
       return all
     }
+    if (this.#credit === 0) this.owner.stalled()
     // One splice, not a shift per chunk: a queue of very many very small chunks would be moved again and again.
     const queue = this.#queue
     let count = 0
@@ -332,7 +336,8 @@ export class MuxStream {
   }
 }
 
-function assertFits(payload: Uint8Array): void {
+/** @throws GatewayError HEADERS_TOO_LARGE when `payload` does not fit into a frame */
+export function assertFits(payload: Uint8Array): void {
   // The peer would end the session over a longer frame.
   if (payload.length > MAX_PAYLOAD_BYTES) throw new GatewayError('HEADERS_TOO_LARGE', `a head of ${payload.length} bytes`)
 }

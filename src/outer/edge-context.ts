@@ -4,6 +4,7 @@ import type { RouteTable } from '../route/table.ts'
 import type { AccessRecord } from '../telemetry/access-log.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Deadlines } from './deadlines.ts'
+import type { ProfileBook } from './profile-book.ts'
 import type { Registry } from './registry.ts'
 
 /** What every exchange of an edge shares. */
@@ -11,6 +12,7 @@ export interface EdgeContext {
   /** The targets in force now. */
   readonly table: () => RouteTable
   readonly registry: Registry
+  readonly profiles: ProfileBook
   readonly deadlines: Deadlines
   readonly clientOf: (peer: Peer, request: AcceptedRequest) => ClientFacts
   /** Our name in Via. */

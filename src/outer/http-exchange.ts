@@ -92,6 +92,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     this.#connection = picked
     const { body, expectsContinue } = this.#plan.request!
     const hasUpload = body.kind === 'stream' || (body.kind === 'length' && body.length > 0)
+    this.edge.profiles.announce(picked.session, this.#plan.profile)
     this.#stream = picked.session.open(this.#plan.payload!, this, { end: !hasUpload })
     this.edge.deadlines.refresh(this)
     if (!hasUpload) return

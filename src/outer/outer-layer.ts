@@ -10,6 +10,7 @@ import type { Log } from '../telemetry/log.ts'
 import { Deadlines } from './deadlines.ts'
 import { HttpEdge } from './http-edge.ts'
 import { InnerListener } from './inner-listener.ts'
+import { ProfileBook } from './profile-book.ts'
 import { Registry } from './registry.ts'
 import { createTrust } from './trust.ts'
 
@@ -71,6 +72,7 @@ export class OuterLayer {
       {
         table: () => options.targets.table,
         registry: this.registry,
+        profiles: new ProfileBook(),
         deadlines: this.#deadlines,
         clientOf: (peer, request) => clientFacts(peer, request, isTrusted),
         pseudonym: `sg-${instance}`,

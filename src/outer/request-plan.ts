@@ -25,6 +25,8 @@ export class RequestPlan {
   target: Target | undefined
   /** Of the OPEN frame. */
   payload: Buffer | undefined
+  /** Number of the origin profile, which the session has to know before the stream opens; 0 for none. */
+  profile = 0
   response: ResponseContext | undefined
   /** Instead of a stream. */
   answer: LocalAnswer | undefined
@@ -44,6 +46,7 @@ export class RequestPlan {
     }
     const { path, query } = admit(target, request.method, request.target)
     const { protocol, hostname, port } = target
+    this.profile = edge.profiles.numberOf(target.profile)
     this.payload = encodeRequestHead({
       protocol,
       hostname,
@@ -53,6 +56,7 @@ export class RequestPlan {
       host: authorityOf(target),
       body: request.body,
       expectsContinue: request.expectsContinue,
+      profile: this.profile,
       fields: requestFields(request, { client, isTrustedPeer: peer.isTrusted, pseudonym: edge.pseudonym }),
     })
     this.response = {

@@ -21,6 +21,7 @@ export const FrameType = {
   HELLO: 9,
   AUTH: 10,
   READY: 11,
+  NOTE: 12,
 } as const
 
 /** Flag bits. END closes the sender's half of the stream, INFO marks an interim response, IGNORABLE a type that an older peer may skip. */

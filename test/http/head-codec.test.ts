@@ -29,6 +29,7 @@ const requestHead: fc.Arbitrary<RequestHead> = fc.record({
   host: bytes(255),
   body,
   expectsContinue: fc.boolean(),
+  profile: fc.nat(65_535),
   fields,
 })
 const responseHead: fc.Arbitrary<ResponseHead> = fc.record({ status: fc.nat(65_535), reason: bytes(100), body, fields })

@@ -137,6 +137,7 @@ export const requestHead = (parts: Partial<RequestHead> = {}): RequestHead => ({
   method: 'GET',
   path: '/',
   host: 'origin.test',
+  profile: 0,
   body: { kind: 'none' },
   expectsContinue: false,
   fields: [],

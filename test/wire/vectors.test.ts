@@ -27,6 +27,7 @@ import {
   type Hello,
   type Ready,
 } from '../../src/wire/control.ts'
+import { decodeNote, encodeNote } from '../../src/http/origin-profile.ts'
 import { BatchWriter, decodeBatch, Flag, FrameType } from '../../src/wire/frame.ts'
 import { ROOT } from '../support/process.ts'
 
@@ -66,6 +67,7 @@ const PAYLOADS: Readonly<Record<TypeName, { readonly decode: (payload: Buffer) =
   },
   HELLO: { decode: decodeHello, encode: (hello: Hello) => encodeObject(hello) },
   AUTH: { decode: decodeAuth, encode: (auth: Auth) => encodeObject(auth) },
+  NOTE: { decode: decodeNote, encode: (note: { note: string }) => encodeNote(note) },
   READY: { decode: decodeReady, encode: (ready: Ready) => encodeObject(ready) },
 }
 

@@ -1,0 +1,33 @@
+import { GatewayError } from '../errors.ts'
+import { decodeRequestHead } from '../http/head-codec.ts'
+import { decodeNote, parseProfileNote, type OriginProfile } from '../http/origin-profile.ts'
+import type { SessionOptions } from '../mux/session.ts'
+import { OriginExchange, type OriginContext } from './origin-exchange.ts'
+
+const MAX_PROFILES = 4_096
+
+/** What one session asks for: its streams, and the notes that they refer to. */
+export function createService(context: OriginContext): Required<Pick<SessionOptions, 'accept' | 'onNote'>> {
+  const profiles = new Map<number, OriginProfile>()
+  const profileOf = (number: number): OriginProfile | undefined => {
+    if (number === 0) return undefined
+    const profile = profiles.get(number)
+    if (profile === undefined) throw new GatewayError('PROTOCOL', `origin profile ${number} was never announced`)
+    return profile
+  }
+  return {
+    accept: (payload, stream) => {
+      const head = decodeRequestHead(payload)
+      const exchange = new OriginExchange(stream, { head, profile: profileOf(head.profile) }, context)
+      exchange.start()
+      return exchange
+    },
+    onNote: payload => {
+      const note = decodeNote(payload)
+      if (note.note !== 'profile') return
+      const { number, profile } = parseProfileNote(note)
+      profiles.set(number, profile)
+      if (profiles.size > MAX_PROFILES) throw new GatewayError('CALM', `more than ${MAX_PROFILES} origin profiles`)
+    },
+  }
+}
