@@ -15,9 +15,7 @@ describe('heads of TCP streams', () => {
   })
 
   test('kind, flags, port, length of the name, name', () => {
-    expect(encodeTcpHead({ hostname: 'db.lan', port: 5432 }).toString('hex')).toBe(
-      `020015380006${Buffer.from('db.lan').toString('hex')}`,
-    )
+    expect(encodeTcpHead({ hostname: 'db.lan', port: 5432 }).toString('hex')).toBe(`020015380006${Buffer.from('db.lan').toString('hex')}`)
   })
 
   test('whatever else comes is a fault of the peer', () => {
