@@ -1,11 +1,14 @@
-import { access, mkdtemp, open, rename, rm, unlink } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
-import { GatewayError, messageOf } from '../errors.ts'
-import { mintKeyPair } from '../identity/certificate.ts'
-import { certificatesOptions } from './certificates-options.ts'
+import { resolve } from 'node:path'
+import { GatewayError } from '../errors.ts'
+import { mintKeyPair, readIssuer, type MintedPair, type Purpose } from '../identity/certificate.ts'
+import { parseHostPattern } from '../route/host.ts'
+import type { certificatesOptions } from './certificates-options.ts'
 import type { ExitStatus } from './command.ts'
 import type { CliContext } from './context.ts'
+import { refuseExisting, writeNewFiles } from './new-files.ts'
 import type { ValuesOf } from './option.ts'
+
+type Values = ValuesOf<typeof certificatesOptions>
 
 /** What the quick start begins with. */
 const EXAMPLE_TARGETS = '{"targets":{"localhost":{"protocol":"http","hostname":"127.0.0.1","port":8080}}}'
@@ -13,113 +16,126 @@ const EXAMPLE_TARGETS = '{"targets":{"localhost":{"protocol":"http","hostname":"
 const KEY_MODE = 0o600
 const CERTIFICATE_MODE = 0o644
 
-interface NewFile {
-  readonly path: string
-  readonly mode: number
-  readonly text: string
-}
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  )
-
-const isCode = (thrown: unknown, code: string): boolean => thrown instanceof Object && 'code' in thrown && thrown.code === code
-
-const taken = (existing: string, files: readonly string[]): GatewayError =>
-  new GatewayError('FILE_EXISTS', `${existing} exists, so neither ${files.join(' nor ')} was written; choose other paths, or pass --force`)
+/** What is not said: browsers refuse servers that are certified for long, and take EC keys, which are faster. */
+const DEFAULTS = {
+  client: { file: 'innerLayer', commonName: 'inner-layer', years: 100, type: 'rsa' },
+  server: { file: 'server', commonName: 'server', years: 2, type: 'ec' },
+  ca: { file: 'ca', commonName: 'socket-gateway CA', years: 10, type: 'ec' },
+} as const
 
 /** `text` as one word of a shell. */
 const word = (text: string): string => (/^[\w./@%+:,-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`)
 
-/** Creates one file with its mode from the first moment on; fails where anything, also a dangling link, has its name. */
-async function create({ path, mode, text }: NewFile): Promise<void> {
-  const handle = await open(path, 'wx', mode)
-  try {
-    await handle.writeFile(text)
-    await handle.sync()
-  } catch (error) {
-    await unlink(path)
-    throw error
-  } finally {
-    await handle.close()
-  }
+/** Two colons: a port has one. */
+const isBareIpv6 = (name: string): boolean => /^[^[]*:.*:/.test(name)
+
+/** Names as a certificate has them: A-labels, addresses without brackets. @throws GatewayError USAGE */
+function serverNames(values: readonly string[]): readonly string[] {
+  const names = values.flatMap(value => value.split(',')).map(name => name.trim())
+  return [
+    ...new Set(
+      names.map(name => {
+        try {
+          const host = parseHostPattern(isBareIpv6(name) ? `[${name}]` : name)
+          if (host === '*') throw new GatewayError('USAGE', 'a lone * is no name')
+          return host.replace(/^\[|\]$/g, '')
+        } catch (cause) {
+          throw new GatewayError(
+            'USAGE',
+            `--server ${JSON.stringify(name)}: expected a host name, a wildcard such as *.example.com, or an IP address`,
+            { cause },
+          )
+        }
+      }),
+    ),
+  ]
 }
 
-/** Creates all of the files or none. */
-async function createAll(files: readonly NewFile[]): Promise<void> {
-  const created: string[] = []
-  for (const file of files) {
-    try {
-      await create(file)
-      created.push(file.path)
-    } catch (cause) {
-      await Promise.all(created.map(path => unlink(path)))
-      if (isCode(cause, 'EEXIST'))
-        throw taken(
-          file.path,
-          files.map(({ path }) => path),
-        )
-      throw new GatewayError(
-        'FILE_UNREADABLE',
-        `${file.path}: ${messageOf(cause)}; neither ${files.map(({ path }) => path).join(' nor ')} was written`,
-        { cause },
-      )
-    }
-  }
-}
-
-/** Writes each file in a directory beside its place, then moves all of them there: old files stay whole until new ones are. */
-async function replaceAll(files: readonly NewFile[]): Promise<void> {
-  const directories: string[] = []
-  try {
-    const staged: NewFile[] = []
-    for (const file of files) {
-      const directory = await mkdtemp(join(dirname(file.path), '.socket-gateway-'))
-      directories.push(directory)
-      staged.push({ ...file, path: join(directory, basename(file.path)) })
-    }
-    await createAll(staged)
-    for (const [index, file] of files.entries()) await rename(staged[index]?.path ?? '', file.path)
-  } catch (cause) {
-    const paths = files.map(({ path }) => path).join(' and ')
-    throw cause instanceof GatewayError ? cause : new GatewayError('FILE_UNREADABLE', `${paths}: ${messageOf(cause)}`, { cause })
-  } finally {
-    await Promise.all(directories.map(directory => rm(directory, { recursive: true, force: true })))
-  }
+/** `CA.crt` alone has its key beside it. */
+function issuerFiles(value: string): readonly [string, string] {
+  const [certificate = '', named, ...more] = value.split(',')
+  const key = named ?? `${certificate.replace(/\.[^./\\]*$/, '')}.key`
+  if (certificate === '' || key === '' || more.length > 0)
+    throw new GatewayError('USAGE', `--signed-by ${JSON.stringify(value)}: expected CA.crt or CA.crt,CA.key`)
+  return [certificate, key]
 }
 
 /**
  * Mints a key pair and writes its two files: both or none, and never over existing ones unless `force` says so.
- * @throws GatewayError FILE_EXISTS, FILE_UNREADABLE, USAGE
+ * @throws GatewayError FILE_EXISTS, FILE_UNREADABLE, KEY_INVALID, USAGE
  */
-export async function runCertificates(options: ValuesOf<typeof certificatesOptions>, context: CliContext): Promise<ExitStatus> {
-  const [keyPath, certificatePath] = [options['private-key'], options.certificate]
-  const paths = [keyPath, certificatePath]
+export async function runCertificates(options: Values, context: CliContext): Promise<ExitStatus> {
+  const names = serverNames(options.server)
+  if (options.ca && names.length > 0)
+    throw new GatewayError('USAGE', '--ca and --server: expected one of them; a server is signed by an authority with --signed-by')
+  const purpose: Purpose = options.ca ? 'ca' : names.length > 0 ? 'server' : 'client'
+  const defaults = DEFAULTS[purpose]
+  const { 'private-key': keyPath = `${defaults.file}.key`, certificate: certificatePath = `${defaults.file}.crt` } = options
   if (resolve(keyPath) === resolve(certificatePath))
     throw new GatewayError('USAGE', `--private-key and --certificate are both ${keyPath}; expected two files`)
-  if (!options.force) for (const path of paths) if (await exists(path)) throw taken(path, paths)
-  const pair = await mintKeyPair({ type: options.type, commonName: options['common-name'], validityYears: options.validity })
-  const files = [
-    { path: keyPath, mode: KEY_MODE, text: pair.privateKeyPem },
-    { path: certificatePath, mode: CERTIFICATE_MODE, text: pair.certificatePem },
-  ]
-  await (options.force ? replaceAll(files) : createAll(files))
-  const kind = options.type === 'rsa' ? 'RSA 4096' : 'EC P-256'
-  const name = options['common-name']
-  const identity = name === certificatesOptions['common-name'].fallback ? '' : ` --identifier ${word(name)}`
-  const until = pair.notAfter.toISOString().slice(0, 10)
-  context.stdout.write(
+  if (!options.force) await refuseExisting([keyPath, certificatePath])
+  const authority = options['signed-by'] === undefined ? undefined : issuerFiles(options['signed-by'])
+  const type = options.type ?? defaults.type
+  const [first] = names
+  const commonName = options['common-name'] ?? (first !== undefined && first.length <= 64 ? first : defaults.commonName)
+  const pair = await mintKeyPair({
+    type,
+    commonName,
+    validityYears: options.validity ?? defaults.years,
+    purpose,
+    names,
+    ...(authority !== undefined && { issuer: await readIssuer(...authority) }),
+  })
+  await writeNewFiles(
     [
-      `wrote ${keyPath}: private key (${kind}), readable by you only; it stays with the inner layer`,
-      `wrote ${certificatePath}: certificate of "${name}", valid until ${until}; give it to the outer layer`,
-      `thumbprint of the key: ${pair.thumbprint}`,
-      `next: write targets.yaml, which host leads where, such as: echo '${EXAMPLE_TARGETS}' > targets.yaml`,
-      `then: socket-gateway outer-layer --public-key ${word(certificatePath)} --targets targets.yaml`,
-      `then: socket-gateway inner-layer --private-key ${word(keyPath)} --outer-layer ws://localhost:3001${identity}`,
-      '',
-    ].join('\n'),
+      { path: keyPath, mode: KEY_MODE, text: pair.privateKeyPem },
+      { path: certificatePath, mode: CERTIFICATE_MODE, text: pair.certificatePem },
+    ],
+    options.force,
   )
+  const kind = type === 'rsa' ? 'RSA 4096' : 'EC P-256'
+  const lines = NEXT[purpose]({ keyPath, certificatePath, kind, commonName, names, authority: authority?.[0], pair })
+  context.stdout.write([...lines, ''].join('\n'))
   return 0
+}
+
+interface Written {
+  readonly keyPath: string
+  readonly certificatePath: string
+  readonly kind: string
+  readonly commonName: string
+  readonly names: readonly string[]
+  /** File of the certificate that signed it; undefined: its own key did. */
+  readonly authority: string | undefined
+  readonly pair: MintedPair
+}
+
+const signature = ({ authority, pair }: Written): string =>
+  `${authority === undefined ? '' : `signed by ${authority}, `}valid until ${pair.notAfter.toISOString().slice(0, 10)}`
+
+const hostInUrl = (name = 'localhost'): string => (isBareIpv6(name) ? `[${name}]` : name.replace('*', 'www'))
+
+/** What was written, and what to do with it. */
+const NEXT: Readonly<Record<Purpose, (written: Written) => readonly string[]>> = {
+  client: written => [
+    `wrote ${written.keyPath}: private key (${written.kind}), readable by you only; it stays with the inner layer`,
+    `wrote ${written.certificatePath}: certificate of "${written.commonName}", ${signature(written)}; give it to the outer layer`,
+    `thumbprint of the key: ${written.pair.thumbprint}`,
+    `next: write targets.yaml, which host leads where, such as: echo '${EXAMPLE_TARGETS}' > targets.yaml`,
+    `then: socket-gateway outer-layer --public-key ${word(written.certificatePath)} --targets targets.yaml`,
+    `then: socket-gateway inner-layer --private-key ${word(written.keyPath)} --outer-layer ws://localhost:3001${
+      written.commonName === DEFAULTS.client.commonName ? '' : ` --identifier ${word(written.commonName)}`
+    }`,
+  ],
+  server: written => [
+    `wrote ${written.keyPath}: private key (${written.kind}), readable by you only`,
+    `wrote ${written.certificatePath}: certificate of ${written.names.join(', ')}, ${signature(written)}`,
+    `next: socket-gateway outer-layer --tls-certificate ${word(written.certificatePath)} --tls-key ${word(written.keyPath)} …`,
+    `then: curl --cacert ${word(written.authority ?? written.certificatePath)} https://${hostInUrl(written.names[0])}:3000`,
+  ],
+  ca: written => [
+    `wrote ${written.keyPath}: private key (${written.kind}), readable by you only; whoever has it can certify anything, so keep it away from the layers`,
+    `wrote ${written.certificatePath}: authority "${written.commonName}", ${signature(written)}; give it to whoever has to trust it`,
+    `next: socket-gateway certificates --server localhost --signed-by ${word(`${written.certificatePath},${written.keyPath}`)}`,
+  ],
 }

@@ -7,11 +7,14 @@ import { innerLayerOptions, outerLayerOptions } from './options-of-layers.ts'
 export const COMMANDS: readonly Command[] = [
   defineCommand({
     words: ['certificates'],
-    describe: 'Mint the key pair of an inner layer',
+    describe: 'Mint the key pair of an inner layer, of a server, or of an authority',
     options: certificatesOptions,
     examples: [
       ['socket-gateway certificates', 'write innerLayer.key and innerLayer.crt'],
       ['socket-gateway certificates --type ec --common-name lan-a', 'an EC key, for the inner layer lan-a'],
+      ['socket-gateway certificates --self-signed localhost', 'a server certificate for trials: server.key and server.crt'],
+      ['socket-gateway certificates --ca', 'an authority: ca.key and ca.crt'],
+      ['socket-gateway certificates --server a.example.com --signed-by ca.crt', 'a server that this authority certifies'],
     ],
     run: async (values, _, context) => (await import('./certificates.ts')).runCertificates(values, context),
   }),

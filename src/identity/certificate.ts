@@ -1,18 +1,35 @@
-import { createHash, generateKeyPair, randomBytes, sign, type KeyObject } from 'node:crypto'
+import { generateKeyPair, sign, X509Certificate, type KeyObject } from 'node:crypto'
+import { isIP } from 'node:net'
 import { promisify } from 'node:util'
-import forge from 'node-forge'
 import { GatewayError } from '../errors.ts'
+import { readCertificates } from './certificate-file.ts'
 import { isIdentifier } from './identifier.ts'
 import { thumbprintOf } from './key.ts'
+import { readPrivateKeyObject } from './private-key.ts'
+import { certificatePem, issuerFacts, nameOf, signatureAlgorithm, toBeSigned, toBytes, type Purpose } from './x509.ts'
 
-/** What to mint: an RSA 4096 or EC P-256 pair, certified by itself for `validityYears` from `now`. */
+export type { Purpose } from './x509.ts'
+
+/** What to mint: an RSA 4096 or EC P-256 pair, certified for `validityYears` from `now`. */
 export interface MintOptions {
   readonly type: 'rsa' | 'ec'
-  /** Subject and issuer of the certificate, 1 to 64 printable characters. */
+  /** Subject of the certificate, 1 to 64 printable characters. */
   readonly commonName: string
-  /** 1 to 1000. */
+  /** 1 to 1000; cut at the end of the issuer. */
   readonly validityYears: number
   readonly now?: Date
+  /** Default: an inner layer, `client`. */
+  readonly purpose?: Purpose
+  /** Of a server: DNS names in A-labels (the first label may be `*`) and IP addresses without brackets. */
+  readonly names?: readonly string[]
+  /** Who signs; default: the pair itself. */
+  readonly issuer?: Issuer
+}
+
+/** A certificate authority that signs. */
+export interface Issuer {
+  readonly certificate: X509Certificate
+  readonly key: KeyObject
 }
 
 /** A fresh pair: PKCS #8 and X.509 PEM, the RFC 7638 thumbprint that names the key, and the end of the certificate's validity. */
@@ -23,77 +40,13 @@ export interface MintedPair {
   readonly notAfter: Date
 }
 
-const { asn1 } = forge
-type Asn1 = forge.asn1.Asn1
-
-const OID = {
-  commonName: '2.5.4.3',
-  sha256WithRSAEncryption: '1.2.840.113549.1.1.11',
-  ecdsaWithSha256: '1.2.840.10045.4.3.2',
-  subjectKeyIdentifier: '2.5.29.14',
-  keyUsage: '2.5.29.15',
-  basicConstraints: '2.5.29.19',
-  extKeyUsage: '2.5.29.37',
-  clientAuth: '1.3.6.1.5.5.7.3.2',
-} as const
-
 const MAX_COMMON_NAME_LENGTH = 64 // RFC 5280 appendix A.1, ub-common-name
 const MAX_VALIDITY_YEARS = 1000
 const BACKDATE_MS = 3_600_000 // so that an outer layer whose clock is behind takes the certificate at once
 
-const universal = (type: forge.asn1.Type, constructed: boolean, value: string | Asn1[]): Asn1 =>
-  asn1.create(asn1.Class.UNIVERSAL, type, constructed, value)
-const sequence = (...items: Asn1[]): Asn1 => universal(asn1.Type.SEQUENCE, true, items)
-// Context-specific tags of two optional fields (RFC 5280 §4.1), which forge's types know by universal names only.
-const VERSION_TAG = asn1.Type.NONE // 0
-const EXTENSIONS_TAG = asn1.Type.BITSTRING // 3
-const tagged = (tag: forge.asn1.Type, constructed: boolean, value: string | Asn1[]): Asn1 =>
-  asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag, constructed, value)
-const oid = (dotted: string): Asn1 => universal(asn1.Type.OID, false, asn1.oidToDer(dotted).getBytes())
-const octets = (bytes: string): Asn1 => universal(asn1.Type.OCTETSTRING, false, bytes)
-const toBytes = (value: Asn1): string => asn1.toDer(value).getBytes()
+const DNS_NAME = /^(?:\*\.)?[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*$/
 
-const nameOf = (commonName: string): Asn1 =>
-  sequence(
-    universal(asn1.Type.SET, true, [sequence(oid(OID.commonName), universal(asn1.Type.UTF8, false, forge.util.encodeUtf8(commonName)))]),
-  )
-
-// RFC 5280 §4.1.2.5: UTCTime through 2049, GeneralizedTime from 2050 on; both to the second, in Z.
-function timeOf(date: Date): Asn1 {
-  const generalized = date.toISOString().replace(/[-:T]|\.\d+/g, '')
-  return date.getUTCFullYear() < 2050
-    ? universal(asn1.Type.UTCTIME, false, generalized.slice(2))
-    : universal(asn1.Type.GENERALIZEDTIME, false, generalized)
-}
-
-// RFC 5280 §4.1.2.2: positive, at most 20 octets. The top bit stays clear (no sign octet), the next is set (never zero).
-function serialNumber(): Asn1 {
-  const serial = randomBytes(16)
-  serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40
-  return universal(asn1.Type.INTEGER, false, serial.toString('latin1'))
-}
-
-const extension = (id: string, critical: boolean, value: Asn1): Asn1 =>
-  sequence(oid(id), ...(critical ? [universal(asn1.Type.BOOLEAN, false, '\xff')] : []), octets(toBytes(value)))
-
-// RFC 5280 §4.2.1.2 method 1: SHA-1 of the BIT STRING in the SPKI: the PKCS #1 key, or the uncompressed point of P-256 (65 octets, last).
-function keyIdOf(publicKey: KeyObject, type: MintOptions['type']): string {
-  const bits =
-    type === 'rsa' ? publicKey.export({ type: 'pkcs1', format: 'der' }) : publicKey.export({ type: 'spki', format: 'der' }).subarray(-65)
-  return createHash('sha1').update(bits).digest().toString('latin1')
-}
-
-// No keyCertSign, which RFC 5280 §4.2.1.9 forbids without CA; so X509Certificate#checkIssued, which asks for it, says false.
-function extensionsOf(keyId: string): Asn1 {
-  return sequence(
-    extension(OID.basicConstraints, true, sequence()), // CA is FALSE by default, and DER leaves defaults out
-    extension(OID.keyUsage, true, universal(asn1.Type.BITSTRING, false, '\x07\x80')), // digitalSignature
-    extension(OID.extKeyUsage, false, sequence(oid(OID.clientAuth))),
-    extension(OID.subjectKeyIdentifier, false, octets(keyId)),
-  )
-}
-
-function checkOptions({ commonName, validityYears }: MintOptions): void {
+function checkOptions({ commonName, validityYears, names = [] }: MintOptions): void {
   if (!isIdentifier(commonName) || commonName.length > MAX_COMMON_NAME_LENGTH) {
     throw new GatewayError(
       'USAGE',
@@ -103,6 +56,13 @@ function checkOptions({ commonName, validityYears }: MintOptions): void {
   if (!Number.isInteger(validityYears) || validityYears < 1 || validityYears > MAX_VALIDITY_YEARS) {
     throw new GatewayError('USAGE', `validity of ${validityYears} years: expected a whole number from 1 to ${MAX_VALIDITY_YEARS}`)
   }
+  const odd = names.find(name => isIP(name) === 0 && (!DNS_NAME.test(name) || name.length > 253))
+  if (odd !== undefined) {
+    throw new GatewayError(
+      'USAGE',
+      `server name ${JSON.stringify(odd)}: expected a host name, a wildcard such as *.example.com, or an IP address`,
+    )
+  }
 }
 
 const generate = promisify(generateKeyPair)
@@ -111,39 +71,52 @@ const generatePair = (type: MintOptions['type']): Promise<{ publicKey: KeyObject
   type === 'rsa' ? generate('rsa', { modulusLength: 4096 }) : generate('ec', { namedCurve: 'P-256' })
 
 /**
- * Mints a key pair by node:crypto and its self-signed X.509 v3 certificate by node-forge's ASN.1.
- * forge's own certificate writer cannot sign with EC, so the to-be-signed part is built here, for both types alike.
- * @throws GatewayError USAGE for an impossible common name or validity
+ * Mints a key pair by node:crypto and its X.509 v3 certificate by node-forge's ASN.1, signed by itself or by `issuer`.
+ * @throws GatewayError USAGE for an impossible name or validity
  */
 export async function mintKeyPair(options: MintOptions): Promise<MintedPair> {
   checkOptions(options)
+  const { issuer, purpose = 'client', names = [] } = options
   const { publicKey, privateKey } = await generatePair(options.type)
   const now = options.now ?? new Date()
-  const notAfter = new Date(now)
-  notAfter.setUTCFullYear(now.getUTCFullYear() + options.validityYears)
-
-  const spki = asn1.fromDer(publicKey.export({ type: 'spki', format: 'der' }).toString('latin1'))
-  const name = nameOf(options.commonName)
-  const algorithm =
-    options.type === 'rsa'
-      ? sequence(oid(OID.sha256WithRSAEncryption), universal(asn1.Type.NULL, false, ''))
-      : sequence(oid(OID.ecdsaWithSha256)) // RFC 5758 §3.2: no parameters
-  const toBeSigned = sequence(
-    tagged(VERSION_TAG, true, [universal(asn1.Type.INTEGER, false, '\x02')]), // version 3
-    serialNumber(),
+  const wanted = new Date(now)
+  wanted.setUTCFullYear(now.getUTCFullYear() + options.validityYears)
+  // What outlives its issuer cannot be verified then, and some programs refuse it from the start.
+  const notAfter = new Date(Math.min(wanted.getTime(), issuer === undefined ? Infinity : Date.parse(issuer.certificate.validTo)))
+  const signer = issuer?.key ?? privateKey
+  const algorithm = signatureAlgorithm(signer.asymmetricKeyType === 'rsa' ? 'rsa' : 'ec')
+  const signed = toBeSigned({
+    purpose,
+    subject: nameOf(options.commonName),
+    names,
+    publicKey,
+    notBefore: new Date(now.getTime() - BACKDATE_MS),
+    notAfter,
     algorithm,
-    name,
-    sequence(timeOf(new Date(now.getTime() - BACKDATE_MS)), timeOf(notAfter)),
-    name,
-    spki,
-    tagged(EXTENSIONS_TAG, true, [extensionsOf(keyIdOf(publicKey, options.type))]),
-  )
-  const signature = sign('sha256', Buffer.from(toBytes(toBeSigned), 'latin1'), privateKey).toString('latin1')
-  const certificate = sequence(toBeSigned, algorithm, universal(asn1.Type.BITSTRING, false, `\0${signature}`))
+    issuer: issuer === undefined ? undefined : issuerFacts(issuer.certificate.raw),
+  })
+  const signature = sign('sha256', Buffer.from(toBytes(signed), 'latin1'), signer).toString('latin1')
   return {
     privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
-    certificatePem: forge.pem.encode({ type: 'CERTIFICATE', body: toBytes(certificate) }).replaceAll('\r\n', '\n'),
+    certificatePem: certificatePem(signed, algorithm, signature),
     thumbprint: thumbprintOf(publicKey),
     notAfter,
   }
+}
+
+/**
+ * Reads the authority that is to sign a certificate.
+ * @param now  an authority that is not valid then is refused
+ * @throws GatewayError KEY_INVALID or FILE_UNREADABLE
+ */
+export async function readIssuer(certificateFile: string, keyFile: string, now: Date = new Date()): Promise<Issuer> {
+  const key = await readPrivateKeyObject(keyFile)
+  if (key.asymmetricKeyType !== 'rsa' && key.asymmetricKeyType !== 'ec')
+    throw new GatewayError('KEY_INVALID', `${keyFile}: key of type ${key.asymmetricKeyType}; expected RSA or EC to sign with`)
+  const certificate = new X509Certificate(await readCertificates(certificateFile, key))
+  if (!certificate.ca)
+    throw new GatewayError('KEY_INVALID', `${certificateFile}: not the certificate of an authority; mint one with --ca, and sign with that`)
+  if (now.getTime() > Date.parse(certificate.validTo))
+    throw new GatewayError('KEY_INVALID', `${certificateFile}: the authority expired at ${certificate.validTo}; mint a new one`)
+  return { certificate, key }
 }

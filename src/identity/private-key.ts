@@ -18,19 +18,27 @@ const quote = (file: string): string => (/^[\w./@%+:,-]+$/.test(file) ? file : `
 const invalid = (message: string, cause?: unknown): GatewayError => new GatewayError('KEY_INVALID', message, { cause })
 
 /**
- * Reads a private key in PEM (PKCS #8, PKCS #1 or SEC 1), RSA of 2048 bits or more or EC P-256.
- * @throws GatewayError KEY_INVALID (also when group or others may read, write or execute it) or FILE_UNREADABLE
+ * Reads the private key of an inner layer: RSA of 2048 bits or more or EC P-256.
+ * @throws GatewayError KEY_INVALID or FILE_UNREADABLE, as `readPrivateKeyObject`
  */
 export async function readPrivateKey(file: string): Promise<PrivateKey> {
+  const key = await readPrivateKeyObject(file)
+  const [algorithm] = algorithmsOf(key, file)
+  return { key, kid: thumbprintOf(createPublicKey(key)), algorithm }
+}
+
+/**
+ * Reads a private key of any type in PEM (PKCS #8, PKCS #1 or SEC 1).
+ * @throws GatewayError KEY_INVALID (also when group or others may read, write or execute it) or FILE_UNREADABLE
+ */
+export async function readPrivateKeyObject(file: string): Promise<KeyObject> {
   const text = await readKeyText(file, (content, { mode }) => {
     // on Windows every mode reads 0666 and means nothing; a certificate given by mistake gets its own message below
     if ((mode & OTHERS) === 0 || platform() === 'win32' || !content.includes('PRIVATE KEY')) return
     const shown = (mode & 0o777).toString(8).padStart(4, '0')
     throw invalid(`${file}: the private key can be used by other accounts (mode ${shown}); run: chmod 600 ${quote(file)}`)
   })
-  const key = parsePrivateKey(text, file)
-  const [algorithm] = algorithmsOf(key, file)
-  return { key, kid: thumbprintOf(createPublicKey(key)), algorithm }
+  return parsePrivateKey(text, file)
 }
 
 function parsePrivateKey(text: string, file: string): KeyObject {
@@ -39,7 +47,7 @@ function parsePrivateKey(text: string, file: string): KeyObject {
   const [block] = blocks
   if (block === undefined) throw invalid(`${file}: no PEM block found; expected a private key in PEM format`)
   if (labels.includes('CERTIFICATE') && !labels.some(label => label.endsWith('PRIVATE KEY'))) {
-    throw invalid(`${file}: this is a certificate; expected the private key that belongs to it (innerLayer.key by default)`)
+    throw invalid(`${file}: this is a certificate; expected the private key that belongs to it`)
   }
   if (labels.some(label => label.endsWith('PUBLIC KEY'))) throw invalid(`${file}: this is a public key; expected the private one`)
   if (blocks.length > 1) throw invalid(`${file}: ${blocks.length} PEM blocks; expected one private key`)

@@ -120,3 +120,54 @@ describe('certificates', () => {
     expect(readdirSync(directory)).toEqual(['still-empty'])
   })
 })
+
+describe('certificates of servers and authorities', () => {
+  const at = (directory: string, ...argv: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> =>
+    runProcess(['certificates', ...argv], { cwd: directory })
+
+  test('have files and names of their own, and a key that only its owner can read', async () => {
+    const directory = tempDir()
+    expect(await at(directory, '--ca')).toMatchObject({ code: 0 })
+    const { code, stdout } = await at(directory, '--server', 'localhost,127.0.0.1', '--server', '::1', '--signed-by', 'ca.crt')
+    expect(code).toBe(0)
+    expect(readdirSync(directory).sort()).toEqual(['ca.crt', 'ca.key', 'server.crt', 'server.key'])
+    for (const name of ['ca.key', 'server.key']) expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600)
+    const [ca, server] = ['ca.crt', 'server.crt'].map(name => new X509Certificate(readFileSync(join(directory, name))))
+    expect([ca!.ca, ca!.subject, server!.ca, server!.subject]).toEqual([true, 'CN=socket-gateway CA', false, 'CN=localhost'])
+    expect(server!.checkIssued(ca!)).toBe(true)
+    expect(server!.subjectAltName).toBe('DNS:localhost, IP Address:127.0.0.1, IP Address:0:0:0:0:0:0:0:1')
+    expect(server!.publicKey.asymmetricKeyDetails?.namedCurve).toBe('prime256v1')
+    expect(stdout).toContain('wrote server.crt: certificate of localhost, 127.0.0.1, ::1, signed by ca.crt, valid until ')
+    expect(stdout).toContain('--tls-certificate server.crt --tls-key server.key')
+    expect(stdout).toContain('curl --cacert ca.crt https://localhost:3000')
+  })
+
+  test('certify an inner layer, and a server by itself', async () => {
+    const directory = tempDir()
+    expect(await at(directory, '--ca', '--type', 'rsa')).toMatchObject({ code: 0 })
+    expect(await at(directory, '--common-name', 'lan-a', '--type', 'ec', '--signed-by', 'ca.crt,ca.key')).toMatchObject({ code: 0 })
+    const [ca, inner] = ['ca.crt', 'innerLayer.crt'].map(name => new X509Certificate(readFileSync(join(directory, name))))
+    expect(inner!.verify(ca!.publicKey)).toBe(true)
+    expect(inner!.keyUsage).toEqual(['1.3.6.1.5.5.7.3.2'])
+    expect(await at(directory, '--self-signed', '*.Bücher.example.')).toMatchObject({ code: 0 })
+    const server = new X509Certificate(readFileSync(join(directory, 'server.crt')))
+    expect(server.subjectAltName).toBe('DNS:*.xn--bcher-kva.example')
+    expect(server.issuer).toBe(server.subject)
+  })
+
+  test('are refused with what was wrong, and nothing is written', async () => {
+    const directory = tempDir()
+    const [key, crt] = [join(directory, 'a.key'), join(directory, 'a.crt')]
+    for (const [argv, status, text] of [
+      [['--server', '*'], 2, /--server "\*": expected a host name/],
+      [['--server', 'a:80'], 2, /--server "a:80": expected a host name/],
+      [['--ca', '--server', 'a'], 2, /--ca and --server: expected one of them/],
+      [['--signed-by', 'a,b,c'], 2, /expected CA\.crt or CA\.crt,CA\.key/],
+      [['--signed-by', join(directory, 'nowhere.crt')], 1, /nowhere\.key: .*ENOENT/],
+    ] as const) {
+      const outcome = await mint(key, crt, ...argv)
+      expect({ argv, status: outcome.status, stderr: outcome.stderr }).toEqual({ argv, status, stderr: expect.stringMatching(text) })
+    }
+    expect(readdirSync(directory)).toEqual([])
+  })
+})

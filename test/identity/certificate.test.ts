@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto'
+import { chmodSync } from 'node:fs'
 import tls, { type TLSSocket } from 'node:tls'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { mintKeyPair, type MintedPair } from '../../src/identity/certificate.ts'
+import { mintKeyPair, readIssuer, type Issuer, type MintedPair } from '../../src/identity/certificate.ts'
 import { thumbprintOf } from '../../src/identity/key.ts'
 import { testWith } from '../support/needs.ts'
 import { listen } from '../support/ports.ts'
@@ -110,5 +111,104 @@ describe('certificates', () => {
   test('take a validity of whole years from 1 to 1000', async () => {
     await expect(mint(1000)).resolves.toBeDefined()
     for (const bad of [0, -1, 1.5, 1001, NaN, Infinity]) await expect(mint(bad)).rejects.toMatchObject({ code: 'USAGE' })
+  })
+})
+
+const issuerOf = (pair: MintedPair): Issuer => ({
+  certificate: new X509Certificate(pair.certificatePem),
+  key: createPrivateKey(pair.privateKeyPem),
+})
+
+const NAMES = ['a.example.com', '*.example.org', '192.0.2.7', '2001:db8::1', '::ffff:10.0.0.1']
+
+/** Connects to a server with `pair` that is called `name`, trusting `ca` alone. */
+async function handshake(pair: MintedPair, name: string, ca: string): Promise<void> {
+  const server = tls.createServer({ key: pair.privateKeyPem, cert: pair.certificatePem })
+  server.on('secureConnection', socket => socket.on('error', () => undefined).end())
+  const port = await listen(server)
+  const client = tls.connect({ host: '127.0.0.1', port, ca, servername: name })
+  try {
+    await once(client, 'secureConnect')
+  } finally {
+    client.destroy()
+  }
+}
+
+describe('the certificate of a server', () => {
+  test('is for its names, by itself or by an authority, and is verified by Node with what signed it alone', async () => {
+    for (const type of ['ec', 'rsa'] as const) {
+      const ca = await mintKeyPair({ type, commonName: 'CA', validityYears: 1, purpose: 'ca' })
+      const options = { type: 'ec', commonName: NAMES[0]!, validityYears: 1, purpose: 'server', names: NAMES } as const
+      const own = await mintKeyPair(options)
+      const signed = await mintKeyPair({ ...options, issuer: issuerOf(ca) })
+      expect(new X509Certificate(signed.certificatePem).checkIssued(new X509Certificate(ca.certificatePem))).toBe(true)
+      expect(new X509Certificate(signed.certificatePem).verify(createPublicKey(ca.certificatePem))).toBe(true)
+      expect(new X509Certificate(own.certificatePem).subjectAltName).toBe(
+        'DNS:a.example.com, DNS:*.example.org, IP Address:192.0.2.7, IP Address:2001:DB8:0:0:0:0:0:1, IP Address:0:0:0:0:0:FFFF:A00:1',
+      )
+      for (const name of ['a.example.com', 'x.example.org']) {
+        await handshake(own, name, own.certificatePem)
+        await handshake(signed, name, ca.certificatePem)
+      }
+      await expect(handshake(signed, 'b.example.com', ca.certificatePem)).rejects.toThrow(/does not match/)
+      await expect(handshake(signed, 'a.example.com', own.certificatePem)).rejects.toThrow(/certificate/)
+    }
+  })
+
+  testWith(['openssl'], 'is verified strictly by openssl, under an authority that openssl made as under one of ours', async () => {
+    const foreignKey = tempFile('foreign.key', '')
+    chmodSync(foreignKey, 0o600)
+    const foreign = tempFile('foreign.crt', '')
+    // Its key identifier is that of the authority's own choice, which the certificate has to repeat.
+    const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', foreignKey, '-out', foreign, '-days', '9']
+    const config = tempFile(
+      'openssl.cnf',
+      '[req]\ndistinguished_name=dn\nx509_extensions=v3\n[dn]\n[v3]\nbasicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\nsubjectKeyIdentifier=01020304\n',
+    )
+    const more = ['-subj', '/O=Somebody/CN=CA', '-config', config]
+    execFileSync('openssl', [...request, ...more], { stdio: 'ignore' })
+    const own = await mintKeyPair({ type: 'ec', commonName: 'CA', validityYears: 1, purpose: 'ca' })
+    const [ownKey, ownFile] = [tempFile('ca.key', own.privateKeyPem), tempFile('ca.crt', own.certificatePem)]
+    chmodSync(ownKey, 0o600)
+    for (const [certificate, key] of [
+      [foreign, foreignKey],
+      [ownFile, ownKey],
+    ] as const) {
+      for (const purpose of ['server', 'client'] as const) {
+        const issuer = await readIssuer(certificate, key)
+        const names = purpose === 'server' ? NAMES : []
+        const pair = await mintKeyPair({ type: 'ec', commonName: 'a', validityYears: 100, purpose, names, issuer })
+        expect(pair.notAfter).toEqual(new Date(issuer.certificate.validTo))
+        const file = tempFile('a.crt', pair.certificatePem)
+        const args = ['verify', '-x509_strict', '-purpose', purpose === 'server' ? 'sslserver' : 'sslclient', '-CAfile', certificate, file]
+        expect(execFileSync('openssl', args, { encoding: 'utf8' })).toBe(`${file}: OK\n`)
+      }
+    }
+  })
+
+  test('takes names that can be in a certificate', async () => {
+    const mint = (name: string): Promise<MintedPair> =>
+      mintKeyPair({ type: 'ec', commonName: 'a', validityYears: 1, purpose: 'server', names: [name] })
+    for (const bad of ['', '*', 'a.*.com', 'a b', 'a:80', '[::1]', 'bücher.example', `${'a.'.repeat(127)}aa`])
+      await expect(mint(bad)).rejects.toMatchObject({ code: 'USAGE' })
+  })
+})
+
+describe('an authority', () => {
+  const file = (pem: string, mode = 0o600): string => {
+    const path = tempFile('x.pem', pem)
+    chmodSync(path, mode)
+    return path
+  }
+
+  test('is refused when it is none, when its key is for another one or can be read by others, or when it has expired', async () => {
+    const ca = await mintKeyPair({ type: 'ec', commonName: 'CA', validityYears: 1, purpose: 'ca' })
+    const leaf = await mintKeyPair({ type: 'ec', commonName: 'leaf', validityYears: 1 })
+    await expect(readIssuer(file(ca.certificatePem), file(ca.privateKeyPem))).resolves.toBeDefined()
+    await expect(readIssuer(file(leaf.certificatePem), file(leaf.privateKeyPem))).rejects.toThrow(/not the certificate of an authority/)
+    await expect(readIssuer(file(ca.certificatePem), file(leaf.privateKeyPem))).rejects.toThrow(/for another key/)
+    await expect(readIssuer(file(ca.certificatePem), file(ca.privateKeyPem, 0o644))).rejects.toThrow(/other accounts/)
+    const later = new Date(Date.now() + 400 * 86_400_000)
+    await expect(readIssuer(file(ca.certificatePem), file(ca.privateKeyPem), later)).rejects.toThrow(/expired/)
   })
 })
