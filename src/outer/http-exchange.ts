@@ -343,6 +343,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
       firstByteMs: this.#firstByteMs,
       target: target?.name,
       identifier: this.#connection?.identifier,
+      repeats: this.#tried?.length,
       error: this.#error,
       reason: this.#reason,
     })
