@@ -22,8 +22,8 @@ export class FailureLog {
     this.#repeats = new Repeats(PERIOD_MS, clock)
   }
 
-  /** Takes every failure of a request, and warns of those of origins. */
-  report({ hostname, port }: RequestHead, code: ErrorCode, reason: string): void {
+  /** Takes every failure of a request or a connection, and warns of those of origins. */
+  report({ hostname, port }: Pick<RequestHead, 'hostname' | 'port'>, code: ErrorCode, reason: string): void {
     if (!code.startsWith('ORIGIN_')) return
     const origin = `${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`
     const muted = this.#repeats.take(`${code} ${origin}`)

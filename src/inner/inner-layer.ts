@@ -15,8 +15,9 @@ import { Connector } from './connector.ts'
 import { FailureLog } from './failure-log.ts'
 import type { OriginContext } from './origin-exchange.ts'
 import { Origins } from './origin-drivers.ts'
-import { createService } from './service.ts'
 import { OriginGate } from './origin-gate.ts'
+import { createService } from './service.ts'
+import type { TcpOriginContext } from './tcp-origin.ts'
 
 /** What an inner layer is made from. */
 export interface InnerLayerOptions {
@@ -41,7 +42,7 @@ export class InnerLayer {
   readonly #origins: Origins
   readonly #connectors: Connector[] = []
   readonly #instance = randomUUID()
-  readonly #context: OriginContext
+  readonly #context: OriginContext & TcpOriginContext
   readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
   #closing: Promise<void> | undefined
 
@@ -50,9 +51,9 @@ export class InnerLayer {
     private readonly log: Log,
   ) {
     const gate = new OriginGate(options.allowList)
-    this.#origins = new Origins(gate)
+    this.#origins = new Origins(gate, () => performance.now())
     const failures = new FailureLog(log, options.allowList.open, () => performance.now())
-    this.#context = { drivers: this.#origins, onFailure: (head, code, reason) => failures.report(head, code, reason) }
+    this.#context = { gate, drivers: this.#origins, onFailure: (head, code, reason) => failures.report(head, code, reason) }
     for (const url of options.outerLayers) {
       for (let number = 1; number <= options.connections; number++) this.#connectors.push(this.#createConnector(url, number))
     }

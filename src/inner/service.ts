@@ -1,13 +1,15 @@
 import { GatewayError } from '../errors.ts'
 import { decodeRequestHead } from '../http/head-codec.ts'
 import { decodeNote, parseProfileNote, type OriginProfile } from '../http/origin-profile.ts'
+import { KIND_TCP } from '../http/tcp-head.ts'
 import type { SessionOptions } from '../mux/session.ts'
 import { OriginExchange, type OriginContext } from './origin-exchange.ts'
+import { acceptTcp, type TcpOriginContext } from './tcp-origin.ts'
 
 const MAX_PROFILES = 4_096
 
 /** What one session asks for: its streams, and the notes that they refer to. */
-export function createService(context: OriginContext): Required<Pick<SessionOptions, 'accept' | 'onNote'>> {
+export function createService(context: OriginContext & TcpOriginContext): Required<Pick<SessionOptions, 'accept' | 'onNote'>> {
   const profiles = new Map<number, OriginProfile>()
   const profileOf = (number: number): OriginProfile | undefined => {
     if (number === 0) return undefined
@@ -17,6 +19,7 @@ export function createService(context: OriginContext): Required<Pick<SessionOpti
   }
   return {
     accept: (payload, stream) => {
+      if (payload[0] === KIND_TCP) return acceptTcp(payload, stream, context)
       const head = decodeRequestHead(payload)
       const exchange = new OriginExchange(stream, { head, profile: profileOf(head.profile) }, context)
       exchange.start()
