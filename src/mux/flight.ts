@@ -12,12 +12,16 @@ const TARGET_QUEUE_MS = 10
 const FIRST_LIMIT_BYTES = 524_288
 const MIN_LIMIT_BYTES = 32_768
 const MAX_LIMIT_BYTES = 33_554_432
-/** A mark follows after at least this many bytes, and eight of them fit into the limit. */
+/** A mark follows after at least this many bytes, and sixteen of them fit into the limit: what was delivered since the last one counts as in flight. */
 const MIN_MARK_BYTES = 32_768
+const MARKS = 16
 /** What a mark keeps of the best rate before it. */
 const RATE_KEPT = 0.99
 /** After this time the smallest round trip is measured afresh: routes change. */
 const MIN_ROUND_TRIP_LASTS_MS = 10_000
+/** The first message after a pause as long as this measures the round trip of a link without a queue, if it has at most so many bytes. */
+const PAUSE_MS = 1_000
+const MAX_PAUSE_BYTES = 98_304
 /** A round trip longer than the smallest one by this part or time confirms it. */
 const SAME_PART = 1.05
 const SAME_MS = 0.5
@@ -27,7 +31,7 @@ const SAME_MS = 0.5
  * behind all of it: on a link of 10 Mbit/s for seconds. So the bytes in flight are limited to what the link delivers in one round trip
  * and ten milliseconds. While no queue builds up the limit doubles with each round trip, as in TCP's slow start; when one does, it
  * becomes the measured rate times the smallest round trip and the target (as BBR and LEDBAT do it). A flight that is always full never
- * sees a link without a queue; so each ten seconds it waits until all is delivered, and measures with a mark alone.
+ * sees a link without a queue; so after ten seconds without a pause it waits until all is delivered, and measures with a mark alone.
  */
 export class Flight {
   #limitBytes = FIRST_LIMIT_BYTES
@@ -42,6 +46,7 @@ export class Flight {
   /** While the round trip is measured afresh: bytes that must be delivered first, then the bytes before the mark that measures. */
   #drainBytes = -1
   #probeBytes = -1
+  #sentAtMs = -Infinity
 
   constructor(private readonly clock: () => number) {}
 
@@ -49,7 +54,7 @@ export class Flight {
   get roomBytes(): number {
     if (this.#drainBytes >= 0) return 0
     const room = this.#limitBytes - this.inFlightBytes
-    return room * 8 < this.#limitBytes ? 0 : room
+    return room * MARKS < this.#limitBytes ? 0 : room
   }
 
   /** Bytes that may be in flight at the moment. */
@@ -77,8 +82,11 @@ export class Flight {
   /** A message of `bytes` leaves; returns the payload of the mark that must end it, when one is due. */
   send(bytes: number): Buffer | undefined {
     this.#sentBytes += bytes
-    const dueBytes = Math.max(MIN_MARK_BYTES, this.#limitBytes / 8)
-    return this.#sentBytes - this.#markedBytes >= dueBytes ? this.#mark() : undefined
+    const now = this.clock()
+    const isAfterPause = now - this.#sentAtMs >= PAUSE_MS && bytes <= MAX_PAUSE_BYTES
+    this.#sentAtMs = now
+    const dueBytes = Math.max(MIN_MARK_BYTES, this.#limitBytes / MARKS)
+    return isAfterPause || this.#sentBytes - this.#markedBytes >= dueBytes ? this.#mark() : undefined
   }
 
   /** There is no room: returns the payload of a mark when none is under way that could tell of any. */

@@ -6,7 +6,8 @@ import { RateLimit } from './rate-limit.ts'
  *
  * `opens` and `resets` are far above what two layers in good faith reach, on purpose. The outer layer passes on the cancellations of
  * strangers, and an inner layer reports every failure of a dead origin: a limit within their reach would let any client end the
- * session for all others. `pings` mark the data in flight: eight in each round trip's worth of bytes. The number of streams is what bounds the work; OPENs beyond it (`refusals`) are counted strictly.
+ * session for all others. `pings` mark the data in flight: sixteen in each
+ * round trip's worth of bytes. The number of streams is what bounds the work; OPENs beyond it (`refusals`) are counted strictly.
  */
 const RATES = {
   opens: [50_000, 100_000, 'OPEN frames'],

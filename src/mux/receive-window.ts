@@ -34,6 +34,9 @@ const MIN_ROUND_TRIP_MS = 2
 /** Bytes that came in less time came in one turn of the event loop, which says nothing about their rate. */
 const MIN_CYCLE_MS = 1
 
+/** A window grows at most by this factor at a time. */
+const MAX_FACTOR = 8
+
 /** A peer with less credit than this cannot fill a frame, bytes. */
 const STARVED_BYTES = 16_384
 /** A reader that takes its bytes within this time keeps up, however short the round trip. */
@@ -52,7 +55,7 @@ export interface WindowContext {
 
 /**
  * Credit the peer may still spend on one stream. The window grows to twice what the link carries in one round trip while the peer has
- * credit, at most fourfold at a time: below that the window holds the stream back. It never grows for a reader that does not keep up.
+ * credit, at most eightfold at a time: below that the window holds the stream back. It never grows for a reader that does not keep up.
  * @throws GatewayError FLOW_EXCEEDED from `received`, when the peer spends credit it was not lent
  */
 export class ReceiveWindow {
@@ -143,7 +146,7 @@ export class ReceiveWindow {
     if (!isReadInTime) return 0
     const { budget } = this.context
     const wanted = 2 * bytesPerMs * this.#roundTripMs()
-    const more = Math.floor(Math.min(wanted - this.#size, 3 * this.#size, MAX_WINDOW_BYTES - this.#size, budget.leftBytes))
+    const more = Math.floor(Math.min(wanted - this.#size, (MAX_FACTOR - 1) * this.#size, MAX_WINDOW_BYTES - this.#size, budget.leftBytes))
     if (more * 4 < this.#size || !budget.take(more)) return 0
     this.#grown += more
     this.#size += more
