@@ -1,5 +1,4 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { GatewayError, type ErrorCode } from '../errors.ts'
 import { acceptsJson } from '../http/accept.ts'
@@ -10,6 +9,7 @@ import { errorAnswer } from './error-answer.ts'
 import { Http1Call } from './http1-call.ts'
 import { HttpExchange } from './http-exchange.ts'
 import { endLingering } from './linger.ts'
+import { listen } from './listen.ts'
 
 /** Node refuses larger header sections with 431, bytes. */
 const MAX_HEADER_BYTES = 32_768
@@ -230,25 +230,4 @@ function clientErrorCode(code: string): ErrorCode {
     default:
       return 'BAD_REQUEST'
   }
-}
-
-/** Listens and gives the port. @throws GatewayError LISTEN_FAILED */
-export function listen(server: Server, port: number, host: string | undefined): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error): void => {
-      reject(
-        new GatewayError(
-          'LISTEN_FAILED',
-          `cannot listen on ${host ?? '*'}:${port}: ${error.message}; choose another port or stop the program that uses it`,
-          { cause: error },
-        ),
-      )
-    }
-    server.once('error', fail)
-    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
-      server.off('error', fail)
-      server.on('error', () => undefined) // EMFILE while accepting: that connection is lost, the listener is not
-      resolve((server.address() as AddressInfo).port)
-    })
-  })
 }

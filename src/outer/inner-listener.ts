@@ -15,7 +15,7 @@ import { Session } from '../mux/session.ts'
 import type { Log } from '../telemetry/log.ts'
 import { mutedText, Repeats } from '../telemetry/repeats.ts'
 import { AGENT } from '../version.ts'
-import { listen } from './http-edge.ts'
+import { listen } from './listen.ts'
 import type { InnerConnection, Registry } from './registry.ts'
 import { Unproven } from './unproven.ts'
 
