@@ -16,19 +16,26 @@ const ROOMS = {
   wire: { rooms: ['errors.ts'] },
   http: { rooms: ['errors.ts'], node: ['net', 'http'] }, // eslint.config.js lets only types and a few pure functions through
   route: { rooms: ['errors.ts', 'http'], npm: ['re2js', 'ipaddr.js'], node: ['net'] },
-  config: { rooms: ['errors.ts', 'http', 'route'], npm: ['js-yaml', 'zod'], node: [...FILES, 'net'] },
-  telemetry: { rooms: ['errors.ts'], npm: ['pino', 'picocolors'], type: ['stream'] },
+  config: { rooms: ['errors.ts', 'http', 'route', 'identity'], npm: ['js-yaml', 'zod'], node: [...FILES, 'net'] },
+  telemetry: {
+    rooms: ['errors.ts'],
+    npm: ['pino', 'picocolors', 'rotating-file-stream', '@opentelemetry/api'],
+    node: ['fs', 'fs/promises', 'path', 'worker_threads'],
+    type: ['stream', 'inspector'],
+  },
+  admin: { rooms: ['errors.ts', 'version.ts', 'telemetry'], npm: ['express', 'prom-client'], node: ['http', 'net', 'crypto'] },
   identity: { rooms: ['errors.ts'], npm: ['jsonwebtoken', 'node-forge'], node: ['crypto', 'net', ...FILES] },
+  tls: { rooms: ['errors.ts', 'identity'], node: ['tls', 'crypto', 'fs', 'fs/promises', 'path'] },
   mux: { rooms: ['errors.ts', 'wire'], node: ['stream'] },
   link: { rooms: ['errors.ts', 'mux', 'telemetry'], npm: ['socket.io', 'socket.io-client'], type: ['http', 'https', 'net', 'tls'] },
   splice: { rooms: ['errors.ts', 'mux'], node: ['net', 'stream'] },
   inner: {
-    rooms: ['errors.ts', 'version.ts', 'config', 'http', 'route', 'mux', 'splice', 'link', 'identity', 'telemetry'],
+    rooms: ['errors.ts', 'version.ts', 'config', 'http', 'route', 'mux', 'splice', 'link', 'identity', 'telemetry', 'admin'],
     npm: ['undici', 'ipaddr.js'],
     node: [...SOCKETS, 'crypto'],
   },
   outer: {
-    rooms: ['errors.ts', 'version.ts', 'wire', 'http', 'route', 'config', 'telemetry', 'identity', 'mux', 'splice', 'link'],
+    rooms: ['errors.ts', 'version.ts', 'wire', 'http', 'route', 'config', 'telemetry', 'identity', 'tls', 'mux', 'splice', 'link', 'admin'],
     npm: ['express', 'ipaddr.js'],
     node: [...SOCKETS, 'crypto'],
   },
@@ -38,13 +45,13 @@ const ROOMS = {
     node: [...SOCKETS, ...FILES, 'crypto'],
   },
   cli: {
-    rooms: ['errors.ts', 'version.ts', 'config', 'route', 'identity', 'outer', 'inner', 'telemetry', 'cli/demo'],
+    rooms: ['errors.ts', 'version.ts', 'config', 'route', 'identity', 'tls', 'outer', 'inner', 'telemetry', 'cli/demo', 'admin'],
     npm: ['yargs', 'picocolors'],
     node: [...FILES, 'readline', 'readline/promises'],
   },
   'main.ts': { rooms: ['errors.ts', 'version.ts', 'cli', 'telemetry'], node: ['process'] },
   // What `import 'socket-gateway'` gives: it re-exports the two composition roots.
-  'index.ts': { rooms: ['errors.ts', 'config', 'route', 'identity', 'outer', 'inner', 'telemetry', 'link'] },
+  'index.ts': { rooms: ['errors.ts', 'admin', 'config', 'route', 'identity', 'tls', 'outer', 'inner', 'telemetry', 'link'] },
 }
 
 const escape = text => text.replace(/[.+]/g, '\\$&')

@@ -21,6 +21,15 @@ const plural = (count: number, noun: string): string => `${count} ${noun}${count
 const policyOf = ({ policy }: Target): string =>
   policy.any ? 'everything' : policy.rules.length === 0 ? 'nothing' : plural(policy.rules.length, 'rule')
 
+/** Where requests go, or what is answered instead. */
+function destinationOf(target: Target): string {
+  const { hostname, treatment, routes } = target
+  const answer = treatment?.answer
+  if (answer?.kind === 'redirect') return `${answer.status} ${answer.to.text}`
+  if (answer?.kind === 'respond') return `${answer.status} (fixed)`
+  return hostname === '' && routes !== undefined ? '404 (routes only)' : originOf(target)
+}
+
 const identifiersOf = (identifiers: readonly string[] | undefined): string => identifiers?.join(', ') ?? 'any'
 
 /**
@@ -30,8 +39,8 @@ const identifiersOf = (identifiers: readonly string[] | undefined): string => id
 export async function runTargetsCheck(file: string, { stdout }: CliContext): Promise<ExitStatus> {
   const table = await readTargets(file)
   const warnings = lintTargets(table)
-  const rows = table.targets.map(target =>
-    [target.name, originOf(target), policyOf(target), identifiersOf(target.identifiers)].map(printable),
+  const rows = table.all.map(target =>
+    [target.name, destinationOf(target), policyOf(target), target.hostname === '' ? '–' : identifiersOf(target.identifiers)].map(printable),
   )
   if (rows.length > 0) stdout.write(`${formatTable([['HOST', 'ORIGIN', 'POLICY', 'INNER LAYER'], ...rows])}\n`)
   for (const { line, target, pattern, message } of warnings) {
@@ -48,7 +57,7 @@ function effectOf(rule: ExplainedRule, decisive: ExplainedRule | undefined): str
 }
 
 function linesOf(explanation: Explanation, file: string): string {
-  const { host, target, hostRule, path, query, rules, rule, originUrl, identifiers } = explanation
+  const { host, target, route, hostRule, path, query, rules, rule, effects, originUrl, identifiers } = explanation
   const rows: (readonly [string, string | undefined])[] = [
     ['request', `${explanation.method} ${explanation.url}`],
     ['host', host],
@@ -57,11 +66,12 @@ function linesOf(explanation: Explanation, file: string): string {
       target &&
         `"${target.name}", ${file}:${target.line}${hostRule === undefined ? '' : ` (${hostRule === 'any' ? 'any host' : hostRule})`}`,
     ],
+    ['route', route && `${route.path}, ${file}:${route.line}`],
     ['path', path],
     ['query', query === '' || query === undefined ? undefined : `${query} (never part of the match)`],
     ['ambiguous', explanation.ambiguous],
     ['origin', originUrl],
-    ['by', target && (identifiers === undefined ? 'any inner layer' : `inner layer ${identifiers.join(' or ')}`)],
+    ['by', originUrl && (identifiers === undefined ? 'any inner layer' : `inner layer ${identifiers.join(' or ')}`)],
   ]
   const facts = formatTable(rows.flatMap(([name, value]) => (value === undefined ? [] : [[name, printable(value)]])))
   const judged = rules.map(each => [
@@ -70,7 +80,8 @@ function linesOf(explanation: Explanation, file: string): string {
     printable(each.methods.join(', ')),
     effectOf(each, rule),
   ])
-  return `${facts}${judged.length > 0 ? `\n${formatTable([['RULE', 'PATH', 'METHODS', ''], ...judged])}` : ''}`
+  const others = formatTable(effects.map(([key, text]) => [key, printable(text)]))
+  return `${facts}${others === '' ? '' : `\n${others}`}${judged.length > 0 ? `\n${formatTable([['RULE', 'PATH', 'METHODS', ''], ...judged])}` : ''}`
 }
 
 /**

@@ -38,19 +38,28 @@ const isDangerous = (hostname: string): boolean => {
 
 function* lintTarget(target: Target): Generator<string> {
   const everyHost = target.name.startsWith('*')
-  if (target.policy.any && everyHost) {
+  if (target.policy.any && everyHost && target.path === undefined && target.hostname !== '') {
     yield `the policy "*" opens the whole origin to ${parseHostPattern(target.name) === '*' ? 'every host name' : 'every host below'}; name the paths it needs`
   }
   if (target.policy.rules.length === 0) yield 'the policy is empty, so every request is refused'
   if (isDangerous(target.hostname)) {
     yield `${target.hostname} is a link-local or cloud metadata address; inner layers refuse it unless --allow names it`
   }
-  if (target.protocol === 'https' && target.port === 80) yield 'https on port 80; is the protocol http?'
-  if (target.protocol === 'http' && target.port === 443) yield 'http on port 443; is the protocol https?'
+  yield* lintOrigin(target)
 }
 
-function* lintExpression(rule: PolicyRule): Generator<string> {
-  const expression = rule.pattern.slice(1)
+function* lintOrigin(target: Target): Generator<string> {
+  if (target.protocol === 'https' && target.port === 80) yield 'https on port 80; is the protocol http?'
+  if (target.protocol === 'http' && target.port === 443) yield 'http on port 443; is the protocol https?'
+  const { tls } = target.profile ?? {}
+  if (tls?.verify === false)
+    yield 'the certificate of the origin is not verified: who is between it and the inner layer can read and change everything; name its authority with tls.ca'
+  if (tls !== undefined && target.protocol === 'http') yield 'tls has no effect: the protocol is http'
+  if (target.path?.prefix === undefined && target.path !== undefined) yield* lintExpression(target.path.text)
+}
+
+function* lintExpression(pattern: string): Generator<string> {
+  const expression = pattern.slice(1)
   const { alternation, operators, anyCharacter, literal } = scanExpression(expression)
   if (!operators) {
     yield `an expression matches the whole path, so this is only exactly ${literal}; write "^${expression.replace(/\/$/, '')}/.*" for everything below it, or "${literal}" for that path`
@@ -75,7 +84,7 @@ const covers = (wide: PolicyRule, narrow: PolicyRule): boolean => {
 }
 
 function* lintRule(rule: PolicyRule, rules: readonly PolicyRule[]): Generator<string> {
-  if (rule.kind === 'regex') yield* lintExpression(rule)
+  if (rule.kind === 'regex') yield* lintExpression(rule.pattern)
   const lower = rule.methods.filter(method => /[a-z]/.test(method))
   if (lower.length > 0) yield `method names are compared exactly, so ${lower.join(', ')} is not ${lower.join(', ').toUpperCase()}`
   const index = rules.indexOf(rule)
@@ -86,9 +95,12 @@ function* lintRule(rule: PolicyRule, rules: readonly PolicyRule[]): Generator<st
 /** Warnings for dangerous or useless configuration, in the order of the file. The table is in force all the same. */
 export const lintTargets = (table: RouteTable): readonly LintWarning[] => {
   const warnings: LintWarning[] = []
-  for (const target of table.targets) {
+  const warned = new Set<unknown>()
+  for (const target of table.all) {
     for (const message of lintTarget(target)) warnings.push({ line: target.line, target: target.name, pattern: undefined, message })
-    if (target.policy.any) continue
+    // A route with the policy of its target has been judged with it.
+    if (target.policy.any || warned.has(target.policy)) continue
+    warned.add(target.policy)
     for (const rule of target.policy.rules) {
       for (const message of lintRule(rule, target.policy.rules)) {
         warnings.push({ line: rule.line, target: target.name, pattern: rule.pattern, message })

@@ -4,8 +4,10 @@
  * A later key of a target goes into `targetSchema`, a later section of the file (tcp, tunnels) into `targetsFileSchema`.
  */
 import { z } from 'zod'
-import { messageOf } from '../errors.ts'
 import { parseOriginHost } from '../route/host.ts'
+import { RoutePath } from '../route/routes.ts'
+import { parsedBy } from './schema-parts.ts'
+import { treatmentKeys } from './schema-keys.ts'
 
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 §5.6.2
 
@@ -50,44 +52,67 @@ const identifier = z.string({ error: IDENTIFIER }).regex(/^[^\p{C}]{1,255}$/u, {
 
 const PORT = 'expected an integer from 1 to 65535'
 
+const originKeys = {
+  protocol: z
+    .enum(['http', 'https'], { error: 'expected "http" or "https"' })
+    .optional()
+    .meta({ description: 'How the inner layer talks to the origin.', default: 'https' }),
+  hostname: z
+    .string({ error: 'expected the host name or IP address of the origin' })
+    .check(parsedBy(parseOriginHost, 'expected a host name or IP address: '))
+    .optional()
+    .meta({
+      description:
+        'Host name or IP address of the origin, as the inner layer reaches it. Needed unless redirect, respond or routes say what to do.',
+      examples: ['my.private.api', '127.0.0.1', '::1'],
+    }),
+  port: z
+    .int({ error: PORT })
+    .min(1, { error: PORT })
+    .max(65535, { error: PORT })
+    .optional()
+    .meta({ description: 'Port of the origin; 443 for https, 80 for http when absent.' }),
+  policy: policy.optional(),
+  identifier: z
+    .union([identifier, z.array(identifier).min(1, { error: 'expected at least one identifier' })], {
+      error: 'expected the identifier of an inner layer, or a list of them',
+    })
+    .optional()
+    .meta({
+      description: 'Inner layers that may serve the target; any connected one when absent.',
+      examples: ['inner-layer', ['lan-1', 'lan-2']],
+    }),
+}
+
+const ROUTE_PATH = 'expected a path that starts with "/", or a regular expression that starts with "^"'
+
+/** One route of a target: the keys of a target, for some of its paths. */
+export const routeSchema = z.strictObject(
+  {
+    path: z
+      .string({ error: ROUTE_PATH })
+      .check(parsedBy(text => new RoutePath(text)))
+      .meta({
+        description:
+          'A prefix by whole segments ("/v1" is /v1 and what is below, "/v1/" only what is below), or a regular expression (starts with "^", RE2 syntax, matches the whole path).',
+        examples: ['/v1', '^/users/[0-9]+'],
+      }),
+    ...originKeys,
+    ...treatmentKeys,
+  },
+  { error: 'expected a map with the key path' },
+)
+
 /** One target. */
 export const targetSchema = z
   .strictObject(
     {
-      protocol: z
-        .enum(['http', 'https'], { error: 'expected "http" or "https"' })
-        .optional()
-        .meta({ description: 'How the inner layer talks to the origin.', default: 'https' }),
-      hostname: z
-        .string({ error: 'expected the host name or IP address of the origin' })
-        .check(context => {
-          try {
-            parseOriginHost(context.value)
-          } catch (error) {
-            const message = `expected a host name or IP address: ${messageOf(error)}`
-            context.issues.push({ code: 'custom', message, input: context.value, params: { complete: true } })
-          }
-        })
-        .meta({
-          description: 'Host name or IP address of the origin, as the inner layer reaches it.',
-          examples: ['my.private.api', '127.0.0.1', '::1'],
-        }),
-      port: z
-        .int({ error: PORT })
-        .min(1, { error: PORT })
-        .max(65535, { error: PORT })
-        .optional()
-        .meta({ description: 'Port of the origin; 443 for https, 80 for http when absent.' }),
-      policy: policy.optional(),
-      identifier: z
-        .union([identifier, z.array(identifier).min(1, { error: 'expected at least one identifier' })], {
-          error: 'expected the identifier of an inner layer, or a list of them',
-        })
-        .optional()
-        .meta({
-          description: 'Inner layers that may serve the target; any connected one when absent.',
-          examples: ['inner-layer', ['lan-1', 'lan-2']],
-        }),
+      ...originKeys,
+      routes: z.array(routeSchema, { error: 'expected a list of routes, each a map with the key path' }).optional().meta({
+        description:
+          'Paths that are dealt with otherwise. An expression goes before a prefix, a longer text before a shorter one; the order in the list means nothing. A route has every key of its target that it does not have itself.',
+      }),
+      ...treatmentKeys,
     },
     { error: 'expected a map with the key hostname' },
   )

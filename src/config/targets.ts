@@ -1,19 +1,19 @@
 /** The targets file: text → routes, or every fault with its place. */
-import type { z } from 'zod'
 import { messageOf } from '../errors.ts'
-import { parseHostPattern, parseOriginHost } from '../route/host.ts'
+import { parseHostPattern } from '../route/host.ts'
+import { isBelow, parsePrefix } from '../route/path-map.ts'
 import { Policy, PolicyRule } from '../route/policy.ts'
+import { RoutePath, Routes } from '../route/routes.ts'
 import { RouteTable } from '../route/table.ts'
 import type { Target } from '../route/table.ts'
+import { createTarget, inherit, type TargetFacts } from './create-target.ts'
 import { ConfigError } from './fault.ts'
 import type { ConfigFault } from './fault.ts'
 import { methodsSchema, targetsFileSchema } from './schema.ts'
-import type { targetSchema } from './schema.ts'
+import { readNamedFile } from './target-files.ts'
 import { validate } from './validate.ts'
 import type { YamlDocument, YamlMap } from './yaml.ts'
 import { isYamlMap, parseYaml } from './yaml.ts'
-
-type TargetSource = z.output<typeof targetSchema>
 
 const listOf = <T>(value: T | readonly T[]): readonly T[] => (Array.isArray(value) ? (value as readonly T[]) : [value as T])
 
@@ -55,22 +55,89 @@ const compileRules = (
   return rules
 }
 
-const createTarget = (name: string, line: number, source: TargetSource, policy: Policy): Target => {
-  const protocol = source.protocol ?? 'https'
-  return Object.freeze({
-    name,
-    line,
-    protocol,
-    hostname: parseOriginHost(source.hostname),
-    port: source.port ?? (protocol === 'https' ? 443 : 80),
-    policy,
-    identifiers: source.identifier === undefined ? undefined : Object.freeze([...new Set(listOf(source.identifier))]),
+/** A target needs an origin, unless something else says what to do. Asked for each, also for those that are wrong otherwise. */
+const checkOrigin = (document: YamlDocument, path: readonly PropertyKey[], keys: YamlMap, faults: ConfigFault[]): void => {
+  const has = (key: string): boolean => keys[key] !== undefined && keys[key] !== false
+  if (!has('hostname') && !has('redirect') && !has('respond') && !has('routes'))
+    faults.push(document.fault([...path, 'hostname'], 'expected the host name or IP address of the origin, but the key is missing'))
+  const both = (one: string, other: string): void => {
+    if (has(one) && has(other)) faults.push(document.fault([...path, one], `expected either ${one} or ${other}, not both`))
+  }
+  both('redirect', 'respond')
+  both('stripPrefix', 'rewrite')
+  const { tls } = keys
+  if (isYamlMap(tls) && (tls['certificate'] === undefined) !== (tls['key'] === undefined))
+    faults.push(document.fault([...path, 'tls'], 'expected certificate and key together'))
+  for (const key of ['respond', 'maintenance']) {
+    const answer = keys[key]
+    if (isYamlMap(answer) && answer['body'] !== undefined && answer['file'] !== undefined)
+      faults.push(document.fault([...path, key, 'file'], 'expected either body or file, not both'))
+  }
+}
+
+/** Finds routes with the same path, and prefixes that they could never strip. */
+const checkRoutes = (document: YamlDocument, path: readonly PropertyKey[], routes: readonly unknown[], faults: ConfigFault[]): void => {
+  const lines = new Map<string, number>()
+  routes.forEach((route, i) => {
+    if (!isYamlMap(route) || typeof route['path'] !== 'string') return
+    const place = [...path, i, 'path']
+    try {
+      const { key, prefix } = new RoutePath(route['path'])
+      const first = lines.get(key)
+      if (first !== undefined) faults.push(document.fault(place, `duplicate path: the same as the one of line ${first}`))
+      else lines.set(key, document.place(place).line)
+      const strip = route['stripPrefix']
+      if (strip === true && prefix === undefined)
+        faults.push(document.fault([...path, i, 'stripPrefix'], 'expected a path such as "/app": the path of this route is an expression'))
+      if (typeof strip === 'string' && prefix !== undefined && !isBelow(prefix, parsePrefix(strip)))
+        faults.push(
+          document.fault([...path, i, 'stripPrefix'], `expected the path of the route or a part of it from its beginning: ${prefix}`),
+        )
+    } catch {
+      // The schema has said what is wrong with it.
+    }
   })
 }
 
+/** The policy of a target or a route, whose rules are compiled even if the rest of it is wrong. */
+const policyOf = (document: YamlDocument, path: readonly PropertyKey[], keys: YamlMap, faults: ConfigFault[]): Policy | undefined => {
+  const { policy } = keys
+  if (isYamlMap(policy)) return Policy.of(compileRules(document, [...path, 'policy'], policy, faults))
+  return policy === undefined ? undefined : Policy.any(document.place([...path, 'policy']).line)
+}
+
+/** The policies by the place of what they belong to, and every fault that a schema cannot see. */
+const checkTargets = (document: YamlDocument, sources: YamlMap, faults: ConfigFault[]): Map<string, Policy | undefined> => {
+  const policies = new Map<string, Policy | undefined>()
+  for (const [name, source] of Object.entries(sources)) {
+    if (!isYamlMap(source)) continue
+    const path = ['targets', name]
+    checkOrigin(document, path, source, faults)
+    if (source['stripPrefix'] === true)
+      faults.push(document.fault([...path, 'stripPrefix'], 'expected a path such as "/app": only a route has a path of its own'))
+    policies.set(name, policyOf(document, path, source, faults))
+    const { routes } = source
+    if (!Array.isArray(routes)) continue
+    checkRoutes(document, [...path, 'routes'], routes, faults)
+    routes.forEach((route: unknown, i) => {
+      if (!isYamlMap(route)) return
+      const place = [...path, 'routes', i]
+      checkOrigin(document, place, { ...inheritable(source), ...route }, faults)
+      policies.set(`${name} ${i}`, policyOf(document, place, route, faults))
+    })
+  }
+  return policies
+}
+
+/** For the check alone: what of a target counts as the origin of a route without one. */
+const inheritable = ({ hostname, redirect, respond }: YamlMap): YamlMap => {
+  if (hostname !== undefined) return { hostname }
+  return redirect === undefined ? { respond } : { redirect }
+}
+
 /**
- * Reads the text of a targets file, YAML or JSON.
- * @param file name for the faults
+ * Reads the text of a targets file, YAML or JSON. Files that it names are read with it.
+ * @param file name for the faults, and whose folder other names are relative to
  * @returns the routes, frozen; none for an empty map
  * @throws ConfigError CONFIG_INVALID with all faults; with the first one alone when the text is no YAML at all
  */
@@ -78,19 +145,46 @@ export const parseTargets = (text: string, file: string): RouteTable => {
   const document = parseYaml(text, file)
   const validated = validate(document, targetsFileSchema)
   const faults: ConfigFault[] = [...document.faults, ...validated.faults]
-  const section = isYamlMap(document.value) ? document.value.targets : undefined
+  const section = isYamlMap(document.value) ? document.value['targets'] : undefined
   const sources = isYamlMap(section) ? section : {}
+  const policies = checkTargets(document, sources, faults)
   checkHosts(document, sources, faults)
-  const policies = new Map<string, Policy>()
-  for (const [name, source] of Object.entries(sources)) {
-    const path = ['targets', name, 'policy']
-    const policy = isYamlMap(source) ? source.policy : undefined
-    policies.set(name, isYamlMap(policy) ? Policy.of(compileRules(document, path, policy, faults)) : Policy.any(document.place(path).line))
-  }
   if (validated.value === undefined || faults.length > 0) throw new ConfigError(faults)
-  return new RouteTable(
-    Object.entries(validated.value.targets).map(([name, source]) =>
-      createTarget(name, document.place(['targets', name]).line, source, policies.get(name) ?? Policy.any()),
-    ),
-  )
+  const reader =
+    (path: readonly PropertyKey[]): TargetFacts['read'] =>
+    (name, kind, key) => {
+      try {
+        return readNamedFile(file, name, kind)
+      } catch (error) {
+        faults.push(document.fault([...path, ...key], messageOf(error)))
+        return ''
+      }
+    }
+  const make = (
+    path: readonly PropertyKey[],
+    facts: Omit<TargetFacts, 'line' | 'read'>,
+    keys: Parameters<typeof createTarget>[0],
+  ): Target => {
+    try {
+      return createTarget(keys, { ...facts, line: document.place(path).line, read: reader(path) })
+    } catch (error) {
+      faults.push(document.fault(path, messageOf(error)))
+      throw new ConfigError(faults)
+    }
+  }
+  const targets = Object.entries(validated.value.targets).map(([name, source]) => {
+    const path = ['targets', name]
+    const policy = policies.get(name) ?? Policy.any(document.place(path).line)
+    const target = make(path, { name, host: name, policy }, source)
+    const routes = (source.routes ?? []).map((route, i) =>
+      make(
+        [...path, 'routes', i],
+        { name: `${name}${route.path}`, host: name, path: new RoutePath(route.path), policy: policies.get(`${name} ${i}`) ?? policy },
+        inherit(source, route),
+      ),
+    )
+    return Object.freeze(routes.length === 0 ? target : { ...target, routes: new Routes(routes.map(route => Object.freeze(route))) })
+  })
+  if (faults.length > 0) throw new ConfigError(faults)
+  return new RouteTable(targets)
 }

@@ -20,7 +20,7 @@ export class AddressRanges {
    * @param entries  CIDRs, single addresses, or `loopback`, `linklocal`, `uniquelocal`; empty: no address is in
    * @throws RangeError for an entry that is none of these, with the entry as its message
    */
-  constructor(entries: readonly string[]) {
+  constructor(readonly entries: readonly string[]) {
     this.#ranges = entries.flatMap(entry => (Object.hasOwn(NAMED, entry) ? NAMED[entry]! : [entry])).map(parseRange)
   }
 

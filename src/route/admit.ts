@@ -4,29 +4,58 @@ import { canonicalPath, parseRequestTarget } from './path.ts'
 import type { PolicyRule } from './policy.ts'
 import type { Target } from './table.ts'
 
-/** A request that the policy allows. */
-export interface Admission {
-  /** The path that was approved, and exactly the one to forward. */
+/** Whose request it is: found before anything is decided. */
+export interface Located {
+  /** The target of the host, or its route for the path. */
+  readonly target: Target
+  /** The path that the policy sees. */
   readonly path: string
   /** As sent, with its `?`; empty when there is none. */
   readonly query: string
+}
+
+/** A request that the policy allows. */
+export interface Admission extends Located {
   /** The rule that allowed it. */
   readonly rule: PolicyRule
 }
 
 /**
- * Decides on a request for a target. With the policy `*` there is nothing to get around, so runs of slashes and ambiguous forms go on
- * as they were sent; with any other, runs of slashes are merged and an ambiguous path is refused.
- * @param requestTarget raw, in origin-form
- * @throws GatewayError BAD_TARGET, AMBIGUOUS_PATH or POLICY_REFUSED
+ * Must a path mean the same to every reader? With the policy `*` and nothing else that depends on the path there is nothing to get
+ * around, so runs of slashes and ambiguous forms go on as they were sent.
+ */
+export const isStrict = ({ policy, routes, treatment }: Target): boolean =>
+  !policy.any || routes !== undefined || (treatment !== undefined && (treatment.pathMap !== undefined || treatment.answer !== undefined))
+
+/**
+ * Finds the path of a request and the route that it belongs to.
+ * @param target         of the host
+ * @param requestTarget  raw, in origin-form
+ * @throws GatewayError BAD_TARGET, AMBIGUOUS_PATH, or NO_ROUTE when nothing is said about this path
+ */
+export const locate = (target: Target, requestTarget: string): Located => {
+  const { path: rawPath, query } = parseRequestTarget(requestTarget)
+  const strict = isStrict(target)
+  const { path, ambiguous } = canonicalPath(rawPath, strict)
+  if (ambiguous !== undefined && strict) throw new GatewayError('AMBIGUOUS_PATH', `path has ${ambiguous}`)
+  const route = target.routes?.match(path) ?? target
+  if (route.hostname === '' && route.treatment?.answer === undefined)
+    throw new GatewayError('NO_ROUTE', `no route of ${target.name} (line ${target.line}) is for ${path.slice(0, 200)}`)
+  return { target: route, path, query }
+}
+
+/** The rule that allows a method on a canonical path. @throws GatewayError POLICY_REFUSED */
+export const decide = ({ target, path }: Located, method: string): PolicyRule => {
+  const rule = target.policy.decide(method, path)
+  if (rule !== undefined) return rule
+  throw new GatewayError('POLICY_REFUSED', `no rule of ${target.name} (line ${target.line}) allows ${method} ${path.slice(0, 200)}`)
+}
+
+/**
+ * Decides on a request for a target by its path and method alone.
+ * @throws GatewayError BAD_TARGET, AMBIGUOUS_PATH, NO_ROUTE or POLICY_REFUSED
  */
 export const admit = (target: Target, method: string, requestTarget: string): Admission => {
-  const { path: rawPath, query } = parseRequestTarget(requestTarget)
-  const { policy } = target
-  const { path, ambiguous } = canonicalPath(rawPath, !policy.any)
-  if (ambiguous !== undefined && !policy.any) throw new GatewayError('AMBIGUOUS_PATH', `path has ${ambiguous}`)
-  const rule = policy.decide(method, path)
-  if (rule === undefined)
-    throw new GatewayError('POLICY_REFUSED', `no rule of ${target.name} (line ${target.line}) allows ${method} ${path.slice(0, 200)}`)
-  return { path, query, rule }
+  const located = locate(target, requestTarget)
+  return { ...located, rule: decide(located, method) }
 }

@@ -1,7 +1,8 @@
 /** What would happen to a request, step by step, without sending it. */
 import { GatewayError, asGatewayError } from '../errors.ts'
 import type { ErrorCode } from '../errors.ts'
-import { admit } from './admit.ts'
+import { decide, isStrict, locate } from './admit.ts'
+import { effectsOf, type Effect } from './effects.ts'
 import { parseHost } from './host.ts'
 import { canonicalPath, parseRequestTarget } from './path.ts'
 import type { CanonicalPath, RequestTarget } from './path.ts'
@@ -25,6 +26,8 @@ export interface Explanation {
   /** Canonical host of the URL. */
   readonly host: string | undefined
   readonly target: { readonly name: string; readonly line: number } | undefined
+  /** The route of the target that the path belongs to. */
+  readonly route: { readonly path: string; readonly line: number } | undefined
   /** How the host found its target. */
   readonly hostRule: 'exact' | 'wildcard' | 'any' | undefined
   /** The path that the policy sees; the raw one when it is ambiguous. */
@@ -36,7 +39,9 @@ export interface Explanation {
   readonly rules: readonly ExplainedRule[]
   /** The rule that allows the request. */
   readonly rule: ExplainedRule | undefined
-  /** What the inner layer would ask the origin for. */
+  /** What the other keys do with it, in the order in which they are met. */
+  readonly effects: readonly Effect[]
+  /** What the inner layer would ask the origin for; undefined also when there is no origin. */
   readonly originUrl: string | undefined
   /** Inner layers that may serve it; undefined with a target: any connected one. */
   readonly identifiers: readonly string[] | undefined
@@ -68,45 +73,52 @@ export const explain = (table: RouteTable, method: string, url: string): Explana
   const requestTarget = rest.startsWith('/') ? rest : `/${rest}`
   let host: string | undefined
   let target: Target | undefined
+  let route: Target | undefined
   let parsed: RequestTarget | undefined
   let canonical: CanonicalPath | undefined
+  let originUrl: string | undefined
   let outcome: Pick<Explanation, 'verdict' | 'code' | 'reason'>
   let decisive: PolicyRule | undefined
   try {
     if (/^(?!https?:)[a-z][a-z0-9+.-]*:\/\//i.test(url)) throw new GatewayError('BAD_TARGET', 'the scheme is neither http nor https')
     host = parseHost(authority).host
-    if (method === 'CONNECT' || method === 'TRACE') {
-      outcome = { verdict: 'refused', code: 'METHOD_REFUSED', reason: `${method} is never forwarded` }
-    } else {
-      target = table.match(host)
-      parsed = parseRequestTarget(requestTarget)
-      if (target === undefined) {
-        outcome = { verdict: 'refused', code: 'UNKNOWN_HOST', reason: `no target for host ${host}` }
-      } else {
-        canonical = canonicalPath(parsed.path, !target.policy.any)
-        decisive = admit(target, method, requestTarget).rule
-        outcome = { verdict: 'allowed', code: undefined, reason: `rule ${decisive.pattern} of line ${decisive.line} allows it` }
-      }
+    if (method === 'CONNECT' || method === 'TRACE') throw new GatewayError('METHOD_REFUSED', `${method} is never forwarded`)
+    target = table.match(host)
+    parsed = parseRequestTarget(requestTarget)
+    if (target === undefined) throw new GatewayError('UNKNOWN_HOST', `no target for host ${host}`)
+    canonical = canonicalPath(parsed.path, isStrict(target))
+    const located = locate(target, requestTarget)
+    route = located.target
+    decisive = decide(located, method)
+    if (route.hostname !== '' && route.treatment?.answer === undefined) {
+      const { path } = route.treatment?.pathMap?.map(located.path) ?? located
+      originUrl = `${originOf(route)}${path}${located.query}`
     }
+    outcome = { verdict: 'allowed', code: undefined, reason: `rule ${decisive.pattern} of line ${decisive.line} allows it` }
   } catch (thrown) {
     const error = asGatewayError(thrown)
     outcome = { verdict: 'refused', code: error.code, reason: error.message }
   }
   const path = canonical?.path
-  const allowed = outcome.verdict === 'allowed'
+  const [scheme = 'http'] = /^https?(?=:)/i.exec(url) ?? []
   return {
     method,
     url,
     host,
     target: target && { name: target.name, line: target.line },
+    route: route?.path && { path: route.path.text, line: route.line },
     hostRule: target && hostRuleOf(target.name),
     path,
     query: parsed?.query,
     ambiguous: canonical?.ambiguous,
-    rules: target && path !== undefined ? target.policy.rules.map(rule => explainRule(rule, method, path)) : [],
+    rules: route && path !== undefined ? route.policy.rules.map(rule => explainRule(rule, method, path)) : [],
     rule: decisive && path !== undefined ? explainRule(decisive, method, path) : undefined,
-    originUrl: allowed && target && path !== undefined ? `${originOf(target)}${path}${parsed?.query ?? ''}` : undefined,
-    identifiers: target?.identifiers,
+    effects:
+      route && path !== undefined
+        ? effectsOf(route, { scheme: scheme.toLowerCase(), host: authority, path, query: parsed?.query ?? '' })
+        : [],
+    originUrl,
+    identifiers: route && route.hostname === '' ? undefined : (route ?? target)?.identifiers,
     ...outcome,
   }
 }

@@ -1,22 +1,9 @@
 /** Host → target. */
 import { GatewayError } from '../errors.ts'
 import { parseHostPattern } from './host.ts'
-import type { Policy } from './policy.ts'
+import type { Target } from './target.ts'
 
-/** A configured route: public name → origin, policy and identifiers. */
-export interface Target {
-  /** The host key as it stands in the file: an exact host, `*.x` or `*`. */
-  readonly name: string
-  /** 1-based line of the key. */
-  readonly line: number
-  readonly protocol: 'http' | 'https'
-  /** Canonical host of the origin, IPv6 without brackets. */
-  readonly hostname: string
-  readonly port: number
-  readonly policy: Policy
-  /** Inner layers that may serve the target; undefined: any connected one. */
-  readonly identifiers: readonly string[] | undefined
-}
+export type { Target } from './target.ts'
 
 const DEFAULT_PORT = { http: 80, https: 443 } as const
 
@@ -32,6 +19,8 @@ export const originOf = (target: Pick<Target, 'protocol' | 'hostname' | 'port'>)
 /** All targets, frozen. Replace the table to change one. */
 export class RouteTable {
   readonly targets: readonly Target[]
+  /** Each target, followed by its routes. */
+  readonly all: readonly Target[]
   readonly #exact = new Map<string, Target>()
   /** Keyed by what follows `*.`. */
   readonly #wildcard = new Map<string, Target>()
@@ -40,6 +29,7 @@ export class RouteTable {
   /** @throws GatewayError BAD_HOST for a name that is no host pattern, CONFIG_INVALID for two targets with the same one */
   constructor(targets: readonly Target[]) {
     this.targets = Object.freeze([...targets])
+    this.all = Object.freeze(targets.flatMap(target => [target, ...(target.routes?.all ?? [])]))
     const seen = new Set<string>()
     for (const target of targets) {
       const pattern = parseHostPattern(target.name)

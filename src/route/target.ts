@@ -1,0 +1,120 @@
+/** One row of the table: what is done with the requests of a public host, or of one of its routes. */
+import type { FieldEdits } from '../http/field-edits.ts'
+import type { OriginProfile, OriginTimeouts } from '../http/origin-profile.ts'
+import type { AddressRanges } from './address-ranges.ts'
+import type { FixedAnswer, Redirect } from './fixed-answer.ts'
+import type { PathMap } from './path-map.ts'
+import type { Policy } from './policy.ts'
+import type { RoutePath, Routes } from './routes.ts'
+
+/** How many requests in a time. */
+export interface RateLimit {
+  readonly perSecond: number
+  /** Requests that may come at once after a pause. */
+  readonly burst: number
+  /** Field in lower case whose value is counted; undefined: the address of the client. */
+  readonly header: string | undefined
+}
+
+/** Undefined: no limit. */
+export interface TargetLimits {
+  /** Bytes of a request body. */
+  readonly bodyBytes: number | undefined
+  /** Requests at the same time. */
+  readonly concurrency: number | undefined
+  readonly rate: RateLimit | undefined
+}
+
+/** Which inner layer gets a request. */
+export type Balance =
+  | { readonly kind: 'least' }
+  | { readonly kind: 'round-robin' }
+  | { readonly kind: 'cookie'; readonly name: string }
+  /** Name in lower case. */
+  | { readonly kind: 'header'; readonly name: string }
+
+/** What makes an inner layer one that is asked last. */
+export interface Health {
+  /** What inner layers ask the origin for from time to time; undefined: they do not. */
+  readonly check:
+    | {
+        readonly path: string
+        readonly intervalMs: number
+        readonly timeoutMs: number
+        /** Failures in a row that make it unhealthy. */
+        readonly unhealthy: number
+        /** Successes in a row that make it healthy again. */
+        readonly healthy: number
+      }
+    | undefined
+  /** Failures of requests in a row that eject an inner layer for a while; 0: none. */
+  readonly failures: number
+  /** How long, the first time; twice as long each time after, up to ten times. */
+  readonly ejectMs: number
+}
+
+/** Another attempt at another inner layer when the origin could not be reached through the first. */
+export interface Retries {
+  /** Beyond the first one. */
+  readonly attempts: number
+  /** At most so many of a hundred requests. */
+  readonly budgetPercent: number
+}
+
+/** Who may come in by name and password (RFC 7617). */
+export interface BasicAuth {
+  readonly realm: string
+  /** Name → scrypt hash in PHC format. */
+  readonly users: ReadonlyMap<string, string>
+  /** The origin gets Authorization as well. */
+  readonly forwards: boolean
+}
+
+/** What the outer layer does with a request and its answer beyond policy and origin; a target without any of it has none. */
+export interface Treatment {
+  readonly allow: AddressRanges | undefined
+  readonly deny: AddressRanges | undefined
+  readonly basicAuth: BasicAuth | undefined
+  readonly rate: RateLimit | undefined
+  readonly concurrency: number | undefined
+  /** Instead of the origin. */
+  readonly answer: FixedAnswer | Redirect | undefined
+  readonly pathMap: PathMap | undefined
+  readonly requestFields: FieldEdits | undefined
+  readonly responseFields: FieldEdits | undefined
+  readonly preserveHost: boolean
+  /** Undefined: as the layer has it. */
+  readonly removeCsps: boolean | undefined
+}
+
+/** A configured route: public name → origin, policy and identifiers, and what else the file says of it. Frozen. */
+export interface Target {
+  /** The host key as it stands in the file: an exact host, `*.x` or `*`; of a route, its path follows. */
+  readonly name: string
+  /** 1-based line of the key. */
+  readonly line: number
+  readonly protocol: 'http' | 'https'
+  /** Canonical host of the origin, IPv6 without brackets; empty when there is none. */
+  readonly hostname: string
+  readonly port: number
+  readonly policy: Policy
+  /** Inner layers that may serve the target; undefined: any connected one. */
+  readonly identifiers: readonly string[] | undefined
+  /** Of a host: paths that go elsewhere. */
+  readonly routes?: Routes<Target> | undefined
+  /** Of a route: the paths that it is for. */
+  readonly path?: RoutePath | undefined
+  readonly treatment?: Treatment | undefined
+  readonly balance?: Balance | undefined
+  readonly health?: Health | undefined
+  readonly retries?: Retries | undefined
+  /** The answer while no inner layer is connected. */
+  readonly maintenance?: FixedAnswer | undefined
+  /** What the inner layer has to know of the origin; undefined when all of it is as usual. */
+  readonly profile?: OriginProfile | undefined
+  /** The same as in the profile. */
+  readonly timeouts?: OriginTimeouts | undefined
+  readonly limits?: TargetLimits | undefined
+  /** Protocols that a client may switch to, in lower case; undefined: websocket. */
+  readonly upgrades?: readonly string[] | undefined
+}
