@@ -130,7 +130,18 @@ export const startGateway = async (
   const [port = 0, socketPort = 0] = await freePorts(2)
   const layer = (...args: readonly (string | number)[]): Service =>
     fleet.serve([process.execPath, fleet.program(), ...args.map(String), '--log-format', 'json'])
-  const listen = ['--app-host', '127.0.0.1', '--app-port', port, '--socket-host', '127.0.0.1', '--socket-port', socketPort]
+  const listen = [
+    '--app-host',
+    '127.0.0.1',
+    '--app-port',
+    port,
+    '--socket-host',
+    '127.0.0.1',
+    '--socket-port',
+    socketPort,
+    '--admin-port',
+    0,
+  ]
   const outer = layer('outer-layer', '--public-key', certificate, '--targets', targetsFile, ...listen)
   const linkPort = await link(socketPort)
   const inner = layer('inner-layer', '--private-key', key, '--outer-layer', `ws://127.0.0.1:${linkPort}`, '--allow', '127.0.0.1:*')

@@ -9,6 +9,7 @@
  * const outer = createOuterLayer({ appPort: 3000, socketPort: 3001, keys, targets, … }, { log })
  * await outer.start()
  */
+export { type AdminOptions } from './admin/admin.ts'
 export { ConfigError, type ConfigFault } from './config/fault.ts'
 export { parseTargets } from './config/targets.ts'
 export { TargetsFile } from './config/watch.ts'

@@ -3,6 +3,7 @@ import { readCertificates } from '../identity/certificate-file.ts'
 import { readPrivateKey } from '../identity/private-key.ts'
 import { AllowList } from '../inner/allow-list.ts'
 import { createInnerLayer } from '../inner/inner-layer.ts'
+import { readAdminOptions } from './admin-options.ts'
 import type { ExitStatus } from './command.ts'
 import type { CliContext } from './context.ts'
 import type { ValuesOf } from './option.ts'
@@ -37,6 +38,7 @@ export async function runInnerLayer(options: ValuesOf<typeof innerLayerOptions>,
   const ca = options['outer-layer-ca'] === undefined ? undefined : await readCertificates(options['outer-layer-ca'])
   const certificateFile = options['inner-layer-certificate']
   const clientCertificate = certificateFile === undefined ? undefined : await readCertificates(certificateFile, privateKey.key)
+  const admin = await readAdminOptions(options)
   const log = createServiceLog(options, context)
   const layer = createInnerLayer(
     {
@@ -48,6 +50,7 @@ export async function runInnerLayer(options: ValuesOf<typeof innerLayerOptions>,
       connections: options.connections,
       allowList,
       drainTimeoutMs: options['drain-timeout'],
+      ...(admin !== undefined && { admin }),
     },
     { log },
   )

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { isIdentifier } from '../identity/identifier.ts'
 import { parseLinkName } from '../identity/link-name.ts'
+import { adminOptions } from './admin-options.ts'
 import { serviceOptions } from './command.ts'
 import { DURATION_MS, FILE, flag, integer, listOf, optional, PORT, required, TEXT, withDefault, type Reader } from './option.ts'
 
@@ -48,6 +49,7 @@ export const outerLayerOptions = {
     fallback: ['loopback'],
   }),
   'remove-csps': flag('Remove Content-Security-Policy fields from answers'),
+  ...adminOptions(3002),
   ...serviceOptions,
 } as const
 
@@ -77,5 +79,6 @@ export const innerLayerOptions = {
       'HOST:PORT that may be reached; repeatable. * stands for any letters of one label, alone for any host or port; HOST may be a range such as 10.0.0.0/8. Without it: every host but link-local and cloud-metadata addresses',
     fallback: [],
   }),
+  ...adminOptions('none'),
   ...serviceOptions,
 } as const

@@ -5,6 +5,7 @@ import { KeyFiles } from '../identity/public-keys.ts'
 import { createOuterLayer, type OuterLayer } from '../outer/outer-layer.ts'
 import type { RouteTable } from '../route/table.ts'
 import type { Log } from '../telemetry/log.ts'
+import { readAdminOptions } from './admin-options.ts'
 import type { ExitStatus } from './command.ts'
 import type { CliContext } from './context.ts'
 import type { ValuesOf } from './option.ts'
@@ -19,6 +20,7 @@ const NOBODY = 'none'
  * @throws GatewayError when a file is not valid or a port cannot be opened
  */
 export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>, context: CliContext): Promise<ExitStatus> {
+  const admin = await readAdminOptions(options)
   const log = createServiceLog(options, context)
   let layer: OuterLayer | undefined
   const keys = new KeyFiles(options['public-key'], {
@@ -49,6 +51,7 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
         trustProxy: options['trust-proxy'].filter(entry => entry !== NOBODY),
         removeCsps: options['remove-csps'],
         drainTimeoutMs: options['drain-timeout'],
+        ...(admin !== undefined && { admin }),
       },
       { log },
     )

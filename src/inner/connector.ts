@@ -50,6 +50,11 @@ export class Connector {
     return this.#session !== undefined
   }
 
+  /** The session while it is up. */
+  get session(): Session | undefined {
+    return this.#session
+  }
+
   /** Streams of the session that are open. */
   get streamCount(): number {
     return this.#session?.streamCount ?? 0

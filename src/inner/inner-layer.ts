@@ -4,15 +4,19 @@ import { ERRORS, type ErrorCode } from '../errors.ts'
 import { createProof } from '../identity/proof.ts'
 import type { PrivateKey } from '../identity/private-key.ts'
 import { dial } from '../link/dialer.ts'
+import { LinkCounters } from '../mux/link-counters.ts'
 import { DEFAULT_TIMING, type Timing } from '../mux/liveness.ts'
 import { GrowthBudget } from '../mux/receive-window.ts'
 import { settleWithin } from '../mux/settle-within.ts'
 import type { Log } from '../telemetry/log.ts'
 import { AGENT } from '../version.ts'
 import { DEFAULT_LIMITS, GROWTH_BUDGET_BYTES } from '../mux/limits.ts'
+import type { Admin, AdminOptions } from '../admin/admin.ts'
 import type { AllowList } from './allow-list.ts'
+import { ConnectionRecord } from './connection-record.ts'
 import { Connector } from './connector.ts'
 import { FailureLog } from './failure-log.ts'
+import { createOperatorView } from './operator-view.ts'
 import type { OriginContext } from './origin-exchange.ts'
 import { Origins } from './origin-drivers.ts'
 import { OriginGate } from './origin-gate.ts'
@@ -33,6 +37,8 @@ export interface InnerLayerOptions {
   readonly connections: number
   readonly allowList: AllowList
   readonly drainTimeoutMs: number
+  /** The admin port; none when absent. */
+  readonly admin?: AdminOptions
   /** Liveness of the links; the default suits everything but tests. */
   readonly timing?: Timing
 }
@@ -44,6 +50,10 @@ export class InnerLayer {
   readonly #instance = randomUUID()
   readonly #context: OriginContext & TcpOriginContext
   readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
+  readonly #counters = new LinkCounters()
+  readonly #records: ConnectionRecord[] = []
+  readonly #admin: Admin
+  #isDraining = false
   #closing: Promise<void> | undefined
 
   constructor(
@@ -57,6 +67,22 @@ export class InnerLayer {
     for (const url of options.outerLayers) {
       for (let number = 1; number <= options.connections; number++) this.#connectors.push(this.#createConnector(url, number))
     }
+    this.#admin = createOperatorView({
+      admin: options.admin,
+      identifier: options.identifier,
+      connections: this.#records,
+      failures,
+      counters: this.#counters,
+      streamCount: () => this.streamCount,
+      isDraining: () => this.#isDraining,
+      log,
+      clock: () => performance.now(),
+    })
+  }
+
+  /** The admin port once started, 0 when there is none. */
+  get adminPort(): number {
+    return this.#admin.port
   }
 
   /** Connections that are up at the moment. */
@@ -74,10 +100,18 @@ export class InnerLayer {
     return this.#connectors.reduce((sum, connector) => sum + connector.outstandingBytes, 0)
   }
 
-  /** Starts to dial; that an outer layer cannot be reached yet is logged and tried again, never an error. */
-  start(): Promise<void> {
-    const { outerLayers, identifier, allowList } = this.options
-    this.log.info({ identifier, outerLayers, connections: this.options.connections }, `inner layer "${identifier}" starting`)
+  /**
+   * Opens the admin port and starts to dial; that an outer layer cannot be reached yet is logged and tried again, never an error.
+   * @throws GatewayError LISTEN_FAILED
+   */
+  async start(): Promise<void> {
+    const { outerLayers, identifier, allowList, connections } = this.options
+    await this.#admin.start()
+    const admin = this.#admin.port
+    this.log.info(
+      { identifier, outerLayers, connections, ...(admin > 0 && { adminPort: admin }) },
+      `inner layer "${identifier}" starting${admin > 0 ? `, operators on port ${admin}` : ''}`,
+    )
     if (allowList.open) {
       this.log.warn(
         {},
@@ -85,7 +119,6 @@ export class InnerLayer {
       )
     }
     for (const connector of this.#connectors) connector.start()
-    return Promise.resolve()
   }
 
   /** Lets requests in flight finish, up to the drain timeout, then ends. Idempotent. */
@@ -96,17 +129,20 @@ export class InnerLayer {
 
   /** Ends now. */
   destroy(): void {
+    this.#isDraining = true
     for (const connector of this.#connectors) connector.destroy()
     void this.#origins.close()
+    void this.#admin.close()
   }
 
   async #drain(): Promise<void> {
+    this.#isDraining = true
     this.log.info({}, 'draining: requests in flight finish, new ones go elsewhere')
     // Sessions first: origins are still needed by the streams that finish.
     const done = await settleWithin(Promise.all(this.#connectors.map(connector => connector.drain())), this.options.drainTimeoutMs)
     if (!done) this.log.warn({ drainTimeoutMs: this.options.drainTimeoutMs }, 'drain timeout: requests in flight are cut')
     this.destroy()
-    await this.#origins.close()
+    await Promise.all([this.#origins.close(), this.#admin.close()])
   }
 
   #createConnector(url: string, number: number): Connector {
@@ -114,7 +150,9 @@ export class InnerLayer {
     const name = number === 1 && this.options.connections === 1 ? url : `${url} (connection ${number} of ${this.options.connections})`
     const keyPem = clientCertificate === undefined ? undefined : (privateKey.key.export({ type: 'pkcs8', format: 'pem' }) as string)
     let lastReason = ''
-    return new Connector({
+    const record = new ConnectionRecord(url, Date.now)
+    this.#records.push(record)
+    const connector = new Connector({
       dial: events =>
         dial(
           {
@@ -141,6 +179,7 @@ export class InnerLayer {
       },
       session: {
         budget: this.#budget,
+        counters: this.#counters,
         clock: () => performance.now(),
         timing: this.options.timing ?? DEFAULT_TIMING,
         onFault: thrown => this.log.error({ err: thrown }, 'internal fault while handling a stream'),
@@ -150,10 +189,12 @@ export class InnerLayer {
       random: Math.random,
       onUp: ({ identifier: granted, agent }) => {
         lastReason = ''
+        record.up(agent)
         this.log.info({ outerLayer: url, identifier: granted, agent }, `connected to ${name} as "${granted}"`)
       },
       onDown: ({ code, reason: given, wasUp, retryMs }) => {
         const reason = given || ERRORS[code].text
+        record.down(reason)
         const fields = { outerLayer: url, code, reason, retryMs }
         const next = retryMs === undefined ? '' : `${reason.endsWith('?') ? ' N' : '; n'}ext attempt in ${retryMs} ms`
         if (wasUp && retryMs === undefined) this.log.info(fields, `left ${name}: ${reason}`)
@@ -165,6 +206,8 @@ export class InnerLayer {
         lastReason = wasUp ? '' : reason
       },
     })
+    record.connector = connector
+    return connector
   }
 }
 

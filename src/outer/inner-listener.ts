@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import express from 'express'
+import { healthPages } from '../admin/health.ts'
 import { ERRORS, GatewayError } from '../errors.ts'
 import { clientFacts, unmapped, type Peer } from '../http/client-facts.ts'
 import type { KeyRegistry } from '../identity/key-registry.ts'
@@ -9,6 +10,7 @@ import { createListener } from '../link/listener.ts'
 import { greet } from '../mux/handshake.ts'
 import { DEFAULT_LIMITS, GROWTH_BUDGET_BYTES } from '../mux/limits.ts'
 import type { Link } from '../mux/link.ts'
+import type { LinkCounters } from '../mux/link-counters.ts'
 import type { Timing } from '../mux/liveness.ts'
 import { GrowthBudget } from '../mux/receive-window.ts'
 import { Session } from '../mux/session.ts'
@@ -32,6 +34,7 @@ export interface InnerListenerOptions {
   readonly timing: Timing
   readonly clock: () => number
   readonly registry: Registry
+  readonly counters: LinkCounters
   /** Why this process is not ready, in words; empty when it is. */
   readonly faults: () => readonly string[]
 }
@@ -58,11 +61,7 @@ export class InnerListener {
     this.#unproven = new Unproven(options.clock)
     this.#refusals = new Repeats(REFUSAL_PERIOD_MS, options.clock)
     const pages = express().disable('x-powered-by')
-    pages.get('/healthz', (_req, res) => void res.json({ status: 'ok' }))
-    pages.get('/readyz', (_req, res) => {
-      const reasons = options.faults()
-      res.status(reasons.length === 0 ? 200 : 503).json({ status: reasons.length === 0 ? 'ready' : 'not ready', reasons })
-    })
+    healthPages(pages, options.faults)
     pages.use(
       (_req, res) => void res.status(404).type('text').send('This is the socket port of a socket-gateway: inner layers connect here.\n'),
     )
@@ -152,7 +151,7 @@ export class InnerListener {
     facts: Pick<InnerConnection, 'identifier' | 'kid' | 'address' | 'agent'>,
     { instance, limits: peerLimits }: { readonly instance: string; readonly limits: typeof DEFAULT_LIMITS },
   ): void {
-    const { registry, clock, timing } = this.options
+    const { registry, clock, timing, counters } = this.options
     const session = new Session(link, {
       role: 'outer',
       limits: DEFAULT_LIMITS,
@@ -160,6 +159,7 @@ export class InnerListener {
       budget: this.#budget,
       clock,
       timing,
+      counters,
       accept: refuseStream,
       onGoAway: (_code, reason) => this.log.info({ ...facts, reason }, `inner layer "${facts.identifier}" is leaving`),
       onClose: (code, given) => {

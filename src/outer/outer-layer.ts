@@ -1,15 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
+import type { Admin, AdminOptions } from '../admin/admin.ts'
 import type { TargetsFile } from '../config/watch.ts'
 import { clientFacts } from '../http/client-facts.ts'
 import type { KeyFiles } from '../identity/public-keys.ts'
+import { LinkCounters } from '../mux/link-counters.ts'
 import { DEFAULT_TIMING, type Timing } from '../mux/liveness.ts'
 import { settleWithin } from '../mux/settle-within.ts'
 import { createAccessLog } from '../telemetry/access-log.ts'
 import type { Log } from '../telemetry/log.ts'
+import { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { Deadlines } from './deadlines.ts'
 import { HttpEdge } from './http-edge.ts'
 import { InnerListener } from './inner-listener.ts'
+import { createOperatorView } from './operator-view.ts'
 import { ProfileBook } from './profile-book.ts'
 import { Registry } from './registry.ts'
 import { createTrust } from './trust.ts'
@@ -36,6 +40,8 @@ export interface OuterLayerOptions {
   readonly trustProxy: readonly string[]
   readonly removeCsps: boolean
   readonly drainTimeoutMs: number
+  /** The admin port; none when absent, and then nothing is counted. */
+  readonly admin?: AdminOptions
   /** Liveness of the links; the default suits everything but tests. */
   readonly timing?: Timing
   /** How long idle connections of clients are kept; the default suits everything but tests. */
@@ -48,6 +54,7 @@ export class OuterLayer {
   readonly #edge: HttpEdge
   readonly #listener: InnerListener
   readonly #deadlines: Deadlines
+  readonly #admin: Admin
   #ports = { app: 0, socket: 0 }
   #isDraining = false
   #closing: Promise<void> | undefined
@@ -61,6 +68,9 @@ export class OuterLayer {
     const isTrusted = createTrust(options.trustProxy)
     const instance = randomBytes(4).toString('hex')
     let count = 0
+    const requests = new RequestMetrics(Date.now)
+    const counters = new LinkCounters()
+    const logAccess = createAccessLog(log)
     this.#deadlines = new Deadlines(options.timeoutMs, clock)
     this.#edge = new HttpEdge(
       {
@@ -80,7 +90,13 @@ export class OuterLayer {
         nextId: () => `${instance}-${(++count).toString(36)}`,
         clock,
         log,
-        access: createAccessLog(log),
+        access:
+          options.admin === undefined
+            ? logAccess
+            : record => {
+                logAccess(record)
+                requests.count(record)
+              },
         isDraining: () => this.#isDraining,
       },
     )
@@ -95,10 +111,24 @@ export class OuterLayer {
         timing: options.timing ?? DEFAULT_TIMING,
         clock,
         registry: this.registry,
-        faults: () => this.#faults(),
+        counters,
+        faults: () => this.#admin.faults(),
       },
       log,
     )
+    this.#admin = createOperatorView({
+      admin: options.admin,
+      registry: this.registry,
+      targets: options.targets,
+      keys: options.keys,
+      requests,
+      counters,
+      isDraining: () => this.#isDraining,
+      openRequests: () => this.#edge.openExchanges,
+      ports: () => this.#ports,
+      log,
+      clock,
+    })
   }
 
   /** The ports that are open, once started. */
@@ -106,21 +136,28 @@ export class OuterLayer {
     return this.#ports
   }
 
-  /** Opens both ports. @throws GatewayError LISTEN_FAILED, with nothing left open */
+  /** The admin port once started, 0 when there is none. */
+  get adminPort(): number {
+    return this.#admin.port
+  }
+
+  /** Opens the ports. @throws GatewayError LISTEN_FAILED, with nothing left open */
   async start(): Promise<void> {
-    const socket = await this.#listener.start()
+    await this.#admin.start()
     try {
+      const socket = await this.#listener.start()
       this.#ports = { app: await this.#edge.start(), socket }
     } catch (error) {
-      await this.#listener.close()
+      await Promise.all([this.#listener.close(), this.#admin.close()])
       throw error
     }
     const targets = this.options.targets.table.targets.length
     const keys = this.options.keys.registry.size
-    const { app } = this.#ports
+    const { app, socket } = this.#ports
+    const admin = this.#admin.port
     this.log.info(
-      { appPort: app, socketPort: socket, targets, keys },
-      `outer layer ready: clients on port ${app}, inner layers on port ${socket}, ${plural(targets, 'target')}, ${plural(keys, 'key')}`,
+      { appPort: app, socketPort: socket, ...(admin > 0 && { adminPort: admin }), targets, keys },
+      `outer layer ready: clients on port ${app}, inner layers on port ${socket}, ${admin > 0 ? `operators on port ${admin}, ` : ''}${plural(targets, 'target')}, ${plural(keys, 'key')}`,
     )
     this.log.info(
       {},
@@ -144,6 +181,7 @@ export class OuterLayer {
     this.#isDraining = true
     this.#edge.destroy()
     this.#deadlines.close()
+    void this.#admin.close()
     void this.#listener.close()
   }
 
@@ -160,14 +198,7 @@ export class OuterLayer {
     this.#edge.destroy()
     this.#deadlines.close()
     await this.#listener.close()
-  }
-
-  #faults(): string[] {
-    const faults: string[] = []
-    if (this.#isDraining) faults.push('shutting down')
-    if (this.options.targets.fault !== undefined) faults.push('the targets file is not valid; the last good one is in force')
-    if (this.registry.connections.length === 0) faults.push('no inner layer is connected')
-    return faults
+    await this.#admin.close()
   }
 }
 

@@ -89,7 +89,7 @@ export class RunningProcess {
 }
 
 /**
- * Starts `node dist/main.js …args`; SG_* of the surroundings does not reach it. The child is killed after the test file.
+ * Starts `node dist/main.js …args`; SG_* of the surroundings does not reach it, and outer layers do not fight for the admin port. The child is killed after the test file.
  * `npm test` builds dist/ first; a single file run by hand needs `npm run build` once.
  */
 export const startProcess = (
@@ -98,7 +98,7 @@ export const startProcess = (
 ): RunningProcess => {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('SG_') && key !== 'NODE_OPTIONS'))
   const [file, all] = program === undefined ? [process.execPath, [...nodeArgs, MAIN, ...args]] : [program, [...args]]
-  const child = spawn(file, all, { cwd, env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(file, all, { cwd, env: { ...inherited, SG_ADMIN_PORT: 'none', ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const running = new RunningProcess(child, args.join(' '))
   onCleanUp(async () => {
     if (running.exited !== undefined || child.pid === undefined) return

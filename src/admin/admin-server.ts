@@ -1,0 +1,111 @@
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import express, { type ErrorRequestHandler, type Express } from 'express'
+import { GatewayError } from '../errors.ts'
+import { CONSOLE } from './console.ts'
+import type { Exposition } from './exposition.ts'
+import { isLoopback, requireLocalHost, requirePassword } from './guard.ts'
+import { healthPages, type Faults } from './health.ts'
+import type { LayerStatus } from './status.ts'
+
+/** Where the admin port is, and who may look. */
+export interface AdminOptions {
+  /** 0 picks a free port. */
+  readonly port: number
+  /** Default 127.0.0.1. */
+  readonly host?: string
+  readonly password?: string
+}
+
+/** What a layer shows. */
+export interface AdminPages {
+  readonly faults: Faults
+  readonly status: () => LayerStatus
+  readonly metrics: Exposition
+  /** Milliseconds, rising. */
+  readonly clock: () => number
+}
+
+const DEFAULT_HOST = '127.0.0.1'
+/** A browser, a scraper and a few people; whoever opens more of them wants something else. */
+const MAX_CONNECTIONS = 100
+
+/**
+ * The operator's view: health, metrics, status, and a page of it for people. For eyes of this machine unless there is a password.
+ * `close` is idempotent and resolves when nothing is left.
+ */
+export class AdminServer {
+  readonly #server: Server
+
+  /** @throws GatewayError USAGE for an address that others can reach without a password */
+  constructor(
+    private readonly options: AdminOptions,
+    pages: AdminPages,
+  ) {
+    const { host = DEFAULT_HOST, password } = options
+    if (password === undefined && !isLoopback(host))
+      throw new GatewayError(
+        'USAGE',
+        `--admin-host ${host}: others can reach this address, so it needs a password; add --admin-password-file`,
+      )
+    this.#server = createServer(
+      { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 5_000, keepAliveTimeout: 20_000 },
+      createApp(pages, { isLocal: isLoopback(host), password }),
+    )
+    this.#server.maxConnections = MAX_CONNECTIONS
+    this.#server.on('clientError', (_error, socket) => socket.destroy())
+  }
+
+  /** Opens the port and gives it. @throws GatewayError LISTEN_FAILED */
+  start(): Promise<number> {
+    const { port, host = DEFAULT_HOST } = this.options
+    const server = this.#server
+    return new Promise((resolve, reject) => {
+      const fail = (cause: Error): void => reject(new GatewayError('LISTEN_FAILED', failureText(host, port, cause), { cause }))
+      server.once('error', fail)
+      server.listen({ port, host }, () => {
+        server.off('error', fail)
+        server.on('error', () => undefined) // EMFILE while accepting: that connection is lost, the listener is not
+        resolve((server.address() as AddressInfo).port)
+      })
+    })
+  }
+
+  /** Closes the port and every connection. */
+  async close(): Promise<void> {
+    if (!this.#server.listening) return
+    const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
+    this.#server.closeAllConnections()
+    await closed
+  }
+}
+
+const failureText = (host: string, port: number, { message }: Error): string =>
+  `cannot open the admin port ${host}:${port}: ${message}; another layer on this machine may have it: pass --admin-port with another port, 0 for a free one, or none`
+
+function createApp(
+  pages: AdminPages,
+  { isLocal, password }: { readonly isLocal: boolean; readonly password: string | undefined },
+): Express {
+  const app = express().disable('x-powered-by').disable('etag')
+  // With a password a foreign page has nothing to send: the browser keeps it for the name that the operator has typed.
+  if (isLocal && password === undefined) app.use(requireLocalHost)
+  app.use((_req, res, next) => {
+    res.set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', 'Cross-Origin-Resource-Policy': 'same-origin' })
+    next()
+  })
+  healthPages(app, pages.faults)
+  if (password !== undefined) app.use(requirePassword(password, pages.clock))
+  app.get('/metrics', async (_req, res) => {
+    const text = await pages.metrics.text()
+    res.set('Content-Type', pages.metrics.contentType).send(text)
+  })
+  app.get('/status', (_req, res) => void res.json(pages.status()))
+  for (const [path, { type, csp, text }] of Object.entries(CONSOLE)) {
+    app.get(path, (_req, res) => void res.set('Content-Security-Policy', csp).type(type).send(text))
+  }
+  app.use((_req, res) => void res.status(404).type('text').send('Nothing here; see /, /status, /metrics, /healthz and /readyz.\n'))
+  const onError: ErrorRequestHandler = (_error, _req, res, _next) => void res.status(500).type('text').send('The page failed.\n')
+  app.use(onError)
+  return app
+}

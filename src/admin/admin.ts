@@ -1,0 +1,113 @@
+import { VERSION } from '../version.ts'
+import { EventLoopWatch } from '../telemetry/event-loop.ts'
+import type { Log } from '../telemetry/log.ts'
+import { AdminServer, type AdminOptions } from './admin-server.ts'
+import { createExposition, type MetricSource } from './exposition.ts'
+import type { Faults } from './health.ts'
+import type { LayerStatus, OwnStatus } from './status.ts'
+
+export type { AdminOptions } from './admin-server.ts'
+
+/** What a layer brings along. */
+export interface AdminContext {
+  /** Why the layer is not ready, but for its event loop. */
+  readonly faults: Faults
+  readonly status: () => OwnStatus
+  readonly metrics: readonly MetricSource[]
+  readonly log: Log
+  /** Milliseconds, rising. */
+  readonly clock: () => number
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number
+}
+
+/** The operator's view of one layer: watches the event loop in any case, opens the admin port when it is asked for. */
+export class Admin {
+  readonly #watch: EventLoopWatch
+  readonly #server: AdminServer | undefined
+  readonly #startedMs: number
+  readonly #since: string
+  #port = 0
+
+  /** @throws GatewayError USAGE for an address that others can reach without a password */
+  constructor(
+    options: AdminOptions | undefined,
+    private readonly context: AdminContext,
+  ) {
+    const { log, clock, nowMs } = context
+    this.#startedMs = clock()
+    this.#since = new Date(nowMs()).toISOString()
+    this.#watch = new EventLoopWatch(log, { clock, nowMs })
+    if (options === undefined) return
+    const metrics = createExposition([...context.metrics, ...this.#ownMetrics()])
+    this.#server = new AdminServer(options, { faults: this.faults, status: () => this.#status(), metrics, clock })
+  }
+
+  /** Why the process is not ready, in words; empty when it is. */
+  readonly faults = (): readonly string[] => [...this.context.faults(), ...this.#watch.faults]
+
+  /** The admin port, 0 when there is none. */
+  get port(): number {
+    return this.#port
+  }
+
+  /** Starts to watch and opens the port. @throws GatewayError LISTEN_FAILED */
+  async start(): Promise<void> {
+    if (this.#server !== undefined) this.#port = await this.#server.start()
+    this.#watch.start()
+  }
+
+  /** Closes the port. Idempotent. */
+  async close(): Promise<void> {
+    this.#watch.stop()
+    await this.#server?.close()
+  }
+
+  #status(): LayerStatus {
+    const { clock, status } = this.context
+    const reasons = this.faults()
+    const { delayP99Ms, stallCount, lastStall } = this.#watch
+    return {
+      ...status(),
+      version: VERSION,
+      since: this.#since,
+      uptimeSeconds: Math.floor((clock() - this.#startedMs) / 1000),
+      ready: reasons.length === 0,
+      reasons,
+      eventLoop: {
+        delayP99Ms,
+        stalls: stallCount,
+        lastStall: lastStall === undefined ? null : { ms: lastStall.ms, at: new Date(lastStall.atMs).toISOString() },
+      },
+    }
+  }
+
+  #ownMetrics(): MetricSource[] {
+    return [
+      {
+        name: 'socket_gateway_info',
+        help: 'Release of the gateway, always 1.',
+        type: 'gauge',
+        samples: () => [{ labels: { version: VERSION, layer: this.context.status().layer }, value: 1 }],
+      },
+      {
+        name: 'socket_gateway_ready',
+        help: 'Whether /readyz says 200.',
+        type: 'gauge',
+        samples: () => [{ value: this.faults().length === 0 ? 1 : 0 }],
+      },
+      {
+        name: 'socket_gateway_event_loop_delay_seconds',
+        help: 'How late 99 of 100 timers of the event loop were at most during the last five seconds.',
+        type: 'gauge',
+        samples: () => [{ value: this.#watch.delayP99Ms / 1000 }],
+      },
+      {
+        name: 'socket_gateway_event_loop_stalls_total',
+        help: 'Times in which the event loop stood still for a second or more.',
+        type: 'counter',
+        samples: () => [{ value: this.#watch.stallCount }],
+      },
+    ]
+  }
+}

@@ -1,0 +1,199 @@
+/** The page for people, as three files that load nothing else. */
+
+/** One file of the page. */
+export interface ConsoleFile {
+  readonly type: string
+  readonly csp: string
+  readonly text: string
+}
+
+// Everything comes from here, nothing is inline, nobody frames it.
+const CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+const HTML = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>socket-gateway</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="console.css">
+<script src="console.js" defer></script>
+<header><h1>socket-gateway</h1> <span id="state" role="status">loading</span></header>
+<main id="main"><noscript>This page needs JavaScript; the same as JSON: <a href="status">status</a>.</noscript></main>
+<footer><a href="status">status</a> <a href="metrics">metrics</a> <a href="healthz">healthz</a> <a href="readyz">readyz</a></footer>
+</html>
+`
+
+const CSS = `:root { color-scheme: light dark; --line: #8884; --dim: #777; --good: #18794e; --bad: #c62a2f; --warn: #ad5700 }
+@media (prefers-color-scheme: dark) { :root { --dim: #999; --good: #4cc38a; --bad: #ff6369; --warn: #f1a10d } }
+* { box-sizing: border-box }
+body { font: 15px/1.45 system-ui, sans-serif; margin: 0 auto; max-width: 80rem; padding: 1rem }
+header { display: flex; flex-wrap: wrap; gap: .25rem 1rem; align-items: baseline }
+h1 { font-size: 1.25rem; margin: 0 }
+h2 { font-size: 1rem; margin: 1.5rem 0 .25rem }
+section { overflow-x: auto }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums }
+th, td { text-align: left; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; white-space: nowrap }
+th { font-weight: 600; color: var(--dim); font-size: .85rem }
+td.number, th.number { text-align: right }
+td.long { white-space: normal; min-width: 14rem; overflow-wrap: anywhere }
+.good { color: var(--good) } .bad { color: var(--bad) } .warn { color: var(--warn) } .dim { color: var(--dim) }
+ul { margin: .25rem 0; padding-left: 1.25rem }
+footer { margin-top: 2rem; display: flex; gap: 1rem; color: var(--dim) }
+a { color: inherit }
+@media (max-width: 40rem) {
+  thead { display: none }
+  tr { display: block; border-bottom: 1px solid var(--line); padding: .4rem 0 }
+  td, td.number { display: flex; justify-content: space-between; gap: 1rem; border: 0; padding: .1rem 0; white-space: normal; text-align: right; overflow-wrap: anywhere }
+  td::before { content: attr(data-name); color: var(--dim); text-align: left }
+}
+`
+
+// Whatever a peer has said gets onto the page as text: textContent, never as HTML.
+const JS = `'use strict'
+const PERIOD_MS = 2000
+const main = document.getElementById('main')
+const state = document.getElementById('state')
+
+const element = (name, text, className) => {
+  const made = document.createElement(name)
+  if (text !== undefined) made.textContent = text
+  if (className) made.className = className
+  return made
+}
+const ago = iso => duration((Date.now() - Date.parse(iso)) / 1000)
+const duration = seconds => {
+  const s = Math.max(0, Math.round(seconds))
+  if (s < 60) return s + ' s'
+  if (s < 3600) return Math.floor(s / 60) + ' min'
+  if (s < 172800) return Math.floor(s / 3600) + ' h ' + Math.floor((s % 3600) / 60) + ' min'
+  return Math.floor(s / 86400) + ' d'
+}
+const bytes = n => (n < 1024 ? n + ' B' : n < 1048576 ? (n / 1024).toFixed(1) + ' KiB' : (n / 1048576).toFixed(1) + ' MiB')
+const ms = n => (n === 0 ? '–' : n < 10 ? n.toFixed(1) + ' ms' : Math.round(n) + ' ms')
+
+/** columns: [title, row => text or [text, class], class] */
+function table(title, columns, rows, empty) {
+  const section = element('section')
+  section.append(element('h2', title))
+  if (rows.length === 0) {
+    section.append(element('p', empty, 'warn'))
+    return section
+  }
+  const made = element('table')
+  const head = element('tr')
+  for (const [name, , className] of columns) head.append(element('th', name, className))
+  const thead = element('thead')
+  thead.append(head)
+  const tbody = element('tbody')
+  for (const row of rows) {
+    const line = element('tr')
+    for (const [name, read, className = ''] of columns) {
+      const value = read(row)
+      const [text, kind = ''] = Array.isArray(value) ? value : [value]
+      const cell = element('td', undefined, className + ' ' + kind)
+      cell.dataset.name = name
+      cell.append(element('span', String(text)))
+      line.append(cell)
+    }
+    tbody.append(line)
+  }
+  made.append(thead, tbody)
+  section.append(made)
+  return section
+}
+
+function list(title, texts, className) {
+  const section = element('section')
+  if (texts.length === 0) return section
+  section.append(element('h2', title))
+  const ul = element('ul', undefined, className)
+  for (const text of texts) ul.append(element('li', text))
+  section.append(ul)
+  return section
+}
+
+function health(target) {
+  if (target.health === undefined || target.health === null) return '–'
+  return typeof target.health === 'string' ? target.health : JSON.stringify(target.health)
+}
+
+function outer(status) {
+  return [
+    list('Not in force', [...(status.reload.fault ? status.reload.fault.split('\\n') : []), ...status.keys.faults], 'bad'),
+    table('Inner layers', [
+      ['identifier', row => row.identifier],
+      ['address', row => row.address],
+      ['program', row => row.agent],
+      ['round trip', row => ms(row.roundTripMs), 'number'],
+      ['streams', row => row.streams, 'number'],
+      ['held', row => bytes(row.outstandingBytes), 'number'],
+      ['since', row => ago(row.since), 'number'],
+    ], status.innerLayers, 'No inner layer is connected.'),
+    table('Targets', [
+      ['host', row => row.host],
+      ['origin', row => row.origin],
+      ['inner layers', row => [row.innerLayers + (row.identifiers ? ' (' + row.identifiers.join(', ') + ')' : ''), row.innerLayers === 0 ? 'bad' : ''], 'number'],
+      ['health', health],
+      ['requests', row => row.requests, 'number'],
+      ['errors', row => [row.errors, row.errors > 0 ? 'warn' : ''], 'number'],
+      ['last error', row => row.lastError ? [row.lastError.code + ', ' + ago(row.lastError.at) + ' ago' + (row.lastError.reason ? ': ' + row.lastError.reason : ''), 'dim'] : '–', 'long'],
+    ], status.targets, 'The targets file has no target.'),
+    list('Configuration', [
+      status.reload.file + ', read ' + ago(status.reload.loadedAt) + ' ago',
+      status.keys.inForce + ' keys in force',
+      'clients on port ' + status.ports.app + ', inner layers on port ' + status.ports.socket,
+      status.requests.inFlight + ' requests in flight, ' + status.requests.repeats + ' moved to another inner layer so far',
+    ], ''),
+  ]
+}
+
+function inner(status) {
+  return [
+    table('Connections', [
+      ['outer layer', row => row.outerLayer],
+      ['state', row => (row.isUp ? ['connected', 'good'] : ['not connected', 'bad'])],
+      ['program', row => row.agent || '–'],
+      ['round trip', row => ms(row.roundTripMs), 'number'],
+      ['streams', row => row.streams, 'number'],
+      ['since', row => ago(row.since), 'number'],
+      ['last failure', row => [row.lastFailure || '–', 'dim'], 'long'],
+    ], status.connections, 'There is no outer layer to connect to.'),
+    list('Requests', [
+      'identifier ' + status.identifier,
+      status.requests.inFlight + ' in flight, ' + status.requests.failed + ' failed so far',
+      ...(status.lastFailure ? ['last failure ' + ago(status.lastFailure.at) + ' ago at ' + status.lastFailure.origin + ': ' + status.lastFailure.reason + ' (' + status.lastFailure.code + ')'] : []),
+    ], ''),
+  ]
+}
+
+function show(status) {
+  document.title = (status.ready ? '' : '✗ ') + status.layer + ' layer – socket-gateway'
+  state.className = status.ready ? 'good' : 'bad'
+  state.textContent = status.layer + ' layer ' + status.version + ', ' + (status.ready ? 'ready' : 'not ready') + ', up ' + duration(status.uptimeSeconds) +
+    ', event loop ' + Math.round(status.eventLoop.delayP99Ms) + ' ms late'
+  main.replaceChildren(list('Not ready', status.reasons, 'bad'), ...(status.layer === 'outer' ? outer(status) : inner(status)))
+}
+
+async function refresh() {
+  try {
+    const response = await fetch('status', { headers: { accept: 'application/json' }, signal: AbortSignal.timeout(5000) })
+    if (!response.ok) throw new Error('HTTP ' + response.status)
+    show(await response.json())
+  } catch (error) {
+    state.className = 'bad'
+    state.textContent = 'no answer: ' + error.message
+  }
+  setTimeout(refresh, PERIOD_MS)
+}
+refresh()
+`
+
+/** Path → file. */
+export const CONSOLE: Readonly<Record<'/' | '/console.css' | '/console.js', ConsoleFile>> = Object.freeze({
+  '/': { type: 'html', csp: CSP, text: HTML },
+  '/console.css': { type: 'css', csp: CSP, text: CSS },
+  '/console.js': { type: 'js', csp: CSP, text: JS },
+})

@@ -1,0 +1,56 @@
+import { collectDefaultMetrics, Registry, type Metric } from 'prom-client'
+import type { Histogram } from '../telemetry/histogram.ts'
+
+/** One number of a metric. */
+export interface Sample {
+  readonly labels?: Readonly<Record<string, string>>
+  readonly value: number
+  /** Of the numbers of a histogram. */
+  readonly suffix?: '_bucket' | '_sum' | '_count'
+}
+
+/** A metric that is read when somebody asks; nothing is done for it before. */
+export interface MetricSource {
+  readonly name: string
+  readonly help: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly samples: () => Iterable<Sample>
+}
+
+/** The samples of a histogram of milliseconds, in seconds, as Prometheus wants all times. */
+export function* histogramSamples({ bounds, counts, sum }: Histogram, labels: Readonly<Record<string, string>>): Generator<Sample> {
+  let count = 0
+  for (const [index, value] of counts.entries()) {
+    count += value
+    const bound = bounds[index]
+    yield { labels: { ...labels, le: bound === undefined ? '+Inf' : String(bound / 1000) }, value: count, suffix: '_bucket' }
+  }
+  yield { labels, value: sum / 1000, suffix: '_sum' }
+  yield { labels, value: count, suffix: '_count' }
+}
+
+/** The text that Prometheus reads. */
+export interface Exposition {
+  readonly contentType: string
+  readonly text: () => Promise<string>
+}
+
+/**
+ * Shows `sources`, and what prom-client tells of any process: CPU, memory, garbage collection, files, the delay of the event loop.
+ * The latter cannot be switched off again, so it is meant for one exposition in a process.
+ */
+export function createExposition(sources: readonly MetricSource[]): Exposition {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  for (const source of sources) registry.registerMetric(metricOf(source))
+  return { contentType: registry.contentType, text: () => registry.metrics() }
+}
+
+/** The registry asks for nothing but `get`. Its own Gauge and Histogram would want every number twice: when it changes and when it is read. */
+function metricOf({ name, help, type, samples }: MetricSource): Metric {
+  const get = (): object => {
+    const values = Array.from(samples(), ({ labels = {}, value, suffix = '' }) => ({ metricName: `${name}${suffix}`, labels, value }))
+    return { name, help, type, values, aggregator: 'sum' }
+  }
+  return { name, help, type, get } as unknown as Metric
+}

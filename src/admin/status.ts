@@ -1,0 +1,91 @@
+/** What `/status` answers: the interface between a layer, its console and `socket-gateway status`. Times are ISO 8601 in UTC. */
+
+/** What both layers tell. */
+interface CommonStatus {
+  readonly version: string
+  readonly since: string
+  readonly uptimeSeconds: number
+  readonly ready: boolean
+  /** Why it is not ready. */
+  readonly reasons: readonly string[]
+  readonly eventLoop: {
+    /** Over the last five seconds. */
+    readonly delayP99Ms: number
+    readonly stalls: number
+    readonly lastStall: { readonly ms: number; readonly at: string } | null
+  }
+}
+
+/** One connection of an inner layer. */
+export interface InnerLayerStatus {
+  readonly identifier: string
+  readonly address: string
+  /** Program and release. */
+  readonly agent: string
+  /** Thumbprint of its key. */
+  readonly key: string
+  readonly since: string
+  /** 0 until measured. */
+  readonly roundTripMs: number
+  readonly streams: number
+  readonly outstandingBytes: number
+}
+
+/** One target. */
+export interface TargetStatus {
+  readonly host: string
+  readonly origin: string
+  /** Inner layers that may serve it; null: any. */
+  readonly identifiers: readonly string[] | null
+  /** Connections of inner layers that may serve it. */
+  readonly innerLayers: number
+  readonly requests: number
+  /** Without those whose client had left. */
+  readonly errors: number
+  readonly lastError: { readonly code: string; readonly reason: string | null; readonly at: string } | null
+}
+
+/** Of an outer layer. */
+export interface OuterStatus extends CommonStatus {
+  readonly layer: 'outer'
+  readonly ports: { readonly app: number; readonly socket: number }
+  readonly innerLayers: readonly InnerLayerStatus[]
+  readonly targets: readonly TargetStatus[]
+  readonly reload: {
+    readonly file: string
+    /** When the targets in force were read. */
+    readonly loadedAt: string
+    /** What is wrong with the file as it is now. */
+    readonly fault: string | null
+  }
+  readonly keys: { readonly inForce: number; readonly faults: readonly string[] }
+  readonly requests: { readonly inFlight: number; readonly repeats: number }
+}
+
+/** One connection to an outer layer. */
+export interface ConnectionStatus {
+  readonly outerLayer: string
+  readonly isUp: boolean
+  /** Of the session, or of the last attempt that failed. */
+  readonly since: string
+  /** Program and release of the outer layer; null until it was connected. */
+  readonly agent: string | null
+  readonly roundTripMs: number
+  readonly streams: number
+  /** Why it is not connected, or why it was lost the last time. */
+  readonly lastFailure: string | null
+}
+
+/** Of an inner layer. */
+export interface InnerStatus extends CommonStatus {
+  readonly layer: 'inner'
+  readonly identifier: string
+  readonly connections: readonly ConnectionStatus[]
+  readonly requests: { readonly inFlight: number; readonly failed: number }
+  readonly lastFailure: { readonly origin: string; readonly code: string; readonly reason: string; readonly at: string } | null
+}
+
+export type LayerStatus = OuterStatus | InnerStatus
+
+/** What a layer adds to the part that all layers have. */
+export type OwnStatus = Omit<OuterStatus, keyof CommonStatus> | Omit<InnerStatus, keyof CommonStatus>

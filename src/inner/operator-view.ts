@@ -1,0 +1,87 @@
+import { Admin, type AdminOptions } from '../admin/admin.ts'
+import type { MetricSource } from '../admin/exposition.ts'
+import { linkMetrics, type SessionNumbers } from '../admin/link-metrics.ts'
+import type { LinkCounters } from '../mux/link-counters.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { ConnectionRecord } from './connection-record.ts'
+import type { FailureLog } from './failure-log.ts'
+
+/** What the view of an inner layer looks at. */
+export interface OperatorViewOptions {
+  /** Undefined: no admin port. */
+  readonly admin: AdminOptions | undefined
+  readonly identifier: string
+  readonly connections: readonly ConnectionRecord[]
+  readonly failures: FailureLog
+  readonly counters: LinkCounters
+  readonly streamCount: () => number
+  readonly isDraining: () => boolean
+  readonly log: Log
+  readonly clock: () => number
+}
+
+/** What operators see of an inner layer: why it is not ready, its status and its metrics, all read when somebody asks. */
+export function createOperatorView(options: OperatorViewOptions): Admin {
+  const { connections, failures, identifier, streamCount } = options
+  return new Admin(options.admin, {
+    faults: () => faultsOf(options),
+    status: () => ({
+      layer: 'inner',
+      identifier,
+      connections: connections.map(({ status }) => status),
+      requests: { inFlight: streamCount(), failed: sum(failures.counts.values()) },
+      lastFailure: failures.last === undefined ? null : { ...failures.last, at: failures.last.at.toISOString() },
+    }),
+    metrics: metricsOf(options),
+    log: options.log,
+    clock: options.clock,
+    nowMs: Date.now,
+  })
+}
+
+function faultsOf({ isDraining, connections }: OperatorViewOptions): string[] {
+  const faults: string[] = []
+  if (isDraining()) faults.push('shutting down')
+  // One outer layer that is away is its own operator's matter; the status says so.
+  if (!connections.some(({ isUp }) => isUp)) faults.push('not connected to any outer layer')
+  return faults
+}
+
+const PREFIX = 'socket_gateway'
+
+function metricsOf({ connections, failures, counters, streamCount }: OperatorViewOptions): MetricSource[] {
+  return [
+    {
+      name: `${PREFIX}_requests_in_flight`,
+      help: 'Requests that are not over.',
+      type: 'gauge',
+      samples: () => [{ value: streamCount() }],
+    },
+    {
+      name: `${PREFIX}_origin_failures_total`,
+      help: 'Requests that failed here or at their origin, by the code of the error.',
+      type: 'counter',
+      samples: () => Array.from(failures.counts, ([code, value]) => ({ labels: { code }, value })),
+    },
+    {
+      name: `${PREFIX}_outer_layer_connected`,
+      help: 'Connections to an outer layer that are up, by its URL.',
+      type: 'gauge',
+      samples: () => {
+        const counts = new Map<string, number>()
+        for (const { outerLayer, isUp } of connections) counts.set(outerLayer, (counts.get(outerLayer) ?? 0) + (isUp ? 1 : 0))
+        return Array.from(counts, ([outerLayer, value]) => ({ labels: { outer_layer: outerLayer }, value }))
+      },
+    },
+    ...linkMetrics(counters, () => connections.flatMap(sessionNumbers)),
+  ]
+}
+
+function sessionNumbers({ connector, outerLayer }: ConnectionRecord): SessionNumbers[] {
+  const session = connector?.session
+  if (session === undefined) return []
+  const { streamCount: streams, outstandingBytes, inFlightBytes, flightLimitBytes, roundTripMs } = session
+  return [{ peer: outerLayer, streams, outstandingBytes, inFlightBytes, flightLimitBytes, roundTripMs }]
+}
+
+const sum = (values: Iterable<number>): number => Array.from(values).reduce((total, value) => total + value, 0)

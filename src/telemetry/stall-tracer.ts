@@ -1,0 +1,102 @@
+import type * as Inspector from 'node:inspector'
+import { Worker } from 'node:worker_threads'
+
+/** How often the other thread looks, milliseconds. */
+const LOOK_MS = 100
+/** How long the stack of a stall that is over is waited for. */
+const STACK_MS = 500
+
+/** What `watch` gets: it runs in another thread and knows nothing of this file. */
+interface WatchContext {
+  readonly beats: Int32Array
+  readonly stallMs: number
+  readonly lookMs: number
+  readonly post: (stack: readonly string[]) => void
+  readonly inspector: typeof Inspector
+}
+
+/** The thread that looks at this one: when the beats stop, it halts this thread for a moment, as a debugger does, and reads its stack. */
+function watch({ beats, stallMs, lookMs, post, inspector }: WatchContext): void {
+  let last = -1
+  let since = 0
+  let isTold = false
+  setInterval(() => {
+    const beat = Atomics.load(beats, 0)
+    if (beat !== last) {
+      last = beat
+      since = Date.now()
+      isTold = false
+      return
+    }
+    if (isTold || Date.now() - since < stallMs) return
+    isTold = true
+    const session = new inspector.Session()
+    session.connectToMainThread()
+    session.on('Debugger.paused', ({ params }) => {
+      post(
+        params.callFrames
+          .slice(0, 20)
+          .map(({ functionName, url, location }) => `${functionName || '(anonymous)'} (${url}:${String(location.lineNumber + 1)})`),
+      )
+      session.post('Debugger.resume', () => session.disconnect())
+    })
+    session.post('Debugger.enable', () => session.post('Debugger.pause'))
+  }, lookMs)
+}
+
+// A thread from a text, since a file of its own would be TypeScript in tests and would be missing in a bundle.
+const PROGRAM = `
+const { parentPort, workerData } = require('node:worker_threads')
+const __name = fn => fn
+;(${watch.toString()})({ ...workerData, post: stack => parentPort.postMessage(stack), inspector: require('node:inspector') })
+`
+
+/**
+ * Finds out what holds the event loop, by a thread that costs 9 MB: so it is started only where the loop has stood still before.
+ * `beat` has to be called several times in `stallMs`.
+ */
+export class StallTracer {
+  readonly #beats = new Int32Array(new SharedArrayBuffer(4))
+  readonly #worker: Worker
+  #stack: readonly string[] | undefined
+  #taker: (() => void) | undefined
+
+  constructor(stallMs: number) {
+    this.#worker = new Worker(PROGRAM, {
+      eval: true,
+      workerData: { beats: this.#beats, stallMs, lookMs: LOOK_MS },
+      execArgv: [],
+      env: {},
+      resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 },
+    })
+    this.#worker.unref()
+    this.#worker.on('error', () => undefined) // without it, stalls are logged without their stacks
+    this.#worker.on('message', (stack: readonly string[]) => {
+      this.#stack = stack
+      this.#taker?.()
+    })
+  }
+
+  /** This thread lives. */
+  beat(): void {
+    Atomics.add(this.#beats, 0, 1)
+  }
+
+  /** Calls back once with the stack of the stall that is just over, or with undefined when there is none. */
+  take(onStack: (stack: readonly string[] | undefined) => void): void {
+    const done = (): void => {
+      clearTimeout(timer)
+      this.#taker = undefined
+      const stack = this.#stack
+      this.#stack = undefined
+      onStack(stack)
+    }
+    const timer = setTimeout(done, STACK_MS)
+    if (this.#stack === undefined) this.#taker = done
+    else done()
+  }
+
+  close(): void {
+    void this.#worker.terminate()
+  }
+}
