@@ -32,11 +32,16 @@ function watch({ beats, stallMs, lookMs, post, inspector }: WatchContext): void 
     isTold = true
     const session = new inspector.Session()
     session.connectToMainThread()
+    const urls = new Map<string, string>()
+    session.on('Debugger.scriptParsed', ({ params: { scriptId, url } }) => urls.set(scriptId, url))
     session.on('Debugger.paused', ({ params }) => {
       post(
         params.callFrames
           .slice(0, 20)
-          .map(({ functionName, url, location }) => `${functionName || '(anonymous)'} (${url}:${String(location.lineNumber + 1)})`),
+          .map(
+            ({ functionName, location: { scriptId, lineNumber } }) =>
+              `${functionName || '(anonymous)'} (${urls.get(scriptId) ?? ''}:${String(lineNumber + 1)})`,
+          ),
       )
       session.post('Debugger.resume', () => session.disconnect())
     })

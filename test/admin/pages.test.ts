@@ -149,7 +149,7 @@ describe('the admin port of an inner layer', () => {
     await exchange(layers.port)
     const status = await until(async () => {
       const current = await innerStatus(layers)
-      return current.requests.failed > 0 && current.connections.every(({ isUp }) => isUp) && current
+      return current.requests.failed > 0 && current.connections.every(({ isUp }) => isUp) ? current : undefined
     })
     expect(status).toMatchObject({ layer: 'inner', identifier: 'inner-layer', ready: true })
     expect(status.connections).toHaveLength(2)
