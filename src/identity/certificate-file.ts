@@ -2,6 +2,9 @@ import { X509Certificate, type KeyObject } from 'node:crypto'
 import { GatewayError, messageOf } from '../errors.ts'
 import { pemBlocksOf, readKeyText } from './key.ts'
 
+/** Authorities of many inner layers may stand in one file. */
+const MAX_BUNDLE_BYTES = 1_048_576
+
 /**
  * Reads a PEM file of one or more certificates: an authority to trust, or a certificate with its chain.
  * @param belongsTo  private key that the first certificate has to be for
@@ -9,7 +12,7 @@ import { pemBlocksOf, readKeyText } from './key.ts'
  * @throws GatewayError KEY_INVALID or FILE_UNREADABLE
  */
 export async function readCertificates(file: string, belongsTo?: KeyObject): Promise<string> {
-  const blocks = pemBlocksOf(await readKeyText(file))
+  const blocks = pemBlocksOf(await readKeyText(file, undefined, MAX_BUNDLE_BYTES))
   const certificates = blocks.filter(({ label }) => label === 'CERTIFICATE')
   if (certificates.length === 0) throw new GatewayError('KEY_INVALID', `${file}: no certificate found; expected one in PEM format`)
   const [first] = certificates.map(({ pem }) => {

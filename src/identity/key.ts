@@ -61,15 +61,20 @@ export const pemBlocksOf = (text: string): readonly PemBlock[] =>
 /**
  * Text of a key or certificate file.
  * @param inspect  sees the text and the mode of the same open file, and may throw
- * @throws GatewayError FILE_UNREADABLE, or KEY_INVALID when it is no regular file or larger than any key
+ * @param maxBytes  larger files are refused; the default is more than any key or chain has
+ * @throws GatewayError FILE_UNREADABLE, or KEY_INVALID when it is no regular file or too large
  */
-export async function readKeyText(file: string, inspect?: (text: string, stats: Stats) => void): Promise<string> {
+export async function readKeyText(
+  file: string,
+  inspect?: (text: string, stats: Stats) => void,
+  maxBytes: number = MAX_FILE_BYTES,
+): Promise<string> {
   try {
     const handle = await open(file, 'r')
     try {
       const stats = await handle.stat()
       if (!stats.isFile()) throw new GatewayError('KEY_INVALID', `${file}: not a regular file`)
-      if (stats.size > MAX_FILE_BYTES) throw new GatewayError('KEY_INVALID', `${file}: ${stats.size} bytes are too many for a key`)
+      if (stats.size > maxBytes) throw new GatewayError('KEY_INVALID', `${file}: ${stats.size} bytes are too many for a key`)
       const text = await handle.readFile('utf8')
       inspect?.(text, stats)
       return text

@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asGatewayError, GatewayError, messageOf } from '../errors.ts'
+import { fingerprintOf } from './fingerprint.ts'
 import { KeyRegistry } from './key-registry.ts'
 import { parsePublicKeyValue, readPublicKey, type Binding, type PublicKeyValue, type ReadKey } from './read-public-key.ts'
 
@@ -165,15 +166,7 @@ export class KeyFiles {
   }
 
   async #fingerprint(places: readonly (Place | Fault)[]): Promise<string> {
-    const marks = places.map(async place => {
-      if ('error' in place) return place.error.message
-      try {
-        const { ino, size, mtimeNs, ctimeNs, mode } = await stat(place.file, { bigint: true })
-        return [place.file, ino, size, mtimeNs, ctimeNs, mode].join(' ')
-      } catch (cause) {
-        return `${place.file} ${messageOf(cause)}`
-      }
-    })
+    const marks = places.map(async place => ('error' in place ? place.error.message : fingerprintOf(place.file)))
     return (await Promise.all(marks)).join('\n')
   }
 

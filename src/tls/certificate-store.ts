@@ -1,0 +1,267 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { asGatewayError, GatewayError, messageOf } from '../errors.ts'
+import { readCertificates } from '../identity/certificate-file.ts'
+import { fingerprintOf } from '../identity/fingerprint.ts'
+import { readServerPair, type ServerPair } from './server-pair.ts'
+
+export type { ServerPair } from './server-pair.ts'
+
+/** How often the files are looked at; what is doubtful is looked at twice. */
+const DEFAULT_POLL_MS = 1_000
+/** How often files that have not changed are read nevertheless, while one is faulty: a certificate that is not valid yet will be. */
+const RETRY_MS = 60_000
+
+/** What a store is made from. */
+export interface CertificateStoreOptions {
+  /** Files of certificates, or directories in which `NAME.crt` or `NAME.pem` has its key in `NAME.key`. The first pair is the default. */
+  readonly certificates: readonly string[]
+  /** Files of keys, one for each certificate file in order; none for a directory. */
+  readonly keys: readonly string[]
+  /** File with the authorities whose clients are let in; absent: clients are not asked for certificates. */
+  readonly clientCa?: string
+  /** How the options are called, for messages. Default `--tls-certificate` and `--tls-key`. */
+  readonly optionNames?: { readonly certificate: string; readonly key: string }
+  /** Other certificates are in force. */
+  readonly onChange?: (pairs: readonly ServerPair[]) => void
+  /** A file cannot be used; called once per change of the fault. What was in force before stays. */
+  readonly onFault?: (fault: GatewayError) => void
+  readonly pollMs?: number
+  /** Clock in ms since 1970. */
+  readonly now?: () => number
+}
+
+/** The two files of a pair, or why there are none. `isNamed`: given as option, so it has to work at the start. */
+type Place =
+  | { readonly certificate: string; readonly key: string; readonly isNamed: boolean }
+  | { readonly error: GatewayError; readonly isNamed: boolean }
+
+interface Reading {
+  readonly pairs: readonly ServerPair[]
+  readonly faults: readonly { readonly error: GatewayError; readonly isNamed: boolean }[]
+  readonly clientCa: string | undefined
+}
+
+/** Server name → pair: exact before wildcard, of two for the same name the first. */
+function indexOf(pairs: readonly ServerPair[]): ReadonlyMap<string, ServerPair> {
+  const index = new Map<string, ServerPair>()
+  for (const pair of pairs) for (const name of pair.names) if (!index.has(name)) index.set(name, pair)
+  return index
+}
+
+/**
+ * The server certificates of one port: reads the files, then follows their changes. Connections that are up never notice; handshakes get
+ * what is in force. A file that cannot be used any more leaves its last good pair in force, and so does one that has expired.
+ */
+export class CertificateStore {
+  readonly #options: CertificateStoreOptions
+  readonly #now: () => number
+  readonly #listeners = new Set<() => void>()
+  #pairs: readonly ServerPair[] = []
+  #index: ReadonlyMap<string, ServerPair> = new Map()
+  #clientCa: string | undefined
+  #faults: readonly GatewayError[] = []
+  #seen = ''
+  #isDoubted = false
+  #readAtMs = 0
+  /** Those of the values that are directories, found out once: one that is away for a moment has to stay one. */
+  #directories: ReadonlySet<string> = new Set()
+  #timer: NodeJS.Timeout | undefined
+  #looking: Promise<void> = Promise.resolve()
+  #isClosed = false
+
+  constructor(options: CertificateStoreOptions) {
+    this.#options = options
+    this.#now = options.now ?? Date.now
+  }
+
+  /** The pairs in force, the default first. */
+  get pairs(): readonly ServerPair[] {
+    return this.#pairs
+  }
+
+  /** Files that cannot be used at the moment. */
+  get faults(): readonly GatewayError[] {
+    return this.#faults
+  }
+
+  /** PEM of the authorities of clients. */
+  get clientCa(): string | undefined {
+    return this.#clientCa
+  }
+
+  /** What a client gets that asks for `serverName` (RFC 6066 §3): exact, then a wildcard of one label, then the default. */
+  match(serverName: string | undefined): ServerPair {
+    const name = serverName?.toLowerCase() ?? ''
+    const dot = name.indexOf('.')
+    return this.#index.get(name) ?? (dot > 0 ? this.#index.get(`*${name.slice(dot)}`) : undefined) ?? this.#pairs[0]!
+  }
+
+  /** Calls `listener` whenever other certificates are in force, until the returned function is called. */
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /**
+   * Reads all files and starts to watch them. A faulty pair in a directory is only reported, unless there is no other.
+   * @throws GatewayError USAGE when keys and certificates are not as many, KEY_INVALID or FILE_UNREADABLE with all faults in the message
+   */
+  async start(): Promise<void> {
+    this.#directories = await directoriesOf(this.#options.certificates)
+    this.#checkCounts()
+    const places = await this.#places()
+    this.#seen = await this.#fingerprint(places)
+    const reading = await this.#read(places)
+    const hasNone = reading.pairs.length === 0
+    const fatal = reading.faults.filter(({ isNamed }) => isNamed || hasNone).map(({ error }) => error)
+    if (fatal[0]) throw new GatewayError(fatal[0].code, fatal.map(messageOf).join('; '), { cause: fatal[0] })
+    if (hasNone) {
+      const where = this.#options.certificates.join(', ')
+      throw new GatewayError('KEY_INVALID', `${where}: no certificate with its key found; expected pairs such as NAME.crt and NAME.key`)
+    }
+    this.#apply(reading)
+    this.#schedule()
+  }
+
+  /** Stops watching; idempotent. What is in force stays. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    clearTimeout(this.#timer)
+    await this.#looking
+  }
+
+  #schedule(): void {
+    if (this.#isClosed) return
+    const look = (): void => {
+      this.#looking = this.#look()
+        .catch((error: unknown) => this.#options.onFault?.(asGatewayError(error)))
+        .finally(() => this.#schedule())
+    }
+    this.#timer = setTimeout(look, this.#options.pollMs ?? DEFAULT_POLL_MS).unref()
+  }
+
+  async #look(): Promise<void> {
+    const places = await this.#places()
+    const seen = await this.#fingerprint(places)
+    if (seen === this.#seen && !this.#isDoubted && !this.#isDue()) return
+    const reading = await this.#read(places)
+    if (this.#isClosed) return
+    const known = new Set(this.#faults.map(messageOf))
+    // A certificate and its key are two files, so between the writing of the one and of the other they do not belong together.
+    const isDoubtful = reading.faults.some(({ error }) => !known.has(error.message))
+    const isFirstLook = isDoubtful && !this.#isDoubted
+    this.#isDoubted = isFirstLook
+    if (!isFirstLook) this.#apply(reading)
+    this.#seen = seen
+  }
+
+  /** Is it time to read files again that have not changed? */
+  #isDue(): boolean {
+    const isFaulty = this.#faults.length > 0 || this.#pairs.some(({ notAfter }) => this.#now() > notAfter)
+    return isFaulty && Math.abs(this.#now() - this.#readAtMs) >= RETRY_MS
+  }
+
+  #apply({ pairs, faults, clientCa }: Reading): void {
+    const known = new Set(this.#faults.map(messageOf))
+    this.#faults = faults.map(({ error }) => error)
+    for (const fault of this.#faults) if (!known.has(fault.message)) this.#options.onFault?.(fault)
+    const isSame = describe(pairs, clientCa) === describe(this.#pairs, this.#clientCa)
+    // None is left when a directory was emptied: the last ones serve on, since a TLS port without any serves nobody.
+    if (isSame || pairs.length === 0) return
+    this.#pairs = pairs
+    this.#index = indexOf(pairs)
+    this.#clientCa = clientCa
+    this.#options.onChange?.(pairs)
+    for (const listener of this.#listeners) listener()
+  }
+
+  #checkCounts(): void {
+    const { certificates, keys, optionNames = { certificate: '--tls-certificate', key: '--tls-key' } } = this.#options
+    const files = certificates.filter(path => !this.#directories.has(path)).length
+    if (files === keys.length) return
+    const { certificate, key } = optionNames
+    throw new GatewayError(
+      'USAGE',
+      `${key}: ${keys.length} keys for ${files} certificate files; expected one ${key} for each file in ${certificate}, in the same order, and none for a directory`,
+    )
+  }
+
+  async #places(): Promise<readonly Place[]> {
+    const { certificates, keys } = this.#options
+    const places: Place[] = []
+    let used = 0
+    for (const path of certificates) {
+      if (this.#directories.has(path)) places.push(...(await pairsIn(path)))
+      else places.push({ certificate: path, key: keys[used++] ?? '', isNamed: true })
+    }
+    return places
+  }
+
+  async #fingerprint(places: readonly Place[]): Promise<string> {
+    const { clientCa } = this.#options
+    const files = places.flatMap(place => ('error' in place ? [] : [place.certificate, place.key]))
+    const marks = await Promise.all((clientCa === undefined ? files : [...files, clientCa]).map(fingerprintOf))
+    return [...marks, ...places.map(place => ('error' in place ? place.error.message : ''))].join('\n')
+  }
+
+  async #read(places: readonly Place[]): Promise<Reading> {
+    this.#readAtMs = this.#now()
+    const [pairs, faults]: [ServerPair[], { error: GatewayError; isNamed: boolean }[]] = [[], []]
+    const clientCa = await this.#readClientCa(error => faults.push({ error, isNamed: true }))
+    for (const place of places) {
+      try {
+        if ('error' in place) throw place.error
+        pairs.push(await readServerPair(place.certificate, place.key, { clientCa, nowMs: this.#now() }))
+      } catch (error) {
+        faults.push({ error: asGatewayError(error), isNamed: place.isNamed })
+        const last = 'error' in place ? undefined : this.#pairs.find(({ source }) => source === place.certificate)
+        if (last !== undefined) pairs.push(last)
+      }
+    }
+    return { pairs, faults, clientCa }
+  }
+
+  async #readClientCa(onFault: (fault: GatewayError) => void): Promise<string | undefined> {
+    const { clientCa } = this.#options
+    if (clientCa === undefined) return undefined
+    try {
+      return await readCertificates(clientCa)
+    } catch (error) {
+      onFault(asGatewayError(error))
+      return this.#clientCa
+    }
+  }
+}
+
+async function directoriesOf(paths: readonly string[]): Promise<ReadonlySet<string>> {
+  const directories = new Set<string>()
+  for (const path of paths) {
+    const isDirectory = await stat(path).then(
+      stats => stats.isDirectory(),
+      () => false, // reading it as a file says why
+    )
+    if (isDirectory) directories.add(path)
+  }
+  return directories
+}
+
+const describe = (pairs: readonly ServerPair[], clientCa: string | undefined): string =>
+  JSON.stringify([clientCa, ...pairs.map(({ source, cert, key }) => [source, cert, key])])
+
+/** The pairs in a directory, by name. A key without a certificate may wait for it; a certificate without a key is a fault. */
+async function pairsIn(directory: string): Promise<Place[]> {
+  try {
+    // names with a leading dot are the bookkeeping of editors and of Kubernetes volumes
+    const names = (await readdir(directory)).filter(name => !name.startsWith('.')).sort()
+    const certificates = names.filter(name => /\.(?:crt|pem)$/.test(name))
+    return certificates.map(name => {
+      const [certificate, keyName] = [join(directory, name), name.replace(/\.(?:crt|pem)$/, '.key')]
+      if (names.includes(keyName)) return { certificate, key: join(directory, keyName), isNamed: false }
+      const message = `${certificate}: its key ${join(directory, keyName)} is missing`
+      return { error: new GatewayError('FILE_UNREADABLE', message), isNamed: false }
+    })
+  } catch (cause) {
+    return [{ error: new GatewayError('FILE_UNREADABLE', `${directory}: ${messageOf(cause)}`, { cause }), isNamed: true }]
+  }
+}
