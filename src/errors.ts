@@ -48,6 +48,7 @@ export const ERRORS = Object.freeze({
   METHOD_REFUSED: facts(405, 0, 'never', 'This method is not supported here; use another method.'),
   REQUEST_TIMEOUT: facts(408, 0, 'never', 'The request did not arrive in time; send it again, faster.'),
   BODY_TOO_LARGE: facts(413, 0, 'never', 'The request body is larger than this host allows; send a smaller one.'),
+  CLIENT_TLS: facts(0, 0, 'never', 'No TLS connection with the client came about; the log says what was wrong with it.'),
   URI_TOO_LONG: facts(414, 0, 'never', 'The request target is too long; shorten the URL.'),
   EXPECTATION_FAILED: facts(417, 0, 'never', 'The only supported expectation is 100-continue; remove the Expect header.'),
   RATE_LIMITED: facts(429, 0, 'never', 'There were too many requests of this client in a short time; wait as long as Retry-After says.'),

@@ -8,6 +8,7 @@ import { printable } from '../telemetry/pretty.ts'
 import type { ExitStatus } from './command.ts'
 import type { CliContext } from './context.ts'
 import { formatTable } from './table.ts'
+import { explainTcp, formatTcpPorts } from './targets-tcp.ts'
 
 async function readTargets(file: string): Promise<RouteTable> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
@@ -43,6 +44,7 @@ export async function runTargetsCheck(file: string, { stdout }: CliContext): Pro
     [target.name, destinationOf(target), policyOf(target), target.hostname === '' ? '–' : identifiersOf(target.identifiers)].map(printable),
   )
   if (rows.length > 0) stdout.write(`${formatTable([['HOST', 'ORIGIN', 'POLICY', 'INNER LAYER'], ...rows])}\n`)
+  stdout.write(formatTcpPorts(table.tcp))
   for (const { line, target, pattern, message } of warnings) {
     stdout.write(`${file}:${line}: warning: ${printable(`${target}${pattern === undefined ? '' : ` ${pattern}`}: ${message}`)}\n`)
   }
@@ -85,12 +87,19 @@ function linesOf(explanation: Explanation, file: string): string {
 }
 
 /**
- * `targets explain FILE METHOD URL`: prints the target and the rule that decide on a request, without sending it.
+ * `targets explain FILE METHOD URL`: prints the target and the rule that decide on a request, without sending it. With the method TCP, and
+ * `NAME:PORT` or `:PORT` for the URL: where a connection to that port would go.
  * @returns 0 when the request is allowed, 1 when it is refused
  * @throws ConfigError with every fault of the file
  */
 export async function runTargetsExplain(args: { file: string; method: string; url: string }, { stdout }: CliContext): Promise<ExitStatus> {
-  const explanation = explain(await readTargets(args.file), args.method, args.url)
+  const table = await readTargets(args.file)
+  if (args.method === 'TCP') {
+    const { text, isAllowed } = explainTcp(table, args.url, args.file)
+    stdout.write(text)
+    return isAllowed ? 0 : 1
+  }
+  const explanation = explain(table, args.method, args.url)
   const code = explanation.code === undefined ? '' : ` (${explanation.code})`
   stdout.write(`${linesOf(explanation, args.file)}\n${explanation.verdict}: ${printable(explanation.reason)}${code}\n`)
   return explanation.verdict === 'allowed' ? 0 : 1

@@ -21,6 +21,16 @@ export const integer = (from: number, to: number): z.ZodInt => {
   return z.int({ error }).min(from, { error }).max(to, { error })
 }
 
+/** The port of an origin. */
+export const originPort = integer(1, 65_535)
+
+const IDENTIFIER = 'expected the identifier of an inner layer: a text of 1 to 255 printable characters'
+const identifier = z.string({ error: IDENTIFIER }).regex(/^[^\p{C}]{1,255}$/u, { error: IDENTIFIER })
+/** One or more inner layers. */
+export const identifiers = z.union([identifier, z.array(identifier).min(1, { error: 'expected at least one identifier' })], {
+  error: 'expected the identifier of an inner layer, or a list of them',
+})
+
 const UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const
 const MAX_MS = 2 ** 31 - 1
 const DURATION = 'expected milliseconds, or a text such as "30s", "5m" or "1h"'

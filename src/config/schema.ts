@@ -6,8 +6,9 @@
 import { z } from 'zod'
 import { parseOriginHost } from '../route/host.ts'
 import { RoutePath } from '../route/routes.ts'
-import { parsedBy } from './schema-parts.ts'
+import { identifiers, originPort, parsedBy } from './schema-parts.ts'
 import { treatmentKeys } from './schema-keys.ts'
+import { tcpSchema } from './tcp-schema.ts'
 
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 §5.6.2
 
@@ -47,11 +48,6 @@ const policy = z
     examples: ['*', { '/helloworld': ['GET', 'POST'], '^/v1/.*': '*' }],
   })
 
-const IDENTIFIER = 'expected the identifier of an inner layer: a text of 1 to 255 printable characters'
-const identifier = z.string({ error: IDENTIFIER }).regex(/^[^\p{C}]{1,255}$/u, { error: IDENTIFIER })
-
-const PORT = 'expected an integer from 1 to 65535'
-
 const originKeys = {
   protocol: z
     .enum(['http', 'https'], { error: 'expected "http" or "https"' })
@@ -66,22 +62,12 @@ const originKeys = {
         'Host name or IP address of the origin, as the inner layer reaches it. Needed unless redirect, respond or routes say what to do.',
       examples: ['my.private.api', '127.0.0.1', '::1'],
     }),
-  port: z
-    .int({ error: PORT })
-    .min(1, { error: PORT })
-    .max(65535, { error: PORT })
-    .optional()
-    .meta({ description: 'Port of the origin; 443 for https, 80 for http when absent.' }),
+  port: originPort.optional().meta({ description: 'Port of the origin; 443 for https, 80 for http when absent.' }),
   policy: policy.optional(),
-  identifier: z
-    .union([identifier, z.array(identifier).min(1, { error: 'expected at least one identifier' })], {
-      error: 'expected the identifier of an inner layer, or a list of them',
-    })
-    .optional()
-    .meta({
-      description: 'Inner layers that may serve the target; any connected one when absent.',
-      examples: ['inner-layer', ['lan-1', 'lan-2']],
-    }),
+  identifier: identifiers.optional().meta({
+    description: 'Inner layers that may serve the target; any connected one when absent.',
+    examples: ['inner-layer', ['lan-1', 'lan-2']],
+  }),
 }
 
 const ROUTE_PATH = 'expected a path that starts with "/", or a regular expression that starts with "^"'
@@ -131,6 +117,7 @@ export const targetsFileSchema = z.strictObject(
         { error: 'expected a map of public hosts to targets' },
       )
       .meta({ description: 'Public host → target.' }),
+    tcp: tcpSchema.optional(),
   },
   { error: 'expected a map with the key targets' },
 )

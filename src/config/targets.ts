@@ -11,6 +11,7 @@ import { ConfigError } from './fault.ts'
 import type { ConfigFault } from './fault.ts'
 import { methodsSchema, targetsFileSchema } from './schema.ts'
 import { readNamedFile } from './target-files.ts'
+import { checkTcp, createTcpPorts } from './tcp-ports.ts'
 import { validate } from './validate.ts'
 import type { YamlDocument, YamlMap } from './yaml.ts'
 import { isYamlMap, parseYaml } from './yaml.ts'
@@ -149,6 +150,7 @@ export const parseTargets = (text: string, file: string): RouteTable => {
   const sources = isYamlMap(section) ? section : {}
   const policies = checkTargets(document, sources, faults)
   checkHosts(document, sources, faults)
+  checkTcp(document, isYamlMap(document.value) ? document.value['tcp'] : undefined, faults)
   if (validated.value === undefined || faults.length > 0) throw new ConfigError(faults)
   const reader =
     (path: readonly PropertyKey[]): TargetFacts['read'] =>
@@ -185,6 +187,7 @@ export const parseTargets = (text: string, file: string): RouteTable => {
     )
     return Object.freeze(routes.length === 0 ? target : { ...target, routes: new Routes(routes.map(route => Object.freeze(route))) })
   })
+  const tcp = createTcpPorts(document, validated.value.tcp ?? {}, file, faults)
   if (faults.length > 0) throw new ConfigError(faults)
-  return new RouteTable(targets)
+  return new RouteTable(targets, { tcp })
 }
