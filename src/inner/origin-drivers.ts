@@ -6,7 +6,9 @@ import { GatewayError } from '../errors.ts'
 import type { RequestHead } from '../http/head-codec.ts'
 import type { OriginGate } from './origin-gate.ts'
 import { isUnaskedContinue, ORIGIN_RESET } from './origin-failure.ts'
+import { Http2Origins } from './http2-origin.ts'
 import type { OriginCall, OriginDrivers, OriginEvents, OriginRequest } from './origin-exchange.ts'
+import { serverNameOf, tlsMaterial } from './origin-tls.ts'
 import { RequestBody } from './request-body.ts'
 
 const CONNECT_MS = 10_000
@@ -16,6 +18,7 @@ const CONTINUE_MS = 1_000
 const READ_AHEAD_BYTES = 16_384
 const MAX_HEAD_BYTES = 65_536
 const MAX_POOLS = 256
+const NOTHING = Object.freeze({})
 /** Fields that frame a message or a connection: set from the head alone, whatever the outer layer sent. */
 const FRAMING = new Set([
   'host',
@@ -35,21 +38,41 @@ export class Origins implements OriginDrivers {
   readonly #pools = new Map<string, Pool>()
   /** Of origins that say 100 (Continue) unasked, which undici takes for a broken response. */
   readonly #unusable = new WeakSet<Pool>()
+  readonly #http2: Http2Origins
 
-  constructor(private readonly gate: OriginGate) {}
+  /** @param clock  milliseconds, rising */
+  constructor(
+    private readonly gate: OriginGate,
+    clock: () => number,
+  ) {
+    this.#http2 = new Http2Origins(gate, clock)
+  }
 
   pooled(request: OriginRequest, events: OriginEvents): OriginCall {
     const { head, body } = request
-    const pool = this.#pool(head)
+    const pool = this.#pool(request)
     if (this.#unusable.has(pool)) return this.fresh(request, events)
     const call = new PooledCall(events, pool, this.#unusable)
-    pool.dispatch({ path: head.path, method: head.method, headers: fieldsFor(head, 'host'), body, headersTimeout: 0, bodyTimeout: 0 }, call)
+    pool.dispatch(
+      {
+        path: head.path,
+        method: head.method,
+        headers: fieldsFor(head, 'host'),
+        body,
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        // undici would take the Host field for it, and connect anew whenever that changes; `honestConnector` has the name itself.
+        ...(head.protocol === 'https' ? { servername: head.hostname } : NOTHING),
+      },
+      call,
+    )
     return call
   }
 
-  fresh({ head, body }: OriginRequest, events: OriginEvents): OriginCall {
+  fresh({ head, profile, body }: OriginRequest, events: OriginEvents): OriginCall {
     this.gate.check(head)
-    const request = (head.protocol === 'https' ? httpsRequest : httpRequest)({
+    const isTls = head.protocol === 'https'
+    const request = (isTls ? httpsRequest : httpRequest)({
       agent: false,
       host: head.hostname,
       port: head.port,
@@ -58,31 +81,44 @@ export class Origins implements OriginDrivers {
       headers: freshFields(head),
       maxHeaderSize: MAX_HEAD_BYTES,
       lookup: this.gate.lookup(head.port),
-      ...(head.protocol === 'https' && isIP(head.hostname) === 0 ? { servername: head.hostname } : {}),
+      ...(isTls ? { ...serverNameOf(head.hostname), ...tlsMaterial(profile?.tls).options } : {}),
     })
     request.maxHeadersCount = 0
-    return new FreshCall(request, body, head.expectsContinue, events)
+    return new FreshCall(request, { head, body }, events)
+  }
+
+  http2(request: OriginRequest, events: OriginEvents): OriginCall {
+    return this.#http2.request(request, events)
   }
 
   /** Ends every connection. */
   async close(): Promise<void> {
+    this.#http2.close()
     const pools = [...this.#pools.values()]
     this.#pools.clear()
     await Promise.all(pools.map(pool => pool.destroy()))
   }
 
-  #pool(head: RequestHead): Pool {
-    const key = `${head.protocol}://${head.hostname.includes(':') ? `[${head.hostname}]` : head.hostname}:${head.port}`
+  #pool({ head, profile }: OriginRequest): Pool {
+    const url = `${head.protocol}://${head.hostname.includes(':') ? `[${head.hostname}]` : head.hostname}:${head.port}`
+    const tls = tlsMaterial(head.protocol === 'https' ? profile?.tls : undefined)
+    const key = url + tls.key
     const known = this.#pools.get(key)
     if (known !== undefined) return known // the allow-list said yes when it was made
     this.gate.check(head)
     this.#evict()
-    const pool = new Pool(key, {
+    const pool = new Pool(url, {
       pipelining: 1,
       headersTimeout: 0,
       bodyTimeout: 0,
       maxHeaderSize: MAX_HEAD_BYTES,
-      connect: honestConnector({ timeout: CONNECT_MS, ...{ highWaterMark: READ_AHEAD_BYTES }, lookup: this.gate.lookup(head.port) }),
+      connect: honestConnector({
+        timeout: CONNECT_MS,
+        ...{ highWaterMark: READ_AHEAD_BYTES },
+        lookup: this.gate.lookup(head.port),
+        ...serverNameOf(head.hostname),
+        ...tls.options,
+      }),
     })
     this.#pools.set(key, pool)
     return pool
@@ -124,10 +160,11 @@ function freshFields(head: RequestHead): string[] {
  * undici takes ECONNRESET behind a body that ends with its connection for the end of that body, and truncated data would look complete
  * (RFC 9112 §8). Under another name it is the failure that it is.
  */
-function honestConnector(options: buildConnector.BuildOptions): buildConnector.connector {
+function honestConnector(options: buildConnector.BuildOptions & { readonly servername?: string | undefined }): buildConnector.connector {
   const connect = buildConnector(options)
   return (target, callback) =>
-    connect(target, (...result) => {
+  const servername = options.servername ?? '' // none: the address is what the certificate has to name
+    connect({ ...target, servername }, (...result) => {
       result[1]?.on('error', (error: NodeJS.ErrnoException) => {
         if (error.code === 'ECONNRESET') error.code = ORIGIN_RESET
       })
@@ -197,8 +234,7 @@ class FreshCall implements OriginCall {
 
   constructor(
     private readonly request: ClientRequest,
-    body: RequestBody | Buffer | null,
-    expectsContinue: boolean,
+    { head, body }: Pick<OriginRequest, 'head' | 'body'>,
     private readonly events: OriginEvents,
   ) {
     this.#connectTimer = setTimeout(
@@ -217,7 +253,7 @@ class FreshCall implements OriginCall {
     })
     request.on('response', response => this.#respond(response))
     request.flushHeaders()
-    if (expectsContinue) this.#continueTimer = setTimeout(() => this.#continue(), CONTINUE_MS)
+    if (head.expectsContinue) this.#continueTimer = setTimeout(() => this.#continue(), CONTINUE_MS)
     this.#send(body)
   }
 

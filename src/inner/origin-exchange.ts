@@ -23,7 +23,8 @@ export interface OriginRequest {
 export interface OriginEvents {
   /** 1xx except 101. */
   interim(status: number, reason: string, fields: RawFields): void
-  head(status: number, reason: string, fields: RawFields): void
+  /** @param isWhole  the origin has said that nothing follows: no body, no trailers */
+  head(status: number, reason: string, fields: RawFields, isWhole?: boolean): void
   /** False asks the driver to pause until `resume`. */
   data(chunk: Buffer): boolean
   end(trailers: RawFields): void
@@ -37,12 +38,14 @@ export interface OriginCall {
   abort(): void
 }
 
-/** The two ways to make a request. */
+/** The ways to make a request. */
 export interface OriginDrivers {
   /** Kept-alive connections, for all ordinary requests. */
   pooled(request: OriginRequest, events: OriginEvents): OriginCall
   /** A fresh connection, for Expect, trailers, TE, and for one repetition after a stale connection. */
   fresh(request: OriginRequest, events: OriginEvents): OriginCall
+  /** A stream of a shared HTTP/2 connection, for all requests of targets that say so; repeats by itself what may be repeated. */
+  http2(request: OriginRequest, events: OriginEvents): OriginCall
 }
 
 /** What an exchange needs of the inner layer. */
@@ -89,7 +92,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
 
   /** Sends the request; a body that came in the same message as its head goes out in one piece. */
   start(): void {
-    if (this.#body === undefined || this.#head.expectsContinue) this.#dispatch()
+    if (this.#body === undefined || this.#head.expectsContinue || this.#profile?.http2 === true) this.#dispatch()
     else queueMicrotask(() => this.#await())
   }
 
@@ -142,12 +145,13 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     this.#guard(() => this.stream.sendHead(encodeResponseHead({ status, reason, body: NO_BODY, fields }), { info: true }))
   }
 
-  head(status: number, reason: string, fields: RawFields): void {
+  head(status: number, reason: string, fields: RawFields, isWhole = false): void {
     if (this.#isOver) return
     this.#hasHead = true
     this.#guard(() => {
-      const body = bodyOf(fields)
-      const end = isBodyless(this.#head.method, status) || (body.kind === 'length' && body.length === 0)
+      const announced = bodyOf(fields)
+      const body = isWhole && announced.kind === 'stream' ? NO_BODY : announced
+      const end = isWhole || isBodyless(this.#head.method, status) || (body.kind === 'length' && body.length === 0)
       this.stream.sendHead(encodeResponseHead({ status, reason, body, fields }), { end })
       this.#hasEnded = end
     })
@@ -190,6 +194,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     this.#firstChunkTimer = undefined
     const { drivers } = this.context
     const head = this.#head
+    if (this.#profile?.http2 === true) return this.#dispatchHttp2()
     const whole = head.expectsContinue ? undefined : this.#body?.takeWhole()
     this.#request = { head, profile: this.#profile, body: whole ?? this.#body ?? null }
     const isLate = this.#body !== undefined && whole === undefined && !this.#body.hasBegun
@@ -197,6 +202,16 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     if (needsFresh) this.#mayRepeat = false
     this.#guard(() => {
       this.#call = needsFresh ? drivers.fresh(this.#request!, this) : drivers.pooled(this.#request!, this)
+    })
+    if (this.#isOver) this.#call?.abort()
+  }
+
+  /** HTTP/2 sends a head at once and has trailers for every request, so there is one driver for all of them. */
+  #dispatchHttp2(): void {
+    this.#mayRepeat = false
+    this.#request = { head: this.#head, profile: this.#profile, body: this.#body ?? null }
+    this.#guard(() => {
+      this.#call = this.context.drivers.http2(this.#request!, this)
     })
     if (this.#isOver) this.#call?.abort()
   }
