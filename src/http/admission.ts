@@ -15,6 +15,8 @@ export interface RawRequest {
   readonly target: string
   readonly httpVersion: string
   readonly fields: Fields
+  /** Protocols that the client would switch to, in its order of preference; undefined: none. */
+  readonly upgrades?: readonly string[] | undefined
 }
 
 /** The facts of a request that may be forwarded. */
@@ -27,6 +29,8 @@ export interface AcceptedRequest {
   readonly isHttp10: boolean
   readonly body: BodyKind
   readonly expectsContinue: boolean
+  /** Protocols that the client would switch to, in its order of preference; undefined: none. */
+  readonly upgrades: readonly string[] | undefined
   readonly fields: Fields
   /** Field names in lower case, one for each pair of `fields`. */
   readonly names: readonly string[]
@@ -71,12 +75,16 @@ export function admitRequest(request: RawRequest): AcceptedRequest {
   }
   if (!host && !isHttp10) throw new GatewayError('BAD_HOST', host === undefined ? 'no Host field' : 'an empty Host field')
   const body = bodyKind(length, coding, isHttp10)
+  // A body would come where the other protocol begins, and whoever reads it as a request there has been smuggled one.
+  if (request.upgrades !== undefined && (body.kind === 'stream' || (body.kind === 'length' && body.length > 0)))
+    throw new GatewayError('BAD_FRAMING', 'a request to switch protocols with a body')
   return {
     method,
     ...targetAndHost(request.target, method, host ?? ''),
     isHttp10,
     body,
     expectsContinue: expectsContinue(expectation, isHttp10) && body.kind !== 'none',
+    upgrades: request.upgrades,
     fields,
     names,
   }

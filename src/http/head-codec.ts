@@ -24,6 +24,8 @@ export interface RequestHead {
   readonly body: BodyKind
   /** The client waits for 100 (Continue) before it sends the body. */
   readonly expectsContinue: boolean
+  /** Protocol that the client asks to switch to (RFC 9110 §7.8), empty for none. Answered with 101, the rest of the stream is its bytes. */
+  readonly upgrade: string
   /** Number of the origin profile, 0 for none. */
   readonly profile: number
   /** End-to-end fields, without Host and without any field that frames a message or a connection. */
@@ -43,6 +45,7 @@ export interface ResponseHead {
 const KIND_HTTP = 1
 const EXPECTS_CONTINUE = 0x01
 const HAS_PROFILE = 0x02
+const HAS_UPGRADE = 0x04
 const BODY_CODES = { none: 0, length: 1, stream: 2 } as const
 
 function writeBody(writer: ByteWriter, body: BodyKind): void {
@@ -58,10 +61,16 @@ function readBody(reader: ByteReader): BodyKind {
   throw new GatewayError('PROTOCOL', `an unknown body kind ${code}`)
 }
 
-/** Payload of an OPEN frame: kind u8 (1: HTTP), flags u8, profile u16 if a flag says so, protocol u8, port u16, hostname, method, path, host, body, fields. */
+/**
+ * Payload of an OPEN frame: kind u8 (1: HTTP), flags u8, profile u16 and upgrade if their flags say so, protocol u8, port u16, hostname,
+ * method, path, host, body, fields.
+ */
 export function encodeRequestHead(head: RequestHead): Buffer {
-  const writer = new ByteWriter().u8(KIND_HTTP).u8((head.expectsContinue ? EXPECTS_CONTINUE : 0) | (head.profile > 0 ? HAS_PROFILE : 0))
+  const writer = new ByteWriter()
+    .u8(KIND_HTTP)
+    .u8((head.expectsContinue ? EXPECTS_CONTINUE : 0) | (head.profile > 0 ? HAS_PROFILE : 0) | (head.upgrade !== '' ? HAS_UPGRADE : 0))
   if (head.profile > 0) writer.u16(head.profile)
+  if (head.upgrade !== '') writer.latin1(head.upgrade)
   writer
     .u8(head.protocol === 'https' ? 1 : 0)
     .u16(head.port)
@@ -80,13 +89,15 @@ export function decodeRequestHead(payload: Buffer): RequestHead {
   if (kind !== KIND_HTTP) throw new GatewayError('PROTOCOL', `a stream of unknown kind ${kind}`)
   const flags = reader.u8()
   const profile = (flags & HAS_PROFILE) === 0 ? 0 : reader.u16()
+  const upgrade = (flags & HAS_UPGRADE) === 0 ? '' : reader.latin1()
   const protocol = reader.u8() === 1 ? 'https' : 'http'
   const port = reader.u16()
   const [hostname, method, path, host] = [reader.latin1(), reader.latin1(), reader.latin1(), reader.latin1()]
   const body = readBody(reader)
   const fields = readFields(reader)
   reader.end()
-  return { protocol, hostname, port, method, path, host, body, expectsContinue: (flags & EXPECTS_CONTINUE) !== 0, profile, fields }
+  const expectsContinue = (flags & EXPECTS_CONTINUE) !== 0
+  return { protocol, hostname, port, method, path, host, body, expectsContinue, upgrade, profile, fields }
 }
 
 /** Payload of a RESPONSE frame: status u16, reason, body, fields (strings in latin-1, or bytes as the parser delivered them). */

@@ -1,6 +1,8 @@
 /** The fields that the client gets. An inner layer may be broken or taken: nothing of it is written unchecked. */
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { GatewayError, messageOf } from '../errors.ts'
+import { appendAdded, isRemoved, type FieldEdits } from './field-edits.ts'
+import { valuesOf } from './fields.ts'
 import type { BodyKind, ResponseHead } from './head-codec.ts'
 import { HOP_BY_HOP, nominated } from './hop-by-hop.ts'
 import { rewriteRefresh, rewriteSetCookie, rewriteUrl, type PublicOrigin } from './rewrite.ts'
@@ -70,6 +72,25 @@ function announcedLength(status: number, body: BodyKind): number | undefined {
 function endToEnd(source: readonly string[], context: ResponseContext, wants: (name: string) => boolean): string[] {
   const names: string[] = []
   for (let i = 0; i < source.length; i += 2) names.push(source[i]!.toLowerCase())
+/**
+ * The head of 101 (Switching Protocols), checked whole as an interim one.
+ * @param upgrade  the protocol that was asked for
+ * @throws GatewayError ORIGIN_BAD_RESPONSE, also for a switch to another protocol (RFC 9110 §7.8)
+ */
+export function switchingHead(
+  head: ResponseHead,
+  upgrade: string,
+  context: ResponseContext,
+): Pick<WritableHead, 'status' | 'reason' | 'fields'> {
+  const named = valuesOf(head.fields, 'upgrade').join()
+  if (upgrade === '') throw new GatewayError('ORIGIN_BAD_RESPONSE', 'a switch of protocols that nobody asked for')
+  if (named.toLowerCase() !== upgrade.toLowerCase())
+    throw new GatewayError('ORIGIN_BAD_RESPONSE', `a switch to another protocol than ${upgrade}`)
+  const fields = endToEnd(head.fields, context, name => name !== 'content-length' && name !== 'trailer')
+  for (let i = 0; i < fields.length; i += 2) check(fields[i]!, fields[i + 1]!)
+  return { status: 101, reason: checkedReason(head.reason), fields }
+}
+
   const dropped = nominated(source, names)
   const fields: string[] = []
   for (let i = 0; i < names.length; i++) {

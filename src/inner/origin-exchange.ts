@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import { ERRORS, GatewayError, type ErrorCode } from '../errors.ts'
 import { decodeFields, encodeFields } from '../http/fields.ts'
 import { encodeResponseHead, NO_BODY, STREAM_BODY, type BodyKind, type RequestHead } from '../http/head-codec.ts'
@@ -5,6 +6,7 @@ import { allowedTrailers } from '../http/hop-by-hop.ts'
 import type { OriginProfile } from '../http/origin-profile.ts'
 import { MAX_INTERIM } from '../http/response-fields.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
+import { splice } from '../splice/splice.ts'
 import { isStaleConnection, originFailure } from './origin-failure.ts'
 import { RequestBody } from './request-body.ts'
 
@@ -25,6 +27,8 @@ export interface OriginEvents {
   interim(status: number, reason: string, fields: RawFields): void
   /** @param isWhole  the origin has said that nothing follows: no body, no trailers */
   head(status: number, reason: string, fields: RawFields, isWhole?: boolean): void
+  /** 101 to a request with `upgrade`: HTTP is over and the socket is all there is. @param rest  what came of it already */
+  switched(reason: string, fields: RawFields, socket: Duplex, rest: Buffer): void
   /** False asks the driver to pause until `resume`. */
   data(chunk: Buffer): boolean
   end(trailers: RawFields): void
@@ -157,6 +161,21 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     })
   }
 
+  switched(reason: string, fields: RawFields, socket: Duplex, rest: Buffer): void {
+    this.#call = undefined
+    if (this.#isOver) return void socket.destroy()
+    this.#guard(() => this.stream.sendHead(encodeResponseHead({ status: 101, reason, body: NO_BODY, fields })))
+    if (this.#isOver) return void socket.destroy() // no frame is large enough for the head
+    this.#isOver = true
+    splice(this.stream, socket, {
+      head: rest,
+      failure: error => originFailure(error ?? new GatewayError('ORIGIN_CLOSED', 'the origin closed without an end')),
+      onEnd: ({ code, reason: why }) => {
+        if (code !== undefined) this.context.onFailure(this.#head, code, why)
+      },
+    })
+  }
+
   data(chunk: Buffer): boolean {
     return this.#isOver || this.#hasEnded || this.stream.write(chunk)
   }
@@ -194,11 +213,13 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     this.#firstChunkTimer = undefined
     const { drivers } = this.context
     const head = this.#head
-    if (this.#profile?.http2 === true) return this.#dispatchHttp2()
+    // A switch of protocols is a matter of HTTP/1.1: RFC 9113 §8.6.
+    if (this.#profile?.http2 === true && head.upgrade === '') return this.#dispatchHttp2()
     const whole = head.expectsContinue ? undefined : this.#body?.takeWhole()
     this.#request = { head, profile: this.#profile, body: whole ?? this.#body ?? null }
     const isLate = this.#body !== undefined && whole === undefined && !this.#body.hasBegun
-    const needsFresh = head.expectsContinue || isLate || this.#body?.trailers !== undefined || needsOwnConnection(head.fields)
+    const needsFresh =
+      head.upgrade !== '' || head.expectsContinue || isLate || this.#body?.trailers !== undefined || needsOwnConnection(head.fields)
     if (needsFresh) this.#mayRepeat = false
     this.#guard(() => {
       this.#call = needsFresh ? drivers.fresh(this.#request!, this) : drivers.pooled(this.#request!, this)

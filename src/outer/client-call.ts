@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import type { RawRequest } from '../http/admission.ts'
 import type { Peer } from '../http/client-facts.ts'
 import type { Fields } from '../http/fields.ts'
@@ -12,6 +13,16 @@ export interface ClientEvents {
   onDrain(): void
   /** The answer has left, or the client has. */
   onClosed(): void
+}
+
+/** The client's side of a connection that has left HTTP. */
+export interface SwitchedClient {
+  /** Paused, or not read yet. */
+  readonly socket: Duplex
+  /** What the client sent behind its request; it comes before what the socket has. */
+  readonly head: Buffer
+  /** Ends it so that the client sees an abnormal end; absent where `resetAndDestroy` or `destroy` does. */
+  readonly cut?: () => void
 }
 
 /**
@@ -51,6 +62,11 @@ export interface ClientCall {
   writeContinue(): void
   /** An interim head other than 100, checked by `interimFields`. */
   writeInterim(status: number, reason: string, fields: Fields): void
+  /**
+   * Leaves HTTP for the protocol `upgrade`, with 101 or what stands for it: the answer is complete, and `events` hear nothing more. The
+   * head is checked already. Only for a request with `upgrades`.
+   */
+  switchProtocols?(upgrade: string, head: Pick<WritableHead, 'reason' | 'fields'>): SwitchedClient
   /** @throws when a field or the reason has characters that cannot be sent; nothing was written */
   writeHead(head: Pick<WritableHead, 'status' | 'reason' | 'fields'>): void
   /** Sends a head that waits for its body. */

@@ -10,6 +10,7 @@ import type { Registry } from './registry.ts'
 /** What every exchange of an edge shares. */
 export interface EdgeContext {
   /** The targets in force now. */
+import type { SwitchedConnections } from './switched-connections.ts'
   readonly table: () => RouteTable
   readonly registry: Registry
   readonly profiles: ProfileBook
@@ -27,3 +28,5 @@ export interface EdgeContext {
   /** True once the process is leaving. */
   readonly isDraining: () => boolean
 }
+  /** Connections that have left HTTP. */
+  readonly switched: SwitchedConnections

@@ -8,7 +8,9 @@ import type { EdgeContext } from './edge-context.ts'
 import { errorAnswer } from './error-answer.ts'
 import { Http1Call } from './http1-call.ts'
 import { HttpExchange } from './http-exchange.ts'
+import { EarlyBytes } from './early-bytes.ts'
 import { endLingering } from './linger.ts'
+import { headWithoutUpgrade, Http1UpgradeCall, mayUpgrade } from './http1-upgrade.ts'
 import { listen } from './listen.ts'
 
 /** Node refuses larger header sections with 431, bytes. */
@@ -22,7 +24,8 @@ const MAX_WAITING = 8
 interface Connection {
   readonly peer: Peer
   current: HttpExchange<Http1Call> | undefined
-  readonly waiting: [IncomingMessage, ServerResponse][]
+  /** Each begins the next request. */
+  readonly waiting: (() => void)[]
   /** What came after the requests so far and cannot be one; answered in its turn, as the last. */
   fault: { readonly code: ErrorCode; readonly reason: string; readonly req?: IncomingMessage } | undefined
   /** The last answer was given: whatever the client sends from now on is thrown away (RFC 9112 §9.6). */
@@ -70,7 +73,9 @@ export class HttpEdge {
     this.#server.on('checkExpectation', accept)
     this.#server.on('connect', (req, socket) => {
       socket.resume() // no parser reads it any more, and its end is to be seen
+    this.#server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head))
       this.#fault(socket, { code: 'METHOD_REFUSED', reason: 'method CONNECT', req })
+      socket.on('error', () => socket.destroy()) // node:http listens no more
     })
     this.#server.on('clientError', (error, socket) => this.#clientError(error, socket))
   }
@@ -110,14 +115,41 @@ export class HttpEdge {
     const connection = this.#connectionOf(req.socket)
     if (connection.isClosing) return
     if (connection.current !== undefined) {
-      connection.waiting.push([req, res])
+      connection.waiting.push(() => this.#begin(connection, new Http1Call(connection.peer, req, res)))
       if (connection.waiting.length >= MAX_WAITING) req.socket.pause()
       return
     }
-    this.#begin(connection, req, res)
+    this.#begin(connection, new Http1Call(connection.peer, req, res))
   }
 
-  #begin(connection: Connection, req: IncomingMessage, res: ServerResponse): void {
+  /** A request to switch protocols, of which node:http has parsed the head and then let go of the socket. */
+  #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const early = new EarlyBytes(socket, head)
+    const connection = this.#connectionOf(socket)
+    if (connection.isClosing) return
+    const isWanted = mayUpgrade(req, this.context.table())
+    const begin = (): void => {
+      if (isWanted) this.#begin(connection, new Http1UpgradeCall(connection.peer, req, early))
+      else this.#parseAgain(req, early)
+    }
+    if (connection.current === undefined) return begin()
+    // The answer before it may have to wait for the socket, which node:http does not tell it any more.
+    const drained = (): void => void connection.current?.call.res.emit('drain')
+    socket.on('drain', drained)
+    connection.waiting.push(() => {
+      socket.off('drain', drained)
+      begin()
+    })
+  }
+
+  /** RFC 9110 §7.8: an Upgrade that is not wanted is ignored. The socket gets a parser again, and the head without that field. */
+  #parseAgain(req: IncomingMessage, early: EarlyBytes): void {
+    early.giveBack(headWithoutUpgrade(req))
+    this.#server.emit('connection', early.socket)
+    early.socket.resume()
+  }
+
+  #begin(connection: Connection, call: Http1Call): void {
     this.#openExchanges++
     const exchange = new HttpExchange(this.context, new Http1Call(connection.peer, req, res), this.#next)
     connection.current = exchange
@@ -143,7 +175,7 @@ export class HttpEdge {
     const next = connection.waiting.shift()
     if (next !== undefined) {
       if (connection.waiting.length < MAX_WAITING) socket.resume()
-      this.#begin(connection, ...next)
+      next()
     } else if (connection.fault !== undefined) this.#refuseRaw(socket, connection.fault)
   }
 

@@ -6,7 +6,7 @@ import { decodeResponseHead } from '../http/head-codec.ts'
 import { allowedTrailers } from '../http/hop-by-hop.ts'
 import { loggedPath } from '../http/logged-path.ts'
 import { requestTrailers } from '../http/request-fields.ts'
-import { interimHead, MAX_INTERIM, responseHead, type WritableHead } from '../http/response-fields.ts'
+import { interimHead, MAX_INTERIM, responseHead, switchingHead, type WritableHead } from '../http/response-fields.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
 import type { ClientCall, ClientEvents } from './client-call.ts'
 import type { EdgeContext } from './edge-context.ts'
@@ -93,7 +93,8 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     const { body, expectsContinue } = this.#plan.request!
     const hasUpload = body.kind === 'stream' || (body.kind === 'length' && body.length > 0)
     this.edge.profiles.announce(picked.session, this.#plan.profile)
-    this.#stream = picked.session.open(this.#plan.payload!, this, { end: !hasUpload })
+    // After a switch the other half of the stream carries what the client sends.
+    this.#stream = picked.session.open(this.#plan.payload!, this, { end: !hasUpload && this.#plan.upgrade === '' })
     this.edge.deadlines.refresh(this)
     if (!hasUpload) return
     if (this.#replay === undefined) {
@@ -154,11 +155,13 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     if (this.#hasHead) throw new GatewayError('ORIGIN_BAD_RESPONSE', 'a second head')
     const head = decodeResponseHead(payload)
     if (info) return this.#interim(head)
+    if (head.status === 101) return this.#switch(head)
     const writable = responseHead(head, this.#plan.response!)
     const { expectsContinue, isHttp10 } = this.#plan.request!
     const isCutShort = this.#isUploading || (expectsContinue && !this.call.isReceived)
     if (isCutShort || this.edge.isDraining() || (isHttp10 && !writable.hasLength)) this.call.closeAfterwards()
     this.#writeHead(writable)
+    if (this.#plan.upgrade !== '') this.#stream?.end()
     this.#hasHead = true
     this.#replay = undefined
     this.edge.deadlines.cancel(this)
@@ -189,6 +192,31 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
       const { status, reason, fields } = interimHead(head, this.#plan.response!)
       this.call.writeInterim(status, reason, fields)
     }
+  }
+
+  /** RFC 9110 §15.2.2. From here on bytes are bytes, and this only waits for the end of them. */
+  #switch(head: ReturnType<typeof decodeResponseHead>): void {
+    const { call, edge } = this
+    const { upgrade, target, response } = this.#plan
+    const switching = switchingHead(head, call.switchProtocols === undefined ? '' : upgrade, response!)
+    const client = call.switchProtocols!(upgrade, switching)
+    const stream = this.#stream!
+    this.#stream = undefined
+    this.#hasHead = true
+    this.#hasEnded = true
+    edge.deadlines.cancel(this)
+    this.#firstByteMs = edge.clock() - this.#startedMs
+    edge.switched.join(stream, client, {
+      idleMs: target!.timeouts?.idleMs,
+      onEnd: ({ code, reason, bytesIn, bytesOut }) => {
+        this.#error = code
+        if (code !== undefined) this.#reason = reason
+        this.#bytesIn = bytesIn
+        this.#bytesOut = bytesOut
+        this.#log()
+        this.onOver(this)
+      },
+    })
   }
 
   #flushHead(): void {

@@ -16,8 +16,9 @@ export class Http1Call implements ClientCall {
     readonly peer: Peer,
     readonly req: IncomingMessage,
     readonly res: ServerResponse,
+    upgrades?: readonly string[],
   ) {
-    this.request = { method: req.method ?? '', target: req.url ?? '', httpVersion: req.httpVersion, fields: req.rawHeaders }
+    this.request = { method: req.method ?? '', target: req.url ?? '', httpVersion: req.httpVersion, fields: req.rawHeaders, upgrades }
     res.on('close', () => this.events?.onClosed())
   }
 

@@ -16,6 +16,7 @@ import { InnerListener } from './inner-listener.ts'
 import { createOperatorView } from './operator-view.ts'
 import { ProfileBook } from './profile-book.ts'
 import { Registry } from './registry.ts'
+import { SwitchedConnections } from './switched-connections.ts'
 import { createTrust } from './trust.ts'
 
 /** What an outer layer is made from. */
@@ -44,6 +45,8 @@ export interface OuterLayerOptions {
   readonly admin?: AdminOptions
   /** Liveness of the links; the default suits everything but tests. */
   readonly timing?: Timing
+  /** Longest silence of an upgraded connection, 0 (the default) for any; a target may say otherwise. */
+  readonly websocketIdleMs?: number
   /** How long idle connections of clients are kept; the default suits everything but tests. */
   readonly keepAliveMs?: number
 }
@@ -54,6 +57,7 @@ export class OuterLayer {
   readonly #edge: HttpEdge
   readonly #listener: InnerListener
   readonly #deadlines: Deadlines
+  readonly #switched: SwitchedConnections
   readonly #admin: Admin
   #ports = { app: 0, socket: 0 }
   #isDraining = false
@@ -71,6 +75,7 @@ export class OuterLayer {
     const requests = new RequestMetrics(Date.now)
     const counters = new LinkCounters()
     const logAccess = createAccessLog(log)
+    this.#switched = new SwitchedConnections(options.websocketIdleMs ?? 0)
     this.#deadlines = new Deadlines(options.timeoutMs, clock)
     this.#edge = new HttpEdge(
       {
@@ -97,6 +102,7 @@ export class OuterLayer {
                 logAccess(record)
                 requests.count(record)
               },
+        switched: this.#switched,
         isDraining: () => this.#isDraining,
       },
     )
@@ -180,6 +186,7 @@ export class OuterLayer {
   destroy(): void {
     this.#isDraining = true
     this.#edge.destroy()
+    this.#switched.destroy()
     this.#deadlines.close()
     void this.#admin.close()
     void this.#listener.close()
@@ -196,6 +203,7 @@ export class OuterLayer {
     const done = await settleWithin(finish(), this.options.drainTimeoutMs)
     if (!done) this.log.warn({ requests: this.#edge.openExchanges }, 'drain timeout: requests in flight are cut')
     this.#edge.destroy()
+    this.#switched.destroy()
     this.#deadlines.close()
     await this.#listener.close()
     await this.#admin.close()

@@ -23,6 +23,8 @@ export class RequestPlan {
   request: AcceptedRequest | undefined
   client: ClientFacts | undefined
   target: Target | undefined
+  /** Protocol to switch to, empty for none: the first that the client offers and the target allows. */
+  upgrade = ''
   /** Of the OPEN frame. */
   payload: Buffer | undefined
   /** Number of the origin profile, which the session has to know before the stream opens; 0 for none. */
@@ -46,6 +48,7 @@ export class RequestPlan {
     }
     const { path, query } = admit(target, request.method, request.target)
     const { protocol, hostname, port } = target
+    this.upgrade = request.upgrades?.find(protocol => allowsUpgrade(target, protocol)) ?? ''
     this.profile = edge.profiles.numberOf(target.profile)
     this.payload = encodeRequestHead({
       protocol,
@@ -56,6 +59,7 @@ export class RequestPlan {
       host: authorityOf(target),
       body: request.body,
       expectsContinue: request.expectsContinue,
+      upgrade: this.upgrade,
       profile: this.profile,
       fields: requestFields(request, { client, isTrustedPeer: peer.isTrusted, pseudonym: edge.pseudonym }),
     })
@@ -66,6 +70,16 @@ export class RequestPlan {
       names: { private: target, public: { scheme: client.scheme, host: client.host } },
     }
   }
+}
+
+/** h2c is never switched to: it would be a second protocol on the way that no rule has looked at (RFC 9113 §3.1 has given it up). */
+const NEVER = new Set(['h2c', 'h2'])
+const DEFAULT_UPGRADES = ['websocket']
+
+/** True when a request for `target` may switch to `protocol`. */
+export function allowsUpgrade({ upgrades = DEFAULT_UPGRADES }: Pick<Target, 'upgrades'>, protocol: string): boolean {
+  const name = protocol.toLowerCase()
+  return upgrades.includes(name) && !NEVER.has(name)
 }
 
 function targetOf(edge: EdgeContext, request: AcceptedRequest): Target {

@@ -94,6 +94,7 @@ export class Splice implements StreamHandler {
     if (head !== undefined && head.length > 0) this.#read(head)
     this.socket.on('data', (chunk: Buffer) => this.#read(chunk))
     this.socket.on('end', () => this.#stream?.end())
+    if (!stream.isRemoteOpen) this.socket.end() // its END came before anybody could be told
     if (this.socket.readableEnded) stream.end()
     else if (!stream.needsPause) this.socket.resume()
   }

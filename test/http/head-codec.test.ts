@@ -29,6 +29,7 @@ const requestHead: fc.Arbitrary<RequestHead> = fc.record({
   host: bytes(255),
   body,
   expectsContinue: fc.boolean(),
+  upgrade: fc.constantFrom('', 'websocket'),
   profile: fc.nat(65_535),
   fields,
 })

@@ -31,6 +31,6 @@ describe('heads of TCP streams', () => {
     expect(refusal(Buffer.concat([whole, Buffer.from([0])]))).toBe('PROTOCOL')
     expect(refusal(Buffer.from([KIND_TCP + 1, ...whole.subarray(1)]))).toBe('PROTOCOL')
     const request = { protocol: 'http', hostname: 'a', port: 1, method: 'GET', path: '/', host: 'a', body: NO_BODY, fields: [] } as const
-    expect(refusal(encodeRequestHead({ ...request, expectsContinue: false, profile: 0 }))).toBe('PROTOCOL')
+    expect(refusal(encodeRequestHead({ ...request, expectsContinue: false, upgrade: '', profile: 0 }))).toBe('PROTOCOL')
   })
 })

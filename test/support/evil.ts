@@ -140,6 +140,7 @@ export const requestHead = (parts: Partial<RequestHead> = {}): RequestHead => ({
   profile: 0,
   body: { kind: 'none' },
   expectsContinue: false,
+  upgrade: '',
   fields: [],
   ...parts,
 })
