@@ -1,6 +1,6 @@
 import { request as httpRequest, type ClientRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { isIP } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { buildConnector, Pool, type Dispatcher } from 'undici'
 import { GatewayError } from '../errors.ts'
 import type { RequestHead } from '../http/head-codec.ts'
@@ -152,7 +152,8 @@ function freshFields(head: RequestHead): string[] {
   const fields = fieldsFor(head, 'Host')
   if (head.body.kind === 'stream') fields.push('Transfer-Encoding', 'chunked')
   if (head.expectsContinue) fields.push('Expect', '100-continue')
-  fields.push('Connection', fields.includes('TE') ? 'close, TE' : 'close')
+  if (head.upgrade !== '') fields.push('Connection', 'Upgrade', 'Upgrade', head.upgrade)
+  else fields.push('Connection', fields.includes('TE') ? 'close, TE' : 'close')
   return fields
 }
 
@@ -162,8 +163,8 @@ function freshFields(head: RequestHead): string[] {
  */
 function honestConnector(options: buildConnector.BuildOptions & { readonly servername?: string | undefined }): buildConnector.connector {
   const connect = buildConnector(options)
-  return (target, callback) =>
   const servername = options.servername ?? '' // none: the address is what the certificate has to name
+  return (target, callback) =>
     connect({ ...target, servername }, (...result) => {
       result[1]?.on('error', (error: NodeJS.ErrnoException) => {
         if (error.code === 'ECONNRESET') error.code = ORIGIN_RESET
@@ -230,6 +231,7 @@ class FreshCall implements OriginCall {
   #response: IncomingMessage | undefined
   #isAborted = false
   #continueTimer: NodeJS.Timeout | undefined
+  readonly #isSwitch: boolean
   readonly #connectTimer: NodeJS.Timeout
 
   constructor(
@@ -237,6 +239,7 @@ class FreshCall implements OriginCall {
     { head, body }: Pick<OriginRequest, 'head' | 'body'>,
     private readonly events: OriginEvents,
   ) {
+    this.#isSwitch = head.upgrade !== ''
     this.#connectTimer = setTimeout(
       () => this.#failed(new GatewayError('ORIGIN_CONNECT_TIMEOUT', `no connection within ${CONNECT_MS / 1000} s`)),
       CONNECT_MS,
@@ -247,10 +250,7 @@ class FreshCall implements OriginCall {
     request.on('information', info => {
       if (info.statusCode !== 100) events.interim(info.statusCode, info.statusMessage, info.rawHeaders)
     })
-    request.on('upgrade', (_response, socket) => {
-      socket.destroy()
-      this.#failed(new GatewayError('ORIGIN_BAD_RESPONSE', 'an upgrade that nobody asked for'))
-    })
+    request.on('upgrade', (response, socket, rest) => this.#switch(response, socket, rest))
     request.on('response', response => this.#respond(response))
     request.flushHeaders()
     if (head.expectsContinue) this.#continueTimer = setTimeout(() => this.#continue(), CONTINUE_MS)
@@ -295,6 +295,13 @@ class FreshCall implements OriginCall {
       }
     })
     body.on('error', () => request.destroy())
+  }
+
+  #switch(response: IncomingMessage, socket: Duplex, rest: Buffer): void {
+    clearTimeout(this.#connectTimer)
+    if (this.#isSwitch && !this.#isAborted) return this.events.switched(response.statusMessage ?? '', response.rawHeaders, socket, rest)
+    socket.destroy()
+    this.#failed(new GatewayError('ORIGIN_BAD_RESPONSE', 'a switch of protocols that nobody asked for'))
   }
 
   #respond(response: IncomingMessage): void {
