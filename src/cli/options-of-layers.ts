@@ -3,6 +3,7 @@ import { isIdentifier } from '../identity/identifier.ts'
 import { parseLinkName } from '../identity/link-name.ts'
 import { adminOptions } from './admin-options.ts'
 import { serviceOptions } from './command.ts'
+import { limitOptions } from './limit-options.ts'
 import { DURATION_MS, FILE, flag, integer, listOf, optional, PORT, required, TEXT, withDefault, type Reader } from './option.ts'
 
 const IDENTIFIER: Reader<string> = {
@@ -49,6 +50,7 @@ export const outerLayerOptions = {
     fallback: ['loopback'],
   }),
   'remove-csps': flag('Remove Content-Security-Policy fields from answers'),
+  ...limitOptions,
   ...adminOptions(3002),
   ...serviceOptions,
 } as const

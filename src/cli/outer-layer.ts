@@ -8,6 +8,7 @@ import type { Log } from '../telemetry/log.ts'
 import { readAdminOptions } from './admin-options.ts'
 import type { ExitStatus } from './command.ts'
 import type { CliContext } from './context.ts'
+import { edgeLimitsOf } from './limit-options.ts'
 import type { ValuesOf } from './option.ts'
 import type { outerLayerOptions } from './options-of-layers.ts'
 import { createServiceLog, serve } from './serve.ts'
@@ -21,7 +22,7 @@ const NOBODY = 'none'
  */
 export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>, context: CliContext): Promise<ExitStatus> {
   const admin = await readAdminOptions(options)
-  const log = createServiceLog(options, context)
+  const log = await createServiceLog(options, context)
   let layer: OuterLayer | undefined
   const keys = new KeyFiles(options['public-key'], {
     onChange: registry => {
@@ -31,7 +32,7 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
     },
     onFault: fault => log.error({ code: fault.code }, `public key not in force: ${fault.message}`),
   })
-  const targets = watchTargets(options.targets, log)
+  const targets = watchTargets(options.targets, log, () => void layer?.targetsChanged())
   try {
     await keys.start()
     if (keys.registry.size === 0)
@@ -51,6 +52,7 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
         trustProxy: options['trust-proxy'].filter(entry => entry !== NOBODY),
         removeCsps: options['remove-csps'],
         drainTimeoutMs: options['drain-timeout'],
+        limits: edgeLimitsOf(options),
         ...(admin !== undefined && { admin }),
       },
       { log },
@@ -64,11 +66,12 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
   return 0
 }
 
-function watchTargets(file: string, log: Log): TargetsFile {
+function watchTargets(file: string, log: Log, onChange: () => void): TargetsFile {
   return new TargetsFile(file, {
     onChange: table => {
       log.info({ targets: table.targets.length }, `targets reloaded: ${table.targets.length} in force`)
       hintAtWarnings(table, file, log)
+      onChange()
     },
     onFault: error => {
       for (const fault of error.faults.map(formatFault))

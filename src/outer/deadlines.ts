@@ -11,6 +11,16 @@ export interface Waiter extends Place {
   onDeadline(): void
 }
 
+/** Takes a waiter out of whichever queue it is in. */
+export function leave(place: Place): void {
+  const { earlier, later } = place
+  if (earlier === undefined || later === undefined) return
+  earlier.later = later
+  later.earlier = earlier
+  place.earlier = undefined
+  place.later = undefined
+}
+
 /**
  * Many waiters with one and the same patience: those that came or showed life last are at the end, so that one timer looks at the
  * front. A timer per request would cost more than everything else that is done about timeouts. The queue is made of the waiters themselves,
@@ -22,7 +32,8 @@ export class Deadlines {
   readonly #timer: NodeJS.Timeout
 
   constructor(
-    private readonly patienceMs: number,
+    /** How long each of them waits. */
+    readonly patienceMs: number,
     private readonly clock: () => number,
   ) {
     this.#clear()
@@ -32,7 +43,7 @@ export class Deadlines {
 
   /** Starts to wait, or starts anew. */
   refresh(waiter: Waiter): void {
-    this.cancel(waiter)
+    leave(waiter)
     waiter.deadlineMs = this.clock() + this.patienceMs
     const last = this.#ends.earlier!
     waiter.earlier = last
@@ -43,12 +54,7 @@ export class Deadlines {
 
   /** Waits no longer. */
   cancel(waiter: Waiter): void {
-    const { earlier, later } = waiter
-    if (earlier === undefined || later === undefined) return
-    earlier.later = later
-    later.earlier = earlier
-    waiter.earlier = undefined
-    waiter.later = undefined
+    leave(waiter)
   }
 
   close(): void {
@@ -65,8 +71,29 @@ export class Deadlines {
     const now = this.clock()
     for (let first = this.#ends.later!; first !== this.#ends && first.deadlineMs <= now; first = this.#ends.later!) {
       const waiter = first as Waiter // all but the ends
-      this.cancel(waiter)
+      leave(waiter)
       waiter.onDeadline()
     }
+  }
+}
+
+/** Queues for all the times that anybody waits. There are few of them: options and targets name them. */
+export class Patience {
+  readonly #queues = new Map<number, Deadlines>()
+
+  /** @param clock  milliseconds, rising */
+  constructor(private readonly clock: () => number) {}
+
+  /** The queue of those who wait `ms`; undefined for 0, which is for ever. */
+  of(ms: number): Deadlines | undefined {
+    if (ms === 0) return undefined
+    let queue = this.#queues.get(ms)
+    if (queue === undefined) this.#queues.set(ms, (queue = new Deadlines(ms, this.clock)))
+    return queue
+  }
+
+  close(): void {
+    for (const queue of this.#queues.values()) queue.close()
+    this.#queues.clear()
   }
 }

@@ -3,18 +3,29 @@ import type { ClientFacts, Peer } from '../http/client-facts.ts'
 import type { RouteTable } from '../route/table.ts'
 import type { AccessRecord } from '../telemetry/access-log.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { Deadlines } from './deadlines.ts'
+import type { Patience } from './deadlines.ts'
+import type { EdgeLimits } from './edge-limits.ts'
+import type { Gate } from './gate.ts'
+import type { HeldRequests } from './held-requests.ts'
+import type { Load } from './load.ts'
 import type { ProfileBook } from './profile-book.ts'
 import type { Registry } from './registry.ts'
+import type { SwitchedConnections } from './switched-connections.ts'
 
 /** What every exchange of an edge shares. */
 export interface EdgeContext {
   /** The targets in force now. */
-import type { SwitchedConnections } from './switched-connections.ts'
   readonly table: () => RouteTable
   readonly registry: Registry
   readonly profiles: ProfileBook
-  readonly deadlines: Deadlines
+  readonly patience: Patience
+  /** Longest silence of an origin before its answer begins, where a target does not say; 0: any. */
+  readonly headMs: number
+  readonly limits: EdgeLimits
+  readonly load: Load
+  readonly held: HeldRequests
+  /** Who may come. */
+  readonly gate: Gate
   readonly clientOf: (peer: Peer, request: AcceptedRequest) => ClientFacts
   /** Our name in Via. */
   readonly pseudonym: string
@@ -25,8 +36,8 @@ import type { SwitchedConnections } from './switched-connections.ts'
   readonly clock: () => number
   readonly log: Log
   readonly access: (record: AccessRecord) => void
+  /** Connections that have left HTTP. */
+  readonly switched: SwitchedConnections
   /** True once the process is leaving. */
   readonly isDraining: () => boolean
 }
-  /** Connections that have left HTTP. */
-  readonly switched: SwitchedConnections

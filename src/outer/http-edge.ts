@@ -1,21 +1,20 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { GatewayError, type ErrorCode } from '../errors.ts'
 import { acceptsJson } from '../http/accept.ts'
 import { unmapped, type Peer } from '../http/client-facts.ts'
 import { loggedPath } from '../http/logged-path.ts'
+import type { ConnectionLimits } from './connection-limits.ts'
 import type { EdgeContext } from './edge-context.ts'
 import { errorAnswer } from './error-answer.ts'
-import { Http1Call } from './http1-call.ts'
-import { HttpExchange } from './http-exchange.ts'
 import { EarlyBytes } from './early-bytes.ts'
-import { endLingering } from './linger.ts'
+import { Http1Call } from './http1-call.ts'
 import { headWithoutUpgrade, Http1UpgradeCall, mayUpgrade } from './http1-upgrade.ts'
+import { HttpExchange } from './http-exchange.ts'
+import { endLingering } from './linger.ts'
 import { listen } from './listen.ts'
 
-/** Node refuses larger header sections with 431, bytes. */
-const MAX_HEADER_BYTES = 32_768
-const HEADERS_MS = 15_000
 /** Longer than the idle timeout of usual load balancers in front (60 s), so that they close first. Node waits a second longer than it announces. */
 const KEEP_ALIVE_MS = 65_000
 /** Pipelined requests that wait on one connection before nothing more is read from it. */
@@ -37,6 +36,8 @@ export interface HttpEdgeOptions {
   readonly port: number
   readonly host?: string
   readonly isTrusted: (address: string) => boolean
+  /** Counts the connections of all edges. */
+  readonly connections: ConnectionLimits
   /** Announced idle time of connections; the default suits everything but tests. */
   readonly keepAliveMs?: number
 }
@@ -53,9 +54,9 @@ export class HttpEdge {
     private readonly context: EdgeContext,
   ) {
     this.#server = createServer({
-      maxHeaderSize: MAX_HEADER_BYTES,
-      headersTimeout: HEADERS_MS,
-      connectionsCheckingInterval: 5_000,
+      maxHeaderSize: context.limits.headerBytes,
+      headersTimeout: context.limits.headerMs,
+      connectionsCheckingInterval: Math.min(5_000, context.limits.headerMs),
       requestTimeout: 0, // honest uploads take as long as they take; silence is what ends a request
       keepAliveTimeout: options.keepAliveMs ?? KEEP_ALIVE_MS,
       // A client that vanished without a word is noticed by the kernel, also while a silent stream is open.
@@ -67,15 +68,16 @@ export class HttpEdge {
     })
     // Node cuts longer lists off silently, and framing fields behind the cut would vanish from sight.
     this.#server.maxHeadersCount = 0
+    this.#server.prependListener('connection', (socket: Socket) => this.#admitConnection(socket))
     const accept = (req: IncomingMessage, res: ServerResponse): void => this.#accept(req, res)
     this.#server.on('request', accept)
     this.#server.on('checkContinue', accept)
     this.#server.on('checkExpectation', accept)
-    this.#server.on('connect', (req, socket) => {
-      socket.resume() // no parser reads it any more, and its end is to be seen
     this.#server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head))
-      this.#fault(socket, { code: 'METHOD_REFUSED', reason: 'method CONNECT', req })
+    this.#server.on('connect', (req, socket) => {
       socket.on('error', () => socket.destroy()) // node:http listens no more
+      socket.resume() // no parser reads it any more, and its end is to be seen
+      this.#fault(socket, { code: 'METHOD_REFUSED', reason: 'method CONNECT', req })
     })
     this.#server.on('clientError', (error, socket) => this.#clientError(error, socket))
   }
@@ -109,6 +111,12 @@ export class HttpEdge {
   destroy(): void {
     this.#server.close()
     this.#server.closeAllConnections()
+  }
+
+  /** A connection beyond the limits gets one answer, whatever it was about to ask. */
+  #admitConnection(socket: Socket): void {
+    const reason = this.options.connections.admit(socket, unmapped(socket.remoteAddress ?? ''))
+    if (reason !== undefined) this.#fault(socket, { code: 'OVERLOADED', reason })
   }
 
   #accept(req: IncomingMessage, res: ServerResponse): void {
@@ -151,7 +159,7 @@ export class HttpEdge {
 
   #begin(connection: Connection, call: Http1Call): void {
     this.#openExchanges++
-    const exchange = new HttpExchange(this.context, new Http1Call(connection.peer, req, res), this.#next)
+    const exchange = new HttpExchange(this.context, call, this.#next)
     connection.current = exchange
     exchange.start()
   }

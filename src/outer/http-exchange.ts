@@ -8,30 +8,24 @@ import { loggedPath } from '../http/logged-path.ts'
 import { requestTrailers } from '../http/request-fields.ts'
 import { interimHead, MAX_INTERIM, responseHead, switchingHead, type WritableHead } from '../http/response-fields.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
+import { Attempts } from './attempts.ts'
 import type { ClientCall, ClientEvents } from './client-call.ts'
 import type { EdgeContext } from './edge-context.ts'
 import { errorAnswer } from './error-answer.ts'
-import type { Place, Waiter } from './deadlines.ts'
+import { ExchangeTimer, type Awaited, type Impatient } from './exchange-timer.ts'
 import type { InnerConnection } from './registry.ts'
-import { ReplayBuffer } from './replay-buffer.ts'
+import type { Held } from './held-requests.ts'
 import { RequestPlan, type LocalAnswer } from './request-plan.ts'
 
-/** May be sent again when nothing was answered: RFC 9110 §9.2.2. */
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'QUERY', 'PROPFIND', 'REPORT', 'SEARCH'])
-const MAX_ATTEMPTS = 3
-
 /** Steps 1 to 8 and 12 of the path: one request of a client, one stream, one answer. */
-export class HttpExchange<Call extends ClientCall = ClientCall> implements StreamHandler, ClientEvents, Waiter {
+export class HttpExchange<Call extends ClientCall = ClientCall> implements StreamHandler, ClientEvents, Impatient, Held {
   readonly id: string
-  deadlineMs = 0
-  earlier: Place | undefined
-  later: Place | undefined
   readonly #startedMs: number
   readonly #plan = new RequestPlan()
+  readonly #timer = new ExchangeTimer(this)
   #connection: InnerConnection | undefined
-  #tried: InnerConnection[] | undefined
   #stream: MuxStream | undefined
-  #replay: ReplayBuffer | undefined
+  readonly #attempts = new Attempts()
   #error: ErrorCode | undefined
   #reason: string | undefined
   #firstByteMs: number | undefined
@@ -42,6 +36,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
   #interimCount = 0
   #isUploading = false
   #isUploadPaused = false
+  #isHeld = false
   #hasHead = false
   #hasBody = false
   #hasEnded = false
@@ -60,9 +55,11 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
 
   /** Admits the request and opens its stream, or answers why not. */
   start(): void {
+    this.edge.load.enter()
     try {
       const plan = this.#plan
       plan.make(this.edge, this.call)
+      this.edge.load.check()
       if (plan.answer === undefined) this.#dispatch()
       else this.#answerHere(plan.answer)
     } catch (thrown) {
@@ -85,9 +82,8 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
   // --- request ---
 
   #dispatch(): void {
-    const picked = this.edge.registry.pick(this.#plan.target!.identifiers, this.#tried)
-    if (picked === 'none')
-      throw new GatewayError(this.#error ?? 'NO_INNER_LAYER', `no inner layer is connected for ${this.#plan.target!.name}`)
+    const picked = this.edge.registry.pick(this.#plan.target!.identifiers, this.#attempts.tried)
+    if (picked === 'none') return this.#hold()
     if (picked === 'full') throw new GatewayError('OVERLOADED', 'every inner layer has as many streams as it takes')
     this.#connection = picked
     const { body, expectsContinue } = this.#plan.request!
@@ -95,16 +91,42 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     this.edge.profiles.announce(picked.session, this.#plan.profile)
     // After a switch the other half of the stream carries what the client sends.
     this.#stream = picked.session.open(this.#plan.payload!, this, { end: !hasUpload && this.#plan.upgrade === '' })
-    this.edge.deadlines.refresh(this)
+    this.#timer.awaitHead(this.edge.patience.of(this.#plan.target!.timeouts?.headMs ?? this.edge.headMs))
     if (!hasUpload) return
-    if (this.#replay === undefined) {
-      this.#replay = new ReplayBuffer()
+    const { replay } = this.#attempts
+    if (replay === undefined) {
+      this.#attempts.keepUpload()
       if (!expectsContinue) this.#startUpload()
       return
     }
-    for (const chunk of this.#replay.chunks) this.#stream.write(chunk)
-    if (this.#replay.hasEnded) this.#endUpload()
+    for (const chunk of replay.chunks) this.#stream.write(chunk)
+    if (replay.hasEnded) this.#endUpload()
     else if (this.#isUploading && !this.#stream.needsPause) this.#resumeUpload()
+  }
+
+  /** Nobody is there for the target: waits a little for somebody to come back, if that is wanted. */
+  #hold(): void {
+    const { held, limits, patience } = this.edge
+    if (this.#attempts.tried === undefined && limits.holdMs > 0 && held.add(this)) {
+      if (!this.#isHeld) this.#timer.awaitInner(patience.of(limits.holdMs))
+      this.#isHeld = true
+    } else this.#miss(`no inner layer is connected for ${this.#plan.target!.name}`)
+  }
+
+  /** Nobody came, either. */
+  #miss(reason: string): void {
+    const { maintenance } = this.#plan.target!
+    if (maintenance === undefined || this.#attempts.tried !== undefined) this.#fail(this.#error ?? 'NO_INNER_LAYER', reason)
+    else this.#answerHere({ ...maintenance, fields: [...maintenance.fields] })
+  }
+
+  retry(): void {
+    if (this.#hasEnded) return
+    try {
+      this.#dispatch()
+    } catch (thrown) {
+      this.refuse(thrown)
+    }
   }
 
   #startUpload(): void {
@@ -116,8 +138,11 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
   onUpload(chunk: Buffer): void {
     this.#bytesIn += chunk.length
     if (this.#hasEnded || this.#stream === undefined) return
-    this.#replay?.add(chunk)
-    if (!this.#hasHead) this.edge.deadlines.refresh(this)
+    const { maxBodyBytes, request } = this.#plan
+    if (this.#bytesIn > maxBodyBytes) return this.#fail('BODY_TOO_LARGE', `more than ${maxBodyBytes} bytes`)
+    this.#attempts.replay?.add(chunk)
+    // A stream may be as slow as it likes; what has a length is to be sent.
+    this.#timer.uploaded(chunk.length, request!.body.kind === 'length' ? this.edge.limits.uploadBytesPerSecond : 0)
     if (!this.#stream.write(chunk)) {
       this.#isUploadPaused = true
       this.call.pauseUpload()
@@ -125,8 +150,10 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
   }
 
   onUploadEnd(): void {
-    if (this.#replay !== undefined) this.#replay.hasEnded = true
+    const { replay } = this.#attempts
+    if (replay !== undefined) replay.hasEnded = true
     this.#isUploading = false
+    this.#timer.alive()
     this.#endUpload()
   }
 
@@ -146,7 +173,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
   }
 
   onCredit(): void {
-    if (!this.#hasHead) this.edge.deadlines.refresh(this)
+    this.#timer.alive()
   }
 
   // --- response ---
@@ -163,8 +190,8 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     this.#writeHead(writable)
     if (this.#plan.upgrade !== '') this.#stream?.end()
     this.#hasHead = true
-    this.#replay = undefined
-    this.edge.deadlines.cancel(this)
+    this.#attempts.settle()
+    this.#timer.awaitBody(this.edge.patience.of(this.#plan.target!.timeouts?.idleMs ?? 0))
     this.#firstByteMs = this.edge.clock() - this.#startedMs
     this.#lengthOut = writable.length
     this.#hasBody = writable.hasBody
@@ -182,7 +209,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
 
   #interim(head: ReturnType<typeof decodeResponseHead>): void {
     if (++this.#interimCount > MAX_INTERIM) throw new GatewayError('ORIGIN_BAD_RESPONSE', `more than ${MAX_INTERIM} interim responses`)
-    this.edge.deadlines.refresh(this)
+    this.#timer.alive()
     const { expectsContinue, isHttp10 } = this.#plan.request!
     if (head.status === 100) {
       if (!expectsContinue || this.#isUploading) return
@@ -204,7 +231,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     this.#stream = undefined
     this.#hasHead = true
     this.#hasEnded = true
-    edge.deadlines.cancel(this)
+    this.#timer.stop()
     this.#firstByteMs = edge.clock() - this.#startedMs
     edge.switched.join(stream, client, {
       idleMs: target!.timeouts?.idleMs,
@@ -235,11 +262,17 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     }
     // A slow reader must not hold a whole batch of other streams' bytes for the sake of its own few.
     const own = this.call.needsDrain && chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(chunk) : chunk
-    if (this.call.write(own)) this.#stream?.consumed(chunk.length)
-    else this.#unconsumedBytes += chunk.length
+    if (this.call.write(own)) {
+      this.#timer.alive()
+      this.#stream?.consumed(chunk.length)
+      return
+    }
+    if (this.#unconsumedBytes === 0) this.#timer.awaitClient(this.edge.patience.of(this.edge.limits.writeStallMs))
+    this.#unconsumedBytes += chunk.length
   }
 
   onDrain(): void {
+    this.#timer.clientReads()
     const taken = this.#unconsumedBytes
     this.#unconsumedBytes = 0
     this.#stream?.consumed(taken)
@@ -270,8 +303,9 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     const code = isAnswer(received) ? received : 'PROTOCOL'
     this.#stream = undefined
     if (this.#hasEnded) return
-    if (!this.#mayRepeat(code)) return this.#fail(code, reason)
-    this.#tried = [...(this.#tried ?? []), this.#connection!]
+    const mayRepeat = !this.#hasHead && !this.call.isGone && this.#attempts.mayRepeat(code, this.#plan.request!.method)
+    if (!mayRepeat) return this.#fail(code, reason)
+    this.#attempts.failed(this.#connection!)
     this.#error = code
     this.edge.log.debug(
       { requestId: this.id, code, reason, identifier: this.#connection!.identifier },
@@ -285,18 +319,13 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     }
   }
 
-  #mayRepeat(code: ErrorCode): boolean {
-    if (this.#hasHead || this.call.isGone || (this.#tried?.length ?? 0) + 1 >= MAX_ATTEMPTS) return false
-    if (this.#replay?.isIncomplete === true) return false
-    const { retry } = ERRORS[code]
-    return retry === 'always' || (retry === 'idempotent' && IDEMPOTENT.has(this.#plan.request!.method))
-  }
-
-  onDeadline(): void {
-    if (this.#hasHead) return
+  onLate(awaited: Awaited): void {
+    if (awaited === 'client') return this.#fail('CLIENT_STALLED', 'the client does not read the answer (--write-timeout)')
+    if (awaited === 'inner') return this.#miss('no inner layer came within --hold')
+    if (awaited === 'body') return this.#fail('ORIGIN_TIMEOUT', 'no byte of the body within timeouts.idle')
     // Bytes that the origin has not taken make it the silent one; otherwise it is the client that stalls its upload.
-    const code = this.#isUploading && !this.#isUploadPaused ? 'REQUEST_TIMEOUT' : 'ORIGIN_TIMEOUT'
-    this.#fail(code, 'no sign of life within --timeout')
+    if (this.#isUploading && !this.#isUploadPaused) this.#fail('REQUEST_TIMEOUT', 'the upload stands still, or nearly so')
+    else this.#fail('ORIGIN_TIMEOUT', 'no sign of life within --timeout')
   }
 
   #fail(code: ErrorCode, reason: string): void {
@@ -306,7 +335,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     this.#stream?.reset(ERRORS[code].reset > 0 ? code : 'CANCELLED', reason)
     this.#stream = undefined
     this.#hasEnded = true
-    this.edge.deadlines.cancel(this)
+    this.#timer.stop()
     if (this.call.hasHead) this.call.cut(this.#lengthOut === undefined && this.#plan.request?.isHttp10 === true)
     else this.#answer(code)
   }
@@ -314,7 +343,8 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
   #answer(code: ErrorCode): void {
     const { call } = this
     const { status, fields, body } = errorAnswer(code, this.id, acceptsJson(valuesOf(call.request.fields, 'accept')[0]))
-    const { request } = this.#plan
+    const { request, refusalFields } = this.#plan
+    if (refusalFields !== undefined) fields.push(...refusalFields)
     const hasUpload = request === undefined || request.body.kind !== 'none'
     const closes = ERRORS[code].status === 400 || (hasUpload && !call.isReceived)
     if (closes || this.edge.isDraining()) call.closeAfterwards()
@@ -346,7 +376,9 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
 
   /** The response has left, or the client has: the end of everything. */
   onClosed(): void {
-    this.edge.deadlines.cancel(this)
+    this.edge.load.leave()
+    if (this.#isHeld) this.edge.held.delete(this)
+    this.#timer.stop()
     if (!this.call.isFinished && this.#error === undefined) this.#error = 'CANCELLED'
     this.#hasEnded = true
     this.#stream?.reset('CANCELLED', 'the client is done')
@@ -371,7 +403,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
       firstByteMs: this.#firstByteMs,
       target: target?.name,
       identifier: this.#connection?.identifier,
-      repeats: this.#tried?.length,
+      repeats: this.#attempts.tried?.length,
       error: this.#error,
       reason: this.#reason,
     })

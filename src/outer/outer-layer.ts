@@ -10,13 +10,20 @@ import { settleWithin } from '../mux/settle-within.ts'
 import { createAccessLog } from '../telemetry/access-log.ts'
 import type { Log } from '../telemetry/log.ts'
 import { RequestMetrics } from '../telemetry/request-metrics.ts'
-import { Deadlines } from './deadlines.ts'
+import { ConnectionLimits } from './connection-limits.ts'
+import { Patience } from './deadlines.ts'
+import { DEFAULT_EDGE_LIMITS, type EdgeLimits } from './edge-limits.ts'
+import { HeldRequests } from './held-requests.ts'
 import { HttpEdge } from './http-edge.ts'
 import { InnerListener } from './inner-listener.ts'
 import { createOperatorView } from './operator-view.ts'
 import { ProfileBook } from './profile-book.ts'
+import { Gate } from './gate.ts'
+import { Load } from './load.ts'
 import { Registry } from './registry.ts'
 import { SwitchedConnections } from './switched-connections.ts'
+import { TcpEdge } from './tcp-edge.ts'
+import { TcpTerminators, type CreateCertificates } from './tcp-terminator.ts'
 import { createTrust } from './trust.ts'
 
 /** What an outer layer is made from. */
@@ -41,8 +48,12 @@ export interface OuterLayerOptions {
   readonly trustProxy: readonly string[]
   readonly removeCsps: boolean
   readonly drainTimeoutMs: number
+  /** What clients may cost, where that differs from the defaults. */
+  readonly limits?: Partial<EdgeLimits>
   /** The admin port; none when absent, and then nothing is counted. */
   readonly admin?: AdminOptions
+  /** Certificates for TCP ports that end TLS; without it, such a port is a fault. */
+  readonly tcpCertificates?: CreateCertificates
   /** Liveness of the links; the default suits everything but tests. */
   readonly timing?: Timing
   /** Longest silence of an upgraded connection, 0 (the default) for any; a target may say otherwise. */
@@ -51,14 +62,18 @@ export interface OuterLayerOptions {
   readonly keepAliveMs?: number
 }
 
+/** Requests that may wait for an inner layer at a time. */
+const MAX_HELD = 1_024
+
 /** The process on the public host: takes requests, sends them through the inner layers that are connected. */
 export class OuterLayer {
   readonly registry = new Registry()
   readonly #edge: HttpEdge
+  readonly #tcp: TcpEdge
   readonly #listener: InnerListener
-  readonly #deadlines: Deadlines
-  readonly #switched: SwitchedConnections
+  readonly #patience: Patience
   readonly #admin: Admin
+  readonly #switched: SwitchedConnections
   #ports = { app: 0, socket: 0 }
   #isDraining = false
   #closing: Promise<void> | undefined
@@ -76,11 +91,15 @@ export class OuterLayer {
     const counters = new LinkCounters()
     const logAccess = createAccessLog(log)
     this.#switched = new SwitchedConnections(options.websocketIdleMs ?? 0)
-    this.#deadlines = new Deadlines(options.timeoutMs, clock)
+    this.#patience = new Patience(clock)
+    const limits = { ...DEFAULT_EDGE_LIMITS, ...options.limits }
+    const held = new HeldRequests(MAX_HELD)
+    this.registry.onAdd = () => held.wake()
     this.#edge = new HttpEdge(
       {
         port: options.appPort,
         isTrusted,
+        connections: new ConnectionLimits(limits, isTrusted),
         ...(options.appHost === undefined ? {} : { host: options.appHost }),
         ...(options.keepAliveMs === undefined ? {} : { keepAliveMs: options.keepAliveMs }),
       },
@@ -88,7 +107,12 @@ export class OuterLayer {
         table: () => options.targets.table,
         registry: this.registry,
         profiles: new ProfileBook(),
-        deadlines: this.#deadlines,
+        patience: this.#patience,
+        headMs: options.timeoutMs,
+        limits,
+        load: new Load(limits.requests),
+        held,
+        gate: new Gate(clock),
         clientOf: (peer, request) => clientFacts(peer, request, isTrusted),
         pseudonym: `sg-${instance}`,
         removeCsps: options.removeCsps,
@@ -106,6 +130,13 @@ export class OuterLayer {
         isDraining: () => this.#isDraining,
       },
     )
+    this.#tcp = new TcpEdge({
+      registry: this.registry,
+      terminators: new TcpTerminators(options.tcpCertificates ?? (() => undefined)),
+      nextId: () => `${instance}-${(++count).toString(36)}`,
+      clock,
+      log,
+    })
     this.#listener = new InnerListener(
       {
         port: options.socketPort,
@@ -132,6 +163,7 @@ export class OuterLayer {
       isDraining: () => this.#isDraining,
       openRequests: () => this.#edge.openExchanges,
       ports: () => this.#ports,
+      tcp: this.#tcp,
       log,
       clock,
     })
@@ -147,23 +179,35 @@ export class OuterLayer {
     return this.#admin.port
   }
 
-  /** Opens the ports. @throws GatewayError LISTEN_FAILED, with nothing left open */
+  /** The public TCP ports that are open. */
+  get tcpPorts(): readonly number[] {
+    return this.#tcp.ports
+  }
+
+  /** Connections to them that are not over. */
+  get tcpConnections(): number {
+    return this.#tcp.openConnections
+  }
+
+  /** Opens the ports. @throws GatewayError LISTEN_FAILED, or what keeps a TCP port from opening, with nothing left open */
   async start(): Promise<void> {
     await this.#admin.start()
     try {
       const socket = await this.#listener.start()
+      await this.#tcp.start(this.options.targets.table.tcp)
       this.#ports = { app: await this.#edge.start(), socket }
     } catch (error) {
-      await Promise.all([this.#listener.close(), this.#admin.close()])
+      await Promise.all([this.#listener.close(), this.#tcp.destroy(), this.#admin.close()])
       throw error
     }
     const targets = this.options.targets.table.targets.length
     const keys = this.options.keys.registry.size
     const { app, socket } = this.#ports
     const admin = this.#admin.port
+    const tcp = this.tcpPorts
     this.log.info(
-      { appPort: app, socketPort: socket, ...(admin > 0 && { adminPort: admin }), targets, keys },
-      `outer layer ready: clients on port ${app}, inner layers on port ${socket}, ${admin > 0 ? `operators on port ${admin}, ` : ''}${plural(targets, 'target')}, ${plural(keys, 'key')}`,
+      { appPort: app, socketPort: socket, ...(tcp.length > 0 && { tcpPorts: tcp }), ...(admin > 0 && { adminPort: admin }), targets, keys },
+      `outer layer ready: clients on port ${app}, inner layers on port ${socket}, ${tcp.length > 0 ? `TCP on ${plural(tcp.length, 'port')}, ` : ''}${admin > 0 ? `operators on port ${admin}, ` : ''}${plural(targets, 'target')}, ${plural(keys, 'key')}`,
     )
     this.log.info(
       {},
@@ -176,6 +220,11 @@ export class OuterLayer {
     this.#listener.recheckKeys()
   }
 
+  /** Call when `targets.table` has changed. Resolves when TCP ports are opened and closed as it says, or their faults are known. */
+  targetsChanged(): Promise<void> {
+    return this.#tcp.update(this.options.targets.table.tcp)
+  }
+
   /** Takes no new connections, lets requests in flight finish up to the drain timeout, then ends. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#drain()
@@ -186,25 +235,33 @@ export class OuterLayer {
   destroy(): void {
     this.#isDraining = true
     this.#edge.destroy()
+    void this.#tcp.destroy()
     this.#switched.destroy()
-    this.#deadlines.close()
+    this.#patience.close()
     void this.#admin.close()
     void this.#listener.close()
   }
 
   async #drain(): Promise<void> {
     this.#isDraining = true
-    this.log.info({ requests: this.#edge.openExchanges }, 'draining: requests in flight finish, new connections are refused')
+    this.log.info(
+      { requests: this.#edge.openExchanges, connections: this.#tcp.openConnections },
+      'draining: requests in flight finish, new connections are refused',
+    )
     // Clients first, since their requests need the sessions; then the sessions, which tell the inner layers to go elsewhere.
     const finish = async (): Promise<void> => {
-      await this.#edge.close()
+      await Promise.all([this.#edge.close(), this.#tcp.close()])
       await this.#listener.drain()
     }
     const done = await settleWithin(finish(), this.options.drainTimeoutMs)
-    if (!done) this.log.warn({ requests: this.#edge.openExchanges }, 'drain timeout: requests in flight are cut')
+    if (!done) {
+      const left = { requests: this.#edge.openExchanges, connections: this.#tcp.openConnections }
+      this.log.warn(left, 'drain timeout: requests in flight are cut')
+    }
     this.#edge.destroy()
+    await this.#tcp.destroy()
     this.#switched.destroy()
-    this.#deadlines.close()
+    this.#patience.close()
     await this.#listener.close()
     await this.#admin.close()
   }

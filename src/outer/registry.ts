@@ -26,6 +26,8 @@ export class Registry {
   #peers: readonly Peer[] = []
   #byIdentifier = new Map<string, Peer[]>()
   #turn = 0
+  /** A connection has come. */
+  onAdd: () => void = () => undefined
 
   /** Connections at the moment, in the order in which they came. */
   get connections(): readonly InnerConnection[] {
@@ -35,6 +37,7 @@ export class Registry {
   add(connection: InnerConnection): void {
     this.#all = [...this.#all, connection]
     this.#index()
+    this.onAdd()
   }
 
   remove(connection: InnerConnection): void {

@@ -1,0 +1,34 @@
+/** What clients may cost. 0 or undefined is without a limit, unless the name says otherwise. */
+export interface EdgeLimits {
+  /** Bytes of a header section; beyond: 431. */
+  readonly headerBytes: number
+  /** Time for a header section to arrive; beyond: 408, milliseconds. */
+  readonly headerMs: number
+  /** Bytes of a request body, where a target does not say; beyond: 413. */
+  readonly bodyBytes: number | undefined
+  /** The least that an upload of known length has to bring in the long run, bytes per second. */
+  readonly uploadBytesPerSecond: number
+  /** How long a client may leave an answer unread; then the connection is cut, milliseconds. */
+  readonly writeStallMs: number
+  /** How long a request waits for an inner layer when none is there, milliseconds; 0: it is refused at once. */
+  readonly holdMs: number
+  /** Requests at a time; beyond: 503. */
+  readonly requests: number
+  /** Connections of one address at a time; a proxy that is trusted is none. */
+  readonly connectionsPerAddress: number
+  /** Connections at a time. */
+  readonly connections: number
+}
+
+/** What holds unless options say otherwise; docs/limits.md has the reasons. */
+export const DEFAULT_EDGE_LIMITS: EdgeLimits = Object.freeze({
+  headerBytes: 32_768,
+  headerMs: 15_000,
+  bodyBytes: undefined,
+  uploadBytesPerSecond: 240,
+  writeStallMs: 60_000,
+  holdMs: 0,
+  requests: 16_384,
+  connectionsPerAddress: 256,
+  connections: 16_384,
+})
