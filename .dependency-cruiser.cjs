@@ -19,7 +19,7 @@ const ROOMS = {
   config: { rooms: ['errors.ts', 'http', 'route', 'identity'], npm: ['js-yaml', 'zod'], node: [...FILES, 'net'] },
   telemetry: {
     rooms: ['errors.ts'],
-    npm: ['pino', 'picocolors', 'rotating-file-stream', '@opentelemetry/api'],
+    npm: ['pino', 'picocolors', '@opentelemetry/api'],
     node: ['fs', 'fs/promises', 'path', 'worker_threads'],
     type: ['stream', 'inspector'],
   },

@@ -1,6 +1,6 @@
 import { LOG_FORMATS, LOG_LEVELS } from '../telemetry/log.ts'
 import type { CliContext } from './context.ts'
-import { choice, DURATION_MS, optional, withDefault, type OptionTable, type ValuesOf } from './option.ts'
+import { AGE_MS, BYTES, choice, DURATION_MS, FILE, integer, optional, withDefault, type OptionTable, type ValuesOf } from './option.ts'
 
 /** Exit status: 0 fine, 1 failure, 2 usage. */
 export type ExitStatus = 0 | 1 | 2
@@ -46,4 +46,14 @@ export const serviceOptions = {
     describe: 'Log lines for people (pretty) or machines (json)',
     defaultText: 'pretty on a terminal, else json',
   }),
+  'log-file': optional(FILE, { describe: 'File for the log', defaultText: 'standard output' }),
+  'log-max-size': withDefault(BYTES, 100 * 1024 * 1024, {
+    describe: 'Size at which the log goes into a new file, in bytes or with a unit: 100MiB',
+    defaultText: '100MiB',
+  }),
+  'log-max-age': withDefault(AGE_MS, 86_400_000, {
+    describe: 'Age at which the log goes into a new file: 30m, 12h, 7d',
+    defaultText: '1d',
+  }),
+  'log-max-files': withDefault(integer(0, 10_000), 7, { describe: 'Old log files that are kept' }),
 } as const

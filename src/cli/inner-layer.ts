@@ -39,7 +39,7 @@ export async function runInnerLayer(options: ValuesOf<typeof innerLayerOptions>,
   const certificateFile = options['inner-layer-certificate']
   const clientCertificate = certificateFile === undefined ? undefined : await readCertificates(certificateFile, privateKey.key)
   const admin = await readAdminOptions(options)
-  const log = createServiceLog(options, context)
+  const log = await createServiceLog(options, context)
   const layer = createInnerLayer(
     {
       privateKey,

@@ -100,6 +100,30 @@ export const PORT = integer(0, 65_535, 'a port')
 /** A duration in ms, as long as a timer can run. */
 export const DURATION_MS = integer(1, 2 ** 31 - 1, 'milliseconds')
 
+const BYTES_OF: Readonly<Record<string, number>> = { '': 1, k: 1024, kib: 1024, m: 1024 ** 2, mib: 1024 ** 2, g: 1024 ** 3, gib: 1024 ** 3 }
+
+/** A number of bytes, with or without a unit. */
+export const BYTES: Reader<number> = {
+  expected: 'a number of bytes such as 1048576, 512KiB, 100MiB or 1GiB',
+  read: text => {
+    const [, digits = '', unit = ''] = /^(\d{1,12})([a-z]*)$/i.exec(text) ?? []
+    const value = Number(digits) * (BYTES_OF[unit.toLowerCase()] ?? NaN)
+    return digits !== '' && value > 0 && Number.isSafeInteger(value) ? value : undefined
+  },
+}
+
+const MS_OF: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** An age in ms, as a number with a unit. */
+export const AGE_MS: Reader<number> = {
+  expected: 'a number with a unit such as 30m, 12h or 7d',
+  read: text => {
+    const [, digits = '', unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
+    const value = Number(digits) * (MS_OF[unit] ?? NaN)
+    return digits !== '' && value > 0 ? value : undefined
+  },
+}
+
 /** Any text but the empty one. */
 export const TEXT: Reader<string> = { expected: 'a text that is not empty', read: text => (text === '' ? undefined : text) }
 

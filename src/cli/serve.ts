@@ -1,5 +1,8 @@
-import { createLog, type Log, type LogFormat, type LogLevel } from '../telemetry/log.ts'
+import { LogFile } from '../telemetry/log-file.ts'
+import { createLog, type Log } from '../telemetry/log.ts'
+import type { serviceOptions } from './command.ts'
 import { hasColor, type CliContext } from './context.ts'
+import type { ValuesOf } from './option.ts'
 
 /** A layer as the command line sees it. */
 export interface Layer {
@@ -8,19 +11,36 @@ export interface Layer {
   close(): Promise<void>
 }
 
-/** The log that the options ask for, on standard output. */
-export function createServiceLog(
-  options: { readonly 'log-level': LogLevel; readonly 'log-format': LogFormat | undefined },
-  context: CliContext,
-): Log {
+/**
+ * The log that the options ask for: on standard output, or in a file.
+ * @throws GatewayError FILE_UNREADABLE when the file cannot be opened
+ */
+export async function createServiceLog(options: ValuesOf<typeof serviceOptions>, context: CliContext): Promise<Log> {
+  const file = await openLogFile(options, context)
+  const isTerminal = file === undefined && context.stdout.isTTY === true
   const log = createLog({
     level: options['log-level'],
-    format: options['log-format'] ?? (context.stdout.isTTY === true ? 'pretty' : 'json'),
-    destination: context.logDestination,
-    color: hasColor(context.stdout, context.env),
+    format: options['log-format'] ?? (isTerminal ? 'pretty' : 'json'),
+    destination: file ?? context.logDestination,
+    color: file === undefined && hasColor(context.stdout, context.env),
   })
   context.onLog?.(log)
   return log
+}
+
+async function openLogFile(options: ValuesOf<typeof serviceOptions>, { stderr }: CliContext): Promise<LogFile | undefined> {
+  const path = options['log-file']
+  if (path === undefined) return undefined
+  const file = new LogFile({
+    path,
+    maxBytes: options['log-max-size'],
+    maxAgeMs: options['log-max-age'],
+    maxFiles: options['log-max-files'],
+    nowMs: Date.now,
+    onFault: message => stderr.write(`socket-gateway: ${message}\n`),
+  })
+  await file.open()
+  return file
 }
 
 /**
