@@ -10,6 +10,7 @@ import type { Histogram } from '../telemetry/histogram.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { RequestMetrics, TargetMetrics } from '../telemetry/request-metrics.ts'
 import type { InnerConnection, Registry } from './registry.ts'
+import type { TcpEdge } from './tcp-edge.ts'
 
 /** What the view of an outer layer looks at. */
 export interface OperatorViewOptions {
@@ -24,6 +25,8 @@ export interface OperatorViewOptions {
   /** Requests that are not over. */
   readonly openRequests: () => number
   readonly ports: () => { readonly app: number; readonly socket: number }
+  /** The public TCP ports. */
+  readonly tcp: Pick<TcpEdge, 'faults'>
   readonly log: Log
   readonly clock: () => number
 }
@@ -40,11 +43,13 @@ export function createOperatorView(options: OperatorViewOptions): Admin {
   })
 }
 
-function faultsOf({ isDraining, targets, registry }: OperatorViewOptions): string[] {
+function faultsOf({ isDraining, targets, registry, tcp }: OperatorViewOptions): string[] {
   const faults: string[] = []
   if (isDraining()) faults.push('shutting down')
   if (targets.fault !== undefined) faults.push('the targets file is not valid; the last good one is in force')
   if (registry.connections.length === 0) faults.push('no inner layer is connected')
+  // Their reasons name files and addresses, which are the log's to tell.
+  if (tcp.faults.length > 0) faults.push(`TCP ports are not open: ${tcp.faults.length}`)
   return faults
 }
 

@@ -121,7 +121,7 @@ export const startLayers = async (options: LayersOptions = {}): Promise<Layers> 
   const innerLog = captureLog(logLevel)
 
   const keys = new KeyFiles([certificateFile], { onChange: () => outer.keysChanged() })
-  const targetsWatch = new TargetsFile(targetsFile, { onChange: () => undefined, onFault: () => undefined })
+  const targetsWatch = new TargetsFile(targetsFile, { onChange: () => void outer.targetsChanged(), onFault: () => undefined })
   const outer: OuterLayer = createOuterLayer(
     {
       appPort: 0,
