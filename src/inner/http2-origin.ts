@@ -2,6 +2,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { constants, type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
 import { GatewayError, messageOf } from '../errors.ts'
 import type { RequestHead } from '../http/head-codec.ts'
+import { isIdempotent } from '../http/methods.ts'
 import { HOP_BY_HOP } from '../http/hop-by-hop.ts'
 import { NO_ALPN, SessionPool, type OriginSession, type SessionUser } from './http2-sessions.ts'
 import type { OriginCall, OriginEvents, OriginRequest } from './origin-exchange.ts'
@@ -16,7 +17,6 @@ const CONTINUE_MS = 1_000
 const MAX_POOLS = 256
 const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM, NGHTTP2_HTTP_1_1_REQUIRED } = constants
 /** Repeated when a kept connection broke without a word: RFC 9110 §9.2.2. */
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 /** RFC 9110 §5.6.2; CONNECT opens a tunnel and TRACE echoes what the client sent. */
 const METHOD = /^(?!(?:CONNECT|TRACE)$)[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** What can stand in :path and :authority: nothing that would end the value early (RFC 9113 §8.2.1, §8.3.1). */
@@ -262,7 +262,7 @@ class Http2OriginCall implements OriginCall, SessionUser {
   #wasSpared(stream: ClientHttp2Stream): boolean {
     if (stream.rstCode === NGHTTP2_REFUSED_STREAM || codeOf(this.#error) === 'ERR_HTTP2_GOAWAY_SESSION') return true
     const isBroken = this.#error === undefined || isReset(this.#error)
-    return isBroken && this.#session!.hasServed && IDEMPOTENT.has(this.request.head.method)
+    return isBroken && this.#session!.hasServed && isIdempotent(this.request.head.method)
   }
 
   #fail(thrown: unknown): void {

@@ -3,6 +3,7 @@ import { ERRORS, GatewayError, type ErrorCode } from '../errors.ts'
 import { decodeFields, encodeFields } from '../http/fields.ts'
 import { encodeResponseHead, NO_BODY, STREAM_BODY, type BodyKind, type RequestHead } from '../http/head-codec.ts'
 import { allowedTrailers } from '../http/hop-by-hop.ts'
+import { isIdempotent } from '../http/methods.ts'
 import type { OriginProfile } from '../http/origin-profile.ts'
 import { MAX_INTERIM } from '../http/response-fields.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
@@ -59,7 +60,6 @@ export interface OriginContext {
   readonly onFailure: (head: RequestHead, code: ErrorCode, reason: string) => void
 }
 
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
 const NEEDS_FRESH = new Set(['te', 'trailer'])
 /** These authenticate the connection, not the request (RFC 4559 §6): in a pool, the next client would be taken for this one. */
 const BINDS_CONNECTION = /^\s*(?:ntlm|negotiate)\b/i
@@ -91,7 +91,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     this.#head = head
     this.#profile = profile
     this.#body = head.body.kind === 'none' ? undefined : new RequestBody(stream)
-    this.#mayRepeat = IDEMPOTENT.has(head.method)
+    this.#mayRepeat = isIdempotent(head.method)
   }
 
   /** Sends the request; a body that came in the same message as its head goes out in one piece. */

@@ -1,9 +1,8 @@
 import { ERRORS, type ErrorCode } from '../errors.ts'
+import { isIdempotent } from '../http/methods.ts'
 import type { InnerConnection } from './registry.ts'
 import { ReplayBuffer } from './replay-buffer.ts'
 
-/** May be sent again when nothing was answered: RFC 9110 §9.2.2. */
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'QUERY', 'PROPFIND', 'REPORT', 'SEARCH'])
 const MAX_ATTEMPTS = 3
 
 /** The inner layers that one request was sent to without an answer, and what of its upload is kept for the next one. */
@@ -35,7 +34,7 @@ export class Attempts {
   mayRepeat(code: ErrorCode, method: string): boolean {
     if ((this.#tried?.length ?? 0) + 1 >= MAX_ATTEMPTS || this.#replay?.isIncomplete === true) return false
     const { retry } = ERRORS[code]
-    return retry === 'always' || (retry === 'idempotent' && IDEMPOTENT.has(method))
+    return retry === 'always' || (retry === 'idempotent' && isIdempotent(method))
   }
 
   /** `connection` has failed. */
