@@ -2,7 +2,9 @@
 import { GatewayError } from '../errors.ts'
 import type { ClientFacts } from './client-facts.ts'
 import type { AcceptedRequest } from './admission.ts'
+import { appendAdded, isRemoved, type FieldEdits } from './field-edits.ts'
 import { allowedTrailers, HOP_BY_HOP, nominated } from './hop-by-hop.ts'
+import type { Variables } from './template.ts'
 
 /** Set by us alone, from whomever they come (compared with `_` read as `-`: CVE-2025-64484). */
 const SET_BY_US = new Set(['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-real-ip'])
@@ -52,6 +54,20 @@ export interface RequestContext {
   readonly isTrustedPeer: boolean
   /** Our name in Via; a request that carries it already has come in a circle. */
   readonly pseudonym: string
+  /** What the target says; undefined: nothing. */
+  readonly edits?: RequestEdits | undefined
+}
+
+/** What a target says of the fields of its requests. */
+export interface RequestEdits {
+  readonly fields: FieldEdits | undefined
+  readonly variables: Variables
+  /** Credentials that were meant for us. */
+  readonly dropsAuthorization: boolean
+  /** Name of a cookie that was meant for us. */
+  readonly cookie: string | undefined
+  /** Public prefix that the origin does not see. */
+  readonly prefix: string
 }
 
 /**
@@ -61,7 +77,7 @@ export interface RequestContext {
 export function requestFields(request: AcceptedRequest, context: RequestContext): string[] {
   const { fields, names } = request
   const dropped = nominated(fields, names)
-  const kept: string[] = []
+  let kept: string[] = []
   let via = ''
   for (let i = 0; i < names.length; i++) {
     const name = names[i]!
@@ -72,10 +88,37 @@ export function requestFields(request: AcceptedRequest, context: RequestContext)
     else if (isForwarded(name, context.isTrustedPeer) && dropped?.has(name) !== true) kept.push(fields[2 * i]!, fields[2 * i + 1]!)
   }
   if (via.includes(context.pseudonym)) throw new GatewayError('LOOP', `Via already names ${context.pseudonym}`)
+  if (context.edits !== undefined) kept = edited(kept, context.edits)
   addForwarding(kept, context.client)
-  kept.push('Via', `${via === '' ? '' : `${via}, `}${request.isHttp10 ? '1.0' : '1.1'} ${context.pseudonym}`)
+  kept.push('Via', `${via === '' ? '' : `${via}, `}${request.version} ${context.pseudonym}`)
   return kept
 }
+
+/** What the target says comes after what clients sent, and before what we say. */
+function edited(fields: readonly string[], { fields: edits, variables, dropsAuthorization, cookie, prefix }: RequestEdits): string[] {
+  const kept: string[] = []
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!.toLowerCase()
+    let value = fields[i + 1]!
+    if (edits !== undefined && isRemoved(edits, name)) continue
+    if ((dropsAuthorization && name === 'authorization') || (prefix !== '' && name === 'x-forwarded-prefix')) continue
+    if (cookie !== undefined && name === 'cookie') {
+      value = withoutCookie(value, cookie)
+      if (value === '') continue
+    }
+    kept.push(fields[i]!, value)
+  }
+  if (edits !== undefined) appendAdded(edits, kept, variables)
+  if (prefix !== '') kept.push('X-Forwarded-Prefix', prefix)
+  return kept
+}
+
+const withoutCookie = (value: string, name: string): string =>
+  value
+    .split(';')
+    .filter(pair => pair.slice(0, pair.indexOf('=')).trim() !== name)
+    .join(';')
+    .trim()
 
 /** The trailer fields that the origin gets: none that it would believe as a field, from whomever. */
 export function requestTrailers(raw: readonly string[]): string[] {

@@ -6,6 +6,7 @@ import { valuesOf } from './fields.ts'
 import type { BodyKind, ResponseHead } from './head-codec.ts'
 import { HOP_BY_HOP, nominated } from './hop-by-hop.ts'
 import { rewriteRefresh, rewriteSetCookie, rewriteUrl, type PublicOrigin } from './rewrite.ts'
+import type { Variables } from './template.ts'
 
 /** Interim responses that one request may get. */
 export const MAX_INTERIM = 8
@@ -20,6 +21,12 @@ export interface ResponseContext {
   readonly canChunk: boolean
   readonly removeCsps: boolean
   readonly names: PublicOrigin
+  /** What the target says of the fields; undefined: nothing. */
+  readonly edits?: FieldEdits | undefined
+  /** For `edits`. */
+  readonly variables?: Variables | undefined
+  /** A cookie of ours, beside those of the origin. */
+  readonly cookie?: string | undefined
 }
 
 /** A final head that can be written as it stands. */
@@ -48,6 +55,8 @@ export function responseHead(head: ResponseHead, context: ResponseContext): Writ
     if (name === 'content-length') return false
     return name !== 'trailer' || (hasBody && body.kind === 'stream' && context.canChunk)
   })
+  if (context.edits !== undefined) appendAdded(context.edits, fields, context.variables ?? {})
+  if (context.cookie !== undefined) fields.push('Set-Cookie', context.cookie)
   const length = announcedLength(status, body)
   if (length !== undefined) fields.push('Content-Length', String(length))
   return { status, reason: head.reason, fields, length: hasBody ? length : undefined, hasBody, hasLength: length !== undefined }
@@ -63,15 +72,6 @@ export function interimHead(head: ResponseHead, context: ResponseContext): Pick<
   return { status, reason: checkedReason(head.reason), fields }
 }
 
-/** A HEAD or 304 response may announce the length that a GET would have; 204 never does. */
-function announcedLength(status: number, body: BodyKind): number | undefined {
-  if (status === 204 || body.kind !== 'length') return undefined
-  return body.length
-}
-
-function endToEnd(source: readonly string[], context: ResponseContext, wants: (name: string) => boolean): string[] {
-  const names: string[] = []
-  for (let i = 0; i < source.length; i += 2) names.push(source[i]!.toLowerCase())
 /**
  * The head of 101 (Switching Protocols), checked whole as an interim one.
  * @param upgrade  the protocol that was asked for
@@ -91,13 +91,24 @@ export function switchingHead(
   return { status: 101, reason: checkedReason(head.reason), fields }
 }
 
+/** A HEAD or 304 response may announce the length that a GET would have; 204 never does. */
+function announcedLength(status: number, body: BodyKind): number | undefined {
+  if (status === 204 || body.kind !== 'length') return undefined
+  return body.length
+}
+
+function endToEnd(source: readonly string[], context: ResponseContext, wants: (name: string) => boolean): string[] {
+  const names: string[] = []
+  for (let i = 0; i < source.length; i += 2) names.push(source[i]!.toLowerCase())
   const dropped = nominated(source, names)
   const fields: string[] = []
+  const { edits } = context
   for (let i = 0; i < names.length; i++) {
     const name = names[i]!
     // Alt-Svc of a private origin points at ports that nobody outside can reach (RFC 7838 §3).
     const isDropped = (HOP_BY_HOP.has(name) && name !== 'trailer') || name === 'alt-svc' || dropped?.has(name) === true
     if (isDropped || !wants(name) || (context.removeCsps && CSP.has(name))) continue
+    if (edits !== undefined && isRemoved(edits, name)) continue
     fields.push(source[2 * i]!, publicValue(name, source[2 * i + 1]!, context.names))
   }
   return fields

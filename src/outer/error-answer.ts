@@ -62,6 +62,9 @@ function proxyStatus(code: ErrorCode): string {
     case 'LOOP':
       return 'proxy_loop_detected'
     case 'POLICY_REFUSED':
+    case 'ADDRESS_REFUSED':
+    case 'CREDENTIALS_REQUIRED':
+    case 'RATE_LIMITED':
       return 'http_request_denied'
     case 'INTERNAL':
       return 'proxy_internal_error'

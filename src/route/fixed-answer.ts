@@ -28,12 +28,13 @@ export interface FixedAnswerSource {
 }
 
 /** Precomputes the answer. Its content type is a guess from its text unless a header says it. */
-export function createFixedAnswer({ status, headers = {}, body = '' }: FixedAnswerSource): FixedAnswer {
+export function createFixedAnswer({ status, headers = {}, body: given = '' }: FixedAnswerSource): FixedAnswer {
+  const isBodyless = status === 204 || status === 304 // RFC 9110 §15.3.5, §15.4.5
+  const body = isBodyless ? '' : given
   const fields = Object.entries(headers).flat()
   const has = (wanted: string): boolean => Object.keys(headers).some(name => name.toLowerCase() === wanted)
   if (body !== '' && !has('content-type')) fields.push('Content-Type', contentTypeOf(body))
-  // RFC 9110 §8.6: a 204 has none.
-  if (status !== 204) fields.push('Content-Length', String(Buffer.byteLength(body)))
+  if (!isBodyless) fields.push('Content-Length', String(Buffer.byteLength(body)))
   return Object.freeze({ kind: 'respond', status, fields: Object.freeze(fields), body })
 }
 

@@ -1,0 +1,52 @@
+import ipaddr from 'ipaddr.js'
+import { Recent } from './recent.ts'
+
+/** Keys that are counted at the same time. */
+const CAPACITY = 20_000
+
+/** So many in a second in the long run, some more at once (the cell rate algorithm of ITU-T I.371: one number for each key). */
+export class RateMeter {
+  readonly #intervalMs: number
+  readonly #burstMs: number
+  /** When the last of what was taken would be due at an even pace. */
+  readonly #dueMs: Recent<number>
+
+  constructor(
+    { perSecond, burst }: { readonly perSecond: number; readonly burst: number },
+    private readonly clock: () => number,
+  ) {
+    this.#intervalMs = 1_000 / perSecond
+    this.#burstMs = this.#intervalMs * burst
+    // After this time nothing is left of a burst, so that forgetting the key changes nothing.
+    this.#dueMs = new Recent(CAPACITY, Math.max(1_000, this.#burstMs), clock)
+  }
+
+  /** Milliseconds until the next may be taken; 0: now. */
+  wait(key: string): number {
+    const due = this.#dueMs.get(key)
+    if (due === undefined) return 0
+    return Math.max(0, due + this.#intervalMs - this.#burstMs - this.clock())
+  }
+
+  /** Takes one, or says how many milliseconds are left until that is possible. */
+  take(key: string): number {
+    const waitMs = this.wait(key)
+    if (waitMs === 0) this.#dueMs.set(key, Math.max(this.#dueMs.get(key) ?? 0, this.clock()) + this.#intervalMs)
+    return waitMs
+  }
+
+  /** Gives back what was taken. */
+  giveBack(key: string): void {
+    const due = this.#dueMs.get(key)
+    if (due !== undefined) this.#dueMs.set(key, due - this.#intervalMs)
+  }
+}
+
+/** What counts as one address: whoever has an IPv6 address has all of its /64. */
+export function addressKey(address: string): string {
+  if (!address.includes(':') || !ipaddr.IPv6.isValid(address)) return address
+  return ipaddr.IPv6.parse(address)
+    .parts.slice(0, 4)
+    .map(part => part.toString(16))
+    .join(':')
+}
