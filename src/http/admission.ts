@@ -9,15 +9,20 @@ import { NO_BODY, STREAM_BODY, type BodyKind } from './head-codec.ts'
 /** Longest request target, characters; longer: 414. */
 export const MAX_TARGET_CHARS = 8_192
 
-/** A request head as node:http delivers it. */
+/** A request head as node:http delivers it, or as `http2Request` reads it. */
 export interface RawRequest {
   readonly method: string
   readonly target: string
   readonly httpVersion: string
+  /** HTTP/2 alone: is there a body? In HTTP/1 the fields tell, and node:http also accepts a request line that says HTTP/2.0. */
+  readonly endsWithHead?: boolean
   readonly fields: Fields
   /** Protocols that the client would switch to, in its order of preference; undefined: none. */
   readonly upgrades?: readonly string[] | undefined
 }
+
+/** As Via names it (RFC 9110 §7.6.3). */
+export type HttpVersion = '1.0' | '1.1' | '2.0'
 
 /** The facts of a request that may be forwarded. */
 export interface AcceptedRequest {
@@ -27,6 +32,7 @@ export interface AcceptedRequest {
   /** Value of the Host field or the authority of an absolute-form target; empty when an HTTP/1.0 request has none. */
   readonly host: string
   readonly isHttp10: boolean
+  readonly version: HttpVersion
   readonly body: BodyKind
   readonly expectsContinue: boolean
   /** Protocols that the client would switch to, in its order of preference; undefined: none. */
@@ -41,9 +47,10 @@ const REFUSED_METHODS = new Set(['CONNECT', 'TRACE', 'TRACK', 'DEBUG'])
 
 /** Admits a request or says why not. @throws GatewayError BAD_*, METHOD_REFUSED, URI_TOO_LONG, HEADERS_TOO_LARGE, EXPECTATION_FAILED, CODING_UNSUPPORTED */
 export function admitRequest(request: RawRequest): AcceptedRequest {
-  const { method, fields } = request
-  const isHttp10 = request.httpVersion === '1.0'
-  if (!isHttp10 && request.httpVersion !== '1.1') throw new GatewayError('BAD_REQUEST', `HTTP version ${request.httpVersion}`)
+  const { method, fields, httpVersion: version, endsWithHead } = request
+  const isHttp2 = version === '2.0' && endsWithHead !== undefined
+  if (version !== '1.1' && version !== '1.0' && !isHttp2) throw new GatewayError('BAD_REQUEST', `HTTP version ${version}`)
+  const isHttp10 = version === '1.0'
   if (REFUSED_METHODS.has(method)) throw new GatewayError('METHOD_REFUSED', `method ${method}`)
   if (request.target.length > MAX_TARGET_CHARS) throw new GatewayError('URI_TOO_LONG', `${request.target.length} characters`)
   if (fields.length / 2 > MAX_FIELDS) throw new GatewayError('HEADERS_TOO_LARGE', `${fields.length / 2} fields`)
@@ -74,7 +81,7 @@ export function admitRequest(request: RawRequest): AcceptedRequest {
     }
   }
   if (!host && !isHttp10) throw new GatewayError('BAD_HOST', host === undefined ? 'no Host field' : 'an empty Host field')
-  const body = bodyKind(length, coding, isHttp10)
+  const body = isHttp2 ? http2BodyKind(length, endsWithHead) : bodyKind(length, coding, isHttp10)
   // A body would come where the other protocol begins, and whoever reads it as a request there has been smuggled one.
   if (request.upgrades !== undefined && (body.kind === 'stream' || (body.kind === 'length' && body.length > 0)))
     throw new GatewayError('BAD_FRAMING', 'a request to switch protocols with a body')
@@ -82,12 +89,19 @@ export function admitRequest(request: RawRequest): AcceptedRequest {
     method,
     ...targetAndHost(request.target, method, host ?? ''),
     isHttp10,
+    version,
     body,
     expectsContinue: expectsContinue(expectation, isHttp10) && body.kind !== 'none',
     upgrades: request.upgrades,
     fields,
     names,
   }
+}
+
+/** RFC 9113 §8.1.1: frames delimit the body, and Content-Length only announces it. */
+function http2BodyKind(length: string | undefined, endsWithHead: boolean): BodyKind {
+  if (length !== undefined) return bodyKind(length, undefined, false)
+  return endsWithHead ? NO_BODY : STREAM_BODY
 }
 
 /** RFC 9112 §6.3: either length or coding, never both; the only coding is chunked, and it comes with HTTP/1.1. */

@@ -1,9 +1,8 @@
-import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { constants, type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
 import { GatewayError, messageOf } from '../errors.ts'
 import type { RequestHead } from '../http/head-codec.ts'
 import { isIdempotent } from '../http/methods.ts'
-import { HOP_BY_HOP } from '../http/hop-by-hop.ts'
+import { addHttp2Fields, http2Headers, withoutPseudoFields, type Http2Headers } from '../http/http2-fields.ts'
 import { NO_ALPN, SessionPool, type OriginSession, type SessionUser } from './http2-sessions.ts'
 import type { OriginCall, OriginEvents, OriginRequest } from './origin-exchange.ts'
 import { originFailure } from './origin-failure.ts'
@@ -200,7 +199,7 @@ class Http2OriginCall implements OriginCall, SessionUser {
     body.on('end', () => stream.end())
     stream.on('wantTrailers', () => {
       try {
-        stream.sendTrailers(trailersOf(body.trailers ?? []))
+        stream.sendTrailers(added(http2Headers(), body.trailers ?? []))
       } catch (thrown) {
         this.#fail(thrown) // trailers that cannot be written, of an outer layer that does not check them
       }
@@ -214,7 +213,7 @@ class Http2OriginCall implements OriginCall, SessionUser {
     const status = statusOf(raw)
     if (this.#isOver || this.#hasHead || status === undefined) return
     if (status === 100) this.#continue()
-    else this.events.interim(status, '', plainFields(raw))
+    else this.events.interim(status, '', withoutPseudoFields(raw))
   }
 
   #respond(flags: number, raw: string[]): void {
@@ -225,7 +224,7 @@ class Http2OriginCall implements OriginCall, SessionUser {
     clearTimeout(this.#continueTimer)
     this.#continueTimer = undefined
     this.#hasHead = true
-    this.events.head(status, '', plainFields(raw), (flags & NGHTTP2_FLAG_END_STREAM) !== 0)
+    this.events.head(status, '', withoutPseudoFields(raw), (flags & NGHTTP2_FLAG_END_STREAM) !== 0)
   }
 
   #ended(): void {
@@ -311,48 +310,34 @@ const MALFORMED: ReadonlySet<number> = new Set([
   constants.NGHTTP2_ENHANCE_YOUR_CALM,
 ])
 
-/** Never forwarded, beside the hop-by-hop fields: the pseudo-header fields and the frames say it (RFC 9113 §8.2.2, §8.3.1). */
+/** Never forwarded: the pseudo-header fields and the head say it (RFC 9113 §8.3.1). */
 const REPLACED = new Set(['host', 'content-length', 'expect'])
 
-/** The request as node:http2 takes it. Nothing of an outer layer is written unchecked: Node separates values by a NUL that it does not look for. */
+/** The request as node:http2 takes it; nothing of an outer layer is written unchecked. */
 function headersOf(head: RequestHead): OutgoingHttpHeaders {
   if (!METHOD.test(head.method)) throw new GatewayError('ORIGIN_BAD_REQUEST', `method ${JSON.stringify(head.method)}`)
   if (!VISIBLE.test(head.path) || !VISIBLE.test(head.host))
     throw new GatewayError('ORIGIN_BAD_REQUEST', 'a path or host that cannot be sent')
-  const headers = Object.create(null) as Record<string, string | string[]>
+  const headers = http2Headers()
   headers[':method'] = head.method
   headers[':scheme'] = head.protocol
   headers[':authority'] = head.host
   headers[':path'] = head.path
-  addFields(headers, head.fields, name => !REPLACED.has(name))
+  const fields: string[] = []
+  for (let i = 0; i < head.fields.length; i += 2) {
+    if (!REPLACED.has(head.fields[i]!.toLowerCase())) fields.push(head.fields[i]!, head.fields[i + 1]!)
+  }
+  added(headers, fields)
   if (head.body.kind === 'length') headers['content-length'] = String(head.body.length)
   if (head.expectsContinue) headers['expect'] = '100-continue'
   return headers
 }
 
-function trailersOf(fields: readonly string[]): OutgoingHttpHeaders {
-  const headers = Object.create(null) as Record<string, string | string[]>
-  addFields(headers, fields, () => true)
-  return headers
-}
-
-function addFields(headers: Record<string, string | string[]>, fields: readonly string[], wants: (name: string) => boolean): void {
-  for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i]!.toLowerCase()
-    const value = fields[i + 1]!
-    // `TE: trailers` is the one hop-by-hop field that HTTP/2 keeps (RFC 9113 §8.2.2), and gRPC demands it.
-    const isHopByHop = HOP_BY_HOP.has(name) && name !== 'trailer' && !(name === 'te' && value === 'trailers')
-    if (isHopByHop || !wants(name)) continue
-    try {
-      validateHeaderName(name)
-      validateHeaderValue(name, value)
-    } catch (cause) {
-      throw new GatewayError('ORIGIN_BAD_REQUEST', messageOf(cause), { cause })
-    }
-    const known = headers[name]
-    if (known === undefined) headers[name] = value
-    else if (Array.isArray(known)) known.push(value)
-    else headers[name] = [known, value]
+function added(headers: Http2Headers, fields: readonly string[]): Http2Headers {
+  try {
+    return addHttp2Fields(headers, fields)
+  } catch (cause) {
+    throw new GatewayError('ORIGIN_BAD_REQUEST', messageOf(cause), { cause })
   }
 }
 
@@ -360,11 +345,4 @@ function addFields(headers: Record<string, string | string[]>, fields: readonly 
 function statusOf(raw: readonly string[]): number | undefined {
   for (let i = 0; i < raw.length; i += 2) if (raw[i] === ':status') return /^[1-9]\d\d$/.test(raw[i + 1]!) ? Number(raw[i + 1]) : undefined
   return undefined
-}
-
-/** The fields that are no pseudo-header fields, in order. */
-function plainFields(raw: readonly string[]): string[] {
-  const fields: string[] = []
-  for (let i = 0; i < raw.length; i += 2) if (!raw[i]!.startsWith(':')) fields.push(raw[i]!, raw[i + 1]!)
-  return fields
 }
