@@ -234,8 +234,8 @@ export class TcpConnection implements StreamHandler, Waiter {
   }
 
   #cut(): void {
+    // TLS inside follows by itself, a moment later: destroyed here it would say at once that the client has left.
     if (!this.socket.destroyed) this.socket.resetAndDestroy()
-    this.#greeted?.inside?.destroy()
   }
 
   #finish(code: ErrorCode | undefined, reason: string): void {

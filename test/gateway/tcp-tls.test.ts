@@ -1,0 +1,234 @@
+import { connect as connectTcp } from 'node:net'
+import { connect, createServer as createTlsServer, type ConnectionOptions } from 'node:tls'
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import type { MintedPair } from '../../src/identity/certificate.ts'
+import { parseProxyHeader } from '../../src/outer/proxy-header.ts'
+import type { CreateCertificates } from '../../src/outer/tcp-terminator.ts'
+import { CertificateStore } from '../../src/tls/certificate-store.ts'
+import { issuerOf, mintAuthority, mintServer, writePair, type PairFiles } from '../support/certificates.ts'
+import { onCleanUp } from '../support/cleanup.ts'
+import { freePort, listen } from '../support/ports.ts'
+import { RawConnection } from '../support/raw-client.ts'
+import { startTcpLayers, toOrigin, type TcpLayers } from '../support/tcp-layers.ts'
+import { startLayers } from '../support/layers.ts'
+import { tcpSection } from '../support/tcp-layers.ts'
+import { echo, startTcpOrigin } from '../support/tcp-origin.ts'
+import { tempFile } from '../support/temp.ts'
+import { mintKeyPair } from '../../src/identity/certificate.ts'
+import { once, until } from '../support/wait.ts'
+
+let authority: MintedPair
+let files: PairFiles
+
+beforeAll(async () => {
+  authority = await mintAuthority()
+  files = writePair(await mintServer(['db.example.com', '*.wild.example', 'localhost'], authority))
+})
+
+const certificates: CreateCertificates = clientCa =>
+  new CertificateStore({ certificates: [files.certificate], keys: [files.key], ...(clientCa !== undefined && { clientCa }) })
+
+const startTls = (keys: string, more: Parameters<typeof startTcpLayers>[1] = {}): Promise<TcpLayers> =>
+  startTcpLayers(keys, { ...more, outer: { ...more.outer, tcpCertificates: certificates } })
+
+const trusting = (servername: string, more: ConnectionOptions = {}): { readonly tls: ConnectionOptions } => ({
+  tls: { ca: authority.certificatePem, servername, ...more },
+})
+
+describe('tls: true', () => {
+  test('ends TLS; the origin gets plain TCP, and each half ends on its own', async () => {
+    const origin = await startTcpOrigin(echo)
+    const layers = await startTls(toOrigin(origin.port, 'tls: true'))
+    const client = await RawConnection.open(layers.tcpPort, trusting('db.example.com'))
+    expect(client.socket).toMatchObject({ encrypted: true, authorized: true })
+    const sent = Buffer.alloc(1_000_000, 'x')
+    client.socket.end(sent)
+    expect(await client.closed).toBe('fin')
+    expect(client.bytes.equals(sent)).toBe(true)
+    const line = await layers.connectionLine()
+    expect(line).toMatchObject({ name: 'db.example.com', bytesIn: 1_000_000, bytesOut: 1_000_000, identifier: 'inner-layer' })
+    expect(line.error).toBeUndefined()
+    await until(() => layers.outer.tcpConnections === 0 && layers.inner.streamCount === 0)
+  })
+
+  test('a reset of the origin does not look like a clean end', async () => {
+    const origin = await startTcpOrigin(socket => socket.once('data', () => socket.resetAndDestroy()))
+    const layers = await startTls(toOrigin(origin.port, 'tls: true'))
+    const client = await RawConnection.open(layers.tcpPort, trusting('db.example.com'))
+    expect(await client.write('x').closed).toBe('rst')
+    expect(await layers.connectionLine()).toMatchObject({ error: 'ORIGIN_CLOSED' })
+  })
+
+  test('finds the origin by name; a name without one is cut and logged', async () => {
+    const [one, two] = [await startTcpOrigin(socket => socket.write('one')), await startTcpOrigin(socket => socket.write('two'))]
+    const names = `"db.example.com": {${toOrigin(one.port)}}, "*.wild.example": {${toOrigin(two.port)}}`
+    const layers = await startTls(`tls: true, names: {${names}}`)
+    expect(await (await RawConnection.open(layers.tcpPort, trusting('db.example.com'))).read(/one|two/)).toBe('one')
+    expect(await (await RawConnection.open(layers.tcpPort, trusting('a.wild.example'))).read(/one|two/)).toBe('two')
+    const lost = await RawConnection.open(layers.tcpPort, trusting('localhost'))
+    expect(await lost.closed).toBe('rst')
+    expect(await layers.connectionLine()).toMatchObject({ error: 'UNKNOWN_HOST', name: 'localhost' })
+  })
+
+  test('demands client certificates of its authorities', async () => {
+    const origin = await startTcpOrigin(echo)
+    const clientCa = tempFile('clients.crt', authority.certificatePem)
+    const layers = await startTls(toOrigin(origin.port, `tls: true, proxyProtocol: 2, clientCa: "${clientCa}"`))
+    const user = await mintKeyPair({ type: 'ec', commonName: 'alice', validityYears: 1, purpose: 'client', issuer: issuerOf(authority) })
+    const stranger = await mintKeyPair({ type: 'ec', commonName: 'alice', validityYears: 1, purpose: 'client' })
+    const withCertificate = ({ certificatePem: cert, privateKeyPem: key }: MintedPair) => trusting('db.example.com', { cert, key })
+
+    const refused = await RawConnection.open(layers.tcpPort, trusting('db.example.com'))
+    expect(await refused.closed).toBe('rst')
+    const strange = await RawConnection.open(layers.tcpPort, withCertificate(stranger))
+    expect(await strange.closed).toBe('rst')
+    expect(await layers.connectionLine(2)).toMatchObject({
+      error: 'CLIENT_TLS',
+      reason: expect.stringContaining('client certificate'),
+      bytesIn: 0,
+    })
+    expect(origin.accepted).toBe(0)
+
+    const client = await RawConnection.open(layers.tcpPort, withCertificate(user))
+    client.end()
+    await client.closed
+    expect(client.text).toContain('alice')
+  })
+
+  test('a client that speaks something else is reset, and the log says what it was', async () => {
+    const layers = await startTls(toOrigin(1, 'tls: true'))
+    const client = await RawConnection.open(layers.tcpPort)
+    client.write('GET / HTTP/1.1\r\n\r\n')
+    await client.closed
+    expect(await layers.connectionLine()).toMatchObject({ error: 'CLIENT_TLS', reason: expect.stringContaining('http request') })
+  })
+
+  test.each([
+    ['an SSLRequest', '0000000804d2162f', 'S'],
+    ['a GSSENCRequest before it', '0000000804d21630', 'N'],
+  ])('understands %s of PostgreSQL', async (_what, request, answer) => {
+    const origin = await startTcpOrigin(echo)
+    const layers = await startTls(toOrigin(origin.port, 'tls: true'))
+    const socket = connectTcp({ port: layers.tcpPort, host: '127.0.0.1' })
+    onCleanUp(() => socket.destroy())
+    socket.write(Buffer.from(request, 'hex'))
+    const [said] = (await once(socket, 'data')) as [Buffer]
+    expect(said.toString()).toBe(answer)
+    const client = connect({ socket, ca: authority.certificatePem, servername: 'db.example.com' })
+    await once(client, 'secureConnect')
+    client.write('inside')
+    const [echoed] = (await once(client, 'data')) as [Buffer]
+    expect(echoed.toString()).toBe('inside')
+  })
+
+  test('what comes in the clear behind an SSLRequest is not taken for what comes inside TLS (CVE-2021-23214)', async () => {
+    const layers = await startTls(toOrigin(1, 'tls: true'))
+    const client = await RawConnection.open(layers.tcpPort)
+    client.write(Buffer.from(`0000000804d2162f${Buffer.from('injected').toString('hex')}`, 'hex'))
+    expect(await client.closed).toBe('rst')
+    expect(await layers.connectionLine()).toMatchObject({ error: 'CLIENT_TLS' })
+  })
+
+  test('without certificates of the gateway such a port is an error at the start', async () => {
+    const section = tcpSection({ [await freePort()]: toOrigin(1, 'tls: true') })
+    await expect(startLayers({ targets: section, inners: 0 })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('--tls-certificate'),
+    })
+  })
+})
+
+describe('tls: passthrough', () => {
+  /** A TLS server of its own, which says its name. */
+  const startSecret = async (name: string): Promise<number> => {
+    const pair = await mintServer([name], authority)
+    const server = createTlsServer({ key: pair.privateKeyPem, cert: pair.certificatePem }, socket => socket.write(name))
+    return listen(server)
+  }
+
+  test('finds the origin by name without opening TLS', async () => {
+    const [a, b, other] = [await startSecret('a.example'), await startSecret('x.b.example'), await startSecret('other.example')]
+    const names = `a.example: {${toOrigin(a)}}, "*.b.example": {${toOrigin(b)}}, "*": {${toOrigin(other)}}`
+    const layers = await startTcpLayers(`tls: passthrough, names: {${names}}`)
+    for (const name of ['a.example', 'x.b.example', 'other.example']) {
+      const client = await RawConnection.open(layers.tcpPort, trusting(name)) // the certificate is the origin's
+      expect(await client.read(/example$/)).toBe(name)
+      client.end()
+      await client.closed
+    }
+    expect(layers.connectionLog.map(({ name }) => name)).toEqual(['a.example', 'x.b.example', 'other.example'])
+    // No name at all goes to "*".
+    const nameless = await RawConnection.open(layers.tcpPort, { tls: { servername: '', rejectUnauthorized: false } })
+    expect(await nameless.read(/example$/)).toBe('other.example')
+  })
+
+  test('a name without an entry, and none, gets the alert unrecognized_name', async () => {
+    const layers = await startTcpLayers(`tls: passthrough, names: {a.example: {${toOrigin(1)}}}`)
+    for (const servername of ['b.example', '']) {
+      await expect(RawConnection.open(layers.tcpPort, { tls: { servername, rejectUnauthorized: false } })).rejects.toThrow(
+        /unrecognized name/,
+      )
+    }
+    await layers.connectionLine(2)
+    expect(layers.connectionLog).toMatchObject([{ error: 'UNKNOWN_HOST', name: 'b.example' }, { error: 'UNKNOWN_HOST' }])
+    expect(layers.outer.tcpConnections).toBe(0)
+  })
+
+  test('reads a hello that comes byte by byte', async () => {
+    const a = await startSecret('a.example')
+    const layers = await startTcpLayers(`tls: passthrough, names: {a.example: {${toOrigin(a)}}}`)
+    const { startRelay } = await import('../support/relay.ts')
+    const relay = await startRelay({ target: { host: '127.0.0.1', port: layers.tcpPort }, splitAt: 1 })
+    expect(await (await RawConnection.open(relay.port, trusting('a.example'))).read('a.example')).toBe('a.example')
+  })
+
+  test('a client that speaks something else is reset', async () => {
+    const layers = await startTcpLayers(`tls: passthrough, names: {a.example: {${toOrigin(1)}}}`)
+    const client = await RawConnection.open(layers.tcpPort)
+    expect(await client.write('SSH-2.0-x\r\n').closed).toBe('rst')
+    expect(await layers.connectionLine()).toMatchObject({ error: 'BAD_REQUEST', reason: 'this is no TLS' })
+  })
+})
+
+describe('the PROXY protocol tells the origin who the client is', () => {
+  const startHeader = async (
+    keys: string,
+    tls?: ConnectionOptions,
+  ): Promise<{ header: Buffer; client: RawConnection; layers: TcpLayers; rest: string }> => {
+    const origin = await startTcpOrigin(echo)
+    const layers = await startTls(toOrigin(origin.port, keys))
+    const client = await RawConnection.open(layers.tcpPort, tls === undefined ? {} : { tls })
+    client.write('payload')
+    const header = Buffer.from((await client.read('payload')).slice(0, -'payload'.length), 'latin1')
+    client.end()
+    const line = await layers.connectionLine()
+    expect(line.bytesIn).toBe('payload'.length) // the header is ours, not the client's
+    return { header, client, layers, rest: header.toString('latin1') }
+  }
+
+  test('version 1', async () => {
+    const { rest, layers } = await startHeader('proxyProtocol: 1')
+    expect(rest).toBe(`PROXY TCP4 127.0.0.1 127.0.0.1 ${layers.connectionLog[0]!.clientPort} ${layers.tcpPort}\r\n`)
+  })
+
+  test('version 2', async () => {
+    const { header, layers } = await startHeader('proxyProtocol: 2')
+    const port = (number: number): string => number.toString(16).padStart(4, '0')
+    const { clientPort } = layers.connectionLog[0]!
+    expect(header.toString('hex')).toBe(`0d0a0d0a000d0a515549540a2111000c7f0000017f000001${port(clientPort)}${port(layers.tcpPort)}`)
+  })
+
+  test('version 2, with what TLS knew where it was ended', async () => {
+    const { header } = await startHeader('proxyProtocol: 2, tls: true', trusting('db.example.com').tls)
+    expect(parseProxyHeader(header)).toMatchObject({ length: header.length, source: { address: '127.0.0.1' } })
+    const values = new Map<number, Buffer>()
+    for (let at = 28; at < header.length; at += 3 + header.readUInt16BE(at + 1))
+      values.set(header[at]!, header.subarray(at + 3, at + 3 + header.readUInt16BE(at + 1)))
+    expect([...values.keys()]).toEqual([0x02, 0x20])
+    expect(values.get(0x02)?.toString()).toBe('db.example.com')
+    const ssl = values.get(0x20)!
+    expect(ssl.subarray(0, 5).toString('hex')).toBe('0100000001') // TLS, no client certificate
+    expect(ssl.subarray(5, 8 + 7).toString('latin1')).toBe('\x21\x00\x07TLSv1.3')
+    expect(ssl.subarray(15).toString('latin1')).toMatch(/^\x23\x00.TLS_/)
+  })
+})
