@@ -60,11 +60,23 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
       const plan = this.#plan
       plan.make(this.edge, this.call)
       this.edge.load.check()
-      if (plan.answer === undefined) this.#dispatch()
-      else this.#answerHere(plan.answer)
+      if (plan.pending === undefined) this.#proceed()
+      else plan.pending.then(() => this.#proceedLate()).catch((thrown: unknown) => this.refuse(thrown))
     } catch (thrown) {
       this.refuse(thrown)
     }
+  }
+
+  #proceed(): void {
+    const { answer } = this.#plan
+    if (answer === undefined) this.#dispatch()
+    else this.#answerHere(answer)
+  }
+
+  /** A password had to be verified, and the client may have left meanwhile. */
+  #proceedLate(): void {
+    if (this.#hasEnded) this.#plan.release()
+    else this.#proceed()
   }
 
   /** True when the whole request has come. */
@@ -378,6 +390,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
   onClosed(): void {
     this.edge.load.leave()
     if (this.#isHeld) this.edge.held.delete(this)
+    this.#plan.release()
     this.#timer.stop()
     if (!this.call.isFinished && this.#error === undefined) this.#error = 'CANCELLED'
     this.#hasEnded = true

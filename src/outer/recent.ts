@@ -37,7 +37,7 @@ export class Recent<Value> {
     const now = this.clock()
     const elapsed = now - this.#turnedMs
     if (elapsed < this.lifetimeMs) return
-    this.#old = elapsed < 2 * this.lifetimeMs ? this.#young : new Map()
+    this.#old = elapsed < 2 * this.lifetimeMs ? this.#young : new Map<string, Value>()
     this.#young = new Map()
     this.#turnedMs = now
   }
