@@ -120,6 +120,7 @@ export const ERRORS = Object.freeze({
   FILE_UNREADABLE: facts(0, 0, 'never', 'A file could not be read or written; check path and permissions.'),
   FILE_EXISTS: facts(0, 0, 'never', 'The file exists and is not overwritten; choose another path or pass --force.'),
   KEY_INVALID: facts(0, 0, 'never', 'The key or certificate cannot be used; mint a pair with "socket-gateway certificates".'),
+  ADMIN_FAILED: facts(0, 0, 'never', 'The admin port of a layer gave no status; check its address and its password.'),
   LISTEN_FAILED: facts(0, 0, 'never', 'The port could not be opened; choose another one or stop the program that uses it.'),
 })
 

@@ -2,6 +2,7 @@ import { certificatesOptions } from './certificates-options.ts'
 import { defineCommand, type Command } from './command.ts'
 import { flag, PORT, withDefault } from './option.ts'
 import { innerLayerOptions, outerLayerOptions } from './options-of-layers.ts'
+import { statusOptions } from './status-options.ts'
 
 /** Every command, in the order of --help. */
 export const COMMANDS: readonly Command[] = [
@@ -61,6 +62,17 @@ export const COMMANDS: readonly Command[] = [
     examples: [['socket-gateway targets explain targets.yaml GET http://api.example.com/v1/users', 'exit status 0 allowed, 1 refused']],
     run: async (_, { file = '', method = '', url = '' }, context) =>
       (await import('./targets.ts')).runTargetsExplain({ file, method, url }, context),
+  }),
+  defineCommand({
+    words: ['status'],
+    describe: 'Print what a running layer does: connections, targets, errors',
+    options: statusOptions,
+    flagsOnly: true,
+    examples: [
+      ['socket-gateway status', 'the outer layer on this machine'],
+      ['socket-gateway status --admin 3003 --watch', 'another admin port, every two seconds'],
+    ],
+    run: async (values, _, context) => (await import('./status.ts')).runStatus(values, context),
   }),
   defineCommand({
     words: ['demo'],
