@@ -29,6 +29,11 @@ const ROOMS = {
   mux: { rooms: ['errors.ts', 'wire'], node: ['stream'] },
   link: { rooms: ['errors.ts', 'mux', 'telemetry'], npm: ['socket.io', 'socket.io-client'], type: ['http', 'https', 'net', 'tls'] },
   splice: { rooms: ['errors.ts', 'mux'], node: ['net', 'stream'] },
+  tunnel: { rooms: ['errors.ts'], node: ['net', 'tls', 'http', 'https', 'stream', 'crypto', 'zlib'] },
+  sokken: {
+    rooms: ['errors.ts', 'route', 'telemetry', 'identity', 'tunnel'],
+    node: ['net', 'http', 'https', 'stream', 'fs', 'path'],
+  },
   inner: {
     rooms: ['errors.ts', 'version.ts', 'config', 'http', 'route', 'mux', 'splice', 'link', 'identity', 'telemetry', 'admin'],
     npm: ['undici', 'ipaddr.js'],
@@ -45,7 +50,7 @@ const ROOMS = {
     node: [...SOCKETS, ...FILES, 'crypto'],
   },
   cli: {
-    rooms: ['errors.ts', 'version.ts', 'config', 'route', 'identity', 'tls', 'outer', 'inner', 'telemetry', 'cli/demo', 'admin'],
+    rooms: ['errors.ts', 'version.ts', 'config', 'route', 'identity', 'tls', 'outer', 'inner', 'telemetry', 'cli/demo', 'admin', 'tunnel', 'sokken'],
     npm: ['yargs', 'picocolors'],
     node: [...FILES, 'readline', 'readline/promises'],
   },

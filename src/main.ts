@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import process from 'node:process'
+import type { CliContext, StopSignal } from './cli/context.ts'
 import { runCli } from './cli/run-cli.ts'
 import type { Log } from './telemetry/log.ts'
 
@@ -9,17 +10,20 @@ const EXIT_GRACE_MS = 1_000
 let log: Log | undefined
 
 /** Resolves at the first SIGTERM or SIGINT; the second one ends the process at once, with what is in flight. */
-function untilStopped(): Promise<void> {
-  return new Promise(resolve => {
+const untilStopped: CliContext['untilStopped'] = ({ hangup = false } = {}) =>
+  new Promise(resolve => {
     let asked = false
-    const onSignal = (): void => {
-      if (asked) process.exit(1)
-      asked = true
-      resolve()
+    const on = (signal: StopSignal): void => {
+      process.on(signal, () => {
+        if (asked) process.exit(1)
+        asked = true
+        resolve(signal)
+      })
     }
-    process.on('SIGTERM', onSignal).on('SIGINT', onSignal)
+    on('SIGTERM')
+    on('SIGINT')
+    if (hangup) on('SIGHUP')
   })
-}
 
 // A fault that nobody caught leaves the process in an unknown state, so it says so and ends; a supervisor starts a fresh one.
 function onFault(fault: unknown): void {

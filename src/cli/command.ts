@@ -21,6 +21,8 @@ export interface CommandSpec<Table extends OptionTable> {
   readonly examples?: readonly (readonly [string, string])[]
   /** Its options are taken from the command line alone: for commands that nobody deploys. */
   readonly flagsOnly?: boolean
+  /** Reads the arguments behind its word itself, instead of `run`: for a command line that is another program's. */
+  readonly raw?: (argv: readonly string[], context: CliContext) => Promise<ExitStatus>
   /** Loads what the command needs and runs it; `--help` of one command must not load the others. */
   readonly run: (values: ValuesOf<Table>, args: Readonly<Record<string, string>>, context: CliContext) => Promise<ExitStatus>
 }

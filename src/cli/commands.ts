@@ -1,5 +1,6 @@
 import { certificatesOptions } from './certificates-options.ts'
 import { defineCommand, type Command } from './command.ts'
+import { tokenOptions } from './token-options.ts'
 import { flag, PORT, withDefault } from './option.ts'
 import { innerLayerOptions, outerLayerOptions } from './options-of-layers.ts'
 import { statusOptions } from './status-options.ts'
@@ -41,6 +42,21 @@ export const COMMANDS: readonly Command[] = [
       ],
     ],
     run: async (values, _, context) => (await import('./inner-layer.ts')).runInnerLayer(values, context),
+  }),
+  defineCommand({
+    words: ['token'],
+    describe: 'Make a token for tunnels, and the hash of it that is stored',
+    options: tokenOptions,
+    flagsOnly: true,
+    examples: [['socket-gateway token --file alice.token', 'the token for alice, the hash for the targets file']],
+    run: async (values, _, context) => (await import('./token.ts')).runToken(values, context),
+  }),
+  defineCommand({
+    words: ['sokken'],
+    describe: 'Tunnel TCP connections through WebSockets, as the program sokken does',
+    options: {},
+    raw: async (argv, context) => (await import('./sokken.ts')).runSokken(argv, context),
+    run: () => Promise.resolve(2),
   }),
   defineCommand({
     words: ['targets', 'check'],

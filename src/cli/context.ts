@@ -8,6 +8,9 @@ export interface Output {
   readonly columns?: number | undefined
 }
 
+/** What asks a process to end. */
+export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP'
+
 /** Everything that a command sees of the process it runs in. */
 export interface CliContext {
   /** Arguments after the program's name. */
@@ -17,8 +20,12 @@ export interface CliContext {
   readonly stderr: Output
   /** What log lines are written to: the file descriptor of stdout, or a stream. */
   readonly logDestination: number | Output
-  /** Resolves when the process is asked to end. Until it is called, signals end the process as usual; a second one always does. */
-  readonly untilStopped: () => Promise<void>
+  /**
+   * Resolves when the process is asked to end, with the signal if there was one. Until it is called, signals end the process as usual; a
+   * second one always does.
+   * @param options.hangup  takes SIGHUP as well, which else ends the process at once
+   */
+  readonly untilStopped: (options?: { readonly hangup?: boolean }) => Promise<StopSignal | undefined>
   /** Told of the log of a long-running command, for faults that nobody caught. */
   readonly onLog?: (log: Log) => void
 }

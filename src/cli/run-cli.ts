@@ -189,6 +189,8 @@ export async function runCli(context: CliContext): Promise<ExitStatus> {
       context.stderr.write(`${await createParser(context).getHelp()}\n`)
       return 2
     }
+    const raw = COMMANDS.find(({ words, raw: takes }) => takes !== undefined && words[0] === context.argv[0])
+    if (raw?.raw !== undefined) return await raw.raw(context.argv.slice(1), context)
     const parsed = await parse(context)
     if (parsed.output !== '') {
       context.stdout.write(parsed.output.endsWith('\n') ? parsed.output : `${parsed.output}\n`)

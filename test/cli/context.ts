@@ -17,7 +17,7 @@ export async function run(argv: readonly string[], env: CliContext['env'] = {}):
     stdout: { write: text => (stdout += text) },
     stderr: { write: text => (stderr += text) },
     logDestination: { write: text => (stdout += text) },
-    untilStopped: () => Promise.resolve(),
+    untilStopped: () => Promise.resolve(undefined),
   })
   return { status, stdout, stderr }
 }

@@ -15,7 +15,7 @@ describe('--help', () => {
     const { status, stdout, stderr } = await run(['--help'])
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     const listed = [...stdout.matchAll(/^ {2}socket-gateway ([a-z-]+)/gm)].map(([, name]) => name)
-    expect(listed).toEqual(['certificates', 'outer-layer', 'inner-layer', 'demo', 'targets', 'completion'])
+    expect(listed).toEqual(['certificates', 'outer-layer', 'inner-layer', 'token', 'sokken', 'demo', 'targets', 'completion'])
   })
 
   test('comes to a bare call as well, which is a mistake nevertheless', async () => {

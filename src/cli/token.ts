@@ -1,0 +1,35 @@
+import { open } from 'node:fs/promises'
+import { GatewayError, messageOf } from '../errors.ts'
+import { hashToken, mintToken } from '../identity/token.ts'
+import type { ExitStatus } from './command.ts'
+import type { CliContext } from './context.ts'
+import type { ValuesOf } from './option.ts'
+import type { tokenOptions } from './token-options.ts'
+
+const OWNER_ONLY = 0o600
+
+/**
+ * Makes a token and prints what the side that accepts it stores.
+ * @throws GatewayError FILE_EXISTS, FILE_UNREADABLE
+ */
+export async function runToken({ file }: ValuesOf<typeof tokenOptions>, { stdout }: CliContext): Promise<ExitStatus> {
+  const token = mintToken()
+  if (file !== undefined) {
+    try {
+      const handle = await open(file, 'wx', OWNER_ONLY)
+      await handle.writeFile(`${token}\n`).finally(() => handle.close())
+    } catch (cause) {
+      const isTaken = (cause as NodeJS.ErrnoException).code === 'EEXIST'
+      throw new GatewayError(isTaken ? 'FILE_EXISTS' : 'FILE_UNREADABLE', `${file}: ${messageOf(cause)}`, { cause })
+    }
+  }
+  stdout.write(
+    [
+      file === undefined ? `token: ${token}` : `wrote ${file}: the token, readable by you only`,
+      `hash: ${hashToken(token)}`,
+      'next: the token goes to whoever opens tunnels (--token-file), the hash to "tokens" in the targets file or to the -token-file of sokken server',
+      '',
+    ].join('\n'),
+  )
+  return 0
+}

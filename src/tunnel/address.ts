@@ -1,0 +1,20 @@
+/** Addresses as sokken and other programs in Go write them: `:8000`, `localhost:1234`, `[::1]:80`. */
+
+/** Where to listen or what to dial. */
+export interface HostPort {
+  /** IPv6 without brackets; empty: every address of this machine, or this machine. */
+  readonly host: string
+  readonly port: number
+}
+
+const FORM = /^(?:\[([0-9a-f:.]+)\]|([^\s:[\]/@?#]*)):(\d{1,5})$/i
+
+/** Reads HOST:PORT; undefined when it is none. */
+export function parseHostPort(text: string): HostPort | undefined {
+  const [, address, name = '', digits] = FORM.exec(text) ?? []
+  const port = Number(digits)
+  return digits !== undefined && port <= 65_535 ? { host: address ?? name, port } : undefined
+}
+
+/** HOST:PORT, with brackets around IPv6. */
+export const formatHostPort = ({ host, port }: HostPort): string => `${host.includes(':') ? `[${host}]` : host}:${port}`

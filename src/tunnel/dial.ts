@@ -1,0 +1,231 @@
+import { randomBytes } from 'node:crypto'
+import { request as httpRequest, type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
+import { GatewayError, messageOf } from '../errors.ts'
+import { acceptValue } from './accept.ts'
+import { WebSocketStream } from './web-socket-stream.ts'
+import { HALF_CLOSE_SUBPROTOCOL, SUBPROTOCOL } from './wire.ts'
+
+/** How a tunnel is dialled. */
+export interface DialOptions {
+  /** From the first packet to the 101, milliseconds. */
+  readonly timeoutMs: number
+  readonly agent: string
+  /** Value of Authorization. Taken along when a redirect stays on the same host, and nowhere else. */
+  readonly authorization?: string | undefined
+  /** The only authorities to trust, in PEM. */
+  readonly ca?: string | undefined
+  /** Offers permessage-deflate. */
+  readonly deflate?: boolean
+  readonly pingMs?: number
+  /** Proxy on the way to an http(s) URL. */
+  readonly proxyFor?: (url: URL) => URL | undefined
+  /** Gives up. */
+  readonly signal?: AbortSignal
+}
+
+/** Somebody answered, and said no. */
+export class TunnelRefused extends GatewayError {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super('TUNNEL_REFUSED', message)
+  }
+}
+
+const MAX_REDIRECTS = 10
+const MAX_BODY_BYTES = 2_048
+const DEFLATE = 'permessage-deflate; client_no_context_takeover; server_no_context_takeover'
+
+interface Answer {
+  readonly response: IncomingMessage
+  /** After a 101. */
+  readonly opened: { readonly socket: Duplex; readonly head: Buffer } | undefined
+  readonly body: string
+}
+
+/** `ws` and `wss` as the schemes that node:http knows. */
+export function httpUrlOf(url: URL): URL {
+  const http = new URL(url)
+  http.protocol = url.protocol === 'wss:' || url.protocol === 'https:' ? 'https:' : 'http:'
+  http.hash = ''
+  return http
+}
+
+/**
+ * Opens a tunnel: one WebSocket to `url` (ws, wss, http or https), which names the target behind `/tunnel/`.
+ * @throws TunnelRefused when the answer is not 101, GatewayError TUNNEL_UNREACHABLE when there is none or it is no WebSocket's
+ */
+export async function dialTunnel(url: URL, options: DialOptions): Promise<WebSocketStream> {
+  const key = randomBytes(16).toString('base64')
+  const fields: Record<string, string> = {
+    Connection: 'Upgrade',
+    Upgrade: 'websocket',
+    'Sec-WebSocket-Version': '13',
+    'Sec-WebSocket-Key': key,
+    'Sec-WebSocket-Protocol': `${SUBPROTOCOL}, ${HALF_CLOSE_SUBPROTOCOL}`,
+    ...(options.deflate === true && { 'Sec-WebSocket-Extensions': DEFLATE }),
+  }
+  const { response, opened, body } = await askTunnel(url, fields, options)
+  if (opened === undefined) throw new TunnelRefused(response.statusCode ?? 0, refusalText(response, body))
+  const agreed = judge(response, key, options.deflate === true)
+  if (typeof agreed === 'string') {
+    opened.socket.destroy()
+    throw new GatewayError('TUNNEL_UNREACHABLE', `${url.host} answered with a WebSocket handshake that is not valid: ${agreed}`)
+  }
+  const { pingMs } = options
+  return new WebSocketStream(opened.socket, opened.head, { role: 'client', ...agreed, ...(pingMs === undefined ? {} : { pingMs }) })
+}
+
+/**
+ * Asks for a tunnel with any fields and follows redirects.
+ * @throws GatewayError TUNNEL_UNREACHABLE when nobody answers in time
+ */
+export async function askTunnel(url: URL, fields: Readonly<Record<string, string>>, options: DialOptions): Promise<Answer> {
+  const timeout = AbortSignal.timeout(options.timeoutMs)
+  const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal])
+  let current = httpUrlOf(url)
+  try {
+    for (let hops = 0; ; hops++) {
+      const isSameHost = current.host === httpUrlOf(url).host
+      const answer = await ask(current, { ...fields, ...authorizationOf(url, isSameHost, options.authorization) }, options, signal)
+      const { statusCode = 0, headers } = answer.response
+      const isRedirect = [301, 302, 303, 307, 308].includes(statusCode) && headers.location !== undefined
+      if (!isRedirect) return answer
+      if (hops === MAX_REDIRECTS) throw new Error(`more than ${MAX_REDIRECTS} redirects`)
+      const next = new URL(headers.location!, current)
+      if (next.protocol !== 'https:' && (next.protocol !== 'http:' || current.protocol === 'https:'))
+        throw new Error(`redirected to ${next.protocol}//${next.host}, which is less than what was asked for`)
+      current = next
+    }
+  } catch (cause) {
+    if (cause instanceof GatewayError) throw cause
+    const why = timeout.aborted ? `no answer within ${options.timeoutMs} ms` : messageOf(cause)
+    throw new GatewayError('TUNNEL_UNREACHABLE', `cannot reach ${url.host}: ${why}`, { cause })
+  }
+}
+
+/** The option, else what stands in front of the host: that is how the real sokken can carry a password. */
+function authorizationOf(url: URL, isSameHost: boolean, authorization: string | undefined): Record<string, string> {
+  if (!isSameHost) return {}
+  if (authorization !== undefined) return { Authorization: authorization }
+  if (url.username === '') return {}
+  const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
+  return { Authorization: `Basic ${Buffer.from(pair).toString('base64')}` }
+}
+
+function ask(url: URL, fields: Record<string, string>, options: DialOptions, signal: AbortSignal): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const request = begin(url, { Host: url.host, 'User-Agent': options.agent, ...fields }, options, signal, reject)
+    // What node:http reports twice, or after the answer, has been dealt with.
+    request.on('error', reject)
+    request.on('upgrade', (response, socket, head) => {
+      if (response.statusCode === 101) resolve({ response, opened: { socket, head }, body: '' })
+      else reject(new Error(`status ${response.statusCode ?? 0} with an upgrade`))
+    })
+    request.on('response', response => {
+      let body = ''
+      const done = (): void => {
+        resolve({ response, opened: undefined, body })
+        request.destroy()
+      }
+      response.setEncoding('utf8').on('data', (text: string) => {
+        body += text
+        if (body.length >= MAX_BODY_BYTES) done()
+      })
+      response.on('end', done).on('error', done)
+    })
+    request.end()
+  })
+}
+
+/** The request, directly or through a proxy: in absolute form for http, inside of CONNECT for https (RFC 9112 §3.2.2, §3.2.3). */
+function begin(
+  url: URL,
+  headers: Record<string, string>,
+  { ca, proxyFor }: DialOptions,
+  signal: AbortSignal,
+  fail: (error: Error) => void,
+): ClientRequest {
+  const proxy = proxyFor?.(url)
+  const isTls = url.protocol === 'https:'
+  const path = url.pathname + url.search
+  const common: RequestOptions = { method: 'GET', headers, signal, agent: false, setHost: false }
+  const place = { host: hostOf(url), port: url.port || (isTls ? 443 : 80) }
+  const tls = { ...(ca === undefined ? {} : { ca }), ALPNProtocols: ['http/1.1'] }
+  if (proxy === undefined) return isTls ? httpsRequest({ ...common, ...tls, ...place, path }) : httpRequest({ ...common, ...place, path })
+  const atProxy = { host: hostOf(proxy), port: proxy.port || 80 }
+  const proxyFields: Record<string, string> =
+    proxy.username === ''
+      ? {}
+      : {
+          'Proxy-Authorization': `Basic ${Buffer.from(`${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`).toString('base64')}`,
+        }
+  if (!isTls) {
+    const plain = new URL(url)
+    plain.username = plain.password = ''
+    return httpRequest({ ...common, ...atProxy, path: plain.href, headers: { ...headers, ...proxyFields } })
+  }
+  return httpsRequest({
+    ...common,
+    ...place,
+    path,
+    createConnection: (_, connected) => {
+      const authority = `${url.hostname}:${place.port}`
+      const opening = httpRequest({
+        ...atProxy,
+        method: 'CONNECT',
+        path: authority,
+        headers: { Host: authority, ...proxyFields },
+        signal,
+        agent: false,
+      })
+      const failed = (error: Error): void => (connected === undefined ? fail(error) : connected(error, undefined as never))
+      opening.on('error', failed)
+      opening.on('response', response => {
+        opening.destroy()
+        failed(new Error(`the proxy ${proxy.host} answered CONNECT with ${response.statusCode ?? 0}`))
+      })
+      opening.on('connect', (response, socket: Socket) => {
+        if (response.statusCode !== 200) {
+          socket.destroy()
+          return failed(new Error(`the proxy ${proxy.host} answered CONNECT with ${response.statusCode ?? 0}`))
+        }
+        connected?.(null, connectTls({ socket, servername: hostOf(url), ...tls }))
+      })
+      opening.end()
+      return undefined
+    },
+  })
+}
+
+/** IPv6 without brackets. */
+const hostOf = (url: URL): string => url.hostname.replace(/^\[|\]$/g, '')
+
+/** RFC 6455 §4.1, the list at its end. @returns what was agreed on, or why the answer is not valid */
+function judge(response: IncomingMessage, key: string, deflateOffered: boolean): { halfClose: boolean; deflate: boolean } | string {
+  const { headers } = response
+  if (headers.upgrade?.toLowerCase() !== 'websocket') return 'the Upgrade field is not websocket'
+  if (headers['sec-websocket-accept'] !== acceptValue(key)) return 'Sec-WebSocket-Accept does not match'
+  // sokken takes an answer without a subprotocol as well.
+  const subprotocol = headers['sec-websocket-protocol'] ?? SUBPROTOCOL
+  if (subprotocol !== SUBPROTOCOL && subprotocol !== HALF_CLOSE_SUBPROTOCOL)
+    return `the subprotocol ${JSON.stringify(subprotocol)} was not asked for`
+  const extensions = headers['sec-websocket-extensions'] ?? ''
+  const isDeflate = /^permessage-deflate(?:\s*;\s*(?:client|server)_no_context_takeover)*$/.test(extensions)
+  if (extensions !== '' && !(deflateOffered && isDeflate && extensions.includes('server_no_context_takeover')))
+    return `the extension ${JSON.stringify(extensions)} was not asked for`
+  return { halfClose: subprotocol === HALF_CLOSE_SUBPROTOCOL, deflate: extensions !== '' }
+}
+
+/** The answer on one line: our own answers explain themselves in their third line, others in their first. */
+function refusalText(response: IncomingMessage, body: string): string {
+  const lines = body.split('\n').filter(line => line.trim() !== '')
+  const isOurs = lines.length > 2 && /^\d{3} /.test(lines[0]!)
+  const said = ((isOurs ? lines[1] : lines[0]) ?? '').slice(0, 200).replace(/[^\x20-\x7e]/g, '?')
+  return `answered ${response.statusCode ?? 0} ${response.statusMessage ?? ''}`.trimEnd() + (said === '' ? '' : `: ${said}`)
+}

@@ -1,0 +1,69 @@
+import { type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { messageOf } from '../errors.ts'
+import type { WebSocketStream } from './web-socket-stream.ts'
+import { CloseCode } from './wire.ts'
+
+/** A peer that vanished without a word is noticed by the kernel: first probe after this silence, milliseconds. */
+const KEEP_ALIVE_MS = 60_000
+/** How long the other half may go on after an end that ends both, milliseconds: closing at once would reset what is under way. */
+const LINGER_MS = 5_000
+
+/** How a tunnel ended. */
+export interface TunnelEnd {
+  /** Undefined after a clean end. */
+  readonly error: Error | undefined
+  /** Bytes that came out of the tunnel. */
+  readonly bytesFromTunnel: number
+  /** Bytes that went into the tunnel. */
+  readonly bytesToTunnel: number
+}
+
+/**
+ * Carries bytes between a tunnel and a TCP connection until both are closed: each half ends on its own where the tunnel can do that, an
+ * abort of either is an abort of the other, and each waits for the other.
+ */
+export function join(tunnel: WebSocketStream, socket: Socket): Promise<TunnelEnd> {
+  let error: Error | undefined
+  let bytesFromTunnel = 0
+  let bytesToTunnel = 0
+  socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS).setTimeout(0)
+  pump(tunnel, socket, bytes => (bytesFromTunnel += bytes))
+  pump(socket, tunnel, bytes => (bytesToTunnel += bytes))
+  tunnel.on('error', thrown => {
+    error ??= thrown
+    // A cut must not look like an end.
+    if (!socket.destroyed) socket.resetAndDestroy()
+  })
+  socket.on('error', thrown => {
+    error ??= thrown
+    tunnel.abort(CloseCode.INTERNAL, `connection lost: ${messageOf(thrown)}`)
+  })
+  let timer: NodeJS.Timeout | undefined
+  if (!tunnel.halfClose) {
+    // sokken ends both directions at once; what the far end still sends has nowhere to go.
+    tunnel.once('end', () => {
+      timer = setTimeout(() => socket.destroy(), LINGER_MS)
+    })
+  }
+  return new Promise(resolve => {
+    socket.once('close', () => {
+      clearTimeout(timer)
+      if (!tunnel.halfClose && tunnel.readableEnded) tunnel.end()
+      else if (!tunnel.writableEnded) tunnel.abort(CloseCode.INTERNAL, 'connection closed')
+      void tunnel.gone.then(() => resolve({ error, bytesFromTunnel, bytesToTunnel }))
+    })
+  })
+}
+
+/** `pipe` without its listeners for faults, and with a count. */
+function pump(from: Duplex, to: Duplex, count: (bytes: number) => void): void {
+  from.on('data', (chunk: Buffer) => {
+    count(chunk.length)
+    if (!to.writable) return
+    if (!to.write(chunk)) from.pause()
+  })
+  from.on('end', () => to.end())
+  to.on('drain', () => from.resume())
+  from.resume() // it may have been paused since it was accepted
+}

@@ -1,0 +1,120 @@
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { GatewayError, messageOf } from '../errors.ts'
+import { formatHostPort, type HostPort } from './address.ts'
+import type { ConnectionCount } from './connection-count.ts'
+import { join, type TunnelEnd } from './join.ts'
+import type { WebSocketStream } from './web-socket-stream.ts'
+import { CloseCode } from './wire.ts'
+
+/** One connection to a listener, as its observer sees it. */
+export interface TunnelConnection {
+  /** Address and port of the program that connected. */
+  readonly client: string
+}
+
+/** What a listener says of its connections. */
+export interface TunnelObserver {
+  /** There are as many as there may be; the connection was reset. */
+  onRejected(connection: TunnelConnection): void
+  onRequest(connection: TunnelConnection): void
+  onOpened(connection: TunnelConnection): void
+  /** The far end could not be reached or said no; the connection was reset. */
+  onFailed(connection: TunnelConnection, error: unknown): void
+  onEnd(connection: TunnelConnection, end: TunnelEnd, durationMs: number): void
+}
+
+/** What a listener is made from. */
+export interface TunnelListenerOptions {
+  readonly listen: HostPort
+  /** Shared with the other listeners of the process. */
+  readonly count: ConnectionCount
+  readonly dial: (signal: AbortSignal) => Promise<WebSocketStream>
+  readonly observer: TunnelObserver
+  /** Milliseconds, rising. */
+  readonly clock: () => number
+}
+
+/** A local port whose connections go through tunnels, each through one of its own. */
+export class TunnelListener {
+  readonly #server: Server
+  readonly #tunnels = new Set<WebSocketStream>()
+  readonly #waiting = new Set<Socket>()
+  readonly #abort = new AbortController()
+
+  constructor(private readonly options: TunnelListenerOptions) {
+    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, socket => {
+      void this.#accept(socket)
+    })
+  }
+
+  /** Opens the port. @returns where it listens @throws GatewayError LISTEN_FAILED */
+  start(): Promise<HostPort> {
+    return listenOn(this.#server, this.options.listen)
+  }
+
+  /** Takes no new connections. */
+  stop(): void {
+    this.#server.close()
+  }
+
+  /** Cuts every connection. Idempotent. */
+  destroy(reason: string): void {
+    this.stop()
+    this.#abort.abort()
+    for (const socket of this.#waiting) socket.resetAndDestroy()
+    for (const tunnel of this.#tunnels) tunnel.abort(CloseCode.RESTART, reason)
+  }
+
+  async #accept(socket: Socket): Promise<void> {
+    const { count, dial, observer, clock } = this.options
+    const connection = { client: formatHostPort({ host: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 }) }
+    socket.on('error', () => undefined)
+    // The listener stays: sokken gives it up here and never takes a connection again.
+    if (!count.take()) {
+      socket.resetAndDestroy()
+      return observer.onRejected(connection)
+    }
+    observer.onRequest(connection)
+    this.#waiting.add(socket)
+    let tunnel: WebSocketStream | undefined
+    try {
+      tunnel = await dial(this.#abort.signal)
+      this.#waiting.delete(socket)
+      if (socket.destroyed || this.#abort.signal.aborted) {
+        tunnel.abort(CloseCode.GOING_AWAY, '')
+        await tunnel.gone
+        throw new GatewayError('CANCELLED', 'the connection was closed before the tunnel was open')
+      }
+      this.#tunnels.add(tunnel)
+      observer.onOpened(connection)
+      const startedMs = clock()
+      const end = await join(tunnel, socket)
+      observer.onEnd(connection, end, clock() - startedMs)
+    } catch (error) {
+      this.#waiting.delete(socket)
+      if (!socket.destroyed) socket.resetAndDestroy()
+      observer.onFailed(connection, error)
+    } finally {
+      if (tunnel !== undefined) this.#tunnels.delete(tunnel)
+      count.release()
+    }
+  }
+}
+
+/** Listens on HOST:PORT. @returns where it listens, with the port that was free for 0 @throws GatewayError LISTEN_FAILED */
+export function listenOn(server: Server, { host, port }: HostPort): Promise<HostPort> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: Error): void => {
+      const advice = 'choose another port or stop the program that uses it'
+      reject(
+        new GatewayError('LISTEN_FAILED', `cannot listen on ${formatHostPort({ host, port })}: ${messageOf(cause)}; ${advice}`, { cause }),
+      )
+    }
+    server.once('error', fail)
+    server.listen({ port, ...(host === '' ? {} : { host }) }, () => {
+      server.off('error', fail)
+      server.on('error', () => undefined) // EMFILE while accepting: that connection is lost, the listener is not
+      resolve({ host, port: (server.address() as AddressInfo).port })
+    })
+  })
+}

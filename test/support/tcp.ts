@@ -1,0 +1,77 @@
+/** Plain TCP ends for tests of what carries TCP. */
+import { connect, createServer, type Socket } from 'node:net'
+import { onCleanUp } from './cleanup.ts'
+import { listen } from './ports.ts'
+import { until, within } from './wait.ts'
+
+/** A connection that keeps what it gets. */
+export class TcpEnd {
+  readonly #chunks: Buffer[] = []
+  /** The peer has sent its FIN. */
+  hasEnded = false
+  error: NodeJS.ErrnoException | undefined
+  readonly closed: Promise<void>
+
+  constructor(readonly socket: Socket) {
+    socket.on('data', (chunk: Buffer) => this.#chunks.push(chunk))
+    socket.on('end', () => (this.hasEnded = true))
+    socket.on('error', (error: NodeJS.ErrnoException) => (this.error = error))
+    this.closed = new Promise(resolve => socket.once('close', () => resolve()))
+    onCleanUp(() => socket.destroy())
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.#chunks)
+  }
+
+  get text(): string {
+    return this.bytes.toString('latin1')
+  }
+
+  async received(text: string, deadlineMs?: number): Promise<void> {
+    await until(() => this.text.includes(text), { what: JSON.stringify(text), ...(deadlineMs === undefined ? {} : { deadlineMs }) })
+  }
+
+  async ended(deadlineMs?: number): Promise<Buffer> {
+    await until(() => this.hasEnded, { what: 'the end', ...(deadlineMs === undefined ? {} : { deadlineMs }) })
+    return this.bytes
+  }
+
+  async gone(deadlineMs?: number): Promise<void> {
+    await within(this.closed, 'the connection to close', deadlineMs)
+  }
+}
+
+/** Connects to a port of this machine. */
+export const tcpConnect = async (port: number): Promise<TcpEnd> => {
+  const end = new TcpEnd(connect({ port, host: '127.0.0.1', allowHalfOpen: true }))
+  await until(() => !end.socket.connecting, { what: 'a connection' })
+  return end
+}
+
+/** A server that keeps its connections. */
+export interface TcpServer {
+  readonly port: number
+  readonly ends: readonly TcpEnd[]
+  /** The connection with this index, once it is there. */
+  end(index?: number): Promise<TcpEnd>
+}
+
+/** Takes connections, and does with each what `use` says. */
+export const tcpServer = async (use: (end: TcpEnd) => void = () => undefined): Promise<TcpServer> => {
+  const ends: TcpEnd[] = []
+  const server = createServer({ allowHalfOpen: true }, socket => {
+    const end = new TcpEnd(socket)
+    ends.push(end)
+    use(end)
+  })
+  const port = await listen(server)
+  return { port, ends, end: (index = 0) => until(() => ends[index], { what: `connection ${index}` }) }
+}
+
+/** Sends back what it gets, and ends when it is ended. */
+export const echoServer = (): Promise<TcpServer> =>
+  tcpServer(({ socket }) => {
+    socket.removeAllListeners('data')
+    socket.pipe(socket)
+  })
