@@ -1,0 +1,44 @@
+/** The most that may be saved up. */
+const CAPACITY = 10_000
+const PER_SECOND = 500
+
+/** Prices of what a client can do for next to nothing, and of what it gets back for requests that come to an end. */
+export const FRAME_COST = {
+  /** A stream that was given up before its answer was complete, by whomever (CVE-2023-44487, CVE-2025-8671). */
+  brokenStream: 20,
+  /** RFC 9113 §6.5: each has to be applied and acknowledged. */
+  settings: 100,
+  /** Each has to be answered; clients of gRPC measure the way with them while they send or receive. */
+  ping: 2,
+  /** Earned by a stream that came to its end. */
+  wholeStream: -20,
+  /** Earned by a piece of a body. */
+  piece: -2,
+} as const
+
+/**
+ * What the frames of one client that lead to nothing may cost (RFC 9113 §10.5): five hundred broken streams, five thousand PINGs or a
+ * hundred SETTINGS at once, and a twentieth of that in each second. Those who also get something done are never near it.
+ */
+export class FrameBudget {
+  #left = CAPACITY
+  #atMs: number
+
+  /** @param clock  milliseconds, rising */
+  constructor(private readonly clock: () => number) {
+    this.#atMs = clock()
+  }
+
+  /** False when there is no budget left for it. */
+  spend(cost: number): boolean {
+    const now = this.clock()
+    this.#left = Math.min(CAPACITY, this.#left + ((now - this.#atMs) * PER_SECOND) / 1000) - cost
+    this.#atMs = now
+    return this.#left >= 0
+  }
+
+  /** Gives something back. @param cost  negative */
+  earn(cost: number): void {
+    this.#left = Math.min(CAPACITY, this.#left - cost)
+  }
+}
