@@ -49,8 +49,12 @@ const ROOMS = {
     npm: ['picocolors'],
     node: [...SOCKETS, ...FILES, 'crypto'],
   },
+  'cli/doctor': {
+    rooms: ['errors.ts', 'version.ts', 'config', 'route', 'identity', 'link', 'mux', 'inner', 'telemetry', 'cli'],
+    node: [...SOCKETS, 'fs/promises'],
+  },
   cli: {
-    rooms: ['errors.ts', 'version.ts', 'config', 'route', 'identity', 'tls', 'outer', 'inner', 'telemetry', 'cli/demo', 'admin', 'tunnel', 'sokken'],
+    rooms: ['errors.ts', 'version.ts', 'config', 'route', 'identity', 'tls', 'outer', 'inner', 'telemetry', 'cli/demo', 'admin', 'tunnel', 'sokken', 'cli/doctor'],
     npm: ['yargs', 'picocolors'],
     node: [...FILES, 'readline', 'readline/promises'],
   },

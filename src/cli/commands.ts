@@ -2,6 +2,7 @@ import { certificatesOptions } from './certificates-options.ts'
 import { defineCommand, type Command } from './command.ts'
 import { tokenOptions } from './token-options.ts'
 import { flag, PORT, withDefault } from './option.ts'
+import { doctorOptions } from './doctor-options.ts'
 import { innerLayerOptions, outerLayerOptions } from './options-of-layers.ts'
 import { statusOptions } from './status-options.ts'
 
@@ -89,6 +90,16 @@ export const COMMANDS: readonly Command[] = [
       ['socket-gateway status --admin 3003 --watch', 'another admin port, every two seconds'],
     ],
     run: async (values, _, context) => (await import('./status.ts')).runStatus(values, context),
+  }),
+  defineCommand({
+    words: ['doctor'],
+    describe: 'Check what a layer with these options needs: keys, names, ports, TLS, proof, origins',
+    options: doctorOptions,
+    examples: [
+      ['socket-gateway doctor --private-key innerLayer.key --outer-layer wss://gateway.example.com --origin my.api:8080', 'an inner layer'],
+      ['socket-gateway doctor --config /etc/socket-gateway/outer.yaml', 'an outer layer, by its file'],
+    ],
+    run: async (values, _, context) => (await import('./doctor/doctor.ts')).runDoctor(values, context),
   }),
   defineCommand({
     words: ['demo'],

@@ -53,7 +53,7 @@ describe('socket-gateway status', () => {
     const { outer } = await startLayers({ outer: { admin: { port: 0 } } })
     let stdout = ''
     let stop = (): void => undefined
-    const stopped = new Promise<void>(resolve => (stop = resolve))
+    const stopped = new Promise<undefined>(resolve => (stop = () => resolve(undefined)))
     const output = { write: (text: string) => (stdout += text) }
     const running = runCli({
       argv: ['status', '--admin', `127.0.0.1:${outer.adminPort}`, '--watch'],

@@ -1,0 +1,73 @@
+import { GatewayError } from '../../errors.ts'
+import { colorsOf, printable } from '../../telemetry/pretty.ts'
+import type { ExitStatus } from '../command.ts'
+import { hasColor, type CliContext } from '../context.ts'
+import type { doctorOptions } from '../doctor-options.ts'
+import type { ValuesOf } from '../option.ts'
+import type { Finding } from './finding.ts'
+import { checkInner } from './inner-checks.ts'
+import { checkOuter, type PortFacts } from './outer-checks.ts'
+
+type DoctorValues = ValuesOf<typeof doctorOptions>
+
+/**
+ * `doctor`: checks one after the other what a layer with these options needs, one line each.
+ * @returns 0 when nothing has failed, 1 otherwise
+ * @throws GatewayError USAGE when no option says which layer is meant
+ */
+export async function runDoctor(values: DoctorValues, context: CliContext): Promise<ExitStatus> {
+  const isInner = values['outer-layer'].length > 0 || values['private-key'] !== undefined || values.origin.length > 0
+  const isOuter = values['public-key'].length > 0 || values.targets !== undefined
+  if (!isInner && !isOuter)
+    throw new GatewayError(
+      'USAGE',
+      'doctor checks what a layer would be started with: give the options of inner-layer (such as --outer-layer) or of outer-layer (such as --targets), or their file with --config',
+    )
+  const findings: Finding[] = []
+  const print = printerOf(context)
+  for (const checks of [isInner ? checkInner(innerFactsOf(values)) : undefined, isOuter ? checkOuter(outerFactsOf(values)) : undefined]) {
+    for await (const finding of checks ?? []) {
+      findings.push(finding)
+      // Each at once: the next one may wait for a firewall.
+      if (!values.json) print(finding)
+    }
+  }
+  if (values.json) context.stdout.write(`${JSON.stringify(findings, null, 2)}\n`)
+  return findings.some(({ result }) => result === 'FAIL') ? 1 : 0
+}
+
+function printerOf({ stdout, env }: CliContext): (finding: Finding) => void {
+  const colors = colorsOf(hasColor(stdout, env))
+  const paint = { ok: colors.green, warn: colors.yellow, FAIL: colors.red }
+  return ({ result, check, detail, remedy }) => {
+    const advice = remedy === undefined ? '' : `; ${remedy}`
+    stdout.write(`${paint[result](result.padEnd(4))}  ${check.padEnd(12)}  ${printable(`${detail}${advice}`)}\n`)
+  }
+}
+
+const innerFactsOf = (values: DoctorValues): Parameters<typeof checkInner>[0] => ({
+  privateKey: values['private-key'],
+  outerLayers: [...new Set(values['outer-layer'])],
+  identifier: values.identifier,
+  ca: values['outer-layer-ca'],
+  certificate: values['inner-layer-certificate'],
+  isInsecureAllowed: values.insecure,
+  allow: values.allow,
+  origins: values.origin,
+})
+
+function outerFactsOf(values: DoctorValues): Parameters<typeof checkOuter>[0] {
+  const ports: PortFacts[] = [
+    { option: 'app-port', port: values['app-port'], host: values['app-host'] },
+    { option: 'socket-port', port: values['socket-port'], host: values['socket-host'] },
+  ]
+  const admin = values['admin-port']
+  if (admin !== 'none') ports.push({ option: 'admin-port', port: admin, host: values['admin-host'] })
+  return {
+    publicKeys: values['public-key'],
+    targets: values.targets,
+    linkNames: values['link-name'],
+    ports,
+    socketPort: values['socket-port'],
+  }
+}

@@ -1,0 +1,198 @@
+import { messageOf } from '../../errors.ts'
+import { readCertificates } from '../../identity/certificate-file.ts'
+import { readPrivateKey, type PrivateKey } from '../../identity/private-key.ts'
+import { AllowList } from '../../inner/allow-list.ts'
+import { fail, ok, warn, type Finding } from './finding.ts'
+import { checkLink } from './link-check.ts'
+import { codeOf, connectRemedy, reach, resolve, shakeHands } from './network.ts'
+
+/** What an inner layer would be started with, as far as it is known. */
+export interface InnerFacts {
+  readonly privateKey: string | undefined
+  readonly outerLayers: readonly string[]
+  readonly identifier: string
+  readonly ca: string | undefined
+  readonly certificate: string | undefined
+  readonly isInsecureAllowed: boolean
+  readonly allow: readonly string[]
+  /** HOST:PORT. */
+  readonly origins: readonly string[]
+}
+
+/** A certificate that ends within this time is worth a word, milliseconds. */
+const SOON_MS = 14 * 86_400_000
+/** Clocks that differ by more make log lines hard to compare, and certificates invalid; milliseconds. */
+const MAX_SKEW_MS = 5_000
+
+/** The checks of an inner layer, in the order in which it needs things. */
+export async function* checkInner(facts: InnerFacts): AsyncGenerator<Finding> {
+  let key: PrivateKey | undefined
+  if (facts.privateKey === undefined) yield warn('private key', 'not given', 'add --private-key to check it and the proof of identity')
+  else {
+    const { finding, value } = await readKey(facts.privateKey)
+    key = value
+    yield finding
+  }
+  const ca = yield* readPem('authority', facts.ca, file => readCertificates(file))
+  const certificate = yield* readPem('client certificate', facts.certificate, file => readCertificates(file, key?.key))
+  for (const url of facts.outerLayers) yield* checkOuterLayer(url, { ...facts, key, caPem: ca, certificatePem: certificate })
+  yield* checkAllowList(facts)
+}
+
+async function readKey(file: string): Promise<{ readonly finding: Finding; readonly value: PrivateKey | undefined }> {
+  try {
+    const value = await readPrivateKey(file)
+    return { value, finding: ok('private key', `${file}: ${value.algorithm}, thumbprint ${value.kid}, readable by its owner alone`) }
+  } catch (error) {
+    return { value: undefined, finding: fail('private key', messageOf(error), 'mint a pair with: socket-gateway certificates') }
+  }
+}
+
+async function* readPem(
+  check: string,
+  file: string | undefined,
+  read: (file: string) => Promise<string>,
+): AsyncGenerator<Finding, string | undefined> {
+  if (file === undefined) return undefined
+  try {
+    const pem = await read(file)
+    yield ok(check, file)
+    return pem
+  } catch (error) {
+    yield fail(check, messageOf(error), 'give the file with the certificates in PEM')
+    return undefined
+  }
+}
+
+interface OuterLayerFacts extends InnerFacts {
+  readonly key: PrivateKey | undefined
+  readonly caPem: string | undefined
+  readonly certificatePem: string | undefined
+}
+
+async function* checkOuterLayer(url: string, facts: OuterLayerFacts): AsyncGenerator<Finding> {
+  const { protocol, hostname, port: explicit } = new URL(url)
+  const isEncrypted = protocol === 'wss:' || protocol === 'https:'
+  const host = hostname.replace(/^\[(.*)\]$/, '$1')
+  const port = explicit === '' ? (isEncrypted ? 443 : 80) : Number(explicit)
+  const isHere = host === 'localhost' || host.endsWith('.localhost') || host === '::1' || /^127\./.test(host)
+  if (!isEncrypted && !isHere) {
+    const [result, remedy] = [facts.isInsecureAllowed ? warn : fail, 'use wss://; inner-layer refuses this without --insecure']
+    yield result('encryption', `${url}: everybody on the way could read and change requests`, remedy)
+  }
+  try {
+    yield ok('DNS', `${host}: ${(await resolve(host)).join(', ')}`)
+  } catch (error) {
+    yield fail('DNS', `${host}: ${codeOf(error)}`, connectRemedy(codeOf(error), host, port))
+    return
+  }
+  try {
+    yield ok('TCP', `${host}:${port}: ${Math.ceil(await reach(host, port))} ms`)
+  } catch (error) {
+    yield fail('TCP', `${host}:${port}: ${codeOf(error)}`, connectRemedy(codeOf(error), host, port))
+    return
+  }
+  if (isEncrypted) {
+    const finding = await checkTls(host, port, facts.caPem)
+    yield finding
+    if (finding.result === 'FAIL') return
+  }
+  if (facts.key !== undefined) yield* checkProof(url, facts.key, facts)
+}
+
+async function checkTls(host: string, port: number, ca: string | undefined): Promise<Finding> {
+  const place = `${host}:${port}`
+  try {
+    const { protocol, fault, certificate } = await shakeHands(host, port, ca)
+    if (fault !== undefined) return fail('TLS', `${place}: ${fault}`, tlsRemedy(fault, ca))
+    const endsMs = Date.parse(certificate.valid_to)
+    const text = `${place}: ${protocol}, certificate valid until ${new Date(endsMs).toISOString().slice(0, 10)}`
+    return endsMs - Date.now() < SOON_MS ? warn('TLS', text, 'renew it soon') : ok('TLS', text)
+  } catch (error) {
+    return fail(
+      'TLS',
+      `${place}: ${codeOf(error)}`,
+      'does this port speak TLS? Plain WebSocket is ws://, and belongs to this machine alone',
+    )
+  }
+}
+
+function tlsRemedy(fault: string, ca: string | undefined): string {
+  switch (fault) {
+    case 'CERT_HAS_EXPIRED':
+      return 'renew the certificate of the outer layer or of the proxy in front of it; or is the clock of this machine wrong?'
+    case 'CERT_NOT_YET_VALID':
+      return 'is the clock of this machine wrong?'
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return 'the certificate is for another name: dial the name that is in it'
+    default:
+      return ca === undefined
+        ? 'no authority that Node.js knows has signed it: name the right one with --outer-layer-ca'
+        : 'it is not signed by the authority of --outer-layer-ca: is that the right file?'
+  }
+}
+
+async function* checkProof(url: string, privateKey: PrivateKey, facts: OuterLayerFacts): AsyncGenerator<Finding> {
+  const { identifier, caPem, certificatePem } = facts
+  const outcome = await checkLink({
+    url,
+    privateKey,
+    identifier,
+    ...(caPem !== undefined && { ca: caPem }),
+    ...(certificatePem !== undefined && { certificate: certificatePem }),
+  })
+  if (outcome.kind === 'no link') {
+    yield fail(
+      'outer layer',
+      `${url}: ${outcome.reason}`,
+      'check that this URL leads to the socket port of an outer layer (3001 by default)',
+    )
+    return
+  }
+  if (outcome.skewMs !== undefined) yield clockFinding(outcome.skewMs)
+  if (outcome.kind === 'proven') {
+    yield ok('outer layer', `${url}: ${outcome.agent}`)
+    yield ok('proof', `accepted as "${outcome.identifier}"`)
+  } else if (outcome.skewMs === undefined) {
+    yield fail('outer layer', `${url}: ${outcome.reason} (${outcome.code})`, 'check that both sides are of the same release')
+  } else {
+    yield ok('outer layer', url)
+    const remedy = `give the certificate of key ${privateKey.kid} to the outer layer (--public-key), for this identifier; its log has the exact reason`
+    yield fail('proof', `refused as "${identifier}" (${outcome.code})`, remedy)
+  }
+}
+
+function clockFinding(skewMs: number): Finding {
+  const text = `${Math.abs(skewMs / 1000).toFixed(1)} s ${skewMs < 0 ? 'behind' : 'ahead of'} the outer layer`
+  if (Math.abs(skewMs) < MAX_SKEW_MS) return ok('clock', text)
+  return warn('clock', text, 'set the clocks by NTP: the proof does without, but certificates and log lines go by them')
+}
+
+async function* checkAllowList({ allow, origins }: InnerFacts): AsyncGenerator<Finding> {
+  let list: AllowList
+  try {
+    list = new AllowList(allow)
+  } catch (error) {
+    yield fail('allow-list', messageOf(error), 'correct this --allow')
+    return
+  }
+  if (list.open)
+    yield warn('allow-list', 'every host that this machine can reach may be asked for', 'name the allowed ones with --allow HOST:PORT')
+  else yield ok('allow-list', allow.join(', '))
+  for (const origin of origins) yield await checkOrigin(origin, list)
+}
+
+async function checkOrigin(origin: string, list: AllowList): Promise<Finding> {
+  const [, name = '', digits = ''] = /^(.+):(\d+)$/.exec(origin) ?? []
+  const [host, port] = [name.replace(/^\[(.*)\]$/, '$1'), Number(digits)]
+  const remedy = `add --allow ${origin}`
+  if (list.check(host, port) === 'no') return fail('origin', `${origin}: not allowed`, remedy)
+  try {
+    const addresses = await resolve(host)
+    const allowed = addresses.filter(address => list.checkAddress(host, address, port))
+    if (allowed.length === 0) return fail('origin', `${origin}: ${addresses.join(', ')} is not allowed`, remedy)
+    return ok('origin', `${origin}: ${Math.ceil(await reach(allowed[0]!, port))} ms`)
+  } catch (error) {
+    return fail('origin', `${origin}: ${codeOf(error)}`, connectRemedy(codeOf(error), host, port))
+  }
+}

@@ -1,0 +1,100 @@
+import { readFile } from 'node:fs/promises'
+import { lintTargets } from '../../config/lint.ts'
+import { parseTargets } from '../../config/targets.ts'
+import { messageOf } from '../../errors.ts'
+import { KeyFiles } from '../../identity/public-keys.ts'
+import type { RouteTable } from '../../route/table.ts'
+import { fail, ok, warn, type Finding } from './finding.ts'
+import { tryPort } from './network.ts'
+
+/** A port that an outer layer would open. */
+export interface PortFacts {
+  /** Its option. */
+  readonly option: string
+  readonly port: number
+  /** Undefined: all addresses. */
+  readonly host: string | undefined
+}
+
+/** What an outer layer would be started with, as far as it is known. */
+export interface OuterFacts {
+  readonly publicKeys: readonly string[]
+  readonly targets: string | undefined
+  readonly linkNames: readonly string[]
+  readonly ports: readonly PortFacts[]
+  /** Asks whether a layer runs there already. */
+  readonly socketPort: number
+}
+
+/** The checks of an outer layer, in the order in which it needs things. */
+export async function* checkOuter(facts: OuterFacts): AsyncGenerator<Finding> {
+  if (facts.publicKeys.length === 0) yield warn('public keys', 'not given', 'add --public-key to check them')
+  else yield* checkKeys(facts.publicKeys)
+  if (facts.targets === undefined) yield warn('targets', 'not given', 'add --targets to check the file')
+  else yield* checkTargets(facts.targets)
+  if (facts.linkNames.length === 0)
+    yield warn('link name', 'proofs of identity may be for any outer layer', 'add --link-name HOST, as inner layers dial this one')
+  const isRunning = await answersAsLayer(facts.socketPort)
+  for (const port of facts.ports) if (port.port > 0) yield await checkPort(port, isRunning)
+}
+
+async function* checkKeys(values: readonly string[]): AsyncGenerator<Finding> {
+  let files: KeyFiles | undefined
+  try {
+    files = new KeyFiles(values)
+    const registry = await files.start()
+    for (const fault of files.faults) yield fail('public keys', fault.message, 'until then this key is not in force')
+    if (registry.size === 0) yield fail('public keys', 'none is in force', 'put the certificate of an inner layer there')
+    for (const { kid, identifiers } of registry) {
+      if (identifiers === undefined)
+        yield warn('public keys', `key ${kid} may claim any identifier`, 'bind it: --public-key IDENTIFIER=FILE')
+      else yield ok('public keys', `key ${kid} for ${identifiers.join(', ')}`)
+    }
+  } catch (error) {
+    yield fail('public keys', messageOf(error), 'give the certificate that "socket-gateway certificates" has made')
+  } finally {
+    await files?.close()
+  }
+}
+
+async function* checkTargets(file: string): AsyncGenerator<Finding> {
+  let table: RouteTable
+  try {
+    table = parseTargets(await readFile(file, 'utf8'), file)
+  } catch (error) {
+    const [first = '', ...more] = (error instanceof Error ? error.message : String(error)).split('\n')
+    const rest = more.length === 0 ? '' : ` (and ${more.length} more)`
+    yield fail(
+      'targets',
+      `${first.includes(file) ? '' : `${file}: `}${first}${rest}`,
+      `see all of it with: socket-gateway targets check ${file}`,
+    )
+    return
+  }
+  yield ok('targets', `${file}: ${table.targets.length} targets`)
+  for (const { line, target, message } of lintTargets(table))
+    yield warn('targets', `${file}:${line}: ${target}: ${message}`, 'say it in the file if it is meant')
+}
+
+async function checkPort({ option, port, host }: PortFacts, isRunning: boolean): Promise<Finding> {
+  const place = `${host ?? '*'}:${port}`
+  const code = await tryPort(port, host)
+  if (code === undefined) return ok(option, `${place} is free`)
+  if (code === 'EADDRINUSE' && isRunning) return ok(option, `${place} is taken; an outer layer runs here already`)
+  if (code === 'EADDRINUSE')
+    return fail(option, `${place} is taken by another program`, `stop that, or choose another port with --${option}`)
+  if (code === 'EACCES')
+    return fail(option, `${place} may not be opened by this account`, 'use a port from 1024 on, or give the service CAP_NET_BIND_SERVICE')
+  if (code === 'EADDRNOTAVAIL') return fail(option, `${place} is no address of this machine`, 'correct the address')
+  return fail(option, `${place}: ${code}`, 'choose another address or port')
+}
+
+/** A layer that runs has its ports, and a puzzled user does not stop it for a check. */
+async function answersAsLayer(port: number): Promise<boolean> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(1_000) })
+    return response.ok && (await response.text()) === '{"status":"ok"}'
+  } catch {
+    return false
+  }
+}
