@@ -33,6 +33,9 @@ export const limitOptions = {
   'min-upload-rate': withDefault(COUNT, DEFAULT_EDGE_LIMITS.uploadBytesPerSecond, {
     describe: 'Bytes per second that an upload of known length has to bring in the long run; less: 408. 0: any',
   }),
+  'websocket-idle': withDefault(MS_OR_NEVER, DEFAULT_EDGE_LIMITS.websocketIdleMs, {
+    describe: 'Milliseconds in which nothing moves on a WebSocket or another upgraded connection; then it is cut. 0: for ever',
+  }),
   hold: withDefault(integer(0, 60_000, 'milliseconds'), DEFAULT_EDGE_LIMITS.holdMs, {
     describe: 'Milliseconds that a request waits for an inner layer to come back when none is connected for it; then 502. 0: not at all',
   }),
@@ -54,6 +57,7 @@ export const edgeLimitsOf = (options: ValuesOf<typeof limitOptions>): EdgeLimits
   bodyBytes: options['max-body'],
   uploadBytesPerSecond: options['min-upload-rate'],
   writeStallMs: options['write-timeout'],
+  websocketIdleMs: options['websocket-idle'],
   holdMs: options.hold,
   requests: options['max-requests'],
   connections: options['max-connections'],

@@ -10,6 +10,8 @@ export interface EdgeLimits {
   readonly uploadBytesPerSecond: number
   /** How long a client may leave an answer unread; then the connection is cut, milliseconds. */
   readonly writeStallMs: number
+  /** How long nothing may move on a connection that has left HTTP, where a target does not say, milliseconds. */
+  readonly websocketIdleMs: number
   /** How long a request waits for an inner layer when none is there, milliseconds; 0: it is refused at once. */
   readonly holdMs: number
   /** Requests at a time; beyond: 503. */
@@ -27,6 +29,7 @@ export const DEFAULT_EDGE_LIMITS: EdgeLimits = Object.freeze({
   bodyBytes: undefined,
   uploadBytesPerSecond: 240,
   writeStallMs: 60_000,
+  websocketIdleMs: 0,
   holdMs: 0,
   requests: 16_384,
   connectionsPerAddress: 256,

@@ -252,8 +252,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
         if (code !== undefined) this.#reason = reason
         this.#bytesIn = bytesIn
         this.#bytesOut = bytesOut
-        this.#log()
-        this.onOver(this)
+        this.#over()
       },
     })
   }
@@ -388,14 +387,18 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
 
   /** The response has left, or the client has: the end of everything. */
   onClosed(): void {
-    this.edge.load.leave()
     if (this.#isHeld) this.edge.held.delete(this)
-    this.#plan.release()
     this.#timer.stop()
     if (!this.call.isFinished && this.#error === undefined) this.#error = 'CANCELLED'
     this.#hasEnded = true
     this.#stream?.reset('CANCELLED', 'the client is done')
     this.#stream = undefined
+    this.#over()
+  }
+
+  #over(): void {
+    this.edge.load.leave()
+    this.#plan.release()
     this.#log()
     this.onOver(this)
   }

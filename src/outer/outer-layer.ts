@@ -56,8 +56,6 @@ export interface OuterLayerOptions {
   readonly tcpCertificates?: CreateCertificates
   /** Liveness of the links; the default suits everything but tests. */
   readonly timing?: Timing
-  /** Longest silence of an upgraded connection, 0 (the default) for any; a target may say otherwise. */
-  readonly websocketIdleMs?: number
   /** How long idle connections of clients are kept; the default suits everything but tests. */
   readonly keepAliveMs?: number
 }
@@ -90,9 +88,9 @@ export class OuterLayer {
     const requests = new RequestMetrics(Date.now)
     const counters = new LinkCounters()
     const logAccess = createAccessLog(log)
-    this.#switched = new SwitchedConnections(options.websocketIdleMs ?? 0)
     this.#patience = new Patience(clock)
     const limits = { ...DEFAULT_EDGE_LIMITS, ...options.limits }
+    this.#switched = new SwitchedConnections(limits.websocketIdleMs)
     const held = new HeldRequests(MAX_HELD)
     this.registry.onAdd = () => held.wake()
     this.#edge = new HttpEdge(

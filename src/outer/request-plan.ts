@@ -168,7 +168,7 @@ const DEFAULT_UPGRADES = ['websocket']
 
 /** True when a request for `target` may switch to `protocol`. */
 export function allowsUpgrade({ upgrades = DEFAULT_UPGRADES }: Pick<Target, 'upgrades'>, protocol: string): boolean {
-  const name = protocol.toLowerCase()
+  const name = protocol.toLowerCase().replace(/\/.*/, '') // RFC 9110 §7.8: name[/version]
   return upgrades.includes(name) && !NEVER.has(name)
 }
 

@@ -12,6 +12,7 @@ test('docs/http.md has a row for every numbered item', () => {
     ...numbered('H', 20),
     ...numbered('T', 13),
     ...numbered('F', 18),
+    ...numbered('U', 12),
     ...numbered('K', 5),
     ...numbered('P', 10),
   ].filter(id => id !== 'P5')

@@ -80,13 +80,19 @@ export const startSpliced = async ({
 }
 
 /** Everything that comes from `socket` up to its end; `failed` when the end was no orderly one. */
-export const readAll = (socket: Duplex): { readonly bytes: () => Buffer; readonly done: Promise<'end' | 'failed'> } => {
+export const readAll = (
+  socket: Duplex,
+): { readonly bytes: () => Buffer; readonly length: () => number; readonly done: Promise<'end' | 'failed'> } => {
   const chunks: Buffer[] = []
-  socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+  let length = 0
+  socket.on('data', (chunk: Buffer) => {
+    chunks.push(chunk)
+    length += chunk.length
+  })
   const done = new Promise<'end' | 'failed'>(resolve => {
     socket.on('end', () => resolve('end'))
     socket.on('error', () => resolve('failed'))
     socket.on('close', () => resolve('failed'))
   })
-  return { bytes: () => Buffer.concat(chunks), done }
+  return { bytes: () => Buffer.concat(chunks), length: () => length, done }
 }

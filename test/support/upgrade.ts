@@ -24,7 +24,7 @@ export const upgradeRequest = (path = '/', ...lines: readonly string[]): string 
 export const switching = (request: RawRequest, ...lines: readonly string[]): string =>
   head(
     'HTTP/1.1 101 Switching Protocols',
-    'Upgrade: websocket',
+    `Upgrade: ${request.values('upgrade')[0] ?? 'websocket'}`,
     'Connection: Upgrade',
     `Sec-WebSocket-Accept: ${acceptKey(request.values('sec-websocket-key')[0] ?? '')}`,
     ...lines,

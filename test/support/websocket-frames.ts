@@ -17,7 +17,8 @@ export interface FrameOptions {
 
 /** One frame in bytes. */
 export const frame = (opcode: number, payload: string | Buffer = '', options: FrameOptions = {}): Buffer => {
-  const { fin = true, mask = 'mask' in options ? undefined : [1, 2, 3, 4], reserved = 0 } = options
+  const { fin = true, reserved = 0 } = options
+  const mask = 'mask' in options ? options.mask : [1, 2, 3, 4]
   const bytes = typeof payload === 'string' ? Buffer.from(payload) : payload
   const first = (fin ? 0x80 : 0) | (reserved << 4) | opcode
   const bit = mask === undefined ? 0 : 0x80
