@@ -3,7 +3,20 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 /** Programs whose Debian package has another name. */
-const PACKAGES: Readonly<Record<string, string>> = { h2load: 'nghttp2-client', dot: 'graphviz', docker: 'docker.io', nc: 'netcat-openbsd' }
+const PACKAGES: Readonly<Record<string, string>> = {
+  h2load: 'nghttp2-client',
+  dot: 'graphviz',
+  docker: 'docker.io',
+  nc: 'netcat-openbsd',
+  sshd: 'openssh-server',
+  ssh: 'openssh-client',
+  scp: 'openssh-client',
+  'ssh-keygen': 'openssh-client',
+  psql: 'postgresql-client',
+  pg_ctlcluster: 'postgresql',
+  setpriv: 'util-linux',
+  'redis-cli': 'redis-tools',
+}
 
 // Servers live in sbin, which is not in the PATH of ordinary users.
 const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin']

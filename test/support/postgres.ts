@@ -1,0 +1,51 @@
+/** A real PostgreSQL server on a free port of 127.0.0.1 that trusts everybody; never as root, which it refuses. */
+import { existsSync, chownSync, readdirSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import { execFileSync } from 'node:child_process'
+import { onCleanUp } from './cleanup.ts'
+import { programPath } from './needs.ts'
+import { freePort } from './ports.ts'
+import { startProcess } from './process.ts'
+import { tempDir } from './temp.ts'
+
+/** Programs that tests with a server need: `pg_ctlcluster` comes with the Debian package of the server. */
+export const POSTGRES_PROGRAMS = ['psql', 'pg_ctlcluster', 'setpriv'] as const
+
+const DIRECTORY = '/usr/lib/postgresql'
+
+/** Where Debian keeps the programs of the server, by version. */
+const binaries = (): string => {
+  const [newest] = existsSync(DIRECTORY) ? readdirSync(DIRECTORY).sort((a, b) => Number(b) - Number(a)) : []
+  return join(DIRECTORY, newest ?? '', 'bin')
+}
+
+const idOf = (flag: string): number => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }))
+
+/** Starts a server with the superuser `postgres`; resolves to its port. It is ended after the test file. */
+export const startPostgres = async (): Promise<number> => {
+  const directory = tempDir()
+  const isRoot = userInfo().uid === 0
+  if (isRoot) chownSync(directory, idOf('-u'), idOf('-g'))
+  const data = join(directory, 'data')
+  // It replaces itself by the server, so that a signal reaches that.
+  const start = (program: string, args: readonly string[]) =>
+    isRoot
+      ? startProcess(['--reuid=postgres', '--regid=postgres', '--clear-groups', join(binaries(), program), ...args], {
+          program: programPath('setpriv')!,
+          cwd: directory,
+        })
+      : startProcess(args, { program: join(binaries(), program), cwd: directory })
+  const init = start('initdb', ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync', '--locale=C'])
+  const { code } = await init.exit
+  if (code !== 0) throw new Error(`initdb ended with ${String(code)}:\n${init.output}`)
+  const port = await freePort()
+  const settings = ['fsync=off', 'shared_buffers=8MB', 'max_wal_senders=0', 'listen_addresses=127.0.0.1'].flatMap(setting => [
+    '-c',
+    setting,
+  ])
+  const server = start('postgres', ['-D', data, '-p', String(port), '-k', directory, ...settings])
+  await server.waitForLine(/database system is ready to accept connections/, 30_000)
+  onCleanUp(() => server.stop('SIGINT'))
+  return port
+}
