@@ -34,6 +34,7 @@ export const ERRORS = Object.freeze({
   ),
   BAD_HEADER: facts(400, 0, 'never', 'A header field of the request is not allowed; remove the field.'),
   BODY_MISMATCH: facts(400, 16, 'never', 'The request body does not have the announced length; send as many bytes as Content-Length says.'),
+  TLS_REQUIRED: facts(400, 0, 'never', 'This port speaks HTTPS; use https:// in the URL instead of http://.'),
   AMBIGUOUS_PATH: facts(
     400,
     0,
@@ -51,6 +52,7 @@ export const ERRORS = Object.freeze({
   CLIENT_TLS: facts(0, 0, 'never', 'No TLS connection with the client came about; the log says what was wrong with it.'),
   URI_TOO_LONG: facts(414, 0, 'never', 'The request target is too long; shorten the URL.'),
   EXPECTATION_FAILED: facts(417, 0, 'never', 'The only supported expectation is 100-continue; remove the Expect header.'),
+  MISDIRECTED: facts(421, 0, 'never', 'The TLS connection was made for another host; open one for this host.'),
   RATE_LIMITED: facts(429, 0, 'never', 'There were too many requests of this client in a short time; wait as long as Retry-After says.'),
   HEADERS_TOO_LARGE: facts(431, 0, 'never', 'The header section has too many or too large fields; send fewer or smaller ones.'),
   CODING_UNSUPPORTED: facts(

@@ -22,4 +22,5 @@ export { createInnerLayer, type InnerLayer, type InnerLayerOptions } from './inn
 export { createOuterLayer, type OuterLayer, type OuterLayerOptions } from './outer/outer-layer.ts'
 export { explain, type Explanation } from './route/explain.ts'
 export { RouteTable, type Target } from './route/table.ts'
+export { CertificateStore, type CertificateStoreOptions } from './tls/certificate-store.ts'
 export { createLog, silentLog, type Log, type LogOptions } from './telemetry/log.ts'

@@ -19,6 +19,7 @@ const EXPECTED = { one: 'a text or a number', many: 'a text or a list of texts',
 
 /** The scalars of a value as texts, undefined when the option cannot be written like that. */
 function textsOf(option: Option<unknown>, value: unknown): readonly string[] | undefined {
+  if (option.mayBeEmpty === true && value === true) return ['']
   if (option.kind === 'flag') return typeof value === 'boolean' ? [String(value)] : undefined
   const items = option.kind === 'many' && Array.isArray(value) ? (value as unknown[]) : [value]
   return items.every(item => typeof item === 'string' || typeof item === 'number') ? items.map(String) : undefined

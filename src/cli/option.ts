@@ -18,6 +18,8 @@ export interface OptionFacts {
 export interface Option<T> extends OptionFacts {
   readonly kind: 'one' | 'many' | 'flag'
   readonly isRequired: boolean
+  /** May the value be left out on the command line? It is read as an empty text then. */
+  readonly mayBeEmpty?: boolean
   /** What --help shows as default; undefined shows nothing. */
   readonly defaultText: string | undefined
   readonly expected: string

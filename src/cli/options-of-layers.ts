@@ -4,6 +4,7 @@ import { parseLinkName } from '../identity/link-name.ts'
 import { adminOptions } from './admin-options.ts'
 import { serviceOptions } from './command.ts'
 import { limitOptions } from './limit-options.ts'
+import { tlsOptions } from './tls-options.ts'
 import { DURATION_MS, FILE, flag, integer, listOf, optional, PORT, required, TEXT, withDefault, type Reader } from './option.ts'
 
 const IDENTIFIER: Reader<string> = {
@@ -51,6 +52,7 @@ export const outerLayerOptions = {
   }),
   'remove-csps': flag('Remove Content-Security-Policy fields from answers'),
   ...limitOptions,
+  ...tlsOptions,
   ...adminOptions(3002),
   ...serviceOptions,
 } as const
@@ -72,7 +74,7 @@ export const innerLayerOptions = {
     defaultText: 'those of Node.js and NODE_EXTRA_CA_CERTS',
   }),
   'inner-layer-certificate': optional(FILE, {
-    describe: 'File with a client certificate of the private key, for outer layers behind a proxy that asks for one',
+    describe: 'File with a client certificate of the private key, for outer layers (--socket-client-ca) or proxies that ask for one',
   }),
   insecure: flag('Allow ws:// and http:// to other machines than this one'),
   connections: withDefault(integer(1, 64), 2, { describe: 'Connections to each outer layer' }),

@@ -12,6 +12,7 @@ import { edgeLimitsOf } from './limit-options.ts'
 import type { ValuesOf } from './option.ts'
 import type { outerLayerOptions } from './options-of-layers.ts'
 import { createServiceLog, serve } from './serve.ts'
+import { createAppCertificates, createTlsPorts } from './tls-options.ts'
 
 /** Names that stand for trusting no proxy at all. */
 const NOBODY = 'none'
@@ -32,9 +33,12 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
     },
     onFault: fault => log.error({ code: fault.code }, `public key not in force: ${fault.message}`),
   })
+  const tls = createTlsPorts(options, log)
+  const stores = [tls.app, tls.socket].filter(store => store !== undefined)
   const targets = watchTargets(options.targets, log, () => void layer?.targetsChanged())
   try {
     await keys.start()
+    for (const store of stores) await store.start()
     if (keys.registry.size === 0)
       log.warn({}, 'there is no public key yet, so no inner layer can connect; put a certificate into the directory')
     hintAtWarnings(await targets.start(), options.targets, log)
@@ -42,8 +46,13 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
       {
         appPort: options['app-port'],
         ...(options['app-host'] !== undefined && { appHost: options['app-host'] }),
+        ...(tls.app !== undefined && { appCertificates: tls.app }),
+        ...(options['app-http-port'] !== undefined && { appHttpPort: options['app-http-port'] }),
+        ...(options.hsts !== undefined && { hstsSeconds: options.hsts }),
+        tcpCertificates: clientCa => createAppCertificates(options, log, clientCa),
         socketPort: options['socket-port'],
         ...(options['socket-host'] !== undefined && { socketHost: options['socket-host'] }),
+        ...(tls.socket !== undefined && { socketCertificates: tls.socket }),
         keys,
         targets,
         timeoutMs: options.timeout,
@@ -58,11 +67,11 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
       { log },
     )
   } catch (error) {
-    await Promise.all([keys.close(), targets.close()])
+    await Promise.all([keys, targets, ...stores].map(part => part.close()))
     await log.flush()
     throw error
   }
-  await serve(layer, log, context, [targets, keys])
+  await serve(layer, log, context, [targets, keys, ...stores])
   return 0
 }
 

@@ -33,7 +33,7 @@ function declareOptions(parser: Argv, options: OptionTable): Argv {
     parser.option(name, {
       describe: option.describe,
       ...(option.aliases && { alias: [...option.aliases] }),
-      ...(option.kind === 'flag' ? { boolean: true } : { requiresArg: true }),
+      ...(option.kind === 'flag' ? { boolean: true } : option.mayBeEmpty === true ? { string: true } : { requiresArg: true }),
       ...(option.defaultText !== undefined && { defaultDescription: option.defaultText }),
       ...(option.isRequired && { describe: `${option.describe} [required]` }),
     })

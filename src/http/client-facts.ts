@@ -10,6 +10,18 @@ export interface Peer {
   readonly scheme: 'http' | 'https'
   /** Port of ours that was connected to. */
   readonly localPort: number
+  /** Of a connection whose TLS was ended here. */
+  readonly tls?: TlsFacts | undefined
+}
+
+/** What TLS says of a connection. */
+export interface TlsFacts {
+  /** The name that the client asked for (SNI), in lower case; undefined for none, as with IP addresses. */
+  readonly serverName: string | undefined
+  /** Is the certificate that the client got for this host? @param host  as `parseHost` gives it */
+  readonly covers: (host: string) => boolean
+  /** Value of Strict-Transport-Security for every answer; undefined: none. */
+  readonly hsts: string | undefined
 }
 
 /** The real client, as told to the origin. */

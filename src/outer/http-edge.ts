@@ -33,7 +33,8 @@ interface Connection {
 
 /** What an edge is made from. */
 export interface HttpEdgeOptions {
-  readonly port: number
+  /** Undefined: the edge opens none, and gets its connections by `adopt`. */
+  readonly port: number | undefined
   readonly host?: string
   readonly isTrusted: (address: string) => boolean
   /** Counts the connections of all edges. */
@@ -85,7 +86,22 @@ export class HttpEdge {
   /** Opens the port. @throws GatewayError LISTEN_FAILED */
   start(): Promise<number> {
     const { port, host } = this.options
-    return listen(this.#server, port, host)
+    if (port !== undefined) return listen(this.#server, port, host)
+    // node:http begins to look after its time-outs when it hears this.
+    this.#server.emit('listening')
+    return Promise.resolve(0)
+  }
+
+  /** Takes a connection that another port has accepted and counted, such as one whose TLS was ended there. */
+  adopt(socket: Socket, peer: Peer): void {
+    this.#connections.set(socket, { peer, current: undefined, waiting: [], fault: undefined, isClosing: false })
+    this.#server.emit('connection', socket)
+  }
+
+  /** Answers plain HTTP on a port for TLS, whose first bytes are not read yet. */
+  refusePlain(socket: Socket): void {
+    this.#fault(socket, { code: 'TLS_REQUIRED', reason: 'plain HTTP on the port for HTTPS' })
+    socket.resume()
   }
 
   /** Requests that are not over. */
@@ -115,6 +131,7 @@ export class HttpEdge {
 
   /** A connection beyond the limits gets one answer, whatever it was about to ask. */
   #admitConnection(socket: Socket): void {
+    if (this.#connections.has(socket)) return
     const reason = this.options.connections.admit(socket, unmapped(socket.remoteAddress ?? ''))
     if (reason !== undefined) this.#fault(socket, { code: 'OVERLOADED', reason })
   }
@@ -251,7 +268,7 @@ export class HttpEdge {
 
 /** First byte of a TLS connection: the type of its first record (RFC 8446 §5.1). */
 const TLS_HANDSHAKE = 0x16
-const SPEAKS_TLS = 'the client speaks TLS and this port plain HTTP: use http://, or a proxy with TLS in front'
+const SPEAKS_TLS = 'the client speaks TLS and this port plain HTTP: use http://, or give the outer layer a certificate (--tls-certificate)'
 
 /** The client has left, in the middle of a request (HPE_INVALID_EOF_STATE) or between two: nobody is there to be answered. */
 const LOST = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', 'HPE_INVALID_EOF_STATE'])

@@ -4,7 +4,8 @@ import type { Peer } from '../http/client-facts.ts'
 import type { Fields } from '../http/fields.ts'
 import type { WritableHead } from '../http/response-fields.ts'
 import type { ClientCall, ClientEvents } from './client-call.ts'
-import { discardUpload, endLingering } from './linger.ts'
+import { withHsts } from './hsts.ts'
+import { discardUpload, endAbruptly, endLingering } from './linger.ts'
 
 /** A request of HTTP/1.0 or HTTP/1.1. */
 export class Http1Call implements ClientCall {
@@ -78,7 +79,7 @@ export class Http1Call implements ClientCall {
   }
 
   writeHead({ status, reason, fields }: Pick<WritableHead, 'status' | 'reason' | 'fields'>): void {
-    this.res.writeHead(status, reason, fields)
+    this.res.writeHead(status, reason, withHsts(this.peer, fields))
   }
 
   flush(): void {
@@ -117,7 +118,7 @@ export class Http1Call implements ClientCall {
   cut(isDelimitedByClose: boolean): void {
     const { socket } = this.res
     if (socket === null) return
-    if (isDelimitedByClose) socket.resetAndDestroy()
+    if (isDelimitedByClose) endAbruptly(socket)
     else endLingering(socket)
   }
 }

@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import express from 'express'
 import { healthPages } from '../admin/health.ts'
 import { ERRORS, GatewayError } from '../errors.ts'
@@ -16,15 +19,20 @@ import { GrowthBudget } from '../mux/receive-window.ts'
 import { Session } from '../mux/session.ts'
 import type { Log } from '../telemetry/log.ts'
 import { mutedText, Repeats } from '../telemetry/repeats.ts'
+import type { CertificateStore } from '../tls/certificate-store.ts'
+import { followCertificates, tlsOptions } from '../tls/server.ts'
 import { AGENT } from '../version.ts'
 import { listen } from './listen.ts'
 import type { InnerConnection, Registry } from './registry.ts'
+import { peerOf, type TunnelEdge } from './tunnel-edge.ts'
 import { Unproven } from './unproven.ts'
 
 /** What the listener is made from. */
 export interface InnerListenerOptions {
   readonly port: number
   readonly host?: string
+  /** Certificates for wss:, started; absent: ws:. With authorities for clients, each link has to have a certificate of the key that it proves. */
+  readonly tls?: CertificateStore | undefined
   readonly keys: () => KeyRegistry
   readonly validityMs: number
   /** What a proof's `url` has to name; none: anything. */
@@ -34,6 +42,10 @@ export interface InnerListenerOptions {
   readonly timing: Timing
   readonly clock: () => number
   readonly registry: Registry
+  /** What an inner layer says about all its streams. @throws GatewayError PROTOCOL, which ends the session */
+  readonly onNote: (connection: InnerConnection, payload: Buffer) => void
+  /** Private access; takes requests before inner layers are looked at. */
+  readonly tunnels: TunnelEdge
   readonly counters: LinkCounters
   /** Why this process is not ready, in words; empty when it is. */
   readonly faults: () => readonly string[]
@@ -44,14 +56,18 @@ const REASON = 'the outer layer stops'
 /** How often the same refusal of the same address is logged, milliseconds. */
 const REFUSAL_PERIOD_MS = 60_000
 
+/** Codes of OpenSSL and of Node for a client that has no certificate, or none that is accepted. */
+const CERTIFICATE_FAULT = /CERT|ISSUER|SELF_SIGNED|CHAIN|INVALID_CA|INVALID_PURPOSE/
+
 /** The socket port: links of inner layers, each proven before it carries a stream; and two health pages. */
 export class InnerListener {
-  readonly #server: Server
+  readonly #server: Server | TlsServer
   readonly #listener: { readonly close: () => Promise<void> }
   readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
   readonly #audience = randomBytes(16).toString('hex')
   readonly #unproven: Unproven
   readonly #refusals: Repeats
+  #unfollow: (() => void) | undefined
   #isDraining = false
 
   constructor(
@@ -62,15 +78,55 @@ export class InnerListener {
     this.#refusals = new Repeats(REFUSAL_PERIOD_MS, options.clock)
     const pages = express().disable('x-powered-by')
     healthPages(pages, options.faults)
+    const { tunnels, isTrusted } = options
+    pages.use((req, res, next) => {
+      if (tunnels.takes(req)) tunnels.answer(req, res, peerOf(req, isTrusted))
+      else next()
+    })
     pages.use(
       (_req, res) => void res.status(404).type('text').send('This is the socket port of a socket-gateway: inner layers connect here.\n'),
     )
-    this.#server = createServer({ headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 5_000 }, pages)
+    this.#server = this.#createServer(pages)
     this.#server.on('clientError', (_error, socket) => socket.destroy())
     this.#listener = createListener(this.#server, {
       admit: request => this.#admit(request),
       onLink: (link, request) => this.#greet(link, request),
     })
+    this.#offerTunnels()
+  }
+
+  /** Before socket.io: it ends every other upgrade that is not answered within a second, and an origin may take longer. */
+  #offerTunnels(): void {
+    const others = this.#server.listeners('upgrade') as ((...args: unknown[]) => void)[]
+    const { tunnels, isTrusted } = this.options
+    this.#server.removeAllListeners('upgrade')
+    this.#server.on('upgrade', (request, socket, head) => {
+      if (tunnels.takes(request)) return tunnels.upgrade(request, socket, head, peerOf(request, isTrusted))
+      for (const listener of others) listener.call(this.#server, request, socket, head)
+    })
+  }
+
+  #createServer(pages: RequestListener): Server | TlsServer {
+    const settings = { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 5_000 }
+    const { tls } = this.options
+    if (tls === undefined) return createServer(settings, pages)
+    const server = createTlsServer({ ...tlsOptions(tls), ...settings }, pages)
+    this.#unfollow = followCertificates(server, tls)
+    server.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket))
+    return server
+  }
+
+  /** What has no certificate of an authority gets no further than this. */
+  #handshakeFailed(error: Error & { code?: string }, socket: TLSSocket): void {
+    const address = unmapped(socket.remoteAddress ?? '')
+    const reason = (socket.authorizationError as unknown as string | undefined) ?? error.code ?? error.message
+    const isRefusal = CERTIFICATE_FAULT.test(reason)
+    const muted = this.#refusals.take(`${address} TLS ${reason}`)
+    if (muted === undefined) return
+    const text = isRefusal
+      ? `refused a client certificate (--socket-client-ca) from ${address}: ${reason}`
+      : `TLS handshake with ${address} failed: ${reason}`
+    this.log[isRefusal ? 'warn' : 'debug']({ address, reason, ...(muted > 0 && { muted }) }, `${text}${mutedText(muted)}`)
   }
 
   /** Opens the port. @throws GatewayError LISTEN_FAILED */
@@ -88,6 +144,7 @@ export class InnerListener {
   async close(): Promise<void> {
     this.#isDraining = true
     this.options.registry.destroyWhere(() => true, 'GOING_AWAY', REASON)
+    this.#unfollow?.()
     this.#server.closeAllConnections()
     await this.#listener.close()
   }
@@ -119,6 +176,7 @@ export class InnerListener {
         const expected = { linkNames, audience: this.#audience, nonce, issuedAtSeconds, nowSeconds: Date.now() / 1000, validityMs }
         const proven = verifyProof(auth.proof, { ...expected, registry: this.options.keys() })
         kid = proven.kid
+        this.#checkClientCertificate(request.socket, kid)
         return { session: randomBytes(8).toString('hex'), identifier: proven.identifier }
       },
       onReady: ({ ready, auth }) => {
@@ -134,6 +192,16 @@ export class InnerListener {
         this.log.warn(fields, `refused an inner layer from ${address}: ${reason}${mutedText(muted)}`)
       },
     })
+  }
+
+  /** A certificate of another inner layer, or of anything else that the authorities sign, is not enough. */
+  #checkClientCertificate(socket: Socket, kid: string): void {
+    const { tls, keys } = this.options
+    if (tls?.clientCa === undefined) return
+    const presented = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
+    const key = keys().get(kid)?.key
+    if (presented === undefined || key === undefined || !presented.publicKey.equals(key))
+      throw new GatewayError('AUTH', 'the client certificate of the TLS connection is for another key than the proof')
   }
 
   /** Where the inner layer is: behind a proxy of ours, all of them would share one address and its limits. */
@@ -161,6 +229,7 @@ export class InnerListener {
       timing,
       counters,
       accept: refuseStream,
+      onNote: payload => this.options.onNote(connection, payload),
       onGoAway: (_code, reason) => this.log.info({ ...facts, reason }, `inner layer "${facts.identifier}" is leaving`),
       onClose: (code, given) => {
         const reason = given || ERRORS[code].text

@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 
 /** After an early answer the rest of the upload is thrown away up to this many bytes; what comes then is left in the kernel … */
 const MAX_DISCARDED_BYTES = 1_048_576
@@ -12,6 +14,12 @@ export function endLingering(socket: Duplex): void {
   const timer = setTimeout(() => socket.destroy(), LINGER_MS)
   timer.unref()
   socket.once('close', () => clearTimeout(timer))
+}
+
+/** Ends a connection so that the client sees something is missing: by a reset, or by TLS without its closing alert (RFC 8446 §6.1). */
+export function endAbruptly(socket: Socket): void {
+  if (socket instanceof TLSSocket) socket.destroy()
+  else socket.resetAndDestroy()
 }
 
 /** Throws away the rest of an upload whose answer is complete; the connection is closed once the answer has left. */

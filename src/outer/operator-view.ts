@@ -9,6 +9,7 @@ import { originOf, type Target } from '../route/table.ts'
 import type { Histogram } from '../telemetry/histogram.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { RequestMetrics, TargetMetrics } from '../telemetry/request-metrics.ts'
+import type { CertificateStore } from '../tls/certificate-store.ts'
 import type { InnerConnection, Registry } from './registry.ts'
 import type { TcpEdge } from './tcp-edge.ts'
 
@@ -19,6 +20,8 @@ export interface OperatorViewOptions {
   readonly registry: Registry
   readonly targets: TargetsFile
   readonly keys: KeyFiles
+  /** Those of the ports with TLS. */
+  readonly certificates: readonly CertificateStore[]
   readonly requests: RequestMetrics
   readonly counters: LinkCounters
   readonly isDraining: () => boolean
@@ -43,10 +46,11 @@ export function createOperatorView(options: OperatorViewOptions): Admin {
   })
 }
 
-function faultsOf({ isDraining, targets, registry, tcp }: OperatorViewOptions): string[] {
+function faultsOf({ isDraining, targets, registry, tcp, certificates }: OperatorViewOptions): string[] {
   const faults: string[] = []
   if (isDraining()) faults.push('shutting down')
   if (targets.fault !== undefined) faults.push('the targets file is not valid; the last good one is in force')
+  if (certificates.some(store => store.faults.length > 0)) faults.push('a TLS certificate is not valid; the last good one is in force')
   if (registry.connections.length === 0) faults.push('no inner layer is connected')
   // Their reasons name files and addresses, which are the log's to tell.
   if (tcp.faults.length > 0) faults.push(`TCP ports are not open: ${tcp.faults.length}`)

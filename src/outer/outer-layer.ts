@@ -10,14 +10,17 @@ import { settleWithin } from '../mux/settle-within.ts'
 import { createAccessLog } from '../telemetry/access-log.ts'
 import type { Log } from '../telemetry/log.ts'
 import { RequestMetrics } from '../telemetry/request-metrics.ts'
+import type { CertificateStore } from '../tls/certificate-store.ts'
+import { ClientPorts } from './client-ports.ts'
 import { ConnectionLimits } from './connection-limits.ts'
 import { Patience } from './deadlines.ts'
 import { DEFAULT_EDGE_LIMITS, type EdgeLimits } from './edge-limits.ts'
 import { HeldRequests } from './held-requests.ts'
-import { HttpEdge } from './http-edge.ts'
 import { InnerListener } from './inner-listener.ts'
 import { createOperatorView } from './operator-view.ts'
+import { OriginHealth } from './origin-health.ts'
 import { ProfileBook } from './profile-book.ts'
+import { Balancer } from './balancer.ts'
 import { Gate } from './gate.ts'
 import { Load } from './load.ts'
 import { Registry } from './registry.ts'
@@ -31,9 +34,21 @@ export interface OuterLayerOptions {
   /** 0 picks a free port. */
   readonly appPort: number
   readonly appHost?: string
+  /** Started: the app port speaks HTTPS. Absent: HTTP. */
+  readonly appCertificates?: CertificateStore
+  /** A port that redirects plain HTTP to the app port; only with `appCertificates`. */
+  readonly appHttpPort?: number
+  /** `max-age` of Strict-Transport-Security, seconds; absent: that field is not sent. Only with `appCertificates`. */
+  readonly hstsSeconds?: number
+  /** HTTP/2 by ALPN with `appCertificates`; default true. */
+  readonly http2?: boolean
+  /** HTTP/2 with prior knowledge without `appCertificates`; default false. */
+  readonly appH2c?: boolean
   /** 0 picks a free port. */
   readonly socketPort: number
   readonly socketHost?: string
+  /** Started: the socket port speaks wss:. With authorities for clients, inner layers need a certificate for the key that they prove. */
+  readonly socketCertificates?: CertificateStore
   /** Public keys of inner layers, started. */
   readonly keys: KeyFiles
   /** The targets, started. */
@@ -66,13 +81,15 @@ const MAX_HELD = 1_024
 /** The process on the public host: takes requests, sends them through the inner layers that are connected. */
 export class OuterLayer {
   readonly registry = new Registry()
-  readonly #edge: HttpEdge
+  readonly #edge: ClientPorts
   readonly #tcp: TcpEdge
   readonly #listener: InnerListener
   readonly #patience: Patience
+  readonly #health: OriginHealth
+  readonly #profiles = new ProfileBook()
   readonly #admin: Admin
   readonly #switched: SwitchedConnections
-  #ports = { app: 0, socket: 0 }
+  #socketPort = 0
   #isDraining = false
   #closing: Promise<void> | undefined
 
@@ -92,19 +109,31 @@ export class OuterLayer {
     const limits = { ...DEFAULT_EDGE_LIMITS, ...options.limits }
     this.#switched = new SwitchedConnections(limits.websocketIdleMs)
     const held = new HeldRequests(MAX_HELD)
-    this.registry.onAdd = () => held.wake()
-    this.#edge = new HttpEdge(
+    const profiles = this.#profiles
+    this.#health = new OriginHealth(clock, log)
+    this.registry.onAdd = connection => {
+      this.#health.announce(options.targets.table, connection, profiles)
+      held.wake()
+    }
+    this.registry.onRemove = connection => this.#health.left(connection, this.registry.connections)
+    this.#edge = new ClientPorts(
       {
         port: options.appPort,
+        host: options.appHost,
         isTrusted,
         connections: new ConnectionLimits(limits, isTrusted),
-        ...(options.appHost === undefined ? {} : { host: options.appHost }),
-        ...(options.keepAliveMs === undefined ? {} : { keepAliveMs: options.keepAliveMs }),
+        keepAliveMs: options.keepAliveMs,
+        certificates: options.appCertificates,
+        httpPort: options.appHttpPort,
+        hstsSeconds: options.hstsSeconds,
+        http2: options.http2,
+        h2c: options.appH2c,
       },
       {
         table: () => options.targets.table,
         registry: this.registry,
-        profiles: new ProfileBook(),
+        balancer: new Balancer(this.registry, this.#health),
+        profiles,
         patience: this.#patience,
         headMs: options.timeoutMs,
         limits,
@@ -139,6 +168,7 @@ export class OuterLayer {
       {
         port: options.socketPort,
         ...(options.socketHost === undefined ? {} : { host: options.socketHost }),
+        tls: options.socketCertificates,
         keys: () => options.keys.registry,
         validityMs: options.validityMs,
         linkNames: options.linkNames ?? [],
@@ -147,6 +177,7 @@ export class OuterLayer {
         clock,
         registry: this.registry,
         counters,
+        onNote: (connection, payload) => this.#health.onNote(connection, payload),
         faults: () => this.#admin.faults(),
       },
       log,
@@ -156,11 +187,12 @@ export class OuterLayer {
       registry: this.registry,
       targets: options.targets,
       keys: options.keys,
+      certificates: [options.appCertificates, options.socketCertificates].filter(store => store !== undefined),
       requests,
       counters,
       isDraining: () => this.#isDraining,
       openRequests: () => this.#edge.openExchanges,
-      ports: () => this.#ports,
+      ports: () => this.ports,
       tcp: this.#tcp,
       log,
       clock,
@@ -169,7 +201,12 @@ export class OuterLayer {
 
   /** The ports that are open, once started. */
   get ports(): { readonly app: number; readonly socket: number } {
-    return this.#ports
+    return { app: this.#edge.ports.app, socket: this.#socketPort }
+  }
+
+  /** The port that redirects plain HTTP once started, 0 when there is none. */
+  get httpPort(): number {
+    return this.#edge.ports.http
   }
 
   /** The admin port once started, 0 when there is none. */
@@ -191,25 +228,35 @@ export class OuterLayer {
   async start(): Promise<void> {
     await this.#admin.start()
     try {
-      const socket = await this.#listener.start()
+      this.#socketPort = await this.#listener.start()
       await this.#tcp.start(this.options.targets.table.tcp)
-      this.#ports = { app: await this.#edge.start(), socket }
+      await this.#edge.start()
     } catch (error) {
       await Promise.all([this.#listener.close(), this.#tcp.destroy(), this.#admin.close()])
       throw error
     }
     const targets = this.options.targets.table.targets.length
     const keys = this.options.keys.registry.size
-    const { app, socket } = this.#ports
+    const { app, socket } = this.ports
+    const http = this.httpPort
+    const [appScheme, socketScheme] = [this.options.appCertificates ? 'https' : 'http', this.options.socketCertificates ? 'wss' : 'ws']
     const admin = this.#admin.port
     const tcp = this.tcpPorts
     this.log.info(
-      { appPort: app, socketPort: socket, ...(tcp.length > 0 && { tcpPorts: tcp }), ...(admin > 0 && { adminPort: admin }), targets, keys },
-      `outer layer ready: clients on port ${app}, inner layers on port ${socket}, ${tcp.length > 0 ? `TCP on ${plural(tcp.length, 'port')}, ` : ''}${admin > 0 ? `operators on port ${admin}, ` : ''}${plural(targets, 'target')}, ${plural(keys, 'key')}`,
+      {
+        appPort: app,
+        socketPort: socket,
+        ...(http > 0 && { appHttpPort: http }),
+        ...(tcp.length > 0 && { tcpPorts: tcp }),
+        ...(admin > 0 && { adminPort: admin }),
+        targets,
+        keys,
+      },
+      `outer layer ready: clients on port ${app} (${appScheme}), ${http > 0 ? `redirects on port ${http}, ` : ''}inner layers on port ${socket} (${socketScheme}), ${tcp.length > 0 ? `TCP on ${plural(tcp.length, 'port')}, ` : ''}${admin > 0 ? `operators on port ${admin}, ` : ''}${plural(targets, 'target')}, ${plural(keys, 'key')}`,
     )
     this.log.info(
       {},
-      `no inner layer yet; next, on this machine: socket-gateway inner-layer --private-key innerLayer.key --outer-layer ws://localhost:${socket}; on another one: --outer-layer wss://NAME, through a proxy with TLS in front of that port`,
+      `no inner layer yet; next, on this machine: socket-gateway inner-layer --private-key innerLayer.key --outer-layer ${socketScheme}://localhost:${socket}; on another one: ${socketScheme === 'wss' ? `--outer-layer wss://NAME:${socket}, by the name in the certificate` : '--outer-layer wss://NAME, through --socket-tls-certificate or a proxy with TLS in front of that port'}`,
     )
   }
 
@@ -220,7 +267,9 @@ export class OuterLayer {
 
   /** Call when `targets.table` has changed. Resolves when TCP ports are opened and closed as it says, or their faults are known. */
   targetsChanged(): Promise<void> {
-    return this.#tcp.update(this.options.targets.table.tcp)
+    const { table } = this.options.targets
+    this.#health.follow(table, this.registry.connections, this.#profiles)
+    return this.#tcp.update(table.tcp)
   }
 
   /** Takes no new connections, lets requests in flight finish up to the drain timeout, then ends. Idempotent. */

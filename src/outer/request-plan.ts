@@ -16,6 +16,7 @@ import type { ClientCall } from './client-call.ts'
 import type { EdgeContext } from './edge-context.ts'
 import type { Gate } from './gate.ts'
 
+import { checkServerName } from './server-name.ts'
 /** An answer that needs no inner layer. */
 export interface LocalAnswer {
   readonly status: number
@@ -56,6 +57,7 @@ export class RequestPlan {
     this.target = host
     if (isAnsweredHere(request)) {
       // RFC 9110 §9.3.7: `OPTIONS *` asks about the gateway itself, and Max-Forwards 0 ends here.
+    if (peer.tls !== undefined) checkServerName(peer.tls, request.host, host, edge.table())
       this.answer = { status: 204, fields: ['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'], body: '' }
       return
     }

@@ -1,0 +1,124 @@
+import type { CertificateStore } from '../tls/certificate-store.ts'
+import type { ConnectionLimits } from './connection-limits.ts'
+import type { EdgeContext } from './edge-context.ts'
+import { Http2Edge } from './http2-edge.ts'
+import { HttpEdge } from './http-edge.ts'
+import { PlainEdge } from './plain-edge.ts'
+import { RedirectEdge } from './redirect-edge.ts'
+import { TlsEdge } from './tls-edge.ts'
+
+/** What the ports of clients are made from. */
+export interface ClientPortsOptions {
+  /** 0 picks a free one. */
+  readonly port: number
+  readonly host?: string | undefined
+  readonly isTrusted: (address: string) => boolean
+  /** Counts the connections of all of them. */
+  readonly connections: ConnectionLimits
+  /** How long idle connections are kept. */
+  readonly keepAliveMs?: number | undefined
+  /** Started: the port speaks HTTPS. Absent: HTTP. */
+  readonly certificates?: CertificateStore | undefined
+  /** A second port, which redirects plain HTTP to the first; only with certificates. */
+  readonly httpPort?: number | undefined
+  /** HTTP/2 beside HTTP/1.1, by ALPN; only with certificates. Default true. */
+  readonly http2?: boolean | undefined
+  /** HTTP/2 beside HTTP/1.1 without TLS, by its preface; only without certificates. Default false. */
+  readonly h2c?: boolean | undefined
+  /** `max-age` of Strict-Transport-Security, seconds; absent: that field is not sent. */
+  readonly hstsSeconds?: number | undefined
+}
+
+/** Where clients come in: one port for HTTP, or one for HTTPS and perhaps one that leads there. */
+export class ClientPorts {
+  readonly #http1: HttpEdge
+  readonly #http2: Http2Edge
+  readonly #plain: PlainEdge | undefined
+  readonly #tls: TlsEdge | undefined
+  readonly #redirect: RedirectEdge | undefined
+  #ports = { app: 0, http: 0 }
+
+  constructor(options: ClientPortsOptions, context: EdgeContext) {
+    const { port, host, isTrusted, connections, keepAliveMs, certificates, httpPort, hstsSeconds, http2 = true, h2c = false } = options
+    const place = { port, ...(host !== undefined && { host }) }
+    this.#http1 = new HttpEdge(
+      {
+        ...place,
+        ...((certificates !== undefined || h2c) && { port: undefined }),
+        isTrusted,
+        connections,
+        ...(keepAliveMs !== undefined && { keepAliveMs }),
+      },
+      context,
+    )
+    this.#http2 = new Http2Edge(context, keepAliveMs === undefined ? {} : { idleMs: keepAliveMs })
+    if (certificates === undefined) {
+      if (!h2c) return
+      this.#plain = new PlainEdge({
+        ...place,
+        isTrusted,
+        connections,
+        detectsHttp2: true,
+        firstByteMs: context.limits.headerMs,
+        accept: (socket, peer, isHttp2) => (isHttp2 ? this.#http2 : this.#http1).adopt(socket, peer),
+      })
+      return
+    }
+    this.#tls = new TlsEdge(
+      {
+        ...place,
+        certificates,
+        protocols: http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+        hsts: hstsSeconds === undefined ? undefined : `max-age=${hstsSeconds}`,
+        isTrusted,
+        connections,
+        accept: (socket, protocol, peer) => (protocol === 'h2' ? this.#http2 : this.#http1).adopt(socket, peer),
+        refusePlain: socket => this.#http1.refusePlain(socket),
+      },
+      context.log,
+    )
+    if (httpPort === undefined) return
+    const { limits, nextId, access } = context
+    const shared = { connections, limits, nextId, access, httpsPort: () => this.#ports.app }
+    this.#redirect = new RedirectEdge({ ...place, port: httpPort, ...shared })
+  }
+
+  /** Those that are open; `http` is the redirecting one, 0 when there is none. */
+  get ports(): { readonly app: number; readonly http: number } {
+    return this.#ports
+  }
+
+  /** Requests that are not over. */
+  get openExchanges(): number {
+    return this.#http1.openExchanges + this.#http2.openExchanges
+  }
+
+  /** Opens the ports. @throws GatewayError LISTEN_FAILED, with nothing left open */
+  async start(): Promise<void> {
+    try {
+      const plain = await this.#http1.start()
+      this.#ports = { app: (await (this.#tls ?? this.#plain)?.start()) ?? plain, http: 0 }
+      this.#ports = { ...this.#ports, http: (await this.#redirect?.start()) ?? 0 }
+    } catch (error) {
+      this.destroy()
+      throw error
+    }
+  }
+
+  /** Takes no new connections; resolves once the requests in flight are over. */
+  async close(): Promise<void> {
+    this.#redirect?.close()
+    this.#tls?.close()
+    this.#plain?.close()
+    await Promise.all([this.#http1.close(), this.#http2.close()])
+  }
+
+  /** Cuts everything. */
+  destroy(): void {
+    this.#redirect?.close()
+    this.#tls?.close()
+    this.#plain?.close()
+    this.#http1.destroy()
+    this.#http2.destroy()
+  }
+}

@@ -1,0 +1,112 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { asGatewayError, GatewayError, type ErrorCode } from '../errors.ts'
+import { acceptsJson } from '../http/accept.ts'
+import { admitRequest } from '../http/admission.ts'
+import { unmapped } from '../http/client-facts.ts'
+import { loggedPath } from '../http/logged-path.ts'
+import { parseHost } from '../route/host.ts'
+import type { AccessRecord } from '../telemetry/access-log.ts'
+import type { ConnectionLimits } from './connection-limits.ts'
+import { errorAnswer, type ErrorAnswer } from './error-answer.ts'
+import { discardUpload } from './linger.ts'
+import { listen } from './listen.ts'
+
+/** What a redirecting port is made from. */
+export interface RedirectEdgeOptions {
+  readonly port: number
+  readonly host?: string
+  /** Port of the TLS edge, once that is open. */
+  readonly httpsPort: () => number
+  /** Counts the connections of all edges. */
+  readonly connections: ConnectionLimits
+  readonly limits: { readonly headerBytes: number; readonly headerMs: number }
+  readonly nextId: () => string
+  readonly access: (record: AccessRecord) => void
+}
+
+/** `http:` on port 80. */
+const HTTP_PORT = 80
+const HTTPS_PORT = 443
+
+/** Answers plain HTTP with a redirect to the same URL under https:, and nothing else. One request for each connection. */
+export class RedirectEdge {
+  readonly #server: Server
+
+  constructor(private readonly options: RedirectEdgeOptions) {
+    this.#server = createServer(
+      {
+        maxHeaderSize: options.limits.headerBytes,
+        headersTimeout: options.limits.headerMs,
+        connectionsCheckingInterval: Math.min(5_000, options.limits.headerMs),
+        requireHostHeader: false, // admission decides
+      },
+      (req, res) => this.#answer(req, res),
+    )
+    this.#server.maxHeadersCount = 0
+    this.#server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => this.#answer(req, res))
+    this.#server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => this.#answer(req, res))
+    this.#server.prependListener('connection', (socket: Socket) => {
+      if (options.connections.admit(socket, unmapped(socket.remoteAddress ?? '')) !== undefined) socket.destroy()
+    })
+  }
+
+  /** Opens the port. @throws GatewayError LISTEN_FAILED */
+  start(): Promise<number> {
+    return listen(this.#server, this.options.port, this.options.host)
+  }
+
+  /** Closes the port and every connection: no answer takes long. Idempotent. */
+  close(): void {
+    this.#server.close()
+    this.#server.closeAllConnections()
+  }
+
+  #answer(req: IncomingMessage, res: ServerResponse): void {
+    const requestId = this.options.nextId()
+    const { status, fields, body, error } = this.#redirect(req, requestId)
+    res.shouldKeepAlive = false // the client goes on by https:
+    if (!req.complete) discardUpload(req)
+    res.writeHead(status, fields)
+    res.end(req.method === 'HEAD' ? '' : body)
+    this.options.access({
+      requestId,
+      client: unmapped(req.socket.remoteAddress ?? ''),
+      host: req.headers.host ?? '-',
+      method: req.method ?? '-',
+      path: loggedPath(req.url ?? '-'),
+      status,
+      bytesIn: 0,
+      bytesOut: body.length,
+      durationMs: 0,
+      firstByteMs: undefined,
+      target: undefined,
+      identifier: undefined,
+      error,
+      reason: error === undefined ? undefined : 'a request that cannot be redirected',
+    })
+  }
+
+  #redirect(req: IncomingMessage, requestId: string): ErrorAnswer & { readonly error?: ErrorCode } {
+    try {
+      const location = this.#location(req)
+      // RFC 9110 §15.4.9: 308 keeps the method and the body, in contrast to 301.
+      return { status: 308, fields: ['Location', location, 'Content-Length', '0', 'X-Request-Id', requestId], body: '' }
+    } catch (thrown) {
+      const error = asGatewayError(thrown).code
+      return { ...errorAnswer(error, requestId, acceptsJson(req.headers.accept)), error }
+    }
+  }
+
+  /** @throws GatewayError for a request that no URL can be made of */
+  #location(req: IncomingMessage): string {
+    const raw = { method: req.method ?? '', target: req.url ?? '', httpVersion: req.httpVersion, fields: req.rawHeaders }
+    const { host: authority, target } = admitRequest(raw)
+    const { host, port } = parseHost(authority)
+    // `OPTIONS *` asks about a port, and node:http takes more characters than a URL has.
+    if (!target.startsWith('/') || !/^[\x21-\x7e]*$/.test(target)) throw new GatewayError('BAD_TARGET', 'no target that a URL can have')
+    // Who came by the usual port is to go on by the usual one, whatever the port is called behind a container's or a router's mapping.
+    const httpsPort = port === undefined || port === HTTP_PORT ? HTTPS_PORT : this.options.httpsPort()
+    return `https://${host}${httpsPort === HTTPS_PORT ? '' : `:${httpsPort}`}${target}`
+  }
+}
