@@ -174,13 +174,12 @@ function tlsOf({ tls }: Keys, read: TargetFacts['read']): OriginTls | undefined 
   })
 }
 
-function profileOf(source: Keys, health: Health | undefined, read: TargetFacts['read']): OriginProfile | undefined {
+function profileOf(source: Keys, read: TargetFacts['read']): OriginProfile | undefined {
   const { connect: connectMs, head: headMs, idle: idleMs } = source.timeouts ?? {}
   return given({
     http2: source.http2 === true ? true : undefined,
     tls: tlsOf(source, read),
     timeouts: given({ connectMs, headMs, idleMs }),
-    health: health?.check,
   })
 }
 
@@ -190,7 +189,7 @@ export function createTarget(source: Keys, facts: TargetFacts): Target {
   const protocol = source.protocol ?? 'https'
   const limits = limitsOf(source)
   const health = healthOf(source)
-  const profile = profileOf(source, health, read)
+  const profile = profileOf(source, read)
   const { maintenance, upgrades } = source
   const identifiers = source.identifier === undefined ? undefined : Object.freeze([...new Set(listOf(source.identifier))])
   return {

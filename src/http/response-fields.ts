@@ -26,7 +26,7 @@ export interface ResponseContext {
   /** For `edits`. */
   readonly variables?: Variables | undefined
   /** A cookie of ours, beside those of the origin. */
-  readonly cookie?: string | undefined
+  cookie?: string | undefined
 }
 
 /** A final head that can be written as it stands. */

@@ -12,7 +12,7 @@ export interface ConnectorOptions {
   readonly introduction: Pick<Introduction, 'prove' | 'limits' | 'agent' | 'instance'>
   readonly session: Omit<SessionOptions, 'role' | 'limits' | 'peerLimits' | 'accept' | 'onNote' | 'onClose' | 'onGoAway'>
   /** Makes what is kept for one session: it takes the streams and the notes of that session alone. */
-  readonly serve: () => Pick<SessionOptions, 'accept' | 'onNote'>
+  readonly serve: (note: (payload: Buffer) => void) => Pick<SessionOptions, 'accept' | 'onNote'> & { readonly close: () => void }
   /** Milliseconds, rising. */
   readonly clock: () => number
   /** 0 … 1, for the jitter of the back-off. */
@@ -106,18 +106,23 @@ export class Connector {
 
   #up(link: Link, hello: Hello): void {
     const startedMs = this.options.clock()
-    this.#session = new Session(link, {
+    const { close, ...service } = this.options.serve(payload => {
+      if (session.isOpen) session.note(payload)
+    })
+    const session = new Session(link, {
       ...this.options.session,
-      ...this.options.serve(),
+      ...service,
       role: 'inner',
       limits: this.options.introduction.limits,
       peerLimits: hello.limits,
       onClose: (code, reason) => {
         this.#session = undefined
+        close()
         if (this.options.clock() - startedMs >= STABLE_MS) this.#attempt = 0
         this.#down(code, reason, true)
       },
     })
+    this.#session = session
   }
 
   #down(code: ErrorCode, reason: string, wasUp: boolean): void {

@@ -9,7 +9,8 @@ import { DEFAULT_TIMING, type Timing } from '../mux/liveness.ts'
 import { GrowthBudget } from '../mux/receive-window.ts'
 import { settleWithin } from '../mux/settle-within.ts'
 import type { Log } from '../telemetry/log.ts'
-import { AGENT } from '../version.ts'
+import { createTracing } from '../telemetry/tracing.ts'
+import { AGENT, VERSION } from '../version.ts'
 import { DEFAULT_LIMITS, GROWTH_BUDGET_BYTES } from '../mux/limits.ts'
 import type { Admin, AdminOptions } from '../admin/admin.ts'
 import type { AllowList } from './allow-list.ts'
@@ -20,7 +21,8 @@ import { createOperatorView } from './operator-view.ts'
 import type { OriginContext } from './origin-exchange.ts'
 import { Origins } from './origin-drivers.ts'
 import { OriginGate } from './origin-gate.ts'
-import { createService } from './service.ts'
+import { HealthChecks } from './health-checks.ts'
+import { createService, type HealthContext } from './service.ts'
 import type { TcpOriginContext } from './tcp-origin.ts'
 
 /** What an inner layer is made from. */
@@ -48,7 +50,7 @@ export class InnerLayer {
   readonly #origins: Origins
   readonly #connectors: Connector[] = []
   readonly #instance = randomUUID()
-  readonly #context: OriginContext & TcpOriginContext
+  readonly #context: OriginContext & TcpOriginContext & HealthContext
   readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
   readonly #counters = new LinkCounters()
   readonly #records: ConnectionRecord[] = []
@@ -63,7 +65,14 @@ export class InnerLayer {
     const gate = new OriginGate(options.allowList)
     this.#origins = new Origins(gate, () => performance.now())
     const failures = new FailureLog(log, options.allowList.open, () => performance.now())
-    this.#context = { gate, drivers: this.#origins, onFailure: (head, code, reason) => failures.report(head, code, reason) }
+    this.#context = {
+      gate,
+      drivers: this.#origins,
+      health: new HealthChecks(this.#origins, Math.random),
+      onFailure: (head, code, reason) => failures.report(head, code, reason),
+      tracing: createTracing('inner', VERSION),
+      clock: () => performance.now(),
+    }
     for (const url of options.outerLayers) {
       for (let number = 1; number <= options.connections; number++) this.#connectors.push(this.#createConnector(url, number))
     }
@@ -131,6 +140,7 @@ export class InnerLayer {
   destroy(): void {
     this.#isDraining = true
     for (const connector of this.#connectors) connector.destroy()
+    this.#context.health.close()
     void this.#origins.close()
     void this.#admin.close()
   }
@@ -184,7 +194,7 @@ export class InnerLayer {
         timing: this.options.timing ?? DEFAULT_TIMING,
         onFault: thrown => this.log.error({ err: thrown }, 'internal fault while handling a stream'),
       },
-      serve: () => createService(this.#context),
+      serve: note => createService(this.#context, note),
       clock: () => performance.now(),
       random: Math.random,
       onUp: ({ identifier: granted, agent }) => {

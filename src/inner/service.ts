@@ -1,15 +1,26 @@
 import { GatewayError } from '../errors.ts'
 import { decodeRequestHead } from '../http/head-codec.ts'
+import { encodeHealthReport, parseHealthNote } from '../http/health-note.ts'
 import { decodeNote, parseProfileNote, type OriginProfile } from '../http/origin-profile.ts'
 import { KIND_TCP } from '../http/tcp-head.ts'
 import type { SessionOptions } from '../mux/session.ts'
+import type { HealthChecks } from './health-checks.ts'
 import { OriginExchange, type OriginContext } from './origin-exchange.ts'
 import { acceptTcp, type TcpOriginContext } from './tcp-origin.ts'
 
 const MAX_PROFILES = 4_096
 
+/** Who asks origins whether they are well. */
+export interface HealthContext {
+  readonly health: HealthChecks
+}
+
 /** What one session asks for: its streams, and the notes that they refer to. */
-export function createService(context: OriginContext & TcpOriginContext): Required<Pick<SessionOptions, 'accept' | 'onNote'>> {
+export function createService(
+  context: OriginContext & TcpOriginContext & HealthContext,
+  note: (payload: Buffer) => void,
+): Required<Pick<SessionOptions, 'accept' | 'onNote'>> & { readonly close: () => void } {
+  const watch = context.health.watch((number, isHealthy, reason) => note(encodeHealthReport({ number, isHealthy, reason })))
   const profiles = new Map<number, OriginProfile>()
   const profileOf = (number: number): OriginProfile | undefined => {
     if (number === 0) return undefined
@@ -27,10 +38,15 @@ export function createService(context: OriginContext & TcpOriginContext): Requir
     },
     onNote: payload => {
       const note = decodeNote(payload)
+      if (note.note === 'health') {
+        const { checks, isFirst } = parseHealthNote(note)
+        return watch.want(checks, isFirst, profileOf)
+      }
       if (note.note !== 'profile') return
       const { number, profile } = parseProfileNote(note)
       profiles.set(number, profile)
       if (profiles.size > MAX_PROFILES) throw new GatewayError('CALM', `more than ${MAX_PROFILES} origin profiles`)
     },
+    close: () => watch.close(),
   }
 }

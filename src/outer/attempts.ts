@@ -1,9 +1,15 @@
 import { ERRORS, type ErrorCode } from '../errors.ts'
 import { isIdempotent } from '../http/methods.ts'
+import type { Retries } from '../route/target.ts'
+import type { Balancer } from './balancer.ts'
 import type { InnerConnection } from './registry.ts'
 import { ReplayBuffer } from './replay-buffer.ts'
 
 const MAX_ATTEMPTS = 3
+/** No byte of the request has reached an origin. */
+const UNREACHED: ReadonlySet<ErrorCode> = new Set(['ORIGIN_REFUSED', 'ORIGIN_DNS', 'ORIGIN_TLS', 'ORIGIN_CONNECT_TIMEOUT'])
+/** It may have been executed. */
+const UNANSWERED: ReadonlySet<ErrorCode> = new Set(['ORIGIN_CLOSED', 'ORIGIN_TIMEOUT'])
 
 /** The inner layers that one request was sent to without an answer, and what of its upload is kept for the next one. */
 export class Attempts {
@@ -30,11 +36,19 @@ export class Attempts {
     this.#replay = undefined
   }
 
-  /** May the request go to another inner layer after it failed with `code`? */
-  mayRepeat(code: ErrorCode, method: string): boolean {
-    if ((this.#tried?.length ?? 0) + 1 >= MAX_ATTEMPTS || this.#replay?.isIncomplete === true) return false
+  /**
+   * May the request go to another inner layer after it failed with `code`?
+   * @param retries  what the target says; undefined: failures of the origin are not repeated
+   * @param budget   asked last, and only for failures of the origin
+   */
+  mayRepeat(code: ErrorCode, method: string, retries: Retries | undefined, budget: Pick<Balancer, 'mayRetry'>): boolean {
+    const attempts = (this.#tried?.length ?? 0) + 1
+    const allowed = retries === undefined ? MAX_ATTEMPTS : retries.attempts + 1
+    if (attempts >= allowed || this.#replay?.isIncomplete === true) return false
     const { retry } = ERRORS[code]
-    return retry === 'always' || (retry === 'idempotent' && isIdempotent(method))
+    if (retry === 'always' || (retry === 'idempotent' && isIdempotent(method))) return true
+    if (retries === undefined) return false
+    return (UNREACHED.has(code) || (UNANSWERED.has(code) && isIdempotent(method))) && budget.mayRetry(retries)
   }
 
   /** `connection` has failed. */

@@ -20,6 +20,16 @@ type Peer = InnerConnection[]
 /** Streams by which one connection of a process may be ahead of another before the other gets the next. */
 const STREAMS_AHEAD = 64
 
+/** What a target wants beyond a light load. */
+export interface Wish {
+  /** The next in turn gets it, whatever its load: which turn it is. */
+  readonly turn: number | undefined
+  /** Connections that are asked only when there is no other. */
+  readonly avoids: ((connection: InnerConnection) => boolean) | undefined
+  /** The highest gets it; equal ones by their load. */
+  readonly score: ((connection: InnerConnection) => number) | undefined
+}
+
 /** Step 5 of the path: the inner layers that are connected, and which of them gets the next stream. */
 export class Registry {
   #all: readonly InnerConnection[] = []
@@ -27,7 +37,9 @@ export class Registry {
   #byIdentifier = new Map<string, Peer[]>()
   #turn = 0
   /** A connection has come. */
-  onAdd: () => void = () => undefined
+  onAdd: (connection: InnerConnection) => void = () => undefined
+  /** A connection has gone, and is no longer among `connections`. */
+  onRemove: (connection: InnerConnection) => void = () => undefined
 
   /** Connections at the moment, in the order in which they came. */
   get connections(): readonly InnerConnection[] {
@@ -37,12 +49,13 @@ export class Registry {
   add(connection: InnerConnection): void {
     this.#all = [...this.#all, connection]
     this.#index()
-    this.onAdd()
+    this.onAdd(connection)
   }
 
   remove(connection: InnerConnection): void {
     this.#all = this.#all.filter(other => other !== connection)
     this.#index()
+    this.onRemove(connection)
   }
 
   /**
@@ -52,23 +65,30 @@ export class Registry {
    * @param identifiers  of the target; undefined: any inner layer
    * @param tried        connections that have failed this request already; another one of the same inner layer is the last resort,
    *                     since they are often lost together, one a moment after the other
+   * @param wish         what the target says of the choice; undefined: the load decides alone
    */
-  pick(identifiers: readonly string[] | undefined, tried?: readonly InnerConnection[]): InnerConnection | 'none' | 'full' {
+  pick(identifiers: readonly string[] | undefined, tried?: readonly InnerConnection[], wish?: Wish): InnerConnection | 'none' | 'full' {
     const peers = identifiers === undefined ? this.#peers : this.#of(identifiers)
     let best: InnerConnection | undefined
     let spare: InnerConnection | undefined
     let bestLoad: Load | undefined
+    let bestRank = 0
     let isFull = false
     const count = peers.length
-    const first = count > 1 ? this.#turn++ % count : 0
+    const first = count > 1 ? (wish?.turn ?? this.#turn++) % count : 0
     for (let i = 0; i < count; i++) {
       const peer = peers[(first + i) % count]!
       const { connection, load, isFull: isPeerFull } = pickOf(peer, tried)
       if (connection === undefined) isFull ||= isPeerFull
       else if (tried?.some(other => isSamePeer(other, connection)) === true) spare ??= connection
-      else if (bestLoad === undefined || isLess(load, bestLoad)) {
+      else {
+        const rank = wish === undefined ? 0 : rankOf(wish, connection)
+        const isBetter =
+          rank === bestRank ? wish?.turn === undefined && (bestLoad === undefined || isLess(load, bestLoad)) : rank > bestRank
+        if (best !== undefined && !isBetter) continue
         best = connection
         bestLoad = load
+        bestRank = rank
       }
     }
     return best ?? spare ?? (isFull ? 'full' : 'none')
@@ -102,6 +122,10 @@ export class Registry {
     this.#peers = [...peers.values()]
   }
 }
+
+/** Above all who is not avoided, then the score, an unsigned 32-bit number. */
+const rankOf = ({ avoids, score }: Wish, connection: InnerConnection): number =>
+  (score?.(connection) ?? 0) - (avoids?.(connection) === true ? 2 ** 33 : 0)
 
 interface Load {
   outstandingBytes: number
