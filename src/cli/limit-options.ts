@@ -15,6 +15,17 @@ const SIZE: Reader<number> = {
   },
 }
 
+/** Requests per second, and how many may come at once. */
+const RATE: Reader<{ readonly perSecond: number; readonly burst: number }> = {
+  expected: 'N or N:BURST, such as 50 or 50:200',
+  read: text => {
+    const [, rate = '', burst] = /^(\d{1,6}(?:\.\d{1,3})?)(?::(\d{1,7}))?$/.exec(text) ?? []
+    const perSecond = rate === '' ? 0 : Number(rate)
+    const atOnce = burst === undefined ? Math.max(1, Math.ceil(2 * perSecond)) : Number(burst)
+    return perSecond > 0 && atOnce > 0 ? { perSecond, burst: atOnce } : undefined
+  },
+}
+
 /** Options of `outer-layer` that bound what clients may cost. */
 export const limitOptions = {
   'max-body': optional(SIZE, {
@@ -39,6 +50,11 @@ export const limitOptions = {
   hold: withDefault(integer(0, 60_000, 'milliseconds'), DEFAULT_EDGE_LIMITS.holdMs, {
     describe: 'Milliseconds that a request waits for an inner layer to come back when none is connected for it; then 502. 0: not at all',
   }),
+  rate: optional(RATE, {
+    describe:
+      'N[:BURST] requests per second of one address (an IPv6 /64), BURST of them at once (2 N unless said); more: 429. A target may have its own (limits.rate)',
+    defaultText: 'no limit',
+  }),
   'max-requests': withDefault(COUNT, DEFAULT_EDGE_LIMITS.requests, {
     describe: 'Requests under way at a time; more: 503. 0: no limit',
   }),
@@ -59,6 +75,7 @@ export const edgeLimitsOf = (options: ValuesOf<typeof limitOptions>): EdgeLimits
   writeStallMs: options['write-timeout'],
   websocketIdleMs: options['websocket-idle'],
   holdMs: options.hold,
+  rate: options.rate,
   requests: options['max-requests'],
   connections: options['max-connections'],
   connectionsPerAddress: options['max-connections-per-address'],

@@ -14,6 +14,8 @@ export interface EdgeLimits {
   readonly websocketIdleMs: number
   /** How long a request waits for an inner layer when none is there, milliseconds; 0: it is refused at once. */
   readonly holdMs: number
+  /** Requests of one address; beyond: 429. */
+  readonly rate: { readonly perSecond: number; readonly burst: number } | undefined
   /** Requests at a time; beyond: 503. */
   readonly requests: number
   /** Connections of one address at a time; a proxy that is trusted is none. */
@@ -31,6 +33,7 @@ export const DEFAULT_EDGE_LIMITS: EdgeLimits = Object.freeze({
   writeStallMs: 60_000,
   websocketIdleMs: 0,
   holdMs: 0,
+  rate: undefined,
   requests: 16_384,
   connectionsPerAddress: 256,
   connections: 16_384,

@@ -1,6 +1,6 @@
 import { GatewayError } from '../errors.ts'
 import type { AcceptedRequest } from '../http/admission.ts'
-import type { Target, Treatment } from '../route/target.ts'
+import type { RateLimit, Target, Treatment } from '../route/target.ts'
 import { Passwords } from './passwords.ts'
 import { addressKey, RateMeter } from './rate-meter.ts'
 
@@ -23,9 +23,26 @@ export class Gate {
   readonly #passwords: Passwords
   readonly #counts = new WeakMap<Treatment, Counts>()
 
-  /** @param clock  milliseconds, rising */
-  constructor(private readonly clock: () => number) {
+  readonly #meter: RateMeter | undefined
+
+  /**
+   * @param clock  milliseconds, rising
+   * @param rate   requests of one address for all targets together
+   */
+  constructor(
+    private readonly clock: () => number,
+    private readonly rate?: Pick<RateLimit, 'perSecond' | 'burst'>,
+  ) {
     this.#passwords = new Passwords(clock)
+    this.#meter = rate === undefined ? undefined : new RateMeter(rate, clock)
+  }
+
+  /** Counts a request of `address`, whatever it is for. @throws GatewayError RATE_LIMITED */
+  count(address: string, refusalFields: string[]): void {
+    const waitMs = this.#meter?.take(addressKey(address)) ?? 0
+    if (waitMs === 0) return
+    refusalFields.push(...retryAfter(waitMs))
+    throw new GatewayError('RATE_LIMITED', `more than ${this.rate!.perSecond} requests a second of ${address} (--rate)`)
   }
 
   /**
@@ -38,7 +55,7 @@ export class Gate {
     const { address, request, refusalFields } = visitor
     if (deny?.has(address) === true || allow?.has(address) === false)
       throw new GatewayError('ADDRESS_REFUSED', `${name} does not take requests from ${address}`)
-    const wait = (ms: number): void => void refusalFields.push('Retry-After', String(Math.ceil(ms / 1_000)))
+    const wait = (ms: number): void => void refusalFields.push(...retryAfter(ms))
     if (rate !== undefined) {
       const value = rate.header === undefined ? undefined : valueOf(request, rate.header)
       // Long values are cut: they are a key in memory, and clients choose them.
@@ -84,6 +101,8 @@ export class Gate {
     return counts
   }
 }
+
+const retryAfter = (ms: number): string[] => ['Retry-After', String(Math.ceil(ms / 1_000))]
 
 /** The only value of a field, or all of them: two Authorization fields are not one that is good. */
 function valueOf({ fields, names }: AcceptedRequest, wanted: string): string | undefined {

@@ -141,6 +141,21 @@ describe('numbers', () => {
     await until(async () => (await rawRequest(layers.port, CLOSING)).text.startsWith('HTTP/1.1 200 '))
   })
 
+  test('requests of one address have a rate: 429 with Retry-After, and another address goes on', async () => {
+    const { layers, origin } = await start({ rate: { perSecond: 0.01, burst: 2 } }, { trustProxy: [] })
+    const client = await RawConnection.open(layers.port)
+    for (let i = 0; i < 2; i++) {
+      client.write(GET)
+      await client.read('ok')
+    }
+    client.write(GET)
+    expect(await client.read(/code: RATE_LIMITED/)).toMatch(/^HTTP\/1\.1 429 .*\r\nRetry-After: (?:9\d|100)\r\n/s)
+    expect(origin.hits).toBe(2)
+    const other = await RawConnection.open(layers.port, { localAddress: '127.0.0.2' })
+    other.write(GET)
+    await other.read('ok')
+  })
+
   test('requests at a time have a limit: 503 with Retry-After, and the connection goes on', async () => {
     const { layers, origin } = await start({ requests: 1 })
     let answer = (): void => undefined
