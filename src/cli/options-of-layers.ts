@@ -51,6 +51,7 @@ export const outerLayerOptions = {
     fallback: ['loopback'],
   }),
   'remove-csps': flag('Remove Content-Security-Policy fields from answers'),
+  'server-timing': flag('Say in answers where the time went (Server-Timing); clients can read it'),
   ...limitOptions,
   ...tlsOptions,
   ...adminOptions(3002),

@@ -28,6 +28,8 @@ export interface OriginProfile {
   readonly http2?: boolean
   readonly tls?: OriginTls
   readonly timeouts?: OriginTimeouts
+  /** Answers say how long connection and origin took (Server-Timing). */
+  readonly timing?: boolean
 }
 
 /** A number that heads refer to, and what it stands for from now on. */
@@ -43,6 +45,7 @@ const SHAPE: Kind = {
   http2: 'boolean',
   tls: { ca: 'text', servername: 'text', verify: 'boolean', certificate: 'text', key: 'text' },
   timeouts: { connectMs: 'ms', headMs: 'ms', idleMs: 'ms' },
+  timing: 'boolean',
 }
 
 /** Payload of a NOTE frame: one JSON object with the kind of note in `note`. */

@@ -128,6 +128,7 @@ class Http2OriginCall implements OriginCall, SessionUser {
     const { body } = this.request
     const stream = client.request(this.#headers, { endStream: body === null, waitForTrailers: body instanceof RequestBody })
     this.#stream = stream
+    this.events.connected?.()
     this.#observeEnd(stream)
     stream.on('headers', (_headers: unknown, _flags: number, raw: string[]) => this.#interim(raw))
     stream.on('response', (_headers: unknown, flags: number, raw: string[]) => this.#respond(flags, raw))

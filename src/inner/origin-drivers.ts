@@ -199,6 +199,7 @@ class PooledCall implements Dispatcher.DispatchHandler, OriginCall {
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller as RawController
+    this.events.connected?.()
     if (this.#isAborted) controller.abort(new Error('aborted'))
   }
 
@@ -244,7 +245,7 @@ class FreshCall implements OriginCall {
       () => this.#failed(new GatewayError('ORIGIN_CONNECT_TIMEOUT', `no connection within ${CONNECT_MS / 1000} s`)),
       CONNECT_MS,
     )
-    request.on('socket', socket => socket.once(socket.connecting ? 'connect' : 'ready', () => clearTimeout(this.#connectTimer)))
+    request.on('socket', socket => socket.once(socket.connecting ? 'connect' : 'ready', () => this.#connected()))
     request.on('error', error => this.#failed(error))
     request.on('continue', () => this.#continue())
     request.on('information', info => {
@@ -255,6 +256,11 @@ class FreshCall implements OriginCall {
     request.flushHeaders()
     if (head.expectsContinue) this.#continueTimer = setTimeout(() => this.#continue(), CONTINUE_MS)
     this.#send(body)
+  }
+
+  #connected(): void {
+    clearTimeout(this.#connectTimer)
+    this.events.connected?.()
   }
 
   resume(): void {

@@ -3,12 +3,15 @@ import { ERRORS, GatewayError, type ErrorCode } from '../errors.ts'
 import { decodeFields, encodeFields } from '../http/fields.ts'
 import { encodeResponseHead, NO_BODY, STREAM_BODY, type BodyKind, type RequestHead } from '../http/head-codec.ts'
 import { allowedTrailers } from '../http/hop-by-hop.ts'
+import { loggedPath } from '../http/logged-path.ts'
 import { isIdempotent } from '../http/methods.ts'
 import type { OriginProfile } from '../http/origin-profile.ts'
 import { MAX_INTERIM } from '../http/response-fields.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
 import { splice } from '../splice/splice.ts'
+import type { RequestSpan, Tracing } from '../telemetry/tracing.ts'
 import { isStaleConnection, originFailure } from './origin-failure.ts'
+import { OriginTiming } from './origin-timing.ts'
 import { RequestBody } from './request-body.ts'
 
 /** A list of raw fields of the origin, names and values in turn. */
@@ -24,6 +27,8 @@ export interface OriginRequest {
 
 /** What a driver reports, in this order; `failed` may come at any time and is the last. */
 export interface OriginEvents {
+  /** A connection is there, a new one or one that was kept. */
+  connected?(): void
   /** 1xx except 101. */
   interim(status: number, reason: string, fields: RawFields): void
   /** @param isWhole  the origin has said that nothing follows: no body, no trailers */
@@ -58,6 +63,10 @@ export interface OriginContext {
   readonly drivers: OriginDrivers
   /** The request has failed, here or by the word of the outer layer. */
   readonly onFailure: (head: RequestHead, code: ErrorCode, reason: string) => void
+  /** Undefined: nobody traces. */
+  readonly tracing?: Tracing | undefined
+  /** Milliseconds, rising. */
+  readonly clock: () => number
 }
 
 const NEEDS_FRESH = new Set(['te', 'trailer'])
@@ -82,14 +91,18 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   #hasEnded = false
   #isOver = false
   #mayRepeat: boolean
+  #timing: OriginTiming | undefined
+  #span: RequestSpan | undefined
+  #status = 0
 
   constructor(
     private readonly stream: MuxStream,
     { head, profile }: Pick<OriginRequest, 'head' | 'profile'>,
     private readonly context: OriginContext,
   ) {
-    this.#head = head
+    this.#head = context.tracing === undefined ? head : this.#trace(head, context.tracing)
     this.#profile = profile
+    if (profile?.timing === true) this.#timing = new OriginTiming(context.clock)
     this.#body = head.body.kind === 'none' ? undefined : new RequestBody(stream)
     this.#mayRepeat = isIdempotent(head.method)
   }
@@ -137,10 +150,15 @@ export class OriginExchange implements StreamHandler, OriginEvents {
 
   onReset(code: ErrorCode, reason: string): void {
     this.context.onFailure(this.#head, code, reason)
+    this.#endSpan(code)
     this.#giveUp()
   }
 
   // --- from the origin ---
+
+  connected(): void {
+    this.#timing?.connected()
+  }
 
   interim(status: number, reason: string, fields: RawFields): void {
     if (this.#isOver) return
@@ -149,15 +167,18 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     this.#guard(() => this.stream.sendHead(encodeResponseHead({ status, reason, body: NO_BODY, fields }), { info: true }))
   }
 
-  head(status: number, reason: string, fields: RawFields, isWhole = false): void {
+  head(status: number, reason: string, origins: RawFields, isWhole = false): void {
     if (this.#isOver) return
     this.#hasHead = true
+    this.#status = status
+    const fields = this.#timing?.addTo(origins) ?? origins
     this.#guard(() => {
       const announced = bodyOf(fields)
       const body = isWhole && announced.kind === 'stream' ? NO_BODY : announced
       const end = isWhole || isBodyless(this.#head.method, status) || (body.kind === 'length' && body.length === 0)
       this.stream.sendHead(encodeResponseHead({ status, reason, body, fields }), { end })
       this.#hasEnded = end
+      if (end) this.#endSpan()
     })
   }
 
@@ -167,6 +188,8 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     this.#guard(() => this.stream.sendHead(encodeResponseHead({ status: 101, reason, body: NO_BODY, fields })))
     if (this.#isOver) return void socket.destroy() // no frame is large enough for the head
     this.#isOver = true
+    this.#status = 101
+    this.#endSpan()
     splice(this.stream, socket, {
       head: rest,
       failure: error => originFailure(error ?? new GatewayError('ORIGIN_CLOSED', 'the origin closed without an end')),
@@ -183,6 +206,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   end(trailers: RawFields): void {
     if (this.#isOver || this.#hasEnded) return
     this.#hasEnded = true
+    this.#endSpan()
     this.#guard(() => this.stream.end(trailers.length === 0 ? undefined : encodeFields(trailers)))
   }
 
@@ -252,7 +276,21 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     const code: ErrorCode = ERRORS[failure.code].reset > 0 ? failure.code : 'INTERNAL'
     this.#giveUp()
     this.context.onFailure(this.#head, code, failure.message)
+    this.#endSpan(code)
     this.stream.reset(code, failure.message)
+  }
+
+  /** The head with this span as the parent of what the origin does. */
+  #trace(head: RequestHead, tracing: Tracing): RequestHead {
+    const { method, fields, hostname, port, path } = head
+    const attributes = { 'server.address': hostname, 'server.port': port, 'url.path': loggedPath(path) }
+    this.#span = tracing.start({ method, fields, attributes })
+    return { ...head, fields: this.#span.inject(fields) }
+  }
+
+  #endSpan(error?: ErrorCode): void {
+    this.#span?.end({ status: this.#status, error })
+    this.#span = undefined
   }
 
   #giveUp(): void {

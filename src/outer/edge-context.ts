@@ -3,6 +3,7 @@ import type { ClientFacts, Peer } from '../http/client-facts.ts'
 import type { RouteTable } from '../route/table.ts'
 import type { AccessRecord } from '../telemetry/access-log.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { Tracing } from '../telemetry/tracing.ts'
 import type { Patience } from './deadlines.ts'
 import type { EdgeLimits } from './edge-limits.ts'
 import type { Gate } from './gate.ts'
@@ -39,5 +40,9 @@ export interface EdgeContext {
   /** Connections that have left HTTP. */
   readonly switched: SwitchedConnections
   /** True once the process is leaving. */
+  /** Undefined: nobody traces. */
+  readonly tracing: Tracing | undefined
+  /** Answers say where the time went. */
+  readonly serverTiming: boolean
   readonly isDraining: () => boolean
 }

@@ -8,6 +8,7 @@ import { loggedPath } from '../http/logged-path.ts'
 import { requestTrailers } from '../http/request-fields.ts'
 import { interimHead, MAX_INTERIM, responseHead, switchingHead, type WritableHead } from '../http/response-fields.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
+import type { AccessRecord } from '../telemetry/access-log.ts'
 import { Attempts } from './attempts.ts'
 import type { ClientCall, ClientEvents } from './client-call.ts'
 import type { EdgeContext } from './edge-context.ts'
@@ -16,12 +17,14 @@ import { ExchangeTimer, type Awaited, type Impatient } from './exchange-timer.ts
 import type { InnerConnection } from './registry.ts'
 import type { Held } from './held-requests.ts'
 import { RequestPlan, type LocalAnswer } from './request-plan.ts'
+import { ServerTiming } from './server-timing.ts'
 
 /** Steps 1 to 8 and 12 of the path: one request of a client, one stream, one answer. */
 export class HttpExchange<Call extends ClientCall = ClientCall> implements StreamHandler, ClientEvents, Impatient, Held {
   readonly id: string
   readonly #startedMs: number
   readonly #plan = new RequestPlan()
+  #timing: ServerTiming | undefined
   readonly #timer = new ExchangeTimer(this)
   #connection: InnerConnection | undefined
   #stream: MuxStream | undefined
@@ -50,6 +53,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
   ) {
     this.id = edge.nextId()
     this.#startedMs = edge.clock()
+    if (edge.serverTiming) this.#timing = new ServerTiming(edge.clock)
     call.events = this
   }
 
@@ -98,6 +102,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     if (picked === 'none') return this.#hold()
     if (picked === 'full') throw new GatewayError('OVERLOADED', 'every inner layer has as many streams as it takes')
     this.#connection = picked
+    this.#timing?.dispatched(picked.session.roundTripMs)
     const { body, expectsContinue } = this.#plan.request!
     const hasUpload = body.kind === 'stream' || (body.kind === 'length' && body.length > 0)
     this.edge.profiles.announce(picked.session, this.#plan.profile)
@@ -196,6 +201,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     if (info) return this.#interim(head)
     if (head.status === 101) return this.#switch(head)
     const writable = responseHead(head, this.#plan.response!)
+    this.#timing?.addTo(writable.fields)
     const { expectsContinue, isHttp10 } = this.#plan.request!
     const isCutShort = this.#isUploading || (expectsContinue && !this.call.isReceived)
     if (isCutShort || this.edge.isDraining() || (isHttp10 && !writable.hasLength)) this.call.closeAfterwards()
@@ -406,7 +412,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
   #log(): void {
     const { call } = this
     const { request, client, target } = this.#plan
-    this.edge.access({
+    const record: AccessRecord = {
       requestId: this.id,
       client: client?.address ?? call.peer.address,
       host: request?.host ?? valuesOf(call.request.fields, 'host')[0] ?? '',
@@ -422,9 +428,19 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
       repeats: this.#attempts.tried?.length,
       error: this.#error,
       reason: this.#reason,
-    })
+    }
+    this.edge.access(record)
+    this.#plan.span?.end({ status: call.hasHead ? call.status : 0, error: this.#error, attributes: spanAttributes(record) })
   }
 }
+
+const spanAttributes = ({ host, client, target, identifier, requestId }: AccessRecord) => ({
+  'server.address': host,
+  'client.address': client,
+  'http.route': target,
+  'socket_gateway.inner_layer': identifier,
+  'socket_gateway.request_id': requestId,
+})
 
 /** An inner layer may be broken or taken: what it sends need not be a code that a client can be told. */
 const isAnswer = (code: ErrorCode): boolean => ERRORS[code].status > 0 && code !== 'CANCELLED'

@@ -10,6 +10,8 @@ import { settleWithin } from '../mux/settle-within.ts'
 import { createAccessLog } from '../telemetry/access-log.ts'
 import type { Log } from '../telemetry/log.ts'
 import { RequestMetrics } from '../telemetry/request-metrics.ts'
+import { createTracing } from '../telemetry/tracing.ts'
+import { VERSION } from '../version.ts'
 import type { CertificateStore } from '../tls/certificate-store.ts'
 import { ClientPorts } from './client-ports.ts'
 import { ConnectionLimits } from './connection-limits.ts'
@@ -65,6 +67,8 @@ export interface OuterLayerOptions {
   readonly drainTimeoutMs: number
   /** What clients may cost, where that differs from the defaults. */
   readonly limits?: Partial<EdgeLimits>
+  /** Answers say where the time went (Server-Timing); anybody can read it. */
+  readonly serverTiming?: boolean
   /** The admin port; none when absent, and then nothing is counted. */
   readonly admin?: AdminOptions
   /** Certificates for TCP ports that end TLS; without it, such a port is a fault. */
@@ -86,7 +90,7 @@ export class OuterLayer {
   readonly #listener: InnerListener
   readonly #patience: Patience
   readonly #health: OriginHealth
-  readonly #profiles = new ProfileBook()
+  readonly #profiles: ProfileBook
   readonly #admin: Admin
   readonly #switched: SwitchedConnections
   #socketPort = 0
@@ -100,6 +104,7 @@ export class OuterLayer {
   ) {
     const clock = (): number => performance.now()
     const isTrusted = createTrust(options.trustProxy)
+    this.#profiles = new ProfileBook(options.serverTiming === true ? { timing: true } : undefined)
     const instance = randomBytes(4).toString('hex')
     let count = 0
     const requests = new RequestMetrics(Date.now)
@@ -146,6 +151,8 @@ export class OuterLayer {
         nextId: () => `${instance}-${(++count).toString(36)}`,
         clock,
         log,
+        tracing: createTracing('outer', VERSION),
+        serverTiming: options.serverTiming === true,
         access:
           options.admin === undefined
             ? logAccess

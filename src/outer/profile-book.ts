@@ -10,17 +10,24 @@ const MAX_PROFILES = 4_096
  */
 export class ProfileBook {
   readonly #numbers = new WeakMap<OriginProfile, number>()
+  readonly #always: OriginProfile | undefined
   readonly #numbersOfTexts = new Map<string, number>()
   readonly #payloads: Buffer[] = []
   readonly #told = new WeakMap<Pick<Session, 'note'>, Set<number>>()
 
+  /** @param always  what every profile has beside its own */
+  constructor(always?: OriginProfile) {
+    this.#always = always
+  }
+
   /** The number that stands for `profile` in heads; 0 for none. @throws GatewayError OVERLOADED after 4,096 different ones */
-  numberOf(profile: OriginProfile | undefined): number {
+  numberOf(profile: OriginProfile | undefined = this.#always): number {
     if (profile === undefined) return 0
     const known = this.#numbers.get(profile)
     if (known !== undefined) return known
-    const text = JSON.stringify(profile)
-    const number = this.#numbersOfTexts.get(text) ?? this.#add(text, profile)
+    const whole = this.#always === undefined ? profile : { ...profile, ...this.#always }
+    const text = JSON.stringify(whole)
+    const number = this.#numbersOfTexts.get(text) ?? this.#add(text, whole)
     this.#numbers.set(profile, number)
     return number
   }

@@ -4,6 +4,7 @@ import type { ClientFacts } from '../http/client-facts.ts'
 import { encodeRequestHead } from '../http/head-codec.ts'
 import { requestFields, type RequestEdits } from '../http/request-fields.ts'
 import type { ResponseContext } from '../http/response-fields.ts'
+import { loggedPath } from '../http/logged-path.ts'
 import type { PathPrefixes } from '../http/rewrite.ts'
 import type { Variables } from '../http/template.ts'
 import { decide, locate, type Located } from '../route/admit.ts'
@@ -13,6 +14,7 @@ import type { PathMap } from '../route/path-map.ts'
 import { authorityOf, type Target } from '../route/table.ts'
 import type { Treatment } from '../route/target.ts'
 import type { ClientCall } from './client-call.ts'
+import type { RequestSpan, SpanStart } from '../telemetry/tracing.ts'
 import type { EdgeContext } from './edge-context.ts'
 import type { Gate } from './gate.ts'
 
@@ -45,10 +47,13 @@ export class RequestPlan {
   pending: Promise<void> | undefined
   /** What a refusal has to say beside the usual fields, flat. */
   refusalFields: string[] | undefined
+  /** Of the trace, when somebody traces. */
+  span: RequestSpan | undefined
   #entered: Gate | undefined
 
   /** @throws GatewayError with the code that the client gets */
   make(edge: EdgeContext, { peer, request: raw }: Pick<ClientCall, 'peer' | 'request'>): void {
+    if (edge.tracing !== undefined) this.span = edge.tracing.start(spanOf(raw))
     const request = admitRequest(raw)
     this.request = request
     const client = edge.clientOf(peer, request)
@@ -71,6 +76,11 @@ export class RequestPlan {
       if (this.pending !== undefined) return
     }
     this.#decide(edge, peer, located)
+  }
+
+  /** This request as the parent of what the inner layer does. */
+  #traced(fields: string[]): string[] {
+    return this.span === undefined ? fields : this.span.inject(fields)
   }
 
   /** The request is over; what it took is free again. */
@@ -116,12 +126,14 @@ export class RequestPlan {
       expectsContinue: request.expectsContinue,
       upgrade: this.upgrade,
       profile: this.profile,
-      fields: requestFields(request, {
-        client,
-        isTrustedPeer: peer.isTrusted,
-        pseudonym: edge.pseudonym,
-        edits: treatment === undefined && cookie === undefined ? undefined : editsOf(treatment, cookie, variables, prefixes),
-      }),
+      fields: this.#traced(
+        requestFields(request, {
+          client,
+          isTrustedPeer: peer.isTrusted,
+          pseudonym: edge.pseudonym,
+          edits: treatment === undefined && cookie === undefined ? undefined : editsOf(treatment, cookie, variables, prefixes),
+        }),
+      ),
     })
     this.response = {
       method: request.method,
@@ -138,6 +150,12 @@ export class RequestPlan {
     }
   }
 }
+
+const spanOf = ({ method, fields, target }: ClientCall['request']): SpanStart => ({
+  method,
+  fields,
+  attributes: { 'url.path': loggedPath(target) },
+})
 
 /** For the way back; undefined when there is none. */
 const prefixesOf = ({ publicPrefix, originPrefix }: PathMap): PathPrefixes | undefined =>
