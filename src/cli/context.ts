@@ -8,6 +8,13 @@ export interface Output {
   readonly columns?: number | undefined
 }
 
+/** Standard input: bytes or text, in pieces. */
+export interface Input extends AsyncIterable<Uint8Array | string> {
+  readonly isTTY?: boolean | undefined
+  /** Of a terminal: keys come as they are typed, and are not shown. */
+  setRawMode?(mode: boolean): unknown
+}
+
 /** What asks a process to end. */
 export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP'
 
@@ -16,6 +23,8 @@ export interface CliContext {
   /** Arguments after the program's name. */
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
+  /** Absent where there is none. */
+  readonly stdin?: Input
   readonly stdout: Output
   readonly stderr: Output
   /** What log lines are written to: the file descriptor of stdout, or a stream. */

@@ -53,8 +53,7 @@ export function encodeHealthChecks(checks: readonly HealthCheck[]): Buffer[] {
 }
 
 /** A note with the finding for one check. */
-export const encodeHealthReport = (report: Omit<HealthReport, 'note'>): Buffer =>
-  encodeNote({ note: 'health-report', ...report } as HealthReport)
+export const encodeHealthReport = (report: Omit<HealthReport, 'note'>): Buffer => encodeNote({ note: 'health-report', ...report })
 
 type Raw = Readonly<Record<string, unknown>>
 
