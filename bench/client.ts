@@ -1,10 +1,12 @@
 /** A process that makes requests as its parent asks by IPC: bulk up and down, clients that stall, and small ones where wrk is missing. */
 import { connect, type Socket } from 'node:net'
 import { parseAnswer, requestHead, runLoad, type LoadOptions, type LoadResult, type Target } from './load.ts'
+import { runMessages, type MessageOptions, type MessageResult } from './websocket-load.ts'
 
 /** What can be asked. `hold-…` and `loop-…` answer when all are under way and go on until `release`. */
 export type Job =
   | { readonly kind: 'load'; readonly target: Target; readonly options: LoadOptions }
+  | { readonly kind: 'messages'; readonly target: Target; readonly options: MessageOptions }
   | { readonly kind: 'download'; readonly target: Target; readonly times: number }
   | { readonly kind: 'upload'; readonly target: Target; readonly times: number; readonly bytes: number }
   | { readonly kind: 'loop-downloads'; readonly target: Target; readonly count: number }
@@ -19,7 +21,7 @@ export interface Transferred {
 }
 
 /** The answer to a job. */
-export type Reply = { readonly error: string } | { readonly load: LoadResult } | { readonly transferred: Transferred }
+export type Reply = { readonly error: string } | { readonly load: LoadResult } | { readonly messages: MessageResult } | { readonly transferred: Transferred }
 
 const READ_BYTES = 262_144
 const CHUNK = Buffer.alloc(65_536, 'socket-gateway ')
@@ -134,6 +136,8 @@ const work = async (job: Job): Promise<Reply> => {
   switch (job.kind) {
     case 'load':
       return { load: await runLoad(job.target, job.options) }
+    case 'messages':
+      return { messages: await runMessages(job.target, job.options) }
     case 'download':
       return timed(job.times, () => exchange(job.target.port, requestHead(job.target)))
     case 'upload':

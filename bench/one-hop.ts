@@ -4,6 +4,7 @@
  * back-pressure both ways, a client that leaves cancels the request) and nothing else: no log, no policy, no rewriting.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { Pool, type Dispatcher } from 'undici'
 import { NODE_HOST } from './hosts.ts'
 
@@ -77,6 +78,19 @@ const server = createServer({ requestTimeout: 0 }, (request, response) => {
   const body = hasBody(request) ? request : null
   const { method = 'GET' } = request
   pool.dispatch({ path: request.url ?? '/', method, headers: endToEnd(request.rawHeaders), body }, new Answer(response))
+})
+// An upgrade: the head once more, then bytes both ways.
+server.on('upgrade', (request, client: Socket, early: Buffer) => {
+  const origin = connect({ port: request.headers.host === NODE_HOST ? nodePort! : staticPort!, host: '127.0.0.1', noDelay: true })
+  client.setNoDelay(true)
+  const fields = [...endToEnd(request.rawHeaders), 'Connection', 'Upgrade', 'Upgrade', request.headers.upgrade ?? '']
+  let head = `${request.method ?? ''} ${request.url ?? ''} HTTP/1.1\r\n`
+  for (let i = 0; i < fields.length; i += 2) head += `${fields[i]!}: ${fields[i + 1]!}\r\n`
+  origin.write(`${head}\r\n`, 'latin1')
+  origin.write(early)
+  client.pipe(origin).pipe(client)
+  client.on('error', () => origin.destroy())
+  origin.on('error', () => client.destroy())
 })
 server.listen(port, '127.0.0.1', 4096)
 process.on('disconnect', () => process.exit())

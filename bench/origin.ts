@@ -5,9 +5,11 @@
  *   GET  /stream          1 GiB of zeros, made as fast as they are read
  *   POST /sink            reads the body, then answers 200
  *   POST /unread          never reads the body, never answers
+ *   GET  /echo            a WebSocket that sends back what comes, byte for byte
  *   GET  /state           {"streams": open /stream answers, "unread": open /unread requests}
  */
 import { createServer, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 
 const SIZES: Readonly<Record<string, number>> = { '/1k': 1024, '/50m': 50 << 20, '/100m': 100 << 20, '/stream': 2 ** 30 }
 const ZEROS = Buffer.alloc(65_536)
@@ -52,6 +54,13 @@ const server = createServer({ requestTimeout: 0 }, (request, response) => {
   } else if (path === '/unread') count(response, 'unread')
   else if (path === '/state') answer(response, JSON.stringify(open))
   else response.writeHead(404, { 'Content-Length': 0 }).end()
+})
+server.on('upgrade', (_request, socket: Socket, head: Buffer) => {
+  socket.setNoDelay(true)
+  socket.on('error', () => socket.destroy())
+  socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+  socket.write(head)
+  socket.pipe(socket)
 })
 server.keepAliveTimeout = 0
 server.listen(Number(process.argv[2]), '127.0.0.1', 4096)

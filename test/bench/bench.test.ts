@@ -5,7 +5,10 @@ import { parseAnswer, parseWrk, runLoad } from '../../bench/load.ts'
 import { parseOptions } from '../../bench/options.ts'
 import { formatFigure, isReached, markdownTable, replaceBetweenMarkers, requirementsTable, type Group } from '../../bench/report.ts'
 import { median, medianRatio, percentile } from '../../bench/stats.ts'
+import { messageFrame, runMessages } from '../../bench/websocket-load.ts'
 import { listen } from '../support/ports.ts'
+import { startRawOrigin } from '../support/raw-origin.ts'
+import { echoOrigin } from '../support/upgrade.ts'
 
 describe('figures', () => {
   const hundred = Array.from({ length: 100 }, (_, i) => 100 - i)
@@ -47,6 +50,31 @@ describe('/proc', () => {
   onLinux('the texts of this machine are understood', () => {
     expect(cpuSeconds([process.pid])).toBeGreaterThan(0)
     expect(rssBytes(process.pid) / process.memoryUsage.rss()).toBeCloseTo(1, 0)
+  })
+})
+
+describe('WebSocket messages', () => {
+  test('a frame is a masked binary message of that length', () => {
+    expect(messageFrame(1_024).subarray(0, 8)).toEqual(Buffer.from([0x82, 0xfe, 0x04, 0x00, 1, 2, 3, 4]))
+    expect(messageFrame(1_024).length).toBe(1_032)
+  })
+
+  test('those that come back are counted, and every one was sent', async () => {
+    const origin = await startRawOrigin(echoOrigin)
+    const target = { port: origin.port, host: 'a.test', path: '/echo' }
+    const { messages, p50Us } = await runMessages(target, { connections: 4, seconds: 0.2, bytes: 1_024, inFlight: 2 })
+    expect(messages).toBeGreaterThan(8)
+    expect(p50Us).toBeGreaterThan(0)
+    const sent = origin.connections.reduce((sum, { collected }) => sum + collected.totalBytes, 0)
+    expect(sent / 1_032).toBeGreaterThanOrEqual(messages)
+  })
+
+  test('an answer without a WebSocket is a fault', async () => {
+    const origin = await startRawOrigin()
+    const target = { port: origin.port, host: 'a.test', path: '/echo' }
+    await expect(runMessages(target, { connections: 1, seconds: 0.1, bytes: 126, inFlight: 1 })).rejects.toThrow(
+      'no WebSocket: HTTP/1.1 200',
+    )
   })
 })
 
