@@ -16,6 +16,8 @@ export interface RawRequest {
   readonly httpVersion: string
   /** HTTP/2 alone: is there a body? In HTTP/1 the fields tell, and node:http also accepts a request line that says HTTP/2.0. */
   readonly endsWithHead?: boolean
+  /** HTTP/2 alone: why the head is too large, where it is. */
+  readonly excess?: string | undefined
   readonly fields: Fields
   /** Protocols that the client would switch to, in its order of preference; undefined: none. */
   readonly upgrades?: readonly string[] | undefined
@@ -52,6 +54,7 @@ export function admitRequest(request: RawRequest): AcceptedRequest {
   if (version !== '1.1' && version !== '1.0' && !isHttp2) throw new GatewayError('BAD_REQUEST', `HTTP version ${version}`)
   const isHttp10 = version === '1.0'
   if (REFUSED_METHODS.has(method)) throw new GatewayError('METHOD_REFUSED', `method ${method}`)
+  if (request.excess !== undefined) throw new GatewayError('HEADERS_TOO_LARGE', request.excess)
   if (request.target.length > MAX_TARGET_CHARS) throw new GatewayError('URI_TOO_LONG', `${request.target.length} characters`)
   if (fields.length / 2 > MAX_FIELDS) throw new GatewayError('HEADERS_TOO_LARGE', `${fields.length / 2} fields`)
   const names: string[] = []

@@ -7,18 +7,21 @@ import type { Fields } from './fields.ts'
  * case, pseudo-header fields that are missing, repeated or late.
  * @param raw           names and values in turn, in the order in which they came
  * @param endsWithHead  END_STREAM came with the head: there is no body
+ * @param maxBytes      of all names and values; more is left to admission to refuse
  */
-export function http2Request(raw: Fields, endsWithHead: boolean): RawRequest {
+export function http2Request(raw: Fields, endsWithHead: boolean, maxBytes = Infinity): RawRequest {
   let method = ''
   let scheme = ''
   let path = ''
   let authority: string | undefined
   let protocol: string | undefined
   let cookieAt = -1
+  let bytes = 0
   const fields: string[] = ['host', '']
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!
     const value = raw[i + 1]!
+    bytes += name.length + value.length
     if (name.startsWith(':')) {
       if (name === ':method') method = value
       else if (name === ':path') path = value
@@ -44,6 +47,7 @@ export function http2Request(raw: Fields, endsWithHead: boolean): RawRequest {
     target: method === 'CONNECT' && !isWebSocket ? (authority ?? '') : scheme === 'http' || scheme === 'https' ? path : `${scheme}:${path}`,
     httpVersion: '2.0',
     endsWithHead: endsWithHead || isWebSocket,
+    excess: bytes > maxBytes ? `${bytes} bytes of fields` : undefined,
     fields,
     upgrades: isWebSocket ? ['websocket'] : undefined,
   }

@@ -180,7 +180,8 @@ export class Http2Call implements ClientCall, Waiter {
     this.#isCut = true
     // `close` would end the body first, and what is missing could not be seen (Node 20); `destroy` resets with INTERNAL_ERROR alone.
     const reset = (): void => void stream.destroy(new Error('the answer is cut'))
-    if (this.#head !== undefined || stream.bufferSize === 0 || this.isGone) return reset()
+    this.#respond(false)
+    if (stream.writableEnded || this.isGone) return reset()
     const timer = setTimeout(reset, LINGER_MS)
     timer.unref()
     stream.once('close', () => clearTimeout(timer))

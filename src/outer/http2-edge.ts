@@ -131,7 +131,7 @@ export class Http2Edge {
   #begin(connection: Connection, stream: ServerHttp2Stream, raw: readonly string[], endsWithHead: boolean): void {
     // Reset in the same breath: nobody is there to be answered.
     if (stream.destroyed || stream.closed) return this.#spend(connection, FRAME_COST.brokenStream)
-    const request = http2Request(raw, endsWithHead)
+    const request = http2Request(raw, endsWithHead, this.context.limits.headerBytes)
     const call = new (request.upgrades === undefined ? Http2Call : Http2UpgradeCall)(connection.calls, stream, request)
     connection.openStreams++
     this.#openExchanges++

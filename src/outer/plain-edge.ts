@@ -92,5 +92,6 @@ export class PlainEdge {
     this.#beginning.delete(socket)
     const { isTrusted, accept } = this.options
     accept(socket, { address, isTrusted: isTrusted(address), scheme: 'http', localPort: socket.localPort ?? 0 }, isHttp2)
+    if (!isHttp2) socket.resume() // node:http listens by now; node:http2 reads by itself
   }
 }
