@@ -60,6 +60,16 @@ export const COMMANDS: readonly Command[] = [
     run: () => Promise.resolve(2),
   }),
   defineCommand({
+    words: ['hash-password'],
+    describe: 'Hash a password for basicAuth of a target; it is read from standard input, or asked for',
+    options: {},
+    examples: [
+      ['socket-gateway hash-password', 'ask for it twice'],
+      ['socket-gateway hash-password < password.txt', 'read one line'],
+    ],
+    run: async (_, __, context) => (await import('./hash-password.ts')).runHashPassword(context),
+  }),
+  defineCommand({
     words: ['targets', 'check'],
     describe: 'Validate a targets file, print its targets, warn about dangerous ones',
     options: {},

@@ -63,7 +63,7 @@ async function* hiddenLines(stdin: Input): AsyncGenerator<string, undefined> {
           line = ''
         } else if (character === '\u0003') throw usage('interrupted')
         else if (character === '\u0004') return undefined
-        else if (character === '\u007f' || character === '\b') line = [...line].slice(0, -1).join('')
+        else if (character === '\u007f' || character === '\b') line = line.replace(/.$/su, '')
         else if (line.length < MAX_CHARACTERS) line += character
       }
     }

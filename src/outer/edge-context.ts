@@ -5,6 +5,7 @@ import type { AccessRecord } from '../telemetry/access-log.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Tracing } from '../telemetry/tracing.ts'
 import type { Patience } from './deadlines.ts'
+import type { Balancer } from './balancer.ts'
 import type { EdgeLimits } from './edge-limits.ts'
 import type { Gate } from './gate.ts'
 import type { HeldRequests } from './held-requests.ts'
@@ -18,6 +19,7 @@ export interface EdgeContext {
   /** The targets in force now. */
   readonly table: () => RouteTable
   readonly registry: Registry
+  readonly balancer: Balancer
   readonly profiles: ProfileBook
   readonly patience: Patience
   /** Longest silence of an origin before its answer begins, where a target does not say; 0: any. */

@@ -98,11 +98,12 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
   // --- request ---
 
   #dispatch(): void {
-    const picked = this.edge.registry.pick(this.#plan.target!.identifiers, this.#attempts.tried)
+    const { connection: picked, stickTo } = this.edge.balancer.pick(this.#plan.balanced, this.#attempts.tried)
     if (picked === 'none') return this.#hold()
     if (picked === 'full') throw new GatewayError('OVERLOADED', 'every inner layer has as many streams as it takes')
     this.#connection = picked
     this.#timing?.dispatched(picked.session.roundTripMs)
+    this.#plan.stick(stickTo)
     const { body, expectsContinue } = this.#plan.request!
     const hasUpload = body.kind === 'stream' || (body.kind === 'length' && body.length > 0)
     this.edge.profiles.announce(picked.session, this.#plan.profile)
@@ -209,6 +210,8 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     if (this.#plan.upgrade !== '') this.#stream?.end()
     this.#hasHead = true
     this.#attempts.settle()
+    const { health } = this.edge.balancer
+    if (!health.isEmpty) health.answered(this.#plan.target!, this.#connection!)
     this.#timer.awaitBody(this.edge.patience.of(this.#plan.target!.timeouts?.idleMs ?? 0))
     this.#firstByteMs = this.edge.clock() - this.#startedMs
     this.#lengthOut = writable.length
@@ -320,7 +323,10 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     const code = isAnswer(received) ? received : 'PROTOCOL'
     this.#stream = undefined
     if (this.#hasEnded) return
-    const mayRepeat = !this.#hasHead && !this.call.isGone && this.#attempts.mayRepeat(code, this.#plan.request!.method)
+    this.#blame(code)
+    const { target, request } = this.#plan.balanced
+    const mayRepeat =
+      !this.#hasHead && !this.call.isGone && this.#attempts.mayRepeat(code, request.method, target.retries, this.edge.balancer)
     if (!mayRepeat) return this.#fail(code, reason)
     this.#attempts.failed(this.#connection!)
     this.#error = code
@@ -342,7 +348,15 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     if (awaited === 'body') return this.#fail('ORIGIN_TIMEOUT', 'no byte of the body within timeouts.idle')
     // Bytes that the origin has not taken make it the silent one; otherwise it is the client that stalls its upload.
     if (this.#isUploading && !this.#isUploadPaused) this.#fail('REQUEST_TIMEOUT', 'the upload stands still, or nearly so')
-    else this.#fail('ORIGIN_TIMEOUT', 'no sign of life within --timeout')
+    else {
+      this.#blame('ORIGIN_TIMEOUT')
+      this.#fail('ORIGIN_TIMEOUT', 'no sign of life within --timeout')
+    }
+  }
+
+  /** What has failed before it was answered counts against its inner layer. */
+  #blame(code: ErrorCode): void {
+    if (!this.#hasHead && this.#connection !== undefined) this.edge.balancer.health.failed(this.#plan.target!, this.#connection, code)
   }
 
   #fail(code: ErrorCode, reason: string): void {

@@ -13,12 +13,13 @@ import { parseHost } from '../route/host.ts'
 import type { PathMap } from '../route/path-map.ts'
 import { authorityOf, type Target } from '../route/table.ts'
 import type { Treatment } from '../route/target.ts'
-import type { ClientCall } from './client-call.ts'
+import type { Balanced } from './balancer.ts'
 import type { RequestSpan, SpanStart } from '../telemetry/tracing.ts'
+import type { ClientCall } from './client-call.ts'
 import type { EdgeContext } from './edge-context.ts'
 import type { Gate } from './gate.ts'
-
 import { checkServerName } from './server-name.ts'
+
 /** An answer that needs no inner layer. */
 export interface LocalAnswer {
   readonly status: number
@@ -58,11 +59,12 @@ export class RequestPlan {
     this.request = request
     const client = edge.clientOf(peer, request)
     this.client = client
+    if (edge.limits.rate !== undefined) edge.gate.count(client.address, (this.refusalFields = []))
     const host = targetOf(edge, request)
     this.target = host
+    if (peer.tls !== undefined) checkServerName(peer.tls, request.host, host, edge.table())
     if (isAnsweredHere(request)) {
       // RFC 9110 §9.3.7: `OPTIONS *` asks about the gateway itself, and Max-Forwards 0 ends here.
-    if (peer.tls !== undefined) checkServerName(peer.tls, request.host, host, edge.table())
       this.answer = { status: 204, fields: ['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'], body: '' }
       return
     }
@@ -70,12 +72,25 @@ export class RequestPlan {
     const { target } = located
     this.target = target
     if (target.treatment !== undefined) {
-      this.refusalFields = []
+      this.refusalFields ??= []
       const visitor = { address: client.address, request, refusalFields: this.refusalFields }
       this.pending = edge.gate.admit(target, target.treatment, visitor)?.then(() => this.#decide(edge, peer, located))
       if (this.pending !== undefined) return
     }
     this.#decide(edge, peer, located)
+  }
+
+  /** What the choice of an inner layer depends on, once the request was admitted. */
+  get balanced(): Balanced {
+    return this as Balanced
+  }
+
+  /** The client is to come back to this inner layer; undefined: it knows, or it does not matter. */
+  stick(id: string | undefined): void {
+    const { target, response, client } = this
+    if (response === undefined || target?.balance?.kind !== 'cookie') return
+    const attributes = `Path=/; HttpOnly; SameSite=Lax${client?.scheme === 'https' ? '; Secure' : ''}`
+    response.cookie = id === undefined ? undefined : `${target.balance.name}=${id}; ${attributes}`
   }
 
   /** This request as the parent of what the inner layer does. */

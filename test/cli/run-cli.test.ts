@@ -16,7 +16,19 @@ describe('--help', () => {
     const { status, stdout, stderr } = await run(['--help'])
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     const listed = [...stdout.matchAll(/^ {2}socket-gateway ([a-z-]+)/gm)].map(([, name]) => name)
-    expect(listed).toEqual(['certificates', 'outer-layer', 'inner-layer', 'token', 'sokken', 'status', 'doctor', 'demo', 'targets', 'completion'])
+    expect(listed).toEqual([
+      'certificates',
+      'outer-layer',
+      'inner-layer',
+      'token',
+      'sokken',
+      'hash-password',
+      'status',
+      'doctor',
+      'demo',
+      'targets',
+      'completion',
+    ])
   })
 
   test('comes to a bare call as well, which is a mistake nevertheless', async () => {
