@@ -104,7 +104,8 @@ const KEY_CERT_SIGN_AND_CRL_SIGN = '\x01\x06'
 function extensionsOf({ purpose, names, publicKey, issuer }: ToBeSigned): Asn1[] {
   const isCa = purpose === 'ca'
   const usage = purpose === 'server' ? OID.serverAuth : OID.clientAuth
-  const issuerKeyId = issuer?.keyId
+  // Also of what signs itself: of several with one name, OpenSSL finds the right one by it.
+  const issuerKeyId = issuer === undefined ? keyIdOf(publicKey) : issuer.keyId
   return [
     // CA is FALSE by default, and DER leaves defaults out
     extension(OID.basicConstraints, true, isCa ? sequence(universal(asn1.Type.BOOLEAN, false, '\xff')) : sequence()),

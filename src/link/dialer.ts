@@ -85,6 +85,7 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
 /** Whatever answers the websocket handshake like a web page is probably not the outer layer, or not the right port of it. */
 function questionOf(status: string, isEncrypted: boolean): string {
   const question = 'is this the socket port (3001 by default) of the outer layer, not the port for clients?'
+  if (status === '403' && isEncrypted) return 'the outer layer asks for a client certificate of its authorities (--inner-layer-certificate)'
   if (status !== '400') return question
   const certificate = isEncrypted ? ' Or does the proxy ask for a client certificate (--inner-layer-certificate)?' : ''
   return `${question}${certificate} An outer layer that stops, or was tried too often, says 400, too`
@@ -95,7 +96,11 @@ function failureText(error: Error & { description?: unknown }, { protocol }: URL
   const text = causeText(error)
   // `ws` gives this one no code.
   const [, status] = /^Unexpected server response: (\d+)$/.exec(text) ?? []
-  return status === undefined ? text : `${text}; ${questionOf(status, protocol === 'wss:' || protocol === 'https:')}`
+  const isEncrypted = protocol === 'wss:' || protocol === 'https:'
+  if (status !== undefined) return `${text}; ${questionOf(status, isEncrypted)}`
+  // A port with TLS hangs up on what is none, and the answer of one without it is no TLS.
+  if (!isEncrypted && text.endsWith('socket hang up')) return `${text}; does this port speak wss: (TLS), not ws:?`
+  return isEncrypted && text.includes('wrong version number') ? `${text}; does this port speak ws: without TLS?` : text
 }
 
 function causeText(error: Error & { description?: unknown }): string {

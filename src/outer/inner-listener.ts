@@ -22,6 +22,7 @@ import { mutedText, Repeats } from '../telemetry/repeats.ts'
 import type { CertificateStore } from '../tls/certificate-store.ts'
 import { followCertificates, tlsOptions } from '../tls/server.ts'
 import { AGENT } from '../version.ts'
+import { demandClientCertificates } from './client-certificates.ts'
 import { listen } from './listen.ts'
 import type { InnerConnection, Registry } from './registry.ts'
 import { peerOf, type TunnelEdge } from './tunnel-edge.ts'
@@ -55,9 +56,6 @@ export interface InnerListenerOptions {
 const REASON = 'the outer layer stops'
 /** How often the same refusal of the same address is logged, milliseconds. */
 const REFUSAL_PERIOD_MS = 60_000
-
-/** Codes of OpenSSL and of Node for a client that has no certificate, or none that is accepted. */
-const CERTIFICATE_FAULT = /CERT|ISSUER|SELF_SIGNED|CHAIN|INVALID_CA|INVALID_PURPOSE/
 
 /** The socket port: links of inner layers, each proven before it carries a stream; and two health pages. */
 export class InnerListener {
@@ -110,23 +108,21 @@ export class InnerListener {
     const settings = { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 5_000 }
     const { tls } = this.options
     if (tls === undefined) return createServer(settings, pages)
-    const server = createTlsServer({ ...tlsOptions(tls), ...settings }, pages)
+    const server = createTlsServer({ ...tlsOptions(tls), rejectUnauthorized: false, ...settings }, pages)
     this.#unfollow = followCertificates(server, tls)
-    server.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket))
+    if (tls.clientCa !== undefined) demandClientCertificates(server, (address, reason) => this.#certificateRefused(address, reason))
+    server.on('tlsClientError', (error, socket) => {
+      this.log.debug({ address: unmapped(socket.remoteAddress ?? ''), reason: error.message }, 'TLS handshake failed')
+    })
     return server
   }
 
   /** What has no certificate of an authority gets no further than this. */
-  #handshakeFailed(error: Error & { code?: string }, socket: TLSSocket): void {
-    const address = unmapped(socket.remoteAddress ?? '')
-    const reason = (socket.authorizationError as unknown as string | undefined) ?? error.code ?? error.message
-    const isRefusal = CERTIFICATE_FAULT.test(reason)
-    const muted = this.#refusals.take(`${address} TLS ${reason}`)
+  #certificateRefused(address: string, reason: string): void {
+    const muted = this.#refusals.take(`${address} ${reason}`)
     if (muted === undefined) return
-    const text = isRefusal
-      ? `refused a client certificate (--socket-client-ca) from ${address}: ${reason}`
-      : `TLS handshake with ${address} failed: ${reason}`
-    this.log[isRefusal ? 'warn' : 'debug']({ address, reason, ...(muted > 0 && { muted }) }, `${text}${mutedText(muted)}`)
+    const fields = { address, reason, ...(muted > 0 && { muted }) }
+    this.log.warn(fields, `refused the client certificate of ${address} (--socket-client-ca): ${reason}${mutedText(muted)}`)
   }
 
   /** Opens the port. @throws GatewayError LISTEN_FAILED */
