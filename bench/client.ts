@@ -2,6 +2,7 @@
 import { connect, type Socket } from 'node:net'
 import { parseAnswer, requestHead, runLoad, type LoadOptions, type LoadResult, type Target } from './load.ts'
 import { runMessages, type MessageOptions, type MessageResult } from './websocket-load.ts'
+import { workOnTcp, type TcpJob, type TcpResult } from './tcp-jobs.ts'
 
 /** What can be asked. `hold-…` and `loop-…` answer when all are under way and go on until `release`. */
 export type Job =
@@ -13,6 +14,7 @@ export type Job =
   | { readonly kind: 'hold-downloads'; readonly target: Target; readonly count: number }
   | { readonly kind: 'hold-uploads'; readonly target: Target; readonly count: number; readonly bytes: number }
   | { readonly kind: 'release' }
+  | TcpJob
 
 /** Bytes of bodies, and the time they took. Of `release`: since the job that it ends began. */
 export interface Transferred {
@@ -21,7 +23,12 @@ export interface Transferred {
 }
 
 /** The answer to a job. */
-export type Reply = { readonly error: string } | { readonly load: LoadResult } | { readonly messages: MessageResult } | { readonly transferred: Transferred }
+export type Reply =
+  | { readonly error: string }
+  | { readonly load: LoadResult }
+  | { readonly messages: MessageResult }
+  | { readonly transferred: Transferred }
+  | { readonly tcp: TcpResult }
 
 const READ_BYTES = 262_144
 const CHUNK = Buffer.alloc(65_536, 'socket-gateway ')
@@ -168,6 +175,8 @@ const work = async (job: Job): Promise<Reply> => {
       for (const socket of sockets) socket.destroy()
       return { transferred }
     }
+    default:
+      return { tcp: await workOnTcp(job) }
   }
 }
 

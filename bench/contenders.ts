@@ -116,18 +116,21 @@ const mintKeyPair = async (fleet: Fleet): Promise<{ readonly key: string; readon
 
 /**
  * Starts both layers as their users do, each with its JSON log (the access log among it) in a file.
+ * @param tcp   the section of TCP ports
  * @param link  where a relay stands between the layers: it is started with the port of the outer layer and tells the inner layer's
  */
 export const startGateway = async (
   fleet: Fleet,
   origins: Origins,
   link: (socketPort: number) => Promise<number> = async port => port,
+  tcp: Readonly<Record<string, object>> = {},
 ): Promise<Gateway> => {
   const { key, certificate } = (keyPair ??= await mintKeyPair(fleet))
   const target = (port: number): object => ({ protocol: 'http', hostname: '127.0.0.1', port })
   const targets = { '*': target(origins.staticPort), [NODE_HOST]: target(origins.nodePort) }
-  const targetsFile = fleet.file('targets.yaml', JSON.stringify({ targets }))
   const [port = 0, socketPort = 0] = await freePorts(2)
+  // A file of its own: every gateway follows the changes of its file.
+  const targetsFile = fleet.file(`targets-${port}.yaml`, JSON.stringify({ targets, tcp }))
   const layer = (...args: readonly (string | number)[]): Service =>
     fleet.serve([process.execPath, fleet.program(), ...args.map(String), '--log-format', 'json'])
   const listen = [

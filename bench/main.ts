@@ -10,11 +10,12 @@ import { longLink } from './groups/long-link.ts'
 import { smallRequests } from './groups/small-requests.ts'
 import { stalled } from './groups/stalled.ts'
 import { webSocket } from './groups/websocket.ts'
+import { tcp } from './groups/tcp.ts'
 import { factsOf, lookAtMachine } from './machine.ts'
 import { parseOptions, USAGE, type Options } from './options.ts'
 import { isReached, replaceBetweenMarkers, report, type Group } from './report.ts'
 
-const MEASUREMENTS = [...smallRequests, ...bulk, longLink, fairness, ...stalled, ...webSocket]
+const MEASUREMENTS = [...smallRequests, ...bulk, longLink, fairness, ...stalled, ...webSocket, ...tcp]
 const PAGE = join(ROOT, 'docs/benchmarks.md')
 /** A run that hangs must not stay: with 5 rounds it takes under 4 minutes. */
 const MAX_MS_PER_ROUND = 120_000

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { createServer, type AddressInfo, type Server } from 'node:net'
 import { onCleanUp } from './cleanup.ts'
 
@@ -17,13 +18,24 @@ export const listen = async (server: Server, host = '127.0.0.1', port = 0): Prom
   return (server.address() as AddressInfo).port
 }
 
+/** Below those that Linux gives to connections, which would take such a port before whoever was meant to listen there. */
+const LISTENED = { from: 15_000, to: 32_000 } as const
+
+/** True when nobody listens on it. */
+const isFree = async (port: number): Promise<boolean> => {
+  const server = createServer()
+  const isBound = await new Promise<boolean>(resolve => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => resolve(true))
+  })
+  if (isBound) await new Promise(resolve => server.close(resolve))
+  return isBound
+}
+
 /** A port of 127.0.0.1 on which nobody listens at the moment: to start a program on, or to be refused at. */
 export const freePort = async (): Promise<number> => {
-  const server = createServer()
-  const port = await new Promise<number>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port))
-  })
-  await new Promise(resolve => server.close(resolve))
-  return port
+  for (;;) {
+    const port = randomInt(LISTENED.from, LISTENED.to)
+    if (await isFree(port)) return port
+  }
 }
