@@ -1,7 +1,7 @@
 import { GatewayError } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import { CertificateStore, type ServerPair } from '../tls/certificate-store.ts'
-import { FILE, integer, listOf, optional, PORT, type Reader, type ValuesOf } from './option.ts'
+import { FILE, flag, integer, listOf, optional, PORT, type Reader, type ValuesOf } from './option.ts'
 
 /** A year, RFC 6797 §6.1.1 in seconds; what `--hsts` alone means. */
 const HSTS_SECONDS = 31_536_000
@@ -34,6 +34,12 @@ export const tlsOptions = {
     }),
     mayBeEmpty: true,
   },
+  http2: {
+    ...flag('Speak HTTP/2 beside HTTP/1.1 on the app port, with --tls-certificate; --no-http2 turns it off'),
+    defaultText: 'on',
+    fallback: true,
+  },
+  'app-h2c': flag('Speak HTTP/2 with prior knowledge (h2c) beside HTTP/1.1 on the app port, without --tls-certificate'),
   'socket-tls-certificate': listOf(FILE, {
     describe: 'The same as --tls-certificate for the socket port, which then speaks wss:',
     fallback: [],
@@ -70,6 +76,7 @@ export function createTlsPorts(values: TlsValues, log: Log): TlsPorts {
     require(values.hsts === undefined, '--hsts is for HTTPS; give --tls-certificate, or have the proxy with TLS send that field')
     require(values['tls-key'].length === 0, '--tls-key needs --tls-certificate')
   }
+  require(app === undefined || !values['app-h2c'], '--app-h2c is HTTP/2 without TLS; with --tls-certificate clients get HTTP/2 by ALPN')
   if (certificates.length > 0) {
     const optionNames = { certificate: '--socket-tls-certificate', key: '--socket-tls-key' }
     const socket = { certificates, keys, optionNames, ...(clientCa !== undefined && { clientCa }) }
