@@ -116,13 +116,13 @@ function list(title, texts, className) {
 }
 
 function health(target) {
-  if (target.health === undefined || target.health === null) return '–'
-  return typeof target.health === 'string' ? target.health : JSON.stringify(target.health)
+  if (target.origin === null || target.innerLayers === 0) return '–'
+  return target.avoided.length === 0 ? ['well', 'good'] : ['not well by ' + target.avoided.join(', '), 'bad']
 }
 
 function outer(status) {
   return [
-    list('Not in force', [...(status.reload.fault ? status.reload.fault.split('\\n') : []), ...status.keys.faults], 'bad'),
+    list('Not in force', [...(status.reload.fault ? status.reload.fault.split('\\n') : []), ...status.keys.faults, ...status.tcp.faults, ...status.certificates.faults], 'bad'),
     table('Inner layers', [
       ['identifier', row => row.identifier],
       ['address', row => row.address],
@@ -134,18 +134,24 @@ function outer(status) {
     ], status.innerLayers, 'No inner layer is connected.'),
     table('Targets', [
       ['host', row => row.host],
-      ['origin', row => row.origin],
-      ['inner layers', row => [row.innerLayers + (row.identifiers ? ' (' + row.identifiers.join(', ') + ')' : ''), row.innerLayers === 0 ? 'bad' : ''], 'number'],
+      ['origin', row => row.origin || 'answers by itself'],
+      ['inner layers', row => [row.innerLayers + (row.identifiers ? ' (' + row.identifiers.join(', ') + ')' : ''), row.innerLayers === 0 && row.origin !== null ? 'bad' : ''], 'number'],
       ['health', health],
       ['requests', row => row.requests, 'number'],
       ['errors', row => [row.errors, row.errors > 0 ? 'warn' : ''], 'number'],
       ['last error', row => row.lastError ? [row.lastError.code + ', ' + ago(row.lastError.at) + ' ago' + (row.lastError.reason ? ': ' + row.lastError.reason : ''), 'dim'] : '–', 'long'],
     ], status.targets, 'The targets file has no target.'),
+    ...(status.certificates.inForce.length === 0 ? [] : [table('Certificates', [
+      ['file', row => row.file],
+      ['names', row => row.names.join(', '), 'long'],
+      ['ends', row => [row.notAfter.slice(0, 10), Date.parse(row.notAfter) - Date.now() < 14 * 86400000 ? 'warn' : ''], 'number'],
+    ], status.certificates.inForce, '')]),
     list('Configuration', [
       status.reload.file + ', read ' + ago(status.reload.loadedAt) + ' ago',
       status.keys.inForce + ' keys in force',
       'clients on port ' + status.ports.app + ', inner layers on port ' + status.ports.socket,
       status.requests.inFlight + ' requests in flight, ' + status.requests.repeats + ' moved to another inner layer so far',
+      ...(status.tcp.ports.length + status.tcp.connections + status.tunnels.connections === 0 ? [] : [status.tcp.ports.length + ' TCP ports with ' + status.tcp.connections + ' connections, ' + status.tunnels.connections + ' tunnels']),
     ], ''),
   ]
 }

@@ -31,14 +31,26 @@ export interface InnerLayerStatus {
   readonly outstandingBytes: number
 }
 
-/** One target. */
+/** A certificate of a port with TLS. */
+export interface CertificateStatus {
+  readonly file: string
+  /** DNS names that it is for. */
+  readonly names: readonly string[]
+  readonly notAfter: string
+}
+
+/** One target, or one of its routes. */
 export interface TargetStatus {
+  /** The key in the targets file; of a route, its path follows. */
   readonly host: string
-  readonly origin: string
+  /** Null: it answers by itself. */
+  readonly origin: string | null
   /** Inner layers that may serve it; null: any. */
   readonly identifiers: readonly string[] | null
   /** Connections of inner layers that may serve it. */
   readonly innerLayers: number
+  /** Identifiers of those that are asked last, since the origin is not well there. */
+  readonly avoided: readonly string[]
   readonly requests: number
   /** Without those whose client had left. */
   readonly errors: number
@@ -60,6 +72,9 @@ export interface OuterStatus extends CommonStatus {
   }
   readonly keys: { readonly inForce: number; readonly faults: readonly string[] }
   readonly requests: { readonly inFlight: number; readonly repeats: number }
+  readonly tcp: { readonly ports: readonly number[]; readonly connections: number; readonly faults: readonly string[] }
+  readonly tunnels: { readonly connections: number }
+  readonly certificates: { readonly inForce: readonly CertificateStatus[]; readonly faults: readonly string[] }
 }
 
 /** One connection to an outer layer. */

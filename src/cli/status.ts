@@ -122,7 +122,8 @@ const printableLines = (text: string): string => text.split('\n').map(printable)
 const section = (head: readonly string[], rows: readonly (readonly string[])[], empty: string): string =>
   rows.length === 0 ? `${empty}\n\n` : `${formatTable([head, ...rows.map(row => row.map(printable))])}\n`
 
-function formatOuter({ innerLayers, targets, reload, keys, requests, ports }: OuterStatus, nowMs: number): string {
+function formatOuter(status: OuterStatus, nowMs: number): string {
+  const { innerLayers, targets, reload, keys, requests, ports, tcp, tunnels, certificates } = status
   const inners = innerLayers.map(inner => [
     inner.identifier,
     inner.address,
@@ -134,19 +135,30 @@ function formatOuter({ innerLayers, targets, reload, keys, requests, ports }: Ou
   ])
   const rows = targets.map(target => [
     target.host,
-    target.origin,
+    target.origin ?? 'answers by itself',
     `${target.innerLayers}${target.identifiers === null ? '' : ` (${target.identifiers.join(', ')})`}`,
+    target.origin === null || target.innerLayers === 0
+      ? ''
+      : target.avoided.length === 0
+        ? 'well'
+        : `not well by ${target.avoided.join(', ')}`,
     String(target.requests),
     String(target.errors),
     target.lastError === null ? '' : `${target.lastError.code}, ${ago(target.lastError.at, nowMs)} ago`,
   ])
-  const faults = [...(reload.fault?.split('\n') ?? []), ...keys.faults].map(fault => `not in force: ${fault}\n`)
+  const faults = [...(reload.fault?.split('\n') ?? []), ...keys.faults, ...tcp.faults, ...certificates.faults].map(
+    fault => `not in force: ${fault}\n`,
+  )
   return (
     section(['INNER LAYER', 'ADDRESS', 'PROGRAM', 'ROUND TRIP', 'STREAMS', 'HELD', 'SINCE'], inners, 'no inner layer is connected') +
-    section(['HOST', 'ORIGIN', 'INNER LAYERS', 'REQUESTS', 'ERRORS', 'LAST ERROR'], rows, 'the targets file has no target') +
+    section(['HOST', 'ORIGIN', 'INNER LAYERS', 'HEALTH', 'REQUESTS', 'ERRORS', 'LAST ERROR'], rows, 'the targets file has no target') +
     printableLines(
       [
         `clients on port ${ports.app}, inner layers on port ${ports.socket}, ${requests.inFlight} requests in flight`,
+        ...(tcp.ports.length + tcp.connections + tunnels.connections === 0
+          ? []
+          : [`${tcp.ports.length} TCP ports with ${tcp.connections} connections, ${tunnels.connections} tunnels`]),
+        ...certificates.inForce.map(({ file, notAfter }) => `${file} ends ${notAfter.slice(0, 10)}`),
         `${reload.file} read ${ago(reload.loadedAt, nowMs)} ago, ${keys.inForce} keys in force`,
         faults.join(''),
       ].join('\n'),

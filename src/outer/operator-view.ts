@@ -1,17 +1,21 @@
 import { Admin, type AdminOptions } from '../admin/admin.ts'
 import { histogramSamples, type MetricSource, type Sample } from '../admin/exposition.ts'
 import { linkMetrics } from '../admin/link-metrics.ts'
-import type { InnerLayerStatus, OwnStatus, TargetStatus } from '../admin/status.ts'
+import type { CertificateStatus, InnerLayerStatus, OwnStatus, TargetStatus } from '../admin/status.ts'
 import type { TargetsFile } from '../config/watch.ts'
 import type { KeyFiles } from '../identity/public-keys.ts'
 import type { LinkCounters } from '../mux/link-counters.ts'
 import { originOf, type Target } from '../route/table.ts'
+import type { ConnectionMetrics, ConnectionNumbers } from '../telemetry/connection-metrics.ts'
 import type { Histogram } from '../telemetry/histogram.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { RequestMetrics, TargetMetrics } from '../telemetry/request-metrics.ts'
 import type { CertificateStore } from '../tls/certificate-store.ts'
+import type { ServerPair } from '../tls/server-pair.ts'
+import type { OriginHealth } from './origin-health.ts'
 import type { InnerConnection, Registry } from './registry.ts'
 import type { TcpEdge } from './tcp-edge.ts'
+import type { TunnelEdge } from './tunnel-edge.ts'
 
 /** What the view of an outer layer looks at. */
 export interface OperatorViewOptions {
@@ -29,7 +33,11 @@ export interface OperatorViewOptions {
   readonly openRequests: () => number
   readonly ports: () => { readonly app: number; readonly socket: number }
   /** The public TCP ports. */
-  readonly tcp: Pick<TcpEdge, 'faults'>
+  readonly tcp: Pick<TcpEdge, 'faults' | 'ports' | 'openConnections'>
+  readonly tunnels: Pick<TunnelEdge, 'openConnections'>
+  /** Which inner layers had better not be asked for which origin. */
+  readonly health: Pick<OriginHealth, 'isAvoided'>
+  readonly connections: ConnectionMetrics
   readonly log: Log
   readonly clock: () => number
 }
@@ -57,16 +65,23 @@ function faultsOf({ isDraining, targets, registry, tcp, certificates }: Operator
   return faults
 }
 
-function statusOf({ registry, targets, keys, requests, openRequests, ports }: OperatorViewOptions): OwnStatus {
+function statusOf(options: OperatorViewOptions): OwnStatus {
+  const { registry, targets, keys, requests, openRequests, ports, tcp, tunnels, health, certificates } = options
   const { connections } = registry
   return {
     layer: 'outer',
     ports: ports(),
     innerLayers: connections.map(innerStatus),
-    targets: targets.table.targets.map(target => targetStatus(target, connections, requests.targets.get(target.name))),
+    targets: targets.table.all.map(target => targetStatus(target, { connections, health, metrics: requests.targets.get(target.name) })),
     reload: { file: targets.file, loadedAt: targets.loadedAt.toISOString(), fault: targets.fault?.message ?? null },
     keys: { inForce: keys.registry.size, faults: keys.faults.map(({ message }) => message) },
     requests: { inFlight: openRequests(), repeats: requests.repeats },
+    tcp: { ports: tcp.ports, connections: tcp.openConnections, faults: tcp.faults },
+    tunnels: { connections: tunnels.openConnections },
+    certificates: {
+      inForce: certificates.flatMap(({ pairs }) => pairs.map(certificateStatus)),
+      faults: certificates.flatMap(({ faults }) => faults.map(({ message }) => message)),
+    },
   }
 }
 
@@ -81,14 +96,29 @@ const innerStatus = ({ identifier, address, agent, kid, since, session }: InnerC
   outstandingBytes: session.outstandingBytes,
 })
 
-function targetStatus(target: Target, connections: readonly InnerConnection[], metrics: TargetMetrics | undefined): TargetStatus {
+const certificateStatus = ({ source, names, notAfter }: ServerPair): CertificateStatus => ({
+  file: source,
+  names,
+  notAfter: new Date(notAfter).toISOString(),
+})
+
+interface TargetFacts {
+  readonly connections: readonly InnerConnection[]
+  readonly health: Pick<OriginHealth, 'isAvoided'>
+  readonly metrics: TargetMetrics | undefined
+}
+
+function targetStatus(target: Target, { connections, health, metrics }: TargetFacts): TargetStatus {
   const { identifiers } = target
+  const serving = connections.filter(({ identifier }) => identifiers?.includes(identifier) ?? true)
+  const avoided = serving.filter(connection => health.isAvoided(target, connection)).map(({ identifier }) => identifier)
   const lastError = metrics?.lastError
   return {
     host: target.name,
-    origin: originOf(target),
+    origin: target.hostname === '' ? null : originOf(target),
     identifiers: identifiers ?? null,
-    innerLayers: connections.filter(({ identifier }) => identifiers?.includes(identifier) ?? true).length,
+    innerLayers: serving.length,
+    avoided: [...new Set(avoided)],
     requests: metrics?.requestCount ?? 0,
     errors: metrics?.errorCount ?? 0,
     lastError:
@@ -100,7 +130,8 @@ function targetStatus(target: Target, connections: readonly InnerConnection[], m
 
 const PREFIX = 'socket_gateway'
 
-function metricsOf({ registry, targets, keys, requests, counters, openRequests }: OperatorViewOptions): MetricSource[] {
+function metricsOf(options: OperatorViewOptions): MetricSource[] {
+  const { registry, targets, keys, requests, counters, openRequests, certificates, health } = options
   const byTarget = (
     name: string,
     help: string,
@@ -149,7 +180,7 @@ function metricsOf({ registry, targets, keys, requests, counters, openRequests }
       },
     },
     one('targets', 'Targets in force.', 'gauge', () => {
-      requests.keep(new Set(targets.table.targets.map(({ name }) => name)))
+      requests.keep(new Set(targets.table.all.map(({ name }) => name)))
       return targets.table.targets.length
     }),
     one('targets_fault', 'Whether the targets file is not valid, so that the last good one is in force.', 'gauge', () =>
@@ -157,6 +188,28 @@ function metricsOf({ registry, targets, keys, requests, counters, openRequests }
     ),
     one('targets_loaded_timestamp_seconds', 'When the targets in force were read.', 'gauge', () => targets.loadedAt.getTime() / 1000),
     one('keys', 'Keys of inner layers in force.', 'gauge', () => keys.registry.size),
+    {
+      name: `${PREFIX}_inner_layers_avoided`,
+      help: 'Connections of inner layers that are asked last for a target, since its origin is not well there.',
+      type: 'gauge',
+      samples: function* () {
+        for (const target of targets.table.all)
+          yield {
+            labels: { target: target.name },
+            value: registry.connections.filter(connection => health.isAvoided(target, connection)).length,
+          }
+      },
+    },
+    {
+      name: `${PREFIX}_certificate_expiry_timestamp_seconds`,
+      help: 'When a certificate in force ends.',
+      type: 'gauge',
+      samples: function* () {
+        const pairs = new Map(certificates.flatMap(store => store.pairs.map(({ source, notAfter }) => [source, notAfter])))
+        for (const [file, notAfter] of pairs) yield { labels: { file }, value: notAfter / 1000 }
+      },
+    },
+    ...connectionMetrics(options),
     ...linkMetrics(counters, () => registry.connections.map(sessionNumbers)),
   ]
 }
@@ -169,3 +222,33 @@ const sessionNumbers = ({ identifier, session }: InnerConnection) => ({
   flightLimitBytes: session.flightLimitBytes,
   roundTripMs: session.roundTripMs,
 })
+
+function connectionMetrics({ tcp, tunnels, connections }: OperatorViewOptions): MetricSource[] {
+  const byTarget = (name: string, help: string, read: (numbers: ConnectionNumbers) => number): MetricSource => ({
+    name: `${PREFIX}_${name}`,
+    help,
+    type: 'counter',
+    samples: function* () {
+      for (const [target, numbers] of connections.targets) yield { labels: { target }, value: read(numbers) }
+    },
+  })
+  return [
+    {
+      name: `${PREFIX}_connections_open`,
+      help: 'Connections of public TCP ports and of tunnels that are not over.',
+      type: 'gauge',
+      samples: () => [
+        { labels: { kind: 'tcp' }, value: tcp.openConnections },
+        { labels: { kind: 'tunnel' }, value: tunnels.openConnections },
+      ],
+    },
+    byTarget(
+      'connections_total',
+      'Connections of public TCP ports and of tunnels that have ended, by origin.',
+      numbers => numbers.connections,
+    ),
+    byTarget('connection_errors_total', 'Those of them that ended with an error.', numbers => numbers.errors),
+    byTarget('connection_received_bytes_total', 'Bytes from their clients.', numbers => numbers.bytesIn),
+    byTarget('connection_sent_bytes_total', 'Bytes to their clients.', numbers => numbers.bytesOut),
+  ]
+}

@@ -8,6 +8,8 @@ import { LinkCounters } from '../mux/link-counters.ts'
 import { DEFAULT_TIMING, type Timing } from '../mux/liveness.ts'
 import { settleWithin } from '../mux/settle-within.ts'
 import { createAccessLog } from '../telemetry/access-log.ts'
+import { createConnectionLog, type ConnectionRecord } from '../telemetry/connection-log.ts'
+import { ConnectionMetrics } from '../telemetry/connection-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
 import { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { createTracing } from '../telemetry/tracing.ts'
@@ -109,7 +111,13 @@ export class OuterLayer {
     let count = 0
     const requests = new RequestMetrics(Date.now)
     const counters = new LinkCounters()
+    const connections = new ConnectionMetrics()
     const logAccess = createAccessLog(log)
+    const logConnection = createConnectionLog(log)
+    const endOfConnection = (record: ConnectionRecord): void => {
+      logConnection(record)
+      connections.count(record)
+    }
     this.#patience = new Patience(clock)
     const limits = { ...DEFAULT_EDGE_LIMITS, ...options.limits }
     this.#switched = new SwitchedConnections(limits.websocketIdleMs)
@@ -170,6 +178,7 @@ export class OuterLayer {
       nextId: () => `${instance}-${(++count).toString(36)}`,
       clock,
       log,
+      record: endOfConnection,
     })
     this.#listener = new InnerListener(
       {
@@ -222,6 +231,7 @@ export class OuterLayer {
   }
 
   /** The public TCP ports that are open. */
+      record: endOfConnection,
   get tcpPorts(): readonly number[] {
     return this.#tcp.ports
   }
@@ -254,6 +264,9 @@ export class OuterLayer {
         appPort: app,
         socketPort: socket,
         ...(http > 0 && { appHttpPort: http }),
+      tunnels: this.#tunnels,
+      health: this.#health,
+      connections,
         ...(tcp.length > 0 && { tcpPorts: tcp }),
         ...(admin > 0 && { adminPort: admin }),
         targets,

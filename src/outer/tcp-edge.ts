@@ -1,7 +1,7 @@
 import { asGatewayError, messageOf } from '../errors.ts'
 import { StreamTable } from '../mux/stream-table.ts'
 import type { TcpPort } from '../route/tcp-port.ts'
-import { createConnectionLog } from '../telemetry/connection-log.ts'
+import type { ConnectionRecord } from '../telemetry/connection-log.ts'
 import type { Log } from '../telemetry/log.ts'
 import { Deadlines } from './deadlines.ts'
 import type { Registry } from './registry.ts'
@@ -26,6 +26,8 @@ export interface TcpEdgeOptions {
   /** Milliseconds, rising. */
   readonly clock: () => number
   readonly log: Log
+  /** Takes each connection that has ended. */
+  readonly record: (record: ConnectionRecord) => void
 }
 
 /** The public TCP and TLS ports of the targets file: opens, closes and changes them without touching connections that are open. */
@@ -44,7 +46,7 @@ export class TcpEdge {
   #isClosed = false
   #onIdle: (() => void) | undefined
 
-  constructor({ registry, terminators, nextId, clock, log }: TcpEdgeOptions) {
+  constructor({ registry, terminators, nextId, clock, log, record }: TcpEdgeOptions) {
     this.#log = log
     this.#terminators = terminators
     // Made for the first connection: who has no such port has no timers for it either.
@@ -62,7 +64,7 @@ export class TcpEdge {
       get greeting() {
         return greeting()
       },
-      record: createConnectionLog(log),
+      record,
       nextNumber: () => ++number,
       terminatorOf: port => terminators.of(port),
       onOpen: connection => this.#connections.add(connection),

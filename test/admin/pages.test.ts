@@ -56,6 +56,8 @@ describe('the admin port of an outer layer', () => {
       keys: { inForce: 1, faults: [] },
       reload: { file: layers.targetsFile, fault: null },
       requests: { inFlight: 0, repeats: 0 },
+      tcp: { ports: [], connections: 0, faults: [] },
+      certificates: { inForce: [], faults: [] },
     })
     expect(status.innerLayers).toEqual([
       expect.objectContaining({

@@ -1,0 +1,29 @@
+import type { ConnectionRecord } from './connection-log.ts'
+
+/** What the connections to one origin came to since the start. */
+export interface ConnectionNumbers {
+  connections: number
+  errors: number
+  bytesIn: number
+  bytesOut: number
+}
+
+/** Connections that are carried as they are, by origin: public ports and tunnels. */
+export class ConnectionMetrics {
+  readonly #targets = new Map<string, ConnectionNumbers>()
+
+  /** Host and port of the origin, as the targets file has it → its numbers; empty: refused before one was found. */
+  get targets(): ReadonlyMap<string, ConnectionNumbers> {
+    return this.#targets
+  }
+
+  /** Takes a connection that has ended. */
+  count({ target = '', error, bytesIn, bytesOut }: Pick<ConnectionRecord, 'target' | 'error' | 'bytesIn' | 'bytesOut'>): void {
+    let numbers = this.#targets.get(target)
+    if (numbers === undefined) this.#targets.set(target, (numbers = { connections: 0, errors: 0, bytesIn: 0, bytesOut: 0 }))
+    numbers.connections++
+    if (error !== undefined) numbers.errors++
+    numbers.bytesIn += bytesIn
+    numbers.bytesOut += bytesOut
+  }
+}
