@@ -1,6 +1,8 @@
+import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from '@jest/globals'
 import { ConfigError } from '../../src/config/fault.ts'
 import { parseTargets } from '../../src/config/targets.ts'
+import { tcpEntrySchema } from '../../src/config/tcp-schema.ts'
 import { addressOf, type TcpPort } from '../../src/route/tcp-port.ts'
 import { tempFile } from '../support/temp.ts'
 
@@ -128,4 +130,13 @@ describe('a bad section', () => {
   test.each(['  - 1\n', '  "1": x\n', '  "1": {hostname: a, names: x, tls: true}\n'])('of another shape is a fault: %j', text => {
     expect(faultsOf(text)).toHaveLength(1)
   })
+})
+
+test('docs/tcp.md and targets.example.yaml have every key', async () => {
+  const read = (name: string): Promise<string> => readFile(new URL(`../../${name}`, import.meta.url), 'utf8')
+  const [page, example] = [await read('docs/tcp.md'), await read('targets.example.yaml')]
+  for (const key of Object.keys(tcpEntrySchema.shape)) {
+    expect(page).toMatch(new RegExp(`^\\| \`${key}\``, 'm'))
+    if (key !== 'clientCa') expect(example).toMatch(new RegExp(`^    ${key}:`, 'm')) // names a file, which the example could not be read without
+  }
 })
