@@ -210,6 +210,8 @@ export class OuterLayer {
       openRequests: () => this.#edge.openExchanges,
       ports: () => this.ports,
       tcp: this.#tcp,
+      health: this.#health,
+      connections,
       log,
       clock,
     })
@@ -231,7 +233,6 @@ export class OuterLayer {
   }
 
   /** The public TCP ports that are open. */
-      record: endOfConnection,
   get tcpPorts(): readonly number[] {
     return this.#tcp.ports
   }
@@ -264,9 +265,6 @@ export class OuterLayer {
         appPort: app,
         socketPort: socket,
         ...(http > 0 && { appHttpPort: http }),
-      tunnels: this.#tunnels,
-      health: this.#health,
-      connections,
         ...(tcp.length > 0 && { tcpPorts: tcp }),
         ...(admin > 0 && { adminPort: admin }),
         targets,
