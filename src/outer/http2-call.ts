@@ -49,7 +49,6 @@ export class Http2Call implements ClientCall, Waiter {
     readonly request: RawRequest,
   ) {
     this.isReceived = request.endsWithHead === true
-    stream.on('error', ignore) // `close` follows
     // The client has reset the stream, or is lost. At once, before a half that is only cut off is taken for one that has ended.
     stream.on('aborted', () => stream.destroy())
     stream.on('close', () => {
@@ -218,5 +217,3 @@ export class Http2Call implements ClientCall, Waiter {
     if (this.#discards) setImmediate(() => stream.close(NGHTTP2_NO_ERROR))
   }
 }
-
-const ignore = (): void => undefined

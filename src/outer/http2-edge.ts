@@ -129,6 +129,7 @@ export class Http2Edge {
   }
 
   #begin(connection: Connection, stream: ServerHttp2Stream, raw: readonly string[], endsWithHead: boolean): void {
+    stream.on('error', ignore) // `close` follows, if there is a call that wants to know
     // Reset in the same breath: nobody is there to be answered.
     if (stream.destroyed || stream.closed) return this.#spend(connection, FRAME_COST.brokenStream)
     const request = http2Request(raw, endsWithHead, this.context.limits.headerBytes)
@@ -155,7 +156,7 @@ export class Http2Edge {
   #spend({ session, budget, calls }: Connection, cost: number): void {
     if (budget.spend(cost) || session.destroyed) return
     this.context.log.debug({ address: calls.peer.address }, 'an HTTP/2 connection was ended: too many frames that lead to nothing')
-    session.destroy(undefined, NGHTTP2_ENHANCE_YOUR_CALM)
+    session.destroy(new Error('too many frames that lead to nothing'), NGHTTP2_ENHANCE_YOUR_CALM)
   }
 
   /** GOAWAY; the streams that are open finish. */
@@ -170,3 +171,5 @@ export class Http2Edge {
     socket.once('close', () => clearTimeout(timer))
   }
 }
+
+const ignore = (): void => undefined
