@@ -87,6 +87,8 @@ export function switchingHead(
   if (named.toLowerCase() !== upgrade.toLowerCase())
     throw new GatewayError('ORIGIN_BAD_RESPONSE', `a switch to another protocol than ${upgrade}`)
   const fields = endToEnd(head.fields, context, name => name !== 'content-length' && name !== 'trailer')
+  if (context.edits !== undefined) appendAdded(context.edits, fields, context.variables ?? {})
+  if (context.cookie !== undefined) fields.push('Set-Cookie', context.cookie)
   for (let i = 0; i < fields.length; i += 2) check(fields[i]!, fields[i + 1]!)
   return { status: 101, reason: checkedReason(head.reason), fields }
 }

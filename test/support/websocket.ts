@@ -1,5 +1,7 @@
 /** WebSocket clients and servers of the npm package `ws`, with what they were told. */
-import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { TlsOptions } from 'node:tls'
 import { WebSocket, WebSocketServer, type ClientOptions, type RawData, type ServerOptions } from 'ws'
 import { onCleanUp } from './cleanup.ts'
 import { listen } from './ports.ts'
@@ -40,8 +42,12 @@ export interface WebSocketOrigin {
 }
 
 /** Starts a server; `onEnd` is told of each connection. It sends back what comes unless `onEnd` is given. */
-export const startWebSocketOrigin = async (options: ServerOptions = {}, onEnd?: (end: End) => void): Promise<WebSocketOrigin> => {
-  const http = createServer((_request, response) => response.writeHead(200).end('plain'))
+export const startWebSocketOrigin = async (
+  { tls, ...options }: ServerOptions & { readonly tls?: TlsOptions } = {},
+  onEnd?: (end: End) => void,
+): Promise<WebSocketOrigin> => {
+  const answer = (_request: IncomingMessage, response: ServerResponse): void => void response.writeHead(200).end('plain')
+  const http = tls === undefined ? createServer(answer) : createTlsServer(tls, answer)
   const server = new WebSocketServer({ server: http, ...options })
   const ends: End[] = []
   server.on('connection', (socket, request) => {
@@ -74,12 +80,12 @@ export const startWebSocketOrigin = async (options: ServerOptions = {}, onEnd?: 
   }
 }
 
-/** Opens a WebSocket to 127.0.0.1; it is terminated after the test file. @throws Error when the server does not switch */
+/** Opens a WebSocket to 127.0.0.1, over TLS when `ca` is given; it is terminated after the test file. @throws Error when the server does not switch */
 export const openWebSocket = async (
   port: number,
   { path = '/', protocols = [], ...options }: ClientOptions & { readonly path?: string; readonly protocols?: string[] } = {},
 ): Promise<End> => {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, protocols, options)
+  const socket = new WebSocket(`${options.ca === undefined ? 'ws' : 'wss'}://127.0.0.1:${port}${path}`, protocols, options)
   const end = watch(socket)
   onCleanUp(() => socket.terminate())
   await once(socket, 'open')
