@@ -130,6 +130,8 @@ const build = async (instructions: readonly Instruction[]): Promise<Stage[]> => 
   return stages
 }
 
+const TLS = ['--socket-tls-certificate', 'server.crt', '--socket-tls-key', 'server.key']
+
 describe('the image', () => {
   const instructions = parse(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))
   let image: Stage
@@ -164,23 +166,18 @@ describe('the image', () => {
     expect(statSync(image.path('/app/dist/main.js')).mode & 0o111).not.toBe(0)
   })
 
-  test('is healthy as an outer layer when that answers, and only then', async () => {
-    const minting = run('certificates')
-    expect(await minting.exit).toEqual({ code: 0, signal: null })
+  test.each([
+    ['without TLS', []],
+    ['with TLS at its socket port', TLS],
+    ['that asks for client certificates there', [...TLS, '--socket-client-ca', 'innerLayer.crt']],
+  ])('is healthy as an outer layer %s when that answers', async (_what, more) => {
+    for (const args of [['--force'], ['--self-signed', 'localhost', '--force']]) {
+      expect(await run('certificates', ...args).exit).toEqual({ code: 0, signal: null })
+    }
     writeFileSync(image.path('targets.yaml'), 'targets: { "*": { hostname: 127.0.0.1, protocol: http, port: 9 } }\n')
     // The check reads the port from the command line of the process, so it has to be known before.
-    const port = await freePort()
-    const outer = run(
-      'outer-layer',
-      '--public-key',
-      'innerLayer.crt',
-      '--targets',
-      'targets.yaml',
-      '--app-port',
-      '0',
-      '--socket-port',
-      String(port),
-    )
+    const [port, files] = [await freePort(), ['--public-key', 'innerLayer.crt', '--targets', 'targets.yaml']]
+    const outer = run('outer-layer', ...files, '--app-port', '0', '--admin-port', '0', '--socket-port', String(port), ...more)
     await outer.waitForLine(new RegExp(String(port)))
     expect(await check(outer.pid).exit).toMatchObject({ code: 0 })
     expect((await outer.stop()).code).toBe(0)
