@@ -120,12 +120,16 @@ const withoutCookie = (value: string, name: string): string =>
     .join(';')
     .trim()
 
-/** The trailer fields that the origin gets: none that it would believe as a field, from whomever. */
-export function requestTrailers(raw: readonly string[]): string[] {
+/**
+ * The trailer fields that the origin gets: none that it would believe as a field, from whomever.
+ * @param edits  of the fields of the request: what a target sets or removes there does not come behind the body either
+ */
+export function requestTrailers(raw: readonly string[], edits?: FieldEdits): string[] {
   const allowed = allowedTrailers(raw)
   const kept: string[] = []
   for (let i = 0; i < allowed.length; i += 2) {
-    if (isForwarded(allowed[i]!.toLowerCase(), false)) kept.push(allowed[i]!, allowed[i + 1]!)
+    const name = allowed[i]!.toLowerCase()
+    if (isForwarded(name, false) && (edits === undefined || !isRemoved(edits, name))) kept.push(allowed[i]!, allowed[i + 1]!)
   }
   return kept
 }

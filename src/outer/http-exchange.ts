@@ -176,7 +176,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
   }
 
   #endUpload(): void {
-    const trailers = requestTrailers(this.call.trailers)
+    const trailers = requestTrailers(this.call.trailers, this.#plan.target!.treatment?.requestFields)
     this.#stream?.end(trailers.length === 0 ? undefined : encodeFields(trailers))
   }
 

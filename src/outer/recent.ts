@@ -37,8 +37,9 @@ export class Recent<Value> {
     const now = this.clock()
     const elapsed = now - this.#turnedMs
     if (elapsed < this.lifetimeMs) return
-    this.#old = elapsed < 2 * this.lifetimeMs ? this.#young : new Map<string, Value>()
+    const isOneTurn = elapsed < 2 * this.lifetimeMs
+    this.#old = isOneTurn ? this.#young : new Map<string, Value>()
     this.#young = new Map()
-    this.#turnedMs = now
+    this.#turnedMs = isOneTurn ? this.#turnedMs + this.lifetimeMs : now
   }
 }

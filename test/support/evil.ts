@@ -90,8 +90,8 @@ export interface EvilOuter {
   readonly session: Promise<Session>
 }
 
-/** Starts one on a free port. */
-export const startEvilOuter = async (identifier = 'inner-layer'): Promise<EvilOuter> => {
+/** Starts one on a free port. @param onNote  gets what the inner layer says about the session */
+export const startEvilOuter = async (identifier = 'inner-layer', onNote: (payload: Buffer) => void = nothing): Promise<EvilOuter> => {
   const server = createServer()
   let connected: (session: Session) => void = nothing
   const session = new Promise<Session>(resolve => (connected = resolve))
@@ -115,6 +115,7 @@ export const startEvilOuter = async (identifier = 'inner-layer'): Promise<EvilOu
             new Session(link, {
               ...common(),
               role: 'outer',
+              onNote,
               accept: () => {
                 throw new Error('an inner layer opens no streams')
               },

@@ -1,0 +1,175 @@
+/** Who may come, how often, and with which password. */
+import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { hashPassword } from '../../src/identity/password-hash.ts'
+import { startLayers, type Layers } from '../support/layers.ts'
+import { RawConnection, type RawResponse } from '../support/raw-client.ts'
+import { rawResponse, startRawOrigin, type RawOrigin } from '../support/raw-origin.ts'
+import { valuesOf } from '../support/raw-message.ts'
+import { until } from '../support/wait.ts'
+
+const ORIGIN = 'protocol: http, hostname: 127.0.0.1, port: {port}'
+const BLOCK = ORIGIN.replaceAll(', ', '\n    ')
+
+let origin: RawOrigin
+let layers: Layers
+
+const ask = async (
+  host: string,
+  target: string,
+  lines: readonly string[] = [],
+  method = 'GET',
+  to: Layers = layers,
+): Promise<RawResponse> => {
+  const client = await RawConnection.open(to.port)
+  client.write([`${method} ${target} HTTP/1.1`, `Host: ${host}`, ...lines, '', ''].join('\r\n'))
+  const response = await client.readResponse(method)
+  client.destroy()
+  return response
+}
+const value = (response: RawResponse, name: string): string | undefined => valuesOf(response.fields, name)[0]
+const basic = (user: string, password: string): string => `Authorization: Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
+
+beforeAll(async () => {
+  origin = await startRawOrigin()
+  const hash = await hashPassword('open sesame')
+  layers = await startLayers({
+    origin: origin.port,
+    targets: `
+targets:
+  deny.test: {${ORIGIN}, deny: [loopback]}
+  allow.test: {${ORIGIN}, allow: [203.0.113.0/24, '2001:db8::/32']}
+  both.test: {${ORIGIN}, allow: 203.0.113.0/24, deny: 203.0.113.66}
+  secret.test:
+    ${BLOCK}
+    basicAuth: {users: {alice: '${hash}', "b\u00f6b": '${hash}'}, realm: Staging}
+    routes:
+      - {path: /open, basicAuth: false}
+      - {path: /forward, basicAuth: {users: {alice: '${hash}'}, forward: true}}
+  rate.test: {${ORIGIN}, limits: {rate: {perSecond: 0.001, burst: 3}}}
+  key.test: {${ORIGIN}, limits: {rate: {perSecond: 0.001, burst: 1, header: X-Key}}}
+  one.test: {${ORIGIN}, limits: {concurrency: 1}}
+`,
+  })
+})
+beforeEach(() => {
+  origin.clear()
+  origin.handle((_request, socket) => void socket.write(rawResponse(200, 'ok')))
+})
+
+describe('allow and deny', () => {
+  const from = (address: string): string[] => [`X-Forwarded-For: ${address}`]
+  test.each([
+    ['deny.test', [], 403],
+    ['deny.test', from('203.0.113.5'), 200],
+    ['allow.test', [], 403],
+    ['allow.test', from('203.0.113.5'), 200],
+    ['allow.test', from('2001:db8::7'), 200],
+    ['allow.test', from('198.51.100.1'), 403],
+    ['both.test', from('203.0.113.5'), 200],
+    ['both.test', from('203.0.113.66'), 403],
+  ])('%s for %j: %i', async (host, lines, status) => {
+    const response = await ask(host, '/', lines)
+    expect(response.status).toBe(status)
+    expect(origin.hits).toBe(status === 200 ? 1 : 0)
+  })
+})
+
+describe('basicAuth', () => {
+  test('asks for a password and lets the right one in, without Authorization for the origin', async () => {
+    const asked = await ask('secret.test', '/', ['Accept: application/json'])
+    expect([asked.status, value(asked, 'www-authenticate')]).toEqual([401, 'Basic realm="Staging", charset="UTF-8"'])
+    expect(JSON.parse(asked.body.toString())).toMatchObject({ code: 'CREDENTIALS_REQUIRED' })
+    expect(origin.hits).toBe(0)
+    expect((await ask('secret.test', '/', [basic('alice', 'open sesame')])).status).toBe(200)
+    expect(origin.last.values('authorization')).toEqual([])
+    expect((await ask('secret.test', '/', [basic('b\u00f6b', 'open sesame')])).status).toBe(200)
+    expect((await ask('secret.test', '/', [basic('bo\u0308b', 'open sesame')])).status).toBe(200)
+  })
+
+  test('a route may need none, or hand it on', async () => {
+    expect((await ask('secret.test', '/open')).status).toBe(200)
+    const line = basic('alice', 'open sesame')
+    expect((await ask('secret.test', '/forward', [line])).status).toBe(200)
+    expect(`Authorization: ${origin.last.values('authorization').join()}`).toBe(line)
+    expect((await ask('secret.test', '/open%2f..')).status).toBe(400)
+  })
+
+  test.each([
+    ['a wrong password', basic('alice', 'open sesamE')],
+    ['an unknown name', basic('eve', 'open sesame')],
+    ['a name of Object', basic('__proto__', 'open sesame')],
+    ['another scheme', 'Authorization: Bearer abc'],
+    ['no colon', `Authorization: Basic ${Buffer.from('alice').toString('base64')}`],
+    ['nothing', 'Authorization: Basic'],
+    ['two fields', `${basic('alice', 'open sesame')}\r\n${basic('eve', 'x')}`],
+  ])('%s is 401', async (_, line) => {
+    expect((await ask('secret.test', '/', ['X-Forwarded-For: 203.0.113.1', line])).status).toBe(401)
+    expect(origin.hits).toBe(0)
+  })
+
+  test('fifty requests at once with the same password, and again, are one hash', async () => {
+    const line = basic('alice', 'open sesame')
+    const statuses = await Promise.all(Array.from({ length: 50 }, async () => (await ask('secret.test', '/many', [line])).status))
+    expect(new Set(statuses)).toEqual(new Set([200]))
+    expect((await ask('secret.test', '/many', [line])).status).toBe(200)
+  })
+
+  test('whoever guesses is told to wait, and those who are known still come in', async () => {
+    expect((await ask('secret.test', '/', ['X-Forwarded-For: 203.0.113.77', basic('alice', 'open sesame')])).status).toBe(200)
+    let limited: RawResponse | undefined
+    for (let i = 0; i < 12 && limited === undefined; i++) {
+      const response = await ask('secret.test', '/', ['X-Forwarded-For: 203.0.113.77', basic('alice', `guess ${i}`)])
+      if (response.status === 429) limited = response
+      else expect(response.status).toBe(401)
+    }
+    expect(Number(limited && value(limited, 'retry-after'))).toBeGreaterThan(0)
+    expect((await ask('secret.test', '/', ['X-Forwarded-For: 203.0.113.77', basic('alice', 'open sesame')])).status).toBe(200)
+    expect((await ask('secret.test', '/', ['X-Forwarded-For: 203.0.113.78', basic('alice', 'x')])).status).toBe(401)
+  })
+
+  test('a client that leaves while its password is verified leaves nothing behind', async () => {
+    const before = layers.accessLog.length
+    const client = await RawConnection.open(layers.port)
+    client.write(`GET /left HTTP/1.1\r\nHost: secret.test\r\nX-Forwarded-For: 203.0.113.2\r\n${basic('alice', 'wrong')}\r\n\r\n`)
+    client.destroy()
+    await layers.accessLine(before + 1)
+    expect(layers.outer.registry.connections[0]?.session.streamCount).toBe(0)
+    expect(origin.hits).toBe(0)
+  })
+})
+
+describe('limits', () => {
+  test('rate: what is too much is 429 with Retry-After, for each client alone', async () => {
+    const at = async (address: string): Promise<RawResponse> => ask('rate.test', '/', [`X-Forwarded-For: ${address}`])
+    const statuses: number[] = []
+    for (let i = 0; i < 4; i++) statuses.push((await at('2001:db8::1')).status)
+    expect(statuses).toEqual([200, 200, 200, 429])
+    const other = await at('2001:db8::ffff:2') // the same /64
+    expect([other.status, Number(value(other, 'retry-after')) > 100]).toEqual([429, true])
+    expect((await at('2001:db8:0:1::1')).status).toBe(200)
+    expect((await at('203.0.113.9')).status).toBe(200)
+  })
+
+  test('rate by a field', async () => {
+    expect((await ask('key.test', '/', ['X-Key: a'])).status).toBe(200)
+    expect((await ask('key.test', '/', ['X-Key: a'])).status).toBe(429)
+    expect((await ask('key.test', '/', ['X-Key: b'])).status).toBe(200)
+  })
+
+  test('concurrency: one too many is 503, and there is room again afterwards', async () => {
+    const client = await RawConnection.open(layers.port)
+    let release = (): void => undefined
+    origin.handle((_request, socket) => {
+      release = () => void socket.write(rawResponse(200, 'ok'))
+    })
+    client.write('GET /held HTTP/1.1\r\nHost: one.test\r\n\r\n')
+    await until(() => origin.hits === 1)
+    const refused = await ask('one.test', '/')
+    expect([refused.status, value(refused, 'retry-after')]).toEqual([503, '1'])
+    release()
+    expect((await client.readResponse()).status).toBe(200)
+    client.destroy()
+    origin.handle((_request, socket) => void socket.write(rawResponse(200, 'ok')))
+    for (let i = 0; i < 3; i++) expect((await ask('one.test', '/')).status).toBe(200)
+  })
+})
