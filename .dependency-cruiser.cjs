@@ -29,7 +29,7 @@ const ROOMS = {
   mux: { rooms: ['errors.ts', 'wire'], node: ['stream'] },
   link: { rooms: ['errors.ts', 'mux', 'telemetry'], npm: ['socket.io', 'socket.io-client'], type: ['http', 'https', 'net', 'tls'] },
   splice: { rooms: ['errors.ts', 'mux'], node: ['net', 'stream'] },
-  tunnel: { rooms: ['errors.ts'], node: ['net', 'tls', 'http', 'https', 'stream', 'crypto', 'zlib'] },
+  tunnel: { rooms: ['errors.ts', 'telemetry'], node: ['net', 'tls', 'http', 'https', 'stream', 'crypto', 'zlib'] },
   sokken: {
     rooms: ['errors.ts', 'route', 'telemetry', 'identity', 'tunnel'],
     node: ['net', 'http', 'https', 'stream', 'fs', 'path'],
@@ -40,7 +40,7 @@ const ROOMS = {
     node: [...SOCKETS, 'crypto'],
   },
   outer: {
-    rooms: ['errors.ts', 'version.ts', 'wire', 'http', 'route', 'config', 'telemetry', 'identity', 'tls', 'mux', 'splice', 'link', 'admin'],
+    rooms: ['errors.ts', 'version.ts', 'wire', 'http', 'route', 'config', 'telemetry', 'identity', 'tls', 'mux', 'splice', 'tunnel', 'link', 'admin'],
     npm: ['express', 'ipaddr.js'],
     node: [...SOCKETS, 'crypto'],
   },

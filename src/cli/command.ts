@@ -18,24 +18,36 @@ export interface CommandSpec<Table extends OptionTable> {
   readonly describe: string
   readonly options: Table
   readonly positionals?: readonly Positional[]
+  /** Arguments behind those, as many as there are. */
+  readonly rest?: Positional
   readonly examples?: readonly (readonly [string, string])[]
   /** Its options are taken from the command line alone: for commands that nobody deploys. */
   readonly flagsOnly?: boolean
   /** Reads the arguments behind its word itself, instead of `run`: for a command line that is another program's. */
   readonly raw?: (argv: readonly string[], context: CliContext) => Promise<ExitStatus>
   /** Loads what the command needs and runs it; `--help` of one command must not load the others. */
-  readonly run: (values: ValuesOf<Table>, args: Readonly<Record<string, string>>, context: CliContext) => Promise<ExitStatus>
+  readonly run: (
+    values: ValuesOf<Table>,
+    args: Readonly<Record<string, string>>,
+    context: CliContext,
+    rest: readonly string[],
+  ) => Promise<ExitStatus>
 }
 
 /** A command whose types have been forgotten, for the table of all commands. */
 export type Command = Omit<CommandSpec<OptionTable>, 'run'> & {
-  run(values: Readonly<Record<string, unknown>>, args: Readonly<Record<string, string>>, context: CliContext): Promise<ExitStatus>
+  run(
+    values: Readonly<Record<string, unknown>>,
+    args: Readonly<Record<string, string>>,
+    context: CliContext,
+    rest: readonly string[],
+  ): Promise<ExitStatus>
 }
 
 /** Declares a command: the values that `run` gets follow from the options. */
 export const defineCommand = <Table extends OptionTable>(spec: CommandSpec<Table>): Command => ({
   ...spec,
-  run: (values, args, context) => spec.run(values as ValuesOf<Table>, args, context),
+  run: (values, args, context, rest) => spec.run(values as ValuesOf<Table>, args, context, rest),
 })
 
 /** Options of every command that runs until it is stopped. */

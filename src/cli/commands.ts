@@ -1,5 +1,6 @@
 import { certificatesOptions } from './certificates-options.ts'
 import { defineCommand, type Command } from './command.ts'
+import { forwardOptions } from './forward-options.ts'
 import { tokenOptions } from './token-options.ts'
 import { flag, PORT, withDefault } from './option.ts'
 import { doctorOptions } from './doctor-options.ts'
@@ -43,6 +44,16 @@ export const COMMANDS: readonly Command[] = [
       ],
     ],
     run: async (values, _, context) => (await import('./inner-layer.ts')).runInnerLayer(values, context),
+  }),
+  defineCommand({
+    words: ['forward'],
+    describe: 'Open ports on this machine that lead to services behind the gateway',
+    options: forwardOptions,
+    rest: { name: 'listen-url', describe: 'Pairs of LISTEN (HOST:PORT) and URL (wss://gw.example.com/tunnel/HOST:PORT)' },
+    examples: [
+      ['socket-gateway forward --token-file alice.token 127.0.0.1:5432 wss://gw.example.com/tunnel/db.lan:5432', 'then: psql -h 127.0.0.1'],
+    ],
+    run: async (values, _, context, rest) => (await import('./forward.ts')).runForward(values, rest, context),
   }),
   defineCommand({
     words: ['token'],

@@ -44,11 +44,12 @@ function declareOptions(parser: Argv, options: OptionTable): Argv {
 const lastWord = (command: Command): string => command.words.at(-1) ?? ''
 
 function declareCommand(parser: Argv, command: Command): Argv {
-  const { positionals = [], examples = [] } = command
-  const places = positionals.map(({ name }) => ` <${name}>`).join('')
+  const { positionals = [], rest, examples = [] } = command
+  const places = positionals.map(({ name }) => ` <${name}>`).join('') + (rest === undefined ? '' : ` [${rest.name}..]`)
   return parser.command(`${lastWord(command)}${places}`, command.describe, inner => {
     declareOptions(inner, optionsOf(command)).usage(`${NAME} ${command.words.join(' ')}${places.toUpperCase()}\n\n${command.describe}.`)
-    for (const { name, describe } of positionals) inner.positional(name, { describe, type: 'string' })
+    for (const { name, describe } of rest === undefined ? positionals : [...positionals, rest])
+      inner.positional(name, { describe, type: 'string' })
     for (const [line, text] of examples) inner.example(line, text)
     if (isConfigurable(command)) {
       inner.epilogue(
@@ -141,7 +142,7 @@ function findCommand(words: readonly string[]): Command {
 function checkStrangers(command: Command, { words, flags }: Parsed): void {
   const help = `see ${NAME} ${command.words.join(' ')} --help`
   const known = [...namesOf(optionsOf(command)), 'help', 'version']
-  const places = (command.positionals ?? []).map(({ name }) => name)
+  const places = [...(command.positionals ?? []), ...(command.rest === undefined ? [] : [command.rest])].map(({ name }) => name)
   const stranger = Object.keys(flags).find(name => !known.includes(name) && !places.includes(name) && name !== 'h')
   if (stranger !== undefined) {
     const meant = nearest(stranger, known)
@@ -164,7 +165,8 @@ async function runCommand(command: Command, parsed: Parsed, context: CliContext)
   const values = resolveOptions(command.options, { flags, env, config })
   const others = COMMANDS.flatMap(other => namesOf(optionsOf(other)))
   for (const warning of misspeltVariables(env, optionsOf(command), others)) context.stderr.write(`${NAME}: warning: ${warning}\n`)
-  return command.run(values, args, context)
+  const rest = command.rest === undefined ? undefined : flags[command.rest.name]
+  return command.run(values, args, context, Array.isArray(rest) ? rest.map(String) : [])
 }
 
 /** The level is looked up by hand, because an error may come before the options are known. */

@@ -9,6 +9,7 @@ import { RoutePath } from '../route/routes.ts'
 import { identifiers, originPort, parsedBy } from './schema-parts.ts'
 import { treatmentKeys } from './schema-keys.ts'
 import { tcpSchema } from './tcp-schema.ts'
+import { tunnelsSchema } from './tunnels-schema.ts'
 
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/ // RFC 9110 §5.6.2
 
@@ -118,6 +119,7 @@ export const targetsFileSchema = z.strictObject(
       )
       .meta({ description: 'Public host → target.' }),
     tcp: tcpSchema.optional(),
+    tunnels: tunnelsSchema.optional(),
   },
   { error: 'expected a map with the key targets' },
 )

@@ -12,6 +12,7 @@ import type { ConfigFault } from './fault.ts'
 import { methodsSchema, targetsFileSchema } from './schema.ts'
 import { readNamedFile } from './target-files.ts'
 import { checkTcp, createTcpPorts } from './tcp-ports.ts'
+import { checkTunnels, createTunnels } from './tunnels.ts'
 import { validate } from './validate.ts'
 import type { YamlDocument, YamlMap } from './yaml.ts'
 import { isYamlMap, parseYaml } from './yaml.ts'
@@ -151,6 +152,7 @@ export const parseTargets = (text: string, file: string): RouteTable => {
   const policies = checkTargets(document, sources, faults)
   checkHosts(document, sources, faults)
   checkTcp(document, isYamlMap(document.value) ? document.value['tcp'] : undefined, faults)
+  checkTunnels(document, isYamlMap(document.value) ? document.value['tunnels'] : undefined, faults)
   if (validated.value === undefined || faults.length > 0) throw new ConfigError(faults)
   const reader =
     (path: readonly PropertyKey[]): TargetFacts['read'] =>
@@ -189,5 +191,5 @@ export const parseTargets = (text: string, file: string): RouteTable => {
   })
   const tcp = createTcpPorts(document, validated.value.tcp ?? {}, file, faults)
   if (faults.length > 0) throw new ConfigError(faults)
-  return new RouteTable(targets, { tcp })
+  return new RouteTable(targets, { tcp, tunnels: createTunnels(document, validated.value.tunnels ?? {}) })
 }

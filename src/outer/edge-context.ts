@@ -13,6 +13,7 @@ import type { Load } from './load.ts'
 import type { ProfileBook } from './profile-book.ts'
 import type { Registry } from './registry.ts'
 import type { SwitchedConnections } from './switched-connections.ts'
+import type { TunnelEdge } from './tunnel-edge.ts'
 
 /** What every exchange of an edge shares. */
 export interface EdgeContext {
@@ -39,12 +40,14 @@ export interface EdgeContext {
   readonly clock: () => number
   readonly log: Log
   readonly access: (record: AccessRecord) => void
-  /** Connections that have left HTTP. */
-  readonly switched: SwitchedConnections
-  /** True once the process is leaving. */
   /** Undefined: nobody traces. */
   readonly tracing: Tracing | undefined
   /** Answers say where the time went. */
   readonly serverTiming: boolean
+  /** Private access; takes requests before targets are looked at. */
+  readonly tunnels: TunnelEdge
+  /** Connections that have left HTTP. */
+  readonly switched: SwitchedConnections
+  /** True once the process is leaving. */
   readonly isDraining: () => boolean
 }

@@ -144,13 +144,19 @@ export class HttpEdge {
       if (connection.waiting.length >= MAX_WAITING) req.socket.pause()
       return
     }
+    if (this.context.tunnels.takes(req)) return this.context.tunnels.answer(req, res, connection.peer)
     this.#begin(connection, new Http1Call(connection.peer, req, res))
   }
 
   /** A request to switch protocols, of which node:http has parsed the head and then let go of the socket. */
   #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
-    const early = new EarlyBytes(socket, head)
     const connection = this.#connectionOf(socket)
+    const { tunnels } = this.context
+    if (tunnels.takes(req) && connection.current === undefined && !connection.isClosing) {
+      connection.isClosing = true
+      return tunnels.upgrade(req, socket, head, connection.peer)
+    }
+    const early = new EarlyBytes(socket, head)
     if (connection.isClosing) return
     const isWanted = mayUpgrade(req, this.context.table())
     const begin = (): void => {

@@ -33,6 +33,7 @@ import { TcpEdge } from './tcp-edge.ts'
 import { TcpTerminators, type CreateCertificates } from './tcp-terminator.ts'
 import { createTrust } from './trust.ts'
 
+import { TunnelEdge } from './tunnel-edge.ts'
 /** What an outer layer is made from. */
 export interface OuterLayerOptions {
   /** 0 picks a free port. */
@@ -98,6 +99,7 @@ export class OuterLayer {
   #socketPort = 0
   #isDraining = false
   #closing: Promise<void> | undefined
+  readonly #tunnels: TunnelEdge
 
   /** Builds the parts in the order of the path: edge, registry, listener of inner layers. */
   constructor(
@@ -132,6 +134,18 @@ export class OuterLayer {
     this.#edge = new ClientPorts(
       {
         port: options.appPort,
+    const nextId = (): string => `${instance}-${(++count).toString(36)}`
+    this.#tunnels = new TunnelEdge({
+      table: () => options.targets.table,
+      registry: this.registry,
+      isTrusted,
+      linkNames: options.linkNames ?? [],
+      nextId,
+      clock,
+      isDraining: () => this.#isDraining,
+      log,
+      record: endOfConnection,
+    })
         host: options.appHost,
         isTrusted,
         connections: new ConnectionLimits(limits, isTrusted),
@@ -156,7 +170,7 @@ export class OuterLayer {
         clientOf: (peer, request) => clientFacts(peer, request, isTrusted),
         pseudonym: `sg-${instance}`,
         removeCsps: options.removeCsps,
-        nextId: () => `${instance}-${(++count).toString(36)}`,
+        nextId,
         clock,
         log,
         tracing: createTracing('outer', VERSION),
@@ -172,10 +186,11 @@ export class OuterLayer {
         isDraining: () => this.#isDraining,
       },
     )
+        tunnels: this.#tunnels,
     this.#tcp = new TcpEdge({
       registry: this.registry,
       terminators: new TcpTerminators(options.tcpCertificates ?? (() => undefined)),
-      nextId: () => `${instance}-${(++count).toString(36)}`,
+      nextId,
       clock,
       log,
       record: endOfConnection,
@@ -196,6 +211,7 @@ export class OuterLayer {
         onNote: (connection, payload) => this.#health.onNote(connection, payload),
         faults: () => this.#admin.faults(),
       },
+        tunnels: this.#tunnels,
       log,
     )
     this.#admin = createOperatorView({
@@ -214,6 +230,7 @@ export class OuterLayer {
       connections,
       log,
       clock,
+      tunnels: this.#tunnels,
     })
   }
 
@@ -241,6 +258,11 @@ export class OuterLayer {
   get tcpConnections(): number {
     return this.#tcp.openConnections
   }
+  /** Tunnels that are not over. */
+  get openTunnels(): number {
+    return this.#tunnels.openConnections
+  }
+
 
   /** Opens the ports. @throws GatewayError LISTEN_FAILED, or what keeps a TCP port from opening, with nothing left open */
   async start(): Promise<void> {
@@ -306,6 +328,7 @@ export class OuterLayer {
     void this.#admin.close()
     void this.#listener.close()
   }
+    this.#tunnels.destroy()
 
   async #drain(): Promise<void> {
     this.#isDraining = true
@@ -330,6 +353,7 @@ export class OuterLayer {
     await this.#listener.close()
     await this.#admin.close()
   }
+    this.#tunnels.destroy()
 }
 
 /** Makes an outer layer; `start` opens its ports. */

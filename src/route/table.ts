@@ -3,6 +3,7 @@ import { GatewayError } from '../errors.ts'
 import { parseHostPattern } from './host.ts'
 import type { Target } from './target.ts'
 import type { TcpPort } from './tcp-port.ts'
+import type { Tunnels } from './tunnel.ts'
 
 export type { Target } from './target.ts'
 
@@ -24,15 +25,18 @@ export class RouteTable {
   readonly all: readonly Target[]
   /** Public ports whose connections are carried as they are, in the order of their numbers. */
   readonly tcp: readonly TcpPort[]
+  /** Services that are opened by `/tunnel/HOST:PORT`, by that name. */
+  readonly tunnels: Tunnels
   readonly #exact = new Map<string, Target>()
   /** Keyed by what follows `*.`. */
   readonly #wildcard = new Map<string, Target>()
   #any: Target | undefined
 
   /** @throws GatewayError BAD_HOST for a name that is no host pattern, CONFIG_INVALID for two targets with the same one */
-  constructor(targets: readonly Target[], sections: { readonly tcp?: readonly TcpPort[] } = {}) {
+  constructor(targets: readonly Target[], sections: { readonly tcp?: readonly TcpPort[]; readonly tunnels?: Tunnels } = {}) {
     this.targets = Object.freeze([...targets])
     this.tcp = sections.tcp ?? []
+    this.tunnels = sections.tunnels ?? new Map()
     this.all = Object.freeze(targets.flatMap(target => [target, ...(target.routes?.all ?? [])]))
     const seen = new Set<string>()
     for (const target of targets) {

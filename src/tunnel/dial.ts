@@ -71,7 +71,7 @@ export async function dialTunnel(url: URL, options: DialOptions): Promise<WebSoc
     ...(options.deflate === true && { 'Sec-WebSocket-Extensions': DEFLATE }),
   }
   const { response, opened, body } = await askTunnel(url, fields, options)
-  if (opened === undefined) throw new TunnelRefused(response.statusCode ?? 0, refusalText(response, body))
+  if (opened === undefined) throw refusalOf(url, response, body)
   const agreed = judge(response, key, options.deflate === true)
   if (typeof agreed === 'string') {
     opened.socket.destroy()
@@ -222,10 +222,11 @@ function judge(response: IncomingMessage, key: string, deflateOffered: boolean):
   return { halfClose: subprotocol === HALF_CLOSE_SUBPROTOCOL, deflate: extensions !== '' }
 }
 
-/** The answer on one line: our own answers explain themselves in their third line, others in their first. */
-function refusalText(response: IncomingMessage, body: string): string {
+/** An answer that is no tunnel, as an error: our own answers explain themselves in their third line, others in their first. */
+export function refusalOf(url: URL, response: IncomingMessage, body: string): TunnelRefused {
   const lines = body.split('\n').filter(line => line.trim() !== '')
   const isOurs = lines.length > 2 && /^\d{3} /.test(lines[0]!)
   const said = ((isOurs ? lines[1] : lines[0]) ?? '').slice(0, 200).replace(/[^\x20-\x7e]/g, '?')
-  return `answered ${response.statusCode ?? 0} ${response.statusMessage ?? ''}`.trimEnd() + (said === '' ? '' : `: ${said}`)
+  const status = `${url.host} answered ${response.statusCode ?? 0} ${response.statusMessage ?? ''}`.trimEnd()
+  return new TunnelRefused(response.statusCode ?? 0, said === '' ? status : `${status}: ${said}`)
 }

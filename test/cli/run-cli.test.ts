@@ -20,6 +20,7 @@ describe('--help', () => {
       'certificates',
       'outer-layer',
       'inner-layer',
+      'forward',
       'token',
       'sokken',
       'hash-password',

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import type { ConnectionCount } from '../tunnel/connection-count.ts'
+import type { ConnectionCount } from './connection-count.ts'
 
 /** What `/health` says, at either end. `connections-used-percent` is a fraction, whatever its name says: programs rely on it. */
 export const healthText = ({ active, max }: ConnectionCount): string =>

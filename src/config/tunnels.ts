@@ -1,0 +1,66 @@
+/** The section `tunnels` of the targets file → tunnels, or every fault with its place. */
+import type { z } from 'zod'
+import { messageOf } from '../errors.ts'
+import { TokenList } from '../identity/token.ts'
+import { AddressRanges } from '../route/address-ranges.ts'
+import { parseTunnelName, type Tunnel, type Tunnels } from '../route/tunnel.ts'
+import type { ConfigFault } from './fault.ts'
+import type { tunnelsSchema } from './tunnels-schema.ts'
+import { isYamlMap, type YamlDocument } from './yaml.ts'
+
+const DEFAULT_MAX_CONNECTIONS = 100
+
+const isEmpty = (value: unknown): boolean =>
+  value === undefined || (Array.isArray(value) && value.length === 0) || (isYamlMap(value) && Object.keys(value).length === 0)
+
+/**
+ * Finds what is wrong with the section beyond its shape: its keys, and tunnels that nobody could open.
+ * @param section  as it was read; anything but a map is the schema's to refuse
+ */
+export function checkTunnels(document: YamlDocument, section: unknown, faults: ConfigFault[]): void {
+  if (!isYamlMap(section)) return
+  const lines = new Map<string, number>()
+  for (const [key, entry] of Object.entries(section)) {
+    const path = ['tunnels', key]
+    try {
+      const { name } = parseTunnelName(key)
+      const first = lines.get(name)
+      if (first !== undefined) faults.push(document.fault(path, `duplicate tunnel: the same as the one of line ${first}, which is ${name}`))
+      else lines.set(name, document.place(path).line)
+    } catch (error) {
+      faults.push(document.fault(path, `expected HOST:PORT such as "db.lan:5432": ${messageOf(error)}`))
+    }
+    if (!isYamlMap(entry)) continue
+    // Nothing is open by default, and what is forgotten is not open either.
+    if (isEmpty(entry['tokens']) && isEmpty(entry['users']) && isEmpty(entry['publicKeys']))
+      faults.push(document.fault(path, 'expected tokens, users or publicKeys: without credentials nobody may open a tunnel'))
+  }
+}
+
+const listOf = (value: string | readonly string[]): readonly string[] => (typeof value === 'string' ? [value] : value)
+
+/** The tunnels of a section without faults. */
+export function createTunnels(document: YamlDocument, section: z.output<typeof tunnelsSchema>): Tunnels {
+  const tunnels = new Map<string, Tunnel>()
+  for (const [key, entry] of Object.entries(section)) {
+    const { name, hostname, port } = parseTunnelName(key)
+    const users = Object.entries(entry.users ?? {})
+    tunnels.set(
+      name,
+      Object.freeze({
+        name,
+        line: document.place(['tunnels', key]).line,
+        hostname,
+        port,
+        identifiers: entry.identifier === undefined ? undefined : Object.freeze([...new Set(listOf(entry.identifier))]),
+        allow: entry.allow === undefined ? undefined : new AddressRanges(listOf(entry.allow)),
+        tokens: new TokenList(entry.tokens ?? []),
+        users: users.length === 0 ? undefined : Object.freeze({ realm: 'tunnels', users: new Map(users), forwards: false }),
+        keys: new Set(entry.publicKeys ?? []),
+        maxConnections: entry.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+        idleMs: entry.idle ?? 0,
+      }),
+    )
+  }
+  return tunnels
+}

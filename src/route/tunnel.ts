@@ -1,0 +1,45 @@
+/** Private access: services behind the gateway that whoever has credentials for them may open a connection to. */
+import { isIP } from 'node:net'
+import { GatewayError } from '../errors.ts'
+import type { AddressRanges } from './address-ranges.ts'
+import { parseOriginHost } from './host.ts'
+import type { BasicAuth } from './target.ts'
+import { addressOf } from './tcp-port.ts'
+
+/** One service, and who may open it. Frozen. */
+export interface Tunnel {
+  /** HOST:PORT as it stands behind `/tunnel/`: lower case, IPv6 in brackets. */
+  readonly name: string
+  readonly line: number
+  /** What the inner layer connects to, IPv6 without brackets. */
+  readonly hostname: string
+  readonly port: number
+  readonly identifiers: readonly string[] | undefined
+  /** Addresses of clients that may come; undefined: all. */
+  readonly allow: AddressRanges | undefined
+  /** Is it one of the tokens that open it? Takes as long whichever it is. */
+  readonly tokens: { has(token: string): boolean }
+  readonly users: BasicAuth | undefined
+  /** RFC 7638 thumbprints of the keys that open it. */
+  readonly keys: ReadonlySet<string>
+  readonly maxConnections: number
+  /** 0: never. */
+  readonly idleMs: number
+}
+
+/**
+ * Reads HOST:PORT.
+ * @throws GatewayError BAD_HOST
+ */
+export function parseTunnelName(text: string): Pick<Tunnel, 'name' | 'hostname' | 'port'> {
+  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
+  const port = Number(digits)
+  if (digits === undefined || port < 1 || port > 65_535) throw new GatewayError('BAD_HOST', `${JSON.stringify(text)} is not HOST:PORT`)
+  if (bracketed !== undefined && isIP(bracketed) !== 6)
+    throw new GatewayError('BAD_HOST', `${JSON.stringify(bracketed)} is no IPv6 address`)
+  const hostname = parseOriginHost(bracketed ?? plain ?? '')
+  return { name: addressOf({ hostname, port }), hostname, port }
+}
+
+/** Tunnels by their name. */
+export type Tunnels = ReadonlyMap<string, Tunnel>
