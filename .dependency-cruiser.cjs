@@ -50,7 +50,7 @@ const ROOMS = {
     node: [...SOCKETS, ...FILES, 'crypto'],
   },
   'cli/doctor': {
-    rooms: ['errors.ts', 'version.ts', 'config', 'route', 'identity', 'link', 'mux', 'inner', 'telemetry', 'cli'],
+    rooms: ['errors.ts', 'version.ts', 'config', 'route', 'identity', 'tls', 'link', 'mux', 'inner', 'telemetry', 'cli'],
     node: [...SOCKETS, 'fs/promises'],
   },
   cli: {

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { mintServer, writePair } from '../support/certificates.ts'
 import { exchange } from '../support/exchange.ts'
 import { startLayers, testKeyPair } from '../support/layers.ts'
 import { freePort, listen } from '../support/ports.ts'
@@ -196,6 +197,18 @@ describe('socket-gateway doctor, for an outer layer', () => {
     expect(lineOf(lines, 'app-port')).toBe(
       `FAIL  app-port      127.0.0.1:${taken} is taken by another program; stop that, or choose another port with --app-port`,
     )
+  })
+
+  test('judges the certificates of its ports', async () => {
+    const files = writePair(await mintServer(['gw.test', '*.gw.test']))
+    const argv = ['--public-key', crt, '--app-port', '0', '--socket-port', '0', '--admin-port', 'none']
+    const good = await doctor(...argv, '--tls-certificate', files.certificate, '--tls-key', files.key)
+    expect(lineOf(good.lines, 'app TLS')).toMatch(/^ok .*: for gw\.test, \*\.gw\.test, until \d{4}-/)
+    const bad = await doctor(...argv, '--socket-tls-certificate', crt, '--socket-tls-key', files.key)
+    expect(bad.status).toBe(1)
+    expect(lineOf(bad.lines, 'socket TLS')).toMatch(/^FAIL /)
+    const alone = await doctor(...argv, '--tls-key', files.key)
+    expect(lineOf(alone.lines, 'TLS')).toMatch(/^FAIL .*--tls-key needs --tls-certificate/)
   })
 
   test('takes an outer layer that runs already for what it is', async () => {

@@ -84,7 +84,7 @@ describe('ARCHITECTURE.md', () => {
     const modules = ({ node = [], type = [] }: Row): string => {
       const hasSockets = SOCKETS.every(name => node.includes(name))
       const named = hasSockets ? ['sockets', ...node.filter(name => !SOCKETS.includes(name))] : [...node]
-      return type.length > 0 ? `types of ${type.join(', ')}` : list(named)
+      return list(type.length > 0 ? [...named, `types of ${type.join(', ')}`] : named)
     }
     const rows = Object.entries(ROOMS).map(
       ([room, row]) => `| \`${room}\` | ${list(row.rooms ?? [])} | ${list(row.npm ?? [])} | ${modules(row)} |`,

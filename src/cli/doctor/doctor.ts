@@ -1,9 +1,11 @@
 import { GatewayError } from '../../errors.ts'
+import { silentLog } from '../../telemetry/log.ts'
 import { colorsOf, printable } from '../../telemetry/pretty.ts'
 import type { ExitStatus } from '../command.ts'
 import { hasColor, type CliContext } from '../context.ts'
 import type { doctorOptions } from '../doctor-options.ts'
 import type { ValuesOf } from '../option.ts'
+import { createTlsPorts } from '../tls-options.ts'
 import type { Finding } from './finding.ts'
 import { checkInner } from './inner-checks.ts'
 import { checkOuter, type PortFacts } from './outer-checks.ts'
@@ -69,5 +71,6 @@ function outerFactsOf(values: DoctorValues): Parameters<typeof checkOuter>[0] {
     linkNames: values['link-name'],
     ports,
     socketPort: values['socket-port'],
+    certificates: () => createTlsPorts(values, silentLog),
   }
 }

@@ -1,4 +1,6 @@
 import { lookup } from 'node:dns/promises'
+import { get as getHttp } from 'node:http'
+import { get as getHttps } from 'node:https'
 import { connect as connectTcp, createServer, isIP } from 'node:net'
 import { connect as connectTls, type PeerCertificate } from 'node:tls'
 import { messageOf } from '../../errors.ts'
@@ -68,6 +70,25 @@ export function tryPort(port: number, host: string | undefined): Promise<string 
     const server = createServer()
     server.once('error', error => resolve(codeOf(error)))
     server.listen({ port, ...(host === undefined ? {} : { host }) }, () => server.close(() => resolve(undefined)))
+  })
+}
+
+/**
+ * Does a layer answer at this port of this machine? One that runs has its ports, and a puzzled user does not stop it for a check. Its
+ * certificate is for its public name, so that is not asked for here.
+ */
+export function answersHealthy(port: number, isTls: boolean): Promise<boolean> {
+  return new Promise(resolve => {
+    const get = isTls ? getHttps : getHttp
+    const request = get(
+      { host: '127.0.0.1', port, path: '/healthz', timeout: 1_000, agent: false, rejectUnauthorized: false },
+      response => {
+        let text = ''
+        response.setEncoding('latin1').on('data', (chunk: string) => (text = (text + chunk).slice(0, 64)))
+        response.on('end', () => resolve(response.statusCode === 200 && text === '{"status":"ok"}')).on('error', () => resolve(false))
+      },
+    )
+    request.on('timeout', () => request.destroy()).on('error', () => resolve(false))
   })
 }
 

@@ -4,8 +4,9 @@ import { parseTargets } from '../../config/targets.ts'
 import { messageOf } from '../../errors.ts'
 import { KeyFiles } from '../../identity/public-keys.ts'
 import type { RouteTable } from '../../route/table.ts'
+import type { CertificateStore } from '../../tls/certificate-store.ts'
 import { fail, ok, warn, type Finding } from './finding.ts'
-import { tryPort } from './network.ts'
+import { answersHealthy, tryPort } from './network.ts'
 
 /** A port that an outer layer would open. */
 export interface PortFacts {
@@ -24,6 +25,8 @@ export interface OuterFacts {
   readonly ports: readonly PortFacts[]
   /** Asks whether a layer runs there already. */
   readonly socketPort: number
+  /** Makes the stores of certificates, by port. @throws GatewayError USAGE for options that do not fit together */
+  readonly certificates: () => Readonly<Record<'app' | 'socket', CertificateStore | undefined>>
 }
 
 /** The checks of an outer layer, in the order in which it needs things. */
@@ -34,7 +37,8 @@ export async function* checkOuter(facts: OuterFacts): AsyncGenerator<Finding> {
   else yield* checkTargets(facts.targets)
   if (facts.linkNames.length === 0)
     yield warn('link name', 'proofs of identity may be for any outer layer', 'add --link-name HOST, as inner layers dial this one')
-  const isRunning = await answersAsLayer(facts.socketPort)
+  const hasSocketTls = yield* checkCertificates(facts.certificates)
+  const isRunning = await answersHealthy(facts.socketPort, hasSocketTls)
   for (const port of facts.ports) if (port.port > 0) yield await checkPort(port, isRunning)
 }
 
@@ -89,12 +93,36 @@ async function checkPort({ option, port, host }: PortFacts, isRunning: boolean):
   return fail(option, `${place}: ${code}`, 'choose another address or port')
 }
 
-/** A layer that runs has its ports, and a puzzled user does not stop it for a check. */
-async function answersAsLayer(port: number): Promise<boolean> {
+/** A certificate that ends within this time is worth a word, milliseconds. */
+const SOON_MS = 14 * 86_400_000
+
+/** @returns whether the socket port speaks TLS */
+async function* checkCertificates(create: OuterFacts['certificates']): AsyncGenerator<Finding, boolean> {
+  let stores: ReturnType<typeof create>
   try {
-    const response = await fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(1_000) })
-    return response.ok && (await response.text()) === '{"status":"ok"}'
-  } catch {
+    stores = create()
+  } catch (error) {
+    yield fail('TLS', messageOf(error), 'correct these options')
     return false
+  }
+  for (const [port, store] of Object.entries(stores)) if (store !== undefined) yield* checkStore(`${port} TLS`, store)
+  return stores.socket !== undefined
+}
+
+async function* checkStore(check: string, store: CertificateStore): AsyncGenerator<Finding> {
+  try {
+    await store.start()
+    for (const fault of store.faults)
+      yield fail(check, fault.message, 'until then the last good certificate is in force, or none for its names')
+    for (const { source, names, notAfter } of store.pairs) {
+      const text = `${source}: for ${names.join(', ')}, until ${new Date(notAfter).toISOString().slice(0, 10)}`
+      yield notAfter - Date.now() < SOON_MS
+        ? warn(check, text, 'renew it soon; the files are watched, no restart is needed')
+        : ok(check, text)
+    }
+  } catch (error) {
+    yield fail(check, messageOf(error), 'give a certificate with its chain and its key, both in PEM')
+  } finally {
+    await store.close()
   }
 }
