@@ -32,8 +32,8 @@ import { SwitchedConnections } from './switched-connections.ts'
 import { TcpEdge } from './tcp-edge.ts'
 import { TcpTerminators, type CreateCertificates } from './tcp-terminator.ts'
 import { createTrust } from './trust.ts'
-
 import { TunnelEdge } from './tunnel-edge.ts'
+
 /** What an outer layer is made from. */
 export interface OuterLayerOptions {
   /** 0 picks a free port. */
@@ -96,10 +96,10 @@ export class OuterLayer {
   readonly #profiles: ProfileBook
   readonly #admin: Admin
   readonly #switched: SwitchedConnections
+  readonly #tunnels: TunnelEdge
   #socketPort = 0
   #isDraining = false
   #closing: Promise<void> | undefined
-  readonly #tunnels: TunnelEdge
 
   /** Builds the parts in the order of the path: edge, registry, listener of inner layers. */
   constructor(
@@ -131,9 +131,6 @@ export class OuterLayer {
       held.wake()
     }
     this.registry.onRemove = connection => this.#health.left(connection, this.registry.connections)
-    this.#edge = new ClientPorts(
-      {
-        port: options.appPort,
     const nextId = (): string => `${instance}-${(++count).toString(36)}`
     this.#tunnels = new TunnelEdge({
       table: () => options.targets.table,
@@ -146,6 +143,9 @@ export class OuterLayer {
       log,
       record: endOfConnection,
     })
+    this.#edge = new ClientPorts(
+      {
+        port: options.appPort,
         host: options.appHost,
         isTrusted,
         connections: new ConnectionLimits(limits, isTrusted),
@@ -182,11 +182,11 @@ export class OuterLayer {
                 logAccess(record)
                 requests.count(record)
               },
+        tunnels: this.#tunnels,
         switched: this.#switched,
         isDraining: () => this.#isDraining,
       },
     )
-        tunnels: this.#tunnels,
     this.#tcp = new TcpEdge({
       registry: this.registry,
       terminators: new TcpTerminators(options.tcpCertificates ?? (() => undefined)),
@@ -207,11 +207,11 @@ export class OuterLayer {
         timing: options.timing ?? DEFAULT_TIMING,
         clock,
         registry: this.registry,
+        tunnels: this.#tunnels,
         counters,
         onNote: (connection, payload) => this.#health.onNote(connection, payload),
         faults: () => this.#admin.faults(),
       },
-        tunnels: this.#tunnels,
       log,
     )
     this.#admin = createOperatorView({
@@ -226,11 +226,11 @@ export class OuterLayer {
       openRequests: () => this.#edge.openExchanges,
       ports: () => this.ports,
       tcp: this.#tcp,
+      tunnels: this.#tunnels,
       health: this.#health,
       connections,
       log,
       clock,
-      tunnels: this.#tunnels,
     })
   }
 
@@ -254,15 +254,15 @@ export class OuterLayer {
     return this.#tcp.ports
   }
 
-  /** Connections to them that are not over. */
-  get tcpConnections(): number {
-    return this.#tcp.openConnections
-  }
   /** Tunnels that are not over. */
   get openTunnels(): number {
     return this.#tunnels.openConnections
   }
 
+  /** Connections to them that are not over. */
+  get tcpConnections(): number {
+    return this.#tcp.openConnections
+  }
 
   /** Opens the ports. @throws GatewayError LISTEN_FAILED, or what keeps a TCP port from opening, with nothing left open */
   async start(): Promise<void> {
@@ -324,11 +324,11 @@ export class OuterLayer {
     this.#edge.destroy()
     void this.#tcp.destroy()
     this.#switched.destroy()
+    this.#tunnels.destroy()
     this.#patience.close()
     void this.#admin.close()
     void this.#listener.close()
   }
-    this.#tunnels.destroy()
 
   async #drain(): Promise<void> {
     this.#isDraining = true
@@ -349,11 +349,11 @@ export class OuterLayer {
     this.#edge.destroy()
     await this.#tcp.destroy()
     this.#switched.destroy()
+    this.#tunnels.destroy()
     this.#patience.close()
     await this.#listener.close()
     await this.#admin.close()
   }
-    this.#tunnels.destroy()
 }
 
 /** Makes an outer layer; `start` opens its ports. */
