@@ -1,4 +1,4 @@
-import { constants } from 'node:crypto'
+import { constants, randomBytes } from 'node:crypto'
 import type { Server, TlsOptions } from 'node:tls'
 import type { CertificateStore } from './certificate-store.ts'
 import { HANDSHAKE_MS, TLS_SETTINGS } from './settings.ts'
@@ -31,6 +31,21 @@ export const tlsOptions = (store: CertificateStore): TlsOptions => ({
   },
 })
 
-/** Gives new handshakes of `server` what comes into force in `store`, until the returned function is called. */
-export const followCertificates = (server: Server, store: CertificateStore): (() => void) =>
-  store.subscribe(() => server.setSecureContext(defaultContext(store)))
+/** Whoever gets hold of the key of tickets can read what was resumed by them, so it must not live as long as the process. */
+const TICKET_KEY_MS = 12 * 3_600_000
+const TICKET_KEY_BYTES = 48
+
+/**
+ * Gives new handshakes of `server` what comes into force in `store`, and sessions a fresh key every twelve hours, until the returned
+ * function is called.
+ */
+export function followCertificates(server: Server, store: CertificateStore, ticketKeyMs: number = TICKET_KEY_MS): () => void {
+  // One key is enough: a client whose ticket is too old makes a full handshake, as if it had none.
+  const timer = setInterval(() => server.setTicketKeys(randomBytes(TICKET_KEY_BYTES)), ticketKeyMs)
+  timer.unref()
+  const unsubscribe = store.subscribe(() => server.setSecureContext(defaultContext(store)))
+  return () => {
+    clearInterval(timer)
+    unsubscribe()
+  }
+}

@@ -15,9 +15,9 @@ import { runProcess } from '../support/process.ts'
 import { tempDir, tempFile } from '../support/temp.ts'
 import { once, until } from '../support/wait.ts'
 
-const startServer = async (store: CertificateStore): Promise<number> => {
+const startServer = async (store: CertificateStore, ticketKeyMs?: number): Promise<number> => {
   const server: Server = tls.createServer(tlsOptions(store), socket => socket.on('error', () => undefined).pipe(socket))
-  onCleanUp(followCertificates(server, store))
+  onCleanUp(followCertificates(server, store, ticketKeyMs))
   return listen(server)
 }
 
@@ -94,6 +94,15 @@ describe('the certificate of a handshake', () => {
     const again = await connect(port, { servername: 'b.example', session })
     expect(again.isSessionReused()).toBe(true)
   })
+
+  test('is not followed by a session for ever: the keys of tickets change', async () => {
+    const port = await startServer(await startStore([await server('a.example'), await server('b.example')]), 20)
+    for (const servername of ['a.example', 'b.example']) {
+      const first = await connect(port, { servername })
+      const [session] = (await once(first, 'session')) as [Buffer]
+      await until(async () => !(await connect(port, { servername, session })).isSessionReused())
+    }
+  })
 })
 
 describe('client certificates', () => {
@@ -119,6 +128,22 @@ describe('client certificates', () => {
       }
     }
   })
+})
+
+test('under client certificates nothing is resumed: each connection is judged by the authorities of its time', async () => {
+  const authority = await mintAuthority()
+  const clientCa = tempFile('ca.crt', authority.certificatePem)
+  const port = await startServer(await startStore([await server('a.example')], { clientCa }))
+  const pair = await mintKeyPair({ type: 'ec', commonName: 'x', validityYears: 1, issuer: issuerOf(authority) })
+  for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const options = { key: pair.privateKeyPem, cert: pair.certificatePem, maxVersion: version }
+    const first = await connect(port, options)
+    let session = first.getSession()
+    first.on('session', later => (session = later))
+    first.write('ping')
+    await once(first, 'data')
+    expect((await connect(port, { ...options, session: session! })).isSessionReused()).toBe(false)
+  }
 })
 
 describe('certificate files that change', () => {
