@@ -211,7 +211,7 @@ export class Http2Call implements ClientCall, Waiter {
 
   #sendTrailers(): void {
     const { stream } = this
-    if (!this.#hasEnded || this.isGone) return
+    if (this.isGone) return
     stream.sendTrailers(this.#answerTrailers ?? {})
     // They leave in the next turn, and the reset behind them.
     if (this.#discards) setImmediate(() => stream.close(NGHTTP2_NO_ERROR))
