@@ -5,7 +5,7 @@ import { appendAdded, isRemoved, type FieldEdits } from './field-edits.ts'
 import { valuesOf } from './fields.ts'
 import type { BodyKind, ResponseHead } from './head-codec.ts'
 import { HOP_BY_HOP, nominated } from './hop-by-hop.ts'
-import { rewriteRefresh, rewriteSetCookie, rewriteUrl, type PublicOrigin } from './rewrite.ts'
+import { rewriteLink, rewriteRefresh, rewriteSetCookie, rewriteUrl, type PublicOrigin } from './rewrite.ts'
 import type { Variables } from './template.ts'
 
 /** Interim responses that one request may get. */
@@ -123,6 +123,8 @@ function publicValue(name: string, value: string, names: PublicOrigin): string {
       return rewriteUrl(value, names)
     case 'refresh':
       return rewriteRefresh(value, names)
+    case 'link':
+      return rewriteLink(value, names)
     case 'set-cookie':
       return rewriteSetCookie(value, names)
     default:

@@ -62,6 +62,12 @@ export function rewriteRefresh(value: string, names: PublicOrigin): string {
   return parts === null ? value : `${parts[1]!}${parts[2]!}${rewriteUrl(parts[3]!, names)}${parts[4]!}`
 }
 
+/** `<https://origin/x>; rel=preload, …` (RFC 8288 §3): the targets alone are rewritten, nothing in a quoted text. */
+export const rewriteLink = (value: string, names: PublicOrigin): string =>
+  value.replace(/"(?:[^"\\]|\\.)*"|<([^<>"]*)>/g, (text, url: string | undefined) =>
+    url === undefined ? text : `<${rewriteUrl(url, names)}>`,
+  )
+
 /**
  * A Domain attribute that covers the origin would make the browser refuse the cookie: it becomes the public host, or goes where that
  * is an address or a single label. A foreign Domain, and one that covers the public host already, stay. A Path becomes the public one.

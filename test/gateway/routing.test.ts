@@ -163,6 +163,16 @@ describe('what an origin says of its paths', () => {
     expect(value(response, 'location')).toBe(wanted)
   })
 
+  test('the targets of Link are public, and nothing else in it', async () => {
+    const link = `</style.css>; rel=preload; title="</x>", <http://127.0.0.1:${origin.port}/y>; rel="next", <other>; rel=x, <https://b.test/z>`
+    expect(value(await answer('/app/x', [`Link: ${link}`]), 'link')).toBe(
+      '</app/style.css>; rel=preload; title="</x>", <http://routes.test/app/y>; rel="next", <other>; rel=x, <https://b.test/z>',
+    )
+    expect(value(await answer('/other', [`Link: ${link}`]), 'link')).toBe(
+      '</style.css>; rel=preload; title="</x>", <http://routes.test/y>; rel="next", <other>; rel=x, <https://b.test/z>',
+    )
+  })
+
   test('the Path of cookies is public, but for __Host- and foreign ones', async () => {
     const response = await answer('/app/x', [
       'Set-Cookie: a=1; Path=/; HttpOnly',
