@@ -73,7 +73,12 @@ function linesOf(explanation: Explanation, file: string): string {
     ['query', query === '' || query === undefined ? undefined : `${query} (never part of the match)`],
     ['ambiguous', explanation.ambiguous],
     ['origin', originUrl],
-    ['by', target && (originUrl ?? explanation.code) && (identifiers === undefined ? 'any inner layer' : `inner layer ${identifiers.join(' or ')}`)],
+    [
+      'by',
+      target &&
+        (originUrl ?? explanation.code) &&
+        (identifiers === undefined ? 'any inner layer' : `inner layer ${identifiers.join(' or ')}`),
+    ],
   ]
   const facts = formatTable(rows.flatMap(([name, value]) => (value === undefined ? [] : [[name, printable(value)]])))
   const judged = rules.map(each => [
