@@ -4,6 +4,8 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage } from 'no
 import { request } from 'node:https'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
+import { WebSocket, WebSocketServer } from 'ws'
+import { onCleanUp } from '../support/cleanup.ts'
 import { programPath, testWith } from '../support/needs.ts'
 import { freePort, listen } from '../support/ports.ts'
 import { runProcess, startProcess, type RunningProcess } from '../support/process.ts'
@@ -131,7 +133,7 @@ const startInner = async ({ innerArgs }: Deployment, ...more: string[]): Promise
 describe('docs/deployment.md', () => {
   testWith(
     ['nginx', 'openssl'],
-    'nginx takes requests, uploads and event streams to the gateway as they come, and wss links with them',
+    'nginx takes requests, uploads, event streams and WebSockets to the gateway as they come, and wss links with them',
     async () => {
       let release = (): void => undefined
       const seen: { url: string; headers: IncomingHttpHeaders; bytes: number }[] = []
@@ -184,6 +186,17 @@ describe('docs/deployment.md', () => {
       release()
       await within(new Promise(resolve => response.on('end', resolve)), 'the end of the stream')
       expect(chunks.join('')).toBe('data: 1\n\ndata: 2\n\n')
+
+      const sockets = new WebSocketServer({ server: origin })
+      sockets.on('connection', socket => socket.on('message', data => socket.send(`${(data as Buffer).toString()} and back`)))
+      onCleanUp(() => sockets.close())
+      const socket = new WebSocket(`wss://127.0.0.1:${clientsPort}/socket`, { ca, servername: 'localhost', headers: { host: 'localhost' } })
+      await once(socket, 'open')
+      socket.send('there')
+      const [answer] = (await once(socket, 'message')) as [Buffer]
+      expect(answer.toString()).toBe('there and back')
+      socket.close(4_000, 'enough')
+      expect((await once(socket, 'close'))[0]).toBe(4_000)
 
       // The health pages of the socket port stay inside.
       expect(await ask({ ...deployment, clientsPort: linksPort }, '/readyz')).toMatchObject({ status: 404 })
