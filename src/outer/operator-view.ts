@@ -12,8 +12,10 @@ import type { Log } from '../telemetry/log.ts'
 import type { RequestMetrics, TargetMetrics } from '../telemetry/request-metrics.ts'
 import type { CertificateStore } from '../tls/certificate-store.ts'
 import type { ServerPair } from '../tls/server-pair.ts'
+import type { ConnectionLimits } from './connection-limits.ts'
 import type { OriginHealth } from './origin-health.ts'
 import type { InnerConnection, Registry } from './registry.ts'
+import type { SwitchedConnections } from './switched-connections.ts'
 import type { TcpEdge } from './tcp-edge.ts'
 import type { TunnelEdge } from './tunnel-edge.ts'
 
@@ -35,6 +37,8 @@ export interface OperatorViewOptions {
   /** The public TCP ports. */
   readonly tcp: Pick<TcpEdge, 'faults' | 'ports' | 'openConnections'>
   readonly tunnels: Pick<TunnelEdge, 'openConnections'>
+  readonly clients: Pick<ConnectionLimits, 'count'>
+  readonly switched: Pick<SwitchedConnections, 'count'>
   /** Which inner layers had better not be asked for which origin. */
   readonly health: Pick<OriginHealth, 'isAvoided'>
   readonly connections: ConnectionMetrics
@@ -223,7 +227,7 @@ const sessionNumbers = ({ identifier, session }: InnerConnection) => ({
   roundTripMs: session.roundTripMs,
 })
 
-function connectionMetrics({ tcp, tunnels, connections }: OperatorViewOptions): MetricSource[] {
+function connectionMetrics({ tcp, tunnels, clients, switched, connections }: OperatorViewOptions): MetricSource[] {
   const byTarget = (name: string, help: string, read: (numbers: ConnectionNumbers) => number): MetricSource => ({
     name: `${PREFIX}_${name}`,
     help,
@@ -235,9 +239,11 @@ function connectionMetrics({ tcp, tunnels, connections }: OperatorViewOptions): 
   return [
     {
       name: `${PREFIX}_connections_open`,
-      help: 'Connections of public TCP ports and of tunnels that are not over.',
+      help: 'Connections that are not over: of clients at the app port, those of them that have left HTTP, of public TCP ports, of tunnels.',
       type: 'gauge',
       samples: () => [
+        { labels: { kind: 'client' }, value: clients.count },
+        { labels: { kind: 'upgraded' }, value: switched.count },
         { labels: { kind: 'tcp' }, value: tcp.openConnections },
         { labels: { kind: 'tunnel' }, value: tunnels.openConnections },
       ],

@@ -122,6 +122,7 @@ export class OuterLayer {
     }
     this.#patience = new Patience(clock)
     const limits = { ...DEFAULT_EDGE_LIMITS, ...options.limits }
+    const clients = new ConnectionLimits(limits, isTrusted)
     this.#switched = new SwitchedConnections(limits.websocketIdleMs)
     const held = new HeldRequests(MAX_HELD)
     const profiles = this.#profiles
@@ -148,7 +149,7 @@ export class OuterLayer {
         port: options.appPort,
         host: options.appHost,
         isTrusted,
-        connections: new ConnectionLimits(limits, isTrusted),
+        connections: clients,
         keepAliveMs: options.keepAliveMs,
         certificates: options.appCertificates,
         httpPort: options.appHttpPort,
@@ -227,6 +228,8 @@ export class OuterLayer {
       ports: () => this.ports,
       tcp: this.#tcp,
       tunnels: this.#tunnels,
+      clients,
+      switched: this.#switched,
       health: this.#health,
       connections,
       log,
