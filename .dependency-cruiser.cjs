@@ -58,7 +58,7 @@ const ROOMS = {
     npm: ['yargs', 'picocolors'],
     node: [...FILES, 'readline', 'readline/promises'],
   },
-  'main.ts': { rooms: ['errors.ts', 'version.ts', 'cli', 'telemetry'], node: ['process'] },
+  'main.ts': { rooms: ['errors.ts', 'version.ts', 'cli', 'telemetry'], node: ['process', 'v8'] },
   // What `import 'socket-gateway'` gives: it re-exports the two composition roots.
   'index.ts': { rooms: ['errors.ts', 'admin', 'config', 'route', 'identity', 'tls', 'outer', 'inner', 'telemetry', 'link'] },
 }
