@@ -37,7 +37,7 @@ test('the settings say that it is possible', () => {
   expect(client.session.remoteSettings.enableConnectProtocol).toBe(true)
 })
 
-test('200 stands for 101, and bytes flow both ways', async () => {
+test('U9: 200 stands for 101, and bytes flow both ways', async () => {
   const answer = await open({ 'sec-websocket-protocol': 'chat' })
   expect(answer.status).toBe(200)
   expect(answer.fields.filter((_value, i) => i % 2 === 0)).not.toEqual(expect.arrayContaining(['sec-websocket-accept']))

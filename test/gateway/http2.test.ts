@@ -32,7 +32,7 @@ const expectHealthy = async (): Promise<void> => {
 }
 
 describe('requests', () => {
-  test('reach the origin as HTTP/1.1, with the fields of any request', async () => {
+  test('H7: reach the origin as HTTP/1.1, with the fields of any request', async () => {
     const answer = await client.get({ ':path': '/a?b', 'x-a': ['1', '2'], cookie: ['a=1', 'b=2'], te: 'trailers' })
     expect(answer).toMatchObject({ status: 200, code: 0 })
     expect(answer.text).toBe('ok')
