@@ -7,11 +7,12 @@ import { beforeAll, describe, expect, test } from '@jest/globals'
 import { mintKeyPair, type MintedPair } from '../../src/identity/certificate.ts'
 import type { PrivateKey } from '../../src/identity/private-key.ts'
 import { KeyFiles } from '../../src/identity/public-keys.ts'
-import type { InnerLayerOptions } from '../../src/inner/inner-layer.ts'
+import { AllowList } from '../../src/inner/allow-list.ts'
+import { createInnerLayer, type InnerLayerOptions } from '../../src/inner/inner-layer.ts'
 import type { CertificateStore } from '../../src/tls/certificate-store.ts'
 import { issuerOf, mintAuthority, mintServer, startStore, writePair } from '../support/certificates.ts'
 import { onCleanUp } from '../support/cleanup.ts'
-import { startLayers, type Layers } from '../support/layers.ts'
+import { captureLog, startLayers, type Layers } from '../support/layers.ts'
 import { listen } from '../support/ports.ts'
 import { rawRequest } from '../support/raw-client.ts'
 import { startRawOrigin, type RawOrigin } from '../support/raw-origin.ts'
@@ -31,10 +32,27 @@ const startWss = async (more: { clientCa?: string } = {}): Promise<{ layers: Lay
   return { store, layers: await startLayers({ origin: origin.port, inners: 0, outer: { socketCertificates: store } }) }
 }
 
+/** What the inner layers say, all of them. */
+const innerLog = captureLog()
+
 /** Begins to dial; whether it gets through is another matter. */
 const dialWith = (layers: Layers, options: Partial<InnerLayerOptions> = {}): void => {
-  const outerLayers = [`wss://127.0.0.1:${layers.socketPort}`]
-  layers.addInner({ outerLayers, outerLayerCa: authority.certificatePem, ...options }).catch(() => undefined)
+  const { privateKey } = layers
+  const inner = createInnerLayer(
+    {
+      privateKey,
+      outerLayers: [`wss://127.0.0.1:${layers.socketPort}`],
+      outerLayerCa: authority.certificatePem,
+      identifier: 'inner-layer',
+      connections: 1,
+      allowList: new AllowList([]),
+      drainTimeoutMs: 5_000,
+      ...options,
+    },
+    { log: innerLog.log },
+  )
+  onCleanUp(() => inner.destroy())
+  void inner.start()
 }
 
 const statusOf = async ({ port }: Layers): Promise<string> =>
@@ -71,7 +89,7 @@ describe('wss:// at the socket port', () => {
     const { layers } = await startWss()
     dialWith(layers, { outerLayers: [`ws://127.0.0.1:${layers.socketPort}`] })
     dialWith(layers, { outerLayerCa: (await mintAuthority()).certificatePem })
-    const said = (pattern: RegExp): boolean => layers.innerLogs.some(({ msg }) => pattern.test(msg))
+    const said = (pattern: RegExp): boolean => innerLog.records.some(({ msg }) => pattern.test(msg))
     await until(() => said(/cannot connect to ws:.*socket hang up; .*wss:/) && said(/cannot connect to wss:.*certificate/))
     expect(layers.outer.registry.connections).toHaveLength(0)
   })
@@ -124,7 +142,7 @@ describe('client certificates at the socket port', () => {
     await until(() => refusals().length >= 2)
     expect(refusals().join('\n')).toMatch(/of 127\.0\.0\.1 \(--socket-client-ca\): there is none/)
     expect(refusals().join('\n')).toMatch(/of 127\.0\.0\.1 \(--socket-client-ca\): UNABLE_TO_VERIFY_LEAF_SIGNATURE/)
-    await until(() => layers.innerLogs.filter(({ msg }) => msg.includes('asks for a client certificate of its authorities')).length >= 2)
+    await until(() => innerLog.records.filter(({ msg }) => msg.includes('asks for a client certificate of its authorities')).length >= 2)
     expect(layers.outer.registry.connections).toHaveLength(0)
   })
 

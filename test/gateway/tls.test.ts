@@ -3,12 +3,14 @@ import { createHash, randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { Agent, request } from 'node:https'
-import { connect as connectPlain } from 'node:net'
+import { connect as connectPlain, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import WebSocket, { WebSocketServer } from 'ws'
 import type { CertificateStore } from '../../src/tls/certificate-store.ts'
 import { mintAuthority, mintServer, startStore, writePair, type PairFiles } from '../support/certificates.ts'
+import { onCleanUp } from '../support/cleanup.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
 import { programPath, testWith } from '../support/needs.ts'
 import { listen } from '../support/ports.ts'
@@ -68,6 +70,19 @@ describe('HTTPS at the app port', () => {
     expect(alpnOf(client)).toBe('http/1.1')
     client.write(get('a.test'))
     expect((await client.readResponse()).status).toBe(200)
+  })
+
+  test('carries WebSockets, with what was sent at once, up to the close code', async () => {
+    const echo = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+    onCleanUp(() => echo.close())
+    echo.on('connection', socket => socket.on('message', (data: Buffer) => (socket.send(data), socket.close(4_001, 'enough'))))
+    await once(echo, 'listening')
+    const upgraded = await startLayers({ origin: (echo.address() as AddressInfo).port, outer: { appCertificates: store } })
+    const client = new WebSocket(`wss://127.0.0.1:${upgraded.port}`, { ca })
+    client.on('open', () => client.send(Buffer.alloc(300_000, 7)))
+    const [message] = (await once(client, 'message')) as [Buffer]
+    expect(message.equals(Buffer.alloc(300_000, 7))).toBe(true)
+    expect(await once(client, 'close')).toEqual([4_001, Buffer.from('enough')])
   })
 
   test('carries large bodies both ways', async () => {
