@@ -50,6 +50,9 @@ export const outerLayerOptions = {
       'Proxies that are believed: address, CIDR, loopback, linklocal, uniquelocal, or none; repeatable. Their Forwarded and X-Forwarded-* fields say who the client is, and names of users that they send (X-Remote-User and the like) pass to origins',
     fallback: ['loopback'],
   }),
+  'proxy-protocol': flag(
+    'Connections of clients begin with the PROXY protocol (version 1 or 2), of a proxy in --trust-proxy; others are closed',
+  ),
   'remove-csps': flag('Remove Content-Security-Policy fields from answers'),
   'server-timing': flag('Say in answers where the time went (Server-Timing); clients can read it'),
   ...limitOptions,

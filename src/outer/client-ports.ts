@@ -4,6 +4,7 @@ import type { EdgeContext } from './edge-context.ts'
 import { Http2Edge } from './http2-edge.ts'
 import { HttpEdge } from './http-edge.ts'
 import { PlainEdge } from './plain-edge.ts'
+import type { ProxiedClients } from './proxied-clients.ts'
 import { RedirectEdge } from './redirect-edge.ts'
 import { TlsEdge } from './tls-edge.ts'
 
@@ -25,6 +26,8 @@ export interface ClientPortsOptions {
   readonly http2?: boolean | undefined
   /** HTTP/2 beside HTTP/1.1 without TLS, by its preface; only without certificates. Default false. */
   readonly h2c?: boolean | undefined
+  /** Every connection begins with the header of a proxy. */
+  readonly proxied?: ProxiedClients | undefined
   /** `max-age` of Strict-Transport-Security, seconds; absent: that field is not sent. */
   readonly hstsSeconds?: number | undefined
 }
@@ -39,12 +42,26 @@ export class ClientPorts {
   #ports = { app: 0, http: 0 }
 
   constructor(options: ClientPortsOptions, context: EdgeContext) {
-    const { port, host, isTrusted, connections, keepAliveMs, certificates, httpPort, hstsSeconds, http2 = true, h2c = false } = options
+    const {
+      port,
+      host,
+      isTrusted,
+      connections,
+      keepAliveMs,
+      certificates,
+      httpPort,
+      hstsSeconds,
+      http2 = true,
+      h2c = false,
+      proxied,
+    } = options
+    const preamble = proxied === undefined ? undefined : proxied.accept.bind(proxied)
+    const needsOwnPort = certificates === undefined && !h2c && proxied === undefined
     const place = { port, ...(host !== undefined && { host }) }
     this.#http1 = new HttpEdge(
       {
         ...place,
-        ...((certificates !== undefined || h2c) && { port: undefined }),
+        ...(!needsOwnPort && { port: undefined }),
         isTrusted,
         connections,
         ...(keepAliveMs !== undefined && { keepAliveMs }),
@@ -53,12 +70,13 @@ export class ClientPorts {
     )
     this.#http2 = new Http2Edge(context, keepAliveMs === undefined ? {} : { idleMs: keepAliveMs })
     if (certificates === undefined) {
-      if (!h2c) return
+      if (needsOwnPort) return
       this.#plain = new PlainEdge({
         ...place,
         isTrusted,
         connections,
-        detectsHttp2: true,
+        preamble,
+        detectsHttp2: h2c,
         firstByteMs: context.limits.headerMs,
         accept: (socket, peer, isHttp2) => (isHttp2 ? this.#http2 : this.#http1).adopt(socket, peer),
       })
@@ -69,6 +87,7 @@ export class ClientPorts {
         ...place,
         certificates,
         protocols: http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+        preamble,
         hsts: hstsSeconds === undefined ? undefined : `max-age=${hstsSeconds}`,
         isTrusted,
         connections,
@@ -79,7 +98,7 @@ export class ClientPorts {
     )
     if (httpPort === undefined) return
     const { limits, nextId, access } = context
-    const shared = { connections, limits, nextId, access, httpsPort: () => this.#ports.app }
+    const shared = { connections, preamble, limits, nextId, access, httpsPort: () => this.#ports.app }
     this.#redirect = new RedirectEdge({ ...place, port: httpPort, ...shared })
   }
 

@@ -23,6 +23,7 @@ import { HeldRequests } from './held-requests.ts'
 import { InnerListener } from './inner-listener.ts'
 import { createOperatorView } from './operator-view.ts'
 import { OriginHealth } from './origin-health.ts'
+import { ProxiedClients } from './proxied-clients.ts'
 import { ProfileBook } from './profile-book.ts'
 import { Balancer } from './balancer.ts'
 import { Gate } from './gate.ts'
@@ -66,6 +67,8 @@ export interface OuterLayerOptions {
   readonly linkNames?: readonly string[]
   /** CIDRs, addresses, or loopback, linklocal, uniquelocal. */
   readonly trustProxy: readonly string[]
+  /** Connections of clients begin with the header of the PROXY protocol, of a trusted proxy. */
+  readonly proxyProtocol?: boolean
   readonly removeCsps: boolean
   readonly drainTimeoutMs: number
   /** What clients may cost, where that differs from the defaults. */
@@ -154,6 +157,7 @@ export class OuterLayer {
         certificates: options.appCertificates,
         httpPort: options.appHttpPort,
         hstsSeconds: options.hstsSeconds,
+        proxied: options.proxyProtocol === true ? new ProxiedClients(isTrusted, log, clock) : undefined,
         http2: options.http2,
         h2c: options.appH2c,
       },
@@ -167,7 +171,7 @@ export class OuterLayer {
         limits,
         load: new Load(limits.requests),
         held,
-        gate: new Gate(clock),
+        gate: new Gate(clock, limits.rate),
         clientOf: (peer, request) => clientFacts(peer, request, isTrusted),
         pseudonym: `sg-${instance}`,
         removeCsps: options.removeCsps,

@@ -11,7 +11,7 @@ export interface PlainEdgeOptions {
   /** Counts the connections of all edges. */
   readonly connections: ConnectionLimits
   /** Reads what comes before HTTP, the header of a proxy, then calls `next` with who the client is. */
-  readonly preamble?: (socket: Socket, next: (address: string) => void) => void
+  readonly preamble?: ((socket: Socket, next: (address: string) => void) => void) | undefined
   /** Looks whether a client begins with the preface of HTTP/2. */
   readonly detectsHttp2: boolean
   /** Time for the first bytes, milliseconds. */

@@ -1,16 +1,16 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { asGatewayError, GatewayError, type ErrorCode } from '../errors.ts'
 import { acceptsJson } from '../http/accept.ts'
 import { admitRequest } from '../http/admission.ts'
-import { unmapped } from '../http/client-facts.ts'
 import { loggedPath } from '../http/logged-path.ts'
 import { parseHost } from '../route/host.ts'
 import type { AccessRecord } from '../telemetry/access-log.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
 import { errorAnswer, type ErrorAnswer } from './error-answer.ts'
 import { discardUpload } from './linger.ts'
-import { listen } from './listen.ts'
+import { PlainEdge } from './plain-edge.ts'
 
 /** What a redirecting port is made from. */
 export interface RedirectEdgeOptions {
@@ -20,6 +20,8 @@ export interface RedirectEdgeOptions {
   readonly httpsPort: () => number
   /** Counts the connections of all edges. */
   readonly connections: ConnectionLimits
+  /** Reads what comes before HTTP, the header of a proxy, then calls `next` with who the client is. */
+  readonly preamble?: ((socket: Socket, next: (address: string) => void) => void) | undefined
   readonly limits: { readonly headerBytes: number; readonly headerMs: number }
   readonly nextId: () => string
   readonly access: (record: AccessRecord) => void
@@ -32,6 +34,8 @@ const HTTPS_PORT = 443
 /** Answers plain HTTP with a redirect to the same URL under https:, and nothing else. One request for each connection. */
 export class RedirectEdge {
   readonly #server: Server
+  readonly #port: PlainEdge
+  readonly #clients = new WeakMap<Duplex, string>()
 
   constructor(private readonly options: RedirectEdgeOptions) {
     this.#server = createServer(
@@ -46,18 +50,28 @@ export class RedirectEdge {
     this.#server.maxHeadersCount = 0
     this.#server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => this.#answer(req, res))
     this.#server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => this.#answer(req, res))
-    this.#server.prependListener('connection', (socket: Socket) => {
-      if (options.connections.admit(socket, unmapped(socket.remoteAddress ?? '')) !== undefined) socket.destroy()
+    this.#port = new PlainEdge({
+      ...options,
+      isTrusted: () => false,
+      detectsHttp2: false,
+      firstByteMs: options.limits.headerMs,
+      accept: (socket, { address }) => {
+        this.#clients.set(socket, address)
+        this.#server.emit('connection', socket)
+        socket.resume()
+      },
     })
   }
 
   /** Opens the port. @throws GatewayError LISTEN_FAILED */
   start(): Promise<number> {
-    return listen(this.#server, this.options.port, this.options.host)
+    this.#server.emit('listening') // node:http begins to look after its time-outs when it hears this
+    return this.#port.start()
   }
 
   /** Closes the port and every connection: no answer takes long. Idempotent. */
   close(): void {
+    this.#port.close()
     this.#server.close()
     this.#server.closeAllConnections()
   }
@@ -71,7 +85,7 @@ export class RedirectEdge {
     res.end(req.method === 'HEAD' ? '' : body)
     this.options.access({
       requestId,
-      client: unmapped(req.socket.remoteAddress ?? ''),
+      client: this.#clients.get(req.socket) ?? '-',
       host: req.headers.host ?? '-',
       method: req.method ?? '-',
       path: loggedPath(req.url ?? '-'),

@@ -21,8 +21,8 @@ export interface TlsEdgeOptions {
   readonly isTrusted: (address: string) => boolean
   /** Counts the connections of all edges. */
   readonly connections: ConnectionLimits
-  /** Reads what comes before TLS, such as the header of a proxy, then calls `next`. */
-  readonly preamble?: (socket: Socket, next: (socket: Socket) => void) => void
+  /** Reads what comes before TLS, the header of a proxy, then calls `next` with who the client is. */
+  readonly preamble?: ((socket: Socket, next: (address: string) => void) => void) | undefined
   /** A connection is ready. `protocol` is what ALPN has agreed on, or undefined. */
   readonly accept: (socket: TLSSocket, protocol: string | undefined, peer: Peer) => void
   /** A client speaks HTTP without TLS: its request is still to be read, and gets a plain answer. */
@@ -43,7 +43,7 @@ export class TlsEdge {
   readonly #server: Server
   readonly #unfollow: () => void
   /** Connections that are not handed over yet, by their other end: all that the socket of TLS has in common with the one below. */
-  readonly #beginning = new Map<string, Socket>()
+  readonly #beginning = new Map<string, { readonly socket: Socket; address: string }>()
 
   constructor(
     private readonly options: TlsEdgeOptions,
@@ -71,17 +71,23 @@ export class TlsEdge {
   close(): void {
     this.#unfollow()
     this.#listener.close()
-    for (const socket of this.#beginning.values()) socket.destroy()
+    for (const { socket } of this.#beginning.values()) socket.destroy()
   }
 
   #connected(socket: Socket): void {
-    if (this.options.connections.admit(socket, unmapped(socket.remoteAddress ?? '')) !== undefined) return void socket.destroy()
-    const { preamble } = this.options
+    const { preamble, connections } = this.options
     const key = keyOf(socket)
-    this.#beginning.set(key, socket)
+    const beginning = { socket, address: unmapped(socket.remoteAddress ?? '') }
+    this.#beginning.set(key, beginning)
     socket.once('close', () => this.#beginning.delete(key))
-    if (preamble === undefined) this.#readFirst(socket)
-    else preamble(socket, next => this.#readFirst(next))
+    const begin = (address: string): void => {
+      // The client counts, not the proxy before it.
+      if (connections.admit(socket, address) !== undefined) return void socket.destroy()
+      beginning.address = address
+      this.#readFirst(socket)
+    }
+    if (preamble === undefined) begin(beginning.address)
+    else preamble(socket, begin)
   }
 
   /** What speaks plain HTTP is to be told so; TLS could only hang up on it. */
@@ -106,12 +112,13 @@ export class TlsEdge {
   }
 
   #secured(socket: TLSSocket): void {
-    this.#beginning.delete(keyOf(socket))
+    const key = keyOf(socket)
+    const address = this.#beginning.get(key)?.address ?? unmapped(socket.remoteAddress ?? '')
+    this.#beginning.delete(key)
     const { certificates, hsts, isTrusted } = this.options
     // `false` for none, in contrast to its type.
     const serverName = (socket as { servername?: string | false | null }).servername || undefined
     const { covers } = certificates.match(serverName)
-    const address = unmapped(socket.remoteAddress ?? '')
     this.options.accept(socket, socket.alpnProtocol || undefined, {
       address,
       isTrusted: isTrusted(address),
