@@ -62,9 +62,9 @@ export function rewriteRefresh(value: string, names: PublicOrigin): string {
   return parts === null ? value : `${parts[1]!}${parts[2]!}${rewriteUrl(parts[3]!, names)}${parts[4]!}`
 }
 
-/** `<https://origin/x>; rel=preload, …` (RFC 8288 §3): the targets alone are rewritten, nothing in a quoted text. */
+/** `<https://origin/x>; rel=preload, …` (RFC 8288 §3): the targets alone are rewritten, nothing in a quoted text. In linear time: an open quote ends with the value. */
 export const rewriteLink = (value: string, names: PublicOrigin): string =>
-  value.replace(/"(?:[^"\\]|\\.)*"|<([^<>"]*)>/g, (text, url: string | undefined) =>
+  value.replace(/"(?:[^"\\]|\\[^]?)*(?:"|$)|<([^<>"]*)>/g, (text, url: string | undefined) =>
     url === undefined ? text : `<${rewriteUrl(url, names)}>`,
   )
 

@@ -16,7 +16,7 @@ const FAILURES = { perSecond: 1 / 6, burst: 10 } as const
 
 /** The hashes of one target, parsed once. */
 interface Users {
-  /** For HMACs: a change of the file makes all that is remembered worthless. */
+  /** Names and hashes, as one text: the routes of a target share what is known, and another hash makes it worthless. */
   readonly id: string
   readonly hashes: ReadonlyMap<string, PasswordHash>
   /** Stands in for unknown names, which must take as long. */
@@ -33,7 +33,6 @@ export class Passwords {
   readonly #underWay = new Map<string, Promise<boolean>>()
   readonly #waiting: (() => void)[] = []
   #active = 0
-  #count = 0
 
   /** @param clock  milliseconds, rising */
   constructor(clock: () => number) {
@@ -74,7 +73,7 @@ export class Passwords {
     const hashes = new Map([...auth.users].map(([name, hash]) => [name.normalize('NFC'), parsePasswordHash(hash)]))
     const [first] = hashes.values()
     const dummy = { ...first!, salt: randomBytes(first!.salt.length), hash: randomBytes(first!.hash.length) }
-    const users: Users = { id: String(++this.#count), hashes, dummy }
+    const users: Users = { id: JSON.stringify([...auth.users]), hashes, dummy }
     this.#users.set(auth, users)
     return users
   }

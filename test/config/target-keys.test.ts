@@ -2,8 +2,10 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
 import { ConfigError } from '../../src/config/fault.ts'
 import { lintTargets } from '../../src/config/lint.ts'
+import { routeSchema } from '../../src/config/schema.ts'
 import { parseTargets } from '../../src/config/targets.ts'
 import { mintKeyPair } from '../../src/identity/certificate.ts'
 import { explain } from '../../src/route/explain.ts'
@@ -189,6 +191,62 @@ describe('faults', () => {
     expect(faultsOf('targets: {a: {routes: [{path: /a, respond: {}}]}}')).toEqual([])
     expect(faultsOf('targets: {a: {redirect: https://b/}}')).toEqual([])
   })
+})
+
+test('whatever stands at the keys, there are faults or a table', () => {
+  const text = fc.constantFrom(
+    '/a',
+    '^/a',
+    'a',
+    '*',
+    '10s',
+    '10MiB',
+    'GET',
+    '${host}',
+    'https://b/',
+    '10.0.0.0/8',
+    'least',
+    'sticky',
+    HASH,
+    '',
+  )
+  const leaf = fc.oneof(text, fc.boolean(), fc.integer({ min: -1, max: 400 }), fc.constant(null))
+  const inner = [
+    'to',
+    'status',
+    'path',
+    'pattern',
+    'users',
+    'request',
+    'set',
+    'add',
+    'remove',
+    'body',
+    'rate',
+    'perSecond',
+    'header',
+    'ca',
+    'idle',
+  ]
+  const value = fc.letrec<{ any: unknown }>(tie => ({
+    any: fc.oneof(
+      { maxDepth: 3 },
+      leaf,
+      fc.array(tie('any'), { maxLength: 2 }),
+      fc.dictionary(fc.constantFrom(...inner), tie('any'), { maxKeys: 3 }),
+    ),
+  })).any
+  const keys = fc.dictionary(fc.constantFrom(...Object.keys(routeSchema.shape)), value, { maxKeys: 5 })
+  fc.assert(
+    fc.property(keys, fc.array(keys, { maxLength: 3 }), (target, routes) => {
+      const { path: _path, ...rest } = target
+      faultsOf(JSON.stringify({ targets: { 'a.test': { hostname: 'x', ...rest, routes } } }))
+      faultsOf(
+        JSON.stringify({ targets: { 'a.test': { hostname: 'x', routes: routes.map(route => ({ ...route, path: '/r' })).slice(0, 1) } } }),
+      )
+    }),
+    { numRuns: 2_000 },
+  )
 })
 
 describe('files that are named', () => {

@@ -1,4 +1,5 @@
 /** Which inner layer gets a request, what makes it the last one that is asked, and what is repeated through another. */
+import { writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { beforeAll, describe, expect, test } from '@jest/globals'
@@ -258,5 +259,19 @@ targets:
     await layers.inners[1]!.close()
     await layers.addInner({ identifier: 'bad' })
     await until(async () => new Set(await servedBy(layers, 8, { host: 'a.test' })).size === 2, { deadlineMs: 10_000 })
+  }, 60_000)
+
+  test('a change of the targets file tells inner layers what to ask from now on', async () => {
+    const origin = await startOrigin()
+    const target = (more: string): string => `targets: {a.test: {protocol: http, hostname: 127.0.0.1, port: ${origin.port}${more}}}\n`
+    const layers = await startLayers({ origin: origin.port, targets: target('') })
+    const asked = (path: string): number => origin.hits.filter(hit => hit === `GET ${path}`).length
+    writeFileSync(layers.targetsFile, target(', health: {path: /one, interval: 250ms}'))
+    await until(() => asked('/one') > 1, { deadlineMs: 10_000 })
+    writeFileSync(layers.targetsFile, target(', health: {path: /two, interval: 250ms}'))
+    await until(() => asked('/two') > 1, { deadlineMs: 10_000 })
+    const before = asked('/one')
+    await until(() => asked('/two') > 4, { deadlineMs: 10_000 })
+    expect(asked('/one')).toBe(before)
   }, 60_000)
 })

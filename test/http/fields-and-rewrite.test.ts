@@ -6,7 +6,7 @@ import { clientFacts, unmapped, type Peer } from '../../src/http/client-facts.ts
 import { allowedTrailers, HOP_BY_HOP, nominated } from '../../src/http/hop-by-hop.ts'
 import { requestFields } from '../../src/http/request-fields.ts'
 import { interimHead, responseHead, type ResponseContext } from '../../src/http/response-fields.ts'
-import { rewriteRefresh, rewriteSetCookie, rewriteUrl, type PublicOrigin } from '../../src/http/rewrite.ts'
+import { rewriteLink, rewriteRefresh, rewriteSetCookie, rewriteUrl, type PublicOrigin } from '../../src/http/rewrite.ts'
 
 const names: PublicOrigin = {
   private: { protocol: 'http', hostname: 'api', port: 8080 },
@@ -294,4 +294,10 @@ test('JSON is preferred where it is named, and nowhere else', () => {
   expect(acceptsJson('application/json')).toBe(true)
   expect(acceptsJson('text/html, application/problem+json; q=0.5')).toBe(true)
   expect(acceptsJson('application/jsonx')).toBe(false)
+})
+
+test('a Link of an evil origin takes no time, whatever its quotes', () => {
+  const names = { private: { protocol: 'http', hostname: 'a', port: 80 }, public: { scheme: 'http', host: 'b' } } as const
+  const evil = ['"'.repeat(60_000), '"\\'.repeat(30_000), '<'.repeat(60_000), '"<'.repeat(30_000), `${'"\\"'.repeat(20_000)}\\`]
+  for (let i = 0; i < 20; i++) for (const value of evil) expect(rewriteLink(value, names)).toBe(value)
 })
