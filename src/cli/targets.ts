@@ -9,6 +9,7 @@ import type { ExitStatus } from './command.ts'
 import type { CliContext } from './context.ts'
 import { formatTable } from './table.ts'
 import { explainTcp, formatTcpPorts } from './targets-tcp.ts'
+import { formatTunnels } from './targets-tunnels.ts'
 
 async function readTargets(file: string): Promise<RouteTable> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
@@ -44,7 +45,7 @@ export async function runTargetsCheck(file: string, { stdout }: CliContext): Pro
     [target.name, destinationOf(target), policyOf(target), target.hostname === '' ? '–' : identifiersOf(target.identifiers)].map(printable),
   )
   if (rows.length > 0) stdout.write(`${formatTable([['HOST', 'ORIGIN', 'POLICY', 'INNER LAYER'], ...rows])}\n`)
-  stdout.write(formatTcpPorts(table.tcp))
+  stdout.write(formatTcpPorts(table.tcp) + formatTunnels(table.tunnels))
   for (const { line, target, pattern, message } of warnings) {
     stdout.write(`${file}:${line}: warning: ${printable(`${target}${pattern === undefined ? '' : ` ${pattern}`}: ${message}`)}\n`)
   }

@@ -18,7 +18,7 @@ export interface Tunnel {
   /** Addresses of clients that may come; undefined: all. */
   readonly allow: AddressRanges | undefined
   /** Is it one of the tokens that open it? Takes as long whichever it is. */
-  readonly tokens: { has(token: string): boolean }
+  readonly tokens: { readonly size: number; has(token: string): boolean }
   readonly users: BasicAuth | undefined
   /** RFC 7638 thumbprints of the keys that open it. */
   readonly keys: ReadonlySet<string>

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
+import { formatTunnels } from '../../src/cli/targets-tunnels.ts'
 import { ConfigError, formatFault } from '../../src/config/fault.ts'
 import { parseTargets } from '../../src/config/targets.ts'
 import { hashToken, mintToken } from '../../src/identity/token.ts'
@@ -62,4 +63,10 @@ describe('the section tunnels', () => {
   ])('%s is refused with its place', (source, fault) => {
     expect(faultsOf(`${source.replaceAll('TOKENS', tokens)}\n`).join('\n')).toContain(fault)
   })
+})
+
+test('targets check lists tunnels, what opens them and through whom', () => {
+  const tunnels = parse(`  "db.lan:5432": {${tokens}, publicKeys: [NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs], identifier: lan-1}\n`)
+  expect(formatTunnels(tunnels)).toBe('TUNNEL       OPENED BY       INNER LAYER\ndb.lan:5432  1 token, 1 key  lan-1\n\n')
+  expect(formatTunnels(new Map())).toBe('')
 })

@@ -136,6 +136,21 @@ describe('a reader of frames', () => {
   })
 })
 
+test('masking four bytes at a time is masking each', () => {
+  const bytes = fc.uint8Array({ minLength: 0, maxLength: 300 })
+  fc.assert(
+    fc.property(bytes, fc.integer({ min: 0, max: 7 }), fc.integer({ min: 0, max: 1_000 }), (payload, shift, offset) => {
+      const mask = Buffer.from([17, 34, 68, 255])
+      const whole = Buffer.alloc(payload.length + shift)
+      const actual = whole.subarray(shift)
+      actual.set(payload)
+      applyMask(actual, mask, offset)
+      expect(actual.equals(Buffer.from(payload.map((byte, i) => byte ^ mask[(offset + i) % 4]!)))).toBe(true)
+      expect(whole.subarray(0, shift).every(byte => byte === 0)).toBe(true)
+    }),
+  )
+})
+
 test('a reason is cut at the border of a character', () => {
   const payload = encodeClose(1011, 'ä'.repeat(100))
   expect(payload.length).toBeLessThanOrEqual(125)
