@@ -1,14 +1,13 @@
-import { STATUS_CODES } from 'node:http'
-import { asGatewayError, ERRORS, GatewayError, messageOf, type ErrorCode } from '../errors.ts'
+import { asGatewayError, ERRORS, GatewayError, type ErrorCode } from '../errors.ts'
 import { acceptsJson } from '../http/accept.ts'
-import { decodeFields, encodeFields, valuesOf } from '../http/fields.ts'
+import { encodeFields, valuesOf } from '../http/fields.ts'
 import { decodeResponseHead } from '../http/head-codec.ts'
-import { allowedTrailers } from '../http/hop-by-hop.ts'
 import { loggedPath } from '../http/logged-path.ts'
 import { requestTrailers } from '../http/request-fields.ts'
-import { interimHead, MAX_INTERIM, responseHead, switchingHead, type WritableHead } from '../http/response-fields.ts'
+import { interimHead, MAX_INTERIM, responseHead, switchingHead } from '../http/response-fields.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
 import type { AccessRecord } from '../telemetry/access-log.ts'
+import { Answer } from './answer.ts'
 import { Attempts } from './attempts.ts'
 import type { ClientCall, ClientEvents } from './client-call.ts'
 import type { EdgeContext } from './edge-context.ts'
@@ -26,24 +25,18 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
   readonly #plan = new RequestPlan()
   #timing: ServerTiming | undefined
   readonly #timer = new ExchangeTimer(this)
+  readonly #answer: Answer
   #connection: InnerConnection | undefined
   #stream: MuxStream | undefined
   readonly #attempts = new Attempts()
   #error: ErrorCode | undefined
   #reason: string | undefined
-  #firstByteMs: number | undefined
   #bytesIn = 0
-  #bytesOut = 0
-  #lengthOut: number | undefined
-  #unconsumedBytes = 0
   #interimCount = 0
   #isUploading = false
   #isUploadPaused = false
   #isHeld = false
-  #hasHead = false
-  #hasBody = false
   #hasEnded = false
-  #isFlushed = false
 
   /** @param onOver  the answer has left, or the client has: the end of everything */
   constructor(
@@ -53,6 +46,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
   ) {
     this.id = edge.nextId()
     this.#startedMs = edge.clock()
+    this.#answer = new Answer(call, edge.clock)
     if (edge.serverTiming) this.#timing = new ServerTiming(edge.clock)
     call.events = this
   }
@@ -63,9 +57,10 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     try {
       const plan = this.#plan
       plan.make(this.edge, this.call)
+      // Before anything else may throw: a verdict that nobody waits for would end the process.
+      plan.pending?.then(() => this.#proceedLate()).catch((thrown: unknown) => this.refuse(thrown))
       this.edge.load.check()
       if (plan.pending === undefined) this.#proceed()
-      else plan.pending.then(() => this.#proceedLate()).catch((thrown: unknown) => this.refuse(thrown))
     } catch (thrown) {
       this.refuse(thrown)
     }
@@ -197,7 +192,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
   // --- response ---
 
   onHead(payload: Buffer, info: boolean): void {
-    if (this.#hasHead) throw new GatewayError('ORIGIN_BAD_RESPONSE', 'a second head')
+    if (this.#answer.hasHead) throw new GatewayError('ORIGIN_BAD_RESPONSE', 'a second head')
     const head = decodeResponseHead(payload)
     if (info) return this.#interim(head)
     if (head.status === 101) return this.#switch(head)
@@ -206,26 +201,12 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     const { expectsContinue, isHttp10 } = this.#plan.request!
     const isCutShort = this.#isUploading || (expectsContinue && !this.call.isReceived)
     if (isCutShort || this.edge.isDraining() || (isHttp10 && !writable.hasLength)) this.call.closeAfterwards()
-    this.#writeHead(writable)
+    this.#answer.begin(writable)
     if (this.#plan.upgrade !== '') this.#stream?.end()
-    this.#hasHead = true
     this.#attempts.settle()
     const { health } = this.edge.balancer
     if (!health.isEmpty) health.answered(this.#plan.target!, this.#connection!)
     this.#timer.awaitBody(this.edge.patience.of(this.#plan.target!.timeouts?.idleMs ?? 0))
-    this.#firstByteMs = this.edge.clock() - this.#startedMs
-    this.#lengthOut = writable.length
-    this.#hasBody = writable.hasBody
-    // A head without data behind it, as of an event stream, leaves at once; one with data leaves together with it.
-    queueMicrotask(() => this.#flushHead())
-  }
-
-  #writeHead(head: WritableHead): void {
-    try {
-      this.call.writeHead(head)
-    } catch (cause) {
-      throw new GatewayError('ORIGIN_BAD_RESPONSE', messageOf(cause), { cause })
-    }
   }
 
   #interim(head: ReturnType<typeof decodeResponseHead>): void {
@@ -250,71 +231,44 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     const client = call.switchProtocols!(upgrade, switching)
     const stream = this.#stream!
     this.#stream = undefined
-    this.#hasHead = true
     this.#hasEnded = true
     this.#timer.stop()
-    this.#firstByteMs = edge.clock() - this.#startedMs
+    this.#answer.begun()
     edge.switched.join(stream, client, {
       idleMs: target!.timeouts?.idleMs,
       onEnd: ({ code, reason, bytesIn, bytesOut }) => {
         this.#error = code
         if (code !== undefined) this.#reason = reason
         this.#bytesIn = bytesIn
-        this.#bytesOut = bytesOut
-        this.#over()
+        this.#over(bytesOut)
       },
     })
   }
 
-  #flushHead(): void {
-    if (this.#isFlushed || this.call.isGone) return
-    this.#isFlushed = true
-    this.call.flush()
-  }
-
   onData(chunk: Buffer): void {
-    if (!this.#hasHead) throw new GatewayError('ORIGIN_BAD_RESPONSE', 'a body before its head')
-    this.#isFlushed = true
-    this.#bytesOut += chunk.length
-    if (!this.#hasBody) return this.#stream?.consumed(chunk.length)
-    if (this.#lengthOut !== undefined && this.#bytesOut > this.#lengthOut) {
-      throw new GatewayError('ORIGIN_BAD_RESPONSE', 'more bytes than Content-Length says')
-    }
-    // A slow reader must not hold a whole batch of other streams' bytes for the sake of its own few.
-    const own = this.call.needsDrain && chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(chunk) : chunk
-    if (this.call.write(own)) {
+    if (this.#answer.data(chunk)) {
       this.#timer.alive()
       this.#stream?.consumed(chunk.length)
-      return
-    }
-    if (this.#unconsumedBytes === 0) this.#timer.awaitClient(this.edge.patience.of(this.edge.limits.writeStallMs))
-    this.#unconsumedBytes += chunk.length
+    } else this.#timer.awaitClient(this.edge.patience.of(this.edge.limits.writeStallMs))
   }
 
   onDrain(): void {
     this.#timer.clientReads()
-    const taken = this.#unconsumedBytes
-    this.#unconsumedBytes = 0
-    this.#stream?.consumed(taken)
+    this.#stream?.consumed(this.#answer.drained())
   }
 
   onTrailers(payload: Buffer): void {
-    if (!this.#hasBody || this.#lengthOut !== undefined || this.#plan.request!.isHttp10) return
-    try {
-      this.call.setTrailers(allowedTrailers(decodeFields(payload)))
-    } catch (cause) {
-      throw new GatewayError('ORIGIN_BAD_RESPONSE', messageOf(cause), { cause })
-    }
+    if (!this.#plan.request!.isHttp10) this.#answer.trailers(payload)
   }
 
   onEnd(): void {
-    if (!this.#hasHead) return this.#fail('ORIGIN_BAD_RESPONSE', 'an end without a head')
-    if (this.#lengthOut !== undefined && this.#bytesOut < this.#lengthOut)
-      return this.#fail('ORIGIN_CLOSED', 'fewer bytes than Content-Length says')
-    this.#isFlushed = true
+    try {
+      this.#answer.end()
+    } catch (thrown) {
+      return this.refuse(thrown)
+    }
     this.#hasEnded = true
     if (this.#isUploading) this.call.discardUpload()
-    this.call.end()
   }
 
   // --- failure ---
@@ -326,7 +280,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     this.#blame(code)
     const { target, request } = this.#plan.balanced
     const mayRepeat =
-      !this.#hasHead && !this.call.isGone && this.#attempts.mayRepeat(code, request.method, target.retries, this.edge.balancer)
+      !this.#answer.hasHead && !this.call.isGone && this.#attempts.mayRepeat(code, request.method, target.retries, this.edge.balancer)
     if (!mayRepeat) return this.#fail(code, reason)
     this.#attempts.failed(this.#connection!)
     this.#error = code
@@ -356,7 +310,8 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
 
   /** What has failed before it was answered counts against its inner layer. */
   #blame(code: ErrorCode): void {
-    if (!this.#hasHead && this.#connection !== undefined) this.edge.balancer.health.failed(this.#plan.target!, this.#connection, code)
+    if (!this.#answer.hasHead && this.#connection !== undefined)
+      this.edge.balancer.health.failed(this.#plan.target!, this.#connection, code)
   }
 
   #fail(code: ErrorCode, reason: string): void {
@@ -367,11 +322,11 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     this.#stream = undefined
     this.#hasEnded = true
     this.#timer.stop()
-    if (this.call.hasHead) this.call.cut(this.#lengthOut === undefined && this.#plan.request?.isHttp10 === true)
-    else this.#answer(code)
+    if (this.call.hasHead) this.#answer.cut(this.#plan.request?.isHttp10 === true)
+    else this.#answerError(code)
   }
 
-  #answer(code: ErrorCode): void {
+  #answerError(code: ErrorCode): void {
     const { call } = this
     const { status, fields, body } = errorAnswer(code, this.id, acceptsJson(valuesOf(call.request.fields, 'accept')[0]))
     const { request, refusalFields } = this.#plan
@@ -380,7 +335,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     const closes = ERRORS[code].status === 400 || (hasUpload && !call.isReceived)
     if (closes || this.edge.isDraining()) call.closeAfterwards()
     if (closes) call.discardUpload()
-    this.#write({ status, fields, body })
+    this.#answer.write({ status, fields, body })
   }
 
   /** An answer that needs no inner layer, whole at once. */
@@ -391,18 +346,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
       call.closeAfterwards()
       call.discardUpload()
     }
-    this.#write(answer)
-  }
-
-  #write({ status, fields, body }: LocalAnswer): void {
-    const { call } = this
-    this.#firstByteMs = this.edge.clock() - this.#startedMs
-    this.#isFlushed = true
-    // With its reason: one that node:http has refused before, the origin's, would be refused again.
-    call.writeHead({ status, reason: STATUS_CODES[status] ?? '', fields })
-    if (call.request.method === 'HEAD' || body === '') return call.end()
-    this.#bytesOut = Buffer.byteLength(body)
-    call.end(body)
+    this.#answer.write(answer)
   }
 
   /** The response has left, or the client has: the end of everything. */
@@ -416,16 +360,17 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     this.#over()
   }
 
-  #over(): void {
+  #over(bytesOut = this.#answer.bytes): void {
     this.edge.load.leave()
     this.#plan.release()
-    this.#log()
+    this.#log(bytesOut)
     this.onOver(this)
   }
 
-  #log(): void {
+  #log(bytesOut: number): void {
     const { call } = this
     const { request, client, target } = this.#plan
+    const { startedMs } = this.#answer
     const record: AccessRecord = {
       requestId: this.id,
       client: client?.address ?? call.peer.address,
@@ -434,9 +379,9 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
       path: loggedPath(call.request.target),
       status: call.hasHead ? call.status : ERRORS[this.#error ?? 'CANCELLED'].status,
       bytesIn: this.#bytesIn,
-      bytesOut: this.#bytesOut,
+      bytesOut,
       durationMs: this.edge.clock() - this.#startedMs,
-      firstByteMs: this.#firstByteMs,
+      firstByteMs: startedMs === undefined ? undefined : startedMs - this.#startedMs,
       target: target?.name,
       identifier: this.#connection?.identifier,
       repeats: this.#attempts.tried?.length,

@@ -138,6 +138,26 @@ describe('basicAuth', () => {
   })
 })
 
+test('a request that is one too many while its password is verified is 503, and nothing else comes of it', async () => {
+  const hash = await hashPassword('open sesame')
+  const busy = await startLayers({
+    origin: origin.port,
+    outer: { limits: { requests: 1 } },
+    targets: `targets: {a.test: {${ORIGIN}}, secret.test: {${ORIGIN}, basicAuth: {users: {alice: '${hash}'}}}}`,
+  })
+  const client = await RawConnection.open(busy.port)
+  origin.handle(() => undefined)
+  client.write('GET /held HTTP/1.1\r\nHost: a.test\r\n\r\n')
+  await until(() => origin.hits === 1)
+  expect((await ask('secret.test', '/', [basic('alice', 'wrong')], 'GET', busy)).status).toBe(503)
+  expect((await ask('secret.test', '/', [basic('alice', 'open sesame')], 'GET', busy)).status).toBe(503)
+  client.destroy()
+  origin.handle((_request, socket) => void socket.write(rawResponse(200, 'ok')))
+  // By now both verdicts are in: what is right is known.
+  await until(async () => (await ask('secret.test', '/', [basic('alice', 'open sesame')], 'GET', busy)).status === 200)
+  expect(origin.hits).toBe(2)
+})
+
 describe('limits', () => {
   test('rate: what is too much is 429 with Retry-After, for each client alone', async () => {
     const at = async (address: string): Promise<RawResponse> => ask('rate.test', '/', [`X-Forwarded-For: ${address}`])
