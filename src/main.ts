@@ -9,7 +9,7 @@ import type { Log } from './telemetry/log.ts'
 
 // V8 holds the bytes of buffers against the limit of its old generation, young ones too. Beside a heap as small as ours a few megabytes in
 // transit are over it, and a bulk transfer makes full collections one after the other: 2.2 s of CPU per GB instead of 0.9 (docs/benchmarks.md).
-setFlagsFromString('--heap-growing-percent=400')
+setFlagsFromString('--heap-growing-percent=200')
 
 const EXIT_GRACE_MS = 1_000
 let log: Log | undefined
