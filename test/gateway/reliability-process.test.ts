@@ -29,7 +29,7 @@ interface Outer {
 const startOuter = async (socketPort = 0): Promise<Outer> => {
   const files = ['--public-key', join(directory, 'crt.pem'), '--targets', join(directory, 'targets.yaml')]
   const process = startProcess(['outer-layer', ...files, '--app-port', '0', '--socket-port', String(socketPort), '--log-format', 'json'])
-  const [, port, socket] = await process.waitForLine(/clients on port (\d+), inner layers on port (\d+)/)
+  const [, port, socket] = await process.waitForLine(/"appPort":(\d+),"socketPort":(\d+)/)
   return { process, port: Number(port), socketPort: Number(socket) }
 }
 
