@@ -264,13 +264,13 @@ targets:
 
 test('U6: slow readers hold a bounded part of what is sent to them, and lose nothing', async () => {
   const message = pattern(1_048_576, 3)
-  const count = 4
+  const count = 12
   const origin = await startWebSocketOrigin({}, ({ socket }) => {
     for (let i = 0; i < count; i++) socket.send(message)
   })
   const layers = await startLayers({ origin: origin.port })
   const clients = await Promise.all(
-    Array.from({ length: 40 }, async () => {
+    Array.from({ length: 16 }, async () => {
       const client = await openWebSocket(layers.port, { maxPayload: 4 * 1_048_576, perMessageDeflate: false })
       client.socket.pause()
       return client
@@ -288,7 +288,7 @@ test('U6: slow readers hold a bounded part of what is sent to them, and lose not
     },
     { deadlineMs: 15_000 },
   )
-  // 160 MiB want to pass. Each stream holds a window on one side and a queue on the other; the growth of windows is lent by one budget.
+  // 192 MiB want to pass, more than kernels take. Each stream holds a window on one side and a queue on the other; one budget lends the rest.
   expect(held()).toBeLessThan(64 * 1_048_576)
   for (const { socket } of clients) socket.resume()
   await until(() => clients.every(({ messages }) => messages.length === count), { deadlineMs: 25_000 })
