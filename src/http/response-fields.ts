@@ -90,7 +90,6 @@ export function switchingHead(
   if (context.edits !== undefined) appendAdded(context.edits, fields, context.variables ?? {})
   if (context.cookie !== undefined) fields.push('Set-Cookie', context.cookie)
   for (let i = 0; i < fields.length; i += 2) check(fields[i]!, fields[i + 1]!)
-  if (context.cookie !== undefined) fields.push('Set-Cookie', context.cookie)
   return { status: 101, reason: checkedReason(head.reason), fields }
 }
 
