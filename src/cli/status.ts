@@ -154,12 +154,12 @@ function formatOuter(status: OuterStatus, nowMs: number): string {
     section(['HOST', 'ORIGIN', 'INNER LAYERS', 'HEALTH', 'REQUESTS', 'ERRORS', 'LAST ERROR'], rows, 'the targets file has no target') +
     printableLines(
       [
-        `clients on port ${ports.app}, inner layers on port ${ports.socket}, ${requests.inFlight} requests in flight`,
+        `clients on port ${ports.app}, inner layers on port ${ports.socket}, ${plural(requests.inFlight, 'request')} in flight`,
         ...(tcp.ports.length + tcp.connections + tunnels.connections === 0
           ? []
-          : [`${tcp.ports.length} TCP ports with ${tcp.connections} connections, ${tunnels.connections} tunnels`]),
+          : [`${plural(tcp.ports.length, 'TCP port')} with ${plural(tcp.connections, 'connection')}, ${plural(tunnels.connections, 'tunnel')}`]),
         ...certificates.inForce.map(({ file, notAfter }) => `${file} ends ${notAfter.slice(0, 10)}`),
-        `${reload.file} read ${ago(reload.loadedAt, nowMs)} ago, ${keys.inForce} keys in force`,
+        `${reload.file} read ${ago(reload.loadedAt, nowMs)} ago, ${plural(keys.inForce, 'key')} in force`,
         faults.join(''),
       ].join('\n'),
     )
@@ -182,9 +182,11 @@ function formatInner({ identifier, connections, requests, lastFailure }: InnerSt
       : `last failure ${ago(lastFailure.at, nowMs)} ago at ${lastFailure.origin}: ${lastFailure.reason} (${lastFailure.code})\n`
   return (
     section(['OUTER LAYER', 'STATE', 'PROGRAM', 'ROUND TRIP', 'STREAMS', 'SINCE', 'LAST FAILURE'], rows, 'no outer layer to connect to') +
-    printableLines(`identifier ${identifier}, ${requests.inFlight} requests in flight, ${requests.failed} failed so far\n${last}`)
+    printableLines(`identifier ${identifier}, ${plural(requests.inFlight, 'request')} in flight, ${requests.failed} failed so far\n${last}`)
   )
 }
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 
 const milliseconds = (value: number): string => (value === 0 ? '' : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`)
 
