@@ -157,7 +157,9 @@ function formatOuter(status: OuterStatus, nowMs: number): string {
         `clients on port ${ports.app}, inner layers on port ${ports.socket}, ${plural(requests.inFlight, 'request')} in flight`,
         ...(tcp.ports.length + tcp.connections + tunnels.connections === 0
           ? []
-          : [`${plural(tcp.ports.length, 'TCP port')} with ${plural(tcp.connections, 'connection')}, ${plural(tunnels.connections, 'tunnel')}`]),
+          : [
+              `${plural(tcp.ports.length, 'TCP port')} with ${plural(tcp.connections, 'connection')}, ${plural(tunnels.connections, 'tunnel')}`,
+            ]),
         ...certificates.inForce.map(({ file, notAfter }) => `${file} ends ${notAfter.slice(0, 10)}`),
         `${reload.file} read ${ago(reload.loadedAt, nowMs)} ago, ${plural(keys.inForce, 'key')} in force`,
         faults.join(''),

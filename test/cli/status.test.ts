@@ -22,7 +22,9 @@ describe('socket-gateway status', () => {
     expect(outcome).toMatchObject({ status: 0, stderr: '' })
     expect(outcome.stdout).toMatch(/^outer layer \d+\.\d+\.\d+, ready\nup \d+ s, event loop \d+ ms late\n/)
     expect(outcome.stdout).toMatch(/^INNER LAYER {2}ADDRESS .*\ninner-layer {2}127\.0\.0\.1 {2}socket-gateway\//m)
-    expect(outcome.stdout).toMatch(new RegExp(`^a\\.test +http://127\\.0\\.0\\.1:${closed} +1 +well +1 +1 +ORIGIN_REFUSED, \\d s ago$`, 'm'))
+    expect(outcome.stdout).toMatch(
+      new RegExp(`^a\\.test +http://127\\.0\\.0\\.1:${closed} +1 +well +1 +1 +ORIGIN_REFUSED, \\d s ago$`, 'm'),
+    )
     expect(outcome.stdout).toMatch(/^b\.test +https:\/\/b\.internal +0 \(elsewhere\) +0 +0$/m)
     expect(outcome.stdout).toMatch(/targets\.yaml read \d+ s ago, 1 key in force$/m)
   })
