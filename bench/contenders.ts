@@ -1,5 +1,6 @@
 /** The processes that are compared with each other, and the origins behind them. */
 import { get } from 'node:http'
+import { get as getSecurely } from 'node:https'
 import { join } from 'node:path'
 import { freePorts, ready, type Fleet, type Service } from './fleet.ts'
 import { NODE_HOST, STATIC_HOST } from './hosts.ts'
@@ -45,9 +46,10 @@ export const staticTarget = ({ staticPort }: { readonly staticPort: number }, pa
 export const nodeTarget = ({ nodePort }: { readonly nodePort: number }, path: string): Target => ({ port: nodePort, host: NODE_HOST, path })
 
 /** The body of a successful answer. @throws Error for any other */
-export const fetchText = ({ port, host, path }: Target): Promise<string> =>
+export const fetchText = ({ port, host, path }: Target, isTls = false): Promise<string> =>
   new Promise((resolve, reject) => {
-    const request = get({ port, host: '127.0.0.1', path, headers: { host }, agent: false, timeout: 2_000 }, response => {
+    const options = { port, host: '127.0.0.1', path, headers: { host }, agent: false as const, timeout: 2_000, rejectUnauthorized: false }
+    const request = (isTls ? getSecurely : get)(options, response => {
       let text = ''
       response.setEncoding('latin1').on('data', (more: string) => (text += more))
       response.on('error', reject).on('end', () => {
@@ -58,7 +60,10 @@ export const fetchText = ({ port, host, path }: Target): Promise<string> =>
     request.on('error', reject).on('timeout', () => request.destroy(new Error('timeout')))
   })
 
-const answers = (target: Target) => async (): Promise<boolean> => (await fetchText(target)).length === 1024
+const answers =
+  (target: Target, isTls = false) =>
+  async (): Promise<boolean> =>
+    (await fetchText(target, isTls)).length === 1024
 
 /** Starts the origins; nginx when `isNginx`. */
 export const startOrigins = async (fleet: Fleet, isNginx: boolean): Promise<Origins> => {
@@ -118,12 +123,14 @@ const mintKeyPair = async (fleet: Fleet): Promise<{ readonly key: string; readon
  * Starts both layers as their users do, each with its JSON log (the access log among it) in a file.
  * @param tcp   the section of TCP ports
  * @param link  where a relay stands between the layers: it is started with the port of the outer layer and tells the inner layer's
+ * @param tls   files for HTTPS at the port of clients
  */
 export const startGateway = async (
   fleet: Fleet,
   origins: Origins,
   link: (socketPort: number) => Promise<number> = async port => port,
   tcp: Readonly<Record<string, object>> = {},
+  tls?: ServerPair,
 ): Promise<Gateway> => {
   const { key, certificate } = (keyPair ??= await mintKeyPair(fleet))
   const target = (port: number): object => ({ protocol: 'http', hostname: '127.0.0.1', port })
@@ -144,16 +151,51 @@ export const startGateway = async (
     socketPort,
     '--admin-port',
     0,
+    ...(tls === undefined ? [] : ['--tls-certificate', tls.certificate, '--tls-key', tls.key]),
   ]
   const outer = layer('outer-layer', '--public-key', certificate, '--targets', targetsFile, ...listen)
   const linkPort = await link(socketPort)
   const inner = layer('inner-layer', '--private-key', key, '--outer-layer', `ws://127.0.0.1:${linkPort}`, '--allow', '127.0.0.1:*')
-  await ready(outer, 'the gateway', answers({ port, host: STATIC_HOST, path: '/1k' }))
+  await ready(outer, 'the gateway', answers({ port, host: STATIC_HOST, path: '/1k' }, tls !== undefined))
   const stop = (): void => {
     outer.stop()
     inner.stop()
   }
   return { port, outer, inner, stop }
+}
+
+/** Files of a server's certificate and key. */
+export interface ServerPair {
+  readonly certificate: string
+  readonly key: string
+}
+
+/** Mints a certificate for every name of the benchmark. */
+export const mintServerPair = async (fleet: Fleet): Promise<ServerPair> => {
+  const pair = { certificate: join(fleet.directory, 'server.crt'), key: join(fleet.directory, 'server.key') }
+  const files = ['--certificate', pair.certificate, '--private-key', pair.key]
+  await fleet.run([
+    process.execPath,
+    fleet.program(),
+    'certificates',
+    '--force',
+    '--self-signed',
+    `localhost,${STATIC_HOST},${NODE_HOST}`,
+    ...files,
+  ])
+  return pair
+}
+
+/** Starts the one-hop proxy with TLS. */
+export const startTlsProxy = async (
+  fleet: Fleet,
+  origins: Origins,
+  tls: ServerPair,
+): Promise<{ readonly port: number; readonly service: Service }> => {
+  const [port = 0] = await freePorts(1)
+  const service = fleet.serveScript('one-hop-tls.ts', port, origins.staticPort, tls.certificate, tls.key)
+  await ready(service, 'the one-hop proxy with TLS', answers({ port, host: STATIC_HOST, path: '/1k' }, true))
+  return { port, service }
 }
 
 /** The gateway as a contender. */

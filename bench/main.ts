@@ -6,6 +6,7 @@ import { asContender, startGateway, startOrigins, startProxies, type Contender }
 import { Fleet, ROOT } from './fleet.ts'
 import { bulk } from './groups/bulk.ts'
 import { fairness } from './groups/fairness.ts'
+import { https } from './groups/https.ts'
 import { longLink } from './groups/long-link.ts'
 import { smallRequests } from './groups/small-requests.ts'
 import { stalled } from './groups/stalled.ts'
@@ -15,7 +16,7 @@ import { factsOf, lookAtMachine } from './machine.ts'
 import { parseOptions, USAGE, type Options } from './options.ts'
 import { isReached, replaceBetweenMarkers, report, type Group } from './report.ts'
 
-const MEASUREMENTS = [...smallRequests, ...bulk, longLink, fairness, ...stalled, ...webSocket, ...tcp]
+const MEASUREMENTS = [...smallRequests, ...bulk, longLink, fairness, ...stalled, ...webSocket, ...https, ...tcp]
 const PAGE = join(ROOT, 'docs/benchmarks.md')
 /** A run that hangs must not stay: with 5 rounds it takes under 4 minutes. */
 const MAX_MS_PER_ROUND = 120_000

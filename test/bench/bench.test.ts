@@ -1,6 +1,7 @@
 /** The parts of the benchmark that only compute; what it starts is started by `npm run bench`. */
 import { createServer } from 'node:http'
 import { cpuSeconds, parseCores, parseCpuSeconds, parseRssBytes, rssBytes } from '../../bench/proc.ts'
+import { h2loadArguments, parseH2load } from '../../bench/h2load.ts'
 import { parseAnswer, parseWrk, runLoad } from '../../bench/load.ts'
 import { parseOptions } from '../../bench/options.ts'
 import { formatFigure, isReached, markdownTable, replaceBetweenMarkers, requirementsTable, type Group } from '../../bench/report.ts'
@@ -50,6 +51,32 @@ describe('/proc', () => {
   onLinux('the texts of this machine are understood', () => {
     expect(cpuSeconds([process.pid])).toBeGreaterThan(0)
     expect(rssBytes(process.pid) / process.memoryUsage.rss()).toBeCloseTo(1, 0)
+  })
+})
+
+describe('h2load', () => {
+  const OUTPUT = `
+finished in 2.00s, 12016.00 req/s, 12.03MB/s
+requests: 24032 total, 24096 started, 24032 done, 24032 succeeded, 0 failed, 0 errored, 0 timeout
+status codes: 24032 2xx, 0 3xx, 0 4xx, 0 5xx
+traffic: 24.07MB (25234592) total, 188.29KB (192808) headers (space savings 86.85%), 23.47MB (24608768) data
+                     min         max         mean         sd        +/- sd
+time for request:     1.59ms     26.08ms      5.26ms      2.34ms    86.86%
+`
+  test('its output is read', () => {
+    expect(parseH2load(OUTPUT)).toEqual({ requests: 24_032, perSecond: 12_016, meanUs: 5_260 })
+  })
+
+  test('a request that failed, or another status than 2xx, is a fault', () => {
+    expect(() => parseH2load(OUTPUT.replace(', 0 failed', ', 3 failed'))).toThrow('h2load')
+    expect(() => parseH2load(OUTPUT.replace('0 5xx', '7 5xx'))).toThrow('7 5xx')
+    expect(() => parseH2load('h2load: not found')).toThrow('not the output')
+  })
+
+  test('its arguments choose the version', () => {
+    const shape = { port: 1, path: '/x', connections: 2, streams: 3, seconds: 4 }
+    expect(h2loadArguments({ ...shape, version: '2' })).toEqual(['-t1', '-c2', '-m3', '-D4', 'https://127.0.0.1:1/x'])
+    expect(h2loadArguments({ ...shape, version: '1.1' })).toContain('--h1')
   })
 })
 

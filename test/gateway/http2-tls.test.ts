@@ -90,6 +90,13 @@ describe('curl', () => {
   })
 })
 
+testWith(['h2load'], 'h2load: 2,000 requests on four connections, none of which fails', async () => {
+  const { stdout } = await promisify(execFile)(programPath('h2load')!, ['-n2000', '-c4', '-m10', `https://127.0.0.1:${layers.port}/`])
+  expect(stdout).toContain('2000 done, 2000 succeeded, 0 failed, 0 errored')
+  expect(stdout).toContain('status codes: 2000 2xx')
+  expect(stdout).toContain('Application protocol: h2')
+})
+
 test('HTTP/2 from end to end, by TLS on both sides', async () => {
   const { certificatePem, privateKeyPem } = await mint('origin.test')
   const server = createSecureServer({ cert: certificatePem, key: privateKeyPem })
