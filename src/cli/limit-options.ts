@@ -72,6 +72,7 @@ export const edgeLimitsOf = (options: ValuesOf<typeof limitOptions>): EdgeLimits
   headerMs: options['header-timeout'],
   bodyBytes: options['max-body'],
   uploadBytesPerSecond: options['min-upload-rate'],
+  uploadGraceMs: DEFAULT_EDGE_LIMITS.uploadGraceMs,
   writeStallMs: options['write-timeout'],
   websocketIdleMs: options['websocket-idle'],
   holdMs: options.hold,

@@ -8,6 +8,8 @@ export interface EdgeLimits {
   readonly bodyBytes: number | undefined
   /** The least that an upload of known length has to bring in the long run, bytes per second. */
   readonly uploadBytesPerSecond: number
+  /** For so long an upload is not judged, milliseconds. */
+  readonly uploadGraceMs: number
   /** How long a client may leave an answer unread; then the connection is cut, milliseconds. */
   readonly writeStallMs: number
   /** How long nothing may move on a connection that has left HTTP, where a target does not say, milliseconds. */
@@ -30,6 +32,7 @@ export const DEFAULT_EDGE_LIMITS: EdgeLimits = Object.freeze({
   headerMs: 15_000,
   bodyBytes: undefined,
   uploadBytesPerSecond: 240,
+  uploadGraceMs: 20_000,
   writeStallMs: 60_000,
   websocketIdleMs: 0,
   holdMs: 0,

@@ -16,6 +16,7 @@ import { ExchangeTimer, type Awaited, type Impatient } from './exchange-timer.ts
 import type { InnerConnection } from './registry.ts'
 import type { Held } from './held-requests.ts'
 import { RequestPlan, type LocalAnswer } from './request-plan.ts'
+import { spanAttributes } from './request-span.ts'
 import { ServerTiming } from './server-timing.ts'
 
 /** Steps 1 to 8 and 12 of the path: one request of a client, one stream, one answer. */
@@ -57,8 +58,8 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     try {
       const plan = this.#plan
       plan.make(this.edge, this.call)
-      // Before anything else may throw: a verdict that nobody waits for would end the process.
-      plan.pending?.then(() => this.#proceedLate()).catch((thrown: unknown) => this.refuse(thrown))
+      // Before anything else may throw: a verdict that nobody waits for would end the process. The client may have left until then.
+      plan.pending?.then(() => (this.#hasEnded ? plan.release() : this.#proceed())).catch((thrown: unknown) => this.refuse(thrown))
       this.edge.load.check()
       if (plan.pending === undefined) this.#proceed()
     } catch (thrown) {
@@ -70,12 +71,6 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     const { answer } = this.#plan
     if (answer === undefined) this.#dispatch()
     else this.#answerHere(answer)
-  }
-
-  /** A password had to be verified, and the client may have left meanwhile. */
-  #proceedLate(): void {
-    if (this.#hasEnded) this.#plan.release()
-    else this.#proceed()
   }
 
   /** True when the whole request has come. */
@@ -151,15 +146,21 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
   onUpload(chunk: Buffer): void {
     this.#bytesIn += chunk.length
     if (this.#hasEnded || this.#stream === undefined) return
-    const { maxBodyBytes, request } = this.#plan
+    const { maxBodyBytes } = this.#plan
     if (this.#bytesIn > maxBodyBytes) return this.#fail('BODY_TOO_LARGE', `more than ${maxBodyBytes} bytes`)
     this.#attempts.replay?.add(chunk)
-    // A stream may be as slow as it likes; what has a length is to be sent.
-    this.#timer.uploaded(chunk.length, request!.body.kind === 'length' ? this.edge.limits.uploadBytesPerSecond : 0)
+    this.#timer.uploaded(chunk.length, this.#leastUpload())
     if (!this.#stream.write(chunk)) {
       this.#isUploadPaused = true
       this.call.pauseUpload()
     }
+  }
+
+  /** Bytes per second. A stream may be as slow as it likes, and so may what is short; the rest of what has a length is to be sent. */
+  #leastUpload(): number {
+    const { uploadBytesPerSecond, uploadGraceMs } = this.edge.limits
+    const isJudged = this.#plan.request!.body.kind === 'length' && this.edge.clock() - this.#startedMs > uploadGraceMs
+    return isJudged ? uploadBytesPerSecond : 0
   }
 
   onUploadEnd(): void {
@@ -290,7 +291,8 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     )
     try {
       this.#dispatch()
-      this.#error = undefined
+      // When there was nobody left to try, the failure is the answer.
+      if (!this.#hasEnded) this.#error = undefined
     } catch (thrown) {
       this.refuse(thrown)
     }
@@ -392,14 +394,6 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     this.#plan.span?.end({ status: call.hasHead ? call.status : 0, error: this.#error, attributes: spanAttributes(record) })
   }
 }
-
-const spanAttributes = ({ host, client, target, identifier, requestId }: AccessRecord) => ({
-  'server.address': host,
-  'client.address': client,
-  'http.route': target,
-  'socket_gateway.inner_layer': identifier,
-  'socket_gateway.request_id': requestId,
-})
 
 /** An inner layer may be broken or taken: what it sends need not be a code that a client can be told. */
 const isAnswer = (code: ErrorCode): boolean => ERRORS[code].status > 0 && code !== 'CANCELLED'

@@ -4,7 +4,6 @@ import type { ClientFacts } from '../http/client-facts.ts'
 import { encodeRequestHead } from '../http/head-codec.ts'
 import { requestFields, type RequestEdits } from '../http/request-fields.ts'
 import type { ResponseContext } from '../http/response-fields.ts'
-import { loggedPath } from '../http/logged-path.ts'
 import type { PathPrefixes } from '../http/rewrite.ts'
 import type { Variables } from '../http/template.ts'
 import { decide, locate, type Located } from '../route/admit.ts'
@@ -14,10 +13,11 @@ import type { PathMap } from '../route/path-map.ts'
 import { authorityOf, type Target } from '../route/table.ts'
 import type { Treatment } from '../route/target.ts'
 import type { Balanced } from './balancer.ts'
-import type { RequestSpan, SpanStart } from '../telemetry/tracing.ts'
+import type { RequestSpan } from '../telemetry/tracing.ts'
 import type { ClientCall } from './client-call.ts'
 import type { EdgeContext } from './edge-context.ts'
 import type { Gate } from './gate.ts'
+import { spanOf } from './request-span.ts'
 import { checkServerName } from './server-name.ts'
 
 /** An answer that needs no inner layer. */
@@ -165,12 +165,6 @@ export class RequestPlan {
     }
   }
 }
-
-const spanOf = ({ method, fields, target }: ClientCall['request']): SpanStart => ({
-  method,
-  fields,
-  attributes: { 'url.path': loggedPath(target) },
-})
 
 /** For the way back; undefined when there is none. */
 const prefixesOf = ({ publicPrefix, originPrefix }: PathMap): PathPrefixes | undefined =>
