@@ -84,7 +84,7 @@ export class Origins implements OriginDrivers {
       ...(isTls ? { ...serverNameOf(head.hostname), ...tlsMaterial(profile?.tls).options } : {}),
     })
     request.maxHeadersCount = 0
-    return new FreshCall(request, { head, body }, events)
+    return new FreshCall(request, { head, profile, body }, events)
   }
 
   http2(request: OriginRequest, events: OriginEvents): OriginCall {
@@ -102,7 +102,8 @@ export class Origins implements OriginDrivers {
   #pool({ head, profile }: OriginRequest): Pool {
     const url = `${head.protocol}://${head.hostname.includes(':') ? `[${head.hostname}]` : head.hostname}:${head.port}`
     const tls = tlsMaterial(head.protocol === 'https' ? profile?.tls : undefined)
-    const key = url + tls.key
+    const connectMs = profile?.timeouts?.connectMs ?? CONNECT_MS
+    const key = connectMs === CONNECT_MS ? url + tls.key : `${url}${tls.key} ${connectMs}`
     const known = this.#pools.get(key)
     if (known !== undefined) return known // the allow-list said yes when it was made
     this.gate.check(head)
@@ -113,7 +114,7 @@ export class Origins implements OriginDrivers {
       bodyTimeout: 0,
       maxHeaderSize: MAX_HEAD_BYTES,
       connect: honestConnector({
-        timeout: CONNECT_MS,
+        timeout: connectMs,
         ...{ highWaterMark: READ_AHEAD_BYTES },
         lookup: this.gate.lookup(head.port),
         ...serverNameOf(head.hostname),
@@ -233,19 +234,20 @@ class FreshCall implements OriginCall {
   #isAborted = false
   #continueTimer: NodeJS.Timeout | undefined
   readonly #isSwitch: boolean
-  readonly #connectTimer: NodeJS.Timeout
+  readonly #connectTimer: NodeJS.Timeout | undefined
 
   constructor(
     private readonly request: ClientRequest,
-    { head, body }: Pick<OriginRequest, 'head' | 'body'>,
+    { head, profile, body }: OriginRequest,
     private readonly events: OriginEvents,
   ) {
     this.#isSwitch = head.upgrade !== ''
-    this.#connectTimer = setTimeout(
-      () => this.#failed(new GatewayError('ORIGIN_CONNECT_TIMEOUT', `no connection within ${CONNECT_MS / 1000} s`)),
-      CONNECT_MS,
-    )
-    request.on('socket', socket => socket.once(socket.connecting ? 'connect' : 'ready', () => this.#connected()))
+    const connectMs = profile?.timeouts?.connectMs ?? CONNECT_MS
+    const giveUp = (): void => this.#failed(new GatewayError('ORIGIN_CONNECT_TIMEOUT', `no connection within ${connectMs / 1000} s`))
+    this.#connectTimer = connectMs === 0 ? undefined : setTimeout(giveUp, connectMs)
+    // A connection that no handshake follows is none.
+    const connected = head.protocol === 'https' ? 'secureConnect' : 'connect'
+    request.on('socket', socket => socket.once(connected, () => this.#connected()))
     request.on('error', error => this.#failed(error))
     request.on('continue', () => this.#continue())
     request.on('information', info => {

@@ -1,7 +1,7 @@
 /** Which inner layer gets a request, what makes it the last one that is asked, and what is repeated through another. */
 import { writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer as createTcpServer, type AddressInfo } from 'node:net'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { AllowList } from '../../src/inner/allow-list.ts'
 import { onCleanUp } from '../support/cleanup.ts'
@@ -134,6 +134,19 @@ targets:
   })
   return { layers, hits: origin.hits, bad }
 }
+
+test('timeouts.connect: an origin that takes the connection and says nothing of TLS is 504, in time, by either driver', async () => {
+  const server = createTcpServer()
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  onCleanUp(() => void server.close())
+  const { port } = server.address() as AddressInfo
+  const layers = await startLayers({
+    targets: `targets: {a.test: {hostname: 127.0.0.1, port: ${port}, timeouts: {connect: 200ms}}}`,
+  })
+  for (const headers of [{}, { te: 'trailers' }]) {
+    expect(await exchange(layers.port, { host: 'a.test', headers })).toMatchObject({ status: 504, code: 'ORIGIN_CONNECT_TIMEOUT' })
+  }
+})
 
 describe('retries', () => {
   const ask = async (layers: Layers, options: ExchangeOptions): Promise<Outcome & { readonly repeats: number }> => {
