@@ -46,10 +46,8 @@ export class TunnelCredentials {
    */
   async check(tunnels: Tunnels, request: TunnelRequest): Promise<Tunnel> {
     const address = addressKey(request.address)
-    // Taken before it is known to be wrong, and given back when it was right: a hundred guesses at once are not all the first.
-    if (this.#failures.take(address) > 0) throw new GatewayError('TUNNEL_ATTEMPTS', `too many wrong credentials from ${request.address}`)
+    if (this.#failures.wait(address) > 0) throw new GatewayError('TUNNEL_ATTEMPTS', `too many wrong credentials from ${request.address}`)
     const opens = await this.#judge(tunnels, request)
-    this.#failures.giveBack(address)
     const tunnel = request.name === undefined ? undefined : tunnels.get(request.name)
     if (tunnel === undefined) throw new GatewayError('UNKNOWN_TUNNEL', 'there is no such tunnel')
     if (!opens(tunnel)) throw new GatewayError('TUNNEL_FORBIDDEN', 'the credentials are those of another tunnel')
@@ -61,14 +59,20 @@ export class TunnelCredentials {
   /** Finds out what the credentials open; they have to open something. */
   async #judge(tunnels: Tunnels, { name, authorization, address }: TunnelRequest): Promise<(tunnel: Tunnel) => boolean> {
     const credentials = parseAuthorization(authorization)
-    if (credentials === undefined) throw new GatewayError('TUNNEL_UNAUTHORIZED', 'no credentials')
     const all = [...tunnels.values()]
-    if (credentials.kind === 'bearer' && isTunnelProof(credentials.token)) return this.#judgeProof(all, credentials.token, name ?? '')
-    const token = credentials.kind === 'bearer' ? credentials.token : credentials.password
-    const byToken = all.filter(tunnel => tunnel.tokens.has(token))
-    if (byToken.length > 0) return tunnel => byToken.includes(tunnel)
-    if (credentials.kind === 'basic') return this.#judgeUser(tunnels, credentials.user, { name, authorization, address })
-    throw new GatewayError('TUNNEL_UNAUTHORIZED', 'the token is not known')
+    try {
+      if (credentials === undefined) throw new GatewayError('TUNNEL_UNAUTHORIZED', 'no credentials')
+      if (credentials.kind === 'bearer' && isTunnelProof(credentials.token)) return this.#judgeProof(all, credentials.token, name ?? '')
+      const token = credentials.kind === 'bearer' ? credentials.token : credentials.password
+      const byToken = all.filter(tunnel => tunnel.tokens.has(token))
+      if (byToken.length > 0) return tunnel => byToken.includes(tunnel)
+      if (credentials.kind === 'bearer') throw new GatewayError('TUNNEL_UNAUTHORIZED', 'the token is not known')
+    } catch (error) {
+      // Nothing of this takes any time, so that nobody can have many attempts judged at once.
+      this.#failures.take(addressKey(address))
+      throw error
+    }
+    return this.#judgeUser(tunnels, credentials.user, { name, authorization, address })
   }
 
   #judgeProof(all: readonly Tunnel[], token: string, name: string): (tunnel: Tunnel) => boolean {
@@ -82,7 +86,10 @@ export class TunnelCredentials {
     return tunnel => tunnel.keys.has(thumbprint)
   }
 
-  /** Passwords are slow to verify, so that they are tried once: at the tunnel that is asked for, else at the first that has the user. */
+  /**
+   * Passwords are slow to verify, and their failures are counted while that goes on. They are tried once: at the tunnel that is asked for, else at
+   * the first that has the user.
+   */
   async #judgeUser(tunnels: Tunnels, user: string, request: TunnelRequest): Promise<(tunnel: Tunnel) => boolean> {
     const { name, authorization, address } = request
     const asked = name === undefined ? undefined : tunnels.get(name)

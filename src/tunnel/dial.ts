@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { request as httpRequest, type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import type { Socket } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import { GatewayError, messageOf } from '../errors.ts'
@@ -86,8 +86,18 @@ export async function dialTunnel(url: URL, options: DialOptions): Promise<WebSoc
  * @throws GatewayError TUNNEL_UNREACHABLE when nobody answers in time
  */
 export async function askTunnel(url: URL, fields: Readonly<Record<string, string>>, options: DialOptions): Promise<Answer> {
-  const timeout = AbortSignal.timeout(options.timeoutMs)
-  const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal])
+  const { timeoutMs, signal: outer } = options
+  // Not AbortSignal.timeout and AbortSignal.any, whose timers and listeners outlive what they were made for.
+  const controller = new AbortController()
+  const { signal } = controller
+  let isLate = false
+  const abort = (): void => controller.abort()
+  const timer = setTimeout(() => {
+    isLate = true
+    abort()
+  }, timeoutMs)
+  if (outer?.aborted === true) abort()
+  outer?.addEventListener('abort', abort)
   let current = httpUrlOf(url)
   try {
     for (let hops = 0; ; hops++) {
@@ -104,8 +114,11 @@ export async function askTunnel(url: URL, fields: Readonly<Record<string, string
     }
   } catch (cause) {
     if (cause instanceof GatewayError) throw cause
-    const why = timeout.aborted ? `no answer within ${options.timeoutMs} ms` : messageOf(cause)
+    const why = isLate ? `no answer within ${timeoutMs} ms` : messageOf(cause)
     throw new GatewayError('TUNNEL_UNREACHABLE', `cannot reach ${url.host}: ${why}`, { cause })
+  } finally {
+    clearTimeout(timer)
+    outer?.removeEventListener('abort', abort)
   }
 }
 
@@ -154,10 +167,12 @@ function begin(
   const proxy = proxyFor?.(url)
   const isTls = url.protocol === 'https:'
   const path = url.pathname + url.search
-  const common: RequestOptions = { method: 'GET', headers, signal, agent: false, setHost: false }
+  const common: RequestOptions = { method: 'GET', headers, signal, setHost: false }
   const place = { host: hostOf(url), port: url.port || (isTls ? 443 : 80) }
   const tls = { ...(ca === undefined ? {} : { ca }), ALPNProtocols: ['http/1.1'] }
-  if (proxy === undefined) return isTls ? httpsRequest({ ...common, ...tls, ...place, path }) : httpRequest({ ...common, ...place, path })
+  // An agent of its own: connections of tunnels are never shared.
+  const alone = { ...common, agent: false as const }
+  if (proxy === undefined) return isTls ? httpsRequest({ ...alone, ...tls, ...place, path }) : httpRequest({ ...alone, ...place, path })
   const atProxy = { host: hostOf(proxy), port: proxy.port || 80 }
   const proxyFields: Record<string, string> =
     proxy.username === ''
@@ -168,10 +183,10 @@ function begin(
   if (!isTls) {
     const plain = new URL(url)
     plain.username = plain.password = ''
-    return httpRequest({ ...common, ...atProxy, path: plain.href, headers: { ...headers, ...proxyFields } })
+    return httpRequest({ ...alone, ...atProxy, path: plain.href, headers: { ...headers, ...proxyFields } })
   }
   return httpsRequest({
-    ...common,
+    ...common, // without an agent, which would not look at createConnection
     ...place,
     path,
     createConnection: (_, connected) => {
@@ -195,7 +210,7 @@ function begin(
           socket.destroy()
           return failed(new Error(`the proxy ${proxy.host} answered CONNECT with ${response.statusCode ?? 0}`))
         }
-        connected?.(null, connectTls({ socket, servername: hostOf(url), ...tls }))
+        connected?.(null, connectTls({ socket, host: hostOf(url), ...(isIP(hostOf(url)) === 0 && { servername: hostOf(url) }), ...tls }))
       })
       opening.end()
       return undefined

@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http'
 import { asGatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import type { ConnectionRecord } from '../telemetry/connection-log.ts'
 import type { Log } from '../telemetry/log.ts'
+import { mutedText, Repeats } from '../telemetry/repeats.ts'
 import { formatHostPort, parseHostPort, type HostPort } from './address.ts'
 import { ConnectionCount } from './connection-count.ts'
 import { askTunnel, dialTunnel, refusalOf, TunnelRefused, type DialOptions } from './dial.ts'
@@ -34,6 +35,8 @@ const FINAL: ReadonlySet<number> = new Set([400, 401, 403, 404])
 /** A gateway says this to a request that would be a tunnel if it were a WebSocket. */
 const WOULD_OPEN = 426
 const GONE = 'the forwarder stops'
+/** How often the same complaint is logged, milliseconds. */
+const COMPLAINT_PERIOD_MS = 60_000
 /** For close frames to be sent and answered, milliseconds. */
 const FAREWELL_MS = 1_000
 
@@ -45,6 +48,7 @@ export class Forwarder {
   readonly #count: ConnectionCount
   readonly #listeners: readonly TunnelListener[]
   readonly #health: Server | undefined
+  readonly #complaints: Repeats
   #ids = 0
   #closing: Promise<void> | undefined
   /** Where it listens, in the order of the forwards; and the health page. Once started. */
@@ -56,6 +60,7 @@ export class Forwarder {
   ) {
     const { forwards, maxConnections, dial, authorization, clock, api } = options
     this.#count = new ConnectionCount(maxConnections)
+    this.#complaints = new Repeats(COMPLAINT_PERIOD_MS, clock)
     this.#listeners = forwards.map(
       ({ listen, url }, index) =>
         new TunnelListener({
@@ -150,17 +155,23 @@ export class Forwarder {
       const connectionId = (++this.#ids).toString(36)
       this.options.record({ connectionId, client: host, clientPort, port: port(), target, identifier: undefined, error, reason, ...facts })
     }
+    // Each connection has its line; this says it to those who only look at warnings, and not a hundred times.
+    const complain = (code: ErrorCode, message: string): void => {
+      const muted = this.#complaints.take(`${target} ${message}`)
+      if (muted !== undefined)
+        log.warn({ url: target, code, ...(muted > 0 && { muted }) }, `no tunnel for a connection: ${message}${mutedText(muted)}`)
+    }
     return {
       onRejected: connection => {
         const reason = `${this.#count.max} connections are open, as many as --max-connections allows`
-        log.warn({ url: target }, `refused a connection: ${reason}`)
+        complain('OVERLOADED', reason)
         record(connection, nothing, 'OVERLOADED', reason)
       },
       onRequest: () => undefined,
       onOpened: () => undefined,
       onFailed: (connection, error) => {
         const { code, message } = asGatewayError(error)
-        log.error({ url: target, code }, `no tunnel: ${message}`)
+        complain(code, message)
         record(connection, nothing, code, message)
       },
       onEnd: (connection, { error, bytesFromTunnel, bytesToTunnel }, durationMs) => {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { GatewayError, messageOf } from '../errors.ts'
 import { formatHostPort, type HostPort } from './address.ts'
@@ -45,6 +46,7 @@ export class TunnelListener {
     this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, socket => {
       void this.#accept(socket)
     })
+    setMaxListeners(0, this.#abort.signal) // every connection that is being dialled listens
   }
 
   /** Opens the port. @returns where it listens @throws GatewayError LISTEN_FAILED */

@@ -1,4 +1,5 @@
 import { randomFillSync } from 'node:crypto'
+import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { Deflater } from './deflate.ts'
 import { FrameReader } from './frame-reader.ts'
@@ -18,6 +19,8 @@ export interface WebSocketStreamOptions {
 }
 
 const HIGH_WATER_BYTES = 65_536
+/** A peer that vanished without a word is noticed by the kernel: first probe after this silence, milliseconds. */
+const KEEP_ALIVE_MS = 60_000
 const MASK_POOL_BYTES = 4_096
 /** Looks, one each close timeout, in which nothing of what waits has left: then the reader is gone. */
 const STALLED_LOOKS = 12
@@ -72,6 +75,7 @@ export class WebSocketStream extends Duplex {
     })
     // Whoever does not look at faults is not ended by one.
     this.on('error', () => undefined)
+    if (socket instanceof Socket) socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS).setTimeout(0)
     socket.on('error', error => this.#lost(error))
     socket.on('data', (chunk: Buffer) => {
       if (this.#closeReceived) return // what comes behind a close or a fault means nothing (RFC 6455 §1.4)

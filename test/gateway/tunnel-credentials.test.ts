@@ -107,6 +107,21 @@ describe('credentials', () => {
     expect((await ask(layers.port, at(), bearer(token), from())).status).toBe(101)
   })
 
+  test('of one user open many tunnels at once', async () => {
+    const place = from()
+    const peers = await Promise.all(Array.from({ length: 25 }, () => ask(layers.port, at(), basic('alice', 'correct horse'), place)))
+    expect(peers.map(({ status }) => status)).toEqual(Array<number>(25).fill(101))
+  })
+
+  test('of a user who guesses are limited as well', async () => {
+    const place = from()
+    let attempts = 0
+    const guess = async (): Promise<number> => (await ask(layers.port, at(), basic('alice', `guess ${attempts++}`), place)).status
+    await until(async () => (await guess()) === 429, { deadlineMs: 25_000 })
+    expect(attempts).toBeGreaterThan(10)
+    expect((await ask(layers.port, at(), basic('alice', 'correct horse'), from())).status).toBe(101)
+  }, 30_000)
+
   test('are in no log', async () => {
     const text = JSON.stringify([layers.outerLogs, layers.innerLogs, layers.accessLog])
     for (const secret of [token, otherToken, 'correct horse', hash]) expect(text).not.toContain(secret)

@@ -1,7 +1,10 @@
 /** The client end against servers that do what the real one does, and both ends of ours together. */
 import { createServer } from 'node:http'
-import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTcp, type AddressInfo, type Socket } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
+import WebSocket, { WebSocketServer } from 'ws'
+import { mintAuthority, mintServer } from '../support/certificates.ts'
+import { onCleanUp } from '../support/cleanup.ts'
 import { listen } from '../support/ports.ts'
 import { deflated, plainServer, type PlainWebSocket } from '../support/plain-web-socket.ts'
 import { rawRequest } from '../support/raw-client.ts'
@@ -107,6 +110,80 @@ describe('the handshake', () => {
       `Basic ${Buffer.from('me:pw').toString('base64')}`,
     ])
   })
+
+  test('goes through an HTTP proxy by CONNECT for TLS, verified to the server behind it', async () => {
+    const authority = await mintAuthority()
+    const pair = await mintServer(['behind.example'], authority)
+    const echo = await echoServer()
+    const server = await startServer([`127.0.0.1:${echo.port}`], { tls: { certificate: pair.certificatePem, key: pair.privateKeyPem } })
+    const seen: string[] = []
+    const proxy = createServer()
+    proxy.on('connect', (request, socket) => {
+      seen.push(`${request.url ?? ''} ${request.headers['proxy-authorization'] ?? ''}`)
+      if (seen.length === 3) return void socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n')
+      const onward = connectTcp(server.port, '127.0.0.1', () => {
+        socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
+        socket.pipe(onward).pipe(socket)
+      })
+      for (const each of [socket, onward]) each.on('error', () => undefined)
+    })
+    const proxyPort = await listen(proxy)
+    const dial = { ca: authority.certificatePem, proxyFor: () => new URL(`http://me:pw@127.0.0.1:${proxyPort}`) }
+    const { port } = await startClient([`wss://behind.example/tunnel/127.0.0.1:${echo.port}`], dial)
+    const near = await tcpConnect(port)
+    near.socket.end('through')
+    expect((await near.ended()).toString()).toBe('through')
+    expect(seen).toEqual([`behind.example:443 Basic ${Buffer.from('me:pw').toString('base64')}`])
+
+    const other = await startClient([`wss://other.example/tunnel/127.0.0.1:${echo.port}`], dial)
+    await (await tcpConnect(other.port)).gone()
+    await until(() => other.lines.some(({ error }) => String(error).includes("does not match certificate's altnames")))
+    await (await tcpConnect(other.port)).gone()
+    await until(() => other.lines.some(({ error }) => String(error).includes('answered CONNECT with 407')))
+    await until(() => other.count.active === 0)
+  })
+})
+
+describe('the package ws', () => {
+  test('as a client of the server, with and without compression', async () => {
+    const echo = await echoServer()
+    const { port } = await startServer([`127.0.0.1:${echo.port}`])
+    for (const perMessageDeflate of [
+      false,
+      { serverNoContextTakeover: true, clientNoContextTakeover: true, clientMaxWindowBits: false as never, threshold: 0 },
+    ]) {
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/tunnel/127.0.0.1:${echo.port}`, ['sokken'], { perMessageDeflate })
+      const got: Buffer[] = []
+      socket.on('message', (bytes: Buffer, isBinary) => got.push(isBinary ? bytes : Buffer.from('text')))
+      await new Promise(resolve => socket.once('open', resolve))
+      const bytes = Buffer.concat(Array.from({ length: 40 }, (_, i) => Buffer.alloc(i * 700, `part ${i} `)))
+      for (let at = 0; at < bytes.length; at += 30_000) socket.send(bytes.subarray(at, at + 30_000))
+      await until(() => Buffer.concat(got).length === bytes.length)
+      expect(Buffer.concat(got).equals(bytes)).toBe(true)
+      const closed = new Promise(resolve => socket.once('close', (code, reason) => resolve([code, reason.toString()])))
+      socket.send('text')
+      expect(await closed).toEqual([1003, 'unexpected frame type read (expected MessageBinary): MessageText'])
+    }
+  })
+
+  test('as a server of the client', async () => {
+    const server = new WebSocketServer({
+      port: 0,
+      host: '127.0.0.1',
+      perMessageDeflate: { serverNoContextTakeover: true, clientNoContextTakeover: true, threshold: 0 },
+    })
+    onCleanUp(() => server.close())
+    await new Promise(resolve => server.once('listening', resolve))
+    server.on('connection', socket => socket.on('message', (bytes: Buffer) => socket.send(bytes, { binary: true })))
+    const { port } = await startClient([`ws://127.0.0.1:${(server.address() as AddressInfo).port}/tunnel/a:1`])
+    const near = await tcpConnect(port)
+    const bytes = Buffer.alloc(1_000_000, 'to and fro ')
+    near.socket.write(bytes)
+    await until(() => near.bytes.length === bytes.length, { deadlineMs: 20_000 })
+    expect(near.bytes.equals(bytes)).toBe(true)
+    near.socket.end()
+    await near.ended()
+  }, 30_000)
 })
 
 describe('the end', () => {

@@ -133,6 +133,7 @@ describe('messages', () => {
     const { peer, far } = await start()
     const end = await far.end()
     peer.send(2, Buffer.alloc(32_768, 1))
+    await until(() => end.bytes.length === 32_768) // some kernels show an end and no reset behind bytes that are under way
     peer.send(2, Buffer.alloc(32_769, 2))
     expect(await peer.closeFrame()).toEqual({ code: 1009, reason: 'read limited at 32769 bytes' })
     await end.gone()
