@@ -1,13 +1,14 @@
 /** The two programs as processes: killed, stopped and told to leave under load. */
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { exchange } from '../support/exchange.ts'
 import { testKeyPair } from '../support/layers.ts'
-import { startProcess, type RunningProcess } from '../support/process.ts'
+import { MAIN, startProcess, type RunningProcess } from '../support/process.ts'
 import { rawResponse, startRawOrigin, type RawOrigin } from '../support/raw-origin.ts'
 import { tempDir } from '../support/temp.ts'
-import { until } from '../support/wait.ts'
+import { once, until } from '../support/wait.ts'
 
 let directory: string
 let origin: RawOrigin
@@ -26,9 +27,12 @@ interface Outer {
   readonly socketPort: number
 }
 
-const startOuter = async (socketPort = 0): Promise<Outer> => {
+/** @param openFiles  most file descriptors of the process; undefined: as many as this one may have */
+const startOuter = async (socketPort = 0, openFiles?: number): Promise<Outer> => {
   const files = ['--public-key', join(directory, 'crt.pem'), '--targets', join(directory, 'targets.yaml')]
-  const process = startProcess(['outer-layer', ...files, '--app-port', '0', '--socket-port', String(socketPort), '--log-format', 'json'])
+  const args = ['outer-layer', ...files, '--app-port', '0', '--socket-port', String(socketPort), '--log-format', 'json']
+  const limited = ['-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh', globalThis.process.execPath, MAIN, ...args]
+  const process = openFiles === undefined ? startProcess(args) : startProcess(limited, { program: '/bin/sh' })
   const [, port, socket] = await process.waitForLine(/"appPort":(\d+),"socketPort":(\d+)/)
   return { process, port: Number(port), socketPort: Number(socket) }
 }
@@ -124,4 +128,22 @@ describe('processes', () => {
     await until(async () => (await exchange(again.port)).status === 200, { deadlineMs: 15_000 })
     expect(inner.exited).toBeUndefined()
   })
+})
+
+test('L13: a flood of connections beyond what the process may open is survived, and served again once it is over', async () => {
+  const outer = await startOuter(0, 128)
+  const inner = await startInner('flooded', outer)
+  const flood = await Promise.all(
+    Array.from({ length: 300 }, async () => {
+      const socket = connect(outer.port, '127.0.0.1')
+      socket.on('error', () => undefined)
+      await once(socket, 'connect')
+      return socket
+    }),
+  )
+  expect(outer.process.exited).toBeUndefined()
+  for (const socket of flood) socket.destroy()
+  await until(async () => (await exchange(outer.port, {}).catch(() => undefined))?.status === 200, { deadlineMs: 20_000 })
+  expect(inner.exited).toBeUndefined()
+  expect(outer.process.exited).toBeUndefined()
 })

@@ -6,7 +6,8 @@ import { until, within } from './wait.ts'
 
 /** The folder that holds package.json. */
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+/** The program, built. */
+export const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
 
 export interface Exit {
   /** Exit status, null when a signal ended the process. */
