@@ -29,6 +29,8 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   EPROTO: 'ORIGIN_TLS',
 }
 const TLS = /^(?:ERR_TLS|ERR_SSL|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|CRL_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/
+/** Of a dial they say that nothing was sent; of a connection that stood, that nobody knows. */
+const OF_A_DIAL = new Set(['EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT'])
 const BAD_RESPONSE = new Set(['bad response', 'bad upgrade'])
 
 /** What a failed dial or a broken exchange with an origin means, from the error code of Node, OpenSSL, llhttp or undici. */
@@ -41,6 +43,10 @@ export function originFailure(thrown: unknown): GatewayError {
   if (thrown instanceof Error && thrown.name === 'HTTPParserError') {
     return new GatewayError(/\bEOF\b/.test(text) ? 'ORIGIN_CLOSED' : 'ORIGIN_BAD_RESPONSE', text, { cause: thrown })
   }
+  // The outer layer may repeat what could not be sent, whatever the method.
+  const syscall = (thrown as { readonly syscall?: unknown } | null | undefined)?.syscall
+  if (OF_A_DIAL.has(code as string) && (syscall === 'read' || syscall === 'write'))
+    return new GatewayError('ORIGIN_CLOSED', text, { cause: thrown })
   return new GatewayError(classify(typeof code === 'string' ? code : '', text), text, { cause: thrown })
 }
 

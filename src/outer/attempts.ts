@@ -6,8 +6,8 @@ import type { InnerConnection } from './registry.ts'
 import { ReplayBuffer } from './replay-buffer.ts'
 
 const MAX_ATTEMPTS = 3
-/** No byte of the request has reached an origin. */
-const UNREACHED: ReadonlySet<ErrorCode> = new Set(['ORIGIN_REFUSED', 'ORIGIN_DNS', 'ORIGIN_TLS', 'ORIGIN_CONNECT_TIMEOUT'])
+/** No byte of the request has reached an origin. TLS can fail in the middle of one as well. */
+const UNREACHED: ReadonlySet<ErrorCode> = new Set(['ORIGIN_REFUSED', 'ORIGIN_DNS', 'ORIGIN_CONNECT_TIMEOUT'])
 /** It may have been executed. */
 const UNANSWERED: ReadonlySet<ErrorCode> = new Set(['ORIGIN_CLOSED', 'ORIGIN_TIMEOUT'])
 
