@@ -8,6 +8,7 @@ import { FRAME_COST, FrameBudget } from './frame-budget.ts'
 import { Http2Call, type Http2CallContext } from './http2-call.ts'
 import { Http2UpgradeCall } from './http2-upgrade.ts'
 import { HttpExchange } from './http-exchange.ts'
+import { Penalties } from './penalties.ts'
 
 const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_ENHANCE_YOUR_CALM } = constants
 /** RFC 9113 §6.5.2 recommends no fewer; each may wait for an origin. */
@@ -18,6 +19,8 @@ const STREAM_WINDOW_BYTES = 65_535
 const CONNECTION_WINDOW_BYTES = 1_048_576
 /** Connections without a stream are kept this long, as over HTTP/1. */
 const IDLE_MS = 65_000
+/** An address whose connection was ended for a flood gets no other for this long; proxies that are trusted apart, milliseconds. */
+const PENALTY_MS = 10_000
 /** The client has this long to close its end when all is said. */
 const LINGER_MS = 1_000
 
@@ -40,6 +43,7 @@ interface Connection {
 export class Http2Edge {
   readonly #connections = new Set<Connection>()
   readonly #settings: Parameters<typeof performServerHandshake>[1]
+  readonly #penalties: Penalties
   #openExchanges = 0
   #isClosing = false
   #onIdle: (() => void) | undefined
@@ -48,6 +52,7 @@ export class Http2Edge {
     private readonly context: EdgeContext,
     private readonly options: Http2EdgeOptions = {},
   ) {
+    this.#penalties = new Penalties(PENALTY_MS, context.clock)
     this.#settings = {
       maxHeaderListPairs: 2 * MAX_FIELDS, // beyond MAX_FIELDS admission says 431, what is beyond this is reset
       maxSessionInvalidFrames: 100,
@@ -73,7 +78,7 @@ export class Http2Edge {
   /** Takes a connection that another port has accepted and counted; what was read of it already is given back to it. */
   adopt(socket: Socket, peer: Peer): void {
     // A session on a socket that is gone would end the process (Node 20).
-    if (socket.destroyed || this.#isClosing) return void socket.destroy()
+    if (socket.destroyed || this.#isClosing || this.#penalties.has(peer.address)) return void socket.destroy()
     const { context } = this
     socket.allowHalfOpen = false // a client that ends its half has left
     const session = performServerHandshake(socket, this.#settings)
@@ -154,7 +159,9 @@ export class Http2Edge {
 
   /** RFC 9113 §10.5: a client that makes work of which nothing comes is told to calm down, and left. */
   #spend({ session, budget, calls }: Connection, cost: number): void {
-    if (budget.spend(cost) || session.destroyed) return
+    if (budget.spend(cost)) return
+    if (!calls.peer.isTrusted) this.#penalties.add(calls.peer.address)
+    if (session.destroyed) return
     this.context.log.debug({ address: calls.peer.address }, 'an HTTP/2 connection was ended: too many frames that lead to nothing')
     session.destroy(new Error('too many frames that lead to nothing'), NGHTTP2_ENHANCE_YOUR_CALM)
   }

@@ -102,6 +102,16 @@ describe('floods', () => {
     await expectHealthy()
   })
 
+  test('an address that floods gets no other connection for a while, and others do', async () => {
+    const own = await startLayers({ origin: origin.port, outer: { appH2c: true, trustProxy: [] } })
+    const client = await H2Connection.open(own.port, { localAddress: '127.0.0.2' })
+    expect(await flood(client, () => settings([SETTING.INITIAL_WINDOW_SIZE, 65_535]))).toBe(CODE.CALM)
+    const again = await H2Connection.open(own.port, { localAddress: '127.0.0.2' })
+    await until(() => again.connection.peerClose !== 'no')
+    expect(again.frames).toEqual([])
+    expect((await H2Client.open(own.port).get()).text).toBe('ok')
+  })
+
   test('PING', async () => {
     const client = await H2Connection.open(layers.port)
     const ping = frame(H2.PING, 0, 0, Buffer.alloc(8))
