@@ -1,5 +1,6 @@
-import { collectDefaultMetrics, Registry, type Metric } from 'prom-client'
+import { Registry, type Metric } from 'prom-client'
 import type { Histogram } from '../telemetry/histogram.ts'
+import { registerProcessMetrics } from './process-metrics.ts'
 
 /** One number of a metric. */
 export interface Sample {
@@ -35,13 +36,10 @@ export interface Exposition {
   readonly text: () => Promise<string>
 }
 
-/**
- * Shows `sources`, and what prom-client tells of any process: CPU, memory, garbage collection, files, the delay of the event loop.
- * The latter cannot be switched off again, so it is meant for one exposition in a process.
- */
+/** Shows `sources`, and CPU, memory and open files of the process. */
 export function createExposition(sources: readonly MetricSource[]): Exposition {
   const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
+  registerProcessMetrics(registry)
   for (const source of sources) registry.registerMetric(metricOf(source))
   return { contentType: registry.contentType, text: () => registry.metrics() }
 }
