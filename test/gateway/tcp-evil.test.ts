@@ -1,7 +1,9 @@
 /** Inner layers that are broken or taken, and sessions that are lost at the worst moment: clients of TCP ports see a reset, nothing else happens. */
+import { connect } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
 import { decodeTcpHead } from '../../src/http/tcp-head.ts'
 import { Flag, FrameType } from '../../src/wire/frame.ts'
+import { onCleanUp } from '../support/cleanup.ts'
 import { playInner, type HandPlayed } from '../support/evil-inner.ts'
 import { RawConnection } from '../support/raw-client.ts'
 import { startTcpLayers, toOrigin, type TcpLayers } from '../support/tcp-layers.ts'
@@ -57,8 +59,9 @@ describe('an evil inner layer', () => {
       self.send(FrameType.RESPONSE, 0, id)
       for (let i = 0; i < 400; i++) self.send(FrameType.DATA, 0, id, Buffer.alloc(65_000))
     })
-    const client = await RawConnection.open(layers.tcpPort)
-    client.freeze()
+    const client = connect({ port: layers.tcpPort, host: '127.0.0.1' }) // nobody takes what comes
+    client.on('error', () => undefined)
+    onCleanUp(() => client.destroy())
     expect(await layers.connectionLine()).toMatchObject({ error: 'FLOW_EXCEEDED' })
     expect(layers.outer.tcpConnections).toBe(0)
     expect(played.ended).toBeUndefined()
