@@ -70,6 +70,12 @@ const checkOrigin = (document: YamlDocument, path: readonly PropertyKey[], keys:
   const { tls } = keys
   if (isYamlMap(tls) && (tls['certificate'] === undefined) !== (tls['key'] === undefined))
     faults.push(document.fault([...path, 'tls'], 'expected certificate and key together'))
+  const { health } = keys
+  const idle = isYamlMap(health) && health['path'] === undefined ? ['interval', 'timeout', 'unhealthy', 'healthy'] : []
+  for (const key of idle) {
+    if (isYamlMap(health) && health[key] !== undefined)
+      faults.push(document.fault([...path, 'health', key], 'expected path as well: without it, nobody is asked'))
+  }
   for (const key of ['respond', 'maintenance']) {
     const answer = keys[key]
     if (isYamlMap(answer) && answer['body'] !== undefined && answer['file'] !== undefined)

@@ -159,6 +159,7 @@ describe('faults', () => {
     ['balance: {cookie: "a b"}', /expected the name of a header field/],
     ['health: {path: h}', /health\.path: expected a path/],
     ['health: {interval: 5 s}', /expected milliseconds, or a text such as "30s"/],
+    ['health: {interval: 5s}', /health\.interval: expected path as well/],
     ['health: true', /expected a map with keys such as path and interval, or false/],
     ['retries: {attempts: 9}', /expected an integer from 0 to 5, got 9/],
     ['timeouts: {head: 0}', /expected milliseconds/],
