@@ -190,7 +190,8 @@ describe('docs/deployment.md', () => {
       const sockets = new WebSocketServer({ server: origin })
       sockets.on('connection', socket => socket.on('message', data => socket.send(`${(data as Buffer).toString()} and back`)))
       onCleanUp(() => sockets.close())
-      const socket = new WebSocket(`wss://127.0.0.1:${clientsPort}/socket`, { ca, servername: 'localhost', headers: { host: 'localhost' } })
+      const options = { ca, servername: 'localhost', headers: { host: 'localhost' } } // the types of ws know no servername
+      const socket = new WebSocket(`wss://127.0.0.1:${clientsPort}/socket`, options)
       await once(socket, 'open')
       socket.send('there')
       const [answer] = (await once(socket, 'message')) as [Buffer]
