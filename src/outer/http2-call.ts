@@ -37,6 +37,7 @@ export class Http2Call implements ClientCall, Waiter {
   #head: Http2Headers | undefined
   #answerTrailers: Http2Headers | undefined
   #hasTrailers = false
+  #hasSentTrailers = false
   #hasEnded = false
   #awaitsDrain = false
   #discards = false
@@ -92,6 +93,7 @@ export class Http2Call implements ClientCall, Waiter {
     this.#discards = true
     this.stream.removeAllListeners('data')
     this.stream.resume()
+    if (this.#hasEnded) this.#leaveUpload()
   }
 
   // --- answer ---
@@ -163,8 +165,8 @@ export class Http2Call implements ClientCall, Waiter {
     const { stream } = this
     this.#hasEnded = true
     this.#respond(body === undefined && this.#answerTrailers === undefined)
-    if (this.#discards && !this.#hasTrailers) stream.once('finish', () => stream.close(NGHTTP2_NO_ERROR))
     if (!stream.writableEnded && !this.isGone) stream.end(body)
+    if (this.#discards) this.#leaveUpload()
     this.#leftBytes = stream.bufferSize
     if (this.#leftBytes > 0) this.context.stall?.refresh(this)
   }
@@ -209,11 +211,21 @@ export class Http2Call implements ClientCall, Waiter {
     stream.respond(head, { endStream: isBodyless, waitForTrailers: this.#hasTrailers })
   }
 
+  /** Resets the stream behind the end of the answer, once that is on its way. */
+  #leaveUpload(): void {
+    const { stream } = this
+    const close = (): void => stream.close(NGHTTP2_NO_ERROR)
+    if (this.#hasTrailers) {
+      if (this.#hasSentTrailers) setImmediate(close) // they leave in the next turn
+    } else if (stream.writableFinished) close()
+    else stream.once('finish', close)
+  }
+
   #sendTrailers(): void {
     const { stream } = this
     if (this.isGone) return
     stream.sendTrailers(this.#answerTrailers ?? {})
-    // They leave in the next turn, and the reset behind them.
-    if (this.#discards) setImmediate(() => stream.close(NGHTTP2_NO_ERROR))
+    this.#hasSentTrailers = true
+    if (this.#discards) this.#leaveUpload()
   }
 }
