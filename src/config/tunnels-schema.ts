@@ -12,12 +12,10 @@ const KEY = 'expected the thumbprint of a key (43 characters), as "socket-gatewa
 const tunnelSchema = z
   .strictObject(
     {
-      identifier: identifiers
-        .optional()
-        .meta({
-          description: 'Inner layers that may serve it; any connected one when absent.',
-          examples: ['inner-layer', ['lan-1', 'lan-2']],
-        }),
+      identifier: identifiers.optional().meta({
+        description: 'Inner layers that may serve it; any connected one when absent.',
+        examples: ['inner-layer', ['lan-1', 'lan-2']],
+      }),
       allow: ranges.optional().meta({ description: 'Addresses of clients that may come; everybody with credentials when absent.' }),
       tokens: z
         .array(z.string({ error: TOKEN }).refine(isTokenHash, { error: TOKEN }), { error: 'expected a list of hashes of tokens' })
