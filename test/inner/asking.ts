@@ -18,7 +18,7 @@ import { until } from '../support/wait.ts'
 export class Ask implements StreamHandler {
   readonly heads: ResponseHead[] = []
   readonly interims: ResponseHead[] = []
-  body = Buffer.alloc(0)
+  #chunks: Buffer[] = []
   trailers: string[] | undefined
   /** `end`, or the code of the reset. */
   outcome = ''
@@ -38,7 +38,7 @@ export class Ask implements StreamHandler {
   }
 
   onData(chunk: Buffer): void {
-    this.body = Buffer.concat([this.body, chunk])
+    this.#chunks.push(chunk)
     if (this.#consumes) this.stream.consumed(chunk.length)
   }
 
@@ -57,6 +57,13 @@ export class Ask implements StreamHandler {
 
   onWritable(): void {
     // tests write less than would have to wait
+  }
+
+  /** Bytes so far. */
+  get body(): Buffer {
+    const whole = Buffer.concat(this.#chunks)
+    this.#chunks = [whole]
+    return whole
   }
 
   /** Resolves once the stream has ended in one way or the other. */

@@ -15,7 +15,7 @@ export class H2Answer {
   /** Without pseudo-header fields, in order. */
   fields: string[] = []
   readonly interims: { readonly status: number; readonly fields: readonly string[] }[] = []
-  body = Buffer.alloc(0)
+  #chunks: Buffer[] = []
   trailers: string[] | undefined
   /** END_STREAM came with the head. */
   endsWithHead = false
@@ -38,7 +38,7 @@ export class H2Answer {
       this.trailers = raw
     })
     stream.on('data', (chunk: Buffer) => {
-      this.body = Buffer.concat([this.body, chunk])
+      this.#chunks.push(chunk)
     })
     stream.on('end', () => {
       this.hasEnded = true
@@ -47,6 +47,13 @@ export class H2Answer {
       this.isClosed = true
       this.code = stream.rstCode
     })
+  }
+
+  /** Bytes so far. */
+  get body(): Buffer {
+    const whole = Buffer.concat(this.#chunks)
+    this.#chunks = [whole]
+    return whole
   }
 
   get text(): string {
