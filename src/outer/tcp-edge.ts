@@ -1,4 +1,4 @@
-import { asGatewayError, messageOf } from '../errors.ts'
+import { asGatewayError } from '../errors.ts'
 import { StreamTable } from '../mux/stream-table.ts'
 import type { TcpPort } from '../route/tcp-port.ts'
 import type { ConnectionRecord } from '../telemetry/connection-log.ts'
@@ -148,7 +148,13 @@ export class TcpEdge {
     const gone = this.#listeners.filter(listener => !kept.includes(listener))
     await Promise.all(gone.map(listener => listener.close()))
     const faults: string[] = []
-    await this.#terminators.prepare(this.#wanted).catch((error: unknown) => faults.push(messageOf(error)))
+    // It is tried again and again, and told once.
+    const blame = (error: unknown, what: string): void => {
+      const { code, message } = asGatewayError(error)
+      if (!this.#faults.includes(message)) this.#log.error({ code }, `${what}: ${message}`)
+      faults.push(message)
+    }
+    await this.#terminators.prepare(this.#wanted).catch((error: unknown) => blame(error, 'TCP ports with TLS are not as the file says'))
     for (const listener of kept) {
       const port = wanted.get(keyOf(listener.port))!
       wanted.delete(keyOf(port))
@@ -160,10 +166,7 @@ export class TcpEdge {
       try {
         opened.push(await this.#open(port))
       } catch (error) {
-        const { code, message } = asGatewayError(error)
-        if (!this.#faults.includes(message))
-          this.#log.error({ code, port: port.options.port }, `port ${port.options.port} is not open: ${message}`)
-        faults.push(message)
+        blame(error, `port ${port.options.port} is not open`)
       }
     }
     this.#listeners = [...kept, ...opened].sort((a, b) => a.port.options.port - b.port.options.port)

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { connect as connectTcp } from 'node:net'
 import { connect, createServer as createTlsServer, type ConnectionOptions } from 'node:tls'
 import { beforeAll, describe, expect, test } from '@jest/globals'
@@ -135,6 +136,18 @@ describe('tls: true', () => {
       code: 'CONFIG_INVALID',
       message: expect.stringContaining('--tls-certificate'),
     })
+  })
+
+  test('nor do other ports suffer when a reload asks for one', async () => {
+    const origin = await startTcpOrigin(echo)
+    const layers = await startTcpLayers(toOrigin(origin.port))
+    const other = await freePort()
+    writeFileSync(layers.targetsFile, tcpSection({ [layers.tcpPort]: toOrigin(origin.port), [other]: toOrigin(origin.port, 'tls: true') }))
+    await until(() => layers.outerLogs.some(({ level, msg }) => level === 'error' && msg.includes('--tls-certificate')))
+    expect(layers.outer.tcpPorts).toEqual([layers.tcpPort])
+    const client = await RawConnection.open(layers.tcpPort)
+    expect(await client.write('x').read('x')).toBe('x')
+    expect(await (await fetch(`http://127.0.0.1:${layers.socketPort}/readyz`)).text()).toContain('TCP ports are not open: 1')
   })
 })
 
