@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { asGatewayError, GatewayError, messageOf } from '../errors.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { KeyRegistry } from './key-registry.ts'
+import { Poll } from './poll.ts'
 import { parsePublicKeyValue, readPublicKey, type Binding, type PublicKeyValue, type ReadKey } from './read-public-key.ts'
 
 export { KeyRegistry, type RegisteredKey } from './key-registry.ts'
@@ -58,9 +59,7 @@ export class KeyFiles {
   #seen = ''
   #doubted = false
   #validUntil = Infinity
-  #timer: NodeJS.Timeout | undefined
-  #looking: Promise<void> = Promise.resolve()
-  #closed = false
+  readonly #poll: Poll
 
   /**
    * @param values  values of `--public-key`: FILE, DIRECTORY or IDENTIFIER=either
@@ -70,6 +69,11 @@ export class KeyFiles {
     this.#values = values.map(parsePublicKeyValue)
     this.#options = options
     this.#now = options.now ?? Date.now
+    this.#poll = new Poll(
+      () => this.#look(),
+      options.pollMs ?? DEFAULT_POLL_MS,
+      thrown => options.onFault?.(asGatewayError(thrown)),
+    )
     if (options.onChange) this.#listeners.add(options.onChange)
   }
 
@@ -100,25 +104,13 @@ export class KeyFiles {
     const named = reading.faults.filter(fault => fault.named).map(fault => fault.error)
     if (named[0]) throw new GatewayError(named[0].code, named.map(messageOf).join('; '), { cause: named[0] })
     this.#apply(reading)
-    this.#schedule()
+    this.#poll.start()
     return this.#registry
   }
 
   /** Stops watching; idempotent. No listener is called any more, the registry stays as it is. */
   async close(): Promise<void> {
-    this.#closed = true
-    clearTimeout(this.#timer)
-    await this.#looking
-  }
-
-  #schedule(): void {
-    if (this.#closed) return
-    const look = (): void => {
-      this.#looking = this.#look()
-        .catch((error: unknown) => this.#options.onFault?.(asGatewayError(error)))
-        .finally(() => this.#schedule())
-    }
-    this.#timer = setTimeout(look, this.#options.pollMs ?? DEFAULT_POLL_MS).unref()
+    await this.#poll.close()
   }
 
   async #look(): Promise<void> {
@@ -127,7 +119,7 @@ export class KeyFiles {
     const expired = this.#now() > this.#validUntil
     if (seen === this.#seen && !this.#doubted && !expired) return
     const reading = await this.#read(places)
-    if (this.#closed) return
+    if (this.#poll.isClosed) return
     const known = new Set(this.#faults.map(messageOf))
     const doubtful = !expired && reading.faults.some(({ error }) => !known.has(error.message))
     if (doubtful && !this.#doubted) {

@@ -2,11 +2,12 @@ import type { Socket } from 'node:net'
 import { asGatewayError, ERRORS, GatewayError, type ErrorCode } from '../errors.ts'
 import { unmapped } from '../http/client-facts.ts'
 import { encodeTcpHead } from '../http/tcp-head.ts'
-import type { MuxStream, StreamHandler } from '../mux/stream.ts'
+import type { MuxStream } from '../mux/stream.ts'
 import { addressOf, type TcpPort, type TcpRoute } from '../route/tcp-port.ts'
 import { Splice } from '../splice/splice.ts'
 import type { ConnectionRecord } from '../telemetry/connection-log.ts'
 import type { Log } from '../telemetry/log.ts'
+import { BeforeOrigin } from './before-origin.ts'
 import type { Deadlines, Place, Waiter } from './deadlines.ts'
 import { proxyHeader, type Endpoint, type ProxyFacts } from './proxy-protocol.ts'
 import type { InnerConnection, Registry } from './registry.ts'
@@ -43,7 +44,7 @@ export interface Greeted {
  * One connection of a client to a public port, from its accept to its line in the log. Until the origin is connected the client is read
  * once, and what it sent is kept, so that another inner layer can take over; from then on a splice does everything.
  */
-export class TcpConnection implements StreamHandler, Waiter {
+export class TcpConnection extends BeforeOrigin implements Waiter {
   deadlineMs = 0
   earlier: Place | undefined
   later: Place | undefined
@@ -73,6 +74,7 @@ export class TcpConnection implements StreamHandler, Waiter {
     private readonly socket: Socket,
     private readonly onOver: (connection: TcpConnection) => void,
   ) {
+    super()
     this.#connectionId = context.nextId()
     this.#startedMs = context.clock()
     this.client = { address: unmapped(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 }
@@ -165,7 +167,7 @@ export class TcpConnection implements StreamHandler, Waiter {
     return this.#greeted?.inside ?? this.socket
   }
 
-  onHead(): void {
+  override onHead(): void {
     this.context.opening.cancel(this)
     const source = this.#source
     source.off('data', this.#onFirst)
@@ -181,23 +183,7 @@ export class TcpConnection implements StreamHandler, Waiter {
     this.#splice.attach(this.#stream!)
   }
 
-  onData(): void {
-    throw new GatewayError('PROTOCOL', 'DATA before the origin is connected')
-  }
-
-  onTrailers(): void {
-    throw new GatewayError('PROTOCOL', 'trailers in a TCP stream')
-  }
-
-  onEnd(): void {
-    throw new GatewayError('PROTOCOL', 'an end before the origin is connected')
-  }
-
-  onWritable(): void {
-    // The client is not read before the origin is connected.
-  }
-
-  onReset(code: ErrorCode, reason: string): void {
+  override onReset(code: ErrorCode, reason: string): void {
     if (this.#isOver) return
     const { retry } = ERRORS[code]
     // What was lost on its way may have reached the origin, unless there was nothing.

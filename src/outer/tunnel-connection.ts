@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { asGatewayError, ERRORS, GatewayError, type ErrorCode } from '../errors.ts'
 import { encodeTcpHead } from '../http/tcp-head.ts'
-import type { MuxStream, StreamHandler } from '../mux/stream.ts'
+import type { MuxStream } from '../mux/stream.ts'
 import type { Tunnel } from '../route/tunnel.ts'
 import { Splice } from '../splice/splice.ts'
 import type { ConnectionRecord } from '../telemetry/connection-log.ts'
@@ -9,6 +9,7 @@ import type { Log } from '../telemetry/log.ts'
 import { acceptHandshake } from '../tunnel/accept.ts'
 import type { WebSocketStream } from '../tunnel/web-socket-stream.ts'
 import { CloseCode } from '../tunnel/wire.ts'
+import { BeforeOrigin } from './before-origin.ts'
 import type { Deadlines, Place, Waiter } from './deadlines.ts'
 import type { EarlyBytes } from './early-bytes.ts'
 import type { InnerConnection, Registry } from './registry.ts'
@@ -45,7 +46,7 @@ export interface TunnelVisit {
  * One tunnel: a stream to the origin first, then the answer 101, then a splice of both. That way a client learns why it cannot have the
  * connection from an HTTP status, and a request can go to another inner layer as long as nothing was answered.
  */
-export class TunnelConnection implements StreamHandler, Waiter {
+export class TunnelConnection extends BeforeOrigin implements Waiter {
   deadlineMs = 0
   earlier: Place | undefined
   later: Place | undefined
@@ -68,6 +69,7 @@ export class TunnelConnection implements StreamHandler, Waiter {
     private readonly visit: TunnelVisit,
     private readonly onOver: (connection: TunnelConnection) => void,
   ) {
+    super()
     this.#startedMs = context.clock()
     visit.early.socket.once('close', this.#left)
   }
@@ -104,7 +106,7 @@ export class TunnelConnection implements StreamHandler, Waiter {
     this.context.opening.refresh(this)
   }
 
-  onHead(): void {
+  override onHead(): void {
     const { early, request, subprotocol, tunnel } = this.visit
     this.context.opening.cancel(this)
     early.socket.off('close', this.#left)
@@ -124,23 +126,7 @@ export class TunnelConnection implements StreamHandler, Waiter {
     })
   }
 
-  onData(): void {
-    throw new GatewayError('PROTOCOL', 'DATA before the origin is connected')
-  }
-
-  onTrailers(): void {
-    throw new GatewayError('PROTOCOL', 'trailers in a TCP stream')
-  }
-
-  onEnd(): void {
-    throw new GatewayError('PROTOCOL', 'an end before the origin is connected')
-  }
-
-  onWritable(): void {
-    // The client is not read before the origin is connected.
-  }
-
-  onReset(code: ErrorCode, reason: string): void {
+  override onReset(code: ErrorCode, reason: string): void {
     if (this.#isOver) return
     // Nothing of the client has been sent, so that nothing can happen twice.
     const mayRepeat = ERRORS[code].retry !== 'never' && this.#tried.length + 1 < MAX_ATTEMPTS

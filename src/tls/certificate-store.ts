@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { asGatewayError, GatewayError, messageOf } from '../errors.ts'
 import { readCertificates } from '../identity/certificate-file.ts'
 import { fingerprintOf } from '../identity/fingerprint.ts'
+import { Poll } from '../identity/poll.ts'
 import { readServerPair, type ServerPair } from './server-pair.ts'
 
 export type { ServerPair } from './server-pair.ts'
@@ -66,13 +67,16 @@ export class CertificateStore {
   #readAtMs = 0
   /** Those of the values that are directories, found out once: one that is away for a moment has to stay one. */
   #directories: ReadonlySet<string> = new Set()
-  #timer: NodeJS.Timeout | undefined
-  #looking: Promise<void> = Promise.resolve()
-  #isClosed = false
+  readonly #poll: Poll
 
   constructor(options: CertificateStoreOptions) {
     this.#options = options
     this.#now = options.now ?? Date.now
+    this.#poll = new Poll(
+      () => this.#look(),
+      options.pollMs ?? DEFAULT_POLL_MS,
+      thrown => options.onFault?.(asGatewayError(thrown)),
+    )
   }
 
   /** The pairs in force, the default first. */
@@ -121,24 +125,12 @@ export class CertificateStore {
       throw new GatewayError('KEY_INVALID', `${where}: no certificate with its key found; expected pairs such as NAME.crt and NAME.key`)
     }
     this.#apply(reading)
-    this.#schedule()
+    this.#poll.start()
   }
 
   /** Stops watching; idempotent. What is in force stays. */
   async close(): Promise<void> {
-    this.#isClosed = true
-    clearTimeout(this.#timer)
-    await this.#looking
-  }
-
-  #schedule(): void {
-    if (this.#isClosed) return
-    const look = (): void => {
-      this.#looking = this.#look()
-        .catch((error: unknown) => this.#options.onFault?.(asGatewayError(error)))
-        .finally(() => this.#schedule())
-    }
-    this.#timer = setTimeout(look, this.#options.pollMs ?? DEFAULT_POLL_MS).unref()
+    await this.#poll.close()
   }
 
   async #look(): Promise<void> {
@@ -146,7 +138,7 @@ export class CertificateStore {
     const seen = await this.#fingerprint(places)
     if (seen === this.#seen && !this.#isDoubted && !this.#isDue()) return
     const reading = await this.#read(places)
-    if (this.#isClosed) return
+    if (this.#poll.isClosed) return
     const known = new Set(this.#faults.map(messageOf))
     // A certificate and its key are two files, so between the writing of the one and of the other they do not belong together.
     const isDoubtful = reading.faults.some(({ error }) => !known.has(error.message))
