@@ -1,3 +1,4 @@
+import { addAbortSignal } from 'node:stream'
 import { constants, type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
 import { GatewayError, messageOf } from '../errors.ts'
 import type { RequestHead } from '../http/head-codec.ts'
@@ -14,7 +15,7 @@ const CONNECT_MS = 10_000
 /** An origin that says nothing to Expect: 100-continue gets the body after this time (RFC 9110 §10.1.1), milliseconds. */
 const CONTINUE_MS = 1_000
 const MAX_POOLS = 256
-const { NGHTTP2_CANCEL, NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM, NGHTTP2_HTTP_1_1_REQUIRED } = constants
+const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM, NGHTTP2_HTTP_1_1_REQUIRED } = constants
 /** Repeated when a kept connection broke without a word: RFC 9110 §9.2.2. */
 /** RFC 9110 §5.6.2; CONNECT opens a tunnel and TRACE echoes what the client sent. */
 const METHOD = /^(?!(?:CONNECT|TRACE)$)[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
@@ -98,7 +99,7 @@ class Http2OriginCall implements OriginCall, SessionUser {
     if (this.#isOver) return
     this.#isOver = true
     clearTimeout(this.#continueTimer)
-    this.#stream?.close(NGHTTP2_CANCEL)
+    if (this.#stream !== undefined) cancel(this.#stream)
   }
 
   #begin(): void {
@@ -234,7 +235,7 @@ class Http2OriginCall implements OriginCall, SessionUser {
     clearTimeout(this.#continueTimer)
     const stream = this.#stream!
     // The rest of an upload is of no use any more (RFC 9113 §8.1).
-    if (!stream.writableEnded) stream.close(NGHTTP2_CANCEL)
+    if (!stream.writableEnded) cancel(stream)
     this.events.end(this.#trailers)
   }
 
@@ -280,6 +281,16 @@ const isReset = (thrown: unknown): boolean => {
 const codeOf = (thrown: unknown): string => {
   const code = (thrown as { code?: unknown } | null | undefined)?.code
   return typeof code === 'string' ? code : ''
+}
+
+const ABORTED = AbortSignal.abort()
+
+/**
+ * Resets a stream with CANCEL. `close` would end its body first, which then looks complete, or ends the process when the body waits for
+ * its trailers (an assertion of Node 22); `destroy` does neither, and this is the way to have it reset with CANCEL.
+ */
+function cancel(stream: ClientHttp2Stream): void {
+  if (!stream.destroyed) addAbortSignal(ABORTED, stream)
 }
 
 const SILENT = 'the origin closed the connection without a word of HTTP/2; does the origin speak it?'
