@@ -189,7 +189,8 @@ export class H2Connection {
   async ended(stream: number): Promise<'end' | number> {
     return until(
       () => {
-        const cut = this.of(H2.RST_STREAM, stream)[0]
+        // Newer releases of nghttp2 take some faults of a stream for faults of the connection.
+        const cut = this.of(H2.RST_STREAM, stream)[0] ?? this.of(H2.GOAWAY).find(one => codeOf(one) !== CODE.NO_ERROR)
         if (
           this.frames.some(
             one => one.stream === stream && (one.type === H2.DATA || one.type === H2.HEADERS) && (one.flags & END_STREAM) !== 0,
