@@ -16,6 +16,7 @@ import type { CliContext } from './context.ts'
 import type { forwardOptions } from './forward-options.ts'
 import type { ValuesOf } from './option.ts'
 import { createServiceLog, serve } from './serve.ts'
+import { shown } from './shown.ts'
 
 type Options = ValuesOf<typeof forwardOptions>
 
@@ -39,21 +40,19 @@ function tunnelOf(url: URL): string {
 }
 
 function urlOf(text: string, { insecure }: Options): URL {
-  // Never with a password in the message.
-  const shown = JSON.stringify(text.replace(/\/\/[^/@]*@/, '//***@'))
   const expected = 'expected a URL such as wss://gw.example.com/tunnel/db.lan:5432'
-  if (!URL.canParse(text) || !/^[a-z]+:\/\//i.test(text)) throw usage(`URL ${shown}: ${expected}`)
+  if (!URL.canParse(text) || !/^[a-z]+:\/\//i.test(text)) throw usage(`URL ${shown(text)}: ${expected}`)
   const url = new URL(text)
-  if (!SCHEMES.has(url.protocol) || !url.pathname.startsWith(TUNNEL_PATH)) throw usage(`URL ${shown}: ${expected}`)
+  if (!SCHEMES.has(url.protocol) || !url.pathname.startsWith(TUNNEL_PATH)) throw usage(`URL ${shown(text)}: ${expected}`)
   try {
     tunnelOf(url)
   } catch {
-    throw usage(`URL ${shown}: ${expected}`)
+    throw usage(`URL ${shown(text)}: ${expected}`)
   }
   const isEncrypted = url.protocol === 'wss:' || url.protocol === 'https:'
   if (!isEncrypted && !insecure && !isThisMachine(url))
     throw usage(
-      `URL ${shown}: not encrypted, everybody on the way could read the credentials and what is carried; use wss://, or pass --insecure`,
+      `URL ${shown(text)}: not encrypted, everybody on the way could read the credentials and what is carried; use wss://, or pass --insecure`,
     )
   return url
 }

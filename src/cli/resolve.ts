@@ -3,6 +3,7 @@ import { nearest } from '../config/nearest.ts'
 import type { ConfigFile } from './config-file.ts'
 import type { CliContext } from './context.ts'
 import type { Option, OptionTable, ValuesOf } from './option.ts'
+import { shown } from './shown.ts'
 
 /** Where option values come from, the strongest first. */
 export interface Sources {
@@ -21,12 +22,12 @@ interface Given {
 /** The environment variable of an option: `app-port` → `SG_APP_PORT`. */
 export const variableOf = (name: string): string => `SG_${name.toUpperCase().replaceAll('-', '_')}`
 
-const shown = (texts: readonly string[]): string => texts.map(text => JSON.stringify(text)).join(', ')
+const listed = (texts: readonly string[]): string => texts.map(shown).join(', ')
 
 function fromFlags(name: string, option: Option<unknown>, value: unknown): Given | undefined {
   if (value === undefined) return undefined
   const texts = (Array.isArray(value) ? (value as unknown[]) : [value]).map(String)
-  const fault = (message: string): string => `--${name} ${option.kind === 'flag' ? '' : `${shown(texts)}: `}${message}`
+  const fault = (message: string): string => `--${name} ${option.kind === 'flag' ? '' : `${listed(texts)}: `}${message}`
   return { texts, fault }
 }
 
@@ -36,7 +37,7 @@ function fromEnvironment(name: string, option: Option<unknown>, env: CliContext[
   if (variable === undefined) return undefined
   const text = env[variable] ?? ''
   const texts = option.kind === 'many' ? text.split(',').map(part => part.trim()) : [text]
-  return { texts, fault: message => `${variable} ${shown(texts)}: ${message}` }
+  return { texts, fault: message => `${variable} ${listed(texts)}: ${message}` }
 }
 
 /**

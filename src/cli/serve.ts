@@ -53,7 +53,8 @@ export async function serve(
   context: CliContext,
   watching: readonly { close(): Promise<void> }[] = [],
 ): Promise<void> {
-  const stopped = context.untilStopped()
+  // A closed terminal is no reason to cut requests.
+  const stopped = context.untilStopped({ hangup: true })
   try {
     await layer.start()
     await stopped

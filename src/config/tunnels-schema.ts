@@ -8,6 +8,11 @@ const TOKEN = 'expected the hash of a token such as "sha256:…", as "socket-gat
 const HASH = 'expected a hash of a password such as "$scrypt$ln=15,r=8,p=3$…$…"; make one with: socket-gateway hash-password'
 const KEY = 'expected the thumbprint of a key (43 characters), as "socket-gateway certificates" prints it'
 
+/** Says nothing of what was given: it may be the token itself. */
+const tokenHash = (text: string): void => {
+  if (!isTokenHash(text)) throw new Error(`${TOKEN}; this is none, and not the place for a token`)
+}
+
 /** One service. */
 const tunnelSchema = z
   .strictObject(
@@ -18,7 +23,7 @@ const tunnelSchema = z
       }),
       allow: ranges.optional().meta({ description: 'Addresses of clients that may come; everybody with credentials when absent.' }),
       tokens: z
-        .array(z.string({ error: TOKEN }).refine(isTokenHash, { error: TOKEN }), { error: 'expected a list of hashes of tokens' })
+        .array(z.string({ error: TOKEN }).check(parsedBy(tokenHash)), { error: 'expected a list of hashes of tokens' })
         .optional()
         .meta({ description: 'Hashes of the tokens that open it (forward --token-file).' }),
       users: z

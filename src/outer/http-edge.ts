@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { GatewayError, type ErrorCode } from '../errors.ts'
@@ -248,7 +248,7 @@ export class HttpEdge {
     connection.isClosing = true
     const requestId = this.context.nextId()
     const { status, fields, body } = errorAnswer(code, requestId, acceptsJson(req?.headers.accept))
-    let head = `HTTP/1.1 ${status} Refused\r\n`
+    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
     for (let i = 0; i < fields.length; i += 2) head += `${fields[i]!}: ${fields[i + 1]!}\r\n`
     socket.on('error', () => socket.destroy())
     socket.write(`${head}Date: ${new Date().toUTCString()}\r\nConnection: close\r\n\r\n${body}`)

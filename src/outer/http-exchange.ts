@@ -306,7 +306,8 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     if (this.#isUploading && !this.#isUploadPaused) this.#fail('REQUEST_TIMEOUT', 'the upload stands still, or nearly so')
     else {
       this.#blame('ORIGIN_TIMEOUT')
-      this.#fail('ORIGIN_TIMEOUT', 'no sign of life within --timeout')
+      const option = this.#plan.target!.timeouts?.headMs === undefined ? '--timeout' : 'timeouts.head of the target'
+      this.#fail('ORIGIN_TIMEOUT', `no sign of life within ${option}`)
     }
   }
 

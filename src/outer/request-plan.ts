@@ -60,6 +60,8 @@ export class RequestPlan {
     const client = edge.clientOf(peer, request)
     this.client = client
     if (edge.limits.rate !== undefined) edge.gate.count(client.address, (this.refusalFields = []))
+    if (request.target !== '*' && edge.tunnels.owns(request.target))
+      throw new GatewayError('UPGRADE_REQUIRED', 'a path of the tunnels, not as a WebSocket over HTTP/1.1 or not in its turn')
     const host = targetOf(edge, request)
     this.target = host
     if (peer.tls !== undefined) checkServerName(peer.tls, request.host, host, edge.table())

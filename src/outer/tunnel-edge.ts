@@ -8,6 +8,7 @@ import type { RouteTable } from '../route/table.ts'
 import { parseTunnelName, type Tunnel } from '../route/tunnel.ts'
 import type { ConnectionRecord } from '../telemetry/connection-log.ts'
 import type { Log } from '../telemetry/log.ts'
+import { canonicalPath, parseRequestTarget } from '../route/path.ts'
 import { Repeats, mutedText } from '../telemetry/repeats.ts'
 import { checkHandshake, readOffer } from '../tunnel/accept.ts'
 import { TUNNEL_PATH } from '../tunnel/wire.ts'
@@ -68,6 +69,17 @@ export class TunnelEdge {
   /** Is this a request for a tunnel? Without tunnels none is, and the path is like any other. */
   takes(request: IncomingMessage): boolean {
     return request.url?.startsWith(TUNNEL_PATH) === true && this.options.table().tunnels.size > 0
+  }
+
+  /**
+   * Is this path one of the tunnels', in whatever spelling and version of HTTP it came? Whoever forwarded it would give a token for a tunnel
+   * to an origin.
+   * @param target  in origin-form
+   */
+  owns(target: string): boolean {
+    if (this.options.table().tunnels.size === 0) return false
+    const { path } = parseRequestTarget(target)
+    return `${canonicalPath(path, true).path}/`.startsWith(TUNNEL_PATH)
   }
 
   /** A request that `takes` took, with its socket. */

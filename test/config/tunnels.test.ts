@@ -20,6 +20,13 @@ const faultsOf = (tunnels: string): readonly string[] => {
 }
 
 describe('the section tunnels', () => {
+  test('says nothing of a token that somebody put where its hash belongs', () => {
+    const secret = mintToken()
+    const faults = faultsOf(`  "a.lan:1": {tokens: [${secret}]}`)
+    expect(faults).toEqual([expect.stringContaining('expected the hash of a token')])
+    expect(faults.join()).not.toContain(secret)
+  })
+
   test('gives names, places and credentials', () => {
     const tunnels = parse(
       `  "DB.lan:5432": {${tokens}, identifier: [a, a, b], idle: 10m, maxConnections: 7, allow: 10.0.0.0/8}\n  "[::1]:22": {${tokens}}\n`,
