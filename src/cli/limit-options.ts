@@ -38,6 +38,14 @@ export const limitOptions = {
   'header-timeout': withDefault(integer(100, 2 ** 31 - 1, 'milliseconds'), DEFAULT_EDGE_LIMITS.headerMs, {
     describe: 'Milliseconds for a header section to arrive; then 408',
   }),
+  'connect-timeout': optional(integer(1, 2 ** 31 - 1, 'milliseconds'), {
+    describe: 'Milliseconds for an inner layer to connect to an origin; then 504. A target may say otherwise (timeouts.connect)',
+    defaultText: '10000',
+  }),
+  'idle-timeout': withDefault(MS_OR_NEVER, DEFAULT_EDGE_LIMITS.idleMs, {
+    describe:
+      'Milliseconds that an origin may be silent within its answer; then the answer is cut. 0: for ever. A target may say otherwise (timeouts.idle)',
+  }),
   'write-timeout': withDefault(MS_OR_NEVER, DEFAULT_EDGE_LIMITS.writeStallMs, {
     describe: 'Milliseconds that a client may leave an answer unread; then it is cut. 0: for ever',
   }),
@@ -73,6 +81,8 @@ export const edgeLimitsOf = (options: ValuesOf<typeof limitOptions>): EdgeLimits
   bodyBytes: options['max-body'],
   uploadBytesPerSecond: options['min-upload-rate'],
   uploadGraceMs: DEFAULT_EDGE_LIMITS.uploadGraceMs,
+  idleMs: options['idle-timeout'],
+  connectMs: options['connect-timeout'],
   writeStallMs: options['write-timeout'],
   websocketIdleMs: options['websocket-idle'],
   holdMs: options.hold,

@@ -10,6 +10,10 @@ export interface EdgeLimits {
   readonly uploadBytesPerSecond: number
   /** For so long an upload is not judged, milliseconds. */
   readonly uploadGraceMs: number
+  /** Longest silence of an origin within its answer, where a target does not say, milliseconds. */
+  readonly idleMs: number
+  /** How long an inner layer tries to connect to an origin, where a target does not say, milliseconds; undefined: as it does by itself. */
+  readonly connectMs: number | undefined
   /** How long a client may leave an answer unread; then the connection is cut, milliseconds. */
   readonly writeStallMs: number
   /** How long nothing may move on a connection that has left HTTP, where a target does not say, milliseconds. */
@@ -33,6 +37,8 @@ export const DEFAULT_EDGE_LIMITS: EdgeLimits = Object.freeze({
   bodyBytes: undefined,
   uploadBytesPerSecond: 240,
   uploadGraceMs: 20_000,
+  idleMs: 0,
+  connectMs: undefined,
   writeStallMs: 60_000,
   websocketIdleMs: 0,
   holdMs: 0,

@@ -207,7 +207,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     this.#attempts.settle()
     const { health } = this.edge.balancer
     if (!health.isEmpty) health.answered(this.#plan.target!, this.#connection!)
-    this.#timer.awaitBody(this.edge.patience.of(this.#plan.target!.timeouts?.idleMs ?? 0))
+    this.#timer.awaitBody(this.edge.patience.of(this.#plan.target!.timeouts?.idleMs ?? this.edge.limits.idleMs))
   }
 
   #interim(head: ReturnType<typeof decodeResponseHead>): void {
@@ -301,7 +301,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
   onLate(awaited: Awaited): void {
     if (awaited === 'client') return this.#fail('CLIENT_STALLED', 'the client does not read the answer (--write-timeout)')
     if (awaited === 'inner') return this.#miss('no inner layer came within --hold')
-    if (awaited === 'body') return this.#fail('ORIGIN_TIMEOUT', 'no byte of the body within timeouts.idle')
+    if (awaited === 'body') return this.#fail('ORIGIN_TIMEOUT', 'no byte of the body within --idle-timeout or timeouts.idle of the target')
     // Bytes that the origin has not taken make it the silent one; otherwise it is the client that stalls its upload.
     if (this.#isUploading && !this.#isUploadPaused) this.#fail('REQUEST_TIMEOUT', 'the upload stands still, or nearly so')
     else {

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import type { Admin, AdminOptions } from '../admin/admin.ts'
+import type { OriginProfile } from '../http/origin-profile.ts'
 import type { TargetsFile } from '../config/watch.ts'
 import { clientFacts } from '../http/client-facts.ts'
 import type { KeyFiles } from '../identity/public-keys.ts'
@@ -111,7 +112,8 @@ export class OuterLayer {
   ) {
     const clock = (): number => performance.now()
     const isTrusted = createTrust(options.trustProxy)
-    this.#profiles = new ProfileBook(options.serverTiming === true ? { timing: true } : undefined)
+    const limits = { ...DEFAULT_EDGE_LIMITS, ...options.limits }
+    this.#profiles = new ProfileBook(alwaysOf(limits, options.serverTiming === true))
     const instance = randomBytes(4).toString('hex')
     let count = 0
     const requests = new RequestMetrics(Date.now)
@@ -124,7 +126,6 @@ export class OuterLayer {
       connections.count(record)
     }
     this.#patience = new Patience(clock)
-    const limits = { ...DEFAULT_EDGE_LIMITS, ...options.limits }
     const clients = new ConnectionLimits(limits, isTrusted)
     this.#switched = new SwitchedConnections(limits.websocketIdleMs)
     const held = new HeldRequests(MAX_HELD)
@@ -365,5 +366,11 @@ export class OuterLayer {
 
 /** Makes an outer layer; `start` opens its ports. */
 export const createOuterLayer = (options: OuterLayerOptions, { log }: { readonly log: Log }): OuterLayer => new OuterLayer(options, log)
+
+/** What every inner layer has to know of every origin; undefined: nothing. */
+const alwaysOf = ({ connectMs }: EdgeLimits, timing: boolean): OriginProfile | undefined =>
+  connectMs === undefined && !timing
+    ? undefined
+    : { ...(timing && { timing }), ...(connectMs !== undefined && { timeouts: { connectMs } }) }
 
 const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`

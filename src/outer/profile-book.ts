@@ -15,7 +15,7 @@ export class ProfileBook {
   readonly #payloads: Buffer[] = []
   readonly #told = new WeakMap<Pick<Session, 'note'>, Set<number>>()
 
-  /** @param always  what every profile has beside its own */
+  /** @param always  what every profile has beside its own; of time-outs, those of a profile go before */
   constructor(always?: OriginProfile) {
     this.#always = always
   }
@@ -25,7 +25,7 @@ export class ProfileBook {
     if (profile === undefined) return 0
     const known = this.#numbers.get(profile)
     if (known !== undefined) return known
-    const whole = this.#always === undefined ? profile : { ...profile, ...this.#always }
+    const whole = this.#always === undefined ? profile : merge(profile, this.#always)
     const text = JSON.stringify(whole)
     const number = this.#numbersOfTexts.get(text) ?? this.#add(text, whole)
     this.#numbers.set(profile, number)
@@ -50,4 +50,9 @@ export class ProfileBook {
     this.#numbersOfTexts.set(text, number)
     return number
   }
+}
+
+function merge(profile: OriginProfile, always: OriginProfile): OriginProfile {
+  const { timeouts, ...rest } = always
+  return { ...profile, ...rest, ...(timeouts !== undefined && { timeouts: { ...timeouts, ...profile.timeouts } }) }
 }

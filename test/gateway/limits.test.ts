@@ -88,6 +88,14 @@ describe('time', () => {
     await until(() => origin.open === 0)
   })
 
+  test('an origin that falls silent within its answer has it cut, if that is wanted', async () => {
+    const { layers, origin } = await start({ idleMs: 100 })
+    origin.handle((_request, socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf'))
+    const { text } = await rawRequest(layers.port, GET)
+    expect(text).toMatch(/half$/)
+    expect(await layers.accessLine(1)).toMatchObject({ status: 200, error: 'ORIGIN_TIMEOUT' })
+  })
+
   test('one that reads slowly, but reads, is left alone', async () => {
     const { layers, origin } = await start({ writeStallMs: 400 })
     const bytes = 12_000_000

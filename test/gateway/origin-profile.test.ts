@@ -63,6 +63,20 @@ describe('notes', () => {
 })
 
 describe('the book of profiles', () => {
+  test('adds what every profile has; of time-outs, those of the profile go before', () => {
+    const book = new ProfileBook({ timing: true, timeouts: { connectMs: 7 } })
+    const told: string[] = []
+    const session = { note: (payload: Uint8Array) => void told.push(Buffer.from(payload).toString()) }
+    book.announce(session, book.numberOf(undefined))
+    book.announce(session, book.numberOf({ timeouts: { headMs: 5 } }))
+    book.announce(session, book.numberOf({ timeouts: { connectMs: 3 } }))
+    expect(told.map(text => (JSON.parse(text) as { profile: unknown }).profile)).toEqual([
+      { timing: true, timeouts: { connectMs: 7 } },
+      { timing: true, timeouts: { connectMs: 7, headMs: 5 } },
+      { timing: true, timeouts: { connectMs: 3 } },
+    ])
+  })
+
   test('gives the same content the same number, and tells a session each number once', () => {
     const book = new ProfileBook()
     const told: string[] = []
