@@ -47,10 +47,12 @@ export async function runSokken(argv: readonly string[], context: CliContext): P
     return 0
   }
   const { log, close } = createLog(command, context)
+  // Before anything says that it is ready: whoever reads that may send a signal at once.
+  const stopped = context.untilStopped({ hangup: true })
   try {
     const count = new ConnectionCount(command.flags['max-connections'])
     const end = command.mode === 'server' ? await startServer(command, count, log) : await startClient(command, count, log, context)
-    const signal = (await context.untilStopped({ hangup: true })) ?? 'SIGTERM'
+    const signal = (await stopped) ?? 'SIGTERM'
     end.stop()
     if (signal === 'SIGTERM' && count.active > 0) {
       log.info(`draining ${count.active} connections for at most ${command.flags['drain-timeout']} ms`)
