@@ -9,10 +9,10 @@ import { until } from '../support/wait.ts'
 
 const AT_A_TIME = 200
 
-/** What keeps this process busy, by kind. Sockets are those of clients, of both layers and of the origin alike. */
 /** A turn of the event loop, and a look at one of the files that are followed. */
 const PASSING = new Set(['Immediate', 'FSReqPromise', 'FSReqCallback'])
 
+/** What keeps this process busy, by kind. Sockets are those of clients, of both layers and of the origin alike. */
 const counts = (): Record<string, number> => {
   const all: Record<string, number> = {}
   for (const name of process.getActiveResourcesInfo()) if (!PASSING.has(name)) all[name] = (all[name] ?? 0) + 1
