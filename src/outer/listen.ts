@@ -1,17 +1,34 @@
 import type { AddressInfo, Server } from 'node:net'
-import { GatewayError } from '../errors.ts'
+import { GatewayError, messageOf } from '../errors.ts'
+
+/** Ports below may need a capability (Linux: net.ipv4.ip_unprivileged_port_start). */
+const FIRST_FREE_PORT = 1024
+
+/** What to do about a port that could not be opened, by the code of the failed system call. */
+function remedyOf(code: string | undefined, port: number): string {
+  switch (code) {
+    case 'EADDRNOTAVAIL':
+      return 'this is no address of this machine: give one that it has, or none to listen on all of them'
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'this name has no address here: give an address of this machine, or none to listen on all of them'
+    case 'EAFNOSUPPORT':
+      return 'this machine does not have this kind of address (IPv6 may be off): give one that it has'
+    case 'EACCES':
+      return port < FIRST_FREE_PORT
+        ? `this account may not open ports below ${FIRST_FREE_PORT}: choose one from there on, or give the service the capability CAP_NET_BIND_SERVICE`
+        : 'this account may not open it: choose another port'
+    default:
+      return 'choose another port or stop the program that uses it'
+  }
+}
 
 /** Listens and gives the port. @throws GatewayError LISTEN_FAILED */
 export function listen(server: Server, port: number, host: string | undefined): Promise<number> {
   return new Promise((resolve, reject) => {
-    const fail = (error: Error): void => {
-      reject(
-        new GatewayError(
-          'LISTEN_FAILED',
-          `cannot listen on ${host ?? '*'}:${port}: ${error.message}; choose another port or stop the program that uses it`,
-          { cause: error },
-        ),
-      )
+    const fail = (cause: NodeJS.ErrnoException): void => {
+      const message = `cannot listen on ${host ?? '*'}:${port}: ${messageOf(cause)}; ${remedyOf(cause.code, port)}`
+      reject(new GatewayError('LISTEN_FAILED', message, { cause }))
     }
     server.once('error', fail)
     server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
