@@ -1,18 +1,17 @@
-import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { GatewayError, type ErrorCode } from '../errors.ts'
 import { acceptsJson } from '../http/accept.ts'
 import { unmapped, type Peer } from '../http/client-facts.ts'
 import { loggedPath } from '../http/logged-path.ts'
+import { answerBare, codeOfClientError, isLost, speaksTls, type ClientError } from './bare-answer.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
 import type { EdgeContext } from './edge-context.ts'
-import { errorAnswer } from './error-answer.ts'
 import { EarlyBytes } from './early-bytes.ts'
 import { Http1Call } from './http1-call.ts'
 import { headWithoutUpgrade, Http1UpgradeCall, mayUpgrade } from './http1-upgrade.ts'
 import { HttpExchange } from './http-exchange.ts'
-import { endLingering } from './linger.ts'
 import { listen } from './listen.ts'
 
 /** Longer than the idle timeout of usual load balancers in front (60 s), so that they close first. Node waits a second longer than it announces. */
@@ -222,16 +221,16 @@ export class HttpEdge {
   }
 
   /** What node:http could not parse, or what did not come in time. */
-  #clientError(error: Error & { code?: string; rawPacket?: Buffer }, socket: Duplex): void {
-    if (LOST.has(error.code ?? '')) {
+  #clientError(error: ClientError, socket: Duplex): void {
+    if (isLost(error)) {
       socket.destroy()
       return
     }
-    const code = clientErrorCode(error.code ?? '')
+    const code = codeOfClientError(error)
     const current = this.#connections.get(socket)?.current
     // The body of the request under way is wrong, or the request after it, which then waits for its turn.
     if (current !== undefined && !current.isReceived) current.refuse(new GatewayError(code, error.message))
-    else this.#fault(socket, { code, reason: error.rawPacket?.[0] === TLS_HANDSHAKE ? SPEAKS_TLS : error.message })
+    else this.#fault(socket, { code, reason: speaksTls(error) ? SPEAKS_TLS : error.message })
   }
 
   /** Answers what is no request, behind the answers of the requests before it. The parser repeats itself, so the first fault counts. */
@@ -247,12 +246,7 @@ export class HttpEdge {
     const connection = this.#connectionOf(socket)
     connection.isClosing = true
     const requestId = this.context.nextId()
-    const { status, fields, body } = errorAnswer(code, requestId, acceptsJson(req?.headers.accept))
-    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
-    for (let i = 0; i < fields.length; i += 2) head += `${fields[i]!}: ${fields[i + 1]!}\r\n`
-    socket.on('error', () => socket.destroy())
-    socket.write(`${head}Date: ${new Date().toUTCString()}\r\nConnection: close\r\n\r\n${body}`)
-    endLingering(socket)
+    const { status, body } = answerBare(socket, code, requestId, acceptsJson(req?.headers.accept))
     this.context.access({
       requestId,
       client: connection.peer.address,
@@ -272,25 +266,4 @@ export class HttpEdge {
   }
 }
 
-/** First byte of a TLS connection: the type of its first record (RFC 8446 §5.1). */
-const TLS_HANDSHAKE = 0x16
 const SPEAKS_TLS = 'the client speaks TLS and this port plain HTTP: use http://, or give the outer layer a certificate (--tls-certificate)'
-
-/** The client has left, in the middle of a request (HPE_INVALID_EOF_STATE) or between two: nobody is there to be answered. */
-const LOST = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', 'HPE_INVALID_EOF_STATE'])
-
-function clientErrorCode(code: string): ErrorCode {
-  switch (code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return 'HEADERS_TOO_LARGE'
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return 'REQUEST_TIMEOUT'
-    case 'HPE_INVALID_CONTENT_LENGTH':
-    case 'HPE_UNEXPECTED_CONTENT_LENGTH':
-    case 'HPE_INVALID_TRANSFER_ENCODING':
-    case 'HPE_INVALID_CHUNK_SIZE':
-      return 'BAD_FRAMING'
-    default:
-      return 'BAD_REQUEST'
-  }
-}

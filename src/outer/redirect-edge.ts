@@ -7,6 +7,7 @@ import { admitRequest } from '../http/admission.ts'
 import { loggedPath } from '../http/logged-path.ts'
 import { parseHost } from '../route/host.ts'
 import type { AccessRecord } from '../telemetry/access-log.ts'
+import { answerBare, codeOfClientError, isLost, speaksTls, type ClientError } from './bare-answer.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
 import { errorAnswer, type ErrorAnswer } from './error-answer.ts'
 import { discardUpload } from './linger.ts'
@@ -27,6 +28,8 @@ export interface RedirectEdgeOptions {
   readonly access: (record: AccessRecord) => void
 }
 
+const SPEAKS_TLS = 'the client speaks TLS and this port plain HTTP: use the port for HTTPS'
+
 /** `http:` on port 80. */
 const HTTP_PORT = 80
 const HTTPS_PORT = 443
@@ -36,6 +39,8 @@ export class RedirectEdge {
   readonly #server: Server
   readonly #port: PlainEdge
   readonly #clients = new WeakMap<Duplex, string>()
+  /** Connections that have had their one answer. */
+  readonly #answered = new WeakSet<Duplex>()
 
   constructor(private readonly options: RedirectEdgeOptions) {
     this.#server = createServer(
@@ -50,6 +55,14 @@ export class RedirectEdge {
     this.#server.maxHeadersCount = 0
     this.#server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => this.#answer(req, res))
     this.#server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => this.#answer(req, res))
+    this.#server.on('connect', (req: IncomingMessage, socket: Duplex) => {
+      socket.resume() // no parser reads it any more, and its end is to be seen
+      this.#refuse(socket, 'METHOD_REFUSED', 'method CONNECT', req)
+    })
+    this.#server.on('clientError', (error: ClientError, socket: Duplex) => {
+      if (isLost(error)) socket.destroy()
+      else this.#refuse(socket, codeOfClientError(error), speaksTls(error) ? SPEAKS_TLS : error.message)
+    })
     this.#port = new PlainEdge({
       ...options,
       isTrusted: () => false,
@@ -77,27 +90,43 @@ export class RedirectEdge {
   }
 
   #answer(req: IncomingMessage, res: ServerResponse): void {
+    if (this.#answered.has(req.socket)) return
+    this.#answered.add(req.socket)
     const requestId = this.options.nextId()
     const { status, fields, body, error } = this.#redirect(req, requestId)
     res.shouldKeepAlive = false // the client goes on by https:
     if (!req.complete) discardUpload(req)
     res.writeHead(status, fields)
     res.end(req.method === 'HEAD' ? '' : body)
+    const reason = error === undefined ? undefined : 'a request that cannot be redirected'
+    this.#record(req.socket, req, { requestId, status, bytesOut: body.length, error, reason })
+  }
+
+  /** Answers what is no request. The parser repeats itself, and what comes behind a request is thrown away. */
+  #refuse(socket: Duplex, error: ErrorCode, reason: string, req?: IncomingMessage): void {
+    if (this.#answered.has(socket)) return
+    this.#answered.add(socket)
+    const requestId = this.options.nextId()
+    const { status, body } = answerBare(socket, error, requestId, acceptsJson(req?.headers.accept))
+    this.#record(socket, req, { requestId, status, bytesOut: body.length, error, reason })
+  }
+
+  #record(
+    socket: Duplex,
+    req: IncomingMessage | undefined,
+    facts: Pick<AccessRecord, 'requestId' | 'status' | 'bytesOut' | 'error' | 'reason'>,
+  ): void {
     this.options.access({
-      requestId,
-      client: this.#clients.get(req.socket) ?? '-',
-      host: req.headers.host ?? '-',
-      method: req.method ?? '-',
-      path: loggedPath(req.url ?? '-'),
-      status,
+      ...facts,
+      client: this.#clients.get(socket) ?? '-',
+      host: req?.headers.host ?? '-',
+      method: req?.method ?? '-',
+      path: req?.url === undefined ? '-' : loggedPath(req.url),
       bytesIn: 0,
-      bytesOut: body.length,
       durationMs: 0,
       firstByteMs: undefined,
       target: undefined,
       identifier: undefined,
-      error,
-      reason: error === undefined ? undefined : 'a request that cannot be redirected',
     })
   }
 

@@ -289,6 +289,18 @@ describe('--app-http-port', () => {
     expect(await locationOf(head)).toEqual({ status: 400, location: undefined })
   })
 
+  test.each([
+    ['no HTTP', 'nonsense\r\n\r\n', 400, 'BAD_REQUEST'],
+    ['TLS', '\x16\x03\x01\x00\x05hello', 400, 'BAD_REQUEST'],
+    ['too long a head', `GET / HTTP/1.1\r\nHost: a.test\r\nX: ${'x'.repeat(200_000)}\r\n\r\n`, 431, 'HEADERS_TOO_LARGE'],
+    ['CONNECT', 'CONNECT a.test:443 HTTP/1.1\r\nHost: a.test:443\r\n\r\n', 405, 'METHOD_REFUSED'],
+  ])('answers %s as every other port does, and logs it once', async (_what, head, status, error) => {
+    const seen = layers.accessLog.length
+    expect(await locationOf(head)).toEqual({ status, location: undefined })
+    await until(() => layers.accessLog.length > seen)
+    expect(layers.accessLog.slice(seen)).toEqual([expect.objectContaining({ status, error, reason: expect.any(String) })])
+  })
+
   test('is not there without being asked for', async () => {
     const plain = await startLayers({ origin: origin.port, inners: 0, outer: { appCertificates: store } })
     expect(plain.outer.httpPort).toBe(0)
