@@ -102,7 +102,7 @@ export function createAppCertificates(values: TlsValues, log: Log, clientCa?: st
   })
 }
 
-function reportsOf(port: string, log: Log): Pick<ConstructorParameters<typeof CertificateStore>[0], 'onChange' | 'onFault'> {
+function reportsOf(port: string, log: Log): Pick<ConstructorParameters<typeof CertificateStore>[0], 'onChange' | 'onRecovery' | 'onFault'> {
   let isFirst = true
   return {
     onChange: pairs => {
@@ -110,6 +110,8 @@ function reportsOf(port: string, log: Log): Pick<ConstructorParameters<typeof Ce
       isFirst = false
       log[level]({ certificates: pairs.map(factsOf) }, `certificates of the ${port} ${verb}: ${pairs.length} in force`)
     },
+    onRecovery: pairs =>
+      log.info({ certificates: pairs.map(factsOf) }, `certificates of the ${port} are good again: ${pairs.length} in force, as before`),
     onFault: fault => log.error({ code: fault.code }, `certificate of the ${port} not in force, the last good one is: ${fault.message}`),
   }
 }

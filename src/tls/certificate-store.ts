@@ -25,6 +25,8 @@ export interface CertificateStoreOptions {
   readonly optionNames?: { readonly certificate: string; readonly key: string }
   /** Other certificates are in force. */
   readonly onChange?: (pairs: readonly ServerPair[]) => void
+  /** Every file can be used again, and those that are in force have not changed by it. */
+  readonly onRecovery?: (pairs: readonly ServerPair[]) => void
   /** A file cannot be used; called once per change of the fault. What was in force before stays. */
   readonly onFault?: (fault: GatewayError) => void
   readonly pollMs?: number
@@ -160,7 +162,10 @@ export class CertificateStore {
     for (const fault of this.#faults) if (!known.has(fault.message)) this.#options.onFault?.(fault)
     const isSame = describe(pairs, clientCa) === describe(this.#pairs, this.#clientCa)
     // None is left when a directory was emptied: the last ones serve on, since a TLS port without any serves nobody.
-    if (isSame || pairs.length === 0) return
+    if (isSame || pairs.length === 0) {
+      if (known.size > 0 && faults.length === 0) this.#options.onRecovery?.(this.#pairs)
+      return
+    }
     this.#pairs = pairs
     this.#index = indexOf(pairs)
     this.#clientCa = clientCa

@@ -164,7 +164,11 @@ describe('certificate files that change', () => {
   test('leave the last good pair in force when they break, with a fault that is said once and goes away', async () => {
     const faults: string[] = []
     const files = await server('good.example')
-    const store = await startStore([files, await server('other.example')], { onFault: fault => faults.push(fault.message) })
+    let recoveries = 0
+    const store = await startStore([files, await server('other.example')], {
+      onFault: fault => faults.push(fault.message),
+      onRecovery: () => recoveries++,
+    })
     const port = await startServer(store)
     writeFileSync(files.certificate, 'broken')
     await until(() => store.faults.length > 0)
@@ -177,7 +181,9 @@ describe('certificate files that change', () => {
     await until(() => faults.length > 2)
     expect(await nameFor(port, 'good.example')).toBe('good.example')
     writePair(files.pair, 'server', join(files.certificate, '..'))
+    expect(recoveries).toBe(0)
     await until(() => store.faults.length === 0)
+    expect(recoveries).toBe(1)
     expect(faults).toEqual([
       expect.stringMatching(/server\.crt: no certificate found/),
       expect.stringMatching(/server\.key: the private key can be used by other accounts \(mode 0644\); run: chmod 600/),
