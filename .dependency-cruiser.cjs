@@ -27,9 +27,9 @@ const ROOMS = {
   identity: { rooms: ['errors.ts'], npm: ['jsonwebtoken', 'node-forge'], node: ['crypto', 'net', ...FILES] },
   tls: { rooms: ['errors.ts', 'identity'], node: ['tls', 'crypto', 'fs', 'fs/promises', 'path'] },
   mux: { rooms: ['errors.ts', 'wire'], node: ['stream'] },
-  link: { rooms: ['errors.ts', 'mux', 'telemetry'], npm: ['socket.io', 'socket.io-client'], type: ['http', 'https', 'net', 'tls'] },
+  link: { rooms: ['errors.ts', 'mux', 'tls', 'telemetry'], npm: ['socket.io', 'socket.io-client'], type: ['http', 'https', 'net', 'tls'] },
   splice: { rooms: ['errors.ts', 'mux'], node: ['net', 'stream'] },
-  tunnel: { rooms: ['errors.ts', 'telemetry'], node: ['net', 'tls', 'http', 'https', 'stream', 'crypto', 'zlib'] },
+  tunnel: { rooms: ['errors.ts', 'tls', 'telemetry'], node: ['net', 'tls', 'http', 'https', 'stream', 'crypto', 'zlib'] },
   sokken: {
     rooms: ['errors.ts', 'route', 'telemetry', 'identity', 'tunnel'],
     node: ['net', 'http', 'https', 'stream', 'fs', 'path'],
@@ -66,7 +66,7 @@ const ROOMS = {
   },
   'cli/doctor': {
     rooms: ['errors.ts', 'version.ts', 'config', 'route', 'identity', 'tls', 'link', 'mux', 'inner', 'telemetry', 'cli'],
-    node: [...SOCKETS, 'fs/promises'],
+    node: [...SOCKETS, 'fs/promises', 'path'],
   },
   cli: {
     rooms: [

@@ -45,6 +45,8 @@ export interface TargetStatus {
   readonly host: string
   /** Null: it answers by itself. */
   readonly origin: string | null
+  /** What it answers by itself, such as `410 (fixed)`; null: the origin answers. */
+  readonly answer: string | null
   /** Inner layers that may serve it; null: any. */
   readonly identifiers: readonly string[] | null
   /** Connections of inner layers that may serve it. */

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises'
 import type { AdminOptions } from '../admin/admin.ts'
-import { GatewayError, messageOf } from '../errors.ts'
+import { GatewayError } from '../errors.ts'
+import { unreadableFile } from './option-file.ts'
 import { FILE, optional, PORT, TEXT, withDefault, type Reader, type ValuesOf } from './option.ts'
 
 /** Stands for no admin port at all. */
@@ -42,16 +43,18 @@ export async function readAdminOptions(values: AdminValues): Promise<AdminOption
 async function readPassword(file: string | undefined, text: string | undefined): Promise<string | undefined> {
   if (file === undefined) return text
   if (text !== undefined) throw new GatewayError('USAGE', '--admin-password and --admin-password-file: give one of them')
-  return readPasswordFile(file)
+  return readPasswordFile(file, '--admin-password-file')
 }
 
 /**
  * The first line of a file that only its owner and group may read.
+ * @param option  which one names the file
  * @throws GatewayError FILE_UNREADABLE or KEY_INVALID
  */
-export async function readPasswordFile(file: string): Promise<string> {
+export async function readPasswordFile(file: string, option: string): Promise<string> {
+  const expected = 'the password in its first line'
   const unreadable = (cause: unknown): never => {
-    throw new GatewayError('FILE_UNREADABLE', `${file}: ${messageOf(cause)}`, { cause })
+    throw unreadableFile(file, { option, expected, remedy: 'write one that other accounts cannot read (umask 027)' }, cause)
   }
   const handle = await open(file).catch(unreadable)
   try {

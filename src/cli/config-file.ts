@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { GatewayError, messageOf } from '../errors.ts'
 import { ConfigError, formatFault, type ConfigFault } from '../config/fault.ts'
 import { nearest } from '../config/nearest.ts'
 import { isYamlMap, parseYaml } from '../config/yaml.ts'
+import { unreadableFile, type OptionFile } from './option-file.ts'
 import type { Option, OptionTable } from './option.ts'
 
 /** An option as it stands in a configuration file. */
@@ -10,6 +10,12 @@ export interface ConfiguredValue {
   readonly texts: readonly string[]
   /** A message about it, with file, line and column. */
   readonly fault: (message: string) => string
+}
+
+const CONFIG_FILE: OptionFile = {
+  option: '--config',
+  expected: 'YAML with the options, such as "app-port: 3000"',
+  remedy: 'give the options as flags or in the environment',
 }
 
 /** Options of one command from `--config FILE`, by their name. */
@@ -31,7 +37,7 @@ function textsOf(option: Option<unknown>, value: unknown): readonly string[] | u
  */
 export async function readConfigFile(file: string, options: OptionTable): Promise<ConfigFile> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new GatewayError('FILE_UNREADABLE', `${file}: ${messageOf(cause)}`, { cause })
+    throw unreadableFile(file, CONFIG_FILE, cause)
   })
   const document = parseYaml(text, file)
   const faults: ConfigFault[] = [...document.faults]

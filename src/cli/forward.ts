@@ -14,6 +14,7 @@ import { AGENT } from '../version.ts'
 import type { ExitStatus } from './command.ts'
 import type { CliContext } from './context.ts'
 import type { forwardOptions } from './forward-options.ts'
+import { certificateFile, PRIVATE_KEY_FILE, readOptionFile, type OptionFile } from './option-file.ts'
 import type { ValuesOf } from './option.ts'
 import { createServiceLog, serve } from './serve.ts'
 import { shown } from './shown.ts'
@@ -21,6 +22,13 @@ import { shown } from './shown.ts'
 type Options = ValuesOf<typeof forwardOptions>
 
 const usage = (message: string): GatewayError => new GatewayError('USAGE', message)
+
+const TOKEN_FILE: OptionFile = {
+  option: '--token-file',
+  expected: 'the token that opens the tunnels',
+  remedy: 'make one with: socket-gateway token --file FILE',
+}
+const CA_FILE = certificateFile('--ca', 'of the authorities to trust')
 
 const SCHEMES: ReadonlySet<string> = new Set(['ws:', 'wss:', 'http:', 'https:'])
 
@@ -76,11 +84,11 @@ async function authorizationOf(options: Options): Promise<(url: URL) => string |
   const { 'token-file': tokenFile, 'private-key': keyFile } = options
   if (tokenFile !== undefined && keyFile !== undefined) throw usage('--token-file and --private-key: expected one of them')
   if (tokenFile !== undefined) {
-    const token = await readToken(tokenFile)
+    const token = await readOptionFile(tokenFile, TOKEN_FILE, readToken)
     return () => `Bearer ${token}`
   }
   if (keyFile === undefined) return () => undefined
-  const key = await readPrivateKey(keyFile)
+  const key = await readOptionFile(keyFile, PRIVATE_KEY_FILE, readPrivateKey)
   return url =>
     `Bearer ${createTunnelProof(key, { tunnel: tunnelOf(url), url: `${url.protocol}//${url.host}`, nowSeconds: Date.now() / 1000 })}`
 }
@@ -94,7 +102,7 @@ export async function runForward(options: Options, words: readonly string[], con
   const forwards = forwardsOf(words, options)
   const api = options['api-listen'] === undefined ? undefined : hostPortOf(options['api-listen'], '--api-listen')
   const authorization = await authorizationOf(options)
-  const ca = options.ca === undefined ? undefined : await readCertificates(options.ca)
+  const ca = options.ca === undefined ? undefined : await readOptionFile(options.ca, CA_FILE, file => readCertificates(file))
   const log = await createServiceLog(options, context)
   const forwarder = new Forwarder(
     {
@@ -105,6 +113,7 @@ export async function runForward(options: Options, words: readonly string[], con
         timeoutMs: options['connect-timeout'],
         agent: AGENT,
         ca,
+        caOption: '--ca',
         pingMs: options['ping-interval'],
         proxyFor: url => proxyFor(url, context.env),
       },

@@ -6,9 +6,13 @@ import { createInnerLayer } from '../inner/inner-layer.ts'
 import { readAdminOptions } from './admin-options.ts'
 import type { ExitStatus } from './command.ts'
 import type { CliContext } from './context.ts'
+import { certificateFile, PRIVATE_KEY_FILE, readOptionFile } from './option-file.ts'
 import type { ValuesOf } from './option.ts'
 import type { innerLayerOptions } from './options-of-layers.ts'
 import { createServiceLog, serve } from './serve.ts'
+
+const CA_FILE = certificateFile('--outer-layer-ca', 'of the authorities to trust')
+const CLIENT_FILE = certificateFile('--inner-layer-certificate', 'of the private key')
 
 const isEncrypted = (url: URL): boolean => url.protocol === 'wss:' || url.protocol === 'https:'
 
@@ -34,10 +38,12 @@ export async function runInnerLayer(options: ValuesOf<typeof innerLayerOptions>,
   const urls = [...new Set(options['outer-layer'])]
   checkEncryption(urls, options.insecure)
   const allowList = new AllowList(options.allow)
-  const privateKey = await readPrivateKey(options['private-key'])
-  const ca = options['outer-layer-ca'] === undefined ? undefined : await readCertificates(options['outer-layer-ca'])
-  const certificateFile = options['inner-layer-certificate']
-  const clientCertificate = certificateFile === undefined ? undefined : await readCertificates(certificateFile, privateKey.key)
+  const privateKey = await readOptionFile(options['private-key'], PRIVATE_KEY_FILE, readPrivateKey)
+  const caFile = options['outer-layer-ca']
+  const ca = caFile === undefined ? undefined : await readOptionFile(caFile, CA_FILE, file => readCertificates(file))
+  const clientFile = options['inner-layer-certificate']
+  const clientCertificate =
+    clientFile === undefined ? undefined : await readOptionFile(clientFile, CLIENT_FILE, file => readCertificates(file, privateKey.key))
   const admin = await readAdminOptions(options)
   const log = await createServiceLog(options, context)
   const layer = createInnerLayer(

@@ -21,7 +21,7 @@ const CLEAR = '\x1b[H\x1b[2J\x1b[3J'
  */
 export async function runStatus(options: ValuesOf<typeof statusOptions>, context: CliContext): Promise<ExitStatus> {
   const file = options['password-file']
-  const password = file === undefined ? undefined : await readPasswordFile(file)
+  const password = file === undefined ? undefined : await readPasswordFile(file, '--password-file')
   const look = async (): Promise<{ readonly text: string; readonly isReady: boolean }> => {
     const { status, text } = await askStatus(options.admin, password)
     return { text: options.json ? `${text}\n` : formatStatus(status, Date.now()), isReady: status.ready }
@@ -135,7 +135,8 @@ function formatOuter(status: OuterStatus, nowMs: number): string {
   ])
   const rows = targets.map(target => [
     target.host,
-    target.origin ?? 'answers by itself',
+    // A layer of an earlier release does not say which.
+    target.origin ?? target.answer ?? 'answers by itself',
     `${target.innerLayers}${target.identifiers === null ? '' : ` (${target.identifiers.join(', ')})`}`,
     target.origin === null || target.innerLayers === 0
       ? ''

@@ -19,8 +19,13 @@ export async function runToken({ file }: ValuesOf<typeof tokenOptions>, { stdout
       const handle = await open(file, 'wx', OWNER_ONLY)
       await handle.writeFile(`${token}\n`).finally(() => handle.close())
     } catch (cause) {
-      const isTaken = (cause as NodeJS.ErrnoException).code === 'EEXIST'
-      throw new GatewayError(isTaken ? 'FILE_EXISTS' : 'FILE_UNREADABLE', `${file}: ${messageOf(cause)}`, { cause })
+      if ((cause as NodeJS.ErrnoException).code === 'EEXIST')
+        throw new GatewayError('FILE_EXISTS', `--file ${file}: exists and is not overwritten; choose another path, or remove it first`, {
+          cause,
+        })
+      throw new GatewayError('FILE_UNREADABLE', `--file ${file}: ${messageOf(cause)}; expected a path where a file can be created`, {
+        cause,
+      })
     }
   }
   stdout.write(

@@ -1,6 +1,7 @@
 import { io } from 'socket.io-client'
 import { messageOf } from '../errors.ts'
 import { MAX_MESSAGE_BYTES, type Link } from '../mux/link.ts'
+import { trustRemedy } from '../tls/trust-remedy.ts'
 import * as parser from './parser.ts'
 import { limitPings, SocketIoLink, type WebSocketLike } from './socket-io-link.ts'
 import { needsNoMask, UnmaskedTransport } from './unmasked-transport.ts'
@@ -73,7 +74,7 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
     socket.on(parser.FRAMES_EVENT, (message: unknown) => current.received(message))
     events.onLink(current)
   })
-  socket.on('connect_error', error => fail(failureText(error, url)))
+  socket.on('connect_error', error => fail(failureText(error, url, options.ca !== undefined)))
   socket.on('disconnect', (reason, description) => link?.closed(reason, description))
   // Until it is connected, socket.io says nothing of a connection that is closed without an error.
   socket.io.engine.on('close', () => {
@@ -92,16 +93,21 @@ function questionOf(status: string, isEncrypted: boolean): string {
 }
 
 /** engine.io wraps the cause of a failed handshake in two layers of "websocket error". */
-function failureText(error: Error & { description?: unknown }, { protocol }: URL): string {
+function failureText(error: Error & { description?: unknown }, { protocol }: URL, hasCa: boolean): string {
   const text = causeText(error)
   // `ws` gives this one no code.
   const [, status] = /^Unexpected server response: (\d+)$/.exec(text) ?? []
   const isEncrypted = protocol === 'wss:' || protocol === 'https:'
+  const remedy = trustRemedy(codeOf(error), { option: '--outer-layer-ca', isGiven: hasCa })
+  if (remedy !== undefined) return `${text}; ${remedy}`
   if (status !== undefined) return `${text}; ${questionOf(status, isEncrypted)}`
   // A port with TLS hangs up on what is none, and the answer of one without it is no TLS.
   if (!isEncrypted && text.endsWith('socket hang up')) return `${text}; does this port speak wss: (TLS), not ws:?`
   return isEncrypted && text.includes('wrong version number') ? `${text}; does this port speak ws: without TLS?` : text
 }
+
+const codeOf = ({ description }: { readonly description?: unknown }): unknown =>
+  (description as { readonly error?: { readonly code?: unknown } } | undefined)?.error?.code
 
 function causeText(error: Error & { description?: unknown }): string {
   const description = error.description as { error?: unknown; message?: unknown } | undefined

@@ -5,6 +5,7 @@ import { isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import { GatewayError, messageOf } from '../errors.ts'
+import { trustRemedy } from '../tls/trust-remedy.ts'
 import { acceptValue } from './accept.ts'
 import { WebSocketStream } from './web-socket-stream.ts'
 import { HALF_CLOSE_SUBPROTOCOL, SUBPROTOCOL } from './wire.ts'
@@ -18,6 +19,8 @@ export interface DialOptions {
   readonly authorization?: string | undefined
   /** The only authorities to trust, in PEM. */
   readonly ca?: string | undefined
+  /** The option that gives `ca`, for messages. */
+  readonly caOption?: string
   /** Offers permessage-deflate. */
   readonly deflate?: boolean
   readonly pingMs?: number
@@ -115,11 +118,18 @@ export async function askTunnel(url: URL, fields: Readonly<Record<string, string
   } catch (cause) {
     if (cause instanceof GatewayError) throw cause
     const why = isLate ? `no answer within ${timeoutMs} ms` : messageOf(cause)
-    throw new GatewayError('TUNNEL_UNREACHABLE', `cannot reach ${url.host}: ${why}`, { cause })
+    throw new GatewayError('TUNNEL_UNREACHABLE', `cannot reach ${url.host}: ${why}${adviceOf(cause, options)}`, { cause })
   } finally {
     clearTimeout(timer)
     outer?.removeEventListener('abort', abort)
   }
+}
+
+/** What to do about a certificate that is not trusted, where somebody can. */
+function adviceOf(cause: unknown, { ca, caOption }: DialOptions): string {
+  if (caOption === undefined) return ''
+  const remedy = trustRemedy((cause as { readonly code?: unknown } | null)?.code, { option: caOption, isGiven: ca !== undefined })
+  return remedy === undefined ? '' : `; ${remedy}`
 }
 
 /** The option, else what stands in front of the host: that is how the real sokken can carry a password. */

@@ -154,7 +154,10 @@ describe('a mistake on the command line ends with 2 and one clear line:', () => 
     'wss://example.com',
     'https://example.com/prefix',
   ])('but the URL %s is none', async url => {
-    expect(await run([...inner, '--outer-layer', url])).toMatchObject({ status: 1, stderr: expect.stringMatching(/: \/k: .*ENOENT/) })
+    expect(await run([...inner, '--outer-layer', url])).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/: --private-key \/k: no such file \(ENOENT\); expected .*socket-gateway certificates/),
+    })
   })
 
   test('--insecure allows ws:// to other machines', async () => {

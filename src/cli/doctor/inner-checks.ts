@@ -2,6 +2,7 @@ import { messageOf } from '../../errors.ts'
 import { readCertificates } from '../../identity/certificate-file.ts'
 import { readPrivateKey, type PrivateKey } from '../../identity/private-key.ts'
 import { AllowList } from '../../inner/allow-list.ts'
+import { trustRemedy } from '../../tls/trust-remedy.ts'
 import { fail, ok, warn, type Finding } from './finding.ts'
 import { checkLink } from './link-check.ts'
 import { codeOf, connectRemedy, reach, resolve, shakeHands } from './network.ts'
@@ -117,20 +118,8 @@ async function checkTls(host: string, port: number, ca: string | undefined): Pro
   }
 }
 
-function tlsRemedy(fault: string, ca: string | undefined): string {
-  switch (fault) {
-    case 'CERT_HAS_EXPIRED':
-      return 'renew the certificate of the outer layer or of the proxy in front of it; or is the clock of this machine wrong?'
-    case 'CERT_NOT_YET_VALID':
-      return 'is the clock of this machine wrong?'
-    case 'ERR_TLS_CERT_ALTNAME_INVALID':
-      return 'the certificate is for another name: dial the name that is in it'
-    default:
-      return ca === undefined
-        ? 'no authority that Node.js knows has signed it: name the right one with --outer-layer-ca'
-        : 'it is not signed by the authority of --outer-layer-ca: is that the right file?'
-  }
-}
+const tlsRemedy = (fault: string, ca: string | undefined): string =>
+  trustRemedy(fault, { option: '--outer-layer-ca', isGiven: ca !== undefined }) ?? 'see what the code means for this system'
 
 async function* checkProof(url: string, privateKey: PrivateKey, facts: OuterLayerFacts): AsyncGenerator<Finding> {
   const { identifier, caPem, certificatePem } = facts
