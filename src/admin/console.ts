@@ -134,7 +134,7 @@ function outer(status) {
     ], status.innerLayers, 'No inner layer is connected.'),
     table('Targets', [
       ['host', row => row.host],
-      ['origin', row => row.origin || 'answers by itself'],
+      ['origin', row => row.origin || row.answer],
       ['inner layers', row => [row.innerLayers + (row.identifiers ? ' (' + row.identifiers.join(', ') + ')' : ''), row.innerLayers === 0 && row.origin !== null ? 'bad' : ''], 'number'],
       ['health', health],
       ['requests', row => row.requests, 'number'],

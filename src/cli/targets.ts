@@ -3,6 +3,7 @@ import { unreadableTargets } from '../config/fault.ts'
 import { lintTargets } from '../config/lint.ts'
 import { parseTargets } from '../config/targets.ts'
 import { explain, type ExplainedRule, type Explanation } from '../route/explain.ts'
+import { ownAnswerOf } from '../route/own-answer.ts'
 import { originOf, type RouteTable, type Target } from '../route/table.ts'
 import { printable } from '../telemetry/pretty.ts'
 import type { ExitStatus } from './command.ts'
@@ -24,13 +25,7 @@ const policyOf = ({ policy }: Target): string =>
   policy.any ? 'everything' : policy.rules.length === 0 ? 'nothing' : plural(policy.rules.length, 'rule')
 
 /** Where requests go, or what is answered instead. */
-function destinationOf(target: Target): string {
-  const { hostname, treatment, routes } = target
-  const answer = treatment?.answer
-  if (answer?.kind === 'redirect') return `${answer.status} ${answer.to.text}`
-  if (answer?.kind === 'respond') return `${answer.status} (fixed)`
-  return hostname === '' && routes !== undefined ? '404 (routes only)' : originOf(target)
-}
+const destinationOf = (target: Target): string => ownAnswerOf(target) ?? originOf(target)
 
 const identifiersOf = (identifiers: readonly string[] | undefined): string => identifiers?.join(', ') ?? 'any'
 

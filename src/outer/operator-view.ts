@@ -5,6 +5,7 @@ import type { CertificateStatus, InnerLayerStatus, OwnStatus, TargetStatus } fro
 import type { TargetsFile } from '../config/watch.ts'
 import type { KeyFiles } from '../identity/public-keys.ts'
 import type { LinkCounters } from '../mux/link-counters.ts'
+import { ownAnswerOf } from '../route/own-answer.ts'
 import { originOf, type Target } from '../route/table.ts'
 import type { ConnectionMetrics, ConnectionNumbers } from '../telemetry/connection-metrics.ts'
 import type { Histogram } from '../telemetry/histogram.ts'
@@ -35,7 +36,7 @@ export interface OperatorViewOptions {
   readonly openRequests: () => number
   readonly ports: () => { readonly app: number; readonly socket: number }
   /** The public TCP ports. */
-  readonly tcp: Pick<TcpEdge, 'faults' | 'ports' | 'openConnections'>
+  readonly tcp: Pick<TcpEdge, 'faults' | 'missing' | 'ports' | 'openConnections'>
   readonly tunnels: Pick<TunnelEdge, 'openConnections'>
   readonly clients: Pick<ConnectionLimits, 'count'>
   readonly switched: Pick<SwitchedConnections, 'count'>
@@ -65,8 +66,19 @@ function faultsOf({ isDraining, targets, registry, tcp, certificates }: Operator
   if (certificates.some(store => store.faults.length > 0)) faults.push('a TLS certificate is not valid; the last good one is in force')
   if (registry.connections.length === 0) faults.push('no inner layer is connected')
   // Their reasons name files and addresses, which are the log's to tell.
-  if (tcp.faults.length > 0) faults.push(`TCP ports are not open: ${tcp.faults.length}`)
+  if (tcp.faults.length > 0) faults.push(tcpFaultOf(tcp.missing))
   return faults
+}
+
+/** A range of ports can be long, and this is one line of a health page. */
+const MAX_LISTED = 10
+
+/** @param missing  ports that are not open; none where open ones could not take over what the file says */
+function tcpFaultOf(missing: readonly number[]): string {
+  const { length } = missing
+  if (length === 0) return 'TCP ports with TLS are not as the file says; what was good last is in force'
+  const listed = missing.slice(0, MAX_LISTED).join(', ')
+  return `${length === 1 ? '1 TCP port is' : `${length} TCP ports are`} not open: ${listed}${length > MAX_LISTED ? ', …' : ''}`
 }
 
 function statusOf(options: OperatorViewOptions): OwnStatus {
@@ -117,9 +129,11 @@ function targetStatus(target: Target, { connections, health, metrics }: TargetFa
   const serving = connections.filter(({ identifier }) => identifiers?.includes(identifier) ?? true)
   const avoided = serving.filter(connection => health.isAvoided(target, connection)).map(({ identifier }) => identifier)
   const lastError = metrics?.lastError
+  const answer = ownAnswerOf(target)
   return {
     host: target.name,
-    origin: target.hostname === '' ? null : originOf(target),
+    origin: answer === undefined ? originOf(target) : null,
+    answer: answer ?? null,
     identifiers: identifiers ?? null,
     innerLayers: serving.length,
     avoided: [...new Set(avoided)],

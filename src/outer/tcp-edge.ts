@@ -82,6 +82,12 @@ export class TcpEdge {
     return this.#listeners.map(({ port }) => port.options.port)
   }
 
+  /** Ports that should be open and are not. */
+  get missing(): readonly number[] {
+    const open = new Set(this.#listeners.map(({ port }) => keyOf(port)))
+    return this.#wanted.filter(port => !open.has(keyOf(port))).map(({ options }) => options.port)
+  }
+
   /** What is wrong with ports that should be open; empty while all of them are. */
   get faults(): readonly string[] {
     return this.#faults

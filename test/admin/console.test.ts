@@ -32,7 +32,7 @@ describe('the console', () => {
     const layers = await startLayers({ targets, outer: { admin: { port: 0 } }, inner: { identifier: '<img src=x onerror=alert(1)>' } })
     const { page, complaints } = await openPage(`http://localhost:${layers.outer.adminPort}/`)
     await page.getByText('<img src=x onerror=alert(1)>').waitFor()
-    await page.getByText('answers by itself').waitFor()
+    await page.getByText('204 (fixed)').waitFor()
     expect(await page.locator('#state').textContent()).toMatch(/^outer layer \d+\.\d+\.\d+, ready, up \d+ s, event loop \d+ ms late$/)
     expect(await page.locator('img').count()).toBe(0)
     await exchange(layers.port, { host: 'a.test' })

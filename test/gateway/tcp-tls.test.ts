@@ -147,7 +147,7 @@ describe('tls: true', () => {
     expect(layers.outer.tcpPorts).toEqual([layers.tcpPort])
     const client = await RawConnection.open(layers.tcpPort)
     expect(await client.write('x').read('x')).toBe('x')
-    expect(await (await fetch(`http://127.0.0.1:${layers.socketPort}/readyz`)).text()).toContain('TCP ports are not open: 1')
+    expect(await (await fetch(`http://127.0.0.1:${layers.socketPort}/readyz`)).text()).toContain(`1 TCP port is not open: ${other}`)
   })
 })
 

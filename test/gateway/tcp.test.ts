@@ -244,7 +244,7 @@ describe('a change of the file', () => {
     expect(await ready()).not.toContain('TCP')
     writeFileSync(layers.targetsFile, tcpSection({ [layers.tcpPort]: toOrigin(origin.port), [busy]: toOrigin(origin.port) }))
     await until(() => layers.outerLogs.some(({ level, msg }) => level === 'error' && msg.includes(`cannot listen on *:${busy}`)))
-    expect(await ready()).toContain('TCP ports are not open: 1')
+    expect(await ready()).toContain(`1 TCP port is not open: ${busy}`)
     expect(layers.outer.tcpPorts).toEqual([layers.tcpPort])
     taken.close()
     await until(() => layers.outer.tcpPorts.includes(busy), { deadlineMs: 15_000 })
