@@ -1,5 +1,5 @@
 /** What a puzzled user is told: one line for each check, with the remedy. */
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
@@ -209,6 +209,37 @@ describe('socket-gateway doctor, for an outer layer', () => {
     expect(lineOf(bad.lines, 'socket TLS')).toMatch(/^FAIL /)
     const alone = await doctor(...argv, '--tls-key', files.key)
     expect(lineOf(alone.lines, 'TLS')).toMatch(/^FAIL .*--tls-key needs --tls-certificate/)
+  })
+
+  test('judges the ports of the targets file, the one that redirects, and ports that are given twice', async () => {
+    const taken = await listen(createServer())
+    const [app, tls] = [await freePort(), await freePort()]
+    const port = (number: number, more = ''): string => `${number}: {host: 127.0.0.1, hostname: db.lan, port: 1${more}}`
+    const targets = tempFile('targets.yaml', `targets: {}\ntcp: {${port(taken)}, ${port(app)}, ${port(tls, ', tls: true')}}\n`)
+    const argv = ['--public-key', crt, '--targets', targets, '--app-port', String(app), '--socket-port', '0', '--admin-port', 'none']
+    const { status, lines } = await doctor(...argv, '--app-http-port', String(app))
+    expect(status).toBe(1)
+    expect(lines).toEqual(
+      expect.arrayContaining([
+        `FAIL  tcp port      127.0.0.1:${taken} is taken by another program; stop that, or choose another port in the targets file`,
+        `FAIL  tcp port      127.0.0.1:${app} is --app-port as well; choose another port in the targets file`,
+        `FAIL  tcp port      ${tls} has tls: true, and there is no certificate; give --tls-certificate and --tls-key`,
+        `ok    tcp port      127.0.0.1:${tls} is free`,
+        `FAIL  app-http-port  *:${app} is --app-port as well; choose another port with --app-http-port`,
+      ]),
+    )
+  })
+
+  test('looks whether the log file can be written, and writes nothing', async () => {
+    const directory = tempDir()
+    const argv = ['--public-key', crt, '--app-port', '0', '--socket-port', '0', '--admin-port', 'none', '--log-file']
+    const good = await doctor(...argv, join(directory, 'gateway.log'))
+    expect(lineOf(good.lines, 'log file')).toMatch(/^ok .*gateway\.log can be written$/)
+    expect(readdirSync(directory)).toEqual([])
+    expect(lineOf((await doctor(...argv, join(directory, 'none', 'gateway.log'))).lines, 'log file')).toMatch(
+      /^FAIL .*ENOENT; make the dir/,
+    )
+    expect(lineOf((await doctor(...argv, directory)).lines, 'log file')).toMatch(/^FAIL .* is a directory; name a file/)
   })
 
   test('takes an outer layer that runs already for what it is', async () => {

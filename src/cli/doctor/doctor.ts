@@ -8,7 +8,9 @@ import type { ValuesOf } from '../option.ts'
 import { createTlsPorts } from '../tls-options.ts'
 import type { Finding } from './finding.ts'
 import { checkInner } from './inner-checks.ts'
-import { checkOuter, type PortFacts } from './outer-checks.ts'
+import { checkLogFile } from './log-check.ts'
+import { checkOuter } from './outer-checks.ts'
+import type { PortFacts } from './port-checks.ts'
 
 type DoctorValues = ValuesOf<typeof doctorOptions>
 
@@ -27,8 +29,13 @@ export async function runDoctor(values: DoctorValues, context: CliContext): Prom
     )
   const findings: Finding[] = []
   const print = printerOf(context)
-  for (const checks of [isInner ? checkInner(innerFactsOf(values)) : undefined, isOuter ? checkOuter(outerFactsOf(values)) : undefined]) {
-    for await (const finding of checks ?? []) {
+  const checks = [
+    isInner ? checkInner(innerFactsOf(values)) : [],
+    isOuter ? checkOuter(outerFactsOf(values)) : [],
+    values['log-file'] === undefined ? [] : [checkLogFile(values['log-file'])],
+  ]
+  for (const each of checks) {
+    for await (const finding of each) {
       findings.push(finding)
       // Each at once: the next one may wait for a firewall.
       if (!values.json) print(finding)
@@ -64,12 +71,15 @@ function outerFactsOf(values: DoctorValues): Parameters<typeof checkOuter>[0] {
     { option: 'socket-port', port: values['socket-port'], host: values['socket-host'] },
   ]
   const admin = values['admin-port']
+  const http = values['app-http-port']
+  if (http !== undefined) ports.push({ option: 'app-http-port', port: http, host: values['app-host'] })
   if (admin !== 'none') ports.push({ option: 'admin-port', port: admin, host: values['admin-host'] })
   return {
     publicKeys: values['public-key'],
     targets: values.targets,
     linkNames: values['link-name'],
     ports,
+    hasCertificate: values['tls-certificate'].length > 0,
     socketPort: values['socket-port'],
     certificates: () => createTlsPorts(values, silentLog),
   }

@@ -6,23 +6,18 @@ import { KeyFiles } from '../../identity/public-keys.ts'
 import type { RouteTable } from '../../route/table.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
 import { fail, ok, warn, type Finding } from './finding.ts'
-import { answersHealthy, tryPort } from './network.ts'
-
-/** A port that an outer layer would open. */
-export interface PortFacts {
-  /** Its option. */
-  readonly option: string
-  readonly port: number
-  /** Undefined: all addresses. */
-  readonly host: string | undefined
-}
+import { answersHealthy } from './network.ts'
+import { checkPorts, checkTcpPorts, type PortFacts } from './port-checks.ts'
 
 /** What an outer layer would be started with, as far as it is known. */
 export interface OuterFacts {
   readonly publicKeys: readonly string[]
   readonly targets: string | undefined
   readonly linkNames: readonly string[]
+  /** Without those of the targets file. */
   readonly ports: readonly PortFacts[]
+  /** Does the app port have a certificate, which serves TCP ports as well? */
+  readonly hasCertificate: boolean
   /** Asks whether a layer runs there already. */
   readonly socketPort: number
   /** Makes the stores of certificates, by port. @throws GatewayError USAGE for options that do not fit together */
@@ -33,13 +28,15 @@ export interface OuterFacts {
 export async function* checkOuter(facts: OuterFacts): AsyncGenerator<Finding> {
   if (facts.publicKeys.length === 0) yield warn('public keys', 'not given', 'add --public-key to check them')
   else yield* checkKeys(facts.publicKeys)
+  let table: RouteTable | undefined
   if (facts.targets === undefined) yield warn('targets', 'not given', 'add --targets to check the file')
-  else yield* checkTargets(facts.targets)
+  else table = yield* checkTargets(facts.targets)
   if (facts.linkNames.length === 0)
     yield warn('link name', 'proofs of identity may be for any outer layer', 'add --link-name HOST, as inner layers dial this one')
   const hasSocketTls = yield* checkCertificates(facts.certificates)
   const isRunning = await answersHealthy(facts.socketPort, hasSocketTls)
-  for (const port of facts.ports) if (port.port > 0) yield await checkPort(port, isRunning)
+  const tcp = yield* checkTcpPorts(table?.tcp ?? [], facts.hasCertificate)
+  yield* checkPorts([...facts.ports, ...tcp], isRunning)
 }
 
 async function* checkKeys(values: readonly string[]): AsyncGenerator<Finding> {
@@ -61,7 +58,8 @@ async function* checkKeys(values: readonly string[]): AsyncGenerator<Finding> {
   }
 }
 
-async function* checkTargets(file: string): AsyncGenerator<Finding> {
+/** @returns the table, when the file is valid */
+async function* checkTargets(file: string): AsyncGenerator<Finding, RouteTable | undefined> {
   let table: RouteTable
   try {
     table = parseTargets(await readFile(file, 'utf8'), file)
@@ -73,24 +71,12 @@ async function* checkTargets(file: string): AsyncGenerator<Finding> {
       `${first.includes(file) ? '' : `${file}: `}${first}${rest}`,
       `see all of it with: socket-gateway targets check ${file}`,
     )
-    return
+    return undefined
   }
   yield ok('targets', `${file}: ${table.targets.length} targets`)
   for (const { line, target, message } of lintTargets(table))
     yield warn('targets', `${file}:${line}: ${target}: ${message}`, 'say it in the file if it is meant')
-}
-
-async function checkPort({ option, port, host }: PortFacts, isRunning: boolean): Promise<Finding> {
-  const place = `${host ?? '*'}:${port}`
-  const code = await tryPort(port, host)
-  if (code === undefined) return ok(option, `${place} is free`)
-  if (code === 'EADDRINUSE' && isRunning) return ok(option, `${place} is taken; an outer layer runs here already`)
-  if (code === 'EADDRINUSE')
-    return fail(option, `${place} is taken by another program`, `stop that, or choose another port with --${option}`)
-  if (code === 'EACCES')
-    return fail(option, `${place} may not be opened by this account`, 'use a port from 1024 on, or give the service CAP_NET_BIND_SERVICE')
-  if (code === 'EADDRNOTAVAIL') return fail(option, `${place} is no address of this machine`, 'correct the address')
-  return fail(option, `${place}: ${code}`, 'choose another address or port')
+  return table
 }
 
 /** A certificate that ends within this time is worth a word, milliseconds. */

@@ -1,0 +1,61 @@
+import type { TcpPort } from '../../route/tcp-port.ts'
+import { fail, ok, type Finding } from './finding.ts'
+import { tryPort } from './network.ts'
+
+/** A port that an outer layer would open. */
+export interface PortFacts {
+  /** Its option, such as `app-port`; `tcp port` for one of the targets file. */
+  readonly option: string
+  readonly port: number
+  /** Undefined: all addresses. */
+  readonly host: string | undefined
+}
+
+/** How the ports of the section `tcp` are called. */
+const TCP = 'tcp port'
+
+/** The ports of the targets file. @param hasCertificate  is there one for ports that end TLS? */
+export function* checkTcpPorts(ports: readonly TcpPort[], hasCertificate: boolean): Generator<Finding, readonly PortFacts[]> {
+  for (const { options } of ports) {
+    if (options.tls === 'terminate' && !hasCertificate)
+      yield fail(TCP, `${options.port} has tls: true, and there is no certificate`, 'give --tls-certificate and --tls-key')
+  }
+  return ports.map(({ options }) => ({ option: TCP, port: options.port, host: options.host }))
+}
+
+/** Is each of the ports free, and given once? 0 picks a free one. @param isRunning  an outer layer has its ports already */
+export async function* checkPorts(ports: readonly PortFacts[], isRunning: boolean): AsyncGenerator<Finding> {
+  const fixed = ports.filter(({ port }) => port > 0)
+  for (const [index, port] of fixed.entries()) {
+    const other = fixed.slice(0, index).find(before => collide(before, port))
+    yield other === undefined
+      ? await checkPort(port, isRunning)
+      : fail(port.option, `${placeOf(port)} is ${nameOf(other)} as well`, changeOf(port))
+  }
+}
+
+const ANY = new Set([undefined, '', '0.0.0.0', '::'])
+
+/** Port and address alike; one that listens on all addresses takes each of them. */
+const collide = (one: PortFacts, other: PortFacts): boolean =>
+  one.port === other.port && (one.host === other.host || ANY.has(one.host) || ANY.has(other.host))
+
+const placeOf = ({ host, port }: PortFacts): string => `${host ?? '*'}:${port}`
+
+const nameOf = ({ option }: PortFacts): string => (option === TCP ? 'a TCP port of the targets file' : `--${option}`)
+
+const changeOf = ({ option }: PortFacts): string =>
+  option === TCP ? 'choose another port in the targets file' : `choose another port with --${option}`
+
+async function checkPort(facts: PortFacts, isRunning: boolean): Promise<Finding> {
+  const { option, port, host } = facts
+  const place = placeOf(facts)
+  const code = await tryPort(port, host)
+  if (code === undefined) return ok(option, `${place} is free`)
+  if (code === 'EADDRINUSE' && isRunning) return ok(option, `${place} is taken; an outer layer runs here already`)
+  if (code === 'EADDRINUSE') return fail(option, `${place} is taken by another program`, `stop that, or ${changeOf(facts)}`)
+  if (code === 'EACCES')
+    return fail(option, `${place} may not be opened by this account`, 'use a port from 1024 on, or give the service CAP_NET_BIND_SERVICE')
+  if (code === 'EADDRNOTAVAIL') return fail(option, `${place} is no address of this machine`, 'correct the address')
+  return fail(option, `${place}: ${code}`, 'choose another address or port')
+}
