@@ -104,6 +104,7 @@ test('an inner layer at the port for clients asks whether that is the right one'
 describe('an orderly end', () => {
   test('of the inner layer has its reason at the outer one', async () => {
     const layers = await startLayers()
+    await until(() => layers.inner.connectionCount === 1) // the outer layer knows a moment before the inner one does
     await layers.inner.close()
     expect((await said(() => layers.outerLogs, /disconnected/)).msg).toBe('inner layer "inner-layer" disconnected: the inner layer stops')
     expect(await said(() => layers.outerLogs, /is leaving/)).toMatchObject({ reason: 'the inner layer stops' })
