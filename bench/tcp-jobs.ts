@@ -1,6 +1,7 @@
 /** What bench/client.ts does on bare TCP connections to bench/tcp-origin.ts. */
 import { connect, type Socket } from 'node:net'
 import { percentile } from './stats.ts'
+import { CHUNK, pour } from './pour.ts'
 
 /** What can be asked. */
 export type TcpJob =
@@ -20,7 +21,6 @@ export interface TcpResult {
 }
 
 const READ_BYTES = 262_144
-const CHUNK = Buffer.alloc(65_536, 'socket-gateway ')
 const DUMP = Buffer.allocUnsafe(READ_BYTES)
 
 let held: Socket[] = []
@@ -65,16 +65,7 @@ const upload = async (port: number, bytes: number): Promise<TcpResult> => {
   let text = ''
   const socket = await open(port, (_size, chunk) => (text += chunk.toString('latin1')))
   socket.write('sink\n')
-  let left = bytes
-  const more = (): void => {
-    while (left > 0) {
-      const chunk = left < CHUNK.length ? CHUNK.subarray(0, left) : CHUNK
-      left -= chunk.length
-      if (!socket.write(chunk) && left > 0) return void socket.once('drain', more)
-    }
-    socket.end()
-  }
-  more()
+  pour(socket, bytes)
   await ended(socket)
   if (Number(text) !== bytes) throw new Error(`${text.trim()} of ${bytes} bytes arrived`)
   return { bytes, seconds: seconds(start) }

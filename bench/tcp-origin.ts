@@ -3,25 +3,11 @@
  * (so many bytes, then an end), `sink` (reads up to the end, then answers how much it was), `echo`.
  */
 import { createServer, type Socket } from 'node:net'
-
-const CHUNK = Buffer.alloc(65_536, 'socket-gateway ')
-
-const send = (socket: Socket, bytes: number): void => {
-  let left = bytes
-  const more = (): void => {
-    while (left > 0) {
-      const chunk = left < CHUNK.length ? CHUNK.subarray(0, left) : CHUNK
-      left -= chunk.length
-      if (!socket.write(chunk) && left > 0) return void socket.once('drain', more)
-    }
-    socket.end()
-  }
-  more()
-}
+import { pour } from './pour.ts'
 
 const serve = (socket: Socket, command: string, rest: Buffer): void => {
   const [verb, argument] = command.split(' ')
-  if (verb === 'send') return send(socket, Number(argument))
+  if (verb === 'send') return pour(socket, Number(argument))
   if (verb === 'echo') {
     socket.write(rest)
     return void socket.pipe(socket)
