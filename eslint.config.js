@@ -60,7 +60,10 @@ export default tseslint.config(
       ],
     },
   },
-  { files: ['src/{wire,http,route}/**/*.ts'], rules: { '@typescript-eslint/no-restricted-imports': ['error', pureImports] } },
+  {
+    files: ['src/{wire,address,http,payload,route}/**/*.ts'],
+    rules: { '@typescript-eslint/no-restricted-imports': ['error', pureImports] },
+  },
   {
     // Tests and benchmarks know what they have built; a wrong guess there is a failing test, not an outage.
     files: ['{test,bench}/**/*.ts'],

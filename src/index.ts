@@ -17,7 +17,7 @@ export { ERRORS, GatewayError, type ErrorCode, type ErrorFacts } from './errors.
 export { mintKeyPair } from './identity/certificate.ts'
 export { readPrivateKey, type PrivateKey } from './identity/private-key.ts'
 export { KeyFiles, KeyRegistry, type RegisteredKey } from './identity/public-keys.ts'
-export { AllowList } from './inner/allow-list.ts'
+export { AllowList } from './origin/allow-list.ts'
 export { createInnerLayer, type InnerLayer, type InnerLayerOptions } from './inner/inner-layer.ts'
 export { createOuterLayer, type OuterLayer, type OuterLayerOptions } from './outer/outer-layer.ts'
 export { explain, type Explanation } from './route/explain.ts'

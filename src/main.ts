@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import process from 'node:process'
 import { setFlagsFromString } from 'node:v8'
-import type { CliContext, StopSignal } from './cli/context.ts'
+import type { CliContext, StopSignal } from './cli/command/context.ts'
 import { runCli } from './cli/run-cli.ts'
 import type { Log } from './telemetry/log.ts'
 

@@ -1,11 +1,11 @@
-import { certificatesOptions } from './certificates-options.ts'
-import { defineCommand, type Command } from './command.ts'
-import { forwardOptions } from './forward-options.ts'
-import { tokenOptions } from './token-options.ts'
-import { flag, PORT, withDefault } from './option.ts'
-import { doctorOptions } from './doctor-options.ts'
-import { innerLayerOptions, outerLayerOptions } from './options-of-layers.ts'
-import { statusOptions } from './status-options.ts'
+import { certificatesOptions } from './options/certificates.ts'
+import { defineCommand, type Command } from './command/command.ts'
+import { forwardOptions } from './options/forward.ts'
+import { tokenOptions } from './options/token.ts'
+import { flag, PORT, withDefault } from './command/option.ts'
+import { doctorOptions } from './options/doctor.ts'
+import { innerLayerOptions, outerLayerOptions } from './options/layers.ts'
+import { statusOptions } from './options/status.ts'
 
 /** Every command, in the order of --help. */
 export const COMMANDS: readonly Command[] = [
@@ -20,7 +20,7 @@ export const COMMANDS: readonly Command[] = [
       ['socket-gateway certificates --ca', 'an authority: ca.key and ca.crt'],
       ['socket-gateway certificates --server a.example.com --signed-by ca.crt', 'a server that this authority certifies'],
     ],
-    run: async (values, _, context) => (await import('./certificates.ts')).runCertificates(values, context),
+    run: async (values, _, context) => (await import('./run/certificates.ts')).runCertificates(values, context),
   }),
   defineCommand({
     words: ['outer-layer'],
@@ -30,7 +30,7 @@ export const COMMANDS: readonly Command[] = [
       ['socket-gateway outer-layer --public-key innerLayer.crt --targets targets.yaml', 'ports 3000 and 3001'],
       ['socket-gateway outer-layer --public-key keys/ --targets targets.yaml --log-format json', 'every key in a directory'],
     ],
-    run: async (values, _, context) => (await import('./outer-layer.ts')).runOuterLayer(values, context),
+    run: async (values, _, context) => (await import('./run/outer-layer.ts')).runOuterLayer(values, context),
   }),
   defineCommand({
     words: ['inner-layer'],
@@ -43,7 +43,7 @@ export const COMMANDS: readonly Command[] = [
         'one origin only',
       ],
     ],
-    run: async (values, _, context) => (await import('./inner-layer.ts')).runInnerLayer(values, context),
+    run: async (values, _, context) => (await import('./run/inner-layer.ts')).runInnerLayer(values, context),
   }),
   defineCommand({
     words: ['forward'],
@@ -53,7 +53,7 @@ export const COMMANDS: readonly Command[] = [
     examples: [
       ['socket-gateway forward --token-file alice.token 127.0.0.1:5432 wss://gw.example.com/tunnel/db.lan:5432', 'then: psql -h 127.0.0.1'],
     ],
-    run: async (values, _, context, rest) => (await import('./forward.ts')).runForward(values, rest, context),
+    run: async (values, _, context, rest) => (await import('./run/forward.ts')).runForward(values, rest, context),
   }),
   defineCommand({
     words: ['token'],
@@ -61,13 +61,13 @@ export const COMMANDS: readonly Command[] = [
     options: tokenOptions,
     flagsOnly: true,
     examples: [['socket-gateway token --file alice.token', 'the token for alice, the hash for the targets file']],
-    run: async (values, _, context) => (await import('./token.ts')).runToken(values, context),
+    run: async (values, _, context) => (await import('./run/token.ts')).runToken(values, context),
   }),
   defineCommand({
     words: ['sokken'],
     describe: 'Tunnel TCP connections through WebSockets, as the program sokken does',
     options: {},
-    raw: async (argv, context) => (await import('./sokken.ts')).runSokken(argv, context),
+    raw: async (argv, context) => (await import('./run/sokken.ts')).runSokken(argv, context),
     run: () => Promise.resolve(2),
   }),
   defineCommand({
@@ -78,7 +78,7 @@ export const COMMANDS: readonly Command[] = [
       ['socket-gateway hash-password', 'ask for it twice'],
       ['socket-gateway hash-password < password.txt', 'read one line'],
     ],
-    run: async (_, __, context) => (await import('./hash-password.ts')).runHashPassword(context),
+    run: async (_, __, context) => (await import('./run/hash-password.ts')).runHashPassword(context),
   }),
   defineCommand({
     words: ['targets', 'check'],
@@ -86,7 +86,7 @@ export const COMMANDS: readonly Command[] = [
     options: {},
     positionals: [{ name: 'file', describe: 'Targets file' }],
     examples: [['socket-gateway targets check targets.yaml', '']],
-    run: async (_, { file = '' }, context) => (await import('./targets.ts')).runTargetsCheck(file, context),
+    run: async (_, { file = '' }, context) => (await import('./run/targets.ts')).runTargetsCheck(file, context),
   }),
   defineCommand({
     words: ['targets', 'explain'],
@@ -99,7 +99,7 @@ export const COMMANDS: readonly Command[] = [
     ],
     examples: [['socket-gateway targets explain targets.yaml GET http://api.example.com/v1/users', 'exit status 0 allowed, 1 refused']],
     run: async (_, { file = '', method = '', url = '' }, context) =>
-      (await import('./targets.ts')).runTargetsExplain({ file, method, url }, context),
+      (await import('./run/targets.ts')).runTargetsExplain({ file, method, url }, context),
   }),
   defineCommand({
     words: ['status'],
@@ -110,7 +110,7 @@ export const COMMANDS: readonly Command[] = [
       ['socket-gateway status', 'the outer layer on this machine'],
       ['socket-gateway status --admin 3003 --watch', 'another admin port, every two seconds'],
     ],
-    run: async (values, _, context) => (await import('./status.ts')).runStatus(values, context),
+    run: async (values, _, context) => (await import('./run/status.ts')).runStatus(values, context),
   }),
   defineCommand({
     words: ['doctor'],

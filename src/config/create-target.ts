@@ -1,10 +1,10 @@
 /** What the file says of a target or a route → the frozen target that the layers work with. */
 import type { z } from 'zod'
 import { compileFieldEdits } from '../http/field-edits.ts'
-import type { OriginProfile, OriginTls } from '../http/origin-profile.ts'
-import { AddressRanges } from '../route/address-ranges.ts'
+import type { OriginProfile, OriginTls } from '../payload/origin-profile.ts'
+import { AddressRanges } from '../address/address-ranges.ts'
 import { createFixedAnswer, createRedirect, type FixedAnswer, type FixedAnswerSource } from '../route/fixed-answer.ts'
-import { parseOriginHost } from '../route/host.ts'
+import { parseOriginHost } from '../address/host.ts'
 import { parsePrefix, PatternMap, PrefixMap, type PathMap } from '../route/path-map.ts'
 import type { Policy } from '../route/policy.ts'
 import { type RoutePath } from '../route/routes.ts'

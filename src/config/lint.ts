@@ -1,6 +1,6 @@
 /** Targets that are valid and probably not what was meant. */
 import { BlockList, isIP } from 'node:net'
-import { parseHostPattern } from '../route/host.ts'
+import { parseHostPattern } from '../address/host.ts'
 import type { PolicyRule } from '../route/policy.ts'
 import type { RouteTable, Target } from '../route/table.ts'
 import { scanExpression } from './scan-expression.ts'

@@ -4,7 +4,7 @@ import { parseTemplate } from '../http/template.ts'
 import { parsePasswordHash } from '../identity/password-hash.ts'
 import { messageOf } from '../errors.ts'
 import { REDIRECT_VARIABLES } from '../route/fixed-answer.ts'
-import { parseOriginHost } from '../route/host.ts'
+import { parseOriginHost } from '../address/host.ts'
 import { parsePrefix } from '../route/path-map.ts'
 import { answerFields, duration, fieldEdits, integer, parsedBy, ranges, size } from './schema-parts.ts'
 

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { messageOf } from '../errors.ts'
 import { checkFieldName, parseFieldValue } from '../http/field-edits.ts'
-import { ADDRESS_RANGE, isAddressRange } from '../route/address-ranges.ts'
+import { ADDRESS_RANGE, isAddressRange } from '../address/address-ranges.ts'
 
 /** A check that is a parser: what it throws is the fault, complete. */
 export const parsedBy =

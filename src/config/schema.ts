@@ -4,7 +4,7 @@
  * A later key of a target goes into `targetSchema`, a later section of the file (tcp, tunnels) into `targetsFileSchema`.
  */
 import { z } from 'zod'
-import { parseOriginHost } from '../route/host.ts'
+import { parseOriginHost } from '../address/host.ts'
 import { RoutePath } from '../route/routes.ts'
 import { identifiers, originPort, parsedBy } from './schema-parts.ts'
 import { treatmentKeys } from './schema-keys.ts'

@@ -1,6 +1,6 @@
 /** The targets file: text → routes, or every fault with its place. */
 import { messageOf } from '../errors.ts'
-import { parseHostPattern } from '../route/host.ts'
+import { parseHostPattern } from '../address/host.ts'
 import { isBelow, parsePrefix } from '../route/path-map.ts'
 import { Policy, PolicyRule } from '../route/policy.ts'
 import { RoutePath, Routes } from '../route/routes.ts'

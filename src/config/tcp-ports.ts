@@ -2,7 +2,7 @@
 import { dirname, resolve } from 'node:path'
 import type { z } from 'zod'
 import { messageOf } from '../errors.ts'
-import { parseHostPattern, parseOriginHost } from '../route/host.ts'
+import { parseHostPattern, parseOriginHost } from '../address/host.ts'
 import { TcpPort, type TcpRoute } from '../route/tcp-port.ts'
 import type { ConfigFault } from './fault.ts'
 import { readNamedFile } from './target-files.ts'

@@ -1,6 +1,6 @@
 /** The shape of the section `tcp` of the targets file; keys of its maps (ports, names) are checked in `tcp-ports.ts`. */
 import { z } from 'zod'
-import { parseOriginHost } from '../route/host.ts'
+import { parseOriginHost } from '../address/host.ts'
 import { duration, identifiers, integer, originPort, parsedBy, ranges } from './schema-parts.ts'
 
 const PORTS = 'expected an integer from 1 to 65535, or a range such as "30000-30010"'

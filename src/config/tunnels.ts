@@ -2,7 +2,7 @@
 import type { z } from 'zod'
 import { messageOf } from '../errors.ts'
 import { TokenList } from '../identity/token.ts'
-import { AddressRanges } from '../route/address-ranges.ts'
+import { AddressRanges } from '../address/address-ranges.ts'
 import { parseTunnelName, type Tunnel, type Tunnels } from '../route/tunnel.ts'
 import type { ConfigFault } from './fault.ts'
 import type { tunnelsSchema } from './tunnels-schema.ts'

@@ -4,7 +4,7 @@
  */
 import { GatewayError } from '../errors.ts'
 import { MAX_FIELDS, type Fields } from './fields.ts'
-import { NO_BODY, STREAM_BODY, type BodyKind } from './head-codec.ts'
+import { NO_BODY, STREAM_BODY, type BodyKind } from './message.ts'
 
 /** Longest request target, characters; longer: 414. */
 export const MAX_TARGET_CHARS = 8_192

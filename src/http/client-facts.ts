@@ -1,5 +1,7 @@
 /** Who the client is: one function decides address, scheme, host and port together (RFC 7239 §5, §7.4). */
+import type { IncomingMessage } from 'node:http'
 import { isIPv4, isIPv6 } from 'node:net'
+import { unmapped } from '../address/mapped.ts'
 import type { Fields } from './fields.ts'
 
 /** What is known of a connection before any field is believed. */
@@ -34,9 +36,6 @@ export interface ClientFacts {
   readonly host: string
   readonly port: string
 }
-
-/** `::ffff:192.0.2.1` as `192.0.2.1`. */
-export const unmapped = (address: string): string => (address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address)
 
 /**
  * Believes forwarding fields of a trusted peer only, from right to left up to the first address that is not trusted.
@@ -79,6 +78,19 @@ export function clientFacts(
     host: believedHost,
     port: port !== undefined && /^[0-9]{1,5}$/.test(port) ? port : portOf(believedHost, believedScheme, peer.localPort),
   }
+}
+
+/** The peer of a request that came without TLS of ours, at a port that no proxy header is read at. */
+export function peerOf(request: IncomingMessage, isTrusted: (address: string) => boolean): Peer {
+  const address = unmapped(request.socket.remoteAddress ?? '')
+  return { address, isTrusted: isTrusted(address), scheme: 'http', localPort: request.socket.localPort ?? 0 }
+}
+
+/** The address of the real client of a request: behind a proxy of ours, all clients would share one address and its limits. */
+export function clientAddressOf(request: IncomingMessage, peer: Peer, isTrusted: (address: string) => boolean): string {
+  const fields = request.rawHeaders
+  const names = fields.filter((_, i) => i % 2 === 0).map(name => name.toLowerCase())
+  return clientFacts(peer, { fields, names, host: '' }, isTrusted).address
 }
 
 /** One proxy's word on whom it got the request from, and how. */

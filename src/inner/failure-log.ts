@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors.ts'
-import type { RequestHead } from '../http/head-codec.ts'
+import type { RequestHead } from '../http/message.ts'
 import type { Log } from '../telemetry/log.ts'
 import { mutedText, Repeats } from '../telemetry/repeats.ts'
 

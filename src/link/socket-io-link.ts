@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { messageOf } from '../errors.ts'
 import type { Link } from '../mux/link.ts'
-import { RateLimit } from '../mux/rate-limit.ts'
+import { RateLimit } from '../rates/token-bucket.ts'
 
 /** What both ends of socket.io have in common once connected over a websocket. */
 export interface Carrier {

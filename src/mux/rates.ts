@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.ts'
-import { RateLimit } from './rate-limit.ts'
+import { RateLimit } from '../rates/token-bucket.ts'
 
 /**
  * How often a peer may do what costs more than its bytes: [each second in the long run, at once].

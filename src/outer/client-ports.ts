@@ -1,12 +1,12 @@
 import type { CertificateStore } from '../tls/certificate-store.ts'
-import type { ConnectionLimits } from './connection-limits.ts'
-import type { EdgeContext } from './edge-context.ts'
-import { Http2Edge } from './http2-edge.ts'
-import { HttpEdge } from './http-edge.ts'
-import { PlainEdge } from './plain-edge.ts'
-import type { ProxiedClients } from './proxied-clients.ts'
-import { RedirectEdge } from './redirect-edge.ts'
-import { TlsEdge } from './tls-edge.ts'
+import type { ConnectionLimits } from './access/connection-limits.ts'
+import type { EdgeContext } from './exchange/exchange-context.ts'
+import { Http2Edge } from './http-edge/http2-edge.ts'
+import { HttpEdge } from './http-edge/http1-edge.ts'
+import { PlainEdge } from './ports/plain-port.ts'
+import type { ProxiedClients } from './ports/proxied-clients.ts'
+import { RedirectEdge } from './http-edge/redirect-edge.ts'
+import { TlsEdge } from './ports/tls-port.ts'
 
 /** What the ports of clients are made from. */
 export interface ClientPortsOptions {

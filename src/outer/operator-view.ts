@@ -13,12 +13,12 @@ import type { Log } from '../telemetry/log.ts'
 import type { RequestMetrics, TargetMetrics } from '../telemetry/request-metrics.ts'
 import type { CertificateStore } from '../tls/certificate-store.ts'
 import type { ServerPair } from '../tls/server-pair.ts'
-import type { ConnectionLimits } from './connection-limits.ts'
-import type { OriginHealth } from './origin-health.ts'
-import type { InnerConnection, Registry } from './registry.ts'
-import type { SwitchedConnections } from './switched-connections.ts'
-import type { TcpEdge } from './tcp-edge.ts'
-import type { TunnelEdge } from './tunnel-edge.ts'
+import type { ConnectionLimits } from './access/connection-limits.ts'
+import type { OriginHealth } from './inner-layers/origin-health.ts'
+import type { InnerConnection, Registry } from './inner-layers/registry.ts'
+import type { SwitchedConnections } from './exchange/switched-connections.ts'
+import type { TcpEdge } from './tcp-edge/tcp-edge.ts'
+import type { TunnelEdge } from './tunnel-edge/tunnel-edge.ts'
 
 /** What the view of an outer layer looks at. */
 export interface OperatorViewOptions {

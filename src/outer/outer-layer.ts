@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import type { Admin, AdminOptions } from '../admin/admin.ts'
-import type { OriginProfile } from '../http/origin-profile.ts'
+import type { OriginProfile } from '../payload/origin-profile.ts'
 import type { TargetsFile } from '../config/watch.ts'
 import { clientFacts } from '../http/client-facts.ts'
 import type { KeyFiles } from '../identity/public-keys.ts'
@@ -17,24 +17,24 @@ import { createTracing } from '../telemetry/tracing.ts'
 import { VERSION } from '../version.ts'
 import type { CertificateStore } from '../tls/certificate-store.ts'
 import { ClientPorts } from './client-ports.ts'
-import { ConnectionLimits } from './connection-limits.ts'
-import { Patience } from './deadlines.ts'
-import { DEFAULT_EDGE_LIMITS, type EdgeLimits } from './edge-limits.ts'
-import { HeldRequests } from './held-requests.ts'
-import { InnerListener } from './inner-listener.ts'
+import { ConnectionLimits } from './access/connection-limits.ts'
+import { Patience } from '../net/deadlines.ts'
+import { DEFAULT_EDGE_LIMITS, type EdgeLimits } from './access/client-limits.ts'
+import { HeldRequests } from './inner-layers/held-requests.ts'
+import { InnerListener } from './inner-layers/link-port.ts'
 import { createOperatorView } from './operator-view.ts'
-import { OriginHealth } from './origin-health.ts'
-import { ProxiedClients } from './proxied-clients.ts'
-import { ProfileBook } from './profile-book.ts'
-import { Balancer } from './balancer.ts'
-import { Gate } from './gate.ts'
-import { Load } from './load.ts'
-import { Registry } from './registry.ts'
-import { SwitchedConnections } from './switched-connections.ts'
-import { TcpEdge } from './tcp-edge.ts'
-import { TcpTerminators, type CreateCertificates } from './tcp-terminator.ts'
-import { createTrust } from './trust.ts'
-import { TunnelEdge } from './tunnel-edge.ts'
+import { OriginHealth } from './inner-layers/origin-health.ts'
+import { ProxiedClients } from './ports/proxied-clients.ts'
+import { ProfileBook } from './inner-layers/origin-profiles.ts'
+import { Balancer } from './inner-layers/balancer.ts'
+import { Gate } from './access/gate.ts'
+import { Load } from './access/request-limit.ts'
+import { Registry } from './inner-layers/registry.ts'
+import { SwitchedConnections } from './exchange/switched-connections.ts'
+import { TcpEdge } from './tcp-edge/tcp-edge.ts'
+import { TcpTerminators, type CreateCertificates } from './tcp-edge/tcp-terminator.ts'
+import { createTrust } from './ports/trusted-proxies.ts'
+import { TunnelEdge } from './tunnel-edge/tunnel-edge.ts'
 
 /** What an outer layer is made from. */
 export interface OuterLayerOptions {
@@ -213,7 +213,7 @@ export class OuterLayer {
         timing: options.timing ?? DEFAULT_TIMING,
         clock,
         registry: this.registry,
-        tunnels: this.#tunnels,
+        others: this.#tunnels,
         counters,
         onNote: (connection, payload) => this.#health.onNote(connection, payload),
         faults: () => this.#admin.faults(),

@@ -1,6 +1,6 @@
 /** Host → target. */
 import { GatewayError } from '../errors.ts'
-import { parseHostPattern } from './host.ts'
+import { parseHostPattern } from '../address/host.ts'
 import type { Target } from './target.ts'
 import type { TcpPort } from './tcp-port.ts'
 import type { Tunnels } from './tunnel.ts'

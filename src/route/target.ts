@@ -1,7 +1,7 @@
 /** One row of the table: what is done with the requests of a public host, or of one of its routes. */
 import type { FieldEdits } from '../http/field-edits.ts'
-import type { OriginProfile, OriginTimeouts } from '../http/origin-profile.ts'
-import type { AddressRanges } from './address-ranges.ts'
+import type { OriginProfile, OriginTimeouts } from '../payload/origin-profile.ts'
+import type { AddressRanges } from '../address/address-ranges.ts'
 import type { FixedAnswer, Redirect } from './fixed-answer.ts'
 import type { PathMap } from './path-map.ts'
 import type { Policy } from './policy.ts'

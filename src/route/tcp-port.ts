@@ -1,5 +1,5 @@
 /** Public port → origin, for connections that are carried as they are. */
-import { AddressRanges } from './address-ranges.ts'
+import { AddressRanges } from '../address/address-ranges.ts'
 
 /** Where the connections of a port, or of one name on it, go. */
 export interface TcpRoute {

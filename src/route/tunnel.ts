@@ -1,8 +1,8 @@
 /** Private access: services behind the gateway that whoever has credentials for them may open a connection to. */
 import { isIP } from 'node:net'
 import { GatewayError } from '../errors.ts'
-import type { AddressRanges } from './address-ranges.ts'
-import { parseOriginHost } from './host.ts'
+import type { AddressRanges } from '../address/address-ranges.ts'
+import { parseOriginHost } from '../address/host.ts'
 import type { BasicAuth } from './target.ts'
 import { addressOf } from './tcp-port.ts'
 

@@ -1,6 +1,6 @@
 /** The command line of sokken, with the flags of Go's `flag` package: `-x 1`, `--x 1`, `-x=1`. */
 import { GatewayError } from '../errors.ts'
-import { parseHostPort, type HostPort } from '../tunnel/address.ts'
+import { parseHostPort, type HostPort } from '../address/host-port.ts'
 
 interface Flag {
   readonly type: 'bool' | 'int' | 'string'

@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:http'
 import { messageOf } from '../errors.ts'
-import type { HostPort } from '../tunnel/address.ts'
+import type { HostPort } from '../address/host-port.ts'
 import type { ConnectionCount } from '../tunnel/connection-count.ts'
 import { dialTunnel, type DialOptions } from '../tunnel/dial.ts'
 import { listenOn, TunnelListener, type TunnelObserver } from '../tunnel/tunnel-listener.ts'

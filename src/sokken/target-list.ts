@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { GatewayError } from '../errors.ts'
-import { AddressRanges } from '../route/address-ranges.ts'
-import { parseHostPort, type HostPort } from '../tunnel/address.ts'
+import { AddressRanges } from '../address/address-ranges.ts'
+import { parseHostPort, type HostPort } from '../address/host-port.ts'
 
 interface Pattern {
   readonly matches: (host: string) => boolean

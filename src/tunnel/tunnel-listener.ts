@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { GatewayError, messageOf } from '../errors.ts'
-import { formatHostPort, type HostPort } from './address.ts'
+import { formatHostPort, type HostPort } from '../address/host-port.ts'
 import type { ConnectionCount } from './connection-count.ts'
 import { join, type TunnelEnd } from './join.ts'
 import type { WebSocketStream } from './web-socket-stream.ts'

@@ -1,4 +1,4 @@
-import type { CliContext } from '../../src/cli/context.ts'
+import type { CliContext } from '../../src/cli/command/context.ts'
 import { runCli } from '../../src/cli/run-cli.ts'
 
 /** What a command wrote and how it ended. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import type { CliContext, Input } from '../../src/cli/context.ts'
+import type { CliContext, Input } from '../../src/cli/command/context.ts'
 import { runCli } from '../../src/cli/run-cli.ts'
 import { hashPassword, parsePasswordHash, verifyPassword } from '../../src/identity/password-hash.ts'
 import { startProcess } from '../support/process.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
-import { readConfigFile, type ConfigFile } from '../../src/cli/config-file.ts'
-import { DURATION_MS, flag, listOf, optional, PORT, required, TEXT, withDefault } from '../../src/cli/option.ts'
-import { resolveOptions, variableOf } from '../../src/cli/resolve.ts'
+import { readConfigFile, type ConfigFile } from '../../src/cli/command/config-file.ts'
+import { DURATION_MS, flag, listOf, optional, PORT, required, TEXT, withDefault } from '../../src/cli/command/option.ts'
+import { resolveOptions, variableOf } from '../../src/cli/command/resolve.ts'
 import { tempFile } from '../support/temp.ts'
 
 const options = {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { shown } from '../../src/cli/shown.ts'
+import { shown } from '../../src/cli/command/shown.ts'
 
 test.each([
   ['wss://u:p@gw.test/tunnel/a:1', '"wss://***@gw.test/tunnel/a:1"'],

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { formatTunnels } from '../../src/cli/targets-tunnels.ts'
+import { formatTunnels } from '../../src/cli/run/targets-tunnels.ts'
 import { ConfigError, formatFault } from '../../src/config/fault.ts'
 import { parseTargets } from '../../src/config/targets.ts'
 import { hashToken, mintToken } from '../../src/identity/token.ts'

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { Deadlines, type Waiter } from '../../src/outer/deadlines.ts'
+import { Deadlines, type Waiter } from '../../src/net/deadlines.ts'
 import { until } from '../support/wait.ts'
 
 let now = 0

@@ -1,7 +1,8 @@
 /** An inner layer that is broken or taken: whatever it answers, nothing splits and nothing crashes. */
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { encodeFields } from '../../src/http/fields.ts'
-import { encodeResponseHead, NO_BODY, STREAM_BODY, type ResponseHead } from '../../src/http/head-codec.ts'
+import { encodeFields } from '../../src/payload/byte-codec.ts'
+import { encodeResponseHead } from '../../src/payload/head-codec.ts'
+import { NO_BODY, STREAM_BODY, type ResponseHead } from '../../src/http/message.ts'
 import { connectEvilInner, type Script } from '../support/evil.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
 import { get, head, lastGet } from '../support/message.ts'

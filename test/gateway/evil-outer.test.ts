@@ -1,8 +1,9 @@
 /** An outer layer that is broken or taken: whatever it asks for, nothing is dialled that is not allowed, nothing splits, nothing crashes. */
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { encodeFields } from '../../src/http/fields.ts'
-import { decodeResponseHead, encodeRequestHead, STREAM_BODY } from '../../src/http/head-codec.ts'
-import { AllowList } from '../../src/inner/allow-list.ts'
+import { encodeFields } from '../../src/payload/byte-codec.ts'
+import { decodeResponseHead, encodeRequestHead } from '../../src/payload/head-codec.ts'
+import { STREAM_BODY } from '../../src/http/message.ts'
+import { AllowList } from '../../src/origin/allow-list.ts'
 import { createInnerLayer } from '../../src/inner/inner-layer.ts'
 import type { Session } from '../../src/mux/session.ts'
 import { onCleanUp } from '../support/cleanup.ts'

@@ -1,9 +1,15 @@
 /** What either end says about the health of origins, also when it is broken or taken. */
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { encodeHealthChecks, encodeHealthReport, parseHealthNote, parseHealthReport, type HealthCheck } from '../../src/http/health-note.ts'
-import { decodeNote, encodeNote } from '../../src/http/origin-profile.ts'
-import { AllowList } from '../../src/inner/allow-list.ts'
+import {
+  encodeHealthChecks,
+  encodeHealthReport,
+  parseHealthNote,
+  parseHealthReport,
+  type HealthCheck,
+} from '../../src/payload/health-note.ts'
+import { decodeNote, encodeNote } from '../../src/payload/origin-profile.ts'
+import { AllowList } from '../../src/origin/allow-list.ts'
 import { createInnerLayer } from '../../src/inner/inner-layer.ts'
 import type { Session } from '../../src/mux/session.ts'
 import { onCleanUp } from '../support/cleanup.ts'

@@ -1,7 +1,7 @@
 /** Section 1.2 of the reference: which target a request is for, and what its request target may look like. */
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { parseTargets } from '../../src/config/targets.ts'
-import { AllowList } from '../../src/inner/allow-list.ts'
+import { AllowList } from '../../src/origin/allow-list.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
 import { head } from '../support/message.ts'
 import { rawRequest } from '../support/raw-client.ts'

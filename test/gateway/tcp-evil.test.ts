@@ -1,7 +1,7 @@
 /** Inner layers that are broken or taken, and sessions that are lost at the worst moment: clients of TCP ports see a reset, nothing else happens. */
 import { connect } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
-import { decodeTcpHead } from '../../src/http/tcp-head.ts'
+import { decodeTcpHead } from '../../src/payload/tcp-head.ts'
 import { Flag, FrameType } from '../../src/wire/frame.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { playInner, type HandPlayed } from '../support/evil-inner.ts'

@@ -2,10 +2,10 @@
 import { scryptSync } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { weightOf } from '../../src/outer/balancer.ts'
-import { Passwords } from '../../src/outer/passwords.ts'
-import { addressKey, RateMeter } from '../../src/outer/rate-meter.ts'
-import { Recent } from '../../src/outer/recent.ts'
+import { weightOf } from '../../src/outer/inner-layers/balancer.ts'
+import { Passwords } from '../../src/outer/access/passwords.ts'
+import { addressKey, RateMeter } from '../../src/rates/rate-meter.ts'
+import { Recent } from '../../src/rates/recent.ts'
 import type { BasicAuth } from '../../src/route/target.ts'
 
 const clockAt = (startMs = 1_000): { nowMs: number; readonly read: () => number } => {

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { FRAME_COST, FrameBudget } from '../../src/outer/frame-budget.ts'
-import { Penalties } from '../../src/outer/penalties.ts'
+import { FRAME_COST, FrameBudget } from '../../src/outer/http-edge/frame-budget.ts'
+import { Penalties } from '../../src/outer/access/penalties.ts'
 
 test('a penalty ends by itself, and begins anew', () => {
   let now = 0

@@ -7,7 +7,7 @@ import { createProof, type ProofClaims } from '../../src/identity/proof.ts'
 import type { PrivateKey } from '../../src/identity/private-key.ts'
 import { encodeGoAway, encodeReset, type Hello } from '../../src/wire/control.ts'
 import { decodeBatch, encodeFrame, Flag, FrameType } from '../../src/wire/frame.ts'
-import { encodeResponseHead } from '../../src/http/head-codec.ts'
+import { encodeResponseHead } from '../../src/payload/head-codec.ts'
 import { onCleanUp } from './cleanup.ts'
 
 export interface Frame {

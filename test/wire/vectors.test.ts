@@ -3,15 +3,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { ERRORS, type ErrorCode } from '../../src/errors.ts'
-import { decodeFields, encodeFields } from '../../src/http/fields.ts'
-import {
-  decodeRequestHead,
-  decodeResponseHead,
-  encodeRequestHead,
-  encodeResponseHead,
-  type RequestHead,
-  type ResponseHead,
-} from '../../src/http/head-codec.ts'
+import { decodeFields, encodeFields } from '../../src/payload/byte-codec.ts'
+import { decodeRequestHead, decodeResponseHead, encodeRequestHead, encodeResponseHead } from '../../src/payload/head-codec.ts'
+import type { RequestHead, ResponseHead } from '../../src/http/message.ts'
 import {
   decodeAuth,
   decodeCredit,
@@ -27,7 +21,7 @@ import {
   type Hello,
   type Ready,
 } from '../../src/wire/control.ts'
-import { decodeNote, encodeNote } from '../../src/http/origin-profile.ts'
+import { decodeNote, encodeNote } from '../../src/payload/origin-profile.ts'
 import { BatchWriter, decodeBatch, Flag, FrameType } from '../../src/wire/frame.ts'
 import { ROOT } from '../support/process.ts'
 

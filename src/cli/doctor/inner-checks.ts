@@ -1,7 +1,7 @@
 import { messageOf } from '../../errors.ts'
 import { readCertificates } from '../../identity/certificate-file.ts'
 import { readPrivateKey, type PrivateKey } from '../../identity/private-key.ts'
-import { AllowList } from '../../inner/allow-list.ts'
+import { AllowList } from '../../origin/allow-list.ts'
 import { trustRemedy } from '../../tls/trust-remedy.ts'
 import { fail, ok, warn, type Finding } from './finding.ts'
 import { checkLink } from './link-check.ts'

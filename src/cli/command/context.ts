@@ -1,0 +1,44 @@
+import type { Log } from '../../telemetry/log.ts'
+
+/** A standard stream of the process. */
+export interface Output {
+  write(text: string): unknown
+  readonly isTTY?: boolean | undefined
+  /** Width of the terminal. */
+  readonly columns?: number | undefined
+}
+
+/** Standard input: bytes or text, in pieces. */
+export interface Input extends AsyncIterable<Uint8Array | string> {
+  readonly isTTY?: boolean | undefined
+  /** Of a terminal: keys come as they are typed, and are not shown. */
+  setRawMode?(mode: boolean): unknown
+}
+
+/** What asks a process to end. */
+export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP'
+
+/** Everything that a command sees of the process it runs in. */
+export interface CliContext {
+  /** Arguments after the program's name. */
+  readonly argv: readonly string[]
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Absent where there is none. */
+  readonly stdin?: Input
+  readonly stdout: Output
+  readonly stderr: Output
+  /** What log lines are written to: the file descriptor of stdout, or a stream. */
+  readonly logDestination: number | Output
+  /**
+   * Resolves when the process is asked to end, with the signal if there was one. Until it is called, signals end the process as usual; a
+   * second one always does.
+   * @param options.hangup  takes SIGHUP as well, which else ends the process at once
+   */
+  readonly untilStopped: (options?: { readonly hangup?: boolean }) => Promise<StopSignal | undefined>
+  /** Told of the log of a long-running command, for faults that nobody caught. */
+  readonly onLog?: (log: Log) => void
+}
+
+/** May colours be written to this stream? https://no-color.org */
+export const hasColor = (output: Output, env: CliContext['env']): boolean =>
+  output.isTTY === true && (env['NO_COLOR'] ?? '') === '' && env['TERM'] !== 'dumb'

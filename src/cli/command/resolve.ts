@@ -1,0 +1,84 @@
+import { GatewayError } from '../../errors.ts'
+import { nearest } from '../../config/nearest.ts'
+import type { ConfigFile } from './config-file.ts'
+import type { CliContext } from './context.ts'
+import type { Option, OptionTable, ValuesOf } from './option.ts'
+import { shown } from './shown.ts'
+
+/** Where option values come from, the strongest first. */
+export interface Sources {
+  /** What was parsed from the command line, by option name: text, texts, or boolean. */
+  readonly flags: Readonly<Record<string, unknown>>
+  readonly env: CliContext['env']
+  readonly config: ConfigFile
+}
+
+/** A value, and how to complain about it. */
+interface Given {
+  readonly texts: readonly string[]
+  readonly fault: (message: string) => string
+}
+
+/** The environment variable of an option: `app-port` → `SG_APP_PORT`. */
+export const variableOf = (name: string): string => `SG_${name.toUpperCase().replaceAll('-', '_')}`
+
+const listed = (texts: readonly string[]): string => texts.map(shown).join(', ')
+
+function fromFlags(name: string, option: Option<unknown>, value: unknown): Given | undefined {
+  if (value === undefined) return undefined
+  const texts = (Array.isArray(value) ? (value as unknown[]) : [value]).map(String)
+  const fault = (message: string): string => `--${name} ${option.kind === 'flag' ? '' : `${listed(texts)}: `}${message}`
+  return { texts, fault }
+}
+
+// An empty variable is how compose files and shells say "not set".
+function fromEnvironment(name: string, option: Option<unknown>, env: CliContext['env']): Given | undefined {
+  const variable = [name, ...(option.aliases ?? [])].map(variableOf).find(each => (env[each] ?? '') !== '')
+  if (variable === undefined) return undefined
+  const text = env[variable] ?? ''
+  const texts = option.kind === 'many' ? text.split(',').map(part => part.trim()) : [text]
+  return { texts, fault: message => `${variable} ${listed(texts)}: ${message}` }
+}
+
+/**
+ * The value of every option: flag, else environment, else configuration file, else default. Lists are not merged: the strongest source wins.
+ * @throws GatewayError USAGE (CONFIG_INVALID when only the file is to blame) with a line for each fault
+ */
+export function resolveOptions<Table extends OptionTable>(options: Table, { flags, env, config }: Sources): ValuesOf<Table> {
+  const faults: string[] = []
+  let onlyFile = true
+  const values = Object.entries(options).map(([name, option]) => {
+    const outside = fromFlags(name, option, flags[name]) ?? fromEnvironment(name, option, env)
+    const given: Given | undefined = outside ?? config.get(name)
+    const complain = (message: string): void => {
+      faults.push(message)
+      if (outside !== undefined || given === undefined) onlyFile = false
+    }
+    if (given === undefined) {
+      if (option.isRequired)
+        complain(`--${name} is missing; give it as flag, as ${variableOf(name)}, or as ${name} in the file of --config`)
+      return [name, option.fallback]
+    }
+    if (option.kind !== 'many' && given.texts.length > 1) {
+      complain(given.fault('given more than once'))
+      return [name, undefined]
+    }
+    const value = option.parse(given.texts)
+    if (value === undefined) complain(given.fault(`expected ${option.expected}`))
+    return [name, value]
+  })
+  if (faults.length > 0) throw new GatewayError(onlyFile ? 'CONFIG_INVALID' : 'USAGE', faults.join('\n'))
+  return Object.fromEntries(values) as ValuesOf<Table>
+}
+
+/** Variables that start with SG_, belong to no option, and are probably a misspelt one: a warning for each. */
+export function misspeltVariables(env: CliContext['env'], options: OptionTable, others: readonly string[]): readonly string[] {
+  const mine = Object.entries(options).flatMap(([name, { aliases = [] }]) => [name, ...aliases].map(variableOf))
+  const known = new Set([...mine, ...others.map(variableOf)])
+  return Object.keys(env)
+    .filter(variable => variable.startsWith('SG_') && !known.has(variable))
+    .flatMap(variable => {
+      const meant = nearest(variable, mine)
+      return meant === undefined ? [] : [`${variable} is no option and has no effect, did you mean ${meant}?`]
+    })
+}

@@ -1,0 +1,25 @@
+import { flag, listOf, type Option, type OptionTable, type Reader } from '../command/option.ts'
+import { innerLayerOptions, outerLayerOptions } from './layers.ts'
+
+const HOST_PORT: Reader<string> = {
+  expected: 'HOST:PORT, an IPv6 address in brackets',
+  read: text => (/^(?:[^\s:[\]]+|\[[\da-f:.]+\]):\d{1,5}$/i.test(text) && Number(/\d+$/.exec(text)?.[0]) <= 65_535 ? text : undefined),
+}
+
+/** The same options, none of them required. */
+const asOptional = <Table extends OptionTable>(table: Table): Table =>
+  Object.fromEntries(Object.entries(table).map(([name, option]) => [name, { ...option, isRequired: false }])) as unknown as Table
+
+const optionalText = (option: Option<string>): Option<string | undefined> => ({ ...option, isRequired: false })
+
+/** Options of `doctor`: those of both layers, so that the file of either can be given with --config. */
+export const doctorOptions = {
+  origin: listOf(HOST_PORT, { describe: 'HOST:PORT that the inner layer has to reach; repeatable', fallback: [] }),
+  json: flag('Print the findings as JSON'),
+  ...asOptional(innerLayerOptions),
+  ...asOptional(outerLayerOptions),
+  // Its other name is an option of the inner layer.
+  'public-key': { ...outerLayerOptions['public-key'], isRequired: false, aliases: [] },
+  'private-key': optionalText(innerLayerOptions['private-key']),
+  targets: optionalText(outerLayerOptions.targets),
+}

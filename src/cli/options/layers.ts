@@ -1,0 +1,92 @@
+import { hostname } from 'node:os'
+import { isIdentifier } from '../../identity/identifier.ts'
+import { parseLinkName } from '../../identity/link-name.ts'
+import { adminOptions } from './admin.ts'
+import { serviceOptions } from '../command/command.ts'
+import { limitOptions } from './limits.ts'
+import { tlsOptions } from './tls.ts'
+import { DURATION_MS, FILE, flag, integer, listOf, optional, PORT, required, TEXT, withDefault, type Reader } from '../command/option.ts'
+
+const IDENTIFIER: Reader<string> = {
+  expected: '1 to 255 printable characters',
+  read: text => (isIdentifier(text) ? text : undefined),
+}
+
+const LINK_NAME: Reader<string> = { expected: 'HOST or HOST:PORT, such as link.example.com', read: parseLinkName }
+
+const SCHEMES: ReadonlySet<string> = new Set(['ws:', 'wss:', 'http:', 'https:'])
+
+const OUTER_LAYER_URL: Reader<string> = {
+  expected: 'the URL of an outer layer, such as wss://gateway.example.com or ws://localhost:3001, without user, query and fragment',
+  read: text => {
+    if (!URL.canParse(text) || !/^[a-z]+:\/\//i.test(text)) return undefined
+    const { protocol, hostname: host, username, password, search, hash } = new URL(text)
+    const isPlain = username === '' && password === '' && search === '' && hash === '' && host !== ''
+    return SCHEMES.has(protocol) && isPlain ? text : undefined
+  },
+}
+
+/** Options of `outer-layer`. */
+export const outerLayerOptions = {
+  'public-key': listOf(TEXT, {
+    describe:
+      'File with the certificate or public key of an inner layer; repeatable. IDENTIFIER=FILE lets that key claim only that identifier. A directory takes every .crt and .pem in it, each for the common name of its certificate',
+    aliases: ['inner-layer-certificate'],
+  }),
+  targets: required(FILE, { describe: 'Targets file: which host leads to which origin; reloaded when it changes' }),
+  'app-port': withDefault(PORT, 3000, { describe: 'Port for clients; 0 picks a free one' }),
+  'app-host': optional(TEXT, { describe: 'Address to listen on for clients', defaultText: 'all, IPv4 and IPv6' }),
+  'socket-port': withDefault(PORT, 3001, { describe: 'Port for inner layers; 0 picks a free one' }),
+  'socket-host': optional(TEXT, { describe: 'Address to listen on for inner layers', defaultText: 'all, IPv4 and IPv6' }),
+  timeout: withDefault(DURATION_MS, 180_000, { describe: 'Milliseconds without a sign of life from the origin, then 504' }),
+  validity: withDefault(DURATION_MS, 1000, { describe: "Milliseconds that an inner layer's proof of identity is valid" }),
+  'link-name': listOf(LINK_NAME, {
+    describe:
+      'HOST[:PORT] under which inner layers dial this outer layer, as in their --outer-layer; repeatable. A proof of identity that was made for another name is refused. Without it names are not checked',
+    fallback: [],
+  }),
+  'trust-proxy': listOf(TEXT, {
+    describe:
+      'Proxies that are believed: address, CIDR, loopback, linklocal, uniquelocal, or none; repeatable. Their Forwarded and X-Forwarded-* fields say who the client is, and names of users that they send (X-Remote-User and the like) pass to origins',
+    fallback: ['loopback'],
+  }),
+  'proxy-protocol': flag(
+    'Connections of clients begin with the PROXY protocol (version 1 or 2), of a proxy in --trust-proxy; others are closed',
+  ),
+  'remove-csps': flag('Remove Content-Security-Policy fields from answers'),
+  'server-timing': flag('Say in answers where the time went (Server-Timing); clients can read it'),
+  ...limitOptions,
+  ...tlsOptions,
+  ...adminOptions(3002),
+  ...serviceOptions,
+} as const
+
+/** Options of `inner-layer`. */
+export const innerLayerOptions = {
+  'private-key': required(FILE, {
+    describe: 'File with the private key that this inner layer proves itself with; readable by its owner only',
+    aliases: ['inner-layer-private-key'],
+  }),
+  'outer-layer': listOf(OUTER_LAYER_URL, { describe: 'URL of an outer layer; repeatable: connects to all of them' }),
+  identifier: withDefault(IDENTIFIER, hostname(), {
+    describe: 'Name under which targets ask for this inner layer',
+    defaultText: `host name, here "${hostname()}"`,
+    aliases: ['inner-layer-identifier'],
+  }),
+  'outer-layer-ca': optional(FILE, {
+    describe: 'File with the certificates of the only authorities to trust for wss://',
+    defaultText: 'those of Node.js and NODE_EXTRA_CA_CERTS',
+  }),
+  'inner-layer-certificate': optional(FILE, {
+    describe: 'File with a client certificate of the private key, for outer layers (--socket-client-ca) or proxies that ask for one',
+  }),
+  insecure: flag('Allow ws:// and http:// to other machines than this one'),
+  connections: withDefault(integer(1, 64), 2, { describe: 'Connections to each outer layer' }),
+  allow: listOf(TEXT, {
+    describe:
+      'HOST:PORT that may be reached; repeatable. * stands for any letters of one label, alone for any host or port; HOST may be a range such as 10.0.0.0/8. Without it: every host but link-local and cloud-metadata addresses',
+    fallback: [],
+  }),
+  ...adminOptions('none'),
+  ...serviceOptions,
+} as const

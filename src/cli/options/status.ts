@@ -1,0 +1,23 @@
+import { FILE, flag, optional, withDefault, type Reader } from '../command/option.ts'
+
+const ADMIN: Reader<string> = {
+  expected: 'the URL of an admin port such as http://127.0.0.1:3002, or HOST:PORT, or a port',
+  read: text => {
+    const url = /^\d{1,5}$/.test(text) ? `http://127.0.0.1:${text}` : /^[a-z]+:\/\//i.test(text) ? text : `http://${text}`
+    if (!URL.canParse(url)) return undefined
+    const { protocol, username, password, search, hash } = new URL(url)
+    const isPlain = username === '' && password === '' && search === '' && hash === ''
+    return (protocol === 'http:' || protocol === 'https:') && isPlain ? url.replace(/\/*$/, '/') : undefined
+  },
+}
+
+/** Options of `status`. */
+export const statusOptions = {
+  admin: withDefault(ADMIN, 'http://127.0.0.1:3002/', {
+    describe: 'Admin port of the layer: a URL, HOST:PORT, or a port',
+    defaultText: 'http://127.0.0.1:3002',
+  }),
+  json: flag('Print the status as it comes, in JSON'),
+  watch: flag('Print it anew every two seconds, until the process is asked to end'),
+  'password-file': optional(FILE, { describe: 'File with the admin password, in its first line' }),
+}

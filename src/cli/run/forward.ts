@@ -1,0 +1,132 @@
+import { performance } from 'node:perf_hooks'
+import { GatewayError } from '../../errors.ts'
+import { readCertificates } from '../../identity/certificate-file.ts'
+import { readPrivateKey } from '../../identity/private-key.ts'
+import { readToken } from '../../identity/token.ts'
+import { createTunnelProof } from '../../identity/tunnel-proof.ts'
+import { parseTunnelName } from '../../route/tunnel.ts'
+import { createConnectionLog } from '../../telemetry/connection-log.ts'
+import { parseHostPort, type HostPort } from '../../address/host-port.ts'
+import { Forwarder, shownUrl, type Forward } from '../../tunnel/forwarder.ts'
+import { proxyFor } from '../../tunnel/proxy.ts'
+import { TUNNEL_PATH } from '../../tunnel/wire.ts'
+import { AGENT } from '../../version.ts'
+import type { ExitStatus } from '../command/command.ts'
+import type { CliContext } from '../command/context.ts'
+import type { forwardOptions } from '../options/forward.ts'
+import { certificateFile, PRIVATE_KEY_FILE, readOptionFile, type OptionFile } from '../command/option-file.ts'
+import type { ValuesOf } from '../command/option.ts'
+import { createServiceLog, serve } from '../command/serve.ts'
+import { shown } from '../command/shown.ts'
+
+type Options = ValuesOf<typeof forwardOptions>
+
+const usage = (message: string): GatewayError => new GatewayError('USAGE', message)
+
+const TOKEN_FILE: OptionFile = {
+  option: '--token-file',
+  expected: 'the token that opens the tunnels',
+  remedy: 'make one with: socket-gateway token --file FILE',
+}
+const CA_FILE = certificateFile('--ca', 'of the authorities to trust')
+
+const SCHEMES: ReadonlySet<string> = new Set(['ws:', 'wss:', 'http:', 'https:'])
+
+const isThisMachine = ({ hostname }: URL): boolean =>
+  hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
+
+function hostPortOf(text: string, name: string): HostPort {
+  const place = parseHostPort(text)
+  if (place === undefined) throw usage(`${name} ${JSON.stringify(text)}: expected HOST:PORT, such as 127.0.0.1:2222`)
+  return place
+}
+
+/** HOST:PORT behind `/tunnel/`, as the gateway names it. */
+function tunnelOf(url: URL): string {
+  const [, text = ''] = url.pathname.split(TUNNEL_PATH)
+  return parseTunnelName(decodeURIComponent(text)).name
+}
+
+function urlOf(text: string, { insecure }: Options): URL {
+  const expected = 'expected a URL such as wss://gw.example.com/tunnel/db.lan:5432'
+  if (!URL.canParse(text) || !/^[a-z]+:\/\//i.test(text)) throw usage(`URL ${shown(text)}: ${expected}`)
+  const url = new URL(text)
+  if (!SCHEMES.has(url.protocol) || !url.pathname.startsWith(TUNNEL_PATH)) throw usage(`URL ${shown(text)}: ${expected}`)
+  try {
+    tunnelOf(url)
+  } catch {
+    throw usage(`URL ${shown(text)}: ${expected}`)
+  }
+  const isEncrypted = url.protocol === 'wss:' || url.protocol === 'https:'
+  if (!isEncrypted && !insecure && !isThisMachine(url))
+    throw usage(
+      `URL ${shown(text)}: not encrypted, everybody on the way could read the credentials and what is carried; use wss://, or pass --insecure`,
+    )
+  return url
+}
+
+function forwardsOf(words: readonly string[], options: Options): readonly Forward[] {
+  if (words.length === 0 || words.length % 2 !== 0) throw usage('expected pairs of LISTEN and URL; see socket-gateway forward --help')
+  const forwards = words.flatMap((listen, i) =>
+    i % 2 === 0 ? [{ listen: hostPortOf(listen, 'LISTEN'), url: urlOf(words[i + 1]!, options) }] : [],
+  )
+  const seen = new Set<string>()
+  for (const { listen } of forwards) {
+    const key = `${listen.host}:${listen.port}`
+    if (listen.port !== 0 && seen.has(key)) throw usage(`LISTEN ${key} is given twice; a port can be opened once`)
+    seen.add(key)
+  }
+  return forwards
+}
+
+/** What opens the tunnels: a token, which is always the same, or a proof, which is fresh for each connection. */
+async function authorizationOf(options: Options): Promise<(url: URL) => string | undefined> {
+  const { 'token-file': tokenFile, 'private-key': keyFile } = options
+  if (tokenFile !== undefined && keyFile !== undefined) throw usage('--token-file and --private-key: expected one of them')
+  if (tokenFile !== undefined) {
+    const token = await readOptionFile(tokenFile, TOKEN_FILE, readToken)
+    return () => `Bearer ${token}`
+  }
+  if (keyFile === undefined) return () => undefined
+  const key = await readOptionFile(keyFile, PRIVATE_KEY_FILE, readPrivateKey)
+  return url =>
+    `Bearer ${createTunnelProof(key, { tunnel: tunnelOf(url), url: `${url.protocol}//${url.host}`, nowSeconds: Date.now() / 1000 })}`
+}
+
+/**
+ * Runs `forward` until the process is asked to end.
+ * @param words  LISTEN and URL, in pairs
+ * @throws GatewayError for arguments, files and ports that cannot be used, and for credentials that the gateway does not accept
+ */
+export async function runForward(options: Options, words: readonly string[], context: CliContext): Promise<ExitStatus> {
+  const forwards = forwardsOf(words, options)
+  const api = options['api-listen'] === undefined ? undefined : hostPortOf(options['api-listen'], '--api-listen')
+  const authorization = await authorizationOf(options)
+  const ca = options.ca === undefined ? undefined : await readOptionFile(options.ca, CA_FILE, file => readCertificates(file))
+  const log = await createServiceLog(options, context)
+  const forwarder = new Forwarder(
+    {
+      forwards,
+      maxConnections: options['max-connections'],
+      api,
+      dial: {
+        timeoutMs: options['connect-timeout'],
+        agent: AGENT,
+        ca,
+        caOption: '--ca',
+        pingMs: options['ping-interval'],
+        proxyFor: url => proxyFor(url, context.env),
+      },
+      authorization,
+      drainTimeoutMs: options['drain-timeout'],
+      clock: () => performance.now(),
+      record: createConnectionLog(log),
+    },
+    log,
+  )
+  const bare = forwards.find(({ url }) => url.username === '')
+  if (options['token-file'] === undefined && options['private-key'] === undefined && bare !== undefined)
+    log.warn({}, `no credentials for ${shownUrl(bare.url)}; give --token-file or --private-key`)
+  await serve(forwarder, log, context)
+  return 0
+}

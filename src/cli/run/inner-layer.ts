@@ -1,0 +1,65 @@
+import { GatewayError } from '../../errors.ts'
+import { readCertificates } from '../../identity/certificate-file.ts'
+import { readPrivateKey } from '../../identity/private-key.ts'
+import { AllowList } from '../../origin/allow-list.ts'
+import { createInnerLayer } from '../../inner/inner-layer.ts'
+import { readAdminOptions } from '../options/admin.ts'
+import type { ExitStatus } from '../command/command.ts'
+import type { CliContext } from '../command/context.ts'
+import { certificateFile, PRIVATE_KEY_FILE, readOptionFile } from '../command/option-file.ts'
+import type { ValuesOf } from '../command/option.ts'
+import type { innerLayerOptions } from '../options/layers.ts'
+import { createServiceLog, serve } from '../command/serve.ts'
+
+const CA_FILE = certificateFile('--outer-layer-ca', 'of the authorities to trust')
+const CLIENT_FILE = certificateFile('--inner-layer-certificate', 'of the private key')
+
+const isEncrypted = (url: URL): boolean => url.protocol === 'wss:' || url.protocol === 'https:'
+
+const isThisMachine = ({ hostname }: URL): boolean =>
+  hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
+
+/** What does not leave this machine may go without TLS; everything else only when it was said so. */
+function checkEncryption(urls: readonly string[], isInsecureAllowed: boolean): void {
+  const open = urls.map(url => new URL(url)).filter(url => !isEncrypted(url) && !isThisMachine(url))
+  if (open.length === 0 || isInsecureAllowed) return
+  const names = open.map(url => `${url.protocol}//${url.host}`).join(', ')
+  throw new GatewayError(
+    'USAGE',
+    `--outer-layer ${names}: not encrypted, everybody on the way could read and change requests; use wss://, or pass --insecure`,
+  )
+}
+
+/**
+ * Runs the inner layer until the process is asked to end.
+ * @throws GatewayError when a file is not valid or an URL is not encrypted
+ */
+export async function runInnerLayer(options: ValuesOf<typeof innerLayerOptions>, context: CliContext): Promise<ExitStatus> {
+  const urls = [...new Set(options['outer-layer'])]
+  checkEncryption(urls, options.insecure)
+  const allowList = new AllowList(options.allow)
+  const privateKey = await readOptionFile(options['private-key'], PRIVATE_KEY_FILE, readPrivateKey)
+  const caFile = options['outer-layer-ca']
+  const ca = caFile === undefined ? undefined : await readOptionFile(caFile, CA_FILE, file => readCertificates(file))
+  const clientFile = options['inner-layer-certificate']
+  const clientCertificate =
+    clientFile === undefined ? undefined : await readOptionFile(clientFile, CLIENT_FILE, file => readCertificates(file, privateKey.key))
+  const admin = await readAdminOptions(options)
+  const log = await createServiceLog(options, context)
+  const layer = createInnerLayer(
+    {
+      privateKey,
+      outerLayers: urls,
+      identifier: options.identifier,
+      ...(ca !== undefined && { outerLayerCa: ca }),
+      ...(clientCertificate !== undefined && { clientCertificate }),
+      connections: options.connections,
+      allowList,
+      drainTimeoutMs: options['drain-timeout'],
+      ...(admin !== undefined && { admin }),
+    },
+    { log },
+  )
+  await serve(layer, log, context)
+  return 0
+}

@@ -1,0 +1,103 @@
+import { formatFault } from '../../config/fault.ts'
+import { lintTargets } from '../../config/lint.ts'
+import { TargetsFile } from '../../config/watch.ts'
+import { KeyFiles } from '../../identity/public-keys.ts'
+import { createOuterLayer, type OuterLayer } from '../../outer/outer-layer.ts'
+import type { RouteTable } from '../../route/table.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { readAdminOptions } from '../options/admin.ts'
+import type { ExitStatus } from '../command/command.ts'
+import type { CliContext } from '../command/context.ts'
+import { edgeLimitsOf } from '../options/limits.ts'
+import type { ValuesOf } from '../command/option.ts'
+import type { outerLayerOptions } from '../options/layers.ts'
+import { createServiceLog, serve } from '../command/serve.ts'
+import { createAppCertificates, createTlsPorts } from '../options/tls.ts'
+
+/** Names that stand for trusting no proxy at all. */
+const NOBODY = 'none'
+
+/**
+ * Runs the outer layer until the process is asked to end.
+ * @throws GatewayError when a file is not valid or a port cannot be opened
+ */
+export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>, context: CliContext): Promise<ExitStatus> {
+  const admin = await readAdminOptions(options)
+  const log = await createServiceLog(options, context)
+  let layer: OuterLayer | undefined
+  const keys = new KeyFiles(options['public-key'], {
+    onChange: registry => {
+      if (layer === undefined) return
+      log.info({ keys: registry.size }, `public keys reloaded: ${registry.size} in force`)
+      layer.keysChanged()
+    },
+    onFault: fault => log.error({ code: fault.code }, `public key not in force: ${fault.message}`),
+  })
+  const tls = createTlsPorts(options, log)
+  const stores = [tls.app, tls.socket].filter(store => store !== undefined)
+  const targets = watchTargets(options.targets, log, () => void layer?.targetsChanged())
+  try {
+    await keys.start()
+    for (const store of stores) await store.start()
+    if (keys.registry.size === 0)
+      log.warn({}, 'there is no public key yet, so no inner layer can connect; put a certificate into the directory')
+    hintAtWarnings(await targets.start(), options.targets, log)
+    layer = createOuterLayer(
+      {
+        appPort: options['app-port'],
+        ...(options['app-host'] !== undefined && { appHost: options['app-host'] }),
+        ...(tls.app !== undefined && { appCertificates: tls.app }),
+        ...(options['app-http-port'] !== undefined && { appHttpPort: options['app-http-port'] }),
+        ...(options.hsts !== undefined && { hstsSeconds: options.hsts }),
+        http2: options.http2,
+        appH2c: options['app-h2c'],
+        tcpCertificates: clientCa => createAppCertificates(options, log, clientCa),
+        socketPort: options['socket-port'],
+        ...(options['socket-host'] !== undefined && { socketHost: options['socket-host'] }),
+        ...(tls.socket !== undefined && { socketCertificates: tls.socket }),
+        keys,
+        targets,
+        timeoutMs: options.timeout,
+        validityMs: options.validity,
+        linkNames: options['link-name'],
+        trustProxy: options['trust-proxy'].filter(entry => entry !== NOBODY),
+        removeCsps: options['remove-csps'],
+        proxyProtocol: options['proxy-protocol'],
+        serverTiming: options['server-timing'],
+        drainTimeoutMs: options['drain-timeout'],
+        limits: edgeLimitsOf(options),
+        ...(admin !== undefined && { admin }),
+      },
+      { log },
+    )
+  } catch (error) {
+    await Promise.all([keys, targets, ...stores].map(part => part.close()))
+    await log.flush()
+    throw error
+  }
+  await serve(layer, log, context, [targets, keys, ...stores])
+  return 0
+}
+
+function watchTargets(file: string, log: Log, onChange: () => void): TargetsFile {
+  return new TargetsFile(file, {
+    onChange: table => {
+      log.info({ targets: table.targets.length }, `targets reloaded: ${table.targets.length} in force`)
+      hintAtWarnings(table, file, log)
+      onChange()
+    },
+    onFault: error => {
+      for (const fault of error.faults.map(formatFault))
+        log.error({ code: error.code }, `targets not reloaded, the last good ones stay in force: ${fault}`)
+    },
+  })
+}
+
+function hintAtWarnings(table: RouteTable, file: string, log: Log): void {
+  const { length } = lintTargets(table)
+  if (length > 0)
+    log.warn(
+      { warnings: length },
+      `${length} ${length === 1 ? 'target looks' : 'things in the targets look'} dangerous or useless; see: socket-gateway targets check ${file}`,
+    )
+}

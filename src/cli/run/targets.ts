@@ -1,0 +1,107 @@
+import { readFile } from 'node:fs/promises'
+import { unreadableTargets } from '../../config/fault.ts'
+import { lintTargets } from '../../config/lint.ts'
+import { parseTargets } from '../../config/targets.ts'
+import { explain, type ExplainedRule, type Explanation } from '../../route/explain.ts'
+import { ownAnswerOf } from '../../route/own-answer.ts'
+import { originOf, type RouteTable, type Target } from '../../route/table.ts'
+import { printable } from '../../telemetry/pretty.ts'
+import type { ExitStatus } from '../command/command.ts'
+import type { CliContext } from '../command/context.ts'
+import { formatTable } from '../command/table.ts'
+import { explainTcp, formatTcpPorts } from './targets-tcp.ts'
+import { formatTunnels } from './targets-tunnels.ts'
+
+async function readTargets(file: string): Promise<RouteTable> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw unreadableTargets(file, cause)
+  })
+  return parseTargets(text, file)
+}
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
+
+const policyOf = ({ policy }: Target): string =>
+  policy.any ? 'everything' : policy.rules.length === 0 ? 'nothing' : plural(policy.rules.length, 'rule')
+
+/** Where requests go, or what is answered instead. */
+const destinationOf = (target: Target): string => ownAnswerOf(target) ?? originOf(target)
+
+const identifiersOf = (identifiers: readonly string[] | undefined): string => identifiers?.join(', ') ?? 'any'
+
+/**
+ * `targets check FILE`: prints host → origin, policy and identifiers of each target, and warnings.
+ * @throws ConfigError with every fault of the file
+ */
+export async function runTargetsCheck(file: string, { stdout }: CliContext): Promise<ExitStatus> {
+  const table = await readTargets(file)
+  const warnings = lintTargets(table)
+  const rows = table.all.map(target =>
+    [target.name, destinationOf(target), policyOf(target), target.hostname === '' ? '–' : identifiersOf(target.identifiers)].map(printable),
+  )
+  if (rows.length > 0) stdout.write(`${formatTable([['HOST', 'ORIGIN', 'POLICY', 'INNER LAYER'], ...rows])}\n`)
+  stdout.write(formatTcpPorts(table.tcp) + formatTunnels(table.tunnels))
+  for (const { line, target, pattern, message } of warnings) {
+    stdout.write(`${file}:${line}: warning: ${printable(`${target}${pattern === undefined ? '' : ` ${pattern}`}: ${message}`)}\n`)
+  }
+  stdout.write(`${file}: valid, ${plural(table.targets.length, 'target')}, ${plural(warnings.length, 'warning')}\n`)
+  return 0
+}
+
+function effectOf(rule: ExplainedRule, decisive: ExplainedRule | undefined): string {
+  if (!rule.matchesPath) return 'path does not match'
+  if (!rule.allowsMethod) return 'method does not match'
+  return rule.line === decisive?.line && rule.pattern === decisive.pattern ? 'allows it: this one decides' : 'allows it too'
+}
+
+function linesOf(explanation: Explanation, file: string): string {
+  const { host, target, route, hostRule, path, query, rules, rule, effects, originUrl, identifiers } = explanation
+  const rows: (readonly [string, string | undefined])[] = [
+    ['request', `${explanation.method} ${explanation.url}`],
+    ['host', host],
+    [
+      'target',
+      target &&
+        `"${target.name}", ${file}:${target.line}${hostRule === undefined ? '' : ` (${hostRule === 'any' ? 'any host' : hostRule})`}`,
+    ],
+    ['route', route && `${route.path}, ${file}:${route.line}`],
+    ['path', path],
+    ['query', query === '' || query === undefined ? undefined : `${query} (never part of the match)`],
+    ['ambiguous', explanation.ambiguous],
+    ['origin', originUrl],
+    [
+      'by',
+      target &&
+        (originUrl ?? explanation.code) &&
+        (identifiers === undefined ? 'any inner layer' : `inner layer ${identifiers.join(' or ')}`),
+    ],
+  ]
+  const facts = formatTable(rows.flatMap(([name, value]) => (value === undefined ? [] : [[name, printable(value)]])))
+  const judged = rules.map(each => [
+    `${file}:${each.line}`,
+    printable(each.pattern),
+    printable(each.methods.join(', ')),
+    effectOf(each, rule),
+  ])
+  const others = formatTable(effects.map(([key, text]) => [key, printable(text)]))
+  return `${facts}${others === '' ? '' : `\n${others}`}${judged.length > 0 ? `\n${formatTable([['RULE', 'PATH', 'METHODS', ''], ...judged])}` : ''}`
+}
+
+/**
+ * `targets explain FILE METHOD URL`: prints the target and the rule that decide on a request, without sending it. With the method TCP, and
+ * `NAME:PORT` or `:PORT` for the URL: where a connection to that port would go.
+ * @returns 0 when the request is allowed, 1 when it is refused
+ * @throws ConfigError with every fault of the file
+ */
+export async function runTargetsExplain(args: { file: string; method: string; url: string }, { stdout }: CliContext): Promise<ExitStatus> {
+  const table = await readTargets(args.file)
+  if (args.method === 'TCP') {
+    const { text, isAllowed } = explainTcp(table, args.url, args.file)
+    stdout.write(text)
+    return isAllowed ? 0 : 1
+  }
+  const explanation = explain(table, args.method, args.url)
+  const code = explanation.code === undefined ? '' : ` (${explanation.code})`
+  stdout.write(`${linesOf(explanation, args.file)}\n${explanation.verdict}: ${printable(explanation.reason)}${code}\n`)
+  return explanation.verdict === 'allowed' ? 0 : 1
+}

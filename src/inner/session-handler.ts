@@ -1,0 +1,52 @@
+import { GatewayError } from '../errors.ts'
+import { decodeRequestHead } from '../payload/head-codec.ts'
+import { encodeHealthReport, parseHealthNote } from '../payload/health-note.ts'
+import { decodeNote, parseProfileNote, type OriginProfile } from '../payload/origin-profile.ts'
+import { KIND_TCP } from '../payload/tcp-head.ts'
+import type { SessionOptions } from '../mux/session.ts'
+import type { HealthChecks } from '../origin/health-checks.ts'
+import { OriginExchange, type OriginContext } from '../origin/origin-exchange.ts'
+import { acceptTcp, type TcpOriginContext } from '../origin/tcp-origin.ts'
+
+const MAX_PROFILES = 4_096
+
+/** Who asks origins whether they are well. */
+export interface HealthContext {
+  readonly health: HealthChecks
+}
+
+/** What one session asks for: its streams, and the notes that they refer to. */
+export function createService(
+  context: OriginContext & TcpOriginContext & HealthContext,
+  note: (payload: Buffer) => void,
+): Required<Pick<SessionOptions, 'accept' | 'onNote'>> & { readonly close: () => void } {
+  const watch = context.health.watch((number, isHealthy, reason) => note(encodeHealthReport({ number, isHealthy, reason })))
+  const profiles = new Map<number, OriginProfile>()
+  const profileOf = (number: number): OriginProfile | undefined => {
+    if (number === 0) return undefined
+    const profile = profiles.get(number)
+    if (profile === undefined) throw new GatewayError('PROTOCOL', `origin profile ${number} was never announced`)
+    return profile
+  }
+  return {
+    accept: (payload, stream) => {
+      if (payload[0] === KIND_TCP) return acceptTcp(payload, stream, context)
+      const head = decodeRequestHead(payload)
+      const exchange = new OriginExchange(stream, { head, profile: profileOf(head.profile) }, context)
+      exchange.start()
+      return exchange
+    },
+    onNote: payload => {
+      const note = decodeNote(payload)
+      if (note.note === 'health') {
+        const { checks, isFirst } = parseHealthNote(note)
+        return watch.want(checks, isFirst, profileOf)
+      }
+      if (note.note !== 'profile') return
+      const { number, profile } = parseProfileNote(note)
+      profiles.set(number, profile)
+      if (profiles.size > MAX_PROFILES) throw new GatewayError('CALM', `more than ${MAX_PROFILES} origin profiles`)
+    },
+    close: () => watch.close(),
+  }
+}

@@ -1,0 +1,325 @@
+import type { Duplex } from 'node:stream'
+import { ERRORS, GatewayError, type ErrorCode } from '../errors.ts'
+import { decodeFields, encodeFields } from '../payload/byte-codec.ts'
+import { encodeResponseHead } from '../payload/head-codec.ts'
+import { NO_BODY, STREAM_BODY, type BodyKind, type RequestHead } from '../http/message.ts'
+import { allowedTrailers } from '../http/hop-by-hop.ts'
+import { loggedPath } from '../http/logged-path.ts'
+import { isIdempotent } from '../http/methods.ts'
+import type { OriginProfile } from '../payload/origin-profile.ts'
+import { MAX_INTERIM } from '../http/response-fields.ts'
+import type { MuxStream, StreamHandler } from '../mux/stream.ts'
+import { splice } from '../splice/splice.ts'
+import type { RequestSpan, Tracing } from '../telemetry/tracing.ts'
+import { isStaleConnection, originFailure } from './origin-failure.ts'
+import { OriginTiming } from './origin-timing.ts'
+import { RequestBody } from './request-body.ts'
+
+/** A list of raw fields of the origin, names and values in turn. */
+export type RawFields = readonly (string | Buffer)[]
+
+/** What a driver is told to send. */
+export interface OriginRequest {
+  readonly head: RequestHead
+  /** How to reach the origin; undefined: as usual. */
+  readonly profile: OriginProfile | undefined
+  readonly body: RequestBody | Buffer | null
+}
+
+/** What a driver reports, in this order; `failed` may come at any time and is the last. */
+export interface OriginEvents {
+  /** A connection is there, a new one or one that was kept. */
+  connected?(): void
+  /** 1xx except 101. */
+  interim(status: number, reason: string, fields: RawFields): void
+  /** @param isWhole  the origin has said that nothing follows: no body, no trailers */
+  head(status: number, reason: string, fields: RawFields, isWhole?: boolean): void
+  /** 101 to a request with `upgrade`: HTTP is over and the socket is all there is. @param rest  what came of it already */
+  switched(reason: string, fields: RawFields, socket: Duplex, rest: Buffer): void
+  /** False asks the driver to pause until `resume`. */
+  data(chunk: Buffer): boolean
+  end(trailers: RawFields): void
+  failed(thrown: unknown): void
+}
+
+/** A request under way. */
+export interface OriginCall {
+  resume(): void
+  /** Gives up; nothing is reported any more. Idempotent. */
+  abort(): void
+}
+
+/** The ways to make a request. */
+export interface OriginDrivers {
+  /** Kept-alive connections, for all ordinary requests. */
+  pooled(request: OriginRequest, events: OriginEvents): OriginCall
+  /** A fresh connection, for Expect, trailers, TE, and for one repetition after a stale connection. */
+  fresh(request: OriginRequest, events: OriginEvents): OriginCall
+  /** A stream of a shared HTTP/2 connection, for all requests of targets that say so; repeats by itself what may be repeated. */
+  http2(request: OriginRequest, events: OriginEvents): OriginCall
+}
+
+/** What an exchange needs of the inner layer. */
+export interface OriginContext {
+  readonly drivers: OriginDrivers
+  /** The request has failed, here or by the word of the outer layer. */
+  readonly onFailure: (head: RequestHead, code: ErrorCode, reason: string) => void
+  /** Undefined: nobody traces. */
+  readonly tracing?: Tracing | undefined
+  /** Milliseconds, rising. */
+  readonly clock: () => number
+}
+
+const NEEDS_FRESH = new Set(['te', 'trailer'])
+/** These authenticate the connection, not the request (RFC 4559 §6): in a pool, the next client would be taken for this one. */
+const BINDS_CONNECTION = /^\s*(?:ntlm|negotiate)\b/i
+/** A body that has not begun by then is one that waits for an answer to its head, milliseconds. */
+const FIRST_CHUNK_MS = 10
+/** Bodies that cannot be there, whatever the origin says: RFC 9112 §6.3. */
+const isBodyless = (method: string, status: number): boolean => method === 'HEAD' || status === 204 || status === 304
+
+/** Steps 9 to 12 of the path: joins one stream to one request at its origin. */
+export class OriginExchange implements StreamHandler, OriginEvents {
+  readonly #head: RequestHead
+  readonly #profile: OriginProfile | undefined
+  readonly #body: RequestBody | undefined
+  #request: OriginRequest | undefined
+  #call: OriginCall | undefined
+  #interimCount = 0
+  #bytesIn = 0
+  #firstChunkTimer: NodeJS.Timeout | undefined
+  #hasHead = false
+  #hasEnded = false
+  #isOver = false
+  #mayRepeat: boolean
+  #timing: OriginTiming | undefined
+  #span: RequestSpan | undefined
+  #status = 0
+
+  constructor(
+    private readonly stream: MuxStream,
+    { head, profile }: Pick<OriginRequest, 'head' | 'profile'>,
+    private readonly context: OriginContext,
+  ) {
+    this.#head = context.tracing === undefined ? head : this.#trace(head, context.tracing)
+    this.#profile = profile
+    if (profile?.timing === true) this.#timing = new OriginTiming(context.clock)
+    this.#body = head.body.kind === 'none' ? undefined : new RequestBody(stream)
+    this.#mayRepeat = isIdempotent(head.method)
+  }
+
+  /** Sends the request; a body that came in the same message as its head goes out in one piece. */
+  start(): void {
+    if (this.#body === undefined || this.#head.expectsContinue || this.#profile?.http2 === true) this.#dispatch()
+    else queueMicrotask(() => this.#await())
+  }
+
+  // --- from the link ---
+
+  onHead(): void {
+    throw new GatewayError('PROTOCOL', 'a RESPONSE frame from the outer layer')
+  }
+
+  onData(chunk: Buffer): void {
+    // After the answer nobody reads the rest of an upload. Without credit the outer layer stops sending and ends the stream.
+    if (this.#hasEnded || this.#isOver) return
+    if (this.#body === undefined) throw new GatewayError('PROTOCOL', 'DATA for a request without a body')
+    const { body } = this.#head
+    this.#bytesIn += chunk.length
+    // Neither driver counts for every method, and what is beyond the length would be another request to the origin.
+    if (body.kind === 'length' && this.#bytesIn > body.length) throw new GatewayError('BODY_MISMATCH', 'more bytes than the head says')
+    this.#body.receive(chunk)
+    if (this.#firstChunkTimer !== undefined) this.#dispatch()
+  }
+
+  onTrailers(payload: Buffer): void {
+    if (this.#body !== undefined) this.#body.trailers = allowedTrailers(decodeFields(payload))
+  }
+
+  onEnd(): void {
+    const { body } = this.#head
+    if (body.kind === 'length' && this.#bytesIn < body.length && !this.#hasEnded) {
+      throw new GatewayError('BODY_MISMATCH', 'fewer bytes than the head says')
+    }
+    this.#body?.finish()
+    if (this.#firstChunkTimer !== undefined) this.#dispatch()
+  }
+
+  onWritable(): void {
+    this.#call?.resume()
+  }
+
+  onReset(code: ErrorCode, reason: string): void {
+    this.context.onFailure(this.#head, code, reason)
+    this.#endSpan(code)
+    this.#giveUp()
+  }
+
+  // --- from the origin ---
+
+  connected(): void {
+    this.#timing?.connected()
+  }
+
+  interim(status: number, reason: string, fields: RawFields): void {
+    if (this.#isOver) return
+    if (++this.#interimCount > MAX_INTERIM)
+      return this.#fail(new GatewayError('ORIGIN_BAD_RESPONSE', `more than ${MAX_INTERIM} interim responses`))
+    this.#guard(() => this.stream.sendHead(encodeResponseHead({ status, reason, body: NO_BODY, fields }), { info: true }))
+  }
+
+  head(status: number, reason: string, origins: RawFields, isWhole = false): void {
+    if (this.#isOver) return
+    this.#hasHead = true
+    this.#status = status
+    const fields = this.#timing?.addTo(origins) ?? origins
+    this.#guard(() => {
+      const announced = bodyOf(fields)
+      const body = isWhole && announced.kind === 'stream' ? NO_BODY : announced
+      const end = isWhole || isBodyless(this.#head.method, status) || (body.kind === 'length' && body.length === 0)
+      this.stream.sendHead(encodeResponseHead({ status, reason, body, fields }), { end })
+      this.#hasEnded = end
+      if (end) this.#endSpan()
+    })
+  }
+
+  switched(reason: string, fields: RawFields, socket: Duplex, rest: Buffer): void {
+    this.#call = undefined
+    if (this.#isOver) return void socket.destroy()
+    this.#guard(() => this.stream.sendHead(encodeResponseHead({ status: 101, reason, body: NO_BODY, fields })))
+    if (this.#isOver) return void socket.destroy() // no frame is large enough for the head
+    this.#isOver = true
+    this.#status = 101
+    this.#endSpan()
+    splice(this.stream, socket, {
+      head: rest,
+      failure: error => originFailure(error ?? new GatewayError('ORIGIN_CLOSED', 'the origin closed without an end')),
+      onEnd: ({ code, reason: why }) => {
+        if (code !== undefined) this.context.onFailure(this.#head, code, why)
+      },
+    })
+  }
+
+  data(chunk: Buffer): boolean {
+    return this.#isOver || this.#hasEnded || this.stream.write(chunk)
+  }
+
+  end(trailers: RawFields): void {
+    if (this.#isOver || this.#hasEnded) return
+    this.#hasEnded = true
+    this.#endSpan()
+    this.#guard(() => this.stream.end(trailers.length === 0 ? undefined : encodeFields(trailers)))
+  }
+
+  failed(thrown: unknown): void {
+    if (this.#isOver || this.#hasEnded) return
+    const failure = originFailure(thrown)
+    if (this.#mayRepeat && !this.#hasHead && isStaleConnection(failure) && !(this.#request?.body instanceof RequestBody)) {
+      this.#mayRepeat = false
+      this.#guard(() => {
+        this.#call = this.context.drivers.fresh(this.#request!, this)
+      })
+      return
+    }
+    this.#fail(failure)
+  }
+
+  // --- both ---
+
+  /** undici holds a head back until its body begins, so a body that is late goes through the driver that sends the head at once. */
+  #await(): void {
+    if (this.#isOver || this.#body!.hasBegun) return this.#dispatch()
+    this.#firstChunkTimer = setTimeout(() => this.#dispatch(), FIRST_CHUNK_MS)
+  }
+
+  #dispatch(): void {
+    if (this.#isOver) return
+    clearTimeout(this.#firstChunkTimer)
+    this.#firstChunkTimer = undefined
+    const { drivers } = this.context
+    const head = this.#head
+    // A switch of protocols is a matter of HTTP/1.1: RFC 9113 §8.6.
+    if (this.#profile?.http2 === true && head.upgrade === '') return this.#dispatchHttp2()
+    const whole = head.expectsContinue ? undefined : this.#body?.takeWhole()
+    this.#request = { head, profile: this.#profile, body: whole ?? this.#body ?? null }
+    const isLate = this.#body !== undefined && whole === undefined && !this.#body.hasBegun
+    const needsFresh =
+      head.upgrade !== '' || head.expectsContinue || isLate || this.#body?.trailers !== undefined || needsOwnConnection(head.fields)
+    if (needsFresh) this.#mayRepeat = false
+    this.#guard(() => {
+      this.#call = needsFresh ? drivers.fresh(this.#request!, this) : drivers.pooled(this.#request!, this)
+    })
+    if (this.#isOver) this.#call?.abort()
+  }
+
+  /** HTTP/2 sends a head at once and has trailers for every request, so there is one driver for all of them. */
+  #dispatchHttp2(): void {
+    this.#mayRepeat = false
+    this.#request = { head: this.#head, profile: this.#profile, body: this.#body ?? null }
+    this.#guard(() => {
+      this.#call = this.context.drivers.http2(this.#request!, this)
+    })
+    if (this.#isOver) this.#call?.abort()
+  }
+
+  #guard(action: () => void): void {
+    try {
+      action()
+    } catch (thrown) {
+      // A head of the origin that does not fit into a frame is the origin's fault, not the client's.
+      const failure = originFailure(thrown)
+      this.#fail(failure.code === 'HEADERS_TOO_LARGE' ? new GatewayError('ORIGIN_BAD_RESPONSE', failure.message) : failure)
+    }
+  }
+
+  #fail(failure: GatewayError): void {
+    if (this.#isOver) return
+    const code: ErrorCode = ERRORS[failure.code].reset > 0 ? failure.code : 'INTERNAL'
+    this.#giveUp()
+    this.context.onFailure(this.#head, code, failure.message)
+    this.#endSpan(code)
+    this.stream.reset(code, failure.message)
+  }
+
+  /** The head with this span as the parent of what the origin does. */
+  #trace(head: RequestHead, tracing: Tracing): RequestHead {
+    const { method, fields, hostname, port, path } = head
+    const attributes = { 'server.address': hostname, 'server.port': port, 'url.path': loggedPath(path) }
+    this.#span = tracing.start({ method, fields, attributes })
+    return { ...head, fields: this.#span.inject(fields) }
+  }
+
+  #endSpan(error?: ErrorCode): void {
+    this.#span?.end({ status: this.#status, error })
+    this.#span = undefined
+  }
+
+  #giveUp(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    clearTimeout(this.#firstChunkTimer)
+    this.#call?.abort()
+    this.#body?.destroy()
+  }
+}
+
+function needsOwnConnection(fields: readonly string[]): boolean {
+  for (let i = 0; i < fields.length; i += 2) {
+    const { length } = fields[i]!
+    if (length <= 7 && NEEDS_FRESH.has(fields[i]!.toLowerCase())) return true
+    if (length === 13 && fields[i]!.toLowerCase() === 'authorization' && BINDS_CONNECTION.test(fields[i + 1]!)) return true
+  }
+  return false
+}
+
+/** How the origin delimits its body; the parser has refused contradictions already. */
+function bodyOf(fields: RawFields): BodyKind {
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!
+    if (name.length !== 14 || name.toString().toLowerCase() !== 'content-length') continue
+    const length = Number(fields[i + 1]!.toString())
+    if (!Number.isSafeInteger(length) || length < 0) throw new GatewayError('ORIGIN_BAD_RESPONSE', 'an invalid Content-Length')
+    return { kind: 'length', length }
+  }
+  return STREAM_BODY
+}

@@ -1,0 +1,46 @@
+import type { EventEmitter } from 'node:events'
+import type { EdgeLimits } from './client-limits.ts'
+
+/** Counts the connections of clients, in all and for each address (L8, L13). */
+export class ConnectionLimits {
+  readonly #counts = new Map<string, number>()
+  readonly #known = new WeakSet<EventEmitter>()
+  #count = 0
+
+  /** @param isExempt  is this the address of a proxy of ours, behind which many clients share one address */
+  constructor(
+    private readonly limits: Pick<EdgeLimits, 'connections' | 'connectionsPerAddress'>,
+    private readonly isExempt: (address: string) => boolean,
+  ) {}
+
+  /** Connections that are open. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Counts `socket` until it closes; or says why it may not stay. */
+  admit(socket: EventEmitter, address: string): string | undefined {
+    // One that left HTTP/1 for a moment comes back.
+    if (this.#known.has(socket)) return undefined
+    const { connections, connectionsPerAddress } = this.limits
+    if (connections > 0 && this.#count >= connections) return `${connections} connections are open (--max-connections)`
+    const isCounted = connectionsPerAddress > 0 && !this.isExempt(address)
+    const known = this.#counts.get(address) ?? 0
+    if (isCounted && known >= connectionsPerAddress)
+      return `${connectionsPerAddress} connections of this address are open (--max-connections-per-address)`
+    this.#known.add(socket)
+    this.#count++
+    if (isCounted) this.#counts.set(address, known + 1)
+    socket.once('close', () => {
+      this.#count--
+      if (isCounted) this.#leave(address)
+    })
+    return undefined
+  }
+
+  #leave(address: string): void {
+    const left = (this.#counts.get(address) ?? 0) - 1
+    if (left > 0) this.#counts.set(address, left)
+    else this.#counts.delete(address)
+  }
+}

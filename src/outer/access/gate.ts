@@ -1,0 +1,113 @@
+import { GatewayError } from '../../errors.ts'
+import type { AcceptedRequest } from '../../http/admission.ts'
+import type { RateLimit, Target, Treatment } from '../../route/target.ts'
+import { Passwords } from './passwords.ts'
+import { addressKey, RateMeter } from '../../rates/rate-meter.ts'
+
+/** Who asks for what. */
+export interface Visitor {
+  readonly address: string
+  readonly request: AcceptedRequest
+  /** Gets the fields that an answer of refusal has beside the usual ones. */
+  readonly refusalFields: string[]
+}
+
+/** What is counted for one target. */
+interface Counts {
+  readonly meter: RateMeter | undefined
+  active: number
+}
+
+/** Who may come: addresses, rates, passwords and how many at once. Asked only where a target says something of these. */
+export class Gate {
+  readonly #passwords: Passwords
+  readonly #counts = new WeakMap<Treatment, Counts>()
+
+  readonly #meter: RateMeter | undefined
+
+  /**
+   * @param clock  milliseconds, rising
+   * @param rate   requests of one address for all targets together
+   */
+  constructor(
+    private readonly clock: () => number,
+    private readonly rate?: Pick<RateLimit, 'perSecond' | 'burst'>,
+  ) {
+    this.#passwords = new Passwords(clock)
+    this.#meter = rate === undefined ? undefined : new RateMeter(rate, clock)
+  }
+
+  /** Counts a request of `address`, whatever it is for. @throws GatewayError RATE_LIMITED */
+  count(address: string, refusalFields: string[]): void {
+    const waitMs = this.#meter?.take(addressKey(address)) ?? 0
+    if (waitMs === 0) return
+    refusalFields.push(...retryAfter(waitMs))
+    throw new GatewayError('RATE_LIMITED', `more than ${this.rate!.perSecond} requests a second of ${address} (--rate)`)
+  }
+
+  /**
+   * Lets a visitor in, or says why not.
+   * @returns a promise when a password has to be verified first
+   * @throws GatewayError ADDRESS_REFUSED, RATE_LIMITED, CREDENTIALS_REQUIRED or OVERLOADED, as does the promise
+   */
+  admit({ name }: Target, treatment: Treatment, visitor: Visitor): Promise<void> | undefined {
+    const { deny, allow, rate, basicAuth } = treatment
+    const { address, request, refusalFields } = visitor
+    if (deny?.has(address) === true || allow?.has(address) === false)
+      throw new GatewayError('ADDRESS_REFUSED', `${name} does not take requests from ${address}`)
+    const wait = (ms: number): void => void refusalFields.push(...retryAfter(ms))
+    if (rate !== undefined) {
+      const value = rate.header === undefined ? undefined : valueOf(request, rate.header)
+      // Long values are cut: they are a key in memory, and clients choose them.
+      const key = value === undefined ? addressKey(address) : `= ${value.slice(0, 200)}`
+      const waitMs = this.#countsOf(treatment).meter!.take(key)
+      if (waitMs > 0) {
+        wait(waitMs)
+        throw new GatewayError('RATE_LIMITED', `more than ${rate.perSecond} requests a second for ${name}`)
+      }
+    }
+    if (basicAuth === undefined) return undefined
+    const challenge = (thrown: unknown): never => {
+      if (thrown instanceof GatewayError && thrown.code === 'CREDENTIALS_REQUIRED')
+        refusalFields.push('WWW-Authenticate', `Basic realm="${basicAuth.realm.replace(/["\\]/g, '')}", charset="UTF-8"`)
+      throw thrown
+    }
+    try {
+      const pending = this.#passwords.check(basicAuth, valueOf(request, 'authorization'), addressKey(address), wait)
+      return pending?.catch(challenge)
+    } catch (thrown) {
+      return challenge(thrown)
+    }
+  }
+
+  /** Counts a request that goes on to the origin, until `leave`. @throws GatewayError OVERLOADED */
+  enter({ name }: Target, treatment: Treatment): void {
+    const counts = this.#countsOf(treatment)
+    if (treatment.concurrency !== undefined && counts.active >= treatment.concurrency)
+      throw new GatewayError('OVERLOADED', `${treatment.concurrency} requests for ${name} are under way`)
+    counts.active++
+  }
+
+  /** The request is over. */
+  leave(treatment: Treatment): void {
+    this.#countsOf(treatment).active--
+  }
+
+  #countsOf(treatment: Treatment): Counts {
+    const known = this.#counts.get(treatment)
+    if (known !== undefined) return known
+    const counts: Counts = { meter: treatment.rate === undefined ? undefined : new RateMeter(treatment.rate, this.clock), active: 0 }
+    this.#counts.set(treatment, counts)
+    return counts
+  }
+}
+
+const retryAfter = (ms: number): string[] => ['Retry-After', String(Math.ceil(ms / 1_000))]
+
+/** The only value of a field, or all of them: two Authorization fields are not one that is good. */
+function valueOf({ fields, names }: AcceptedRequest, wanted: string): string | undefined {
+  let value: string | undefined
+  for (let i = 0; i < names.length; i++)
+    if (names[i] === wanted) value = value === undefined ? fields[2 * i + 1]! : `${value}, ${fields[2 * i + 1]!}`
+  return value
+}

@@ -1,0 +1,128 @@
+import { STATUS_CODES } from 'node:http'
+import { GatewayError, messageOf } from '../../errors.ts'
+import { decodeFields } from '../../payload/byte-codec.ts'
+import { allowedTrailers } from '../../http/hop-by-hop.ts'
+import type { WritableHead } from '../../http/response-fields.ts'
+import type { ClientCall } from './edge-request.ts'
+import type { LocalAnswer } from './request-plan.ts'
+
+/** The answer to one request as the client gets it: one head, a body as long as the head says, trailers and an end; or a cut instead. */
+export class Answer {
+  #bytes = 0
+  #startedMs: number | undefined
+  #length: number | undefined
+  #unconsumedBytes = 0
+  #hasHead = false
+  #hasBody = false
+  #isFlushed = false
+
+  /** @param clock  milliseconds, rising */
+  constructor(
+    private readonly call: ClientCall,
+    private readonly clock: () => number,
+  ) {}
+
+  /** Bytes of the body so far. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** When it began; undefined before. */
+  get startedMs(): number | undefined {
+    return this.#startedMs
+  }
+
+  /** True once it has a head, interim ones apart. */
+  get hasHead(): boolean {
+    return this.#hasHead
+  }
+
+  /** Begins an answer of an origin. @throws GatewayError ORIGIN_BAD_RESPONSE when the head has characters that cannot be sent */
+  begin(head: WritableHead): void {
+    try {
+      this.call.writeHead(head)
+    } catch (cause) {
+      throw new GatewayError('ORIGIN_BAD_RESPONSE', messageOf(cause), { cause })
+    }
+    this.begun()
+    this.#length = head.length
+    this.#hasBody = head.hasBody
+    // A head without data behind it, as of an event stream, leaves at once; one with data leaves together with it.
+    queueMicrotask(() => this.#flush())
+  }
+
+  /** A head has left in another way. */
+  begun(): void {
+    this.#hasHead = true
+    this.#startedMs = this.clock()
+  }
+
+  /** A whole answer of our own. */
+  write({ status, fields, body }: LocalAnswer): void {
+    const { call } = this
+    this.#startedMs = this.clock()
+    this.#isFlushed = true
+    // With its reason: one that node:http has refused before, the origin's, would be refused again.
+    call.writeHead({ status, reason: STATUS_CODES[status] ?? '', fields })
+    if (call.request.method === 'HEAD' || body === '') return call.end()
+    this.#bytes = Buffer.byteLength(body)
+    call.end(body)
+  }
+
+  /**
+   * More of the body.
+   * @returns true when nothing of it is held any more; false: `drained` says when
+   * @throws GatewayError ORIGIN_BAD_RESPONSE for a body before its head, or one longer than the head says
+   */
+  data(chunk: Buffer): boolean {
+    if (!this.#hasHead) throw new GatewayError('ORIGIN_BAD_RESPONSE', 'a body before its head')
+    this.#isFlushed = true
+    this.#bytes += chunk.length
+    if (!this.#hasBody) return true
+    if (this.#length !== undefined && this.#bytes > this.#length) {
+      throw new GatewayError('ORIGIN_BAD_RESPONSE', 'more bytes than Content-Length says')
+    }
+    // A slow reader must not hold a whole batch of other streams' bytes for the sake of its own few.
+    const own = this.call.needsDrain && chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(chunk) : chunk
+    if (this.call.write(own)) return true
+    this.#unconsumedBytes += chunk.length
+    return false
+  }
+
+  /** The client reads again. @returns bytes that were held, and are not any more */
+  drained(): number {
+    const bytes = this.#unconsumedBytes
+    this.#unconsumedBytes = 0
+    return bytes
+  }
+
+  /** @throws GatewayError ORIGIN_BAD_RESPONSE when they have characters that cannot be sent */
+  trailers(payload: Buffer): void {
+    if (!this.#hasBody || this.#length !== undefined) return
+    try {
+      this.call.setTrailers(allowedTrailers(decodeFields(payload)))
+    } catch (cause) {
+      throw new GatewayError('ORIGIN_BAD_RESPONSE', messageOf(cause), { cause })
+    }
+  }
+
+  /** Ends it. @throws GatewayError ORIGIN_BAD_RESPONSE without a head, ORIGIN_CLOSED when it is shorter than the head says */
+  end(): void {
+    if (!this.#hasHead) throw new GatewayError('ORIGIN_BAD_RESPONSE', 'an end without a head')
+    if (this.#length !== undefined && this.#bytes < this.#length)
+      throw new GatewayError('ORIGIN_CLOSED', 'fewer bytes than Content-Length says')
+    this.#isFlushed = true
+    this.call.end()
+  }
+
+  /** The only honest end once the head is out. */
+  cut(isHttp10: boolean): void {
+    this.call.cut(this.#length === undefined && isHttp10)
+  }
+
+  #flush(): void {
+    if (this.#isFlushed || this.call.isGone) return
+    this.#isFlushed = true
+    this.call.flush()
+  }
+}

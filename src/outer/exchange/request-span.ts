@@ -1,0 +1,20 @@
+import { loggedPath } from '../../http/logged-path.ts'
+import type { AccessRecord } from '../../telemetry/access-log.ts'
+import type { SpanEnd, SpanStart } from '../../telemetry/tracing.ts'
+import type { ClientCall } from './edge-request.ts'
+
+/** What a trace is told of a request when it begins. */
+export const spanOf = ({ method, fields, target }: ClientCall['request']): SpanStart => ({
+  method,
+  fields,
+  attributes: { 'url.path': loggedPath(target) },
+})
+
+/** What a trace is told of a request when it is over. */
+export const spanAttributes = ({ host, client, target, identifier, requestId }: AccessRecord): NonNullable<SpanEnd['attributes']> => ({
+  'server.address': host,
+  'client.address': client,
+  'http.route': target,
+  'socket_gateway.inner_layer': identifier,
+  'socket_gateway.request_id': requestId,
+})

@@ -1,0 +1,124 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { RawRequest } from '../../http/admission.ts'
+import type { Peer } from '../../http/client-facts.ts'
+import type { Fields } from '../../http/fields.ts'
+import type { WritableHead } from '../../http/response-fields.ts'
+import type { ClientCall, ClientEvents } from '../exchange/edge-request.ts'
+import { withHsts } from './hsts.ts'
+import { discardUpload, endAbruptly, endLingering } from '../../net/linger.ts'
+
+/** A request of HTTP/1.0 or HTTP/1.1. */
+export class Http1Call implements ClientCall {
+  events: ClientEvents | undefined
+  readonly request: RawRequest
+  #awaitsDrain = false
+
+  constructor(
+    readonly peer: Peer,
+    readonly req: IncomingMessage,
+    readonly res: ServerResponse,
+    upgrades?: readonly string[],
+  ) {
+    this.request = { method: req.method ?? '', target: req.url ?? '', httpVersion: req.httpVersion, fields: req.rawHeaders, upgrades }
+    res.on('close', () => this.events?.onClosed())
+  }
+
+  get isReceived(): boolean {
+    return this.req.complete
+  }
+
+  get trailers(): readonly string[] {
+    return this.req.rawTrailers
+  }
+
+  startUpload(): void {
+    this.req.on('data', (chunk: Buffer) => this.events?.onUpload(chunk))
+    this.req.on('end', () => this.events?.onUploadEnd())
+  }
+
+  pauseUpload(): void {
+    this.req.pause()
+  }
+
+  resumeUpload(): void {
+    this.req.resume()
+  }
+
+  discardUpload(): void {
+    discardUpload(this.req)
+  }
+
+  get hasHead(): boolean {
+    return this.res.headersSent
+  }
+
+  get status(): number {
+    return this.res.headersSent ? this.res.statusCode : 0
+  }
+
+  get isFinished(): boolean {
+    return this.res.writableFinished
+  }
+
+  get isGone(): boolean {
+    return this.res.destroyed
+  }
+
+  get needsDrain(): boolean {
+    return this.res.writableNeedDrain
+  }
+
+  writeContinue(): void {
+    this.res.writeContinue()
+  }
+
+  writeInterim(status: number, reason: string, fields: Fields): void {
+    let text = `HTTP/1.1 ${status} ${reason}\r\n`
+    for (let i = 0; i < fields.length; i += 2) text += `${fields[i]!}: ${fields[i + 1]!}\r\n`
+    this.res.socket?.write(`${text}\r\n`, 'latin1')
+  }
+
+  writeHead({ status, reason, fields }: Pick<WritableHead, 'status' | 'reason' | 'fields'>): void {
+    this.res.writeHead(status, reason, withHsts(this.peer, fields))
+  }
+
+  flush(): void {
+    this.res.flushHeaders()
+  }
+
+  write(chunk: Buffer): boolean {
+    if (this.res.write(chunk)) return true
+    if (!this.#awaitsDrain) {
+      this.#awaitsDrain = true
+      this.res.once('drain', () => {
+        this.#awaitsDrain = false
+        this.events?.onDrain()
+      })
+    }
+    return false
+  }
+
+  setTrailers(fields: Fields): void {
+    const pairs: [string, string][] = []
+    for (let i = 0; i < fields.length; i += 2) pairs.push([fields[i]!, fields[i + 1]!])
+    this.res.addTrailers(pairs)
+  }
+
+  end(body?: string | Buffer): void {
+    if (body === undefined) this.res.end()
+    else this.res.end(body)
+  }
+
+  closeAfterwards(): void {
+    // node:http writes `Connection: close` from this, and the edge takes no further request from the connection.
+    this.res.shouldKeepAlive = false
+  }
+
+  /** A client that counts bytes, or waits for the last chunk, sees the cut. One that reads up to the end of the connection sees a reset. */
+  cut(isDelimitedByClose: boolean): void {
+    const { socket } = this.res
+    if (socket === null) return
+    if (isDelimitedByClose) endAbruptly(socket)
+    else endLingering(socket)
+  }
+}

@@ -1,0 +1,270 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { GatewayError, type ErrorCode } from '../../errors.ts'
+import { acceptsJson } from '../../http/accept.ts'
+import { unmapped } from '../../address/mapped.ts'
+import type { Peer } from '../../http/client-facts.ts'
+import { loggedPath } from '../../http/logged-path.ts'
+import { answerBare, codeOfClientError, isLost, speaksTls, type ClientError } from './raw-answer.ts'
+import type { ConnectionLimits } from '../access/connection-limits.ts'
+import type { EdgeContext } from '../exchange/exchange-context.ts'
+import { EarlyBytes } from '../../net/early-bytes.ts'
+import { Http1Call } from './http1-edge-request.ts'
+import { headWithoutUpgrade, Http1UpgradeCall, mayUpgrade } from './http1-upgrade.ts'
+import { HttpExchange } from '../exchange/http-exchange.ts'
+import { listen } from '../../net/listen.ts'
+
+/** Longer than the idle timeout of usual load balancers in front (60 s), so that they close first. Node waits a second longer than it announces. */
+const KEEP_ALIVE_MS = 65_000
+/** Pipelined requests that wait on one connection before nothing more is read from it. */
+const MAX_WAITING = 8
+
+interface Connection {
+  readonly peer: Peer
+  current: HttpExchange<Http1Call> | undefined
+  /** Each begins the next request. */
+  readonly waiting: (() => void)[]
+  /** What came after the requests so far and cannot be one; answered in its turn, as the last. */
+  fault: { readonly code: ErrorCode; readonly reason: string; readonly req?: IncomingMessage } | undefined
+  /** The last answer was given: whatever the client sends from now on is thrown away (RFC 9112 §9.6). */
+  isClosing: boolean
+}
+
+/** What an edge is made from. */
+export interface HttpEdgeOptions {
+  /** Undefined: the edge opens none, and gets its connections by `adopt`. */
+  readonly port: number | undefined
+  readonly host?: string
+  readonly isTrusted: (address: string) => boolean
+  /** Counts the connections of all edges. */
+  readonly connections: ConnectionLimits
+  /** Announced idle time of connections; the default suits everything but tests. */
+  readonly keepAliveMs?: number
+}
+
+/** Step 1 of the path: raw node:http, no framework. One request of a connection at a time. */
+export class HttpEdge {
+  readonly #server: Server
+  readonly #connections = new WeakMap<Duplex, Connection>()
+  #openExchanges = 0
+  #onIdle: (() => void) | undefined
+
+  constructor(
+    private readonly options: HttpEdgeOptions,
+    private readonly context: EdgeContext,
+  ) {
+    this.#server = createServer({
+      maxHeaderSize: context.limits.headerBytes,
+      headersTimeout: context.limits.headerMs,
+      connectionsCheckingInterval: Math.min(5_000, context.limits.headerMs),
+      requestTimeout: 0, // honest uploads take as long as they take; silence is what ends a request
+      keepAliveTimeout: options.keepAliveMs ?? KEEP_ALIVE_MS,
+      // A client that vanished without a word is noticed by the kernel, also while a silent stream is open.
+      keepAlive: true,
+      keepAliveInitialDelay: 60_000,
+      requireHostHeader: false, // admission decides, with an answer of our own
+      noDelay: true,
+      // `res.on('close')` is all that tells of a client that left, so a half-closed client counts as gone.
+    })
+    // Node cuts longer lists off silently, and framing fields behind the cut would vanish from sight.
+    this.#server.maxHeadersCount = 0
+    this.#server.prependListener('connection', (socket: Socket) => this.#admitConnection(socket))
+    const accept = (req: IncomingMessage, res: ServerResponse): void => this.#accept(req, res)
+    this.#server.on('request', accept)
+    this.#server.on('checkContinue', accept)
+    this.#server.on('checkExpectation', accept)
+    this.#server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head))
+    this.#server.on('connect', (req, socket) => {
+      socket.on('error', () => socket.destroy()) // node:http listens no more
+      socket.resume() // no parser reads it any more, and its end is to be seen
+      this.#fault(socket, { code: 'METHOD_REFUSED', reason: 'method CONNECT', req })
+    })
+    this.#server.on('clientError', (error, socket) => this.#clientError(error, socket))
+  }
+
+  /** Opens the port. @throws GatewayError LISTEN_FAILED */
+  start(): Promise<number> {
+    const { port, host } = this.options
+    if (port !== undefined) return listen(this.#server, port, host)
+    // node:http begins to look after its time-outs when it hears this.
+    this.#server.emit('listening')
+    return Promise.resolve(0)
+  }
+
+  /** Takes a connection that another port has accepted and counted, such as one whose TLS was ended there. */
+  adopt(socket: Socket, peer: Peer): void {
+    this.#connections.set(socket, { peer, current: undefined, waiting: [], fault: undefined, isClosing: false })
+    this.#server.emit('connection', socket)
+  }
+
+  /** Answers plain HTTP on a port for TLS, whose first bytes are not read yet. */
+  refusePlain(socket: Socket): void {
+    this.#fault(socket, { code: 'TLS_REQUIRED', reason: 'plain HTTP on the port for HTTPS' })
+    socket.resume()
+  }
+
+  /** Requests that are not over. */
+  get openExchanges(): number {
+    return this.#openExchanges
+  }
+
+  /** Takes no new connections; resolves once the requests in flight are over. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
+    if (this.#openExchanges > 0) {
+      await new Promise<void>(resolve => {
+        this.#onIdle = resolve
+      })
+    }
+    this.#server.closeIdleConnections()
+    // Connections on which no request was begun are neither idle nor busy to node:http.
+    this.#server.closeAllConnections()
+    await closed
+  }
+
+  /** Cuts everything. */
+  destroy(): void {
+    this.#server.close()
+    this.#server.closeAllConnections()
+  }
+
+  /** A connection beyond the limits gets one answer, whatever it was about to ask. */
+  #admitConnection(socket: Socket): void {
+    if (this.#connections.has(socket)) return
+    const reason = this.options.connections.admit(socket, unmapped(socket.remoteAddress ?? ''))
+    if (reason !== undefined) this.#fault(socket, { code: 'OVERLOADED', reason })
+  }
+
+  #accept(req: IncomingMessage, res: ServerResponse): void {
+    const connection = this.#connectionOf(req.socket)
+    if (connection.isClosing) return
+    if (connection.current !== undefined) {
+      connection.waiting.push(() => this.#begin(connection, new Http1Call(connection.peer, req, res)))
+      if (connection.waiting.length >= MAX_WAITING) req.socket.pause()
+      return
+    }
+    if (this.context.tunnels.takes(req)) return this.context.tunnels.answer(req, res, connection.peer)
+    this.#begin(connection, new Http1Call(connection.peer, req, res))
+  }
+
+  /** A request to switch protocols, of which node:http has parsed the head and then let go of the socket. */
+  #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const connection = this.#connectionOf(socket)
+    const { tunnels } = this.context
+    if (tunnels.takes(req) && connection.current === undefined && !connection.isClosing) {
+      connection.isClosing = true
+      return tunnels.upgrade(req, socket, head, connection.peer)
+    }
+    const early = new EarlyBytes(socket, head)
+    if (connection.isClosing) return
+    const isWanted = mayUpgrade(req, this.context.table())
+    const begin = (): void => {
+      if (isWanted) this.#begin(connection, new Http1UpgradeCall(connection.peer, req, early))
+      else this.#parseAgain(req, early)
+    }
+    if (connection.current === undefined) return begin()
+    // The answer before it may have to wait for the socket, which node:http does not tell it any more.
+    const drained = (): void => void connection.current?.call.res.emit('drain')
+    socket.on('drain', drained)
+    connection.waiting.push(() => {
+      socket.off('drain', drained)
+      begin()
+    })
+  }
+
+  /** RFC 9110 §7.8: an Upgrade that is not wanted is ignored. The socket gets a parser again, and the head without that field. */
+  #parseAgain(req: IncomingMessage, early: EarlyBytes): void {
+    early.giveBack(headWithoutUpgrade(req))
+    this.#server.emit('connection', early.socket)
+    early.socket.resume()
+  }
+
+  #begin(connection: Connection, call: Http1Call): void {
+    this.#openExchanges++
+    const exchange = new HttpExchange(this.context, call, this.#next)
+    connection.current = exchange
+    exchange.start()
+  }
+
+  readonly #next = ({ call: { res } }: HttpExchange<Http1Call>): void => {
+    const connection = this.#connections.get(res.req.socket)
+    this.#openExchanges--
+    if (connection !== undefined) this.#proceed(connection, res)
+    if (this.#openExchanges === 0) this.#onIdle?.()
+  }
+
+  /** The next request of the connection, unless the answer before it was the last. */
+  #proceed(connection: Connection, res: ServerResponse): void {
+    const { socket } = res.req
+    connection.current = undefined
+    if (!res.shouldKeepAlive || !res.writableFinished || socket.destroyed) {
+      connection.isClosing = true
+      connection.waiting.length = 0
+      return
+    }
+    const next = connection.waiting.shift()
+    if (next !== undefined) {
+      if (connection.waiting.length < MAX_WAITING) socket.resume()
+      next()
+    } else if (connection.fault !== undefined) this.#refuseRaw(socket, connection.fault)
+  }
+
+  #connectionOf(socket: Duplex): Connection {
+    const known = this.#connections.get(socket)
+    if (known !== undefined) return known
+    const { remoteAddress = '', localPort = 0 } = socket as Duplex & { remoteAddress?: string; localPort?: number }
+    const address = unmapped(remoteAddress)
+    const peer: Peer = { address, isTrusted: this.options.isTrusted(address), scheme: 'http', localPort }
+    const connection: Connection = { peer, current: undefined, waiting: [], fault: undefined, isClosing: false }
+    this.#connections.set(socket, connection)
+    return connection
+  }
+
+  /** What node:http could not parse, or what did not come in time. */
+  #clientError(error: ClientError, socket: Duplex): void {
+    if (isLost(error)) {
+      socket.destroy()
+      return
+    }
+    const code = codeOfClientError(error)
+    const current = this.#connections.get(socket)?.current
+    // The body of the request under way is wrong, or the request after it, which then waits for its turn.
+    if (current !== undefined && !current.isReceived) current.refuse(new GatewayError(code, error.message))
+    else this.#fault(socket, { code, reason: speaksTls(error) ? SPEAKS_TLS : error.message })
+  }
+
+  /** Answers what is no request, behind the answers of the requests before it. The parser repeats itself, so the first fault counts. */
+  #fault(socket: Duplex, fault: NonNullable<Connection['fault']>): void {
+    const connection = this.#connectionOf(socket)
+    if (connection.fault !== undefined || connection.isClosing) return
+    connection.fault = fault
+    if (connection.current === undefined) this.#refuseRaw(socket, fault)
+  }
+
+  /** Answers on the bare socket, where no response object exists. */
+  #refuseRaw(socket: Duplex, { code, reason, req }: NonNullable<Connection['fault']>): void {
+    const connection = this.#connectionOf(socket)
+    connection.isClosing = true
+    const requestId = this.context.nextId()
+    const { status, body } = answerBare(socket, code, requestId, acceptsJson(req?.headers.accept))
+    this.context.access({
+      requestId,
+      client: connection.peer.address,
+      host: req?.headers.host ?? '-',
+      method: req?.method ?? '-',
+      path: req?.url === undefined ? '-' : loggedPath(req.url),
+      status,
+      bytesIn: 0,
+      bytesOut: body.length,
+      durationMs: 0,
+      firstByteMs: undefined,
+      target: undefined,
+      identifier: undefined,
+      error: code,
+      reason,
+    })
+  }
+}
+
+const SPEAKS_TLS = 'the client speaks TLS and this port plain HTTP: use http://, or give the outer layer a certificate (--tls-certificate)'

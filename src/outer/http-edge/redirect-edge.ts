@@ -1,0 +1,155 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { asGatewayError, GatewayError, type ErrorCode } from '../../errors.ts'
+import { acceptsJson } from '../../http/accept.ts'
+import { admitRequest } from '../../http/admission.ts'
+import { loggedPath } from '../../http/logged-path.ts'
+import { parseHost } from '../../address/host.ts'
+import type { AccessRecord } from '../../telemetry/access-log.ts'
+import { answerBare, codeOfClientError, isLost, speaksTls, type ClientError } from './raw-answer.ts'
+import type { ConnectionLimits } from '../access/connection-limits.ts'
+import { errorAnswer, type ErrorAnswer } from '../../http/error-answer.ts'
+import { discardUpload } from '../../net/linger.ts'
+import { PlainEdge } from '../ports/plain-port.ts'
+
+/** What a redirecting port is made from. */
+export interface RedirectEdgeOptions {
+  readonly port: number
+  readonly host?: string
+  /** Port of the TLS edge, once that is open. */
+  readonly httpsPort: () => number
+  /** Counts the connections of all edges. */
+  readonly connections: ConnectionLimits
+  /** Reads what comes before HTTP, the header of a proxy, then calls `next` with who the client is. */
+  readonly preamble?: ((socket: Socket, next: (address: string) => void) => void) | undefined
+  readonly limits: { readonly headerBytes: number; readonly headerMs: number }
+  readonly nextId: () => string
+  readonly access: (record: AccessRecord) => void
+}
+
+const SPEAKS_TLS = 'the client speaks TLS and this port plain HTTP: use the port for HTTPS'
+
+/** `http:` on port 80. */
+const HTTP_PORT = 80
+const HTTPS_PORT = 443
+
+/** Answers plain HTTP with a redirect to the same URL under https:, and nothing else. One request for each connection. */
+export class RedirectEdge {
+  readonly #server: Server
+  readonly #port: PlainEdge
+  readonly #clients = new WeakMap<Duplex, string>()
+  /** Connections that have had their one answer. */
+  readonly #answered = new WeakSet<Duplex>()
+
+  constructor(private readonly options: RedirectEdgeOptions) {
+    this.#server = createServer(
+      {
+        maxHeaderSize: options.limits.headerBytes,
+        headersTimeout: options.limits.headerMs,
+        connectionsCheckingInterval: Math.min(5_000, options.limits.headerMs),
+        requireHostHeader: false, // admission decides
+      },
+      (req, res) => this.#answer(req, res),
+    )
+    this.#server.maxHeadersCount = 0
+    this.#server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => this.#answer(req, res))
+    this.#server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => this.#answer(req, res))
+    this.#server.on('connect', (req: IncomingMessage, socket: Duplex) => {
+      socket.resume() // no parser reads it any more, and its end is to be seen
+      this.#refuse(socket, 'METHOD_REFUSED', 'method CONNECT', req)
+    })
+    this.#server.on('clientError', (error: ClientError, socket: Duplex) => {
+      if (isLost(error)) socket.destroy()
+      else this.#refuse(socket, codeOfClientError(error), speaksTls(error) ? SPEAKS_TLS : error.message)
+    })
+    this.#port = new PlainEdge({
+      ...options,
+      isTrusted: () => false,
+      detectsHttp2: false,
+      firstByteMs: options.limits.headerMs,
+      accept: (socket, { address }) => {
+        this.#clients.set(socket, address)
+        this.#server.emit('connection', socket)
+        socket.resume()
+      },
+    })
+  }
+
+  /** Opens the port. @throws GatewayError LISTEN_FAILED */
+  start(): Promise<number> {
+    this.#server.emit('listening') // node:http begins to look after its time-outs when it hears this
+    return this.#port.start()
+  }
+
+  /** Closes the port and every connection: no answer takes long. Idempotent. */
+  close(): void {
+    this.#port.close()
+    this.#server.close()
+    this.#server.closeAllConnections()
+  }
+
+  #answer(req: IncomingMessage, res: ServerResponse): void {
+    if (this.#answered.has(req.socket)) return
+    this.#answered.add(req.socket)
+    const requestId = this.options.nextId()
+    const { status, fields, body, error } = this.#redirect(req, requestId)
+    res.shouldKeepAlive = false // the client goes on by https:
+    if (!req.complete) discardUpload(req)
+    res.writeHead(status, fields)
+    res.end(req.method === 'HEAD' ? '' : body)
+    const reason = error === undefined ? undefined : 'a request that cannot be redirected'
+    this.#record(req.socket, req, { requestId, status, bytesOut: body.length, error, reason })
+  }
+
+  /** Answers what is no request. The parser repeats itself, and what comes behind a request is thrown away. */
+  #refuse(socket: Duplex, error: ErrorCode, reason: string, req?: IncomingMessage): void {
+    if (this.#answered.has(socket)) return
+    this.#answered.add(socket)
+    const requestId = this.options.nextId()
+    const { status, body } = answerBare(socket, error, requestId, acceptsJson(req?.headers.accept))
+    this.#record(socket, req, { requestId, status, bytesOut: body.length, error, reason })
+  }
+
+  #record(
+    socket: Duplex,
+    req: IncomingMessage | undefined,
+    facts: Pick<AccessRecord, 'requestId' | 'status' | 'bytesOut' | 'error' | 'reason'>,
+  ): void {
+    this.options.access({
+      ...facts,
+      client: this.#clients.get(socket) ?? '-',
+      host: req?.headers.host ?? '-',
+      method: req?.method ?? '-',
+      path: req?.url === undefined ? '-' : loggedPath(req.url),
+      bytesIn: 0,
+      durationMs: 0,
+      firstByteMs: undefined,
+      target: undefined,
+      identifier: undefined,
+    })
+  }
+
+  #redirect(req: IncomingMessage, requestId: string): ErrorAnswer & { readonly error?: ErrorCode } {
+    try {
+      const location = this.#location(req)
+      // RFC 9110 §15.4.9: 308 keeps the method and the body, in contrast to 301.
+      return { status: 308, fields: ['Location', location, 'Content-Length', '0', 'X-Request-Id', requestId], body: '' }
+    } catch (thrown) {
+      const error = asGatewayError(thrown).code
+      return { ...errorAnswer(error, requestId, acceptsJson(req.headers.accept)), error }
+    }
+  }
+
+  /** @throws GatewayError for a request that no URL can be made of */
+  #location(req: IncomingMessage): string {
+    const raw = { method: req.method ?? '', target: req.url ?? '', httpVersion: req.httpVersion, fields: req.rawHeaders }
+    const { host: authority, target } = admitRequest(raw)
+    const { host, port } = parseHost(authority)
+    // `OPTIONS *` asks about a port, and node:http takes more characters than a URL has.
+    if (!target.startsWith('/') || !/^[\x21-\x7e]*$/.test(target)) throw new GatewayError('BAD_TARGET', 'no target that a URL can have')
+    // Who came by the usual port is to go on by the usual one, whatever the port is called behind a container's or a router's mapping.
+    const httpsPort = port === undefined || port === HTTP_PORT ? HTTPS_PORT : this.options.httpsPort()
+    return `https://${host}${httpsPort === HTTPS_PORT ? '' : `:${httpsPort}`}${target}`
+  }
+}

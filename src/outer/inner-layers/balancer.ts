@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto'
+import type { AcceptedRequest } from '../../http/admission.ts'
+import type { Balance, Retries, Target } from '../../route/target.ts'
+import type { OriginHealth } from './origin-health.ts'
+import type { InnerConnection, Registry, Wish } from './registry.ts'
+
+/** Retries that a target has in hand at the beginning, and at most. */
+const MAX_TOKENS = 10
+
+/** What a choice depends on. */
+export interface Balanced {
+  readonly target: Target
+  readonly request: Pick<AcceptedRequest, 'fields' | 'names' | 'method'>
+}
+
+/** A choice. */
+export interface Choice {
+  readonly connection: InnerConnection | 'none' | 'full'
+  /** What the client's cookie has to be from now on; undefined: it is right, or there is none. */
+  readonly stickTo: string | undefined
+}
+
+/** Which inner layer gets a request, as its target says; and whether it may have another one. */
+export class Balancer {
+  readonly #ids = new WeakMap<InnerConnection, string>()
+  readonly #turns = new WeakMap<Balance, { turn: number }>()
+  readonly #tokens = new WeakMap<Retries, { left: number }>()
+
+  constructor(
+    private readonly registry: Registry,
+    readonly health: OriginHealth,
+  ) {}
+
+  /** @param tried  connections that have failed this request already */
+  pick({ target, request }: Balanced, tried: readonly InnerConnection[] | undefined): Choice {
+    const { balance, identifiers, retries } = target
+    if (retries !== undefined && tried === undefined) this.#earn(retries)
+    if (balance === undefined && this.health.isEmpty) return { connection: this.registry.pick(identifiers, tried), stickTo: undefined }
+    const wanted = wantedOf(request, balance)
+    const wish: Wish = {
+      turn: balance?.kind === 'round-robin' ? this.#turnOf(balance) : undefined,
+      avoids: this.health.isEmpty ? undefined : connection => this.health.isAvoided(target, connection),
+      score: wanted === undefined ? undefined : this.#scoreOf(balance!, wanted),
+    }
+    const connection = this.registry.pick(identifiers, tried, wish)
+    if (balance?.kind !== 'cookie' || typeof connection === 'string') return { connection, stickTo: undefined }
+    const id = this.#idOf(connection)
+    return { connection, stickTo: id === wanted ? undefined : id }
+  }
+
+  /** May one more of the requests of a target be repeated? Takes it from the budget. */
+  mayRetry(retries: Retries): boolean {
+    const tokens = this.#tokensOf(retries)
+    if (tokens.left < 1) return false
+    tokens.left--
+    return true
+  }
+
+  #earn(retries: Retries): void {
+    const tokens = this.#tokensOf(retries)
+    tokens.left = Math.min(MAX_TOKENS, tokens.left + retries.budgetPercent / 100)
+  }
+
+  #tokensOf(retries: Retries): { left: number } {
+    const known = this.#tokens.get(retries)
+    if (known !== undefined) return known
+    const tokens = { left: MAX_TOKENS }
+    this.#tokens.set(retries, tokens)
+    return tokens
+  }
+
+  #turnOf(balance: Balance): number {
+    const turn = this.#turns.get(balance) ?? { turn: 0 }
+    this.#turns.set(balance, turn)
+    return turn.turn++
+  }
+
+  #scoreOf(balance: Balance, wanted: string): (connection: InnerConnection) => number {
+    if (balance.kind === 'cookie') return connection => (this.#idOf(connection) === wanted ? 1 : 0)
+    return connection => weightOf(wanted, this.#idOf(connection))
+  }
+
+  /** The same for all connections of a process and in every outer layer, and nothing that a client could read something from. */
+  #idOf(connection: InnerConnection): string {
+    const known = this.#ids.get(connection)
+    if (known !== undefined) return known
+    const id = createHash('sha256').update(`sticky ${connection.instance}`).digest('base64url').slice(0, 16)
+    this.#ids.set(connection, id)
+    return id
+  }
+}
+
+/** The cookie or the field that decides. */
+function wantedOf({ fields, names }: Balanced['request'], balance: Balance | undefined): string | undefined {
+  if (balance?.kind !== 'cookie' && balance?.kind !== 'header') return undefined
+  for (let i = 0; i < names.length; i++) {
+    const value = fields[2 * i + 1]!
+    if (balance.kind === 'header' && names[i] === balance.name) return value
+    if (balance.kind !== 'cookie' || names[i] !== 'cookie') continue
+    for (const pair of value.split(';')) {
+      const at = pair.indexOf('=')
+      if (pair.slice(0, at).trim() === balance.name) return pair.slice(at + 1).trim()
+    }
+  }
+  return undefined
+}
+
+/** Rendezvous hashing: each inner layer has its own weight for a value, so that when one leaves, only its values move. */
+export function weightOf(value: string, id: string): number {
+  let hash = 0x811c9dc5 // FNV-1a
+  for (let i = 0; i < value.length; i++) hash = Math.imul(hash ^ value.charCodeAt(i), 0x01000193)
+  for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193)
+  // The last characters have to reach every bit (the end of MurmurHash3).
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return (hash ^ (hash >>> 16)) >>> 0
+}

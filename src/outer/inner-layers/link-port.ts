@@ -1,0 +1,257 @@
+import { randomBytes } from 'node:crypto'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
+import express from 'express'
+import { healthPages } from '../../admin/health.ts'
+import { ERRORS, GatewayError } from '../../errors.ts'
+import { clientAddressOf, peerOf, type Peer } from '../../http/client-facts.ts'
+import { unmapped } from '../../address/mapped.ts'
+import type { KeyRegistry } from '../../identity/key-registry.ts'
+import { verifyProof } from '../../identity/proof.ts'
+import { createListener } from '../../link/listener.ts'
+import { greet } from '../../mux/handshake.ts'
+import { DEFAULT_LIMITS, GROWTH_BUDGET_BYTES } from '../../mux/limits.ts'
+import type { Link } from '../../mux/link.ts'
+import type { LinkCounters } from '../../mux/link-counters.ts'
+import type { Timing } from '../../mux/liveness.ts'
+import { GrowthBudget } from '../../mux/receive-window.ts'
+import { Session } from '../../mux/session.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { mutedText, Repeats } from '../../telemetry/repeats.ts'
+import type { CertificateStore } from '../../tls/certificate-store.ts'
+import { followCertificates, tlsOptions } from '../../tls/server.ts'
+import { AGENT } from '../../version.ts'
+import { demandClientCertificates } from './client-certificates.ts'
+import { listen } from '../../net/listen.ts'
+import type { InnerConnection, Registry } from './registry.ts'
+import { Unproven } from './unproven-links.ts'
+
+/** What else is served at the socket port; it is asked before inner layers are looked at. */
+export interface OtherRequests {
+  takes(request: IncomingMessage): boolean
+  /** A request that it takes and that is none to switch protocols. */
+  answer(request: IncomingMessage, response: ServerResponse, peer: Peer): void
+  /** A request that it takes and that is one to switch protocols. @param head  bytes that came behind the request */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, peer: Peer): void
+}
+
+/** What the listener is made from. */
+export interface InnerListenerOptions {
+  readonly port: number
+  readonly host?: string
+  /** Certificates for wss:, started; absent: ws:. With authorities for clients, each link has to have a certificate of the key that it proves. */
+  readonly tls?: CertificateStore | undefined
+  readonly keys: () => KeyRegistry
+  readonly validityMs: number
+  /** What a proof's `url` has to name; none: anything. */
+  readonly linkNames: readonly string[]
+  /** Is this the address of a proxy that is believed? */
+  readonly isTrusted: (address: string) => boolean
+  readonly timing: Timing
+  readonly clock: () => number
+  readonly registry: Registry
+  /** What an inner layer says about all its streams. @throws GatewayError PROTOCOL, which ends the session */
+  readonly onNote: (connection: InnerConnection, payload: Buffer) => void
+  readonly others: OtherRequests
+  readonly counters: LinkCounters
+  /** Why this process is not ready, in words; empty when it is. */
+  readonly faults: () => readonly string[]
+}
+
+/** What the inner layers read in their logs. */
+const REASON = 'the outer layer stops'
+/** How often the same refusal of the same address is logged, milliseconds. */
+const REFUSAL_PERIOD_MS = 60_000
+
+/** The socket port: links of inner layers, each proven before it carries a stream; and two health pages. */
+export class InnerListener {
+  readonly #server: Server | TlsServer
+  readonly #listener: { readonly close: () => Promise<void> }
+  readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
+  readonly #audience = randomBytes(16).toString('hex')
+  readonly #unproven: Unproven
+  readonly #refusals: Repeats
+  #unfollow: (() => void) | undefined
+  #isDraining = false
+
+  constructor(
+    private readonly options: InnerListenerOptions,
+    private readonly log: Log,
+  ) {
+    this.#unproven = new Unproven(options.clock)
+    this.#refusals = new Repeats(REFUSAL_PERIOD_MS, options.clock)
+    const pages = express().disable('x-powered-by')
+    healthPages(pages, options.faults)
+    const { others, isTrusted } = options
+    pages.use((req, res, next) => {
+      if (others.takes(req)) others.answer(req, res, peerOf(req, isTrusted))
+      else next()
+    })
+    pages.use(
+      (_req, res) => void res.status(404).type('text').send('This is the socket port of a socket-gateway: inner layers connect here.\n'),
+    )
+    this.#server = this.#createServer(pages)
+    this.#server.on('clientError', (_error, socket) => socket.destroy())
+    this.#listener = createListener(this.#server, {
+      admit: request => this.#admit(request),
+      onLink: (link, request) => this.#greet(link, request),
+    })
+    this.#offerOthers()
+  }
+
+  /** Before socket.io: it ends every other upgrade that is not answered within a second, and an origin may take longer. */
+  #offerOthers(): void {
+    const listeners = this.#server.listeners('upgrade') as ((...args: unknown[]) => void)[]
+    const { others, isTrusted } = this.options
+    this.#server.removeAllListeners('upgrade')
+    this.#server.on('upgrade', (request, socket, head) => {
+      if (others.takes(request)) return others.upgrade(request, socket, head, peerOf(request, isTrusted))
+      for (const listener of listeners) listener.call(this.#server, request, socket, head)
+    })
+  }
+
+  #createServer(pages: RequestListener): Server | TlsServer {
+    const settings = { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 5_000 }
+    const { tls } = this.options
+    if (tls === undefined) return createServer(settings, pages)
+    const server = createTlsServer({ ...tlsOptions(tls), rejectUnauthorized: false, ...settings }, pages)
+    this.#unfollow = followCertificates(server, tls)
+    if (tls.clientCa !== undefined) demandClientCertificates(server, (address, reason) => this.#certificateRefused(address, reason))
+    server.on('tlsClientError', (error, socket) => {
+      this.log.debug({ address: unmapped(socket.remoteAddress ?? ''), reason: error.message }, 'TLS handshake failed')
+    })
+    return server
+  }
+
+  /** What has no certificate of an authority gets no further than this. */
+  #certificateRefused(address: string, reason: string): void {
+    const muted = this.#refusals.take(`${address} ${reason}`)
+    if (muted === undefined) return
+    const fields = { address, reason, ...(muted > 0 && { muted }) }
+    this.log.warn(fields, `refused the client certificate of ${address} (--socket-client-ca): ${reason}${mutedText(muted)}`)
+  }
+
+  /** Opens the port. @throws GatewayError LISTEN_FAILED */
+  start(): Promise<number> {
+    return listen(this.#server, this.options.port, this.options.host)
+  }
+
+  /** Lets the sessions finish their streams, then closes the port. */
+  async drain(): Promise<void> {
+    this.#isDraining = true
+    await Promise.all(this.options.registry.connections.map(({ session }) => session.drain('GOING_AWAY', REASON)))
+  }
+
+  /** Ends every session and closes the port. */
+  async close(): Promise<void> {
+    this.#isDraining = true
+    this.options.registry.destroyWhere(() => true, 'GOING_AWAY', REASON)
+    this.#unfollow?.()
+    this.#server.closeAllConnections()
+    await this.#listener.close()
+  }
+
+  /** Keys have changed: sessions whose key or identifier is no longer allowed end. */
+  recheckKeys(): void {
+    const keys = this.options.keys()
+    const isRevoked = ({ kid, identifier }: InnerConnection): boolean => !keys.allows(kid, identifier)
+    this.options.registry.destroyWhere(isRevoked, 'KEY_REMOVED', 'the key of this inner layer is no longer accepted')
+  }
+
+  #admit(request: IncomingMessage): string | undefined {
+    // Browsers send Origin and have no business here.
+    if (request.headers.origin !== undefined) return 'no browsers'
+    if (this.#isDraining) return 'shutting down'
+    return this.#unproven.admit(request.socket, this.#addressOf(request))
+  }
+
+  #greet(link: Link, request: IncomingMessage): void {
+    const address = this.#addressOf(request)
+    const nonce = randomBytes(32).toString('base64url')
+    const issuedAtSeconds = Date.now() / 1000
+    const { validityMs, linkNames } = this.options
+    let kid = ''
+    greet(link, {
+      agent: AGENT,
+      hello: { features: [], nonce, audience: this.#audience, time: issuedAtSeconds, validityMs, limits: DEFAULT_LIMITS },
+      verify: auth => {
+        const expected = { linkNames, audience: this.#audience, nonce, issuedAtSeconds, nowSeconds: Date.now() / 1000, validityMs }
+        const proven = verifyProof(auth.proof, { ...expected, registry: this.options.keys() })
+        kid = proven.kid
+        this.#checkClientCertificate(request.socket, kid)
+        return { session: randomBytes(8).toString('hex'), identifier: proven.identifier }
+      },
+      onReady: ({ ready, auth }) => {
+        this.#unproven.proven(request.socket, address)
+        const instance = typeof auth.instance === 'string' ? auth.instance.slice(0, 64) : ready.session
+        this.#open(link, { identifier: ready.identifier, kid, address, agent: printable(auth.agent) }, { instance, limits: auth.limits })
+      },
+      onRefused: (code, reason) => {
+        // It comes back every few seconds, and the times in the reason differ.
+        const muted = this.#refusals.take(`${address} ${code} ${reason.replace(/\d+(?:\.\d+)?/g, '0')}`)
+        if (muted === undefined) return
+        const fields = { address, code, reason, ...(muted > 0 && { muted }) }
+        this.log.warn(fields, `refused an inner layer from ${address}: ${reason}${mutedText(muted)}`)
+      },
+    })
+  }
+
+  /** A certificate of another inner layer, or of anything else that the authorities sign, is not enough. */
+  #checkClientCertificate(socket: Socket, kid: string): void {
+    const { tls, keys } = this.options
+    if (tls?.clientCa === undefined) return
+    const presented = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
+    const key = keys().get(kid)?.key
+    if (presented === undefined || key === undefined || !presented.publicKey.equals(key))
+      throw new GatewayError('AUTH', 'the client certificate of the TLS connection is for another key than the proof')
+  }
+
+  #addressOf(request: IncomingMessage): string {
+    const { isTrusted } = this.options
+    return clientAddressOf(request, peerOf(request, isTrusted), isTrusted)
+  }
+
+  #open(
+    link: Link,
+    facts: Pick<InnerConnection, 'identifier' | 'kid' | 'address' | 'agent'>,
+    { instance, limits: peerLimits }: { readonly instance: string; readonly limits: typeof DEFAULT_LIMITS },
+  ): void {
+    const { registry, clock, timing, counters } = this.options
+    const session = new Session(link, {
+      role: 'outer',
+      limits: DEFAULT_LIMITS,
+      peerLimits,
+      budget: this.#budget,
+      clock,
+      timing,
+      counters,
+      accept: refuseStream,
+      onNote: payload => this.options.onNote(connection, payload),
+      onGoAway: (_code, reason) => this.log.info({ ...facts, reason }, `inner layer "${facts.identifier}" is leaving`),
+      onClose: (code, given) => {
+        const reason = given || ERRORS[code].text
+        registry.remove(connection)
+        this.log.info(
+          { ...facts, code, reason, connections: registry.connections.length },
+          `inner layer "${facts.identifier}" disconnected: ${reason}`,
+        )
+      },
+      onFault: thrown => this.log.error({ err: thrown }, 'internal fault while handling a stream'),
+    })
+    const connection: InnerConnection = { ...facts, instance: `${facts.kid} ${facts.identifier} ${instance}`, session, since: new Date() }
+    registry.add(connection)
+    this.log.info(
+      { ...facts, connections: registry.connections.length },
+      `inner layer "${facts.identifier}" connected from ${facts.address}`,
+    )
+  }
+}
+
+const printable = (text: string): string => text.slice(0, 64).replace(/[^\x20-\x7e]/g, '?')
+
+const refuseStream = (): never => {
+  throw new GatewayError('REFUSED_STREAM', 'an inner layer opens no streams')
+}

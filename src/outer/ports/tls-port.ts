@@ -1,0 +1,133 @@
+import { createServer as createListener, type Server as Listener, type Socket } from 'node:net'
+import { createServer, type Server, type TLSSocket } from 'node:tls'
+import { unmapped } from '../../address/mapped.ts'
+import type { Peer } from '../../http/client-facts.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { CertificateStore } from '../../tls/certificate-store.ts'
+import { followCertificates, tlsOptions } from '../../tls/server.ts'
+import { HANDSHAKE_MS } from '../../tls/settings.ts'
+import type { ConnectionLimits } from '../access/connection-limits.ts'
+import { listen } from '../../net/listen.ts'
+
+/** What a TLS edge is made from. */
+export interface TlsEdgeOptions {
+  readonly port: number
+  readonly host?: string
+  /** Started. */
+  readonly certificates: CertificateStore
+  /** Protocols by ALPN, the preferred one first. */
+  readonly protocols: readonly string[]
+  /** Value of Strict-Transport-Security for every answer. */
+  readonly hsts?: string | undefined
+  readonly isTrusted: (address: string) => boolean
+  /** Counts the connections of all edges. */
+  readonly connections: ConnectionLimits
+  /** Reads what comes before TLS, the header of a proxy, then calls `next` with who the client is. */
+  readonly preamble?: ((socket: Socket, next: (address: string) => void) => void) | undefined
+  /** A connection is ready. `protocol` is what ALPN has agreed on, or undefined. */
+  readonly accept: (socket: TLSSocket, protocol: string | undefined, peer: Peer) => void
+  /** A client speaks HTTP without TLS: its request is still to be read, and gets a plain answer. */
+  readonly refusePlain: (socket: Socket) => void
+}
+
+/** First byte of a TLS connection: the type of its first record (RFC 8446 §5.1). */
+const TLS_HANDSHAKE = 0x16
+/** Methods of HTTP begin with a letter. */
+const isLetter = (byte: number): boolean => (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x61 && byte <= 0x7a)
+
+/**
+ * The port of clients with TLS: takes connections, looks at the first byte, ends TLS, and hands over by what ALPN says. The requests on them
+ * are the business of whoever `accept` hands them to.
+ */
+export class TlsEdge {
+  readonly #listener: Listener
+  readonly #server: Server
+  readonly #unfollow: () => void
+  /** Connections that are not handed over yet, by their other end: all that the socket of TLS has in common with the one below. */
+  readonly #beginning = new Map<string, { readonly socket: Socket; address: string }>()
+
+  constructor(
+    private readonly options: TlsEdgeOptions,
+    private readonly log: Log,
+  ) {
+    const { certificates, protocols } = options
+    // Half-open as node:http wants it: it knows by itself when a client that ends its half has left.
+    const ways = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
+    this.#listener = createListener({ ...ways }, socket => this.#connected(socket))
+    this.#server = createServer({ ...tlsOptions(certificates), ...ways, ALPNProtocols: [...protocols] })
+    this.#unfollow = followCertificates(this.#server, certificates)
+    this.#server.on('secureConnection', socket => this.#secured(socket))
+    this.#server.on('tlsClientError', (error, socket) => {
+      this.log.debug({ address: unmapped(socket.remoteAddress ?? ''), reason: error.message }, 'TLS handshake failed')
+      socket.destroy()
+    })
+  }
+
+  /** Opens the port. @throws GatewayError LISTEN_FAILED */
+  start(): Promise<number> {
+    return listen(this.#listener, this.options.port, this.options.host)
+  }
+
+  /** Takes no new connections and ends those that are not handed over yet. Idempotent. */
+  close(): void {
+    this.#unfollow()
+    this.#listener.close()
+    for (const { socket } of this.#beginning.values()) socket.destroy()
+  }
+
+  #connected(socket: Socket): void {
+    const { preamble, connections } = this.options
+    const key = keyOf(socket)
+    const beginning = { socket, address: unmapped(socket.remoteAddress ?? '') }
+    this.#beginning.set(key, beginning)
+    socket.once('close', () => this.#beginning.delete(key))
+    const begin = (address: string): void => {
+      // The client counts, not the proxy before it.
+      if (connections.admit(socket, address) !== undefined) return void socket.destroy()
+      beginning.address = address
+      this.#readFirst(socket)
+    }
+    if (preamble === undefined) begin(beginning.address)
+    else preamble(socket, begin)
+  }
+
+  /** What speaks plain HTTP is to be told so; TLS could only hang up on it. */
+  #readFirst(socket: Socket): void {
+    const leave = (): void => void socket.destroy()
+    const timer = setTimeout(leave, HANDSHAKE_MS)
+    timer.unref()
+    socket.on('error', leave)
+    socket.once('end', leave)
+    socket.once('close', () => clearTimeout(timer))
+    socket.once('data', (chunk: Buffer) => {
+      clearTimeout(timer)
+      socket.off('end', leave)
+      socket.pause()
+      socket.unshift(chunk)
+      const first = chunk[0] ?? 0
+      if (first === TLS_HANDSHAKE) return void this.#server.emit('connection', socket)
+      this.#beginning.delete(keyOf(socket))
+      if (isLetter(first)) this.options.refusePlain(socket)
+      else socket.destroy()
+    })
+  }
+
+  #secured(socket: TLSSocket): void {
+    const key = keyOf(socket)
+    const address = this.#beginning.get(key)?.address ?? unmapped(socket.remoteAddress ?? '')
+    this.#beginning.delete(key)
+    const { certificates, hsts, isTrusted } = this.options
+    // `false` for none, in contrast to its type.
+    const serverName = (socket as { servername?: string | false | null }).servername || undefined
+    const { covers } = certificates.match(serverName)
+    this.options.accept(socket, socket.alpnProtocol || undefined, {
+      address,
+      isTrusted: isTrusted(address),
+      scheme: 'https',
+      localPort: socket.localPort ?? 0,
+      tls: { serverName: serverName?.toLowerCase(), covers, hsts },
+    })
+  }
+}
+
+const keyOf = ({ remoteAddress = '', remotePort = 0 }: Socket): string => `${remoteAddress} ${remotePort}`

@@ -1,0 +1,248 @@
+import type { Socket } from 'node:net'
+import { asGatewayError, ERRORS, GatewayError, type ErrorCode } from '../../errors.ts'
+import { unmapped } from '../../address/mapped.ts'
+import { encodeTcpHead } from '../../payload/tcp-head.ts'
+import type { MuxStream } from '../../mux/stream.ts'
+import { addressOf, type TcpPort, type TcpRoute } from '../../route/tcp-port.ts'
+import { Splice } from '../../splice/splice.ts'
+import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { BeforeOrigin } from '../inner-layers/tcp-opening.ts'
+import type { Deadlines, Place, Waiter } from '../../net/deadlines.ts'
+import { proxyHeader, type Endpoint, type ProxyFacts } from '../../net/write-proxy-header.ts'
+import type { InnerConnection, Registry } from '../inner-layers/registry.ts'
+
+const MAX_ATTEMPTS = 3
+
+/** What every connection of the public ports shares. */
+export interface TcpContext {
+  readonly registry: Registry
+  /** For an origin to be connected. */
+  readonly opening: Deadlines
+  /** For a client to say which name it wants, or to agree on TLS. */
+  readonly greeting: Deadlines
+  /** A fresh id for the log. */
+  readonly nextId: () => string
+  /** Milliseconds, rising. */
+  readonly clock: () => number
+  readonly log: Log
+  readonly record: (record: ConnectionRecord) => void
+}
+
+/** What is known of a client once it may be joined to an origin. */
+export interface Greeted {
+  readonly route: TcpRoute
+  /** Bytes of the client that were read already. */
+  readonly head?: Buffer
+  /** Where the bytes of the client come from, when it is not the socket that was accepted: TLS that was ended. */
+  readonly inside?: Socket
+  /** What the PROXY protocol says of TLS. */
+  readonly facts?: Pick<ProxyFacts, 'authority' | 'alpn' | 'tls'>
+}
+
+/**
+ * One connection of a client to a public port, from its accept to its line in the log. Until the origin is connected the client is read
+ * once, and what it sent is kept, so that another inner layer can take over; from then on a splice does everything.
+ */
+export class TcpConnection extends BeforeOrigin implements Waiter {
+  deadlineMs = 0
+  earlier: Place | undefined
+  later: Place | undefined
+  readonly client: Endpoint
+  readonly #connectionId: string
+  readonly #startedMs: number
+  readonly #local: Endpoint
+  #name: string | undefined
+  #greeted: Greeted | undefined
+  #head: Buffer | undefined
+  #connection: InnerConnection | undefined
+  #tried: InnerConnection[] | undefined
+  #stream: MuxStream | undefined
+  #splice: Splice | undefined
+  #bytesIn = 0
+  #isOver = false
+
+  /**
+   * @param id      a number of its own, for whoever keeps connections
+   * @param socket  as it was accepted, paused
+   * @param onOver  called once
+   */
+  constructor(
+    readonly id: number,
+    private readonly context: TcpContext,
+    private readonly port: TcpPort,
+    private readonly socket: Socket,
+    private readonly onOver: (connection: TcpConnection) => void,
+  ) {
+    super()
+    this.#connectionId = context.nextId()
+    this.#startedMs = context.clock()
+    this.client = { address: unmapped(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 }
+    this.#local = { address: unmapped(socket.localAddress ?? ''), port: socket.localPort ?? 0 }
+    socket.on('error', () => undefined) // 'close' follows
+    socket.on('close', () => this.#left())
+    context.greeting.refresh(this)
+  }
+
+  /** True when it has ended and was logged. */
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
+  /** The name that the client wants, as it is logged. */
+  set name(name: string | undefined) {
+    this.#name = name
+  }
+
+  /** Picks an inner layer and opens a stream to the origin. */
+  join(greeted: Greeted): void {
+    if (this.#isOver) return
+    this.#greeted = greeted
+    const source = greeted.inside ?? this.socket
+    if (greeted.inside !== undefined) {
+      source.on('error', () => undefined)
+      source.on('close', () => this.#left())
+    }
+    try {
+      this.#dispatch()
+      if (greeted.head !== undefined) return this.#send(greeted.head)
+      source.once('data', this.#onFirst)
+      source.resume()
+    } catch (thrown) {
+      this.#refuse(thrown)
+    }
+  }
+
+  /** Ends it now; the client sees a reset. Idempotent. */
+  abort(code: ErrorCode, reason: string): void {
+    if (this.#splice !== undefined) return this.#splice.abort(code, reason)
+    if (this.#isOver) return
+    this.#stream?.reset(ERRORS[code].reset > 0 ? code : 'CANCELLED', reason)
+    this.#cut()
+    this.#finish(code, reason)
+  }
+
+  /** Ends it with a last word to the client, such as an alert, instead of a reset. */
+  dismiss(code: ErrorCode, reason: string, word: Buffer): void {
+    if (this.#isOver) return
+    this.#finish(code, reason)
+    this.socket.resume()
+    this.socket.end(word)
+    this.socket.destroySoon()
+  }
+
+  onDeadline(): void {
+    if (this.#stream === undefined) this.abort('REQUEST_TIMEOUT', 'the client did not say in time what it wants')
+    else this.abort('ORIGIN_CONNECT_TIMEOUT', 'the inner layer has not said that the origin is connected')
+  }
+
+  // --- until the origin is connected ---
+
+  #dispatch(): void {
+    const { registry, opening } = this.context
+    const { route, facts } = this.#greeted!
+    const picked = registry.pick(route.identifiers, this.#tried)
+    if (picked === 'none') throw new GatewayError('NO_INNER_LAYER', `no inner layer is connected for ${addressOf(route)}`)
+    if (picked === 'full') throw new GatewayError('OVERLOADED', 'every inner layer has as many streams as it takes')
+    this.#connection = picked
+    this.#stream = picked.session.open(encodeTcpHead(route), this)
+    opening.refresh(this)
+    const { proxyProtocol: version } = this.port.options
+    if (version !== 0) this.#stream.write(proxyHeader(version, { source: this.client, destination: this.#local, ...facts }))
+    if (this.#head !== undefined) this.#stream.write(this.#head)
+  }
+
+  readonly #onFirst = (chunk: Buffer): void => {
+    this.#source.pause()
+    this.#send(chunk)
+  }
+
+  #send(head: Buffer): void {
+    this.#head = head
+    this.#bytesIn = head.length
+    this.#stream?.write(head)
+  }
+
+  get #source(): Socket {
+    return this.#greeted?.inside ?? this.socket
+  }
+
+  override onHead(): void {
+    this.context.opening.cancel(this)
+    const source = this.#source
+    source.off('data', this.#onFirst)
+    this.#head = undefined
+    this.#tried = undefined
+    this.#splice = new Splice(source, {
+      idleMs: this.port.options.idleMs,
+      failure: error =>
+        new GatewayError('CANCELLED', error === undefined ? 'the client closed the connection' : `the client: ${error.message}`),
+      cut: () => this.#cut(),
+      onEnd: ({ code, reason }) => this.#finish(code, reason),
+    })
+    this.#splice.attach(this.#stream!)
+  }
+
+  override onReset(code: ErrorCode, reason: string): void {
+    if (this.#isOver) return
+    const { retry } = ERRORS[code]
+    // What was lost on its way may have reached the origin, unless there was nothing.
+    const mayRepeat = retry === 'always' || (retry === 'idempotent' && this.#head === undefined)
+    if (mayRepeat && (this.#tried?.length ?? 0) + 1 < MAX_ATTEMPTS) {
+      this.#tried = [...(this.#tried ?? []), this.#connection!]
+      const fields = { connectionId: this.#connectionId, code, reason, identifier: this.#connection!.identifier }
+      this.context.log.debug(fields, 'moving a connection to another inner layer')
+      try {
+        return this.#dispatch()
+      } catch (thrown) {
+        if (asGatewayError(thrown).code !== 'NO_INNER_LAYER') return this.#refuse(thrown)
+      }
+    }
+    this.#cut()
+    this.#finish(code, reason)
+  }
+
+  // --- the end ---
+
+  #refuse(thrown: unknown): void {
+    const { code, message } = asGatewayError(thrown)
+    if (code === 'INTERNAL')
+      this.context.log.error({ err: thrown, connectionId: this.#connectionId }, 'internal fault while handling a connection')
+    this.abort(code, message)
+  }
+
+  /** The client has gone before anything was joined. */
+  #left(): void {
+    if (this.#splice !== undefined || this.#isOver) return
+    this.#stream?.reset('CANCELLED', 'the client left')
+    this.#finish('CANCELLED', 'the client left before the origin was connected')
+    this.socket.destroy()
+  }
+
+  #cut(): void {
+    // TLS inside follows by itself, a moment later: destroyed here it would say at once that the client has left.
+    if (!this.socket.destroyed) this.socket.resetAndDestroy()
+  }
+
+  #finish(code: ErrorCode | undefined, reason: string): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.context.opening.cancel(this)
+    const { route } = this.#greeted ?? {}
+    this.context.record({
+      connectionId: this.#connectionId,
+      client: this.client.address,
+      clientPort: this.client.port,
+      port: this.#local.port,
+      target: route === undefined ? undefined : addressOf(route),
+      name: this.#name,
+      bytesIn: this.#bytesIn + (this.#splice?.bytesIn ?? 0),
+      bytesOut: this.#splice?.bytesOut ?? 0,
+      durationMs: this.context.clock() - this.#startedMs,
+      identifier: this.#connection?.identifier,
+      error: code,
+      reason,
+    })
+    this.onOver(this)
+  }
+}

@@ -1,0 +1,200 @@
+import { asGatewayError } from '../../errors.ts'
+import { StreamTable } from '../../mux/stream-table.ts'
+import type { TcpPort } from '../../route/tcp-port.ts'
+import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { Deadlines } from '../../net/deadlines.ts'
+import type { Registry } from '../inner-layers/registry.ts'
+import type { TcpConnection } from './tcp-connection.ts'
+import { TcpListener, type TcpListenerContext } from './tcp-listener.ts'
+import type { TcpTerminators } from './tcp-terminator.ts'
+
+/** For a client to say which name it wants or to finish its handshake, milliseconds. */
+const GREETING_MS = 10_000
+/** Longer than an inner layer dials, so that it is the one who says why. */
+const OPENING_MS = 30_000
+/** A port that could not be opened after a reload is tried again this often, milliseconds. */
+const RETRY_MS = 5_000
+
+/** What the edge is made from. */
+export interface TcpEdgeOptions {
+  readonly registry: Registry
+  /** Ends TLS. */
+  readonly terminators: TcpTerminators
+  /** A fresh id for the log. */
+  readonly nextId: () => string
+  /** Milliseconds, rising. */
+  readonly clock: () => number
+  readonly log: Log
+  /** Takes each connection that has ended. */
+  readonly record: (record: ConnectionRecord) => void
+}
+
+/** The public TCP and TLS ports of the targets file: opens, closes and changes them without touching connections that are open. */
+export class TcpEdge {
+  readonly #log: Log
+  readonly #terminators: TcpTerminators
+  readonly #context: TcpListenerContext
+  #opening: Deadlines | undefined
+  #greeting: Deadlines | undefined
+  readonly #connections = new StreamTable<TcpConnection>()
+  #listeners: readonly TcpListener[] = []
+  #wanted: readonly TcpPort[] = []
+  #faults: readonly string[] = []
+  #work: Promise<void> = Promise.resolve()
+  #retry: NodeJS.Timeout | undefined
+  #isClosed = false
+  #onIdle: (() => void) | undefined
+
+  constructor({ registry, terminators, nextId, clock, log, record }: TcpEdgeOptions) {
+    this.#log = log
+    this.#terminators = terminators
+    // Made for the first connection: who has no such port has no timers for it either.
+    const opening = (): Deadlines => (this.#opening ??= new Deadlines(OPENING_MS, clock))
+    const greeting = (): Deadlines => (this.#greeting ??= new Deadlines(GREETING_MS, clock))
+    let number = 0
+    this.#context = {
+      registry,
+      nextId,
+      clock,
+      log,
+      get opening() {
+        return opening()
+      },
+      get greeting() {
+        return greeting()
+      },
+      record,
+      nextNumber: () => ++number,
+      terminatorOf: port => terminators.of(port),
+      onOpen: connection => this.#connections.add(connection),
+      onOver: connection => this.#over(connection),
+    }
+  }
+
+  /** Connections that are not over. */
+  get openConnections(): number {
+    return this.#connections.size
+  }
+
+  /** Ports that are open, in the order of their numbers. */
+  get ports(): readonly number[] {
+    return this.#listeners.map(({ port }) => port.options.port)
+  }
+
+  /** Ports that should be open and are not. */
+  get missing(): readonly number[] {
+    const open = new Set(this.#listeners.map(({ port }) => keyOf(port)))
+    return this.#wanted.filter(port => !open.has(keyOf(port))).map(({ options }) => options.port)
+  }
+
+  /** What is wrong with ports that should be open; empty while all of them are. */
+  get faults(): readonly string[] {
+    return this.#faults
+  }
+
+  /** Opens the ports, in their order. @throws GatewayError of the first that fails, such as LISTEN_FAILED, with none left open */
+  async start(ports: readonly TcpPort[]): Promise<void> {
+    this.#wanted = ports
+    const opened: TcpListener[] = []
+    try {
+      await this.#terminators.prepare(ports)
+      for (const port of ports) opened.push(await this.#open(port))
+    } catch (error) {
+      await Promise.all([...opened.map(listener => listener.close()), this.#terminators.close()])
+      throw error
+    }
+    this.#listeners = opened
+  }
+
+  /** Takes over other ports: resolves when they are open, or their faults are known. Connections that are open go on. */
+  update(ports: readonly TcpPort[]): Promise<void> {
+    this.#wanted = ports
+    this.#work = this.#work.then(() => this.#apply())
+    return this.#work
+  }
+
+  /** Takes no new connections; resolves once the open ones are over. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    clearTimeout(this.#retry)
+    await this.#work
+    await Promise.all(this.#listeners.map(listener => listener.close()))
+    this.#listeners = []
+    if (this.#connections.size > 0) {
+      await new Promise<void>(resolve => {
+        this.#onIdle = resolve
+      })
+    }
+  }
+
+  /** Cuts everything. */
+  async destroy(): Promise<void> {
+    this.#isClosed = true
+    clearTimeout(this.#retry)
+    for (const listener of this.#listeners) void listener.close()
+    for (const connection of this.#connections.all()) connection.abort('DRAINING', 'the outer layer stops')
+    this.#opening?.close()
+    this.#greeting?.close()
+    await this.#work
+    await Promise.all([...this.#listeners.map(listener => listener.close()), this.#terminators.close()])
+  }
+
+  async #open(port: TcpPort): Promise<TcpListener> {
+    const listener = new TcpListener(port, this.#context)
+    await listener.open()
+    return listener
+  }
+
+  async #apply(): Promise<void> {
+    if (this.#isClosed) return
+    clearTimeout(this.#retry)
+    const wanted = new Map(this.#wanted.map(port => [keyOf(port), port]))
+    const kept = this.#listeners.filter(({ port }) => wanted.has(keyOf(port)))
+    const gone = this.#listeners.filter(listener => !kept.includes(listener))
+    await Promise.all(gone.map(listener => listener.close()))
+    const faults: string[] = []
+    // It is tried again and again, and told once.
+    const blame = (error: unknown, what: string): void => {
+      const { code, message } = asGatewayError(error)
+      if (!this.#faults.includes(message)) this.#log.error({ code }, `${what}: ${message}`)
+      faults.push(message)
+    }
+    await this.#terminators.prepare(this.#wanted).catch((error: unknown) => blame(error, 'TCP ports with TLS are not as the file says'))
+    for (const listener of kept) {
+      const port = wanted.get(keyOf(listener.port))!
+      wanted.delete(keyOf(port))
+      if (this.#terminators.isReady(port)) listener.port = port
+    }
+    const opened: TcpListener[] = []
+    for (const port of wanted.values()) {
+      if (!this.#terminators.isReady(port)) continue
+      try {
+        opened.push(await this.#open(port))
+      } catch (error) {
+        blame(error, `port ${port.options.port} is not open`)
+      }
+    }
+    this.#listeners = [...kept, ...opened].sort((a, b) => a.port.options.port - b.port.options.port)
+    this.#say(opened, gone)
+    this.#faults = faults
+    if (faults.length > 0) this.#retry = setTimeout(() => void this.update(this.#wanted), RETRY_MS).unref()
+  }
+
+  #say(opened: readonly TcpListener[], closed: readonly TcpListener[]): void {
+    const numbers = (listeners: readonly TcpListener[]): string => listeners.map(({ port }) => port.options.port).join(', ')
+    if (opened.length > 0) this.#log.info({}, `TCP ports opened: ${numbers(opened)}`)
+    if (closed.length > 0) {
+      const open = closed.reduce((sum, { connections }) => sum + connections, 0)
+      this.#log.info({}, `TCP ports closed: ${numbers(closed)}${open > 0 ? `; ${open} of their connections go on` : ''}`)
+    }
+  }
+
+  #over(connection: TcpConnection): void {
+    this.#connections.delete(connection)
+    if (this.#connections.size === 0) this.#onIdle?.()
+  }
+}
+
+/** Where a port listens; the same place is never closed and opened again. */
+const keyOf = ({ options }: TcpPort): string => `${options.host ?? ''} ${options.port}`

@@ -1,0 +1,87 @@
+import { createServer, type Server, type Socket } from 'node:net'
+import type { ErrorCode } from '../../errors.ts'
+import type { TcpPort } from '../../route/tcp-port.ts'
+import { listen } from '../../net/listen.ts'
+import { TcpConnection, type TcpContext } from './tcp-connection.ts'
+import { joinByName } from './tcp-hello.ts'
+import type { TcpTerminator } from './tcp-terminator.ts'
+
+/** What all listeners share. */
+export interface TcpListenerContext extends TcpContext {
+  /** A number of its own for every connection. */
+  readonly nextNumber: () => number
+  /** Ends TLS for ports that say so; its certificates are in force. */
+  readonly terminatorOf: (port: TcpPort) => TcpTerminator
+  readonly onOpen: (connection: TcpConnection) => void
+  readonly onOver: (connection: TcpConnection) => void
+}
+
+/** One public port: refuses who may not connect, counts, and hands the rest on. */
+export class TcpListener {
+  readonly #server: Server
+  #port: TcpPort
+  #connections = 0
+
+  constructor(
+    port: TcpPort,
+    private readonly context: TcpListenerContext,
+  ) {
+    this.#port = port
+    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, socket => this.#accept(socket))
+  }
+
+  /** What the port is configured to do with connections from now on. */
+  get port(): TcpPort {
+    return this.#port
+  }
+
+  set port(port: TcpPort) {
+    this.#port = port
+  }
+
+  /** Connections that are not over. */
+  get connections(): number {
+    return this.#connections
+  }
+
+  /** Opens the port. @throws GatewayError LISTEN_FAILED */
+  open(): Promise<number> {
+    const { port, host } = this.#port.options
+    return listen(this.#server, port, host)
+  }
+
+  /** Takes no new connections; those that are open go on. Idempotent; resolves when the port is free. */
+  close(): Promise<void> {
+    // `close` of the server calls back when the last connection is over, but has let go of the port before it returns.
+    this.#server.close()
+    return new Promise(resolve => setImmediate(resolve))
+  }
+
+  #accept(socket: Socket): void {
+    const port = this.#port
+    this.#connections++
+    const connection = new TcpConnection(this.context.nextNumber(), this.context, port, socket, over => {
+      this.#connections--
+      this.context.onOver(over)
+    })
+    this.context.onOpen(connection)
+    const refusal = this.#refusal(connection.client.address, port)
+    if (refusal !== undefined) return connection.abort(...refusal)
+    switch (port.options.tls) {
+      case 'none':
+        return connection.join({ route: port.routeOf(undefined)! })
+      case 'passthrough':
+        return joinByName(connection, socket, port)
+      case 'terminate':
+        return this.context.terminatorOf(port).accept(connection, socket, port)
+    }
+  }
+
+  #refusal(address: string, port: TcpPort): [ErrorCode, string] | undefined {
+    if (!port.admits(address)) return ['ADDRESS_REFUSED', 'allow and deny of the port do not let this address in']
+    const { maxConnections } = port.options
+    if (this.#connections > maxConnections)
+      return ['OVERLOADED', `${maxConnections} connections are open, as many as maxConnections allows`]
+    return undefined
+  }
+}

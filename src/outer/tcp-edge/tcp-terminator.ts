@@ -1,0 +1,173 @@
+import type { Socket } from 'node:net'
+import { createServer, type Server, type TLSSocket } from 'node:tls'
+import { asGatewayError, GatewayError, messageOf } from '../../errors.ts'
+import type { TcpPort } from '../../route/tcp-port.ts'
+import type { CertificateStore } from '../../tls/certificate-store.ts'
+import { followCertificates, tlsOptions } from '../../tls/server.ts'
+import type { ProxyFacts } from '../../net/write-proxy-header.ts'
+import type { TcpConnection } from './tcp-connection.ts'
+import { canonicalName, unknown } from './tcp-hello.ts'
+
+/** Makes a store, not started, for ports that demand client certificates of `clientCa`; undefined when the gateway has no certificates. */
+export type CreateCertificates = (clientCa: string | undefined) => CertificateStore | undefined
+
+/** Ends TLS, for all ports that ask for the same client certificates. */
+export class TcpTerminator {
+  readonly #server: Server
+  readonly #unfollow: () => void
+  /** Handshakes under way, by the client's end of the connection: node:tls does not say which socket it was given. */
+  readonly #pending = new Map<string, { readonly connection: TcpConnection; readonly port: TcpPort }>()
+
+  /** @param store  started; closed with this */
+  constructor(private readonly store: CertificateStore) {
+    // Refused here with its reason; node:tls would just hang up.
+    this.#server = createServer({ ...tlsOptions(store), rejectUnauthorized: false })
+    this.#unfollow = followCertificates(this.#server, store)
+    this.#server.on('secureConnection', socket => this.#secured(socket))
+    this.#server.on('tlsClientError', (error, socket) => this.#take(socket)?.connection.abort('CLIENT_TLS', messageOf(error)))
+  }
+
+  /** Begins with TLS on a socket that was just accepted, then joins the connection to the route of the name that the client sent. */
+  accept(connection: TcpConnection, socket: Socket, port: TcpPort): void {
+    afterPreamble(connection, socket, () => {
+      const key = keyOf(socket)
+      this.#pending.set(key, { connection, port })
+      socket.once('close', () => this.#pending.delete(key))
+      this.#server.emit('connection', socket)
+    })
+  }
+
+  /** Handshakes are over; connections go on. */
+  async close(): Promise<void> {
+    this.#unfollow()
+    await this.store.close()
+  }
+
+  #take(socket: Socket): { readonly connection: TcpConnection; readonly port: TcpPort } | undefined {
+    const key = keyOf(socket)
+    const pending = this.#pending.get(key)
+    this.#pending.delete(key)
+    return pending
+  }
+
+  #secured(socket: TLSSocket): void {
+    const { connection, port } = this.#take(socket) ?? {}
+    if (connection === undefined || port === undefined || connection.isOver) return void socket.destroy()
+    const wantsCertificate = this.store.clientCa !== undefined
+    if (wantsCertificate && !socket.authorized) {
+      return connection.abort('CLIENT_TLS', `the client certificate: ${String(socket.authorizationError ?? 'there is none')}`)
+    }
+    // RFC 8446 §4.6.1: resumed sessions bring their name, too; `false` is none.
+    const { servername } = socket as TLSSocket & { readonly servername?: string | false }
+    const sent = typeof servername === 'string' && servername !== '' ? servername : undefined
+    connection.name = sent
+    const name = canonicalName(sent)
+    const route = port.routeOf(name)
+    if (route === undefined) return connection.abort('UNKNOWN_HOST', unknown(sent))
+    socket.pause()
+    connection.join({ route, inside: socket, facts: factsOf(socket, name, wantsCertificate) })
+  }
+}
+
+const keyOf = ({ remoteAddress, remotePort, localPort }: Socket): string => `${remoteAddress ?? ''} ${remotePort ?? 0} ${localPort ?? 0}`
+
+function factsOf(socket: TLSSocket, authority: string | undefined, isVerified: boolean): Pick<ProxyFacts, 'authority' | 'alpn' | 'tls'> {
+  const version = socket.getProtocol() ?? ''
+  const commonName: unknown = isVerified ? socket.getPeerCertificate().subject.CN : undefined
+  const clientName = typeof commonName === 'string' ? commonName : ''
+  return {
+    authority,
+    alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined,
+    tls: { version, cipher: socket.getCipher().name, ...(isVerified && { clientName }) },
+  }
+}
+
+// --- what PostgreSQL says before TLS ---
+
+const PREAMBLE_BYTES = 8
+const SSL_REQUEST = Buffer.from('0000000804d2162f', 'hex')
+const GSS_REQUEST = Buffer.from('0000000804d21630', 'hex')
+
+/**
+ * Calls `then` when TLS may begin. Clients of PostgreSQL ask for TLS in the clear first (an SSLRequest, "S" is yes); no ClientHello begins
+ * with these bytes, so every port understands them. https://www.postgresql.org/docs/15/protocol-flow.html
+ */
+function afterPreamble(connection: TcpConnection, socket: Socket, then: () => void): void {
+  let bytes: Buffer = Buffer.alloc(0)
+  const read = (chunk: Buffer): void => {
+    bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk])
+    if (bytes[0] === 0 && bytes.length < PREAMBLE_BYTES) return
+    socket.off('data', read)
+    socket.pause()
+    const isSsl = bytes.equals(SSL_REQUEST)
+    // Only as a message of its own: what came behind it in the clear must not count as sent inside (CVE-2021-23214).
+    if (isSsl || bytes.equals(GSS_REQUEST)) {
+      socket.write(isSsl ? 'S' : 'N')
+      return afterPreamble(connection, socket, then)
+    }
+    if (bytes[0] === 0) return connection.abort('CLIENT_TLS', 'this is neither TLS nor a request for it')
+    socket.unshift(bytes)
+    then()
+  }
+  socket.on('data', read)
+  socket.resume()
+}
+
+/** The terminators of the ports in force: one for each file of authorities of clients, and one without. */
+export class TcpTerminators {
+  #terminators = new Map<string, TcpTerminator>()
+
+  constructor(private readonly create: CreateCertificates) {}
+
+  /**
+   * Reads what `ports` need, and lets go of what they no longer do.
+   * @throws GatewayError of the first that fails; the others are ready
+   */
+  async prepare(ports: readonly TcpPort[]): Promise<void> {
+    const wanted = new Map(ports.filter(({ options }) => options.tls === 'terminate').map(port => [caOf(port), port]))
+    for (const [ca, terminator] of this.#terminators) {
+      if (wanted.has(ca)) continue
+      this.#terminators.delete(ca)
+      void terminator.close()
+    }
+    let failure: GatewayError | undefined
+    for (const [ca, port] of wanted) {
+      if (this.#terminators.has(ca)) continue
+      try {
+        this.#terminators.set(ca, await this.#start(port))
+      } catch (error) {
+        failure ??= asGatewayError(error)
+      }
+    }
+    if (failure !== undefined) throw failure
+  }
+
+  /** Has everything that the port needs been read? */
+  isReady(port: TcpPort): boolean {
+    return port.options.tls !== 'terminate' || this.#terminators.has(caOf(port))
+  }
+
+  /** The terminator of a port that is ready and ends TLS. */
+  of(port: TcpPort): TcpTerminator {
+    return this.#terminators.get(caOf(port))!
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#terminators.values()].map(terminator => terminator.close()))
+    this.#terminators.clear()
+  }
+
+  async #start({ options }: TcpPort): Promise<TcpTerminator> {
+    const store = this.create(options.clientCa)
+    if (store === undefined) {
+      throw new GatewayError(
+        'CONFIG_INVALID',
+        `port ${options.port} ends TLS and there is no certificate; give one with --tls-certificate and --tls-key`,
+      )
+    }
+    await store.start()
+    return new TcpTerminator(store)
+  }
+}
+
+const caOf = ({ options }: TcpPort): string => options.clientCa ?? ''

@@ -1,0 +1,186 @@
+import type { IncomingMessage } from 'node:http'
+import { asGatewayError, ERRORS, GatewayError, type ErrorCode } from '../../errors.ts'
+import { encodeTcpHead } from '../../payload/tcp-head.ts'
+import type { MuxStream } from '../../mux/stream.ts'
+import type { Tunnel } from '../../route/tunnel.ts'
+import { Splice } from '../../splice/splice.ts'
+import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { acceptHandshake } from '../../tunnel/accept.ts'
+import type { WebSocketStream } from '../../tunnel/web-socket-stream.ts'
+import { CloseCode } from '../../tunnel/wire.ts'
+import { BeforeOrigin } from '../inner-layers/tcp-opening.ts'
+import type { Deadlines, Place, Waiter } from '../../net/deadlines.ts'
+import type { EarlyBytes } from '../../net/early-bytes.ts'
+import type { InnerConnection, Registry } from '../inner-layers/registry.ts'
+
+const MAX_ATTEMPTS = 3
+/** Where an end is the end of both directions, what the origin still sends has nowhere to go; it gets this long to end, milliseconds. */
+const LINGER_MS = 5_000
+
+/** What every connection of the tunnels shares. */
+export interface TunnelContext {
+  readonly registry: Registry
+  /** For an origin to be connected. */
+  readonly opening: Deadlines
+  /** Milliseconds, rising. */
+  readonly clock: () => number
+  readonly log: Log
+  readonly record: (record: ConnectionRecord) => void
+}
+
+/** Who came, how, and for what. */
+export interface TunnelVisit {
+  readonly connectionId: string
+  readonly client: { readonly address: string; readonly port: number }
+  readonly tunnel: Tunnel
+  readonly request: IncomingMessage
+  readonly early: EarlyBytes
+  /** What the client understands of those that are known. */
+  readonly subprotocol: string
+  /** Answers instead of the handshake; called at most once, before anything was opened. */
+  readonly refuse: (code: ErrorCode) => void
+}
+
+/**
+ * One tunnel: a stream to the origin first, then the answer 101, then a splice of both. That way a client learns why it cannot have the
+ * connection from an HTTP status, and a request can go to another inner layer as long as nothing was answered.
+ */
+export class TunnelConnection extends BeforeOrigin implements Waiter {
+  deadlineMs = 0
+  earlier: Place | undefined
+  later: Place | undefined
+  readonly #startedMs: number
+  #connection: InnerConnection | undefined
+  #tried: InnerConnection[] = []
+  #stream: MuxStream | undefined
+  #socket: WebSocketStream | undefined
+  #splice: Splice | undefined
+  #lingering: NodeJS.Timeout | undefined
+  #isOver = false
+
+  /**
+   * @param id      a number of its own, for whoever keeps connections
+   * @param onOver  called once
+   */
+  constructor(
+    readonly id: number,
+    private readonly context: TunnelContext,
+    private readonly visit: TunnelVisit,
+    private readonly onOver: (connection: TunnelConnection) => void,
+  ) {
+    super()
+    this.#startedMs = context.clock()
+    visit.early.socket.once('close', this.#left)
+  }
+
+  /** Asks an inner layer for the connection. */
+  start(): void {
+    try {
+      this.#dispatch()
+    } catch (thrown) {
+      this.#refuse(thrown)
+    }
+  }
+
+  /** Ends it now: the client gets an answer or a close frame with 1012. Idempotent. */
+  abort(code: ErrorCode, reason: string): void {
+    this.#socket?.abort(CloseCode.RESTART, reason)
+    if (this.#splice !== undefined) return this.#splice.abort(code, reason)
+    this.#fail(code, reason)
+  }
+
+  onDeadline(): void {
+    this.#fail('ORIGIN_CONNECT_TIMEOUT', 'the inner layer has not said that the origin is connected')
+  }
+
+  // --- until the origin is connected ---
+
+  #dispatch(): void {
+    const { tunnel } = this.visit
+    const picked = this.context.registry.pick(tunnel.identifiers, this.#tried)
+    if (picked === 'none') throw new GatewayError('NO_INNER_LAYER', `no inner layer is connected for ${tunnel.name}`)
+    if (picked === 'full') throw new GatewayError('OVERLOADED', 'every inner layer has as many streams as it takes')
+    this.#connection = picked
+    this.#stream = picked.session.open(encodeTcpHead(tunnel), this)
+    this.context.opening.refresh(this)
+  }
+
+  override onHead(): void {
+    const { early, request, subprotocol, tunnel } = this.visit
+    this.context.opening.cancel(this)
+    early.socket.off('close', this.#left)
+    const socket = acceptHandshake(request, early.socket, early.take(), { subprotocol, deflate: false })
+    this.#socket = socket
+    this.#splice = new Splice(socket, {
+      idleMs: tunnel.idleMs,
+      failure: error => new GatewayError('CANCELLED', error === undefined ? 'the client closed the tunnel' : error.message),
+      cut: () => socket.abort(CloseCode.INTERNAL, 'the connection to the service was lost'),
+      onEnd: ({ code, reason }) => this.#finish(this.#lingering === undefined ? code : undefined, reason),
+    })
+    this.#splice.attach(this.#stream!)
+    if (socket.halfClose) return
+    socket.once('end', () => {
+      if (this.#isOver) return
+      this.#lingering = setTimeout(() => this.#splice?.abort('CANCELLED', ''), LINGER_MS).unref()
+    })
+  }
+
+  override onReset(code: ErrorCode, reason: string): void {
+    if (this.#isOver) return
+    // Nothing of the client has been sent, so that nothing can happen twice.
+    const mayRepeat = ERRORS[code].retry !== 'never' && this.#tried.length + 1 < MAX_ATTEMPTS
+    this.#stream = undefined
+    if (!mayRepeat) return this.#fail(code, reason)
+    this.#tried = [...this.#tried, this.#connection!]
+    try {
+      this.#dispatch()
+    } catch (thrown) {
+      if (asGatewayError(thrown).code === 'NO_INNER_LAYER') this.#fail(code, reason)
+      else this.#refuse(thrown)
+    }
+  }
+
+  // --- the end ---
+
+  readonly #left = (): void => {
+    this.#fail('CANCELLED', 'the client left before the origin was connected')
+  }
+
+  #refuse(thrown: unknown): void {
+    const { code, message } = asGatewayError(thrown)
+    if (code === 'INTERNAL') this.context.log.error({ err: thrown, connectionId: this.visit.connectionId }, 'internal fault in a tunnel')
+    this.#fail(code, message)
+  }
+
+  #fail(code: ErrorCode, reason: string): void {
+    if (this.#isOver || this.#splice !== undefined) return
+    const { socket } = this.visit.early
+    socket.off('close', this.#left)
+    this.#stream?.reset(ERRORS[code].reset > 0 ? code : 'CANCELLED', reason)
+    if (!socket.destroyed) this.visit.refuse(ERRORS[code].status > 0 && code !== 'CANCELLED' ? code : 'INNER_LAYER_LOST')
+    this.#finish(code, reason)
+  }
+
+  #finish(error: ErrorCode | undefined, reason: string): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    clearTimeout(this.#lingering)
+    this.context.opening.cancel(this)
+    const { client, connectionId, tunnel } = this.visit
+    this.context.record({
+      connectionId,
+      client: client.address,
+      clientPort: client.port,
+      port: 'tunnel',
+      target: tunnel.name,
+      bytesIn: this.#splice?.bytesIn ?? 0,
+      bytesOut: this.#splice?.bytesOut ?? 0,
+      durationMs: this.context.clock() - this.#startedMs,
+      identifier: this.#connection?.identifier,
+      error,
+      reason,
+    })
+    this.onOver(this)
+  }
+}

@@ -1,0 +1,214 @@
+import { type IncomingMessage, STATUS_CODES, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { asGatewayError, GatewayError, messageOf, type ErrorCode } from '../../errors.ts'
+import { acceptsJson } from '../../http/accept.ts'
+import { clientAddressOf, type Peer } from '../../http/client-facts.ts'
+import { StreamTable } from '../../mux/stream-table.ts'
+import type { RouteTable } from '../../route/table.ts'
+import { parseTunnelName, type Tunnel } from '../../route/tunnel.ts'
+import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { canonicalPath, parseRequestTarget } from '../../route/path.ts'
+import { Repeats, mutedText } from '../../telemetry/repeats.ts'
+import { checkHandshake, readOffer } from '../../tunnel/accept.ts'
+import { TUNNEL_PATH } from '../../tunnel/wire.ts'
+import { Deadlines } from '../../net/deadlines.ts'
+import { EarlyBytes } from '../../net/early-bytes.ts'
+import { errorAnswer } from '../../http/error-answer.ts'
+import { endLingering } from '../../net/linger.ts'
+import type { Registry } from '../inner-layers/registry.ts'
+import { TunnelConnection } from './tunnel-connection.ts'
+import { TunnelCredentials } from './tunnel-credentials.ts'
+
+/** Longer than an inner layer dials, so that it is the one who says why. */
+const OPENING_MS = 30_000
+/** How often the same refusal of the same address is logged, milliseconds. */
+const REFUSAL_PERIOD_MS = 60_000
+
+/** What the edge is made from. */
+export interface TunnelEdgeOptions {
+  /** The tunnels in force now. */
+  readonly table: () => RouteTable
+  readonly registry: Registry
+  readonly isTrusted: (address: string) => boolean
+  /** What the `url` of a proof has to name; none: anything. */
+  readonly linkNames: readonly string[]
+  /** A fresh id for the log. */
+  readonly nextId: () => string
+  /** Milliseconds, rising. */
+  readonly clock: () => number
+  /** True once the process is leaving. */
+  readonly isDraining: () => boolean
+  readonly log: Log
+  /** Takes each connection that has ended. */
+  readonly record: (record: ConnectionRecord) => void
+}
+
+/** Private access: `/tunnel/HOST:PORT` at the app port and at the socket port, while the targets file has tunnels. */
+export class TunnelEdge {
+  readonly #credentials: TunnelCredentials
+  readonly #connections = new StreamTable<TunnelConnection>()
+  readonly #open = new Map<string, number>()
+  readonly #refusals: Repeats
+  readonly #record: (record: ConnectionRecord) => void
+  #opening: Deadlines | undefined
+  #count = 0
+
+  constructor(private readonly options: TunnelEdgeOptions) {
+    const { linkNames, clock, record } = options
+    this.#credentials = new TunnelCredentials(linkNames, clock, () => Date.now())
+    this.#refusals = new Repeats(REFUSAL_PERIOD_MS, clock)
+    this.#record = record
+  }
+
+  /** Connections that are not over. */
+  get openConnections(): number {
+    return this.#connections.size
+  }
+
+  /** Is this a request for a tunnel? Without tunnels none is, and the path is like any other. */
+  takes(request: IncomingMessage): boolean {
+    return request.url?.startsWith(TUNNEL_PATH) === true && this.options.table().tunnels.size > 0
+  }
+
+  /**
+   * Is this path one of the tunnels', in whatever spelling and version of HTTP it came? Whoever forwarded it would give a token for a tunnel
+   * to an origin.
+   * @param target  in origin-form
+   */
+  owns(target: string): boolean {
+    if (this.options.table().tunnels.size === 0) return false
+    const { path } = parseRequestTarget(target)
+    return `${canonicalPath(path, true).path}/`.startsWith(TUNNEL_PATH)
+  }
+
+  /** A request that `takes` took, with its socket. */
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, peer: Peer): void {
+    const early = new EarlyBytes(socket, head)
+    const refuse = (code: ErrorCode, fields: readonly string[] = []): void => this.#answerRaw(request, socket, code, fields)
+    this.#admit(request, peer).then(
+      tunnel => {
+        if (socket.destroyed) return
+        const violation = checkHandshake(request)
+        const offer = readOffer(request)
+        if (violation !== undefined || 'status' in offer)
+          return refuse(violation?.status === 426 ? 'UPGRADE_REQUIRED' : 'BAD_REQUEST', violation?.fields)
+        if (offer.subprotocol === undefined) return refuse('UPGRADE_REQUIRED')
+        this.#begin({ request, early, tunnel, subprotocol: offer.subprotocol, peer, refuse })
+      },
+      (thrown: unknown) => refuse(this.#refused(thrown, request, peer), challengeOf(thrown)),
+    )
+  }
+
+  /** A request that `takes` took and that is none to switch protocols: says whether it would open. */
+  answer(request: IncomingMessage, response: ServerResponse, peer: Peer): void {
+    request.resume()
+    const say = (code: ErrorCode, more: readonly string[]): void => {
+      const { status, fields, body } = errorAnswer(code, this.options.nextId(), acceptsJson(request.headers.accept))
+      response.writeHead(status, STATUS_CODES[status], [...fields, ...more])
+      response.end(body)
+    }
+    this.#admit(request, peer).then(
+      () => say('UPGRADE_REQUIRED', ['Upgrade', 'websocket']),
+      (thrown: unknown) => say(this.#refused(thrown, request, peer), challengeOf(thrown)),
+    )
+  }
+
+  /** Cuts everything. */
+  destroy(): void {
+    for (const connection of this.#connections.all()) connection.abort('DRAINING', 'the outer layer stops')
+    this.#opening?.close()
+  }
+
+  /** @throws GatewayError what the request is refused with */
+  async #admit(request: IncomingMessage, peer: Peer): Promise<Tunnel> {
+    if (this.options.isDraining()) throw new GatewayError('DRAINING')
+    const authorizations = request.headersDistinct['authorization'] ?? []
+    return this.#credentials.check(this.options.table().tunnels, {
+      name: nameOf(request),
+      // Two fields are not one that is good.
+      authorization: authorizations.length === 1 ? authorizations[0] : undefined,
+      address: clientAddressOf(request, peer, this.options.isTrusted),
+    })
+  }
+
+  #begin(visit: {
+    readonly request: IncomingMessage
+    readonly early: EarlyBytes
+    readonly tunnel: Tunnel
+    readonly subprotocol: string
+    readonly peer: Peer
+    readonly refuse: (code: ErrorCode) => void
+  }): void {
+    const { tunnel, request, peer } = visit
+    const open = this.#open.get(tunnel.name) ?? 0
+    if (open >= tunnel.maxConnections) {
+      this.options.log.warn({ tunnel: tunnel.name, connections: open }, `tunnel ${tunnel.name}: refused the connection beyond ${open}`)
+      return visit.refuse('OVERLOADED')
+    }
+    this.#open.set(tunnel.name, open + 1)
+    const { registry, clock, log, nextId } = this.options
+    const connection = new TunnelConnection(
+      ++this.#count,
+      { registry, clock, log, opening: (this.#opening ??= new Deadlines(OPENING_MS, clock)), record: this.#record },
+      {
+        ...visit,
+        connectionId: nextId(),
+        client: { address: clientAddressOf(request, peer, this.options.isTrusted), port: request.socket.remotePort ?? 0 },
+      },
+      ended => this.#over(ended, tunnel.name),
+    )
+    this.#connections.add(connection)
+    connection.start()
+  }
+
+  #over(connection: TunnelConnection, name: string): void {
+    this.#connections.delete(connection)
+    const left = (this.#open.get(name) ?? 0) - 1
+    if (left > 0) this.#open.set(name, left)
+    else this.#open.delete(name)
+  }
+
+  /** Logs a refusal, muted when it repeats itself. @returns its code */
+  #refused(thrown: unknown, request: IncomingMessage, peer: Peer): ErrorCode {
+    const { code, message } = asGatewayError(thrown)
+    const { log } = this.options
+    if (code === 'INTERNAL') log.error({ err: thrown }, 'internal fault in a tunnel')
+    const address = clientAddressOf(request, peer, this.options.isTrusted)
+    const muted = this.#refusals.take(`${address} ${code} ${message}`)
+    if (muted === undefined || code === 'INTERNAL') return code
+    const tunnel = nameOf(request) ?? ''
+    log.warn(
+      { address, tunnel, code, reason: messageOf(thrown), ...(muted > 0 && { muted }) },
+      `refused a tunnel${mutedText(muted)}: ${message}`,
+    )
+    return code
+  }
+
+  #answerRaw(request: IncomingMessage, socket: Duplex, code: ErrorCode, more: readonly string[]): void {
+    if (socket.destroyed || !socket.writable) return
+    const { status, fields, body } = errorAnswer(code, this.options.nextId(), acceptsJson(request.headers.accept))
+    const all = [...fields, ...more, 'Date', new Date().toUTCString(), 'Connection', 'close']
+    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\n`
+    for (let i = 0; i < all.length; i += 2) if (all[i] !== 'Connection' || all[i + 1] === 'close') head += `${all[i]!}: ${all[i + 1]!}\r\n`
+    socket.write(`${head}\r\n${body}`)
+    socket.resume()
+    endLingering(socket)
+  }
+}
+
+/** HOST:PORT behind `/tunnel/`, canonical; undefined for what is none. */
+function nameOf({ url = '' }: IncomingMessage): string | undefined {
+  try {
+    return parseTunnelName(decodeURIComponent(url.slice(TUNNEL_PATH.length).split('?', 1)[0]!)).name
+  } catch {
+    return undefined
+  }
+}
+
+/** RFC 9110 §11.6.1 wants one with each 401. */
+const challengeOf = (thrown: unknown): readonly string[] => {
+  const { code } = asGatewayError(thrown)
+  if (code === 'TUNNEL_UNAUTHORIZED') return ['WWW-Authenticate', 'Bearer realm="tunnels"']
+  return code === 'TUNNEL_ATTEMPTS' ? ['Retry-After', '60'] : []
+}

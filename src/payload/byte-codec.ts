@@ -1,0 +1,143 @@
+/**
+ * Bytes of the payloads that OPEN, RESPONSE, TRAILERS and NOTE carry. A list of fields is: count u16, then per field name length u16, name,
+ * value length u16, value, as bytes, never as UTF-8 or JSON.
+ */
+import { GatewayError } from '../errors.ts'
+import { MAX_FIELDS, type Fields } from '../http/fields.ts'
+
+const characterOf = (byte: number): string => String.fromCharCode(byte & 0xff)
+/** The two characters of a length below 256, which almost all are. */
+const SHORT_LENGTHS = Array.from({ length: 256 }, (_, length) => `\0${characterOf(length)}`)
+
+const lengthPrefix = (length: number): string => {
+  if (length > 0xffff) throw new GatewayError('HEADERS_TOO_LARGE', `a value of ${length} bytes`)
+  return SHORT_LENGTHS[length] ?? characterOf(length >>> 8) + characterOf(length)
+}
+
+/**
+ * Writes big-endian integers and length-prefixed byte strings. Collected as one latin-1 string and encoded at once: a call into
+ * native code per name and value costs four times as much.
+ */
+export class ByteWriter {
+  #text = ''
+
+  u8(value: number): this {
+    this.#text += characterOf(value)
+    return this
+  }
+
+  u16(value: number): this {
+    this.#text += characterOf(value >>> 8) + characterOf(value)
+    return this
+  }
+
+  /** An unsigned integer below 2^53. */
+  u53(value: number): this {
+    for (let shift = 7; shift >= 0; shift--) this.#text += characterOf(Math.floor(value / 2 ** (8 * shift)))
+    return this
+  }
+
+  /** Length u16, then one byte per character. */
+  latin1(value: string): this {
+    this.#text += lengthPrefix(value.length) + value
+    return this
+  }
+
+  /** What was written, then `fields` as the parser of the origin delivered them: bytes are copied, never decoded. */
+  take(fields: readonly Uint8Array[] = []): Buffer {
+    if (fields.length === 0) return Buffer.from(this.#text, 'latin1')
+    let length = this.#text.length
+    for (const { length: bytes } of fields) {
+      lengthPrefix(bytes)
+      length += 2 + bytes
+    }
+    const payload = Buffer.allocUnsafe(length)
+    let at = payload.write(this.#text, 'latin1')
+    for (const bytes of fields) {
+      payload[at] = bytes.length >>> 8
+      payload[at + 1] = bytes.length
+      payload.set(bytes, at + 2)
+      at += 2 + bytes.length
+    }
+    return payload
+  }
+}
+
+/** The inverse of ByteWriter, from one string as well. Every read checks its bounds. @throws GatewayError PROTOCOL */
+export class ByteReader {
+  readonly #text: string
+  #at = 0
+
+  constructor(payload: Buffer) {
+    this.#text = payload.toString('latin1')
+  }
+
+  u8(): number {
+    return this.#text.charCodeAt(this.#advance(1))
+  }
+
+  u16(): number {
+    const at = this.#advance(2)
+    return (this.#text.charCodeAt(at) << 8) | this.#text.charCodeAt(at + 1)
+  }
+
+  u53(): number {
+    const at = this.#advance(8)
+    let value = 0
+    for (let i = at; i < at + 8; i++) value = value * 256 + this.#text.charCodeAt(i)
+    if (!Number.isSafeInteger(value)) throw new GatewayError('PROTOCOL', 'an integer above 2^53')
+    return value
+  }
+
+  latin1(): string {
+    const length = this.u16()
+    const at = this.#advance(length)
+    return this.#text.slice(at, at + length)
+  }
+
+  /** @throws GatewayError PROTOCOL when bytes are left over */
+  end(): void {
+    const left = this.#text.length - this.#at
+    if (left > 0) throw new GatewayError('PROTOCOL', `${left} bytes left over in a head`)
+  }
+
+  #advance(bytes: number): number {
+    const at = this.#at
+    this.#at += bytes
+    if (this.#at > this.#text.length) throw new GatewayError('PROTOCOL', 'a head cut short')
+    return at
+  }
+}
+
+function writeCount(writer: ByteWriter, fields: readonly unknown[]): void {
+  if (fields.length / 2 > MAX_FIELDS) throw new GatewayError('HEADERS_TOO_LARGE', `${fields.length / 2} fields`)
+  writer.u16(fields.length / 2)
+}
+
+/** Appends a list of fields and gives the payload. Raw fields of an origin come as bytes from one parser, as strings from the other. */
+export function takeWithFields(writer: ByteWriter, fields: readonly (string | Uint8Array)[]): Buffer {
+  writeCount(writer, fields)
+  if (fields.length > 0 && typeof fields[0] !== 'string') return writer.take(fields as readonly Uint8Array[])
+  for (const value of fields as Fields) writer.latin1(value)
+  return writer.take()
+}
+
+/** Reads a list of fields. @throws GatewayError PROTOCOL */
+export function readFields(reader: ByteReader): string[] {
+  const count = reader.u16()
+  if (count > MAX_FIELDS) throw new GatewayError('PROTOCOL', `${count} fields`)
+  const fields: string[] = []
+  for (let left = count * 2; left > 0; left--) fields.push(reader.latin1())
+  return fields
+}
+
+/** A list of fields, all strings or all bytes, as the payload of a TRAILERS frame. */
+export const encodeFields = (fields: readonly (string | Uint8Array)[]): Buffer => takeWithFields(new ByteWriter(), fields)
+
+/** The inverse of `encodeFields`. @throws GatewayError PROTOCOL */
+export function decodeFields(payload: Buffer): string[] {
+  const reader = new ByteReader(payload)
+  const fields = readFields(reader)
+  reader.end()
+  return fields
+}

@@ -1,0 +1,80 @@
+/** Heads as payloads of OPEN and RESPONSE frames. */
+import { GatewayError } from '../errors.ts'
+import { NO_BODY, STREAM_BODY, type BodyKind, type RequestHead, type ResponseHead } from '../http/message.ts'
+import { ByteReader, ByteWriter, readFields, takeWithFields } from './byte-codec.ts'
+
+const KIND_HTTP = 1
+const EXPECTS_CONTINUE = 0x01
+const HAS_PROFILE = 0x02
+const HAS_UPGRADE = 0x04
+const BODY_CODES = { none: 0, length: 1, stream: 2 } as const
+
+function writeBody(writer: ByteWriter, body: BodyKind): void {
+  writer.u8(BODY_CODES[body.kind])
+  if (body.kind === 'length') writer.u53(body.length)
+}
+
+function readBody(reader: ByteReader): BodyKind {
+  const code = reader.u8()
+  if (code === BODY_CODES.none) return NO_BODY
+  if (code === BODY_CODES.stream) return STREAM_BODY
+  if (code === BODY_CODES.length) return { kind: 'length', length: reader.u53() }
+  throw new GatewayError('PROTOCOL', `an unknown body kind ${code}`)
+}
+
+/**
+ * Payload of an OPEN frame: kind u8 (1: HTTP), flags u8, profile u16 and upgrade if their flags say so, protocol u8, port u16, hostname,
+ * method, path, host, body, fields.
+ */
+export function encodeRequestHead(head: RequestHead): Buffer {
+  const writer = new ByteWriter()
+    .u8(KIND_HTTP)
+    .u8((head.expectsContinue ? EXPECTS_CONTINUE : 0) | (head.profile > 0 ? HAS_PROFILE : 0) | (head.upgrade !== '' ? HAS_UPGRADE : 0))
+  if (head.profile > 0) writer.u16(head.profile)
+  if (head.upgrade !== '') writer.latin1(head.upgrade)
+  writer
+    .u8(head.protocol === 'https' ? 1 : 0)
+    .u16(head.port)
+    .latin1(head.hostname)
+    .latin1(head.method)
+    .latin1(head.path)
+    .latin1(head.host)
+  writeBody(writer, head.body)
+  return takeWithFields(writer, head.fields)
+}
+
+/** The inverse of `encodeRequestHead`. @throws GatewayError PROTOCOL */
+export function decodeRequestHead(payload: Buffer): RequestHead {
+  const reader = new ByteReader(payload)
+  const kind = reader.u8()
+  if (kind !== KIND_HTTP) throw new GatewayError('PROTOCOL', `a stream of unknown kind ${kind}`)
+  const flags = reader.u8()
+  const profile = (flags & HAS_PROFILE) === 0 ? 0 : reader.u16()
+  const upgrade = (flags & HAS_UPGRADE) === 0 ? '' : reader.latin1()
+  const protocol = reader.u8() === 1 ? 'https' : 'http'
+  const port = reader.u16()
+  const [hostname, method, path, host] = [reader.latin1(), reader.latin1(), reader.latin1(), reader.latin1()]
+  const body = readBody(reader)
+  const fields = readFields(reader)
+  reader.end()
+  const expectsContinue = (flags & EXPECTS_CONTINUE) !== 0
+  return { protocol, hostname, port, method, path, host, body, expectsContinue, upgrade, profile, fields }
+}
+
+/** Payload of a RESPONSE frame: status u16, reason, body, fields (strings in latin-1, or bytes as the parser delivered them). */
+export function encodeResponseHead(head: Omit<ResponseHead, 'fields'> & { readonly fields: readonly (string | Uint8Array)[] }): Buffer {
+  const writer = new ByteWriter().u16(head.status).latin1(head.reason)
+  writeBody(writer, head.body)
+  return takeWithFields(writer, head.fields)
+}
+
+/** The inverse of `encodeResponseHead`. @throws GatewayError PROTOCOL */
+export function decodeResponseHead(payload: Buffer): ResponseHead {
+  const reader = new ByteReader(payload)
+  const status = reader.u16()
+  const reason = reader.latin1()
+  const body = readBody(reader)
+  const fields = readFields(reader)
+  reader.end()
+  return { status, reason, body, fields }
+}
