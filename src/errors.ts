@@ -4,7 +4,7 @@
  */
 
 /** What one code means at each border. */
-export interface ErrorFacts {
+export interface ErrorEntry {
   /** HTTP status that a client gets, 0 where the code never becomes an answer. */
   readonly status: number
   /** Number in a RESET or GOAWAY frame, 0 where the code never crosses the link. Never renumber. */
@@ -17,7 +17,7 @@ export interface ErrorFacts {
   readonly text: string
 }
 
-const facts = (status: number, reset: number, retry: ErrorFacts['retry'], text: string, exit: 1 | 2 = 1): ErrorFacts =>
+const facts = (status: number, reset: number, retry: ErrorEntry['retry'], text: string, exit: 1 | 2 = 1): ErrorEntry =>
   Object.freeze({ status, reset, retry, exit, text })
 
 /** The catalogue, frozen: code → facts. */
@@ -147,7 +147,7 @@ export class GatewayError extends Error {
     this.name = 'GatewayError'
   }
 
-  get facts(): ErrorFacts {
+  get facts(): ErrorEntry {
     return ERRORS[this.code]
   }
 }

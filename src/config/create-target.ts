@@ -20,7 +20,7 @@ export type RouteSource = z.output<typeof routeSchema>
 type Keys = Omit<TargetSource, 'routes'>
 
 /** What does not stand in the source itself. */
-export interface TargetFacts {
+export interface TargetPlace {
   readonly name: string
   readonly line: number
   readonly policy: Policy
@@ -67,13 +67,13 @@ function pathMapOf({ stripPrefix, rewrite }: Keys, path: RoutePath | undefined):
 
 type AnswerSource = Exclude<NonNullable<Keys['respond']>, false>
 
-function fixedAnswer(source: AnswerSource, fallbackStatus: number, key: string, read: TargetFacts['read']): FixedAnswer {
+function fixedAnswer(source: AnswerSource, fallbackStatus: number, key: string, read: TargetPlace['read']): FixedAnswer {
   const body = source.file === undefined ? source.body : read(source.file, 'text', [key, 'file'])
   const answer: FixedAnswerSource = { status: source.status ?? fallbackStatus, headers: source.headers, body }
   return createFixedAnswer(answer)
 }
 
-function answerOf({ redirect, respond }: Keys, read: TargetFacts['read']): Treatment['answer'] {
+function answerOf({ redirect, respond }: Keys, read: TargetPlace['read']): Treatment['answer'] {
   if (redirect !== undefined && redirect !== false) {
     const { to, status } = typeof redirect === 'string' ? { to: redirect, status: undefined } : redirect
     return createRedirect(to, status ?? 302)
@@ -108,7 +108,7 @@ function limitsOf({ limits }: Keys): TargetLimits | undefined {
   })
 }
 
-function treatmentOf(source: Keys, facts: TargetFacts, limits: TargetLimits | undefined): Treatment | undefined {
+function treatmentOf(source: Keys, facts: TargetPlace, limits: TargetLimits | undefined): Treatment | undefined {
   const treatment: Treatment = {
     allow: source.allow === undefined ? undefined : new AddressRanges(listOf(source.allow)),
     deny: source.deny === undefined ? undefined : new AddressRanges(listOf(source.deny)),
@@ -163,7 +163,7 @@ const retriesOf = ({ retries }: Keys): Retries | undefined => {
   return Object.freeze({ attempts, budgetPercent: budget })
 }
 
-function tlsOf({ tls }: Keys, read: TargetFacts['read']): OriginTls | undefined {
+function tlsOf({ tls }: Keys, read: TargetPlace['read']): OriginTls | undefined {
   if (tls === undefined) return undefined
   return given({
     ca: tls.ca === undefined ? undefined : read(tls.ca, 'certificate', ['tls', 'ca']),
@@ -174,7 +174,7 @@ function tlsOf({ tls }: Keys, read: TargetFacts['read']): OriginTls | undefined 
   })
 }
 
-function profileOf(source: Keys, read: TargetFacts['read']): OriginProfile | undefined {
+function profileOf(source: Keys, read: TargetPlace['read']): OriginProfile | undefined {
   const { connect: connectMs, head: headMs, idle: idleMs } = source.timeouts ?? {}
   return given({
     http2: source.http2 === true ? true : undefined,
@@ -184,7 +184,7 @@ function profileOf(source: Keys, read: TargetFacts['read']): OriginProfile | und
 }
 
 /** Makes a target, or a route with the keys that it has inherited. */
-export function createTarget(source: Keys, facts: TargetFacts): Target {
+export function createTarget(source: Keys, facts: TargetPlace): Target {
   const { name, line, policy, path, read } = facts
   const protocol = source.protocol ?? 'https'
   const limits = limitsOf(source)

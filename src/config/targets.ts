@@ -6,7 +6,7 @@ import { Policy, PolicyRule } from '../route/policy.ts'
 import { RoutePath, Routes } from '../route/routes.ts'
 import { RouteTable } from '../route/table.ts'
 import type { Target } from '../route/table.ts'
-import { createTarget, inherit, type TargetFacts } from './create-target.ts'
+import { createTarget, inherit, type TargetPlace } from './create-target.ts'
 import { ConfigError } from './fault.ts'
 import type { ConfigFault } from './fault.ts'
 import { methodsSchema, targetsFileSchema } from './schema.ts'
@@ -161,7 +161,7 @@ export const parseTargets = (text: string, file: string): RouteTable => {
   checkTunnels(document, isYamlMap(document.value) ? document.value['tunnels'] : undefined, faults)
   if (validated.value === undefined || faults.length > 0) throw new ConfigError(faults)
   const reader =
-    (path: readonly PropertyKey[]): TargetFacts['read'] =>
+    (path: readonly PropertyKey[]): TargetPlace['read'] =>
     (name, kind, key) => {
       try {
         return readNamedFile(file, name, kind)
@@ -172,7 +172,7 @@ export const parseTargets = (text: string, file: string): RouteTable => {
     }
   const make = (
     path: readonly PropertyKey[],
-    facts: Omit<TargetFacts, 'line' | 'read'>,
+    facts: Omit<TargetPlace, 'line' | 'read'>,
     keys: Parameters<typeof createTarget>[0],
   ): Target => {
     try {

@@ -1,6 +1,6 @@
 /** Step 6 of the path: the fields that the origin gets. */
 import { GatewayError } from '../errors.ts'
-import type { ClientFacts } from './client-facts.ts'
+import type { Client } from './client.ts'
 import type { AcceptedRequest } from './admission.ts'
 import { appendAdded, isRemoved, type FieldEdits } from './field-edits.ts'
 import { allowedTrailers, HOP_BY_HOP, nominated } from './hop-by-hop.ts'
@@ -50,7 +50,7 @@ const REWRITTEN = new Set(['host', 'content-length', 'expect', 'via', 'max-forwa
 
 /** What the fields depend on beside the request. */
 export interface RequestContext {
-  readonly client: ClientFacts
+  readonly client: Client
   readonly isTrustedPeer: boolean
   /** Our name in Via; a request that carries it already has come in a circle. */
   readonly pseudonym: string
@@ -148,7 +148,7 @@ function keepMaxForwards(request: AcceptedRequest, value: string, kept: string[]
   else kept.push('Max-Forwards', value)
 }
 
-function addForwarding(fields: string[], client: ClientFacts): void {
+function addForwarding(fields: string[], client: Client): void {
   const { address, hops, scheme, host, port } = client
   let chain = address
   const named = host === '' ? '' : `;host=${/^[\w.-]+$/.test(host) ? host : `"${host}"`}`

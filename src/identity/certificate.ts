@@ -6,7 +6,7 @@ import { readCertificates } from './certificate-file.ts'
 import { isIdentifier } from './identifier.ts'
 import { thumbprintOf } from './key.ts'
 import { readPrivateKeyObject } from './private-key.ts'
-import { certificatePem, issuerFacts, nameOf, signatureAlgorithm, toBeSigned, toBytes, type Purpose } from './x509.ts'
+import { certificatePem, parseIssuer, nameOf, signatureAlgorithm, toBeSigned, toBytes, type Purpose } from './x509.ts'
 
 export type { Purpose } from './x509.ts'
 
@@ -93,7 +93,7 @@ export async function mintKeyPair(options: MintOptions): Promise<MintedPair> {
     notBefore: new Date(now.getTime() - BACKDATE_MS),
     notAfter,
     algorithm,
-    issuer: issuer === undefined ? undefined : issuerFacts(issuer.certificate.raw),
+    issuer: issuer === undefined ? undefined : parseIssuer(issuer.certificate.raw),
   })
   const signature = sign('sha256', Buffer.from(toBytes(signed), 'latin1'), signer).toString('latin1')
   return {

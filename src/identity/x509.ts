@@ -118,7 +118,7 @@ function extensionsOf({ purpose, names, publicKey, issuer }: ToBeSigned): Asn1[]
 }
 
 /** Subject and key identifier of the certificate that signs another one; the identifier has to be exactly that one, or chains break. */
-export interface IssuerFacts {
+export interface Issuer {
   readonly subject: Asn1
   readonly keyId: string | undefined
 }
@@ -128,7 +128,7 @@ const isContext = (value: Asn1 | undefined, tag: forge.asn1.Type): boolean =>
 const childrenOf = (value: Asn1 | undefined): Asn1[] => (Array.isArray(value?.value) ? value.value : [])
 
 /** What a certificate says of itself as an issuer. @param der  of the whole certificate */
-export function issuerFacts(der: Buffer): IssuerFacts {
+export function parseIssuer(der: Buffer): Issuer {
   const fields = childrenOf(childrenOf(fromDer(der))[0])
   // version (absent in version 1), serial number, algorithm, issuer, validity, subject
   const subject = fields[isContext(fields[0], TAG_0) ? 5 : 4]!
@@ -150,7 +150,7 @@ export interface ToBeSigned {
   readonly notAfter: Date
   readonly algorithm: Asn1
   /** Undefined: the subject itself. */
-  readonly issuer: IssuerFacts | undefined
+  readonly issuer: Issuer | undefined
 }
 
 /** The part of a version 3 certificate that is signed, RFC 5280 §4.1. */

@@ -20,9 +20,9 @@ import { FailureLog } from './failure-log.ts'
 import { createOperatorView } from './operator-view.ts'
 import type { OriginContext } from '../origin/origin-exchange.ts'
 import { Origins } from '../origin/origin-drivers.ts'
-import { OriginGate } from '../origin/origin-gate.ts'
+import { OriginPolicy } from '../origin/origin-policy.ts'
 import { HealthChecks } from '../origin/health-checks.ts'
-import { createService, type HealthContext } from './session-handler.ts'
+import { createSessionHandler, type HealthContext } from './session-handler.ts'
 import type { TcpOriginContext } from '../origin/tcp-origin.ts'
 
 /** What an inner layer is made from. */
@@ -62,11 +62,11 @@ export class InnerLayer {
     private readonly options: InnerLayerOptions,
     private readonly log: Log,
   ) {
-    const gate = new OriginGate(options.allowList)
-    this.#origins = new Origins(gate, () => performance.now())
+    const policy = new OriginPolicy(options.allowList)
+    this.#origins = new Origins(policy, () => performance.now())
     const failures = new FailureLog(log, options.allowList.open, () => performance.now())
     this.#context = {
-      gate,
+      policy,
       drivers: this.#origins,
       health: new HealthChecks(this.#origins, Math.random),
       onFailure: (head, code, reason) => failures.report(head, code, reason),
@@ -194,7 +194,7 @@ export class InnerLayer {
         timing: this.options.timing ?? DEFAULT_TIMING,
         onFault: thrown => this.log.error({ err: thrown }, 'internal fault while handling a stream'),
       },
-      serve: note => createService(this.#context, note),
+      serve: note => createSessionHandler(this.#context, note),
       clock: () => performance.now(),
       random: Math.random,
       onUp: ({ identifier: granted, agent }) => {

@@ -16,7 +16,7 @@ export interface HealthContext {
 }
 
 /** What one session asks for: its streams, and the notes that they refer to. */
-export function createService(
+export function createSessionHandler(
   context: OriginContext & TcpOriginContext & HealthContext,
   note: (payload: Buffer) => void,
 ): Required<Pick<SessionOptions, 'accept' | 'onNote'>> & { readonly close: () => void } {

@@ -11,7 +11,7 @@ export interface Endpoint {
 }
 
 /** What the header says. */
-export interface ProxyFacts {
+export interface ProxiedConnection {
   readonly source: Endpoint
   readonly destination: Endpoint
   /** The TLS name that the client sent. Version 2 alone. */
@@ -42,17 +42,17 @@ const CLIENT_CERT = 0x02 | 0x04 // on this connection, in this session
  * The header, to be sent before anything else.
  * @param facts  addresses without brackets and zones
  */
-export const proxyHeader = (version: 1 | 2, facts: ProxyFacts): Buffer => (version === 1 ? textHeader(facts) : binaryHeader(facts))
+export const proxyHeader = (version: 1 | 2, facts: ProxiedConnection): Buffer => (version === 1 ? textHeader(facts) : binaryHeader(facts))
 
 /** §2.1, at most 107 bytes. */
-function textHeader({ source, destination }: ProxyFacts): Buffer {
+function textHeader({ source, destination }: ProxiedConnection): Buffer {
   const family = familyOf(source, destination)
   if (family === Family.UNSPEC) return Buffer.from('PROXY UNKNOWN\r\n', 'latin1')
   const name = family === Family.TCP4 ? 'TCP4' : 'TCP6'
   return Buffer.from(`PROXY ${name} ${source.address} ${destination.address} ${source.port} ${destination.port}\r\n`, 'latin1')
 }
 
-function binaryHeader({ source, destination, authority, alpn, tls }: ProxyFacts): Buffer {
+function binaryHeader({ source, destination, authority, alpn, tls }: ProxiedConnection): Buffer {
   const family = familyOf(source, destination)
   const addresses =
     family === Family.UNSPEC ? [] : [bytesOf(source.address), bytesOf(destination.address), uint16(source.port), uint16(destination.port)]
@@ -65,7 +65,7 @@ function binaryHeader({ source, destination, authority, alpn, tls }: ProxyFacts)
   return Buffer.concat([SIGNATURE, Buffer.from([VERSION_2_PROXY, family]), uint16(rest.length), rest])
 }
 
-function sslValue({ version, cipher, clientName }: NonNullable<ProxyFacts['tls']>): Buffer {
+function sslValue({ version, cipher, clientName }: NonNullable<ProxiedConnection['tls']>): Buffer {
   // u8 client, u32 verify: 0 where a certificate was presented and verified.
   const head = Buffer.from(clientName === undefined ? [CLIENT_SSL, 0, 0, 0, 1] : [CLIENT_SSL | CLIENT_CERT, 0, 0, 0, 0])
   const parts = [

@@ -7,7 +7,7 @@ import { addHttp2Fields, http2Headers, withoutPseudoFields, type Http2Headers } 
 import { NO_ALPN, SessionPool, type OriginSession, type SessionUser } from './http2-sessions.ts'
 import type { OriginCall, OriginEvents, OriginRequest } from './origin-exchange.ts'
 import { originFailure } from './origin-failure.ts'
-import type { OriginGate } from './origin-gate.ts'
+import type { OriginPolicy } from './origin-policy.ts'
 import { tlsMaterial } from './origin-tls.ts'
 import { RequestBody } from './request-body.ts'
 
@@ -28,7 +28,7 @@ export class Http2Origins {
 
   /** @param clock  milliseconds, rising */
   constructor(
-    private readonly gate: OriginGate,
+    private readonly policy: OriginPolicy,
     private readonly clock: () => number,
   ) {}
 
@@ -49,9 +49,9 @@ export class Http2Origins {
     const key = `${protocol} ${hostname} ${port} ${connectMs} ${tls.key}`
     const known = this.#pools.get(key)
     if (known !== undefined) return known // the allow-list said yes when it was made
-    this.gate.check({ hostname, port })
+    this.policy.check({ hostname, port })
     this.#evict()
-    const pool = new SessionPool({ protocol, hostname, port, tls, connectMs, lookup: this.gate.lookup(port), clock: this.clock })
+    const pool = new SessionPool({ protocol, hostname, port, tls, connectMs, lookup: this.policy.lookup(port), clock: this.clock })
     this.#pools.set(key, pool)
     return pool
   }

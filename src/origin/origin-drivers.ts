@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { buildConnector, Pool, type Dispatcher } from 'undici'
 import { GatewayError } from '../errors.ts'
 import type { RequestHead } from '../http/message.ts'
-import type { OriginGate } from './origin-gate.ts'
+import type { OriginPolicy } from './origin-policy.ts'
 import { isUnaskedContinue, ORIGIN_RESET } from './origin-failure.ts'
 import { Http2Origins } from './http2-origin.ts'
 import type { OriginCall, OriginDrivers, OriginEvents, OriginRequest } from './origin-exchange.ts'
@@ -42,10 +42,10 @@ export class Origins implements OriginDrivers {
 
   /** @param clock  milliseconds, rising */
   constructor(
-    private readonly gate: OriginGate,
+    private readonly policy: OriginPolicy,
     clock: () => number,
   ) {
-    this.#http2 = new Http2Origins(gate, clock)
+    this.#http2 = new Http2Origins(policy, clock)
   }
 
   pooled(request: OriginRequest, events: OriginEvents): OriginCall {
@@ -70,7 +70,7 @@ export class Origins implements OriginDrivers {
   }
 
   fresh({ head, profile, body }: OriginRequest, events: OriginEvents): OriginCall {
-    this.gate.check(head)
+    this.policy.check(head)
     const isTls = head.protocol === 'https'
     const request = (isTls ? httpsRequest : httpRequest)({
       agent: false,
@@ -80,7 +80,7 @@ export class Origins implements OriginDrivers {
       path: head.path,
       headers: freshFields(head),
       maxHeaderSize: MAX_HEAD_BYTES,
-      lookup: this.gate.lookup(head.port),
+      lookup: this.policy.lookup(head.port),
       ...(isTls ? { ...serverNameOf(head.hostname), ...tlsMaterial(profile?.tls).options } : {}),
     })
     request.maxHeadersCount = 0
@@ -106,7 +106,7 @@ export class Origins implements OriginDrivers {
     const key = connectMs === CONNECT_MS ? url + tls.key : `${url}${tls.key} ${connectMs}`
     const known = this.#pools.get(key)
     if (known !== undefined) return known // the allow-list said yes when it was made
-    this.gate.check(head)
+    this.policy.check(head)
     this.#evict()
     const pool = new Pool(url, {
       pipelining: 1,
@@ -116,7 +116,7 @@ export class Origins implements OriginDrivers {
       connect: honestConnector({
         timeout: connectMs,
         ...{ highWaterMark: READ_AHEAD_BYTES },
-        lookup: this.gate.lookup(head.port),
+        lookup: this.policy.lookup(head.port),
         ...serverNameOf(head.hostname),
         ...tls.options,
       }),

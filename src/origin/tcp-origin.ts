@@ -4,7 +4,7 @@ import { decodeTcpHead, type TcpHead } from '../payload/tcp-head.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
 import { splice } from '../splice/splice.ts'
 import { originFailure } from './origin-failure.ts'
-import type { OriginGate } from './origin-gate.ts'
+import type { OriginPolicy } from './origin-policy.ts'
 
 const CONNECT_MS = 10_000
 /** Tells the outer layer that the origin is connected; whatever it is worth saying, a later release says here. */
@@ -12,7 +12,7 @@ const CONNECTED = Buffer.alloc(0)
 
 /** What connections to origins need of the inner layer. */
 export interface TcpOriginContext {
-  readonly gate: OriginGate
+  readonly policy: OriginPolicy
   /** The connection has failed, here or by the word of the outer layer. */
   readonly onFailure: (head: TcpHead, code: ErrorCode, reason: string) => void
 }
@@ -23,17 +23,17 @@ export interface TcpOriginContext {
  * @param payload  of the OPEN frame
  * @throws GatewayError PROTOCOL, ORIGIN_FORBIDDEN
  */
-export function acceptTcp(payload: Buffer, stream: MuxStream, { gate, onFailure }: TcpOriginContext): StreamHandler {
+export function acceptTcp(payload: Buffer, stream: MuxStream, { policy, onFailure }: TcpOriginContext): StreamHandler {
   const head = decodeTcpHead(payload)
   try {
-    gate.check(head)
+    policy.check(head)
   } catch (thrown) {
     const { code, message } = originFailure(thrown)
     onFailure(head, code, message)
     throw thrown
   }
   const { hostname: host, port } = head
-  const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, lookup: gate.lookup(port) })
+  const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, lookup: policy.lookup(port) })
   const timer = setTimeout(
     () => socket.destroy(new GatewayError('ORIGIN_CONNECT_TIMEOUT', `no connection within ${CONNECT_MS / 1000} s`)),
     CONNECT_MS,

@@ -118,13 +118,13 @@ const certificateStatus = ({ source, names, notAfter }: ServerPair): Certificate
   notAfter: new Date(notAfter).toISOString(),
 })
 
-interface TargetFacts {
+interface TargetState {
   readonly connections: readonly InnerConnection[]
   readonly health: Pick<OriginHealth, 'isAvoided'>
   readonly metrics: TargetMetrics | undefined
 }
 
-function targetStatus(target: Target, { connections, health, metrics }: TargetFacts): TargetStatus {
+function targetStatus(target: Target, { connections, health, metrics }: TargetState): TargetStatus {
   const { identifiers } = target
   const serving = connections.filter(({ identifier }) => identifiers?.includes(identifier) ?? true)
   const avoided = serving.filter(connection => health.isAvoided(target, connection)).map(({ identifier }) => identifier)

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks'
 import type { Admin, AdminOptions } from '../admin/admin.ts'
 import type { OriginProfile } from '../payload/origin-profile.ts'
 import type { TargetsFile } from '../config/watch.ts'
-import { clientFacts } from '../http/client-facts.ts'
+import { identifyClient } from '../http/client.ts'
 import type { KeyFiles } from '../identity/public-keys.ts'
 import { LinkCounters } from '../mux/link-counters.ts'
 import { DEFAULT_TIMING, type Timing } from '../mux/liveness.ts'
@@ -18,17 +18,17 @@ import { VERSION } from '../version.ts'
 import type { CertificateStore } from '../tls/certificate-store.ts'
 import { ClientPorts } from './client-ports.ts'
 import { ConnectionLimits } from './access/connection-limits.ts'
-import { Patience } from '../net/deadlines.ts'
+import { DeadlineQueues } from '../net/deadline-queue.ts'
 import { DEFAULT_EDGE_LIMITS, type EdgeLimits } from './access/client-limits.ts'
 import { HeldRequests } from './inner-layers/held-requests.ts'
-import { InnerListener } from './inner-layers/link-port.ts'
+import { LinkPort } from './inner-layers/link-port.ts'
 import { createOperatorView } from './operator-view.ts'
 import { OriginHealth } from './inner-layers/origin-health.ts'
 import { ProxiedClients } from './ports/proxied-clients.ts'
-import { ProfileBook } from './inner-layers/origin-profiles.ts'
+import { OriginProfiles } from './inner-layers/origin-profiles.ts'
 import { Balancer } from './inner-layers/balancer.ts'
-import { Gate } from './access/gate.ts'
-import { Load } from './access/request-limit.ts'
+import { AccessCheck } from './access/access-check.ts'
+import { RequestLimit } from './access/request-limit.ts'
 import { Registry } from './inner-layers/registry.ts'
 import { SwitchedConnections } from './exchange/switched-connections.ts'
 import { TcpEdge } from './tcp-edge/tcp-edge.ts'
@@ -94,10 +94,10 @@ export class OuterLayer {
   readonly registry = new Registry()
   readonly #edge: ClientPorts
   readonly #tcp: TcpEdge
-  readonly #listener: InnerListener
-  readonly #patience: Patience
+  readonly #listener: LinkPort
+  readonly #deadlines: DeadlineQueues
   readonly #health: OriginHealth
-  readonly #profiles: ProfileBook
+  readonly #profiles: OriginProfiles
   readonly #admin: Admin
   readonly #switched: SwitchedConnections
   readonly #tunnels: TunnelEdge
@@ -113,7 +113,7 @@ export class OuterLayer {
     const clock = (): number => performance.now()
     const isTrusted = createTrust(options.trustProxy)
     const limits = { ...DEFAULT_EDGE_LIMITS, ...options.limits }
-    this.#profiles = new ProfileBook(alwaysOf(limits, options.serverTiming === true))
+    this.#profiles = new OriginProfiles(alwaysOf(limits, options.serverTiming === true))
     const instance = randomBytes(4).toString('hex')
     let count = 0
     const requests = new RequestMetrics(Date.now)
@@ -125,7 +125,7 @@ export class OuterLayer {
       logConnection(record)
       connections.count(record)
     }
-    this.#patience = new Patience(clock)
+    this.#deadlines = new DeadlineQueues(clock)
     const clients = new ConnectionLimits(limits, isTrusted)
     this.#switched = new SwitchedConnections(limits.websocketIdleMs)
     const held = new HeldRequests(MAX_HELD)
@@ -167,13 +167,13 @@ export class OuterLayer {
         registry: this.registry,
         balancer: new Balancer(this.registry, this.#health),
         profiles,
-        patience: this.#patience,
+        deadlines: this.#deadlines,
         headMs: options.timeoutMs,
         limits,
-        load: new Load(limits.requests),
+        requestLimit: new RequestLimit(limits.requests),
         held,
-        gate: new Gate(clock, limits.rate),
-        clientOf: (peer, request) => clientFacts(peer, request, isTrusted),
+        accessCheck: new AccessCheck(clock, limits.rate),
+        clientOf: (peer, request) => identifyClient(peer, request, isTrusted),
         pseudonym: `sg-${instance}`,
         removeCsps: options.removeCsps,
         nextId,
@@ -201,7 +201,7 @@ export class OuterLayer {
       log,
       record: endOfConnection,
     })
-    this.#listener = new InnerListener(
+    this.#listener = new LinkPort(
       {
         port: options.socketPort,
         ...(options.socketHost === undefined ? {} : { host: options.socketHost }),
@@ -333,7 +333,7 @@ export class OuterLayer {
     void this.#tcp.destroy()
     this.#switched.destroy()
     this.#tunnels.destroy()
-    this.#patience.close()
+    this.#deadlines.close()
     void this.#admin.close()
     void this.#listener.close()
   }
@@ -358,7 +358,7 @@ export class OuterLayer {
     await this.#tcp.destroy()
     this.#switched.destroy()
     this.#tunnels.destroy()
-    this.#patience.close()
+    this.#deadlines.close()
     await this.#listener.close()
     await this.#admin.close()
   }

@@ -1,15 +1,15 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { Deadlines, type Waiter } from '../../src/net/deadlines.ts'
+import { DeadlineQueue, type Expiring } from '../../src/net/deadline-queue.ts'
 import { until } from '../support/wait.ts'
 
 let now = 0
-let deadlines: Deadlines | undefined
+let deadlines: DeadlineQueue | undefined
 const told: string[] = []
-const waiter = (name: string): Waiter => ({ deadlineMs: 0, earlier: undefined, later: undefined, onDeadline: () => void told.push(name) })
-const start = (): Deadlines => {
+const waiter = (name: string): Expiring => ({ deadlineMs: 0, earlier: undefined, later: undefined, onDeadline: () => void told.push(name) })
+const start = (): DeadlineQueue => {
   now = 0
   told.length = 0
-  deadlines = new Deadlines(40, () => now)
+  deadlines = new DeadlineQueue(40, () => now)
   return deadlines
 }
 
@@ -45,7 +45,7 @@ describe('deadlines', () => {
   it('goes on when the one it tells leaves together with the next', async () => {
     const queue = start()
     const b = waiter('b')
-    const a: Waiter = { ...waiter('a'), onDeadline: () => (told.push('a'), queue.cancel(b)) }
+    const a: Expiring = { ...waiter('a'), onDeadline: () => (told.push('a'), queue.cancel(b)) }
     const c = waiter('c')
     for (const one of [a, b, c]) queue.refresh(one)
     now = 100

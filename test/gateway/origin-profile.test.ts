@@ -5,7 +5,7 @@ import { decodeResponseHead } from '../../src/payload/head-codec.ts'
 import { AllowList } from '../../src/origin/allow-list.ts'
 import { createInnerLayer } from '../../src/inner/inner-layer.ts'
 import type { Session } from '../../src/mux/session.ts'
-import { ProfileBook } from '../../src/outer/inner-layers/origin-profiles.ts'
+import { OriginProfiles } from '../../src/outer/inner-layers/origin-profiles.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { exchange, requestHead, startEvilOuter } from '../support/evil.ts'
 import { captureLog, privateKeyOf, testKeyPair } from '../support/layers.ts'
@@ -64,7 +64,7 @@ describe('notes', () => {
 
 describe('the book of profiles', () => {
   test('adds what every profile has; of time-outs, those of the profile go before', () => {
-    const book = new ProfileBook({ timing: true, timeouts: { connectMs: 7 } })
+    const book = new OriginProfiles({ timing: true, timeouts: { connectMs: 7 } })
     const told: string[] = []
     const session = { note: (payload: Uint8Array) => void told.push(Buffer.from(payload).toString()) }
     book.announce(session, book.numberOf(undefined))
@@ -78,7 +78,7 @@ describe('the book of profiles', () => {
   })
 
   test('gives the same content the same number, and tells a session each number once', () => {
-    const book = new ProfileBook()
+    const book = new OriginProfiles()
     const told: string[] = []
     const session = { note: (payload: Uint8Array) => void told.push(Buffer.from(payload).toString()) }
     expect(book.numberOf(undefined)).toBe(0)

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { acceptsJson } from '../../src/http/accept.ts'
 import { admitRequest } from '../../src/http/admission.ts'
-import { clientFacts, type Peer } from '../../src/http/client-facts.ts'
+import { identifyClient, type Peer } from '../../src/http/client.ts'
 import { unmapped } from '../../src/address/mapped.ts'
 import { allowedTrailers, HOP_BY_HOP, nominated } from '../../src/http/hop-by-hop.ts'
 import { requestFields } from '../../src/http/request-fields.ts'
@@ -245,9 +245,9 @@ test('trailers lose what frames, routes, authenticates or describes the content'
 
 describe('who the client is', () => {
   const isTrusted = (address: string): boolean => address.startsWith('10.')
-  const facts = (peerAddress: string, ...fields: readonly string[]): ReturnType<typeof clientFacts> => {
+  const facts = (peerAddress: string, ...fields: readonly string[]): ReturnType<typeof identifyClient> => {
     const peer: Peer = { address: peerAddress, isTrusted: isTrusted(peerAddress), scheme: 'http', localPort: 3000 }
-    return clientFacts(
+    return identifyClient(
       peer,
       { fields, names: fields.filter((_, i) => i % 2 === 0).map(name => name.toLowerCase()), host: 'a.test' },
       isTrusted,

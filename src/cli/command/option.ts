@@ -8,14 +8,14 @@ export interface Reader<T> {
 }
 
 /** What all options have in common. */
-export interface OptionFacts {
+export interface OptionText {
   /** For --help, with the unit of the value. */
   readonly describe: string
   readonly aliases?: readonly string[]
 }
 
 /** A declared option; `T` is what the command gets. */
-export interface Option<T> extends OptionFacts {
+export interface Option<T> extends OptionText {
   readonly kind: 'one' | 'many' | 'flag'
   readonly isRequired: boolean
   /** May the value be left out on the command line? It is read as an empty text then. */
@@ -35,7 +35,7 @@ export type OptionTable = Readonly<Record<string, Option<unknown>>>
 /** What a command gets: the value of each option. */
 export type ValuesOf<Table extends OptionTable> = { readonly [Name in keyof Table]: Table[Name] extends Option<infer T> ? T : never }
 
-const one = <T, F>(reader: Reader<T>, facts: OptionFacts, rest: { isRequired: boolean; fallback: F; defaultText: string | undefined }) =>
+const one = <T, F>(reader: Reader<T>, facts: OptionText, rest: { isRequired: boolean; fallback: F; defaultText: string | undefined }) =>
   ({
     ...facts,
     ...rest,
@@ -45,19 +45,19 @@ const one = <T, F>(reader: Reader<T>, facts: OptionFacts, rest: { isRequired: bo
   }) satisfies Option<T | F>
 
 /** An option that has to be given. */
-export const required = <T>(reader: Reader<T>, facts: OptionFacts): Option<T> =>
+export const required = <T>(reader: Reader<T>, facts: OptionText): Option<T> =>
   one(reader, facts, { isRequired: true, fallback: undefined as never, defaultText: undefined })
 
 /** An option that may be left out. */
-export const optional = <T>(reader: Reader<T>, facts: OptionFacts & { readonly defaultText?: string }): Option<T | undefined> =>
+export const optional = <T>(reader: Reader<T>, facts: OptionText & { readonly defaultText?: string }): Option<T | undefined> =>
   one(reader, facts, { isRequired: false, fallback: undefined, defaultText: facts.defaultText })
 
 /** An option with a default. */
-export const withDefault = <T>(reader: Reader<T>, fallback: T, facts: OptionFacts & { readonly defaultText?: string }): Option<T> =>
+export const withDefault = <T>(reader: Reader<T>, fallback: T, facts: OptionText & { readonly defaultText?: string }): Option<T> =>
   one(reader, facts, { isRequired: false, fallback, defaultText: facts.defaultText ?? String(fallback) })
 
 /** An option that may be given several times; required when it has no fallback. */
-export const listOf = <T>(reader: Reader<T>, facts: OptionFacts & { readonly fallback?: readonly T[] }): Option<readonly T[]> => ({
+export const listOf = <T>(reader: Reader<T>, facts: OptionText & { readonly fallback?: readonly T[] }): Option<readonly T[]> => ({
   ...facts,
   kind: 'many',
   isRequired: facts.fallback === undefined,

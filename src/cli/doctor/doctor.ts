@@ -10,7 +10,7 @@ import type { Finding } from './finding.ts'
 import { checkInner } from './inner-checks.ts'
 import { checkLogFile } from './log-check.ts'
 import { checkOuter } from './outer-checks.ts'
-import type { PortFacts } from './port-checks.ts'
+import type { ListeningPort } from './port-checks.ts'
 
 type DoctorValues = ValuesOf<typeof doctorOptions>
 
@@ -66,7 +66,7 @@ const innerFactsOf = (values: DoctorValues): Parameters<typeof checkInner>[0] =>
 })
 
 function outerFactsOf(values: DoctorValues): Parameters<typeof checkOuter>[0] {
-  const ports: PortFacts[] = [
+  const ports: ListeningPort[] = [
     { option: 'app-port', port: values['app-port'], host: values['app-host'] },
     { option: 'socket-port', port: values['socket-port'], host: values['socket-host'] },
   ]

@@ -8,7 +8,7 @@ import { checkLink } from './link-check.ts'
 import { codeOf, connectRemedy, reach, resolve, shakeHands } from './network.ts'
 
 /** What an inner layer would be started with, as far as it is known. */
-export interface InnerFacts {
+export interface InnerSetup {
   readonly privateKey: string | undefined
   readonly outerLayers: readonly string[]
   readonly identifier: string
@@ -26,7 +26,7 @@ const SOON_MS = 14 * 86_400_000
 const MAX_SKEW_MS = 5_000
 
 /** The checks of an inner layer, in the order in which it needs things. */
-export async function* checkInner(facts: InnerFacts): AsyncGenerator<Finding> {
+export async function* checkInner(facts: InnerSetup): AsyncGenerator<Finding> {
   let key: PrivateKey | undefined
   if (facts.privateKey === undefined) yield warn('private key', 'not given', 'add --private-key to check it and the proof of identity')
   else {
@@ -65,13 +65,13 @@ async function* readPem(
   }
 }
 
-interface OuterLayerFacts extends InnerFacts {
+interface LinkSetup extends InnerSetup {
   readonly key: PrivateKey | undefined
   readonly caPem: string | undefined
   readonly certificatePem: string | undefined
 }
 
-async function* checkOuterLayer(url: string, facts: OuterLayerFacts): AsyncGenerator<Finding> {
+async function* checkOuterLayer(url: string, facts: LinkSetup): AsyncGenerator<Finding> {
   const { protocol, hostname, port: explicit } = new URL(url)
   const isEncrypted = protocol === 'wss:' || protocol === 'https:'
   const host = hostname.replace(/^\[(.*)\]$/, '$1')
@@ -121,7 +121,7 @@ async function checkTls(host: string, port: number, ca: string | undefined): Pro
 const tlsRemedy = (fault: string, ca: string | undefined): string =>
   trustRemedy(fault, { option: '--outer-layer-ca', isGiven: ca !== undefined }) ?? 'see what the code means for this system'
 
-async function* checkProof(url: string, privateKey: PrivateKey, facts: OuterLayerFacts): AsyncGenerator<Finding> {
+async function* checkProof(url: string, privateKey: PrivateKey, facts: LinkSetup): AsyncGenerator<Finding> {
   const { identifier, caPem, certificatePem } = facts
   const outcome = await checkLink({
     url,
@@ -157,7 +157,7 @@ function clockFinding(skewMs: number): Finding {
   return warn('clock', text, 'set the clocks by NTP: the proof does without, but certificates and log lines go by them')
 }
 
-async function* checkAllowList({ allow, origins }: InnerFacts): AsyncGenerator<Finding> {
+async function* checkAllowList({ allow, origins }: InnerSetup): AsyncGenerator<Finding> {
   let list: AllowList
   try {
     list = new AllowList(allow)

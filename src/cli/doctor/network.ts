@@ -35,7 +35,7 @@ export function reach(host: string, port: number): Promise<number> {
 }
 
 /** What a TLS port shows. */
-export interface TlsFacts {
+export interface TlsAnswer {
   readonly protocol: string
   /** Undefined: the chain leads to a trusted authority and the name is right. */
   readonly fault: string | undefined
@@ -43,7 +43,7 @@ export interface TlsFacts {
 }
 
 /** Makes a TLS handshake, whatever its certificate, and leaves. @param ca  PEM of the only authorities to trust @throws Error */
-export function shakeHands(host: string, port: number, ca: string | undefined): Promise<TlsFacts> {
+export function shakeHands(host: string, port: number, ca: string | undefined): Promise<TlsAnswer> {
   return new Promise((resolve, reject) => {
     const socket = connectTls({
       host,

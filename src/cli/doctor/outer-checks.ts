@@ -7,15 +7,15 @@ import type { RouteTable } from '../../route/table.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
 import { fail, ok, warn, type Finding } from './finding.ts'
 import { answersHealthy } from './network.ts'
-import { checkPorts, checkTcpPorts, type PortFacts } from './port-checks.ts'
+import { checkPorts, checkTcpPorts, type ListeningPort } from './port-checks.ts'
 
 /** What an outer layer would be started with, as far as it is known. */
-export interface OuterFacts {
+export interface OuterSetup {
   readonly publicKeys: readonly string[]
   readonly targets: string | undefined
   readonly linkNames: readonly string[]
   /** Without those of the targets file. */
-  readonly ports: readonly PortFacts[]
+  readonly ports: readonly ListeningPort[]
   /** Does the app port have a certificate, which serves TCP ports as well? */
   readonly hasCertificate: boolean
   /** Asks whether a layer runs there already. */
@@ -25,7 +25,7 @@ export interface OuterFacts {
 }
 
 /** The checks of an outer layer, in the order in which it needs things. */
-export async function* checkOuter(facts: OuterFacts): AsyncGenerator<Finding> {
+export async function* checkOuter(facts: OuterSetup): AsyncGenerator<Finding> {
   if (facts.publicKeys.length === 0) yield warn('public keys', 'not given', 'add --public-key to check them')
   else yield* checkKeys(facts.publicKeys)
   let table: RouteTable | undefined
@@ -83,7 +83,7 @@ async function* checkTargets(file: string): AsyncGenerator<Finding, RouteTable |
 const SOON_MS = 14 * 86_400_000
 
 /** @returns whether the socket port speaks TLS */
-async function* checkCertificates(create: OuterFacts['certificates']): AsyncGenerator<Finding, boolean> {
+async function* checkCertificates(create: OuterSetup['certificates']): AsyncGenerator<Finding, boolean> {
   let stores: ReturnType<typeof create>
   try {
     stores = create()

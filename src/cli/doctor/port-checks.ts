@@ -3,7 +3,7 @@ import { fail, ok, type Finding } from './finding.ts'
 import { tryPort } from './network.ts'
 
 /** A port that an outer layer would open. */
-export interface PortFacts {
+export interface ListeningPort {
   /** Its option, such as `app-port`; `tcp port` for one of the targets file. */
   readonly option: string
   readonly port: number
@@ -15,7 +15,7 @@ export interface PortFacts {
 const TCP = 'tcp port'
 
 /** The ports of the targets file. @param hasCertificate  is there one for ports that end TLS? */
-export function* checkTcpPorts(ports: readonly TcpPort[], hasCertificate: boolean): Generator<Finding, readonly PortFacts[]> {
+export function* checkTcpPorts(ports: readonly TcpPort[], hasCertificate: boolean): Generator<Finding, readonly ListeningPort[]> {
   for (const { options } of ports) {
     if (options.tls === 'terminate' && !hasCertificate)
       yield fail(TCP, `${options.port} has tls: true, and there is no certificate`, 'give --tls-certificate and --tls-key')
@@ -24,7 +24,7 @@ export function* checkTcpPorts(ports: readonly TcpPort[], hasCertificate: boolea
 }
 
 /** Is each of the ports free, and given once? 0 picks a free one. @param isRunning  an outer layer has its ports already */
-export async function* checkPorts(ports: readonly PortFacts[], isRunning: boolean): AsyncGenerator<Finding> {
+export async function* checkPorts(ports: readonly ListeningPort[], isRunning: boolean): AsyncGenerator<Finding> {
   const fixed = ports.filter(({ port }) => port > 0)
   for (const [index, port] of fixed.entries()) {
     const other = fixed.slice(0, index).find(before => collide(before, port))
@@ -37,17 +37,17 @@ export async function* checkPorts(ports: readonly PortFacts[], isRunning: boolea
 const ANY = new Set([undefined, '', '0.0.0.0', '::'])
 
 /** Port and address alike; one that listens on all addresses takes each of them. */
-const collide = (one: PortFacts, other: PortFacts): boolean =>
+const collide = (one: ListeningPort, other: ListeningPort): boolean =>
   one.port === other.port && (one.host === other.host || ANY.has(one.host) || ANY.has(other.host))
 
-const placeOf = ({ host, port }: PortFacts): string => `${host ?? '*'}:${port}`
+const placeOf = ({ host, port }: ListeningPort): string => `${host ?? '*'}:${port}`
 
-const nameOf = ({ option }: PortFacts): string => (option === TCP ? 'a TCP port of the targets file' : `--${option}`)
+const nameOf = ({ option }: ListeningPort): string => (option === TCP ? 'a TCP port of the targets file' : `--${option}`)
 
-const changeOf = ({ option }: PortFacts): string =>
+const changeOf = ({ option }: ListeningPort): string =>
   option === TCP ? 'choose another port in the targets file' : `choose another port with --${option}`
 
-async function checkPort(facts: PortFacts, isRunning: boolean): Promise<Finding> {
+async function checkPort(facts: ListeningPort, isRunning: boolean): Promise<Finding> {
   const { option, port, host } = facts
   const place = placeOf(facts)
   const code = await tryPort(port, host)

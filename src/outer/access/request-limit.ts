@@ -1,7 +1,7 @@
 import { GatewayError } from '../../errors.ts'
 
 /** Requests that are under way at all edges. */
-export class Load {
+export class RequestLimit {
   #count = 0
 
   /** @param max  requests at a time; 0: any number */

@@ -3,7 +3,7 @@ import { GatewayError, messageOf } from '../../errors.ts'
 import { decodeFields } from '../../payload/byte-codec.ts'
 import { allowedTrailers } from '../../http/hop-by-hop.ts'
 import type { WritableHead } from '../../http/response-fields.ts'
-import type { ClientCall } from './edge-request.ts'
+import type { EdgeRequest } from './edge-request.ts'
 import type { LocalAnswer } from './request-plan.ts'
 
 /** The answer to one request as the client gets it: one head, a body as long as the head says, trailers and an end; or a cut instead. */
@@ -18,7 +18,7 @@ export class Answer {
 
   /** @param clock  milliseconds, rising */
   constructor(
-    private readonly call: ClientCall,
+    private readonly call: EdgeRequest,
     private readonly clock: () => number,
   ) {}
 

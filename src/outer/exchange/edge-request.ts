@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { RawRequest } from '../../http/admission.ts'
-import type { Peer } from '../../http/client-facts.ts'
+import type { Peer } from '../../http/client.ts'
 import type { Fields } from '../../http/fields.ts'
 import type { WritableHead } from '../../http/response-fields.ts'
 
@@ -29,7 +29,7 @@ export interface SwitchedClient {
  * One request of a client and the way to answer it, whatever version of HTTP it came in: what an exchange needs of `node:http` and
  * `node:http2`, and no more. One answer: `writeHead`, `write` …, `end`; or `cut` instead of what is left.
  */
-export interface ClientCall {
+export interface EdgeRequest {
   readonly peer: Peer
   readonly request: RawRequest
   /** Set by the exchange before anything else. */

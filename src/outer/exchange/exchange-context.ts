@@ -1,18 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { AcceptedRequest } from '../../http/admission.ts'
-import type { ClientFacts, Peer } from '../../http/client-facts.ts'
+import type { Client, Peer } from '../../http/client.ts'
 import type { RouteTable } from '../../route/table.ts'
 import type { AccessRecord } from '../../telemetry/access-log.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Tracing } from '../../telemetry/tracing.ts'
-import type { Patience } from '../../net/deadlines.ts'
+import type { DeadlineQueues } from '../../net/deadline-queue.ts'
 import type { Balancer } from '../inner-layers/balancer.ts'
 import type { EdgeLimits } from '../access/client-limits.ts'
-import type { Gate } from '../access/gate.ts'
+import type { AccessCheck } from '../access/access-check.ts'
 import type { HeldRequests } from '../inner-layers/held-requests.ts'
-import type { Load } from '../access/request-limit.ts'
-import type { ProfileBook } from '../inner-layers/origin-profiles.ts'
+import type { RequestLimit } from '../access/request-limit.ts'
+import type { OriginProfiles } from '../inner-layers/origin-profiles.ts'
 import type { Registry } from '../inner-layers/registry.ts'
 import type { SwitchedConnections } from './switched-connections.ts'
 
@@ -33,16 +33,16 @@ export interface EdgeContext {
   readonly table: () => RouteTable
   readonly registry: Registry
   readonly balancer: Balancer
-  readonly profiles: ProfileBook
-  readonly patience: Patience
+  readonly profiles: OriginProfiles
+  readonly deadlines: DeadlineQueues
   /** Longest silence of an origin before its answer begins, where a target does not say; 0: any. */
   readonly headMs: number
   readonly limits: EdgeLimits
-  readonly load: Load
+  readonly requestLimit: RequestLimit
   readonly held: HeldRequests
   /** Who may come. */
-  readonly gate: Gate
-  readonly clientOf: (peer: Peer, request: AcceptedRequest) => ClientFacts
+  readonly accessCheck: AccessCheck
+  readonly clientOf: (peer: Peer, request: AcceptedRequest) => Client
   /** Our name in Via. */
   readonly pseudonym: string
   readonly removeCsps: boolean

@@ -1,39 +1,39 @@
-import { leave, type Deadlines, type Place, type Waiter } from '../../net/deadlines.ts'
+import { leave, type DeadlineQueue, type QueueNode, type Expiring } from '../../net/deadline-queue.ts'
 
 /** Whom an exchange waits for: an inner layer to come, the origin, before its head or within its body, or the client, to read. */
-export type Awaited = 'inner' | 'head' | 'body' | 'client'
+export type WaitingFor = 'inner' | 'head' | 'body' | 'client'
 
 /** Who is told, once, that it took too long. */
-export interface Impatient {
-  onLate(awaited: Awaited): void
+export interface TimeoutListener {
+  onLate(awaited: WaitingFor): void
 }
 
 /** The one thing that an exchange waits for at a time. A queue that is undefined means: for ever. */
-export class ExchangeTimer implements Waiter {
+export class ExchangeTimer implements Expiring {
   deadlineMs = 0
-  earlier: Place | undefined
-  later: Place | undefined
-  #awaited: Awaited = 'head'
-  #queue: Deadlines | undefined
+  earlier: QueueNode | undefined
+  later: QueueNode | undefined
+  #awaited: WaitingFor = 'head'
+  #queue: DeadlineQueue | undefined
   #uploadedBytes = 0
 
-  constructor(private readonly owner: Impatient) {}
+  constructor(private readonly owner: TimeoutListener) {}
 
   /** No inner layer is there yet. */
-  awaitInner(queue: Deadlines | undefined): void {
+  awaitInner(queue: DeadlineQueue | undefined): void {
     this.#awaited = 'inner'
     queue?.refresh(this)
   }
 
   /** The request was sent. */
-  awaitHead(queue: Deadlines | undefined): void {
+  awaitHead(queue: DeadlineQueue | undefined): void {
     this.#awaited = 'head'
     this.#queue = queue
     queue?.refresh(this)
   }
 
   /** The head came; what follows is awaited in `queue`. */
-  awaitBody(queue: Deadlines | undefined): void {
+  awaitBody(queue: DeadlineQueue | undefined): void {
     leave(this)
     this.#awaited = 'body'
     this.#queue = queue
@@ -41,7 +41,7 @@ export class ExchangeTimer implements Waiter {
   }
 
   /** The client does not read. */
-  awaitClient(queue: Deadlines | undefined): void {
+  awaitClient(queue: DeadlineQueue | undefined): void {
     leave(this)
     this.#awaited = 'client'
     queue?.refresh(this)

@@ -10,18 +10,18 @@ import type { MuxStream, StreamHandler } from '../../mux/stream.ts'
 import type { AccessRecord } from '../../telemetry/access-log.ts'
 import { Answer } from './answer.ts'
 import { Attempts } from './attempts.ts'
-import type { ClientCall, ClientEvents } from './edge-request.ts'
+import type { EdgeRequest, ClientEvents } from './edge-request.ts'
 import type { EdgeContext } from './exchange-context.ts'
 import { errorAnswer } from '../../http/error-answer.ts'
-import { ExchangeTimer, type Awaited, type Impatient } from './exchange-timer.ts'
+import { ExchangeTimer, type WaitingFor, type TimeoutListener } from './exchange-timer.ts'
 import type { InnerConnection } from '../inner-layers/registry.ts'
-import type { Held } from '../inner-layers/held-requests.ts'
+import type { HeldRequest } from '../inner-layers/held-requests.ts'
 import { RequestPlan, type LocalAnswer } from './request-plan.ts'
 import { spanAttributes } from './request-span.ts'
 import { ServerTiming } from './server-timing.ts'
 
 /** Steps 1 to 8 and 12 of the path: one request of a client, one stream, one answer. */
-export class HttpExchange<Call extends ClientCall = ClientCall> implements StreamHandler, ClientEvents, Impatient, Held {
+export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements StreamHandler, ClientEvents, TimeoutListener, HeldRequest {
   readonly id: string
   readonly #startedMs: number
   readonly #plan = new RequestPlan()
@@ -55,13 +55,13 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
 
   /** Admits the request and opens its stream, or answers why not. */
   start(): void {
-    this.edge.load.enter()
+    this.edge.requestLimit.enter()
     try {
       const plan = this.#plan
       plan.make(this.edge, this.call)
       // Before anything else may throw: a verdict that nobody waits for would end the process. The client may have left until then.
       plan.pending?.then(() => (this.#hasEnded ? plan.release() : this.#proceed())).catch((thrown: unknown) => this.refuse(thrown))
-      this.edge.load.check()
+      this.edge.requestLimit.check()
       if (plan.pending === undefined) this.#proceed()
     } catch (thrown) {
       this.refuse(thrown)
@@ -100,7 +100,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     this.edge.profiles.announce(picked.session, this.#plan.profile)
     // After a switch the other half of the stream carries what the client sends.
     this.#stream = picked.session.open(this.#plan.payload!, this, { end: !hasUpload && this.#plan.upgrade === '' })
-    this.#timer.awaitHead(this.edge.patience.of(this.#plan.target!.timeouts?.headMs ?? this.edge.headMs))
+    this.#timer.awaitHead(this.edge.deadlines.of(this.#plan.target!.timeouts?.headMs ?? this.edge.headMs))
     if (!hasUpload) return
     const { replay } = this.#attempts
     if (replay === undefined) {
@@ -115,9 +115,9 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
 
   /** Nobody is there for the target: waits a little for somebody to come back, if that is wanted. */
   #hold(): void {
-    const { held, limits, patience } = this.edge
+    const { held, limits, deadlines } = this.edge
     if (this.#attempts.tried === undefined && limits.holdMs > 0 && held.add(this)) {
-      if (!this.#isHeld) this.#timer.awaitInner(patience.of(limits.holdMs))
+      if (!this.#isHeld) this.#timer.awaitInner(deadlines.of(limits.holdMs))
       this.#isHeld = true
     } else this.#miss(`no inner layer is connected for ${this.#plan.target!.name}`)
   }
@@ -208,7 +208,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     this.#attempts.settle()
     const { health } = this.edge.balancer
     if (!health.isEmpty) health.answered(this.#plan.target!, this.#connection!)
-    this.#timer.awaitBody(this.edge.patience.of(this.#plan.target!.timeouts?.idleMs ?? this.edge.limits.idleMs))
+    this.#timer.awaitBody(this.edge.deadlines.of(this.#plan.target!.timeouts?.idleMs ?? this.edge.limits.idleMs))
   }
 
   #interim(head: ReturnType<typeof decodeResponseHead>): void {
@@ -251,7 +251,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     if (this.#answer.data(chunk)) {
       this.#timer.alive()
       this.#stream?.consumed(chunk.length)
-    } else this.#timer.awaitClient(this.edge.patience.of(this.edge.limits.writeStallMs))
+    } else this.#timer.awaitClient(this.edge.deadlines.of(this.edge.limits.writeStallMs))
   }
 
   onDrain(): void {
@@ -299,7 +299,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
     }
   }
 
-  onLate(awaited: Awaited): void {
+  onLate(awaited: WaitingFor): void {
     if (awaited === 'client') return this.#fail('CLIENT_STALLED', 'the client does not read the answer (--write-timeout)')
     if (awaited === 'inner') return this.#miss('no inner layer came within --hold')
     if (awaited === 'body') return this.#fail('ORIGIN_TIMEOUT', 'no byte of the body within --idle-timeout or timeouts.idle of the target')
@@ -365,7 +365,7 @@ export class HttpExchange<Call extends ClientCall = ClientCall> implements Strea
   }
 
   #over(bytesOut = this.#answer.bytes): void {
-    this.edge.load.leave()
+    this.edge.requestLimit.leave()
     this.#plan.release()
     this.#log(bytesOut)
     this.onOver(this)

@@ -1,6 +1,6 @@
 import { GatewayError } from '../../errors.ts'
 import { admitRequest, isAnsweredHere, type AcceptedRequest } from '../../http/admission.ts'
-import type { ClientFacts } from '../../http/client-facts.ts'
+import type { Client } from '../../http/client.ts'
 import { encodeRequestHead } from '../../payload/head-codec.ts'
 import { requestFields, type RequestEdits } from '../../http/request-fields.ts'
 import type { ResponseContext } from '../../http/response-fields.ts'
@@ -14,9 +14,9 @@ import { authorityOf, type Target } from '../../route/table.ts'
 import type { Treatment } from '../../route/target.ts'
 import type { Balanced } from '../inner-layers/balancer.ts'
 import type { RequestSpan } from '../../telemetry/tracing.ts'
-import type { ClientCall } from './edge-request.ts'
+import type { EdgeRequest } from './edge-request.ts'
 import type { EdgeContext } from './exchange-context.ts'
-import type { Gate } from '../access/gate.ts'
+import type { AccessCheck } from '../access/access-check.ts'
 import { spanOf } from './request-span.ts'
 import { checkServerName } from './server-name.ts'
 
@@ -31,7 +31,7 @@ export interface LocalAnswer {
 /** Steps 2 to 5 of the path: what is to be done with one request. The facts are there as far as `make` came before it threw. */
 export class RequestPlan {
   request: AcceptedRequest | undefined
-  client: ClientFacts | undefined
+  client: Client | undefined
   target: Target | undefined
   /** Protocol to switch to, empty for none: the first that the client offers and the target allows. */
   upgrade = ''
@@ -50,16 +50,16 @@ export class RequestPlan {
   refusalFields: string[] | undefined
   /** Of the trace, when somebody traces. */
   span: RequestSpan | undefined
-  #entered: Gate | undefined
+  #entered: AccessCheck | undefined
 
   /** @throws GatewayError with the code that the client gets */
-  make(edge: EdgeContext, { peer, request: raw }: Pick<ClientCall, 'peer' | 'request'>): void {
+  make(edge: EdgeContext, { peer, request: raw }: Pick<EdgeRequest, 'peer' | 'request'>): void {
     if (edge.tracing !== undefined) this.span = edge.tracing.start(spanOf(raw))
     const request = admitRequest(raw)
     this.request = request
     const client = edge.clientOf(peer, request)
     this.client = client
-    if (edge.limits.rate !== undefined) edge.gate.count(client.address, (this.refusalFields = []))
+    if (edge.limits.rate !== undefined) edge.accessCheck.count(client.address, (this.refusalFields = []))
     if (request.target !== '*' && edge.tunnels.owns(request.target))
       throw new GatewayError('UPGRADE_REQUIRED', 'a path of the tunnels, not as a WebSocket over HTTP/1.1 or not in its turn')
     const host = targetOf(edge, request)
@@ -76,7 +76,7 @@ export class RequestPlan {
     if (target.treatment !== undefined) {
       this.refusalFields ??= []
       const visitor = { address: client.address, request, refusalFields: this.refusalFields }
-      this.pending = edge.gate.admit(target, target.treatment, visitor)?.then(() => this.#decide(edge, peer, located))
+      this.pending = edge.accessCheck.admit(target, target.treatment, visitor)?.then(() => this.#decide(edge, peer, located))
       if (this.pending !== undefined) return
     }
     this.#decide(edge, peer, located)
@@ -106,7 +106,7 @@ export class RequestPlan {
     this.#entered = undefined
   }
 
-  #decide(edge: EdgeContext, peer: ClientCall['peer'], located: Located): void {
+  #decide(edge: EdgeContext, peer: EdgeRequest['peer'], located: Located): void {
     const { target, query } = located
     const { treatment } = target
     const request = this.request!
@@ -162,8 +162,8 @@ export class RequestPlan {
       cookie: undefined,
     }
     if (treatment?.concurrency !== undefined) {
-      edge.gate.enter(target, treatment)
-      this.#entered = edge.gate
+      edge.accessCheck.enter(target, treatment)
+      this.#entered = edge.accessCheck
     }
   }
 }

@@ -1,10 +1,10 @@
 import { loggedPath } from '../../http/logged-path.ts'
 import type { AccessRecord } from '../../telemetry/access-log.ts'
 import type { SpanEnd, SpanStart } from '../../telemetry/tracing.ts'
-import type { ClientCall } from './edge-request.ts'
+import type { EdgeRequest } from './edge-request.ts'
 
 /** What a trace is told of a request when it begins. */
-export const spanOf = ({ method, fields, target }: ClientCall['request']): SpanStart => ({
+export const spanOf = ({ method, fields, target }: EdgeRequest['request']): SpanStart => ({
   method,
   fields,
   attributes: { 'url.path': loggedPath(target) },

@@ -1,5 +1,5 @@
 import { GatewayError } from '../../errors.ts'
-import type { TlsFacts } from '../../http/client-facts.ts'
+import type { PeerTls } from '../../http/client.ts'
 import { parseHost } from '../../address/host.ts'
 import type { RouteTable, Target } from '../../route/table.ts'
 
@@ -10,7 +10,7 @@ import type { RouteTable, Target } from '../../route/table.ts'
  * @param target  that of `host`, the value of the Host field
  * @throws GatewayError MISDIRECTED
  */
-export function checkServerName({ serverName, covers }: TlsFacts, host: string, target: Target, table: RouteTable): void {
+export function checkServerName({ serverName, covers }: PeerTls, host: string, target: Target, table: RouteTable): void {
   if (serverName === undefined || serverName === host) return
   const named = targetOf(serverName, table)
   if (named === undefined || named === target || covers(parseHost(host).host)) return

@@ -1,4 +1,4 @@
-import type { Peer } from '../../http/client-facts.ts'
+import type { Peer } from '../../http/client.ts'
 
 const NAME = 'strict-transport-security'
 

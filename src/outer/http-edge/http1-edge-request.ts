@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { RawRequest } from '../../http/admission.ts'
-import type { Peer } from '../../http/client-facts.ts'
+import type { Peer } from '../../http/client.ts'
 import type { Fields } from '../../http/fields.ts'
 import type { WritableHead } from '../../http/response-fields.ts'
-import type { ClientCall, ClientEvents } from '../exchange/edge-request.ts'
+import type { EdgeRequest, ClientEvents } from '../exchange/edge-request.ts'
 import { withHsts } from './hsts.ts'
 import { discardUpload, endAbruptly, endLingering } from '../../net/linger.ts'
 
 /** A request of HTTP/1.0 or HTTP/1.1. */
-export class Http1Call implements ClientCall {
+export class Http1EdgeRequest implements EdgeRequest {
   events: ClientEvents | undefined
   readonly request: RawRequest
   #awaitsDrain = false

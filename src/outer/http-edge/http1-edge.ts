@@ -4,13 +4,13 @@ import type { Duplex } from 'node:stream'
 import { GatewayError, type ErrorCode } from '../../errors.ts'
 import { acceptsJson } from '../../http/accept.ts'
 import { unmapped } from '../../address/mapped.ts'
-import type { Peer } from '../../http/client-facts.ts'
+import type { Peer } from '../../http/client.ts'
 import { loggedPath } from '../../http/logged-path.ts'
 import { answerBare, codeOfClientError, isLost, speaksTls, type ClientError } from './raw-answer.ts'
 import type { ConnectionLimits } from '../access/connection-limits.ts'
 import type { EdgeContext } from '../exchange/exchange-context.ts'
 import { EarlyBytes } from '../../net/early-bytes.ts'
-import { Http1Call } from './http1-edge-request.ts'
+import { Http1EdgeRequest } from './http1-edge-request.ts'
 import { headWithoutUpgrade, Http1UpgradeCall, mayUpgrade } from './http1-upgrade.ts'
 import { HttpExchange } from '../exchange/http-exchange.ts'
 import { listen } from '../../net/listen.ts'
@@ -22,7 +22,7 @@ const MAX_WAITING = 8
 
 interface Connection {
   readonly peer: Peer
-  current: HttpExchange<Http1Call> | undefined
+  current: HttpExchange<Http1EdgeRequest> | undefined
   /** Each begins the next request. */
   readonly waiting: (() => void)[]
   /** What came after the requests so far and cannot be one; answered in its turn, as the last. */
@@ -140,12 +140,12 @@ export class HttpEdge {
     const connection = this.#connectionOf(req.socket)
     if (connection.isClosing) return
     if (connection.current !== undefined) {
-      connection.waiting.push(() => this.#begin(connection, new Http1Call(connection.peer, req, res)))
+      connection.waiting.push(() => this.#begin(connection, new Http1EdgeRequest(connection.peer, req, res)))
       if (connection.waiting.length >= MAX_WAITING) req.socket.pause()
       return
     }
     if (this.context.tunnels.takes(req)) return this.context.tunnels.answer(req, res, connection.peer)
-    this.#begin(connection, new Http1Call(connection.peer, req, res))
+    this.#begin(connection, new Http1EdgeRequest(connection.peer, req, res))
   }
 
   /** A request to switch protocols, of which node:http has parsed the head and then let go of the socket. */
@@ -180,14 +180,14 @@ export class HttpEdge {
     early.socket.resume()
   }
 
-  #begin(connection: Connection, call: Http1Call): void {
+  #begin(connection: Connection, call: Http1EdgeRequest): void {
     this.#openExchanges++
     const exchange = new HttpExchange(this.context, call, this.#next)
     connection.current = exchange
     exchange.start()
   }
 
-  readonly #next = ({ call: { res } }: HttpExchange<Http1Call>): void => {
+  readonly #next = ({ call: { res } }: HttpExchange<Http1EdgeRequest>): void => {
     const connection = this.#connections.get(res.req.socket)
     this.#openExchanges--
     if (connection !== undefined) this.#proceed(connection, res)

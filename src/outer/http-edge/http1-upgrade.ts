@@ -1,10 +1,10 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
-import type { Peer } from '../../http/client-facts.ts'
+import type { Peer } from '../../http/client.ts'
 import type { WritableHead } from '../../http/response-fields.ts'
 import type { RouteTable } from '../../route/table.ts'
 import type { SwitchedClient } from '../exchange/edge-request.ts'
 import type { EarlyBytes } from '../../net/early-bytes.ts'
-import { Http1Call } from './http1-edge-request.ts'
+import { Http1EdgeRequest } from './http1-edge-request.ts'
 import { endLingering } from '../../net/linger.ts'
 import { allowsUpgrade } from '../exchange/request-plan.ts'
 
@@ -42,7 +42,7 @@ export function headWithoutUpgrade(req: IncomingMessage): Buffer {
  * Any other answer than 101 is the last on the connection: what the client sent behind its request was meant for the other protocol, or
  * was another request, and the client learns from `Connection: close` that it was not looked at (RFC 9112 §9.6).
  */
-export class Http1UpgradeCall extends Http1Call {
+export class Http1UpgradeCall extends Http1EdgeRequest {
   readonly #early: EarlyBytes
   #hasSwitched = false
   readonly #onDrain = (): void => void this.res.emit('drain')

@@ -1,11 +1,11 @@
 import { constants, type ServerHttp2Stream } from 'node:http2'
 import type { RawRequest } from '../../http/admission.ts'
-import type { Peer } from '../../http/client-facts.ts'
+import type { Peer } from '../../http/client.ts'
 import type { Fields } from '../../http/fields.ts'
 import { addHttp2Fields, http2Headers, withoutPseudoFields, type Http2Headers } from '../../http/http2-fields.ts'
 import type { WritableHead } from '../../http/response-fields.ts'
-import type { ClientCall, ClientEvents } from '../exchange/edge-request.ts'
-import { leave, type Deadlines, type Place, type Waiter } from '../../net/deadlines.ts'
+import type { EdgeRequest, ClientEvents } from '../exchange/edge-request.ts'
+import { leave, type DeadlineQueue, type QueueNode, type Expiring } from '../../net/deadline-queue.ts'
 import { withHsts } from './hsts.ts'
 
 const { NGHTTP2_NO_ERROR } = constants
@@ -19,17 +19,17 @@ const BODYLESS: ReadonlySet<number> = new Set([204, 205, 304])
 export interface Http2CallContext {
   readonly peer: Peer
   /** How long the end of an answer may wait for the client; undefined: for ever. */
-  readonly stall: Deadlines | undefined
+  readonly stall: DeadlineQueue | undefined
   /** Bytes move: whoever does that may also send frames that cost something. */
   readonly moved: () => void
 }
 
 /** A request of HTTP/2 (RFC 9113), over the core API of node:http2. */
-export class Http2Call implements ClientCall, Waiter {
+export class Http2EdgeRequest implements EdgeRequest, Expiring {
   events: ClientEvents | undefined
   deadlineMs = 0
-  earlier: Place | undefined
-  later: Place | undefined
+  earlier: QueueNode | undefined
+  later: QueueNode | undefined
   trailers: readonly string[] = []
   isReceived: boolean
   status = 0

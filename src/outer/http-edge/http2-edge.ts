@@ -1,11 +1,11 @@
 import { constants, performServerHandshake, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
-import type { Peer } from '../../http/client-facts.ts'
+import type { Peer } from '../../http/client.ts'
 import { MAX_FIELDS } from '../../http/fields.ts'
 import { http2Request } from '../../http/http2-request.ts'
 import type { EdgeContext } from '../exchange/exchange-context.ts'
 import { FRAME_COST, FrameBudget } from './frame-budget.ts'
-import { Http2Call, type Http2CallContext } from './http2-edge-request.ts'
+import { Http2EdgeRequest, type Http2CallContext } from './http2-edge-request.ts'
 import { Http2UpgradeCall } from './http2-upgrade.ts'
 import { HttpExchange } from '../exchange/http-exchange.ts'
 import { Penalties } from '../access/penalties.ts'
@@ -85,7 +85,7 @@ export class Http2Edge {
     const budget = new FrameBudget(context.clock)
     const calls = {
       peer,
-      stall: context.patience.of(context.limits.writeStallMs),
+      stall: context.deadlines.of(context.limits.writeStallMs),
       moved: () => budget.earn(FRAME_COST.piece),
     }
     const connection: Connection = { socket, session, budget, calls, openStreams: 0 }
@@ -138,13 +138,13 @@ export class Http2Edge {
     // Reset in the same breath: nobody is there to be answered.
     if (stream.destroyed || stream.closed) return this.#spend(connection, FRAME_COST.brokenStream)
     const request = http2Request(raw, endsWithHead, this.context.limits.headerBytes)
-    const call = new (request.upgrades === undefined ? Http2Call : Http2UpgradeCall)(connection.calls, stream, request)
+    const call = new (request.upgrades === undefined ? Http2EdgeRequest : Http2UpgradeCall)(connection.calls, stream, request)
     connection.openStreams++
     this.#openExchanges++
-    new HttpExchange<Http2Call>(this.context, call, () => this.#end(connection, call)).start()
+    new HttpExchange<Http2EdgeRequest>(this.context, call, () => this.#end(connection, call)).start()
   }
 
-  #end(connection: Connection, call: Http2Call): void {
+  #end(connection: Connection, call: Http2EdgeRequest): void {
     connection.openStreams--
     this.#openExchanges--
     if (call.isFinished) connection.budget.earn(FRAME_COST.wholeStream)

@@ -6,7 +6,7 @@ import type { Fields } from '../../http/fields.ts'
 import { valuesOf } from '../../http/fields.ts'
 import type { WritableHead } from '../../http/response-fields.ts'
 import type { SwitchedClient } from '../exchange/edge-request.ts'
-import { Http2Call, type Http2CallContext } from './http2-edge-request.ts'
+import { Http2EdgeRequest, type Http2CallContext } from './http2-edge-request.ts'
 
 /** RFC 6455 §1.3. */
 const MAGIC = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
@@ -16,7 +16,7 @@ const NOTHING = Buffer.alloc(0)
  * A WebSocket on a stream (RFC 8441): what the client asks for by extended CONNECT is asked of the origin by an Upgrade of HTTP/1.1, and
  * 200 stands for 101. Key and proof of the handshake are a matter of HTTP/1.1, so they are made and checked here.
  */
-export class Http2UpgradeCall extends Http2Call {
+export class Http2UpgradeCall extends Http2EdgeRequest {
   readonly #key: string
   #hasSwitched = false
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { AcceptedRequest } from '../../http/admission.ts'
 import type { Balance, Retries, Target } from '../../route/target.ts'
 import type { OriginHealth } from './origin-health.ts'
-import type { InnerConnection, Registry, Wish } from './registry.ts'
+import type { InnerConnection, Registry, Preference } from './registry.ts'
 
 /** Retries that a target has in hand at the beginning, and at most. */
 const MAX_TOKENS = 10
@@ -37,7 +37,7 @@ export class Balancer {
     if (retries !== undefined && tried === undefined) this.#earn(retries)
     if (balance === undefined && this.health.isEmpty) return { connection: this.registry.pick(identifiers, tried), stickTo: undefined }
     const wanted = wantedOf(request, balance)
-    const wish: Wish = {
+    const wish: Preference = {
       turn: balance?.kind === 'round-robin' ? this.#turnOf(balance) : undefined,
       avoids: this.health.isEmpty ? undefined : connection => this.health.isAvoided(target, connection),
       score: wanted === undefined ? undefined : this.#scoreOf(balance!, wanted),

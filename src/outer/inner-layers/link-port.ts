@@ -7,7 +7,7 @@ import { TLSSocket } from 'node:tls'
 import express from 'express'
 import { healthPages } from '../../admin/health.ts'
 import { ERRORS, GatewayError } from '../../errors.ts'
-import { clientAddressOf, peerOf, type Peer } from '../../http/client-facts.ts'
+import { clientAddressOf, peerOf, type Peer } from '../../http/client.ts'
 import { unmapped } from '../../address/mapped.ts'
 import type { KeyRegistry } from '../../identity/key-registry.ts'
 import { verifyProof } from '../../identity/proof.ts'
@@ -27,7 +27,7 @@ import { AGENT } from '../../version.ts'
 import { demandClientCertificates } from './client-certificates.ts'
 import { listen } from '../../net/listen.ts'
 import type { InnerConnection, Registry } from './registry.ts'
-import { Unproven } from './unproven-links.ts'
+import { HandshakeLimits } from './handshake-limits.ts'
 
 /** What else is served at the socket port; it is asked before inner layers are looked at. */
 export interface OtherRequests {
@@ -39,7 +39,7 @@ export interface OtherRequests {
 }
 
 /** What the listener is made from. */
-export interface InnerListenerOptions {
+export interface LinkPortOptions {
   readonly port: number
   readonly host?: string
   /** Certificates for wss:, started; absent: ws:. With authorities for clients, each link has to have a certificate of the key that it proves. */
@@ -67,21 +67,21 @@ const REASON = 'the outer layer stops'
 const REFUSAL_PERIOD_MS = 60_000
 
 /** The socket port: links of inner layers, each proven before it carries a stream; and two health pages. */
-export class InnerListener {
+export class LinkPort {
   readonly #server: Server | TlsServer
   readonly #listener: { readonly close: () => Promise<void> }
   readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
   readonly #audience = randomBytes(16).toString('hex')
-  readonly #unproven: Unproven
+  readonly #unproven: HandshakeLimits
   readonly #refusals: Repeats
   #unfollow: (() => void) | undefined
   #isDraining = false
 
   constructor(
-    private readonly options: InnerListenerOptions,
+    private readonly options: LinkPortOptions,
     private readonly log: Log,
   ) {
-    this.#unproven = new Unproven(options.clock)
+    this.#unproven = new HandshakeLimits(options.clock)
     this.#refusals = new Repeats(REFUSAL_PERIOD_MS, options.clock)
     const pages = express().disable('x-powered-by')
     healthPages(pages, options.faults)

@@ -3,7 +3,7 @@ import { decodeNote } from '../../payload/origin-profile.ts'
 import { encodeHealthChecks, parseHealthReport, type HealthCheck } from '../../payload/health-note.ts'
 import { authorityOf, originOf, type RouteTable, type Target } from '../../route/table.ts'
 import type { Log } from '../../telemetry/log.ts'
-import type { ProfileBook } from './origin-profiles.ts'
+import type { OriginProfiles } from './origin-profiles.ts'
 import type { InnerConnection } from './registry.ts'
 
 /** An origin did not get the request, or did not answer it. */
@@ -28,7 +28,7 @@ interface FailureRecord {
 }
 
 /** What one session was asked to check. */
-interface Told {
+interface AnnouncedChecks {
   readonly text: string
   readonly checks: ReadonlyMap<number, HealthCheck>
 }
@@ -45,7 +45,7 @@ export class OriginHealth {
   readonly #numbers = new Map<string, number>()
   #lastNumber = 0
   readonly #numbersOfTargets = new WeakMap<Target, number>()
-  readonly #told = new WeakMap<InnerConnection, Told>()
+  readonly #told = new WeakMap<InnerConnection, AnnouncedChecks>()
   #table: RouteTable | undefined
 
   /** @param clock  milliseconds, rising */
@@ -108,7 +108,7 @@ export class OriginHealth {
   }
 
   /** Another table may be in force: tells each inner layer what to ask its origins from now on, and forgets what is gone. */
-  follow(table: RouteTable, connections: readonly InnerConnection[], profiles: ProfileBook): void {
+  follow(table: RouteTable, connections: readonly InnerConnection[], profiles: OriginProfiles): void {
     if (table === this.#table) return
     this.#table = table
     for (const connection of connections) this.announce(table, connection, profiles)
@@ -121,7 +121,7 @@ export class OriginHealth {
   }
 
   /** Tells one inner layer what to ask its origins, when that is not what it knows. */
-  announce(table: RouteTable, connection: InnerConnection, profiles: ProfileBook): void {
+  announce(table: RouteTable, connection: InnerConnection, profiles: OriginProfiles): void {
     const checks = new Map<number, HealthCheck>()
     for (const target of table.all) {
       const isForIt = target.identifiers === undefined || target.identifiers.includes(connection.identifier)
@@ -156,7 +156,7 @@ export class OriginHealth {
     else this.log.warn({ identifier, check: what, reason }, `the inner layer "${identifier}" finds ${what} not healthy: ${reason}`)
   }
 
-  #checkOf(target: Target, profiles: ProfileBook): HealthCheck {
+  #checkOf(target: Target, profiles: OriginProfiles): HealthCheck {
     const { protocol, hostname, port, health, profile } = target
     const facts = { protocol, hostname, port, host: authorityOf(target), ...health!.check!, profile: profiles.numberOf(profile) }
     const text = JSON.stringify(facts)

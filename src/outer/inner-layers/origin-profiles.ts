@@ -8,7 +8,7 @@ const MAX_PROFILES = 4_096
  * Numbers for the origin profiles of the targets, the same in all sessions, and which session knows which of them. A profile keeps its
  * number when the targets file is read again; one that differs gets a new one, so that requests under way mean what they meant.
  */
-export class ProfileBook {
+export class OriginProfiles {
   readonly #numbers = new WeakMap<OriginProfile, number>()
   readonly #always: OriginProfile | undefined
   readonly #numbersOfTexts = new Map<string, number>()

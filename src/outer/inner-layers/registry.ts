@@ -21,7 +21,7 @@ type Peer = InnerConnection[]
 const STREAMS_AHEAD = 64
 
 /** What a target wants beyond a light load. */
-export interface Wish {
+export interface Preference {
   /** The next in turn gets it, whatever its load: which turn it is. */
   readonly turn: number | undefined
   /** Connections that are asked only when there is no other. */
@@ -67,7 +67,11 @@ export class Registry {
    *                     since they are often lost together, one a moment after the other
    * @param wish         what the target says of the choice; undefined: the load decides alone
    */
-  pick(identifiers: readonly string[] | undefined, tried?: readonly InnerConnection[], wish?: Wish): InnerConnection | 'none' | 'full' {
+  pick(
+    identifiers: readonly string[] | undefined,
+    tried?: readonly InnerConnection[],
+    wish?: Preference,
+  ): InnerConnection | 'none' | 'full' {
     const peers = identifiers === undefined ? this.#peers : this.#of(identifiers)
     let best: InnerConnection | undefined
     let spare: InnerConnection | undefined
@@ -124,7 +128,7 @@ export class Registry {
 }
 
 /** Above all who is not avoided, then the score, an unsigned 32-bit number. */
-const rankOf = ({ avoids, score }: Wish, connection: InnerConnection): number =>
+const rankOf = ({ avoids, score }: Preference, connection: InnerConnection): number =>
   (score?.(connection) ?? 0) - (avoids?.(connection) === true ? 2 ** 33 : 0)
 
 interface Load {

@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { unmapped } from '../../address/mapped.ts'
-import type { Peer } from '../../http/client-facts.ts'
+import type { Peer } from '../../http/client.ts'
 import type { ConnectionLimits } from '../access/connection-limits.ts'
 import { listen } from '../../net/listen.ts'
 

@@ -1,7 +1,7 @@
 import { createServer as createListener, type Server as Listener, type Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { unmapped } from '../../address/mapped.ts'
-import type { Peer } from '../../http/client-facts.ts'
+import type { Peer } from '../../http/client.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
 import { followCertificates, tlsOptions } from '../../tls/server.ts'

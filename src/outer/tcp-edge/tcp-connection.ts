@@ -8,8 +8,8 @@ import { Splice } from '../../splice/splice.ts'
 import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { BeforeOrigin } from '../inner-layers/tcp-opening.ts'
-import type { Deadlines, Place, Waiter } from '../../net/deadlines.ts'
-import { proxyHeader, type Endpoint, type ProxyFacts } from '../../net/write-proxy-header.ts'
+import type { DeadlineQueue, QueueNode, Expiring } from '../../net/deadline-queue.ts'
+import { proxyHeader, type Endpoint, type ProxiedConnection } from '../../net/write-proxy-header.ts'
 import type { InnerConnection, Registry } from '../inner-layers/registry.ts'
 
 const MAX_ATTEMPTS = 3
@@ -18,9 +18,9 @@ const MAX_ATTEMPTS = 3
 export interface TcpContext {
   readonly registry: Registry
   /** For an origin to be connected. */
-  readonly opening: Deadlines
+  readonly opening: DeadlineQueue
   /** For a client to say which name it wants, or to agree on TLS. */
-  readonly greeting: Deadlines
+  readonly greeting: DeadlineQueue
   /** A fresh id for the log. */
   readonly nextId: () => string
   /** Milliseconds, rising. */
@@ -30,30 +30,30 @@ export interface TcpContext {
 }
 
 /** What is known of a client once it may be joined to an origin. */
-export interface Greeted {
+export interface TcpRequest {
   readonly route: TcpRoute
   /** Bytes of the client that were read already. */
   readonly head?: Buffer
   /** Where the bytes of the client come from, when it is not the socket that was accepted: TLS that was ended. */
   readonly inside?: Socket
   /** What the PROXY protocol says of TLS. */
-  readonly facts?: Pick<ProxyFacts, 'authority' | 'alpn' | 'tls'>
+  readonly facts?: Pick<ProxiedConnection, 'authority' | 'alpn' | 'tls'>
 }
 
 /**
  * One connection of a client to a public port, from its accept to its line in the log. Until the origin is connected the client is read
  * once, and what it sent is kept, so that another inner layer can take over; from then on a splice does everything.
  */
-export class TcpConnection extends BeforeOrigin implements Waiter {
+export class TcpConnection extends BeforeOrigin implements Expiring {
   deadlineMs = 0
-  earlier: Place | undefined
-  later: Place | undefined
+  earlier: QueueNode | undefined
+  later: QueueNode | undefined
   readonly client: Endpoint
   readonly #connectionId: string
   readonly #startedMs: number
   readonly #local: Endpoint
   #name: string | undefined
-  #greeted: Greeted | undefined
+  #greeted: TcpRequest | undefined
   #head: Buffer | undefined
   #connection: InnerConnection | undefined
   #tried: InnerConnection[] | undefined
@@ -95,7 +95,7 @@ export class TcpConnection extends BeforeOrigin implements Waiter {
   }
 
   /** Picks an inner layer and opens a stream to the origin. */
-  join(greeted: Greeted): void {
+  join(greeted: TcpRequest): void {
     if (this.#isOver) return
     this.#greeted = greeted
     const source = greeted.inside ?? this.socket

@@ -3,7 +3,7 @@ import { StreamTable } from '../../mux/stream-table.ts'
 import type { TcpPort } from '../../route/tcp-port.ts'
 import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
 import type { Log } from '../../telemetry/log.ts'
-import { Deadlines } from '../../net/deadlines.ts'
+import { DeadlineQueue } from '../../net/deadline-queue.ts'
 import type { Registry } from '../inner-layers/registry.ts'
 import type { TcpConnection } from './tcp-connection.ts'
 import { TcpListener, type TcpListenerContext } from './tcp-listener.ts'
@@ -35,8 +35,8 @@ export class TcpEdge {
   readonly #log: Log
   readonly #terminators: TcpTerminators
   readonly #context: TcpListenerContext
-  #opening: Deadlines | undefined
-  #greeting: Deadlines | undefined
+  #opening: DeadlineQueue | undefined
+  #greeting: DeadlineQueue | undefined
   readonly #connections = new StreamTable<TcpConnection>()
   #listeners: readonly TcpListener[] = []
   #wanted: readonly TcpPort[] = []
@@ -50,8 +50,8 @@ export class TcpEdge {
     this.#log = log
     this.#terminators = terminators
     // Made for the first connection: who has no such port has no timers for it either.
-    const opening = (): Deadlines => (this.#opening ??= new Deadlines(OPENING_MS, clock))
-    const greeting = (): Deadlines => (this.#greeting ??= new Deadlines(GREETING_MS, clock))
+    const opening = (): DeadlineQueue => (this.#opening ??= new DeadlineQueue(OPENING_MS, clock))
+    const greeting = (): DeadlineQueue => (this.#greeting ??= new DeadlineQueue(GREETING_MS, clock))
     let number = 0
     this.#context = {
       registry,

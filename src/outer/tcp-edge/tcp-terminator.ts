@@ -4,7 +4,7 @@ import { asGatewayError, GatewayError, messageOf } from '../../errors.ts'
 import type { TcpPort } from '../../route/tcp-port.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
 import { followCertificates, tlsOptions } from '../../tls/server.ts'
-import type { ProxyFacts } from '../../net/write-proxy-header.ts'
+import type { ProxiedConnection } from '../../net/write-proxy-header.ts'
 import type { TcpConnection } from './tcp-connection.ts'
 import { canonicalName, unknown } from './tcp-hello.ts'
 
@@ -71,7 +71,11 @@ export class TcpTerminator {
 
 const keyOf = ({ remoteAddress, remotePort, localPort }: Socket): string => `${remoteAddress ?? ''} ${remotePort ?? 0} ${localPort ?? 0}`
 
-function factsOf(socket: TLSSocket, authority: string | undefined, isVerified: boolean): Pick<ProxyFacts, 'authority' | 'alpn' | 'tls'> {
+function factsOf(
+  socket: TLSSocket,
+  authority: string | undefined,
+  isVerified: boolean,
+): Pick<ProxiedConnection, 'authority' | 'alpn' | 'tls'> {
   const version = socket.getProtocol() ?? ''
   const commonName: unknown = isVerified ? socket.getPeerCertificate().subject.CN : undefined
   const clientName = typeof commonName === 'string' ? commonName : ''

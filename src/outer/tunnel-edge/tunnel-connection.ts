@@ -10,7 +10,7 @@ import { acceptHandshake } from '../../tunnel/accept.ts'
 import type { WebSocketStream } from '../../tunnel/web-socket-stream.ts'
 import { CloseCode } from '../../tunnel/wire.ts'
 import { BeforeOrigin } from '../inner-layers/tcp-opening.ts'
-import type { Deadlines, Place, Waiter } from '../../net/deadlines.ts'
+import type { DeadlineQueue, QueueNode, Expiring } from '../../net/deadline-queue.ts'
 import type { EarlyBytes } from '../../net/early-bytes.ts'
 import type { InnerConnection, Registry } from '../inner-layers/registry.ts'
 
@@ -22,7 +22,7 @@ const LINGER_MS = 5_000
 export interface TunnelContext {
   readonly registry: Registry
   /** For an origin to be connected. */
-  readonly opening: Deadlines
+  readonly opening: DeadlineQueue
   /** Milliseconds, rising. */
   readonly clock: () => number
   readonly log: Log
@@ -46,10 +46,10 @@ export interface TunnelVisit {
  * One tunnel: a stream to the origin first, then the answer 101, then a splice of both. That way a client learns why it cannot have the
  * connection from an HTTP status, and a request can go to another inner layer as long as nothing was answered.
  */
-export class TunnelConnection extends BeforeOrigin implements Waiter {
+export class TunnelConnection extends BeforeOrigin implements Expiring {
   deadlineMs = 0
-  earlier: Place | undefined
-  later: Place | undefined
+  earlier: QueueNode | undefined
+  later: QueueNode | undefined
   readonly #startedMs: number
   #connection: InnerConnection | undefined
   #tried: InnerConnection[] = []

@@ -2,7 +2,7 @@ import { type IncomingMessage, STATUS_CODES, type ServerResponse } from 'node:ht
 import type { Duplex } from 'node:stream'
 import { asGatewayError, GatewayError, messageOf, type ErrorCode } from '../../errors.ts'
 import { acceptsJson } from '../../http/accept.ts'
-import { clientAddressOf, type Peer } from '../../http/client-facts.ts'
+import { clientAddressOf, type Peer } from '../../http/client.ts'
 import { StreamTable } from '../../mux/stream-table.ts'
 import type { RouteTable } from '../../route/table.ts'
 import { parseTunnelName, type Tunnel } from '../../route/tunnel.ts'
@@ -12,7 +12,7 @@ import { canonicalPath, parseRequestTarget } from '../../route/path.ts'
 import { Repeats, mutedText } from '../../telemetry/repeats.ts'
 import { checkHandshake, readOffer } from '../../tunnel/accept.ts'
 import { TUNNEL_PATH } from '../../tunnel/wire.ts'
-import { Deadlines } from '../../net/deadlines.ts'
+import { DeadlineQueue } from '../../net/deadline-queue.ts'
 import { EarlyBytes } from '../../net/early-bytes.ts'
 import { errorAnswer } from '../../http/error-answer.ts'
 import { endLingering } from '../../net/linger.ts'
@@ -51,7 +51,7 @@ export class TunnelEdge {
   readonly #open = new Map<string, number>()
   readonly #refusals: Repeats
   readonly #record: (record: ConnectionRecord) => void
-  #opening: Deadlines | undefined
+  #opening: DeadlineQueue | undefined
   #count = 0
 
   constructor(private readonly options: TunnelEdgeOptions) {
@@ -150,7 +150,7 @@ export class TunnelEdge {
     const { registry, clock, log, nextId } = this.options
     const connection = new TunnelConnection(
       ++this.#count,
-      { registry, clock, log, opening: (this.#opening ??= new Deadlines(OPENING_MS, clock)), record: this.#record },
+      { registry, clock, log, opening: (this.#opening ??= new DeadlineQueue(OPENING_MS, clock)), record: this.#record },
       {
         ...visit,
         connectionId: nextId(),

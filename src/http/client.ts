@@ -13,11 +13,11 @@ export interface Peer {
   /** Port of ours that was connected to. */
   readonly localPort: number
   /** Of a connection whose TLS was ended here. */
-  readonly tls?: TlsFacts | undefined
+  readonly tls?: PeerTls | undefined
 }
 
 /** What TLS says of a connection. */
-export interface TlsFacts {
+export interface PeerTls {
   /** The name that the client asked for (SNI), in lower case; undefined for none, as with IP addresses. */
   readonly serverName: string | undefined
   /** Is the certificate that the client got for this host? @param host  as `parseHost` gives it */
@@ -27,7 +27,7 @@ export interface TlsFacts {
 }
 
 /** The real client, as told to the origin. */
-export interface ClientFacts {
+export interface Client {
   readonly address: string
   /** Trusted proxies between the client and us, in order; without the connection's own peer when that is the client. */
   readonly hops: readonly string[]
@@ -41,11 +41,11 @@ export interface ClientFacts {
  * Believes forwarding fields of a trusted peer only, from right to left up to the first address that is not trusted.
  * @param isTrusted  is this address one of ours
  */
-export function clientFacts(
+export function identifyClient(
   peer: Peer,
   request: { readonly fields: Fields; readonly names: readonly string[]; readonly host: string },
   isTrusted: (address: string) => boolean,
-): ClientFacts {
+): Client {
   const own = {
     address: peer.address,
     hops: [],
@@ -90,7 +90,7 @@ export function peerOf(request: IncomingMessage, isTrusted: (address: string) =>
 export function clientAddressOf(request: IncomingMessage, peer: Peer, isTrusted: (address: string) => boolean): string {
   const fields = request.rawHeaders
   const names = fields.filter((_, i) => i % 2 === 0).map(name => name.toLowerCase())
-  return clientFacts(peer, { fields, names, host: '' }, isTrusted).address
+  return identifyClient(peer, { fields, names, host: '' }, isTrusted).address
 }
 
 /** One proxy's word on whom it got the request from, and how. */

@@ -4,7 +4,7 @@ import { GatewayError } from '../errors.ts'
 import type { AllowList } from './allow-list.ts'
 
 /** Step 10 of the path, for every way to reach an origin: the allow-list judges the name before the dial and the addresses when it is resolved. */
-export class OriginGate {
+export class OriginPolicy {
   constructor(private readonly allowList: AllowList) {}
 
   /** Call before a dial. @throws GatewayError ORIGIN_FORBIDDEN */

@@ -1,18 +1,18 @@
-/** A place in the queue of a `Deadlines`, which alone reads and writes it. */
-export interface Place {
+/** A place in the queue of a `DeadlineQueue`, which alone reads and writes it. */
+export interface QueueNode {
   /** Milliseconds on the clock of the queue. */
   deadlineMs: number
-  earlier: Place | undefined
-  later: Place | undefined
+  earlier: QueueNode | undefined
+  later: QueueNode | undefined
 }
 
 /** Something that may wait only so long. */
-export interface Waiter extends Place {
+export interface Expiring extends QueueNode {
   onDeadline(): void
 }
 
 /** Takes a waiter out of whichever queue it is in. */
-export function leave(place: Place): void {
+export function leave(place: QueueNode): void {
   const { earlier, later } = place
   if (earlier === undefined || later === undefined) return
   earlier.later = later
@@ -26,9 +26,9 @@ export function leave(place: Place): void {
  * front. A timer per request would cost more than everything else that is done about timeouts. The queue is made of the waiters themselves,
  * and who leaves it points at nobody: a Set would keep requests that are over until the next full collection (see mux/stream-table.ts).
  */
-export class Deadlines {
+export class DeadlineQueue {
   /** Before the first and behind the last. */
-  readonly #ends: Place = { deadlineMs: 0, earlier: undefined, later: undefined }
+  readonly #ends: QueueNode = { deadlineMs: 0, earlier: undefined, later: undefined }
   readonly #timer: NodeJS.Timeout
 
   constructor(
@@ -42,7 +42,7 @@ export class Deadlines {
   }
 
   /** Starts to wait, or starts anew. */
-  refresh(waiter: Waiter): void {
+  refresh(waiter: Expiring): void {
     leave(waiter)
     waiter.deadlineMs = this.clock() + this.patienceMs
     const last = this.#ends.earlier!
@@ -53,7 +53,7 @@ export class Deadlines {
   }
 
   /** Waits no longer. */
-  cancel(waiter: Waiter): void {
+  cancel(waiter: Expiring): void {
     leave(waiter)
   }
 
@@ -70,7 +70,7 @@ export class Deadlines {
   #check(): void {
     const now = this.clock()
     for (let first = this.#ends.later!; first !== this.#ends && first.deadlineMs <= now; first = this.#ends.later!) {
-      const waiter = first as Waiter // all but the ends
+      const waiter = first as Expiring // all but the ends
       leave(waiter)
       waiter.onDeadline()
     }
@@ -78,17 +78,17 @@ export class Deadlines {
 }
 
 /** Queues for all the times that anybody waits. There are few of them: options and targets name them. */
-export class Patience {
-  readonly #queues = new Map<number, Deadlines>()
+export class DeadlineQueues {
+  readonly #queues = new Map<number, DeadlineQueue>()
 
   /** @param clock  milliseconds, rising */
   constructor(private readonly clock: () => number) {}
 
   /** The queue of those who wait `ms`; undefined for 0, which is for ever. */
-  of(ms: number): Deadlines | undefined {
+  of(ms: number): DeadlineQueue | undefined {
     if (ms === 0) return undefined
     let queue = this.#queues.get(ms)
-    if (queue === undefined) this.#queues.set(ms, (queue = new Deadlines(ms, this.clock)))
+    if (queue === undefined) this.#queues.set(ms, (queue = new DeadlineQueue(ms, this.clock)))
     return queue
   }
 

@@ -14,7 +14,7 @@ const MAX_TRACKED_ADDRESSES = 10_000
  * Keeps what strangers cost small: counts connections from the first byte of the websocket handshake, not from the first message, since
  * a stranger need not send one.
  */
-export class Unproven {
+export class HandshakeLimits {
   readonly #sockets = new Map<Socket, { readonly address: string; readonly timer: NodeJS.Timeout }>()
   readonly #counts = new Map<string, number>()
   readonly #attempts = new Map<string, RateLimit>()

@@ -5,7 +5,7 @@ import { Passwords } from './passwords.ts'
 import { addressKey, RateMeter } from '../../rates/rate-meter.ts'
 
 /** Who asks for what. */
-export interface Visitor {
+export interface AccessRequest {
   readonly address: string
   readonly request: AcceptedRequest
   /** Gets the fields that an answer of refusal has beside the usual ones. */
@@ -19,7 +19,7 @@ interface Counts {
 }
 
 /** Who may come: addresses, rates, passwords and how many at once. Asked only where a target says something of these. */
-export class Gate {
+export class AccessCheck {
   readonly #passwords: Passwords
   readonly #counts = new WeakMap<Treatment, Counts>()
 
@@ -50,7 +50,7 @@ export class Gate {
    * @returns a promise when a password has to be verified first
    * @throws GatewayError ADDRESS_REFUSED, RATE_LIMITED, CREDENTIALS_REQUIRED or OVERLOADED, as does the promise
    */
-  admit({ name }: Target, treatment: Treatment, visitor: Visitor): Promise<void> | undefined {
+  admit({ name }: Target, treatment: Treatment, visitor: AccessRequest): Promise<void> | undefined {
     const { deny, allow, rate, basicAuth } = treatment
     const { address, request, refusalFields } = visitor
     if (deny?.has(address) === true || allow?.has(address) === false)
