@@ -67,6 +67,7 @@ export const ERRORS = Object.freeze({
   INNER_LAYER_LOST: facts(502, 1, 'idempotent', 'The connection to the inner layer was lost while the request was under way; try again.'),
   REFUSED_STREAM: facts(503, 2, 'always', 'The inner layer does not take new requests at the moment; try again shortly.'),
   OVERLOADED: facts(503, 0, 'never', 'The gateway has no capacity for this request at the moment; try again shortly.'),
+  INNER_EXHAUSTED: facts(503, 17, 'always', 'The inner layer has no connection left for this request at the moment; try again shortly.'),
   DRAINING: facts(503, 3, 'always', 'The gateway is shutting down; try again shortly.'),
   CLIENT_STALLED: facts(408, 0, 'never', 'The client stopped reading the response; read on, or ask for less at a time.'),
   CANCELLED: facts(499, 4, 'never', 'The client went away before the response was complete.'),
