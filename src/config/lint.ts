@@ -1,5 +1,5 @@
 /** Targets that are valid and probably not what was meant. */
-import { BlockList, isIP } from 'node:net'
+import { isGuardedHost } from '../address/guarded.ts'
 import { parseHostPattern } from '../address/host.ts'
 import type { PolicyRule } from '../route/policy.ts'
 import type { RouteTable, Target } from '../route/table.ts'
@@ -16,33 +16,13 @@ export interface LintWarning {
   readonly message: string
 }
 
-// Addresses that hand out credentials of the machine or reach the neighbours of the network card.
-const DANGEROUS = new BlockList()
-DANGEROUS.addSubnet('169.254.0.0', 16)
-DANGEROUS.addSubnet('fe80::', 10, 'ipv6')
-DANGEROUS.addAddress('fd00:ec2::254', 'ipv6') // AWS
-DANGEROUS.addAddress('100.100.100.200') // Alibaba
-DANGEROUS.addAddress('168.63.129.16') // Azure
-const DANGEROUS_NAMES = new Set([
-  'metadata',
-  'metadata.google.internal',
-  'metadata.azure.internal',
-  'instance-data',
-  'instance-data.ec2.internal',
-])
-
-const isDangerous = (hostname: string): boolean => {
-  const version = isIP(hostname)
-  return version === 0 ? DANGEROUS_NAMES.has(hostname) : DANGEROUS.check(hostname, version === 4 ? 'ipv4' : 'ipv6')
-}
-
 function* lintTarget(target: Target): Generator<string> {
   const everyHost = target.name.startsWith('*')
   if (target.policy.any && everyHost && target.path === undefined && target.hostname !== '') {
     yield `the policy "*" opens the whole origin to ${parseHostPattern(target.name) === '*' ? 'every host name' : 'every host below'}; name the paths it needs`
   }
   if (target.policy.rules.length === 0) yield 'the policy is empty, so every request is refused'
-  if (isDangerous(target.hostname)) {
+  if (isGuardedHost(target.hostname)) {
     yield `${target.hostname} is a link-local or cloud metadata address; inner layers refuse it unless --allow names it`
   }
   yield* lintOrigin(target)

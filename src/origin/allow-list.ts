@@ -1,45 +1,14 @@
 import { domainToASCII } from 'node:url'
 import ipaddr from 'ipaddr.js'
+import { guardOf, isGuardedName, parseAddress, within, type Range } from '../address/guarded.ts'
 import { GatewayError } from '../errors.ts'
 
-type Address = ipaddr.IPv4 | ipaddr.IPv6
-type Range = readonly [Address, number]
-
 interface Entry {
-  /** What the host has to be: a name (pattern) or a range of addresses. */
-  readonly host: { readonly name: RegExp; readonly literal: string | undefined } | { readonly range: Range }
+  /** What the host has to be: anything, a name (pattern) or a range of addresses. */
+  readonly host: 'any' | { readonly name: RegExp; readonly literal: string | undefined } | { readonly range: Range }
   readonly from: number
   readonly to: number
 }
-
-/** Addresses that give out credentials of the machine, or that only mean something on one network card. */
-const GUARDED: readonly Range[] = [
-  '169.254.0.0/16', // link-local; AWS, Azure, Google Cloud, OpenStack at .169.254, ECS at .170.2
-  'fe80::/10', // link-local
-  'fd00:ec2::/32', // AWS
-  'fd20:ce::254/128', // Google Cloud
-  'fd00:42::42/128', // Scaleway
-  '100.100.100.200/32', // Alibaba Cloud
-  '168.63.129.16/32', // Azure
-  '192.0.0.192/32', // Oracle Cloud
-].map(range => Object.freeze(ipaddr.parseCIDR(range)))
-
-const GUARDED_NAMES: ReadonlySet<string> = new Set([
-  'metadata',
-  'metadata.goog',
-  'metadata.google.internal',
-  'metadata.azure.internal',
-  'instance-data',
-  'instance-data.ec2.internal',
-])
-
-/** IPv6 forms that carry an IPv4 address, and the octet where it starts: a router or the kernel may take them to that address. */
-const CARRIERS: readonly (readonly [Range, number])[] = [
-  [ipaddr.parseCIDR('::/96'), 12], // IPv4-compatible
-  [ipaddr.parseCIDR('::ffff:0:0/96'), 12], // IPv4-mapped
-  [ipaddr.parseCIDR('64:ff9b::/96'), 12], // NAT64, RFC 6052
-  [ipaddr.parseCIDR('2002::/16'), 2], // 6to4, RFC 3056
-]
 
 const NAME = /^(?!-)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/
 const NAME_PATTERN = /^[a-z0-9_*-]+(?:\.[a-z0-9_*-]+)*$/
@@ -94,10 +63,15 @@ export class AllowList {
     if (parsed === undefined) return false
     const entries = this.#entries.filter(({ from, to }) => port >= from && port <= to)
     const guard = guardOf(parsed)
-    if (guard !== undefined) return entries.some(({ host }) => 'range' in host && within(parsed, host.range) && isInside(host.range, guard))
+    if (guard !== undefined) {
+      return entries.some(({ host }) => host !== 'any' && 'range' in host && within(parsed, host.range) && isInside(host.range, guard))
+    }
     if (this.open) return true
     const name = canonicalName(hostname)
-    return entries.some(({ host }) => ('range' in host ? within(parsed, host.range) : name !== undefined && host.name.test(name)))
+    return entries.some(({ host }) => {
+      if (host === 'any') return true
+      return 'range' in host ? within(parsed, host.range) : name !== undefined && host.name.test(name)
+    })
   }
 
   #judge(hostname: string, port: number): 'yes' | 'no' | 'by-address' {
@@ -105,19 +79,10 @@ export class AllowList {
     const name = canonicalName(hostname)
     if (name === undefined) return 'no'
     const entries = this.#entries.filter(({ from, to }) => port >= from && port <= to)
-    if (GUARDED_NAMES.has(name) && !entries.some(({ host }) => 'name' in host && host.literal === name)) return 'no'
+    if (isGuardedName(name) && !entries.some(({ host }) => host !== 'any' && 'name' in host && host.literal === name)) return 'no'
     if (this.open) return 'by-address'
-    return entries.some(({ host }) => 'range' in host || host.name.test(name)) ? 'by-address' : 'no'
+    return entries.some(({ host }) => host === 'any' || 'range' in host || host.name.test(name)) ? 'by-address' : 'no'
   }
-}
-
-/** An address in a strict spelling, IPv4 where it is an IPv4 address in IPv6 clothing. Undefined for everything else. */
-function parseAddress(text: string): Address | undefined {
-  const bare = /^\[(.*)\]$/.exec(text)?.[1] ?? text
-  if (ipaddr.IPv4.isValidFourPartDecimal(bare)) return ipaddr.IPv4.parse(bare)
-  if (!bare.includes(':') || !ipaddr.IPv6.isValid(bare)) return undefined
-  const address = ipaddr.IPv6.parse(bare)
-  return address.isIPv4MappedAddress() ? address.toIPv4Address() : address
 }
 
 /** Lower case, A-labels, no trailing dot. Undefined for what is no name, such as `0x7f.1`, which resolvers take for an address. */
@@ -131,17 +96,8 @@ const toAscii = (name: string): string => (/^[\x00-\x7f]*$/.test(name) ? name : 
 // As the URL standard has it: a host whose last label is a number is an address, in whatever spelling, or nothing.
 const endsInNumber = (name: string): boolean => /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/.test(name)
 
-const within = (address: Address, [base, bits]: Range): boolean => address.kind() === base.kind() && address.match(base, bits)
-
 const isInside = ([base, bits]: Range, [outerBase, outerBits]: Range): boolean =>
   bits >= outerBits && base.kind() === outerBase.kind() && base.match(outerBase, outerBits)
-
-/** The guarded range that `address` is in, also as an IPv4 address that an IPv6 one carries. */
-function guardOf(address: Address): Range | undefined {
-  const carrier = CARRIERS.find(([range]) => within(address, range))
-  const carried = carrier && ipaddr.fromByteArray(address.toByteArray().slice(carrier[1], carrier[1] + 4))
-  return GUARDED.find(range => within(address, range) || (carried !== undefined && within(carried, range)))
-}
 
 function parseEntry(entry: string): Entry {
   const refuse = (why: string): GatewayError => new GatewayError('USAGE', `allowed origin ${JSON.stringify(entry)}: ${why}; ${EXPECTED}`)
@@ -180,7 +136,7 @@ function parseRange(text: string, refuse: (why: string) => GatewayError): Range 
 
 function parseName(text: string, refuse: (why: string) => GatewayError): Entry['host'] {
   const name = toAscii(text.toLowerCase().replace(/\.$/, ''))
-  if (name === '*') return { name: /^/, literal: undefined }
+  if (name === '*') return 'any'
   if (name.length > MAX_NAME_LENGTH || !NAME_PATTERN.test(name)) throw refuse(`${JSON.stringify(text)} is no host name`)
   if (endsInNumber(name)) throw refuse(`${JSON.stringify(text)} is an unusual spelling of an address, or no name`)
   const pattern = name.replace(/[.-]/g, String.raw`\$&`).replace(/\*+/g, '[^.]*')

@@ -146,7 +146,10 @@ describe('with entries', () => {
     const every = new AllowList(['*:80'])
     expect(every.check('a.b.c', 80)).toBe('by-address')
     expect(every.checkAddress('a.b.c', '203.0.113.9', 80)).toBe(true)
+    expect(every.check('203.0.113.9', 80)).toBe('yes')
+    expect(every.check('2001:db8::1', 80)).toBe('yes')
     expect(every.check('203.0.113.9', 81)).toBe('no')
+    expect(every.checkAddress('203.0.113.9', '203.0.113.9', 80)).toBe(true)
   })
 
   test('international names are compared as A-labels', () => {
