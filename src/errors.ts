@@ -137,15 +137,27 @@ const BY_RESET = new Map<number, ErrorCode>(
 /** The code for a number that came in a RESET or GOAWAY frame; an unknown number reads as INTERNAL. */
 export const codeOfReset = (reset: number): ErrorCode => BY_RESET.get(reset) ?? 'INTERNAL'
 
+/** What a client is told of a failure: its code, and what the answer has beside the usual fields. */
+export interface Refusal {
+  readonly code: ErrorCode
+  /** Names and values in turn, such as Retry-After and 3. */
+  readonly fields?: readonly string[]
+}
+
+const NO_FIELDS: readonly string[] = Object.freeze([])
+
 /** An expected failure: `code` decides what each border does, `message` says what happened and where (for logs, never for clients). */
-export class GatewayError extends Error {
+export class GatewayError extends Error implements Refusal {
+  readonly fields: readonly string[]
+
   constructor(
     readonly code: ErrorCode,
     message: string = ERRORS[code].text,
-    options?: { readonly cause?: unknown },
+    options?: { readonly cause?: unknown; readonly fields?: readonly string[] },
   ) {
     super(message, options)
     this.name = 'GatewayError'
+    this.fields = options?.fields ?? NO_FIELDS
   }
 
   get facts(): ErrorEntry {

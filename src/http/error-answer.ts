@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import { ERRORS, type ErrorCode } from '../errors.ts'
+import { ERRORS, type ErrorCode, type Refusal } from '../errors.ts'
 
 /** An answer of our own: never anything internal, only what the catalogue says and the id that is in the log. */
 export interface ErrorAnswer {
@@ -8,8 +8,8 @@ export interface ErrorAnswer {
   readonly body: string
 }
 
-/** Composes the answer for `code`: problem+json (RFC 9457) where the client accepts JSON, else text. */
-export function errorAnswer(code: ErrorCode, requestId: string, wantsJson: boolean): ErrorAnswer {
+/** Composes the answer for a refusal: problem+json (RFC 9457) where the client accepts JSON, else text. */
+export function errorAnswer({ code, fields: more }: Refusal, requestId: string, wantsJson: boolean): ErrorAnswer {
   const { status, text } = ERRORS[code]
   const title = STATUS_CODES[status] ?? 'Error'
   const problem = { type: 'about:blank', title, status, code, detail: text, requestId }
@@ -30,6 +30,7 @@ export function errorAnswer(code: ErrorCode, requestId: string, wantsJson: boole
   ]
   if (status === 405) fields.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
   if (status === 503) fields.push('Retry-After', '1')
+  if (more !== undefined) fields.push(...more)
   return { status, fields, body }
 }
 

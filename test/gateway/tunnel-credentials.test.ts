@@ -92,7 +92,8 @@ describe('credentials', () => {
       inner: { linkName: 'gw.example.com' } as object,
       inners: 0,
     })
-    expect((await ask(own.port, at(), bearer(proof(key, { url: 'wss://evil.example' })))).status).toBe(401)
+    const refused = await ask(own.port, at(), bearer(proof(key, { url: 'wss://evil.example' })))
+    expect([refused.status, refused.field('WWW-Authenticate')]).toEqual([401, 'Bearer realm="tunnels"'])
     expect((await ask(own.port, at(), bearer(proof(key, { url: 'wss://gw.example.com' })))).status).toBe(502)
   })
 

@@ -2,14 +2,13 @@ import { GatewayError } from '../../errors.ts'
 import type { AcceptedRequest } from '../../http/admission.ts'
 import type { RateLimit, Target, Treatment } from '../../route/target.ts'
 import { Passwords } from './passwords.ts'
+import { rateLimited } from './rate-limited.ts'
 import { addressKey, RateMeter } from '../../rates/rate-meter.ts'
 
 /** Who asks for what. */
 export interface AccessRequest {
   readonly address: string
   readonly request: AcceptedRequest
-  /** Gets the fields that an answer of refusal has beside the usual ones. */
-  readonly refusalFields: string[]
 }
 
 /** What is counted for one target. */
@@ -38,11 +37,9 @@ export class AccessCheck {
   }
 
   /** Counts a request of `address`, whatever it is for. @throws GatewayError RATE_LIMITED */
-  count(address: string, refusalFields: string[]): void {
+  count(address: string): void {
     const waitMs = this.#meter?.take(addressKey(address)) ?? 0
-    if (waitMs === 0) return
-    refusalFields.push(...retryAfter(waitMs))
-    throw new GatewayError('RATE_LIMITED', `more than ${this.rate!.perSecond} requests a second of ${address} (--rate)`)
+    if (waitMs > 0) throw rateLimited(`more than ${this.rate!.perSecond} requests a second of ${address} (--rate)`, waitMs)
   }
 
   /**
@@ -52,32 +49,17 @@ export class AccessCheck {
    */
   admit({ name }: Target, treatment: Treatment, visitor: AccessRequest): Promise<void> | undefined {
     const { deny, allow, rate, basicAuth } = treatment
-    const { address, request, refusalFields } = visitor
+    const { address, request } = visitor
     if (deny?.has(address) === true || allow?.has(address) === false)
       throw new GatewayError('ADDRESS_REFUSED', `${name} does not take requests from ${address}`)
-    const wait = (ms: number): void => void refusalFields.push(...retryAfter(ms))
     if (rate !== undefined) {
       const value = rate.header === undefined ? undefined : valueOf(request, rate.header)
       // Long values are cut: they are a key in memory, and clients choose them.
       const key = value === undefined ? addressKey(address) : `= ${value.slice(0, 200)}`
       const waitMs = this.#countsOf(treatment).meter!.take(key)
-      if (waitMs > 0) {
-        wait(waitMs)
-        throw new GatewayError('RATE_LIMITED', `more than ${rate.perSecond} requests a second for ${name}`)
-      }
+      if (waitMs > 0) throw rateLimited(`more than ${rate.perSecond} requests a second for ${name}`, waitMs)
     }
-    if (basicAuth === undefined) return undefined
-    const challenge = (thrown: unknown): never => {
-      if (thrown instanceof GatewayError && thrown.code === 'CREDENTIALS_REQUIRED')
-        refusalFields.push('WWW-Authenticate', `Basic realm="${basicAuth.realm.replace(/["\\]/g, '')}", charset="UTF-8"`)
-      throw thrown
-    }
-    try {
-      const pending = this.#passwords.check(basicAuth, valueOf(request, 'authorization'), addressKey(address), wait)
-      return pending?.catch(challenge)
-    } catch (thrown) {
-      return challenge(thrown)
-    }
+    return basicAuth && this.#passwords.check(basicAuth, valueOf(request, 'authorization'), addressKey(address))
   }
 
   /** Counts a request that goes on to the origin, until `leave`. @throws GatewayError OVERLOADED */
@@ -101,8 +83,6 @@ export class AccessCheck {
     return counts
   }
 }
-
-const retryAfter = (ms: number): string[] => ['Retry-After', String(Math.ceil(ms / 1_000))]
 
 /** The only value of a field, or all of them: two Authorization fields are not one that is good. */
 function valueOf({ fields, names }: AcceptedRequest, wanted: string): string | undefined {

@@ -4,6 +4,7 @@ import { parsePasswordHash, verifyPassword, type PasswordHash } from '../../iden
 import type { BasicAuth } from '../../route/target.ts'
 import { RateMeter } from '../../rates/rate-meter.ts'
 import { Recent } from '../../rates/recent.ts'
+import { rateLimited } from './rate-limited.ts'
 
 /** Hashes at a time: the rest of the thread pool of Node (four) is for files and names. */
 const MAX_AT_ONCE = 2
@@ -43,27 +44,23 @@ export class Passwords {
   /**
    * @param authorization  value of the Authorization field
    * @param address        key of the client's address, whose failures are counted
-   * @param onWait         told how many milliseconds are left, before RATE_LIMITED
    * @returns undefined when the credentials are good, a promise when that has to be found out
-   * @throws GatewayError CREDENTIALS_REQUIRED, RATE_LIMITED or OVERLOADED, as does the promise
+   * @throws GatewayError CREDENTIALS_REQUIRED with the challenge, RATE_LIMITED or OVERLOADED, as does the promise
    */
-  check(auth: BasicAuth, authorization: string | undefined, address: string, onWait: (ms: number) => void): Promise<void> | undefined {
+  check(auth: BasicAuth, authorization: string | undefined, address: string): Promise<void> | undefined {
     const users = this.#usersOf(auth)
     const encoded = authorization === undefined ? undefined : /^basic +([A-Za-z0-9+/_=-]{1,2000})\s*$/i.exec(authorization)?.[1]
-    if (encoded === undefined) throw new GatewayError('CREDENTIALS_REQUIRED', 'no credentials')
+    if (encoded === undefined) throw credentialsRequired(auth, 'no credentials')
     const digest = createHmac('sha256', this.#secret).update(`${users.id} ${encoded}`).digest('base64')
     if (this.#verified.get(digest) === true) return undefined
     const known = this.#underWay.get(digest)
     if (known === undefined) {
       // Taken before it is known to be wrong: else a hundred guesses at once would all be the first.
       const waitMs = this.#failures.take(address)
-      if (waitMs > 0) {
-        onWait(waitMs)
-        throw new GatewayError('RATE_LIMITED', 'too many wrong passwords from this address')
-      }
+      if (waitMs > 0) throw rateLimited('too many wrong passwords from this address', waitMs)
     }
     return (known ?? this.#begin(digest, address, () => this.#verify(users, encoded))).then(isRight => {
-      if (!isRight) throw new GatewayError('CREDENTIALS_REQUIRED', 'an unknown name or a wrong password')
+      if (!isRight) throw credentialsRequired(auth, 'an unknown name or a wrong password')
     })
   }
 
@@ -115,3 +112,9 @@ export class Passwords {
     return isRight && hash !== undefined
   }
 }
+
+/** RFC 9110 §11.6.1 wants a challenge with each 401; RFC 7617 has its parameters. */
+const credentialsRequired = ({ realm }: BasicAuth, message: string): GatewayError =>
+  new GatewayError('CREDENTIALS_REQUIRED', message, {
+    fields: ['WWW-Authenticate', `Basic realm="${realm.replace(/["\\]/g, '')}", charset="UTF-8"`],
+  })

@@ -1,4 +1,4 @@
-import { asGatewayError, ERRORS, GatewayError, type ErrorCode } from '../../errors.ts'
+import { asGatewayError, ERRORS, GatewayError, type ErrorCode, type Refusal } from '../../errors.ts'
 import { acceptsJson } from '../../http/accept.ts'
 import { encodeFields } from '../../payload/byte-codec.ts'
 import { valuesOf } from '../../http/fields.ts'
@@ -83,7 +83,7 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
   refuse(thrown: unknown): void {
     const error = asGatewayError(thrown)
     if (error.code === 'INTERNAL') this.edge.log.error({ err: thrown, requestId: this.id }, 'internal fault while handling a request')
-    this.#fail(error.code, error.message)
+    this.#fail(error.code, error.message, error.fields)
   }
 
   // --- request ---
@@ -318,7 +318,7 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
       this.edge.balancer.health.failed(this.#plan.target!, this.#connection, code)
   }
 
-  #fail(code: ErrorCode, reason: string): void {
+  #fail(code: ErrorCode, reason: string, fields?: readonly string[]): void {
     if (this.#hasEnded || this.call.isGone) return
     this.#error = code
     this.#reason = reason
@@ -327,19 +327,18 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
     this.#hasEnded = true
     this.#timer.stop()
     if (this.call.hasHead) this.#answer.cut(this.#plan.request?.isHttp10 === true)
-    else this.#answerError(code)
+    else this.#answerError({ code, ...(fields !== undefined && { fields }) })
   }
 
-  #answerError(code: ErrorCode): void {
+  #answerError(refusal: Refusal): void {
     const { call } = this
-    const { status, fields, body } = errorAnswer(code, this.id, acceptsJson(valuesOf(call.request.fields, 'accept')[0]))
-    const { request, refusalFields } = this.#plan
-    if (refusalFields !== undefined) fields.push(...refusalFields)
+    const answer = errorAnswer(refusal, this.id, acceptsJson(valuesOf(call.request.fields, 'accept')[0]))
+    const { request } = this.#plan
     const hasUpload = request === undefined || request.body.kind !== 'none'
-    const closes = ERRORS[code].status === 400 || (hasUpload && !call.isReceived)
+    const closes = answer.status === 400 || (hasUpload && !call.isReceived)
     if (closes || this.edge.isDraining()) call.closeAfterwards()
     if (closes) call.discardUpload()
-    this.#answer.write({ status, fields, body })
+    this.#answer.write(answer)
   }
 
   /** An answer that needs no inner layer, whole at once. */

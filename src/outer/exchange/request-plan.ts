@@ -46,8 +46,6 @@ export class RequestPlan {
   answer: LocalAnswer | undefined
   /** What has to be found out first; nothing else is there before. */
   pending: Promise<void> | undefined
-  /** What a refusal has to say beside the usual fields, flat. */
-  refusalFields: string[] | undefined
   /** Of the trace, when somebody traces. */
   span: RequestSpan | undefined
   #entered: AccessCheck | undefined
@@ -59,7 +57,7 @@ export class RequestPlan {
     this.request = request
     const client = edge.clientOf(peer, request)
     this.client = client
-    if (edge.limits.rate !== undefined) edge.accessCheck.count(client.address, (this.refusalFields = []))
+    if (edge.limits.rate !== undefined) edge.accessCheck.count(client.address)
     if (request.target !== '*' && edge.tunnels.owns(request.target))
       throw new GatewayError('UPGRADE_REQUIRED', 'a path of the tunnels, not as a WebSocket over HTTP/1.1 or not in its turn')
     const host = targetOf(edge, request)
@@ -74,8 +72,7 @@ export class RequestPlan {
     const { target } = located
     this.target = target
     if (target.treatment !== undefined) {
-      this.refusalFields ??= []
-      const visitor = { address: client.address, request, refusalFields: this.refusalFields }
+      const visitor = { address: client.address, request }
       this.pending = edge.accessCheck.admit(target, target.treatment, visitor)?.then(() => this.#decide(edge, peer, located))
       if (this.pending !== undefined) return
     }

@@ -38,7 +38,7 @@ export function codeOfClientError({ code }: ClientError): ErrorCode {
 
 /** Writes the answer for `code` and ends the connection; gives what was answered. */
 export function answerBare(socket: Duplex, code: ErrorCode, requestId: string, wantsJson: boolean): ErrorAnswer {
-  const answer = errorAnswer(code, requestId, wantsJson)
+  const answer = errorAnswer({ code }, requestId, wantsJson)
   const { status, fields, body } = answer
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]!}: ${fields[i + 1]!}\r\n`

@@ -136,8 +136,8 @@ export class RedirectEdge {
       // RFC 9110 §15.4.9: 308 keeps the method and the body, in contrast to 301.
       return { status: 308, fields: ['Location', location, 'Content-Length', '0', 'X-Request-Id', requestId], body: '' }
     } catch (thrown) {
-      const error = asGatewayError(thrown).code
-      return { ...errorAnswer(error, requestId, acceptsJson(req.headers.accept)), error }
+      const error = asGatewayError(thrown)
+      return { ...errorAnswer(error, requestId, acceptsJson(req.headers.accept)), error: error.code }
     }
   }
 

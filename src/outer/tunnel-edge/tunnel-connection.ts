@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { asGatewayError, ERRORS, GatewayError, type ErrorCode } from '../../errors.ts'
+import { asGatewayError, ERRORS, GatewayError, type ErrorCode, type Refusal } from '../../errors.ts'
 import { encodeTcpHead } from '../../payload/tcp-head.ts'
 import type { MuxStream } from '../../mux/stream.ts'
 import type { Tunnel } from '../../route/tunnel.ts'
@@ -39,7 +39,7 @@ export interface TunnelVisit {
   /** What the client understands of those that are known. */
   readonly subprotocol: string
   /** Answers instead of the handshake; called at most once, before anything was opened. */
-  readonly refuse: (code: ErrorCode) => void
+  readonly refuse: (refusal: Refusal) => void
 }
 
 /**
@@ -158,7 +158,7 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
     const { socket } = this.visit.early
     socket.off('close', this.#left)
     this.#stream?.reset(ERRORS[code].reset > 0 ? code : 'CANCELLED', reason)
-    if (!socket.destroyed) this.visit.refuse(ERRORS[code].status > 0 && code !== 'CANCELLED' ? code : 'INNER_LAYER_LOST')
+    if (!socket.destroyed) this.visit.refuse({ code: ERRORS[code].status > 0 && code !== 'CANCELLED' ? code : 'INNER_LAYER_LOST' })
     this.#finish(code, reason)
   }
 

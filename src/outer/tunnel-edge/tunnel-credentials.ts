@@ -1,6 +1,6 @@
-import { GatewayError } from '../../errors.ts'
+import { GatewayError, messageOf } from '../../errors.ts'
 import { parseAuthorization } from '../../identity/token.ts'
-import { isTunnelProof, TUNNEL_PROOF_LIFETIME_MS, verifyTunnelProof } from '../../identity/tunnel-proof.ts'
+import { isTunnelProof, TUNNEL_PROOF_LIFETIME_MS, verifyTunnelProof, type TunnelProof } from '../../identity/tunnel-proof.ts'
 import type { Tunnel, Tunnels } from '../../route/tunnel.ts'
 import { Passwords } from '../access/passwords.ts'
 import { addressKey, RateMeter } from '../../rates/rate-meter.ts'
@@ -46,7 +46,7 @@ export class TunnelCredentials {
    */
   async check(tunnels: Tunnels, request: TunnelRequest): Promise<Tunnel> {
     const address = addressKey(request.address)
-    if (this.#failures.wait(address) > 0) throw new GatewayError('TUNNEL_ATTEMPTS', `too many wrong credentials from ${request.address}`)
+    if (this.#failures.wait(address) > 0) throw tooManyAttempts(request.address)
     const opens = await this.#judge(tunnels, request)
     const tunnel = request.name === undefined ? undefined : tunnels.get(request.name)
     if (tunnel === undefined) throw new GatewayError('UNKNOWN_TUNNEL', 'there is no such tunnel')
@@ -61,12 +61,12 @@ export class TunnelCredentials {
     const credentials = parseAuthorization(authorization)
     const all = [...tunnels.values()]
     try {
-      if (credentials === undefined) throw new GatewayError('TUNNEL_UNAUTHORIZED', 'no credentials')
+      if (credentials === undefined) throw unauthorized('no credentials')
       if (credentials.kind === 'bearer' && isTunnelProof(credentials.token)) return this.#judgeProof(all, credentials.token, name ?? '')
       const token = credentials.kind === 'bearer' ? credentials.token : credentials.password
       const byToken = all.filter(tunnel => tunnel.tokens.has(token))
       if (byToken.length > 0) return tunnel => byToken.includes(tunnel)
-      if (credentials.kind === 'bearer') throw new GatewayError('TUNNEL_UNAUTHORIZED', 'the token is not known')
+      if (credentials.kind === 'bearer') throw unauthorized('the token is not known')
     } catch (error) {
       // Nothing of this takes any time, so that nobody can have many attempts judged at once.
       this.#failures.take(addressKey(address))
@@ -76,14 +76,21 @@ export class TunnelCredentials {
   }
 
   #judgeProof(all: readonly Tunnel[], token: string, name: string): (tunnel: Tunnel) => boolean {
-    const proof = verifyTunnelProof(token, { tunnel: name, linkNames: this.linkNames, nowSeconds: this.now() / 1_000 })
-    const { thumbprint, jti } = proof
+    const { thumbprint, jti } = this.#verify(token, name)
     if (!all.some(({ keys }) => keys.has(thumbprint)))
-      throw new GatewayError('TUNNEL_UNAUTHORIZED', `key ${thumbprint} is not known; add the thumbprint to publicKeys of the tunnel`)
+      throw unauthorized(`key ${thumbprint} is not known; add the thumbprint to publicKeys of the tunnel`)
     const use = `${thumbprint} ${jti}`
-    if (this.#proofs.get(use) === true) throw new GatewayError('TUNNEL_UNAUTHORIZED', 'the proof was used before')
+    if (this.#proofs.get(use) === true) throw unauthorized('the proof was used before')
     this.#proofs.set(use, true)
     return tunnel => tunnel.keys.has(thumbprint)
+  }
+
+  #verify(token: string, name: string): TunnelProof {
+    try {
+      return verifyTunnelProof(token, { tunnel: name, linkNames: this.linkNames, nowSeconds: this.now() / 1_000 })
+    } catch (cause) {
+      throw unauthorized(messageOf(cause), cause)
+    }
   }
 
   /**
@@ -97,16 +104,24 @@ export class TunnelCredentials {
     const [first] = candidates
     // Somebody who is nobody takes as long.
     const judged = first ?? [...tunnels.values()].find(({ users }) => users !== undefined)
-    if (judged?.users === undefined) throw new GatewayError('TUNNEL_UNAUTHORIZED', 'the token is not known')
+    if (judged?.users === undefined) throw unauthorized('the token is not known')
     try {
-      await this.#passwords.check(judged.users, authorization, addressKey(address), () => undefined)
+      await this.#passwords.check(judged.users, authorization, addressKey(address))
     } catch (cause) {
       const isLimit = cause instanceof GatewayError && cause.code === 'RATE_LIMITED'
-      if (isLimit) throw new GatewayError('TUNNEL_ATTEMPTS', `too many wrong credentials from ${address}`, { cause })
+      if (isLimit) throw tooManyAttempts(address, cause)
       if (cause instanceof GatewayError && cause.code === 'OVERLOADED') throw cause
-      throw new GatewayError('TUNNEL_UNAUTHORIZED', 'an unknown user or a wrong password', { cause })
+      throw unauthorized('an unknown user or a wrong password', cause)
     }
     const { users } = judged
     return tunnel => tunnel.users === users
   }
 }
+
+/** RFC 9110 §11.6.1 wants a challenge with each 401. */
+const unauthorized = (message: string, cause?: unknown): GatewayError =>
+  new GatewayError('TUNNEL_UNAUTHORIZED', message, { cause, fields: ['WWW-Authenticate', 'Bearer realm="tunnels"'] })
+
+/** As long as its text says. */
+const tooManyAttempts = (address: string, cause?: unknown): GatewayError =>
+  new GatewayError('TUNNEL_ATTEMPTS', `too many wrong credentials from ${address}`, { cause, fields: ['Retry-After', '60'] })

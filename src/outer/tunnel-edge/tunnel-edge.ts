@@ -1,6 +1,6 @@
 import { type IncomingMessage, STATUS_CODES, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { asGatewayError, GatewayError, messageOf, type ErrorCode } from '../../errors.ts'
+import { asGatewayError, GatewayError, messageOf, type Refusal } from '../../errors.ts'
 import { acceptsJson } from '../../http/accept.ts'
 import { clientAddressOf, type Peer } from '../../http/client.ts'
 import { StreamTable } from '../../mux/stream-table.ts'
@@ -85,32 +85,32 @@ export class TunnelEdge {
   /** A request that `takes` took, with its socket. */
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, peer: Peer): void {
     const early = new EarlyBytes(socket, head)
-    const refuse = (code: ErrorCode, fields: readonly string[] = []): void => this.#answerRaw(request, socket, code, fields)
+    const refuse = (refusal: Refusal): void => this.#answerRaw(request, socket, refusal)
     this.#admit(request, peer).then(
       tunnel => {
         if (socket.destroyed) return
         const violation = checkHandshake(request)
         const offer = readOffer(request)
         if (violation !== undefined || 'status' in offer)
-          return refuse(violation?.status === 426 ? 'UPGRADE_REQUIRED' : 'BAD_REQUEST', violation?.fields)
-        if (offer.subprotocol === undefined) return refuse('UPGRADE_REQUIRED')
+          return refuse({ code: violation?.status === 426 ? 'UPGRADE_REQUIRED' : 'BAD_REQUEST', fields: violation?.fields ?? [] })
+        if (offer.subprotocol === undefined) return refuse({ code: 'UPGRADE_REQUIRED' })
         this.#begin({ request, early, tunnel, subprotocol: offer.subprotocol, peer, refuse })
       },
-      (thrown: unknown) => refuse(this.#refused(thrown, request, peer), challengeOf(thrown)),
+      (thrown: unknown) => refuse(this.#refused(thrown, request, peer)),
     )
   }
 
   /** A request that `takes` took and that is none to switch protocols: says whether it would open. */
   answer(request: IncomingMessage, response: ServerResponse, peer: Peer): void {
     request.resume()
-    const say = (code: ErrorCode, more: readonly string[]): void => {
-      const { status, fields, body } = errorAnswer(code, this.options.nextId(), acceptsJson(request.headers.accept))
-      response.writeHead(status, STATUS_CODES[status], [...fields, ...more])
+    const say = (refusal: Refusal): void => {
+      const { status, fields, body } = errorAnswer(refusal, this.options.nextId(), acceptsJson(request.headers.accept))
+      response.writeHead(status, STATUS_CODES[status], fields)
       response.end(body)
     }
     this.#admit(request, peer).then(
-      () => say('UPGRADE_REQUIRED', ['Upgrade', 'websocket']),
-      (thrown: unknown) => say(this.#refused(thrown, request, peer), challengeOf(thrown)),
+      () => say({ code: 'UPGRADE_REQUIRED', fields: ['Upgrade', 'websocket'] }),
+      (thrown: unknown) => say(this.#refused(thrown, request, peer)),
     )
   }
 
@@ -138,13 +138,13 @@ export class TunnelEdge {
     readonly tunnel: Tunnel
     readonly subprotocol: string
     readonly peer: Peer
-    readonly refuse: (code: ErrorCode) => void
+    readonly refuse: (refusal: Refusal) => void
   }): void {
     const { tunnel, request, peer } = visit
     const open = this.#open.get(tunnel.name) ?? 0
     if (open >= tunnel.maxConnections) {
       this.options.log.warn({ tunnel: tunnel.name, connections: open }, `tunnel ${tunnel.name}: refused the connection beyond ${open}`)
-      return visit.refuse('OVERLOADED')
+      return visit.refuse({ code: 'OVERLOADED' })
     }
     this.#open.set(tunnel.name, open + 1)
     const { registry, clock, log, nextId } = this.options
@@ -169,26 +169,27 @@ export class TunnelEdge {
     else this.#open.delete(name)
   }
 
-  /** Logs a refusal, muted when it repeats itself. @returns its code */
-  #refused(thrown: unknown, request: IncomingMessage, peer: Peer): ErrorCode {
-    const { code, message } = asGatewayError(thrown)
+  /** Logs a refusal, muted when it repeats itself, and returns it. */
+  #refused(thrown: unknown, request: IncomingMessage, peer: Peer): Refusal {
+    const error = asGatewayError(thrown)
+    const { code, message } = error
     const { log } = this.options
     if (code === 'INTERNAL') log.error({ err: thrown }, 'internal fault in a tunnel')
     const address = clientAddressOf(request, peer, this.options.isTrusted)
     const muted = this.#refusals.take(`${address} ${code} ${message}`)
-    if (muted === undefined || code === 'INTERNAL') return code
+    if (muted === undefined || code === 'INTERNAL') return error
     const tunnel = nameOf(request) ?? ''
     log.warn(
       { address, tunnel, code, reason: messageOf(thrown), ...(muted > 0 && { muted }) },
       `refused a tunnel${mutedText(muted)}: ${message}`,
     )
-    return code
+    return error
   }
 
-  #answerRaw(request: IncomingMessage, socket: Duplex, code: ErrorCode, more: readonly string[]): void {
+  #answerRaw(request: IncomingMessage, socket: Duplex, refusal: Refusal): void {
     if (socket.destroyed || !socket.writable) return
-    const { status, fields, body } = errorAnswer(code, this.options.nextId(), acceptsJson(request.headers.accept))
-    const all = [...fields, ...more, 'Date', new Date().toUTCString(), 'Connection', 'close']
+    const { status, fields, body } = errorAnswer(refusal, this.options.nextId(), acceptsJson(request.headers.accept))
+    const all = [...fields, 'Date', new Date().toUTCString(), 'Connection', 'close']
     let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\n`
     for (let i = 0; i < all.length; i += 2) if (all[i] !== 'Connection' || all[i + 1] === 'close') head += `${all[i]!}: ${all[i + 1]!}\r\n`
     socket.write(`${head}\r\n${body}`)
@@ -204,11 +205,4 @@ function nameOf({ url = '' }: IncomingMessage): string | undefined {
   } catch {
     return undefined
   }
-}
-
-/** RFC 9110 §11.6.1 wants one with each 401. */
-const challengeOf = (thrown: unknown): readonly string[] => {
-  const { code } = asGatewayError(thrown)
-  if (code === 'TUNNEL_UNAUTHORIZED') return ['WWW-Authenticate', 'Bearer realm="tunnels"']
-  return code === 'TUNNEL_ATTEMPTS' ? ['Retry-After', '60'] : []
 }
