@@ -14,7 +14,7 @@ const ROOMS = {
   'errors.ts': {},
   'version.ts': { node: ['fs'] }, // reads package.json, once
   address: { rooms: ['errors.ts'], npm: ['ipaddr.js'], node: ['net'] }, // eslint.config.js lets only pure functions of node:net through
-  rates: { npm: ['ipaddr.js'] },
+  rates: {},
   wire: { rooms: ['errors.ts'] },
   http: { rooms: ['errors.ts', 'address'], node: ['net', 'http'] }, // as above
   payload: { rooms: ['errors.ts', 'http'] },
@@ -30,7 +30,7 @@ const ROOMS = {
     node: ['fs', 'fs/promises', 'path', 'worker_threads'],
     type: ['stream', 'inspector'],
   },
-  admin: { rooms: ['errors.ts', 'version.ts', 'telemetry'], npm: ['express', 'prom-client'], node: ['http', 'net', 'crypto'] },
+  admin: { rooms: ['errors.ts', 'version.ts', 'address', 'telemetry'], npm: ['express', 'prom-client'], node: ['http', 'net', 'crypto'] },
   identity: { rooms: ['errors.ts'], npm: ['jsonwebtoken', 'node-forge'], node: ['crypto', 'net', ...FILES] },
   tls: { rooms: ['errors.ts', 'identity'], node: ['tls', 'crypto', 'fs', 'fs/promises', 'path'] },
   net: { rooms: ['errors.ts', 'address'], node: SOCKETS },
@@ -88,6 +88,7 @@ const ROOMS = {
   'outer/tunnel-edge': {
     rooms: [
       'errors.ts',
+      'address',
       'http',
       'payload',
       'rates',

@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { RequestHandler } from 'express'
+import { addressKey } from '../address/address-key.ts'
 
 /** Wrong passwords that one address may send at once, and how fast it gets new ones, milliseconds. */
 const MAX_FAILURES = 5
@@ -44,7 +45,7 @@ export function requirePassword(password: string, clock: () => number): RequestH
   const expected = digest(password)
   const failures = new Failures(clock)
   return (req, res, next) => {
-    const address = req.socket.remoteAddress ?? ''
+    const address = addressKey(req.socket.remoteAddress ?? '')
     const waitMs = failures.waitMs(address)
     if (waitMs > 0) {
       res

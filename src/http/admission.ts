@@ -53,7 +53,8 @@ export function admitRequest(request: RawRequest): AcceptedRequest {
   const isHttp2 = version === '2.0' && endsWithHead !== undefined
   if (version !== '1.1' && version !== '1.0' && !isHttp2) throw new GatewayError('BAD_REQUEST', `HTTP version ${version}`)
   const isHttp10 = version === '1.0'
-  if (REFUSED_METHODS.has(method)) throw new GatewayError('METHOD_REFUSED', `method ${method}`)
+  // Compared whatever their case: RFC 9110 §9.1 tells `trace` from TRACE, and many programs behind us do not.
+  if (REFUSED_METHODS.has(method.toUpperCase())) throw new GatewayError('METHOD_REFUSED', `method ${method}`)
   if (request.excess !== undefined) throw new GatewayError('HEADERS_TOO_LARGE', request.excess)
   if (request.target.length > MAX_TARGET_CHARS) throw new GatewayError('URI_TOO_LONG', `${request.target.length} characters`)
   if (fields.length / 2 > MAX_FIELDS) throw new GatewayError('HEADERS_TOO_LARGE', `${fields.length / 2} fields`)

@@ -8,6 +8,9 @@ import type { ProxiedClients } from './ports/proxied-clients.ts'
 import { RedirectEdge } from './http-edge/redirect-edge.ts'
 import { TlsEdge } from './ports/tls-port.ts'
 
+/** What ALPN calls HTTP/1 (RFC 7301 §6): a client that offers 1.0 alone is answered, too. */
+const HTTP1_PROTOCOLS = ['http/1.1', 'http/1.0']
+
 /** What the ports of clients are made from. */
 export interface ClientPortsOptions {
   /** 0 picks a free one. */
@@ -86,7 +89,7 @@ export class ClientPorts {
       {
         ...place,
         certificates,
-        protocols: http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
+        protocols: http2 ? ['h2', ...HTTP1_PROTOCOLS] : HTTP1_PROTOCOLS,
         preamble,
         hsts: hstsSeconds === undefined ? undefined : `max-age=${hstsSeconds}`,
         isTrusted,

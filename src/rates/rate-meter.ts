@@ -1,4 +1,3 @@
-import ipaddr from 'ipaddr.js'
 import { Recent } from './recent.ts'
 
 /** Keys that are counted at the same time. */
@@ -40,13 +39,4 @@ export class RateMeter {
     const due = this.#dueMs.get(key)
     if (due !== undefined) this.#dueMs.set(key, due - this.#intervalMs)
   }
-}
-
-/** What counts as one address: whoever has an IPv6 address has all of its /64. */
-export function addressKey(address: string): string {
-  if (!address.includes(':') || !ipaddr.IPv6.isValid(address)) return address
-  return ipaddr.IPv6.parse(address)
-    .parts.slice(0, 4)
-    .map(part => part.toString(16))
-    .join(':')
 }

@@ -10,6 +10,7 @@ import { H2Client } from '../support/h2-client.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
 import { programPath, testWith } from '../support/needs.ts'
 import { listen } from '../support/ports.ts'
+import { rawRequest } from '../support/raw-client.ts'
 import { startRawOrigin, type RawOrigin } from '../support/raw-origin.ts'
 import { tempFile } from '../support/temp.ts'
 import { once } from '../support/wait.ts'
@@ -42,6 +43,20 @@ test('ALPN prefers HTTP/2, and gives HTTP/1.1 to those who know no other', async
   expect(await alpnOf(layers.port, ['h2', 'http/1.1'])).toBe('h2')
   expect(await alpnOf(layers.port, ['http/1.1', 'h2'])).toBe('h2')
   expect(await alpnOf(layers.port, ['http/1.1'])).toBe('http/1.1')
+})
+
+test('a client that offers http/1.0 alone is served', async () => {
+  expect(await alpnOf(layers.port, ['http/1.0'])).toBe('http/1.0')
+  const tls = { ca, servername: 'localhost', ALPNProtocols: ['http/1.0'] }
+  const answer = await rawRequest(layers.port, 'GET / HTTP/1.0\r\nHost: localhost\r\n\r\n', { tls })
+  expect(answer.text).toMatch(/^HTTP\/1\.1 200 [^]*\r\n\r\nok$/)
+})
+
+test.each(['trace', 'Trace', 'connect', 'track', 'debug', 'DEBUG'])('the method %s is refused as it was sent', async method => {
+  origin.clear()
+  const client = H2Client.open(layers.port, { ca })
+  const answer = await client.get({ ':authority': 'localhost', ':method': method, te: 'trailers' })
+  expect([answer.status, origin.hits]).toEqual([405, 0])
 })
 
 test('a request by HTTPS/2 is one by https, with HSTS', async () => {

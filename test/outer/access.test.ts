@@ -4,7 +4,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { weightOf } from '../../src/outer/inner-layers/balancer.ts'
 import { Passwords } from '../../src/outer/access/passwords.ts'
-import { addressKey, RateMeter } from '../../src/rates/rate-meter.ts'
+import { RateMeter } from '../../src/rates/rate-meter.ts'
 import { Recent } from '../../src/rates/recent.ts'
 import type { BasicAuth } from '../../src/route/target.ts'
 
@@ -80,15 +80,6 @@ describe('RateMeter', () => {
         },
       ),
     )
-  })
-
-  test.each([
-    ['203.0.113.7', '203.0.113.7'],
-    ['2001:db8::1', '2001:db8:0:0'],
-    ['2001:0DB8:0:0:ffff::2', '2001:db8:0:0'],
-    ['unix', 'unix'],
-  ])('%s counts as %s', (address, key) => {
-    expect(addressKey(address)).toBe(key)
   })
 })
 

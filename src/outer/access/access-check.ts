@@ -3,7 +3,8 @@ import type { AcceptedRequest } from '../../http/admission.ts'
 import type { RateLimit, Target, Treatment } from '../../route/target.ts'
 import { Passwords } from './passwords.ts'
 import { rateLimited } from './rate-limited.ts'
-import { addressKey, RateMeter } from '../../rates/rate-meter.ts'
+import { addressKey } from '../../address/address-key.ts'
+import { RateMeter } from '../../rates/rate-meter.ts'
 
 /** Who asks for what. */
 export interface AccessRequest {

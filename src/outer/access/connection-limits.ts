@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events'
+import { addressKey } from '../../address/address-key.ts'
 import type { EdgeLimits } from './client-limits.ts'
 
 /** Counts the connections of clients, in all and for each address (L8, L13). */
@@ -25,22 +26,23 @@ export class ConnectionLimits {
     const { connections, connectionsPerAddress } = this.limits
     if (connections > 0 && this.#count >= connections) return `${connections} connections are open (--max-connections)`
     const isCounted = connectionsPerAddress > 0 && !this.isExempt(address)
-    const known = this.#counts.get(address) ?? 0
+    const key = addressKey(address)
+    const known = this.#counts.get(key) ?? 0
     if (isCounted && known >= connectionsPerAddress)
       return `${connectionsPerAddress} connections of this address are open (--max-connections-per-address)`
     this.#known.add(socket)
     this.#count++
-    if (isCounted) this.#counts.set(address, known + 1)
+    if (isCounted) this.#counts.set(key, known + 1)
     socket.once('close', () => {
       this.#count--
-      if (isCounted) this.#leave(address)
+      if (isCounted) this.#leave(key)
     })
     return undefined
   }
 
-  #leave(address: string): void {
-    const left = (this.#counts.get(address) ?? 0) - 1
-    if (left > 0) this.#counts.set(address, left)
-    else this.#counts.delete(address)
+  #leave(key: string): void {
+    const left = (this.#counts.get(key) ?? 0) - 1
+    if (left > 0) this.#counts.set(key, left)
+    else this.#counts.delete(key)
   }
 }

@@ -1,3 +1,5 @@
+import { addressKey } from '../../address/address-key.ts'
+
 const MAX_ADDRESSES = 10_000
 
 /**
@@ -16,18 +18,20 @@ export class Penalties {
 
   /** Begins, or begins anew. Beyond 10,000 addresses the oldest goes free. */
   add(address: string): void {
-    this.#ends.delete(address)
+    const key = addressKey(address)
+    this.#ends.delete(key)
     const [oldest] = this.#ends.size >= MAX_ADDRESSES ? this.#ends.keys() : []
     if (oldest !== undefined) this.#ends.delete(oldest)
-    this.#ends.set(address, this.clock() + this.lengthMs)
+    this.#ends.set(key, this.clock() + this.lengthMs)
   }
 
   /** Is this address being left alone? */
   has(address: string): boolean {
     if (this.#ends.size === 0) return false
-    const end = this.#ends.get(address)
+    const key = addressKey(address)
+    const end = this.#ends.get(key)
     if (end === undefined || end > this.clock()) return end !== undefined
-    this.#ends.delete(address)
+    this.#ends.delete(key)
     return false
   }
 }

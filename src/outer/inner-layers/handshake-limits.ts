@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { addressKey } from '../../address/address-key.ts'
 import { RateLimit } from '../../rates/token-bucket.ts'
 
 /** Connections that may be unproven at a time, in all and per address. */
@@ -23,7 +24,8 @@ export class HandshakeLimits {
   constructor(private readonly clock: () => number) {}
 
   /** Takes `socket` in, until it closes or is proven; or says why not. */
-  admit(socket: Socket, address: string): string | undefined {
+  admit(socket: Socket, from: string): string | undefined {
+    const address = addressKey(from)
     const count = this.#counts.get(address) ?? 0
     if (this.#sockets.size >= MAX_UNPROVEN || count >= MAX_UNPROVEN_PER_ADDRESS) return 'too many handshakes'
     if (!this.#takeAttempt(address)) return 'too many attempts'
@@ -37,9 +39,9 @@ export class HandshakeLimits {
   }
 
   /** Whoever has proven itself is no stranger: many inner layers behind one address may come back at once. */
-  proven(socket: Socket, address: string): void {
+  proven(socket: Socket, from: string): void {
     this.#release(socket)
-    this.#attempts.delete(address)
+    this.#attempts.delete(addressKey(from))
   }
 
   #takeAttempt(address: string): boolean {

@@ -117,7 +117,10 @@ export class LinkPort {
     const settings = { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 5_000 }
     const { tls } = this.options
     if (tls === undefined) return createServer(settings, pages)
-    const server = createTlsServer({ ...tlsOptions(tls), rejectUnauthorized: false, ...settings }, pages)
+    const server = createTlsServer(
+      { ...tlsOptions(tls), rejectUnauthorized: false, ALPNProtocols: ['http/1.1', 'http/1.0'], ...settings },
+      pages,
+    )
     this.#unfollow = followCertificates(server, tls)
     if (tls.clientCa !== undefined) demandClientCertificates(server, (address, reason) => this.#certificateRefused(address, reason))
     server.on('tlsClientError', (error, socket) => {

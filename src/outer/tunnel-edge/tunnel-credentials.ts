@@ -3,7 +3,8 @@ import { parseAuthorization } from '../../identity/token.ts'
 import { isTunnelProof, TUNNEL_PROOF_LIFETIME_MS, verifyTunnelProof, type TunnelProof } from '../../identity/tunnel-proof.ts'
 import type { Tunnel, Tunnels } from '../../route/tunnel.ts'
 import { Passwords } from '../access/passwords.ts'
-import { addressKey, RateMeter } from '../../rates/rate-meter.ts'
+import { addressKey } from '../../address/address-key.ts'
+import { RateMeter } from '../../rates/rate-meter.ts'
 import { Recent } from '../../rates/recent.ts'
 
 /** Wrong credentials of one address: ten, then one each six seconds. */

@@ -1,0 +1,17 @@
+import ipaddr from 'ipaddr.js'
+import { unmapped } from './mapped.ts'
+
+/**
+ * What counts as one client wherever something is counted for each address: whoever has an IPv6 address has all of its /64. An IPv4 address
+ * in IPv6 clothing is the IPv4 address; what is no address is itself.
+ */
+export function addressKey(address: string): string {
+  const plain = unmapped(address)
+  if (!plain.includes(':') || !ipaddr.IPv6.isValid(plain)) return plain
+  const parsed = ipaddr.IPv6.parse(plain)
+  if (parsed.isIPv4MappedAddress()) return parsed.toIPv4Address().toString()
+  return parsed.parts
+    .slice(0, 4)
+    .map(part => part.toString(16))
+    .join(':')
+}
