@@ -48,17 +48,14 @@ test('a stall of more than a second is logged, and from the second one on with w
   const { outer, port } = await startBlockable(2_000)
   await until(async () => (await ask(port, '/healthz')).status === 200)
   outer.child.kill('SIGUSR2')
-  const [first] = await until(() => (stallsOf(outer).length === 1 ? stallsOf(outer) : undefined), { deadlineMs: 10_000 })
+  const [first] = await until(() => (stallsOf(outer).length === 1 ? stallsOf(outer) : undefined))
   expect(first!.msg).toMatch(/^the event loop stood still for \d+\.\d s; the next time the log will say where$/)
   // The thread that looks is up once it has seen a beat.
-  await until(
-    async () => {
-      const known = stallsOf(outer).length
-      outer.child.kill('SIGUSR2')
-      return until(() => stallsOf(outer).length > known && stallsOf(outer).at(-1)!.stack !== undefined, { deadlineMs: 6_000 })
-    },
-    { deadlineMs: 20_000 },
-  )
+  await until(async () => {
+    const known = stallsOf(outer).length
+    outer.child.kill('SIGUSR2')
+    return until(() => stallsOf(outer).length > known && stallsOf(outer).at(-1)!.stack !== undefined, { deadlineMs: 6_000 })
+  })
   const last = stallsOf(outer).at(-1)!
   expect(last.msg).toMatch(/^the event loop stood still for \d+\.\d s$/)
   expect(last.stack!.join('\n')).toMatch(/^computeForever \(.*block\.mjs:2\)/)
@@ -79,21 +76,21 @@ test('a stall of more than ten seconds answers no probe, and takes the readiness
       await ask(port, '/healthz').catch(() => undefined)
       return performance.now() - begunMs > 5_000
     },
-    { deadlineMs: 25_000, what: 'a probe that waits' },
+    { what: 'a probe that waits' },
   )
-  await outer.waitForLine(/stood still for 1\d\.\d s/, 30_000)
+  await outer.waitForLine(/stood still for 1\d\.\d s/)
   const { status, text } = await ask(port, '/readyz')
   expect(status).toBe(503)
   expect(text).toMatch(/the event loop stood still for 1\d\.\d s, until \d+\.\d s ago/)
   const { eventLoop } = JSON.parse((await ask(port, '/status')).text) as OuterStatus
   expect(eventLoop).toMatchObject({ stalls: 1, lastStall: { ms: expect.any(Number), at: expect.any(String) } })
-}, 60_000)
+})
 
 test('a loop that is late all the time makes the process not ready, until it keeps up again', async () => {
   const { outer, port } = await startBlockable(700, 20)
   const reasons = async (): Promise<string> => (await ask(port, '/readyz')).text
   expect(await reasons()).not.toContain('overloaded')
   outer.child.kill('SIGUSR2')
-  expect(await until(async () => /overloaded: everything is \d+ ms late/.exec(await reasons()), { deadlineMs: 30_000 })).not.toBeNull()
-  await until(async () => !(await reasons()).includes('overloaded'), { deadlineMs: 30_000 })
-}, 90_000)
+  expect(await until(async () => /overloaded: everything is \d+ ms late/.exec(await reasons()))).not.toBeNull()
+  await until(async () => !(await reasons()).includes('overloaded'))
+})

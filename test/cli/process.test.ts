@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer as createHttpServer, request } from 'node:http'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -71,9 +71,8 @@ describe('the two layers as processes', () => {
     await arrived
     outer.child.kill('SIGTERM')
     await outer.waitForLine(/draining/)
-    const start = performance.now()
+    // With 1: one that waits for its request to end leaves with 0.
     expect(await outer.stop('SIGTERM')).toEqual({ code: 1, signal: null })
-    expect(performance.now() - start).toBeLessThan(2_000)
     hanging.destroy()
   })
 
@@ -87,7 +86,7 @@ describe('the two layers as processes', () => {
     startInner(Number(socketPort))
     await outer.waitForLine(/"connections":2/)
     rmSync(join(keys, 'lan-a.crt'))
-    await outer.waitForLine(/"connections":0/, 2_000)
+    await outer.waitForLine(/"connections":0/)
     await outer.waitForLine(/KEY_REMOVED/)
   })
 
@@ -177,10 +176,15 @@ describe('the program', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   })
 
-  test('starts fast: --version within 2 s on a busy machine, without loading the layers', async () => {
-    const start = performance.now()
-    const { code, stdout } = await runProcess(['--version'])
+  test('says its version without loading the layers, which takes a second', async () => {
+    const copy = tempDir()
+    cpSync(join(ROOT, 'dist'), join(copy, 'dist'), { recursive: true })
+    cpSync(join(ROOT, 'package.json'), join(copy, 'package.json'))
+    const heavy = ['express', 'socket.io', 'socket.io-client', 'jsonwebtoken', 'node-forge', 'prom-client', 're2js', 'zod']
+    mkdirSync(join(copy, 'node_modules'))
+    for (const name of readdirSync(join(ROOT, 'node_modules')))
+      if (!heavy.includes(name)) symlinkSync(join(ROOT, 'node_modules', name), join(copy, 'node_modules', name))
+    const { code, stdout } = await runProcess([join(copy, 'dist/main.js'), '--version'], { program: process.execPath })
     expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+.*\n$/) })
-    expect(performance.now() - start).toBeLessThan(2_000)
   })
 })

@@ -51,4 +51,4 @@ test('the program opens ports, follows the file, and says what is in its way', a
   await outer.waitForLine(/"bytesIn":12,"bytesOut":12,.*"msg":"connection"/)
   expect(await outer.stop()).toMatchObject({ code: 0 })
   expect(await inner.stop()).toMatchObject({ code: 0 })
-}, 60_000)
+})

@@ -20,7 +20,7 @@ const namesOf = (table: RouteTable): string => table.targets.map(target => targe
 const watchFile = (which: string): TargetsFile =>
   new TargetsFile(which, { onChange: table => changes.push(namesOf(table)), onFault: error => faults.push(error) })
 
-const soon = (what: () => boolean): Promise<boolean> => until(what, { deadlineMs: 1000 })
+const soon = (what: () => boolean): Promise<boolean> => until(what)
 
 beforeEach(async () => {
   directory = await mkdtemp(path.join(tmpdir(), 'sg-targets-'))

@@ -137,7 +137,7 @@ describe('the image', () => {
   let image: Stage
   beforeAll(async () => {
     image = (await build(instructions)).at(-1)!
-  }, 120_000)
+  })
 
   const run = (...args: string[]): RunningProcess => image.start(image.path(join('/usr/local/bin', image.entrypoint[0]!)), args)
   const check = (pid: number, env?: Record<string, string>): RunningProcess =>

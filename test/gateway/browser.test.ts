@@ -93,19 +93,16 @@ const openPage = async (url: string, certificate?: string): Promise<Page> => {
 const seenBy = (page: Page): Promise<Seen> => page.evaluate(() => (globalThis as unknown as { seen: Seen }).seen)
 
 const expectEverything = async (layers: Layers, page: Page, { streams, server }: Awaited<ReturnType<typeof startPage>>): Promise<Seen> => {
-  const stream = await until(() => streams[0], { deadlineMs: 15_000 })
+  const stream = await until(() => streams[0])
   // Each event is there before the next one is written.
   for (const data of ['1', '2', '3', 'last']) {
     stream.write(`data: ${data}\n\n`)
     await until(async () => (await seenBy(page)).events.at(-1) === data)
   }
-  const seen = await until(
-    async () => {
-      const now = await seenBy(page)
-      return now.binaryBytes === 1_000_000 && now.images === 20 ? now : undefined
-    },
-    { deadlineMs: 15_000 },
-  )
+  const seen = await until(async () => {
+    const now = await seenBy(page)
+    return now.binaryBytes === 1_000_000 && now.images === 20 ? now : undefined
+  })
   expect(seen.posted).toBe('300000')
   expect(seen.messages).toEqual(['hello'])
   expect([...server.clients].map(({ protocol, extensions }) => [protocol, extensions.split(';')[0]])).toEqual([
@@ -123,45 +120,30 @@ const statusOfSocket = (layers: Layers): Promise<number> =>
   until(() => layers.accessLog.find(({ path }) => path === '/socket')?.status, { what: 'the access line of the WebSocket' })
 
 describe('Chromium', () => {
-  testWith(
-    ['chromium'],
-    'loads a page over HTTP/1.1, with a WebSocket and an event stream on it',
-    async () => {
-      const origin = await startPage()
-      const layers = await startLayers({ origin: origin.port })
-      const page = await openPage(`http://a.test:${layers.port}/`)
-      expect((await expectEverything(layers, page, origin)).protocol).toBe('http/1.1')
-      expect(await statusOfSocket(layers)).toBe(101)
-    },
-    60_000,
-  )
+  testWith(['chromium'], 'loads a page over HTTP/1.1, with a WebSocket and an event stream on it', async () => {
+    const origin = await startPage()
+    const layers = await startLayers({ origin: origin.port })
+    const page = await openPage(`http://a.test:${layers.port}/`)
+    expect((await expectEverything(layers, page, origin)).protocol).toBe('http/1.1')
+    expect(await statusOfSocket(layers)).toBe(101)
+  })
 
-  testWith(
-    ['chromium'],
-    'sees an abnormal end of a WebSocket as 1006',
-    async () => {
-      const origin = await startPage()
-      const layers = await startLayers({ origin: origin.port })
-      const page = await openPage(`http://a.test:${layers.port}/`)
-      await until(async () => (await seenBy(page)).binaryBytes === 1_000_000, { deadlineMs: 15_000 })
-      layers.inner.destroy()
-      await until(async () => (await seenBy(page)).closes.length === 1)
-      expect((await seenBy(page)).closes).toEqual([{ code: 1006, reason: '', wasClean: false }])
-    },
-    60_000,
-  )
+  testWith(['chromium'], 'sees an abnormal end of a WebSocket as 1006', async () => {
+    const origin = await startPage()
+    const layers = await startLayers({ origin: origin.port })
+    const page = await openPage(`http://a.test:${layers.port}/`)
+    await until(async () => (await seenBy(page)).binaryBytes === 1_000_000)
+    layers.inner.destroy()
+    await until(async () => (await seenBy(page)).closes.length === 1)
+    expect((await seenBy(page)).closes).toEqual([{ code: 1006, reason: '', wasClean: false }])
+  })
 
-  testWith(
-    ['chromium'],
-    'U9: loads the same page over HTTPS with HTTP/2, the WebSocket in a stream of the same connection',
-    async () => {
-      const pair = await mintServer(['a.test'])
-      const origin = await startPage()
-      const layers = await startLayers({ origin: origin.port, outer: { appCertificates: await startStore([writePair(pair)]) } })
-      const page = await openPage(`https://a.test:${layers.port}/`, pair.certificatePem)
-      expect((await expectEverything(layers, page, origin)).protocol).toBe('h2')
-      expect(await statusOfSocket(layers)).toBe(200)
-    },
-    60_000,
-  )
+  testWith(['chromium'], 'U9: loads the same page over HTTPS with HTTP/2, the WebSocket in a stream of the same connection', async () => {
+    const pair = await mintServer(['a.test'])
+    const origin = await startPage()
+    const layers = await startLayers({ origin: origin.port, outer: { appCertificates: await startStore([writePair(pair)]) } })
+    const page = await openPage(`https://a.test:${layers.port}/`, pair.certificatePem)
+    expect((await expectEverything(layers, page, origin)).protocol).toBe('h2')
+    expect(await statusOfSocket(layers)).toBe(200)
+  })
 })

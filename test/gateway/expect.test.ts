@@ -205,7 +205,7 @@ describe('F9: a final answer before the end of the upload', () => {
     connection.socket.on('drain', send)
     connection.socket.on('error', () => undefined)
     send()
-    const { status } = await connection.readResponse('POST', 10_000)
+    const { status } = await connection.readResponse('POST')
     await connection.closed
     return { status, sent: sent - connection.socket.writableLength }
   }

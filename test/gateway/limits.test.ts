@@ -104,7 +104,7 @@ describe('time', () => {
     client.socket.pause()
     client.write(CLOSING)
     const timer = setInterval(() => void client.socket.read(500_000), 20)
-    await until(() => client.bytes.length > bytes, { deadlineMs: 15_000 })
+    await until(() => client.bytes.length > bytes)
     clearInterval(timer)
     expect(await layers.accessLine(1)).not.toHaveProperty('error')
   })

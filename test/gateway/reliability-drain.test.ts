@@ -148,7 +148,7 @@ describe('an outer layer that leaves', () => {
     const running = exchange(layers.port, { path: '/held' })
     await until(() => held.length === 1)
     layers.relay.pause()
-    await within(layers.outer.close(), 'the outer layer to close', 15_000)
+    await within(layers.outer.close(), 'the outer layer to close')
     expect((await running).isComplete).toBe(false)
   })
 

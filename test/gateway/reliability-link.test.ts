@@ -118,7 +118,7 @@ describe('keys', () => {
     ]
     await layers.connected(2)
     writeFileSync(join(directory, 'hr.crt'), shop.certificatePem)
-    await layers.connected(1, 2_000)
+    await layers.connected(1)
     await until(() => leaving.ended !== undefined)
     expect(layers.outer.registry.connections.map(({ identifier }) => identifier)).toEqual(['shop-lan'])
     await expect(playInner({ port: layers.socketPort, privateKey: privateKeyOf(hr), identifier: 'hr-lan' })).rejects.toThrow(/^AUTH/)
@@ -218,7 +218,7 @@ describe('the socket port', () => {
     const packet = Buffer.from('4{"type":0,"nsp":"/"}')
     greeted.write(Buffer.concat([Buffer.from([0x81, 0x80 | packet.length, 0, 0, 0, 0]), packet]))
     await greeted.read(/nonce/)
-    await within(Promise.all([connection.closed, greeted.closed]), 'both to be closed', 15_000)
+    await within(Promise.all([connection.closed, greeted.closed]), 'both to be closed')
   })
 
   test('F23 (fault): thirty inner layers that come back at once all get in', async () => {
@@ -228,7 +228,7 @@ describe('the socket port', () => {
     for (let i = 0; i < 30; i++) await layers.addInner({ identifier: `inner-${i}`, outerLayers: [`ws://127.0.0.1:${relay.port}`] })
     relay.cut()
     await until(() => layers.outer.registry.connections.length < 30)
-    await layers.connected(30, 25_000)
+    await layers.connected(30)
     expect((await exchange(layers.port)).status).toBe(200)
   })
 

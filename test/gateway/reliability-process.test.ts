@@ -49,8 +49,7 @@ const startInner = async (identifier: string, ...outers: readonly Outer[]): Prom
     '--log-format',
     'json',
   ])
-  for (const { process } of outers)
-    await until(() => process.output.split(`"${identifier}\\" connected`).length > 2, { deadlineMs: 15_000 })
+  for (const { process } of outers) await until(() => process.output.split(`"${identifier}\\" connected`).length > 2)
   return inner
 }
 
@@ -125,7 +124,7 @@ describe('processes', () => {
     await first.process.stop('SIGKILL')
     expect((await exchange(second.port)).status).toBe(200)
     const again = await startOuter(first.socketPort)
-    await until(async () => (await exchange(again.port)).status === 200, { deadlineMs: 15_000 })
+    await until(async () => (await exchange(again.port)).status === 200)
     expect(inner.exited).toBeUndefined()
   })
 })
@@ -143,7 +142,7 @@ test('L13: a flood of connections beyond what the process may open is survived, 
   )
   expect(outer.process.exited).toBeUndefined()
   for (const socket of flood) socket.destroy()
-  await until(async () => (await exchange(outer.port, {}).catch(() => undefined))?.status === 200, { deadlineMs: 20_000 })
+  await until(async () => (await exchange(outer.port, {}).catch(() => undefined))?.status === 200)
   expect(inner.exited).toBeUndefined()
   expect(outer.process.exited).toBeUndefined()
 })

@@ -139,16 +139,13 @@ describe('replicas', () => {
     const layers = await startLayers({ origin: origin.port, relay: {} })
     const port = layers.relay.port
     await layers.relay.close()
-    const pauses = await until(
-      () => {
-        const found = layers.innerLogs.map(({ retryMs }) => retryMs).filter((ms): ms is number => typeof ms === 'number')
-        return found.length >= 3 ? found : undefined
-      },
-      { deadlineMs: 10_000 },
-    )
+    const pauses = await until(() => {
+      const found = layers.innerLogs.map(({ retryMs }) => retryMs).filter((ms): ms is number => typeof ms === 'number')
+      return found.length >= 3 ? found : undefined
+    })
     for (const [attempt, ms] of pauses.entries()) expect(ms).toBeLessThanOrEqual(500 * 2 ** attempt)
     await startRelay({ target: { host: '127.0.0.1', port: layers.outer.ports.socket }, listen: { port } })
-    await layers.connected(1, 15_000)
+    await layers.connected(1)
     expect((await exchange(layers.port)).status).toBe(200)
   })
 })
@@ -291,6 +288,6 @@ describe('a link that goes silent', () => {
     // The inner layer has noticed by itself, and comes back when the hole has closed.
     await until(() => layers.inners[0]!.connectionCount === 0)
     relay.resume()
-    await layers.connected(2, 10_000)
+    await layers.connected(2)
   })
 })

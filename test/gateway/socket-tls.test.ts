@@ -183,6 +183,6 @@ describe('client certificates at the socket port', () => {
     await layers.connected(1)
     writeFileSync(file, authority.certificatePem + second.certificatePem)
     dialWith(layers, { privateKey: privateKeyOf(later), clientCertificate: later.certificatePem })
-    await layers.connected(2, 10_000)
+    await layers.connected(2)
   })
 })

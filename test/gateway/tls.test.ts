@@ -97,7 +97,7 @@ describe('HTTPS at the app port', () => {
       })
       req.on('error', reject).end(body)
     })
-    expect(await within(answered, 'the echo', 15_000)).toBe(createHash('sha256').update(body).digest('hex'))
+    expect(await within(answered, 'the echo')).toBe(createHash('sha256').update(body).digest('hex'))
     agent.destroy()
   })
 

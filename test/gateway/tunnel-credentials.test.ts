@@ -118,10 +118,10 @@ describe('credentials', () => {
     const place = from()
     let attempts = 0
     const guess = async (): Promise<number> => (await ask(layers.port, at(), basic('alice', `guess ${attempts++}`), place)).status
-    await until(async () => (await guess()) === 429, { deadlineMs: 25_000 })
+    await until(async () => (await guess()) === 429)
     expect(attempts).toBeGreaterThan(10)
     expect((await ask(layers.port, at(), basic('alice', 'correct horse'), from())).status).toBe(101)
-  }, 30_000)
+  })
 
   test('are in no log', async () => {
     const text = JSON.stringify([layers.outerLogs, layers.innerLogs, layers.accessLog])

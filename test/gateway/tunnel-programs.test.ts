@@ -26,7 +26,7 @@ beforeAll(async () => {
   thumbprint = /thumbprint of the key: (\S+)/.exec(alice.stdout)![1]!
   await mint('--self-signed', 'localhost', '--private-key', file('server.key'), '--certificate', file('server.crt'))
   hash = /^hash: (\S+)$/m.exec((await runProcess(['token', '--file', file('alice.token')])).stdout)![1]!
-}, 60_000)
+})
 
 interface Gateway {
   readonly appPort: number
@@ -84,65 +84,50 @@ const succeed = async (running: RunningProcess): Promise<string> => {
 const digest = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex')
 
 describe('through forward', () => {
-  testWith(
-    SSH_PROGRAMS,
-    'OpenSSH: a shell, and scp of 20 MB both ways, opened by a key',
-    async () => {
-      const sshd = await startSshd()
-      const { appPort } = await startGateway(sshd.port)
-      const { port, forward } = await startForward(
-        `wss://localhost:${appPort}/tunnel/127.0.0.1:${sshd.port}`,
-        '--private-key',
-        file('alice.key'),
-      )
-      const options = [...sshd.options, '-o', `Port=${port}`]
-      const shell = startTool('ssh', [...options, sshd.account, 'echo one; sleep 0.2; echo two; exit 7'])
-      expect(await shell.exit).toMatchObject({ code: 7 })
-      expect(shell.stdout).toBe('one\ntwo\n')
-      const bytes = randomBytes(20_000_000)
-      writeFileSync(file('source.bin'), bytes)
-      await succeed(startTool('scp', [...options, file('source.bin'), `${sshd.account}:${file('there.bin')}`]))
-      await succeed(startTool('scp', [...options, `${sshd.account}:${file('there.bin')}`, file('back.bin')]))
-      expect(digest(readFileSync(file('back.bin')))).toBe(digest(bytes))
-      expect(await forward.stop()).toEqual({ code: 0, signal: null })
-      const lines = forward.stdout
-        .trim()
-        .split('\n')
-        .map(line => JSON.parse(line) as Record<string, unknown>)
-      expect(lines.filter(({ msg }) => msg === 'connection')).toHaveLength(3)
-    },
-    120_000,
-  )
+  testWith(SSH_PROGRAMS, 'OpenSSH: a shell, and scp of 20 MB both ways, opened by a key', async () => {
+    const sshd = await startSshd()
+    const { appPort } = await startGateway(sshd.port)
+    const { port, forward } = await startForward(
+      `wss://localhost:${appPort}/tunnel/127.0.0.1:${sshd.port}`,
+      '--private-key',
+      file('alice.key'),
+    )
+    const options = [...sshd.options, '-o', `Port=${port}`]
+    const shell = startTool('ssh', [...options, sshd.account, 'echo one; sleep 0.2; echo two; exit 7'])
+    expect(await shell.exit).toMatchObject({ code: 7 })
+    expect(shell.stdout).toBe('one\ntwo\n')
+    const bytes = randomBytes(20_000_000)
+    writeFileSync(file('source.bin'), bytes)
+    await succeed(startTool('scp', [...options, file('source.bin'), `${sshd.account}:${file('there.bin')}`]))
+    await succeed(startTool('scp', [...options, `${sshd.account}:${file('there.bin')}`, file('back.bin')]))
+    expect(digest(readFileSync(file('back.bin')))).toBe(digest(bytes))
+    expect(await forward.stop()).toEqual({ code: 0, signal: null })
+    const lines = forward.stdout
+      .trim()
+      .split('\n')
+      .map(line => JSON.parse(line) as Record<string, unknown>)
+    expect(lines.filter(({ msg }) => msg === 'connection')).toHaveLength(3)
+  })
 
-  testWith(
-    POSTGRES_PROGRAMS,
-    'psql, opened by a token at the socket port',
-    async () => {
-      const database = await startPostgres()
-      const { socketPort } = await startGateway(database)
-      const { port } = await startForward(`wss://localhost:${socketPort}/tunnel/127.0.0.1:${database}`, '--token-file', file('alice.token'))
-      const settings = `host=127.0.0.1 port=${port} sslmode=disable user=postgres dbname=postgres connect_timeout=10`
-      const sql = (query: string): Promise<string> =>
-        succeed(startTool('psql', ['-X', '-A', '-t', '-q', '-c', query, settings], { PGPASSFILE: '/dev/null' }))
-      expect(await sql('select count(*), sum(n) from generate_series(1, 200000) n')).toBe('200000|20000100000\n')
-      expect((await sql('select n from generate_series(1, 100000) n')).split('\n')).toHaveLength(100_001)
-    },
-    120_000,
-  )
+  testWith(POSTGRES_PROGRAMS, 'psql, opened by a token at the socket port', async () => {
+    const database = await startPostgres()
+    const { socketPort } = await startGateway(database)
+    const { port } = await startForward(`wss://localhost:${socketPort}/tunnel/127.0.0.1:${database}`, '--token-file', file('alice.token'))
+    const settings = `host=127.0.0.1 port=${port} sslmode=disable user=postgres dbname=postgres connect_timeout=10`
+    const sql = (query: string): Promise<string> =>
+      succeed(startTool('psql', ['-X', '-A', '-t', '-q', '-c', query, settings], { PGPASSFILE: '/dev/null' }))
+    expect(await sql('select count(*), sum(n) from generate_series(1, 200000) n')).toBe('200000|20000100000\n')
+    expect((await sql('select n from generate_series(1, 100000) n')).split('\n')).toHaveLength(100_001)
+  })
 
-  testWith(
-    REDIS_PROGRAMS,
-    'redis-cli',
-    async () => {
-      const redis = await startRedis()
-      const { appPort } = await startGateway(redis)
-      const { port } = await startForward(`https://localhost:${appPort}/tunnel/127.0.0.1:${redis}`, '--token-file', file('alice.token'))
-      const cli = (...args: string[]): Promise<string> => succeed(startTool('redis-cli', ['-h', '127.0.0.1', '-p', port, ...args]))
-      expect(await cli('set', 'greeting', 'hello')).toBe('OK\n')
-      expect(await cli('get', 'greeting')).toBe('hello\n')
-    },
-    60_000,
-  )
+  testWith(REDIS_PROGRAMS, 'redis-cli', async () => {
+    const redis = await startRedis()
+    const { appPort } = await startGateway(redis)
+    const { port } = await startForward(`https://localhost:${appPort}/tunnel/127.0.0.1:${redis}`, '--token-file', file('alice.token'))
+    const cli = (...args: string[]): Promise<string> => succeed(startTool('redis-cli', ['-h', '127.0.0.1', '-p', port, ...args]))
+    expect(await cli('set', 'greeting', 'hello')).toBe('OK\n')
+    expect(await cli('get', 'greeting')).toBe('hello\n')
+  })
 })
 
 describe('the command forward', () => {
@@ -165,7 +150,7 @@ describe('the command forward', () => {
       code: 1,
       stderr: expect.stringContaining('EADDRINUSE'),
     })
-  }, 60_000)
+  })
 
   test.each([
     [[], 'expected pairs of LISTEN and URL'],
@@ -195,5 +180,5 @@ describe('the command forward', () => {
     near.socket.end('two')
     expect((await near.ended(10_000)).toString()).toBe('onetwo')
     expect(await forward.exit).toEqual({ code: 0, signal: null })
-  }, 60_000)
+  })
 })

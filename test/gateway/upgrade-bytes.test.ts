@@ -144,7 +144,7 @@ describe('U6, U7: bytes and ends', () => {
       got.push(bytes)
       gotBytes += bytes.length
     })
-    await until(() => seenBytes === up.length && gotBytes === down.length, { deadlineMs: 20_000 })
+    await until(() => seenBytes === up.length && gotBytes === down.length)
     expect(Buffer.concat(seen).equals(up)).toBe(true)
     expect(Buffer.concat(got).equals(down)).toBe(true)
   })

@@ -41,7 +41,7 @@ targets:
     expect(origin.last.request!.headers['x-forwarded-proto']).toBe('https')
     const message = pattern(5_000_000, 1)
     client.socket.send(message)
-    await until(() => client.messages.length === 1, { deadlineMs: 15_000 })
+    await until(() => client.messages.length === 1)
     expect(message.equals(client.messages[0] as Buffer)).toBe(true)
     client.socket.close(4_000, 'enough')
     expect(await closeOf(client)).toEqual({ code: 4_000, reason: 'enough' })

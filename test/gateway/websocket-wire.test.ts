@@ -80,7 +80,7 @@ const answerOf = async (port: number, parts: readonly Buffer[], sliceBytes = Inf
     connection.write(all.subarray(at, at + sliceBytes))
     if (sliceBytes < 100) await new Promise(setImmediate)
   }
-  await within(connection.closed, 'the server to close', 15_000)
+  await within(connection.closed, 'the server to close')
   connection.destroy()
   return connection.bytes
 }
@@ -122,7 +122,7 @@ describe('U6: the origin gets what the client sent', () => {
     await connection.read('\r\n\r\n')
     const sent = Buffer.concat(parts)
     connection.write(sent)
-    await until(() => connection.bytes.length >= sent.length, { deadlineMs: 10_000 })
+    await until(() => connection.bytes.length >= sent.length)
     connection.end()
     expect(await connection.closed).toBe('fin')
     expect(connection.bytes.equals(sent)).toBe(true)

@@ -41,7 +41,7 @@ describe('through the gateway', () => {
       client.socket.send(bytes)
       client.socket.send(sent.at(-1)!)
     }
-    await until(() => client.messages.length === sent.length, { deadlineMs: 15_000 })
+    await until(() => client.messages.length === sent.length)
     for (const [i, message] of sent.entries()) expect(Buffer.from(client.messages[i]!).equals(Buffer.from(message))).toBe(true)
     client.socket.close()
     expect((await closeOf(client)).code).toBe(1005)
@@ -279,23 +279,20 @@ test('U6: slow readers hold a bounded part of what is sent to them, and lose not
   const held = (): number => layers.outer.registry.connections[0]!.session.outstandingBytes + layers.inner.outstandingBytes
   let before = -1
   let isStillFor = 0
-  await until(
-    () => {
-      const now = origin.ends.reduce((sum, { socket }) => sum + socket.bufferedAmount, 0)
-      isStillFor = now === before ? isStillFor + 1 : 0
-      before = now
-      return isStillFor === 20 && now > 0
-    },
-    { deadlineMs: 15_000 },
-  )
+  await until(() => {
+    const now = origin.ends.reduce((sum, { socket }) => sum + socket.bufferedAmount, 0)
+    isStillFor = now === before ? isStillFor + 1 : 0
+    before = now
+    return isStillFor === 20 && now > 0
+  })
   // 192 MiB want to pass, more than kernels take. Each stream holds a window on one side and a queue on the other; one budget lends the rest.
   expect(held()).toBeLessThan(64 * 1_048_576)
   for (const { socket } of clients) socket.resume()
-  await until(() => clients.every(({ messages }) => messages.length === count), { deadlineMs: 25_000 })
+  await until(() => clients.every(({ messages }) => messages.length === count))
   expect(clients.every(({ messages }) => messages.every(bytes => message.equals(bytes as Buffer)))).toBe(true)
   for (const { socket } of clients) socket.terminate()
   await quiet(layers)
-}, 60_000)
+})
 
 describe('socket.io behind the gateway', () => {
   let layers: Layers

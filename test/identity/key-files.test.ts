@@ -44,7 +44,7 @@ describe('key files', () => {
     onCleanUp(() => files.close())
     const before = await files.start()
     rmSync(a)
-    await until(() => changes.length === 2, { deadlineMs: 2_000, what: 'the key to go' })
+    await until(() => changes.length === 2, { what: 'the key to go' })
     expect(before.allows(kidA, 'lan-a')).toBe(true)
     expect(files.registry.get(kidA)).toBeUndefined()
     expect(files.registry.allows(kidA, 'lan-a')).toBe(false)

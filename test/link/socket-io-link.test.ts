@@ -38,7 +38,7 @@ describe.each(ENDS)('a link over socket.io, sending from %s,', (_name, ends) => 
     }
     const drains = sender.drains
     pair.relay.resume()
-    await until(() => receiver.messages.length === sent, { deadlineMs: 20_000 })
+    await until(() => receiver.messages.length === sent)
     await until(() => sender.drains > drains)
     expect(from.bufferedBytes).toBe(0)
   })
@@ -78,7 +78,7 @@ describe.each(ENDS)('a link over socket.io, sending from %s,', (_name, ends) => 
       pair.relay.resume()
       await within(drained, 'onDrain')
       expect(from.bufferedBytes).toBe(0)
-      await until(() => receiver.messages.length === sent, { deadlineMs: 20_000 })
+      await until(() => receiver.messages.length === sent)
     },
   )
 
@@ -165,7 +165,7 @@ test('close() towards a peer that takes nothing gives up after five seconds, on 
     pair.relay.pause()
     for (let i = 0; i < 40; i++) from.send(Buffer.alloc(MAX_MESSAGE_BYTES))
     from.close()
-    await until(() => sender.closed.length > 0, { deadlineMs: 8_000 })
+    await until(() => sender.closed.length > 0)
   })
   await Promise.all(closed)
 })

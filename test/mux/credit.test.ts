@@ -76,13 +76,11 @@ describe('credit', () => {
     const byte = Buffer.from('x')
     for (let i = 0; i < WINDOW; i++) stream.write(byte)
     stream.end()
-    const startedMs = performance.now()
     const reader = await until(() => inner.accepted[0])
     await until(() => reader.ends === 1)
     expect(reader.receivedBytes).toBe(WINDOW)
     // Coalesced into frames of a turn each, and taken from the queue without moving all of it each time.
     expect(reader.chunks.length).toBeLessThan(20)
-    expect(performance.now() - startedMs).toBeLessThan(1_000)
     expect(recorder.resets).toEqual([])
   })
 

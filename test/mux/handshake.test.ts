@@ -244,7 +244,7 @@ describe('the handshake', () => {
     const pairs = [MemoryLink.pair(), MemoryLink.pair()]
     const seen = pairs.map(([, peer]) => collect(peer))
     const outcomes = [startGreeting(pairs[0]![0]), startIntroduction(pairs[1]![0])]
-    await until(() => seen.every(({ isClosed }) => isClosed), { deadlineMs: 8_000 })
+    await until(() => seen.every(({ isClosed }) => isClosed))
     expect(performance.now() - startedMs).toBeGreaterThan(4_950)
     for (const { refused } of outcomes) expect(refused).toEqual([{ code: 'AUTH_TIMEOUT', reason: 'no answer within 5 s' }])
     for (const { frames } of seen) expect(goAwayOf(frames).map(({ code }) => code)).toEqual([ERRORS.AUTH_TIMEOUT.reset])

@@ -33,7 +33,7 @@ describe('the liveness of a session', () => {
     await until(() => inner.accepted.length === 1)
     outerLink.isHeld = true
     innerLink.isHeld = true
-    await until(() => outer.closed.length === 1 && inner.closed.length === 1, { deadlineMs: 3_000 })
+    await until(() => outer.closed.length === 1 && inner.closed.length === 1)
     expect([...outer.closed, ...inner.closed].map(({ code }) => code)).toContain('LINK_DEAD')
     expect(recorder.resets.length).toBe(1)
     expect(['LINK_DEAD', 'INNER_LAYER_LOST']).toContain(recorder.resets[0]!.code)
@@ -47,7 +47,7 @@ describe('the liveness of a session', () => {
     const speaking = setInterval(() => peer.send(encodeFrame(FrameType.PONG, 0, 0, Buffer.alloc(8))), 20)
     onCleanUp(() => clearInterval(speaking))
     pump(openStream(end).recorder, pattern(100_000, 1))
-    await until(() => end.closed.length === 1, { deadlineMs: 3_000 })
+    await until(() => end.closed.length === 1)
     expect(end.closed[0]!.code).toBe('LINK_DEAD')
     expect(end.closed[0]!.reason).toMatch(/bytes made no progress/)
   })
@@ -66,7 +66,7 @@ describe('the liveness of a session', () => {
     expect(sentBytes).toBeLessThanOrEqual(524_288)
     const pongs = (): number => frames.filter(({ type }) => type === FrameType.PONG).length
     const before = pongs()
-    await until(() => end.closed.length === 1, { deadlineMs: 3_000 })
+    await until(() => end.closed.length === 1)
     expect(pongs()).toBeGreaterThan(before)
     expect(dataBytes(frames)).toBe(sentBytes)
     expect(end.closed[0]!.code).toBe('LINK_DEAD')
@@ -93,7 +93,7 @@ describe('the liveness of a session', () => {
     await until(() => performance.now() - startedMs > 3 * SHORT.deadAfterMs)
     expect(end.closed).toEqual([])
     clearInterval(speaking)
-    await until(() => end.closed.length === 1, { deadlineMs: 3_000 })
+    await until(() => end.closed.length === 1)
     expect(end.closed[0]!.code).toBe('LINK_DEAD')
   })
 

@@ -108,7 +108,7 @@ describe('limits of a session', () => {
     // An OPEN and its RESET each time: "rapid reset". Both limits are the same, so OPEN is the first to be exceeded; a RESET of a
     // closed stream counts as well.
     for (; count < burst; count += 32) send(64)
-    await until(() => peer.bufferedBytes === 0, { deadlineMs: 20_000 })
+    await until(() => peer.bufferedBytes === 0)
     expect(end.closed).toEqual([])
     peer.send(type === FrameType.OPEN ? encodeFrame(FrameType.OPEN, 0, id) : encodeFrame(FrameType.RESET, 0, 1, reset))
     await until(() => end.closed.length === 1)

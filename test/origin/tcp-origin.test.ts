@@ -109,7 +109,7 @@ describe('a TCP stream at the inner layer', () => {
     const last = openTo(layers, '127.0.0.1', origin.port)
     await until(() => last.heads === 1)
     await until(() => layers.inner.streamCount === 1 && origin.sockets.length === 1)
-    expect(process.getActiveResourcesInfo().filter(name => name === 'TCPConnectWrap' || name === 'GetAddrInfoReqWrap')).toEqual([])
+    await until(() => !process.getActiveResourcesInfo().some(name => name === 'TCPConnectWrap' || name === 'GetAddrInfoReqWrap'))
   })
 
   test.each([

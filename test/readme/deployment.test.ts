@@ -202,22 +202,16 @@ describe('docs/deployment.md', () => {
       // The health pages of the socket port stay inside.
       expect(await ask({ ...deployment, clientsPort: linksPort }, '/readyz')).toMatchObject({ status: 404 })
     },
-    45_000,
   )
 
-  testWith(
-    ['nginx', 'openssl'],
-    'nginx can ask inner layers for the certificate that they have already',
-    async () => {
-      const origin = await listen(createServer((_, res) => res.end('hello\n')))
-      const deployment = await deploy(origin, { isMutual: true })
-      const without = startProcess(deployment.innerArgs)
-      await without.waitForLine(/cannot connect to wss:.*400/)
-      await startInner(deployment, '--inner-layer-certificate', join(deployment.folder, 'keys/lan-a.crt'))
-      expect(await ask(deployment, '/')).toEqual({ status: 200, body: 'hello\n' })
-    },
-    45_000,
-  )
+  testWith(['nginx', 'openssl'], 'nginx can ask inner layers for the certificate that they have already', async () => {
+    const origin = await listen(createServer((_, res) => res.end('hello\n')))
+    const deployment = await deploy(origin, { isMutual: true })
+    const without = startProcess(deployment.innerArgs)
+    await without.waitForLine(/cannot connect to wss:.*400/)
+    await startInner(deployment, '--inner-layer-certificate', join(deployment.folder, 'keys/lan-a.crt'))
+    expect(await ask(deployment, '/')).toEqual({ status: 200, body: 'hello\n' })
+  })
 
   test('has the same hardening in both units', () => {
     const [outer, inner] = blocksOf(PAGE, 'ini').map(unit => unit.replace(/^#.*\n/gm, '').replace(/outer|inner/g, 'this'))

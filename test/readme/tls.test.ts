@@ -45,84 +45,64 @@ const startLayer = async (args: readonly string[], cwd: string, line: RegExp): P
 }
 
 describe('README.md', () => {
-  testWith(
-    ['curl'],
-    'serves HTTPS by its lines, and curl believes it',
-    async () => {
-      const folder = tempDir()
-      const { targets } = await startOrigin()
-      writeFileSync(join(folder, 'targets.yaml'), targets)
-      await certify(folder)
-      const [mint, outer, ask] = linesOf(blockWith(sectionOf(readPage('README.md'), 'Quick start'), 'sh', '--self-signed'))
-      expect(await runProcess(mint!, { cwd: folder })).toMatchObject({ code: 0 })
-      const [port, socket] = [await freePort(), await freePort()]
-      await startLayer(
-        [...outer!, '--app-port', `${port}`, '--socket-port', `${socket}`, '--admin-port', '0'],
-        folder,
-        /outer layer ready.*\(https\)/,
-      )
-      const inner = ['inner-layer', '--private-key', 'innerLayer.key', '--outer-layer', `ws://localhost:${socket}`]
-      await startLayer(inner, folder, /connected to ws:/)
-      expect(await curl(folder, ...ask!.slice(1).map(word => word.replace('3000', String(port))))).toBe('hello from / by https\n')
-    },
-    40_000,
-  )
+  testWith(['curl'], 'serves HTTPS by its lines, and curl believes it', async () => {
+    const folder = tempDir()
+    const { targets } = await startOrigin()
+    writeFileSync(join(folder, 'targets.yaml'), targets)
+    await certify(folder)
+    const [mint, outer, ask] = linesOf(blockWith(sectionOf(readPage('README.md'), 'Quick start'), 'sh', '--self-signed'))
+    expect(await runProcess(mint!, { cwd: folder })).toMatchObject({ code: 0 })
+    const [port, socket] = [await freePort(), await freePort()]
+    await startLayer(
+      [...outer!, '--app-port', `${port}`, '--socket-port', `${socket}`, '--admin-port', '0'],
+      folder,
+      /outer layer ready.*\(https\)/,
+    )
+    const inner = ['inner-layer', '--private-key', 'innerLayer.key', '--outer-layer', `ws://localhost:${socket}`]
+    await startLayer(inner, folder, /connected to ws:/)
+    expect(await curl(folder, ...ask!.slice(1).map(word => word.replace('3000', String(port))))).toBe('hello from / by https\n')
+  })
 })
 
 describe('docs/deployment.md', () => {
-  testWith(
-    ['curl'],
-    'serves clients and inner layers by TLS with its configuration, and asks inner layers for certificates',
-    async () => {
-      const folder = tempDir()
-      const { port: origin, targets } = await startOrigin()
-      const [app, http, socket] = [await freePort(), await freePort(), await freePort()]
-      writeFileSync(join(folder, 'targets.yaml'), targets)
-      for (const name of ['keys', 'tls']) mkdirSync(join(folder, name))
-      const lead = (text: string): string => text.replaceAll('/etc/socket-gateway/', `${folder}/`)
-      const section = sectionOf(DEPLOYMENT, 'Without a proxy in front')
-      const outerFile = lead(blockWith(section, 'yaml', 'app-http-port'))
-        .replace('app-port: 443', `app-port: ${app}`)
-        .replace('app-http-port: 80', `app-http-port: ${http}`)
-        .replace('socket-port: 3001', `socket-port: ${socket}`)
-        .replace('link.example.com:3001', `localhost:${socket}`)
-      writeFileSync(join(folder, 'outer.yaml'), `${outerFile}admin-port: 0\n`)
-      const innerFile = lead(blockWith(DEPLOYMENT, 'yaml', 'private-key: /etc'))
-        .replace('wss://link.example.com', `wss://localhost:${socket}`)
-        .replace('my.private.api:443', `127.0.0.1:${origin}`)
-      writeFileSync(join(folder, 'inner.yaml'), `${innerFile}outer-layer-ca: ${folder}/ca.crt\n`)
+  testWith(['curl'], 'serves clients and inner layers by TLS with its configuration, and asks inner layers for certificates', async () => {
+    const folder = tempDir()
+    const { port: origin, targets } = await startOrigin()
+    const [app, http, socket] = [await freePort(), await freePort(), await freePort()]
+    writeFileSync(join(folder, 'targets.yaml'), targets)
+    for (const name of ['keys', 'tls']) mkdirSync(join(folder, name))
+    const lead = (text: string): string => text.replaceAll('/etc/socket-gateway/', `${folder}/`)
+    const section = sectionOf(DEPLOYMENT, 'Without a proxy in front')
+    const outerFile = lead(blockWith(section, 'yaml', 'app-http-port'))
+      .replace('app-port: 443', `app-port: ${app}`)
+      .replace('app-http-port: 80', `app-http-port: ${http}`)
+      .replace('socket-port: 3001', `socket-port: ${socket}`)
+      .replace('link.example.com:3001', `localhost:${socket}`)
+    writeFileSync(join(folder, 'outer.yaml'), `${outerFile}admin-port: 0\n`)
+    const innerFile = lead(blockWith(DEPLOYMENT, 'yaml', 'private-key: /etc'))
+      .replace('wss://link.example.com', `wss://localhost:${socket}`)
+      .replace('my.private.api:443', `127.0.0.1:${origin}`)
+    writeFileSync(join(folder, 'inner.yaml'), `${innerFile}outer-layer-ca: ${folder}/ca.crt\n`)
 
-      const [ca, client, outer, inner] = linesOf(lead(blockWith(section, 'sh', '--socket-client-ca')))
-      await certify(folder, ...ca!.slice(1))
-      await certify(folder, ...client!.slice(1))
-      renameSync(join(folder, 'innerLayer.crt'), join(folder, 'keys/lan-a.crt'))
-      await certify(
-        folder,
-        '--server',
-        'localhost',
-        '--signed-by',
-        'ca.crt',
-        '--private-key',
-        'tls/api.key',
-        '--certificate',
-        'tls/api.crt',
-      )
+    const [ca, client, outer, inner] = linesOf(lead(blockWith(section, 'sh', '--socket-client-ca')))
+    await certify(folder, ...ca!.slice(1))
+    await certify(folder, ...client!.slice(1))
+    renameSync(join(folder, 'innerLayer.crt'), join(folder, 'keys/lan-a.crt'))
+    await certify(folder, '--server', 'localhost', '--signed-by', 'ca.crt', '--private-key', 'tls/api.key', '--certificate', 'tls/api.crt')
 
-      await startLayer(outer!, folder, /outer layer ready.*\(https\), redirects on port \d+, inner layers on port \d+ \(wss\)/)
-      const without = startProcess(inner!.slice(0, -2), { cwd: folder })
-      await without.waitForLine(/asks for a client certificate of its authorities/)
-      await without.stop()
-      await startLayer([...inner!.slice(0, -1), 'keys/lan-a.crt'], folder, /connected to wss:/)
+    await startLayer(outer!, folder, /outer layer ready.*\(https\), redirects on port \d+, inner layers on port \d+ \(wss\)/)
+    const without = startProcess(inner!.slice(0, -2), { cwd: folder })
+    await without.waitForLine(/asks for a client certificate of its authorities/)
+    await without.stop()
+    await startLayer([...inner!.slice(0, -1), 'keys/lan-a.crt'], folder, /connected to wss:/)
 
-      const answer = await curl(folder, '--cacert', 'ca.crt', '-i', '--http1.1', `https://localhost:${app}/x?y`)
-      expect(answer).toMatch(/^HTTP\/1\.1 200 /)
-      expect(answer).toMatch(/^Strict-Transport-Security: max-age=31536000\r$/m)
-      expect(answer).toMatch(/hello from \/x\?y by https/)
-      const followed = await curl(folder, '--cacert', 'ca.crt', '-L', '-w', '%{num_redirects}', `http://localhost:${http}/x`)
-      expect(followed).toBe('hello from /x by https\n1')
-    },
-    40_000,
-  )
+    const answer = await curl(folder, '--cacert', 'ca.crt', '-i', '--http1.1', `https://localhost:${app}/x?y`)
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+    expect(answer).toMatch(/^Strict-Transport-Security: max-age=31536000\r$/m)
+    expect(answer).toMatch(/hello from \/x\?y by https/)
+    const followed = await curl(folder, '--cacert', 'ca.crt', '-L', '-w', '%{num_redirects}', `http://localhost:${http}/x`)
+    expect(followed).toBe('hello from /x by https\n1')
+  })
 
   test('hands certificates over by a script that a shell understands', async () => {
     const script = join(tempDir(), 'hook')

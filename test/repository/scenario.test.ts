@@ -82,10 +82,10 @@ describe('the scenario', () => {
       return { code, stdout: asking.stdout }
     }
     const isReady = async (): Promise<boolean> => (await ask('GET', '/hello')).stdout.startsWith('200')
-    await until(isReady, { deadlineMs: 20_000, what: 'the scenario to answer' }).catch((error: unknown) => {
+    await until(isReady, { what: 'the scenario to answer' }).catch((error: unknown) => {
       throw new Error(layers.map(layer => layer.output).join('\n'), { cause: error })
     })
     expect((await ask('POST', '/items')).stdout).toContain('"path": "/items"')
     expect((await ask('DELETE', '/items/1')).stdout).toMatch(/^403 /)
-  }, 60_000)
+  })
 })

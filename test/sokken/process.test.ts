@@ -29,14 +29,14 @@ describe('exit statuses', () => {
     expect(await run('-h')).toMatchObject({ code: 0, stdout: expect.stringContaining('Usage: socket-gateway sokken server') })
     for (const args of [[], ['-nope'], ['server', ':1'], ['server', ':1', 'nothing']])
       expect(await run(...args)).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('Usage: ') })
-  }, 60_000)
+  })
 
   test('1 for a port that is in use', async () => {
     const taken = await listen(createServer())
     const line = expect.stringMatching(/"level":"fatal".*LISTEN_FAILED.*EADDRINUSE/)
     expect(await run('server', `127.0.0.1:${taken}`, 'a:1')).toMatchObject({ code: 1, stderr: line })
     expect(await run('client', '127.0.0.1:0', `127.0.0.1:${taken}`, 'ws://a/tunnel/b:1')).toMatchObject({ code: 1, stderr: line })
-  }, 30_000)
+  })
 
   test.each([
     ['SIGTERM', 'terminated'],
@@ -72,7 +72,7 @@ test('a connection goes through, outlives SIGTERM at either end, and every line 
       message: expect.any(String),
     })
   expect(server.process.stdout + client.process.stdout).toBe('')
-}, 40_000)
+})
 
 test('TLS at the server, its authority and a token at the client', async () => {
   const directory = tempDir()
@@ -112,7 +112,7 @@ test('TLS at the server, its authority and a token at the client', async () => {
     code: 1,
     stderr: expect.stringContaining('chmod 600'),
   })
-}, 60_000)
+})
 
 describe('log files', () => {
   test('are told on standard output and take every line; the pretty form overrides them', async () => {
@@ -126,7 +126,7 @@ describe('log files', () => {
     const pretty = startProcess(['sokken', '-log-file', path, '-log-pretty', 'server', '127.0.0.1:0', 'a:1'])
     await pretty.waitForLine(/\x1b\[32mINF\x1b\[0m listening on/)
     await pretty.stop()
-  }, 30_000)
+  })
 
   test('rotate by size without losing a line, and keep as many as they are told', () => {
     const directory = tempDir()

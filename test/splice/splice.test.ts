@@ -103,7 +103,7 @@ describe('a splice', () => {
     expect(held()).toBeLessThan(1_048_576)
     expect(client.near.writableLength).toBeLessThan(1_048_576)
     const atClient = readAll(client.far)
-    await until(() => atClient.length() === body.length, { deadlineMs: 20_000 })
+    await until(() => atClient.length() === body.length)
     expect(atClient.bytes().equals(body)).toBe(true)
     expect(sent).toBe(body.length)
   })

@@ -105,7 +105,7 @@ export const startEvilOuter = async (identifier = 'inner-layer', onNote: (payloa
           nonce: randomBytes(32).toString('base64url'),
           audience: 'evil',
           time: Date.now() / 1000,
-          validityMs: 1_000,
+          validityMs: 30_000,
           limits: DEFAULT_LIMITS,
         },
         verify: () => ({ session: 'evil', identifier }),

@@ -11,7 +11,7 @@ import { createLog, type Log, type LogLevel } from '../../src/telemetry/log.ts'
 import { onCleanUp } from './cleanup.ts'
 import { startRelay, type Relay, type RelayOptions } from './relay.ts'
 import { tempFile } from './temp.ts'
-import { until } from './wait.ts'
+import { DEADLINE_MS, until } from './wait.ts'
 
 /** One line of a log, parsed. */
 export interface LogRecord {
@@ -131,7 +131,7 @@ export const startLayers = async (options: LayersOptions = {}): Promise<Layers> 
       keys,
       targets: targetsWatch,
       timeoutMs: 20_000,
-      validityMs: 1_000,
+      validityMs: 30_000,
       trustProxy: ['loopback'],
       removeCsps: false,
       drainTimeoutMs: 5_000,
@@ -155,7 +155,7 @@ export const startLayers = async (options: LayersOptions = {}): Promise<Layers> 
   if (options.relay !== undefined) relay = await startRelay({ ...options.relay, target: { host: '127.0.0.1', port: outer.ports.socket } })
   const socketPort = relay?.port ?? outer.ports.socket
 
-  const connected = async (wanted: number, deadlineMs = 5_000): Promise<void> => {
+  const connected = async (wanted: number, deadlineMs = DEADLINE_MS): Promise<void> => {
     await until(() => outer.registry.connections.length === wanted, { what: `${wanted} connections of inner layers`, deadlineMs })
   }
   const addInner = async (more: Partial<InnerLayerOptions> = {}): Promise<InnerLayer> => {

@@ -45,7 +45,7 @@ export const startPostgres = async (): Promise<number> => {
     setting,
   ])
   const server = start('postgres', ['-D', data, '-p', String(port), '-k', directory, ...settings])
-  await server.waitForLine(/database system is ready to accept connections/, 30_000)
+  await server.waitForLine(/database system is ready to accept connections/)
   onCleanUp(() => server.stop('SIGINT'))
   return port
 }

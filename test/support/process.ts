@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { onCleanUp } from './cleanup.ts'
-import { until, within } from './wait.ts'
+import { DEADLINE_MS, until, within } from './wait.ts'
 
 /** The folder that holds package.json. */
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -65,7 +65,7 @@ export class RunningProcess {
    * Waits for `pattern` in either stream (also in what was written already).
    * @throws Error with the whole output when the deadline passes or the process ends without it
    */
-  async waitForLine(pattern: RegExp, deadlineMs = 15_000): Promise<RegExpMatchArray> {
+  async waitForLine(pattern: RegExp, deadlineMs = DEADLINE_MS): Promise<RegExpMatchArray> {
     const found = (): RegExpMatchArray | null => pattern.exec(this.stdout) ?? pattern.exec(this.stderr)
     try {
       await until(() => found() !== null || this.#exited !== undefined, { deadlineMs, what: String(pattern) })
@@ -79,7 +79,7 @@ export class RunningProcess {
   }
 
   /** Sends `signal` and waits for the end. @throws Error with the output when it is still running after the deadline */
-  async stop(signal: NodeJS.Signals = 'SIGTERM', deadlineMs = 15_000): Promise<Exit> {
+  async stop(signal: NodeJS.Signals = 'SIGTERM', deadlineMs = DEADLINE_MS): Promise<Exit> {
     if (this.#exited === undefined) this.child.kill(signal)
     try {
       return await within(this.exit, `the end of "${this.name}"`, deadlineMs)
@@ -113,7 +113,7 @@ export const startProcess = (
 export const runProcess = async (
   args: readonly string[],
   options?: ProcessOptions,
-  deadlineMs = 20_000,
+  deadlineMs = DEADLINE_MS,
 ): Promise<Exit & { stdout: string; stderr: string }> => {
   const running = startProcess(args, options)
   const exit = await within(running.exit, `the end of "${args.join(' ')}"`, deadlineMs)

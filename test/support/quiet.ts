@@ -1,6 +1,6 @@
 /** The oracle of every fault: once nothing is under way any more, nothing is left behind. */
 import type { Layers } from './layers.ts'
-import { until } from './wait.ts'
+import { DEADLINE_MS, until } from './wait.ts'
 
 /** What is under way, in words; empty when nothing is. */
 const leftovers = ({ outer, inners }: Layers): string[] => {
@@ -17,7 +17,7 @@ const leftovers = ({ outer, inners }: Layers): string[] => {
 }
 
 /** Waits until no stream is open and no byte is held on either side. @throws Error that says what is left */
-export const quiet = async (layers: Layers, deadlineMs = 5_000): Promise<void> => {
+export const quiet = async (layers: Layers, deadlineMs = DEADLINE_MS): Promise<void> => {
   try {
     await until(() => leftovers(layers).length === 0, { deadlineMs })
   } catch {

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { onCleanUp } from './cleanup.ts'
 import { frameResponse, MessageReader, statusOf, type Field, type RawHead } from './raw-message.ts'
-import { once, until, within } from './wait.ts'
+import { DEADLINE_MS, once, until, within } from './wait.ts'
 
 /** How the peer closed: an orderly end, a reset, or not at all (yet). */
 export type PeerClose = 'fin' | 'rst' | 'no'
@@ -105,7 +105,7 @@ export class RawConnection {
    * Waits until what came holds `wanted`, then takes and returns all up to its end (a predicate: all there is).
    * @throws Error with what came, when the peer closes or the deadline passes first
    */
-  async read(wanted: string | RegExp | ((text: string) => boolean), deadlineMs = 5_000): Promise<string> {
+  async read(wanted: string | RegExp | ((text: string) => boolean), deadlineMs = DEADLINE_MS): Promise<string> {
     const lengthFound = (): number => {
       const text = this.text
       if (typeof wanted === 'function') return wanted(text) ? text.length : -1
@@ -128,7 +128,7 @@ export class RawConnection {
    * Reads one final response to `method`, with the 1xx heads before it; bytes beyond it stay for the next read.
    * @throws Error when what came is no HTTP/1.1 response, or is cut short
    */
-  async readResponse(method = 'GET', deadlineMs = 5_000): Promise<RawResponse> {
+  async readResponse(method = 'GET', deadlineMs = DEADLINE_MS): Promise<RawResponse> {
     const informational: RawHead[] = []
     const body: Buffer[] = []
     const done: { head?: RawHead; trailers?: readonly Field[] } = {}
@@ -218,7 +218,7 @@ export class RawConnection {
  * @throws Error with what came, when the answer is not whole by the deadline
  */
 export const rawRequest = async (port: number, data: string | Buffer, options: RawRequestOptions = {}): Promise<RawAnswer> => {
-  const { until: end = 'close', idleMs = 100, deadlineMs = 5_000 } = options
+  const { until: end = 'close', idleMs = 100, deadlineMs = DEADLINE_MS } = options
   const connection = await RawConnection.open(port, options)
   connection.write(data)
   const isWhole = (): boolean => {

@@ -37,7 +37,6 @@ describe('a relay', () => {
     client.end()
     await client.read('ab')
     expect(performance.now() - start).toBeGreaterThanOrEqual(80)
-    expect(performance.now() - start).toBeLessThan(400)
     expect(await client.closed).toBe('fin')
   })
 

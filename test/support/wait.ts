@@ -4,9 +4,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 const POLL_MS = 5
 
+/** The patience of every wait, milliseconds: more than a machine takes that is overloaded. A wait that succeeds never lasts that long. */
+export const DEADLINE_MS = 60_000
+
 export interface UntilOptions {
   readonly deadlineMs?: number
-  /** Completes the sentence "waited 5000 ms for …". */
+  /** Completes the sentence "waited 60000 ms for …". */
   readonly what?: string
 }
 
@@ -14,7 +17,7 @@ export interface UntilOptions {
  * Polls `probe` every 5 ms until it returns something truthy, and returns that.
  * @throws Error that names `what` (and keeps the last thing thrown by the probe) when the deadline passes first
  */
-export const until = async <T>(probe: () => T | Promise<T>, { deadlineMs = 5_000, what }: UntilOptions = {}): Promise<NonNullable<T>> => {
+export const until = async <T>(probe: () => T | Promise<T>, { deadlineMs = DEADLINE_MS, what }: UntilOptions = {}): Promise<NonNullable<T>> => {
   const end = performance.now() + deadlineMs
   let thrown: unknown
   for (;;) {
@@ -34,7 +37,7 @@ export const until = async <T>(probe: () => T | Promise<T>, { deadlineMs = 5_000
  * The arguments of the next `event` of `emitter`.
  * @throws Error when the deadline passes first, or whatever the emitter emits as 'error' meanwhile
  */
-export const once = async (emitter: EventEmitter, event: string, deadlineMs = 5_000): Promise<unknown[]> => {
+export const once = async (emitter: EventEmitter, event: string, deadlineMs = DEADLINE_MS): Promise<unknown[]> => {
   const signal = AbortSignal.timeout(deadlineMs)
   try {
     return (await nodeOnce(emitter, event, { signal })) as unknown[]
@@ -44,7 +47,7 @@ export const once = async (emitter: EventEmitter, event: string, deadlineMs = 5_
 }
 
 /** `promise`, or an error that names `what` after `deadlineMs`. */
-export const within = async <T>(promise: Promise<T>, what: string, deadlineMs = 5_000): Promise<T> => {
+export const within = async <T>(promise: Promise<T>, what: string, deadlineMs = DEADLINE_MS): Promise<T> => {
   const timer = new AbortController()
   const late = delay(deadlineMs, undefined, { signal: timer.signal }).then(() => {
     throw new Error(`waited ${deadlineMs} ms for ${what}`)

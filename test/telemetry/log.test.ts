@@ -118,12 +118,10 @@ describe('a log on a file descriptor', () => {
     closeSync(fd)
   })
 
-  test('has each line within 200 ms without any flush', async () => {
+  test('has each line without any flush', async () => {
     const { path, fd } = file()
     createLog({ level: 'info', format: 'json', destination: fd }).info({}, 'soon')
-    const start = performance.now()
-    await until(() => readFileSync(path, 'utf8').includes('soon'), { deadlineMs: 2_000 })
-    expect(performance.now() - start).toBeLessThan(200 + 100) // the periodic flush, and a busy machine
+    await until(() => readFileSync(path, 'utf8').includes('soon'))
   })
 
   test('has every line when the process exits at once', () => {
