@@ -14,14 +14,17 @@ const ROOMS = {
   'errors.ts': {},
   'version.ts': { node: ['fs'] }, // reads package.json, once
   address: { rooms: ['errors.ts'], npm: ['ipaddr.js'], node: ['net'] }, // eslint.config.js lets only pure functions of node:net through
+  units: {},
   rates: {},
   wire: { rooms: ['errors.ts'] },
   http: { rooms: ['errors.ts', 'address'], node: ['net', 'http'] }, // as above
   payload: { rooms: ['errors.ts', 'http'] },
   route: { rooms: ['errors.ts', 'address', 'http', 'payload'], npm: ['re2js'], node: ['net'] },
+  'config/document': { rooms: ['errors.ts'], npm: ['js-yaml', 'zod'] },
+  'config/keys': { rooms: ['errors.ts', 'units', 'address', 'http', 'route', 'identity'], npm: ['zod'] },
   config: {
-    rooms: ['errors.ts', 'address', 'http', 'payload', 'route', 'identity'],
-    npm: ['js-yaml', 'zod'],
+    rooms: ['errors.ts', 'address', 'http', 'payload', 'route', 'identity', 'config/document', 'config/keys'],
+    npm: ['zod'],
     node: [...FILES, 'net'],
   },
   telemetry: {
@@ -128,7 +131,7 @@ const ROOMS = {
     ],
     node: ['crypto'],
   },
-  'cli/command': { rooms: ['errors.ts', 'config', 'telemetry'], node: ['fs/promises', 'path'] },
+  'cli/command': { rooms: ['errors.ts', 'units', 'config', 'config/document', 'telemetry'], node: ['fs/promises', 'path'] },
   'cli/options': {
     rooms: ['errors.ts', 'admin', 'identity', 'tls', 'telemetry', 'outer/access', 'cli/command'],
     node: ['fs/promises', 'os'],
@@ -161,6 +164,7 @@ const ROOMS = {
       'version.ts',
       'address',
       'config',
+      'config/document',
       'route',
       'identity',
       'tls',
@@ -178,13 +182,15 @@ const ROOMS = {
     node: [...FILES, 'readline', 'readline/promises'],
   },
   cli: {
-    rooms: ['errors.ts', 'version.ts', 'config', 'cli/command', 'cli/options', 'cli/run', 'cli/demo', 'cli/doctor'],
+    rooms: ['errors.ts', 'version.ts', 'config', 'config/document', 'cli/command', 'cli/options', 'cli/run', 'cli/demo', 'cli/doctor'],
     npm: ['yargs'],
     node: [],
   },
   'main.ts': { rooms: ['errors.ts', 'version.ts', 'cli', 'cli/command', 'telemetry'], node: ['process', 'v8'] },
   // What `import 'socket-gateway'` gives: it re-exports the two composition roots.
-  'index.ts': { rooms: ['errors.ts', 'admin', 'config', 'route', 'identity', 'tls', 'outer', 'inner', 'origin', 'telemetry'] },
+  'index.ts': {
+    rooms: ['errors.ts', 'admin', 'config', 'config/document', 'route', 'identity', 'tls', 'outer', 'inner', 'origin', 'telemetry'],
+  },
 }
 
 const escape = text => text.replace(/[.+]/g, '\\$&')

@@ -10,7 +10,7 @@
  * await outer.start()
  */
 export { type AdminOptions } from './admin/admin.ts'
-export { ConfigError, type ConfigFault } from './config/fault.ts'
+export { ConfigError, type ConfigFault } from './config/document/fault.ts'
 export { parseTargets } from './config/targets.ts'
 export { TargetsFile } from './config/watch.ts'
 export { ERRORS, GatewayError, type ErrorCode, type ErrorEntry } from './errors.ts'
@@ -20,7 +20,7 @@ export { KeyFiles, KeyRegistry, type RegisteredKey } from './identity/public-key
 export { AllowList } from './origin/allow-list.ts'
 export { createInnerLayer, type InnerLayer, type InnerLayerOptions } from './inner/inner-layer.ts'
 export { createOuterLayer, type OuterLayer, type OuterLayerOptions } from './outer/outer-layer.ts'
-export { explain, type Explanation } from './route/explain.ts'
+export { explain, type Explanation } from './config/explain.ts'
 export { RouteTable, type Target } from './route/table.ts'
 export { CertificateStore, type CertificateStoreOptions } from './tls/certificate-store.ts'
 export { createLog, silentLog, type Log, type LogOptions } from './telemetry/log.ts'

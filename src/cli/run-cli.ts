@@ -1,6 +1,6 @@
 import yargs, { type Argv } from 'yargs'
 import { asGatewayError, GatewayError, messageOf } from '../errors.ts'
-import { nearest } from '../config/nearest.ts'
+import { nearest } from '../config/document/nearest.ts'
 import { VERSION } from '../version.ts'
 import type { Command, ExitStatus } from './command/command.ts'
 import { COMMANDS } from './commands.ts'

@@ -3,13 +3,11 @@ import { readFileSync, statSync } from 'node:fs'
 import { platform } from 'node:os'
 import path from 'node:path'
 import { GatewayError, messageOf } from '../errors.ts'
+import type { FileKind } from './keys/key.ts'
 
 /** Longest of them, bytes. */
 const MAX_BYTES = 1_048_576
 const OTHERS = 0o077
-
-/** What a file has to hold. */
-export type FileKind = 'text' | 'certificate' | 'private key'
 
 /**
  * Reads a file that the targets file names.

@@ -2,22 +2,23 @@
 import { messageOf } from '../errors.ts'
 import { parseHostPattern } from '../address/host.ts'
 import { isBelow, parsePrefix } from '../route/path-map.ts'
-import { Policy, PolicyRule } from '../route/policy.ts'
+import { Policy } from '../route/policy.ts'
 import { RoutePath, Routes } from '../route/routes.ts'
 import { RouteTable } from '../route/table.ts'
 import type { Target } from '../route/table.ts'
-import { createTarget, inherit, type TargetPlace } from './create-target.ts'
-import { ConfigError } from './fault.ts'
-import type { ConfigFault } from './fault.ts'
-import { methodsSchema, targetsFileSchema } from './schema.ts'
+import { createTarget, inherit } from './create-target.ts'
+import { ConfigError } from './document/fault.ts'
+import type { ConfigFault } from './document/fault.ts'
+import type { TargetPlace } from './keys/key.ts'
+import { compileRules } from './keys/policy.ts'
+import { targetsFileSchema } from './schema.ts'
+import { faultsBetween } from './target-keys.ts'
 import { readNamedFile } from './target-files.ts'
 import { checkTcp, createTcpPorts } from './tcp-ports.ts'
 import { checkTunnels, createTunnels } from './tunnels.ts'
-import { validate } from './validate.ts'
-import type { YamlDocument, YamlMap } from './yaml.ts'
-import { isYamlMap, parseYaml } from './yaml.ts'
-
-const listOf = <T>(value: T | readonly T[]): readonly T[] => (Array.isArray(value) ? (value as readonly T[]) : [value as T])
+import { validate } from './document/validate.ts'
+import type { YamlDocument, YamlMap } from './document/yaml.ts'
+import { isYamlMap, parseYaml } from './document/yaml.ts'
 
 /** Checks every host key, also below a target that is wrong otherwise. */
 const checkHosts = (document: YamlDocument, targets: YamlMap, faults: ConfigFault[]): void => {
@@ -36,51 +37,9 @@ const checkHosts = (document: YamlDocument, targets: YamlMap, faults: ConfigFaul
   }
 }
 
-/** Compiles every rule, also of a target that is wrong otherwise. */
-const compileRules = (
-  document: YamlDocument,
-  path: readonly PropertyKey[],
-  patterns: YamlMap,
-  faults: ConfigFault[],
-): readonly PolicyRule[] => {
-  const rules: PolicyRule[] = []
-  for (const [pattern, value] of Object.entries(patterns)) {
-    const place = [...path, pattern]
-    const methods = methodsSchema.safeParse(value)
-    try {
-      if (pattern.length > 2000) throw new Error('expected a pattern of at most 2000 characters')
-      rules.push(new PolicyRule({ pattern, methods: methods.success ? listOf(methods.data) : [], line: document.place(place).line }))
-    } catch (error) {
-      faults.push(document.fault(place, messageOf(error)))
-    }
-  }
-  return rules
-}
-
-/** A target needs an origin, unless something else says what to do. Asked for each, also for those that are wrong otherwise. */
-const checkOrigin = (document: YamlDocument, path: readonly PropertyKey[], keys: YamlMap, faults: ConfigFault[]): void => {
-  const has = (key: string): boolean => keys[key] !== undefined && keys[key] !== false
-  if (!has('hostname') && !has('redirect') && !has('respond') && !has('routes'))
-    faults.push(document.fault([...path, 'hostname'], 'expected the host name or IP address of the origin, but the key is missing'))
-  const both = (one: string, other: string): void => {
-    if (has(one) && has(other)) faults.push(document.fault([...path, one], `expected either ${one} or ${other}, not both`))
-  }
-  both('redirect', 'respond')
-  both('stripPrefix', 'rewrite')
-  const { tls } = keys
-  if (isYamlMap(tls) && (tls['certificate'] === undefined) !== (tls['key'] === undefined))
-    faults.push(document.fault([...path, 'tls'], 'expected certificate and key together'))
-  const { health } = keys
-  const idle = isYamlMap(health) && health['path'] === undefined ? ['interval', 'timeout', 'unhealthy', 'healthy'] : []
-  for (const key of idle) {
-    if (isYamlMap(health) && health[key] !== undefined)
-      faults.push(document.fault([...path, 'health', key], 'expected path as well: without it, nobody is asked'))
-  }
-  for (const key of ['respond', 'maintenance']) {
-    const answer = keys[key]
-    if (isYamlMap(answer) && answer['body'] !== undefined && answer['file'] !== undefined)
-      faults.push(document.fault([...path, key, 'file'], 'expected either body or file, not both'))
-  }
+/** The faults between the keys of a target or route. Asked for each, also for those that are wrong otherwise. */
+const checkKeys = (document: YamlDocument, path: readonly PropertyKey[], keys: YamlMap, faults: ConfigFault[]): void => {
+  for (const [key, message] of faultsBetween(keys)) faults.push(document.fault([...path, ...key], message))
 }
 
 /** Finds routes with the same path, and prefixes that they could never strip. */
@@ -110,8 +69,12 @@ const checkRoutes = (document: YamlDocument, path: readonly PropertyKey[], route
 /** The policy of a target or a route, whose rules are compiled even if the rest of it is wrong. */
 const policyOf = (document: YamlDocument, path: readonly PropertyKey[], keys: YamlMap, faults: ConfigFault[]): Policy | undefined => {
   const { policy } = keys
-  if (isYamlMap(policy)) return Policy.of(compileRules(document, [...path, 'policy'], policy, faults))
-  return policy === undefined ? undefined : Policy.any(document.place([...path, 'policy']).line)
+  const place = [...path, 'policy']
+  if (isYamlMap(policy)) {
+    const lineOf = (pattern: string): number => document.place([...place, pattern]).line
+    return Policy.of(compileRules(policy, lineOf, (pattern, message) => void faults.push(document.fault([...place, pattern], message))))
+  }
+  return policy === undefined ? undefined : Policy.any(document.place(place).line)
 }
 
 /** The policies by the place of what they belong to, and every fault that a schema cannot see. */
@@ -120,7 +83,7 @@ const checkTargets = (document: YamlDocument, sources: YamlMap, faults: ConfigFa
   for (const [name, source] of Object.entries(sources)) {
     if (!isYamlMap(source)) continue
     const path = ['targets', name]
-    checkOrigin(document, path, source, faults)
+    checkKeys(document, path, source, faults)
     if (source['stripPrefix'] === true)
       faults.push(document.fault([...path, 'stripPrefix'], 'expected a path such as "/app": only a route has a path of its own'))
     policies.set(name, policyOf(document, path, source, faults))
@@ -130,7 +93,7 @@ const checkTargets = (document: YamlDocument, sources: YamlMap, faults: ConfigFa
     routes.forEach((route: unknown, i) => {
       if (!isYamlMap(route)) return
       const place = [...path, 'routes', i]
-      checkOrigin(document, place, { ...inheritable(source), ...route }, faults)
+      checkKeys(document, place, { ...inheritable(source), ...route }, faults)
       policies.set(`${name} ${i}`, policyOf(document, place, route, faults))
     })
   }
@@ -172,11 +135,12 @@ export const parseTargets = (text: string, file: string): RouteTable => {
     }
   const make = (
     path: readonly PropertyKey[],
-    facts: Omit<TargetPlace, 'line' | 'read'>,
+    facts: Pick<TargetPlace, 'name' | 'host' | 'path'>,
+    policy: Policy,
     keys: Parameters<typeof createTarget>[0],
   ): Target => {
     try {
-      return createTarget(keys, { ...facts, line: document.place(path).line, read: reader(path) })
+      return createTarget(keys, policy, { ...facts, line: document.place(path).line, read: reader(path) })
     } catch (error) {
       faults.push(document.fault(path, messageOf(error)))
       throw new ConfigError(faults)
@@ -185,11 +149,12 @@ export const parseTargets = (text: string, file: string): RouteTable => {
   const targets = Object.entries(validated.value.targets).map(([name, source]) => {
     const path = ['targets', name]
     const policy = policies.get(name) ?? Policy.any(document.place(path).line)
-    const target = make(path, { name, host: name, policy }, source)
+    const target = make(path, { name, host: name }, policy, source)
     const routes = (source.routes ?? []).map((route, i) =>
       make(
         [...path, 'routes', i],
-        { name: `${name}${route.path}`, host: name, path: new RoutePath(route.path), policy: policies.get(`${name} ${i}`) ?? policy },
+        { name: `${name}${route.path}`, host: name, path: new RoutePath(route.path) },
+        policies.get(`${name} ${i}`) ?? policy,
         inherit(source, route),
       ),
     )

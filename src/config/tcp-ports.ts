@@ -4,10 +4,10 @@ import type { z } from 'zod'
 import { messageOf } from '../errors.ts'
 import { parseHostPattern, parseOriginHost } from '../address/host.ts'
 import { TcpPort, type TcpRoute } from '../route/tcp-port.ts'
-import type { ConfigFault } from './fault.ts'
+import type { ConfigFault } from './document/fault.ts'
 import { readNamedFile } from './target-files.ts'
 import type { tcpEntrySchema, tcpSchema } from './tcp-schema.ts'
-import { isYamlMap, type YamlDocument, type YamlMap } from './yaml.ts'
+import { isYamlMap, type YamlDocument, type YamlMap } from './document/yaml.ts'
 
 type Entry = z.output<typeof tcpEntrySchema>
 

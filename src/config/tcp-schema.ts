@@ -1,7 +1,7 @@
 /** The shape of the section `tcp` of the targets file; keys of its maps (ports, names) are checked in `tcp-ports.ts`. */
 import { z } from 'zod'
 import { parseOriginHost } from '../address/host.ts'
-import { duration, identifiers, integer, originPort, parsedBy, ranges } from './schema-parts.ts'
+import { duration, identifiers, integer, originPort, parsedBy, ranges } from './keys/parts.ts'
 
 const PORTS = 'expected an integer from 1 to 65535, or a range such as "30000-30010"'
 const portOrRange = z.union([originPort, z.string({ error: PORTS }).regex(/^\d{1,5}-\d{1,5}$/, { error: PORTS })], { error: PORTS })
@@ -74,12 +74,10 @@ export const tcpEntrySchema = z
       maxConnections: integer(1, 1_000_000)
         .optional()
         .meta({ description: 'Connections at a time, of each port; more are refused at once.', default: 1000 }),
-      idle: duration(1)
-        .optional()
-        .meta({
-          description: 'Time without a byte in either direction, then the connection is cut; never when absent.',
-          examples: [600_000, '10m'],
-        }),
+      idle: duration.optional().meta({
+        description: 'Time without a byte in either direction, then the connection is cut; never when absent.',
+        examples: [600_000, '10m'],
+      }),
       proxyProtocol: z
         .union([z.literal(false), z.literal(1), z.literal(2)], { error: 'expected false, 1 or 2' })
         .optional()

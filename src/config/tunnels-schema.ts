@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { parsePasswordHash } from '../identity/password-hash.ts'
 import { isTokenHash } from '../identity/token.ts'
-import { duration, identifiers, integer, parsedBy, ranges } from './schema-parts.ts'
+import { duration, identifiers, integer, parsedBy, ranges } from './keys/parts.ts'
 
 const TOKEN = 'expected the hash of a token such as "sha256:…", as "socket-gateway token" prints it'
 const HASH = 'expected a hash of a password such as "$scrypt$ln=15,r=8,p=3$…$…"; make one with: socket-gateway hash-password'
@@ -37,12 +37,10 @@ const tunnelSchema = z
         .optional()
         .meta({ description: 'Thumbprints (RFC 7638) of the keys that open it (forward --private-key).' }),
       maxConnections: integer(1, 1_000_000).optional().meta({ description: 'Connections at a time; more are refused.', default: 100 }),
-      idle: duration(1)
-        .optional()
-        .meta({
-          description: 'Time without a byte in either direction, then the connection is cut; never when absent.',
-          examples: ['10m'],
-        }),
+      idle: duration.optional().meta({
+        description: 'Time without a byte in either direction, then the connection is cut; never when absent.',
+        examples: ['10m'],
+      }),
     },
     { error: 'expected a map with tokens, users or publicKeys' },
   )

@@ -4,9 +4,9 @@ import { messageOf } from '../errors.ts'
 import { TokenList } from '../identity/token.ts'
 import { AddressRanges } from '../address/address-ranges.ts'
 import { parseTunnelName, type Tunnel, type Tunnels } from '../route/tunnel.ts'
-import type { ConfigFault } from './fault.ts'
+import type { ConfigFault } from './document/fault.ts'
 import type { tunnelsSchema } from './tunnels-schema.ts'
-import { isYamlMap, type YamlDocument } from './yaml.ts'
+import { isYamlMap, type YamlDocument } from './document/yaml.ts'
 
 const DEFAULT_MAX_CONNECTIONS = 100
 

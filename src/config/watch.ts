@@ -5,7 +5,7 @@ import type { FSWatcher } from 'node:fs'
 import path from 'node:path'
 import { messageOf } from '../errors.ts'
 import type { RouteTable } from '../route/table.ts'
-import { ConfigError, unreadableTargets } from './fault.ts'
+import { ConfigError, unreadableTargets } from './document/fault.ts'
 import { parseTargets } from './targets.ts'
 
 /** Who is told of a change. */

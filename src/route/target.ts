@@ -53,6 +53,12 @@ export interface Health {
   readonly ejectMs: number
 }
 
+/** What counts against an inner layer where a target does not say. */
+export const DEFAULT_EJECTION: Pick<Health, 'failures' | 'ejectMs'> = Object.freeze({ failures: 5, ejectMs: 10_000 })
+
+/** What clients may switch to where a target does not say. */
+export const DEFAULT_UPGRADES: readonly string[] = Object.freeze(['websocket'])
+
 /** Another attempt at another inner layer when the origin could not be reached through the first. */
 export interface Retries {
   /** Beyond the first one. */
@@ -115,6 +121,6 @@ export interface Target {
   /** The same as in the profile. */
   readonly timeouts?: OriginTimeouts | undefined
   readonly limits?: TargetLimits | undefined
-  /** Protocols that a client may switch to, in lower case; undefined: websocket. */
+  /** Protocols that a client may switch to, in lower case; undefined: `DEFAULT_UPGRADES`. */
   readonly upgrades?: readonly string[] | undefined
 }

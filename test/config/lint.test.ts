@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { lintTargets } from '../../src/config/lint.ts'
-import { nearest } from '../../src/config/nearest.ts'
+import { nearest } from '../../src/config/document/nearest.ts'
 import { parseTargets } from '../../src/config/targets.ts'
 
 const lint = (target: object, name = 'a.test'): readonly string[] =>

@@ -3,12 +3,12 @@ import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { ConfigError } from '../../src/config/fault.ts'
+import { ConfigError } from '../../src/config/document/fault.ts'
 import { lintTargets } from '../../src/config/lint.ts'
 import { routeSchema } from '../../src/config/schema.ts'
 import { parseTargets } from '../../src/config/targets.ts'
 import { mintKeyPair } from '../../src/identity/certificate.ts'
-import { explain } from '../../src/route/explain.ts'
+import { explain } from '../../src/config/explain.ts'
 import type { Target } from '../../src/route/table.ts'
 import { tempDir } from '../support/temp.ts'
 
@@ -158,14 +158,14 @@ describe('faults', () => {
     ['balance: random', /balance: expected "least", "round-robin", "sticky"/],
     ['balance: {cookie: "a b"}', /expected the name of a header field/],
     ['health: {path: h}', /health\.path: expected a path/],
-    ['health: {interval: 5 s}', /expected milliseconds, or a text such as "30s"/],
+    ['health: {interval: 5 s}', /expected milliseconds, or a text with a unit/],
     ['health: {interval: 5s}', /health\.interval: expected path as well/],
     ['health: true', /expected a map with keys such as path and interval, or false/],
     ['retries: {attempts: 9}', /expected an integer from 0 to 5, got 9/],
     ['timeouts: {head: 0}', /expected milliseconds/],
     ['timeouts: {head: 999h999}', /expected milliseconds/],
     ['timeouts: {head: 9999999999h}', /expected milliseconds/],
-    ['limits: {body: 10mib}', /expected a number of bytes/],
+    ['limits: {body: 10tib}', /expected a number of bytes/],
     ['limits: {rate: {perSecond: 0}}', /expected a number above 0/],
     ['limits: {rat: {}}', /limits\.rat: unknown key, did you mean "rate"/],
     ['tls: {certificate: a}', /expected certificate and key together/],

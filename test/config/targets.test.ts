@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { ConfigError } from '../../src/config/fault.ts'
+import { ConfigError } from '../../src/config/document/fault.ts'
 import { targetsJsonSchema } from '../../src/config/json-schema.ts'
 import { lintTargets } from '../../src/config/lint.ts'
 import { targetSchema } from '../../src/config/schema.ts'

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from '@jest/globals'
-import { ConfigError } from '../../src/config/fault.ts'
+import { ConfigError } from '../../src/config/document/fault.ts'
 import { parseTargets } from '../../src/config/targets.ts'
 import { tcpEntrySchema } from '../../src/config/tcp-schema.ts'
 import { addressOf, type TcpPort } from '../../src/route/tcp-port.ts'

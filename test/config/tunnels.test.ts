@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { formatTunnels } from '../../src/cli/run/targets-tunnels.ts'
-import { ConfigError, formatFault } from '../../src/config/fault.ts'
+import { ConfigError, formatFault } from '../../src/config/document/fault.ts'
 import { parseTargets } from '../../src/config/targets.ts'
 import { hashToken, mintToken } from '../../src/identity/token.ts'
 import type { Tunnels } from '../../src/route/tunnel.ts'

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rename, rm, symlink, truncate, utimes, writeFile } from
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import type { ConfigError } from '../../src/config/fault.ts'
+import type { ConfigError } from '../../src/config/document/fault.ts'
 import { TargetsFile } from '../../src/config/watch.ts'
 import type { RouteTable } from '../../src/route/table.ts'
 import { until } from '../support/wait.ts'

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import { ConfigError, formatFault, type ConfigFault } from '../../config/fault.ts'
-import { nearest } from '../../config/nearest.ts'
-import { isYamlMap, parseYaml } from '../../config/yaml.ts'
+import { ConfigError, formatFault, type ConfigFault } from '../../config/document/fault.ts'
+import { nearest } from '../../config/document/nearest.ts'
+import { isYamlMap, parseYaml } from '../../config/document/yaml.ts'
 import { unreadableFile, type OptionFile } from './option-file.ts'
 import type { Option, OptionTable } from './option.ts'
 

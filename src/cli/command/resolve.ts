@@ -1,5 +1,5 @@
 import { GatewayError } from '../../errors.ts'
-import { nearest } from '../../config/nearest.ts'
+import { nearest } from '../../config/document/nearest.ts'
 import type { ConfigFile } from './config-file.ts'
 import type { CliContext } from './context.ts'
 import type { Option, OptionTable, ValuesOf } from './option.ts'

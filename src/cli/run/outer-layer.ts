@@ -1,4 +1,4 @@
-import { formatFault } from '../../config/fault.ts'
+import { formatFault } from '../../config/document/fault.ts'
 import { lintTargets } from '../../config/lint.ts'
 import { TargetsFile } from '../../config/watch.ts'
 import { KeyFiles } from '../../identity/public-keys.ts'

@@ -11,7 +11,7 @@ import { locationOf, type FixedAnswer, type Redirect } from '../../route/fixed-a
 import { parseHost } from '../../address/host.ts'
 import type { PathMap } from '../../route/path-map.ts'
 import { authorityOf, type Target } from '../../route/table.ts'
-import type { Treatment } from '../../route/target.ts'
+import { DEFAULT_UPGRADES, type Treatment } from '../../route/target.ts'
 import type { Balanced } from '../inner-layers/balancer.ts'
 import type { RequestSpan } from '../../telemetry/tracing.ts'
 import type { EdgeRequest } from './edge-request.ts'
@@ -192,7 +192,6 @@ function fixedAnswer(answer: FixedAnswer | Redirect, variables: Variables): Loca
 
 /** h2c is never switched to: it would be a second protocol on the way that no rule has looked at (RFC 9113 §3.1 has given it up). */
 const NEVER = new Set(['h2c', 'h2'])
-const DEFAULT_UPGRADES = ['websocket']
 
 /** True when a request for `target` may switch to `protocol`. */
 export function allowsUpgrade({ upgrades = DEFAULT_UPGRADES }: Pick<Target, 'upgrades'>, protocol: string): boolean {

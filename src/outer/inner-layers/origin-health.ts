@@ -2,6 +2,7 @@ import type { ErrorCode } from '../../errors.ts'
 import { decodeNote } from '../../payload/origin-profile.ts'
 import { encodeHealthChecks, parseHealthReport, type HealthCheck } from '../../payload/health-note.ts'
 import { authorityOf, originOf, type RouteTable, type Target } from '../../route/table.ts'
+import { DEFAULT_EJECTION } from '../../route/target.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { OriginProfiles } from './origin-profiles.ts'
 import type { InnerConnection } from './registry.ts'
@@ -15,8 +16,6 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set([
   'ORIGIN_CLOSED',
   'ORIGIN_TIMEOUT',
 ])
-/** When a target says nothing. */
-const DEFAULTS = { failures: 5, ejectMs: 10_000 } as const
 /** An ejection is at most so many times as long as the first. */
 const MAX_FACTOR = 10
 
@@ -69,7 +68,7 @@ export class OriginHealth {
 
   /** A request for the target has failed before it was answered. */
   failed(target: Target, connection: InnerConnection, code: ErrorCode): void {
-    const { failures: allowed, ejectMs } = target.health ?? DEFAULTS
+    const { failures: allowed, ejectMs } = target.health ?? DEFAULT_EJECTION
     if (allowed === 0 || !FAILURES.has(code)) return
     const origin = originOf(target)
     let records = this.#records.get(origin)

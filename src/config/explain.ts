@@ -1,14 +1,15 @@
 /** What would happen to a request, step by step, without sending it. */
 import { GatewayError, asGatewayError } from '../errors.ts'
 import type { ErrorCode } from '../errors.ts'
-import { decide, isStrict, locate } from './admit.ts'
-import { effectsOf, type Effect } from './effects.ts'
+import { decide, isStrict, locate } from '../route/admit.ts'
+import type { Effect } from './keys/key.ts'
+import { effectsOf } from './target-keys.ts'
 import { parseHost } from '../address/host.ts'
-import { canonicalPath, parseRequestTarget } from './path.ts'
-import type { CanonicalPath, RequestTarget } from './path.ts'
-import type { PolicyRule } from './policy.ts'
-import { originOf } from './table.ts'
-import type { RouteTable, Target } from './table.ts'
+import { canonicalPath, parseRequestTarget } from '../route/path.ts'
+import type { CanonicalPath, RequestTarget } from '../route/path.ts'
+import type { PolicyRule } from '../route/policy.ts'
+import { originOf } from '../route/table.ts'
+import type { RouteTable, Target } from '../route/table.ts'
 
 /** One rule of the policy, and how it reads this request. */
 export interface ExplainedRule {

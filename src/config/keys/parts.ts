@@ -1,8 +1,10 @@
-/** Values that several keys of the targets file share. Messages start with "expected", as those of `schema.ts`. */
+/** Values that several keys of the targets file share. Messages start with "expected"; what was got instead is added where the place is known. */
 import { z } from 'zod'
-import { messageOf } from '../errors.ts'
-import { checkFieldName, parseFieldValue } from '../http/field-edits.ts'
-import { ADDRESS_RANGE, isAddressRange } from '../address/address-ranges.ts'
+import { DURATION, DURATION_FORM, LONGEST_TIMER_MS, parseDuration } from '../../units/durations.ts'
+import { parseSize, SIZE, SIZE_FORM } from '../../units/sizes.ts'
+import { messageOf } from '../../errors.ts'
+import { checkFieldName, parseFieldValue } from '../../http/field-edits.ts'
+import { ADDRESS_RANGE, isAddressRange } from '../../address/address-ranges.ts'
 
 /** A check that is a parser: what it throws is the fault, complete. */
 export const parsedBy =
@@ -31,41 +33,28 @@ export const identifiers = z.union([identifier, z.array(identifier).min(1, { err
   error: 'expected the identifier of an inner layer, or a list of them',
 })
 
-const UNITS_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const
-const MAX_MS = 2 ** 31 - 1
-const DURATION = 'expected milliseconds, or a text such as "30s", "5m" or "1h"'
+const DURATION_VALUE = `expected ${DURATION}`
 
-const millisecondsOf = (value: number | string): number => {
-  if (typeof value === 'number') return value
-  const [, digits, unit] = /^(\d{1,10})(ms|s|m|h)$/.exec(value) ?? []
-  return Number(digits) * UNITS_MS[unit as keyof typeof UNITS_MS]
-}
-
-/** Milliseconds as a number, or a text with a unit. @param from  the least that is allowed; 0 is for ever */
-export const duration = (from: 0 | 1) =>
+const durationFrom = (from: 0 | 1) =>
   z
-    .union([z.int({ error: DURATION }), z.string({ error: DURATION }).regex(/^\d{1,10}(?:ms|s|m|h)$/, { error: DURATION })], {
-      error: DURATION,
+    .union([z.int({ error: DURATION_VALUE }), z.string({ error: DURATION_VALUE }).regex(DURATION_FORM, { error: DURATION_VALUE })], {
+      error: DURATION_VALUE,
     })
-    .transform(millisecondsOf)
-    .pipe(z.int({ error: DURATION }).min(from, { error: DURATION }).max(MAX_MS, { error: DURATION }))
+    .transform(value => parseDuration(String(value)) ?? NaN)
+    .pipe(z.int({ error: DURATION_VALUE }).min(from, { error: DURATION_VALUE }).max(LONGEST_TIMER_MS, { error: DURATION_VALUE }))
 
-const UNITS_BYTES = { B: 1, kB: 1_000, MB: 1_000_000, GB: 1_000_000_000, KiB: 1_024, MiB: 1_048_576, GiB: 1_073_741_824 } as const
-const SIZE = 'expected a number of bytes, or a text such as "64KiB", "10MiB" or "1GiB"'
+/** Milliseconds as a number, or a text with a unit. */
+export const duration = durationFrom(1)
+/** The same, where 0 is for ever. */
+export const durationOrNever = durationFrom(0)
 
-const bytesOf = (value: number | string): number => {
-  if (typeof value === 'number') return value
-  const [, digits, unit] = /^(\d{1,10})([kKMGiB]+)$/.exec(value) ?? []
-  return Number(digits) * UNITS_BYTES[unit as keyof typeof UNITS_BYTES]
-}
+const SIZE_VALUE = `expected ${SIZE}`
 
 /** Bytes as a number, or a text with a unit. */
 export const size = z
-  .union([z.int({ error: SIZE }), z.string({ error: SIZE }).regex(/^\d{1,10}(?:B|kB|MB|GB|KiB|MiB|GiB)$/, { error: SIZE })], {
-    error: SIZE,
-  })
-  .transform(bytesOf)
-  .pipe(z.int({ error: SIZE }).min(0, { error: SIZE }))
+  .union([z.int({ error: SIZE_VALUE }), z.string({ error: SIZE_VALUE }).regex(SIZE_FORM, { error: SIZE_VALUE })], { error: SIZE_VALUE })
+  .transform(value => parseSize(String(value)) ?? NaN)
+  .pipe(z.int({ error: SIZE_VALUE }).min(0, { error: SIZE_VALUE }))
 
 const RANGE = `expected ${ADDRESS_RANGE}`
 const range = z.string({ error: RANGE }).refine(isAddressRange, { error: RANGE })
@@ -117,3 +106,22 @@ export const fieldEdits = (direction: 'request' | 'response') =>
     },
     { error: 'expected a map with the keys set, add and remove' },
   )
+
+/** A text. @param error  what was expected */
+export const text = (error: string): z.ZodString => z.string({ error })
+/** True or false. */
+export const flag = z.boolean({ error: 'expected true or false' })
+/** What switches off a key of the target in one of its routes. */
+export const off = z.literal(false)
+
+/** A token: RFC 9110 §5.6.2. */
+export const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/
+/** The name of a header field. */
+export const fieldName = text('expected the name of a header field').regex(TOKEN, { error: 'expected the name of a header field' })
+
+/** What a path is not, where it is none. */
+export const PATH = 'expected a path that starts with "/"'
+
+const FILE = 'expected the path of a file'
+/** The path of a file. */
+export const file = text(FILE).min(1, { error: FILE })

@@ -1,5 +1,5 @@
 /** What is wrong with a configuration file, and where. */
-import { GatewayError, messageOf } from '../errors.ts'
+import { GatewayError, messageOf } from '../../errors.ts'
 
 /** One fault. */
 export interface ConfigFault {

@@ -41,7 +41,8 @@ const flatten = (issue: Issue, prefix: readonly PropertyKey[] = []): readonly Is
 
 /** The keys that a schema knows at a path. */
 const keysAt = (schema: z.core.$ZodType, path: readonly PropertyKey[]): readonly string[] => {
-  if (schema instanceof z.ZodOptional) return keysAt(schema.unwrap(), path)
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
+    return keysAt(schema.unwrap(), path)
   if (schema instanceof z.ZodUnion) return schema.options.flatMap(option => keysAt(option, path))
   const [key, ...rest] = path
   if (schema instanceof z.ZodObject) {
