@@ -15,6 +15,9 @@ export interface ListenerEvents {
 /** Time from the websocket handshake to the connection of socket.io, milliseconds. */
 const CONNECT_MS = 5_000
 
+/** Longest delay of a timer, milliseconds: more would be none at all. */
+const MAX_TIMER_MS = 2_147_483_647
+
 const websocketOf = (conn: { readonly transport: unknown }): WebSocketLike => (conn.transport as { socket: WebSocketLike }).socket
 
 /**
@@ -33,9 +36,10 @@ export function createListener(server: HttpServer, events: ListenerEvents): { re
     httpCompression: false,
     maxHttpBufferSize: MAX_MESSAGE_BYTES,
     connectTimeout: CONNECT_MS,
-    // The mux has its own liveness, which decides earlier: a backlog delays engine.io's pong although the peer lives.
+    // The mux has its own liveness, which decides: a slow link delays engine.io's pong behind data although the peer lives. The sum of
+    // both is what timers take at most.
     pingInterval: 25_000,
-    pingTimeout: 60_000,
+    pingTimeout: MAX_TIMER_MS - 25_000,
     allowRequest: (request, callback) => {
       // Browsers send Origin, and have no business here.
       const refusal = request.headers.origin !== undefined ? 'no browsers' : allClosed !== undefined ? 'closing' : events.admit(request)

@@ -5,6 +5,8 @@ export class MemoryLink implements Link {
   #peer: MemoryLink | undefined
   #isClosed = false
   #bufferedBytes = 0
+  /** Bytes that have arrived; a test may let some of an unfinished message arrive. */
+  receivedBytes = 0
   /** While true nothing is delivered: a black hole. */
   isHeld = false
   readonly #held: Buffer[] = []
@@ -52,7 +54,10 @@ export class MemoryLink implements Link {
   #deliver(message: Buffer): void {
     this.#bufferedBytes -= message.length
     const peer = this.#peer
-    if (peer !== undefined && !peer.#isClosed) peer.onMessage(message)
+    if (peer !== undefined && !peer.#isClosed) {
+      peer.receivedBytes += message.length
+      peer.onMessage(message)
+    }
     if (this.#bufferedBytes === 0 && !this.#isClosed) this.onDrain()
   }
 

@@ -20,6 +20,7 @@ export interface Carrier {
 /** The TCP or TLS socket below the websocket. */
 export interface SocketLike {
   readonly writableNeedDrain: boolean
+  readonly bytesRead: number
   on(event: 'drain', listener: () => void): unknown
   write(bytes: string, written: (error?: Error | null) => void): unknown
 }
@@ -83,6 +84,10 @@ export class SocketIoLink implements Link {
 
   get bufferedBytes(): number {
     return this.#heldByEngine + this.carrier.websocket.bufferedAmount
+  }
+
+  get receivedBytes(): number {
+    return this.carrier.websocket._socket.bytesRead
   }
 
   send(message: Uint8Array): void {

@@ -13,6 +13,8 @@ export interface Link {
   send(message: Uint8Array): void
   /** Bytes handed to `send` that the operating system has not taken yet. */
   readonly bufferedBytes: number
+  /** Bytes of the peer that have arrived since the start, those of a message that is not complete yet included. */
+  readonly receivedBytes: number
   /** Closes after what was sent has left. Idempotent. */
   close(): void
   /** Closes at once; what was not sent is lost. Idempotent. */

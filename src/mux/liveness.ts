@@ -2,7 +2,7 @@
 export interface Timing {
   /** A PING is sent after this much silence, milliseconds. */
   readonly pingAfterMs: number
-  /** The link is given up after this much silence, or when bytes that were queued or sent make no progress for as long, milliseconds. */
+  /** The link is given up after this much time without a byte, or when bytes that were queued or sent make no progress for as long, milliseconds. */
   readonly deadAfterMs: number
 }
 
@@ -14,6 +14,8 @@ export interface LivenessContext {
   /** Milliseconds, rising. */
   readonly clock: () => number
   readonly ping: (payload: Buffer) => void
+  /** Bytes that have come since the start; a slow link takes longer than any silence for a long message, and lives. */
+  readonly receivedBytes: () => number
   /** Bytes that the link holds back. */
   readonly bufferedBytes: () => number
   /** Bytes that the link has passed on since the start. */
@@ -46,12 +48,16 @@ class Progress {
   }
 }
 
-/** Watches one link: any frame is proof of life; measures the round trip on the way. */
+/** Watches one link: any byte is proof of life; measures the round trip on the way. */
 export class Liveness {
   #heardAtMs: number
+  #heardBytes = 0
   #pingedAtMs = -Infinity
   readonly #taken: Progress
   readonly #delivered: Progress
+  #lookedTakenBytes = 0
+  /** Bytes that have left while others waited in the socket. */
+  #backlogBytes = 0
   #lastActivity = 0
   #awaited = -1
   #roundTripMs = 0
@@ -99,11 +105,20 @@ export class Liveness {
 
   #check(): void {
     const now = this.context.clock()
+    const receivedBytes = this.context.receivedBytes()
+    if (receivedBytes !== this.#heardBytes) this.#heardAtMs = now
+    this.#heardBytes = receivedBytes
     const silentMs = now - this.#heardAtMs
     const bufferedBytes = this.context.bufferedBytes()
     const awaitedBytes = this.context.awaitedBytes()
-    const notTakenMs = this.#taken.standsForMs(now, bufferedBytes, this.context.takenBytes())
-    const notDeliveredMs = this.#delivered.standsForMs(now, awaitedBytes, this.context.deliveredBytes())
+    const takenBytes = this.context.takenBytes()
+    // Control frames that pass an empty queue say nothing about the data that waits.
+    if (bufferedBytes > 0) this.#backlogBytes += takenBytes - this.#lookedTakenBytes
+    this.#lookedTakenBytes = takenBytes
+    // On a slow link one of the two may stand still for long, while a long message leaves or many bytes before a mark arrive.
+    const movedBytes = this.#backlogBytes + this.context.deliveredBytes()
+    const notTakenMs = this.#taken.standsForMs(now, bufferedBytes, movedBytes)
+    const notDeliveredMs = this.#delivered.standsForMs(now, awaitedBytes, movedBytes)
     if (silentMs > this.timing.deadAfterMs) return this.context.dead(`nothing received for ${Math.round(silentMs / 1000)} s`)
     if (notTakenMs > this.timing.deadAfterMs)
       return this.context.dead(`${bufferedBytes} bytes made no progress for ${Math.round(notTakenMs / 1000)} s`)

@@ -78,6 +78,7 @@ export class Session {
     const liveness = new Liveness(options.timing, {
       clock,
       ping: payload => sender.control(FrameType.PING, 0, 0, payload),
+      receivedBytes: () => link.receivedBytes,
       bufferedBytes: () => link.bufferedBytes,
       takenBytes: () => sender.takenBytes,
       awaitedBytes: () => sender.awaitedBytes,

@@ -24,11 +24,11 @@ function watch({ beats, stallMs, lookMs, post, inspector }: WatchContext): void 
     const beat = Atomics.load(beats, 0)
     if (beat !== last) {
       last = beat
-      since = Date.now()
+      since = performance.now()
       isTold = false
       return
     }
-    if (isTold || Date.now() - since < stallMs) return
+    if (isTold || performance.now() - since < stallMs) return
     isTold = true
     const session = new inspector.Session()
     session.connectToMainThread()

@@ -1,12 +1,13 @@
 /** The two programs as processes: killed, stopped and told to leave under load. */
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { exchange } from '../support/exchange.ts'
 import { testKeyPair } from '../support/layers.ts'
 import { MAIN, startProcess, type RunningProcess } from '../support/process.ts'
 import { rawResponse, startRawOrigin, type RawOrigin } from '../support/raw-origin.ts'
+import { testWith } from '../support/needs.ts'
 import { tempDir } from '../support/temp.ts'
 import { once, until } from '../support/wait.ts'
 
@@ -37,18 +38,17 @@ const startOuter = async (socketPort = 0, openFiles?: number): Promise<Outer> =>
   return { process, port: Number(port), socketPort: Number(socket) }
 }
 
-const startInner = async (identifier: string, ...outers: readonly Outer[]): Promise<RunningProcess> => {
+const startInner = (identifier: string, ...outers: readonly Outer[]): Promise<RunningProcess> => startInnerIn({}, identifier, ...outers)
+
+/** @param env  of the process, in addition */
+const startInnerIn = async (
+  env: Readonly<Record<string, string>>,
+  identifier: string,
+  ...outers: readonly Outer[]
+): Promise<RunningProcess> => {
   const urls = outers.flatMap(({ socketPort }) => ['--outer-layer', `ws://localhost:${socketPort}`])
-  const inner = startProcess([
-    'inner-layer',
-    '--private-key',
-    join(directory, 'key.pem'),
-    ...urls,
-    '--identifier',
-    identifier,
-    '--log-format',
-    'json',
-  ])
+  const args = ['inner-layer', '--private-key', join(directory, 'key.pem'), ...urls, '--identifier', identifier, '--log-format', 'json']
+  const inner = startProcess(args, { env })
   for (const { process } of outers) await until(() => process.output.split(`"${identifier}\\" connected`).length > 2)
   return inner
 }
@@ -128,6 +128,56 @@ describe('processes', () => {
     expect(inner.exited).toBeUndefined()
   })
 })
+
+/** The library that gives a process another wall clock, wherever Debian put it for this machine. */
+const fakeTimeLibrary = (): string => {
+  for (const name of readdirSync('/usr/lib')) {
+    const folder = join('/usr/lib', name, 'faketime')
+    if (existsSync(join(folder, 'libfaketimeMT.so.1'))) return join(folder, 'libfaketimeMT.so.1')
+  }
+  throw new Error('faketime is here without its library')
+}
+
+testWith(
+  ['faketime'],
+  'a wall clock that jumps by two minutes, either way, cuts no link and no request',
+  async () => {
+    const outer = await startOuter()
+    const clock = join(directory, 'clock')
+    const setClock = (offset: string): void => writeFileSync(clock, offset)
+    setClock('+0')
+    const env = {
+      LD_PRELOAD: fakeTimeLibrary(),
+      FAKETIME_TIMESTAMP_FILE: clock,
+      FAKETIME_NO_CACHE: '1',
+      FAKETIME_DONT_FAKE_MONOTONIC: '1',
+    }
+    const inner = await startInnerIn(env, 'jumping', outer)
+    const bodies: number[] = []
+    let answer = (): void => undefined
+    origin.handle(async (request, socket) => {
+      if (request.method === 'GET') return void socket.write(rawResponse(200, 'ok'))
+      await request.complete
+      bodies.push(request.bodyBytes)
+      answer = () => void socket.write(rawResponse(200, 'ok'))
+    })
+    const connections = (): number => outer.process.output.split('\\"jumping\\" connected').length
+    const before = connections()
+    for (const offset of ['+120s', '-120s', '+0']) {
+      const post = exchange(outer.port, { method: 'POST', body: 'x'.repeat(100_000) })
+      await until(() => bodies.length > 0)
+      setClock(offset)
+      // Each of them makes the inner layer send.
+      for (let i = 0; i < 20; i++) expect((await exchange(outer.port)).status).toBe(200)
+      answer()
+      expect([(await post).status, bodies.splice(0)]).toEqual([200, [100_000]])
+    }
+    expect(connections()).toBe(before)
+    expect(inner.exited).toBeUndefined()
+    origin.handle((_request, socket) => void socket.write(rawResponse(200, 'ok')))
+  },
+  60_000,
+)
 
 test('L13: a flood of connections beyond what the process may open is survived, and served again once it is over', async () => {
   const outer = await startOuter(0, 128)

@@ -189,6 +189,22 @@ describe('the dialler', () => {
     expect([seen.links.length, seen.closed.length, seen.failures.length]).toEqual([1, 1, 0])
   })
 
+  test('ends no link because a ping of engine.io is late', async () => {
+    const hasty = OPEN.replace('25000', '250').replace('20000', '250')
+    const sockets: WebSocket[] = []
+    const port = await hostileServer(socket => {
+      sockets.push(socket)
+      ;[hasty, CONNECTED].forEach(text => socket.send(text))
+    })
+    const seen = dialHostile(port)
+    await until(() => seen.links.length > 0)
+    const startedMs = performance.now()
+    await until(() => performance.now() - startedMs > 1_000)
+    sockets[0]!.send('2') // one that comes after all is answered, and starts no timer
+    await until(() => performance.now() - startedMs > 2_000)
+    expect(seen.closed).toEqual([])
+  })
+
   test('makes one link, however often the server says that it is connected', async () => {
     const seen = dialHostile(await hostileServer(socket => [OPEN, CONNECTED, CONNECTED, CONNECTED].forEach(text => socket.send(text))))
     await until(() => seen.links.length > 0)

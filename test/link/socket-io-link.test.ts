@@ -11,6 +11,36 @@ const ENDS: readonly (readonly [string, (pair: LinkPair) => { readonly from: Lin
   ['the accepted end', ({ dialled, accepted }) => ({ from: accepted, to: dialled })],
 ]
 
+describe('the wall clock', () => {
+  test.each([120_000, -120_000])('may jump by %d ms: a link that goes on sending does not end', async jumpMs => {
+    const { dialled, accepted } = await linkPair()
+    const [sender, receiver] = [inbox(dialled), inbox(accepted)]
+    const { now } = Date
+    try {
+      Date.now = () => now() + jumpMs
+      dialled.send(Buffer.from('after the jump'))
+      await until(() => receiver.messages.length === 1)
+      accepted.send(Buffer.from('and back'))
+      await until(() => sender.messages.length === 1)
+      await new Promise(setImmediate)
+      expect([sender.closed, receiver.closed]).toEqual([[], []])
+    } finally {
+      Date.now = now
+    }
+  })
+})
+
+test('bytes of a message that is not complete are counted as they come', async () => {
+  const pair = await linkPair({ splitAt: 1_000, bytesPerSecond: 200_000 })
+  const box = inbox(pair.accepted)
+  const before = pair.accepted.receivedBytes
+  pair.dialled.send(pattern(200_000, 3))
+  await until(() => pair.accepted.receivedBytes > before + 50_000)
+  expect(box.messages.length).toBe(0)
+  await until(() => box.messages.length === 1)
+  expect(pair.accepted.receivedBytes).toBeGreaterThanOrEqual(before + 200_000)
+})
+
 describe.each(ENDS)('a link over socket.io, sending from %s,', (_name, ends) => {
   test('carries messages from 1 byte to 1 MiB in order and intact', async () => {
     const { from, to } = ends(await linkPair({ splitAt: 100_003 }))

@@ -14,6 +14,7 @@ import { Recorder, turns } from './ends.ts'
 /** A link that swallows what is sent: the peer is this test. */
 class Sink implements Link {
   readonly bufferedBytes = 0
+  readonly receivedBytes = 0
   sentBytes = 0
   isClosed = false
   onMessage: (message: Buffer) => void = () => undefined

@@ -118,16 +118,22 @@ describe('the liveness of a session', () => {
 
 describe('a link whose queue always looks the same', () => {
   /** A clock, a link and what liveness makes of them, one step at a time. */
-  const watch = (): { context: Record<'nowMs' | 'bufferedBytes' | 'takenBytes', number>; dead: string[] } => {
-    const context = { nowMs: 0, bufferedBytes: 0, takenBytes: 0 }
+  const watch = (
+    hears = true,
+  ): {
+    context: Record<'nowMs' | 'receivedBytes' | 'bufferedBytes' | 'takenBytes' | 'awaitedBytes' | 'deliveredBytes', number>
+    dead: string[]
+  } => {
+    const context = { nowMs: 0, receivedBytes: 0, bufferedBytes: 0, takenBytes: 0, awaitedBytes: 0, deliveredBytes: 0 }
     const dead: string[] = []
     const surroundings: LivenessContext = {
       clock: () => context.nowMs,
       ping: () => undefined,
+      receivedBytes: () => context.receivedBytes,
       bufferedBytes: () => context.bufferedBytes,
       takenBytes: () => context.takenBytes,
-      awaitedBytes: () => 0,
-      deliveredBytes: () => 0,
+      awaitedBytes: () => context.awaitedBytes,
+      deliveredBytes: () => context.deliveredBytes,
       activity: () => 0,
       dead: reason => {
         dead.push(reason)
@@ -137,7 +143,9 @@ describe('a link whose queue always looks the same', () => {
     const liveness = new Liveness({ pingAfterMs: 10, deadAfterMs: 1_000 }, surroundings)
     liveness.start()
     onCleanUp(() => liveness.stop())
-    const hearing = setInterval(() => liveness.received(), 1)
+    const hearing = setInterval(() => {
+      if (hears) liveness.received()
+    }, 1)
     onCleanUp(() => clearInterval(hearing))
     return { context, dead }
   }
@@ -152,6 +160,44 @@ describe('a link whose queue always looks the same', () => {
       return context.nowMs > 10_000
     })
     expect(dead).toEqual([])
+  })
+
+  test('is alive as long as bytes of a message come that takes longer than any silence', async () => {
+    const { context, dead } = watch(false)
+    await until(() => {
+      context.nowMs += 100
+      context.receivedBytes++
+      return context.nowMs > 10_000
+    })
+    expect(dead).toEqual([])
+    await until(() => {
+      context.nowMs += 100
+      return dead.length > 0
+    })
+    expect(dead[0]).toMatch(/nothing received/)
+  })
+
+  test('is alive while bytes are acknowledged though one long message does not leave, and the other way round', async () => {
+    const { context, dead } = watch()
+    context.bufferedBytes = 262_144
+    await until(() => {
+      context.nowMs += 100
+      context.deliveredBytes += 100
+      return context.nowMs > 10_000
+    })
+    context.awaitedBytes = 10_000
+    await until(() => {
+      context.nowMs += 100
+      context.takenBytes += 100
+      return context.nowMs > 20_000
+    })
+    expect(dead).toEqual([])
+    context.bufferedBytes = 0
+    await until(() => {
+      context.nowMs += 100
+      return dead.length > 0
+    })
+    expect(dead[0]).toMatch(/none of 10000 bytes was acknowledged/)
   })
 
   test('is dead when none do', async () => {

@@ -15,6 +15,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   psql: 'postgresql-client',
   pg_ctlcluster: 'postgresql',
   setpriv: 'util-linux',
+  faketime: 'faketime',
   'redis-cli': 'redis-tools',
 }
 

@@ -141,9 +141,9 @@ async function startOuter(
 }
 
 async function untilConnected(inner: InnerLayer): Promise<void> {
-  const deadline = Date.now() + CONNECT_MS
+  const deadline = performance.now() + CONNECT_MS
   while (inner.connectionCount === 0) {
-    if (Date.now() > deadline)
+    if (performance.now() > deadline)
       throw new GatewayError('INNER_LAYER_LOST', 'the inner layer of the demo could not connect to its outer layer')
     await new Promise(resolve => setTimeout(resolve, 20))
   }
