@@ -18,6 +18,7 @@ const ROOMS = {
   rates: {},
   wire: { rooms: ['errors.ts'] },
   http: { rooms: ['errors.ts', 'address'], node: ['net', 'http'] }, // as above
+  http1: { rooms: ['errors.ts', 'http'] },
   payload: { rooms: ['errors.ts', 'http'] },
   route: { rooms: ['errors.ts', 'address', 'http', 'payload'], npm: ['re2js'], node: ['net'] },
   'config/document': { rooms: ['errors.ts'], npm: ['js-yaml', 'zod'] },

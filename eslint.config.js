@@ -61,7 +61,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/{wire,address,http,payload,route}/**/*.ts'],
+    files: ['src/{wire,address,http,http1,payload,route}/**/*.ts'],
     rules: { '@typescript-eslint/no-restricted-imports': ['error', pureImports] },
   },
   {
