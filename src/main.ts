@@ -55,6 +55,7 @@ process.exitCode = await runCli({
   stderr: process.stderr,
   logDestination: process.stdout.fd,
   untilStopped,
+  nghttp2: process.versions['nghttp2'],
   onLog: created => (log = created),
 })
 // Everything is closed by now; whatever else keeps the process up is not waited for.

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
+import { GatewayError } from '../errors.ts'
 import type { Admin, AdminOptions } from '../admin/admin.ts'
 import type { OriginProfile } from '../payload/origin-profile.ts'
 import type { TargetsFile } from '../config/watch.ts'
@@ -31,6 +32,7 @@ import { AccessCheck } from './access/access-check.ts'
 import { RequestLimit } from './access/request-limit.ts'
 import { Registry } from './inner-layers/registry.ts'
 import { SwitchedConnections } from './exchange/switched-connections.ts'
+import { faultOfHttp2 } from './http-edge/http2-support.ts'
 import { TcpEdge } from './tcp-edge/tcp-edge.ts'
 import { TcpTerminators, type CreateCertificates } from './tcp-edge/tcp-terminator.ts'
 import { createTrust } from './ports/trusted-proxies.ts'
@@ -51,6 +53,11 @@ export interface OuterLayerOptions {
   readonly http2?: boolean
   /** HTTP/2 with prior knowledge without `appCertificates`; default false. */
   readonly appH2c?: boolean
+  /**
+   * The nghttp2 of this Node.js, `process.versions.nghttp2`: with one that clients can make end the process, `appH2c` is refused, and TLS
+   * offers HTTP/1.1 alone. Absent: whatever it is will do.
+   */
+  readonly nghttp2?: string
   /** 0 picks a free port. */
   readonly socketPort: number
   readonly socketHost?: string
@@ -159,7 +166,7 @@ export class OuterLayer {
         httpPort: options.appHttpPort,
         hstsSeconds: options.hstsSeconds,
         proxied: options.proxyProtocol === true ? new ProxiedClients(isTrusted, log, clock) : undefined,
-        http2: options.http2,
+        http2: offersHttp2(options, log),
         h2c: options.appH2c,
       },
       {
@@ -366,6 +373,16 @@ export class OuterLayer {
 
 /** Makes an outer layer; `start` opens its ports. */
 export const createOuterLayer = (options: OuterLayerOptions, { log }: { readonly log: Log }): OuterLayer => new OuterLayer(options, log)
+
+/** HTTP/2, unless this Node.js cannot. @throws GatewayError USAGE where there is no other way */
+function offersHttp2({ appCertificates, appH2c = false, http2 = true, nghttp2 }: OuterLayerOptions, log: Log): boolean {
+  const fault = nghttp2 === undefined ? undefined : faultOfHttp2(nghttp2)
+  if (fault === undefined) return http2
+  if (appH2c) throw new GatewayError('USAGE', `--app-h2c cannot be had: ${fault}`)
+  if (appCertificates !== undefined && http2)
+    log.warn({ nghttp2 }, `HTTP/2 is off, clients get HTTP/1.1: ${fault} (--no-http2 says that you know)`)
+  return false
+}
 
 /** What every inner layer has to know of every origin; undefined: nothing. */
 const alwaysOf = ({ connectMs }: EdgeLimits, timing: boolean): OriginProfile | undefined =>

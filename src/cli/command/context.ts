@@ -35,6 +35,8 @@ export interface CliContext {
    * @param options.hangup  takes SIGHUP as well, which else ends the process at once
    */
   readonly untilStopped: (options?: { readonly hangup?: boolean }) => Promise<StopSignal | undefined>
+  /** The nghttp2 of this Node.js; absent: whatever it is will do. */
+  readonly nghttp2?: string | undefined
   /** Told of the log of a long-running command, for faults that nobody caught. */
   readonly onLog?: (log: Log) => void
 }
