@@ -64,7 +64,7 @@ function faultsOf({ isDraining, targets, registry, tcp, certificates }: Operator
   if (isDraining()) faults.push('shutting down')
   if (targets.fault !== undefined) faults.push('the targets file is not valid; the last good one is in force')
   if (certificates.some(store => store.faults.length > 0)) faults.push('a TLS certificate is not valid; the last good one is in force')
-  if (registry.connections.length === 0) faults.push('no inner layer is connected')
+  if (registry.size === 0) faults.push('no inner layer is connected')
   // Their reasons name files and addresses, which are the log's to tell.
   if (tcp.faults.length > 0) faults.push(tcpFaultOf(tcp.missing))
   return faults
@@ -236,8 +236,8 @@ const sessionNumbers = ({ identifier, session }: InnerConnection) => ({
   peer: identifier,
   streams: session.streamCount,
   outstandingBytes: session.outstandingBytes,
-  inFlightBytes: session.inFlightBytes,
-  flightLimitBytes: session.flightLimitBytes,
+  inFlightBytes: session.inFlightBytes ?? 0,
+  flightLimitBytes: session.flightLimitBytes ?? 0,
   roundTripMs: session.roundTripMs,
 })
 

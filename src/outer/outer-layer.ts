@@ -142,11 +142,14 @@ export class OuterLayer {
       this.#health.announce(options.targets.table, connection, profiles)
       held.wake()
     }
-    this.registry.onRemove = connection => this.#health.left(connection, this.registry.connections)
+    this.registry.onRemove = (connection, wasLast) => {
+      if (wasLast) this.#health.left(connection)
+    }
+    const dispatch = { balancer: new Balancer(this.registry, this.#health), profiles }
     const nextId = (): string => `${instance}-${(++count).toString(36)}`
     this.#tunnels = new TunnelEdge({
       table: () => options.targets.table,
-      registry: this.registry,
+      dispatch,
       isTrusted,
       linkNames: options.linkNames ?? [],
       nextId,
@@ -171,9 +174,7 @@ export class OuterLayer {
       },
       {
         table: () => options.targets.table,
-        registry: this.registry,
-        balancer: new Balancer(this.registry, this.#health),
-        profiles,
+        dispatch,
         deadlines: this.#deadlines,
         headMs: options.timeoutMs,
         limits,
@@ -201,7 +202,7 @@ export class OuterLayer {
       },
     )
     this.#tcp = new TcpEdge({
-      registry: this.registry,
+      dispatch,
       terminators: new TcpTerminators(options.tcpCertificates ?? (() => undefined)),
       nextId,
       clock,

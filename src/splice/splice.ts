@@ -1,10 +1,25 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { GatewayError, type ErrorCode } from '../errors.ts'
-import type { MuxStream, StreamHandler } from '../mux/stream.ts'
+import type { StreamHandler } from '../mux/stream.ts'
 
 /** A peer that vanished without a word is noticed by the kernel: first probe after this silence, milliseconds. */
 const KEEP_ALIVE_MS = 60_000
+
+/** What a splice needs of a stream. */
+export interface SplicedStream {
+  handler: StreamHandler | undefined
+  /** True while the peer may still send. */
+  readonly isRemoteOpen: boolean
+  /** True when nothing more should be read for it. */
+  readonly needsPause: boolean
+  /** False asks to pause until `onWritable` of the handler. */
+  write(chunk: Buffer): boolean
+  end(): void
+  reset(code: ErrorCode, reason: string): void
+  /** So many bytes were taken: the peer may send as many more. */
+  consumed(bytes: number): void
+}
 
 /** How it ended. */
 export interface SpliceEnd {
@@ -44,7 +59,7 @@ export interface SpliceOptions {
  *     socket lost   ─▶ stream.reset      onReset ─▶ cut
  */
 export class Splice implements StreamHandler {
-  #stream: MuxStream | undefined
+  #stream: SplicedStream | undefined
   #bytesIn = 0
   #bytesOut = 0
   /** Handed to the socket and not taken by it. */
@@ -83,7 +98,7 @@ export class Splice implements StreamHandler {
   }
 
   /** Begins. The stream is a parameter of its own because a stream is opened with its handler; the socket may still be connecting. */
-  attach(stream: MuxStream): void {
+  attach(stream: SplicedStream): void {
     this.#stream = stream
     stream.handler = this
     // Before anything began: the stream refused, or the socket closed.
@@ -192,7 +207,7 @@ export class Splice implements StreamHandler {
 }
 
 /** Joins `stream` and `socket` from now on. */
-export function splice(stream: MuxStream, socket: Duplex, options: SpliceOptions): Splice {
+export function splice(stream: SplicedStream, socket: Duplex, options: SpliceOptions): Splice {
   const joined = new Splice(socket, options)
   joined.attach(stream)
   return joined

@@ -3,7 +3,8 @@ import type { ErrorCode } from '../../src/errors.ts'
 import { encodeTcpHead, KIND_TCP } from '../../src/payload/tcp-head.ts'
 import { AllowList } from '../../src/origin/allow-list.ts'
 import type { InnerConnection } from '../../src/outer/inner-layers/registry.ts'
-import type { MuxStream, StreamHandler } from '../../src/mux/stream.ts'
+import type { CarrierStream } from '../../src/outer/inner-layers/carrier.ts'
+import type { StreamHandler } from '../../src/mux/stream.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
 import { freePort } from '../support/ports.ts'
 import { echo, startTcpOrigin } from '../support/tcp-origin.ts'
@@ -15,7 +16,7 @@ class Opened implements StreamHandler {
   text = ''
   isEnded = false
   reset: { readonly code: ErrorCode; readonly reason: string } | undefined
-  readonly stream: MuxStream
+  readonly stream: CarrierStream
 
   constructor(layers: Layers, payload: Buffer) {
     this.stream = (layers.outer.registry.pick(undefined) as InnerConnection).session.open(payload, this)

@@ -7,13 +7,11 @@ import type { AccessRecord } from '../../telemetry/access-log.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Tracing } from '../../telemetry/tracing.ts'
 import type { DeadlineQueues } from '../../net/deadline-queue.ts'
-import type { Balancer } from '../inner-layers/balancer.ts'
+import type { DispatchContext } from '../inner-layers/dispatch.ts'
 import type { EdgeLimits } from '../access/client-limits.ts'
 import type { AccessCheck } from '../access/access-check.ts'
 import type { HeldRequests } from '../inner-layers/held-requests.ts'
 import type { RequestLimit } from '../access/request-limit.ts'
-import type { OriginProfiles } from '../inner-layers/origin-profiles.ts'
-import type { Registry } from '../inner-layers/registry.ts'
 import type { SwitchedConnections } from './switched-connections.ts'
 
 /** The paths under which tunnels are opened. */
@@ -31,9 +29,7 @@ export interface TunnelPaths {
 export interface EdgeContext {
   /** The targets in force now. */
   readonly table: () => RouteTable
-  readonly registry: Registry
-  readonly balancer: Balancer
-  readonly profiles: OriginProfiles
+  readonly dispatch: DispatchContext
   readonly deadlines: DeadlineQueues
   /** Longest silence of an origin before its answer begins, where a target does not say; 0: any. */
   readonly headMs: number

@@ -4,18 +4,20 @@ import { encodeFields } from '../../payload/byte-codec.ts'
 import { valuesOf } from '../../http/fields.ts'
 import { decodeResponseHead } from '../../payload/head-codec.ts'
 import { loggedPath } from '../../http/logged-path.ts'
+import { isIdempotent } from '../../http/methods.ts'
 import { requestTrailers } from '../../http/request-fields.ts'
 import { interimHead, MAX_INTERIM, responseHead, switchingHead } from '../../http/response-fields.ts'
-import type { MuxStream, StreamHandler } from '../../mux/stream.ts'
+import type { StreamHandler } from '../../mux/stream.ts'
 import type { AccessRecord } from '../../telemetry/access-log.ts'
 import { Answer } from './answer.ts'
-import { Attempts } from './attempts.ts'
 import type { EdgeRequest, ClientEvents } from './edge-request.ts'
 import type { EdgeContext } from './exchange-context.ts'
 import { errorAnswer } from '../../http/error-answer.ts'
 import { ExchangeTimer, type WaitingFor, type TimeoutListener } from './exchange-timer.ts'
-import type { InnerConnection } from '../inner-layers/registry.ts'
+import type { CarrierStream } from '../inner-layers/carrier.ts'
+import { Dispatch } from '../inner-layers/dispatch.ts'
 import type { HeldRequest } from '../inner-layers/held-requests.ts'
+import { ReplayBuffer } from './replay-buffer.ts'
 import { RequestPlan, type LocalAnswer } from './request-plan.ts'
 import { spanAttributes } from './request-span.ts'
 import { ServerTiming } from './server-timing.ts'
@@ -28,9 +30,10 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
   #timing: ServerTiming | undefined
   readonly #timer = new ExchangeTimer(this)
   readonly #answer: Answer
-  #connection: InnerConnection | undefined
-  #stream: MuxStream | undefined
-  readonly #attempts = new Attempts()
+  readonly #dispatch: Dispatch
+  #stream: CarrierStream | undefined
+  /** What of the upload is kept for another inner layer; undefined before it has begun, and once it is not needed any more. */
+  #replay: ReplayBuffer | undefined
   #error: ErrorCode | undefined
   #reason: string | undefined
   #bytesIn = 0
@@ -49,6 +52,7 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
     this.id = edge.nextId()
     this.#startedMs = edge.clock()
     this.#answer = new Answer(call, edge.clock)
+    this.#dispatch = new Dispatch(edge.dispatch)
     if (edge.serverTiming) this.#timing = new ServerTiming(edge.clock)
     call.events = this
   }
@@ -70,8 +74,8 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
 
   #proceed(): void {
     const { answer } = this.#plan
-    if (answer === undefined) this.#dispatch()
-    else this.#answerHere(answer)
+    if (answer !== undefined) this.#answerHere(answer)
+    else if (!this.#open()) this.#hold()
   }
 
   /** True when the whole request has come. */
@@ -88,51 +92,50 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
 
   // --- request ---
 
-  #dispatch(): void {
-    const { connection: picked, stickTo } = this.edge.balancer.pick(this.#plan.balanced, this.#attempts.tried)
-    if (picked === 'none') return this.#hold()
-    if (picked === 'full') throw new GatewayError('OVERLOADED', 'every inner layer has as many streams as it takes')
-    this.#connection = picked
-    this.#timing?.dispatched(picked.session.roundTripMs)
-    this.#plan.stick(stickTo)
+  /** @returns false when no inner layer is connected that could be asked */
+  #open(): boolean {
     const { body, expectsContinue } = this.#plan.request!
     const hasUpload = body.kind === 'stream' || (body.kind === 'length' && body.length > 0)
-    this.edge.profiles.announce(picked.session, this.#plan.profile)
     // After a switch the other half of the stream carries what the client sends.
-    this.#stream = picked.session.open(this.#plan.payload!, this, { end: !hasUpload && this.#plan.upgrade === '' })
+    const stream = this.#dispatch.open(this.#plan.streamRequest, this, { end: !hasUpload && this.#plan.upgrade === '' })
+    if (stream === undefined) return false
+    this.#stream = stream
+    this.#timing?.dispatched(this.#dispatch.connection!.session.roundTripMs)
+    this.#plan.stick(this.#dispatch.stickTo)
     this.#timer.awaitHead(this.edge.deadlines.of(this.#plan.target!.timeouts?.headMs ?? this.edge.headMs))
-    if (!hasUpload) return
-    const { replay } = this.#attempts
+    if (!hasUpload) return true
+    const replay = this.#replay
     if (replay === undefined) {
-      this.#attempts.keepUpload()
+      this.#replay = new ReplayBuffer()
       if (!expectsContinue) this.#startUpload()
-      return
+      return true
     }
-    for (const chunk of replay.chunks) this.#stream.write(chunk)
+    for (const chunk of replay.chunks) stream.write(chunk)
     if (replay.hasEnded) this.#endUpload()
-    else if (this.#isUploading && !this.#stream.needsPause) this.#resumeUpload()
+    else if (this.#isUploading && !stream.needsPause) this.#resumeUpload()
+    return true
   }
 
-  /** Nobody is there for the target: waits a little for somebody to come back, if that is wanted. */
+  /** No inner layer is connected for the target: waits a little for one to come back, if that is wanted. */
   #hold(): void {
     const { held, limits, deadlines } = this.edge
-    if (this.#attempts.tried === undefined && limits.holdMs > 0 && held.add(this)) {
+    if (limits.holdMs > 0 && held.add(this)) {
       if (!this.#isHeld) this.#timer.awaitInner(deadlines.of(limits.holdMs))
       this.#isHeld = true
     } else this.#miss(`no inner layer is connected for ${this.#plan.target!.name}`)
   }
 
-  /** Nobody came, either. */
+  /** None came, either. */
   #miss(reason: string): void {
     const { maintenance } = this.#plan.target!
-    if (maintenance === undefined || this.#attempts.tried !== undefined) this.#fail(this.#error ?? 'NO_INNER_LAYER', reason)
+    if (maintenance === undefined) this.#fail('NO_INNER_LAYER', reason)
     else this.#answerHere({ ...maintenance, fields: [...maintenance.fields] })
   }
 
   retry(): void {
     if (this.#hasEnded) return
     try {
-      this.#dispatch()
+      if (!this.#open()) this.#hold()
     } catch (thrown) {
       this.refuse(thrown)
     }
@@ -149,7 +152,7 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
     if (this.#hasEnded || this.#stream === undefined) return
     const { maxBodyBytes } = this.#plan
     if (this.#bytesIn > maxBodyBytes) return this.#fail('BODY_TOO_LARGE', `more than ${maxBodyBytes} bytes`)
-    this.#attempts.replay?.add(chunk)
+    this.#replay?.add(chunk)
     this.#timer.uploaded(chunk.length, this.#leastUpload())
     if (!this.#stream.write(chunk)) {
       this.#isUploadPaused = true
@@ -165,8 +168,7 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
   }
 
   onUploadEnd(): void {
-    const { replay } = this.#attempts
-    if (replay !== undefined) replay.hasEnded = true
+    if (this.#replay !== undefined) this.#replay.hasEnded = true
     this.#isUploading = false
     this.#timer.alive()
     this.#endUpload()
@@ -205,9 +207,8 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
     if (isCutShort || this.edge.isDraining() || (isHttp10 && !writable.hasLength)) this.call.closeAfterwards()
     this.#answer.begin(writable)
     if (this.#plan.upgrade !== '') this.#stream?.end()
-    this.#attempts.settle()
-    const { health } = this.edge.balancer
-    if (!health.isEmpty) health.answered(this.#plan.target!, this.#connection!)
+    this.#replay = undefined // there will be no other attempt
+    this.#dispatch.answered(this.#plan.target!)
     this.#timer.awaitBody(this.edge.deadlines.of(this.#plan.target!.timeouts?.idleMs ?? this.edge.limits.idleMs))
   }
 
@@ -280,23 +281,23 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
     this.#stream = undefined
     if (this.#hasEnded) return
     this.#blame(code)
-    const { target, request } = this.#plan.balanced
-    const mayRepeat =
-      !this.#answer.hasHead && !this.call.isGone && this.#attempts.mayRepeat(code, request.method, target.retries, this.edge.balancer)
-    if (!mayRepeat) return this.#fail(code, reason)
-    this.#attempts.failed(this.#connection!)
-    this.#error = code
-    this.edge.log.debug(
-      { requestId: this.id, code, reason, identifier: this.#connection!.identifier },
-      'moving a request to another inner layer',
-    )
-    try {
-      this.#dispatch()
-      // When there was nobody left to try, the failure is the answer.
-      if (!this.#hasEnded) this.#error = undefined
-    } catch (thrown) {
-      this.refuse(thrown)
+    if (this.#mayRepeat(code)) {
+      const fields = { requestId: this.id, code, reason, identifier: this.#dispatch.connection?.identifier }
+      this.edge.log.debug(fields, 'moving a request to another inner layer')
+      try {
+        if (this.#open()) return
+      } catch (thrown) {
+        return this.refuse(thrown)
+      }
     }
+    // When there is no other one to try, the failure is the answer.
+    this.#fail(code, reason)
+  }
+
+  #mayRepeat(code: ErrorCode): boolean {
+    if (this.#answer.hasHead || this.call.isGone || this.#replay?.isIncomplete === true) return false
+    const { target, request } = this.#plan
+    return this.#dispatch.mayRepeat(code, isIdempotent(request!.method), target!.retries)
   }
 
   onLate(awaited: WaitingFor): void {
@@ -314,8 +315,7 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
 
   /** What has failed before it was answered counts against its inner layer. */
   #blame(code: ErrorCode): void {
-    if (!this.#answer.hasHead && this.#connection !== undefined)
-      this.edge.balancer.health.failed(this.#plan.target!, this.#connection, code)
+    if (!this.#answer.hasHead) this.#dispatch.failed(this.#plan.target!, code)
   }
 
   #fail(code: ErrorCode, reason: string, fields?: readonly string[]): void {
@@ -386,8 +386,8 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
       durationMs: this.edge.clock() - this.#startedMs,
       firstByteMs: startedMs === undefined ? undefined : startedMs - this.#startedMs,
       target: target?.name,
-      identifier: this.#connection?.identifier,
-      repeats: this.#attempts.tried?.length,
+      identifier: this.#dispatch.connection?.identifier,
+      repeats: this.#dispatch.repeats,
       error: this.#error,
       reason: this.#reason,
     }

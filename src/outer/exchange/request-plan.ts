@@ -12,7 +12,7 @@ import { parseHost } from '../../address/host.ts'
 import type { PathMap } from '../../route/path-map.ts'
 import { authorityOf, type Target } from '../../route/table.ts'
 import { DEFAULT_UPGRADES, type Treatment } from '../../route/target.ts'
-import type { Balanced } from '../inner-layers/balancer.ts'
+import type { StreamRequest } from '../inner-layers/dispatch.ts'
 import type { RequestSpan } from '../../telemetry/tracing.ts'
 import type { EdgeRequest } from './edge-request.ts'
 import type { EdgeContext } from './exchange-context.ts'
@@ -79,9 +79,9 @@ export class RequestPlan {
     this.#decide(edge, peer, located)
   }
 
-  /** What the choice of an inner layer depends on, once the request was admitted. */
-  get balanced(): Balanced {
-    return this as Balanced
+  /** What is to be opened, once the request was admitted. */
+  get streamRequest(): StreamRequest {
+    return this as StreamRequest
   }
 
   /** The client is to come back to this inner layer; undefined: it knows, or it does not matter. */
@@ -128,7 +128,7 @@ export class RequestPlan {
     const variables = treatment === undefined ? undefined : { client: client.address, host: client.host, scheme: client.scheme }
     const cookie = target.balance?.kind === 'cookie' ? target.balance.name : undefined
     this.upgrade = request.upgrades?.find(protocol => allowsUpgrade(target, protocol)) ?? ''
-    this.profile = edge.profiles.numberOf(target.profile)
+    this.profile = edge.dispatch.profiles.numberOf(target.profile)
     this.payload = encodeRequestHead({
       protocol,
       hostname,

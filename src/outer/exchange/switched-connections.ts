@@ -1,6 +1,5 @@
 import { GatewayError } from '../../errors.ts'
-import type { MuxStream } from '../../mux/stream.ts'
-import { Splice, type SpliceEnd } from '../../splice/splice.ts'
+import { Splice, type SpliceEnd, type SplicedStream } from '../../splice/splice.ts'
 import type { SwitchedClient } from './edge-request.ts'
 
 /** What a connection that leaves HTTP needs beside its two ends. */
@@ -24,7 +23,7 @@ export class SwitchedConnections {
   }
 
   /** Joins the stream and the client from now on. */
-  join(stream: MuxStream, { socket, head, cut }: SwitchedClient, { idleMs = this.idleMs, onEnd }: SwitchOptions): void {
+  join(stream: SplicedStream, { socket, head, cut }: SwitchedClient, { idleMs = this.idleMs, onEnd }: SwitchOptions): void {
     const joined = new Splice(socket, {
       head,
       idleMs,

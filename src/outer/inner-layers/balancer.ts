@@ -7,11 +7,10 @@ import type { InnerConnection, Registry, Preference } from './registry.ts'
 /** Retries that a target has in hand at the beginning, and at most. */
 const MAX_TOKENS = 10
 
-/** What a choice depends on. */
-export interface Balanced {
-  readonly target: Target
-  readonly request: Pick<AcceptedRequest, 'fields' | 'names' | 'method'>
-}
+/** What a choice depends on: of a request the target and what is in it, of a connection who may serve it. */
+export type Wanted =
+  | { readonly target: Target; readonly request: Pick<AcceptedRequest, 'fields' | 'names'> }
+  | { readonly target: Pick<Target, 'identifiers'>; readonly request?: undefined }
 
 /** A choice. */
 export interface Choice {
@@ -32,20 +31,22 @@ export class Balancer {
   ) {}
 
   /** @param tried  connections that have failed this request already */
-  pick({ target, request }: Balanced, tried: readonly InnerConnection[] | undefined): Choice {
+  pick(wanted: Wanted, tried: readonly InnerConnection[] | undefined): Choice {
+    if (wanted.request === undefined) return { connection: this.registry.pick(wanted.target.identifiers, tried), stickTo: undefined }
+    const { target, request } = wanted
     const { balance, identifiers, retries } = target
     if (retries !== undefined && tried === undefined) this.#earn(retries)
     if (balance === undefined && this.health.isEmpty) return { connection: this.registry.pick(identifiers, tried), stickTo: undefined }
-    const wanted = wantedOf(request, balance)
+    const value = valueOf(request, balance)
     const wish: Preference = {
       turn: balance?.kind === 'round-robin' ? this.#turnOf(balance) : undefined,
       avoids: this.health.isEmpty ? undefined : connection => this.health.isAvoided(target, connection),
-      score: wanted === undefined ? undefined : this.#scoreOf(balance!, wanted),
+      score: value === undefined ? undefined : this.#scoreOf(balance!, value),
     }
     const connection = this.registry.pick(identifiers, tried, wish)
     if (balance?.kind !== 'cookie' || typeof connection === 'string') return { connection, stickTo: undefined }
     const id = this.#idOf(connection)
-    return { connection, stickTo: id === wanted ? undefined : id }
+    return { connection, stickTo: id === value ? undefined : id }
   }
 
   /** May one more of the requests of a target be repeated? Takes it from the budget. */
@@ -91,7 +92,7 @@ export class Balancer {
 }
 
 /** The cookie or the field that decides. */
-function wantedOf({ fields, names }: Balanced['request'], balance: Balance | undefined): string | undefined {
+function valueOf({ fields, names }: Pick<AcceptedRequest, 'fields' | 'names'>, balance: Balance | undefined): string | undefined {
   if (balance?.kind !== 'cookie' && balance?.kind !== 'header') return undefined
   for (let i = 0; i < names.length; i++) {
     const value = fields[2 * i + 1]!

@@ -237,19 +237,13 @@ export class LinkPort {
       onClose: (code, given) => {
         const reason = given || ERRORS[code].text
         registry.remove(connection)
-        this.log.info(
-          { ...facts, code, reason, connections: registry.connections.length },
-          `inner layer "${facts.identifier}" disconnected: ${reason}`,
-        )
+        this.log.info({ ...facts, code, reason, connections: registry.size }, `inner layer "${facts.identifier}" disconnected: ${reason}`)
       },
       onFault: thrown => this.log.error({ err: thrown }, 'internal fault while handling a stream'),
     })
     const connection: InnerConnection = { ...facts, instance: `${facts.kid} ${facts.identifier} ${instance}`, session, since: new Date() }
     registry.add(connection)
-    this.log.info(
-      { ...facts, connections: registry.connections.length },
-      `inner layer "${facts.identifier}" connected from ${facts.address}`,
-    )
+    this.log.info({ ...facts, connections: registry.size }, `inner layer "${facts.identifier}" connected from ${facts.address}`)
   }
 }
 

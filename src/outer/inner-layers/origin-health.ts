@@ -98,9 +98,8 @@ export class OriginHealth {
     if (records?.delete(instance) === true && records.size === 0) this.#records.delete(origin)
   }
 
-  /** An inner layer has left; when it was the last connection of its process, nothing is known of it any more. */
-  left({ instance }: InnerConnection, others: readonly InnerConnection[]): void {
-    if (others.some(other => other.instance === instance)) return
+  /** The last connection of an inner layer has gone: nothing is known of it any more. */
+  left({ instance }: InnerConnection): void {
     for (const [origin, records] of this.#records) if (records.delete(instance) && records.size === 0) this.#records.delete(origin)
     for (const [number, instances] of this.#unhealthy)
       if (instances.delete(instance) && instances.size === 0) this.#unhealthy.delete(number)

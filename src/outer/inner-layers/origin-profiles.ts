@@ -1,11 +1,11 @@
 import { GatewayError } from '../../errors.ts'
 import { encodeNote, type OriginProfile } from '../../payload/origin-profile.ts'
-import type { Session } from '../../mux/session.ts'
+import type { Carrier } from './carrier.ts'
 
 const MAX_PROFILES = 4_096
 
 /**
- * Numbers for the origin profiles of the targets, the same in all sessions, and which session knows which of them. A profile keeps its
+ * Numbers for the origin profiles of the targets, the same for all carriers, and which carrier knows which of them. A profile keeps its
  * number when the targets file is read again; one that differs gets a new one, so that requests under way mean what they meant.
  */
 export class OriginProfiles {
@@ -13,7 +13,7 @@ export class OriginProfiles {
   readonly #always: OriginProfile | undefined
   readonly #numbersOfTexts = new Map<string, number>()
   readonly #payloads: Buffer[] = []
-  readonly #told = new WeakMap<Pick<Session, 'note'>, Set<number>>()
+  readonly #told = new WeakMap<Pick<Carrier, 'note'>, Set<number>>()
 
   /** @param always  what every profile has beside its own; of time-outs, those of a profile go before */
   constructor(always?: OriginProfile) {
@@ -32,14 +32,14 @@ export class OriginProfiles {
     return number
   }
 
-  /** Tells `session` what `number` stands for, once. Call before a stream whose head has it. */
-  announce(session: Pick<Session, 'note'>, number: number): void {
+  /** Tells `carrier` what `number` stands for, once. Call before a stream whose head has it. */
+  announce(carrier: Pick<Carrier, 'note'>, number: number): void {
     if (number === 0) return
-    let told = this.#told.get(session)
-    if (told === undefined) this.#told.set(session, (told = new Set()))
+    let told = this.#told.get(carrier)
+    if (told === undefined) this.#told.set(carrier, (told = new Set()))
     if (told.has(number)) return
     told.add(number)
-    session.note(this.#payloads[number - 1]!)
+    carrier.note(this.#payloads[number - 1]!)
   }
 
   #add(text: string, profile: OriginProfile): number {

@@ -1,9 +1,9 @@
 import type { ErrorCode } from '../../errors.ts'
-import type { Session } from '../../mux/session.ts'
+import type { Carrier } from './carrier.ts'
 
 /** One proven connection of an inner layer. */
 export interface InnerConnection {
-  readonly session: Session
+  readonly session: Carrier
   readonly identifier: string
   /** Thumbprint of the key that proved it. */
   readonly kid: string
@@ -14,8 +14,8 @@ export interface InnerConnection {
   readonly since: Date
 }
 
-/** The connections of one process: they share its machine and its fate. */
-type Peer = InnerConnection[]
+/** The connections of one process, never empty: they share its machine and its fate. */
+type InnerProcess = InnerConnection[]
 
 /** Streams by which one connection of a process may be ahead of another before the other gets the next. */
 const STREAMS_AHEAD = 64
@@ -32,30 +32,67 @@ export interface Preference {
 
 /** Step 5 of the path: the inner layers that are connected, and which of them gets the next stream. */
 export class Registry {
-  #all: readonly InnerConnection[] = []
-  #peers: readonly Peer[] = []
-  #byIdentifier = new Map<string, Peer[]>()
+  readonly #all = new Set<InnerConnection>()
+  /** The same as a list, made when somebody asks: thousands may come and go in a moment. */
+  #list: readonly InnerConnection[] | undefined
+  /** Of all identifiers, in the order in which they came. */
+  readonly #processes: InnerProcess[] = []
+  readonly #byInstance = new Map<string, InnerProcess>()
+  readonly #byIdentifier = new Map<string, InnerProcess[]>()
   #turn = 0
   /** A connection has come. */
   onAdd: (connection: InnerConnection) => void = () => undefined
-  /** A connection has gone, and is no longer among `connections`. */
-  onRemove: (connection: InnerConnection) => void = () => undefined
+  /** A connection has gone, and is no longer among `connections`. @param wasLast  of its process */
+  onRemove: (connection: InnerConnection, wasLast: boolean) => void = () => undefined
 
   /** Connections at the moment, in the order in which they came. */
   get connections(): readonly InnerConnection[] {
-    return this.#all
+    return (this.#list ??= [...this.#all])
+  }
+
+  /** How many they are. */
+  get size(): number {
+    return this.#all.size
+  }
+
+  /** Does any connection serve this? @param identifiers  of the target; undefined: any inner layer */
+  serves(identifiers: readonly string[] | undefined): boolean {
+    return identifiers === undefined ? this.#all.size > 0 : identifiers.some(identifier => this.#byIdentifier.has(identifier))
   }
 
   add(connection: InnerConnection): void {
-    this.#all = [...this.#all, connection]
-    this.#index()
+    this.#all.add(connection)
+    this.#list = undefined
+    const { instance, identifier } = connection
+    const known = this.#byInstance.get(instance)
+    if (known !== undefined) known.push(connection)
+    else {
+      const process: InnerProcess = [connection]
+      this.#byInstance.set(instance, process)
+      this.#processes.push(process)
+      const same = this.#byIdentifier.get(identifier)
+      if (same === undefined) this.#byIdentifier.set(identifier, [process])
+      else same.push(process)
+    }
     this.onAdd(connection)
   }
 
+  /** Idempotent. */
   remove(connection: InnerConnection): void {
-    this.#all = this.#all.filter(other => other !== connection)
-    this.#index()
-    this.onRemove(connection)
+    if (!this.#all.delete(connection)) return
+    this.#list = undefined
+    const { instance, identifier } = connection
+    const process = this.#byInstance.get(instance)!
+    drop(process, connection)
+    const wasLast = process.length === 0
+    if (wasLast) {
+      this.#byInstance.delete(instance)
+      drop(this.#processes, process)
+      const same = this.#byIdentifier.get(identifier)!
+      drop(same, process)
+      if (same.length === 0) this.#byIdentifier.delete(identifier)
+    }
+    this.onRemove(connection, wasLast)
   }
 
   /**
@@ -72,19 +109,19 @@ export class Registry {
     tried?: readonly InnerConnection[],
     wish?: Preference,
   ): InnerConnection | 'none' | 'full' {
-    const peers = identifiers === undefined ? this.#peers : this.#of(identifiers)
+    const processes = identifiers === undefined ? this.#processes : this.#of(identifiers)
     let best: InnerConnection | undefined
     let spare: InnerConnection | undefined
     let bestLoad: Load | undefined
     let bestRank = 0
     let isFull = false
-    const count = peers.length
+    const count = processes.length
     const first = count > 1 ? (wish?.turn ?? this.#turn++) % count : 0
     for (let i = 0; i < count; i++) {
-      const peer = peers[(first + i) % count]!
-      const { connection, load, isFull: isPeerFull } = pickOf(peer, tried)
-      if (connection === undefined) isFull ||= isPeerFull
-      else if (tried?.some(other => isSamePeer(other, connection)) === true) spare ??= connection
+      const process = processes[(first + i) % count]!
+      const { connection, load, isFull: isProcessFull } = pickOf(process, tried)
+      if (connection === undefined) isFull ||= isProcessFull
+      else if (tried?.some(other => isSameProcess(other, connection)) === true) spare ??= connection
       else {
         const rank = wish === undefined ? 0 : rankOf(wish, connection)
         const isBetter =
@@ -100,31 +137,18 @@ export class Registry {
 
   /** Ends the connections that `wants` names. */
   destroyWhere(wants: (connection: InnerConnection) => boolean, code: ErrorCode, reason: string): void {
-    for (const connection of this.#all.filter(wants)) connection.session.destroy(code, reason)
+    for (const connection of this.connections.filter(wants)) connection.session.destroy(code, reason)
   }
 
-  #of(identifiers: readonly string[]): readonly Peer[] {
+  #of(identifiers: readonly string[]): readonly InnerProcess[] {
     if (identifiers.length === 1) return this.#byIdentifier.get(identifiers[0]!) ?? []
     return identifiers.flatMap(identifier => this.#byIdentifier.get(identifier) ?? [])
   }
+}
 
-  #index(): void {
-    const peers = new Map<string, Peer>()
-    this.#byIdentifier = new Map()
-    for (const connection of this.#all) {
-      const known = peers.get(connection.instance)
-      if (known !== undefined) {
-        known.push(connection)
-        continue
-      }
-      const peer = [connection]
-      peers.set(connection.instance, peer)
-      const same = this.#byIdentifier.get(connection.identifier)
-      if (same === undefined) this.#byIdentifier.set(connection.identifier, [peer])
-      else same.push(peer)
-    }
-    this.#peers = [...peers.values()]
-  }
+function drop<T>(list: T[], item: T): void {
+  const at = list.indexOf(item)
+  if (at >= 0) list.splice(at, 1)
 }
 
 /** Above all who is not avoided, then the score, an unsigned 32-bit number. */
@@ -138,13 +162,13 @@ interface Load {
 
 /** The connection of one inner layer that would get the next stream, and the load of all of them. */
 function pickOf(
-  peer: Peer,
+  process: InnerProcess,
   tried: readonly InnerConnection[] | undefined,
 ): { readonly connection: InnerConnection | undefined; readonly load: Load; readonly isFull: boolean } {
   const load: Load = { outstandingBytes: 0, streams: 0 }
   let best: InnerConnection | undefined
   let isFull = false
-  for (const connection of peer) {
+  for (const connection of process) {
     const { session } = connection
     if (!session.isOpen || tried?.includes(connection) === true) continue
     load.outstandingBytes += session.outstandingBytes
@@ -155,10 +179,10 @@ function pickOf(
   return { connection: best, load, isFull }
 }
 
-const isAhead = (a: Session, b: Session): boolean =>
+const isAhead = (a: Carrier, b: Carrier): boolean =>
   b.outstandingBytes < a.outstandingBytes || (b.outstandingBytes === a.outstandingBytes && a.streamCount >= b.streamCount + STREAMS_AHEAD)
 
-const isSamePeer = (a: InnerConnection, b: InnerConnection): boolean =>
+const isSameProcess = (a: InnerConnection, b: InnerConnection): boolean =>
   a.instance === b.instance || (a.identifier === b.identifier && a.kid === b.kid && a.address === b.address)
 
 const isLess = (a: Load, b: Load): boolean =>

@@ -2,7 +2,6 @@ import type { Socket } from 'node:net'
 import { asGatewayError, ERRORS, GatewayError, type ErrorCode } from '../../errors.ts'
 import { unmapped } from '../../address/mapped.ts'
 import { encodeTcpHead } from '../../payload/tcp-head.ts'
-import type { MuxStream } from '../../mux/stream.ts'
 import { addressOf, type TcpPort, type TcpRoute } from '../../route/tcp-port.ts'
 import { Splice } from '../../splice/splice.ts'
 import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
@@ -10,13 +9,12 @@ import type { Log } from '../../telemetry/log.ts'
 import { BeforeOrigin } from '../inner-layers/tcp-opening.ts'
 import type { DeadlineQueue, QueueNode, Expiring } from '../../net/deadline-queue.ts'
 import { proxyHeader, type Endpoint, type ProxiedConnection } from '../../net/write-proxy-header.ts'
-import type { InnerConnection, Registry } from '../inner-layers/registry.ts'
-
-const MAX_ATTEMPTS = 3
+import type { CarrierStream } from '../inner-layers/carrier.ts'
+import { Dispatch, type DispatchContext } from '../inner-layers/dispatch.ts'
 
 /** What every connection of the public ports shares. */
 export interface TcpContext {
-  readonly registry: Registry
+  readonly dispatch: DispatchContext
   /** For an origin to be connected. */
   readonly opening: DeadlineQueue
   /** For a client to say which name it wants, or to agree on TLS. */
@@ -55,9 +53,8 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
   #name: string | undefined
   #greeted: TcpRequest | undefined
   #head: Buffer | undefined
-  #connection: InnerConnection | undefined
-  #tried: InnerConnection[] | undefined
-  #stream: MuxStream | undefined
+  readonly #dispatch: Dispatch
+  #stream: CarrierStream | undefined
   #splice: Splice | undefined
   #bytesIn = 0
   #isOver = false
@@ -77,6 +74,7 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     super()
     this.#connectionId = context.nextId()
     this.#startedMs = context.clock()
+    this.#dispatch = new Dispatch(context.dispatch)
     this.client = { address: unmapped(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 }
     this.#local = { address: unmapped(socket.localAddress ?? ''), port: socket.localPort ?? 0 }
     socket.on('error', () => undefined) // 'close' follows
@@ -104,7 +102,7 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
       source.on('close', () => this.#left())
     }
     try {
-      this.#dispatch()
+      if (!this.#open()) throw new GatewayError('NO_INNER_LAYER', `no inner layer is connected for ${addressOf(greeted.route)}`)
       if (greeted.head !== undefined) return this.#send(greeted.head)
       source.once('data', this.#onFirst)
       source.resume()
@@ -138,18 +136,17 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
 
   // --- until the origin is connected ---
 
-  #dispatch(): void {
-    const { registry, opening } = this.context
+  /** @returns false when no inner layer is connected that could be asked */
+  #open(): boolean {
     const { route, facts } = this.#greeted!
-    const picked = registry.pick(route.identifiers, this.#tried)
-    if (picked === 'none') throw new GatewayError('NO_INNER_LAYER', `no inner layer is connected for ${addressOf(route)}`)
-    if (picked === 'full') throw new GatewayError('OVERLOADED', 'every inner layer has as many streams as it takes')
-    this.#connection = picked
-    this.#stream = picked.session.open(encodeTcpHead(route), this)
-    opening.refresh(this)
+    const stream = this.#dispatch.open({ target: route, payload: encodeTcpHead(route) }, this)
+    if (stream === undefined) return false
+    this.#stream = stream
+    this.context.opening.refresh(this)
     const { proxyProtocol: version } = this.port.options
-    if (version !== 0) this.#stream.write(proxyHeader(version, { source: this.client, destination: this.#local, ...facts }))
-    if (this.#head !== undefined) this.#stream.write(this.#head)
+    if (version !== 0) stream.write(proxyHeader(version, { source: this.client, destination: this.#local, ...facts }))
+    if (this.#head !== undefined) stream.write(this.#head)
+    return true
   }
 
   readonly #onFirst = (chunk: Buffer): void => {
@@ -172,7 +169,6 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     const source = this.#source
     source.off('data', this.#onFirst)
     this.#head = undefined
-    this.#tried = undefined
     this.#splice = new Splice(source, {
       idleMs: this.port.options.idleMs,
       failure: error =>
@@ -185,17 +181,14 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
 
   override onReset(code: ErrorCode, reason: string): void {
     if (this.#isOver) return
-    const { retry } = ERRORS[code]
     // What was lost on its way may have reached the origin, unless there was nothing.
-    const mayRepeat = retry === 'always' || (retry === 'idempotent' && this.#head === undefined)
-    if (mayRepeat && (this.#tried?.length ?? 0) + 1 < MAX_ATTEMPTS) {
-      this.#tried = [...(this.#tried ?? []), this.#connection!]
-      const fields = { connectionId: this.#connectionId, code, reason, identifier: this.#connection!.identifier }
+    if (this.#dispatch.mayRepeat(code, this.#head === undefined)) {
+      const fields = { connectionId: this.#connectionId, code, reason, identifier: this.#dispatch.connection?.identifier }
       this.context.log.debug(fields, 'moving a connection to another inner layer')
       try {
-        return this.#dispatch()
+        if (this.#open()) return
       } catch (thrown) {
-        if (asGatewayError(thrown).code !== 'NO_INNER_LAYER') return this.#refuse(thrown)
+        return this.#refuse(thrown)
       }
     }
     this.#cut()
@@ -239,7 +232,7 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
       bytesIn: this.#bytesIn + (this.#splice?.bytesIn ?? 0),
       bytesOut: this.#splice?.bytesOut ?? 0,
       durationMs: this.context.clock() - this.#startedMs,
-      identifier: this.#connection?.identifier,
+      identifier: this.#dispatch.connection?.identifier,
       error: code,
       reason,
     })

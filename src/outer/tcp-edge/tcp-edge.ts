@@ -4,7 +4,7 @@ import type { TcpPort } from '../../route/tcp-port.ts'
 import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { DeadlineQueue } from '../../net/deadline-queue.ts'
-import type { Registry } from '../inner-layers/registry.ts'
+import type { DispatchContext } from '../inner-layers/dispatch.ts'
 import type { TcpConnection } from './tcp-connection.ts'
 import { TcpListener, type TcpListenerContext } from './tcp-listener.ts'
 import type { TcpTerminators } from './tcp-terminator.ts'
@@ -18,7 +18,7 @@ const RETRY_MS = 5_000
 
 /** What the edge is made from. */
 export interface TcpEdgeOptions {
-  readonly registry: Registry
+  readonly dispatch: DispatchContext
   /** Ends TLS. */
   readonly terminators: TcpTerminators
   /** A fresh id for the log. */
@@ -46,7 +46,7 @@ export class TcpEdge {
   #isClosed = false
   #onIdle: (() => void) | undefined
 
-  constructor({ registry, terminators, nextId, clock, log, record }: TcpEdgeOptions) {
+  constructor({ dispatch, terminators, nextId, clock, log, record }: TcpEdgeOptions) {
     this.#log = log
     this.#terminators = terminators
     // Made for the first connection: who has no such port has no timers for it either.
@@ -54,7 +54,7 @@ export class TcpEdge {
     const greeting = (): DeadlineQueue => (this.#greeting ??= new DeadlineQueue(GREETING_MS, clock))
     let number = 0
     this.#context = {
-      registry,
+      dispatch,
       nextId,
       clock,
       log,

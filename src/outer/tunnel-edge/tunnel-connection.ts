@@ -1,7 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { asGatewayError, ERRORS, GatewayError, type ErrorCode, type Refusal } from '../../errors.ts'
 import { encodeTcpHead } from '../../payload/tcp-head.ts'
-import type { MuxStream } from '../../mux/stream.ts'
 import type { Tunnel } from '../../route/tunnel.ts'
 import { Splice } from '../../splice/splice.ts'
 import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
@@ -12,15 +11,15 @@ import { CloseCode } from '../../tunnel/wire.ts'
 import { BeforeOrigin } from '../inner-layers/tcp-opening.ts'
 import type { DeadlineQueue, QueueNode, Expiring } from '../../net/deadline-queue.ts'
 import type { EarlyBytes } from '../../net/early-bytes.ts'
-import type { InnerConnection, Registry } from '../inner-layers/registry.ts'
+import type { CarrierStream } from '../inner-layers/carrier.ts'
+import { Dispatch, type DispatchContext } from '../inner-layers/dispatch.ts'
 
-const MAX_ATTEMPTS = 3
 /** Where an end is the end of both directions, what the origin still sends has nowhere to go; it gets this long to end, milliseconds. */
 const LINGER_MS = 5_000
 
 /** What every connection of the tunnels shares. */
 export interface TunnelContext {
-  readonly registry: Registry
+  readonly dispatch: DispatchContext
   /** For an origin to be connected. */
   readonly opening: DeadlineQueue
   /** Milliseconds, rising. */
@@ -51,9 +50,8 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
   earlier: QueueNode | undefined
   later: QueueNode | undefined
   readonly #startedMs: number
-  #connection: InnerConnection | undefined
-  #tried: InnerConnection[] = []
-  #stream: MuxStream | undefined
+  readonly #dispatch: Dispatch
+  #stream: CarrierStream | undefined
   #socket: WebSocketStream | undefined
   #splice: Splice | undefined
   #lingering: NodeJS.Timeout | undefined
@@ -71,13 +69,14 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
   ) {
     super()
     this.#startedMs = context.clock()
+    this.#dispatch = new Dispatch(context.dispatch)
     visit.early.socket.once('close', this.#left)
   }
 
   /** Asks an inner layer for the connection. */
   start(): void {
     try {
-      this.#dispatch()
+      if (!this.#open()) throw new GatewayError('NO_INNER_LAYER', `no inner layer is connected for ${this.visit.tunnel.name}`)
     } catch (thrown) {
       this.#refuse(thrown)
     }
@@ -96,14 +95,13 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
 
   // --- until the origin is connected ---
 
-  #dispatch(): void {
+  /** @returns false when no inner layer is connected that could be asked */
+  #open(): boolean {
     const { tunnel } = this.visit
-    const picked = this.context.registry.pick(tunnel.identifiers, this.#tried)
-    if (picked === 'none') throw new GatewayError('NO_INNER_LAYER', `no inner layer is connected for ${tunnel.name}`)
-    if (picked === 'full') throw new GatewayError('OVERLOADED', 'every inner layer has as many streams as it takes')
-    this.#connection = picked
-    this.#stream = picked.session.open(encodeTcpHead(tunnel), this)
+    this.#stream = this.#dispatch.open({ target: tunnel, payload: encodeTcpHead(tunnel) }, this)
+    if (this.#stream === undefined) return false
     this.context.opening.refresh(this)
+    return true
   }
 
   override onHead(): void {
@@ -128,17 +126,14 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
 
   override onReset(code: ErrorCode, reason: string): void {
     if (this.#isOver) return
-    // Nothing of the client has been sent, so that nothing can happen twice.
-    const mayRepeat = ERRORS[code].retry !== 'never' && this.#tried.length + 1 < MAX_ATTEMPTS
     this.#stream = undefined
-    if (!mayRepeat) return this.#fail(code, reason)
-    this.#tried = [...this.#tried, this.#connection!]
     try {
-      this.#dispatch()
+      // Nothing of the client has been sent, so that nothing can happen twice.
+      if (this.#dispatch.mayRepeat(code, true) && this.#open()) return
     } catch (thrown) {
-      if (asGatewayError(thrown).code === 'NO_INNER_LAYER') this.#fail(code, reason)
-      else this.#refuse(thrown)
+      return this.#refuse(thrown)
     }
+    this.#fail(code, reason)
   }
 
   // --- the end ---
@@ -177,7 +172,7 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
       bytesIn: this.#splice?.bytesIn ?? 0,
       bytesOut: this.#splice?.bytesOut ?? 0,
       durationMs: this.context.clock() - this.#startedMs,
-      identifier: this.#connection?.identifier,
+      identifier: this.#dispatch.connection?.identifier,
       error,
       reason,
     })

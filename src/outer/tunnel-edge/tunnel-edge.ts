@@ -16,7 +16,7 @@ import { DeadlineQueue } from '../../net/deadline-queue.ts'
 import { EarlyBytes } from '../../net/early-bytes.ts'
 import { errorAnswer } from '../../http/error-answer.ts'
 import { endLingering } from '../../net/linger.ts'
-import type { Registry } from '../inner-layers/registry.ts'
+import type { DispatchContext } from '../inner-layers/dispatch.ts'
 import { TunnelConnection } from './tunnel-connection.ts'
 import { TunnelCredentials } from './tunnel-credentials.ts'
 
@@ -29,7 +29,7 @@ const REFUSAL_PERIOD_MS = 60_000
 export interface TunnelEdgeOptions {
   /** The tunnels in force now. */
   readonly table: () => RouteTable
-  readonly registry: Registry
+  readonly dispatch: DispatchContext
   readonly isTrusted: (address: string) => boolean
   /** What the `url` of a proof has to name; none: anything. */
   readonly linkNames: readonly string[]
@@ -147,10 +147,10 @@ export class TunnelEdge {
       return visit.refuse({ code: 'OVERLOADED' })
     }
     this.#open.set(tunnel.name, open + 1)
-    const { registry, clock, log, nextId } = this.options
+    const { dispatch, clock, log, nextId } = this.options
     const connection = new TunnelConnection(
       ++this.#count,
-      { registry, clock, log, opening: (this.#opening ??= new DeadlineQueue(OPENING_MS, clock)), record: this.#record },
+      { dispatch, clock, log, opening: (this.#opening ??= new DeadlineQueue(OPENING_MS, clock)), record: this.#record },
       {
         ...visit,
         connectionId: nextId(),

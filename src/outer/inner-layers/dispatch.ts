@@ -1,0 +1,101 @@
+import { ERRORS, GatewayError, type ErrorCode } from '../../errors.ts'
+import type { StreamHandler } from '../../mux/stream.ts'
+import type { Retries, Target } from '../../route/target.ts'
+import type { Balancer, Wanted } from './balancer.ts'
+import type { CarrierStream } from './carrier.ts'
+import type { OriginProfiles } from './origin-profiles.ts'
+import type { InnerConnection } from './registry.ts'
+
+/** Where the target does not say. */
+const MAX_ATTEMPTS = 3
+/** No byte of the request has reached an origin. TLS can fail in the middle of one as well. */
+const UNREACHED: ReadonlySet<ErrorCode> = new Set(['ORIGIN_REFUSED', 'ORIGIN_DNS', 'ORIGIN_CONNECT_TIMEOUT'])
+/** It may have been executed. */
+const UNANSWERED: ReadonlySet<ErrorCode> = new Set(['ORIGIN_CLOSED', 'ORIGIN_TIMEOUT'])
+
+/** What every dispatch shares. */
+export interface DispatchContext {
+  readonly balancer: Balancer
+  readonly profiles: OriginProfiles
+}
+
+/** What a stream is opened for, and its head. */
+export type StreamRequest = Wanted & {
+  /** Of the OPEN frame. */
+  readonly payload: Uint8Array
+  /** Number of the origin profile that the head names; 0 or undefined for none. */
+  readonly profile?: number
+}
+
+/** The way of one request or connection through the inner layers: picks one, opens a stream there, and says whether another may be tried. */
+export class Dispatch {
+  #connection: InnerConnection | undefined
+  #tried: InnerConnection[] | undefined
+  #stickTo: string | undefined
+
+  constructor(private readonly context: DispatchContext) {}
+
+  /** The one that was picked last; undefined before. */
+  get connection(): InnerConnection | undefined {
+    return this.#connection
+  }
+
+  /** Attempts that have failed; undefined for none. */
+  get repeats(): number | undefined {
+    return this.#tried?.length
+  }
+
+  /** What the client's cookie has to be from now on; undefined: it is right, or there is none. */
+  get stickTo(): string | undefined {
+    return this.#stickTo
+  }
+
+  /**
+   * Opens a stream at the inner layer whose turn it is.
+   * @param options  `end`: nothing follows the head
+   * @returns undefined when no inner layer is connected that may serve it and has not failed
+   * @throws GatewayError OVERLOADED when all that might are full; HEADERS_TOO_LARGE for a head that fits into no frame
+   */
+  open(request: StreamRequest, handler: StreamHandler, options?: { readonly end?: boolean }): CarrierStream | undefined {
+    const { balancer, profiles } = this.context
+    const { connection, stickTo } = balancer.pick(request, this.#tried)
+    if (connection === 'none') return undefined
+    if (connection === 'full') throw new GatewayError('OVERLOADED', 'every inner layer has as many streams as it takes')
+    this.#connection = connection
+    this.#stickTo = stickTo
+    if (request.profile !== undefined) profiles.announce(connection.session, request.profile)
+    return connection.session.open(request.payload, handler, options)
+  }
+
+  /**
+   * The stream has failed with `code` before anything was answered: may the same be asked of another inner layer? Then `open` does.
+   * @param isIdempotent  it does no harm to do it twice, or the origin can have got nothing of it
+   * @param retries       what the target says; undefined: failures of the origin are not repeated
+   */
+  mayRepeat(code: ErrorCode, isIdempotent: boolean, retries?: Retries): boolean {
+    const attempts = (this.#tried?.length ?? 0) + 1
+    const allowed = retries === undefined ? MAX_ATTEMPTS : retries.attempts + 1
+    if (this.#connection === undefined || attempts >= allowed || !this.#isRepeatable(code, isIdempotent, retries)) return false
+    this.#tried = [...(this.#tried ?? []), this.#connection]
+    return true
+  }
+
+  /** The budget is asked last, and only for failures of the origin. */
+  #isRepeatable(code: ErrorCode, isIdempotent: boolean, retries: Retries | undefined): boolean {
+    const { retry } = ERRORS[code]
+    if (retry === 'always' || (retry === 'idempotent' && isIdempotent)) return true
+    if (retries === undefined) return false
+    return (UNREACHED.has(code) || (UNANSWERED.has(code) && isIdempotent)) && this.context.balancer.mayRetry(retries)
+  }
+
+  /** The origin of the target has answered by way of this inner layer. */
+  answered(target: Target): void {
+    const { health } = this.context.balancer
+    if (!health.isEmpty && this.#connection !== undefined) health.answered(target, this.#connection)
+  }
+
+  /** A failure before the answer counts against the inner layer. */
+  failed(target: Target, code: ErrorCode): void {
+    if (this.#connection !== undefined) this.context.balancer.health.failed(target, this.#connection, code)
+  }
+}

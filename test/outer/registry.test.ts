@@ -1,0 +1,54 @@
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { Registry, type InnerConnection } from '../../src/outer/inner-layers/registry.ts'
+import { connectionOf, HereCarrier } from './carriers.ts'
+
+const carrier = new HereCarrier()
+
+test('ten thousand connections come and go within a second of CPU', () => {
+  const registry = new Registry()
+  const all = Array.from({ length: 10_000 }, (_, i) => connectionOf(carrier, `inner-${i}`))
+  const begun = process.cpuUsage()
+  for (const connection of all) registry.add(connection)
+  for (const connection of all) registry.remove(connection)
+  const { user, system } = process.cpuUsage(begun)
+  expect([registry.size, registry.pick(undefined)]).toEqual([0, 'none'])
+  expect(user + system).toBeLessThan(1_000_000)
+})
+
+describe('whatever comes and goes', () => {
+  const step = fc.record({ adds: fc.boolean(), identifier: fc.constantFrom('a', 'b', 'c'), process: fc.nat(2), at: fc.nat() })
+
+  test('the index says the same as a look at all connections', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), steps => {
+        const registry = new Registry()
+        const gone: [string, boolean][] = []
+        registry.onRemove = ({ instance }, wasLast) => gone.push([instance, wasLast])
+        let expected: InnerConnection[] = []
+        for (const { adds, identifier, process, at } of steps) {
+          if (adds || expected.length === 0) {
+            const connection = connectionOf(carrier, identifier, `${identifier} ${process}`)
+            expected.push(connection)
+            registry.add(connection)
+          } else {
+            const leaving = expected[at % expected.length]!
+            expected = expected.filter(connection => connection !== leaving)
+            registry.remove(leaving)
+            registry.remove(leaving) // a second time does nothing
+            expect(gone.at(-1)).toEqual([leaving.instance, expected.every(({ instance }) => instance !== leaving.instance)])
+          }
+          expect(registry.connections).toEqual(expected)
+          expect(registry.size).toBe(expected.length)
+          for (const wanted of [undefined, ['a'], ['b', 'c'], ['d']]) {
+            const serving = expected.filter(connection => wanted?.includes(connection.identifier) ?? true)
+            const picked = registry.pick(wanted)
+            if (serving.length === 0) expect(picked).toBe('none')
+            else expect(serving).toContain(picked)
+            expect(registry.serves(wanted)).toBe(serving.length > 0)
+          }
+        }
+      }),
+    )
+  })
+})
