@@ -1,4 +1,5 @@
 import js from '@eslint/js'
+import regexp from 'eslint-plugin-regexp'
 import tseslint from 'typescript-eslint'
 
 /** Pure rooms may name a few calculating functions of modules that otherwise open sockets. */
@@ -53,7 +54,11 @@ export default tseslint.config(
   {
     files: ['src/**/*.ts'],
     ignores: ['src/main.ts'],
+    plugins: { regexp },
     rules: {
+      // What clients, origins and peers send is read by expressions that take time in proportion to its length, and no more.
+      'regexp/no-super-linear-backtracking': ['error', { report: 'potential' }],
+      'regexp/no-super-linear-move': ['error', { report: 'potential', ignoreSticky: false, ignorePartial: false }],
       'no-restricted-globals': [
         'error',
         { name: 'process', message: 'only src/main.ts touches process; take what you need as an argument' },

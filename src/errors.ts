@@ -166,7 +166,12 @@ export class GatewayError extends Error implements Refusal {
 }
 
 /** What `thrown` says of itself, on one line, for a log. */
-export const messageOf = (thrown: unknown): string => (thrown instanceof Error ? thrown.message : String(thrown)).replace(/\s*\n\s*/g, ' ')
+export const messageOf = (thrown: unknown): string => {
+  const text = thrown instanceof Error ? thrown.message : String(thrown)
+  if (!text.includes('\n')) return text
+  const lines = text.split('\n').map(line => line.trim())
+  return lines.filter(line => line !== '').join(' ')
+}
 
 /** `thrown` as a GatewayError: itself, or `code` with the original as cause. */
 export const asGatewayError = (thrown: unknown, code: ErrorCode = 'INTERNAL'): GatewayError =>

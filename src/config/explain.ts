@@ -70,7 +70,8 @@ const explainRule = (rule: PolicyRule, method: string, path: string): ExplainedR
  * @param url `http://host/path?query`, `https://…`, or without the scheme; split by hand, so that what is shown is what a client sends
  */
 export const explain = (table: RouteTable, method: string, url: string): Explanation => {
-  const [, authority = '', rest = ''] = /^(?:https?:\/\/)?([^/?#]*)(.*)$/is.exec(url) ?? []
+  const [start = '', authority = ''] = /^(?:https?:\/\/)?([^/?#]*)/i.exec(url) ?? []
+  const rest = url.slice(start.length)
   const requestTarget = rest.startsWith('/') ? rest : `/${rest}`
   let host: string | undefined
   let target: Target | undefined

@@ -129,7 +129,7 @@ function expectsContinue(expectation: string | undefined, isHttp10: boolean): bo
   return true
 }
 
-const ABSOLUTE = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)(.*)$/i
+const ABSOLUTE = /^([a-z][a-z0-9+.-]*):\/\/([^/?#]*)/i
 
 /** RFC 9112 §3.2: origin-form, absolute-form whose authority equals Host, or `*` for OPTIONS. Never parsed as a URL: `//x` is a path. */
 function targetAndHost(target: string, method: string, host: string): { target: string; host: string } {
@@ -140,7 +140,8 @@ function targetAndHost(target: string, method: string, host: string): { target: 
   }
   const absolute = ABSOLUTE.exec(target)
   if (absolute === null) throw new GatewayError('BAD_TARGET', 'neither origin-form nor absolute-form')
-  const [, scheme, authority, rest] = absolute as unknown as [string, string, string, string]
+  const [start, scheme, authority] = absolute as unknown as [string, string, string]
+  const rest = target.slice(start.length)
   if (!/^https?$/i.test(scheme)) throw new GatewayError('BAD_TARGET', 'a scheme other than http and https')
   if (authority === '') throw new GatewayError('BAD_TARGET', 'an absolute-form target without a host')
   if (host !== '' && authority.toLowerCase() !== host.toLowerCase())

@@ -37,7 +37,7 @@ export function parsePasswordHash(text: string): PasswordHash {
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(SALT_BYTES)
   const hash = await derive(password, { ...DEFAULTS, salt, hash: Buffer.alloc(HASH_BYTES) })
-  const encode = (bytes: Buffer): string => bytes.toString('base64').replace(/=+$/, '')
+  const encode = (bytes: Buffer): string => bytes.toString('base64').replaceAll('=', '')
   return `$scrypt$ln=${DEFAULTS.ln},r=${DEFAULTS.r},p=${DEFAULTS.p}$${encode(salt)}$${encode(hash)}`
 }
 

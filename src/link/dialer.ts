@@ -29,7 +29,7 @@ const CONNECT_MS = 10_000
 /** Dials once, without any retry: when to try again is the caller's policy. The function returned gives up, or destroys the link. */
 export function dial(options: DialOptions, events: DialEvents): () => void {
   const url = new URL(options.url)
-  const prefix = url.pathname.replace(/\/+$/, '')
+  const prefix = url.pathname.replace(/(?<!\/)\/+$/, '')
   const socket = io(`${url.protocol}//${url.host}`, {
     parser,
     path: `${prefix}/socket.io/`,

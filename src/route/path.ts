@@ -31,7 +31,7 @@ export const parseRequestTarget = (target: string): RequestTarget => {
 }
 
 /** For a log: without what follows the path, where people put tokens. */
-const show = (text: string): string => JSON.stringify(text.replace(/[?#].*$/s, mark => `${mark[0]!}…`).slice(0, 100))
+const show = (text: string): string => JSON.stringify(text.replace(/([?#]).*/s, '$1…').slice(0, 100))
 
 // Bytes beyond ASCII may stand in a query: old clients send them, and they decide nothing.
 const FORBIDDEN = /[\x00-\x20#\x7f]/

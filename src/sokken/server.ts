@@ -89,7 +89,7 @@ export class SokkenServer {
     const clean = path === undefined ? undefined : cleanPath(path)
     if (path === undefined || clean === undefined) return answerText(response, 400, '400 Bad Request\n')
     if (clean !== path) {
-      const query = /\?.*$/s.exec(request.url ?? '')?.[0] ?? ''
+      const query = /\?.*/s.exec(request.url ?? '')?.[0] ?? ''
       const location = encodeURI(clean) + query
       return answerText(response, 301, 'Moved Permanently\n', ['Location', location])
     }

@@ -111,7 +111,7 @@ export function encodeClose(code: number, reason: string): Buffer {
       text
         .subarray(0, 123)
         .toString('utf8')
-        .replace(/\ufffd+$/, ''),
+        .replace(/\ufffd{1,3}$/, ''),
     )
   const payload = Buffer.allocUnsafe(2 + text.length)
   payload.writeUInt16BE(code, 0)

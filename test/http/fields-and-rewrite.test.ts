@@ -24,7 +24,8 @@ describe('rewriteUrl', () => {
     ['x/../y', 'x/../y'],
     ['', ''],
     ['http://api/x', 'http://api/x'],
-    ['https://api:8080/x', 'https://api:8080/x'],
+    ['https://api:8080/x', 'https://www.example.com/x'], // the public scheme, believed, with our own authority
+    ['https://api/x', 'https://api/x'],
     ['http://api.evil:8080/x', 'http://api.evil:8080/x'],
     ['http://api:80801/x', 'http://api:80801/x'],
     ['http://api:8080@evil/x', 'http://api:8080@evil/x'],
@@ -39,7 +40,58 @@ describe('rewriteUrl', () => {
   test('the default port may be there or not', () => {
     for (const value of ['https://api/x', 'https://api:443/x', '//api/x'])
       expect(rewriteUrl(value, tls)).toMatch(/\/\/www\.example\.com\/x$/)
-    expect(rewriteUrl('http://api/x', tls)).toBe('http://api/x')
+    expect(rewriteUrl('http://api/x', tls)).toBe('https://www.example.com/x') // its authority, under the other scheme
+    expect(rewriteUrl('http://api:81/x', tls)).toBe('http://api:81/x')
+  })
+
+  describe('the public name, from an origin that has not learned all of it', () => {
+    const at = (port: number, publicScheme = 'https', host = 'www.example.com', isHostPreserved = true): PublicOrigin => ({
+      private: { protocol: 'http', hostname: '127.0.0.1', port },
+      public: { scheme: publicScheme, host },
+      isHostPreserved,
+    })
+
+    test.each([
+      [
+        'uvicorn: our scheme, its authority',
+        'https://127.0.0.1:4003/slash/',
+        at(4003, 'https', 'www.example.com', false),
+        'https://www.example.com/slash/',
+      ],
+      ['the default port, which Host leaves out', 'https://127.0.0.1/x', at(80), 'https://www.example.com/x'],
+      ['nginx: its scheme and port', 'http://www.example.com:8001/x?y', at(8001), 'https://www.example.com/x?y'],
+      ['Apache: its scheme', 'http://www.example.com/x', at(8001), 'https://www.example.com/x'],
+      ['our scheme, its port', 'https://www.example.com:8001/x', at(8001), 'https://www.example.com/x'],
+      ['without a scheme', '//www.example.com:8001/x', at(8001), '//www.example.com/x'],
+      ['its port under plain HTTP', 'http://www.example.com:8001/x', at(8001, 'http'), 'http://www.example.com/x'],
+      [
+        'without preserveHost, by X-Forwarded-Host',
+        'http://www.example.com:8001/x',
+        at(8001, 'https', 'www.example.com', false),
+        'https://www.example.com/x',
+      ],
+      ['a public port', 'http://www.example.com:8443/x', at(8001, 'https', 'www.example.com:8443'), 'https://www.example.com:8443/x'],
+      ['another port is another service', 'http://www.example.com:9999/x', at(8001), 'http://www.example.com:9999/x'],
+      ['another name', 'http://example.com:8001/x', at(8001), 'http://example.com:8001/x'],
+      ['from http to https is meant', 'https://www.example.com/x', at(8001, 'http'), 'https://www.example.com/x'],
+      ['as it should be', 'https://www.example.com/x', at(8001), 'https://www.example.com/x'],
+    ])('%s', (_, value, names, expected) => {
+      expect(rewriteUrl(value, names)).toBe(expected)
+      expect(rewriteRefresh(`0; url=${value}`, names)).toBe(`0; url=${expected}`)
+      expect(rewriteLink(`<${value}>; rel=next`, names)).toBe(`<${expected}>; rel=next`)
+      const fields = ['Location', value, 'Content-Location', value]
+      const head = responseHead(
+        { status: 302, reason: '', body: { kind: 'none' }, fields },
+        { method: 'GET', canChunk: true, removeCsps: false, names },
+      )
+      expect(head.fields).toEqual(['Location', expected, 'Content-Location', expected])
+    })
+
+    test('an upgrade keeps its scheme, and its path is mapped', () => {
+      const names = { ...at(8001, 'http'), prefixes: { public: '/app', private: '' } }
+      expect(rewriteUrl('https://www.example.com/x', names)).toBe('https://www.example.com/app/x')
+      expect(rewriteUrl('http://www.example.com:8001/x', names)).toBe('http://www.example.com/app/x')
+    })
   })
 
   test('a client that named no host gets a path', () => {
@@ -63,6 +115,9 @@ test.each([
   ['5; url=http://api:8080/x', '5; url=https://www.example.com/x'],
   ['0;URL="http://api:8080/x"', '0;URL="https://www.example.com/x"'],
   ["0; url='http://api:8080/x'", "0; url='https://www.example.com/x'"],
+  [`0; url="http://api:8080/x" z`, `0; url="https://www.example.com/x" z`],
+  ['0; url="http://api:8080/x', '0; url="https://www.example.com/x'],
+  ['0; url=http://api:8080/x  ', '0; url=https://www.example.com/x  '],
   ['5', '5'],
   ['5; url=/x', '5; url=/x'],
   ['5; url=http://other/?u=http://api:8080/', '5; url=http://other/?u=http://api:8080/'],

@@ -3,7 +3,8 @@ import { innerLayerOptions, outerLayerOptions } from './layers.ts'
 
 const HOST_PORT: Reader<string> = {
   expected: 'HOST:PORT, an IPv6 address in brackets',
-  read: text => (/^(?:[^\s:[\]]+|\[[\da-f:.]+\]):\d{1,5}$/i.test(text) && Number(/\d+$/.exec(text)?.[0]) <= 65_535 ? text : undefined),
+  read: text =>
+    /^(?:[^\s:[\]]+|\[[\da-f:.]+\]):\d{1,5}$/i.test(text) && Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535 ? text : undefined,
 }
 
 /** The same options, none of them required. */

@@ -7,7 +7,7 @@ const ADMIN: Reader<string> = {
     if (!URL.canParse(url)) return undefined
     const { protocol, username, password, search, hash } = new URL(url)
     const isPlain = username === '' && password === '' && search === '' && hash === ''
-    return (protocol === 'http:' || protocol === 'https:') && isPlain ? url.replace(/\/*$/, '/') : undefined
+    return (protocol === 'http:' || protocol === 'https:') && isPlain ? `${url.replace(/(?<!\/)\/*$/, '')}/` : undefined
   },
 }
 

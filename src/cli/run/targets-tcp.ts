@@ -40,7 +40,9 @@ export interface TcpExplanation {
  * @param file       name of the targets file, for places
  */
 export function explainTcp(table: RouteTable, authority: string, file: string): TcpExplanation {
-  const [, host = '', number = ''] = /^(.*?):?(\d+)$/.exec(authority) ?? []
+  const mark = authority.lastIndexOf(':')
+  const [number = ''] = /^\d+$/.exec(authority.slice(mark + 1)) ?? []
+  const host = authority.slice(0, Math.max(mark, 0))
   const port = table.tcp.find(({ options }) => options.port === Number(number))
   if (port === undefined)
     return { text: `refused: no entry of tcp has the port ${number === '' ? printable(authority) : number}\n`, isAllowed: false }
