@@ -10,7 +10,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const dist = join(root, 'dist')
 
 for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
-  if (!entry.isFile()) continue
+  if (!entry.isFile() || entry.name === '.tsbuildinfo') continue
   const output = join(entry.parentPath, entry.name)
   const source = join(root, 'src', output.slice(dist.length + 1)).replace(/(\.d\.ts|\.js)$/, '.ts')
   if (!existsSync(source)) rmSync(output)

@@ -176,6 +176,7 @@ describe('a session under fire', () => {
   })
 
   test('single frames of every type, flag and length leave a session either working or ended', () => {
+    const broken: object[] = []
     for (let type = 0; type <= 255; type++) {
       for (const flags of [0, 1, 0x80]) {
         for (const length of [0, 1, 4, 8, 12]) {
@@ -183,12 +184,13 @@ describe('a session under fire', () => {
             const { link, session, faults, closed } = startVictim()
             link.onMessage(encodeFrame(FrameType.OPEN, 0, 1, Buffer.from('x')))
             link.onMessage(encodeFrame(type, flags, id, Buffer.alloc(length, 1)))
-            expect(faults).toEqual([])
-            expect(session.isOpen || closed.length === 1 || type === FrameType.GOAWAY).toBe(true)
+            const isWell = session.isOpen || closed.length === 1 || type === FrameType.GOAWAY
+            if (faults.length > 0 || !isWell) broken.push({ type, flags, length, id, faults })
             session.destroy('GOING_AWAY', 'done')
           }
         }
       }
     }
+    expect(broken).toEqual([])
   })
 })
