@@ -24,7 +24,7 @@ const ROOMS = {
   'config/document': { rooms: ['errors.ts'], npm: ['js-yaml', 'zod'] },
   'config/keys': { rooms: ['errors.ts', 'units', 'address', 'http', 'route', 'identity'], npm: ['zod'] },
   config: {
-    rooms: ['errors.ts', 'address', 'http', 'payload', 'route', 'identity', 'config/document', 'config/keys'],
+    rooms: ['errors.ts', 'units', 'address', 'http', 'payload', 'route', 'identity', 'config/document', 'config/keys'],
     npm: ['zod'],
     node: [...FILES, 'net'],
   },
@@ -134,7 +134,7 @@ const ROOMS = {
   },
   'cli/command': { rooms: ['errors.ts', 'units', 'config', 'config/document', 'telemetry'], node: ['fs/promises', 'path'] },
   'cli/options': {
-    rooms: ['errors.ts', 'admin', 'identity', 'tls', 'telemetry', 'outer/access', 'cli/command'],
+    rooms: ['errors.ts', 'units', 'admin', 'identity', 'tls', 'telemetry', 'outer/access', 'cli/command'],
     node: ['fs/promises', 'os'],
   },
   'cli/demo': {

@@ -7,7 +7,7 @@ import { COMMANDS } from './commands.ts'
 import { readConfigFile, type ConfigFile } from './command/config-file.ts'
 import type { CliContext } from './command/context.ts'
 import { FILE, optional, type OptionTable } from './command/option.ts'
-import { misspeltVariables, resolveOptions } from './command/resolve.ts'
+import { doubtfulValues, misspeltVariables, resolveOptions } from './command/resolve.ts'
 
 const NAME = 'socket-gateway'
 const MAX_WIDTH = 110
@@ -164,7 +164,8 @@ async function runCommand(command: Command, parsed: Parsed, context: CliContext)
   const config = file === undefined ? noFile : await readConfigFile(file, command.options)
   const values = resolveOptions(command.options, { flags, env, config })
   const others = COMMANDS.flatMap(other => namesOf(optionsOf(other)))
-  for (const warning of misspeltVariables(env, optionsOf(command), others)) context.stderr.write(`${NAME}: warning: ${warning}\n`)
+  const warnings = [...misspeltVariables(env, optionsOf(command), others), ...doubtfulValues(command.options, { flags, env, config })]
+  for (const warning of warnings) context.stderr.write(`${NAME}: warning: ${warning}\n`)
   const rest = command.rest === undefined ? undefined : flags[command.rest.name]
   return command.run(values, args, context, Array.isArray(rest) ? rest.map(String) : [])
 }

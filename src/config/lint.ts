@@ -9,7 +9,7 @@ import { scanExpression } from './scan-expression.ts'
 export interface LintWarning {
   /** 1-based line of the target or the rule. */
   readonly line: number
-  /** Name of the target. */
+  /** Name of the target, or the keys that are meant. */
   readonly target: string
   /** Pattern of the rule, undefined when the target as a whole is meant. */
   readonly pattern: string | undefined
@@ -74,7 +74,7 @@ function* lintRule(rule: PolicyRule, rules: readonly PolicyRule[]): Generator<st
 
 /** Warnings for dangerous or useless configuration, in the order of the file. The table is in force all the same. */
 export const lintTargets = (table: RouteTable): readonly LintWarning[] => {
-  const warnings: LintWarning[] = []
+  const warnings: LintWarning[] = table.doubts.map(({ line, path, message }) => ({ line, target: path, pattern: undefined, message }))
   const warned = new Set<unknown>()
   for (const target of table.all) {
     for (const message of lintTarget(target)) warnings.push({ line: target.line, target: target.name, pattern: undefined, message })

@@ -4,19 +4,20 @@ import { parseHostPattern } from '../address/host.ts'
 import { isBelow, parsePrefix } from '../route/path-map.ts'
 import { Policy } from '../route/policy.ts'
 import { RoutePath, Routes } from '../route/routes.ts'
-import { RouteTable } from '../route/table.ts'
-import type { Target } from '../route/table.ts'
+import { RouteTable, type Doubt, type Target } from '../route/table.ts'
+import { doubtOfDuration } from '../units/durations.ts'
 import { createTarget, inherit } from './create-target.ts'
-import { ConfigError } from './document/fault.ts'
+import { ConfigError, formatPath } from './document/fault.ts'
 import type { ConfigFault } from './document/fault.ts'
 import type { TargetPlace } from './keys/key.ts'
+import { isDuration } from './keys/parts.ts'
 import { compileRules } from './keys/policy.ts'
 import { targetsFileSchema } from './schema.ts'
 import { faultsBetween } from './target-keys.ts'
 import { readNamedFile } from './target-files.ts'
 import { checkTcp, createTcpPorts } from './tcp-ports.ts'
 import { checkTunnels, createTunnels } from './tunnels.ts'
-import { validate } from './document/validate.ts'
+import { validate, valuesOf } from './document/validate.ts'
 import type { YamlDocument, YamlMap } from './document/yaml.ts'
 import { isYamlMap, parseYaml } from './document/yaml.ts'
 
@@ -106,6 +107,13 @@ const inheritable = ({ hostname, redirect, respond }: YamlMap): YamlMap => {
   return redirect === undefined ? { respond } : { redirect }
 }
 
+/** Durations that were probably meant in another unit. */
+const doubtsOf = (document: YamlDocument): readonly Doubt[] =>
+  [...valuesOf(targetsFileSchema, isDuration, document.value)].flatMap(([path, value]) => {
+    const message = doubtOfDuration(String(value))
+    return message === undefined ? [] : [{ line: document.place(path).line, path: formatPath(path), message }]
+  })
+
 /**
  * Reads the text of a targets file, YAML or JSON. Files that it names are read with it.
  * @param file name for the faults, and whose folder other names are relative to
@@ -162,5 +170,5 @@ export const parseTargets = (text: string, file: string): RouteTable => {
   })
   const tcp = createTcpPorts(document, validated.value.tcp ?? {}, file, faults)
   if (faults.length > 0) throw new ConfigError(faults)
-  return new RouteTable(targets, { tcp, tunnels: createTunnels(document, validated.value.tunnels ?? {}) })
+  return new RouteTable(targets, { tcp, tunnels: createTunnels(document, validated.value.tunnels ?? {}), doubts: doubtsOf(document) })
 }

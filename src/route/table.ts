@@ -18,6 +18,22 @@ export const authorityOf = (target: Pick<Target, 'protocol' | 'hostname' | 'port
 /** Scheme and authority of the origin, such as `https://my.private.api` or `http://[::1]:8080`. */
 export const originOf = (target: Pick<Target, 'protocol' | 'hostname' | 'port'>): string => `${target.protocol}://${authorityOf(target)}`
 
+/** A value that was read as it stands and was probably meant otherwise. */
+export interface Doubt {
+  /** 1-based. */
+  readonly line: number
+  /** Its keys, such as `targets."a.example".timeouts.head`. */
+  readonly path: string
+  readonly message: string
+}
+
+/** What a table has beside targets. */
+export interface Sections {
+  readonly tcp?: readonly TcpPort[]
+  readonly tunnels?: Tunnels
+  readonly doubts?: readonly Doubt[]
+}
+
 /** All targets, frozen. Replace the table to change one. */
 export class RouteTable {
   readonly targets: readonly Target[]
@@ -27,16 +43,19 @@ export class RouteTable {
   readonly tcp: readonly TcpPort[]
   /** Services that are opened by `/tunnel/HOST:PORT`, by that name. */
   readonly tunnels: Tunnels
+  /** For `targets check`. */
+  readonly doubts: readonly Doubt[]
   readonly #exact = new Map<string, Target>()
   /** Keyed by what follows `*.`. */
   readonly #wildcard = new Map<string, Target>()
   #any: Target | undefined
 
   /** @throws GatewayError BAD_HOST for a name that is no host pattern, CONFIG_INVALID for two targets with the same one */
-  constructor(targets: readonly Target[], sections: { readonly tcp?: readonly TcpPort[]; readonly tunnels?: Tunnels } = {}) {
+  constructor(targets: readonly Target[], { tcp = [], tunnels = new Map(), doubts = [] }: Sections = {}) {
     this.targets = Object.freeze([...targets])
-    this.tcp = sections.tcp ?? []
-    this.tunnels = sections.tunnels ?? new Map()
+    this.tcp = tcp
+    this.tunnels = tunnels
+    this.doubts = doubts
     this.all = Object.freeze(targets.flatMap(target => [target, ...(target.routes?.all ?? [])]))
     const seen = new Set<string>()
     for (const target of targets) {

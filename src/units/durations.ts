@@ -32,8 +32,8 @@ export const doubtOfDuration = (text: string): string | undefined => {
   return `${value} ${value === 1 ? 'millisecond' : 'milliseconds'}; did you mean ${value}s? With a unit (${value}ms, ${value}s) it is certain`
 }
 
-/** A duration as it would be written: `90s`, `1500ms`, `1h`. */
+/** A duration as it would be written: `90s`, `1500ms`, `1h`, `0`. */
 export const formatDuration = (ms: number): string => {
-  const [unit, size] = Object.entries(UNITS).find(([name, each]) => ms >= each && ms % each === 0 && name !== 'd') ?? ['ms', 1]
-  return `${ms / size}${unit}`
+  const [unit, each] = Object.entries(UNITS).find(([, each]) => ms >= each && ms % each === 0) ?? ['', 1]
+  return `${ms / each}${unit}`
 }

@@ -28,3 +28,11 @@ export const parseSize = (text: string): number | undefined => {
   const bytes = Number(digits) * BYTES[text.slice(digits.length).toLowerCase()]!
   return Number.isSafeInteger(bytes) ? bytes : undefined
 }
+
+const BINARY = { GiB: 1_073_741_824, MiB: 1_048_576, KiB: 1_024 } as const
+
+/** A size as it would be written: `100MiB`, `32KiB`, `1000`. */
+export const formatSize = (bytes: number): string => {
+  const [unit, each] = Object.entries(BINARY).find(([, each]) => bytes >= each && bytes % each === 0) ?? ['', 1]
+  return `${bytes / each}${unit}`
+}

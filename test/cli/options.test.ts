@@ -1,14 +1,16 @@
 import { describe, expect, test } from '@jest/globals'
+import { forwardOptions } from '../../src/cli/options/forward.ts'
+import { innerLayerOptions, outerLayerOptions } from '../../src/cli/options/layers.ts'
 import { readConfigFile, type ConfigFile } from '../../src/cli/command/config-file.ts'
-import { DURATION_MS, flag, listOf, optional, PORT, required, TEXT, withDefault } from '../../src/cli/command/option.ts'
-import { resolveOptions, variableOf } from '../../src/cli/command/resolve.ts'
+import { duration, flag, listOf, optional, PORT, required, TEXT, withDefault } from '../../src/cli/command/option.ts'
+import { doubtfulValues, resolveOptions, variableOf } from '../../src/cli/command/resolve.ts'
 import { tempFile } from '../support/temp.ts'
 
 const options = {
   'app-port': withDefault(PORT, 3000, { describe: 'Port' }),
   name: optional(TEXT, { describe: 'Name', aliases: ['inner-layer-identifier'] }),
   allow: listOf(TEXT, { describe: 'Allow', fallback: ['all'] }),
-  wait: withDefault(DURATION_MS, 5, { describe: 'Wait' }),
+  wait: withDefault(duration(1), 5, { describe: 'Wait' }),
   fast: flag('Fast'),
 }
 
@@ -103,5 +105,36 @@ describe('a configuration file', () => {
     await expect(configOf('name: a\nname: b')).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
     await expect(configOf('name: [')).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
     await expect(readConfigFile('/nowhere.yaml', options)).rejects.toMatchObject({ code: 'FILE_UNREADABLE' })
+  })
+})
+
+describe('sizes and durations', () => {
+  test('are read by one grammar in every option that takes one', () => {
+    const all = { ...outerLayerOptions, ...innerLayerOptions, ...forwardOptions }
+    const read = (name: keyof typeof all, text: string): unknown => all[name].parse([text])
+    for (const name of ['max-body', 'max-header-size', 'log-max-size'] as const) {
+      expect([name, read(name, '10kB')]).toEqual([name, 10_000])
+      expect([name, read(name, '10K')]).toEqual([name, 10_240])
+      expect([name, read(name, '10KiB')]).toEqual([name, 10_240])
+    }
+    const times = ['timeout', 'validity', 'header-timeout', 'connect-timeout', 'idle-timeout', 'write-timeout', 'websocket-idle'] as const
+    for (const name of [...times, 'hold', 'drain-timeout', 'log-max-age', 'ping-interval'] as const) {
+      expect([name, read(name, '30s')]).toEqual([name, 30_000])
+      expect([name, read(name, '1m')]).toEqual([name, 60_000])
+      expect([name, read(name, '30000')]).toEqual([name, 30_000])
+    }
+    expect(read('hsts', '365d')).toBe(31_536_000)
+    expect(read('hsts', '3600')).toBe(3_600)
+    expect(read('log-max-age', '100d')).toBe(8_640_000_000)
+  })
+
+  test('a small number without a unit keeps its meaning and is doubted, wherever it stands', async () => {
+    const doubts = (flags: Record<string, string>, env = {}, config: ConfigFile = NO_FILE): readonly string[] =>
+      doubtfulValues(options, { flags, env, config })
+    expect(resolveOptions(options, { flags: { wait: '5' }, env: {}, config: NO_FILE }).wait).toBe(5)
+    expect(doubts({ wait: '5' })).toEqual([expect.stringMatching(/^--wait "5": 5 milliseconds; did you mean 5s\?/)])
+    expect(doubts({}, { SG_WAIT: '30' })).toEqual([expect.stringMatching(/^SG_WAIT "30": 30 milliseconds; did you mean 30s\?/)])
+    expect(doubts({}, {}, await configOf('wait: 30'))).toEqual([expect.stringMatching(/gateway\.yaml:1:1: .*did you mean 30s\?/)])
+    for (const wait of ['5s', '5ms', '1000', 'x']) expect(doubts({ wait })).toEqual([])
   })
 })

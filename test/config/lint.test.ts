@@ -72,6 +72,30 @@ describe('a target that is probably not what was meant is named', () => {
   })
 })
 
+test('a duration without a unit that is too short to be meant is named with its key and line', () => {
+  const text = `targets:
+  a.test:
+    hostname: x
+    timeouts: {connect: 5, head: 30s, idle: 0}
+    routes:
+      - path: /r
+        health: {path: /h, interval: 10, timeout: '5'}
+tcp:
+  '5432':
+    hostname: db
+    idle: 600
+tunnels:
+  'db:1': {tokens: ['sha256:3P8mWqjPz3Yy0vJ2XJt0vQmJb1uGq9mYw1yq1nq3v0E'], idle: 60}
+`
+  expect(lintTargets(parseTargets(text, 't.yaml')).map(({ line, target, message }) => `${line} ${target}: ${message}`)).toEqual([
+    expect.stringMatching(/^4 targets\."a\.test"\.timeouts\.connect: 5 milliseconds; did you mean 5s\?/),
+    expect.stringMatching(/^7 targets\."a\.test"\.routes\[0\]\.health\.interval: 10 milliseconds; did you mean 10s\?/),
+    expect.stringMatching(/^7 targets\."a\.test"\.routes\[0\]\.health\.timeout: 5 milliseconds/),
+    expect.stringMatching(/^11 tcp\.5432\.idle: 600 milliseconds; did you mean 600s\?/),
+    expect.stringMatching(/^13 tunnels\."db:1"\.idle: 60 milliseconds/),
+  ])
+})
+
 test('warnings have their lines, in the order of the file', () => {
   const text = 'targets:\n  "*":\n    hostname: x\n  a:\n    policy:\n      "^/v1": ["GET"]\n    hostname: 169.254.169.254\n'
   expect(lintTargets(parseTargets(text, 't.yaml')).map(({ line, target, pattern }) => [line, target, pattern])).toEqual([

@@ -1,6 +1,6 @@
 import { LOG_FORMATS, LOG_LEVELS } from '../../telemetry/log.ts'
 import type { CliContext } from './context.ts'
-import { AGE_MS, BYTES, choice, DURATION_MS, FILE, integer, optional, withDefault, type OptionTable, type ValuesOf } from './option.ts'
+import { choice, duration, FILE, integer, optional, size, withDefault, type OptionTable, type ValuesOf } from './option.ts'
 
 /** Exit status: 0 fine, 1 failure, 2 usage. */
 export type ExitStatus = 0 | 1 | 2
@@ -50,10 +50,12 @@ export const defineCommand = <Table extends OptionTable>(spec: CommandSpec<Table
   run: (values, args, context, rest) => spec.run(values as ValuesOf<Table>, args, context, rest),
 })
 
+const DAY_MS = 86_400_000
+
 /** Options of every command that runs until it is stopped. */
 export const serviceOptions = {
-  'drain-timeout': withDefault(DURATION_MS, 30_000, {
-    describe: 'Milliseconds that requests in flight get to finish when the process is asked to end',
+  'drain-timeout': withDefault(duration(1), 30_000, {
+    describe: 'Time that requests in flight get to finish when the process is asked to end',
   }),
   'log-level': withDefault(choice(LOG_LEVELS), 'info', { describe: `How much is logged: ${LOG_LEVELS.join(', ')}` }),
   'log-format': optional(choice(LOG_FORMATS), {
@@ -61,13 +63,11 @@ export const serviceOptions = {
     defaultText: 'pretty on a terminal, else json',
   }),
   'log-file': optional(FILE, { describe: 'File for the log', defaultText: 'standard output' }),
-  'log-max-size': withDefault(BYTES, 100 * 1024 * 1024, {
+  'log-max-size': withDefault(size(1), 100 * 1024 * 1024, {
     describe: 'Size at which the log goes into a new file, in bytes or with a unit: 100MiB',
-    defaultText: '100MiB',
   }),
-  'log-max-age': withDefault(AGE_MS, 86_400_000, {
+  'log-max-age': withDefault(duration(1_000, 1_000_000 * DAY_MS), DAY_MS, {
     describe: 'Age at which the log goes into a new file: 30m, 12h, 7d',
-    defaultText: '1d',
   }),
   'log-max-files': withDefault(integer(0, 10_000), 7, { describe: 'Old log files that are kept' }),
 } as const

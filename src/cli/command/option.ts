@@ -1,10 +1,16 @@
 /** The vocabulary in which commands declare their options. */
+import { DURATION, doubtOfDuration, formatDuration, LONGEST_TIMER_MS, parseDuration } from '../../units/durations.ts'
+import { formatSize, parseSize, SIZE } from '../../units/sizes.ts'
 
 /** How one value is read from text: `undefined` when it is not what was `expected`. */
 export interface Reader<T> {
   /** Completes "expected …". */
   readonly expected: string
   readonly read: (text: string) => T | undefined
+  /** Something that is read as it stands and was probably meant otherwise: what to say of it. */
+  readonly doubt?: (text: string) => string | undefined
+  /** A value as it would be written. */
+  readonly show?: (value: T) => string
 }
 
 /** What all options have in common. */
@@ -27,6 +33,8 @@ export interface Option<T> extends OptionText {
   readonly fallback: T
   /** @param texts  one text, or all of them for `many`; undefined when one is not what was expected */
   readonly parse: (texts: readonly string[]) => T | undefined
+  /** As that of the reader. */
+  readonly doubt?: ((text: string) => string | undefined) | undefined
 }
 
 /** Options by their name on the command line, such as `app-port`. */
@@ -42,6 +50,7 @@ const one = <T, F>(reader: Reader<T>, facts: OptionText, rest: { isRequired: boo
     kind: 'one',
     expected: reader.expected,
     parse: ([text = '']) => reader.read(text),
+    doubt: reader.doubt,
   }) satisfies Option<T | F>
 
 /** An option that has to be given. */
@@ -54,7 +63,7 @@ export const optional = <T>(reader: Reader<T>, facts: OptionText & { readonly de
 
 /** An option with a default. */
 export const withDefault = <T>(reader: Reader<T>, fallback: T, facts: OptionText & { readonly defaultText?: string }): Option<T> =>
-  one(reader, facts, { isRequired: false, fallback, defaultText: facts.defaultText ?? String(fallback) })
+  one(reader, facts, { isRequired: false, fallback, defaultText: facts.defaultText ?? (reader.show ?? String)(fallback) })
 
 /** An option that may be given several times; required when it has no fallback. */
 export const listOf = <T>(reader: Reader<T>, facts: OptionText & { readonly fallback?: readonly T[] }): Option<readonly T[]> => ({
@@ -99,32 +108,23 @@ export const integer = (from: number, to: number, noun = 'a whole number'): Read
 /** A TCP port; 0 stands for a free one. */
 export const PORT = integer(0, 65_535, 'a port')
 
-/** A duration in ms, as long as a timer can run. */
-export const DURATION_MS = integer(1, 2 ** 31 - 1, 'milliseconds')
+/** A duration in ms: a number of them, or one with a unit. The longest that a timer can run is the end of all but ages of files. */
+export const duration = (from: number, to = LONGEST_TIMER_MS): Reader<number> => ({
+  expected: `${DURATION}, from ${formatDuration(from)} to ${formatDuration(to)}`,
+  read: text => within(parseDuration(text), from, to),
+  doubt: doubtOfDuration,
+  show: formatDuration,
+})
 
-const BYTES_OF: Readonly<Record<string, number>> = { '': 1, k: 1024, kib: 1024, m: 1024 ** 2, mib: 1024 ** 2, g: 1024 ** 3, gib: 1024 ** 3 }
+/** A number of bytes, or one with a unit. */
+export const size = (from: number, to = Number.MAX_SAFE_INTEGER): Reader<number> => ({
+  expected: to === Number.MAX_SAFE_INTEGER ? SIZE : `${SIZE}, from ${formatSize(from)} to ${formatSize(to)}`,
+  read: text => within(parseSize(text), from, to),
+  show: formatSize,
+})
 
-/** A number of bytes, with or without a unit. */
-export const BYTES: Reader<number> = {
-  expected: 'a number of bytes such as 1048576, 512KiB, 100MiB or 1GiB',
-  read: text => {
-    const [, digits = '', unit = ''] = /^(\d{1,12})([a-z]*)$/i.exec(text) ?? []
-    const value = Number(digits) * (BYTES_OF[unit.toLowerCase()] ?? NaN)
-    return digits !== '' && value > 0 && Number.isSafeInteger(value) ? value : undefined
-  },
-}
-
-const MS_OF: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-
-/** An age in ms, as a number with a unit. */
-export const AGE_MS: Reader<number> = {
-  expected: 'a number with a unit such as 30m, 12h or 7d',
-  read: text => {
-    const [, digits = '', unit = ''] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
-    const value = Number(digits) * (MS_OF[unit] ?? NaN)
-    return digits !== '' && value > 0 ? value : undefined
-  },
-}
+const within = (value: number | undefined, from: number, to: number): number | undefined =>
+  value !== undefined && value >= from && value <= to ? value : undefined
 
 /** Any text but the empty one. */
 export const TEXT: Reader<string> = { expected: 'a text that is not empty', read: text => (text === '' ? undefined : text) }

@@ -71,6 +71,17 @@ export function resolveOptions<Table extends OptionTable>(options: Table, { flag
   return Object.fromEntries(values) as ValuesOf<Table>
 }
 
+/** What was given and is read as it stands, but was probably meant otherwise: a warning for each. */
+export function doubtfulValues(options: OptionTable, { flags, env, config }: Sources): readonly string[] {
+  return Object.entries(options).flatMap(([name, option]) => {
+    const given = fromFlags(name, option, flags[name]) ?? fromEnvironment(name, option, env) ?? config.get(name)
+    return (given?.texts ?? []).flatMap(text => {
+      const doubt = option.doubt?.(text)
+      return doubt === undefined || given === undefined ? [] : [given.fault(doubt)]
+    })
+  })
+}
+
 /** Variables that start with SG_, belong to no option, and are probably a misspelt one: a warning for each. */
 export function misspeltVariables(env: CliContext['env'], options: OptionTable, others: readonly string[]): readonly string[] {
   const mine = Object.entries(options).flatMap(([name, { aliases = [] }]) => [name, ...aliases].map(variableOf))

@@ -1,5 +1,5 @@
 import { serviceOptions } from '../command/command.ts'
-import { DURATION_MS, FILE, flag, integer, optional, TEXT, withDefault } from '../command/option.ts'
+import { duration, FILE, flag, integer, optional, TEXT, withDefault } from '../command/option.ts'
 
 /** Options of `forward`. */
 export const forwardOptions = {
@@ -13,11 +13,11 @@ export const forwardOptions = {
   }),
   'max-connections': withDefault(integer(1, 1_000_000), 100, { describe: 'Connections at a time; more are reset' }),
   'api-listen': optional(TEXT, { describe: 'HOST:PORT of a health page, /health', defaultText: 'none' }),
-  'connect-timeout': withDefault(DURATION_MS, 40_000, {
-    describe: 'Milliseconds from a connection to its open tunnel, the time that the inner layer needs included',
+  'connect-timeout': withDefault(duration(1), 40_000, {
+    describe: 'Time from a connection to its open tunnel, the time that the inner layer needs included',
   }),
-  'ping-interval': withDefault(integer(0, 2 ** 31 - 1, 'milliseconds'), 25_000, {
-    describe: 'Milliseconds without a byte of ours after which a ping is sent, for proxies that cut what is silent; 0: never',
+  'ping-interval': withDefault(duration(0), 25_000, {
+    describe: 'Time without a byte of ours after which a ping is sent, for proxies that cut what is silent; 0: never',
   }),
   insecure: flag('Allow ws:// and http:// to other machines than this one'),
   ...serviceOptions,

@@ -5,7 +5,7 @@ import { adminOptions } from './admin.ts'
 import { serviceOptions } from '../command/command.ts'
 import { limitOptions } from './limits.ts'
 import { tlsOptions } from './tls.ts'
-import { DURATION_MS, FILE, flag, integer, listOf, optional, PORT, required, TEXT, withDefault, type Reader } from '../command/option.ts'
+import { duration, FILE, flag, integer, listOf, optional, PORT, required, TEXT, withDefault, type Reader } from '../command/option.ts'
 
 const IDENTIFIER: Reader<string> = {
   expected: '1 to 255 printable characters',
@@ -38,8 +38,8 @@ export const outerLayerOptions = {
   'app-host': optional(TEXT, { describe: 'Address to listen on for clients', defaultText: 'all, IPv4 and IPv6' }),
   'socket-port': withDefault(PORT, 3001, { describe: 'Port for inner layers; 0 picks a free one' }),
   'socket-host': optional(TEXT, { describe: 'Address to listen on for inner layers', defaultText: 'all, IPv4 and IPv6' }),
-  timeout: withDefault(DURATION_MS, 180_000, { describe: 'Milliseconds without a sign of life from the origin, then 504' }),
-  validity: withDefault(DURATION_MS, 1000, { describe: "Milliseconds that an inner layer's proof of identity is valid" }),
+  timeout: withDefault(duration(1), 180_000, { describe: 'Time without a sign of life from the origin, then 504' }),
+  validity: withDefault(duration(1), 1000, { describe: "Time that an inner layer's proof of identity is valid" }),
   'link-name': listOf(LINK_NAME, {
     describe:
       'HOST[:PORT] under which inner layers dial this outer layer, as in their --outer-layer; repeatable. A proof of identity that was made for another name is refused. Without it names are not checked',

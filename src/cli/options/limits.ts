@@ -1,19 +1,9 @@
 import { DEFAULT_EDGE_LIMITS, type EdgeLimits } from '../../outer/access/client-limits.ts'
-import { integer, optional, withDefault, type Reader, type ValuesOf } from '../command/option.ts'
+import { duration, integer, optional, size, withDefault, type Reader, type ValuesOf } from '../command/option.ts'
 
-const MS_OR_NEVER = integer(0, 2 ** 31 - 1, 'milliseconds')
+/** 0 is for ever. */
+const OR_NEVER = duration(0)
 const COUNT = integer(0, 1_000_000, 'a number')
-
-const UNITS: Readonly<Record<string, number>> = { '': 1, K: 1_024, M: 1_048_576, G: 1_073_741_824 }
-/** Bytes, with or without a binary unit. */
-const SIZE: Reader<number> = {
-  expected: 'a number of bytes such as 1048576, 512K, 10M or 2G',
-  read: text => {
-    const [, digits = '', unit = ''] = /^(\d{1,15})(?:([KMG])(?:i?B)?)?$/i.exec(text) ?? []
-    const bytes = digits === '' ? NaN : Number(digits) * UNITS[unit.toUpperCase()]!
-    return Number.isSafeInteger(bytes) ? bytes : undefined
-  },
-}
 
 /** Requests per second, and how many may come at once. */
 const RATE: Reader<{ readonly perSecond: number; readonly burst: number }> = {
@@ -28,35 +18,35 @@ const RATE: Reader<{ readonly perSecond: number; readonly burst: number }> = {
 
 /** Options of `outer-layer` that bound what clients may cost. */
 export const limitOptions = {
-  'max-body': optional(SIZE, {
-    describe: 'Bytes of a request body, with K, M or G; more: 413. A target may say otherwise (limits.body)',
+  'max-body': optional(size(0), {
+    describe: 'Bytes of a request body; more: 413. A target may say otherwise (limits.body)',
     defaultText: 'no limit',
   }),
-  'max-header-size': withDefault(integer(1_024, 65_536, 'a number of bytes'), DEFAULT_EDGE_LIMITS.headerBytes, {
+  'max-header-size': withDefault(size(1_024, 65_536), DEFAULT_EDGE_LIMITS.headerBytes, {
     describe: 'Bytes of a header section; more: 431',
   }),
-  'header-timeout': withDefault(integer(100, 2 ** 31 - 1, 'milliseconds'), DEFAULT_EDGE_LIMITS.headerMs, {
-    describe: 'Milliseconds for a header section to arrive; then 408',
+  'header-timeout': withDefault(duration(100), DEFAULT_EDGE_LIMITS.headerMs, {
+    describe: 'Time for a header section to arrive; then 408',
   }),
-  'connect-timeout': optional(integer(1, 2 ** 31 - 1, 'milliseconds'), {
-    describe: 'Milliseconds for an inner layer to connect to an origin; then 504. A target may say otherwise (timeouts.connect)',
-    defaultText: '10000',
+  'connect-timeout': optional(duration(1), {
+    describe: 'Time for an inner layer to connect to an origin; then 504. A target may say otherwise (timeouts.connect)',
+    defaultText: '10s',
   }),
-  'idle-timeout': withDefault(MS_OR_NEVER, DEFAULT_EDGE_LIMITS.idleMs, {
+  'idle-timeout': withDefault(OR_NEVER, DEFAULT_EDGE_LIMITS.idleMs, {
     describe:
-      'Milliseconds that an origin may be silent within its answer; then the answer is cut. 0: for ever. A target may say otherwise (timeouts.idle)',
+      'Time that an origin may be silent within its answer; then the answer is cut. 0: for ever. A target may say otherwise (timeouts.idle)',
   }),
-  'write-timeout': withDefault(MS_OR_NEVER, DEFAULT_EDGE_LIMITS.writeStallMs, {
-    describe: 'Milliseconds that a client may leave an answer unread; then it is cut. 0: for ever',
+  'write-timeout': withDefault(OR_NEVER, DEFAULT_EDGE_LIMITS.writeStallMs, {
+    describe: 'Time that a client may leave an answer unread; then it is cut. 0: for ever',
   }),
   'min-upload-rate': withDefault(COUNT, DEFAULT_EDGE_LIMITS.uploadBytesPerSecond, {
     describe: 'Bytes per second that an upload of known length has to bring in the long run; less: 408. 0: any',
   }),
-  'websocket-idle': withDefault(MS_OR_NEVER, DEFAULT_EDGE_LIMITS.websocketIdleMs, {
-    describe: 'Milliseconds in which nothing moves on a WebSocket or another upgraded connection; then it is cut. 0: for ever',
+  'websocket-idle': withDefault(OR_NEVER, DEFAULT_EDGE_LIMITS.websocketIdleMs, {
+    describe: 'Time in which nothing moves on a WebSocket or another upgraded connection; then it is cut. 0: for ever',
   }),
-  hold: withDefault(integer(0, 60_000, 'milliseconds'), DEFAULT_EDGE_LIMITS.holdMs, {
-    describe: 'Milliseconds that a request waits for an inner layer to come back when none is connected for it; then 502. 0: not at all',
+  hold: withDefault(duration(0, 60_000), DEFAULT_EDGE_LIMITS.holdMs, {
+    describe: 'Time that a request waits for an inner layer to come back when none is connected for it; then 502. 0: not at all',
   }),
   rate: optional(RATE, {
     describe:

@@ -1,5 +1,6 @@
 import { GatewayError } from '../../errors.ts'
 import type { Log } from '../../telemetry/log.ts'
+import { parseDuration } from '../../units/durations.ts'
 import { CertificateStore, type ServerPair } from '../../tls/certificate-store.ts'
 import { FILE, flag, integer, listOf, optional, PORT, type Reader, type ValuesOf } from '../command/option.ts'
 
@@ -8,8 +9,13 @@ const HSTS_SECONDS = 31_536_000
 const SECONDS = integer(0, 2 ** 31 - 1, 'seconds')
 
 const HSTS: Reader<number> = {
-  expected: SECONDS.expected,
-  read: text => (text === '' || text === 'true' ? HSTS_SECONDS : SECONDS.read(text)),
+  expected: `${SECONDS.expected}, or a duration such as 365d`,
+  read: text => {
+    if (text === '' || text === 'true') return HSTS_SECONDS
+    // Its unit is that of the field; with another one it is a duration as everywhere.
+    const ms = /[a-z]$/.test(text) ? parseDuration(text) : undefined
+    return SECONDS.read(ms === undefined ? text : String(Math.floor(ms / 1_000)))
+  },
 }
 
 /** The options of TLS at the ports of the outer layer. */

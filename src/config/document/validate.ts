@@ -55,6 +55,31 @@ const keysAt = (schema: z.core.$ZodType, path: readonly PropertyKey[]): readonly
   return []
 }
 
+/**
+ * The values of a document that stand where `wanted` is in the schema, with their paths.
+ * @param value  as it was read
+ */
+export function* valuesOf(
+  schema: z.core.$ZodType,
+  wanted: (schema: z.core.$ZodType) => boolean,
+  value: unknown,
+  path: readonly PropertyKey[] = [],
+): Generator<readonly [path: readonly PropertyKey[], value: unknown]> {
+  if (value === undefined) return
+  if (wanted(schema)) yield [path, value]
+  else if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
+    yield* valuesOf(schema.unwrap(), wanted, value, path)
+  else if (schema instanceof z.ZodUnion) for (const option of schema.options) yield* valuesOf(option, wanted, value, path)
+  else if (schema instanceof z.ZodArray && Array.isArray(value))
+    for (const [i, item] of value.entries()) yield* valuesOf(schema.element, wanted, item, [...path, i])
+  else if ((schema instanceof z.ZodObject || schema instanceof z.ZodRecord) && isYamlMap(value)) {
+    for (const [key, item] of Object.entries(value)) {
+      const inner: unknown = schema instanceof z.ZodRecord ? schema.valueType : schema.shape[key]
+      if (inner instanceof z.ZodType) yield* valuesOf(inner, wanted, item, [...path, key])
+    }
+  }
+}
+
 const hint = (issue: Issue, value: unknown): string => {
   if (typeof value !== 'string') return ''
   if (issue.code === 'invalid_type' && ['int', 'number'].includes(issue.expected) && /^\d+$/.test(value)) return '; remove the quotes'

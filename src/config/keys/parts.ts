@@ -48,6 +48,9 @@ export const duration = durationFrom(1)
 /** The same, where 0 is for ever. */
 export const durationOrNever = durationFrom(0)
 
+/** Is it the schema of a duration? */
+export const isDuration = (schema: unknown): boolean => schema === duration || schema === durationOrNever
+
 const SIZE_VALUE = `expected ${SIZE}`
 
 /** Bytes as a number, or a text with a unit. */
