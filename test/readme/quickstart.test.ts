@@ -21,7 +21,7 @@ const start = (line: string, cwd: string): RunningProcess =>
 
 const run = async (line: string, cwd: string): Promise<string> => {
   const running = startProcess(['-c', line], { program: '/bin/sh', cwd, env: { PATH, NO_PROXY: '*', no_proxy: '*' } })
-  const { code } = await within(running.exit, `the end of "${line}"`, 50_000)
+  const { code } = await within(running.exit, `the end of "${line}"`)
   if (code !== 0) throw new Error(`"${line}" ended with ${String(code)}:\n${running.output}`)
   return running.stdout
 }
