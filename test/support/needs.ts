@@ -16,6 +16,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   pg_ctlcluster: 'postgresql',
   setpriv: 'util-linux',
   faketime: 'faketime',
+  script: 'bsdutils',
   'redis-cli': 'redis-tools',
 }
 
