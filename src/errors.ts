@@ -65,6 +65,7 @@ export const ERRORS = Object.freeze({
   // --- between the layers
   NO_INNER_LAYER: facts(502, 0, 'never', 'No inner layer is connected for this host; try again when it is back.'),
   INNER_LAYER_LOST: facts(502, 1, 'idempotent', 'The connection to the inner layer was lost while the request was under way; try again.'),
+  OUTER_LAYER_LOST: facts(0, 0, 'never', 'The connection to the outer layer was lost, or none could be made; it is tried again.'),
   REFUSED_STREAM: facts(503, 2, 'always', 'The inner layer does not take new requests at the moment; try again shortly.'),
   OVERLOADED: facts(503, 0, 'never', 'The gateway has no capacity for this request at the moment; try again shortly.'),
   INNER_EXHAUSTED: facts(503, 17, 'always', 'The inner layer has no connection left for this request at the moment; try again shortly.'),

@@ -2,9 +2,15 @@ import type { ErrorCode } from '../errors.ts'
 import type { Link } from '../mux/link.ts'
 import { Session, type SessionOptions } from '../mux/session.ts'
 import { introduce, type Hello, type Introduction } from '../mux/handshake.ts'
+import { BackOff } from './back-off.ts'
 
 /** Dials once; the function returned gives up. */
-export type Dial = (events: { readonly onLink: (link: Link) => void; readonly onFailure: (reason: string) => void }) => () => void
+export type Dial = (events: {
+  readonly onLink: (link: Link) => void
+  readonly onFailure: (reason: string) => void
+  /** The link that was given is closed on both sides. */
+  readonly onGone: () => void
+}) => () => void
 
 /** What a connector is made from. */
 export interface ConnectorOptions {
@@ -27,42 +33,57 @@ export interface ConnectorOptions {
   }) => void
 }
 
-const FIRST_RETRY_MS = 500
-const LAST_RETRY_MS = 30_000
-/** A session that lasted this long starts the back-off anew, milliseconds. */
-const STABLE_MS = 30_000
+/** A session that lasted this long was a good one: the back-off starts anew, milliseconds. */
+const GOOD_MS = 1_000
 
 /** What the outer layer reads in its log. */
 const REASON = 'the inner layer stops'
 
-/** Keeps one session with one outer layer: dials, proves itself, and dials again with full jitter when the session is lost. */
+/** One dial, and what becomes of it. */
+interface Connection {
+  giveUp: () => void
+  /** Ends the handshake; undefined before there is a link. */
+  refuse: ((code: ErrorCode, reason: string) => void) | undefined
+  session: Session | undefined
+  /** Resolves when the link is closed on both sides: what was said last has arrived. */
+  gone: Promise<void>
+}
+
+/**
+ * Keeps one session with one outer layer: dials, proves itself, and dials again with full jitter when the session is lost, or when the
+ * outer layer says that it leaves, while the streams of that session finish.
+ */
 export class Connector {
-  #session: Session | undefined
-  #giveUp: (() => void) | undefined
+  /** The one that is tried, or up. */
+  #current: Connection | undefined
+  /** Whose outer layer is leaving. */
+  readonly #leaving = new Set<Connection>()
+  readonly #backOff: BackOff
   #timer: NodeJS.Timeout | undefined
-  #attempt = 0
   #isStopped = false
 
-  constructor(private readonly options: ConnectorOptions) {}
+  constructor(private readonly options: ConnectorOptions) {
+    this.#backOff = new BackOff(options.random)
+  }
 
   /** True while the session is up. */
   get isUp(): boolean {
-    return this.#session !== undefined
+    return this.session !== undefined
   }
 
   /** The session while it is up. */
   get session(): Session | undefined {
-    return this.#session
+    return this.#current?.session
   }
 
-  /** Streams of the session that are open. */
+  /** Streams of its sessions that are open. */
   get streamCount(): number {
-    return this.#session?.streamCount ?? 0
+    return this.#all.reduce((sum, { session }) => sum + (session?.streamCount ?? 0), 0)
   }
 
   /** Bytes of all its streams that are queued, under way, or received and not consumed. */
   get outstandingBytes(): number {
-    return this.#session?.outstandingBytes ?? 0
+    return this.#all.reduce((sum, { session }) => sum + (session?.outstandingBytes ?? 0), 0)
   }
 
   /** Starts to dial. */
@@ -70,68 +91,88 @@ export class Connector {
     if (this.#isStopped) return
     this.#timer = undefined
     let isOver = false
+    let resolveGone = (): void => undefined
+    const connection: Connection = { giveUp: () => undefined, refuse: undefined, session: undefined, gone: Promise.resolve() }
+    this.#current = connection
     const over = (code: ErrorCode, reason: string): void => {
       if (isOver) return
       isOver = true
-      this.#down(code, reason, false)
+      this.#down(connection, code, reason, false)
     }
-    this.#giveUp = this.options.dial({
-      onFailure: reason => over('INNER_LAYER_LOST', reason),
-      onLink: link =>
-        introduce(link, {
+    connection.giveUp = this.options.dial({
+      onFailure: reason => over('OUTER_LAYER_LOST', reason),
+      onGone: () => resolveGone(),
+      onLink: link => {
+        connection.gone = new Promise(resolve => {
+          resolveGone = resolve
+        })
+        connection.refuse = introduce(link, {
           ...this.options.introduction,
           onRefused: over,
           onReady: ({ ready, hello }) => {
             isOver = true
-            this.#up(link, hello)
+            this.#up(connection, link, hello)
             this.options.onUp({ identifier: ready.identifier, agent: ready.agent, hello })
           },
-        }),
+        })
+      },
     })
   }
 
-  /** Lets open streams finish, then leaves for good. Resolves when the session is over. */
+  /** Lets open streams finish, then leaves for good. Resolves when the links are closed on both sides. */
   async drain(): Promise<void> {
     this.#stop()
-    await this.#session?.drain('GOING_AWAY', REASON)
-    this.#giveUp?.()
+    await Promise.all(this.#all.map(finish))
   }
 
   /** Leaves for good, now. */
   destroy(): void {
     this.#stop()
-    this.#session?.destroy('GOING_AWAY', REASON)
-    this.#giveUp?.()
+    for (const { session, giveUp } of this.#all) {
+      session?.destroy('GOING_AWAY', REASON)
+      giveUp()
+    }
   }
 
-  #up(link: Link, hello: Hello): void {
+  get #all(): readonly Connection[] {
+    return this.#current === undefined ? [...this.#leaving] : [...this.#leaving, this.#current]
+  }
+
+  #up(connection: Connection, link: Link, hello: Hello): void {
     const startedMs = this.options.clock()
     const { close, ...service } = this.options.serve(payload => {
       if (session.isOpen) session.note(payload)
     })
+    const ended = (code: ErrorCode, reason: string): void => {
+      if (this.#current !== connection) return
+      if (this.options.clock() - startedMs >= GOOD_MS) this.#backOff.reset()
+      this.#down(connection, code, reason, true)
+    }
     const session = new Session(link, {
       ...this.options.session,
       ...service,
       role: 'inner',
       limits: this.options.introduction.limits,
       peerLimits: hello.limits,
+      onGoAway: (code, reason) => {
+        // Its streams may take long to finish, and another outer layer may have the place of this one already.
+        if (this.#current === connection) this.#leaving.add(connection)
+        ended(code, reason)
+      },
       onClose: (code, reason) => {
-        this.#session = undefined
         close()
-        if (this.options.clock() - startedMs >= STABLE_MS) this.#attempt = 0
-        this.#down(code, reason, true)
+        this.#leaving.delete(connection)
+        ended(code, reason)
       },
     })
-    this.#session = session
+    connection.session = session
   }
 
-  #down(code: ErrorCode, reason: string, wasUp: boolean): void {
-    this.#giveUp = undefined
+  #down(connection: Connection, code: ErrorCode, reason: string, wasUp: boolean): void {
+    if (this.#current === connection) this.#current = undefined
     let retryMs: number | undefined
     if (!this.#isStopped) {
-      // Full jitter: many inner layers that lost one outer layer come back spread out, not in step.
-      const ceiling = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#attempt++)
-      retryMs = Math.round(ceiling * this.options.random())
+      retryMs = this.#backOff.next(code)
       this.#timer = setTimeout(() => this.start(), retryMs)
     }
     this.options.onDown({ code, reason, wasUp, retryMs })
@@ -141,4 +182,12 @@ export class Connector {
     this.#isStopped = true
     clearTimeout(this.#timer)
   }
+}
+
+/** Says that it leaves, also within the handshake: the outer layer may have opened streams already, and those may go elsewhere then. */
+async function finish({ session, refuse, giveUp, gone }: Connection): Promise<void> {
+  if (session !== undefined) await session.drain('GOING_AWAY', REASON)
+  else if (refuse !== undefined) refuse('GOING_AWAY', REASON)
+  else giveUp()
+  await gone
 }

@@ -17,10 +17,12 @@ export interface DialOptions {
   readonly key?: string
 }
 
-/** What becomes of one attempt; exactly one of the two is called, neither after giving up. */
+/** What becomes of one attempt; exactly one of the first two is called, neither after giving up. */
 export interface DialEvents {
   readonly onLink: (link: Link) => void
   readonly onFailure: (reason: string) => void
+  /** The link is closed on both sides. */
+  readonly onGone?: () => void
 }
 
 /** Time for everything from the name of the host to the connection of socket.io, milliseconds. */
@@ -71,6 +73,7 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
       websocket,
     })
     link = current
+    websocket.on('close', () => events.onGone?.())
     limitPings(websocket)
     socket.on(parser.FRAMES_EVENT, (message: unknown) => current.received(message))
     events.onLink(current)

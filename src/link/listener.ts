@@ -46,12 +46,17 @@ export function createListener(server: HttpServer, events: ListenerEvents): { re
       callback(refusal, refusal === undefined)
     },
   })
-  io.engine.on('connection', (conn: { readonly transport: unknown }) => limitPings(websocketOf(conn)))
+  io.engine.on('connection', (conn: { readonly transport: unknown }) => {
+    const websocket = websocketOf(conn)
+    // Admitted before `close`, and there after engine.io has closed what it had: nobody else would end it, and `close` would wait for ever.
+    if (allClosed === undefined) limitPings(websocket)
+    else websocket.terminate()
+  })
   io.on('connection', socket => {
     const { conn } = socket
     const websocket = websocketOf(conn)
     // Two CONNECT packets at once are two sockets on one connection: each would be greeted, with one admission for all of them.
-    if (connected.has(conn)) return websocket.terminate()
+    if (connected.has(conn) || allClosed !== undefined) return websocket.terminate()
     connected.add(conn)
     const link = new SocketIoLink({
       emit: message => socket.emit(parser.FRAMES_EVENT, message),

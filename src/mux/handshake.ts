@@ -51,7 +51,7 @@ export interface Introduction {
 
 /** Greets an inner layer on a fresh link: sends HELLO, allows one attempt and five seconds. */
 export function greet(link: Link, greeting: Greeting): void {
-  const handshake = new Handshake(link, greeting.onRefused)
+  const handshake = new Handshake(link, 'INNER_LAYER_LOST', greeting.onRefused)
   handshake.receive(message => {
     const auth = decodeAuth(onlyFrame(message, FrameType.AUTH))
     if (auth.version < VERSIONS.min || auth.version > VERSIONS.max) {
@@ -66,9 +66,12 @@ export function greet(link: Link, greeting: Greeting): void {
   link.send(encodeFrame(FrameType.HELLO, 0, 0, encodeObject({ ...VERSIONS, ...greeting.hello })))
 }
 
-/** Answers the outer layer's HELLO on a fresh link. */
-export function introduce(link: Link, introduction: Introduction): void {
-  const handshake = new Handshake(link, introduction.onRefused)
+/**
+ * Answers the outer layer's HELLO on a fresh link. The function returned leaves in good order before READY has come, and tells nobody
+ * here: the outer layer may think that the link is up and have opened streams, which it may then send elsewhere.
+ */
+export function introduce(link: Link, introduction: Introduction): (code: ErrorCode, reason: string) => void {
+  const handshake = new Handshake(link, 'OUTER_LAYER_LOST', introduction.onRefused)
   let hello: Hello | undefined
   handshake.receive(message => {
     if (hello === undefined) {
@@ -85,6 +88,7 @@ export function introduce(link: Link, introduction: Introduction): void {
       handshake.over(() => introduction.onReady(peer))
     }
   })
+  return (code, reason) => handshake.leave(code, reason)
 }
 
 /** Reasons that help the peer and give nothing away; of any other failure it learns the kind alone. */
@@ -100,6 +104,7 @@ class Handshake {
 
   constructor(
     private readonly link: Link,
+    lost: ErrorCode,
     private readonly onRefused: (code: ErrorCode, reason: string) => void,
   ) {
     this.#timer = setTimeout(
@@ -108,7 +113,7 @@ class Handshake {
     )
     this.#timer.unref()
     link.onClose = reason => {
-      if (this.#end()) onRefused('INNER_LAYER_LOST', reason)
+      if (this.#end()) onRefused(lost, reason)
     }
   }
 
@@ -134,6 +139,13 @@ class Handshake {
       this.link.destroy()
       throw thrown
     }
+  }
+
+  /** Ends it from this side, with the reason for the peer. */
+  leave(code: ErrorCode, reason: string): void {
+    if (!this.#end()) return
+    this.link.send(encodeFrame(FrameType.GOAWAY, 0, 0, encodeGoAway(0, ERRORS[code].reset, reason)))
+    this.link.close()
   }
 
   #refuse(error: GatewayError): void {

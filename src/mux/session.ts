@@ -50,6 +50,8 @@ export class Session {
   readonly #rates: PeerRates
   readonly #lastId: number
   readonly #counters: LinkCounters
+  /** The other layer was lost, as this one calls it. */
+  readonly #lost: ErrorCode
   #outstandingBytes = 0
   #activity = 0
   #isClosed = false
@@ -64,6 +66,7 @@ export class Session {
   ) {
     const { clock, budget, role, lastId = LAST_OPENED_ID } = options
     this.#nextId = role === 'outer' ? 1 : 2
+    this.#lost = role === 'outer' ? 'INNER_LAYER_LOST' : 'OUTER_LAYER_LOST'
     this.#lastId = lastId
     this.#rates = new PeerRates(clock)
     const counters = options.counters ?? new LinkCounters()
@@ -105,7 +108,7 @@ export class Session {
     link.onMessage = message => this.#receive(message)
     link.onDrain = () => sender.drained()
     link.onClose = reason => {
-      const { code, reason: said } = this.#peerGone ?? { code: 'INNER_LAYER_LOST', reason }
+      const { code, reason: said } = this.#peerGone ?? { code: this.#lost, reason }
       this.#close(code, said)
     }
     liveness.start()
@@ -193,7 +196,7 @@ export class Session {
     }
     // A stream that was open may have been executed: never "always" may be repeated.
     const { status, retry } = ERRORS[code]
-    this.#close(code, reason, status === 0 || retry === 'always' ? 'INNER_LAYER_LOST' : code)
+    this.#close(code, reason, status === 0 || retry === 'always' ? this.#lost : code)
     if (code === 'LINK_DEAD') this.link.destroy()
     else this.link.close()
   }
@@ -352,7 +355,7 @@ export class Session {
     this.link.close()
   }
 
-  #close(code: ErrorCode, reason: string, streamCode: ErrorCode = 'INNER_LAYER_LOST'): void {
+  #close(code: ErrorCode, reason: string, streamCode = this.#lost): void {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#liveness.stop()

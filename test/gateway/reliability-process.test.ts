@@ -4,54 +4,17 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { exchange } from '../support/exchange.ts'
-import { testKeyPair } from '../support/layers.ts'
-import { MAIN, startProcess, type RunningProcess } from '../support/process.ts'
+import { createLayerProcesses, type LayerProcesses } from '../support/layer-processes.ts'
 import { rawResponse, startRawOrigin, type RawOrigin } from '../support/raw-origin.ts'
 import { testWith } from '../support/needs.ts'
-import { tempDir } from '../support/temp.ts'
 import { once, until } from '../support/wait.ts'
 
-let directory: string
+let processes: LayerProcesses
 let origin: RawOrigin
 beforeAll(async () => {
-  directory = tempDir()
-  const pair = await testKeyPair()
-  writeFileSync(join(directory, 'key.pem'), pair.privateKeyPem, { mode: 0o600 })
-  writeFileSync(join(directory, 'crt.pem'), pair.certificatePem)
   origin = await startRawOrigin()
-  writeFileSync(join(directory, 'targets.yaml'), `targets:\n  "*": {protocol: http, hostname: 127.0.0.1, port: ${origin.port}}\n`)
+  processes = await createLayerProcesses(origin.port)
 })
-
-interface Outer {
-  readonly process: RunningProcess
-  readonly port: number
-  readonly socketPort: number
-}
-
-/** @param openFiles  most file descriptors of the process; undefined: as many as this one may have */
-const startOuter = async (socketPort = 0, openFiles?: number): Promise<Outer> => {
-  const files = ['--public-key', join(directory, 'crt.pem'), '--targets', join(directory, 'targets.yaml')]
-  const args = ['outer-layer', ...files, '--app-port', '0', '--socket-port', String(socketPort), '--log-format', 'json']
-  const limited = ['-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh', globalThis.process.execPath, MAIN, ...args]
-  const process = openFiles === undefined ? startProcess(args) : startProcess(limited, { program: '/bin/sh' })
-  const [, port, socket] = await process.waitForLine(/"appPort":(\d+),"socketPort":(\d+)/)
-  return { process, port: Number(port), socketPort: Number(socket) }
-}
-
-const startInner = (identifier: string, ...outers: readonly Outer[]): Promise<RunningProcess> => startInnerIn({}, identifier, ...outers)
-
-/** @param env  of the process, in addition */
-const startInnerIn = async (
-  env: Readonly<Record<string, string>>,
-  identifier: string,
-  ...outers: readonly Outer[]
-): Promise<RunningProcess> => {
-  const urls = outers.flatMap(({ socketPort }) => ['--outer-layer', `ws://localhost:${socketPort}`])
-  const args = ['inner-layer', '--private-key', join(directory, 'key.pem'), ...urls, '--identifier', identifier, '--log-format', 'json']
-  const inner = startProcess(args, { env })
-  for (const { process } of outers) await until(() => process.output.split(`"${identifier}\\" connected`).length > 2)
-  return inner
-}
 
 /** Requests without end until told; gives the failures. */
 const startLoad = (port: number, method: string): (() => Promise<number[]>) => {
@@ -73,9 +36,9 @@ const startLoad = (port: number, method: string): (() => Promise<number[]>) => {
 
 describe('processes', () => {
   test('F24 (fault): kill -9 of one of two inner layers under load costs no GET', async () => {
-    const outer = await startOuter()
-    const victim = await startInner('one', outer)
-    await startInner('two', outer)
+    const outer = await processes.startOuter()
+    const victim = await processes.startInner('one', [outer])
+    await processes.startInner('two', [outer])
     const before = origin.hits
     const stop = startLoad(outer.port, 'GET')
     await until(() => origin.hits > before + 50)
@@ -86,8 +49,8 @@ describe('processes', () => {
   })
 
   test('F24 (fault): requests in flight at a killed inner layer are answered at once', async () => {
-    const outer = await startOuter()
-    const victim = await startInner('one', outer)
+    const outer = await processes.startOuter()
+    const victim = await processes.startInner('one', [outer])
     let isHolding = true
     origin.handle((_request, socket) => {
       if (!isHolding) socket.write(rawResponse(200, 'ok'))
@@ -96,7 +59,7 @@ describe('processes', () => {
     const get = exchange(outer.port)
     const post = exchange(outer.port, { method: 'POST' })
     await until(() => origin.hits === before + 2)
-    await startInner('two', outer)
+    await processes.startInner('two', [outer])
     isHolding = false
     await victim.stop('SIGKILL')
     expect([(await get).status, (await post).status]).toEqual([200, 502])
@@ -105,9 +68,9 @@ describe('processes', () => {
   })
 
   test('SIGTERM to one of two inner layers under load costs no request, not even a POST', async () => {
-    const outer = await startOuter()
-    const leaving = await startInner('one', outer)
-    await startInner('two', outer)
+    const outer = await processes.startOuter()
+    const leaving = await processes.startInner('one', [outer])
+    await processes.startInner('two', [outer])
     const before = origin.hits
     const stop = startLoad(outer.port, 'POST')
     await until(() => origin.hits > before + 50)
@@ -119,11 +82,11 @@ describe('processes', () => {
   })
 
   test('F39 (fault): kill -9 of one of two outer layers does not touch the other, and the inner layer comes back to it', async () => {
-    const [first, second] = [await startOuter(), await startOuter()]
-    const inner = await startInner('one', first, second)
+    const [first, second] = [await processes.startOuter(), await processes.startOuter()]
+    const inner = await processes.startInner('one', [first, second])
     await first.process.stop('SIGKILL')
     expect((await exchange(second.port)).status).toBe(200)
-    const again = await startOuter(first.socketPort)
+    const again = await processes.startOuter({ socketPort: first.socketPort })
     await until(async () => (await exchange(again.port)).status === 200)
     expect(inner.exited).toBeUndefined()
   })
@@ -142,8 +105,8 @@ testWith(
   ['faketime'],
   'a wall clock that jumps by two minutes, either way, cuts no link and no request',
   async () => {
-    const outer = await startOuter()
-    const clock = join(directory, 'clock')
+    const outer = await processes.startOuter()
+    const clock = join(processes.directory, 'clock')
     const setClock = (offset: string): void => writeFileSync(clock, offset)
     setClock('+0')
     const env = {
@@ -152,7 +115,7 @@ testWith(
       FAKETIME_NO_CACHE: '1',
       FAKETIME_DONT_FAKE_MONOTONIC: '1',
     }
-    const inner = await startInnerIn(env, 'jumping', outer)
+    const inner = await processes.startInner('jumping', [outer], { env })
     const bodies: number[] = []
     let answer = (): void => undefined
     origin.handle(async (request, socket) => {
@@ -180,8 +143,8 @@ testWith(
 )
 
 test('L13: a flood of connections beyond what the process may open is survived, and served again once it is over', async () => {
-  const outer = await startOuter(0, 128)
-  const inner = await startInner('flooded', outer)
+  const outer = await processes.startOuter({ openFiles: 128 })
+  const inner = await processes.startInner('flooded', [outer])
   const flood = await Promise.all(
     Array.from({ length: 300 }, async () => {
       const socket = connect(outer.port, '127.0.0.1')

@@ -64,6 +64,20 @@ describe('the listener', () => {
     await until(async () => (await listening.sockets()) === 0)
   })
 
+  test('closes although somebody connects while a silent link still keeps it from being over', async () => {
+    const listening = await startListener()
+    const silent = await rawSocket(listening)
+    silent.send(CONNECT)
+    await until(() => listening.links.length === 1)
+    const late = await rawSocket(listening)
+    silent.pause() // never answers the closing handshake
+    const closed = listening.close()
+    late.send(CONNECT)
+    await once(late, 'close')
+    await within(closed, 'the listener to close')
+    expect(listening.links.length).toBe(1)
+  })
+
   const garbage: readonly (readonly [string, readonly (string | Buffer)[]])[] = [
     ['a text that engine.io does not know', ['zzz']],
     ['a text packet that is no JSON', ['4nonsense']],

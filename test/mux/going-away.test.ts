@@ -79,7 +79,7 @@ describe('going away', () => {
     expect(outer.closed).toEqual([{ code: 'KEY_REMOVED', reason: 'the key is no longer accepted' }])
     expect(inner.closed).toEqual([{ code: 'KEY_REMOVED', reason: 'the key is no longer accepted' }])
     expect(recorder.resets.map(({ code }) => code)).toEqual(['INNER_LAYER_LOST'])
-    expect(inner.accepted[0]!.resets.map(({ code }) => code)).toEqual(['INNER_LAYER_LOST'])
+    expect(inner.accepted[0]!.resets.map(({ code }) => code)).toEqual(['OUTER_LAYER_LOST'])
   })
 
   test('a stream that was under way when the session ended is never told a code that may always be repeated', async () => {

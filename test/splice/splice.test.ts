@@ -81,7 +81,7 @@ describe('a splice', () => {
     const [atClient, atOrigin] = [readAll(client.far), readAll(origin.far)]
     pair.outerLink.destroy()
     expect(await Promise.all([atClient.done, atOrigin.done])).toEqual(['failed', 'failed'])
-    expect([client.ends[0]?.code, origin.ends[0]?.code]).toEqual(['INNER_LAYER_LOST', 'INNER_LAYER_LOST'])
+    expect([client.ends[0]?.code, origin.ends[0]?.code]).toEqual(['INNER_LAYER_LOST', 'OUTER_LAYER_LOST'])
     await turns(10)
     expect([client.ends.length, origin.ends.length]).toEqual([1, 1])
   })

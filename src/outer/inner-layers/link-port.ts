@@ -6,7 +6,7 @@ import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import express from 'express'
 import { healthPages } from '../../admin/health.ts'
-import { ERRORS, GatewayError } from '../../errors.ts'
+import { ERRORS, GatewayError, type ErrorCode } from '../../errors.ts'
 import { clientAddressOf, peerOf, type Peer } from '../../http/client.ts'
 import { unmapped } from '../../address/mapped.ts'
 import type { KeyRegistry } from '../../identity/key-registry.ts'
@@ -63,6 +63,8 @@ export interface LinkPortOptions {
 
 /** What the inner layers read in their logs. */
 const REASON = 'the outer layer stops'
+/** One of the two stops while the other connects: no refusal that anybody has to look into. */
+const LEAVING: ReadonlySet<ErrorCode> = new Set(['GOING_AWAY', 'DRAINING'])
 /** How often the same refusal of the same address is logged, milliseconds. */
 const REFUSAL_PERIOD_MS = 60_000
 
@@ -181,6 +183,8 @@ export class LinkPort {
       agent: AGENT,
       hello: { features: [], nonce, audience: this.#audience, time: issuedAtSeconds, validityMs, limits: DEFAULT_LIMITS },
       verify: auth => {
+        // Its handshake began before; a session now would be one that nobody drains.
+        if (this.#isDraining) throw new GatewayError('DRAINING', REASON)
         const expected = { linkNames, audience: this.#audience, nonce, issuedAtSeconds, nowSeconds: Date.now() / 1000, validityMs }
         const proven = verifyProof(auth.proof, { ...expected, registry: this.options.keys() })
         kid = proven.kid
@@ -193,6 +197,7 @@ export class LinkPort {
         this.#open(link, { identifier: ready.identifier, kid, address, agent: printable(auth.agent) }, { instance, limits: auth.limits })
       },
       onRefused: (code, reason) => {
+        if (LEAVING.has(code)) return this.log.debug({ address, code, reason }, `no inner layer from ${address}: ${reason}`)
         // It comes back every few seconds, and the times in the reason differ.
         const muted = this.#refusals.take(`${address} ${code} ${reason.replace(/\d+(?:\.\d+)?/g, '0')}`)
         if (muted === undefined) return
