@@ -47,7 +47,7 @@ const ROOMS = {
     node: ['net', 'http', 'https', 'stream', 'fs', 'path'],
   },
   origin: {
-    rooms: ['errors.ts', 'address', 'http', 'payload', 'mux', 'splice', 'telemetry'],
+    rooms: ['errors.ts', 'address', 'http', 'payload', 'net', 'mux', 'splice', 'telemetry'],
     npm: ['undici', 'ipaddr.js'],
     node: [...SOCKETS, 'crypto'],
   },

@@ -1,6 +1,7 @@
 import { ERRORS, GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import { encodeCredit, encodeReset } from '../wire/control.ts'
 import { Flag, FrameType, MAX_PAYLOAD_BYTES, type BatchWriter } from '../wire/frame.ts'
+import { ByteQueue } from './byte-queue.ts'
 import { ReceiveWindow, type WindowContext } from './receive-window.ts'
 import { step, StreamState, type Direction, type StreamStateValue } from './stream-state.ts'
 
@@ -45,15 +46,27 @@ const LOW_WATER_BYTES = 65_536
 /** A stream that has sent this much is bulk and takes its turns behind those that have not. */
 const BULK_BYTES = 65_536
 
+/**
+ * A handler gets this many pieces before it has let go of any; then pieces below this size are gathered. Each costs some hundred bytes
+ * on the way to a socket: a peer that sends its credit byte by byte would make megabytes of it.
+ */
+const MAX_HELD_PIECES = 64
+const SMALL_PIECE_BYTES = 4_096
+/** A payload keeps at most about this much of its message in memory, as a multiple of its own size; a smaller part is copied. */
+const MAX_PINNED_FACTOR = 2.25
+
 /** One exchange in a session: two byte streams with heads and trailers, flow-controlled, either half ends on its own. */
 export class MuxStream {
   #state: StreamStateValue = StreamState.OPEN
   #credit: number
-  #queue: Buffer[] = []
-  #queuedBytes = 0
+  readonly #queue = new ByteQueue()
   #sentBytes = 0
   #unacknowledgedBytes = 0
   #unconsumedBytes = 0
+  /** What the handler holds was delivered in so many pieces. */
+  #heldPieces = 0
+  /** Small pieces that came while the handler held many: they are delivered together once it has let go of some. */
+  readonly #parked = new ByteQueue()
   #ending = false
   #trailers: Uint8Array | undefined
   #blocked = false
@@ -90,7 +103,7 @@ export class MuxStream {
 
   /** True when `write` would be asked to pause: nothing more should be read for this stream. */
   get needsPause(): boolean {
-    return this.#queuedBytes >= this.#credit || this.#queuedBytes >= HIGH_WATER_BYTES
+    return this.#queue.bytes >= this.#credit || this.#queue.bytes >= HIGH_WATER_BYTES
   }
 
   /**
@@ -111,10 +124,9 @@ export class MuxStream {
     if (this.#ending || (this.#state & StreamState.LOCAL_CLOSED) !== 0) return false
     if (chunk.length > 0) {
       this.#queue.push(chunk)
-      this.#queuedBytes += chunk.length
       this.owner.outstanding(chunk.length)
       if (this.#credit > 0) this.owner.ready(this)
-      else if (this.#queuedBytes === chunk.length) this.owner.stalled()
+      else if (this.#queue.bytes === chunk.length) this.owner.stalled()
     }
     this.#blocked = this.needsPause
     return !this.#blocked
@@ -130,7 +142,7 @@ export class MuxStream {
     this.#ending = true
     this.#blocked = false
     this.#trailers = trailers
-    if (this.#queuedBytes === 0 || this.#credit > 0) this.owner.ready(this)
+    if (this.#queue.bytes === 0 || this.#credit > 0) this.owner.ready(this)
   }
 
   /** Aborts both halves; queued bytes are dropped. Idempotent, and nothing is called back. */
@@ -145,6 +157,14 @@ export class MuxStream {
     if (bytes === 0 || this.isClosed) return
     this.#unconsumedBytes -= bytes
     this.owner.outstanding(-bytes)
+    if (this.#unconsumedBytes === this.#parked.bytes) this.#heldPieces = 0
+    if (this.#parked.bytes > 0) {
+      try {
+        this.#deliverParked()
+      } catch (thrown) {
+        return this.#caught(thrown)
+      }
+    }
     // A peer that has sent its END needs no credit, and its window must not take any of the budget.
     if (this.isRemoteOpen) this.#window.consumed(bytes)
     else this.#returnWindow()
@@ -176,13 +196,13 @@ export class MuxStream {
   /** True when `emit` would add a frame. */
   get hasFrames(): boolean {
     if ((this.#state & StreamState.LOCAL_CLOSED) !== 0) return false
-    return this.#queuedBytes > 0 ? this.#credit > 0 : this.#ending
+    return this.#queue.bytes > 0 ? this.#credit > 0 : this.#ending
   }
 
   /** Adds one DATA (at most `quantum` payload bytes) or TRAILERS frame to `batch`. */
   emit(batch: BatchWriter, quantum: number): void {
-    const length = Math.min(this.#queuedBytes, this.#credit, quantum, MAX_PAYLOAD_BYTES)
-    const isLast = this.#ending && length === this.#queuedBytes
+    const length = Math.min(this.#queue.bytes, this.#credit, quantum, MAX_PAYLOAD_BYTES)
+    const isLast = this.#ending && length === this.#queue.bytes
     if (length > 0 || this.#trailers === undefined) {
       const end = isLast && this.#trailers === undefined
       this.#advance(FrameType.DATA, end, 'sent')
@@ -193,7 +213,7 @@ export class MuxStream {
       batch.add(FrameType.TRAILERS, Flag.END, this.id, this.#trailers)
     }
     this.#settle()
-    if (this.#blocked && this.#queuedBytes < LOW_WATER_BYTES && this.#queuedBytes < this.#credit) this.#unblock()
+    if (this.#blocked && this.#queue.bytes < LOW_WATER_BYTES && this.#queue.bytes < this.#credit) this.#unblock()
   }
 
   /** A frame of the peer. @throws GatewayError PROTOCOL or FLOW_EXCEEDED */
@@ -203,6 +223,7 @@ export class MuxStream {
     this.#advance(type, end, 'received')
     try {
       this.#deliver(type, flags, payload)
+      if (end) this.#deliverParked()
       if (end && !this.#aborted) this.handler?.onEnd()
     } catch (thrown) {
       this.#caught(thrown)
@@ -263,33 +284,38 @@ export class MuxStream {
       if (payload.length === 0) return
       this.#unconsumedBytes += payload.length
       this.owner.outstanding(payload.length)
-      handler.onData(ownBytes(payload))
-    } else if (type === FrameType.RESPONSE) handler.onHead(payload, (flags & Flag.INFO) !== 0)
+      if (payload.length < SMALL_PIECE_BYTES && this.#heldPieces >= MAX_HELD_PIECES) {
+        // The first piece of a queue is kept as it is, and a view would keep the whole message.
+        this.#parked.push(this.#parked.bytes === 0 ? Buffer.from(payload) : payload)
+        return
+      }
+      this.#deliverParked()
+      this.#heldPieces++
+      if (!this.#aborted) handler.onData(ownBytes(payload))
+      return
+    }
+    this.#deliverParked()
+    if (this.#aborted) return
+    if (type === FrameType.RESPONSE) handler.onHead(payload, (flags & Flag.INFO) !== 0)
     else handler.onTrailers(payload)
+  }
+
+  #deliverParked(): void {
+    if (this.#parked.bytes === 0) return
+    for (const piece of this.#parked.take(this.#parked.bytes)) {
+      this.#heldPieces++
+      if (this.#aborted) return
+      this.handler?.onData(piece)
+    }
   }
 
   #take(length: number): Buffer[] {
     this.#credit -= length
-    this.#queuedBytes -= length
     this.#unacknowledgedBytes += length
     this.#sentBytes += length
-    if (this.#queuedBytes === 0) {
-      const all = this.#queue
-      this.#queue = []
-      return all
-    }
-    if (this.#credit === 0) this.owner.stalled()
-    // One splice, not a shift per chunk: a queue of very many very small chunks would be moved again and again.
-    const queue = this.#queue
-    let count = 0
-    let left = length
-    while (queue[count]!.length <= left) left -= queue[count++]!.length
-    const parts = queue.splice(0, count)
-    if (left > 0) {
-      parts.push(queue[0]!.subarray(0, left))
-      queue[0] = queue[0]!.subarray(left)
-    }
-    return parts
+    const taken = this.#queue.take(length)
+    if (this.#credit === 0 && this.#queue.bytes > 0) this.owner.stalled()
+    return taken
   }
 
   #unblock(): void {
@@ -325,10 +351,10 @@ export class MuxStream {
   }
 
   #release(): void {
-    const held = this.#queuedBytes + this.#unacknowledgedBytes + this.#unconsumedBytes
+    const held = this.#queue.bytes + this.#unacknowledgedBytes + this.#unconsumedBytes
     if (held > 0) this.owner.outstanding(-held)
-    this.#queue = []
-    this.#queuedBytes = 0
+    this.#queue.clear()
+    this.#parked.clear()
     this.#unacknowledgedBytes = 0
     this.#unconsumedBytes = 0
     this.#window.close()
@@ -342,9 +368,6 @@ export function assertFits(payload: Uint8Array): void {
   if (payload.length > MAX_PAYLOAD_BYTES) throw new GatewayError('HEADERS_TOO_LARGE', `a head of ${payload.length} bytes`)
 }
 
-/** A payload up to this size that is a small part of its message gets memory of its own, bytes. */
-const SMALL_BYTES = 16_384
-
 /** A reader that stands still must not hold the bytes of all the other streams that came in the same message. */
 const ownBytes = (payload: Buffer): Buffer =>
-  payload.length <= SMALL_BYTES && payload.length * 2 < payload.buffer.byteLength ? Buffer.from(payload) : payload
+  payload.length * MAX_PINNED_FACTOR < payload.buffer.byteLength ? Buffer.from(payload) : payload

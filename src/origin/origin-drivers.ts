@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { buildConnector, Pool, type Dispatcher } from 'undici'
 import { GatewayError } from '../errors.ts'
 import type { RequestHead } from '../http/message.ts'
+import { pauseMessage } from '../net/pause-message.ts'
 import type { OriginPolicy } from './origin-policy.ts'
 import { isUnaskedContinue, ORIGIN_RESET } from './origin-failure.ts'
 import { Http2Origins } from './http2-origin.ts'
@@ -321,7 +322,7 @@ class FreshCall implements OriginCall {
     response.on('error', error => this.#failed(error))
     events.head(response.statusCode ?? 0, response.statusMessage ?? '', response.rawHeaders)
     response.on('data', (chunk: Buffer) => {
-      if (!events.data(chunk)) response.pause()
+      if (!events.data(chunk)) pauseMessage(response)
     })
     response.on('end', () => {
       if (!this.#isAborted) events.end(response.rawTrailers)

@@ -33,8 +33,8 @@ export const FRAME_HEADER_BYTES = 9
 export const MAX_PAYLOAD_BYTES = 65_536
 /** Most frames in one message. */
 export const MAX_BATCH_FRAMES = 1_024
-/** A message is sent when it has this many bytes, at the latest. */
-export const TARGET_BATCH_BYTES = 262_144
+/** A message is sent when it has this many bytes, at the latest: a reader that stands still holds a part of one. */
+export const TARGET_BATCH_BYTES = 131_072
 /** Largest stream id: 2^31 − 1. */
 export const MAX_STREAM_ID = 0x7fff_ffff
 

@@ -10,3 +10,10 @@ export const bufferBytes = (): number => {
   collect()
   return process.memoryUsage().arrayBuffers
 }
+
+/** Bytes of all objects of this process and of all its buffers, after a full collection. */
+export const heldBytes = (): number => {
+  collect()
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}

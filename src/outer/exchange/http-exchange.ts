@@ -110,7 +110,7 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
       if (!expectsContinue) this.#startUpload()
       return true
     }
-    for (const chunk of replay.chunks) stream.write(chunk)
+    stream.write(replay.bytes)
     if (replay.hasEnded) this.#endUpload()
     else if (this.#isUploading && !stream.needsPause) this.#resumeUpload()
     return true

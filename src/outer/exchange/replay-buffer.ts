@@ -1,16 +1,20 @@
 const MAX_BYTES = 65_536
+const FIRST_BYTES = 4_096
 
-/** The beginning of an upload, so that a request can move to another inner layer while all of it is still known. */
+/**
+ * The beginning of an upload, so that a request can move to another inner layer while all of it is still known. It is one piece of
+ * memory however many chunks came: a chunk of one byte costs one byte.
+ */
 export class ReplayBuffer {
-  #chunks: Buffer[] = []
+  #memory: Buffer | undefined
   #bytes = 0
   #isIncomplete = false
   /** The upload is complete. */
   hasEnded = false
 
-  /** Everything so far; empty when it was too much to keep. */
-  get chunks(): readonly Buffer[] {
-    return this.#chunks
+  /** Everything so far; empty when it was too much to keep. What is added later does not change it. */
+  get bytes(): Buffer {
+    return this.#memory?.subarray(0, this.#bytes) ?? Buffer.alloc(0)
   }
 
   /** True when more than 64 KiB came, so that the request cannot be sent again. */
@@ -19,10 +23,24 @@ export class ReplayBuffer {
   }
 
   add(chunk: Buffer): void {
-    this.#bytes += chunk.length
-    if (this.#bytes > MAX_BYTES) {
+    if (this.#isIncomplete) return
+    const bytes = this.#bytes + chunk.length
+    if (bytes > MAX_BYTES) {
       this.#isIncomplete = true
-      this.#chunks = []
-    } else this.#chunks.push(chunk)
+      this.#memory = undefined
+      this.#bytes = 0
+      return
+    }
+    if (this.#memory === undefined || this.#memory.length < bytes) this.#grow(bytes)
+    chunk.copy(this.#memory!, this.#bytes)
+    this.#bytes = bytes
+  }
+
+  /** A chunk that is all there is, as most uploads are, gets no more than it needs. */
+  #grow(bytes: number): void {
+    const size = this.#memory === undefined ? bytes : Math.min(MAX_BYTES, Math.max(bytes, this.#memory.length * 2, FIRST_BYTES))
+    const larger = Buffer.allocUnsafeSlow(size)
+    this.#memory?.copy(larger, 0, 0, this.#bytes)
+    this.#memory = larger
   }
 }

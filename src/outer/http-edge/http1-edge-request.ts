@@ -5,6 +5,7 @@ import type { Fields } from '../../http/fields.ts'
 import type { WritableHead } from '../../http/response-fields.ts'
 import type { EdgeRequest, ClientEvents } from '../exchange/edge-request.ts'
 import { withHsts } from './hsts.ts'
+import { pauseMessage } from '../../net/pause-message.ts'
 import { discardUpload, endAbruptly, endLingering } from '../../net/linger.ts'
 
 /** A request of HTTP/1.0 or HTTP/1.1. */
@@ -37,7 +38,7 @@ export class Http1EdgeRequest implements EdgeRequest {
   }
 
   pauseUpload(): void {
-    this.req.pause()
+    pauseMessage(this.req)
   }
 
   resumeUpload(): void {

@@ -1,0 +1,84 @@
+/** Chunks below this are gathered, bytes: each object around a chunk weighs some hundred bytes. */
+const SMALL_BYTES = 4_096
+/** Memory in which small chunks are gathered, at first and at most, bytes. */
+const FIRST_BLOCK_BYTES = 1_024
+const MAX_BLOCK_BYTES = 16_384
+
+/**
+ * Bytes that wait, in order. What it holds follows the bytes, never the number of pieces in which they came: a peer that sends one
+ * byte at a time must not cost a hundred times as much as one that does not. So small chunks behind others are copied together.
+ */
+export class ByteQueue {
+  #pieces: Buffer[] = []
+  #bytes = 0
+  /** The block whose beginning is the last piece, and how much of it is used. */
+  #block: Buffer | undefined
+  #usedBytes = 0
+
+  /** Bytes that wait. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Objects that they are held in. */
+  get pieces(): number {
+    return this.#pieces.length
+  }
+
+  /** Adds `chunk`, which must not change while it waits. */
+  push(chunk: Buffer): void {
+    this.#bytes += chunk.length
+    // One that comes alone, as in every small answer, is not copied.
+    if (chunk.length < SMALL_BYTES && this.#pieces.length > 0) this.#gather(chunk)
+    else {
+      this.#block = undefined
+      this.#pieces.push(chunk)
+    }
+  }
+
+  /** Takes the next `length` bytes, of at most `bytes`; the pieces do not change any more. */
+  take(length: number): Buffer[] {
+    this.#bytes -= length
+    if (this.#bytes === 0) {
+      const all = this.#pieces
+      this.clear()
+      return all
+    }
+    // One splice, not a shift per piece: a long queue would be moved again and again.
+    const pieces = this.#pieces
+    let count = 0
+    let left = length
+    while (pieces[count]!.length <= left) left -= pieces[count++]!.length
+    const taken = pieces.splice(0, count)
+    if (left > 0) {
+      taken.push(pieces[0]!.subarray(0, left))
+      pieces[0] = pieces[0]!.subarray(left)
+    }
+    return taken
+  }
+
+  clear(): void {
+    this.#pieces = []
+    this.#bytes = 0
+    this.#block = undefined
+  }
+
+  #gather(chunk: Buffer): void {
+    const pieces = this.#pieces
+    const block = this.#block
+    if (block !== undefined && this.#usedBytes + chunk.length <= block.length) {
+      chunk.copy(block, this.#usedBytes)
+      // Some of its beginning may have been taken already.
+      const start = this.#usedBytes - pieces[pieces.length - 1]!.length
+      this.#usedBytes += chunk.length
+      pieces[pieces.length - 1] = block.subarray(start, this.#usedBytes)
+      return
+    }
+    const size = Math.min(MAX_BLOCK_BYTES, block === undefined ? FIRST_BLOCK_BYTES : block.length * 2)
+    const fresh = Buffer.allocUnsafeSlow(Math.max(size, chunk.length))
+    chunk.copy(fresh)
+    this.#block = fresh
+    this.#usedBytes = chunk.length
+    pieces.push(fresh.subarray(0, chunk.length))
+  }
+}

@@ -1,0 +1,70 @@
+/** Memory follows the bytes of a body, never the number of chunks in which it comes. */
+import { beforeAll, expect, test } from '@jest/globals'
+import { startLayers } from '../support/layers.ts'
+import { heldBytes } from '../support/memory.ts'
+import { quiet } from '../support/quiet.ts'
+import { RawConnection } from '../support/raw-client.ts'
+import { startRawOrigin, type RawOrigin } from '../support/raw-origin.ts'
+import { until } from '../support/wait.ts'
+
+const CONNECTIONS = 30
+const CHUNKS = 65_000
+/** Chunks of one byte, six bytes each on the wire. */
+const BODY = Buffer.from('1\r\nx\r\n'.repeat(CHUNKS))
+/** What a connection may weigh: some copies of 64 KiB, in both layers, and the bytes on the wire of one read. Objects for each chunk would weigh ten times as much. */
+const EACH_BYTES = 700_000
+
+let origin: RawOrigin
+beforeAll(async () => {
+  origin = await startRawOrigin()
+})
+
+/** Resolves once no layer takes any more bytes; jest's clock is that of the machine, which may be busy. */
+const stillness = async (): Promise<void> => {
+  let [last, since] = [heldBytes(), performance.now()]
+  await until(() => {
+    const now = heldBytes()
+    if (Math.abs(now - last) > 200_000) [last, since] = [now, performance.now()]
+    return performance.now() - since > 1_500
+  })
+}
+
+test('uploads of one-byte chunks to an origin that does not answer', async () => {
+  origin.handle((_request, socket) => void socket.pause())
+  const layers = await startLayers({ origin: origin.port, outer: { timeoutMs: 120_000 } })
+  const before = heldBytes()
+  const clients: RawConnection[] = []
+  for (let i = 0; i < CONNECTIONS; i++) {
+    const client = await RawConnection.open(layers.port)
+    client.write('POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n').write(BODY)
+    clients.push(client)
+  }
+  await until(() => origin.hits >= CONNECTIONS)
+  await stillness()
+  expect((heldBytes() - before) / CONNECTIONS).toBeLessThan(EACH_BYTES)
+  for (const client of clients) client.destroy()
+  for (const { connection } of origin.requests) connection.socket.resume()
+  await quiet(layers)
+})
+
+test('answers of one-byte chunks to clients that do not read', async () => {
+  origin.clear()
+  origin.handle((_request, socket) => {
+    socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+    for (let i = 0; i < 8; i++) socket.write(BODY)
+  })
+  const layers = await startLayers({ origin: origin.port, outer: { timeoutMs: 120_000 } })
+  const before = heldBytes()
+  const clients: RawConnection[] = []
+  for (let i = 0; i < CONNECTIONS; i++) {
+    const client = await RawConnection.open(layers.port)
+    client.freeze()
+    client.write('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n')
+    clients.push(client)
+  }
+  await until(() => origin.hits >= CONNECTIONS)
+  await stillness()
+  expect((heldBytes() - before) / CONNECTIONS).toBeLessThan(EACH_BYTES * 2)
+  for (const client of clients) client.destroy()
+  await quiet(layers)
+})
