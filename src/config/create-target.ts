@@ -11,7 +11,7 @@ import { identifierKey } from './keys/identifier.ts'
 import { given, type TargetPlace } from './keys/key.ts'
 import { limitsKey } from './keys/limits.ts'
 import { http2Key, originKey } from './keys/origin.ts'
-import { pathsKey } from './keys/paths.ts'
+import { keepsEncodedSlash, pathsKey } from './keys/paths.ts'
 import { redirectKey } from './keys/redirect.ts'
 import { maintenanceKey, respondKey } from './keys/respond.ts'
 import { timeoutsKey } from './keys/timeouts.ts'
@@ -67,6 +67,7 @@ export function createTarget(source: Keys, policy: Policy, place: TargetPlace): 
     ...identifierKey.create(source, place),
     routes: undefined,
     path: place.path,
+    keepsEncodedSlash: keepsEncodedSlash(source),
     treatment: treatmentOf(source, place, limits),
     ...balanceKey.create(source, place),
     ...healthKey.create(source, place),

@@ -1,11 +1,11 @@
 /** What would happen to a request, step by step, without sending it. */
 import { GatewayError, asGatewayError } from '../errors.ts'
 import type { ErrorCode } from '../errors.ts'
-import { decide, isStrict, locate } from '../route/admit.ts'
+import { canonicalPathFor, decide, locate, slashRedirectOf } from '../route/admit.ts'
 import type { Effect } from './keys/key.ts'
 import { effectsOf } from './target-keys.ts'
 import { parseHost } from '../address/host.ts'
-import { canonicalPath, parseRequestTarget } from '../route/path.ts'
+import { parseRequestTarget } from '../route/path.ts'
 import type { CanonicalPath, RequestTarget } from '../route/path.ts'
 import type { PolicyRule } from '../route/policy.ts'
 import { originOf } from '../route/table.ts'
@@ -88,13 +88,13 @@ export const explain = (table: RouteTable, method: string, url: string): Explana
     target = table.match(host)
     parsed = parseRequestTarget(requestTarget)
     if (target === undefined) throw new GatewayError('UNKNOWN_HOST', `no target for host ${host}`)
-    canonical = canonicalPath(parsed.path, isStrict(target))
+    canonical = canonicalPathFor(target, parsed.path)
     const located = locate(target, requestTarget)
     route = located.target
     decisive = decide(located, method)
     if (route.hostname !== '' && route.treatment?.answer === undefined) {
-      const { path } = route.treatment?.pathMap?.map(located.path) ?? located
-      originUrl = `${originOf(route)}${path}${located.query}`
+      const { path, query } = route.treatment?.pathMap?.map(located.path, located.query) ?? located
+      if (slashRedirectOf(route, method, located.path, located.query) === undefined) originUrl = `${originOf(route)}${path}${query}`
     }
     outcome = { verdict: 'allowed', code: undefined, reason: `rule ${decisive.pattern} of line ${decisive.line} allows it` }
   } catch (thrown) {
@@ -117,7 +117,7 @@ export const explain = (table: RouteTable, method: string, url: string): Explana
     rule: decisive && path !== undefined ? explainRule(decisive, method, path) : undefined,
     effects:
       route && path !== undefined
-        ? effectsOf(route, { scheme: scheme.toLowerCase(), host: authority, path, query: parsed?.query ?? '' })
+        ? effectsOf(route, { method, scheme: scheme.toLowerCase(), host: authority, path, query: parsed?.query ?? '' })
         : [],
     originUrl,
     identifiers: route && route.hostname === '' ? undefined : (route ?? target)?.identifiers,

@@ -3,6 +3,7 @@ import { isGuardedHost } from '../address/guarded.ts'
 import { parseHostPattern } from '../address/host.ts'
 import type { PolicyRule } from '../route/policy.ts'
 import type { RouteTable, Target } from '../route/table.ts'
+import { nearest } from './document/nearest.ts'
 import { scanExpression } from './scan-expression.ts'
 
 /** One warning. */
@@ -16,7 +17,14 @@ export interface LintWarning {
   readonly message: string
 }
 
-function* lintTarget(target: Target): Generator<string> {
+/** How an expression is read, beside its text. */
+interface ExpressionUse {
+  readonly keepsEncodedSlash: boolean
+  /** Is exactly one path probably meant? */
+  readonly mayBeExact: boolean
+}
+
+function* lintTarget(target: Target, siblings: readonly Target[]): Generator<string> {
   const everyHost = target.name.startsWith('*')
   if (target.policy.any && everyHost && target.path === undefined && target.hostname !== '') {
     yield `the policy "*" opens the whole origin to ${parseHostPattern(target.name) === '*' ? 'every host name' : 'every host below'}; name the paths it needs`
@@ -26,6 +34,13 @@ function* lintTarget(target: Target): Generator<string> {
     yield `${target.hostname} is a link-local or cloud metadata address; inner layers refuse it unless --allow names it`
   }
   yield* lintOrigin(target)
+  if (target.path?.prefix === undefined && target.path !== undefined) {
+    // Of a route that answers by itself, or beside one for what is below, exactly one path is meant: only an expression can say so.
+    const { literal } = scanExpression(target.path.text.slice(1))
+    const mayBeExact =
+      target.treatment?.answer !== undefined || siblings.some(({ path }) => path?.prefix !== undefined && path.prefix.startsWith(literal))
+    yield* lintExpression(target.path.text, { keepsEncodedSlash: target.keepsEncodedSlash === true, mayBeExact })
+  }
 }
 
 function* lintOrigin(target: Target): Generator<string> {
@@ -35,13 +50,12 @@ function* lintOrigin(target: Target): Generator<string> {
   if (tls?.verify === false)
     yield 'the certificate of the origin is not verified: who is between it and the inner layer can read and change everything; name its authority with tls.ca'
   if (tls !== undefined && target.protocol === 'http') yield 'tls has no effect: the protocol is http'
-  if (target.path?.prefix === undefined && target.path !== undefined) yield* lintExpression(target.path.text)
 }
 
-function* lintExpression(pattern: string): Generator<string> {
+function* lintExpression(pattern: string, { keepsEncodedSlash, mayBeExact }: ExpressionUse): Generator<string> {
   const expression = pattern.slice(1)
   const { alternation, operators, anyCharacter, literal } = scanExpression(expression)
-  if (!operators) {
+  if (!operators && !mayBeExact) {
     yield `an expression matches the whole path, so this is only exactly ${literal}; write "^${expression.replace(/\/$/, '')}/.*" for everything below it, or "${literal}" for that path`
   }
   if (alternation) yield 'alternatives at the top level, each of which has to match the whole path; put them in a group: "^(?:…|…)"'
@@ -50,7 +64,9 @@ function* lintExpression(pattern: string): Generator<string> {
     yield 'this also allows longer names, such as /v10 for "^/v1.*"; end the segment: "^/v1(?:/.*)?"'
   if (/^[A-Za-z0-9_%-]/.test(expression)) yield 'never matches: every path starts with "/"'
   if (expression.includes('\\?')) yield 'never matches a query: only the path is compared'
-  if (/%2f|%5c/i.test(expression)) yield 'never matches: a path with an encoded slash or backslash is refused'
+  if (/%5c/i.test(expression)) yield 'never matches: a path with an encoded backslash is refused'
+  else if (!keepsEncodedSlash && /%2f/i.test(expression))
+    yield 'never matches: a path with an encoded slash is refused, unless the target has encodedSlash: keep'
   else if (/%(?:[a-f][0-9a-fA-F]|[0-9A-F][a-f])/.test(expression))
     yield 'never matches: in a canonical path the digits after "%" are in upper case'
   if (literal.includes('//')) yield 'never matches: runs of slashes are read as one'
@@ -63,29 +79,92 @@ const covers = (wide: PolicyRule, narrow: PolicyRule): boolean => {
   return narrow.literal !== undefined && wide.matchesPath(narrow.literal)
 }
 
-function* lintRule(rule: PolicyRule, rules: readonly PolicyRule[]): Generator<string> {
-  if (rule.kind === 'regex') yield* lintExpression(rule.pattern)
-  const lower = rule.methods.filter(method => /[a-z]/.test(method))
+/** The methods that people allow (RFC 9110 §9, RFC 5789, RFC 4918, RFC 3253, RFC 5323, and HTTP QUERY); any other may be meant as well. */
+const METHODS = [
+  ...[
+    'GET',
+    'HEAD',
+    'POST',
+    'PUT',
+    'DELETE',
+    'OPTIONS',
+    'PATCH',
+    'QUERY',
+    'PROPFIND',
+    'PROPPATCH',
+    'MKCOL',
+    'COPY',
+    'MOVE',
+    'LOCK',
+    'UNLOCK',
+  ],
+  ...['REPORT', 'SEARCH', 'MKCALENDAR', 'ACL', 'BIND', 'PURGE', 'NOTIFY', 'SUBSCRIBE', 'UNSUBSCRIBE', 'MERGE', 'CHECKOUT', 'CHECKIN'],
+]
+
+function* lintMethods(methods: readonly string[]): Generator<string> {
+  const lower = methods.filter(method => /[a-z]/.test(method))
   if (lower.length > 0) yield `method names are compared exactly, so ${lower.join(', ')} is not ${lower.join(', ').toUpperCase()}`
+  for (const method of methods) {
+    if (method === '*' || METHODS.includes(method.toUpperCase())) continue
+    const meant = nearest(method, METHODS)
+    if (meant !== undefined) yield `no client uses the method ${method}, did you mean ${meant}?`
+  }
+}
+
+function* lintRule(rule: PolicyRule, rules: readonly PolicyRule[], keepsEncodedSlash: boolean): Generator<string> {
+  if (rule.kind === 'regex') yield* lintExpression(rule.pattern, { keepsEncodedSlash, mayBeExact: false })
+  yield* lintMethods(rule.methods)
   const index = rules.indexOf(rule)
   const wider = rules.find((other, i) => i !== index && covers(other, rule) && (i < index || !covers(rule, other)))
   if (wider) yield `adds nothing: the rule ${wider.pattern} of line ${wider.line} allows all of it`
 }
 
+/** What keeps somebody from a route, and would not keep them from its target. */
+function* fencesOf(route: Target, target: Target): Generator<string> {
+  const [inner, outer] = [route.treatment, target.treatment]
+  if (inner?.basicAuth !== undefined && outer?.basicAuth === undefined) yield 'basicAuth'
+  if (inner?.allow !== undefined && outer?.allow === undefined) yield 'allow'
+  if ((inner?.deny?.entries.length ?? 0) > 0 && outer?.deny === undefined) yield 'deny'
+  if (!route.policy.any && target.policy.any) yield 'policy'
+}
+
+const sameOrigin = (a: Target, b: Target): boolean => a.hostname === b.hostname && a.port === b.port && a.protocol === b.protocol
+
+/**
+ * A route that is stricter than the rest of the same origin is a fence only for the spelling that the gateway knows: origins read `/ADMIN`,
+ * `/admin.php/x` or a rewritten address as they like.
+ */
+function* lintFence(route: Target, target: Target): Generator<string> {
+  if (target.hostname === '' || target.treatment?.answer !== undefined || route.treatment?.answer !== undefined) return
+  const fences = sameOrigin(route, target) ? [...fencesOf(route, target)] : []
+  if (fences.length > 0)
+    yield `${fences.join(' and ')} of this route ${fences.length === 1 ? 'is' : 'are'} no fence: the same origin is open by every other path of ${target.name}, and may read one of them, such as ${route.path?.prefix?.toUpperCase() ?? 'another spelling'}, as this one; put ${fences.length === 1 ? 'it' : 'them'} on the target and switch ${fences.length === 1 ? 'it' : 'them'} off for what is public`
+}
+
+function* lintRules({ name, policy, keepsEncodedSlash }: Target): Generator<LintWarning> {
+  for (const rule of policy.rules) {
+    for (const message of lintRule(rule, policy.rules, keepsEncodedSlash === true))
+      yield { line: rule.line, target: name, pattern: rule.pattern, message }
+  }
+}
+
+/** Warnings for one target and its routes. */
+export function* lintHost(host: Target): Generator<LintWarning> {
+  const judged = new Set<unknown>()
+  const routes = host.routes?.all ?? []
+  for (const target of [host, ...routes]) {
+    const { name, line, policy } = target
+    const messages = target === host ? lintTarget(target, []) : [...lintTarget(target, routes), ...lintFence(target, host)]
+    for (const message of messages) yield { line, target: name, pattern: undefined, message }
+    // A route with the policy of its target has been judged with it.
+    if (policy.any || judged.has(policy)) continue
+    judged.add(policy)
+    yield* lintRules(target)
+  }
+}
+
 /** Warnings for dangerous or useless configuration, in the order of the file. The table is in force all the same. */
 export const lintTargets = (table: RouteTable): readonly LintWarning[] => {
-  const warnings: LintWarning[] = table.doubts.map(({ line, path, message }) => ({ line, target: path, pattern: undefined, message }))
-  const warned = new Set<unknown>()
-  for (const target of table.all) {
-    for (const message of lintTarget(target)) warnings.push({ line: target.line, target: target.name, pattern: undefined, message })
-    // A route with the policy of its target has been judged with it.
-    if (target.policy.any || warned.has(target.policy)) continue
-    warned.add(target.policy)
-    for (const rule of target.policy.rules) {
-      for (const message of lintRule(rule, target.policy.rules)) {
-        warnings.push({ line: rule.line, target: target.name, pattern: rule.pattern, message })
-      }
-    }
-  }
-  return warnings.sort((a, b) => a.line - b.line)
+  const doubts = table.doubts.map(({ line, path, message }) => ({ line, target: path, pattern: undefined, message }))
+  return [...doubts, ...table.targets.flatMap(target => [...lintHost(target)])].sort((a, b) => a.line - b.line)
 }

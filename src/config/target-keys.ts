@@ -40,7 +40,7 @@ export const otherSchema = {
 }
 
 /** In the order in which a request meets them. */
-const KEYS: readonly Pick<TargetKey<never, never>, 'faults' | 'effects'>[] = [
+const KEYS: readonly Pick<TargetKey<never, never>, 'faults' | 'doubts' | 'effects'>[] = [
   originKey,
   identifierKey,
   addressesKey,
@@ -66,3 +66,6 @@ export const effectsOf = (target: Target, request: EffectRequest): readonly Effe
 
 /** The faults that lie between the keys of a target or a route. */
 export const faultsBetween = (keys: RawKeys): readonly KeyFault[] => KEYS.flatMap(key => [...(key.faults?.(keys) ?? [])])
+
+/** What is valid in a target or a route and was probably meant otherwise. */
+export const doubtsIn = (keys: RawKeys): readonly KeyFault[] => KEYS.flatMap(key => [...(key.doubts?.(keys) ?? [])])

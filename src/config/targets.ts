@@ -13,7 +13,7 @@ import type { TargetPlace } from './keys/key.ts'
 import { isDuration } from './keys/parts.ts'
 import { compileRules } from './keys/policy.ts'
 import { targetsFileSchema } from './schema.ts'
-import { faultsBetween } from './target-keys.ts'
+import { doubtsIn, faultsBetween } from './target-keys.ts'
 import { readNamedFile } from './target-files.ts'
 import { checkTcp, createTcpPorts } from './tcp-ports.ts'
 import { checkTunnels, createTunnels } from './tunnels.ts'
@@ -72,8 +72,11 @@ const policyOf = (document: YamlDocument, path: readonly PropertyKey[], keys: Ya
   const { policy } = keys
   const place = [...path, 'policy']
   if (isYamlMap(policy)) {
-    const lineOf = (pattern: string): number => document.place([...place, pattern]).line
-    return Policy.of(compileRules(policy, lineOf, (pattern, message) => void faults.push(document.fault([...place, pattern], message))))
+    const rules = compileRules(policy, keys['encodedSlash'] === 'keep', {
+      lineOf: pattern => document.place([...place, pattern]).line,
+      refuse: (pattern, message) => faults.push(document.fault([...place, pattern], message)),
+    })
+    return Policy.of(rules)
   }
   return policy === undefined ? undefined : Policy.any(document.place(place).line)
 }
@@ -94,25 +97,38 @@ const checkTargets = (document: YamlDocument, sources: YamlMap, faults: ConfigFa
     routes.forEach((route: unknown, i) => {
       if (!isYamlMap(route)) return
       const place = [...path, 'routes', i]
-      checkKeys(document, place, { ...inheritable(source), ...route }, faults)
-      policies.set(`${name} ${i}`, policyOf(document, place, route, faults))
+      const keys = { ...inheritable(source), ...route }
+      checkKeys(document, place, keys, faults)
+      policies.set(`${name} ${i}`, policyOf(document, place, keys, faults))
     })
   }
   return policies
 }
 
-/** For the check alone: what of a target counts as the origin of a route without one. */
-const inheritable = ({ hostname, redirect, respond }: YamlMap): YamlMap => {
-  if (hostname !== undefined) return { hostname }
-  return redirect === undefined ? { respond } : { redirect }
+/** For the check alone: what of a target counts in a route that does not say it. */
+const inheritable = ({ hostname, redirect, respond, encodedSlash }: YamlMap): YamlMap => {
+  if (hostname !== undefined) return { hostname, encodedSlash }
+  return redirect === undefined ? { respond, encodedSlash } : { redirect, encodedSlash }
 }
 
-/** Durations that were probably meant in another unit. */
-const doubtsOf = (document: YamlDocument): readonly Doubt[] =>
-  [...valuesOf(targetsFileSchema, isDuration, document.value)].flatMap(([path, value]) => {
-    const message = doubtOfDuration(String(value))
-    return message === undefined ? [] : [{ line: document.place(path).line, path: formatPath(path), message }]
+/** What was read as it stands and was probably meant otherwise: durations in another unit, and what the keys themselves doubt. */
+function* doubtsOf(document: YamlDocument, sources: YamlMap): Generator<Doubt> {
+  const doubt = (path: readonly PropertyKey[], message: string): Doubt => ({
+    line: document.place(path).line,
+    path: formatPath(path),
+    message,
   })
+  for (const [path, value] of valuesOf(targetsFileSchema, isDuration, document.value)) {
+    const message = doubtOfDuration(String(value))
+    if (message !== undefined) yield doubt(path, message)
+  }
+  for (const [name, source] of Object.entries(sources)) {
+    if (!isYamlMap(source)) continue
+    for (const [key, message] of doubtsIn(source)) yield doubt(['targets', name, ...key], message)
+    for (const [i, route] of Array.isArray(source['routes']) ? source['routes'].entries() : [])
+      if (isYamlMap(route)) for (const [key, message] of doubtsIn(route)) yield doubt(['targets', name, 'routes', i, ...key], message)
+  }
+}
 
 /**
  * Reads the text of a targets file, YAML or JSON. Files that it names are read with it.
@@ -170,5 +186,9 @@ export const parseTargets = (text: string, file: string): RouteTable => {
   })
   const tcp = createTcpPorts(document, validated.value.tcp ?? {}, file, faults)
   if (faults.length > 0) throw new ConfigError(faults)
-  return new RouteTable(targets, { tcp, tunnels: createTunnels(document, validated.value.tunnels ?? {}), doubts: doubtsOf(document) })
+  return new RouteTable(targets, {
+    tcp,
+    tunnels: createTunnels(document, validated.value.tunnels ?? {}),
+    doubts: [...doubtsOf(document, sources)],
+  })
 }

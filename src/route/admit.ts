@@ -1,6 +1,6 @@
 /** Steps 3 and 4 of the path: may this request pass, and which bytes of its target go on. */
 import { GatewayError } from '../errors.ts'
-import { canonicalPath, parseRequestTarget } from './path.ts'
+import { canonicalPath, otherReadings, parseRequestTarget, type CanonicalPath } from './path.ts'
 import type { PolicyRule } from './policy.ts'
 import type { Target } from './table.ts'
 
@@ -27,6 +27,24 @@ export interface Admission extends Located {
 export const isStrict = ({ policy, routes, treatment }: Target): boolean =>
   !policy.any || routes !== undefined || (treatment !== undefined && (treatment.pathMap !== undefined || treatment.answer !== undefined))
 
+/** The path that the routes and policies of a host see. @param rawPath  without its query */
+export const canonicalPathFor = (target: Target, rawPath: string): CanonicalPath =>
+  canonicalPath(rawPath, isStrict(target), target.keepsEncodedSlash === true || target.routes?.keepsEncodedSlash === true)
+
+/** The route for a path, which has to be the same however the origin reads that path. @throws GatewayError AMBIGUOUS_PATH */
+const routeOf = (target: Target, path: string): Target => {
+  const { routes } = target
+  if (routes === undefined) return target
+  const route = routes.match(path)
+  // A stricter route would be got around by "/admin;x" or "/admin%2Fx".
+  if (otherReadings(path).some(other => routes.match(other) !== route))
+    throw new GatewayError(
+      'AMBIGUOUS_PATH',
+      `path has ${path.includes('%2F') ? 'an encoded slash' : 'a parameter (;)'} where a route begins`,
+    )
+  return route ?? target
+}
+
 /**
  * Finds the path of a request and the route that it belongs to.
  * @param target         of the host
@@ -35,10 +53,12 @@ export const isStrict = ({ policy, routes, treatment }: Target): boolean =>
  */
 export const locate = (target: Target, requestTarget: string): Located => {
   const { path: rawPath, query } = parseRequestTarget(requestTarget)
+  const { path, ambiguous } = canonicalPathFor(target, rawPath)
   const strict = isStrict(target)
-  const { path, ambiguous } = canonicalPath(rawPath, strict)
   if (ambiguous !== undefined && strict) throw new GatewayError('AMBIGUOUS_PATH', `path has ${ambiguous}`)
-  const route = target.routes?.match(path) ?? target
+  const route = routeOf(target, path)
+  if (strict && route.keepsEncodedSlash !== true && path.includes('%2F'))
+    throw new GatewayError('AMBIGUOUS_PATH', 'path has an encoded slash (%2f); to have it forwarded as it is: encodedSlash: keep')
   if (route.hostname === '' && route.treatment?.answer === undefined)
     throw new GatewayError('NO_ROUTE', `no route of ${target.name} (line ${target.line}) is for ${path.slice(0, 200)}`)
   return { target: route, path, query }
@@ -58,4 +78,20 @@ export const decide = ({ target, path }: Located, method: string): PolicyRule =>
 export const admit = (target: Target, method: string, requestTarget: string): Admission => {
   const located = locate(target, requestTarget)
   return { ...located, rule: decide(located, method) }
+}
+
+/**
+ * Where a client is sent that asks for a prefix which is stripped, without the slash behind it: relative links of the page would lead out of
+ * the prefix. Only for what a browser asks for by itself, and where the policy allows the other path, too.
+ * @returns a Location, or undefined when the request goes on
+ */
+export function slashRedirectOf(
+  { treatment, policy }: Pick<Target, 'treatment' | 'policy'>,
+  method: string,
+  path: string,
+  query: string,
+): string | undefined {
+  const { pathMap } = treatment ?? {}
+  if (pathMap?.addsSlash !== true || path !== pathMap.publicPrefix || (method !== 'GET' && method !== 'HEAD')) return undefined
+  return policy.decide(method, `${path}/`) === undefined ? undefined : `${path}/${query}`
 }

@@ -6,6 +6,8 @@ import { canonicalPath } from './path.ts'
 /** What a path became. */
 export interface MappedPath {
   readonly path: string
+  /** With its `?`; empty when there is none. */
+  readonly query: string
   /** True when the prefixes of the map were exchanged, so that what the origin says of paths can be mapped back. */
   readonly isMapped: boolean
 }
@@ -16,10 +18,12 @@ export interface PathMap {
   readonly publicPrefix: string
   /** The prefix that stands for it at the origin; undefined when the way back is not known. */
   readonly originPrefix: string | undefined
+  /** Is the prefix itself, without a slash behind it, no good address? What the origin gets for it is its root, whose relative links need one. */
+  readonly addsSlash: boolean
   /** How `targets explain` calls it. */
   readonly text: string
   /** @throws GatewayError AMBIGUOUS_PATH when a path would not be canonical afterwards */
-  map(path: string): MappedPath
+  map(path: string, query?: string): MappedPath
 }
 
 const invalid = (message: string): never => {
@@ -50,50 +54,108 @@ export class PrefixMap implements PathMap {
   constructor(
     readonly publicPrefix: string,
     readonly originPrefix: string,
+    readonly addsSlash = false,
   ) {
     this.text = `${publicPrefix || '/'} becomes ${originPrefix || '/'}`
   }
 
-  map(path: string): MappedPath {
-    if (!isBelow(path, this.publicPrefix)) return { path, isMapped: false }
+  map(path: string, query = ''): MappedPath {
+    if (!isBelow(path, this.publicPrefix)) return { path, query, isMapped: false }
     const rest = path.slice(this.publicPrefix.length)
-    return { path: this.originPrefix + rest || '/', isMapped: true }
+    return { path: this.originPrefix + rest || '/', query, isMapped: true }
   }
 }
 
-/** `rewrite` with a pattern, which has to match the whole path; `$1` … `$9` in `to` stand for its groups. */
+/** A pattern of `rewrite`, matched whole. @throws GatewayError CONFIG_INVALID */
+export const compilePattern = (pattern: string): RE2JS => {
+  if (!pattern.startsWith('^')) return invalid('expected a regular expression that starts with "^"')
+  try {
+    return RE2JS.compile(pattern.slice(1))
+  } catch (cause) {
+    throw new GatewayError('CONFIG_INVALID', `not a valid regular expression (RE2 syntax): ${messageOf(cause)}`, { cause })
+  }
+}
+
+/** Texts, and numbers of groups between them. */
+type Parts = readonly (string | number)[]
+
+/** What paths become, with `$1` … `$9` for groups: a path, and a query if there is a `?`. */
+export interface Replacement {
+  readonly path: Parts
+  /** Without its `?`; undefined when there is none. */
+  readonly query: Parts | undefined
+}
+
+const partsOf = (text: string): Parts => text.split(/(\$[0-9])/).map(part => (/^\$[0-9]$/.test(part) ? Number(part[1]) : part))
+
+const filled = (parts: Parts, groupOf: (group: number) => string): string =>
+  parts.map(part => (typeof part === 'number' ? groupOf(part) : part)).join('')
+
+/** What may stand for a group when a replacement is tried: a plain text, and one that completes an escape. */
+const PROBES = ['x', '20'] as const
+
+/**
+ * Reads the `to` of `rewrite`, and tries it: what could never become a canonical path is a fault, not a refusal of every request.
+ * @param groups  of the pattern
+ * @throws GatewayError CONFIG_INVALID
+ */
+export const compileReplacement = (to: string, groups: number, keepsEncodedSlash: boolean): Replacement => {
+  if (!to.startsWith('/')) invalid('expected a path that starts with "/"')
+  if (to.includes('#')) invalid('expected a path without "#": origins never get a fragment')
+  if (/[\x00-\x20\x7f]/.test(to)) invalid('expected a path without spaces and control characters; a space is %20')
+  const encoded = to.replace(/[^ -~]/gu, character => Buffer.from(character).toString('hex').toUpperCase().replace(/../g, '%$&'))
+  const mark = encoded.indexOf('?')
+  const path = partsOf(mark < 0 ? encoded : encoded.slice(0, mark))
+  const query = mark < 0 ? undefined : partsOf(encoded.slice(mark + 1))
+  const missing = [...path, ...(query ?? [])].find(part => typeof part === 'number' && part > groups)
+  if (missing !== undefined) invalid(`expected no $${missing}: the expression has ${groups === 1 ? '1 group' : `${groups} groups`}`)
+  const tries = PROBES.map(probe => {
+    const tried = filled(path, () => probe)
+    return { tried, ...canonicalPath(tried, true, keepsEncodedSlash) }
+  })
+  const [first] = tries
+  if (first !== undefined && tries.every(each => each.ambiguous !== undefined || each.path !== each.tried))
+    invalid(
+      `never becomes a path that is forwarded: ${first.ambiguous === undefined ? `it would have to be ${first.path}` : `it has ${first.ambiguous}`}`,
+    )
+  return { path, query }
+}
+
+/** In a query, what came from a path is one value: these would end it, or mean a space. */
+const inQuery = (text: string): string => text.replace(/[&;=+]/g, character => `%${character.charCodeAt(0).toString(16).toUpperCase()}`)
+
+/** `rewrite` with a pattern, which has to match the whole path. */
 export class PatternMap implements PathMap {
   readonly publicPrefix = ''
   readonly originPrefix = undefined
+  readonly addsSlash = false
   readonly text: string
   readonly #regex: RE2JS
-  readonly #parts: readonly (string | number)[]
+  readonly #to: Replacement
 
   /** @throws GatewayError CONFIG_INVALID */
-  constructor(pattern: string, to: string) {
+  constructor(
+    pattern: string,
+    to: string,
+    private readonly keepsEncodedSlash = false,
+  ) {
     this.text = `${pattern} becomes ${to}`
-    if (!pattern.startsWith('^')) invalid('expected a regular expression that starts with "^"')
-    if (!to.startsWith('/')) invalid('expected a path that starts with "/"')
-    try {
-      this.#regex = RE2JS.compile(pattern.slice(1))
-    } catch (cause) {
-      throw new GatewayError('CONFIG_INVALID', `not a valid regular expression (RE2 syntax): ${messageOf(cause)}`, { cause })
-    }
-    this.#parts = to.split(/(\$[0-9])/).map(part => (/^\$[0-9]$/.test(part) ? Number(part[1]) : part))
-    const groups = this.#regex.groupCount()
-    const missing = this.#parts.find(part => typeof part === 'number' && part > groups)
-    if (missing !== undefined) invalid(`expected no $${missing}: the expression has ${groups === 1 ? '1 group' : `${groups} groups`}`)
+    this.#regex = compilePattern(pattern)
+    this.#to = compileReplacement(to, this.#regex.groupCount(), keepsEncodedSlash)
   }
 
-  map(path: string): MappedPath {
+  map(path: string, query = ''): MappedPath {
     const matcher = this.#regex.matcher(path)
-    if (!matcher.matches()) return { path, isMapped: false }
-    let mapped = ''
-    for (const part of this.#parts) mapped += typeof part === 'number' ? (matcher.group(part) ?? '') : part
+    if (!matcher.matches()) return { path, query, isMapped: false }
+    const groupOf = (group: number): string => matcher.group(group) ?? ''
+    const mapped = filled(this.#to.path, groupOf)
     // A group can begin or end anywhere, so that two harmless pieces make a dot segment or half an escape.
-    const canonical = canonicalPath(mapped, true)
+    const canonical = canonicalPath(mapped, true, this.keepsEncodedSlash)
     if (canonical.ambiguous !== undefined || canonical.path !== mapped)
       throw new GatewayError('AMBIGUOUS_PATH', 'the rewritten path is not canonical')
-    return { path: mapped, isMapped: false }
+    if (this.#to.query === undefined) return { path: mapped, query, isMapped: false }
+    const own = filled(this.#to.query, group => inQuery(groupOf(group)))
+    // Ours first: of a parameter that comes twice, most origins take the first.
+    return { path: mapped, query: query.length > 1 ? `?${own}&${query.slice(1)}` : `?${own}`, isMapped: false }
   }
 }

@@ -39,9 +39,16 @@ const FORBIDDEN = /[\x00-\x20#\x7f]/
 // Segments of plain pchar (RFC 3986 §3.3), none empty but the last, none a dot segment: canonical as it stands.
 const PLAIN = /^\/(?:(?!\.\.?(?:[;/]|$))[\w.~!$&'()*+,;=:@-]+(?:\/|$))*$/
 
+const ENCODED_SLASH: readonly [RegExp, string] = [/%2f/i, 'an encoded slash (%2f)']
+
+/** Where encoded slashes are kept: an origin that decodes them first would resolve these. */
+const DOTS_BESIDE_ENCODED_SLASH: readonly [RegExp, string] = [
+  /%2f(?:\.|%2e){1,2}(?:[/;]|%2f|%3b|$)|(?:^|\/)(?:\.|%2e){1,2}%2f/i,
+  'a dot segment beside an encoded slash (..%2f)',
+]
+
 const FORMS: readonly (readonly [RegExp, string])[] = [
   [/^(?!\/)/, 'no slash at its start'],
-  [/%2f/i, 'an encoded slash (%2f)'],
   [/\\|%5c/i, 'a backslash (\\ or %5c)'],
   [/[#?]/, 'a raw "#" or "?"'],
   [/%(?![0-9a-f]{2})/i, 'a percent sign without two hex digits after it'],
@@ -50,8 +57,8 @@ const FORMS: readonly (readonly [RegExp, string])[] = [
   [/(?:^|\/)(?:\.|%2e){1,2}(?:;|%3b)/i, 'a dot segment with parameters (..;)'], // Tomcat strips ";…" and resolves the rest
 ]
 
-const ambiguity = (path: string): string | undefined => {
-  for (const [form, words] of FORMS) if (form.test(path)) return words
+const ambiguity = (path: string, keepsEncodedSlash: boolean): string | undefined => {
+  for (const [form, words] of [keepsEncodedSlash ? DOTS_BESIDE_ENCODED_SLASH : ENCODED_SLASH, ...FORMS]) if (form.test(path)) return words
   try {
     decodeURIComponent(path)
     return undefined
@@ -83,12 +90,26 @@ const removeDotSegments = (path: string): string => {
  * not stand raw percent-encoded, dot segments resolved. Idempotent.
  * @param rawPath      a path without its query
  * @param mergeSlashes read runs of `/` as one, before dot segments are resolved
+ * @param keepsEncodedSlash  `%2F` is a character like others: kept, compared as it is, never decoded
  * @returns an ambiguous path unchanged, with the name of the ambiguous form; `%252e` is not ambiguous, it stays as it is
  */
-export const canonicalPath = (rawPath: string, mergeSlashes: boolean): CanonicalPath => {
+export const canonicalPath = (rawPath: string, mergeSlashes: boolean, keepsEncodedSlash = false): CanonicalPath => {
   if (PLAIN.test(rawPath)) return { path: rawPath, ambiguous: undefined }
-  const ambiguous = ambiguity(rawPath)
+  const ambiguous = ambiguity(rawPath, keepsEncodedSlash)
   if (ambiguous !== undefined) return { path: rawPath, ambiguous }
   const normalized = rawPath.replace(/%[0-9a-f]{2}|[^\w.~!$&'()*+,;=:@/-]/gi, normalizeCharacter)
   return { path: removeDotSegments(mergeSlashes ? normalized.replace(/\/{2,}/g, '/') : normalized), ambiguous: undefined }
+}
+
+/**
+ * What a canonical path may be for an origin that reads it in its own way: without the parameters of its segments (`/admin;x`, as Tomcat
+ * does), with encoded slashes decoded (where they are kept), or both.
+ */
+export const otherReadings = (path: string): readonly string[] => {
+  const hasParameters = path.includes(';') || path.includes('%3B')
+  const hasSlashes = path.includes('%2F')
+  if (!hasParameters && !hasSlashes) return []
+  const plain = hasParameters ? path.replace(/(?:;|%3B)[^/]*/g, '') : path
+  const decode = (text: string): string => text.replace(/(?:%2F|\/)+/g, '/')
+  return hasSlashes ? [plain, decode(path), decode(plain)] : [plain]
 }

@@ -11,6 +11,8 @@ export interface RuleSource {
   readonly methods: readonly string[]
   /** 1-based line of the pattern in its file. */
   readonly line: number
+  /** May a literal path have `%2F` in it? Where it may not, such requests are refused before any rule. */
+  readonly keepsEncodedSlash?: boolean
 }
 
 /** These two are never forwarded, whatever a rule says. */
@@ -30,11 +32,11 @@ const compileExpression = (expression: string): RE2JS => {
   }
 }
 
-const compileLiteral = (pattern: string): string => {
+const compileLiteral = (pattern: string, keepsEncodedSlash: boolean): string => {
   if (!pattern.startsWith('/')) invalid('expected a path that starts with "/", a regular expression that starts with "^", or "*"')
   if (/[?#]/.test(pattern)) invalid('a path has no "?" or "#": the query is never part of the match')
   const encoded = pattern.replace(/[^ -~]/gu, character => Buffer.from(character).toString('hex').replace(/../g, '%$&'))
-  const { path, ambiguous } = canonicalPath(encoded, true)
+  const { path, ambiguous } = canonicalPath(encoded, true, keepsEncodedSlash)
   if (ambiguous !== undefined) invalid(`this path never matches, since requests for it are refused: it has ${ambiguous}`)
   return path
 }
@@ -55,7 +57,7 @@ export class PolicyRule implements RuleSource {
     this.line = source.line
     // Compiled alone and matched whole by the engine: text around it, as in "^" + it + "$", could be broken out of with ")|(".
     this.#regex = source.pattern.startsWith('^') ? compileExpression(source.pattern.slice(1)) : undefined
-    this.literal = this.#regex || source.pattern === '*' ? undefined : compileLiteral(source.pattern)
+    this.literal = this.#regex || source.pattern === '*' ? undefined : compileLiteral(source.pattern, source.keepsEncodedSlash === true)
   }
 
   get kind(): 'any' | 'literal' | 'regex' {

@@ -44,12 +44,15 @@ const isBefore = (a: string, b: string): number => b.length - a.length || (a < b
 /** A target that is for some paths only. */
 interface Routed {
   readonly path?: RoutePath | undefined
+  readonly keepsEncodedSlash?: boolean | undefined
 }
 
 /** The routes of one target. */
 export class Routes<Target extends Routed> {
   /** Expressions by their length, then prefixes by theirs: the order in which they are asked. */
   readonly all: readonly Target[]
+  /** Does one of them keep encoded slashes? */
+  readonly keepsEncodedSlash: boolean
   readonly #expressions: readonly (readonly [RoutePath, Target])[]
   readonly #prefixes = new Map<string, Target>()
   #longest = 0
@@ -60,6 +63,7 @@ export class Routes<Target extends Routed> {
     const sorted = [...routes].sort((a, b) => isBefore(pathOf(a).key, pathOf(b).key))
     const expressions = sorted.filter(route => pathOf(route).prefix === undefined)
     const prefixes = sorted.filter(route => pathOf(route).prefix !== undefined)
+    this.keepsEncodedSlash = routes.some(route => route.keepsEncodedSlash === true)
     this.all = Object.freeze([...expressions, ...prefixes])
     this.#expressions = expressions.map(route => [pathOf(route), route])
     for (const route of prefixes) {

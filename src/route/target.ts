@@ -29,6 +29,7 @@ export interface TargetLimits {
 export type Balance =
   | { readonly kind: 'least' }
   | { readonly kind: 'round-robin' }
+  | { readonly kind: 'address' }
   | { readonly kind: 'cookie'; readonly name: string }
   /** Name in lower case. */
   | { readonly kind: 'header'; readonly name: string }
@@ -110,6 +111,8 @@ export interface Target {
   readonly routes?: Routes<Target> | undefined
   /** Of a route: the paths that it is for. */
   readonly path?: RoutePath | undefined
+  /** Is `%2F` in a path forwarded as it is, where the path decides on something? Undefined: such a path is refused. */
+  readonly keepsEncodedSlash?: boolean | undefined
   readonly treatment?: Treatment | undefined
   readonly balance?: Balance | undefined
   readonly health?: Health | undefined

@@ -96,6 +96,67 @@ tunnels:
   ])
 })
 
+describe('a route beside its target', () => {
+  const HASH = '$scrypt$ln=15,r=8,p=3$c29tZXNhbHRzYWx0MTIzNA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g'
+  const auth = { users: { a: HASH } }
+
+  test('that is stricter than the rest of the same origin is no fence', () => {
+    expect(lint({ routes: [{ path: '/admin', basicAuth: auth }] })).toEqual([
+      expect.stringMatching(/basicAuth of this route is no fence: .* such as \/ADMIN/),
+    ])
+    expect(lint({ routes: [{ path: '/admin', allow: '10.0.0.0/8', policy: { '/admin': ['GET'] } }] })).toEqual([
+      expect.stringMatching(/allow and policy of this route are no fence/),
+    ])
+  })
+
+  test('is one for another origin, below a target that is as strict, or where it answers by itself', () => {
+    expect(lint({ routes: [{ path: '/admin', hostname: 'y', basicAuth: auth }] })).toEqual([])
+    expect(
+      lint({
+        basicAuth: auth,
+        routes: [
+          { path: '/open', basicAuth: false },
+          { path: '/a', basicAuth: auth },
+        ],
+      }),
+    ).toEqual([])
+    expect(lint({ routes: [{ path: '/a', basicAuth: auth, respond: { body: 'x' } }] })).toEqual([])
+  })
+
+  test('may be for exactly one path: only an expression can say so', () => {
+    expect(
+      lint({
+        routes: [
+          { path: '/nr/', stripPrefix: '/nr' },
+          { path: '^/nr', redirect: '/nr/' },
+        ],
+      }),
+    ).toEqual([])
+    expect(
+      lint({
+        routes: [
+          { path: '/nr/', stripPrefix: '/nr' },
+          { path: '^/nr', hostname: 'y' },
+        ],
+      }),
+    ).toEqual([])
+    expect(lint({ routes: [{ path: '^/nr', hostname: 'y' }] })).toEqual([expect.stringMatching(/only exactly \/nr/)])
+  })
+})
+
+test('encoded slashes in an expression match where they are kept', () => {
+  expect(lint({ encodedSlash: 'keep', policy: { '^/a%2Fb/.*': ['GET'] } })).toEqual([])
+  expect(lint({ encodedSlash: 'keep', policy: { '^/a%5Cb/.*': ['GET'] } })).toEqual([expect.stringMatching(/backslash/)])
+})
+
+test('methods that nobody uses, and a port without a protocol', () => {
+  expect(lint({ policy: { '/a': ['GETT', 'PROPFIND', 'X-OWN'] } })).toEqual([expect.stringMatching(/GETT, did you mean GET\?/)])
+  expect(lint({ port: 8080 })).toEqual([expect.stringMatching(/https on port 8080, since no protocol is given; .* protocol: http/)])
+  expect(lint({ port: 8080, protocol: 'https' })).toEqual([])
+  expect(lint({ port: 8443 })).toEqual([])
+  expect(lint({ protocol: 'http', routes: [{ path: '/r', port: 8080 }] })).toEqual([])
+})
+
 test('warnings have their lines, in the order of the file', () => {
   const text = 'targets:\n  "*":\n    hostname: x\n  a:\n    policy:\n      "^/v1": ["GET"]\n    hostname: 169.254.169.254\n'
   expect(lintTargets(parseTargets(text, 't.yaml')).map(({ line, target, pattern }) => [line, target, pattern])).toEqual([

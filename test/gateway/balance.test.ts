@@ -57,6 +57,7 @@ targets:
   sticky.test: ${target}, balance: sticky}
   cookie.test: ${target}, balance: {cookie: my-inner}}
   header.test: ${target}, balance: {header: X-User}}
+  address.test: ${target}, balance: address}
 `,
     })
     for (const identifier of NAMES) await layers.addInner({ identifier })
@@ -88,6 +89,16 @@ targets:
   test('Secure is said over https alone', async () => {
     const { headers } = await exchange(layers.port, { host: 'sticky.test', headers: { 'x-forwarded-proto': 'https' } })
     expect(headers['set-cookie']?.[0]).toMatch(/; Secure$/)
+  })
+
+  test('address: one client, one inner layer, without any cookie; an IPv6 /64 is one client', async () => {
+    const addresses = Array.from({ length: 40 }, (_, i) => (i % 2 === 0 ? `203.0.113.${i}` : `2001:db8:0:${i}::1`))
+    const options = (i: number): ExchangeOptions => ({ host: 'address.test', headers: { 'x-forwarded-for': addresses[i % 40]! } })
+    const before = await servedBy(layers, 40, options)
+    expect(await servedBy(layers, 40, options)).toEqual(before)
+    for (const share of Object.values(counts(before))) expect(share).toBeGreaterThan(3)
+    const [other] = await servedBy(layers, 1, { host: 'address.test', headers: { 'x-forwarded-for': '2001:db8:0:1:ffff::2' } })
+    expect(other).toBe(before[1])
   })
 
   test('header: one value, one inner layer; when one leaves, only its values move', async () => {

@@ -81,7 +81,6 @@ beforeEach(() => {
 describe('routes', () => {
   test.each([
     ['/app/x?q=/y', '/x?q=/y'],
-    ['/app', '/'],
     ['/app/', '/'],
     ['/application', '/application'],
     ['/app/deep/x', '/inside/x'],

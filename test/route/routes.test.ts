@@ -88,9 +88,9 @@ describe('paths for the origin', () => {
   test('a prefix is exchanged by whole segments', () => {
     const map = new PrefixMap(parsePrefix('/app/'), parsePrefix('/in/side'))
     expect([map.map('/app'), map.map('/app/x'), map.map('/application')]).toEqual([
-      { path: '/in/side', isMapped: true },
-      { path: '/in/side/x', isMapped: true },
-      { path: '/application', isMapped: false },
+      { path: '/in/side', query: '', isMapped: true },
+      { path: '/in/side/x', query: '', isMapped: true },
+      { path: '/application', query: '', isMapped: false },
     ])
     expect(new PrefixMap(parsePrefix('/'), parsePrefix('/in')).map('/x').path).toBe('/in/x')
     expect(new PrefixMap(parsePrefix('/app'), '').map('/app').path).toBe('/')
@@ -106,6 +106,31 @@ describe('paths for the origin', () => {
     expect(() => map.map('/u/x')).toThrow(expect.objectContaining({ code: 'AMBIGUOUS_PATH' }))
     expect(() => map.map('/u./x')).toThrow(expect.objectContaining({ code: 'AMBIGUOUS_PATH' }))
     expect(() => new PatternMap('^/(.*)', '/a%$1').map('/2fx')).toThrow(expect.objectContaining({ code: 'AMBIGUOUS_PATH' }))
+  })
+
+  test('a result may have a query, to which the values of groups go as one value each', () => {
+    const map = new PatternMap('^/enc/([^/]+)(/.*)?', '/view?ENC=$1&rest=$2')
+    expect(map.map('/enc/a-b')).toEqual({ path: '/view', query: '?ENC=a-b&rest=', isMapped: false })
+    expect(map.map('/enc/a-b/x', '?y=1').query).toBe('?ENC=a-b&rest=/x&y=1')
+    expect(map.map('/enc/a&ENC=b;c+d%20e').query).toBe('?ENC=a%26ENC%3Db%3Bc%2Bd%20e&rest=')
+    expect(map.map('/other', '?y=1')).toEqual({ path: '/other', query: '?y=1', isMapped: false })
+    expect(new PatternMap('^/a', '/b?').map('/a', '?').query).toBe('?')
+  })
+
+  test('what can never become a path is refused at once', () => {
+    for (const [to, reason] of [
+      ['/a%2Fb/$1', /an encoded slash/],
+      ['/a#b', /"#"/],
+      ['/a b', /a space is %20/],
+      ['/a/../$1', /it would have to be \/x/],
+      ['/a//$1', /it would have to be \/a\/x/],
+      ['/a\\$1', /a backslash/],
+      ['/a%zz', /a percent sign/],
+      ['/caf%c3%a9', /it would have to be \/caf%C3%A9/],
+    ] as const)
+      expect(() => new PatternMap('^/(.*)', to)).toThrow(reason)
+    expect(new PatternMap('^/(.*)', '/caf\u00e9/$1').map('/x').path).toBe('/caf%C3%A9/x')
+    expect(new PatternMap('^/(.*)', '/a%2Fb/$1', true).map('/c%2Fd').path).toBe('/a%2Fb/c%2Fd')
   })
 
   test('what comes out is canonical, whatever comes in', () => {

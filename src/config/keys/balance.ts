@@ -4,13 +4,13 @@ import type { Balance } from '../../route/target.ts'
 import { listOf, reachesOrigin, targetKey } from './key.ts'
 import { fieldName } from './parts.ts'
 
-const BALANCE = 'expected "least", "round-robin", "sticky", or a map with the key cookie or header'
+const BALANCE = 'expected "least", "round-robin", "sticky", "address", or a map with the key cookie or header'
 
 const schema = {
   balance: z
     .union(
       [
-        z.enum(['least', 'round-robin', 'sticky']),
+        z.enum(['least', 'round-robin', 'sticky', 'address']),
         z.strictObject({ cookie: fieldName }, { error: BALANCE }),
         z.strictObject({ header: fieldName }, { error: BALANCE }),
       ],
@@ -19,7 +19,7 @@ const schema = {
     .optional()
     .meta({
       description:
-        'Which inner layer gets a request: the one with the least outstanding bytes, each in turn, always the same for a client (by a cookie of ours), or the same for the same value of a header.',
+        'Which inner layer gets a request: the one with the least outstanding bytes, each in turn, always the same for a client (by a cookie of ours), the same for an address (IPv6: a /64), or the same for the same value of a header.',
       default: 'least',
     }),
 }
@@ -27,6 +27,7 @@ const schema = {
 const TEXTS: { readonly [Kind in Balance['kind']]: string } = {
   least: 'the inner layer with the least outstanding bytes',
   'round-robin': 'each inner layer in turn',
+  address: 'the same inner layer for the same address of a client',
   cookie: 'the inner layer that the cookie names',
   header: 'the same inner layer for the same value of',
 }
@@ -40,7 +41,7 @@ const hashOf = (content: string): string => {
 
 function balanceOf(balance: z.output<typeof schema.balance>, cookieOf: () => string): Balance | undefined {
   if (balance === undefined || balance === 'least') return undefined
-  if (balance === 'round-robin') return { kind: 'round-robin' }
+  if (balance === 'round-robin' || balance === 'address') return { kind: balance }
   if (typeof balance === 'object' && 'header' in balance) return { kind: 'header', name: balance.header.toLowerCase() }
   return { kind: 'cookie', name: balance === 'sticky' ? cookieOf() : balance.cookie }
 }

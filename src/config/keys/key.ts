@@ -20,6 +20,7 @@ export interface TargetPlace {
 
 /** A request as far as the effects of keys depend on it. */
 export interface EffectRequest {
+  readonly method: string
   readonly scheme: string
   readonly host: string
   readonly path: string
@@ -43,6 +44,8 @@ export interface TargetKey<Shape extends z.ZodRawShape, Part extends object> {
   readonly create: (source: z.output<z.ZodObject<Shape>>, place: TargetPlace) => Part
   /** Faults that lie between keys. Asked of each target, also of one that is wrong otherwise. */
   readonly faults?: (keys: RawKeys) => Iterable<KeyFault>
+  /** What is valid as it stands and was probably meant otherwise, as far as only the file shows it. */
+  readonly doubts?: (keys: RawKeys) => Iterable<KeyFault>
   /** What the key does with a request, for `targets explain`. */
   readonly effects: (target: Target, request: EffectRequest) => Iterable<Effect>
 }

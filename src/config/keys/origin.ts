@@ -6,6 +6,8 @@ import { flag, originPort, parsedBy, text } from './parts.ts'
 
 const PROTOCOL = 'https'
 const HTTP2 = false
+/** Where servers for development and servers behind proxies listen. */
+const PLAIN_PORTS: ReadonlySet<number> = new Set([3000, 4000, 5000, 5173, 8000, 8001, 8008, 8080, 8081, 8088, 8090, 8501, 8888, 9000, 9090])
 
 /** Where requests go. */
 export const originKey = targetKey({
@@ -33,6 +35,13 @@ export const originKey = targetKey({
   *faults(keys) {
     if (!['hostname', 'redirect', 'respond', 'routes'].some(key => isOn(keys, key)))
       yield [['hostname'], 'expected the host name or IP address of the origin, but the key is missing']
+  },
+  *doubts({ protocol, hostname, port }) {
+    if (protocol === undefined && hostname !== undefined && PLAIN_PORTS.has(Number(port)))
+      yield [
+        ['port'],
+        `${PROTOCOL} on port ${String(port)}, since no protocol is given; most origins speak plain HTTP there: say protocol: http, or protocol: https`,
+      ]
   },
   effects: () => [], // shown as the address that is asked for
 })

@@ -49,20 +49,20 @@ export const policySchema = {
 
 /**
  * Compiles every rule, also those of a target that is wrong otherwise.
- * @param lineOf  1-based line of a pattern
- * @param refuse  told of each pattern that is none
+ * @param place  tells the 1-based line of a pattern, and is told of each pattern that is none
  */
 export function compileRules(
   patterns: RawKeys,
-  lineOf: (pattern: string) => number,
-  refuse: (pattern: string, message: string) => void,
+  keepsEncodedSlash: boolean,
+  { lineOf, refuse }: { readonly lineOf: (pattern: string) => number; readonly refuse: (pattern: string, message: string) => void },
 ): readonly PolicyRule[] {
   const rules: PolicyRule[] = []
   for (const [pattern, value] of Object.entries(patterns)) {
     const methods = methodsSchema.safeParse(value)
     try {
       if (pattern.length > MAX_PATTERN) throw new Error(`expected a pattern of at most ${MAX_PATTERN} characters`)
-      rules.push(new PolicyRule({ pattern, methods: methods.success ? listOf(methods.data) : [], line: lineOf(pattern) }))
+      const allowed = methods.success ? listOf(methods.data) : []
+      rules.push(new PolicyRule({ pattern, methods: allowed, line: lineOf(pattern), keepsEncodedSlash }))
     } catch (error) {
       refuse(pattern, messageOf(error))
     }

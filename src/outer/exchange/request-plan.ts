@@ -6,7 +6,7 @@ import { requestFields, type RequestEdits } from '../../http/request-fields.ts'
 import type { ResponseContext } from '../../http/response-fields.ts'
 import type { PathPrefixes } from '../../http/rewrite.ts'
 import type { Variables } from '../../http/template.ts'
-import { decide, locate, type Located } from '../../route/admit.ts'
+import { decide, locate, slashRedirectOf, type Located } from '../../route/admit.ts'
 import { locationOf, type FixedAnswer, type Redirect } from '../../route/fixed-answer.ts'
 import { parseHost } from '../../address/host.ts'
 import type { PathMap } from '../../route/path-map.ts'
@@ -113,17 +113,17 @@ export class RequestPlan {
       this.answer = fixedAnswer(treatment.answer, { scheme: client.scheme, host: client.host, path: located.path, query })
       return
     }
+    const toSlash = request.upgrades === undefined ? slashRedirectOf(target, request.method, located.path, query) : undefined
+    if (toSlash !== undefined) {
+      this.answer = { status: 307, fields: ['Location', toSlash, 'Content-Length', '0'], body: '' }
+      return
+    }
     const { protocol, hostname, port } = target
     this.maxBodyBytes = target.limits?.bodyBytes ?? edge.limits.bodyBytes ?? Infinity
     if (request.body.kind === 'length' && request.body.length > this.maxBodyBytes)
       throw new GatewayError('BODY_TOO_LARGE', `${request.body.length} bytes are announced, ${this.maxBodyBytes} are allowed`)
-    let { path } = located
-    let prefixes: PathPrefixes | undefined
-    if (treatment?.pathMap !== undefined) {
-      const mapped = treatment.pathMap.map(path)
-      path = mapped.path
-      if (mapped.isMapped) prefixes = prefixesOf(treatment.pathMap)
-    }
+    const mapped = treatment?.pathMap?.map(located.path, query)
+    const prefixes = mapped?.isMapped === true ? prefixesOf(treatment!.pathMap!) : undefined
     const isHostPreserved = treatment?.preserveHost === true && request.host !== ''
     const variables = treatment === undefined ? undefined : { client: client.address, host: client.host, scheme: client.scheme }
     const cookie = target.balance?.kind === 'cookie' ? target.balance.name : undefined
@@ -134,7 +134,7 @@ export class RequestPlan {
       hostname,
       port,
       method: request.method,
-      path: path + query,
+      path: mapped === undefined ? located.path + query : mapped.path + mapped.query,
       host: isHostPreserved ? request.host : authorityOf(target),
       body: request.body,
       expectsContinue: request.expectsContinue,

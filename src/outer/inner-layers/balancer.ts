@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { addressKey } from '../../address/address-key.ts'
 import type { AcceptedRequest } from '../../http/admission.ts'
 import type { Balance, Retries, Target } from '../../route/target.ts'
 import type { OriginHealth } from './origin-health.ts'
@@ -9,7 +10,11 @@ const MAX_TOKENS = 10
 
 /** What a choice depends on: of a request the target and what is in it, of a connection who may serve it. */
 export type Wanted =
-  | { readonly target: Target; readonly request: Pick<AcceptedRequest, 'fields' | 'names'> }
+  | {
+      readonly target: Target
+      readonly request: Pick<AcceptedRequest, 'fields' | 'names'>
+      readonly client: { readonly address: string }
+    }
   | { readonly target: Pick<Target, 'identifiers'>; readonly request?: undefined }
 
 /** A choice. */
@@ -37,7 +42,7 @@ export class Balancer {
     const { balance, identifiers, retries } = target
     if (retries !== undefined && tried === undefined) this.#earn(retries)
     if (balance === undefined && this.health.isEmpty) return { connection: this.registry.pick(identifiers, tried), stickTo: undefined }
-    const value = valueOf(request, balance)
+    const value = balance?.kind === 'address' ? addressKey(wanted.client.address) : valueOf(request, balance)
     const wish: Preference = {
       turn: balance?.kind === 'round-robin' ? this.#turnOf(balance) : undefined,
       avoids: this.health.isEmpty ? undefined : connection => this.health.isAvoided(target, connection),
