@@ -77,7 +77,7 @@ export const ERRORS = Object.freeze({
   ORIGIN_FORBIDDEN: facts(
     403,
     6,
-    'never',
+    'always',
     'The inner layer does not allow connections to the origin of this host; ask its operator to allow it.',
   ),
   ORIGIN_REFUSED: facts(502, 7, 'never', 'The origin did not accept a connection; check that it is running.'),

@@ -26,6 +26,7 @@ import { LinkPort } from './inner-layers/link-port.ts'
 import { createOperatorView } from './operator-view.ts'
 import { OriginHealth } from './inner-layers/origin-health.ts'
 import { ProxiedClients } from './ports/proxied-clients.ts'
+import { OriginRefusals } from './inner-layers/origin-refusals.ts'
 import { OriginProfiles } from './inner-layers/origin-profiles.ts'
 import { Balancer } from './inner-layers/balancer.ts'
 import { AccessCheck } from './access/access-check.ts'
@@ -138,14 +139,17 @@ export class OuterLayer {
     const held = new HeldRequests(MAX_HELD)
     const profiles = this.#profiles
     this.#health = new OriginHealth(clock, log)
+    const refusals = new OriginRefusals(log)
     this.registry.onAdd = connection => {
       this.#health.announce(options.targets.table, connection, profiles)
       held.wake()
     }
     this.registry.onRemove = (connection, wasLast) => {
-      if (wasLast) this.#health.left(connection)
+      if (!wasLast) return
+      this.#health.left(connection)
+      refusals.left(connection)
     }
-    const dispatch = { balancer: new Balancer(this.registry, this.#health), profiles }
+    const dispatch = { balancer: new Balancer(this.registry, this.#health, refusals), profiles }
     const nextId = (): string => `${instance}-${(++count).toString(36)}`
     this.#tunnels = new TunnelEdge({
       table: () => options.targets.table,

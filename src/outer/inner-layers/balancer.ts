@@ -3,6 +3,7 @@ import { addressKey } from '../../address/address-key.ts'
 import type { AcceptedRequest } from '../../http/admission.ts'
 import type { Balance, Retries, Target } from '../../route/target.ts'
 import type { OriginHealth } from './origin-health.ts'
+import type { OriginPlace, OriginRefusals } from './origin-refusals.ts'
 import type { InnerConnection, Registry, Preference } from './registry.ts'
 
 /** Retries that a target has in hand at the beginning, and at most. */
@@ -15,7 +16,7 @@ export type Wanted =
       readonly request: Pick<AcceptedRequest, 'fields' | 'names'>
       readonly client: { readonly address: string }
     }
-  | { readonly target: Pick<Target, 'identifiers'>; readonly request?: undefined }
+  | { readonly target: Pick<Target, 'identifiers'> & OriginPlace; readonly request?: undefined }
 
 /** A choice. */
 export interface Choice {
@@ -31,21 +32,29 @@ export class Balancer {
   readonly #tokens = new WeakMap<Retries, { left: number }>()
 
   constructor(
-    private readonly registry: Registry,
+    readonly registry: Registry,
     readonly health: OriginHealth,
+    readonly refusals: OriginRefusals,
   ) {}
 
   /** @param tried  connections that have failed this request already */
   pick(wanted: Wanted, tried: readonly InnerConnection[] | undefined): Choice {
-    if (wanted.request === undefined) return { connection: this.registry.pick(wanted.target.identifiers, tried), stickTo: undefined }
+    const { refusals } = this
+    if (wanted.request === undefined) {
+      const { identifiers } = wanted.target
+      const avoids = refusals.isEmpty ? undefined : (connection: InnerConnection) => refusals.has(wanted.target, connection)
+      const wish = avoids && { turn: undefined, avoids, score: undefined }
+      return { connection: this.registry.pick(identifiers, tried, wish), stickTo: undefined }
+    }
     const { target, request } = wanted
     const { balance, identifiers, retries } = target
     if (retries !== undefined && tried === undefined) this.#earn(retries)
-    if (balance === undefined && this.health.isEmpty) return { connection: this.registry.pick(identifiers, tried), stickTo: undefined }
+    const isUnopposed = this.health.isEmpty && refusals.isEmpty
+    if (balance === undefined && isUnopposed) return { connection: this.registry.pick(identifiers, tried), stickTo: undefined }
     const value = balance?.kind === 'address' ? addressKey(wanted.client.address) : valueOf(request, balance)
     const wish: Preference = {
       turn: balance?.kind === 'round-robin' ? this.#turnOf(balance) : undefined,
-      avoids: this.health.isEmpty ? undefined : connection => this.health.isAvoided(target, connection),
+      avoids: isUnopposed ? undefined : connection => this.health.isAvoided(target, connection) || refusals.has(target, connection),
       score: value === undefined ? undefined : this.#scoreOf(balance!, value),
     }
     const connection = this.registry.pick(identifiers, tried, wish)

@@ -4,6 +4,7 @@ import type { Retries, Target } from '../../route/target.ts'
 import type { Balancer, Wanted } from './balancer.ts'
 import type { CarrierStream } from './carrier.ts'
 import type { OriginProfiles } from './origin-profiles.ts'
+import type { OriginPlace } from './origin-refusals.ts'
 import type { InnerConnection } from './registry.ts'
 
 /** Where the target does not say. */
@@ -12,6 +13,9 @@ const MAX_ATTEMPTS = 3
 const UNREACHED: ReadonlySet<ErrorCode> = new Set(['ORIGIN_REFUSED', 'ORIGIN_DNS', 'ORIGIN_CONNECT_TIMEOUT'])
 /** It may have been executed. */
 const UNANSWERED: ReadonlySet<ErrorCode> = new Set(['ORIGIN_CLOSED', 'ORIGIN_TIMEOUT'])
+
+/** What one connection of an inner layer says so, all of its others would say. */
+const OF_THE_PROCESS: ReadonlySet<ErrorCode> = new Set(['ORIGIN_FORBIDDEN', 'INNER_EXHAUSTED'])
 
 /** What every dispatch shares. */
 export interface DispatchContext {
@@ -31,6 +35,10 @@ export type StreamRequest = Wanted & {
 export class Dispatch {
   #connection: InnerConnection | undefined
   #tried: InnerConnection[] | undefined
+  #attempts = 0
+  #target: OriginPlace | undefined
+  /** The last one whose allow-list has refused the origin. */
+  #refusing: InnerConnection | undefined
   #stickTo: string | undefined
 
   constructor(private readonly context: DispatchContext) {}
@@ -42,7 +50,7 @@ export class Dispatch {
 
   /** Attempts that have failed; undefined for none. */
   get repeats(): number | undefined {
-    return this.#tried?.length
+    return this.#tried === undefined ? undefined : this.#attempts
   }
 
   /** What the client's cookie has to be from now on; undefined: it is right, or there is none. */
@@ -62,6 +70,7 @@ export class Dispatch {
     if (connection === 'none') return undefined
     if (connection === 'full') throw new GatewayError('OVERLOADED', 'every inner layer has as many streams as it takes')
     this.#connection = connection
+    this.#target = request.target
     this.#stickTo = stickTo
     if (request.profile !== undefined) profiles.announce(connection.session, request.profile)
     return connection.session.open(request.payload, handler, options)
@@ -73,10 +82,20 @@ export class Dispatch {
    * @param retries       what the target says; undefined: failures of the origin are not repeated
    */
   mayRepeat(code: ErrorCode, isIdempotent: boolean, retries?: Retries): boolean {
-    const attempts = (this.#tried?.length ?? 0) + 1
+    const connection = this.#connection
+    if (connection === undefined) return false
+    const isForbidden = code === 'ORIGIN_FORBIDDEN'
     const allowed = retries === undefined ? MAX_ATTEMPTS : retries.attempts + 1
-    if (this.#connection === undefined || attempts >= allowed || !this.#isRepeatable(code, isIdempotent, retries)) return false
-    this.#tried = [...(this.#tried ?? []), this.#connection]
+    // A refusal by an allow-list is remembered, so that it costs each inner layer one request.
+    if ((!isForbidden && this.#attempts + 1 >= allowed) || !this.#isRepeatable(code, isIdempotent, retries)) return false
+    this.#attempts++
+    const { registry, refusals } = this.context.balancer
+    const failed = OF_THE_PROCESS.has(code) ? [connection, ...registry.processOf(connection)] : [connection]
+    this.#tried = [...(this.#tried ?? []), ...failed]
+    if (isForbidden && this.#target !== undefined) {
+      this.#refusing = connection
+      refusals.add(this.#target, connection)
+    }
     return true
   }
 
@@ -88,9 +107,16 @@ export class Dispatch {
     return (UNREACHED.has(code) || (UNANSWERED.has(code) && isIdempotent)) && this.context.balancer.mayRetry(retries)
   }
 
+  /** The origin is reached. */
+  connected(): void {
+    if (this.#refusing === undefined || this.#connection === undefined || this.#target === undefined) return
+    this.context.balancer.refusals.contradict(this.#target, this.#refusing, this.#connection)
+  }
+
   /** The origin of the target has answered by way of this inner layer. */
   answered(target: Target): void {
     const { health } = this.context.balancer
+    this.connected()
     if (!health.isEmpty && this.#connection !== undefined) health.answered(target, this.#connection)
   }
 

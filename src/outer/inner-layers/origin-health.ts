@@ -15,6 +15,7 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set([
   'ORIGIN_CONNECT_TIMEOUT',
   'ORIGIN_CLOSED',
   'ORIGIN_TIMEOUT',
+  'INNER_EXHAUSTED',
 ])
 /** An ejection is at most so many times as long as the first. */
 const MAX_FACTOR = 10

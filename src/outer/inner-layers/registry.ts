@@ -60,6 +60,11 @@ export class Registry {
     return identifiers === undefined ? this.#all.size > 0 : identifiers.some(identifier => this.#byIdentifier.has(identifier))
   }
 
+  /** The connections of the process that has this one. */
+  processOf({ instance }: Pick<InnerConnection, 'instance'>): readonly InnerConnection[] {
+    return this.#byInstance.get(instance) ?? []
+  }
+
   add(connection: InnerConnection): void {
     this.#all.add(connection)
     this.#list = undefined

@@ -169,6 +169,7 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     const source = this.#source
     source.off('data', this.#onFirst)
     this.#head = undefined
+    this.#dispatch.connected()
     this.#splice = new Splice(source, {
       idleMs: this.port.options.idleMs,
       failure: error =>

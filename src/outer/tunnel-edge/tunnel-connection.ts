@@ -108,6 +108,7 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
     const { early, request, subprotocol, tunnel } = this.visit
     this.context.opening.cancel(this)
     early.socket.off('close', this.#left)
+    this.#dispatch.connected()
     const socket = acceptHandshake(request, early.socket, early.take(), { subprotocol, deflate: false })
     this.#socket = socket
     this.#splice = new Splice(socket, {
