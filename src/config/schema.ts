@@ -55,9 +55,10 @@ export const targetsFileSchema = z.strictObject(
         targetSchema,
         { error: 'expected a map of public hosts to targets' },
       )
+      .optional()
       .meta({ description: 'Public host → target.' }),
     tcp: tcpSchema.optional(),
     tunnels: tunnelsSchema.optional(),
   },
-  { error: 'expected a map with the key targets' },
+  { error: 'expected a map with the keys targets, tcp and tunnels' },
 )

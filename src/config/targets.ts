@@ -21,6 +21,8 @@ import { validate, valuesOf } from './document/validate.ts'
 import type { YamlDocument, YamlMap } from './document/yaml.ts'
 import { isYamlMap, parseYaml } from './document/yaml.ts'
 
+const SECTIONS = ['targets', 'tcp', 'tunnels'] as const
+
 /** Checks every host key, also below a target that is wrong otherwise. */
 const checkHosts = (document: YamlDocument, targets: YamlMap, faults: ConfigFault[]): void => {
   const lines = new Map<string, number>()
@@ -142,6 +144,9 @@ export const parseTargets = (text: string, file: string): RouteTable => {
   const faults: ConfigFault[] = [...document.faults, ...validated.faults]
   const section = isYamlMap(document.value) ? document.value['targets'] : undefined
   const sources = isYamlMap(section) ? section : {}
+  // What a half-written file looks like is a fault; a table that is empty on purpose says so.
+  if (isYamlMap(document.value) && !SECTIONS.some(section => Object.hasOwn(document.value as YamlMap, section)))
+    faults.push(document.fault([], `expected at least one of the keys ${SECTIONS.join(', ')}, got none of them`))
   const policies = checkTargets(document, sources, faults)
   checkHosts(document, sources, faults)
   checkTcp(document, isYamlMap(document.value) ? document.value['tcp'] : undefined, faults)
@@ -170,7 +175,7 @@ export const parseTargets = (text: string, file: string): RouteTable => {
       throw new ConfigError(faults)
     }
   }
-  const targets = Object.entries(validated.value.targets).map(([name, source]) => {
+  const targets = Object.entries(validated.value.targets ?? {}).map(([name, source]) => {
     const path = ['targets', name]
     const policy = policies.get(name) ?? Policy.any(document.place(path).line)
     const target = make(path, { name, host: name }, policy, source)

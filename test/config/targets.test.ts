@@ -114,8 +114,8 @@ Targets: {}
     ['', /1:1: expected a map, got an empty file/],
     ['# only a comment\n', /expected a map, got an empty file/],
     ['targets:\n', /1:1: targets: expected a map of public hosts to targets, got nothing/],
-    ['[]', /expected a map with the key targets, got an empty list/],
-    ['{}', /targets: .*the key is missing/],
+    ['[]', /expected a map with the keys targets, tcp and tunnels, got an empty list/],
+    ['{}', /at least one of the keys targets, tcp, tunnels/],
     ['targets: {a: }', /targets\.a: expected a map with the key hostname, got nothing/],
     ['targets: {a: {hostname: x, port: "443"}}', /got "443"; remove the quotes/],
     ['targets: {a: {hostname: x, port: 443.5}}', /got 443\.5/],
@@ -241,4 +241,32 @@ describe('what ships beside the code', () => {
     const text = await readFile(new URL('docs/targets.md', ROOT), 'utf8')
     for (const key of Object.keys(targetSchema.shape)) expect(text).toMatch(new RegExp(`^\\| \`${key}\``, 'm'))
   })
+})
+
+describe('a text that YAML does not take without quotes is named, in its line', () => {
+  test.each([
+    ['targets:\n  *.shop.example.com:\n    hostname: x\n', /^t\.yaml:2:3: '\*\.shop\.example\.com' has to be quoted/],
+    ['targets:\n  *.shop.example.com: {hostname: x}\n', /^t\.yaml:2:\d+: .*has to be quoted/],
+    ['targets:\n  *:\n    hostname: x\n', /^t\.yaml:2:3: '\*' has to be quoted/],
+    ['targets:\n  a:\n    hostname: x\n    policy:\n      ^/v1/.*: *\n', /^t\.yaml:5:16: '\*' has to be quoted/],
+    ['targets:\n  a:\n    policy: *\n    hostname: x\n', /^t\.yaml:3:13: '\*' has to be quoted/],
+    ['targets:\n  a:\n    policy:\n      *: [GET]\n    hostname: x\n', /^t\.yaml:4:7: '\*' has to be quoted/],
+    ['targets: {a: {hostname: x, policy: {^/v1/.*: *}}}', /^t\.yaml:1:46: '\*' has to be quoted/],
+    ['targets:\n  a:\n    hostname: x\n    policy: {^/a: [*]}\n', /^t\.yaml:4:\d+: '\*' has to be quoted/],
+    ['targets:\n  a:\n    hostname: @x\n', /^t\.yaml:3:15: '@x' has to be quoted/],
+    ['targets:\n  [::1]:\n    hostname: x\n', /has to be quoted/],
+  ])('%j', (text, message) => {
+    expect(() => parseTargets(text, 't.yaml')).toThrow(message)
+  })
+
+  test('other syntax errors keep their words', () => {
+    expect(() => parseTargets("targets:\n  '*':\n    hostname: x: y\n", 't.yaml')).toThrow(/not valid YAML/)
+  })
+})
+
+test('a file needs one section, whichever', () => {
+  expect(parseTargets("tcp: {'22': {hostname: a}}", 't.yaml').tcp).toHaveLength(1)
+  expect(parseTargets('targets: {}', 't.yaml').targets).toEqual([])
+  for (const text of ['{}', '$schema: x'])
+    expect(() => parseTargets(text, 't.yaml')).toThrow(/at least one of the keys targets, tcp, tunnels/)
 })

@@ -121,7 +121,7 @@ class Composer {
   #alias(start: number, end: number): Node {
     const name = this.text.slice(start, end)
     const node = this.#anchors.get(name)
-    if (node === undefined) return this.#stop(start, `no anchor &${name} before this alias`)
+    if (node === undefined) return this.#stop(start, `no anchor &${name} before this alias; a text that begins with * has to be quoted: '*${name}'`)
     if (node.open) this.#stop(start, `the alias *${name} stands inside what it stands for`)
     if (++this.#aliases > MAX_ALIASES) this.#stop(start, `more than ${MAX_ALIASES} aliases`)
     return node
@@ -168,7 +168,7 @@ class Composer {
       const node = this.#node()
       return typeof node.value === 'string' ? node.value : getScalarValue(this.text, event)
     }
-    return this.#stop(start, 'expected a text as key, got a list, a map or an alias')
+    return this.#stop(start, 'expected a text as key, got a list, a map or an alias; a text that begins with [, { or * has to be quoted')
   }
 
   /** Where the next event starts; an absent scalar has no place of its own. */
@@ -185,6 +185,23 @@ const lineStarts = (text: string): readonly number[] => {
   const starts = [0]
   for (const { index, 0: mark } of text.matchAll(/\r\n|\n|\r/g)) starts.push(index + mark.length)
   return starts
+}
+
+/** Lines before the one where the parser stops in which the reason may stand. */
+const LOOK_BACK = 3
+
+/** A key or value that begins with what YAML keeps for itself: an alias, a directive or a reserved indicator. */
+const UNQUOTED = /(?:^|(?:^|\s)- |: |[[{,] ?)\s*([*%@`][^\s'",#[\]{}]*?)(?=\s*(?:$|[:,\]}](?:\s|$)|[\]},]|\s#))/
+
+/** The nearest text before the place of a syntax error that lacks its quotes. @param lineNumber  1-based */
+const unquotedText = (lines: readonly string[], lineNumber: number): (Place & { readonly text: string }) | undefined => {
+  for (let line = lineNumber; line > Math.max(0, lineNumber - LOOK_BACK); line--) {
+    // Long lines are not what somebody has written by hand.
+    const found = UNQUOTED.exec((lines[line - 1] ?? '').slice(0, 500))
+    const text = found?.[1]
+    if (found !== null && text !== undefined) return { line, column: found.index + found[0].lastIndexOf(text) + 1, text }
+  }
+  return undefined
 }
 
 /**
@@ -219,6 +236,11 @@ export const parseYaml = (text: string, file: string): YamlDocument => {
     events = parseEvents(source, { filename: file, maxDepth: MAX_DEPTH })
   } catch (cause) {
     const place = cause instanceof YAMLException && cause.mark ? { line: cause.mark.line + 1, column: cause.mark.column + 1 } : placeOf(0)
+    const unquoted = unquotedText(source.split(/\r\n|\n|\r/), place.line)
+    if (unquoted !== undefined) {
+      const message = `'${unquoted.text}' has to be quoted: a plain text cannot begin with ${unquoted.text[0]!} in YAML`
+      throw new ConfigError([{ file, line: unquoted.line, column: unquoted.column, path: '', message }], { cause })
+    }
     const reason = cause instanceof YAMLException ? cause.reason : String(cause)
     throw new ConfigError([{ file, ...place, path: '', message: `not valid YAML: ${reason}` }], { cause })
   }

@@ -1,0 +1,86 @@
+/** Whoever pastes a snippet of the documentation into a file has a valid file. */
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from '@jest/globals'
+import { readConfigFile } from '../../src/cli/command/config-file.ts'
+import { resolveOptions } from '../../src/cli/command/resolve.ts'
+import { doctorOptions } from '../../src/cli/options/doctor.ts'
+import { isYamlMap, parseYaml } from '../../src/config/document/yaml.ts'
+import { lintTargets } from '../../src/config/lint.ts'
+import { parseTargets } from '../../src/config/targets.ts'
+import { mintKeyPair } from '../../src/identity/certificate.ts'
+import { tempDir } from '../support/temp.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+
+interface Snippet {
+  readonly place: string
+  readonly text: string
+}
+
+/** The blocks of a page in one of these languages, without the indentation of the block. */
+const snippetsOf = (page: string, languages: readonly string[]): readonly Snippet[] => {
+  const text = readFileSync(join(ROOT, page), 'utf8')
+  return [...text.matchAll(/^( *)```(\w+)\n([^]*?)\n *```/gm)]
+    .filter(([, , language = '']) => languages.includes(language))
+    .map(({ index, 1: indent = '', 3: body = '' }) => ({
+      place: `${page}:${text.slice(0, index).split('\n').length}`,
+      text: body
+        .split('\n')
+        .map(line => (line.startsWith(indent) ? line.slice(indent.length) : line))
+        .join('\n'),
+    }))
+}
+
+const PAGES = [
+  'README.md',
+  'scenario/README.md',
+  ...readdirSync(join(ROOT, 'docs'))
+    .filter(name => name.endsWith('.md'))
+    .map(name => `docs/${name}`),
+]
+const SNIPPETS = PAGES.flatMap(page => snippetsOf(page, ['yaml', 'yml']))
+/** Files of other programs. */
+const FOREIGN = ['services', 'scrape_configs', 'groups', 'apiVersion']
+
+const keysOf = ({ text, place }: Snippet): readonly string[] => {
+  const { value } = parseYaml(text, place)
+  return isYamlMap(value) ? Object.keys(value) : []
+}
+const isTargets = (snippet: Snippet): boolean => {
+  const [first = ''] = keysOf(snippet)
+  // An option of the same name has a file as its value.
+  return ['targets', 'tcp', 'tunnels'].includes(first) || !(FOREIGN.includes(first) || Object.hasOwn(doctorOptions, first))
+}
+
+test('there are some', () => {
+  expect(SNIPPETS.filter(isTargets).length).toBeGreaterThan(8)
+})
+
+describe('a targets file', () => {
+  const dir = tempDir()
+  test.each(SNIPPETS.filter(isTargets).map(snippet => [snippet.place, snippet.text]))('%s', async (_place, text) => {
+    mkdirSync(join(dir, 'pages'), { recursive: true })
+    writeFileSync(join(dir, 'pages', 'maintenance.html'), '<p>soon')
+    writeFileSync(join(dir, 'people.crt'), (await mintKeyPair({ type: 'ec', commonName: 'people', validityYears: 1 })).certificatePem)
+    expect(lintTargets(parseTargets(text, join(dir, 'targets.yaml')))).toEqual([])
+  })
+})
+
+describe('a file of options', () => {
+  test.each(
+    SNIPPETS.filter(snippet => !isTargets(snippet) && !FOREIGN.includes(keysOf(snippet)[0]!)).map(({ place, text }) => [place, text]),
+  )('%s', async (_place, text) => {
+    const file = join(tempDir(), 'gateway.yaml')
+    writeFileSync(file, text)
+    const config = await readConfigFile(file, doctorOptions)
+    expect(() => resolveOptions(doctorOptions, { flags: {}, env: {}, config })).not.toThrow()
+  })
+})
+
+test('JSON of the documentation is JSON, and a targets file in it is one', () => {
+  for (const { place, text } of PAGES.flatMap(page => snippetsOf(page, ['json']))) {
+    expect(() => void JSON.parse(text)).not.toThrow()
+    if (text.includes('"targets"')) expect(() => parseTargets(text, place)).not.toThrow()
+  }
+})
