@@ -113,6 +113,7 @@ const ROOMS = {
       'errors.ts',
       'version.ts',
       'http',
+      'rates',
       'payload',
       'net',
       'route',

@@ -5,7 +5,7 @@ import { GatewayError } from '../errors.ts'
 import { CONSOLE } from './console.ts'
 import type { Exposition } from './exposition.ts'
 import { isLoopback, requireLocalHost, requirePassword } from './guard.ts'
-import { healthPages, type Faults } from './health.ts'
+import { healthPages, type Readiness } from './health.ts'
 import type { LayerStatus } from './status.ts'
 
 /** Where the admin port is, and who may look. */
@@ -19,7 +19,7 @@ export interface AdminOptions {
 
 /** What a layer shows. */
 export interface AdminPages {
-  readonly faults: Faults
+  readonly readiness: () => Readiness
   readonly status: () => LayerStatus
   readonly metrics: Exposition
   /** Milliseconds, rising. */
@@ -94,7 +94,7 @@ function createApp(
     res.set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', 'Cross-Origin-Resource-Policy': 'same-origin' })
     next()
   })
-  healthPages(app, pages.faults)
+  healthPages(app, pages.readiness)
   if (password !== undefined) app.use(requirePassword(password, pages.clock))
   app.get('/metrics', async (_req, res) => {
     const text = await pages.metrics.text()

@@ -3,15 +3,15 @@ import { EventLoopWatch } from '../telemetry/event-loop.ts'
 import type { Log } from '../telemetry/log.ts'
 import { AdminServer, type AdminOptions } from './admin-server.ts'
 import { createExposition, type MetricSource } from './exposition.ts'
-import type { Faults } from './health.ts'
+import type { Readiness } from './health.ts'
 import type { LayerStatus, OwnStatus } from './status.ts'
 
 export type { AdminOptions } from './admin-server.ts'
 
 /** What a layer brings along. */
 export interface AdminContext {
-  /** Why the layer is not ready, but for its event loop. */
-  readonly faults: Faults
+  /** Is the layer ready, but for its event loop? */
+  readonly readiness: () => Readiness
   readonly status: () => OwnStatus
   readonly metrics: readonly MetricSource[]
   readonly log: Log
@@ -40,11 +40,14 @@ export class Admin {
     this.#watch = new EventLoopWatch(log, { clock, nowMs })
     if (options === undefined) return
     const metrics = createExposition([...context.metrics, ...this.#ownMetrics()])
-    this.#server = new AdminServer(options, { faults: this.faults, status: () => this.#status(), metrics, clock })
+    this.#server = new AdminServer(options, { readiness: this.readiness, status: () => this.#status(), metrics, clock })
   }
 
-  /** Why the process is not ready, in words; empty when it is. */
-  readonly faults = (): readonly string[] => [...this.context.faults(), ...this.#watch.faults]
+  /** Is the process ready? */
+  readonly readiness = (): Readiness => {
+    const { reasons, degraded } = this.context.readiness()
+    return { reasons: [...reasons, ...this.#watch.faults], degraded }
+  }
 
   /** The admin port, 0 when there is none. */
   get port(): number {
@@ -65,7 +68,7 @@ export class Admin {
 
   #status(): LayerStatus {
     const { clock, status } = this.context
-    const reasons = this.faults()
+    const { reasons, degraded } = this.readiness()
     const { delayP99Ms, stallCount, lastStall } = this.#watch
     return {
       ...status(),
@@ -74,6 +77,7 @@ export class Admin {
       uptimeSeconds: Math.floor((clock() - this.#startedMs) / 1000),
       ready: reasons.length === 0,
       reasons,
+      degraded,
       eventLoop: {
         delayP99Ms,
         stalls: stallCount,
@@ -94,7 +98,13 @@ export class Admin {
         name: 'socket_gateway_ready',
         help: 'Whether /readyz says 200.',
         type: 'gauge',
-        samples: () => [{ value: this.faults().length === 0 ? 1 : 0 }],
+        samples: () => [{ value: this.readiness().reasons.length === 0 ? 1 : 0 }],
+      },
+      {
+        name: 'socket_gateway_degraded',
+        help: 'Things that are not as they should be, while everything else is served (`degraded` of /readyz).',
+        type: 'gauge',
+        samples: () => [{ value: this.readiness().degraded.length }],
       },
       {
         name: 'socket_gateway_event_loop_delay_seconds',

@@ -115,32 +115,75 @@ function list(title, texts, className) {
   return section
 }
 
+const plural = (n, noun) => n + ' ' + noun + (n === 1 ? '' : 's')
+const times = (text, n) => (n === 1 ? text : text + ' ×' + n)
+
 function health(target) {
-  if (target.origin === null || target.innerLayers === 0) return '–'
-  return target.avoided.length === 0 ? ['well', 'good'] : ['not well by ' + target.avoided.join(', '), 'bad']
+  if (target.health === null) return '–'
+  return target.health === 'well' ? ['well', 'good'] : ['not well by ' + target.avoided.join(', '), 'bad']
 }
+
+/** Connections of one inner layer as one row. */
+function grouped(connections) {
+  const groups = new Map()
+  for (const row of connections) {
+    const key = JSON.stringify([row.identifier, row.address, row.agent, row.key])
+    const known = groups.get(key)
+    groups.set(key, known === undefined ? { ...row, count: 1 } : {
+      ...known,
+      count: known.count + 1,
+      roundTripMs: Math.max(known.roundTripMs, row.roundTripMs),
+      streams: known.streams + row.streams,
+      outstandingBytes: known.outstandingBytes + row.outstandingBytes,
+      since: known.since < row.since ? known.since : row.since,
+    })
+  }
+  return [...groups.values()]
+}
+
+const innerLayers = row => [row.innerLayers + (row.identifiers ? ' (' + row.identifiers.join(', ') + ')' : ''), row.innerLayers === 0 && row.origin !== null ? 'bad' : '']
+
+const services = (title, rows) => (rows.length === 0 ? [] : [table(title, [
+  [title === 'Tunnels' ? 'tunnel' : 'port', row => row.name],
+  ['origin', row => row.origin],
+  ['inner layers', innerLayers, 'number'],
+  ['ended', row => row.ended, 'number'],
+  ['errors', row => [row.errors, row.errors > 0 ? 'warn' : ''], 'number'],
+], rows, '')])
 
 function outer(status) {
   return [
     list('Not in force', [...(status.reload.fault ? status.reload.fault.split('\\n') : []), ...status.keys.faults, ...status.tcp.faults, ...status.certificates.faults], 'bad'),
     table('Inner layers', [
-      ['identifier', row => row.identifier],
+      ['identifier', row => times(row.identifier, row.count)],
       ['address', row => row.address],
       ['program', row => row.agent],
       ['round trip', row => ms(row.roundTripMs), 'number'],
       ['streams', row => row.streams, 'number'],
       ['held', row => bytes(row.outstandingBytes), 'number'],
       ['since', row => ago(row.since), 'number'],
-    ], status.innerLayers, 'No inner layer is connected.'),
+    ], grouped(status.innerLayers), 'No inner layer is connected.'),
     table('Targets', [
       ['host', row => row.host],
       ['origin', row => row.origin || row.answer],
-      ['inner layers', row => [row.innerLayers + (row.identifiers ? ' (' + row.identifiers.join(', ') + ')' : ''), row.innerLayers === 0 && row.origin !== null ? 'bad' : ''], 'number'],
+      ['inner layers', innerLayers, 'number'],
       ['health', health],
       ['requests', row => row.requests, 'number'],
       ['errors', row => [row.errors, row.errors > 0 ? 'warn' : ''], 'number'],
       ['last error', row => row.lastError ? [row.lastError.code + ', ' + ago(row.lastError.at) + ' ago' + (row.lastError.reason ? ': ' + row.lastError.reason : ''), 'dim'] : '–', 'long'],
     ], status.targets, 'The targets file has no target.'),
+    ...services('TCP ports', status.tcp.services),
+    ...services('Tunnels', status.tunnels.services),
+    ...(status.refused.length === 0 ? [] : [table('Refused inner layers', [
+      ['address', row => times(row.address, row.count)],
+      ['last', row => ago(row.at) + ' ago', 'number'],
+      ['reason', row => row.reason + ' (' + row.code + ')', 'long'],
+    ], status.refused, '')]),
+    ...(status.unknownHosts.length === 0 ? [] : [table('Hosts without a target', [
+      ['host', row => row.host, 'long'],
+      ['requests', row => row.count, 'number'],
+      ['last', row => ago(row.at) + ' ago', 'number'],
+    ], status.unknownHosts, '')]),
     ...(status.certificates.inForce.length === 0 ? [] : [table('Certificates', [
       ['file', row => row.file],
       ['names', row => row.names.join(', '), 'long'],
@@ -148,25 +191,43 @@ function outer(status) {
     ], status.certificates.inForce, '')]),
     list('Configuration', [
       status.reload.file + ', read ' + ago(status.reload.loadedAt) + ' ago',
-      status.keys.inForce + ' keys in force',
+      plural(status.keys.inForce, 'key') + ' in force',
       'clients on port ' + status.ports.app + ', inner layers on port ' + status.ports.socket,
-      status.requests.inFlight + ' requests in flight, ' + status.requests.repeats + ' moved to another inner layer so far',
-      ...(status.tcp.ports.length + status.tcp.connections + status.tunnels.connections === 0 ? [] : [status.tcp.ports.length + ' TCP ports with ' + status.tcp.connections + ' connections, ' + status.tunnels.connections + ' tunnels']),
+      plural(status.requests.inFlight, 'request') + ' in flight, ' + status.requests.repeats + ' moved to another inner layer so far',
+      ...(status.tcp.ports.length + status.tcp.connections + status.tunnels.connections === 0 ? [] : [plural(status.tcp.ports.length, 'TCP port') + ' with ' + plural(status.tcp.connections, 'connection') + ', ' + plural(status.tunnels.connections, 'open tunnel')]),
     ], ''),
   ]
+}
+
+/** Connections to one outer layer that are in the same state as one row. */
+function groupedConnections(connections) {
+  const groups = new Map()
+  for (const row of connections) {
+    const key = JSON.stringify([row.outerLayer, row.isUp, row.agent, row.isUp ? '' : row.lastFailure])
+    const known = groups.get(key)
+    groups.set(key, known === undefined ? { ...row, count: 1 } : {
+      ...known,
+      count: known.count + 1,
+      roundTripMs: Math.max(known.roundTripMs, row.roundTripMs),
+      streams: known.streams + row.streams,
+      since: known.since < row.since ? known.since : row.since,
+      lastFailure: known.lastFailure || row.lastFailure,
+    })
+  }
+  return [...groups.values()]
 }
 
 function inner(status) {
   return [
     table('Connections', [
-      ['outer layer', row => row.outerLayer],
+      ['outer layer', row => times(row.outerLayer, row.count)],
       ['state', row => (row.isUp ? ['connected', 'good'] : ['not connected', 'bad'])],
       ['program', row => row.agent || '–'],
       ['round trip', row => ms(row.roundTripMs), 'number'],
       ['streams', row => row.streams, 'number'],
       ['since', row => ago(row.since), 'number'],
       ['last failure', row => [row.lastFailure || '–', 'dim'], 'long'],
-    ], status.connections, 'There is no outer layer to connect to.'),
+    ], groupedConnections(status.connections), 'There is no outer layer to connect to.'),
     list('Requests', [
       'identifier ' + status.identifier,
       status.requests.inFlight + ' in flight, ' + status.requests.failed + ' failed so far',
@@ -177,10 +238,10 @@ function inner(status) {
 
 function show(status) {
   document.title = (status.ready ? '' : '✗ ') + status.layer + ' layer – socket-gateway'
-  state.className = status.ready ? 'good' : 'bad'
-  state.textContent = status.layer + ' layer ' + status.version + ', ' + (status.ready ? 'ready' : 'not ready') + ', up ' + duration(status.uptimeSeconds) +
+  state.className = status.ready ? (status.degraded.length === 0 ? 'good' : 'warn') : 'bad'
+  state.textContent = status.layer + ' layer ' + status.version + ', ' + (status.ready ? (status.degraded.length === 0 ? 'ready' : 'ready, but degraded') : 'not ready') + ', up ' + duration(status.uptimeSeconds) +
     ', event loop ' + Math.round(status.eventLoop.delayP99Ms) + ' ms late'
-  main.replaceChildren(list('Not ready', status.reasons, 'bad'), ...(status.layer === 'outer' ? outer(status) : inner(status)))
+  main.replaceChildren(list('Not ready', status.reasons, 'bad'), list('Degraded', status.degraded, 'warn'), ...(status.layer === 'outer' ? outer(status) : inner(status)))
 }
 
 async function refresh() {

@@ -1,16 +1,24 @@
 import type { Express } from 'express'
 
-/** Why this process is not ready, in words; empty when it is. */
-export type Faults = () => readonly string[]
+/** Is this process of use? In words. */
+export interface Readiness {
+  /** Why nothing can be served; empty when something can. */
+  readonly reasons: readonly string[]
+  /** What is not as it should be, while everything else is served. */
+  readonly degraded: readonly string[]
+}
 
 /**
- * The two pages for probes: `/healthz` is 200 while the process answers, `/readyz` 200 when it is of use, else 503 with the reasons. The
- * same on the socket port and on the admin port.
+ * The two pages for probes: `/healthz` is 200 while the process answers, `/readyz` 200 when it is of use, else 503 with the reasons. What is
+ * wrong beside that is `degraded`, for people and alerts: a balancer that took the process away for it would turn a small fault into an
+ * outage. `/readyz?strict` is 503 for that as well. The same on the socket port and on the admin port.
  */
-export function healthPages(app: Express, faults: Faults): void {
+export function healthPages(app: Express, readiness: () => Readiness): void {
   app.get('/healthz', (_req, res) => void res.json({ status: 'ok' }))
-  app.get('/readyz', (_req, res) => {
-    const reasons = faults()
-    res.status(reasons.length === 0 ? 200 : 503).json({ status: reasons.length === 0 ? 'ready' : 'not ready', reasons })
+  app.get('/readyz', (req, res) => {
+    const { reasons, degraded } = readiness()
+    const isReady = reasons.length === 0 && (degraded.length === 0 || !('strict' in req.query))
+    const status = isReady ? 'ready' : 'not ready'
+    res.status(isReady ? 200 : 503).json({ status, reasons, ...(degraded.length > 0 && { degraded }) })
   })
 }

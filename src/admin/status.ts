@@ -8,6 +8,8 @@ interface CommonStatus {
   readonly ready: boolean
   /** Why it is not ready. */
   readonly reasons: readonly string[]
+  /** What is not as it should be, while everything else is served. */
+  readonly degraded: readonly string[]
   readonly eventLoop: {
     /** Over the last five seconds. */
     readonly delayP99Ms: number
@@ -51,12 +53,43 @@ export interface TargetStatus {
   readonly identifiers: readonly string[] | null
   /** Connections of inner layers that may serve it. */
   readonly innerLayers: number
+  /** Null: nothing is known yet. */
+  readonly health: 'well' | 'not well' | null
   /** Identifiers of those that are asked last, since the origin is not well there. */
   readonly avoided: readonly string[]
   readonly requests: number
   /** Without those whose client had left. */
   readonly errors: number
   readonly lastError: { readonly code: string; readonly reason: string | null; readonly at: string } | null
+}
+
+/** One service that is carried as it is: a route of a TCP port, or a tunnel. */
+export interface ServiceStatus {
+  /** Of a route the port, and the name in TLS where there is one; of a tunnel its name. */
+  readonly name: string
+  readonly origin: string
+  readonly identifiers: readonly string[] | null
+  /** Connections of inner layers that may serve it. */
+  readonly innerLayers: number
+  /** Connections to this origin that have ended, and how many of them with an error. */
+  readonly ended: number
+  readonly errors: number
+}
+
+/** An inner layer that was not let in. */
+export interface RefusedStatus {
+  readonly address: string
+  readonly code: string
+  readonly reason: string
+  readonly count: number
+  readonly at: string
+}
+
+/** A host that clients asked for and that has no target. */
+export interface UnknownHostStatus {
+  readonly host: string
+  readonly count: number
+  readonly at: string
 }
 
 /** Of an outer layer. */
@@ -74,8 +107,16 @@ export interface OuterStatus extends CommonStatus {
   }
   readonly keys: { readonly inForce: number; readonly faults: readonly string[] }
   readonly requests: { readonly inFlight: number; readonly repeats: number }
-  readonly tcp: { readonly ports: readonly number[]; readonly connections: number; readonly faults: readonly string[] }
-  readonly tunnels: { readonly connections: number }
+  readonly tcp: {
+    readonly ports: readonly number[]
+    readonly connections: number
+    readonly faults: readonly string[]
+    readonly services: readonly ServiceStatus[]
+  }
+  readonly tunnels: { readonly connections: number; readonly services: readonly ServiceStatus[] }
+  /** The last ones, the latest first. */
+  readonly refused: readonly RefusedStatus[]
+  readonly unknownHosts: readonly UnknownHostStatus[]
   readonly certificates: { readonly inForce: readonly CertificateStatus[]; readonly faults: readonly string[] }
 }
 

@@ -1,5 +1,6 @@
 import { Admin, type AdminOptions } from '../admin/admin.ts'
 import type { MetricSource } from '../admin/exposition.ts'
+import type { Readiness } from '../admin/health.ts'
 import { linkMetrics, type SessionNumbers } from '../admin/link-metrics.ts'
 import type { LinkCounters } from '../mux/link-counters.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -24,7 +25,7 @@ export interface OperatorViewOptions {
 export function createOperatorView(options: OperatorViewOptions): Admin {
   const { connections, failures, identifier, streamCount } = options
   return new Admin(options.admin, {
-    faults: () => faultsOf(options),
+    readiness: () => readinessOf(options),
     status: () => ({
       layer: 'inner',
       identifier,
@@ -39,12 +40,13 @@ export function createOperatorView(options: OperatorViewOptions): Admin {
   })
 }
 
-function faultsOf({ isDraining, connections }: OperatorViewOptions): string[] {
-  const faults: string[] = []
-  if (isDraining()) faults.push('shutting down')
-  // One outer layer that is away is its own operator's matter; the status says so.
-  if (!connections.some(({ isUp }) => isUp)) faults.push('not connected to any outer layer')
-  return faults
+function readinessOf({ isDraining, connections }: OperatorViewOptions): Readiness {
+  const reasons: string[] = []
+  if (isDraining()) reasons.push('shutting down')
+  const outerLayers = [...new Set(connections.map(({ outerLayer }) => outerLayer))]
+  const away = outerLayers.filter(outerLayer => !connections.some(each => each.outerLayer === outerLayer && each.isUp))
+  if (away.length === outerLayers.length) return { reasons: [...reasons, 'not connected to any outer layer'], degraded: [] }
+  return { reasons, degraded: away.map(outerLayer => `not connected to ${outerLayer}`) }
 }
 
 const PREFIX = 'socket_gateway'

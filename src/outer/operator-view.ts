@@ -1,149 +1,24 @@
-import { Admin, type AdminOptions } from '../admin/admin.ts'
+import { Admin } from '../admin/admin.ts'
 import { histogramSamples, type MetricSource, type Sample } from '../admin/exposition.ts'
 import { linkMetrics } from '../admin/link-metrics.ts'
-import type { CertificateStatus, InnerLayerStatus, OwnStatus, TargetStatus } from '../admin/status.ts'
-import type { TargetsFile } from '../config/watch.ts'
-import type { KeyFiles } from '../identity/public-keys.ts'
-import type { LinkCounters } from '../mux/link-counters.ts'
-import { ownAnswerOf } from '../route/own-answer.ts'
-import { originOf, type Target } from '../route/table.ts'
-import type { ConnectionMetrics, ConnectionNumbers } from '../telemetry/connection-metrics.ts'
+import type { ConnectionNumbers } from '../telemetry/connection-metrics.ts'
 import type { Histogram } from '../telemetry/histogram.ts'
-import type { Log } from '../telemetry/log.ts'
-import type { RequestMetrics, TargetMetrics } from '../telemetry/request-metrics.ts'
-import type { CertificateStore } from '../tls/certificate-store.ts'
-import type { ServerPair } from '../tls/server-pair.ts'
-import type { ConnectionLimits } from './access/connection-limits.ts'
-import type { OriginHealth } from './inner-layers/origin-health.ts'
-import type { InnerConnection, Registry } from './inner-layers/registry.ts'
-import type { SwitchedConnections } from './exchange/switched-connections.ts'
-import type { TcpEdge } from './tcp-edge/tcp-edge.ts'
-import type { TunnelEdge } from './tunnel-edge/tunnel-edge.ts'
-
-/** What the view of an outer layer looks at. */
-export interface OperatorViewOptions {
-  /** Undefined: no admin port. */
-  readonly admin: AdminOptions | undefined
-  readonly registry: Registry
-  readonly targets: TargetsFile
-  readonly keys: KeyFiles
-  /** Those of the ports with TLS. */
-  readonly certificates: readonly CertificateStore[]
-  readonly requests: RequestMetrics
-  readonly counters: LinkCounters
-  readonly isDraining: () => boolean
-  /** Requests that are not over. */
-  readonly openRequests: () => number
-  readonly ports: () => { readonly app: number; readonly socket: number }
-  /** The public TCP ports. */
-  readonly tcp: Pick<TcpEdge, 'faults' | 'missing' | 'ports' | 'openConnections'>
-  readonly tunnels: Pick<TunnelEdge, 'openConnections'>
-  readonly clients: Pick<ConnectionLimits, 'count'>
-  readonly switched: Pick<SwitchedConnections, 'count'>
-  /** Which inner layers had better not be asked for which origin. */
-  readonly health: Pick<OriginHealth, 'isAvoided'>
-  readonly connections: ConnectionMetrics
-  readonly log: Log
-  readonly clock: () => number
-}
+import type { TargetMetrics } from '../telemetry/request-metrics.ts'
+import type { InnerConnection } from './inner-layers/registry.ts'
+import type { OperatorViewOptions } from './operator-context.ts'
+import { readinessOf } from './readiness.ts'
+import { statusOf } from './status.ts'
 
 /** What operators see of an outer layer: why it is not ready, its status and its metrics, all read when somebody asks. */
 export function createOperatorView(options: OperatorViewOptions): Admin {
   return new Admin(options.admin, {
-    faults: () => faultsOf(options),
+    readiness: () => readinessOf(options),
     status: () => statusOf(options),
     metrics: metricsOf(options),
     log: options.log,
     clock: options.clock,
     nowMs: Date.now,
   })
-}
-
-function faultsOf({ isDraining, targets, registry, tcp, certificates }: OperatorViewOptions): string[] {
-  const faults: string[] = []
-  if (isDraining()) faults.push('shutting down')
-  if (targets.fault !== undefined) faults.push('the targets file is not valid; the last good one is in force')
-  if (certificates.some(store => store.faults.length > 0)) faults.push('a TLS certificate is not valid; the last good one is in force')
-  if (registry.size === 0) faults.push('no inner layer is connected')
-  // Their reasons name files and addresses, which are the log's to tell.
-  if (tcp.faults.length > 0) faults.push(tcpFaultOf(tcp.missing))
-  return faults
-}
-
-/** A range of ports can be long, and this is one line of a health page. */
-const MAX_LISTED = 10
-
-/** @param missing  ports that are not open; none where open ones could not take over what the file says */
-function tcpFaultOf(missing: readonly number[]): string {
-  const { length } = missing
-  if (length === 0) return 'TCP ports with TLS are not as the file says; what was good last is in force'
-  const listed = missing.slice(0, MAX_LISTED).join(', ')
-  return `${length === 1 ? '1 TCP port is' : `${length} TCP ports are`} not open: ${listed}${length > MAX_LISTED ? ', …' : ''}`
-}
-
-function statusOf(options: OperatorViewOptions): OwnStatus {
-  const { registry, targets, keys, requests, openRequests, ports, tcp, tunnels, health, certificates } = options
-  const { connections } = registry
-  return {
-    layer: 'outer',
-    ports: ports(),
-    innerLayers: connections.map(innerStatus),
-    targets: targets.table.all.map(target => targetStatus(target, { connections, health, metrics: requests.targets.get(target.name) })),
-    reload: { file: targets.file, loadedAt: targets.loadedAt.toISOString(), fault: targets.fault?.message ?? null },
-    keys: { inForce: keys.registry.size, faults: keys.faults.map(({ message }) => message) },
-    requests: { inFlight: openRequests(), repeats: requests.repeats },
-    tcp: { ports: tcp.ports, connections: tcp.openConnections, faults: tcp.faults },
-    tunnels: { connections: tunnels.openConnections },
-    certificates: {
-      inForce: certificates.flatMap(({ pairs }) => pairs.map(certificateStatus)),
-      faults: certificates.flatMap(({ faults }) => faults.map(({ message }) => message)),
-    },
-  }
-}
-
-const innerStatus = ({ identifier, address, agent, kid, since, session }: InnerConnection): InnerLayerStatus => ({
-  identifier,
-  address,
-  agent,
-  key: kid,
-  since: since.toISOString(),
-  roundTripMs: session.roundTripMs,
-  streams: session.streamCount,
-  outstandingBytes: session.outstandingBytes,
-})
-
-const certificateStatus = ({ source, names, notAfter }: ServerPair): CertificateStatus => ({
-  file: source,
-  names,
-  notAfter: new Date(notAfter).toISOString(),
-})
-
-interface TargetState {
-  readonly connections: readonly InnerConnection[]
-  readonly health: Pick<OriginHealth, 'isAvoided'>
-  readonly metrics: TargetMetrics | undefined
-}
-
-function targetStatus(target: Target, { connections, health, metrics }: TargetState): TargetStatus {
-  const { identifiers } = target
-  const serving = connections.filter(({ identifier }) => identifiers?.includes(identifier) ?? true)
-  const avoided = serving.filter(connection => health.isAvoided(target, connection)).map(({ identifier }) => identifier)
-  const lastError = metrics?.lastError
-  const answer = ownAnswerOf(target)
-  return {
-    host: target.name,
-    origin: answer === undefined ? originOf(target) : null,
-    answer: answer ?? null,
-    identifiers: identifiers ?? null,
-    innerLayers: serving.length,
-    avoided: [...new Set(avoided)],
-    requests: metrics?.requestCount ?? 0,
-    errors: metrics?.errorCount ?? 0,
-    lastError:
-      lastError === undefined
-        ? null
-        : { code: lastError.code, reason: lastError.reason ?? null, at: new Date(lastError.atMs).toISOString() },
-  }
 }
 
 const PREFIX = 'socket_gateway'

@@ -24,6 +24,8 @@ import { DEFAULT_EDGE_LIMITS, type EdgeLimits } from './access/client-limits.ts'
 import { HeldRequests } from './inner-layers/held-requests.ts'
 import { LinkPort } from './inner-layers/link-port.ts'
 import { createOperatorView } from './operator-view.ts'
+import { Sightings } from './sightings.ts'
+import { logStarted } from './start-lines.ts'
 import { OriginHealth } from './inner-layers/origin-health.ts'
 import { ProxiedClients } from './ports/proxied-clients.ts'
 import { OriginRefusals } from './inner-layers/origin-refusals.ts'
@@ -127,6 +129,7 @@ export class OuterLayer {
     const requests = new RequestMetrics(Date.now)
     const counters = new LinkCounters()
     const connections = new ConnectionMetrics()
+    const sightings = new Sightings(Date.now)
     const logAccess = createAccessLog(log)
     const logConnection = createConnectionLog(log)
     const endOfConnection = (record: ConnectionRecord): void => {
@@ -199,6 +202,7 @@ export class OuterLayer {
             : record => {
                 logAccess(record)
                 requests.count(record)
+                sightings.sawRequest(record)
               },
         tunnels: this.#tunnels,
         switched: this.#switched,
@@ -228,7 +232,8 @@ export class OuterLayer {
         others: this.#tunnels,
         counters,
         onNote: (connection, payload) => this.#health.onNote(connection, payload),
-        faults: () => this.#admin.faults(),
+        readiness: () => this.#admin.readiness(),
+        onRefused: sightings.sawRefused,
       },
       log,
     )
@@ -249,6 +254,7 @@ export class OuterLayer {
       switched: this.#switched,
       health: this.#health,
       connections,
+      sightings,
       log,
       clock,
     })
@@ -295,28 +301,21 @@ export class OuterLayer {
       await Promise.all([this.#listener.close(), this.#tcp.destroy(), this.#admin.close()])
       throw error
     }
-    const targets = this.options.targets.table.targets.length
-    const keys = this.options.keys.registry.size
-    const { app, socket } = this.ports
-    const http = this.httpPort
-    const [appScheme, socketScheme] = [this.options.appCertificates ? 'https' : 'http', this.options.socketCertificates ? 'wss' : 'ws']
-    const admin = this.#admin.port
-    const tcp = this.tcpPorts
-    this.log.info(
+    const { appHost, appCertificates, socketCertificates, targets, keys } = this.options
+    logStarted(
       {
-        appPort: app,
-        socketPort: socket,
-        ...(http > 0 && { appHttpPort: http }),
-        ...(tcp.length > 0 && { tcpPorts: tcp }),
-        ...(admin > 0 && { adminPort: admin }),
-        targets,
-        keys,
+        appPort: this.ports.app,
+        appHost,
+        appScheme: appCertificates ? 'https' : 'http',
+        httpPort: this.httpPort,
+        socketPort: this.#socketPort,
+        socketScheme: socketCertificates ? 'wss' : 'ws',
+        tcpPorts: this.tcpPorts,
+        adminPort: this.#admin.port,
+        targets: targets.table.targets.map(({ name }) => name),
+        keys: keys.registry.size,
       },
-      `outer layer ready: clients on port ${app} (${appScheme}), ${http > 0 ? `redirects on port ${http}, ` : ''}inner layers on port ${socket} (${socketScheme}), ${tcp.length > 0 ? `TCP on ${plural(tcp.length, 'port')}, ` : ''}${admin > 0 ? `operators on port ${admin}, ` : ''}${plural(targets, 'target')}, ${plural(keys, 'key')}`,
-    )
-    this.log.info(
-      {},
-      `no inner layer yet; next, on this machine: socket-gateway inner-layer --private-key innerLayer.key --outer-layer ${socketScheme}://localhost:${socket}; on another one: ${socketScheme === 'wss' ? `--outer-layer wss://NAME:${socket}, by the name in the certificate` : '--outer-layer wss://NAME, through --socket-tls-certificate or a proxy with TLS in front of that port'}`,
+      this.log,
     )
   }
 
@@ -394,5 +393,3 @@ const alwaysOf = ({ connectMs }: EdgeLimits, timing: boolean): OriginProfile | u
   connectMs === undefined && !timing
     ? undefined
     : { ...(timing && { timing }), ...(connectMs !== undefined && { timeouts: { connectMs } }) }
-
-const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`

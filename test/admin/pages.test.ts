@@ -41,7 +41,8 @@ describe('the admin port of an outer layer', () => {
 
   test('says whether the layer is ready, as the socket port does', async () => {
     const answer = await ask(port, '/readyz')
-    expect(answer).toMatchObject({ status: 200, text: '{"status":"ready","reasons":[]}' })
+    const degraded = ['1 target wants an inner layer that is not connected'] // c.test
+    expect(answer).toMatchObject({ status: 200, text: JSON.stringify({ status: 'ready', reasons: [], degraded }) })
     expect((await ask(layers.socketPort, '/readyz')).text).toBe(answer.text)
   })
 
@@ -134,8 +135,13 @@ describe('the admin port of an outer layer', () => {
   test('says what is wrong with the targets file, and that no inner layer is there', async () => {
     writeFileSync(layers.targetsFile, 'targets: 7\n')
     await until(async () => (await outerStatus(layers)).reload.fault !== null)
-    const { ready, reasons, reload } = await outerStatus(layers)
-    expect({ ready, reasons }).toEqual({ ready: false, reasons: ['the targets file is not valid; the last good one is in force'] })
+    const { ready, reasons, degraded, reload } = await outerStatus(layers)
+    const faults = ['1 target wants an inner layer that is not connected', 'the targets file is not valid; the last good one is in force']
+    expect({ ready, reasons, degraded }).toEqual({ ready: true, reasons: [], degraded: faults })
+    const text = (status: string): string => JSON.stringify({ status, reasons: [], degraded: faults })
+    expect(await ask(port, '/readyz')).toMatchObject({ status: 200, text: text('ready') })
+    for (const query of ['?strict', '?strict=1', '?a&strict'])
+      expect(await ask(port, `/readyz${query}`)).toMatchObject({ status: 503, text: text('not ready') })
     expect(reload.fault).toMatch(/targets\.yaml:1:\d+: targets: expected a map/)
     await layers.inner.close()
     await layers.connected(0)

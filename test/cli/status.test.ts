@@ -20,13 +20,34 @@ describe('socket-gateway status', () => {
     await accessLine(1)
     const outcome = await status(outer.adminPort)
     expect(outcome).toMatchObject({ status: 0, stderr: '' })
-    expect(outcome.stdout).toMatch(/^outer layer \d+\.\d+\.\d+, ready\nup \d+ s, event loop \d+ ms late\n/)
-    expect(outcome.stdout).toMatch(/^INNER LAYER {2}ADDRESS .*\ninner-layer {2}127\.0\.0\.1 {2}socket-gateway\//m)
     expect(outcome.stdout).toMatch(
-      new RegExp(`^a\\.test +http://127\\.0\\.0\\.1:${closed} +1 +well +1 +1 +ORIGIN_REFUSED, \\d s ago$`, 'm'),
+      /^outer layer \d+\.\d+\.\d+, ready\ndegraded: 1 target wants an inner layer that is not connected\nup \d+ s, event loop \d+ ms late\n/,
     )
-    expect(outcome.stdout).toMatch(/^b\.test +https:\/\/b\.internal +0 \(elsewhere\) +0 +0$/m)
+    expect(outcome.stdout).toMatch(/^INNER LAYER {2}ADDRESS .*\ninner-layer {2}127\.0\.0\.1 {2}socket-gateway\//m)
+    expect(outcome.stdout).toMatch(new RegExp(`^a\\.test +http://127\\.0\\.0\\.1:${closed} +1 +– +1 +1 +ORIGIN_REFUSED, \\d s ago$`, 'm'))
+    expect(outcome.stdout).toMatch(/^b\.test +https:\/\/b\.internal +0 \(elsewhere\) +– +0 +0$/m)
     expect(outcome.stdout).toMatch(/targets\.yaml read \d+ s ago, 1 key in force$/m)
+  })
+
+  test('shows connections of one inner layer as one row, TCP ports, tunnels, who was refused, and hosts without a target', async () => {
+    const port = await freePort()
+    const targets = `targets: {a.test: {protocol: http, hostname: 127.0.0.1, port: 9, identifier: lan-a}}
+tcp: {"${port}": {hostname: 127.0.0.1, port: 9}}
+tunnels: {"db.lan:5432": {identifier: lan-a, tokens: ["sha256:${'A'.repeat(43)}"]}}
+`
+    const layers = await startLayers({ targets, outer: { admin: { port: 0 } }, inner: { connections: 3, identifier: 'vm' } })
+    await layers.connected(3)
+    await exchange(layers.port, { host: 'typo.test' })
+    await exchange(layers.port, { host: 'typo.test' })
+    expect(await exchange(layers.port, { host: 'a.test' })).toMatchObject({ status: 502 })
+    expect(await layers.accessLine(3)).toMatchObject({ reason: 'a.test wants lan-a; connected: vm (start it with --identifier lan-a)' })
+    const { stdout } = await status(layers.outer.adminPort)
+    expect(stdout).toMatch(/^vm ×3 +127\.0\.0\.1 +socket-gateway\//m)
+    expect(stdout).toMatch(/^degraded: 2 targets want inner layers that are not connected$/m)
+    expect(stdout).toMatch(new RegExp(`^TCP PORT .*\n${port} +127\\.0\\.0\\.1:9 +3 +0 +0$`, 'm'))
+    expect(stdout).toMatch(/^TUNNEL .*\ndb\.lan:5432 +db\.lan:5432 +0 \(lan-a\) +0 +0$/m)
+    expect(stdout).toMatch(/^HOST WITHOUT A TARGET .*\ntypo\.test +2 +\d+ s ago$/m)
+    expect(stdout).toMatch(/0 requests, 0 TCP connections, 0 tunnels in flight$/m)
   })
 
   test('prints the connections of an inner layer, and ends with 1 when it is not ready', async () => {

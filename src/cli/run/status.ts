@@ -1,13 +1,11 @@
-import type { InnerStatus, LayerStatus, OuterStatus } from '../../admin/status.ts'
+import type { LayerStatus } from '../../admin/status.ts'
 import { GatewayError, messageOf } from '../../errors.ts'
-import { formatBytes } from '../../telemetry/access-log.ts'
-import { printable } from '../../telemetry/pretty.ts'
 import { readPasswordFile } from '../options/admin.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
 import type { statusOptions } from '../options/status.ts'
-import { formatTable } from '../command/table.ts'
+import { formatStatus } from './format-status.ts'
 
 const TIMEOUT_MS = 5_000
 const PERIOD_MS = 2_000
@@ -106,99 +104,4 @@ function parse(text: string): LayerStatus | undefined {
   } catch {
     return undefined
   }
-}
-
-/** The status as text for people. @param nowMs  milliseconds since 1970 */
-export function formatStatus(status: LayerStatus, nowMs: number): string {
-  const { layer, version, ready, reasons, uptimeSeconds, eventLoop } = status
-  const state = ready ? 'ready' : `not ready: ${reasons.join('; ')}`
-  const stalls = eventLoop.stalls === 0 ? '' : `, ${eventLoop.stalls} stalls so far`
-  const head = `${layer} layer ${version}, ${state}\nup ${duration(uptimeSeconds)}, event loop ${Math.round(eventLoop.delayP99Ms)} ms late${stalls}\n`
-  return printableLines(`${head}\n`) + (status.layer === 'outer' ? formatOuter(status, nowMs) : formatInner(status, nowMs))
-}
-
-const printableLines = (text: string): string => text.split('\n').map(printable).join('\n')
-
-const section = (head: readonly string[], rows: readonly (readonly string[])[], empty: string): string =>
-  rows.length === 0 ? `${empty}\n\n` : `${formatTable([head, ...rows.map(row => row.map(printable))])}\n`
-
-function formatOuter(status: OuterStatus, nowMs: number): string {
-  const { innerLayers, targets, reload, keys, requests, ports, tcp, tunnels, certificates } = status
-  const inners = innerLayers.map(inner => [
-    inner.identifier,
-    inner.address,
-    inner.agent,
-    milliseconds(inner.roundTripMs),
-    String(inner.streams),
-    formatBytes(inner.outstandingBytes),
-    ago(inner.since, nowMs),
-  ])
-  const rows = targets.map(target => [
-    target.host,
-    // A layer of an earlier release does not say which.
-    target.origin ?? target.answer ?? 'answers by itself',
-    `${target.innerLayers}${target.identifiers === null ? '' : ` (${target.identifiers.join(', ')})`}`,
-    target.origin === null || target.innerLayers === 0
-      ? ''
-      : target.avoided.length === 0
-        ? 'well'
-        : `not well by ${target.avoided.join(', ')}`,
-    String(target.requests),
-    String(target.errors),
-    target.lastError === null ? '' : `${target.lastError.code}, ${ago(target.lastError.at, nowMs)} ago`,
-  ])
-  const faults = [...(reload.fault?.split('\n') ?? []), ...keys.faults, ...tcp.faults, ...certificates.faults].map(
-    fault => `not in force: ${fault}\n`,
-  )
-  return (
-    section(['INNER LAYER', 'ADDRESS', 'PROGRAM', 'ROUND TRIP', 'STREAMS', 'HELD', 'SINCE'], inners, 'no inner layer is connected') +
-    section(['HOST', 'ORIGIN', 'INNER LAYERS', 'HEALTH', 'REQUESTS', 'ERRORS', 'LAST ERROR'], rows, 'the targets file has no target') +
-    printableLines(
-      [
-        `clients on port ${ports.app}, inner layers on port ${ports.socket}, ${plural(requests.inFlight, 'request')} in flight`,
-        ...(tcp.ports.length + tcp.connections + tunnels.connections === 0
-          ? []
-          : [
-              `${plural(tcp.ports.length, 'TCP port')} with ${plural(tcp.connections, 'connection')}, ${plural(tunnels.connections, 'tunnel')}`,
-            ]),
-        ...certificates.inForce.map(({ file, notAfter }) => `${file} ends ${notAfter.slice(0, 10)}`),
-        `${reload.file} read ${ago(reload.loadedAt, nowMs)} ago, ${plural(keys.inForce, 'key')} in force`,
-        faults.join(''),
-      ].join('\n'),
-    )
-  )
-}
-
-function formatInner({ identifier, connections, requests, lastFailure }: InnerStatus, nowMs: number): string {
-  const rows = connections.map(connection => [
-    connection.outerLayer,
-    connection.isUp ? 'connected' : 'not connected',
-    connection.agent ?? '',
-    milliseconds(connection.roundTripMs),
-    String(connection.streams),
-    ago(connection.since, nowMs),
-    connection.lastFailure ?? '',
-  ])
-  const last =
-    lastFailure === null
-      ? ''
-      : `last failure ${ago(lastFailure.at, nowMs)} ago at ${lastFailure.origin}: ${lastFailure.reason} (${lastFailure.code})\n`
-  return (
-    section(['OUTER LAYER', 'STATE', 'PROGRAM', 'ROUND TRIP', 'STREAMS', 'SINCE', 'LAST FAILURE'], rows, 'no outer layer to connect to') +
-    printableLines(`identifier ${identifier}, ${plural(requests.inFlight, 'request')} in flight, ${requests.failed} failed so far\n${last}`)
-  )
-}
-
-const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
-
-const milliseconds = (value: number): string => (value === 0 ? '' : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`)
-
-const ago = (iso: string, nowMs: number): string => duration((nowMs - Date.parse(iso)) / 1000)
-
-function duration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds))
-  if (whole < 60) return `${whole} s`
-  if (whole < 3_600) return `${Math.floor(whole / 60)} min`
-  if (whole < 172_800) return `${Math.floor(whole / 3_600)} h ${Math.floor((whole % 3_600) / 60)} min`
-  return `${Math.floor(whole / 86_400)} d`
 }

@@ -5,6 +5,7 @@ import { parseTargets } from '../../config/targets.ts'
 import { explain, type ExplainedRule, type Explanation } from '../../config/explain.ts'
 import { ownAnswerOf } from '../../route/own-answer.ts'
 import { originOf, type RouteTable, type Target } from '../../route/table.ts'
+import { plural } from '../../telemetry/plural.ts'
 import { printable } from '../../telemetry/pretty.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
@@ -18,8 +19,6 @@ async function readTargets(file: string): Promise<RouteTable> {
   })
   return parseTargets(text, file)
 }
-
-const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`
 
 const policyOf = ({ policy }: Target): string =>
   policy.any ? 'everything' : policy.rules.length === 0 ? 'nothing' : plural(policy.rules.length, 'rule')

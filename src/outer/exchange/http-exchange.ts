@@ -122,13 +122,13 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
     if (limits.holdMs > 0 && held.add(this)) {
       if (!this.#isHeld) this.#timer.awaitInner(deadlines.of(limits.holdMs))
       this.#isHeld = true
-    } else this.#miss(`no inner layer is connected for ${this.#plan.target!.name}`)
+    } else this.#miss()
   }
 
   /** None came, either. */
-  #miss(reason: string): void {
-    const { maintenance } = this.#plan.target!
-    if (maintenance === undefined) this.#fail('NO_INNER_LAYER', reason)
+  #miss(after = ''): void {
+    const { name, identifiers, maintenance } = this.#plan.target!
+    if (maintenance === undefined) this.#fail('NO_INNER_LAYER', this.#dispatch.absence(name, identifiers) + after)
     else this.#answerHere({ ...maintenance, fields: [...maintenance.fields] })
   }
 
@@ -302,7 +302,7 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
 
   onLate(awaited: WaitingFor): void {
     if (awaited === 'client') return this.#fail('CLIENT_STALLED', 'the client does not read the answer (--write-timeout)')
-    if (awaited === 'inner') return this.#miss('no inner layer came within --hold')
+    if (awaited === 'inner') return this.#miss('; none came within --hold')
     if (awaited === 'body') return this.#fail('ORIGIN_TIMEOUT', 'no byte of the body within --idle-timeout or timeouts.idle of the target')
     // Bytes that the origin has not taken make it the silent one; otherwise it is the client that stalls its upload.
     if (this.#isUploading && !this.#isUploadPaused) this.#fail('REQUEST_TIMEOUT', 'the upload stands still, or nearly so')

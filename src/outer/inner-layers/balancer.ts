@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { addressKey } from '../../address/address-key.ts'
 import type { AcceptedRequest } from '../../http/admission.ts'
 import type { Balance, Retries, Target } from '../../route/target.ts'
+import { absenceOf } from './absence.ts'
 import type { OriginHealth } from './origin-health.ts'
 import type { OriginPlace, OriginRefusals } from './origin-refusals.ts'
 import type { InnerConnection, Registry, Preference } from './registry.ts'
@@ -61,6 +62,11 @@ export class Balancer {
     if (balance?.kind !== 'cookie' || typeof connection === 'string') return { connection, stickTo: undefined }
     const id = this.#idOf(connection)
     return { connection, stickTo: id === value ? undefined : id }
+  }
+
+  /** Why no inner layer can be picked for `name`, in words. @param identifiers  of the target */
+  absence(name: string, identifiers: readonly string[] | undefined): string {
+    return absenceOf(name, identifiers, this.registry.identifiers)
   }
 
   /** May one more of the requests of a target be repeated? Takes it from the budget. */

@@ -76,6 +76,11 @@ export class Dispatch {
     return connection.session.open(request.payload, handler, options)
   }
 
+  /** Why `open` has found none, in words for the log. @param name  of the target */
+  absence(name: string, identifiers: readonly string[] | undefined): string {
+    return this.context.balancer.absence(name, identifiers)
+  }
+
   /**
    * The stream has failed with `code` before anything was answered: may the same be asked of another inner layer? Then `open` does.
    * @param isIdempotent  it does no harm to do it twice, or the origin can have got nothing of it

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import express from 'express'
-import { healthPages } from '../../admin/health.ts'
+import { healthPages, type Readiness } from '../../admin/health.ts'
 import { ERRORS, GatewayError, type ErrorCode } from '../../errors.ts'
 import { clientAddressOf, peerOf, type Peer } from '../../http/client.ts'
 import { unmapped } from '../../address/mapped.ts'
@@ -38,6 +38,13 @@ export interface OtherRequests {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, peer: Peer): void
 }
 
+/** An inner layer that was not let in. */
+export interface RefusedInnerLayer {
+  readonly address: string
+  readonly code: ErrorCode
+  readonly reason: string
+}
+
 /** What the listener is made from. */
 export interface LinkPortOptions {
   readonly port: number
@@ -57,8 +64,10 @@ export interface LinkPortOptions {
   readonly onNote: (connection: InnerConnection, payload: Buffer) => void
   readonly others: OtherRequests
   readonly counters: LinkCounters
-  /** Why this process is not ready, in words; empty when it is. */
-  readonly faults: () => readonly string[]
+  /** Is this process ready? */
+  readonly readiness: () => Readiness
+  /** Called for each inner layer that is refused. */
+  readonly onRefused: (refused: RefusedInnerLayer) => void
 }
 
 /** What the inner layers read in their logs. */
@@ -86,7 +95,7 @@ export class LinkPort {
     this.#unproven = new HandshakeLimits(options.clock)
     this.#refusals = new Repeats(REFUSAL_PERIOD_MS, options.clock)
     const pages = express().disable('x-powered-by')
-    healthPages(pages, options.faults)
+    healthPages(pages, options.readiness)
     const { others, isTrusted } = options
     pages.use((req, res, next) => {
       if (others.takes(req)) others.answer(req, res, peerOf(req, isTrusted))
@@ -133,6 +142,7 @@ export class LinkPort {
 
   /** What has no certificate of an authority gets no further than this. */
   #certificateRefused(address: string, reason: string): void {
+    this.options.onRefused({ address, code: 'AUTH', reason: `client certificate: ${reason}` })
     const muted = this.#refusals.take(`${address} ${reason}`)
     if (muted === undefined) return
     const fields = { address, reason, ...(muted > 0 && { muted }) }
@@ -198,6 +208,7 @@ export class LinkPort {
       },
       onRefused: (code, reason) => {
         if (LEAVING.has(code)) return this.log.debug({ address, code, reason }, `no inner layer from ${address}: ${reason}`)
+        this.options.onRefused({ address, code, reason })
         // It comes back every few seconds, and the times in the reason differ.
         const muted = this.#refusals.take(`${address} ${code} ${reason.replace(/\d+(?:\.\d+)?/g, '0')}`)
         if (muted === undefined) return

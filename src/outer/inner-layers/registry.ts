@@ -65,6 +65,11 @@ export class Registry {
     return this.#byInstance.get(instance) ?? []
   }
 
+  /** Identifiers of the inner layers that are connected. */
+  get identifiers(): readonly string[] {
+    return [...this.#byIdentifier.keys()]
+  }
+
   add(connection: InnerConnection): void {
     this.#all.add(connection)
     this.#list = undefined

@@ -102,7 +102,8 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
       source.on('close', () => this.#left())
     }
     try {
-      if (!this.#open()) throw new GatewayError('NO_INNER_LAYER', `no inner layer is connected for ${addressOf(greeted.route)}`)
+      if (!this.#open())
+        throw new GatewayError('NO_INNER_LAYER', this.#dispatch.absence(addressOf(greeted.route), greeted.route.identifiers))
       if (greeted.head !== undefined) return this.#send(greeted.head)
       source.once('data', this.#onFirst)
       source.resume()

@@ -76,7 +76,8 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
   /** Asks an inner layer for the connection. */
   start(): void {
     try {
-      if (!this.#open()) throw new GatewayError('NO_INNER_LAYER', `no inner layer is connected for ${this.visit.tunnel.name}`)
+      const { name, identifiers } = this.visit.tunnel
+      if (!this.#open()) throw new GatewayError('NO_INNER_LAYER', this.#dispatch.absence(name, identifiers))
     } catch (thrown) {
       this.#refuse(thrown)
     }

@@ -1,0 +1,43 @@
+import type { AdminOptions } from '../admin/admin.ts'
+import type { TargetsFile } from '../config/watch.ts'
+import type { KeyFiles } from '../identity/public-keys.ts'
+import type { LinkCounters } from '../mux/link-counters.ts'
+import type { ConnectionMetrics } from '../telemetry/connection-metrics.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { RequestMetrics } from '../telemetry/request-metrics.ts'
+import type { CertificateStore } from '../tls/certificate-store.ts'
+import type { ConnectionLimits } from './access/connection-limits.ts'
+import type { OriginHealth } from './inner-layers/origin-health.ts'
+import type { Registry } from './inner-layers/registry.ts'
+import type { SwitchedConnections } from './exchange/switched-connections.ts'
+import type { Sightings } from './sightings.ts'
+import type { TcpEdge } from './tcp-edge/tcp-edge.ts'
+import type { TunnelEdge } from './tunnel-edge/tunnel-edge.ts'
+
+/** What the view of an outer layer looks at. */
+export interface OperatorViewOptions {
+  /** Undefined: no admin port. */
+  readonly admin: AdminOptions | undefined
+  readonly registry: Registry
+  readonly targets: TargetsFile
+  readonly keys: KeyFiles
+  /** Those of the ports with TLS. */
+  readonly certificates: readonly CertificateStore[]
+  readonly requests: RequestMetrics
+  readonly counters: LinkCounters
+  readonly isDraining: () => boolean
+  /** Requests that are not over. */
+  readonly openRequests: () => number
+  readonly ports: () => { readonly app: number; readonly socket: number }
+  /** The public TCP ports. */
+  readonly tcp: Pick<TcpEdge, 'faults' | 'missing' | 'ports' | 'openConnections'>
+  readonly tunnels: Pick<TunnelEdge, 'openConnections'>
+  readonly clients: Pick<ConnectionLimits, 'count'>
+  readonly switched: Pick<SwitchedConnections, 'count'>
+  /** Which inner layers had better not be asked for which origin. */
+  readonly health: Pick<OriginHealth, 'isAvoided' | 'isEmpty'>
+  readonly connections: ConnectionMetrics
+  readonly sightings: Sightings
+  readonly log: Log
+  readonly clock: () => number
+}

@@ -1,0 +1,60 @@
+/** What the log says when the ports are open. */
+import type { Log } from '../telemetry/log.ts'
+import { plural } from '../telemetry/plural.ts'
+
+/** What is open; a port is 0 where there is none. */
+export interface Started {
+  readonly appPort: number
+  readonly appHost: string | undefined
+  readonly appScheme: 'http' | 'https'
+  readonly httpPort: number
+  readonly socketPort: number
+  readonly socketScheme: 'ws' | 'wss'
+  readonly tcpPorts: readonly number[]
+  readonly adminPort: number
+  /** Names of the targets, as they stand in the file. */
+  readonly targets: readonly string[]
+  readonly keys: number
+}
+
+/** Says what is open, where to look first, and what comes next. */
+export function logStarted(started: Started, log: Log): void {
+  const { appPort, appScheme, httpPort, socketPort, socketScheme, tcpPorts, adminPort, targets, keys } = started
+  const parts = [
+    `clients on port ${appPort} (${appScheme})`,
+    ...(httpPort > 0 ? [`redirects on port ${httpPort}`] : []),
+    `inner layers on port ${socketPort} (${socketScheme})`,
+    ...(tcpPorts.length > 0 ? [`TCP on ${plural(tcpPorts.length, 'port')}`] : []),
+    ...(adminPort > 0 ? [`operators on port ${adminPort}, http://127.0.0.1:${adminPort}`] : []),
+    plural(targets.length, 'target'),
+    plural(keys, 'key'),
+  ]
+  log.info(
+    {
+      appPort,
+      socketPort,
+      ...(httpPort > 0 && { appHttpPort: httpPort }),
+      ...(tcpPorts.length > 0 && { tcpPorts }),
+      ...(adminPort > 0 && { adminPort }),
+      targets: targets.length,
+      keys,
+    },
+    `outer layer ready: ${parts.join(', ')}; try ${urlOf(started)}`,
+  )
+  const elsewhere =
+    socketScheme === 'wss'
+      ? `--outer-layer wss://NAME:${socketPort}, by the name in the certificate`
+      : '--outer-layer wss://NAME, through --socket-tls-certificate or a proxy with TLS in front of that port'
+  log.info(
+    {},
+    `no inner layer yet; next, on this machine: socket-gateway inner-layer --private-key innerLayer.key --outer-layer ${socketScheme}://localhost:${socketPort}; on another one: ${elsewhere}`,
+  )
+}
+
+/** A URL that has a target, as far as one can be made of the file; the host in it decides. */
+function urlOf({ appScheme, appPort, targets }: Started): string {
+  const name = targets.find(target => !target.includes('*')) ?? targets[0]?.replaceAll('*', 'www') ?? 'localhost'
+  const host = name === 'www' ? 'localhost' : name
+  const isDefault = appPort === (appScheme === 'https' ? 443 : 80)
+  return `${appScheme}://${host}${isDefault ? '' : `:${appPort}`}/`
+}

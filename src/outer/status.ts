@@ -1,0 +1,108 @@
+import type { CertificateStatus, InnerLayerStatus, OwnStatus, ServiceStatus, TargetStatus } from '../admin/status.ts'
+import { ownAnswerOf } from '../route/own-answer.ts'
+import { originOf, type Target } from '../route/table.ts'
+import { addressOf, type TcpPort } from '../route/tcp-port.ts'
+import type { ServerPair } from '../tls/server-pair.ts'
+import type { InnerConnection } from './inner-layers/registry.ts'
+import type { OperatorViewOptions } from './operator-context.ts'
+
+/** What an outer layer adds to its status, read when somebody asks. */
+export function statusOf(options: OperatorViewOptions): OwnStatus {
+  const { registry, targets, keys, requests, openRequests, ports, tcp, tunnels, certificates, sightings } = options
+  const { table } = targets
+  return {
+    layer: 'outer',
+    ports: ports(),
+    innerLayers: registry.connections.map(innerStatus),
+    targets: table.all.map(target => targetStatus(target, options)),
+    reload: { file: targets.file, loadedAt: targets.loadedAt.toISOString(), fault: targets.fault?.message ?? null },
+    keys: { inForce: keys.registry.size, faults: keys.faults.map(({ message }) => message) },
+    requests: { inFlight: openRequests(), repeats: requests.repeats },
+    tcp: {
+      ports: tcp.ports,
+      connections: tcp.openConnections,
+      faults: tcp.faults,
+      services: table.tcp.flatMap(port => port.options.routes.map(route => serviceStatus(nameOf(port, route.name), route, options))),
+    },
+    tunnels: {
+      connections: tunnels.openConnections,
+      services: Array.from(table.tunnels.values(), tunnel => serviceStatus(tunnel.name, tunnel, options)),
+    },
+    refused: sightings.refused.map(({ value, count, atMs }) => ({ ...value, count, at: isoOf(atMs) })),
+    unknownHosts: sightings.unknownHosts.map(({ value, count, atMs }) => ({ host: value, count, at: isoOf(atMs) })),
+    certificates: {
+      inForce: certificates.flatMap(({ pairs }) => pairs.map(certificateStatus)),
+      faults: certificates.flatMap(({ faults }) => faults.map(({ message }) => message)),
+    },
+  }
+}
+
+const isoOf = (ms: number): string => new Date(ms).toISOString()
+
+const innerStatus = ({ identifier, address, agent, kid, since, session }: InnerConnection): InnerLayerStatus => ({
+  identifier,
+  address,
+  agent,
+  key: kid,
+  since: since.toISOString(),
+  roundTripMs: session.roundTripMs,
+  streams: session.streamCount,
+  outstandingBytes: session.outstandingBytes,
+})
+
+const certificateStatus = ({ source, names, notAfter }: ServerPair): CertificateStatus => ({
+  file: source,
+  names,
+  notAfter: isoOf(notAfter),
+})
+
+const nameOf = ({ options: { port, tls } }: TcpPort, name: string): string =>
+  tls === 'none' || name === '*' ? `${port}` : `${name}:${port}`
+
+const servingOf = (identifiers: readonly string[] | undefined, { registry }: OperatorViewOptions): readonly InnerConnection[] =>
+  identifiers === undefined
+    ? registry.connections
+    : registry.serves(identifiers)
+      ? registry.connections.filter(({ identifier }) => identifiers.includes(identifier))
+      : []
+
+interface Service {
+  readonly hostname: string
+  readonly port: number
+  readonly identifiers: readonly string[] | undefined
+}
+
+function serviceStatus(name: string, service: Service, options: OperatorViewOptions): ServiceStatus {
+  const origin = addressOf(service)
+  const numbers = options.connections.targets.get(origin)
+  return {
+    name,
+    origin,
+    identifiers: service.identifiers ?? null,
+    innerLayers: servingOf(service.identifiers, options).length,
+    ended: numbers?.connections ?? 0,
+    errors: numbers?.errors ?? 0,
+  }
+}
+
+function targetStatus(target: Target, options: OperatorViewOptions): TargetStatus {
+  const { health, requests } = options
+  const serving = servingOf(target.identifiers, options)
+  const avoided = health.isEmpty ? [] : serving.filter(connection => health.isAvoided(target, connection))
+  const metrics = requests.targets.get(target.name)
+  const lastError = metrics?.lastError
+  const answer = ownAnswerOf(target)
+  const isKnown = metrics !== undefined && metrics.requestCount > metrics.errorCount
+  return {
+    host: target.name,
+    origin: answer === undefined ? originOf(target) : null,
+    answer: answer ?? null,
+    identifiers: target.identifiers ?? null,
+    innerLayers: serving.length,
+    health: answer !== undefined || serving.length === 0 ? null : avoided.length > 0 ? 'not well' : isKnown ? 'well' : null,
+    avoided: [...new Set(avoided.map(({ identifier }) => identifier))],
+    requests: metrics?.requestCount ?? 0,
+    errors: metrics?.errorCount ?? 0,
+    lastError: lastError === undefined ? null : { code: lastError.code, reason: lastError.reason ?? null, at: isoOf(lastError.atMs) },
+  }
+}
