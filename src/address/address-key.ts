@@ -1,4 +1,5 @@
 import ipaddr from 'ipaddr.js'
+import { isIPv4 } from 'node:net'
 import { unmapped } from './mapped.ts'
 
 /**
@@ -14,4 +15,12 @@ export function addressKey(address: string): string {
     .slice(0, 4)
     .map(part => part.toString(16))
     .join(':')
+}
+
+/** The network of an address, which often belongs to one owner: /24 of IPv4, /48 of IPv6; what is no address is itself. */
+export function networkKey(address: string): string {
+  const key = addressKey(address)
+  if (isIPv4(key)) return key.slice(0, key.lastIndexOf('.'))
+  const parts = key.split(':')
+  return parts.length === 4 ? parts.slice(0, 3).join(':') : key
 }

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { addressKey } from '../../src/address/address-key.ts'
+import { addressKey, networkKey } from '../../src/address/address-key.ts'
 
 test.each([
   ['192.0.2.1', '192.0.2.1'],
@@ -13,4 +13,15 @@ test.each([
   ['no:address', 'no:address'],
 ])('%s counts as %s', (address, key) => {
   expect(addressKey(address)).toBe(key)
+})
+
+test.each([
+  ['192.0.2.77', '192.0.2'],
+  ['::ffff:192.0.2.77', '192.0.2'],
+  ['2001:db8:7:1::5', '2001:db8:7'],
+  ['2001:db8:7:ffff:1::', '2001:db8:7'],
+  ['fe80::1%eth0', networkKey('fe80::2%eth0')],
+  ['no address', 'no address'],
+])('the network of %s is %s', (address, key) => {
+  expect(networkKey(address)).toBe(key)
 })

@@ -1,39 +1,61 @@
 import type { Socket } from 'node:net'
-import { addressKey } from '../../address/address-key.ts'
+import { addressKey, networkKey } from '../../address/address-key.ts'
 import { RateLimit } from '../../rates/token-bucket.ts'
 
-/** Connections that may be unproven at a time, in all and per address. */
-const MAX_UNPROVEN = 100
+/** Connections that may be unproven at a time: in all, of one network (IPv4: /24, IPv6: /48), and of one address. */
+const MAX_UNPROVEN = 512
+const MAX_UNPROVEN_PER_NETWORK = 128
 const MAX_UNPROVEN_PER_ADDRESS = 5
+/** An honest handshake takes two round trips: one that is younger keeps its place, and many that come back at once do not push each other out. */
+const FAIR_MS = 500
 /** The handshake has 5 s of its own and tells the peer when they are over; a second later the connection is cut, whatever it does. */
 const UNPROVEN_MS = 6_000
 /** Connections that one address may begin without proving itself, each second and at once. */
 const ATTEMPTS = { perSecond: 5, burst: 50 }
 const MAX_TRACKED_ADDRESSES = 10_000
 
+/** One connection that has not proven itself. */
+interface Unproven {
+  readonly socket: Socket
+  readonly address: string
+  readonly network: string
+  readonly sinceMs: number
+  readonly timer: NodeJS.Timeout
+}
+
 /**
  * Keeps what strangers cost small: counts connections from the first byte of the websocket handshake, not from the first message, since
- * a stranger need not send one.
+ * a stranger need not send one. Where places are full the oldest of those who have the most goes, so that nobody is kept out by many who
+ * only wait.
  */
 export class HandshakeLimits {
-  readonly #sockets = new Map<Socket, { readonly address: string; readonly timer: NodeJS.Timeout }>()
-  readonly #counts = new Map<string, number>()
+  readonly #all = new Map<Socket, Unproven>()
+  /** In the order in which they came, each. */
+  readonly #byAddress = new Map<string, Set<Unproven>>()
+  readonly #byNetwork = new Map<string, Set<Unproven>>()
   readonly #attempts = new Map<string, RateLimit>()
 
   /** @param clock  milliseconds, rising */
   constructor(private readonly clock: () => number) {}
 
-  /** Takes `socket` in, until it closes or is proven; or says why not. */
+  /** Connections that have not proven themselves. */
+  get size(): number {
+    return this.#all.size
+  }
+
+  /** Takes `socket` in, until it closes or is proven; or says why not. May cut another one for it. */
   admit(socket: Socket, from: string): string | undefined {
     const address = addressKey(from)
-    const count = this.#counts.get(address) ?? 0
-    if (this.#sockets.size >= MAX_UNPROVEN || count >= MAX_UNPROVEN_PER_ADDRESS) return 'too many handshakes'
+    const network = networkKey(from)
     if (!this.#takeAttempt(address)) return 'too many attempts'
-    if (this.#sockets.has(socket)) return undefined
+    if (this.#all.has(socket)) return undefined
+    if (!this.#makeRoom(address, network)) return 'too many handshakes'
     const timer = setTimeout(() => socket.destroy(), UNPROVEN_MS)
     timer.unref()
-    this.#sockets.set(socket, { address, timer })
-    this.#counts.set(address, count + 1)
+    const unproven: Unproven = { socket, address, network, sinceMs: this.clock(), timer }
+    this.#all.set(socket, unproven)
+    addTo(this.#byAddress, address, unproven)
+    addTo(this.#byNetwork, network, unproven)
     socket.once('close', () => this.#release(socket))
     return undefined
   }
@@ -44,10 +66,39 @@ export class HandshakeLimits {
     this.#attempts.delete(addressKey(from))
   }
 
+  #makeRoom(address: string, network: string): boolean {
+    const ofAddress = this.#byAddress.get(address)
+    if (ofAddress !== undefined && ofAddress.size >= MAX_UNPROVEN_PER_ADDRESS) return this.#evictOldest(ofAddress, FAIR_MS)
+    const ofNetwork = this.#byNetwork.get(network)
+    if (ofNetwork !== undefined && ofNetwork.size >= MAX_UNPROVEN_PER_NETWORK) return this.#evictOldest(ofNetwork, FAIR_MS)
+    if (this.#all.size < MAX_UNPROVEN) return true
+    const crowd = this.#mostCrowded()
+    return this.#evictOldest(crowd, crowd.size > (ofNetwork?.size ?? 0) + 1 ? 0 : FAIR_MS)
+  }
+
+  #evictOldest(crowd: ReadonlySet<Unproven>, leastMs: number): boolean {
+    const oldest = oldestOf(crowd)
+    if (this.clock() - oldest.sinceMs < leastMs) return false
+    this.#release(oldest.socket)
+    oldest.socket.destroy()
+    return true
+  }
+
+  /** Of the networks that have the most, the one whose oldest is the oldest. */
+  #mostCrowded(): ReadonlySet<Unproven> {
+    let most: ReadonlySet<Unproven> | undefined
+    for (const crowd of this.#byNetwork.values()) {
+      const isMore =
+        most === undefined || crowd.size > most.size || (crowd.size === most.size && oldestOf(crowd).sinceMs < oldestOf(most).sinceMs)
+      if (isMore) most = crowd
+    }
+    return most!
+  }
+
   #takeAttempt(address: string): boolean {
     let limit = this.#attempts.get(address)
     if (limit === undefined) {
-      if (this.#attempts.size >= MAX_TRACKED_ADDRESSES) this.#attempts.clear()
+      if (this.#attempts.size >= MAX_TRACKED_ADDRESSES) for (const oldest of this.#attempts.keys()) if (this.#attempts.delete(oldest)) break
       limit = new RateLimit(ATTEMPTS.perSecond, ATTEMPTS.burst, this.clock)
       this.#attempts.set(address, limit)
     }
@@ -55,12 +106,25 @@ export class HandshakeLimits {
   }
 
   #release(socket: Socket): void {
-    const held = this.#sockets.get(socket)
-    if (held === undefined) return
-    clearTimeout(held.timer)
-    this.#sockets.delete(socket)
-    const left = (this.#counts.get(held.address) ?? 0) - 1
-    if (left > 0) this.#counts.set(held.address, left)
-    else this.#counts.delete(held.address)
+    const unproven = this.#all.get(socket)
+    if (unproven === undefined) return
+    clearTimeout(unproven.timer)
+    this.#all.delete(socket)
+    removeFrom(this.#byAddress, unproven.address, unproven)
+    removeFrom(this.#byNetwork, unproven.network, unproven)
   }
 }
+
+function addTo(sets: Map<string, Set<Unproven>>, key: string, unproven: Unproven): void {
+  const known = sets.get(key)
+  if (known === undefined) sets.set(key, new Set([unproven]))
+  else known.add(unproven)
+}
+
+function removeFrom(sets: Map<string, Set<Unproven>>, key: string, unproven: Unproven): void {
+  const known = sets.get(key)
+  if (known?.delete(unproven) === true && known.size === 0) sets.delete(key)
+}
+
+/** Sets keep the order; this one is never empty. */
+const oldestOf = (crowd: ReadonlySet<Unproven>): Unproven => crowd.values().next().value!
