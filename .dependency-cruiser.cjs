@@ -135,7 +135,7 @@ const ROOMS = {
   },
   'cli/command': { rooms: ['errors.ts', 'units', 'config', 'config/document', 'telemetry'], node: ['fs/promises', 'path'] },
   'cli/options': {
-    rooms: ['errors.ts', 'units', 'admin', 'identity', 'tls', 'telemetry', 'outer/access', 'cli/command'],
+    rooms: ['errors.ts', 'units', 'http', 'admin', 'identity', 'tls', 'telemetry', 'outer/access', 'cli/command'],
     node: ['fs/promises', 'os'],
   },
   'cli/demo': {

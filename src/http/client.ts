@@ -66,8 +66,8 @@ export function identifyClient(
   }
   // All of it from one source: a proxy that knows only one of the two kinds passes the other on as its client sent it.
   const client = hops[first]
-  const scheme = (standard === '' ? single(request, 'x-forwarded-proto') : client?.scheme)?.toLowerCase()
-  const believedScheme = scheme === 'http' || scheme === 'https' ? scheme : peer.scheme
+  const scheme = standard === '' ? single(request, 'x-forwarded-proto') : client?.scheme
+  const believedScheme = SCHEMES.get(scheme?.toLowerCase() ?? '') ?? peer.scheme
   const host = standard === '' ? single(request, 'x-forwarded-host') : client?.host
   const believedHost = host !== undefined && /^[\w.:[\]-]{1,255}$/.test(host) ? host : request.host
   const port = standard === '' ? single(request, 'x-forwarded-port') : undefined
@@ -93,6 +93,14 @@ export function clientAddressOf(request: IncomingMessage, peer: Peer, isTrusted:
   return identifyClient(peer, { fields, names, host: '' }, isTrusted).address
 }
 
+/** As proxies name them; of a WebSocket some say how it is dialled (Traefik). */
+const SCHEMES: ReadonlyMap<string, 'http' | 'https'> = new Map([
+  ['http', 'http'],
+  ['https', 'https'],
+  ['ws', 'http'],
+  ['wss', 'https'],
+])
+
 /** One proxy's word on whom it got the request from, and how. */
 interface Hop {
   readonly address: string
@@ -107,9 +115,9 @@ function plainHops(value: string): Hop[] {
   for (let i = entries.length - 1; i >= 0; i--) {
     const address = bareAddress(entries[i]!.trim())
     if (address === undefined) break
-    hops.unshift({ address })
+    hops.push({ address })
   }
-  return hops
+  return hops.reverse()
 }
 
 /** Forwarded (RFC 7239 §4), in the same way. */
@@ -121,9 +129,9 @@ function standardHops(value: string): Hop[] {
     if (address === undefined) break
     const scheme = parameter(elements[i]!, 'proto')
     const host = parameter(elements[i]!, 'host')
-    hops.unshift({ address, ...(scheme === undefined ? {} : { scheme }), ...(host === undefined ? {} : { host }) })
+    hops.push({ address, ...(scheme === undefined ? {} : { scheme }), ...(host === undefined ? {} : { host }) })
   }
-  return hops
+  return hops.reverse()
 }
 
 function parameter(element: string, name: string): string | undefined {

@@ -1,6 +1,7 @@
 /** Fields that an operator sets, adds or removes in requests or answers, compiled once. */
 import { validateHeaderName } from 'node:http'
 import { GatewayError } from '../errors.ts'
+import { canonicalName } from './believed-fields.ts'
 import { HOP_BY_HOP } from './hop-by-hop.ts'
 import { expand, parseTemplate, type Template, type Variables } from './template.ts'
 
@@ -24,9 +25,6 @@ export const FIELD_VARIABLES = ['client', 'host', 'scheme'] as const
 /** Framing, routing and what says who the client is: an edit here would break messages or make the gateway lie (docs/targets.md). */
 const OURS = /^(?:host|content-length|expect|via|max-forwards|forwarded|x-forwarded-(?:for|host|proto|port)|x-real-ip|x-sg-.*)$/
 const OURS_IN_ANSWERS = /^(?:content-length|date)$/
-
-/** `_` and `-` are the same to many origins (CVE-2025-64484). */
-export const canonicalName = (name: string): string => name.toLowerCase().replaceAll('_', '-')
 
 /** @throws GatewayError CONFIG_INVALID with what is wrong with the name of an edited field */
 export function checkFieldName(name: string, direction: 'request' | 'response'): void {
@@ -65,8 +63,7 @@ export function compileFieldEdits(source: FieldEditSource | undefined): FieldEdi
 }
 
 /** Is the field one that the edits remove? @param name in lower case */
-export const isRemoved = ({ removed }: FieldEdits, name: string): boolean =>
-  removed.size > 0 && removed.has(name.includes('_') ? name.replaceAll('_', '-') : name)
+export const isRemoved = ({ removed }: FieldEdits, name: string): boolean => removed.size > 0 && removed.has(canonicalName(name))
 
 /** Appends what the edits add. */
 export function appendAdded({ added }: FieldEdits, fields: string[], variables: Variables): void {

@@ -2,57 +2,24 @@
 import { GatewayError } from '../errors.ts'
 import type { Client } from './client.ts'
 import type { AcceptedRequest } from './admission.ts'
+import { isForwarded, type TrustFields } from './believed-fields.ts'
 import { appendAdded, isRemoved, type FieldEdits } from './field-edits.ts'
-import { allowedTrailers, HOP_BY_HOP, nominated } from './hop-by-hop.ts'
+import { allowedTrailers, nominated } from './hop-by-hop.ts'
 import type { Variables } from './template.ts'
 
-/** Set by us alone, from whomever they come (compared with `_` read as `-`: CVE-2025-64484). */
-const SET_BY_US = new Set(['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-real-ip'])
-
-/** Believed by many origins, so only a trusted proxy may send them. */
-const TRUSTED_ONLY = new Set([
-  'x-forwarded-prefix',
-  'x-forwarded-server',
-  'x-forwarded-user',
-  'x-forwarded-email',
-  'x-forwarded-groups',
-  'x-forwarded-preferred-username',
-  'x-forwarded-access-token',
-  'x-forwarded-uri',
-  'x-forwarded-method',
-  'x-forwarded-ssl',
-  'x-forwarded-scheme',
-  'x-forwarded',
-  'x-original-url',
-  'x-original-uri',
-  'x-original-host',
-  'x-original-method',
-  'x-rewrite-url',
-  'x-client-ip',
-  'x-cluster-client-ip',
-  'client-ip',
-  'true-client-ip',
-  'cf-connecting-ip',
-  'fastly-client-ip',
-  'x-auth-request-user',
-  'x-auth-request-email',
-  'x-auth-request-groups',
-  'x-auth-request-preferred-username',
-  'x-auth-request-access-token',
-  'x-auth-request-redirect',
-  'x-remote-user',
-  'remote-user',
-  'x-webauth-user',
-])
-
-/** Framing and routing: the inner layer sets them from the head, never from a field. */
-const REWRITTEN = new Set(['host', 'content-length', 'expect', 'via', 'max-forwards'])
+/** Names of the gateways of this kind that a request came through. Not Via, for whose sake nginx stops compressing (`gzip_proxied off`). */
+const PASSED = 'x-sg-passed'
+/** More than any chain has that is meant. */
+const MAX_PASSED = 16
+const PSEUDONYM = /^sg-[0-9a-z]{1,16}$/
 
 /** What the fields depend on beside the request. */
 export interface RequestContext {
   readonly client: Client
   readonly isTrustedPeer: boolean
-  /** Our name in Via; a request that carries it already has come in a circle. */
+  /** Fields that a trusted peer may send, for all targets. */
+  readonly trustFields?: TrustFields | undefined
+  /** Our name; a request that carries it already has come in a circle. */
   readonly pseudonym: string
   /** What the target says; undefined: nothing. */
   readonly edits?: RequestEdits | undefined
@@ -68,6 +35,10 @@ export interface RequestEdits {
   readonly cookie: string | undefined
   /** Public prefix that the origin does not see. */
   readonly prefix: string
+  /** Fields that a trusted peer may send, for this target. */
+  readonly trustFields?: TrustFields | undefined
+  /** We name ourselves in Via as well (RFC 9110 §7.6.3). */
+  readonly addsVia?: boolean | undefined
 }
 
 /**
@@ -78,19 +49,27 @@ export function requestFields(request: AcceptedRequest, context: RequestContext)
   const { fields, names } = request
   const dropped = nominated(fields, names)
   let kept: string[] = []
+  const named = [context.trustFields, context.edits?.trustFields]
   let via = ''
+  const passed: string[] = []
   for (let i = 0; i < names.length; i++) {
     const name = names[i]!
     if (name === 'via') via += via === '' ? fields[2 * i + 1]! : `, ${fields[2 * i + 1]!}`
+    else if (name === PASSED) for (const each of fields[2 * i + 1]!.split(',')) passed.push(each.trim())
     else if (name === 'max-forwards') keepMaxForwards(request, fields[2 * i + 1]!, kept)
     else if (name === 'te' && /(?:^|,)\s*trailers\s*(?:,|$)/i.test(fields[2 * i + 1]!)) kept.push('TE', 'trailers')
     else if (name === 'trailer' && request.body.kind === 'stream') kept.push('Trailer', fields[2 * i + 1]!)
-    else if (isForwarded(name, context.isTrustedPeer) && dropped?.has(name) !== true) kept.push(fields[2 * i]!, fields[2 * i + 1]!)
+    else if (isForwarded(name, context.isTrustedPeer, named) && dropped?.has(name) !== true) kept.push(fields[2 * i]!, fields[2 * i + 1]!)
   }
-  if (via.includes(context.pseudonym)) throw new GatewayError('LOOP', `Via already names ${context.pseudonym}`)
+  const { pseudonym } = context
+  if (passed.includes(pseudonym) || via.includes(pseudonym)) throw new GatewayError('LOOP', `it has passed ${pseudonym} already`)
+  if (passed.length >= MAX_PASSED) throw new GatewayError('LOOP', `it has passed ${passed.length} gateways already`)
   if (context.edits !== undefined) kept = edited(kept, context.edits)
   addForwarding(kept, context.client)
-  kept.push('Via', `${via === '' ? '' : `${via}, `}${request.version} ${context.pseudonym}`)
+  kept.push('X-SG-Passed', [...passed.filter(each => PSEUDONYM.test(each)), pseudonym].join(', '))
+  // Those of other proxies are theirs to say.
+  const own = context.edits?.addsVia === true ? `${request.version} ${pseudonym}` : ''
+  if (via !== '' || own !== '') kept.push('Via', via === '' || own === '' ? via + own : `${via}, ${own}`)
   return kept
 }
 
@@ -101,7 +80,7 @@ function edited(fields: readonly string[], { fields: edits, variables, dropsAuth
     const name = fields[i]!.toLowerCase()
     let value = fields[i + 1]!
     if (edits !== undefined && isRemoved(edits, name)) continue
-    if ((dropsAuthorization && name === 'authorization') || (prefix !== '' && name === 'x-forwarded-prefix')) continue
+    if (dropsAuthorization && name === 'authorization') continue
     if (cookie !== undefined && name === 'cookie') {
       value = withoutCookie(value, cookie)
       if (value === '') continue
@@ -109,7 +88,7 @@ function edited(fields: readonly string[], { fields: edits, variables, dropsAuth
     kept.push(fields[i]!, value)
   }
   if (edits !== undefined) appendAdded(edits, kept, variables)
-  if (prefix !== '') kept.push('X-Forwarded-Prefix', prefix)
+  if (prefix !== '' && (edits === undefined || !isRemoved(edits, 'x-forwarded-prefix'))) kept.push('X-Forwarded-Prefix', prefix)
   return kept
 }
 
@@ -123,23 +102,16 @@ const withoutCookie = (value: string, name: string): string =>
 /**
  * The trailer fields that the origin gets: none that it would believe as a field, from whomever.
  * @param edits  of the fields of the request: what a target sets or removes there does not come behind the body either
+ * @param named  fields that a trusted peer may send, but not here
  */
-export function requestTrailers(raw: readonly string[], edits?: FieldEdits): string[] {
+export function requestTrailers(raw: readonly string[], edits?: FieldEdits, named?: readonly (TrustFields | undefined)[]): string[] {
   const allowed = allowedTrailers(raw)
   const kept: string[] = []
   for (let i = 0; i < allowed.length; i += 2) {
     const name = allowed[i]!.toLowerCase()
-    if (isForwarded(name, false) && (edits === undefined || !isRemoved(edits, name))) kept.push(allowed[i]!, allowed[i + 1]!)
+    if (isForwarded(name, false, named) && (edits === undefined || !isRemoved(edits, name))) kept.push(allowed[i]!, allowed[i + 1]!)
   }
   return kept
-}
-
-function isForwarded(name: string, isTrustedPeer: boolean): boolean {
-  if (HOP_BY_HOP.has(name) || REWRITTEN.has(name)) return false
-  const canonical = name.includes('_') ? name.replaceAll('_', '-') : name
-  if (SET_BY_US.has(canonical) || canonical.startsWith('x-sg-')) return false
-  if (canonical !== name && (HOP_BY_HOP.has(canonical) || REWRITTEN.has(canonical) || canonical === 'authorization')) return false
-  return !TRUSTED_ONLY.has(canonical) || (isTrustedPeer && canonical === name)
 }
 
 /** RFC 9110 §7.6.2; zero never gets here. */

@@ -4,6 +4,7 @@ import { GatewayError } from '../errors.ts'
 import type { Admin, AdminOptions } from '../admin/admin.ts'
 import type { OriginProfile } from '../payload/origin-profile.ts'
 import type { TargetsFile } from '../config/watch.ts'
+import { compileTrustFields } from '../http/believed-fields.ts'
 import { identifyClient } from '../http/client.ts'
 import type { KeyFiles } from '../identity/public-keys.ts'
 import { LinkCounters } from '../mux/link-counters.ts'
@@ -78,6 +79,8 @@ export interface OuterLayerOptions {
   readonly linkNames?: readonly string[]
   /** CIDRs, addresses, or loopback, linklocal, uniquelocal. */
   readonly trustProxy: readonly string[]
+  /** Fields that say who the user is, which those proxies may send to every target. */
+  readonly trustFields?: readonly string[]
   /** Connections of clients begin with the header of the PROXY protocol, of a trusted proxy. */
   readonly proxyProtocol?: boolean
   readonly removeCsps: boolean
@@ -189,6 +192,7 @@ export class OuterLayer {
         held,
         accessCheck: new AccessCheck(clock, limits.rate),
         clientOf: (peer, request) => identifyClient(peer, request, isTrusted),
+        trustFields: compileTrustFields(options.trustFields ?? []),
         pseudonym: `sg-${instance}`,
         removeCsps: options.removeCsps,
         nextId,

@@ -1,4 +1,5 @@
 /** One row of the table: what is done with the requests of a public host, or of one of its routes. */
+import type { TrustFields } from '../http/believed-fields.ts'
 import type { FieldEdits } from '../http/field-edits.ts'
 import type { OriginProfile, OriginTimeouts } from '../payload/origin-profile.ts'
 import type { AddressRanges } from '../address/address-ranges.ts'
@@ -90,6 +91,10 @@ export interface Treatment {
   readonly requestFields: FieldEdits | undefined
   readonly responseFields: FieldEdits | undefined
   readonly preserveHost: boolean
+  /** Fields that a trusted peer may send, beside those of the layer. */
+  readonly trustFields: TrustFields | undefined
+  /** The gateway names itself in Via; undefined: it does not. */
+  readonly addsVia: true | undefined
   /** Undefined: as the layer has it. */
   readonly removeCsps: boolean | undefined
 }

@@ -91,7 +91,7 @@ describe('H2: fields that Connection nominates', () => {
     expect(origin.last.values('x-forwarded-for')).toEqual(['127.0.0.1'])
     expect(origin.last.values('x-real-ip')).toEqual(['127.0.0.1'])
     expect(origin.last.values('forwarded')).toHaveLength(1)
-    expect(origin.last.values('via')).toHaveLength(1)
+    expect(origin.last.values('x-sg-passed')).toHaveLength(1)
     expect(origin.last.values('host')).toEqual([`127.0.0.1:${origin.port}`])
     expect(origin.last.values('authorization')).toEqual(['Basic eDp5'])
     expect(origin.last.values('cookie')).toEqual(['a=b'])
@@ -288,11 +288,29 @@ test.each([
   if (kind.startsWith('UTF-8')) expect(answer.text.split('\r\n')[0]).toBe(`HTTP/1.1 200 ${reason}`)
 })
 
-describe('H14: Via', () => {
-  test('H14: our pseudonym is appended to what was there', async () => {
+describe('H14: Via and circles', () => {
+  test('H14: the origin is told of other proxies, and of us where the target says so', async () => {
+    await send()
+    expect(origin.last.values('via')).toEqual([])
+    expect(origin.last.values('x-sg-passed')).toEqual([expect.stringMatching(/^sg-[0-9a-f]{8}$/)])
     await send('Via: 1.0 a, 1.1 b', 'Via: 1.1 c')
-    expect(origin.last.values('via')).toHaveLength(1)
-    expect(origin.last.values('via')[0]).toMatch(/^1\.0 a, 1\.1 b, 1\.1 c, 1\.1 sg-[0-9a-f]{8}$/)
+    expect(origin.last.values('via')).toEqual(['1.0 a, 1.1 b, 1.1 c'])
+    const told = await startLayers({
+      targets: `targets: { a.test: { protocol: http, hostname: 127.0.0.1, port: ${origin.port}, via: true } }`,
+    })
+    await rawRequest(told.port, head('GET / HTTP/1.1', 'Host: a.test', 'Via: 1.0 a', 'Connection: close'))
+    expect(origin.last.values('via')).toEqual([expect.stringMatching(/^1\.0 a, 1\.1 sg-[0-9a-f]{8}$/)])
+  })
+
+  test('H14: a circle through two gateways is found as well', async () => {
+    const first = await startLayers({ origin: origin.port })
+    const second = await startLayers({ origin: first.port })
+    origin.handle(async (request, socket) => {
+      const own = request.lines.filter(line => !/^(?:connection|host):/i.test(line))
+      socket.write((await rawRequest(second.port, head('GET /again HTTP/1.1', 'Host: a.test', ...own, 'Connection: close'))).bytes)
+    })
+    expect((await rawRequest(second.port, lastGet('/'))).text).toMatch(/^HTTP\/1\.1 508 /)
+    expect(origin.hits).toBe(1)
   })
 
   test('H14: a request that comes back to us is refused after one round, not sent for ever', async () => {

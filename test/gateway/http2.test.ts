@@ -44,7 +44,7 @@ describe('requests', () => {
     expect(last.values('te')).toEqual(['trailers'])
     expect(last.values('x-forwarded-host')).toEqual(['a.test'])
     expect(last.values('x-forwarded-proto')).toEqual(['http'])
-    expect(last.values('via')[0]).toMatch(/^2\.0 sg-/)
+    expect(last.values('x-sg-passed')[0]).toMatch(/^sg-/)
     const line = await layers.accessLine(layers.accessLog.length)
     expect(line).toMatchObject({ method: 'GET', path: '/a', host: 'a.test', status: 200, bytesOut: 2, client: '127.0.0.1' })
   })

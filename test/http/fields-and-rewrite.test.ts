@@ -176,13 +176,26 @@ describe('request fields', () => {
       '8443',
       'X-Real-IP',
       '2001:db8::1',
-      'Via',
-      '1.1 sg-1',
+      'X-SG-Passed',
+      'sg-1',
     ])
   })
 
-  test('our own name in Via is a circle', () => {
-    expect(() => fieldsOf('Via', '1.1 other, 1.1 sg-1')).toThrow(expect.objectContaining({ code: 'LOOP' }))
+  test('our own name in what a request has passed, or in Via, is a circle', () => {
+    const circle = expect.objectContaining({ code: 'LOOP' })
+    expect(() => fieldsOf('Via', '1.1 other, 1.1 sg-1')).toThrow(circle)
+    expect(() => fieldsOf('X-SG-Passed', 'sg-2, sg-1')).toThrow(circle)
+    expect(() => fieldsOf('x-sg-passed', 'sg-2', 'X-SG-Passed', 'sg-1')).toThrow(circle)
+    expect(() => fieldsOf('X-SG-Passed', 'sg-2,'.repeat(16))).toThrow(circle)
+    expect(fieldsOf('X-SG-Passed', 'sg-2, <script>', 'X-SG-Passed', 'sg-3').slice(-1)).toEqual(['sg-2, sg-3, sg-1'])
+  })
+
+  test('Via of others passes, and ours only where it is wanted', () => {
+    expect(fieldsOf('Via', '1.1 other').slice(-2)).toEqual(['Via', '1.1 other'])
+    const request = admitRequest({ method: 'GET', target: '/', httpVersion: '1.1', fields: ['Host', 'a.test', 'Via', '1.0 x'] })
+    const client = { address: '192.0.2.1', hops: [], scheme: 'http', host: 'a.test', port: '80' }
+    const edits = { fields: undefined, variables: {}, dropsAuthorization: false, cookie: undefined, prefix: '', addsVia: true }
+    expect(requestFields(request, { client, isTrustedPeer: false, pseudonym: 'sg-1', edits }).slice(-2)).toEqual(['Via', '1.0 x, 1.1 sg-1'])
   })
 
   test('no field that frames or routes gets through, in any case', () => {
@@ -327,6 +340,17 @@ describe('who the client is', () => {
   test('a mapped IPv4 address is an IPv4 address', () => {
     expect(unmapped('::ffff:192.0.2.1')).toBe('192.0.2.1')
     expect(unmapped('::1')).toBe('::1')
+  })
+
+  test.each([
+    ['wss', 'https'],
+    ['WS', 'http'],
+    ['HTTPS', 'https'],
+    ['javascript', 'http'],
+  ])('X-Forwarded-Proto: %s is %s', (sent, scheme) => {
+    expect(facts('10.0.0.1', 'X-Forwarded-For', '192.0.2.7', 'X-Forwarded-Proto', sent).scheme).toBe(scheme)
+    expect(facts('10.0.0.1', 'Forwarded', `for=192.0.2.7;proto=${sent}`).scheme).toBe(scheme)
+    expect(facts('192.0.2.1', 'X-Forwarded-Proto', sent).scheme).toBe('http')
   })
 
   test('whatever a chain holds, the client is one address of it or the peer', () => {

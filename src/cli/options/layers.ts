@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { checkTrustField } from '../../http/believed-fields.ts'
 import { isIdentifier } from '../../identity/identifier.ts'
 import { parseLinkName } from '../../identity/link-name.ts'
 import { adminOptions } from './admin.ts'
@@ -13,6 +14,19 @@ const IDENTIFIER: Reader<string> = {
 }
 
 const LINK_NAME: Reader<string> = { expected: 'HOST or HOST:PORT, such as link.example.com', read: parseLinkName }
+
+const TRUST_FIELD: Reader<string> = {
+  expected:
+    'the name of a field that says who the user is, such as X-Remote-User; not one that the gateway sets, nor one that overrides path, method or host',
+  read: text => {
+    try {
+      checkTrustField(text)
+      return text
+    } catch {
+      return undefined
+    }
+  },
+}
 
 const SCHEMES: ReadonlySet<string> = new Set(['ws:', 'wss:', 'http:', 'https:'])
 
@@ -47,8 +61,13 @@ export const outerLayerOptions = {
   }),
   'trust-proxy': listOf(TEXT, {
     describe:
-      'Proxies that are believed: address, CIDR, loopback, linklocal, uniquelocal, or none; repeatable. Their Forwarded and X-Forwarded-* fields say who the client is, and names of users that they send (X-Remote-User and the like) pass to origins',
+      'Proxies that are believed: address, CIDR, loopback, linklocal, uniquelocal, or none; repeatable. Their Forwarded and X-Forwarded-* fields say who the client is',
     fallback: ['loopback'],
+  }),
+  'trust-fields': listOf(TRUST_FIELD, {
+    describe:
+      'Fields that say who the user is, such as X-Remote-User, which a proxy in --trust-proxy sets: they pass from it, and from nobody else; repeatable. Without it none of them pass',
+    fallback: [],
   }),
   'proxy-protocol': flag(
     'Connections of clients begin with the PROXY protocol (version 1 or 2), of a proxy in --trust-proxy; others are closed',

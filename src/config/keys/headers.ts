@@ -1,11 +1,16 @@
-/** `headers`, `preserveHost` and `removeCsps`: header fields on both ways. */
+/** `headers`, `preserveHost`, `trustFields`, `via` and `removeCsps`: header fields on both ways. */
 import { z } from 'zod'
+import { checkTrustField, compileTrustFields } from '../../http/believed-fields.ts'
 import { compileFieldEdits, type FieldEdits } from '../../http/field-edits.ts'
 import { expand } from '../../http/template.ts'
-import { targetKey, type Effect } from './key.ts'
-import { fieldEdits, flag } from './parts.ts'
+import { listOf, targetKey, type Effect } from './key.ts'
+import { fieldEdits, flag, parsedBy, text } from './parts.ts'
 
 const PRESERVE_HOST = false
+const VIA = false
+
+const TRUST_FIELDS = 'expected the name of a header field such as X-Remote-User, or a list of them'
+const trustField = text(TRUST_FIELDS).check(parsedBy(checkTrustField))
 
 /** Fields as they come, with what stands for the variables. */
 function* fieldEffects(key: string, edits: FieldEdits | undefined): Generator<Effect> {
@@ -28,18 +33,34 @@ export const headersKey = targetKey({
       .optional()
       .meta({ description: 'Header fields to set, add or remove. Values may have ${client}, ${host} and ${scheme} in them.' }),
     preserveHost: flag.optional().meta({ description: 'The origin gets the public host in its Host field.', default: PRESERVE_HOST }),
+    trustFields: z
+      .union([trustField, z.array(trustField)], { error: TRUST_FIELDS })
+      .optional()
+      .meta({
+        description:
+          'Fields that say who the user is, such as X-Remote-User: they pass from proxies in --trust-proxy, and from nobody else. Beside those of --trust-fields.',
+        examples: [['X-Remote-User']],
+      }),
+    via: flag.optional().meta({
+      description: 'The gateway names itself in the Via field of requests; nginx origins stop compressing then, by default.',
+      default: VIA,
+    }),
     removeCsps: flag.optional().meta({ description: 'Removes Content-Security-Policy fields from answers; --remove-csps when absent.' }),
   },
-  create: ({ headers, preserveHost = PRESERVE_HOST, removeCsps }) => ({
+  create: ({ headers, preserveHost = PRESERVE_HOST, trustFields, via, removeCsps }) => ({
     requestFields: compileFieldEdits(headers?.request),
     responseFields: compileFieldEdits(headers?.response),
     preserveHost,
+    trustFields: compileTrustFields(listOf(trustFields)),
+    addsVia: via === true ? (true as const) : undefined,
     removeCsps,
   }),
   *effects({ treatment }, { host }) {
     if (treatment === undefined) return
-    const { preserveHost, requestFields, responseFields, removeCsps } = treatment
+    const { preserveHost, trustFields, addsVia, requestFields, responseFields, removeCsps } = treatment
     if (preserveHost) yield ['preserveHost', `Host is ${host}`]
+    if (trustFields !== undefined) yield ['trustFields', `${[...trustFields.spelled].join(', ')} of trusted proxies`]
+    if (addsVia === true) yield ['via', 'the origin is told of the gateway']
     yield* fieldEffects('headers.request', requestFields)
     yield* fieldEffects('headers.response', responseFields)
     if (removeCsps !== undefined) yield ['removeCsps', removeCsps ? 'without Content-Security-Policy' : 'Content-Security-Policy stays']

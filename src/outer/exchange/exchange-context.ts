@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { TrustFields } from '../../http/believed-fields.ts'
 import type { AcceptedRequest } from '../../http/admission.ts'
 import type { Client, Peer } from '../../http/client.ts'
 import type { RouteTable } from '../../route/table.ts'
@@ -39,7 +40,9 @@ export interface EdgeContext {
   /** Who may come. */
   readonly accessCheck: AccessCheck
   readonly clientOf: (peer: Peer, request: AcceptedRequest) => Client
-  /** Our name in Via. */
+  /** Fields that a trusted peer may send to every target. */
+  readonly trustFields: TrustFields | undefined
+  /** Our name, for loops. */
   readonly pseudonym: string
   readonly removeCsps: boolean
   /** A fresh request id. */

@@ -175,7 +175,8 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
   }
 
   #endUpload(): void {
-    const trailers = requestTrailers(this.call.trailers, this.#plan.target!.treatment?.requestFields)
+    const { treatment } = this.#plan.target!
+    const trailers = requestTrailers(this.call.trailers, treatment?.requestFields, [this.edge.trustFields, treatment?.trustFields])
     this.#stream?.end(trailers.length === 0 ? undefined : encodeFields(trailers))
   }
 

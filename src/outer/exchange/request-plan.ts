@@ -144,6 +144,7 @@ export class RequestPlan {
         requestFields(request, {
           client,
           isTrustedPeer: peer.isTrusted,
+          trustFields: edge.trustFields,
           pseudonym: edge.pseudonym,
           edits: treatment === undefined && cookie === undefined ? undefined : editsOf(treatment, cookie, variables, prefixes),
         }),
@@ -181,6 +182,8 @@ function editsOf(
     dropsAuthorization: treatment?.basicAuth?.forwards === false,
     cookie,
     prefix: prefixes?.private === '' ? prefixes.public : '',
+    trustFields: treatment?.trustFields,
+    addsVia: treatment?.addsVia,
   }
 }
 
