@@ -32,7 +32,7 @@ export class DeadlineQueue {
   readonly #timer: NodeJS.Timeout
 
   constructor(
-    /** How long each of them waits. */
+    /** The time that each of them waits. */
     readonly patienceMs: number,
     private readonly clock: () => number,
   ) {

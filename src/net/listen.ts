@@ -4,7 +4,7 @@ import { GatewayError, messageOf } from '../errors.ts'
 /** Ports below may need a capability (Linux: net.ipv4.ip_unprivileged_port_start). */
 const FIRST_FREE_PORT = 1024
 
-/** What to do about a port that could not be opened, by the code of the failed system call. */
+/** Remedies for a port that could not be opened, by the code of the failed system call. */
 function remedyOf(code: string | undefined, port: number): string {
   switch (code) {
     case 'EADDRNOTAVAIL':

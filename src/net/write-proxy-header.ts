@@ -10,7 +10,7 @@ export interface Endpoint {
   readonly port: number
 }
 
-/** What the header says. */
+/** The connection that the header describes. */
 export interface ProxiedConnection {
   readonly source: Endpoint
   readonly destination: Endpoint

@@ -43,7 +43,7 @@ export class ByteWriter {
     return this
   }
 
-  /** What was written, then `fields` as the parser of the origin delivered them: bytes are copied, never decoded. */
+  /** Returns the bytes written, then `fields` as the parser of the origin delivered them: bytes are copied, never decoded. */
   take(fields: readonly Uint8Array[] = []): Buffer {
     if (fields.length === 0) return Buffer.from(this.#text, 'latin1')
     let length = this.#text.length

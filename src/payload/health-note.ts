@@ -4,7 +4,7 @@ import { encodeNote } from './origin-profile.ts'
 
 /** One origin to be asked from time to time. */
 export interface HealthCheck {
-  /** What a report refers to. */
+  /** The number that a report refers to. */
   readonly number: number
   readonly protocol: 'http' | 'https'
   readonly hostname: string
@@ -25,12 +25,12 @@ export interface HealthCheck {
 /** Checks for one session. */
 export interface HealthNote {
   readonly note: 'health'
-  /** What was asked for before is no longer wanted. */
+  /** Replaces everything that was asked for before. */
   readonly isFirst: boolean
   readonly checks: readonly HealthCheck[]
 }
 
-/** What an inner layer says of one check when that has changed. */
+/** The report of an inner layer on one check that has changed. */
 export interface HealthReport {
   readonly note: 'health-report'
   readonly number: number

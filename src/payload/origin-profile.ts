@@ -1,4 +1,4 @@
-/** How an inner layer reaches an origin, beyond what the head of a request says; sent once per session, in a NOTE frame. */
+/** The way in which an inner layer reaches an origin, beyond the head of a request; sent once per session, in a NOTE frame. */
 import { GatewayError } from '../errors.ts'
 
 /** Towards an origin that speaks TLS. PEM texts; what is absent is the default of Node. */
@@ -23,7 +23,7 @@ export interface OriginTimeouts {
   readonly idleMs?: number
 }
 
-/** What is set differs from the default. */
+/** Settings that differ from the default. */
 export interface OriginProfile {
   readonly http2?: boolean
   readonly tls?: OriginTls

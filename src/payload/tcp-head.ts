@@ -1,4 +1,4 @@
-/** What the outer layer asks an inner layer for when a connection is carried as it is: the payload of an OPEN frame of kind TCP. */
+/** The request for a connection that is carried as it is: the payload of an OPEN frame of kind TCP. */
 import { GatewayError } from '../errors.ts'
 import { ByteReader, ByteWriter } from './byte-codec.ts'
 

@@ -42,7 +42,7 @@ export type SokkenFlags = {
       : string
 }
 
-/** What the command line asks for. */
+/** The meaning of a command line. */
 export type SokkenCommand =
   | { readonly mode: 'help' }
   | {

@@ -10,7 +10,7 @@ import { goDuration, type SokkenFields, type SokkenLog } from './log.ts'
 import { pathOf } from './path.ts'
 import { logFault } from './server.ts'
 
-/** What a client is made from. */
+/** Options of a client. */
 export interface SokkenClientOptions {
   readonly api: HostPort
   readonly tunnels: readonly TunnelArgument[]

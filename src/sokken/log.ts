@@ -4,13 +4,13 @@ import { printable } from '../telemetry/pretty.ts'
 const LEVELS = ['debug', 'info', 'warn', 'error', 'fatal'] as const
 type Level = (typeof LEVELS)[number]
 
-/** What belongs to a message; `undefined` is left out. */
+/** The fields of a message; `undefined` is left out. */
 export type SokkenFields = Readonly<Record<string, string | number | undefined>>
 
 /** The log of sokken: its messages and fields are part of what programs rely on. */
 export type SokkenLog = Readonly<Record<Level, (message: string, fields?: SokkenFields) => void>>
 
-/** How to log. */
+/** Options of a log. */
 export interface SokkenLogOptions {
   readonly debug: boolean
   /** Lines for people, with colours. */

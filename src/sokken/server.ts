@@ -16,7 +16,7 @@ import { goDuration, type SokkenFields, type SokkenLog } from './log.ts'
 import { cleanPath, pathOf } from './path.ts'
 import type { TargetList } from './target-list.ts'
 
-/** What a server is made from. */
+/** Options of a server. */
 export interface SokkenServerOptions {
   readonly api: HostPort
   readonly targets: TargetList
@@ -229,7 +229,7 @@ function endLingering(socket: Duplex): void {
   socket.once('close', () => clearTimeout(timer))
 }
 
-/** How a tunnel was broken off, in the words of sokken. */
+/** The end of a broken tunnel, in the words of sokken. */
 export function logFault(log: SokkenLog, error: Error, fields: SokkenFields): void {
   if (error instanceof TunnelClosed) log.error('abnormal websocket close status', { ...fields, error: error.message })
   else log.debug(`connection closed, io.Copy says: ${messageOf(error)}`, fields)

@@ -6,7 +6,7 @@ import type { StreamHandler } from '../mux/stream.ts'
 /** A peer that vanished without a word is noticed by the kernel: first probe after this silence, milliseconds. */
 const KEEP_ALIVE_MS = 60_000
 
-/** What a splice needs of a stream. */
+/** The part of a stream that a splice uses. */
 export interface SplicedStream {
   handler: StreamHandler | undefined
   /** True while the peer may still send. */
@@ -21,11 +21,11 @@ export interface SplicedStream {
   consumed(bytes: number): void
 }
 
-/** How it ended. */
+/** The code of its end. */
 export interface SpliceEnd {
   /** Undefined when both halves ended cleanly. */
   readonly code: ErrorCode | undefined
-  /** What happened, for a log; empty after a clean end. */
+  /** The reason, for a log; empty after a clean end. */
   readonly reason: string
   /** Bytes read from the socket. */
   readonly bytesIn: number
@@ -33,13 +33,13 @@ export interface SpliceEnd {
   readonly bytesOut: number
 }
 
-/** What a splice is made from. */
+/** The parts and callbacks of a splice. */
 export interface SpliceOptions {
   /** Bytes of the socket that were read already; they go first. */
   readonly head?: Buffer
   /** Ends the splice when nothing has moved in either direction for this long, milliseconds. Default: never. */
   readonly idleMs?: number
-  /** What an abnormal end of the socket means; its code goes to the peer. @param error  undefined when it closed without one */
+  /** Turns an abnormal end of the socket into an error, whose code goes to the peer. @param error  undefined when it closed without one */
   readonly failure: (error: Error | undefined) => GatewayError
   /** A RESPONSE frame of the peer; without it such a frame is a fault of the peer. */
   readonly onHead?: (payload: Buffer, info: boolean) => void

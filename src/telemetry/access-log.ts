@@ -25,9 +25,9 @@ export interface AccessRecord {
   /** Inner layer that served it, undefined when none did. */
   readonly identifier: string | undefined
   readonly error: ErrorCode | undefined
-  /** How often it was moved to another inner layer. */
+  /** The number of times it was moved to another inner layer. */
   readonly repeats?: number | undefined
-  /** What exactly went wrong, where `error` is set: may name the origin, so it is for the operator alone. */
+  /** The exact reason, where `error` is set: may name the origin, so it is for the operator alone. */
   readonly reason?: string | undefined
 }
 

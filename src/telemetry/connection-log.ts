@@ -9,7 +9,7 @@ export interface ConnectionRecord {
   readonly client: string
   /** Port of the client. */
   readonly clientPort: number
-  /** What the client asked for: the public port, or the tunnel. */
+  /** The public port or the tunnel that the client asked for. */
   readonly port: number | string
   /** Host and port of the origin; undefined when it was refused before one was found. */
   readonly target: string | undefined
@@ -24,7 +24,7 @@ export interface ConnectionRecord {
   readonly identifier: string | undefined
   /** Undefined after a clean end. */
   readonly error: ErrorCode | undefined
-  /** What exactly went wrong, where `error` is set: may name the origin, so it is for the operator alone. */
+  /** The exact reason, where `error` is set: may name the origin, so it is for the operator alone. */
   readonly reason: string
 }
 

@@ -1,6 +1,6 @@
 import type { ConnectionRecord } from './connection-log.ts'
 
-/** What the connections to one origin came to since the start. */
+/** The sums over the connections to one origin since the start. */
 export interface ConnectionNumbers {
   connections: number
   errors: number

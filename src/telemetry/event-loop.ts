@@ -1,14 +1,14 @@
 import type { Log } from './log.ts'
 import { StallTracer } from './stall-tracer.ts'
 
-/** How often the loop is looked at, milliseconds. */
+/** The time between two looks at the loop, milliseconds. */
 const TICK_MS = 100
 /** A tick that is late by so much is a stall, which is logged. */
 const STALL_MS = 1_000
 /** After a stall as long as this the process does not count as ready for a while: what made it stand still may come again. */
 const LONG_STALL_MS = 10_000
 const RECOVERY_MS = 60_000
-/** What the delay was lately is taken over so long. */
+/** The span over which the recent delay is taken. */
 const WINDOW_MS = 5_000
 /** A loop whose ticks are late by so much on average is overloaded, milliseconds. */
 const OVERLOADED_MS = 500
@@ -20,7 +20,7 @@ export interface Stall {
   readonly atMs: number
 }
 
-/** What a watch is made from. */
+/** Options of a watch. */
 export interface EventLoopWatchOptions {
   /** Milliseconds, rising. */
   readonly clock: () => number
@@ -50,7 +50,7 @@ export class EventLoopWatch {
     private readonly options: EventLoopWatchOptions,
   ) {}
 
-  /** How late 99 of 100 ticks were at most during the last five seconds, milliseconds. */
+  /** The delay that 99 of 100 ticks of the last five seconds did not exceed, milliseconds. */
   get delayP99Ms(): number {
     return this.#p99Ms
   }

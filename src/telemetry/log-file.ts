@@ -24,7 +24,7 @@ const BATCH_CHARS = 131_072
 /** With a disk that is slower than the log, or full, lines beyond this are dropped rather than kept in memory. */
 const MAX_QUEUED_CHARS = 16 * 1024 * 1024
 const RETRY_MS = 1_000
-/** How often it is looked whether somebody has moved or deleted the file. */
+/** The time between two looks whether somebody has moved or deleted the file. */
 const LOOK_MS = 5_000
 const FLUSH_MS = 2_000
 

@@ -3,7 +3,7 @@ import { createPretty } from './pretty.ts'
 import { redact } from './redact.ts'
 import { sinkOf, type LogDestination, type Sink } from './sink.ts'
 
-/** How much is logged; each level includes those after it. */
+/** The levels of a log; each includes those after it. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
@@ -11,7 +11,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number]
 export const LOG_FORMATS = ['pretty', 'json'] as const
 export type LogFormat = (typeof LOG_FORMATS)[number]
 
-/** What belongs to a message. Never header fields, tokens or keys; what is named like one is printed as `***`. */
+/** The fields of a message. Never header fields, tokens or keys; what is named like one is printed as `***`. */
 export type LogFields = Readonly<Record<string, unknown>>
 
 /** Where every part says what happened. */
@@ -34,7 +34,7 @@ export interface Log {
   flush(): Promise<void>
 }
 
-/** How to log. */
+/** Options of a log. */
 export interface LogOptions {
   readonly level: LogLevel
   readonly format: LogFormat

@@ -11,9 +11,9 @@ const BOUNDS_MS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10
 
 /** Labels that strangers or reloads could make up are counted together beyond so many. */
 const MAX_NAMES = 10_000
-/** What stands for the names beyond that. */
+/** The label for all names beyond that. */
 export const OTHER = '(other)'
-/** What stands for requests that no target was found for. */
+/** The label for requests without a target. */
 export const NO_TARGET = ''
 
 const CODES = Object.keys(ERRORS) as ErrorCode[]
@@ -48,7 +48,7 @@ export interface LastError {
   readonly atMs: number
 }
 
-/** What the requests of one target came to since the start. */
+/** The sums over the requests of one target since the start. */
 export class TargetMetrics {
   readonly durationMs = new Histogram(BOUNDS_MS)
   readonly firstByteMs = new Histogram(BOUNDS_MS)
@@ -128,7 +128,7 @@ export class RequestMetrics {
     return this.#inners
   }
 
-  /** How often a request was moved to another inner layer. */
+  /** The number of requests that were moved to another inner layer. */
   get repeats(): number {
     return this.#repeats
   }

@@ -1,12 +1,12 @@
 import type * as Inspector from 'node:inspector'
 import { Worker } from 'node:worker_threads'
 
-/** How often the other thread looks, milliseconds. */
+/** The time between two looks of the other thread, milliseconds. */
 const LOOK_MS = 100
-/** How long the stack of a stall that is over is waited for. */
+/** The longest wait for the stack of a stall that is over. */
 const STACK_MS = 500
 
-/** What `watch` gets: it runs in another thread and knows nothing of this file. */
+/** The arguments of `watch`, which runs in another thread and knows nothing of this file. */
 interface WatchContext {
   readonly beats: Int32Array
   readonly stallMs: number

@@ -12,7 +12,7 @@ import {
   type Tracer,
 } from '@opentelemetry/api'
 
-/** What is known of a request when its span begins. */
+/** The facts of a request when its span begins. */
 export interface SpanStart {
   readonly method: string
   /** Its fields, names and values by turns: where the trace comes from. */
@@ -20,7 +20,7 @@ export interface SpanStart {
   readonly attributes: Readonly<Record<string, string | number>>
 }
 
-/** How it ended. */
+/** The facts of its end. */
 export interface SpanEnd {
   /** 0: there was no answer. */
   readonly status: number

@@ -8,12 +8,12 @@ import { readServerPair, type ServerPair } from './server-pair.ts'
 
 export type { ServerPair } from './server-pair.ts'
 
-/** How often the files are looked at; what is doubtful is looked at twice. */
+/** The time between two looks at the files; what is doubtful is looked at twice. */
 const DEFAULT_POLL_MS = 1_000
-/** How often files that have not changed are read nevertheless, while one is faulty: a certificate that is not valid yet will be. */
+/** The time after which files that have not changed are read nevertheless, while one is faulty: a certificate that is not valid yet will be. */
 const RETRY_MS = 60_000
 
-/** What a store is made from. */
+/** Options of a store. */
 export interface CertificateStoreOptions {
   /** Files of certificates, or directories in which `NAME.crt` or `NAME.pem` has its key in `NAME.key`. The first pair is the default. */
   readonly certificates: readonly string[]
@@ -21,7 +21,7 @@ export interface CertificateStoreOptions {
   readonly keys: readonly string[]
   /** File with the authorities whose clients are let in; absent: clients are not asked for certificates. */
   readonly clientCa?: string
-  /** How the options are called, for messages. Default `--tls-certificate` and `--tls-key`. */
+  /** Names of the options, for messages. Default `--tls-certificate` and `--tls-key`. */
   readonly optionNames?: { readonly certificate: string; readonly key: string }
   /** Other certificates are in force. */
   readonly onChange?: (pairs: readonly ServerPair[]) => void
@@ -96,7 +96,7 @@ export class CertificateStore {
     return this.#clientCa
   }
 
-  /** What a client gets that asks for `serverName` (RFC 6066 §3): exact, then a wildcard of one label, then the default. */
+  /** Returns the certificate for a client that asks for `serverName` (RFC 6066 §3): exact, then a wildcard of one label, then the default. */
   match(serverName: string | undefined): ServerPair {
     const name = serverName?.toLowerCase() ?? ''
     const dot = name.indexOf('.')

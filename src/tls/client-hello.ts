@@ -1,6 +1,6 @@
 /** The first message of TLS, read without taking part in it: enough to know which name the client wants. RFC 8446 §4.1.2, RFC 6066 §3. */
 
-/** What `readClientHello` finds in the bytes so far. */
+/** The findings of `readClientHello` in the bytes so far. */
 export type ClientHello =
   /** More bytes are needed: so many at least, counted from the first. */
   | { readonly kind: 'more'; readonly bytes: number }

@@ -31,7 +31,7 @@ export const tlsOptions = (store: CertificateStore): TlsOptions => ({
   },
 })
 
-/** Whoever gets hold of the key of tickets can read what was resumed by them, so it must not live as long as the process. */
+/** The lifetime of a key of tickets: it lets its holder read what was resumed by them, so it must not live as long as the process. */
 const TICKET_KEY_MS = 12 * 3_600_000
 const TICKET_KEY_BYTES = 48
 

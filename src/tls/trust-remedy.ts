@@ -1,6 +1,6 @@
 const CERTIFICATE_FAULT = /^(?:CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE|ERR_TLS_CERT)/
 
-/** How the authorities to trust were named. */
+/** The option by which the authorities to trust were named. */
 export interface TrustedAuthority {
   /** The option that names them, such as `--outer-layer-ca`. */
   readonly option: string

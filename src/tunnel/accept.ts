@@ -70,7 +70,7 @@ function checkOrigin(origin: string | undefined, host: string): Violation | unde
 // Not URL.host, which leaves out the usual port that the Host field may name.
 const authorityOf = (origin: string): string | undefined => /^[a-z][a-z0-9+.-]*:\/\/([^/?#@]*)/i.exec(origin)?.[1]?.toLowerCase()
 
-/** What a handshake offers, as far as it is understood. */
+/** The offer of a handshake, as far as it is understood. */
 export interface Offer {
   /** To be echoed as the client wrote it, undefined when the client offers nothing that is known. */
   readonly subprotocol: string | undefined
@@ -95,7 +95,7 @@ export function readOffer(request: IncomingMessage): Offer | Violation {
   return { subprotocol, deflate: false }
 }
 
-/** What is agreed on. */
+/** The terms that both ends have agreed on. */
 export interface Agreement {
   readonly subprotocol: string | undefined
   readonly deflate: boolean

@@ -10,7 +10,7 @@ import { acceptValue } from './accept.ts'
 import { WebSocketStream } from './web-socket-stream.ts'
 import { HALF_CLOSE_SUBPROTOCOL, SUBPROTOCOL } from './wire.ts'
 
-/** How a tunnel is dialled. */
+/** Options for dialling a tunnel. */
 export interface DialOptions {
   /** From the first packet to the 101, milliseconds. */
   readonly timeoutMs: number
@@ -125,7 +125,7 @@ export async function askTunnel(url: URL, fields: Readonly<Record<string, string
   }
 }
 
-/** What to do about a certificate that is not trusted, where somebody can. */
+/** The remedy for a certificate that is not trusted, where there is one. */
 function adviceOf(cause: unknown, { ca, caOption }: DialOptions): string {
   if (caOption === undefined) return ''
   const remedy = trustRemedy((cause as { readonly code?: unknown } | null)?.code, { option: caOption, isGiven: ca !== undefined })

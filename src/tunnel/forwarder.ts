@@ -15,7 +15,7 @@ export interface Forward {
   readonly url: URL
 }
 
-/** What a forwarder is made from. */
+/** Options of a forwarder. */
 export interface ForwarderOptions {
   readonly forwards: readonly Forward[]
   readonly maxConnections: number
@@ -35,7 +35,7 @@ const FINAL: ReadonlySet<number> = new Set([400, 401, 403, 404])
 /** A gateway says this to a request that would be a tunnel if it were a WebSocket. */
 const WOULD_OPEN = 426
 const GONE = 'the forwarder stops'
-/** How often the same complaint is logged, milliseconds. */
+/** The shortest time between two log lines of the same complaint, milliseconds. */
 const COMPLAINT_PERIOD_MS = 60_000
 /** For close frames to be sent and answered, milliseconds. */
 const FAREWELL_MS = 1_000

@@ -1,7 +1,7 @@
 import { inflate } from './deflate.ts'
 import { applyMask, CloseCode, FIN, isCloseCode, Opcode, TunnelClosed } from './wire.ts'
 
-/** What came from the peer, in order. */
+/** Events from the peer, in order. */
 export type TunnelEvent =
   | { readonly type: 'data'; readonly bytes: Buffer }
   | { readonly type: 'fin' }
@@ -10,7 +10,7 @@ export type TunnelEvent =
   /** `code` 1005: the frame had none. */
   | { readonly type: 'close'; readonly code: number; readonly reason: string }
 
-/** What a reader expects of the peer. */
+/** The rules that a reader holds the peer to. */
 export interface FrameReaderOptions {
   /** The peer is a client, and clients mask. */
   readonly masked: boolean

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { ConnectionCount } from './connection-count.ts'
 
-/** What `/health` says, at either end. `connections-used-percent` is a fraction, whatever its name says: programs rely on it. */
+/** The answer of `/health`, at either end. `connections-used-percent` is a fraction, whatever its name says: programs rely on it. */
 export const healthText = ({ active, max }: ConnectionCount): string =>
   `${JSON.stringify({ connections: active, 'max-connections': max, 'connections-used-percent': active / max }, null, 2)}\n`
 

@@ -6,10 +6,10 @@ import { CloseCode } from './wire.ts'
 
 /** A peer that vanished without a word is noticed by the kernel: first probe after this silence, milliseconds. */
 const KEEP_ALIVE_MS = 60_000
-/** How long the other half may go on after an end that ends both, milliseconds: closing at once would reset what is under way. */
+/** Time for the other half after an end that ends both, milliseconds: closing at once would reset what is under way. */
 const LINGER_MS = 5_000
 
-/** How a tunnel ended. */
+/** The end of a tunnel, and its reason. */
 export interface TunnelEnd {
   /** Undefined after a clean end. */
   readonly error: Error | undefined

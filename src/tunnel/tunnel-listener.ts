@@ -13,7 +13,7 @@ export interface TunnelConnection {
   readonly client: string
 }
 
-/** What a listener says of its connections. */
+/** Events of a listener's connections. */
 export interface TunnelObserver {
   /** There are as many as there may be; the connection was reset. */
   onRejected(connection: TunnelConnection): void
@@ -24,7 +24,7 @@ export interface TunnelObserver {
   onEnd(connection: TunnelConnection, end: TunnelEnd, durationMs: number): void
 }
 
-/** What a listener is made from. */
+/** Options of a listener. */
 export interface TunnelListenerOptions {
   readonly listen: HostPort
   /** Shared with the other listeners of the process. */

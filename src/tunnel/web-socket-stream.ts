@@ -5,7 +5,7 @@ import { Deflater } from './deflate.ts'
 import { FrameReader } from './frame-reader.ts'
 import { applyMask, CLOSE_TIMEOUT_MS, CloseCode, encodeClose, encodeHeader, FIN, MAX_MESSAGE_BYTES, Opcode, TunnelClosed } from './wire.ts'
 
-/** How a WebSocket is spoken. */
+/** Options of a WebSocket. */
 export interface WebSocketStreamOptions {
   readonly role: 'client' | 'server'
   /** `sokken.half-close` was agreed on. */
@@ -14,7 +14,7 @@ export interface WebSocketStreamOptions {
   readonly deflate: boolean
   /** Sends a ping after this silence of ours, so that proxies on the way see life, milliseconds. Default: never. */
   readonly pingMs?: number
-  /** How long the peer gets to answer a close frame; the default suits everything but tests. */
+  /** Time for the peer to answer a close frame; the default suits everything but tests. */
   readonly closeTimeoutMs?: number
 }
 

@@ -11,7 +11,7 @@
  */
 import { GatewayError } from '../errors.ts'
 
-/** What sokken offers and selects. */
+/** The subprotocol that sokken offers and selects. */
 export const SUBPROTOCOL = 'sokken'
 /** Like `sokken`, and each direction ends on its own. */
 export const HALF_CLOSE_SUBPROTOCOL = 'sokken.half-close'
@@ -21,7 +21,7 @@ export const FIN = 'fin'
 export const MAX_MESSAGE_BYTES = 32_768
 /** Path of tunnels, followed by HOST:PORT. */
 export const TUNNEL_PATH = '/tunnel/'
-/** How long the peer gets to answer a close frame. */
+/** Time for the peer to answer a close frame, milliseconds. */
 export const CLOSE_TIMEOUT_MS = 5_000
 
 /** RFC 6455 §7.4.1 and the registry of IANA. */
@@ -62,7 +62,7 @@ const RSV1_BIT = 0x40
 const LENGTH_16 = 126
 const LENGTH_64 = 127
 
-/** How a frame is written. */
+/** Options for writing a frame. */
 export interface FrameOptions {
   /** Masking key of 4 bytes: clients mask (RFC 6455 §5.3). */
   readonly mask?: Uint8Array | undefined

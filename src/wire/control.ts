@@ -7,7 +7,7 @@ export const MAX_HANDSHAKE_BYTES = 8_192
 export const VERSIONS = Object.freeze({ min: 1, max: 1 })
 const MAX_TEXT_BYTES = 256
 
-/** What one side takes from the other; announced in HELLO and AUTH, enforced by the announcer. */
+/** The limits of what one side takes from the other; announced in HELLO and AUTH, enforced by the announcer. */
 export interface Limits {
   /** Streams open at a time in one session. */
   readonly streams: number

@@ -38,7 +38,7 @@ export const TARGET_BATCH_BYTES = 131_072
 /** Largest stream id: 2^31 − 1. */
 export const MAX_STREAM_ID = 0x7fff_ffff
 
-/** What a decoder calls for each frame; `payload` is a view into the message. */
+/** Called by a decoder for each frame; `payload` is a view into the message. */
 export type FrameSink = (type: number, flags: number, stream: number, payload: Buffer) => void
 
 const violation = (what: string): GatewayError => new GatewayError('PROTOCOL', what)
