@@ -8,8 +8,10 @@ export function pauseMessage(message: IncomingMessage): void {
   message.pause()
   setImmediate(() => {
     if (!message.isPaused() || message.readableLength === 0) return
-    // Reading would make the socket read on.
-    message._read = () => undefined
+    // Reading would make the socket read on. It has to when the message does, and that believes to be reading already.
+    message._read = () => {
+      message.once('resume', () => message._read(0))
+    }
     try {
       message.read()
     } finally {
