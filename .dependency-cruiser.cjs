@@ -47,8 +47,8 @@ const ROOMS = {
     node: ['net', 'http', 'https', 'stream', 'fs', 'path'],
   },
   origin: {
-    rooms: ['errors.ts', 'address', 'http', 'payload', 'net', 'mux', 'splice', 'telemetry'],
-    npm: ['undici', 'ipaddr.js'],
+    rooms: ['errors.ts', 'address', 'http', 'http1', 'payload', 'mux', 'splice', 'telemetry'],
+    npm: ['ipaddr.js'],
     node: [...SOCKETS, 'crypto'],
   },
   inner: {

@@ -66,16 +66,13 @@ export function parseFields(text: string, start: number): string[] {
     while (to > from && isBlank(lines.charCodeAt(to - 1))) to--
     const name = lines.slice(at, colon)
     // Parsers differ in what a tab behind "chunked" or a number is, so that nobody may send one.
-    if (to < end && isFramingField(name) && lines.slice(to, end).includes('\t')) throw bad(`a tab behind ${name}`)
+    if (to < end && FRAMING.test(name) && lines.slice(to, end).includes('\t')) throw bad(`a tab behind ${name}`)
     fields.push(name, lines.slice(from, to))
     at = end + 2
   }
   if (fields.length > 2 * MAX_FIELDS) throw bad(`more than ${MAX_FIELDS} fields`)
   return fields
 }
-
-/** Never among trailers. */
-export const isFramingField = (name: string): boolean => FRAMING.test(name)
 
 const isBlank = (code: number): boolean => code === SPACE || code === TAB
 

@@ -1,15 +1,6 @@
 /** Bytes of a connection to an origin → one response, as strictly as the strict parser of Node and never more leniently. */
 import { GatewayError } from '../errors.ts'
-import {
-  checkLines,
-  checkStart,
-  isFramingField,
-  MAX_HEAD_BYTES,
-  parseFields,
-  parseHead,
-  type AskedFor,
-  type Http1ResponseHead,
-} from './response-head.ts'
+import { checkLines, checkStart, MAX_HEAD_BYTES, parseFields, parseHead, type AskedFor, type Http1ResponseHead } from './response-head.ts'
 
 const enum Expect {
   HEAD,
@@ -164,6 +155,7 @@ export class ResponseReader {
     const head = parseHead(bytes.toString('latin1', at, end + 2), this.asked)
     if (head.status < 200 && head.status !== 101) {
       if (++this.#interimCount > MAX_INTERIMS) throw bad(`more than ${MAX_INTERIMS} interim responses`)
+      if (!head.keepsAlive) throw bad('an interim response that closes the connection')
       this.interims.push(head)
       return end + 4
     }
@@ -241,7 +233,7 @@ export class ResponseReader {
     this.#checked = 0
     const trailers = parseFields(bytes.toString('latin1', at, end + 2), 0)
     for (let i = 0; i < trailers.length; i += 2) {
-      if (isFramingField(trailers[i]!)) throw bad(`${trailers[i]!} among the trailers`)
+      if (trailers[i]!.length === 14 && trailers[i]!.toLowerCase() === 'content-length') throw bad('Content-Length among the trailers')
     }
     this.trailers = trailers
     this.#expect = Expect.DONE

@@ -63,7 +63,7 @@ export class InnerLayer {
     private readonly log: Log,
   ) {
     const policy = new OriginPolicy(options.allowList)
-    this.#origins = new Origins(policy, () => performance.now())
+    this.#origins = new Origins({ policy, clock: () => performance.now() })
     const failures = new FailureLog(log, options.allowList.open, () => performance.now())
     this.#context = {
       policy,
@@ -141,7 +141,7 @@ export class InnerLayer {
     this.#isDraining = true
     for (const connector of this.#connectors) connector.destroy()
     this.#context.health.close()
-    void this.#origins.close()
+    this.#origins.close()
     void this.#admin.close()
   }
 
@@ -152,7 +152,7 @@ export class InnerLayer {
     const done = await settleWithin(Promise.all(this.#connectors.map(connector => connector.drain())), this.options.drainTimeoutMs)
     if (!done) this.log.warn({ drainTimeoutMs: this.options.drainTimeoutMs }, 'drain timeout: requests in flight are cut')
     this.destroy()
-    await Promise.all([this.#origins.close(), this.#admin.close()])
+    await this.#admin.close()
   }
 
   #createConnector(url: string, number: number): Connector {

@@ -29,7 +29,7 @@ export class HealthChecks {
 
   /** @param random  0 … 1: checks of many inner layers must not fall into step */
   constructor(
-    private readonly drivers: Pick<OriginDrivers, 'fresh' | 'http2'>,
+    private readonly drivers: Pick<OriginDrivers, 'http1' | 'http2'>,
     private readonly random: () => number,
   ) {}
 
@@ -110,7 +110,7 @@ class Probe {
     readonly key: string,
     private readonly check: HealthCheck,
     private readonly profile: OriginProfile | undefined,
-    private readonly drivers: Pick<OriginDrivers, 'fresh' | 'http2'>,
+    private readonly drivers: Pick<OriginDrivers, 'http1' | 'http2'>,
     private readonly turns: { active: number },
     private readonly random: () => number,
   ) {
@@ -183,8 +183,8 @@ class Probe {
       failed: thrown => over(originFailure(thrown).message),
     }
     try {
-      const request = { head: this.#head, profile: this.profile, body: null }
-      const call = this.profile?.http2 === true ? this.drivers.http2(request, events) : this.drivers.fresh(request, events)
+      const request = { head: this.#head, profile: this.profile, body: null, isAlone: true }
+      const call = this.profile?.http2 === true ? this.drivers.http2(request, events) : this.drivers.http1(request, events)
       // The answer may have come before the call was known here.
       if (isOver || this.#isStopped) call.abort()
       else this.#call = call

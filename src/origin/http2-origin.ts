@@ -4,21 +4,22 @@ import { GatewayError, messageOf } from '../errors.ts'
 import type { RequestHead } from '../http/message.ts'
 import { isIdempotent } from '../http/methods.ts'
 import { addHttp2Fields, http2Headers, withoutPseudoFields, type Http2Headers } from '../http/http2-fields.ts'
-import { NO_ALPN, SessionPool, type OriginSession, type SessionUser } from './http2-sessions.ts'
+import { SessionPool, type OriginSession, type SessionUser } from './http2-sessions.ts'
+import type { Dialer } from './dial.ts'
+import { guarded } from './guard.ts'
 import type { OriginCall, OriginEvents, OriginRequest } from './origin-exchange.ts'
 import { originFailure } from './origin-failure.ts'
 import type { OriginPolicy } from './origin-policy.ts'
 import { tlsMaterial } from './origin-tls.ts'
-import { RequestBody } from './request-body.ts'
+import { checkedMethod } from './refused-methods.ts'
+import { RequestBody, type BodySink } from './request-body.ts'
 
-const CONNECT_MS = 10_000
 /** An origin that says nothing to Expect: 100-continue gets the body after this time (RFC 9110 §10.1.1), milliseconds. */
 const CONTINUE_MS = 1_000
 const MAX_POOLS = 256
 const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM, NGHTTP2_HTTP_1_1_REQUIRED } = constants
-/** Repeated when a kept connection broke without a word: RFC 9110 §9.2.2. */
-/** RFC 9110 §5.6.2; CONNECT opens a tunnel and TRACE echoes what the client sent. */
-const METHOD = /^(?!(?:CONNECT|TRACE)$)[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
+/** RFC 9110 §5.6.2. */
+const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 /** What can stand in :path and :authority: nothing that would end the value early (RFC 9113 §8.2.1, §8.3.1). */
 const VISIBLE = /^[\x21-\x7e]+$/
 
@@ -30,6 +31,8 @@ export class Http2Origins {
   constructor(
     private readonly policy: OriginPolicy,
     private readonly clock: () => number,
+    private readonly maxAgeMs: number,
+    private readonly dialer?: Dialer,
   ) {}
 
   /** Sends one request. @throws GatewayError ORIGIN_FORBIDDEN, ORIGIN_BAD_REQUEST, ORIGIN_TLS */
@@ -45,13 +48,19 @@ export class Http2Origins {
 
   #pool({ head: { protocol, hostname, port }, profile }: OriginRequest): SessionPool {
     const tls = tlsMaterial(protocol === 'https' ? profile?.tls : undefined)
-    const connectMs = profile?.timeouts?.connectMs ?? CONNECT_MS
-    const key = `${protocol} ${hostname} ${port} ${connectMs} ${tls.key}`
+    const connectMs = profile?.timeouts?.connectMs
+    const key = `${protocol} ${hostname} ${port} ${connectMs ?? ''} ${tls.key}`
     const known = this.#pools.get(key)
     if (known !== undefined) return known // the allow-list said yes when it was made
     this.policy.check({ hostname, port })
     this.#evict()
-    const pool = new SessionPool({ protocol, hostname, port, tls, connectMs, lookup: this.policy.lookup(port), clock: this.clock })
+    const pool = new SessionPool({
+      ...{ protocol, hostname, port, tls, connectMs },
+      lookup: this.policy.lookup(port),
+      clock: this.clock,
+      maxAgeMs: this.maxAgeMs,
+      dialer: this.dialer,
+    })
     this.#pools.set(key, pool)
     return pool
   }
@@ -68,7 +77,7 @@ export class Http2Origins {
 }
 
 /** One request on a stream of a shared connection. */
-class Http2OriginCall implements OriginCall, SessionUser {
+class Http2OriginCall implements OriginCall, SessionUser, BodySink {
   readonly #headers: OutgoingHttpHeaders
   #session: OriginSession | undefined
   #stream: ClientHttp2Stream | undefined
@@ -131,24 +140,29 @@ class Http2OriginCall implements OriginCall, SessionUser {
     this.#stream = stream
     this.events.connected?.()
     this.#observeEnd(stream)
-    stream.on('headers', (_headers: unknown, _flags: number, raw: string[]) => this.#interim(raw))
-    stream.on('response', (_headers: unknown, flags: number, raw: string[]) => this.#respond(flags, raw))
+    this.#on(stream, 'headers', (_headers: unknown, _flags: number, raw: string[]) => this.#interim(raw))
+    this.#on(stream, 'response', (_headers: unknown, flags: number, raw: string[]) => this.#respond(flags, raw))
     stream.on('trailers', (_headers: unknown, _flags: number, raw: string[]) => {
       this.#trailers = raw
     })
-    stream.on('data', (chunk: Buffer) => {
+    this.#on(stream, 'data', (chunk: Buffer) => {
       session.heard()
       if (!this.#isOver && !this.events.data(chunk) && !this.#isWhole) stream.pause()
     })
-    stream.on('end', () => this.#ended())
+    this.#on(stream, 'end', () => this.#ended())
     stream.on('error', error => {
       this.#error ??= error
     })
-    stream.on('close', () => {
+    this.#on(stream, 'close', () => {
       session.leave()
       if (stream === this.#stream) this.#closed()
     })
     if (body !== null) this.#startBody()
+  }
+
+  /** Listens so that a throw is the failure of this request, never of the process. */
+  #on<Args extends readonly unknown[]>(stream: ClientHttp2Stream, event: string, listener: (...args: Args) => void): void {
+    stream.on(event, guarded(listener, thrown => this.#fail(thrown)) as unknown as (...args: unknown[]) => void)
   }
 
   /**
@@ -174,7 +188,11 @@ class Http2OriginCall implements OriginCall, SessionUser {
   #startBody(): void {
     if (this.#isOver) return
     if (!this.request.head.expectsContinue) return this.#sendBody()
-    this.#continueTimer = setTimeout(() => this.#continue(), CONTINUE_MS)
+    const due = guarded(
+      () => this.#continue(),
+      thrown => this.#fail(thrown),
+    )
+    this.#continueTimer = setTimeout(due, CONTINUE_MS)
   }
 
   #continue(): void {
@@ -194,18 +212,30 @@ class Http2OriginCall implements OriginCall, SessionUser {
       return
     }
     this.#hasSentBody = true
-    body.on('data', (chunk: Buffer) => {
-      if (!stream.write(chunk)) body.pause()
-    })
-    stream.on('drain', () => body.resume())
-    body.on('end', () => stream.end())
-    stream.on('wantTrailers', () => {
-      try {
-        stream.sendTrailers(added(http2Headers(), body.trailers ?? []))
-      } catch (thrown) {
-        this.#fail(thrown) // trailers that cannot be written, of an outer layer that does not check them
-      }
-    })
+    this.#on(stream, 'wantTrailers', () => stream.sendTrailers(added(http2Headers(), body.trailers ?? []))) // refused: of an outer layer that does not check them
+    body.sendTo(this)
+  }
+
+  /** Of a body: all that has come. */
+  write(chunks: readonly Buffer[], _bytes: number, done: () => void): void {
+    const stream = this.#stream!
+    const taken = guarded(
+      () => {
+        if (!this.#isOver) done()
+      },
+      thrown => this.#fail(thrown),
+    )
+    stream.cork()
+    for (let i = 0; i < chunks.length; i++) {
+      if (i < chunks.length - 1) stream.write(chunks[i]!)
+      else stream.write(chunks[i]!, taken)
+    }
+    stream.uncork()
+  }
+
+  /** Of a body: its trailers are asked for when all of it has gone. */
+  end(): void {
+    this.#stream!.end()
   }
 
   // --- answer ---
@@ -301,7 +331,6 @@ function failureOf(thrown: unknown, rstCode: number): GatewayError {
   const cause = codeOf(thrown) === 'ERR_HTTP2_STREAM_CANCEL' ? ((thrown as Error).cause ?? thrown) : thrown
   if (cause instanceof GatewayError) return cause
   const code = codeOf(cause)
-  if (code === 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL') return new GatewayError('ORIGIN_TLS', NO_ALPN, { cause })
   if (rstCode === NGHTTP2_HTTP_1_1_REQUIRED) {
     return new GatewayError('ORIGIN_BAD_RESPONSE', 'the origin wants HTTP/1.1 for this; remove "http2: true" from the target', { cause })
   }
@@ -327,7 +356,7 @@ const REPLACED = new Set(['host', 'content-length', 'expect'])
 
 /** The request as node:http2 takes it; nothing of an outer layer is written unchecked. */
 function headersOf(head: RequestHead): OutgoingHttpHeaders {
-  if (!METHOD.test(head.method)) throw new GatewayError('ORIGIN_BAD_REQUEST', `method ${JSON.stringify(head.method)}`)
+  if (!METHOD.test(checkedMethod(head.method))) throw new GatewayError('ORIGIN_BAD_REQUEST', `method ${JSON.stringify(head.method)}`)
   if (!VISIBLE.test(head.path) || !VISIBLE.test(head.host))
     throw new GatewayError('ORIGIN_BAD_REQUEST', 'a path or host that cannot be sent')
   const headers = http2Headers()

@@ -1,9 +1,13 @@
 import { connect, type ClientHttp2Session } from 'node:http2'
-import { connect as connectTcp, type LookupFunction, type Socket } from 'node:net'
-import { connect as connectTls, TLSSocket } from 'node:tls'
+import type { LookupFunction } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import { GatewayError } from '../errors.ts'
 import { MAX_FIELDS } from '../http/fields.ts'
-import { serverNameOf, type TlsMaterial } from './origin-tls.ts'
+import { dial, type Dialer } from './dial.ts'
+import { NO_ALPN } from './origin-failure.ts'
+import type { OriginAddress } from './origin-address.ts'
+import type { TlsMaterial } from './origin-tls.ts'
 
 /** Bytes of an answer that are read ahead of the link, per stream: the origin sends no more before they are taken. */
 const STREAM_WINDOW_BYTES = 131_072
@@ -18,17 +22,16 @@ const IDLE_MS = 60_000
 /** Servers of gRPC end connections that ask more often than every five minutes (`too_many_pings`); the kernel looks after dead peers sooner. */
 const PING_MS = 330_000
 const PING_ANSWER_MS = 20_000
-const TCP_KEEP_ALIVE_MS = 30_000
 const CHECK_MS = 15_000
 
 /** Where a pool connects to, and how. */
-export interface SessionTarget {
-  readonly protocol: 'http' | 'https'
-  readonly hostname: string
-  readonly port: number
+export interface SessionTarget extends OriginAddress {
   /** For `https` alone. */
   readonly tls: TlsMaterial
-  readonly connectMs: number
+  readonly connectMs: number | undefined
+  readonly dialer?: Dialer | undefined
+  /** A connection gets no new stream after this time; its streams go on. */
+  readonly maxAgeMs: number
   /** DNS, less the addresses that are not allowed. */
   readonly lookup: LookupFunction
   /** Milliseconds, rising. */
@@ -45,22 +48,22 @@ export interface SessionUser {
 
 /** One connection to an origin, also before it is made. */
 export class OriginSession {
-  #socket: Socket | undefined
   #session: ClientHttp2Session | undefined
   #waiting: SessionUser[] = []
   #isOver = false
   #streams = 0
+  readonly #bornAtMs: number
   #usedAtMs: number
   #pingedAtMs = 0
   #hasServed = false
   #hasSpoken = false
-  #connectTimer: NodeJS.Timeout | undefined
+  #cancelDial: (() => void) | undefined
 
   constructor(
     private readonly target: SessionTarget,
     private readonly onClosed: (session: OriginSession) => void,
   ) {
-    this.#usedAtMs = target.clock()
+    this.#bornAtMs = this.#usedAtMs = target.clock()
     this.#dial()
   }
 
@@ -75,28 +78,21 @@ export class OriginSession {
    * moment in which it connects, ends the process with a failed assertion (Node 20).
    */
   #dial(): void {
-    const { connectMs } = this.target
-    const socket = dial(this.target)
-    this.#socket = socket
-    if (connectMs > 0) {
-      this.#connectTimer = setTimeout(() => {
-        socket.destroy(new GatewayError('ORIGIN_CONNECT_TIMEOUT', `no connection within ${connectMs / 1000} s`))
-      }, connectMs)
-    }
-    let failure: unknown
-    socket.on('error', error => {
-      failure ??= error
-    })
-    socket.once('close', () => this.#failed(failure ?? new GatewayError('ORIGIN_CLOSED', 'the connection ended before it was of use')))
-    socket.once(this.target.protocol === 'https' ? 'secureConnect' : 'connect', () => {
-      if (this.#isOver || socket.destroyed) return
-      if (socket instanceof TLSSocket && socket.alpnProtocol !== 'h2') socket.destroy(new GatewayError('ORIGIN_TLS', NO_ALPN))
-      else this.#connected(socket)
+    const { tls, lookup, protocol, hostname, port, connectMs, dialer } = this.target
+    // By ALPN over TLS (RFC 9113 §3.2), with prior knowledge without (§3.3).
+    const options = { protocol, hostname, port, tls, lookup, connectMs, dialer, alpn: ['h2'] }
+    this.#cancelDial = dial(options, {
+      onSocket: socket => {
+        if (socket instanceof TLSSocket && socket.alpnProtocol !== 'h2') {
+          socket.destroy()
+          this.#failed(new GatewayError('ORIGIN_TLS', NO_ALPN))
+        } else this.#connected(socket)
+      },
+      onFailure: thrown => this.#failed(thrown),
     })
   }
 
-  #connected(socket: Socket): void {
-    clearTimeout(this.#connectTimer)
+  #connected(socket: Duplex): void {
     const session = connect(urlOf(this.target), {
       createConnection: () => socket,
       maxHeaderListPairs: MAX_FIELDS + 8, // with the pseudo-header field and some to spare, so that the count is judged once, by us
@@ -122,13 +118,17 @@ export class OriginSession {
   #over(): void {
     if (this.#isOver) return
     this.#isOver = true
-    clearTimeout(this.#connectTimer)
     this.onClosed(this)
   }
 
   /** True while a request can be sent on it. */
   get isUsable(): boolean {
-    return !this.#isOver && this.#session?.closed !== true && this.#session?.destroyed !== true
+    return !this.#isOver && !this.isOld && this.#session?.closed !== true && this.#session?.destroyed !== true
+  }
+
+  /** True when the name of the origin may stand for another address by now. */
+  get isOld(): boolean {
+    return this.target.clock() - this.#bornAtMs >= this.target.maxAgeMs
   }
 
   /** Streams that the origin would take now. */
@@ -172,15 +172,16 @@ export class OriginSession {
   check(now: number): void {
     const silentMs = now - this.#usedAtMs
     if (this.#streams === 0) {
-      if (silentMs >= IDLE_MS) this.#session?.close()
+      if (silentMs >= IDLE_MS || this.isOld) this.#session?.close()
     } else if (silentMs >= PING_MS && now - this.#pingedAtMs >= PING_MS) this.#ping(now)
   }
 
   /** Ends it now, with all that is under way. */
   destroy(): void {
     this.#over()
-    if (this.#session === undefined) this.#socket?.destroy()
+    if (this.#session === undefined) this.#cancelDial?.()
     else this.#session.destroy()
+    this.#failed(new GatewayError('ORIGIN_CLOSED', 'the inner layer ends its connections'))
   }
 
   #ping(now: number): void {
@@ -243,13 +244,3 @@ export class SessionPool {
 
 const urlOf = ({ protocol, hostname, port }: SessionTarget): string =>
   `${protocol}://${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`
-
-/** By ALPN over TLS (RFC 9113 §3.2), with prior knowledge without (§3.3). */
-function dial({ protocol, hostname, port, tls, lookup }: SessionTarget): Socket {
-  const address = { host: hostname, port, lookup, noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS }
-  if (protocol === 'http') return connectTcp(address)
-  return connectTls({ ...serverNameOf(hostname), ...tls.options, ...address, ALPNProtocols: ['h2'] })
-}
-
-/** What to tell an operator whose origin has no HTTP/2. */
-export const NO_ALPN = 'the origin does not offer HTTP/2 over TLS (ALPN h2); remove "http2: true" from the target'

@@ -5,13 +5,12 @@ import { encodeResponseHead } from '../payload/head-codec.ts'
 import { NO_BODY, STREAM_BODY, type BodyKind, type RequestHead } from '../http/message.ts'
 import { allowedTrailers } from '../http/hop-by-hop.ts'
 import { loggedPath } from '../http/logged-path.ts'
-import { isIdempotent } from '../http/methods.ts'
 import type { OriginProfile } from '../payload/origin-profile.ts'
 import { MAX_INTERIM } from '../http/response-fields.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
 import { splice } from '../splice/splice.ts'
 import type { RequestSpan, Tracing } from '../telemetry/tracing.ts'
-import { isStaleConnection, originFailure } from './origin-failure.ts'
+import { originFailure } from './origin-failure.ts'
 import { OriginTiming } from './origin-timing.ts'
 import { RequestBody } from './request-body.ts'
 
@@ -24,6 +23,8 @@ export interface OriginRequest {
   /** How to reach the origin; undefined: as usual. */
   readonly profile: OriginProfile | undefined
   readonly body: RequestBody | Buffer | null
+  /** On a connection of its own, which ends with it. */
+  readonly isAlone?: boolean
 }
 
 /** What a driver reports, in this order; `failed` may come at any time and is the last. */
@@ -51,10 +52,8 @@ export interface OriginCall {
 
 /** The ways to make a request. */
 export interface OriginDrivers {
-  /** Kept-alive connections, for all ordinary requests. */
-  pooled(request: OriginRequest, events: OriginEvents): OriginCall
-  /** A fresh connection, for Expect, trailers, TE, and for one repetition after a stale connection. */
-  fresh(request: OriginRequest, events: OriginEvents): OriginCall
+  /** HTTP/1.1; repeats by itself what may be repeated when a kept connection broke. @throws GatewayError ORIGIN_FORBIDDEN, ORIGIN_BAD_REQUEST, ORIGIN_TLS */
+  http1(request: OriginRequest, events: OriginEvents): OriginCall
   /** A stream of a shared HTTP/2 connection, for all requests of targets that say so; repeats by itself what may be repeated. */
   http2(request: OriginRequest, events: OriginEvents): OriginCall
 }
@@ -70,11 +69,8 @@ export interface OriginContext {
   readonly clock: () => number
 }
 
-const NEEDS_FRESH = new Set(['te', 'trailer'])
 /** These authenticate the connection, not the request (RFC 4559 §6): in a pool, the next client would be taken for this one. */
 const BINDS_CONNECTION = /^\s*(?:ntlm|negotiate)\b/i
-/** A body that has not begun by then is one that waits for an answer to its head, milliseconds. */
-const FIRST_CHUNK_MS = 10
 /** Bodies that cannot be there, whatever the origin says: RFC 9112 §6.3. */
 const isBodyless = (method: string, status: number): boolean => method === 'HEAD' || status === 204 || status === 304
 
@@ -83,15 +79,11 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   readonly #head: RequestHead
   readonly #profile: OriginProfile | undefined
   readonly #body: RequestBody | undefined
-  #request: OriginRequest | undefined
   #call: OriginCall | undefined
   #interimCount = 0
   #bytesIn = 0
-  #firstChunkTimer: NodeJS.Timeout | undefined
-  #hasHead = false
   #hasEnded = false
   #isOver = false
-  #mayRepeat: boolean
   #timing: OriginTiming | undefined
   #span: RequestSpan | undefined
   #status = 0
@@ -105,13 +97,12 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     this.#profile = profile
     if (profile?.timing === true) this.#timing = new OriginTiming(context.clock)
     this.#body = head.body.kind === 'none' ? undefined : new RequestBody(stream)
-    this.#mayRepeat = isIdempotent(head.method)
   }
 
   /** Sends the request; a body that came in the same message as its head goes out in one piece. */
   start(): void {
     if (this.#body === undefined || this.#head.expectsContinue || this.#profile?.http2 === true) this.#dispatch()
-    else queueMicrotask(() => this.#await())
+    else queueMicrotask(() => this.#dispatch())
   }
 
   // --- from the link ---
@@ -126,10 +117,9 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     if (this.#body === undefined) throw new GatewayError('PROTOCOL', 'DATA for a request without a body')
     const { body } = this.#head
     this.#bytesIn += chunk.length
-    // Neither driver counts for every method, and what is beyond the length would be another request to the origin.
+    // No driver counts, and what is beyond the length would be another request to the origin.
     if (body.kind === 'length' && this.#bytesIn > body.length) throw new GatewayError('BODY_MISMATCH', 'more bytes than the head says')
     this.#body.receive(chunk)
-    if (this.#firstChunkTimer !== undefined) this.#dispatch()
   }
 
   onTrailers(payload: Buffer): void {
@@ -142,7 +132,6 @@ export class OriginExchange implements StreamHandler, OriginEvents {
       throw new GatewayError('BODY_MISMATCH', 'fewer bytes than the head says')
     }
     this.#body?.finish()
-    if (this.#firstChunkTimer !== undefined) this.#dispatch()
   }
 
   onWritable(): void {
@@ -170,7 +159,6 @@ export class OriginExchange implements StreamHandler, OriginEvents {
 
   head(status: number, reason: string, origins: RawFields, isWhole = false): void {
     if (this.#isOver) return
-    this.#hasHead = true
     this.#status = status
     const fields = this.#timing?.addTo(origins) ?? origins
     this.#guard(() => {
@@ -212,54 +200,26 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   }
 
   failed(thrown: unknown): void {
-    if (this.#isOver || this.#hasEnded) return
-    const failure = originFailure(thrown)
-    if (this.#mayRepeat && !this.#hasHead && isStaleConnection(failure) && !(this.#request?.body instanceof RequestBody)) {
-      this.#mayRepeat = false
-      this.#guard(() => {
-        this.#call = this.context.drivers.fresh(this.#request!, this)
-      })
-      return
-    }
-    this.#fail(failure)
+    if (!this.#isOver && !this.#hasEnded) this.#fail(originFailure(thrown))
   }
 
   // --- both ---
 
-  /** undici holds a head back until its body begins, so a body that is late goes through the driver that sends the head at once. */
-  #await(): void {
-    if (this.#isOver || this.#body!.hasBegun) return this.#dispatch()
-    this.#firstChunkTimer = setTimeout(() => this.#dispatch(), FIRST_CHUNK_MS)
-  }
-
   #dispatch(): void {
     if (this.#isOver) return
-    clearTimeout(this.#firstChunkTimer)
-    this.#firstChunkTimer = undefined
-    const { drivers } = this.context
-    const head = this.#head
-    // A switch of protocols is a matter of HTTP/1.1: RFC 9113 §8.6.
-    if (this.#profile?.http2 === true && head.upgrade === '') return this.#dispatchHttp2()
-    const whole = head.expectsContinue ? undefined : this.#body?.takeWhole()
-    this.#request = { head, profile: this.#profile, body: whole ?? this.#body ?? null }
-    const isLate = this.#body !== undefined && whole === undefined && !this.#body.hasBegun
-    const needsFresh =
-      head.upgrade !== '' || head.expectsContinue || isLate || this.#body?.trailers !== undefined || needsOwnConnection(head.fields)
-    if (needsFresh) this.#mayRepeat = false
     this.#guard(() => {
-      this.#call = needsFresh ? drivers.fresh(this.#request!, this) : drivers.pooled(this.#request!, this)
+      this.#call = this.#ask()
     })
     if (this.#isOver) this.#call?.abort()
   }
 
-  /** HTTP/2 sends a head at once and has trailers for every request, so there is one driver for all of them. */
-  #dispatchHttp2(): void {
-    this.#mayRepeat = false
-    this.#request = { head: this.#head, profile: this.#profile, body: this.#body ?? null }
-    this.#guard(() => {
-      this.#call = this.context.drivers.http2(this.#request!, this)
-    })
-    if (this.#isOver) this.#call?.abort()
+  #ask(): OriginCall {
+    const { drivers } = this.context
+    const [head, profile] = [this.#head, this.#profile]
+    // A switch of protocols is a matter of HTTP/1.1: RFC 9113 §8.6. HTTP/2 has trailers for every body, so none is sent as a whole.
+    if (profile?.http2 === true && head.upgrade === '') return drivers.http2({ head, profile, body: this.#body ?? null }, this)
+    const whole = head.expectsContinue ? undefined : this.#body?.takeWhole()
+    return drivers.http1({ head, profile, body: whole ?? this.#body ?? null, isAlone: bindsConnection(head.fields) }, this)
   }
 
   #guard(action: () => void): void {
@@ -297,17 +257,14 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   #giveUp(): void {
     if (this.#isOver) return
     this.#isOver = true
-    clearTimeout(this.#firstChunkTimer)
     this.#call?.abort()
     this.#body?.destroy()
   }
 }
 
-function needsOwnConnection(fields: readonly string[]): boolean {
+function bindsConnection(fields: readonly string[]): boolean {
   for (let i = 0; i < fields.length; i += 2) {
-    const { length } = fields[i]!
-    if (length <= 7 && NEEDS_FRESH.has(fields[i]!.toLowerCase())) return true
-    if (length === 13 && fields[i]!.toLowerCase() === 'authorization' && BINDS_CONNECTION.test(fields[i + 1]!)) return true
+    if (fields[i]!.length === 13 && fields[i]!.toLowerCase() === 'authorization' && BINDS_CONNECTION.test(fields[i + 1]!)) return true
   }
   return false
 }

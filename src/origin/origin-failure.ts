@@ -1,68 +1,89 @@
 import { GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 
-/** What ECONNRESET is called on pooled connections, see `honestConnector`. */
-export const ORIGIN_RESET = 'ORIGIN_RESET'
-
 const CODES: Readonly<Record<string, ErrorCode>> = {
   ECONNREFUSED: 'ORIGIN_REFUSED',
   EHOSTUNREACH: 'ORIGIN_REFUSED',
+  EHOSTDOWN: 'ORIGIN_REFUSED',
   ENETUNREACH: 'ORIGIN_REFUSED',
-  EADDRNOTAVAIL: 'ORIGIN_REFUSED',
+  ENETDOWN: 'ORIGIN_REFUSED',
+  EACCES: 'ORIGIN_REFUSED', // a firewall of this machine
+  EPERM: 'ORIGIN_REFUSED',
   ENOTFOUND: 'ORIGIN_DNS',
+  ENODATA: 'ORIGIN_DNS',
+  ESERVFAIL: 'ORIGIN_DNS',
   EAI_AGAIN: 'ORIGIN_DNS',
   EAI_FAIL: 'ORIGIN_DNS',
   ETIMEDOUT: 'ORIGIN_CONNECT_TIMEOUT',
-  UND_ERR_CONNECT_TIMEOUT: 'ORIGIN_CONNECT_TIMEOUT',
   ECONNRESET: 'ORIGIN_CLOSED',
   EPIPE: 'ORIGIN_CLOSED',
-  UND_ERR_SOCKET: 'ORIGIN_CLOSED',
-  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'ORIGIN_CLOSED',
-  UND_ERR_HEADERS_OVERFLOW: 'ORIGIN_BAD_RESPONSE',
-  UND_ERR_INVALID_ARG: 'ORIGIN_BAD_REQUEST',
-  UND_ERR_NOT_SUPPORTED: 'ORIGIN_BAD_REQUEST',
   ERR_INVALID_HTTP_TOKEN: 'ORIGIN_BAD_REQUEST',
   ERR_INVALID_CHAR: 'ORIGIN_BAD_REQUEST',
   ERR_HTTP_INVALID_HEADER_VALUE: 'ORIGIN_BAD_REQUEST',
   ERR_HTTP_TRAILER_INVALID: 'ORIGIN_BAD_REQUEST',
   ERR_UNESCAPED_CHARACTERS: 'ORIGIN_BAD_REQUEST',
-  UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: 'BODY_MISMATCH',
   EPROTO: 'ORIGIN_TLS',
 }
-const TLS = /^(?:ERR_TLS|ERR_SSL|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|CRL_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/
+const TLS = /^(?:ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|CRL_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/
 /** Of a dial they say that nothing was sent; of a connection that stood, that nobody knows. */
-const OF_A_DIAL = new Set(['EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT'])
-const BAD_RESPONSE = new Set(['bad response', 'bad upgrade'])
+const OF_A_DIAL = new Set(['EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ENETDOWN', 'ETIMEDOUT', 'EACCES', 'EPERM'])
+/** What this machine or this process has run out of: nothing was sent, and another inner layer may have it. */
+const EXHAUSTED: Readonly<Record<string, string>> = {
+  EMFILE: 'this process may open no more files and sockets; raise its limit (ulimit -n, LimitNOFILE=)',
+  ENFILE: 'this machine may open no more files and sockets; raise fs.file-max',
+  ENOBUFS: 'this machine has no memory left for sockets',
+  ENOMEM: 'this machine has no memory left for sockets',
+  EADDRNOTAVAIL: 'this machine has no address or local port left for that origin; widen net.ipv4.ip_local_port_range',
+}
+const SELF_SIGNED = new Set(['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'])
+/** What to tell an operator whose origin has no HTTP/2. */
+export const NO_ALPN = 'the origin does not offer HTTP/2 over TLS (ALPN h2); remove "http2: true" from the target'
+/** Answers that are no TLS at all, as OpenSSL calls them. */
+const NO_TLS = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_UNEXPECTED_MESSAGE', 'EPROTO'])
 
-/** What a failed dial or a broken exchange with an origin means, from the error code of Node, OpenSSL, llhttp or undici. */
+/** What a failed dial or a broken exchange with an origin means, from the error code of Node, OpenSSL or llhttp. */
 export function originFailure(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown
-  if (thrown instanceof AggregateError && thrown.errors.length > 0) return originFailure(thrown.errors[0])
-  const code = (thrown as { code?: unknown } | null)?.code
+  if (thrown instanceof AggregateError && thrown.errors.length > 0) return originFailure(mostTelling(thrown.errors))
+  const { code: given, syscall } = (thrown ?? {}) as { readonly code?: unknown; readonly syscall?: unknown }
+  const code = typeof given === 'string' ? given : ''
   const text = messageOf(thrown)
-  // undici's parser error has the words of llhttp and no code.
-  if (thrown instanceof Error && thrown.name === 'HTTPParserError') {
-    return new GatewayError(/\bEOF\b/.test(text) ? 'ORIGIN_CLOSED' : 'ORIGIN_BAD_RESPONSE', text, { cause: thrown })
-  }
+  const isOfConnection = syscall === 'read' || syscall === 'write'
+  const because = (kind: ErrorCode, why = text): GatewayError => new GatewayError(kind, why, { cause: thrown })
+  const limit = EXHAUSTED[code]
+  if (limit !== undefined && !isOfConnection) return because('INNER_EXHAUSTED', `${limit} (${text})`)
+  if (syscall === 'getaddrinfo') return because('ORIGIN_DNS')
   // The outer layer may repeat what could not be sent, whatever the method.
-  const syscall = (thrown as { readonly syscall?: unknown } | null | undefined)?.syscall
-  if (OF_A_DIAL.has(code as string) && (syscall === 'read' || syscall === 'write'))
-    return new GatewayError('ORIGIN_CLOSED', text, { cause: thrown })
-  return new GatewayError(classify(typeof code === 'string' ? code : '', text), text, { cause: thrown })
+  if (OF_A_DIAL.has(code) && isOfConnection) return because('ORIGIN_CLOSED')
+  if (code === 'ECONNRESET' && syscall === 'connect') return because('ORIGIN_REFUSED')
+  if (TLS.test(code)) return because('ORIGIN_TLS', tlsText(code, text))
+  if (code.startsWith('HPE_')) return because(code === 'HPE_INVALID_EOF_STATE' ? 'ORIGIN_CLOSED' : 'ORIGIN_BAD_RESPONSE')
+  const isFault = code === 'ERR_ASSERTION' || (code === '' && (thrown instanceof TypeError || thrown instanceof RangeError))
+  return because(CODES[code] ?? (isFault ? 'INTERNAL' : 'ORIGIN_CLOSED'))
 }
 
-function classify(code: string, text: string): ErrorCode {
-  if (code === 'UND_ERR_SOCKET' && BAD_RESPONSE.has(text)) return 'ORIGIN_BAD_RESPONSE'
-  if (code.startsWith('HPE_')) return code === 'HPE_INVALID_EOF_STATE' ? 'ORIGIN_CLOSED' : 'ORIGIN_BAD_RESPONSE'
-  if (TLS.test(code)) return 'ORIGIN_TLS'
-  return CODES[code] ?? 'ORIGIN_CLOSED'
-}
+/** Of several addresses that were tried: one that says more than that this machine has no such family of addresses. */
+const mostTelling = (errors: readonly unknown[]): unknown =>
+  errors.find(error => (error as { code?: unknown } | null)?.code !== 'EADDRNOTAVAIL') ?? errors[0]
 
-/** What undici calls a 100 (Continue) without an expectation, for which it has no code (RFC 9110 §15.2 wants it ignored). */
-export const isUnaskedContinue = (error: Error): boolean =>
-  error.message === 'bad response' && 'code' in error && error.code === 'UND_ERR_SOCKET'
+const tlsText = (code: string, text: string): string =>
+  SELF_SIGNED.has(code)
+    ? `the certificate of the origin is signed by nobody who is trusted here; name its authority with tls.ca (${text})`
+    : text
 
-/** True for a connection that broke before anything was answered: on a kept-alive one the request may never have been seen. */
-export const isStaleConnection = (failure: GatewayError): boolean => {
-  const code = (failure.cause as { code?: unknown } | undefined)?.code
-  return code === 'UND_ERR_SOCKET' || code === ORIGIN_RESET || code === 'ECONNRESET' || code === 'EPIPE'
+/**
+ * Why no TLS connection came about, once the origin was connected. Nothing of the request was sent.
+ * @param thrown  undefined: the connection just ended
+ * @param origin  HOST:PORT
+ */
+export function handshakeFailure(thrown: unknown, origin: string): GatewayError {
+  const code = (thrown as { readonly code?: unknown } | null | undefined)?.code
+  if (thrown === undefined || code === 'ECONNRESET' || code === 'EPIPE') {
+    return new GatewayError('ORIGIN_TLS', `${origin} closed the connection in the TLS handshake; does it speak TLS?`, { cause: thrown })
+  }
+  if (code === 'ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL') return new GatewayError('ORIGIN_TLS', NO_ALPN, { cause: thrown })
+  if (NO_TLS.has(code as string) && !/alert/i.test(messageOf(thrown))) {
+    const text = `${origin} does not speak TLS; if it speaks plain HTTP, add "protocol: http" to the target`
+    return new GatewayError('ORIGIN_TLS', `${text} (${messageOf(thrown)})`, { cause: thrown })
+  }
+  return originFailure(thrown)
 }

@@ -1,29 +1,36 @@
-import { Readable } from 'node:stream'
+import { ByteQueue } from '../mux/byte-queue.ts'
 import type { MuxStream } from '../mux/stream.ts'
 
-/** The body of one request as a Readable. Credit goes back when the origin's socket has taken the bytes, not when they arrive. */
-export class RequestBody extends Readable {
-  #queue: Buffer[] = []
-  #handedBytes = 0
-  #isWanted = false
+/** Where a body is written to. */
+export interface BodySink {
+  /** Takes all that has come. @param done  to be called once, when it has left this process */
+  write(chunks: readonly Buffer[], bytes: number, done: () => void): void
+  /** Nothing follows. */
+  end(trailers: readonly string[]): void
+}
+
+/** The body of one request. Credit goes back when the origin's socket has taken the bytes, not when they arrive. */
+export class RequestBody {
+  readonly #queue = new ByteQueue()
+  #sentBytes = 0
+  #sink: BodySink | undefined
   #hasEnded = false
+  #isOver = false
   /** Fields of a trailer section, known once the body has ended. */
   trailers: string[] | undefined
+  readonly #done = (): void => this.#taken()
 
-  constructor(private readonly stream: MuxStream) {
-    // One chunk at a time: `_read` then means that the one before has been taken.
-    super({ highWaterMark: 1 })
-  }
+  constructor(private readonly stream: MuxStream) {}
 
   /** True when a part of it, or its end, has come. */
   get hasBegun(): boolean {
-    return this.#hasEnded || this.#queue.length > 0 || this.#handedBytes > 0
+    return this.#hasEnded || this.#queue.bytes > 0 || this.#sentBytes > 0
   }
 
   /** Bytes came. */
   receive(chunk: Buffer): void {
-    // What has to wait, here or in the socket of the origin, must not hold the whole message that it came in.
-    this.#queue.push(chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(chunk) : chunk)
+    if (this.#isOver) return
+    this.#queue.push(chunk)
     this.#pump()
   }
 
@@ -36,34 +43,41 @@ export class RequestBody extends Readable {
   /** The whole body, when it has arrived already; what came is consumed by this call. */
   takeWhole(): Buffer | undefined {
     if (!this.#hasEnded || this.trailers !== undefined) return undefined
-    const whole = this.#queue.length === 1 ? this.#queue[0]! : Buffer.concat(this.#queue)
-    this.#queue = []
+    const pieces = this.#queue.bytes === 0 ? [] : this.#queue.take(this.#queue.bytes)
+    const whole = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
     this.stream.consumed(whole.length)
     return whole
   }
 
-  override _read(): void {
-    this.#isWanted = true
-    const taken = this.#handedBytes
-    this.#handedBytes = 0
-    this.stream.consumed(taken)
+  /** Writes what has come and what comes to `sink`. */
+  sendTo(sink: BodySink): void {
+    this.#sink = sink
     this.#pump()
   }
 
-  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.#queue = []
-    callback(error)
+  /** Nobody wants the rest. */
+  destroy(): void {
+    this.#isOver = true
+    this.#sink = undefined
+    this.#queue.clear()
   }
 
   #pump(): void {
-    if (!this.#isWanted || this.destroyed) return
-    const chunk = this.#queue.shift()
-    if (chunk === undefined) {
-      if (this.#hasEnded) this.push(null)
-      return
+    const sink = this.#sink
+    if (sink === undefined || this.#sentBytes > 0) return
+    if (this.#queue.bytes > 0) {
+      this.#sentBytes = this.#queue.bytes
+      sink.write(this.#queue.take(this.#sentBytes), this.#sentBytes, this.#done)
     }
-    this.#isWanted = false
-    this.#handedBytes = chunk.length
-    this.push(chunk)
+    if (!this.#hasEnded || this.#isOver) return
+    this.#sink = undefined
+    sink.end(this.trailers ?? [])
+  }
+
+  #taken(): void {
+    const taken = this.#sentBytes
+    this.#sentBytes = 0
+    this.stream.consumed(taken)
+    this.#pump()
   }
 }

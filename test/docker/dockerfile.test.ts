@@ -160,8 +160,8 @@ describe('the image', () => {
 
   test('holds what the program needs and nothing that only development needs', () => {
     const packages = readdirSync(image.path('/app/node_modules'))
-    expect(packages).toEqual(expect.arrayContaining(['socket.io', 'undici', 'yargs']))
-    expect(packages.filter(name => ['jest', 'typescript', 'eslint', 'tsx'].includes(name))).toEqual([])
+    expect(packages).toEqual(expect.arrayContaining(['socket.io', 'express', 'yargs']))
+    expect(packages.filter(name => ['jest', 'typescript', 'eslint', 'tsx', 'undici'].includes(name))).toEqual([])
     expect(existsSync(image.path('/app/src'))).toBe(false)
     expect(statSync(image.path('/app/dist/main.js')).mode & 0o111).not.toBe(0)
   })

@@ -108,7 +108,7 @@ describe('F7: Expect: 100-continue', () => {
     expect(origin.hits).toBe(0)
   })
 
-  test('F7: a 100 of the origin that nobody asked for is swallowed; the first upload to such an origin is 502, as undici has it', async () => {
+  test('F7: a 100 of the origin that nobody asked for is swallowed, and nothing is executed twice', async () => {
     origin.handle(async (request, socket) => {
       await request.complete
       socket.write(head('HTTP/1.1 100 Continue') + rawResponse(200, 'ok').toString())
@@ -121,16 +121,16 @@ describe('F7: Expect: 100-continue', () => {
       expect(informational).toEqual([])
       return status
     }
-    expect(await send('POST', 'hello')).toBe(502)
-    expect(origin.hits).toBe(1)
     for (const [method, body] of [
-      ['GET', ''],
       ['POST', 'hello'],
+      ['GET', ''],
+      ['POST', 'x'.repeat(100_000)],
       ['PUT', 'hello'],
     ] as const) {
       expect(await send(method, body)).toBe(200)
     }
     expect(origin.hits).toBe(4)
+    expect(origin.connections).toHaveLength(1)
   })
 })
 
@@ -174,7 +174,7 @@ describe('F8: interim answers', () => {
   test('F8: a thousand of them are 502', async () => {
     origin.handle((_request, socket) => void socket.write(`${early(1_000)}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok`, 'latin1'))
     const answer = await rawRequest(layers.port, lastGet('/'))
-    expect(answer.text.match(/HTTP\/1\.1 103/g)!.length).toBeLessThanOrEqual(8)
+    expect((answer.text.match(/HTTP\/1\.1 103/g) ?? []).length).toBeLessThanOrEqual(8)
     expect(answer.text).toMatch(/HTTP\/1\.1 502 [^]*ORIGIN_BAD_RESPONSE/)
   })
 

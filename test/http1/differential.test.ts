@@ -25,6 +25,7 @@ const valid: readonly string[] = [
   `${CHUNKED}1;a=b;c="d;\\"e"\r\nx\r\n0;last\r\n\r\n`,
   `${CHUNKED}0000000000000001\r\nx\r\n000\r\n\r\n`,
   `${CHUNKED}1\r\nx\r\n0\r\nTrailer: a\r\nX: \xe9\r\n\r\n`,
+  `${CHUNKED}1\r\nx\r\n0\r\nTransfer-Encoding: x\r\n\r\n`,
   'HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n',
   'HTTP/1.1 205 Reset\r\n\r\nabc',
   `\r\n\r\n${OK}Content-Length: 0\r\n\r\n`,
@@ -71,10 +72,10 @@ const refused: readonly string[] = [
     '1\r\nx\n',
     '20000000000001\r\nx',
   ].map(chunk => `${CHUNKED}${chunk}\r\n0\r\n\r\n`),
-  ...['A\r\n', 'A: b\n', 'Content-Length: 5\r\n', 'Transfer-Encoding: chunked\r\n', ' a: b\r\n'].map(
-    lines => `${CHUNKED}0\r\n${lines}\r\n`,
-  ),
+  ...['A\r\n', 'A: b\n', 'Content-Length: 5\r\n', ' a: b\r\n'].map(lines => `${CHUNKED}0\r\n${lines}\r\n`),
   `HTTP/1.1 103 Hints\r\nContent-Length: 2\r\n\r\n${OK}Content-Length: 0\r\n\r\n`,
+  `HTTP/1.1 100 Continue\r\nConnection: close\r\n\r\n${OK}Content-Length: 0\r\n\r\n`,
+  `HTTP/1.0 100 Continue\r\n\r\n${OK}Content-Length: 0\r\n\r\n`,
   ...['', 'HTTP', OK, `${OK}Content-Length: 3\r\n\r\nab`, `${CHUNKED}1\r\nx`, `${CHUNKED}0\r\n`, `${CHUNKED}0\r\nA: b\r\n`],
 ]
 

@@ -119,6 +119,8 @@ export class Http1EdgeRequest implements EdgeRequest {
   cut(isDelimitedByClose: boolean): void {
     const { socket } = this.res
     if (socket === null) return
+    // A head that waits for its body would go with it, and the client would get nothing at all.
+    if (this.res.headersSent && !this.res.writableEnded) this.res.flushHeaders()
     if (isDelimitedByClose) endAbruptly(socket)
     else endLingering(socket)
   }
