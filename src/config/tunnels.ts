@@ -55,7 +55,7 @@ export function createTunnels(document: YamlDocument, section: z.output<typeof t
         identifiers: entry.identifier === undefined ? undefined : Object.freeze([...new Set(listOf(entry.identifier))]),
         allow: entry.allow === undefined ? undefined : new AddressRanges(listOf(entry.allow)),
         tokens: new TokenList(entry.tokens ?? []),
-        users: users.length === 0 ? undefined : Object.freeze({ realm: 'tunnels', users: new Map(users), forwards: false }),
+        users: users.length === 0 ? undefined : Object.freeze({ realm: 'tunnels', users: new Map(users), forwards: false, session: false }),
         keys: new Set(entry.publicKeys ?? []),
         maxConnections: entry.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
         idleMs: entry.idle ?? 0,

@@ -3,6 +3,7 @@ import { GatewayError } from '../errors.ts'
 import type { Client } from './client.ts'
 import type { AcceptedRequest } from './admission.ts'
 import { isForwarded, type TrustFields } from './believed-fields.ts'
+import { withoutOurs } from './cookies.ts'
 import { appendAdded, isRemoved, type FieldEdits } from './field-edits.ts'
 import { allowedTrailers, nominated } from './hop-by-hop.ts'
 import type { Variables } from './template.ts'
@@ -59,7 +60,10 @@ export function requestFields(request: AcceptedRequest, context: RequestContext)
     else if (name === 'max-forwards') keepMaxForwards(request, fields[2 * i + 1]!, kept)
     else if (name === 'te' && /(?:^|,)\s*trailers\s*(?:,|$)/i.test(fields[2 * i + 1]!)) kept.push('TE', 'trailers')
     else if (name === 'trailer' && request.body.kind === 'stream') kept.push('Trailer', fields[2 * i + 1]!)
-    else if (isForwarded(name, context.isTrustedPeer, named) && dropped?.has(name) !== true) kept.push(fields[2 * i]!, fields[2 * i + 1]!)
+    else if (name === 'cookie' && dropped?.has(name) !== true) {
+      const value = withoutOurs(fields[2 * i + 1]!, context.edits?.cookie)
+      if (value !== '') kept.push(fields[2 * i]!, value)
+    } else if (isForwarded(name, context.isTrustedPeer, named) && dropped?.has(name) !== true) kept.push(fields[2 * i]!, fields[2 * i + 1]!)
   }
   const { pseudonym } = context
   if (passed.includes(pseudonym) || via.includes(pseudonym)) throw new GatewayError('LOOP', `it has passed ${pseudonym} already`)
@@ -74,30 +78,18 @@ export function requestFields(request: AcceptedRequest, context: RequestContext)
 }
 
 /** What the target says comes after what clients sent, and before what we say. */
-function edited(fields: readonly string[], { fields: edits, variables, dropsAuthorization, cookie, prefix }: RequestEdits): string[] {
+function edited(fields: readonly string[], { fields: edits, variables, dropsAuthorization, prefix }: RequestEdits): string[] {
   const kept: string[] = []
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!.toLowerCase()
-    let value = fields[i + 1]!
     if (edits !== undefined && isRemoved(edits, name)) continue
     if (dropsAuthorization && name === 'authorization') continue
-    if (cookie !== undefined && name === 'cookie') {
-      value = withoutCookie(value, cookie)
-      if (value === '') continue
-    }
-    kept.push(fields[i]!, value)
+    kept.push(fields[i]!, fields[i + 1]!)
   }
   if (edits !== undefined) appendAdded(edits, kept, variables)
   if (prefix !== '' && (edits === undefined || !isRemoved(edits, 'x-forwarded-prefix'))) kept.push('X-Forwarded-Prefix', prefix)
   return kept
 }
-
-const withoutCookie = (value: string, name: string): string =>
-  value
-    .split(';')
-    .filter(pair => pair.slice(0, pair.indexOf('=')).trim() !== name)
-    .join(';')
-    .trim()
 
 /**
  * The trailer fields that the origin gets: none that it would believe as a field, from whomever.

@@ -27,6 +27,8 @@ export interface ResponseContext {
   readonly variables?: Variables | undefined
   /** A cookie of ours, beside those of the origin. */
   cookie?: string | undefined
+  /** Another one, which holds a login. */
+  readonly loginCookie?: string | undefined
 }
 
 /** A final head that can be written as it stands. */
@@ -56,7 +58,7 @@ export function responseHead(head: ResponseHead, context: ResponseContext): Writ
     return name !== 'trailer' || (hasBody && body.kind === 'stream' && context.canChunk)
   })
   if (context.edits !== undefined) appendAdded(context.edits, fields, context.variables ?? {})
-  if (context.cookie !== undefined) fields.push('Set-Cookie', context.cookie)
+  addCookies(fields, context)
   const length = announcedLength(status, body)
   if (length !== undefined) fields.push('Content-Length', String(length))
   return { status, reason: head.reason, fields, length: hasBody ? length : undefined, hasBody, hasLength: length !== undefined }
@@ -88,9 +90,14 @@ export function switchingHead(
     throw new GatewayError('ORIGIN_BAD_RESPONSE', `a switch to another protocol than ${upgrade}`)
   const fields = endToEnd(head.fields, context, name => name !== 'content-length' && name !== 'trailer')
   if (context.edits !== undefined) appendAdded(context.edits, fields, context.variables ?? {})
-  if (context.cookie !== undefined) fields.push('Set-Cookie', context.cookie)
+  addCookies(fields, context)
   for (let i = 0; i < fields.length; i += 2) check(fields[i]!, fields[i + 1]!)
   return { status: 101, reason: checkedReason(head.reason), fields }
+}
+
+function addCookies(fields: string[], { cookie, loginCookie }: ResponseContext): void {
+  if (cookie !== undefined) fields.push('Set-Cookie', cookie)
+  if (loginCookie !== undefined) fields.push('Set-Cookie', loginCookie)
 }
 
 /** A HEAD or 304 response may announce the length that a GET would have; 204 never does. */

@@ -76,6 +76,8 @@ export interface BasicAuth {
   readonly users: ReadonlyMap<string, string>
   /** The origin gets Authorization as well. */
   readonly forwards: boolean
+  /** Is a cookie enough after the first time, so that the application may use Authorization itself? */
+  readonly session: boolean
 }
 
 /** What the outer layer does with a request and its answer beyond policy and origin; a target without any of it has none. */

@@ -45,6 +45,15 @@ targets:
     routes:
       - {path: /open, basicAuth: false}
       - {path: /forward, basicAuth: {users: {alice: '${hash}'}, forward: true}}
+  login.test:
+    ${BLOCK}
+    basicAuth: {users: {alice: '${hash}', carol: '${hash}'}, realm: Login}
+    routes:
+      - {path: /open, basicAuth: false}
+      - {path: /own, basicAuth: {users: {bob: '${hash}'}, realm: Other}}
+      - {path: /here, respond: {body: x}}
+      - {path: /never, basicAuth: {users: {alice: '${hash}'}, session: false}}
+      - {path: /forward, basicAuth: {users: {alice: '${hash}'}, realm: Login, forward: true}}
   rate.test: {${ORIGIN}, limits: {rate: {perSecond: 0.001, burst: 3}}}
   key.test: {${ORIGIN}, limits: {rate: {perSecond: 0.001, burst: 1, header: X-Key}}}
   one.test: {${ORIGIN}, limits: {concurrency: 1}}
@@ -71,6 +80,66 @@ describe('allow and deny', () => {
     const response = await ask(host, '/', lines)
     expect(response.status).toBe(status)
     expect(origin.hits).toBe(status === 200 ? 1 : 0)
+  })
+})
+
+describe('a session after a login', () => {
+  const cookieOf = (response: RawResponse): string => (value(response, 'set-cookie') ?? '').split(';')[0]!
+  const logIn = async (): Promise<string> => cookieOf(await ask('login.test', '/', [basic('alice', 'open sesame')]))
+
+  test('begins with the first password, and a cookie of this host is enough from then on', async () => {
+    const first = await ask('login.test', '/', [basic('alice', 'open sesame')])
+    expect(value(first, 'set-cookie')).toMatch(/^sg-login-[0-9a-f]{8}=[\w.-]+; Path=\/; HttpOnly; SameSite=Lax$/)
+    expect(origin.last.values('authorization')).toEqual([])
+    const second = await ask('login.test', '/', [`Cookie: a=1; ${cookieOf(first)}; b=2`])
+    expect([second.status, value(second, 'set-cookie')]).toEqual([200, undefined])
+    expect(origin.last.values('cookie')).toEqual(['a=1; b=2'])
+    expect((await ask('login.test', '/here', [basic('alice', 'open sesame')])).fields.map(([name]) => name)).toContain('Set-Cookie')
+  })
+
+  test('leaves Authorization to the application, and keeps the password of the gateway from it', async () => {
+    const cookie = `Cookie: ${await logIn()}`
+    for (const own of [
+      'Bearer abc',
+      'token 0123',
+      `Basic ${Buffer.from('dave:own').toString('base64')}`,
+      `Basic ${Buffer.from('carol:own').toString('base64')}`,
+    ]) {
+      for (let i = 0; i < 15; i++)
+        expect([own, (await ask('login.test', '/', [cookie, `Authorization: ${own}`])).status]).toEqual([own, 200])
+      expect(origin.last.values('authorization')).toEqual([own])
+      expect(origin.last.values('cookie')).toEqual([])
+    }
+    await ask('login.test', '/', [cookie, basic('alice', 'open sesame')])
+    expect(origin.last.values('authorization')).toEqual([])
+    await ask('login.test', '/forward', [cookie, basic('alice', 'open sesame')])
+    expect(origin.last.values('authorization')).toHaveLength(1)
+  })
+
+  test('is none for other users, without a cookie of this process, or where it is switched off', async () => {
+    const cookie = await logIn()
+    expect((await ask('login.test', '/own', [`Cookie: ${cookie}`])).status).toBe(401)
+    expect((await ask('login.test', '/never', [`Cookie: ${cookie}`])).status).toBe(401)
+    expect((await ask('secret.test', '/', [`Cookie: ${cookie}`])).status).toBe(401)
+    expect((await ask('login.test', '/', [`Cookie: ${cookie.slice(0, -2)}xx`])).status).toBe(401)
+    expect((await ask('login.test', '/', [`Cookie: __Host-${cookie}`])).status).toBe(401)
+    expect((await ask('login.test', '/', ['Authorization: Bearer abc'])).status).toBe(401)
+    const never = await ask('login.test', '/never', [basic('alice', 'open sesame')])
+    expect([never.status, value(never, 'set-cookie')]).toEqual([200, undefined])
+  })
+
+  test('reaches no origin, not even where no password is asked for', async () => {
+    const cookie = await logIn()
+    await ask('login.test', '/open', [`Cookie: ${cookie}; a=1`, `Cookie: __Host-${cookie}`])
+    expect(origin.last.values('cookie')).toEqual(['a=1'])
+    await ask('deny.test', '/', [`Cookie: ${cookie}`, 'X-Forwarded-For: 203.0.113.1'])
+    expect(origin.last.values('cookie')).toEqual([])
+  })
+
+  test('over https has a name that neighbouring hosts cannot set', async () => {
+    const response = await ask('login.test', '/', [basic('alice', 'open sesame'), 'X-Forwarded-Proto: https'])
+    expect(value(response, 'set-cookie')).toMatch(/^__Host-sg-login-.*; Secure$/)
+    expect((await ask('login.test', '/', [`Cookie: ${cookieOf(response)}`, 'X-Forwarded-Proto: https'])).status).toBe(200)
   })
 })
 

@@ -3,6 +3,7 @@ import { scryptSync } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { weightOf } from '../../src/outer/inner-layers/balancer.ts'
+import { LoginSessions, type SessionRequest } from '../../src/outer/access/login-sessions.ts'
 import { Passwords } from '../../src/outer/access/passwords.ts'
 import { RateMeter } from '../../src/rates/rate-meter.ts'
 import { Recent } from '../../src/rates/recent.ts'
@@ -90,7 +91,7 @@ describe('Passwords', () => {
     const salt = Buffer.from('some salt')
     const hash = scryptSync(password, salt, 16, { N: 1_024, r: 1, p: 1 })
     const text = [salt, hash].map(bytes => bytes.toString('base64').replace(/=/g, ''))
-    return { realm: 'r', users: new Map([['alice', `$scrypt$ln=10,r=1,p=1$${text.join('$')}`]]), forwards: false }
+    return { realm: 'r', users: new Map([['alice', `$scrypt$ln=10,r=1,p=1$${text.join('$')}`]]), forwards: false, session: true }
   }
 
   test('remember what was right, and forget it with the hash or in time', async () => {
@@ -156,5 +157,60 @@ describe('rendezvous hashing', () => {
     for (const share of shares) expect(Math.abs(share - 1_000)).toBeLessThan(150)
     const left = ids.filter(id => id !== 'c')
     for (const value of values) if (best(value, ids) !== 'c') expect(best(value, left)).toBe(best(value, ids))
+  })
+})
+
+describe('LoginSessions', () => {
+  const auth: BasicAuth = {
+    realm: 'r',
+    users: new Map([
+      ['alice', 'hash one'],
+      ['bo\u0308b', 'hash two'],
+    ]),
+    forwards: false,
+    session: true,
+  }
+  const requestWith = (cookie: string, scheme = 'http'): SessionRequest => ({
+    request: { fields: ['Cookie', cookie], names: ['cookie'] } as unknown as SessionRequest['request'],
+    scheme,
+  })
+  const pairOf = (set: string | undefined): string => set!.slice(0, set!.indexOf(';'))
+
+  test('know whom they let in before, by the name in one form, for twelve hours after the last renewal', () => {
+    const clock = clockAt()
+    const sessions = new LoginSessions(clock.read)
+    const set = sessions.issue(auth, 'b\u00f6b', 'https')
+    expect(set).toMatch(/^__Host-sg-login-[0-9a-f]{8}=[\w-]+\.\d+\.[\w-]{43}; Path=\/; HttpOnly; SameSite=Lax; Secure$/)
+    const request = requestWith(`a=1; ${pairOf(set)}; b=2`, 'https')
+    expect(sessions.find(auth, request)).toEqual({ user: 'b\u00f6b', isOld: false })
+    clock.nowMs += 2 * 3_600_000
+    expect(sessions.find(auth, request)).toEqual({ user: 'b\u00f6b', isOld: true })
+    clock.nowMs += 10 * 3_600_000
+    expect(sessions.find(auth, request)).toBeUndefined()
+  })
+
+  test('believe no cookie of another scheme, process, realm or password, and none of somebody who is gone', () => {
+    const sessions = new LoginSessions(clockAt().read)
+    const pair = pairOf(sessions.issue(auth, 'alice', 'http'))
+    expect(sessions.find(auth, requestWith(pair))).toBeDefined()
+    expect(sessions.find(auth, requestWith(pair, 'https'))).toBeUndefined()
+    expect(new LoginSessions(clockAt().read).find(auth, requestWith(pair))).toBeUndefined()
+    expect(sessions.find({ ...auth, realm: 's' }, requestWith(pair))).toBeUndefined()
+    expect(sessions.find({ ...auth, users: new Map([['alice', 'hash three']]) }, requestWith(pair))).toBeUndefined()
+    expect(sessions.find({ ...auth, users: new Map() }, requestWith(pair))).toBeUndefined()
+    expect(sessions.issue(auth, 'mallory', 'http')).toBeUndefined()
+  })
+
+  test('believe nothing that was changed, whatever it is', () => {
+    const sessions = new LoginSessions(clockAt().read)
+    const pair = pairOf(sessions.issue(auth, 'alice', 'http'))
+    const start = pair.indexOf('=') + 1
+    fc.assert(
+      fc.property(fc.integer({ min: start, max: pair.length - 1 }), fc.constantFrom(...'aZ09._-=;, \u00e9'), (at, character) => {
+        const changed = pair.slice(0, at) + character + pair.slice(at + 1)
+        if (changed !== pair) expect(sessions.find(auth, requestWith(changed))).toBeUndefined()
+      }),
+    )
+    fc.assert(fc.property(fc.string(), value => expect(sessions.find(auth, requestWith(pair.slice(0, start) + value))).toBeUndefined()))
   })
 })

@@ -39,6 +39,9 @@ const schema = {
               .regex(/^[\x20-\x7e]{1,100}$/, { error: 'expected a text of 1 to 100 ASCII characters' })
               .optional()
               .meta({ description: 'What browsers show; the public host when absent.' }),
+            session: flag.default(true).meta({
+              description: 'After a first login a cookie of ours is enough, so that the application may use Authorization itself.',
+            }),
             forward: flag.default(false).meta({ description: 'The origin gets Authorization as well.' }),
           },
           { error: 'expected a map with the key users' },
@@ -61,12 +64,14 @@ export const basicAuthKey = targetKey({
             realm: basicAuth.realm ?? host.replace(/[^\x20-\x7e]|["\\]/g, '?'),
             users: new Map(Object.entries(basicAuth.users)),
             forwards: basicAuth.forward,
+            session: basicAuth.session,
           }),
   }),
   *effects({ treatment }) {
     const { basicAuth } = treatment ?? {}
     if (basicAuth === undefined) return
     const forwards = basicAuth.forwards ? ', Authorization goes on to the origin' : ''
-    yield ['basicAuth', `a password of ${counted(basicAuth.users.size, 'user')}, realm "${basicAuth.realm}"${forwards}`]
+    const session = basicAuth.session ? ', then a cookie' : ''
+    yield ['basicAuth', `a password of ${counted(basicAuth.users.size, 'user')}, realm "${basicAuth.realm}"${session}${forwards}`]
   },
 })

@@ -1,7 +1,8 @@
 import { GatewayError } from '../../errors.ts'
 import type { AcceptedRequest } from '../../http/admission.ts'
-import type { RateLimit, Target, Treatment } from '../../route/target.ts'
-import { Passwords } from './passwords.ts'
+import type { BasicAuth, RateLimit, Target, Treatment } from '../../route/target.ts'
+import { LoginSessions } from './login-sessions.ts'
+import { Passwords, userOf } from './passwords.ts'
 import { rateLimited } from './rate-limited.ts'
 import { addressKey } from '../../address/address-key.ts'
 import { RateMeter } from '../../rates/rate-meter.ts'
@@ -9,7 +10,16 @@ import { RateMeter } from '../../rates/rate-meter.ts'
 /** Who asks for what. */
 export interface AccessRequest {
   readonly address: string
+  readonly scheme: string
   readonly request: AcceptedRequest
+}
+
+/** What follows for the request from having been let in by a password, now or before. */
+export interface Login {
+  /** Authorization was meant for the gateway; else it is the application's own. */
+  readonly dropsAuthorization: boolean
+  /** A cookie that the answer brings, as Set-Cookie has it. */
+  readonly cookie: string | undefined
 }
 
 /** What is counted for one target. */
@@ -21,6 +31,7 @@ interface Counts {
 /** Who may come: addresses, rates, passwords and how many at once. Asked only where a target says something of these. */
 export class AccessCheck {
   readonly #passwords: Passwords
+  readonly #sessions: LoginSessions
   readonly #counts = new WeakMap<Treatment, Counts>()
 
   readonly #meter: RateMeter | undefined
@@ -34,6 +45,7 @@ export class AccessCheck {
     private readonly rate?: Pick<RateLimit, 'perSecond' | 'burst'>,
   ) {
     this.#passwords = new Passwords(clock)
+    this.#sessions = new LoginSessions(clock)
     this.#meter = rate === undefined ? undefined : new RateMeter(rate, clock)
   }
 
@@ -45,10 +57,10 @@ export class AccessCheck {
 
   /**
    * Lets a visitor in, or says why not.
-   * @returns a promise when a password has to be verified first
+   * @returns undefined where no password is asked for; a promise when one has to be verified first
    * @throws GatewayError ADDRESS_REFUSED, RATE_LIMITED, CREDENTIALS_REQUIRED or OVERLOADED, as does the promise
    */
-  admit({ name }: Target, treatment: Treatment, visitor: AccessRequest): Promise<void> | undefined {
+  admit({ name }: Target, treatment: Treatment, visitor: AccessRequest): Promise<Login> | Login | undefined {
     const { deny, allow, rate, basicAuth } = treatment
     const { address, request } = visitor
     if (deny?.has(address) === true || allow?.has(address) === false)
@@ -60,7 +72,24 @@ export class AccessCheck {
       const waitMs = this.#countsOf(treatment).meter!.take(key)
       if (waitMs > 0) throw rateLimited(`more than ${rate.perSecond} requests a second for ${name}`, waitMs)
     }
-    return basicAuth && this.#passwords.check(basicAuth, valueOf(request, 'authorization'), addressKey(address))
+    return basicAuth && this.#logIn(basicAuth, visitor)
+  }
+
+  #logIn(auth: BasicAuth, visitor: AccessRequest): Promise<Login> | Login {
+    const authorization = valueOf(visitor.request, 'authorization')
+    const address = addressKey(visitor.address)
+    const session = auth.session ? this.#sessions.find(auth, visitor) : undefined
+    const cookieFor = (user: string | undefined): string | undefined =>
+      auth.session && user !== undefined && session?.isOld !== false ? this.#sessions.issue(auth, user, visitor.scheme) : undefined
+    if (session === undefined) {
+      const login = (): Login => ({ dropsAuthorization: !auth.forwards, cookie: cookieFor(userOf(authorization)) })
+      const pending = this.#passwords.check(auth, authorization, address)
+      return pending === undefined ? login() : pending.then(login)
+    }
+    const loginWith = (isOurs: boolean): Login => ({ dropsAuthorization: isOurs && !auth.forwards, cookie: cookieFor(session.user) })
+    // A browser goes on sending the password that it was asked for; the application's own credentials are not ours to judge.
+    const isOurs = this.#passwords.isOurs(auth, authorization, address)
+    return typeof isOurs === 'boolean' ? loginWith(isOurs) : isOurs.then(loginWith)
   }
 
   /** Counts a request that goes on to the origin, until `leave`. @throws GatewayError OVERLOADED */

@@ -29,6 +29,8 @@ export class Passwords {
   readonly #secret = randomBytes(32)
   readonly #users = new WeakMap<BasicAuth, Users>()
   readonly #verified: Recent<true>
+  /** Credentials that clients with a session have sent, for somebody else. */
+  readonly #foreign: Recent<true>
   readonly #failures: RateMeter
   /** A page asks for fifty things at once with the same password. */
   readonly #underWay = new Map<string, Promise<boolean>>()
@@ -38,6 +40,7 @@ export class Passwords {
   /** @param clock  milliseconds, rising */
   constructor(clock: () => number) {
     this.#verified = new Recent(MAX_REMEMBERED, REMEMBERED_MS, clock)
+    this.#foreign = new Recent(MAX_REMEMBERED, REMEMBERED_MS, clock)
     this.#failures = new RateMeter(FAILURES, clock)
   }
 
@@ -49,9 +52,9 @@ export class Passwords {
    */
   check(auth: BasicAuth, authorization: string | undefined, address: string): Promise<void> | undefined {
     const users = this.#usersOf(auth)
-    const encoded = authorization === undefined ? undefined : /^basic +([A-Za-z0-9+/_=-]{1,2000})\s*$/i.exec(authorization)?.[1]
+    const encoded = encodedOf(authorization)
     if (encoded === undefined) throw credentialsRequired(auth, 'no credentials')
-    const digest = createHmac('sha256', this.#secret).update(`${users.id} ${encoded}`).digest('base64')
+    const digest = this.#digestOf(users, encoded)
     if (this.#verified.get(digest) === true) return undefined
     const known = this.#underWay.get(digest)
     if (known === undefined) {
@@ -62,6 +65,33 @@ export class Passwords {
     return (known ?? this.#begin(digest, address, () => this.#verify(users, encoded))).then(isRight => {
       if (!isRight) throw credentialsRequired(auth, 'an unknown name or a wrong password')
     })
+  }
+
+  /**
+   * Are these credentials for the gateway, rather than for the application behind it? Asked of clients that have been let in before.
+   * @returns a promise when a password has to be verified for that; credentials for a name of ours with another password are the application's
+   * @throws GatewayError RATE_LIMITED or OVERLOADED, as does the promise
+   */
+  isOurs(auth: BasicAuth, authorization: string | undefined, address: string): boolean | Promise<boolean> {
+    const user = userOf(authorization)
+    const users = this.#usersOf(auth)
+    if (user === undefined || !users.hashes.has(user)) return false
+    const digest = this.#digestOf(users, encodedOf(authorization)!)
+    if (this.#foreign.get(digest) === true) return false
+    const pending = this.check(auth, authorization, address)
+    if (pending === undefined) return true
+    return pending.then(
+      () => true,
+      (thrown: unknown) => {
+        if (!(thrown instanceof GatewayError && thrown.code === 'CREDENTIALS_REQUIRED')) throw thrown
+        this.#foreign.set(digest, true)
+        return false
+      },
+    )
+  }
+
+  #digestOf(users: Users, encoded: string): string {
+    return createHmac('sha256', this.#secret).update(`${users.id} ${encoded}`).digest('base64')
   }
 
   #usersOf(auth: BasicAuth): Users {
@@ -105,10 +135,9 @@ export class Passwords {
   }
 
   async #verify({ hashes, dummy }: Users, encoded: string): Promise<boolean> {
-    const credentials = Buffer.from(encoded, 'base64').toString('utf8')
-    const colon = credentials.indexOf(':') // RFC 7617 §2: the first one; a password may have more
-    const hash = colon < 0 ? undefined : hashes.get(credentials.slice(0, colon).normalize('NFC'))
-    const isRight = await verifyPassword(credentials.slice(colon + 1), hash ?? dummy)
+    const { user, password } = credentialsIn(encoded)
+    const hash = user === undefined ? undefined : hashes.get(user)
+    const isRight = await verifyPassword(password, hash ?? dummy)
     return isRight && hash !== undefined
   }
 }
@@ -118,3 +147,18 @@ const credentialsRequired = ({ realm }: BasicAuth, message: string): GatewayErro
   new GatewayError('CREDENTIALS_REQUIRED', message, {
     fields: ['WWW-Authenticate', `Basic realm="${realm.replace(/["\\]/g, '')}", charset="UTF-8"`],
   })
+
+const encodedOf = (authorization: string | undefined): string | undefined =>
+  authorization === undefined ? undefined : /^basic +([A-Za-z0-9+/_=-]{1,2000})\s*$/i.exec(authorization)?.[1]
+
+function credentialsIn(encoded: string): { readonly user: string | undefined; readonly password: string } {
+  const credentials = Buffer.from(encoded, 'base64').toString('utf8')
+  const colon = credentials.indexOf(':') // RFC 7617 §2: the first one; a password may have more
+  return { user: colon < 0 ? undefined : credentials.slice(0, colon).normalize('NFC'), password: credentials.slice(colon + 1) }
+}
+
+/** The name in a value of Authorization, whatever the password; undefined when it has none in the form of RFC 7617. */
+export const userOf = (authorization: string | undefined): string | undefined => {
+  const encoded = encodedOf(authorization)
+  return encoded === undefined ? undefined : credentialsIn(encoded).user
+}

@@ -16,7 +16,7 @@ import type { StreamRequest } from '../inner-layers/dispatch.ts'
 import type { RequestSpan } from '../../telemetry/tracing.ts'
 import type { EdgeRequest } from './edge-request.ts'
 import type { EdgeContext } from './exchange-context.ts'
-import type { AccessCheck } from '../access/access-check.ts'
+import type { AccessCheck, Login } from '../access/access-check.ts'
 import { spanOf } from './request-span.ts'
 import { checkServerName } from './server-name.ts'
 
@@ -72,11 +72,10 @@ export class RequestPlan {
     const { target } = located
     this.target = target
     if (target.treatment !== undefined) {
-      const visitor = { address: client.address, request }
-      this.pending = edge.accessCheck.admit(target, target.treatment, visitor)?.then(() => this.#decide(edge, peer, located))
-      if (this.pending !== undefined) return
-    }
-    this.#decide(edge, peer, located)
+      const login = edge.accessCheck.admit(target, target.treatment, { address: client.address, scheme: client.scheme, request })
+      if (login instanceof Promise) this.pending = login.then(known => this.#decide(edge, peer, located, known))
+      else this.#decide(edge, peer, located, login)
+    } else this.#decide(edge, peer, located, undefined)
   }
 
   /** What is to be opened, once the request was admitted. */
@@ -103,7 +102,7 @@ export class RequestPlan {
     this.#entered = undefined
   }
 
-  #decide(edge: EdgeContext, peer: EdgeRequest['peer'], located: Located): void {
+  #decide(edge: EdgeContext, peer: EdgeRequest['peer'], located: Located, login: Login | undefined): void {
     const { target, query } = located
     const { treatment } = target
     const request = this.request!
@@ -111,6 +110,7 @@ export class RequestPlan {
     decide(located, request.method)
     if (treatment?.answer !== undefined) {
       this.answer = fixedAnswer(treatment.answer, { scheme: client.scheme, host: client.host, path: located.path, query })
+      if (login?.cookie !== undefined) this.answer.fields.push('Set-Cookie', login.cookie)
       return
     }
     const toSlash = request.upgrades === undefined ? slashRedirectOf(target, request.method, located.path, query) : undefined
@@ -146,7 +146,10 @@ export class RequestPlan {
           isTrustedPeer: peer.isTrusted,
           trustFields: edge.trustFields,
           pseudonym: edge.pseudonym,
-          edits: treatment === undefined && cookie === undefined ? undefined : editsOf(treatment, cookie, variables, prefixes),
+          edits:
+            treatment === undefined && cookie === undefined
+              ? undefined
+              : editsOf(treatment, cookie, variables, prefixes, login?.dropsAuthorization === true),
         }),
       ),
     })
@@ -158,6 +161,7 @@ export class RequestPlan {
       edits: treatment?.responseFields,
       variables,
       cookie: undefined,
+      loginCookie: login?.cookie,
     }
     if (treatment?.concurrency !== undefined) {
       edge.accessCheck.enter(target, treatment)
@@ -175,11 +179,12 @@ function editsOf(
   cookie: string | undefined,
   variables: Variables = {},
   prefixes: PathPrefixes | undefined,
+  dropsAuthorization: boolean,
 ): RequestEdits {
   return {
     fields: treatment?.requestFields,
     variables,
-    dropsAuthorization: treatment?.basicAuth?.forwards === false,
+    dropsAuthorization,
     cookie,
     prefix: prefixes?.private === '' ? prefixes.public : '',
     trustFields: treatment?.trustFields,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { addressKey } from '../../address/address-key.ts'
 import type { AcceptedRequest } from '../../http/admission.ts'
+import { cookieOf } from '../../http/cookies.ts'
 import type { Balance, Retries, Target } from '../../route/target.ts'
 import { absenceOf } from './absence.ts'
 import type { OriginHealth } from './origin-health.ts'
@@ -112,18 +113,10 @@ export class Balancer {
 }
 
 /** The cookie or the field that decides. */
-function valueOf({ fields, names }: Pick<AcceptedRequest, 'fields' | 'names'>, balance: Balance | undefined): string | undefined {
-  if (balance?.kind !== 'cookie' && balance?.kind !== 'header') return undefined
-  for (let i = 0; i < names.length; i++) {
-    const value = fields[2 * i + 1]!
-    if (balance.kind === 'header' && names[i] === balance.name) return value
-    if (balance.kind !== 'cookie' || names[i] !== 'cookie') continue
-    for (const pair of value.split(';')) {
-      const at = pair.indexOf('=')
-      if (pair.slice(0, at).trim() === balance.name) return pair.slice(at + 1).trim()
-    }
-  }
-  return undefined
+function valueOf(request: Pick<AcceptedRequest, 'fields' | 'names'>, balance: Balance | undefined): string | undefined {
+  if (balance?.kind === 'cookie') return cookieOf(request, balance.name)
+  const at = balance?.kind === 'header' ? request.names.indexOf(balance.name) : -1
+  return at < 0 ? undefined : request.fields[2 * at + 1]
 }
 
 /** Rendezvous hashing: each inner layer has its own weight for a value, so that when one leaves, only its values move. */
