@@ -40,7 +40,7 @@ const ROOMS = {
   net: { rooms: ['errors.ts', 'address'], node: SOCKETS },
   mux: { rooms: ['errors.ts', 'rates', 'wire'], node: ['stream'] },
   link: { rooms: ['errors.ts', 'rates', 'mux', 'tls'], npm: ['socket.io', 'socket.io-client'], type: ['http', 'https', 'net', 'tls'] },
-  splice: { rooms: ['errors.ts', 'mux'], node: ['net', 'stream'] },
+  splice: { rooms: ['errors.ts', 'net', 'mux'], node: ['net', 'stream'] },
   tunnel: { rooms: ['errors.ts', 'address', 'tls', 'telemetry'], node: ['net', 'tls', 'http', 'https', 'stream', 'crypto', 'zlib'] },
   sokken: {
     rooms: ['errors.ts', 'address', 'telemetry', 'identity', 'tunnel'],

@@ -20,6 +20,10 @@ const MAY_HANG = /^(?:FSReq|FileHandle|GetAddrInfo|GetNameInfo)/
 
 let log: Log | undefined
 let isEnding = false
+/** Faults that were logged a short while ago, and are not again. */
+const told = new Set<string>()
+const MAX_TOLD = 100
+const TOLD_MS = 60_000
 let isStopped = false
 let outputFault: NodeJS.ErrnoException | undefined
 let isTerminal: (fd: number) => boolean = () => true
@@ -66,11 +70,18 @@ const untilStopped: CliContext['untilStopped'] = (options = {}) =>
     for (const signal of options.hangup === true ? SIGNALS : SIGNALS.slice(0, 2)) process.on(signal, onSignal)
   })
 
-// A fault that nobody caught leaves the process in an unknown state, so it says so and ends; a supervisor starts a fresh one.
+// What strangers and timers cause runs behind a guard (net/guard.ts), so a fault that comes here has found a hole in it. To end would let
+// whoever finds one end the process as often as they like, with the connections of everybody else: a service says so and goes on.
 function onFault(fault: unknown): void {
-  if (log === undefined) process.stderr.write(`socket-gateway: internal fault: ${fault instanceof Error ? fault.stack : String(fault)}\n`)
-  else log.error({ err: fault }, 'internal fault that nobody caught; the process ends')
-  void end(1, LAST_WORDS_MS)
+  const text = fault instanceof Error ? (fault.stack ?? fault.message) : String(fault)
+  if (log === undefined) {
+    process.stderr.write(`socket-gateway: internal fault: ${text}\n`)
+    return void end(1, LAST_WORDS_MS)
+  }
+  if (told.has(text) || told.size >= MAX_TOLD) return
+  told.add(text)
+  setTimeout(() => told.delete(text), TOLD_MS).unref()
+  log.error({ err: fault }, 'internal fault that nobody caught; the process goes on')
 }
 
 /** Resolves when everything that was written to a stream has left, or cannot. */

@@ -1,3 +1,5 @@
+import { attempt } from './guard.ts'
+
 /** A place in the queue of a `DeadlineQueue`, which alone reads and writes it. */
 export interface QueueNode {
   /** Milliseconds on the clock of the queue. */
@@ -9,6 +11,8 @@ export interface QueueNode {
 /** Something that may wait only so long. */
 export interface Expiring extends QueueNode {
   onDeadline(): void
+  /** `onDeadline` threw. */
+  onFault(thrown: unknown): void
 }
 
 /** Takes a waiter out of whichever queue it is in. */
@@ -72,7 +76,10 @@ export class DeadlineQueue {
     for (let first = this.#ends.later!; first !== this.#ends && first.deadlineMs <= now; first = this.#ends.later!) {
       const waiter = first as Expiring // all but the ends
       leave(waiter)
-      waiter.onDeadline()
+      attempt(
+        thrown => waiter.onFault(thrown),
+        () => waiter.onDeadline(),
+      )
     }
   }
 }

@@ -81,6 +81,7 @@ export class ClientPorts {
         preamble,
         detectsHttp2: h2c,
         firstByteMs: context.limits.headerMs,
+        log: context.log,
         accept: (socket, peer, isHttp2) => (isHttp2 ? this.#http2 : this.#http1).adopt(socket, peer),
       })
       return
@@ -100,8 +101,8 @@ export class ClientPorts {
       context.log,
     )
     if (httpPort === undefined) return
-    const { limits, nextId, access } = context
-    const shared = { connections, preamble, limits, nextId, access, httpsPort: () => this.#ports.app }
+    const { limits, nextId, access, log } = context
+    const shared = { connections, preamble, limits, nextId, access, log, httpsPort: () => this.#ports.app }
     this.#redirect = new RedirectEdge({ ...place, port: httpPort, ...shared })
   }
 

@@ -1,6 +1,7 @@
 import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { GatewayError, type ErrorCode } from '../errors.ts'
+import { GatewayError, messageOf, type ErrorCode } from '../errors.ts'
+import { guarded } from '../net/guard.ts'
 import type { StreamHandler } from '../mux/stream.ts'
 
 /** A peer that vanished without a word is noticed by the kernel: first probe after this silence, milliseconds. */
@@ -31,6 +32,8 @@ export interface SpliceEnd {
   readonly bytesIn: number
   /** Bytes handed to the socket. */
   readonly bytesOut: number
+  /** A fault of ours, for a log; undefined after any other end. */
+  readonly thrown: unknown
 }
 
 /** The parts and callbacks of a splice. */
@@ -67,6 +70,7 @@ export class Splice implements StreamHandler {
   #error: Error | undefined
   #isOver = false
   #idleTimer: NodeJS.Timeout | undefined
+  #thrown: unknown
 
   constructor(
     private readonly socket: Duplex,
@@ -74,11 +78,17 @@ export class Splice implements StreamHandler {
   ) {
     socket.allowHalfOpen = true
     if (socket instanceof Socket) socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS).setTimeout(0)
-    socket.on('error', error => {
+    socket.on('error', (error: Error) => {
       this.#error ??= error
     })
-    socket.on('close', () => this.#closed())
-    socket.on('drain', () => this.#drained())
+    socket.on(
+      'close',
+      guarded(this.#fail, () => this.#closed()),
+    )
+    socket.on(
+      'drain',
+      guarded(this.#fail, () => this.#drained()),
+    )
     socket.pause()
   }
 
@@ -105,10 +115,17 @@ export class Splice implements StreamHandler {
     if (this.#isOver) return stream.reset('CANCELLED', 'over before it began')
     if (this.socket.destroyed) return this.#closed()
     const { head, idleMs = 0 } = this.options
-    if (idleMs > 0) this.#idleTimer = setTimeout(() => this.abort('IDLE_TIMEOUT', `nothing for ${idleMs} ms`), idleMs).unref()
+    const idle = (): void => this.abort('IDLE_TIMEOUT', `nothing for ${idleMs} ms`)
+    if (idleMs > 0) this.#idleTimer = setTimeout(guarded(this.#fail, idle), idleMs).unref()
     if (head !== undefined && head.length > 0) this.#read(head)
-    this.socket.on('data', (chunk: Buffer) => this.#read(chunk))
-    this.socket.on('end', () => this.#stream?.end())
+    this.socket.on(
+      'data',
+      guarded(this.#fail, (chunk: Buffer) => this.#read(chunk)),
+    )
+    this.socket.on(
+      'end',
+      guarded(this.#fail, () => this.#stream?.end()),
+    )
     if (!stream.isRemoteOpen) this.socket.end() // its END came before anybody could be told
     if (this.socket.readableEnded) stream.end()
     else if (!stream.needsPause) this.socket.resume()
@@ -120,6 +137,12 @@ export class Splice implements StreamHandler {
     this.#stream?.reset(code, reason)
     this.#cut()
     this.#finish(code, reason)
+  }
+
+  /** One of the events threw: both sides end. */
+  readonly #fail = (thrown: unknown): void => {
+    this.#thrown = thrown
+    this.abort('INTERNAL', messageOf(thrown))
   }
 
   // --- from the link ---
@@ -202,7 +225,7 @@ export class Splice implements StreamHandler {
   #finish(code: ErrorCode | undefined, reason: string): void {
     this.#isOver = true
     clearTimeout(this.#idleTimer)
-    this.options.onEnd({ code, reason, bytesIn: this.#bytesIn, bytesOut: this.#bytesOut })
+    this.options.onEnd({ code, reason, bytesIn: this.#bytesIn, bytesOut: this.#bytesOut, thrown: this.#thrown })
   }
 }
 

@@ -5,7 +5,13 @@ import { until } from '../support/wait.ts'
 let now = 0
 let deadlines: DeadlineQueue | undefined
 const told: string[] = []
-const waiter = (name: string): Expiring => ({ deadlineMs: 0, earlier: undefined, later: undefined, onDeadline: () => void told.push(name) })
+const waiter = (name: string): Expiring => ({
+  deadlineMs: 0,
+  earlier: undefined,
+  later: undefined,
+  onDeadline: () => void told.push(name),
+  onFault: () => void told.push('fault'),
+})
 const start = (): DeadlineQueue => {
   now = 0
   told.length = 0

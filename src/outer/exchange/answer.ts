@@ -3,6 +3,7 @@ import { GatewayError, messageOf } from '../../errors.ts'
 import { decodeFields } from '../../payload/byte-codec.ts'
 import { allowedTrailers } from '../../http/hop-by-hop.ts'
 import type { WritableHead } from '../../http/response-fields.ts'
+import { guarded } from '../../net/guard.ts'
 import type { EdgeRequest } from './edge-request.ts'
 import type { LocalAnswer } from './request-plan.ts'
 
@@ -48,7 +49,12 @@ export class Answer {
     this.#length = head.length
     this.#hasBody = head.hasBody
     // A head without data behind it, as of an event stream, leaves at once; one with data leaves together with it.
-    queueMicrotask(() => this.#flush())
+    queueMicrotask(
+      guarded(
+        thrown => this.call.events?.onFault(thrown),
+        () => this.#flush(),
+      ),
+    )
   }
 
   /** A head has left in another way. */

@@ -13,6 +13,8 @@ export interface ClientEvents {
   onDrain(): void
   /** The answer has left, or the client has. */
   onClosed(): void
+  /** One of the above threw, or what the call does in between: a fault of ours, which ends this request and nothing else. */
+  onFault(thrown: unknown): void
 }
 
 /** The client's side of a connection that has left HTTP. */

@@ -6,6 +6,8 @@ export type WaitingFor = 'inner' | 'head' | 'body' | 'client'
 /** Who is told, once, that it took too long. */
 export interface TimeoutListener {
   onLate(awaited: WaitingFor): void
+  /** `onLate` threw. */
+  onFault(thrown: unknown): void
 }
 
 /** The one thing that an exchange waits for at a time. A queue that is undefined means: for ever. */
@@ -80,5 +82,9 @@ export class ExchangeTimer implements Expiring {
 
   onDeadline(): void {
     this.owner.onLate(this.#awaited)
+  }
+
+  onFault(thrown: unknown): void {
+    this.owner.onFault(thrown)
   }
 }

@@ -8,6 +8,7 @@ import { isIdempotent } from '../../http/methods.ts'
 import { requestTrailers } from '../../http/request-fields.ts'
 import { interimHead, MAX_INTERIM, responseHead, switchingHead } from '../../http/response-fields.ts'
 import type { StreamHandler } from '../../mux/stream.ts'
+import { guarded } from '../../net/guard.ts'
 import type { AccessRecord } from '../../telemetry/access-log.ts'
 import { Answer } from './answer.ts'
 import type { EdgeRequest, ClientEvents } from './edge-request.ts'
@@ -64,7 +65,14 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
       const plan = this.#plan
       plan.make(this.edge, this.call)
       // Before anything else may throw: a verdict that nobody waits for would end the process. The client may have left until then.
-      plan.pending?.then(() => (this.#hasEnded ? plan.release() : this.#proceed())).catch((thrown: unknown) => this.refuse(thrown))
+      plan.pending
+        ?.then(() => (this.#hasEnded ? plan.release() : this.#proceed()))
+        .catch(
+          guarded(
+            fault => this.onFault(fault),
+            thrown => this.refuse(thrown),
+          ),
+        )
       this.edge.requestLimit.check()
       if (plan.pending === undefined) this.#proceed()
     } catch (thrown) {
@@ -88,6 +96,18 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
     const error = asGatewayError(thrown)
     if (error.code === 'INTERNAL') this.edge.log.error({ err: thrown, requestId: this.id }, 'internal fault while handling a request')
     this.#fail(error.code, error.message, error.fields)
+  }
+
+  /** An event of this request threw. What was ending already is cut, so that it does end. */
+  onFault(thrown: unknown): void {
+    const wasEnding = this.#hasEnded
+    try {
+      this.refuse(thrown)
+      if (wasEnding) this.call.cut(true)
+    } catch (second) {
+      this.call.cut(true)
+      throw second
+    }
   }
 
   // --- request ---
@@ -240,7 +260,8 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
     this.#answer.begun()
     edge.switched.join(stream, client, {
       idleMs: target!.timeouts?.idleMs,
-      onEnd: ({ code, reason, bytesIn, bytesOut }) => {
+      onEnd: ({ code, reason, bytesIn, bytesOut, thrown }) => {
+        if (thrown !== undefined) edge.log.error({ err: thrown, requestId: this.id }, 'internal fault in an upgraded connection')
         this.#error = code
         if (code !== undefined) this.#reason = reason
         this.#bytesIn = bytesIn
@@ -366,9 +387,12 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Str
 
   #over(bytesOut = this.#answer.bytes): void {
     this.edge.requestLimit.leave()
-    this.#plan.release()
-    this.#log(bytesOut)
-    this.onOver(this)
+    try {
+      this.#plan.release()
+      this.#log(bytesOut)
+    } finally {
+      this.onOver(this) // whatever happens: else the request counts for ever
+    }
   }
 
   #log(bytesOut: number): void {

@@ -21,24 +21,32 @@ export const FRAME_COST = {
  * hundred SETTINGS at once, and a twentieth of that in each second. Those who also get something done are never near it.
  */
 export class FrameBudget {
-  #left = CAPACITY
+  #left: number
   #atMs: number
 
-  /** @param clock  milliseconds, rising */
-  constructor(private readonly clock: () => number) {
+  /**
+   * @param clock  milliseconds, rising
+   * @param scale  how many times as much as above
+   */
+  constructor(
+    private readonly clock: () => number,
+    private readonly scale = 1,
+  ) {
     this.#atMs = clock()
+    this.#left = CAPACITY * scale
   }
 
   /** False when there is no budget left for it. */
   spend(cost: number): boolean {
     const now = this.clock()
-    this.#left = Math.min(CAPACITY, this.#left + ((now - this.#atMs) * PER_SECOND) / 1000) - cost
+    const { scale } = this
+    this.#left = Math.min(CAPACITY * scale, this.#left + ((now - this.#atMs) * PER_SECOND * scale) / 1000) - cost
     this.#atMs = now
     return this.#left >= 0
   }
 
   /** Gives something back. @param cost  negative */
   earn(cost: number): void {
-    this.#left = Math.min(CAPACITY, this.#left - cost)
+    this.#left = Math.min(CAPACITY * this.scale, this.#left - cost)
   }
 }

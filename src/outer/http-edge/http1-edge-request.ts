@@ -4,6 +4,7 @@ import type { Peer } from '../../http/client.ts'
 import type { Fields } from '../../http/fields.ts'
 import type { WritableHead } from '../../http/response-fields.ts'
 import type { EdgeRequest, ClientEvents } from '../exchange/edge-request.ts'
+import { guarded, type Fail } from '../../net/guard.ts'
 import { withHsts } from './hsts.ts'
 import { pauseMessage } from '../../net/pause-message.ts'
 import { discardUpload, endAbruptly, endLingering } from '../../net/linger.ts'
@@ -21,7 +22,16 @@ export class Http1EdgeRequest implements EdgeRequest {
     upgrades?: readonly string[],
   ) {
     this.request = { method: req.method ?? '', target: req.url ?? '', httpVersion: req.httpVersion, fields: req.rawHeaders, upgrades }
-    res.on('close', () => this.events?.onClosed())
+    res.on(
+      'close',
+      guarded(this.fail, () => this.events?.onClosed()),
+    )
+  }
+
+  /** What one of the events below throws. */
+  protected readonly fail: Fail = thrown => {
+    if (this.events === undefined) throw thrown
+    this.events.onFault(thrown)
   }
 
   get isReceived(): boolean {
@@ -33,8 +43,14 @@ export class Http1EdgeRequest implements EdgeRequest {
   }
 
   startUpload(): void {
-    this.req.on('data', (chunk: Buffer) => this.events?.onUpload(chunk))
-    this.req.on('end', () => this.events?.onUploadEnd())
+    this.req.on(
+      'data',
+      guarded(this.fail, (chunk: Buffer) => this.events?.onUpload(chunk)),
+    )
+    this.req.on(
+      'end',
+      guarded(this.fail, () => this.events?.onUploadEnd()),
+    )
   }
 
   pauseUpload(): void {
@@ -91,10 +107,13 @@ export class Http1EdgeRequest implements EdgeRequest {
     if (this.res.write(chunk)) return true
     if (!this.#awaitsDrain) {
       this.#awaitsDrain = true
-      this.res.once('drain', () => {
-        this.#awaitsDrain = false
-        this.events?.onDrain()
-      })
+      this.res.once(
+        'drain',
+        guarded(this.fail, () => {
+          this.#awaitsDrain = false
+          this.events?.onDrain()
+        }),
+      )
     }
     return false
   }

@@ -13,6 +13,7 @@ import { EarlyBytes } from '../../net/early-bytes.ts'
 import { Http1EdgeRequest } from './http1-edge-request.ts'
 import { headWithoutUpgrade, Http1UpgradeCall, mayUpgrade } from './http1-upgrade.ts'
 import { HttpExchange } from '../exchange/http-exchange.ts'
+import { attempt, type Fail } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
 
 /** Longer than the idle timeout of usual load balancers in front (60 s), so that they close first. Node waits a second longer than it announces. */
@@ -69,18 +70,20 @@ export class HttpEdge {
     })
     // Node cuts longer lists off silently, and framing fields behind the cut would vanish from sight.
     this.#server.maxHeadersCount = 0
-    this.#server.prependListener('connection', (socket: Socket) => this.#admitConnection(socket))
-    const accept = (req: IncomingMessage, res: ServerResponse): void => this.#accept(req, res)
+    this.#server.prependListener('connection', (socket: Socket) => attempt(this.#failOf(socket), () => this.#admitConnection(socket)))
+    const accept = (req: IncomingMessage, res: ServerResponse): void => attempt(this.#failOf(req.socket), () => this.#accept(req, res))
     this.#server.on('request', accept)
     this.#server.on('checkContinue', accept)
     this.#server.on('checkExpectation', accept)
-    this.#server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket, head))
+    this.#server.on('upgrade', (req, socket, head) => attempt(this.#failOf(socket), () => this.#upgrade(req, socket, head)))
     this.#server.on('connect', (req, socket) => {
       socket.on('error', () => socket.destroy()) // node:http listens no more
-      socket.resume() // no parser reads it any more, and its end is to be seen
-      this.#fault(socket, { code: 'METHOD_REFUSED', reason: 'method CONNECT', req })
+      attempt(this.#failOf(socket), () => {
+        socket.resume() // no parser reads it any more, and its end is to be seen
+        this.#fault(socket, { code: 'METHOD_REFUSED', reason: 'method CONNECT', req })
+      })
     })
-    this.#server.on('clientError', (error, socket) => this.#clientError(error, socket))
+    this.#server.on('clientError', (error, socket) => attempt(this.#failOf(socket), () => this.#clientError(error, socket)))
   }
 
   /** Opens the port. @throws GatewayError LISTEN_FAILED */
@@ -127,6 +130,14 @@ export class HttpEdge {
   destroy(): void {
     this.#server.close()
     this.#server.closeAllConnections()
+  }
+
+  /** A fault of ours ends the connection that it happened on. */
+  #failOf(socket: Duplex): Fail {
+    return thrown => {
+      this.context.log.error({ err: thrown }, 'internal fault in a connection of HTTP/1')
+      socket.destroy()
+    }
   }
 
   /** A connection beyond the limits gets one answer, whatever it was about to ask. */
@@ -190,7 +201,7 @@ export class HttpEdge {
   readonly #next = ({ call: { res } }: HttpExchange<Http1EdgeRequest>): void => {
     const connection = this.#connections.get(res.req.socket)
     this.#openExchanges--
-    if (connection !== undefined) this.#proceed(connection, res)
+    if (connection !== undefined) attempt(this.#failOf(res.req.socket), () => this.#proceed(connection, res))
     if (this.#openExchanges === 0) this.#onIdle?.()
   }
 

@@ -5,6 +5,7 @@ import type { RouteTable } from '../../route/table.ts'
 import type { SwitchedClient } from '../exchange/edge-request.ts'
 import type { EarlyBytes } from '../../net/early-bytes.ts'
 import { Http1EdgeRequest } from './http1-edge-request.ts'
+import { guarded } from '../../net/guard.ts'
 import { endLingering } from '../../net/linger.ts'
 import { allowsUpgrade } from '../exchange/request-plan.ts'
 
@@ -45,7 +46,7 @@ export function headWithoutUpgrade(req: IncomingMessage): Buffer {
 export class Http1UpgradeCall extends Http1EdgeRequest {
   readonly #early: EarlyBytes
   #hasSwitched = false
-  readonly #onDrain = (): void => void this.res.emit('drain')
+  readonly #onDrain = guarded(this.fail, () => void this.res.emit('drain'))
 
   /** @param early  reads the socket until the answer is known */
   constructor(peer: Peer, req: IncomingMessage, early: EarlyBytes) {
@@ -56,14 +57,17 @@ export class Http1UpgradeCall extends Http1EdgeRequest {
     res.shouldKeepAlive = false
     res.assignSocket(socket)
     socket.on('drain', this.#onDrain)
-    res.once('finish', () => {
-      res.detachSocket(socket)
-      early.take()
-      // What still comes is thrown away: unread, it would make the kernel reset the connection, and the answer could go with it.
-      socket.resume()
-      endLingering(socket)
-      res.emit('close')
-    })
+    res.once(
+      'finish',
+      guarded(this.fail, () => {
+        res.detachSocket(socket)
+        early.take()
+        // What still comes is thrown away: unread, it would make the kernel reset the connection, and the answer could go with it.
+        socket.resume()
+        endLingering(socket)
+        res.emit('close')
+      }),
+    )
   }
 
   override get isReceived(): boolean {

@@ -6,6 +6,7 @@ import { addHttp2Fields, http2Headers, withoutPseudoFields, type Http2Headers } 
 import type { WritableHead } from '../../http/response-fields.ts'
 import type { EdgeRequest, ClientEvents } from '../exchange/edge-request.ts'
 import { leave, type DeadlineQueue, type QueueNode, type Expiring } from '../../net/deadline-queue.ts'
+import { attempt, guarded, type Fail } from '../../net/guard.ts'
 import { withHsts } from './hsts.ts'
 
 const { NGHTTP2_NO_ERROR } = constants
@@ -43,6 +44,7 @@ export class Http2EdgeRequest implements EdgeRequest, Expiring {
   #discards = false
   #isCut = false
   #leftBytes = 0
+  #isOver = false
 
   constructor(
     private readonly context: Http2CallContext,
@@ -51,11 +53,39 @@ export class Http2EdgeRequest implements EdgeRequest, Expiring {
   ) {
     this.isReceived = request.endsWithHead === true
     // The client has reset the stream, or is lost. At once, before a half that is only cut off is taken for one that has ended.
-    stream.on('aborted', () => stream.destroy())
-    stream.on('close', () => {
-      leave(this)
-      this.events?.onClosed()
-    })
+    stream.on(
+      'aborted',
+      guarded(this.#fail, () => void stream.destroy()),
+    )
+    stream.on('close', this.#closed)
+  }
+
+  /** What one of the events below throws. */
+  readonly #fail: Fail = thrown => {
+    const { events, stream } = this
+    const give = (second: unknown): never => {
+      stream.destroy()
+      throw second
+    }
+    if (events === undefined) give(thrown)
+    else attempt(give, () => events.onFault(thrown))
+  }
+
+  readonly #closed = guarded(this.#fail, () => {
+    if (this.#isOver) return
+    this.#isOver = true
+    leave(this)
+    this.events?.onClosed()
+  })
+
+  onFault(thrown: unknown): void {
+    this.#fail(thrown)
+  }
+
+  /** The stream is gone, though Node has not said so. */
+  abandon(): void {
+    this.stream.destroy()
+    this.#closed()
   }
 
   get peer(): Peer {
@@ -66,18 +96,27 @@ export class Http2EdgeRequest implements EdgeRequest, Expiring {
 
   startUpload(): void {
     const { stream } = this
-    stream.on('data', (chunk: Buffer) => {
-      this.context.moved()
-      this.events?.onUpload(chunk)
-    })
-    stream.on('trailers', (_headers: unknown, _flags: number, raw: string[]) => {
-      this.trailers = withoutPseudoFields(raw)
-    })
-    stream.on('end', () => {
-      if (stream.aborted) return // reset with NO_ERROR, which Node reports as an end
-      this.isReceived = true
-      this.events?.onUploadEnd()
-    })
+    stream.on(
+      'data',
+      guarded(this.#fail, (chunk: Buffer) => {
+        this.context.moved()
+        this.events?.onUpload(chunk)
+      }),
+    )
+    stream.on(
+      'trailers',
+      guarded(this.#fail, (_headers: unknown, _flags: number, raw: string[]) => {
+        this.trailers = withoutPseudoFields(raw)
+      }),
+    )
+    stream.on(
+      'end',
+      guarded(this.#fail, () => {
+        if (stream.aborted) return // reset with NO_ERROR, which Node reports as an end
+        this.isReceived = true
+        this.events?.onUploadEnd()
+      }),
+    )
   }
 
   pauseUpload(): void {
@@ -149,10 +188,13 @@ export class Http2EdgeRequest implements EdgeRequest, Expiring {
     if (stream.writableEnded || this.isGone || stream.write(chunk)) return true
     if (!this.#awaitsDrain) {
       this.#awaitsDrain = true
-      stream.once('drain', () => {
-        this.#awaitsDrain = false
-        this.events?.onDrain()
-      })
+      stream.once(
+        'drain',
+        guarded(this.#fail, () => {
+          this.#awaitsDrain = false
+          this.events?.onDrain()
+        }),
+      )
     }
     return false
   }
@@ -180,7 +222,7 @@ export class Http2EdgeRequest implements EdgeRequest, Expiring {
     this.#hasEnded = true
     this.#isCut = true
     // `close` would end the body first, and what is missing could not be seen (Node 20); `destroy` resets with INTERNAL_ERROR alone.
-    const reset = (): void => void stream.destroy(new Error('the answer is cut'))
+    const reset = guarded(this.#fail, () => void stream.destroy(new Error('the answer is cut')))
     this.#respond(false)
     if (stream.writableEnded || this.isGone) return reset()
     const timer = setTimeout(reset, LINGER_MS)
@@ -207,14 +249,18 @@ export class Http2EdgeRequest implements EdgeRequest, Expiring {
     const isBodyless = isWhole || this.request.method === 'HEAD' || BODYLESS.has(this.status)
     // Only a body without a length may have trailers behind it; that its end is not part of its data also lets it be cut honestly.
     this.#hasTrailers = !isBodyless && head['content-length'] === undefined
-    if (this.#hasTrailers) stream.once('wantTrailers', () => this.#sendTrailers())
+    if (this.#hasTrailers)
+      stream.once(
+        'wantTrailers',
+        guarded(this.#fail, () => this.#sendTrailers()),
+      )
     stream.respond(head, { endStream: isBodyless, waitForTrailers: this.#hasTrailers })
   }
 
   /** Resets the stream behind the end of the answer, once that is on its way. */
   #leaveUpload(): void {
     const { stream } = this
-    const close = (): void => stream.close(NGHTTP2_NO_ERROR)
+    const close = guarded(this.#fail, () => stream.close(NGHTTP2_NO_ERROR))
     if (this.#hasTrailers) {
       if (this.#hasSentTrailers) setImmediate(close) // they leave in the next turn
     } else if (stream.writableFinished) close()

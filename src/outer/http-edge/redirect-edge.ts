@@ -7,9 +7,11 @@ import { admitRequest } from '../../http/admission.ts'
 import { loggedPath } from '../../http/logged-path.ts'
 import { parseHost } from '../../address/host.ts'
 import type { AccessRecord } from '../../telemetry/access-log.ts'
+import type { Log } from '../../telemetry/log.ts'
 import { answerBare, codeOfClientError, isLost, speaksTls, type ClientError } from './raw-answer.ts'
 import type { ConnectionLimits } from '../access/connection-limits.ts'
 import { errorAnswer, type ErrorAnswer } from '../../http/error-answer.ts'
+import { attempt, type Fail } from '../../net/guard.ts'
 import { discardUpload } from '../../net/linger.ts'
 import { PlainEdge } from '../ports/plain-port.ts'
 
@@ -26,6 +28,7 @@ export interface RedirectEdgeOptions {
   readonly limits: { readonly headerBytes: number; readonly headerMs: number }
   readonly nextId: () => string
   readonly access: (record: AccessRecord) => void
+  readonly log: Log
 }
 
 const SPEAKS_TLS = 'the client speaks TLS and this port plain HTTP: use the port for HTTPS'
@@ -43,26 +46,29 @@ export class RedirectEdge {
   readonly #answered = new WeakSet<Duplex>()
 
   constructor(private readonly options: RedirectEdgeOptions) {
-    this.#server = createServer(
-      {
-        maxHeaderSize: options.limits.headerBytes,
-        headersTimeout: options.limits.headerMs,
-        connectionsCheckingInterval: Math.min(5_000, options.limits.headerMs),
-        requireHostHeader: false, // admission decides
-      },
-      (req, res) => this.#answer(req, res),
-    )
+    this.#server = createServer({
+      maxHeaderSize: options.limits.headerBytes,
+      headersTimeout: options.limits.headerMs,
+      connectionsCheckingInterval: Math.min(5_000, options.limits.headerMs),
+      requireHostHeader: false, // admission decides
+    })
     this.#server.maxHeadersCount = 0
-    this.#server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => this.#answer(req, res))
-    this.#server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => this.#answer(req, res))
-    this.#server.on('connect', (req: IncomingMessage, socket: Duplex) => {
-      socket.resume() // no parser reads it any more, and its end is to be seen
-      this.#refuse(socket, 'METHOD_REFUSED', 'method CONNECT', req)
-    })
-    this.#server.on('clientError', (error: ClientError, socket: Duplex) => {
-      if (isLost(error)) socket.destroy()
-      else this.#refuse(socket, codeOfClientError(error), speaksTls(error) ? SPEAKS_TLS : error.message)
-    })
+    const answer = (req: IncomingMessage, res: ServerResponse): void => attempt(this.#failOf(req.socket), () => this.#answer(req, res))
+    this.#server.on('request', answer)
+    this.#server.on('checkContinue', answer)
+    this.#server.on('checkExpectation', answer)
+    this.#server.on('connect', (req: IncomingMessage, socket: Duplex) =>
+      attempt(this.#failOf(socket), () => {
+        socket.resume() // no parser reads it any more, and its end is to be seen
+        this.#refuse(socket, 'METHOD_REFUSED', 'method CONNECT', req)
+      }),
+    )
+    this.#server.on('clientError', (error: ClientError, socket: Duplex) =>
+      attempt(this.#failOf(socket), () => {
+        if (isLost(error)) socket.destroy()
+        else this.#refuse(socket, codeOfClientError(error), speaksTls(error) ? SPEAKS_TLS : error.message)
+      }),
+    )
     this.#port = new PlainEdge({
       ...options,
       isTrusted: () => false,
@@ -87,6 +93,13 @@ export class RedirectEdge {
     this.#port.close()
     this.#server.close()
     this.#server.closeAllConnections()
+  }
+
+  #failOf(socket: Duplex): Fail {
+    return thrown => {
+      socket.destroy()
+      this.options.log.error({ err: thrown }, 'internal fault while redirecting')
+    }
   }
 
   #answer(req: IncomingMessage, res: ServerResponse): void {

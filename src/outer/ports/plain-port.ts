@@ -1,7 +1,9 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import { unmapped } from '../../address/mapped.ts'
 import type { Peer } from '../../http/client.ts'
+import type { Log } from '../../telemetry/log.ts'
 import type { ConnectionLimits } from '../access/connection-limits.ts'
+import { attempt, guarded, type Fail } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
 
 /** What a plain edge is made from. */
@@ -19,6 +21,7 @@ export interface PlainEdgeOptions {
   readonly firstByteMs: number
   /** A connection is ready, and nothing of it is lost. */
   readonly accept: (socket: Socket, peer: Peer, isHttp2: boolean) => void
+  readonly log: Log
 }
 
 /** RFC 9113 §3.4. Its first bytes are a request of HTTP/1 that nobody sends: there is no method of this name. */
@@ -35,7 +38,7 @@ export class PlainEdge {
   constructor(private readonly options: PlainEdgeOptions) {
     // Half-open as node:http wants it: it knows by itself when a client that ends its half has left.
     const ways = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
-    this.#server = createServer(ways, socket => this.#connected(socket))
+    this.#server = createServer(ways, socket => attempt(this.#failOf(socket), () => this.#connected(socket)))
   }
 
   /** Opens the port. @throws GatewayError LISTEN_FAILED */
@@ -47,6 +50,13 @@ export class PlainEdge {
   close(): void {
     this.#server.close()
     for (const socket of this.#beginning) socket.destroy()
+  }
+
+  #failOf(socket: Socket): Fail {
+    return thrown => {
+      socket.destroy()
+      this.options.log.error({ err: thrown }, 'internal fault while taking a connection')
+    }
   }
 
   #connected(socket: Socket): void {
@@ -63,13 +73,13 @@ export class PlainEdge {
     }
     const address = unmapped(socket.remoteAddress ?? '')
     if (preamble === undefined) begin(address)
-    else preamble(socket, begin)
+    else preamble(socket, guarded(this.#failOf(socket), begin))
   }
 
   /** Reads until the first bytes differ from the preface, or are all of it. */
   #detect(socket: Socket, address: string): void {
     let bytes: Buffer = Buffer.alloc(0)
-    const onData = (chunk: Buffer): void => {
+    const onData = guarded(this.#failOf(socket), (chunk: Buffer) => {
       bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk])
       const length = Math.min(bytes.length, PREFACE.length)
       const isPreface = bytes.subarray(0, length).equals(PREFACE.subarray(0, length))
@@ -80,7 +90,7 @@ export class PlainEdge {
       socket.pause()
       socket.unshift(bytes)
       this.#accept(socket, address, isPreface)
-    }
+    })
     const leave = (): void => void socket.destroy()
     const timer = setTimeout(leave, this.options.firstByteMs)
     timer.unref()

@@ -3,6 +3,7 @@ import { GatewayError } from '../../errors.ts'
 import { unmapped } from '../../address/mapped.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { mutedText, Repeats } from '../../telemetry/repeats.ts'
+import { guarded } from '../../net/guard.ts'
 import { parseProxyHeader, type ProxyHeader } from '../../net/read-proxy-header.ts'
 
 /** A proxy sends its header at once. */
@@ -41,7 +42,11 @@ export class ProxiedClients {
       this.log.warn({ address, reason, ...(muted > 0 && { muted }) }, `closed a connection from ${address}: ${reason}${mutedText(muted)}`)
     }
     let bytes: Buffer = Buffer.alloc(0)
-    const onData = (chunk: Buffer): void => {
+    const fail = (thrown: unknown): void => {
+      socket.destroy()
+      this.log.error({ err: thrown }, 'internal fault while reading the header of a proxy')
+    }
+    const onData = guarded(fail, (chunk: Buffer) => {
       bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk])
       let header: ProxyHeader | 'more'
       try {
@@ -56,7 +61,7 @@ export class ProxiedClients {
       // A proxy that speaks for itself is its own client.
       next(header.source?.address ?? address)
       socket.resume()
-    }
+    })
     const stop = (): void => {
       clearTimeout(timer)
       socket.off('data', onData)

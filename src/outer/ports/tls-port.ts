@@ -7,6 +7,7 @@ import type { CertificateStore } from '../../tls/certificate-store.ts'
 import { followCertificates, tlsOptions } from '../../tls/server.ts'
 import { HANDSHAKE_MS } from '../../tls/settings.ts'
 import type { ConnectionLimits } from '../access/connection-limits.ts'
+import { attempt, guarded, type Fail } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
 
 /** What a TLS edge is made from. */
@@ -53,10 +54,10 @@ export class TlsEdge {
     const { certificates, protocols } = options
     // Half-open as node:http wants it: it knows by itself when a client that ends its half has left.
     const ways = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
-    this.#listener = createListener({ ...ways }, socket => this.#connected(socket))
+    this.#listener = createListener({ ...ways }, socket => attempt(this.#failOf(socket), () => this.#connected(socket)))
     this.#server = createServer({ ...tlsOptions(certificates), ...ways, ALPNProtocols: [...protocols] })
     this.#unfollow = followCertificates(this.#server, certificates)
-    this.#server.on('secureConnection', socket => this.#secured(socket))
+    this.#server.on('secureConnection', (socket: TLSSocket) => attempt(this.#failOf(socket), () => this.#secured(socket)))
     this.#server.on('tlsClientError', (error, socket) => {
       this.log.debug({ address: unmapped(socket.remoteAddress ?? ''), reason: error.message }, 'TLS handshake failed')
       socket.destroy()
@@ -75,6 +76,13 @@ export class TlsEdge {
     for (const { socket } of this.#beginning.values()) socket.destroy()
   }
 
+  #failOf(socket: Socket): Fail {
+    return thrown => {
+      socket.destroy()
+      this.log.error({ err: thrown }, 'internal fault while taking a connection')
+    }
+  }
+
   #connected(socket: Socket): void {
     const { preamble, connections } = this.options
     const key = keyOf(socket)
@@ -88,7 +96,7 @@ export class TlsEdge {
       this.#readFirst(socket)
     }
     if (preamble === undefined) begin(beginning.address)
-    else preamble(socket, begin)
+    else preamble(socket, guarded(this.#failOf(socket), begin))
   }
 
   /** What speaks plain HTTP is to be told so; TLS could only hang up on it. */
@@ -99,7 +107,7 @@ export class TlsEdge {
     socket.on('error', leave)
     socket.once('end', leave)
     socket.once('close', () => clearTimeout(timer))
-    socket.once('data', (chunk: Buffer) => {
+    const read = (chunk: Buffer): void => {
       clearTimeout(timer)
       socket.off('end', leave)
       socket.pause()
@@ -109,7 +117,8 @@ export class TlsEdge {
       this.#beginning.delete(keyOf(socket))
       if (isLetter(first)) this.options.refusePlain(socket)
       else socket.destroy()
-    })
+    }
+    socket.once('data', guarded(this.#failOf(socket), read))
   }
 
   #secured(socket: TLSSocket): void {

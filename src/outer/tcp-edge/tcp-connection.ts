@@ -8,6 +8,7 @@ import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { BeforeOrigin } from '../inner-layers/tcp-opening.ts'
 import type { DeadlineQueue, QueueNode, Expiring } from '../../net/deadline-queue.ts'
+import { guarded } from '../../net/guard.ts'
 import { proxyHeader, type Endpoint, type ProxiedConnection } from '../../net/write-proxy-header.ts'
 import type { CarrierStream } from '../inner-layers/carrier.ts'
 import { Dispatch, type DispatchContext } from '../inner-layers/dispatch.ts'
@@ -77,8 +78,8 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     this.#dispatch = new Dispatch(context.dispatch)
     this.client = { address: unmapped(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 }
     this.#local = { address: unmapped(socket.localAddress ?? ''), port: socket.localPort ?? 0 }
-    socket.on('error', () => undefined) // 'close' follows
-    socket.on('close', () => this.#left())
+    socket.on('error', ignore) // 'close' follows
+    socket.on('close', guarded(this.fail, this.#left))
     context.greeting.refresh(this)
   }
 
@@ -98,8 +99,8 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     this.#greeted = greeted
     const source = greeted.inside ?? this.socket
     if (greeted.inside !== undefined) {
-      source.on('error', () => undefined)
-      source.on('close', () => this.#left())
+      source.on('error', ignore)
+      source.on('close', guarded(this.fail, this.#left))
     }
     try {
       if (!this.#open())
@@ -130,6 +131,19 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     this.socket.destroySoon()
   }
 
+  /** One of its events threw: it ends, and what it has left behind with it. */
+  readonly fail = (thrown: unknown): void => {
+    try {
+      this.#refuse(thrown)
+    } finally {
+      this.#cut()
+    }
+  }
+
+  onFault(thrown: unknown): void {
+    this.fail(thrown)
+  }
+
   onDeadline(): void {
     if (this.#stream === undefined) this.abort('REQUEST_TIMEOUT', 'the client did not say in time what it wants')
     else this.abort('ORIGIN_CONNECT_TIMEOUT', 'the inner layer has not said that the origin is connected')
@@ -150,10 +164,10 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     return true
   }
 
-  readonly #onFirst = (chunk: Buffer): void => {
+  readonly #onFirst = guarded(this.fail, (chunk: Buffer) => {
     this.#source.pause()
     this.#send(chunk)
-  }
+  })
 
   #send(head: Buffer): void {
     this.#head = head
@@ -176,7 +190,10 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
       failure: error =>
         new GatewayError('CANCELLED', error === undefined ? 'the client closed the connection' : `the client: ${error.message}`),
       cut: () => this.#cut(),
-      onEnd: ({ code, reason }) => this.#finish(code, reason),
+      onEnd: ({ code, reason, thrown }) => {
+        if (thrown !== undefined) this.#logFault(thrown)
+        this.#finish(code, reason)
+      },
     })
     this.#splice.attach(this.#stream!)
   }
@@ -201,13 +218,16 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
 
   #refuse(thrown: unknown): void {
     const { code, message } = asGatewayError(thrown)
-    if (code === 'INTERNAL')
-      this.context.log.error({ err: thrown, connectionId: this.#connectionId }, 'internal fault while handling a connection')
+    if (code === 'INTERNAL') this.#logFault(thrown)
     this.abort(code, message)
   }
 
+  #logFault(thrown: unknown): void {
+    this.context.log.error({ err: thrown, connectionId: this.#connectionId }, 'internal fault while handling a connection')
+  }
+
   /** The client has gone before anything was joined. */
-  #left(): void {
+  readonly #left = (): void => {
     if (this.#splice !== undefined || this.#isOver) return
     this.#stream?.reset('CANCELLED', 'the client left')
     this.#finish('CANCELLED', 'the client left before the origin was connected')
@@ -241,3 +261,5 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     this.onOver(this)
   }
 }
+
+const ignore = (): void => undefined

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { parseHost } from '../../address/host.ts'
+import { guarded } from '../../net/guard.ts'
 import type { TcpPort } from '../../route/tcp-port.ts'
 import { readClientHello, UNRECOGNIZED_NAME } from '../../tls/client-hello.ts'
 import type { TcpConnection } from './tcp-connection.ts'
@@ -9,7 +10,7 @@ export function joinByName(connection: TcpConnection, socket: Socket, port: TcpP
   const chunks: Buffer[] = []
   let length = 0
   let wanted = 1
-  const read = (chunk: Buffer): void => {
+  const read = guarded(connection.fail, (chunk: Buffer) => {
     chunks.push(chunk)
     length += chunk.length
     // Whoever sends byte by byte has each of them looked at once, not all of them every time.
@@ -29,7 +30,7 @@ export function joinByName(connection: TcpConnection, socket: Socket, port: TcpP
     const route = hello.name !== undefined && name === undefined ? undefined : port.routeOf(name)
     if (route === undefined) return connection.dismiss('UNKNOWN_HOST', unknown(hello.name), UNRECOGNIZED_NAME)
     connection.join({ route, head: bytes, facts: { authority: name } })
-  }
+  })
   socket.on('data', read)
   socket.resume()
 }

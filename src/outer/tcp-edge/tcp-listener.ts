@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { ErrorCode } from '../../errors.ts'
 import type { TcpPort } from '../../route/tcp-port.ts'
+import { attempt } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
 import { TcpConnection, type TcpContext } from './tcp-connection.ts'
 import { joinByName } from './tcp-hello.ts'
@@ -27,7 +28,7 @@ export class TcpListener {
     private readonly context: TcpListenerContext,
   ) {
     this.#port = port
-    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, socket => this.#accept(socket))
+    this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, this.#accepted)
   }
 
   /** What the port is configured to do with connections from now on. */
@@ -55,6 +56,14 @@ export class TcpListener {
     // `close` of the server calls back when the last connection is over, but has let go of the port before it returns.
     this.#server.close()
     return new Promise(resolve => setImmediate(resolve))
+  }
+
+  readonly #accepted = (socket: Socket): void => {
+    const fail = (thrown: unknown): void => {
+      socket.destroy()
+      this.context.log.error({ err: thrown }, 'internal fault while taking a connection')
+    }
+    attempt(fail, () => this.#accept(socket))
   }
 
   #accept(socket: Socket): void {

@@ -4,6 +4,7 @@ import { asGatewayError, GatewayError, messageOf } from '../../errors.ts'
 import type { TcpPort } from '../../route/tcp-port.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
 import { followCertificates, tlsOptions } from '../../tls/server.ts'
+import { attempt, guarded } from '../../net/guard.ts'
 import type { ProxiedConnection } from '../../net/write-proxy-header.ts'
 import type { TcpConnection } from './tcp-connection.ts'
 import { canonicalName, unknown } from './tcp-hello.ts'
@@ -11,20 +12,34 @@ import { canonicalName, unknown } from './tcp-hello.ts'
 /** Makes a store, not started, for ports that demand client certificates of `clientCa`; undefined when the gateway has no certificates. */
 export type CreateCertificates = (clientCa: string | undefined) => CertificateStore | undefined
 
+/** A handshake under way. */
+interface Pending {
+  readonly connection: TcpConnection
+  readonly port: TcpPort
+}
+
 /** Ends TLS, for all ports that ask for the same client certificates. */
 export class TcpTerminator {
   readonly #server: Server
   readonly #unfollow: () => void
   /** Handshakes under way, by the client's end of the connection: node:tls does not say which socket it was given. */
-  readonly #pending = new Map<string, { readonly connection: TcpConnection; readonly port: TcpPort }>()
+  readonly #pending = new Map<string, Pending>()
 
   /** @param store  started; closed with this */
   constructor(private readonly store: CertificateStore) {
     // Refused here with its reason; node:tls would just hang up.
     this.#server = createServer({ ...tlsOptions(store), rejectUnauthorized: false })
     this.#unfollow = followCertificates(this.#server, store)
-    this.#server.on('secureConnection', socket => this.#secured(socket))
-    this.#server.on('tlsClientError', (error, socket) => this.#take(socket)?.connection.abort('CLIENT_TLS', messageOf(error)))
+    this.#server.on('secureConnection', (socket: TLSSocket) => {
+      const pending = this.#take(socket)
+      if (pending === undefined || pending.connection.isOver) socket.destroy()
+      else attempt(pending.connection.fail, () => this.#secured(socket, pending))
+    })
+    this.#server.on('tlsClientError', (error, socket) => {
+      const pending = this.#take(socket)
+      if (pending === undefined) socket.destroy()
+      else attempt(pending.connection.fail, () => pending.connection.abort('CLIENT_TLS', messageOf(error)))
+    })
   }
 
   /** Begins with TLS on a socket that was just accepted, then joins the connection to the route of the name that the client sent. */
@@ -43,16 +58,14 @@ export class TcpTerminator {
     await this.store.close()
   }
 
-  #take(socket: Socket): { readonly connection: TcpConnection; readonly port: TcpPort } | undefined {
+  #take(socket: Socket): Pending | undefined {
     const key = keyOf(socket)
     const pending = this.#pending.get(key)
     this.#pending.delete(key)
     return pending
   }
 
-  #secured(socket: TLSSocket): void {
-    const { connection, port } = this.#take(socket) ?? {}
-    if (connection === undefined || port === undefined || connection.isOver) return void socket.destroy()
+  #secured(socket: TLSSocket, { connection, port }: Pending): void {
     const wantsCertificate = this.store.clientCa !== undefined
     if (wantsCertificate && !socket.authorized) {
       return connection.abort('CLIENT_TLS', `the client certificate: ${String(socket.authorizationError ?? 'there is none')}`)
@@ -98,7 +111,7 @@ const GSS_REQUEST = Buffer.from('0000000804d21630', 'hex')
  */
 function afterPreamble(connection: TcpConnection, socket: Socket, then: () => void): void {
   let bytes: Buffer = Buffer.alloc(0)
-  const read = (chunk: Buffer): void => {
+  const read = guarded(connection.fail, (chunk: Buffer) => {
     bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk])
     if (bytes[0] === 0 && bytes.length < PREAMBLE_BYTES) return
     socket.off('data', read)
@@ -112,7 +125,7 @@ function afterPreamble(connection: TcpConnection, socket: Socket, then: () => vo
     if (bytes[0] === 0) return connection.abort('CLIENT_TLS', 'this is neither TLS nor a request for it')
     socket.unshift(bytes)
     then()
-  }
+  })
   socket.on('data', read)
   socket.resume()
 }

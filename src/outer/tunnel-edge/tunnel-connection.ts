@@ -10,6 +10,7 @@ import type { WebSocketStream } from '../../tunnel/web-socket-stream.ts'
 import { CloseCode } from '../../tunnel/wire.ts'
 import { BeforeOrigin } from '../inner-layers/tcp-opening.ts'
 import type { DeadlineQueue, QueueNode, Expiring } from '../../net/deadline-queue.ts'
+import { guarded } from '../../net/guard.ts'
 import type { EarlyBytes } from '../../net/early-bytes.ts'
 import type { CarrierStream } from '../inner-layers/carrier.ts'
 import { Dispatch, type DispatchContext } from '../inner-layers/dispatch.ts'
@@ -94,6 +95,14 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
     this.#fail('ORIGIN_CONNECT_TIMEOUT', 'the inner layer has not said that the origin is connected')
   }
 
+  onFault(thrown: unknown): void {
+    try {
+      this.#refuse(thrown)
+    } finally {
+      this.visit.early.socket.destroy()
+    }
+  }
+
   // --- until the origin is connected ---
 
   /** @returns false when no inner layer is connected that could be asked */
@@ -116,14 +125,19 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
       idleMs: tunnel.idleMs,
       failure: error => new GatewayError('CANCELLED', error === undefined ? 'the client closed the tunnel' : error.message),
       cut: () => socket.abort(CloseCode.INTERNAL, 'the connection to the service was lost'),
-      onEnd: ({ code, reason }) => this.#finish(this.#lingering === undefined ? code : undefined, reason),
+      onEnd: ({ code, reason, thrown }) => {
+        if (thrown !== undefined) this.#logFault(thrown)
+        this.#finish(this.#lingering === undefined ? code : undefined, reason)
+      },
     })
     this.#splice.attach(this.#stream!)
     if (socket.halfClose) return
-    socket.once('end', () => {
-      if (this.#isOver) return
-      this.#lingering = setTimeout(() => this.#splice?.abort('CANCELLED', ''), LINGER_MS).unref()
-    })
+    const fail = (thrown: unknown): void => this.onFault(thrown)
+    const leave = guarded(fail, () => this.#splice?.abort('CANCELLED', ''))
+    const linger = (): void => {
+      if (!this.#isOver) this.#lingering = setTimeout(leave, LINGER_MS).unref()
+    }
+    socket.once('end', guarded(fail, linger))
   }
 
   override onReset(code: ErrorCode, reason: string): void {
@@ -140,14 +154,19 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
 
   // --- the end ---
 
-  readonly #left = (): void => {
-    this.#fail('CANCELLED', 'the client left before the origin was connected')
-  }
+  readonly #left = guarded(
+    thrown => this.onFault(thrown),
+    () => this.#fail('CANCELLED', 'the client left before the origin was connected'),
+  )
 
   #refuse(thrown: unknown): void {
     const { code, message } = asGatewayError(thrown)
-    if (code === 'INTERNAL') this.context.log.error({ err: thrown, connectionId: this.visit.connectionId }, 'internal fault in a tunnel')
+    if (code === 'INTERNAL') this.#logFault(thrown)
     this.#fail(code, message)
+  }
+
+  #logFault(thrown: unknown): void {
+    this.context.log.error({ err: thrown, connectionId: this.visit.connectionId }, 'internal fault in a tunnel')
   }
 
   #fail(code: ErrorCode, reason: string): void {

@@ -86,18 +86,20 @@ export class TunnelEdge {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, peer: Peer): void {
     const early = new EarlyBytes(socket, head)
     const refuse = (refusal: Refusal): void => this.#answerRaw(request, socket, refusal)
-    this.#admit(request, peer).then(
-      tunnel => {
-        if (socket.destroyed) return
-        const violation = checkHandshake(request)
-        const offer = readOffer(request)
-        if (violation !== undefined || 'status' in offer)
-          return refuse({ code: violation?.status === 426 ? 'UPGRADE_REQUIRED' : 'BAD_REQUEST', fields: violation?.fields ?? [] })
-        if (offer.subprotocol === undefined) return refuse({ code: 'UPGRADE_REQUIRED' })
-        this.#begin({ request, early, tunnel, subprotocol: offer.subprotocol, peer, refuse })
-      },
-      (thrown: unknown) => refuse(this.#refused(thrown, request, peer)),
-    )
+    this.#admit(request, peer)
+      .then(
+        tunnel => {
+          if (socket.destroyed) return
+          const violation = checkHandshake(request)
+          const offer = readOffer(request)
+          if (violation !== undefined || 'status' in offer)
+            return refuse({ code: violation?.status === 426 ? 'UPGRADE_REQUIRED' : 'BAD_REQUEST', fields: violation?.fields ?? [] })
+          if (offer.subprotocol === undefined) return refuse({ code: 'UPGRADE_REQUIRED' })
+          this.#begin({ request, early, tunnel, subprotocol: offer.subprotocol, peer, refuse })
+        },
+        (thrown: unknown) => refuse(this.#refused(thrown, request, peer)),
+      )
+      .catch((thrown: unknown) => this.#failed(socket, thrown))
   }
 
   /** A request that `takes` took and that is none to switch protocols: says whether it would open. */
@@ -108,10 +110,12 @@ export class TunnelEdge {
       response.writeHead(status, STATUS_CODES[status], fields)
       response.end(body)
     }
-    this.#admit(request, peer).then(
-      () => say({ code: 'UPGRADE_REQUIRED', fields: ['Upgrade', 'websocket'] }),
-      (thrown: unknown) => say(this.#refused(thrown, request, peer)),
-    )
+    this.#admit(request, peer)
+      .then(
+        () => say({ code: 'UPGRADE_REQUIRED', fields: ['Upgrade', 'websocket'] }),
+        (thrown: unknown) => say(this.#refused(thrown, request, peer)),
+      )
+      .catch((thrown: unknown) => this.#failed(request.socket, thrown))
   }
 
   /** Cuts everything. */
@@ -167,6 +171,12 @@ export class TunnelEdge {
     const left = (this.#open.get(name) ?? 0) - 1
     if (left > 0) this.#open.set(name, left)
     else this.#open.delete(name)
+  }
+
+  /** A fault of ours ends this one visit. */
+  #failed(socket: Duplex, thrown: unknown): void {
+    socket.destroy()
+    this.options.log.error({ err: thrown }, 'internal fault in a tunnel')
   }
 
   /** Logs a refusal, muted when it repeats itself, and returns it. */

@@ -1,0 +1,106 @@
+import { addressKey } from '../../address/address-key.ts'
+import { FrameBudget } from './frame-budget.ts'
+
+/** Of a connection, as many times may the connections of its address spend together. */
+const ADDRESS_SCALE = 4
+/** Decoded bytes of the heads of open requests: of one connection, and of all connections of one address. */
+const CONNECTION_HEAD_BYTES = 1_048_576
+const ADDRESS_HEAD_BYTES = 16_777_216
+/** After this time without a connection nothing of an address is worth remembering: its budget is full again, milliseconds. */
+const FORGET_MS = 20_000
+const MAX_ADDRESSES = 10_000
+
+/** What all connections of one address share. */
+class AddressBudget {
+  readonly frames: FrameBudget
+  headBytes = 0
+  connections = 0
+  leftMs = 0
+
+  constructor(clock: () => number) {
+    this.frames = new FrameBudget(clock, ADDRESS_SCALE)
+  }
+}
+
+/**
+ * What one connection of HTTP/2 may cost, by itself and together with the others of its address: who opens one connection after the other
+ * has no more than who keeps one open.
+ */
+export class Http2Budget {
+  readonly #frames: FrameBudget
+  #headBytes = 0
+
+  /** @param shared  undefined for a proxy that is trusted, behind which many clients share one address */
+  constructor(
+    clock: () => number,
+    private readonly shared: AddressBudget | undefined,
+  ) {
+    this.#frames = new FrameBudget(clock)
+  }
+
+  /** False when there is no budget left for it. */
+  spend(cost: number): boolean {
+    const isShareLeft = this.shared?.frames.spend(cost) ?? true
+    return this.#frames.spend(cost) && isShareLeft
+  }
+
+  /** Gives something back. @param cost  negative */
+  earn(cost: number): void {
+    this.#frames.earn(cost)
+    this.shared?.frames.earn(cost)
+  }
+
+  /**
+   * Counts the head of a request until `release`: what HPACK unpacks from a few bytes (RFC 7541 §7.3) is held as long as the request is open.
+   * @returns false when it is too much
+   */
+  hold(bytes: number): boolean {
+    const { shared } = this
+    if (this.#headBytes + bytes > CONNECTION_HEAD_BYTES) return false
+    if (shared !== undefined && shared.headBytes + bytes > ADDRESS_HEAD_BYTES) return false
+    this.#headBytes += bytes
+    if (shared !== undefined) shared.headBytes += bytes
+    return true
+  }
+
+  release(bytes: number): void {
+    this.#headBytes -= bytes
+    if (this.shared !== undefined) this.shared.headBytes -= bytes
+  }
+}
+
+/** The budgets of all connections. */
+export class Http2Budgets {
+  readonly #addresses = new Map<string, AddressBudget>()
+
+  /** @param clock  milliseconds, rising */
+  constructor(private readonly clock: () => number) {}
+
+  /** The budget of a new connection, and what is to be called once it is over. */
+  open(address: string, isTrusted: boolean): { readonly budget: Http2Budget; readonly close: () => void } {
+    if (isTrusted) return { budget: new Http2Budget(this.clock, undefined), close: () => undefined }
+    const key = addressKey(address)
+    let shared = this.#addresses.get(key)
+    if (shared === undefined) {
+      if (this.#addresses.size >= MAX_ADDRESSES) this.#forget(0)
+      this.#addresses.set(key, (shared = new AddressBudget(this.clock)))
+    }
+    const entry = shared
+    entry.connections++
+    const close = (): void => {
+      entry.connections--
+      entry.leftMs = this.clock()
+    }
+    return { budget: new Http2Budget(this.clock, entry), close }
+  }
+
+  /** Forgets addresses that have no connection, and had none for a while. */
+  forget(): void {
+    this.#forget(FORGET_MS)
+  }
+
+  #forget(ageMs: number): void {
+    const before = this.clock() - ageMs
+    for (const [key, { connections, leftMs }] of this.#addresses) if (connections === 0 && leftMs <= before) this.#addresses.delete(key)
+  }
+}

@@ -1,0 +1,210 @@
+import { constants, performServerHandshake, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
+import type { Peer } from '../../http/client.ts'
+import { http2Request } from '../../http/http2-request.ts'
+import { guarded } from '../../net/guard.ts'
+import type { EdgeContext } from '../exchange/exchange-context.ts'
+import { HttpExchange } from '../exchange/http-exchange.ts'
+import { FRAME_COST } from './frame-budget.ts'
+import type { Http2Budget } from './http2-budgets.ts'
+import { Http2EdgeRequest, type Http2CallContext } from './http2-edge-request.ts'
+import { Http2Liveness } from './http2-liveness.ts'
+import { Http2UpgradeCall } from './http2-upgrade.ts'
+
+const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_ENHANCE_YOUR_CALM } = constants
+/** For all streams of a connection together; a stream that stands still does not hold the others back. */
+const CONNECTION_WINDOW_BYTES = 1_048_576
+/** The client has this long to close its end when all is said. */
+const LINGER_MS = 1_000
+
+/** What a connection needs of its edge. */
+export interface Http2ConnectionOptions {
+  readonly socket: Socket
+  readonly peer: Peer
+  readonly settings: Parameters<typeof performServerHandshake>[1]
+  readonly idleMs: number
+  readonly budget: Http2Budget
+  /** The client makes work of which nothing comes, and is left. */
+  readonly onFlood: () => void
+  /** A request has begun, and is over. */
+  readonly onBegin: () => void
+  readonly onEnd: () => void
+  /** Nothing of it is left; called once. */
+  readonly onClosed: (connection: Http2Connection) => void
+}
+
+/** One connection of HTTP/2: its requests, what they cost, and whether somebody is still there. */
+export class Http2Connection {
+  readonly #socket: Socket
+  readonly #session: ServerHttp2Session
+  readonly #budget: Http2Budget
+  readonly #liveness: Http2Liveness
+  readonly #shared: Http2CallContext
+  /** Requests that are open, each with the bytes of its head. */
+  readonly #calls = new Map<Http2EdgeRequest, number>()
+  #isOver = false
+  #wasGone = false
+
+  constructor(
+    private readonly context: EdgeContext,
+    private readonly options: Http2ConnectionOptions,
+  ) {
+    const { socket, peer, budget, idleMs } = options
+    const { log, limits, deadlines, clock } = context
+    this.#socket = socket
+    this.#budget = budget
+    socket.allowHalfOpen = false // a client that ends its half has left
+    const session = performServerHandshake(socket, options.settings)
+    this.#session = session
+    this.#liveness = new Http2Liveness(socket, session, clock)
+    this.#shared = { peer, stall: deadlines.of(limits.writeStallMs), moved: () => budget.earn(FRAME_COST.piece) }
+    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
+    session.on(
+      'stream',
+      guarded(this.#fail, (stream: ServerHttp2Stream, _headers: IncomingHttpHeaders, flags: number, raw: string[]) =>
+        this.#begin(stream, raw, (flags & NGHTTP2_FLAG_END_STREAM) !== 0),
+      ),
+    )
+    session.on(
+      'error',
+      guarded(this.#fail, (error: Error) => {
+        log.debug({ address: peer.address, reason: error.message }, 'an HTTP/2 connection failed')
+        this.destroy()
+      }),
+    )
+    session.on(
+      'ping',
+      guarded(this.#fail, () => this.#spend(FRAME_COST.ping)),
+    )
+    session.on(
+      'remoteSettings',
+      guarded(this.#fail, () => {
+        session.setTimeout(idleMs)
+        this.#spend(FRAME_COST.settings)
+      }),
+    )
+    session.setTimeout(limits.headerMs)
+    session.on(
+      'timeout',
+      guarded(this.#fail, () => {
+        if (this.#calls.size === 0) this.retire()
+      }),
+    )
+    session.on(
+      'goaway',
+      guarded(this.#fail, () => {
+        if (this.#calls.size === 0) this.#linger()
+      }),
+    )
+    socket.on(
+      'error',
+      guarded(this.#fail, () => this.destroy()),
+    )
+    socket.once('close', guarded(this.#fail, this.#closed))
+    session.once('close', guarded(this.#fail, this.#closed))
+  }
+
+  /** Requests that are open. */
+  get openStreams(): number {
+    return this.#calls.size
+  }
+
+  /** GOAWAY; the requests that are open finish. */
+  retire(): void {
+    this.#session.close()
+    if (this.#calls.size === 0) this.#linger()
+  }
+
+  /** Cuts everything. Idempotent. */
+  destroy(): void {
+    if (!this.#session.destroyed) this.#session.destroy()
+    this.#socket.destroy()
+  }
+
+  /**
+   * Compares what is on the books with what Node and the network say; to be called once a second.
+   * @returns what was wrong, and is freed
+   */
+  look(): string | undefined {
+    if (this.#isOver) return undefined
+    const isGone = this.#session.destroyed || this.#socket.destroyed
+    // Between the one and the other there are a few turns.
+    if (isGone && this.#wasGone) {
+      this.#closed()
+      return 'Node has closed it and has not said so'
+    }
+    this.#wasGone = isGone
+    if (isGone || (this.#calls.size === 0 && !this.#session.closed)) return undefined
+    const reason = this.#liveness.look()
+    if (reason !== undefined) this.destroy()
+    return reason
+  }
+
+  readonly #fail = (thrown: unknown): void => {
+    this.context.log.error({ err: thrown }, 'internal fault in an HTTP/2 connection')
+    this.destroy()
+  }
+
+  readonly #closed = (): void => {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.destroy()
+    for (const call of [...this.#calls.keys()]) call.abandon()
+    this.options.onClosed(this)
+  }
+
+  #begin(stream: ServerHttp2Stream, raw: readonly string[], endsWithHead: boolean): void {
+    stream.on('error', ignore) // `close` follows, if there is a call that wants to know
+    // Reset in the same breath: nobody is there to be answered.
+    if (stream.destroyed || stream.closed) return this.#spend(FRAME_COST.brokenStream)
+    const bytes = bytesOf(raw)
+    if (!this.#budget.hold(bytes)) {
+      stream.close(NGHTTP2_ENHANCE_YOUR_CALM)
+      return this.#spend(FRAME_COST.brokenStream)
+    }
+    const request = http2Request(raw, endsWithHead, this.context.limits.headerBytes)
+    const call = new (request.upgrades === undefined ? Http2EdgeRequest : Http2UpgradeCall)(this.#shared, stream, request)
+    this.#calls.set(call, bytes)
+    this.options.onBegin()
+    new HttpExchange<Http2EdgeRequest>(this.context, call, () => this.#end(call)).start()
+  }
+
+  #end(call: Http2EdgeRequest): void {
+    const bytes = this.#calls.get(call)
+    if (bytes === undefined) return
+    this.#calls.delete(call)
+    this.#budget.release(bytes)
+    if (call.isFinished) this.#budget.earn(FRAME_COST.wholeStream)
+    else if (!call.isCut) this.#spend(FRAME_COST.brokenStream)
+    if (this.#calls.size === 0 && this.#session.closed) this.#linger()
+    this.options.onEnd()
+  }
+
+  /** RFC 9113 §10.5: a client that makes work of which nothing comes is told to calm down, and left. */
+  #spend(cost: number): void {
+    if (this.#budget.spend(cost)) return
+    this.options.onFlood()
+    const session = this.#session
+    if (session.destroyed) return
+    const { address } = this.options.peer
+    this.context.log.debug({ address }, 'an HTTP/2 connection was ended: too many frames that lead to nothing')
+    session.destroy(new Error('too many frames that lead to nothing'), NGHTTP2_ENHANCE_YOUR_CALM)
+  }
+
+  #linger(): void {
+    const timer = setTimeout(
+      guarded(this.#fail, () => this.destroy()),
+      LINGER_MS,
+    )
+    timer.unref()
+    this.#socket.once('close', () => clearTimeout(timer))
+  }
+}
+
+const ignore = (): void => undefined
+
+function bytesOf(raw: readonly string[]): number {
+  let bytes = 0
+  for (const text of raw) bytes += text.length
+  return bytes
+}
