@@ -13,6 +13,7 @@ const EXIT_GRACE_MS = 1_000
 const LAST_CALLS_MS = 10_000
 const LAST_WORDS_MS = 250
 const POLL_MS = 10
+const THREADS = '32'
 
 const SIGNALS: readonly StopSignal[] = ['SIGTERM', 'SIGINT', 'SIGHUP']
 /** Calls of the system that may never return: a file on a disk that is gone, a terminal that is stopped, a name that nobody resolves. */
@@ -88,6 +89,8 @@ function onFault(fault: unknown): void {
 const written = (stream: NodeJS.WriteStream): Promise<void> => new Promise(resolve => stream.write('', () => resolve()))
 
 async function run(): Promise<void> {
+  // Half of these threads may look names up at a time, and a name server that is silent holds one for seconds. Read when the first is used.
+  process.env['UV_THREADPOOL_SIZE'] ??= THREADS
   const { setFlagsFromString } = await import('node:v8')
   isTerminal = (await import('node:tty')).isatty
   terminals = [0, 1, 2].filter(isTerminal)

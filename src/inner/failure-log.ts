@@ -45,7 +45,7 @@ export class FailureLog {
   /** Takes every failure of a request or a connection, and warns of those of origins. */
   report({ hostname, port }: Pick<RequestHead, 'hostname' | 'port'>, code: ErrorCode, reason: string): void {
     this.#counts.set(code, (this.#counts.get(code) ?? 0) + 1)
-    if (!code.startsWith('ORIGIN_')) return
+    if (!code.startsWith('ORIGIN_') && code !== 'INNER_EXHAUSTED') return
     const origin = `${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`
     this.#last = { origin, code, reason, at: new Date() }
     const muted = this.#repeats.take(`${code} ${origin}`)

@@ -20,6 +20,7 @@ import { FailureLog } from './failure-log.ts'
 import { createOperatorView } from './operator-view.ts'
 import type { OriginContext } from '../origin/origin-exchange.ts'
 import { Origins } from '../origin/origin-drivers.ts'
+import { NameLookup } from '../origin/name-lookup.ts'
 import { OriginPolicy } from '../origin/origin-policy.ts'
 import { HealthChecks } from '../origin/health-checks.ts'
 import { createSessionHandler, type HealthContext } from './session-handler.ts'
@@ -62,7 +63,7 @@ export class InnerLayer {
     private readonly options: InnerLayerOptions,
     private readonly log: Log,
   ) {
-    const policy = new OriginPolicy(options.allowList)
+    const policy = new OriginPolicy(options.allowList, new NameLookup(() => performance.now()))
     this.#origins = new Origins({ policy, clock: () => performance.now() })
     const failures = new FailureLog(log, options.allowList.open, () => performance.now())
     this.#context = {

@@ -14,3 +14,12 @@ export function guarded<Args extends readonly unknown[]>(
     }
   }
 }
+
+/** Tells that something has failed, as the last thing that is told. */
+export function tellFailure(user: { failed(thrown: unknown): void }, thrown: unknown): void {
+  try {
+    user.failed(thrown)
+  } catch {
+    // Nobody is left who could be told, and one exchange must not end the others.
+  }
+}

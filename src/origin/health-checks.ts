@@ -209,6 +209,12 @@ class Probe {
     this.#streak = 0
     this.#isHealthy = isHealthy
     this.#reason = reason
-    for (const listener of this.#listeners) listener(isHealthy, reason)
+    for (const listener of this.#listeners) {
+      try {
+        listener(isHealthy, reason)
+      } catch {
+        // A session that cannot be told must not end the others, nor the process.
+      }
+    }
   }
 }

@@ -9,7 +9,7 @@ import type { OriginCall, OriginEvents, OriginRequest } from './origin-exchange.
 import { originFailure } from './origin-failure.ts'
 import { checkedMethod } from './refused-methods.ts'
 import { RequestBody, type BodySink } from './request-body.ts'
-import { guarded } from './guard.ts'
+import { guarded, tellFailure } from './guard.ts'
 
 /** An origin that says nothing to Expect: 100-continue gets the body after this time (RFC 9110 §10.1.1), milliseconds. */
 const CONTINUE_MS = 1_000
@@ -268,7 +268,7 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
       return this.#dial()
     }
     this.#leave()
-    this.events.failed(thrown)
+    tellFailure(this.events, thrown)
   }
 }
 

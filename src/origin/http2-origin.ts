@@ -6,7 +6,7 @@ import { isIdempotent } from '../http/methods.ts'
 import { addHttp2Fields, http2Headers, withoutPseudoFields, type Http2Headers } from '../http/http2-fields.ts'
 import { SessionPool, type OriginSession, type SessionUser } from './http2-sessions.ts'
 import type { Dialer } from './dial.ts'
-import { guarded } from './guard.ts'
+import { guarded, tellFailure } from './guard.ts'
 import type { OriginCall, OriginEvents, OriginRequest } from './origin-exchange.ts'
 import { originFailure } from './origin-failure.ts'
 import type { OriginPolicy } from './origin-policy.ts'
@@ -299,7 +299,7 @@ class Http2OriginCall implements OriginCall, SessionUser, BodySink {
   #fail(thrown: unknown): void {
     if (this.#isOver) return
     this.abort()
-    this.events.failed(thrown)
+    tellFailure(this.events, thrown)
   }
 }
 

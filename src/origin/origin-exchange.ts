@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream'
-import { ERRORS, GatewayError, type ErrorCode } from '../errors.ts'
+import { ERRORS, GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import { decodeFields, encodeFields } from '../payload/byte-codec.ts'
 import { encodeResponseHead } from '../payload/head-codec.ts'
+import type { Fields } from '../http/fields.ts'
 import { NO_BODY, STREAM_BODY, type BodyKind, type RequestHead } from '../http/message.ts'
 import { allowedTrailers } from '../http/hop-by-hop.ts'
 import { loggedPath } from '../http/logged-path.ts'
@@ -14,8 +15,8 @@ import { originFailure } from './origin-failure.ts'
 import { OriginTiming } from './origin-timing.ts'
 import { RequestBody } from './request-body.ts'
 
-/** A list of raw fields of the origin, names and values in turn. */
-export type RawFields = readonly (string | Buffer)[]
+/** A list of raw fields of the origin, names and values in turn; a character is a byte. */
+export type RawFields = Fields
 
 /** What a driver is told to send. */
 export interface OriginRequest {
@@ -160,8 +161,8 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   head(status: number, reason: string, origins: RawFields, isWhole = false): void {
     if (this.#isOver) return
     this.#status = status
-    const fields = this.#timing?.addTo(origins) ?? origins
     this.#guard(() => {
+      const fields = this.#timing?.addTo(origins) ?? origins
       const announced = bodyOf(fields)
       const body = isWhole && announced.kind === 'stream' ? NO_BODY : announced
       const end = isWhole || isBodyless(this.#head.method, status) || (body.kind === 'length' && body.length === 0)
@@ -178,25 +179,37 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     if (this.#isOver) return void socket.destroy() // no frame is large enough for the head
     this.#isOver = true
     this.#status = 101
-    this.#endSpan()
-    splice(this.stream, socket, {
-      head: rest,
-      failure: error => originFailure(error ?? new GatewayError('ORIGIN_CLOSED', 'the origin closed without an end')),
-      onEnd: ({ code, reason: why }) => {
-        if (code !== undefined) this.context.onFailure(this.#head, code, why)
-      },
-    })
+    try {
+      this.#endSpan()
+      splice(this.stream, socket, {
+        head: rest,
+        failure: error => originFailure(error ?? new GatewayError('ORIGIN_CLOSED', 'the origin closed without an end')),
+        onEnd: ({ code, reason: why }) => {
+          if (code !== undefined) this.context.onFailure(this.#head, code, why)
+        },
+      })
+    } catch (thrown) {
+      socket.destroy()
+      this.stream.reset('INTERNAL', messageOf(thrown))
+    }
   }
 
   data(chunk: Buffer): boolean {
-    return this.#isOver || this.#hasEnded || this.stream.write(chunk)
+    if (this.#isOver || this.#hasEnded) return true
+    let mayGoOn = true
+    this.#guard(() => {
+      mayGoOn = this.stream.write(chunk)
+    })
+    return mayGoOn
   }
 
   end(trailers: RawFields): void {
     if (this.#isOver || this.#hasEnded) return
     this.#hasEnded = true
-    this.#endSpan()
-    this.#guard(() => this.stream.end(trailers.length === 0 ? undefined : encodeFields(trailers)))
+    this.#guard(() => {
+      this.#endSpan()
+      this.stream.end(trailers.length === 0 ? undefined : encodeFields(trailers))
+    })
   }
 
   failed(thrown: unknown): void {
@@ -222,6 +235,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     return drivers.http1({ head, profile, body: whole ?? this.#body ?? null, isAlone: bindsConnection(head.fields) }, this)
   }
 
+  /** Whatever an origin causes runs in here: a throw is the failure of this exchange, never of the process. */
   #guard(action: () => void): void {
     try {
       action()
@@ -235,9 +249,13 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   #fail(failure: GatewayError): void {
     if (this.#isOver) return
     const code: ErrorCode = ERRORS[failure.code].reset > 0 ? failure.code : 'INTERNAL'
-    this.#giveUp()
-    this.context.onFailure(this.#head, code, failure.message)
-    this.#endSpan(code)
+    try {
+      this.#giveUp()
+      this.context.onFailure(this.#head, code, failure.message)
+      this.#endSpan(code)
+    } catch {
+      // A log or a trace that fails must not keep the stream open.
+    }
     this.stream.reset(code, failure.message)
   }
 
@@ -273,8 +291,8 @@ function bindsConnection(fields: readonly string[]): boolean {
 function bodyOf(fields: RawFields): BodyKind {
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!
-    if (name.length !== 14 || name.toString().toLowerCase() !== 'content-length') continue
-    const length = Number(fields[i + 1]!.toString())
+    if (name.length !== 14 || name.toLowerCase() !== 'content-length') continue
+    const length = Number(fields[i + 1]!)
     if (!Number.isSafeInteger(length) || length < 0) throw new GatewayError('ORIGIN_BAD_RESPONSE', 'an invalid Content-Length')
     return { kind: 'length', length }
   }

@@ -14,12 +14,10 @@ export class OriginTiming {
   }
 
   /** The fields of an answer with ours behind them. */
-  addTo(fields: readonly (string | Buffer)[]): readonly (string | Buffer)[] {
+  addTo(fields: readonly string[]): readonly string[] {
     const connected = this.#connectedMs ?? this.#startedMs
     const connect = (connected - this.#startedMs).toFixed(1)
     const origin = (this.clock() - connected).toFixed(1)
-    const own = ['Server-Timing', `connect;dur=${connect}, origin;dur=${origin}`]
-    // The codec takes a list of one kind, as the driver has delivered it.
-    return [...fields, ...(typeof fields[0] === 'string' ? own : own.map(text => Buffer.from(text)))]
+    return [...fields, 'Server-Timing', `connect;dur=${connect}, origin;dur=${origin}`]
   }
 }
