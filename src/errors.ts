@@ -61,6 +61,12 @@ export const ERRORS = Object.freeze({
     'never',
     'The only supported transfer coding is chunked; send the body with chunked alone or with Content-Length.',
   ),
+  FOREIGN_DESTINATION: facts(
+    502,
+    0,
+    'never',
+    'The request names a place that is not behind this host and route; copy or move within them.',
+  ),
   LOOP: facts(508, 0, 'never', 'The request came back to the gateway that sent it; ask the operator to check the target.'),
   // --- between the layers
   NO_INNER_LAYER: facts(502, 0, 'never', 'No inner layer is connected for this host; try again when it is back.'),

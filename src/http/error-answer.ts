@@ -63,6 +63,7 @@ function proxyStatus(code: ErrorCode): string {
     case 'LOOP':
       return 'proxy_loop_detected'
     case 'POLICY_REFUSED':
+    case 'FOREIGN_DESTINATION':
     case 'ADDRESS_REFUSED':
     case 'CREDENTIALS_REQUIRED':
     case 'RATE_LIMITED':

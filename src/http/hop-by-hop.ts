@@ -40,7 +40,7 @@ export function nominated(fields: readonly string[], names: readonly string[]): 
 
 /** Never in a trailer section: framing, routing, authentication, content and cookies (RFC 9110 §6.5.1). */
 const NOT_IN_TRAILERS =
-  /^(?:host|authorization|set-cookie2?|cookie|cache-control|expect|max-forwards|pragma|range|te|age|date|expires|location|retry-after|vary|warning|www-authenticate|forwarded|via|x-forwarded-.*|x-real-ip|x-sg-.*|content-(?:length|encoding|type|range)|if-.*|proxy-.*)$/
+  /^(?:host|authorization|set-cookie2?|cookie|cache-control|expect|max-forwards|pragma|range|te|age|date|expires|location|retry-after|vary|warning|www-authenticate|forwarded|via|x-forwarded-.*|x-real-ip|x-sg-.*|content-(?:length|encoding|type|range)|destination|if(?:-.*)?|proxy-.*)$/
 
 /** The fields of a trailer section that may be relayed, in order. */
 export function allowedTrailers(fields: readonly string[]): string[] {

@@ -6,6 +6,8 @@ import type { Target } from './table.ts'
 
 /** Whose request it is: found before anything is decided. */
 export interface Located {
+  /** The target of the host, which has the routes. */
+  readonly host: Target
   /** The target of the host, or its route for the path. */
   readonly target: Target
   /** The path that the policy sees. */
@@ -61,7 +63,7 @@ export const locate = (target: Target, requestTarget: string): Located => {
     throw new GatewayError('AMBIGUOUS_PATH', 'path has an encoded slash (%2f); to have it forwarded as it is: encodedSlash: keep')
   if (route.hostname === '' && route.treatment?.answer === undefined)
     throw new GatewayError('NO_ROUTE', `no route of ${target.name} (line ${target.line}) is for ${path.slice(0, 200)}`)
-  return { target: route, path, query }
+  return { host: target, target: route, path, query }
 }
 
 /** The rule that allows a method on a canonical path. @throws GatewayError POLICY_REFUSED */

@@ -10,6 +10,7 @@ import { decide, locate, slashRedirectOf, type Located } from '../../route/admit
 import { locationOf, type FixedAnswer, type Redirect } from '../../route/fixed-answer.ts'
 import { parseHost } from '../../address/host.ts'
 import type { PathMap } from '../../route/path-map.ts'
+import { withSecondPaths } from '../../route/second-paths.ts'
 import { authorityOf, type Target } from '../../route/table.ts'
 import { DEFAULT_UPGRADES, type Treatment } from '../../route/target.ts'
 import type { StreamRequest } from '../inner-layers/dispatch.ts'
@@ -125,6 +126,7 @@ export class RequestPlan {
     const mapped = treatment?.pathMap?.map(located.path, query)
     const prefixes = mapped?.isMapped === true ? prefixesOf(treatment!.pathMap!) : undefined
     const isHostPreserved = treatment?.preserveHost === true && request.host !== ''
+    const originHost = isHostPreserved ? request.host : authorityOf(target)
     const variables = treatment === undefined ? undefined : { client: client.address, host: client.host, scheme: client.scheme }
     const cookie = target.balance?.kind === 'cookie' ? target.balance.name : undefined
     this.upgrade = request.upgrades?.find(protocol => allowsUpgrade(target, protocol)) ?? ''
@@ -135,13 +137,13 @@ export class RequestPlan {
       port,
       method: request.method,
       path: mapped === undefined ? located.path + query : mapped.path + mapped.query,
-      host: isHostPreserved ? request.host : authorityOf(target),
+      host: originHost,
       body: request.body,
       expectsContinue: request.expectsContinue,
       upgrade: this.upgrade,
       profile: this.profile,
       fields: this.#traced(
-        requestFields(request, {
+        requestFields(withSecondPaths(request, { located, publicHosts: [request.host, client.host], originHost }), {
           client,
           isTrustedPeer: peer.isTrusted,
           trustFields: edge.trustFields,
