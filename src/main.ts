@@ -88,6 +88,15 @@ function onFault(fault: unknown): void {
 /** Resolves when everything that was written to a stream has left, or cannot. */
 const written = (stream: NodeJS.WriteStream): Promise<void> => new Promise(resolve => stream.write('', () => resolve()))
 
+/** Limits of this process, where the system tells; Node.js has raised what it may by now. */
+async function limits(): Promise<string | undefined> {
+  try {
+    return (await import('node:fs')).readFileSync('/proc/self/limits', 'latin1')
+  } catch {
+    return undefined
+  }
+}
+
 async function run(): Promise<void> {
   // Half of these threads may look names up at a time, and a name server that is silent holds one for seconds. Read when the first is used.
   process.env['UV_THREADPOOL_SIZE'] ??= THREADS
@@ -111,6 +120,7 @@ async function run(): Promise<void> {
     logDestination: process.stdout.fd,
     untilStopped,
     nghttp2: process.versions['nghttp2'],
+    processLimits: await limits(),
     onLog: created => (log = created),
   })
   // A reader that is slow gets everything, unless the process was asked to end.

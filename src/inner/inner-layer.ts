@@ -100,6 +100,11 @@ export class InnerLayer {
     return this.#connectors.filter(connector => connector.isUp).length
   }
 
+  /** Requests that may be under way at a time. */
+  get maxStreams(): number {
+    return DEFAULT_LIMITS.streams * this.#connectors.length
+  }
+
   /** Requests under way at the moment. */
   get streamCount(): number {
     return this.#connectors.reduce((sum, connector) => sum + connector.streamCount, 0)

@@ -37,6 +37,8 @@ export interface CliContext {
   readonly untilStopped: (options?: { readonly hangup?: boolean }) => Promise<StopSignal | undefined>
   /** The nghttp2 of this Node.js; absent: whatever it is will do. */
   readonly nghttp2?: string | undefined
+  /** The text of `/proc/self/limits`, where there is one. */
+  readonly processLimits?: string | undefined
   /** Told of the log of a long-running command, for faults that nobody caught. */
   readonly onLog?: (log: Log) => void
 }

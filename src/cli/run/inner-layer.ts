@@ -9,6 +9,7 @@ import type { CliContext } from '../command/context.ts'
 import { certificateFile, PRIVATE_KEY_FILE, readOptionFile } from '../command/option-file.ts'
 import type { ValuesOf } from '../command/option.ts'
 import type { innerLayerOptions } from '../options/layers.ts'
+import { warnOfFileLimit } from '../command/file-limit.ts'
 import { createServiceLog, serve } from '../command/serve.ts'
 
 const CA_FILE = certificateFile('--outer-layer-ca', 'of the authorities to trust')
@@ -59,6 +60,12 @@ export async function runInnerLayer(options: ValuesOf<typeof innerLayerOptions>,
       ...(admin !== undefined && { admin }),
     },
     { log },
+  )
+  const count = layer.maxStreams
+  warnOfFileLimit(
+    log,
+    { count, because: `outer layers may send ${count} requests at a time, each with a connection to its origin` },
+    context,
   )
   await serve(layer, log, context)
   return 0

@@ -11,6 +11,7 @@ import type { CliContext } from '../command/context.ts'
 import { edgeLimitsOf } from '../options/limits.ts'
 import type { ValuesOf } from '../command/option.ts'
 import type { outerLayerOptions } from '../options/layers.ts'
+import { warnOfFileLimit } from '../command/file-limit.ts'
 import { createServiceLog, serve } from '../command/serve.ts'
 import { createAppCertificates, createTlsPorts } from '../options/tls.ts'
 
@@ -77,6 +78,8 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
     await log.flush()
     throw error
   }
+  const count = options['max-connections']
+  warnOfFileLimit(log, { count, because: `--max-connections is ${count}` }, context)
   await serve(layer, log, context, [targets, keys, ...stores])
   return 0
 }
