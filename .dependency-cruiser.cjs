@@ -39,9 +39,14 @@ const ROOMS = {
   tls: { rooms: ['errors.ts', 'identity'], node: ['tls', 'crypto', 'fs', 'fs/promises', 'path'] },
   net: { rooms: ['errors.ts', 'address'], node: SOCKETS },
   mux: { rooms: ['errors.ts', 'rates', 'wire'], node: ['stream'] },
-  link: { rooms: ['errors.ts', 'rates', 'mux', 'tls'], npm: ['socket.io', 'socket.io-client'], type: ['http', 'https', 'net', 'tls'] },
+  link: {
+    rooms: ['errors.ts', 'rates', 'net', 'mux', 'tls'],
+    npm: ['socket.io', 'socket.io-client'],
+    node: ['net', 'tls'],
+    type: ['http', 'https'],
+  },
   splice: { rooms: ['errors.ts', 'net', 'mux'], node: ['net', 'stream'] },
-  tunnel: { rooms: ['errors.ts', 'address', 'tls', 'telemetry'], node: ['net', 'tls', 'http', 'https', 'stream', 'crypto', 'zlib'] },
+  tunnel: { rooms: ['errors.ts', 'address', 'net', 'tls', 'telemetry'], node: ['net', 'tls', 'http', 'https', 'stream', 'crypto', 'zlib'] },
   sokken: {
     rooms: ['errors.ts', 'address', 'telemetry', 'identity', 'tunnel'],
     node: ['net', 'http', 'https', 'stream', 'fs', 'path'],
@@ -52,7 +57,7 @@ const ROOMS = {
     node: [...SOCKETS, 'crypto'],
   },
   inner: {
-    rooms: ['errors.ts', 'version.ts', 'http', 'payload', 'mux', 'link', 'identity', 'origin', 'telemetry', 'admin'],
+    rooms: ['errors.ts', 'version.ts', 'http', 'payload', 'net', 'mux', 'link', 'identity', 'origin', 'telemetry', 'admin'],
     node: ['crypto'],
   },
   'outer/access': { rooms: ['errors.ts', 'address', 'http', 'route', 'identity', 'rates'], node: ['crypto'] },
@@ -135,7 +140,7 @@ const ROOMS = {
   },
   'cli/command': { rooms: ['errors.ts', 'units', 'config', 'config/document', 'telemetry'], node: ['fs/promises', 'path'] },
   'cli/options': {
-    rooms: ['errors.ts', 'units', 'http', 'admin', 'identity', 'tls', 'telemetry', 'outer/access', 'cli/command'],
+    rooms: ['errors.ts', 'units', 'http', 'admin', 'identity', 'net', 'tls', 'telemetry', 'outer/access', 'cli/command'],
     node: ['fs/promises', 'os'],
   },
   'cli/demo': {
@@ -150,6 +155,7 @@ const ROOMS = {
       'config',
       'route',
       'identity',
+      'net',
       'tls',
       'link',
       'mux',
@@ -169,6 +175,7 @@ const ROOMS = {
       'config/document',
       'route',
       'identity',
+      'net',
       'tls',
       'outer',
       'inner',

@@ -9,6 +9,7 @@ import { DEFAULT_TIMING, type Timing } from '../mux/liveness.ts'
 import { GrowthBudget } from '../mux/receive-window.ts'
 import { settleWithin } from '../mux/settle-within.ts'
 import type { Log } from '../telemetry/log.ts'
+import { placeOfProxy } from '../net/http-proxy.ts'
 import { createTracing } from '../telemetry/tracing.ts'
 import { AGENT, VERSION } from '../version.ts'
 import { DEFAULT_LIMITS, GROWTH_BUDGET_BYTES } from '../mux/limits.ts'
@@ -36,6 +37,8 @@ export interface InnerLayerOptions {
   readonly outerLayerCa?: string
   /** PEM of a client certificate for wss:, signed for `privateKey`. */
   readonly clientCertificate?: string
+  /** The HTTP proxy on the way to an outer layer; absent: none. @throws GatewayError USAGE */
+  readonly proxyFor?: (url: URL) => URL | undefined
   /** Connections to each outer layer. */
   readonly connections: number
   readonly allowList: AllowList
@@ -163,7 +166,9 @@ export class InnerLayer {
 
   #createConnector(url: string, number: number): Connector {
     const { privateKey, identifier, outerLayerCa, clientCertificate } = this.options
-    const name = number === 1 && this.options.connections === 1 ? url : `${url} (connection ${number} of ${this.options.connections})`
+    const proxy = this.options.proxyFor?.(new URL(url))
+    const place = proxy === undefined ? url : `${url} through the proxy ${placeOfProxy(proxy)}`
+    const name = this.options.connections === 1 ? place : `${place} (connection ${number} of ${this.options.connections})`
     const keyPem = clientCertificate === undefined ? undefined : (privateKey.key.export({ type: 'pkcs8', format: 'pem' }) as string)
     let lastReason = ''
     const record = new ConnectionRecord(url, Date.now)
@@ -173,6 +178,7 @@ export class InnerLayer {
         dial(
           {
             url,
+            proxy,
             ...(outerLayerCa === undefined ? {} : { ca: outerLayerCa }),
             ...(clientCertificate === undefined || keyPem === undefined ? {} : { certificate: clientCertificate, key: keyPem }),
           },

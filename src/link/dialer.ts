@@ -1,9 +1,10 @@
-import { io } from 'socket.io-client'
+import { io, NodeWebSocket } from 'socket.io-client'
 import { messageOf } from '../errors.ts'
 import { MAX_MESSAGE_BYTES, type Link } from '../mux/link.ts'
 import { trustRemedy } from '../tls/trust-remedy.ts'
 import * as parser from './parser.ts'
 import { limitPings, SocketIoLink, type WebSocketLike } from './socket-io-link.ts'
+import { proxiedTransport } from './proxied-transport.ts'
 import { needsNoMask, UnmaskedTransport } from './unmasked-transport.ts'
 
 /** How to reach an outer layer. */
@@ -15,6 +16,8 @@ export interface DialOptions {
   /** PEM of a client certificate for the TLS connection, with its key. */
   readonly certificate?: string
   readonly key?: string
+  /** An HTTP proxy on the way, http: with or without a name and a password. */
+  readonly proxy?: URL | undefined
 }
 
 /** What becomes of one attempt; exactly one of the first two is called, neither after giving up. */
@@ -31,11 +34,12 @@ const CONNECT_MS = 10_000
 /** Dials once, without any retry: when to try again is the caller's policy. The function returned gives up, or destroys the link. */
 export function dial(options: DialOptions, events: DialEvents): () => void {
   const url = new URL(options.url)
+  const abort = new AbortController()
   const prefix = url.pathname.replace(/(?<!\/)\/+$/, '')
   const socket = io(`${url.protocol}//${url.host}`, {
     parser,
     path: `${prefix}/socket.io/`,
-    transports: needsNoMask(url) ? [UnmaskedTransport] : ['websocket'],
+    transports: [transportOf(options, url, abort.signal)],
     forceNew: true,
     reconnection: false,
     // The types know neither: the last two reach `ws`, and the timer below covers more than that of socket.io.
@@ -52,6 +56,7 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
     clearTimeout(timer)
     if (link === undefined) socket.disconnect()
     else link.destroy()
+    abort.abort()
     return !wasOver
   }
   const fail = (reason: string): void => {
@@ -103,6 +108,11 @@ export function ignoreEnginePings(engine: EngineClock): void {
   clearTimeout(engine._pingTimeoutTimer)
   engine._hasPingExpired = () => false
   engine._resetPingTimeout = () => undefined
+}
+
+function transportOf({ proxy, ca, certificate, key }: DialOptions, url: URL, signal: AbortSignal): typeof NodeWebSocket {
+  if (proxy !== undefined) return proxiedTransport({ proxy, url, ca, certificate, key, signal })
+  return needsNoMask(url) ? UnmaskedTransport : NodeWebSocket
 }
 
 /** Whatever answers the websocket handshake like a web page is probably not the outer layer, or not the right port of it. */

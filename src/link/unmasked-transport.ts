@@ -1,5 +1,10 @@
 import { NodeWebSocket } from 'socket.io-client'
 
+/** Makes the key with which nothing is masked. */
+export const zeroMask = (key: Buffer): void => {
+  key.fill(0)
+}
+
 /**
  * engine.io's websocket transport with a masking key of zero. A random key keeps what a browser sends from being read as HTTP by a
  * careless proxy on the way (RFC 6455 §10.3). There is none inside of TLS or on the loopback interface, and masking means a copy of
@@ -7,10 +12,7 @@ import { NodeWebSocket } from 'socket.io-client'
  */
 export class UnmaskedTransport extends NodeWebSocket {
   override createSocket(uri: string, protocols: string | string[] | undefined, options: Record<string, unknown>): unknown {
-    const generateMask = (key: Buffer): void => {
-      key.fill(0)
-    }
-    return super.createSocket(uri, protocols, { ...options, generateMask })
+    return super.createSocket(uri, protocols, { ...options, generateMask: zeroMask })
   }
 }
 

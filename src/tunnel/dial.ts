@@ -5,6 +5,7 @@ import { isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import { GatewayError, messageOf } from '../errors.ts'
+import { addressOfProxy, connectThrough, proxyFields } from '../net/http-proxy.ts'
 import { trustRemedy } from '../tls/trust-remedy.ts'
 import { acceptValue } from './accept.ts'
 import { WebSocketStream } from './web-socket-stream.ts'
@@ -183,46 +184,26 @@ function begin(
   // An agent of its own: connections of tunnels are never shared.
   const alone = { ...common, agent: false as const }
   if (proxy === undefined) return isTls ? httpsRequest({ ...alone, ...tls, ...place, path }) : httpRequest({ ...alone, ...place, path })
-  const atProxy = { host: hostOf(proxy), port: proxy.port || 80 }
-  const proxyFields: Record<string, string> =
-    proxy.username === ''
-      ? {}
-      : {
-          'Proxy-Authorization': `Basic ${Buffer.from(`${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`).toString('base64')}`,
-        }
   if (!isTls) {
     const plain = new URL(url)
     plain.username = plain.password = ''
-    return httpRequest({ ...alone, ...atProxy, path: plain.href, headers: { ...headers, ...proxyFields } })
+    return httpRequest({ ...alone, ...addressOfProxy(proxy), path: plain.href, headers: { ...headers, ...proxyFields(proxy) } })
   }
   return httpsRequest({
     ...common, // without an agent, which would not look at createConnection
     ...place,
     path,
     createConnection: (_, connected) => {
-      const authority = `${url.hostname}:${place.port}`
-      const opening = httpRequest({
-        ...atProxy,
-        method: 'CONNECT',
-        path: authority,
-        headers: { Host: authority, ...proxyFields },
-        signal,
-        agent: false,
-      })
-      const failed = (error: Error): void => (connected === undefined ? fail(error) : connected(error, undefined as never))
-      opening.on('error', failed)
-      opening.on('response', response => {
-        opening.destroy()
-        failed(new Error(`the proxy ${proxy.host} answered CONNECT with ${response.statusCode ?? 0}`))
-      })
-      opening.on('connect', (response, socket: Socket) => {
-        if (response.statusCode !== 200) {
-          socket.destroy()
-          return failed(new Error(`the proxy ${proxy.host} answered CONNECT with ${response.statusCode ?? 0}`))
-        }
-        connected?.(null, connectTls({ socket, host: hostOf(url), ...(isIP(hostOf(url)) === 0 && { servername: hostOf(url) }), ...tls }))
-      })
-      opening.end()
+      const done = (error: Error | null, socket?: Socket): void => {
+        if (socket !== undefined)
+          return connected?.(
+            null,
+            connectTls({ socket, host: hostOf(url), ...(isIP(hostOf(url)) === 0 && { servername: hostOf(url) }), ...tls }),
+          )
+        if (connected === undefined) fail(error!)
+        else connected(error, undefined as never)
+      }
+      connectThrough(proxy, `${url.hostname}:${place.port}`, done, signal)
       return undefined
     },
   })

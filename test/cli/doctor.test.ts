@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { mintServer, writePair } from '../support/certificates.ts'
+import { startConnectProxy } from '../support/connect-proxy.ts'
 import { exchange } from '../support/exchange.ts'
 import { startLayers, testKeyPair } from '../support/layers.ts'
 import { freePort, listen } from '../support/ports.ts'
@@ -119,6 +120,22 @@ describe('socket-gateway doctor, for an inner layer', () => {
     expect(lineOf(name.lines, 'TLS')).toMatch(/ERR_TLS_CERT_ALTNAME_INVALID; the certificate is for another name/)
     const plain = await doctor('--outer-layer', `wss://localhost:${socketPort}`)
     expect(lineOf(plain.lines, 'TLS')).toMatch(/^FAIL .*; does this port speak TLS\?/)
+  })
+
+  test('goes through the proxy that the inner layer would go through, and never shows its password', async () => {
+    const { socketPort } = await startLayers({ inners: 0 })
+    const proxy = await startConnectProxy('me:secret', ['gateway.internal'])
+    const args = ['--private-key', key, '--outer-layer', `ws://gateway.internal:${socketPort}`, '--insecure', '--proxy']
+    const good = await doctor(...args, `me:secret@127.0.0.1:${proxy.port}`)
+    expect(lineOf(good.lines, 'proxy')).toBe(
+      `ok    proxy         127.0.0.1:${proxy.port} on the way to ws://gateway.internal:${socketPort}`,
+    )
+    expect(lineOf(good.lines, 'proof')).toMatch(/^ok /)
+    const bad = await doctor(...args, `http://me:wrong@127.0.0.1:${proxy.port}`)
+    expect(lineOf(bad.lines, 'outer layer')).toMatch(/^FAIL .* with 407: it wants a name and a password that are right/)
+    const no = await doctor(...args, 'socks5://me:wrong@127.0.0.1')
+    expect(no.stderr).toContain('the URL of an HTTP proxy')
+    expect(good.lines.join() + bad.lines.join() + bad.stderr + no.stderr).not.toMatch(/secret|wrong/)
   })
 
   test('holds origins against the allow-list and tries to reach them', async () => {

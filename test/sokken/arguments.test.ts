@@ -3,7 +3,7 @@ import { parseSokkenArguments } from '../../src/sokken/arguments.ts'
 import { createSokkenLog, goDuration } from '../../src/sokken/log.ts'
 import { cleanPath, pathOf } from '../../src/sokken/path.ts'
 import { TargetList } from '../../src/sokken/target-list.ts'
-import { proxyFor } from '../../src/tunnel/proxy.ts'
+import { proxyFor } from '../../src/net/http-proxy.ts'
 
 const server = (...argv: string[]): object => parseSokkenArguments(argv)
 

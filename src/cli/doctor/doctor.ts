@@ -1,4 +1,5 @@
 import { GatewayError } from '../../errors.ts'
+import { proxyFor } from '../../net/http-proxy.ts'
 import { silentLog } from '../../telemetry/log.ts'
 import { colorsOf, printable } from '../../telemetry/pretty.ts'
 import type { ExitStatus } from '../command/command.ts'
@@ -30,7 +31,7 @@ export async function runDoctor(values: DoctorValues, context: CliContext): Prom
   const findings: Finding[] = []
   const print = printerOf(context)
   const checks = [
-    isInner ? checkInner(innerFactsOf(values)) : [],
+    isInner ? checkInner(innerFactsOf(values, context)) : [],
     isOuter ? checkOuter(outerFactsOf(values)) : [],
     values['log-file'] === undefined ? [] : [checkLogFile(values['log-file'])],
   ]
@@ -54,13 +55,14 @@ function printerOf({ stdout, env }: CliContext): (finding: Finding) => void {
   }
 }
 
-const innerFactsOf = (values: DoctorValues): Parameters<typeof checkInner>[0] => ({
+const innerFactsOf = (values: DoctorValues, { env }: CliContext): Parameters<typeof checkInner>[0] => ({
   privateKey: values['private-key'],
   outerLayers: [...new Set(values['outer-layer'])],
   identifier: values.identifier,
   ca: values['outer-layer-ca'],
   certificate: values['inner-layer-certificate'],
   isInsecureAllowed: values.insecure,
+  proxyFor: url => values.proxy ?? proxyFor(url, env),
   allow: values.allow,
   origins: values.origin,
 })

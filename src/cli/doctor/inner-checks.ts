@@ -2,6 +2,7 @@ import { messageOf } from '../../errors.ts'
 import { readCertificates } from '../../identity/certificate-file.ts'
 import { readPrivateKey, type PrivateKey } from '../../identity/private-key.ts'
 import { AllowList } from '../../origin/allow-list.ts'
+import { addressOfProxy, placeOfProxy } from '../../net/http-proxy.ts'
 import { trustRemedy } from '../../tls/trust-remedy.ts'
 import { fail, ok, warn, type Finding } from './finding.ts'
 import { checkLink } from './link-check.ts'
@@ -15,6 +16,8 @@ export interface InnerSetup {
   readonly ca: string | undefined
   readonly certificate: string | undefined
   readonly isInsecureAllowed: boolean
+  /** The HTTP proxy on the way to an outer layer; undefined for none. @throws GatewayError USAGE */
+  readonly proxyFor: (url: URL) => URL | undefined
   readonly allow: readonly string[]
   /** HOST:PORT. */
   readonly origins: readonly string[]
@@ -81,24 +84,51 @@ async function* checkOuterLayer(url: string, facts: LinkSetup): AsyncGenerator<F
     const [result, remedy] = [facts.isInsecureAllowed ? warn : fail, 'use wss://; inner-layer refuses this without --insecure']
     yield result('encryption', `${url}: everybody on the way could read and change requests`, remedy)
   }
+  const proxy = yield* findProxy(url, facts)
+  if (proxy === 'none') return
+  if (proxy !== undefined) {
+    const place = addressOfProxy(proxy)
+    // The name of the outer layer may be one that the proxy alone knows.
+    if (!(yield* checkReach(place.host, place.port))) return
+    if (facts.key === undefined) yield warn('TLS', `${url}: behind the proxy`, 'add --private-key to check the way to the outer layer')
+  } else {
+    if (!(yield* checkReach(host, port))) return
+    if (isEncrypted) {
+      const finding = await checkTls(host, port, facts.caPem)
+      yield finding
+      if (finding.result === 'FAIL') return
+    }
+  }
+  if (facts.key !== undefined) yield* checkProof(url, facts.key, { ...facts, proxy })
+}
+
+/** @returns 'none' when what names the proxy names none that can be used */
+async function* findProxy(url: string, { proxyFor }: InnerSetup): AsyncGenerator<Finding, URL | 'none' | undefined> {
+  try {
+    const proxy = proxyFor(new URL(url))
+    if (proxy !== undefined) yield ok('proxy', `${placeOfProxy(proxy)} on the way to ${url}`)
+    return proxy
+  } catch (error) {
+    yield fail('proxy', messageOf(error), 'correct the environment, or give --proxy')
+    return 'none'
+  }
+}
+
+/** @returns true when somebody listens there */
+async function* checkReach(host: string, port: number): AsyncGenerator<Finding, boolean> {
   try {
     yield ok('DNS', `${host}: ${(await resolve(host)).join(', ')}`)
   } catch (error) {
     yield fail('DNS', `${host}: ${codeOf(error)}`, connectRemedy(codeOf(error), host, port))
-    return
+    return false
   }
   try {
     yield ok('TCP', `${host}:${port}: ${Math.ceil(await reach(host, port))} ms`)
+    return true
   } catch (error) {
     yield fail('TCP', `${host}:${port}: ${codeOf(error)}`, connectRemedy(codeOf(error), host, port))
-    return
+    return false
   }
-  if (isEncrypted) {
-    const finding = await checkTls(host, port, facts.caPem)
-    yield finding
-    if (finding.result === 'FAIL') return
-  }
-  if (facts.key !== undefined) yield* checkProof(url, facts.key, facts)
 }
 
 async function checkTls(host: string, port: number, ca: string | undefined): Promise<Finding> {
@@ -121,12 +151,17 @@ async function checkTls(host: string, port: number, ca: string | undefined): Pro
 const tlsRemedy = (fault: string, ca: string | undefined): string =>
   trustRemedy(fault, { option: '--outer-layer-ca', isGiven: ca !== undefined }) ?? 'see what the code means for this system'
 
-async function* checkProof(url: string, privateKey: PrivateKey, facts: LinkSetup): AsyncGenerator<Finding> {
+async function* checkProof(
+  url: string,
+  privateKey: PrivateKey,
+  facts: LinkSetup & { readonly proxy: URL | undefined },
+): AsyncGenerator<Finding> {
   const { identifier, caPem, certificatePem } = facts
   const outcome = await checkLink({
     url,
     privateKey,
     identifier,
+    proxy: facts.proxy,
     ...(caPem !== undefined && { ca: caPem }),
     ...(certificatePem !== undefined && { certificate: certificatePem }),
   })

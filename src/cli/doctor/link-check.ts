@@ -17,6 +17,8 @@ export interface LinkCheckOptions {
   readonly ca?: string
   /** PEM of a client certificate for `privateKey`. */
   readonly certificate?: string
+  /** On the way, when there is one. */
+  readonly proxy?: URL | undefined
 }
 
 /** How far a link came. */
@@ -29,13 +31,13 @@ export type LinkOutcome =
  * Connects to an outer layer as an inner layer does, proves itself, and leaves. Requests that it gets in between go to another inner
  * layer: every stream is refused with the code that says so.
  */
-export function checkLink({ url, privateKey, identifier, ca, certificate }: LinkCheckOptions): Promise<LinkOutcome> {
+export function checkLink({ url, privateKey, identifier, ca, certificate, proxy }: LinkCheckOptions): Promise<LinkOutcome> {
   const { protocol, host } = new URL(url)
   const key = certificate === undefined ? undefined : (privateKey.key.export({ type: 'pkcs8', format: 'pem' }) as string)
   let skewMs: number | undefined
   return new Promise(resolve => {
     dial(
-      { url, ...(ca !== undefined && { ca }), ...(certificate !== undefined && key !== undefined && { certificate, key }) },
+      { url, proxy, ...(ca !== undefined && { ca }), ...(certificate !== undefined && key !== undefined && { certificate, key }) },
       {
         onFailure: reason => resolve({ kind: 'no link', reason }),
         onLink: link =>

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { checkTrustField } from '../../http/believed-fields.ts'
 import { isIdentifier } from '../../identity/identifier.ts'
+import { parseProxy } from '../../net/http-proxy.ts'
 import { parseLinkName } from '../../identity/link-name.ts'
 import { adminOptions } from './admin.ts'
 import { serviceOptions } from '../command/command.ts'
@@ -26,6 +27,11 @@ const TRUST_FIELD: Reader<string> = {
       return undefined
     }
   },
+}
+
+const PROXY_URL: Reader<URL> = {
+  expected: 'the URL of an HTTP proxy, such as http://proxy.lan:3128 or http://name:password@proxy.lan:3128, spoken to without TLS',
+  read: parseProxy,
 }
 
 const SCHEMES: ReadonlySet<string> = new Set(['ws:', 'wss:', 'http:', 'https:'])
@@ -98,6 +104,11 @@ export const innerLayerOptions = {
   }),
   'inner-layer-certificate': optional(FILE, {
     describe: 'File with a client certificate of the private key, for outer layers (--socket-client-ca) or proxies that ask for one',
+  }),
+  proxy: optional(PROXY_URL, {
+    describe:
+      'HTTP proxy on the way to every outer layer, by CONNECT; with a name and a password, give it in SG_PROXY or a --config file, since others on the machine can read a command line',
+    defaultText: 'HTTPS_PROXY for wss://, HTTP_PROXY for ws://, but for NO_PROXY and this machine',
   }),
   insecure: flag('Allow ws:// and http:// to other machines than this one'),
   connections: withDefault(integer(1, 64), 2, { describe: 'Connections to each outer layer' }),

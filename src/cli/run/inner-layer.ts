@@ -2,6 +2,7 @@ import { GatewayError } from '../../errors.ts'
 import { readCertificates } from '../../identity/certificate-file.ts'
 import { readPrivateKey } from '../../identity/private-key.ts'
 import { AllowList } from '../../origin/allow-list.ts'
+import { proxyFor } from '../../net/http-proxy.ts'
 import { createInnerLayer } from '../../inner/inner-layer.ts'
 import { readAdminOptions } from '../options/admin.ts'
 import type { ExitStatus } from '../command/command.ts'
@@ -54,6 +55,7 @@ export async function runInnerLayer(options: ValuesOf<typeof innerLayerOptions>,
       identifier: options.identifier,
       ...(ca !== undefined && { outerLayerCa: ca }),
       ...(clientCertificate !== undefined && { clientCertificate }),
+      proxyFor: url => options.proxy ?? proxyFor(url, context.env),
       connections: options.connections,
       allowList,
       drainTimeoutMs: options['drain-timeout'],
