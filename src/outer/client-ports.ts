@@ -1,6 +1,6 @@
 import type { CertificateStore } from '../tls/certificate-store.ts'
 import type { ConnectionLimits } from './access/connection-limits.ts'
-import type { EdgeContext } from './exchange/exchange-context.ts'
+import type { EdgeContext } from './http-edge/edge-context.ts'
 import { Http2Edge } from './http-edge/http2-edge.ts'
 import { HttpEdge } from './http-edge/http1-edge.ts'
 import { PlainEdge } from './ports/plain-port.ts'

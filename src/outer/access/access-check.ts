@@ -92,17 +92,15 @@ export class AccessCheck {
     return typeof isOurs === 'boolean' ? loginWith(isOurs) : isOurs.then(loginWith)
   }
 
-  /** Counts a request that goes on to the origin, until `leave`. @throws GatewayError OVERLOADED */
-  enter({ name }: Target, treatment: Treatment): void {
+  /** Counts a request that goes on to the origin. @returns to be called once it is over @throws GatewayError OVERLOADED */
+  enter({ name }: Target, treatment: Treatment): () => void {
     const counts = this.#countsOf(treatment)
     if (treatment.concurrency !== undefined && counts.active >= treatment.concurrency)
       throw new GatewayError('OVERLOADED', `${treatment.concurrency} requests for ${name} are under way`)
     counts.active++
-  }
-
-  /** The request is over. */
-  leave(treatment: Treatment): void {
-    this.#countsOf(treatment).active--
+    return () => {
+      counts.active--
+    }
   }
 
   #countsOf(treatment: Treatment): Counts {

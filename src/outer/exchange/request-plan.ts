@@ -1,6 +1,7 @@
 import { GatewayError } from '../../errors.ts'
 import { admitRequest, isAnsweredHere, type AcceptedRequest } from '../../http/admission.ts'
-import type { Client } from '../../http/client.ts'
+import type { TrustFields } from '../../http/believed-fields.ts'
+import type { Client, Peer } from '../../http/client.ts'
 import { encodeRequestHead } from '../../payload/head-codec.ts'
 import { requestFields, type RequestEdits } from '../../http/request-fields.ts'
 import type { ResponseContext } from '../../http/response-fields.ts'
@@ -11,14 +12,13 @@ import { locationOf, type FixedAnswer, type Redirect } from '../../route/fixed-a
 import { parseHost } from '../../address/host.ts'
 import type { PathMap } from '../../route/path-map.ts'
 import { withSecondPaths } from '../../route/second-paths.ts'
-import { authorityOf, type Target } from '../../route/table.ts'
+import { authorityOf, type RouteTable, type Target } from '../../route/table.ts'
 import { DEFAULT_UPGRADES, type Treatment } from '../../route/target.ts'
-import type { StreamRequest } from '../inner-layers/dispatch.ts'
+import type { OriginProfiles } from '../inner-layers/origin-profiles.ts'
 import type { RequestSpan } from '../../telemetry/tracing.ts'
 import type { EdgeRequest } from './edge-request.ts'
-import type { EdgeContext } from './exchange-context.ts'
 import type { AccessCheck, Login } from '../access/access-check.ts'
-import { spanOf } from './request-span.ts'
+import type { EdgeLimits } from '../access/client-limits.ts'
 import { checkServerName } from './server-name.ts'
 
 /** An answer that needs no inner layer. */
@@ -29,147 +29,174 @@ export interface LocalAnswer {
   readonly body: string
 }
 
-/** Steps 2 to 5 of the path: what is to be done with one request. The facts are there as far as `make` came before it threw. */
-export class RequestPlan {
+/** What is known of a request so far, also when it is refused: for its line in the log. */
+export interface Seen {
   request: AcceptedRequest | undefined
   client: Client | undefined
   target: Target | undefined
-  /** Protocol to switch to, empty for none: the first that the client offers and the target allows. */
-  upgrade = ''
-  /** Bytes of the body; a stream may have more than it says. */
-  maxBodyBytes = Infinity
-  /** Of the OPEN frame. */
-  payload: Buffer | undefined
-  /** Number of the origin profile, which the session has to know before the stream opens; 0 for none. */
-  profile = 0
-  response: ResponseContext | undefined
-  /** Instead of a stream. */
-  answer: LocalAnswer | undefined
-  /** What has to be found out first; nothing else is there before. */
-  pending: Promise<void> | undefined
   /** Of the trace, when somebody traces. */
-  span: RequestSpan | undefined
-  #entered: AccessCheck | undefined
+  readonly span: RequestSpan | undefined
+}
 
-  /** @throws GatewayError with the code that the client gets */
-  make(edge: EdgeContext, { peer, request: raw }: Pick<EdgeRequest, 'peer' | 'request'>): void {
-    if (edge.tracing !== undefined) this.span = edge.tracing.start(spanOf(raw))
-    const request = admitRequest(raw)
-    this.request = request
-    const client = edge.clientOf(peer, request)
-    this.client = client
-    if (edge.limits.rate !== undefined) edge.accessCheck.count(client.address)
-    if (request.target !== '*' && edge.tunnels.owns(request.target))
-      throw new GatewayError('UPGRADE_REQUIRED', 'a path of the tunnels, not as a WebSocket over HTTP/1.1 or not in its turn')
-    const host = targetOf(edge, request)
-    this.target = host
-    if (peer.tls !== undefined) checkServerName(peer.tls, request.host, host, edge.table())
-    if (isAnsweredHere(request)) {
-      // RFC 9110 §9.3.7: `OPTIONS *` asks about the gateway itself, and Max-Forwards 0 ends here.
-      this.answer = { status: 204, fields: ['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'], body: '' }
-      return
-    }
-    const located = locate(host, request.target)
-    const { target } = located
-    this.target = target
-    if (target.treatment !== undefined) {
-      const login = edge.accessCheck.admit(target, target.treatment, { address: client.address, scheme: client.scheme, request })
-      if (login instanceof Promise) this.pending = login.then(known => this.#decide(edge, peer, located, known))
-      else this.#decide(edge, peer, located, login)
-    } else this.#decide(edge, peer, located, undefined)
-  }
+/** An answer that needs no inner layer. */
+export interface AnswerPlan {
+  readonly kind: 'answer'
+  readonly answer: LocalAnswer
+}
 
-  /** What is to be opened, once the request was admitted. */
-  get streamRequest(): StreamRequest {
-    return this as StreamRequest
-  }
+/** A stream to an origin. */
+export interface ForwardPlan {
+  readonly kind: 'forward'
+  readonly target: Target
+  readonly request: AcceptedRequest
+  readonly client: Client
+  /** Of the OPEN frame. */
+  readonly payload: Buffer
+  /** Number of the origin profile, which the carrier has to know before the stream opens; 0 for none. */
+  readonly profile: number
+  /** Protocol to switch to, empty for none: the first that the client offers and the target allows. */
+  readonly upgrade: string
+  /** Bytes of the body; a stream may have more than it says. */
+  readonly maxBodyBytes: number
+  readonly response: ResponseContext
+  /** Gives back what the request took of the limits of its target; undefined: nothing. */
+  readonly leave: (() => void) | undefined
+}
 
-  /** The client is to come back to this inner layer; undefined: it knows, or it does not matter. */
-  stick(id: string | undefined): void {
-    const { target, response, client } = this
-    if (response === undefined || target?.balance?.kind !== 'cookie') return
-    const attributes = `Path=/; HttpOnly; SameSite=Lax${client?.scheme === 'https' ? '; Secure' : ''}`
-    response.cookie = id === undefined ? undefined : `${target.balance.name}=${id}; ${attributes}`
-  }
+/** What is to be done with one request. */
+export type Plan = AnswerPlan | ForwardPlan
 
-  /** This request as the parent of what the inner layer does. */
-  #traced(fields: string[]): string[] {
-    return this.span === undefined ? fields : this.span.inject(fields)
-  }
+/** What plans depend on. */
+export interface PlanContext {
+  /** The targets in force now. */
+  readonly table: () => RouteTable
+  readonly limits: Pick<EdgeLimits, 'rate' | 'bodyBytes'>
+  /** Who may come. */
+  readonly accessCheck: AccessCheck
+  readonly clientOf: (peer: Peer, request: AcceptedRequest) => Client
+  /** The paths of tunnels, which no target gets. */
+  readonly tunnels: { owns(target: string): boolean }
+  readonly dispatch: { readonly profiles: Pick<OriginProfiles, 'numberOf'> }
+  /** Fields that a trusted peer may send to every target. */
+  readonly trustFields: TrustFields | undefined
+  /** Our name, for loops. */
+  readonly pseudonym: string
+  readonly removeCsps: boolean
+}
 
-  /** The request is over; what it took is free again. */
-  release(): void {
-    this.#entered?.leave(this.target!.treatment!)
-    this.#entered = undefined
-  }
+/**
+ * Steps 2 to 5 of the path: what is to be done with one request.
+ * @param seen  gets what is known, as far as it came
+ * @returns a promise when a password has to be verified first
+ * @throws GatewayError with the code that the client gets, as does the promise
+ */
+export function planRequest(context: PlanContext, call: Pick<EdgeRequest, 'peer' | 'request'>, seen: Seen): Plan | Promise<Plan> {
+  const { peer } = call
+  const request = admitRequest(call.request)
+  seen.request = request
+  const client = context.clientOf(peer, request)
+  seen.client = client
+  if (context.limits.rate !== undefined) context.accessCheck.count(client.address)
+  if (request.target !== '*' && context.tunnels.owns(request.target))
+    throw new GatewayError('UPGRADE_REQUIRED', 'a path of the tunnels, not as a WebSocket over HTTP/1.1 or not in its turn')
+  const host = targetOf(context.table(), request)
+  seen.target = host
+  if (peer.tls !== undefined) checkServerName(peer.tls, request.host, host, context.table())
+  // RFC 9110 §9.3.7: `OPTIONS *` asks about the gateway itself, and Max-Forwards 0 ends here.
+  if (isAnsweredHere(request)) return answerPlan({ status: 204, fields: ['Allow', ALLOWED], body: '' })
+  const located = locate(host, request.target)
+  const { treatment } = located.target
+  seen.target = located.target
+  const { span } = seen
+  const admitted = { request, client, isTrustedPeer: peer.isTrusted, located, span }
+  if (treatment === undefined) return decidePlan(context, admitted, undefined)
+  const login = context.accessCheck.admit(located.target, treatment, { address: client.address, scheme: client.scheme, request })
+  return login instanceof Promise ? login.then(known => decidePlan(context, admitted, known)) : decidePlan(context, admitted, login)
+}
 
-  #decide(edge: EdgeContext, peer: EdgeRequest['peer'], located: Located, login: Login | undefined): void {
-    const { target, query } = located
-    const { treatment } = target
-    const request = this.request!
-    const client = this.client!
-    decide(located, request.method)
-    if (treatment?.answer !== undefined) {
-      this.answer = fixedAnswer(treatment.answer, { scheme: client.scheme, host: client.host, path: located.path, query })
-      if (login?.cookie !== undefined) this.answer.fields.push('Set-Cookie', login.cookie)
-      return
-    }
-    const toSlash = request.upgrades === undefined ? slashRedirectOf(target, request.method, located.path, query) : undefined
-    if (toSlash !== undefined) {
-      this.answer = { status: 307, fields: ['Location', toSlash, 'Content-Length', '0'], body: '' }
-      return
-    }
-    const { protocol, hostname, port } = target
-    this.maxBodyBytes = target.limits?.bodyBytes ?? edge.limits.bodyBytes ?? Infinity
-    if (request.body.kind === 'length' && request.body.length > this.maxBodyBytes)
-      throw new GatewayError('BODY_TOO_LARGE', `${request.body.length} bytes are announced, ${this.maxBodyBytes} are allowed`)
-    const mapped = treatment?.pathMap?.map(located.path, query)
-    const prefixes = mapped?.isMapped === true ? prefixesOf(treatment!.pathMap!) : undefined
-    const isHostPreserved = treatment?.preserveHost === true && request.host !== ''
-    const originHost = isHostPreserved ? request.host : authorityOf(target)
-    const variables = treatment === undefined ? undefined : { client: client.address, host: client.host, scheme: client.scheme }
-    const cookie = target.balance?.kind === 'cookie' ? target.balance.name : undefined
-    this.upgrade = request.upgrades?.find(protocol => allowsUpgrade(target, protocol)) ?? ''
-    this.profile = edge.dispatch.profiles.numberOf(target.profile)
-    this.payload = encodeRequestHead({
-      protocol,
-      hostname,
-      port,
-      method: request.method,
-      path: mapped === undefined ? located.path + query : mapped.path + mapped.query,
-      host: originHost,
-      body: request.body,
-      expectsContinue: request.expectsContinue,
-      upgrade: this.upgrade,
-      profile: this.profile,
-      fields: this.#traced(
-        requestFields(withSecondPaths(request, { located, publicHosts: [request.host, client.host], originHost }), {
-          client,
-          isTrustedPeer: peer.isTrusted,
-          trustFields: edge.trustFields,
-          pseudonym: edge.pseudonym,
-          edits:
-            treatment === undefined && cookie === undefined
-              ? undefined
-              : editsOf(treatment, cookie, variables, prefixes, login?.dropsAuthorization === true),
-        }),
-      ),
-    })
-    this.response = {
-      method: request.method,
-      canChunk: !request.isHttp10,
-      removeCsps: treatment?.removeCsps ?? edge.removeCsps,
-      names: { private: target, public: { scheme: client.scheme, host: client.host }, prefixes, isHostPreserved },
-      edits: treatment?.responseFields,
-      variables,
-      cookie: undefined,
-      loginCookie: login?.cookie,
-    }
-    if (treatment?.concurrency !== undefined) {
-      edge.accessCheck.enter(target, treatment)
-      this.#entered = edge.accessCheck
-    }
+const ALLOWED = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
+
+/** A request that may come in. */
+interface Admitted {
+  readonly request: AcceptedRequest
+  readonly client: Client
+  readonly isTrustedPeer: boolean
+  readonly located: Located
+  readonly span: RequestSpan | undefined
+}
+
+function decidePlan(context: PlanContext, admitted: Admitted, login: Login | undefined): Plan {
+  const { request, client, located } = admitted
+  const { answer } = located.target.treatment ?? {}
+  decide(located, request.method)
+  const { target, path, query } = located
+  if (answer !== undefined) return answerPlan(fixedAnswer(answer, { scheme: client.scheme, host: client.host, path, query }, login?.cookie))
+  const toSlash = request.upgrades === undefined ? slashRedirectOf(target, request.method, path, query) : undefined
+  if (toSlash !== undefined) return answerPlan({ status: 307, fields: ['Location', toSlash, 'Content-Length', '0'], body: '' })
+  return forwardPlan(context, admitted, login)
+}
+
+const answerPlan = (answer: LocalAnswer): AnswerPlan => ({ kind: 'answer', answer })
+
+function forwardPlan(context: PlanContext, admitted: Admitted, login: Login | undefined): ForwardPlan {
+  const { request, client, isTrustedPeer, located, span } = admitted
+  const { target, query } = located
+  const { treatment, protocol, hostname, port } = target
+  const maxBodyBytes = target.limits?.bodyBytes ?? context.limits.bodyBytes ?? Infinity
+  if (request.body.kind === 'length' && request.body.length > maxBodyBytes)
+    throw new GatewayError('BODY_TOO_LARGE', `${request.body.length} bytes are announced, ${maxBodyBytes} are allowed`)
+  const pathMap = treatment?.pathMap
+  const mapped = pathMap?.map(located.path, query)
+  const prefixes = pathMap !== undefined && mapped?.isMapped === true ? prefixesOf(pathMap) : undefined
+  const isHostPreserved = treatment?.preserveHost === true && request.host !== ''
+  const originHost = isHostPreserved ? request.host : authorityOf(target)
+  const variables = treatment === undefined ? undefined : { client: client.address, host: client.host, scheme: client.scheme }
+  const cookie = target.balance?.kind === 'cookie' ? target.balance.name : undefined
+  const upgrade = request.upgrades?.find(name => allowsUpgrade(target, name)) ?? ''
+  const profile = context.dispatch.profiles.numberOf(target.profile)
+  const fields = requestFields(withSecondPaths(request, { located, publicHosts: [request.host, client.host], originHost }), {
+    client,
+    isTrustedPeer,
+    trustFields: context.trustFields,
+    pseudonym: context.pseudonym,
+    edits:
+      treatment === undefined && cookie === undefined
+        ? undefined
+        : editsOf(treatment, cookie, variables, prefixes, login?.dropsAuthorization === true),
+  })
+  const payload = encodeRequestHead({
+    protocol,
+    hostname,
+    port,
+    method: request.method,
+    path: mapped === undefined ? located.path + query : mapped.path + mapped.query,
+    host: originHost,
+    body: request.body,
+    expectsContinue: request.expectsContinue,
+    upgrade,
+    profile,
+    // The request is the parent of what the inner layer does.
+    fields: span === undefined ? fields : span.inject(fields),
+  })
+  const response: ResponseContext = {
+    method: request.method,
+    canChunk: !request.isHttp10,
+    removeCsps: treatment?.removeCsps ?? context.removeCsps,
+    names: { private: target, public: { scheme: client.scheme, host: client.host }, prefixes, isHostPreserved },
+    edits: treatment?.responseFields,
+    variables,
+    cookie: undefined,
+    loginCookie: login?.cookie,
   }
+  const leave = treatment?.concurrency === undefined ? undefined : context.accessCheck.enter(target, treatment)
+  return { kind: 'forward', target, request, client, payload, profile, upgrade, maxBodyBytes, response, leave }
+}
+
+/** Has the client come back to the inner layer with this id; undefined: it knows, or it does not matter. */
+export function stickTo({ target, response }: ForwardPlan, id: string | undefined): void {
+  if (target.balance?.kind !== 'cookie') return
+  const attributes = `Path=/; HttpOnly; SameSite=Lax${response.names.public.scheme === 'https' ? '; Secure' : ''}`
+  response.cookie = id === undefined ? undefined : `${target.balance.name}=${id}; ${attributes}`
 }
 
 /** For the way back; undefined when there is none. */
@@ -195,9 +222,10 @@ function editsOf(
 }
 
 /** What the target says instead of any origin. */
-function fixedAnswer(answer: FixedAnswer | Redirect, variables: Variables): LocalAnswer {
-  if (answer.kind === 'respond') return { status: answer.status, fields: [...answer.fields], body: answer.body }
-  return { status: answer.status, fields: ['Location', locationOf(answer, variables), 'Content-Length', '0'], body: '' }
+function fixedAnswer(answer: FixedAnswer | Redirect, variables: Variables, loginCookie: string | undefined): LocalAnswer {
+  const login = loginCookie === undefined ? [] : ['Set-Cookie', loginCookie]
+  if (answer.kind === 'respond') return { status: answer.status, fields: [...answer.fields, ...login], body: answer.body }
+  return { status: answer.status, fields: ['Location', locationOf(answer, variables), 'Content-Length', '0', ...login], body: '' }
 }
 
 /** h2c is never switched to: it would be a second protocol on the way that no rule has looked at (RFC 9113 §3.1 has given it up). */
@@ -209,8 +237,7 @@ export function allowsUpgrade({ upgrades = DEFAULT_UPGRADES }: Pick<Target, 'upg
   return upgrades.includes(name) && !NEVER.has(name)
 }
 
-function targetOf(edge: EdgeContext, request: AcceptedRequest): Target {
-  const table = edge.table()
+function targetOf(table: RouteTable, request: AcceptedRequest): Target {
   const target = request.host === '' ? table.match('') : table.match(parseHost(request.host).host)
   if (target !== undefined) return target
   throw new GatewayError(

@@ -3,14 +3,14 @@
  * `connect` and `origin`, to the same answer, since it is asked to by the origin profile.
  */
 export class ServerTiming {
-  readonly #startedMs: number
   #dispatchedMs = 0
   #linkMs = 0
 
-  /** @param clock  milliseconds, rising */
-  constructor(private readonly clock: () => number) {
-    this.#startedMs = clock()
-  }
+  /** @param clock  milliseconds, rising; the request began at `startedMs` of it */
+  constructor(
+    private readonly startedMs: number,
+    private readonly clock: () => number,
+  ) {}
 
   /** The request leaves for an inner layer. @param roundTripMs  of its link, 0 when it is not measured yet */
   dispatched(roundTripMs: number): void {
@@ -20,9 +20,9 @@ export class ServerTiming {
 
   /** The head of the answer has come: adds what is known. */
   addTo(fields: string[]): void {
-    const edge = duration('edge', this.#dispatchedMs - this.#startedMs)
+    const edge = duration('edge', this.#dispatchedMs - this.startedMs)
     const link = duration('link', this.#linkMs)
-    const firstByte = duration('first-byte', this.clock() - this.#startedMs)
+    const firstByte = duration('first-byte', this.clock() - this.startedMs)
     fields.push('Server-Timing', `${edge}, ${link}, ${firstByte}`)
   }
 }

@@ -3,7 +3,7 @@ import type { Peer } from '../../http/client.ts'
 import { MAX_FIELDS } from '../../http/fields.ts'
 import { attempt, guarded } from '../../net/guard.ts'
 import { Penalties } from '../access/penalties.ts'
-import type { EdgeContext } from '../exchange/exchange-context.ts'
+import type { EdgeContext } from './edge-context.ts'
 import { Http2Budgets, type Http2Budget } from './http2-budgets.ts'
 import { Http2Connection, type Http2ConnectionOptions } from './http2-connection.ts'
 

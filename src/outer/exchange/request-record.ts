@@ -1,0 +1,80 @@
+import { ERRORS, type ErrorCode } from '../../errors.ts'
+import type { AcceptedRequest } from '../../http/admission.ts'
+import type { Client } from '../../http/client.ts'
+import { valuesOf } from '../../http/fields.ts'
+import { loggedPath } from '../../http/logged-path.ts'
+import type { Target } from '../../route/target.ts'
+import type { AccessRecord } from '../../telemetry/access-log.ts'
+import type { RequestSpan, Tracing } from '../../telemetry/tracing.ts'
+import type { EdgeRequest } from './edge-request.ts'
+import type { Seen } from './request-plan.ts'
+import { spanAttributes, spanOf } from './request-span.ts'
+
+/** What records depend on. */
+export interface RecordContext {
+  /** A fresh request id. */
+  readonly nextId: () => string
+  /** Milliseconds, rising. */
+  readonly clock: () => number
+  readonly access: (record: AccessRecord) => void
+  /** Undefined: nobody traces. */
+  readonly tracing: Tracing | undefined
+}
+
+/** Where the answer came from, and what of it left. */
+export interface RecordEnd {
+  /** Bytes of the body that went to the client. */
+  readonly bytesOut: number
+  /** When the answer began; undefined: it did not. */
+  readonly answeredMs: number | undefined
+  readonly identifier: string | undefined
+  /** Attempts that have failed; undefined for none. */
+  readonly repeats: number | undefined
+}
+
+/** What the access log, the metrics and the trace get to know of one request. */
+export class RequestRecord implements Seen {
+  readonly id: string
+  readonly startedMs: number
+  readonly span: RequestSpan | undefined
+  request: AcceptedRequest | undefined
+  client: Client | undefined
+  target: Target | undefined
+  /** Bytes of the body that the client has sent. */
+  bytesIn = 0
+  error: ErrorCode | undefined
+  reason: string | undefined
+
+  constructor(
+    private readonly context: RecordContext,
+    private readonly call: EdgeRequest,
+  ) {
+    this.id = context.nextId()
+    this.startedMs = context.clock()
+    this.span = context.tracing?.start(spanOf(call.request))
+  }
+
+  /** The request is over; called once. */
+  end({ bytesOut, answeredMs, identifier, repeats }: RecordEnd): void {
+    const { call, request, startedMs, error } = this
+    const record: AccessRecord = {
+      requestId: this.id,
+      client: this.client?.address ?? call.peer.address,
+      host: request?.host ?? valuesOf(call.request.fields, 'host')[0] ?? '',
+      method: call.request.method,
+      path: loggedPath(call.request.target),
+      status: call.hasHead ? call.status : ERRORS[error ?? 'CANCELLED'].status,
+      bytesIn: this.bytesIn,
+      bytesOut,
+      durationMs: this.context.clock() - startedMs,
+      firstByteMs: answeredMs === undefined ? undefined : answeredMs - startedMs,
+      target: this.target?.name,
+      identifier,
+      repeats,
+      error,
+      reason: this.reason,
+    }
+    this.context.access(record)
+    this.span?.end({ status: call.hasHead ? call.status : 0, error, attributes: spanAttributes(record) })
+  }
+}
