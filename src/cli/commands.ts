@@ -4,6 +4,7 @@ import { forwardOptions } from './options/forward.ts'
 import { tokenOptions } from './options/token.ts'
 import { flag, PORT, withDefault } from './command/option.ts'
 import { doctorOptions } from './options/doctor.ts'
+import { innerLayerGroups, outerLayerGroups } from './options/groups.ts'
 import { innerLayerOptions, outerLayerOptions } from './options/layers.ts'
 import { statusOptions } from './options/status.ts'
 
@@ -24,6 +25,8 @@ export const COMMANDS: readonly Command[] = [
   }),
   defineCommand({
     words: ['outer-layer'],
+    aliases: ['server'],
+    groups: outerLayerGroups,
     describe: 'Run the outer layer: takes requests from clients, on a public host',
     options: outerLayerOptions,
     examples: [
@@ -34,6 +37,8 @@ export const COMMANDS: readonly Command[] = [
   }),
   defineCommand({
     words: ['inner-layer'],
+    aliases: ['agent'],
+    groups: innerLayerGroups,
     describe: 'Run the inner layer: makes the requests, inside the private network',
     options: innerLayerOptions,
     examples: [

@@ -21,6 +21,12 @@ const optionsOf = (command: Command): OptionTable => (isConfigurable(command) ? 
 
 const namesOf = (options: OptionTable): string[] => Object.entries(options).flatMap(([name, { aliases = [] }]) => [name, ...aliases])
 
+/** The words with the name of the command itself where another name of it was given. */
+function withoutAlias(words: readonly string[]): readonly string[] {
+  const [first = '', ...rest] = words
+  return [COMMANDS.find(({ aliases }) => aliases?.includes(first))?.words[0] ?? first, ...rest].slice(0, words.length)
+}
+
 const isBelow = (command: Command, words: readonly string[]): boolean => words.every((word, index) => command.words[index] === word)
 
 const usage = (message: string): GatewayError => new GatewayError('USAGE', message)
@@ -28,7 +34,8 @@ const usage = (message: string): GatewayError => new GatewayError('USAGE', messa
 // --- yargs: splits the command line and writes the help. It neither converts nor defaults nor reads the environment: resolve.ts does,
 // --- so that a value is judged in the same way wherever it comes from.
 
-function declareOptions(parser: Argv, options: OptionTable): Argv {
+function declareOptions(parser: Argv, options: OptionTable, groups: Command['groups'] = {}): Argv {
+  for (const [heading, names] of Object.entries(groups)) parser.group([...names], `${heading}:`)
   for (const [name, option] of Object.entries(options)) {
     parser.option(name, {
       describe: option.describe,
@@ -46,8 +53,11 @@ const lastWord = (command: Command): string => command.words.at(-1) ?? ''
 function declareCommand(parser: Argv, command: Command): Argv {
   const { positionals = [], rest, examples = [] } = command
   const places = positionals.map(({ name }) => ` <${name}>`).join('') + (rest === undefined ? '' : ` [${rest.name}..]`)
-  return parser.command(`${lastWord(command)}${places}`, command.describe, inner => {
-    declareOptions(inner, optionsOf(command)).usage(`${NAME} ${command.words.join(' ')}${places.toUpperCase()}\n\n${command.describe}.`)
+  const names = [`${lastWord(command)}${places}`, ...(command.aliases ?? [])]
+  return parser.command(names, command.describe, inner => {
+    declareOptions(inner, optionsOf(command), command.groups).usage(
+      `${NAME} ${command.words.join(' ')}${places.toUpperCase()}\n\n${command.describe}.`,
+    )
     for (const { name, describe } of rest === undefined ? positionals : [...positionals, rest])
       inner.positional(name, { describe, type: 'string' })
     for (const [line, text] of examples) inner.example(line, text)
@@ -120,7 +130,7 @@ async function parse(context: CliContext): Promise<Parsed> {
     output = text
   })
   const { _: words, $0: _script, ...flags } = parsed as { _: unknown[]; $0: string } & Record<string, unknown>
-  return { words: words.map(String), flags, output }
+  return { words: withoutAlias(words.map(String)), flags, output }
 }
 
 /** The command that the words name. @throws GatewayError USAGE with a suggestion */

@@ -40,8 +40,13 @@ interface Reading {
   readonly faults: readonly Fault[]
 }
 
-const unreadable = (path: string, cause: unknown): GatewayError =>
-  new GatewayError('FILE_UNREADABLE', `${path}: ${messageOf(cause)}`, { cause })
+const REMEDY =
+  'expected the certificate or public key of an inner layer, or a directory of them: correct the path of --public-key, or mint a pair with: socket-gateway certificates'
+
+function unreadable(path: string, cause: unknown): GatewayError {
+  const isMissing = (cause as { readonly code?: unknown } | null)?.code === 'ENOENT'
+  return new GatewayError('FILE_UNREADABLE', `${path}: ${isMissing ? 'no such file (ENOENT)' : messageOf(cause)}; ${REMEDY}`, { cause })
+}
 
 /**
  * The public key files of the outer layer: reads the values of `--public-key`, then follows changes of the files and directories.

@@ -101,6 +101,7 @@ const isInside = ([base, bits]: Range, [outerBase, outerBits]: Range): boolean =
 
 function parseEntry(entry: string): Entry {
   const refuse = (why: string): GatewayError => new GatewayError('USAGE', `allowed origin ${JSON.stringify(entry)}: ${why}; ${EXPECTED}`)
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(entry)) throw refuse(`it is a URL${insteadOf(entry)}`)
   const [, host, ports] = /^(.+):([^:\]/]*)$/s.exec(entry) ?? []
   if (host === undefined || ports === undefined) throw refuse('it has no port')
   const [from, to] = parsePorts(ports) ?? []
@@ -113,6 +114,14 @@ function parseEntry(entry: string): Entry {
   if (address !== undefined) return { host: { range: [address, address.kind() === 'ipv4' ? 32 : 128] }, from, to }
   if (bracketed) throw refuse(`${JSON.stringify(bare)} is no IPv6 address`)
   return { host: parseName(bare, refuse), from, to }
+}
+
+/** The entry that a URL probably meant. */
+function insteadOf(text: string): string {
+  if (!URL.canParse(text)) return ''
+  const { protocol, hostname, port } = new URL(text)
+  if (hostname === '') return ''
+  return `, give ${hostname}:${port || (/^(?:https|wss):$/.test(protocol) ? 443 : 80)} instead`
 }
 
 function parsePorts(text: string): readonly [number, number] | undefined {

@@ -180,7 +180,7 @@ export class CertificateStore {
     const { certificate, key } = optionNames
     throw new GatewayError(
       'USAGE',
-      `${key}: ${keys.length} keys for ${files} certificate files; expected one ${key} for each file in ${certificate}, in the same order, and none for a directory`,
+      `${key}: ${countOf(keys.length, 'key')} for ${countOf(files, 'certificate file')}; expected one ${key} for each file in ${certificate}, in the same order, and none for a directory`,
     )
   }
 
@@ -262,3 +262,5 @@ async function pairsIn(directory: string): Promise<Place[]> {
     return [{ error: new GatewayError('FILE_UNREADABLE', `${directory}: ${messageOf(cause)}`, { cause }), isNamed: true }]
   }
 }
+
+const countOf = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`

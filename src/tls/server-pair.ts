@@ -50,6 +50,11 @@ function certificatesIn(text: string, file: string): { readonly pem: string; rea
   })
 }
 
+const isKeyAlone = (text: string): boolean => {
+  const labels = pemBlocksOf(text).map(({ label }) => label)
+  return labels.some(label => label.endsWith('PRIVATE KEY')) && !labels.includes('CERTIFICATE')
+}
+
 function checkKey(key: KeyObject, file: string): void {
   const bits = key.asymmetricKeyDetails?.modulusLength
   if (bits !== undefined && bits < MIN_RSA_BITS) throw invalid(`${file}: RSA key of ${bits} bits; expected ${MIN_RSA_BITS} or more`)
@@ -66,7 +71,12 @@ export async function readServerPair(
   keyFile: string,
   { clientCa, nowMs }: { readonly clientCa: string | undefined; readonly nowMs: number },
 ): Promise<ServerPair> {
-  const chain = certificatesIn(await readKeyText(certificateFile), certificateFile)
+  const text = await readKeyText(certificateFile)
+  if (isKeyAlone(text) && !isKeyAlone(await readKeyText(keyFile)))
+    throw invalid(
+      `${certificateFile} holds the key and ${keyFile} the certificate: the two are swapped; give each to the option of the other`,
+    )
+  const chain = certificatesIn(text, certificateFile)
   const privateKey = await readPrivateKeyObject(keyFile)
   checkKey(privateKey, keyFile)
   const { certificate } = chain[0]!

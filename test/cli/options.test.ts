@@ -60,7 +60,7 @@ describe('an option', () => {
     expect(from({}, { SG_FAST: 'maybe' }, NO_FILE)).toThrow('SG_FAST "maybe": expected true or false')
     const bad = from({}, {}, await configOf('\napp-port: 99999'))
     expect(bad).toThrow(/gateway\.yaml:2:1: app-port: expected a port from 0 to 65535/)
-    expect(bad).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }))
+    expect(bad).toThrow(expect.objectContaining({ code: 'USAGE' }))
     expect(from({ wait: '0' }, {}, await configOf('app-port: 99999'))).toThrow(expect.objectContaining({ code: 'USAGE' }))
   })
 
@@ -89,7 +89,7 @@ describe('a configuration file', () => {
   test('has every fault reported with its line', async () => {
     const text = 'app-prot: 1\napp-port: [1]\nfast: "yes"\nallow: {a: b}\nconfig: x\nname:\n'
     const error = await configOf(text).catch((thrown: unknown) => thrown)
-    expect(error).toMatchObject({ code: 'CONFIG_INVALID' })
+    expect(error).toMatchObject({ code: 'USAGE' })
     expect((error as Error).message.split('\n').map(line => line.replace(/^.*gateway\.yaml:/, ''))).toEqual([
       '1:1: app-prot: unknown option, did you mean "app-port"?',
       '2:1: app-port: expected a text or a number',
@@ -102,8 +102,8 @@ describe('a configuration file', () => {
 
   test('that is no map, has a key twice, is no YAML or is not there is refused', async () => {
     await expect(configOf('- a')).rejects.toThrow(/expected a map of option names/)
-    await expect(configOf('name: a\nname: b')).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
-    await expect(configOf('name: [')).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+    await expect(configOf('name: a\nname: b')).rejects.toMatchObject({ code: 'USAGE' })
+    await expect(configOf('name: [')).rejects.toMatchObject({ code: 'USAGE' })
     await expect(readConfigFile('/nowhere.yaml', options)).rejects.toMatchObject({ code: 'FILE_UNREADABLE' })
   })
 })

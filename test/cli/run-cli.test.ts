@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { COMMANDS } from '../../src/cli/commands.ts'
+import { innerLayerGroups, outerLayerGroups } from '../../src/cli/options/groups.ts'
 import { innerLayerOptions, outerLayerOptions } from '../../src/cli/options/layers.ts'
 import { VERSION } from '../../src/version.ts'
 import { ROOT } from '../support/process.ts'
@@ -210,12 +211,59 @@ test('a stack is shown with --log-level debug only', async () => {
   expect((await run([...argv, '--log-level=debug'])).stderr).toMatch(/\n\s+at /)
 })
 
-test('a fault of --config names file, line and column', async () => {
+test('a fault of --config names file, line and column, and is status 2 as on the command line', async () => {
   const file = tempFile('gateway.yaml', 'targets: t\npublic-key: [k]\nlog-format: xml\n')
   expect(await run(['outer-layer', '--config', file])).toEqual({
-    status: 1,
+    status: 2,
     stdout: '',
     stderr: `socket-gateway: ${file}:3:1: log-format: expected one of pretty, json\n`,
+  })
+})
+
+test.each(['app-prot: 1\n', 'app-port: [\n', '- app-port\n', 'app-port: {}\n'])('--config with %j is status 2 as well', async text => {
+  const file = tempFile('gateway.yaml', text)
+  expect(await run(['outer-layer', '--config', file])).toMatchObject({ status: 2, stderr: expect.stringContaining(`${file}:`) })
+})
+
+describe('other names', () => {
+  test.each([
+    ['server', 'outer-layer', '--targets is missing'],
+    ['agent', 'inner-layer', '--private-key is missing'],
+  ])('%s is %s', async (alias, name, message) => {
+    expect(await run([alias])).toMatchObject({ status: 2, stderr: expect.stringContaining(message) })
+    expect((await run([alias, '--help'])).stdout).toBe((await run([name, '--help'])).stdout)
+    expect((await run([alias, '--xyzzy'])).stderr).toContain(`see socket-gateway ${name} --help`)
+    expect((await run(['--help'])).stdout).toContain(`[aliases: ${alias}]`)
+  })
+})
+
+test.each([
+  ['outer-layer', outerLayerGroups, outerLayerOptions],
+  ['inner-layer', innerLayerGroups, innerLayerOptions],
+] as const)('--help of %s has its options in groups', async (name, groups, options) => {
+  const { stdout } = await run([name, '--help'])
+  const grouped = Object.values<readonly string[]>(groups).flat()
+  for (const heading of Object.keys(groups)) expect(stdout).toContain(`\n${heading}:\n`)
+  expect([...new Set(grouped)].sort()).toEqual([...Object.keys(options), 'config'].sort())
+})
+
+describe('what cannot work is said with its remedy:', () => {
+  const outer = ['outer-layer', '--targets', '/t', '--public-key']
+
+  test.each([
+    [
+      [...outer, '/k', '--app-port', '3999', '--socket-port', '3999'],
+      2,
+      '--app-port and --socket-port are both 3999; give each a port of its own',
+    ],
+    [[...outer, '/k', '--socket-port', '3002'], 2, '--socket-port and --admin-port are both 3002'],
+    [[...outer, 'nosuch.crt'], 1, 'nosuch.crt: no such file (ENOENT); expected the certificate or public key of an inner layer'],
+    [['inner-layer', '--private-key', '/k', '--outer-layer', 'wss://a', '--allow', 'http://x:80'], 2, 'it is a URL, give x:80 instead'],
+    [['inner-layer', '--private-key', '/k', '--outer-layer', 'wss://a', '--allow', 'https://x/p'], 2, 'it is a URL, give x:443 instead'],
+  ])('%j', async (argv, status, message) => {
+    const outcome = await run(argv)
+    expect(outcome).toMatchObject({ status, stdout: '', stderr: expect.stringContaining(message) })
+    expect(lines(outcome.stderr)).toHaveLength(1)
   })
 })
 

@@ -37,7 +37,7 @@ describe('options of TLS', () => {
     [['--socket-tls-key', 'a.key'], /--socket-tls-key needs --socket-tls-certificate/],
     [['--socket-client-ca', 'ca.crt'], /--socket-client-ca needs --socket-tls-certificate/],
     [['--tls-certificate', 'a.crt', '--hsts', 'soon'], /--hsts "soon": expected seconds from 0/],
-    [['--tls-certificate', '/nowhere.crt'], /--tls-key: 0 keys for 1 certificate files/],
+    [['--tls-certificate', '/nowhere.crt'], /--tls-key: 0 keys for 1 certificate file;/],
   ] as const)('%j alone are refused, with status 2', async (argv, text) => {
     expect(await run([...base, ...argv])).toMatchObject({ status: 2, stderr: expect.stringMatching(text) })
   })

@@ -180,7 +180,7 @@ describe('an entry', () => {
     ['[::ffff:10.0.0.0/104]:80', /as an IPv4 range/],
     ['0x7f.1:80', /unusual spelling/],
     ['127.1:80', /unusual spelling/],
-    ['http://api:80', /no range|no host name/],
+    ['http://api:80', /it is a URL, give api:80 instead/],
     ['a b:80', /no host name/],
     ['a..b:80', /no host name/],
   ]

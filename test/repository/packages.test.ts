@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT, startProcess } from '../support/process.ts'
+import { tempDir } from '../support/temp.ts'
 
 interface LockedPackage {
   readonly version?: string
@@ -14,6 +15,9 @@ const manifest = JSON.parse(read('package.json')) as {
   readonly dependencies: Record<string, string>
   readonly optionalDependencies: Record<string, string>
   readonly allowScripts: Record<string, boolean>
+  readonly repository: { readonly url: string }
+  readonly homepage: string
+  readonly bugs: string
 }
 const { packages } = JSON.parse(read('package-lock.json')) as {
   readonly packages: Readonly<Record<string, LockedPackage & { hasInstallScript?: true }>>
@@ -45,6 +49,23 @@ describe('the packages', () => {
     const loading = startProcess(['--input-type=module', '--eval', `await import(${JSON.stringify(name)})`], { program: process.execPath })
     expect(await loading.exit).toEqual({ code: 0, signal: null })
     expect(loading.stderr).toBe('')
+  })
+})
+
+describe('the package that is published', () => {
+  test('says where its sources and its issues are', () => {
+    const { repository, homepage, bugs } = manifest
+    for (const url of [repository.url, homepage, bugs]) expect(url).toMatch(/^(?:git\+)?https:\/\/github\.com\/[\w-]+\/socket-gateway/)
+  })
+
+  test('leaves out what nobody imports', async () => {
+    const dist = join(tempDir(), 'dist')
+    cpSync(join(ROOT, 'dist'), dist, { recursive: true })
+    const pruning = startProcess([join(ROOT, 'scripts/prune.js'), dist], { program: process.execPath })
+    expect(await pruning.exit).toEqual({ code: 0, signal: null })
+    const left = readdirSync(dist, { recursive: true }).map(String)
+    expect(left).toEqual(expect.arrayContaining(['main.js', 'index.js', 'index.d.ts', 'cli/run/outer-layer.js', 'outer/outer-layer.d.ts']))
+    for (const name of ['link/memory-link.js', 'cli/commands.d.ts', 'main.d.ts', '.tsbuildinfo']) expect(left).not.toContain(name)
   })
 })
 

@@ -269,6 +269,7 @@ describe('a store', () => {
       [one.key, one.key, /server\.key: holds a private key beside the certificate/],
       [both, one.key, /both\.pem: holds a private key beside the certificate/],
       [bad, one.key, /bad\.pem: certificate 1 cannot be read/],
+      [one.key, one.certificate, /server\.key holds the key and .*server\.crt the certificate: the two are swapped/],
       [one.certificate, one.certificate, /server\.crt: this is a certificate; expected the private key/],
       [one.certificate, encrypted, /encrypted\.key: the private key is encrypted; decrypt it/],
       [one.certificate, open, /open\.key: the private key can be used by other accounts \(mode 0640\); run: chmod 600/],
@@ -289,9 +290,9 @@ describe('a store', () => {
     const directory = join(certificate, '..')
     const names = { optionNames: { certificate: '--socket-tls-certificate', key: '--socket-tls-key' } }
     expect(await started({ certificates: [certificate], ...names })).toMatch(
-      /^--socket-tls-key: 0 keys for 1 certificate files; expected one/,
+      /^--socket-tls-key: 0 keys for 1 certificate file; expected one/,
     )
-    expect(await started({ certificates: [directory], keys: [key] })).toMatch(/^--tls-key: 1 keys for 0 certificate files/)
+    expect(await started({ certificates: [directory], keys: [key] })).toMatch(/^--tls-key: 1 key for 0 certificate files/)
     expect(await started({ certificates: [directory, certificate], keys: [key] })).toBe('started')
   })
 

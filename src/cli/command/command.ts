@@ -15,8 +15,12 @@ export interface Positional {
 export interface CommandSpec<Table extends OptionTable> {
   /** One or two words. */
   readonly words: readonly [string] | readonly [string, string]
+  /** Other names for a command of one word. */
+  readonly aliases?: readonly string[]
   readonly describe: string
   readonly options: Table
+  /** Headings of --help, each with the names of its options; what is in none comes last. */
+  readonly groups?: Readonly<Record<string, readonly string[]>>
   readonly positionals?: readonly Positional[]
   /** Arguments behind those, as many as there are. */
   readonly rest?: Positional

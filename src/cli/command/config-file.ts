@@ -31,19 +31,30 @@ function textsOf(option: Option<unknown>, value: unknown): readonly string[] | u
   return items.every(item => typeof item === 'string' || typeof item === 'number') ? items.map(String) : undefined
 }
 
+/** An option is as wrong here as on the command line, and ends with the same status. */
+const usage = (faults: readonly ConfigFault[]): ConfigError => new ConfigError(faults, { code: 'USAGE' })
+
+function parsed(text: string, file: string): ReturnType<typeof parseYaml> {
+  try {
+    return parseYaml(text, file)
+  } catch (error) {
+    throw error instanceof ConfigError ? usage(error.faults) : error
+  }
+}
+
 /**
  * Reads a YAML map of option names, as on the command line but without dashes in front.
- * @throws ConfigError CONFIG_INVALID with every unknown key and wrong type, or GatewayError FILE_UNREADABLE
+ * @throws ConfigError USAGE with every unknown key and wrong type, or GatewayError FILE_UNREADABLE
  */
 export async function readConfigFile(file: string, options: OptionTable): Promise<ConfigFile> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw unreadableFile(file, CONFIG_FILE, cause)
   })
-  const document = parseYaml(text, file)
+  const document = parsed(text, file)
   const faults: ConfigFault[] = [...document.faults]
   const values = new Map<string, ConfiguredValue>()
   if (document.value !== undefined && document.value !== null && !isYamlMap(document.value)) {
-    throw new ConfigError([document.fault([], 'expected a map of option names to values, such as "app-port: 3000"')])
+    throw usage([document.fault([], 'expected a map of option names to values, such as "app-port: 3000"')])
   }
   for (const [key, value] of Object.entries(isYamlMap(document.value) ? document.value : {})) {
     const [name, option] = Object.entries(options).find(([known, { aliases = [] }]) => known === key || aliases.includes(key)) ?? []
@@ -56,6 +67,6 @@ export async function readConfigFile(file: string, options: OptionTable): Promis
     else if (values.has(name)) faults.push(document.fault(places, `the same option as "${name}" and its other names; give one of them`))
     else values.set(name, { texts, fault: message => formatFault(document.fault(places, message)) })
   }
-  if (faults.length > 0) throw new ConfigError(faults)
+  if (faults.length > 0) throw usage(faults)
   return values
 }

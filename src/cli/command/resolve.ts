@@ -42,18 +42,13 @@ function fromEnvironment(name: string, option: Option<unknown>, env: CliContext[
 
 /**
  * The value of every option: flag, else environment, else configuration file, else default. Lists are not merged: the strongest source wins.
- * @throws GatewayError USAGE (CONFIG_INVALID when only the file is to blame) with a line for each fault
+ * @throws GatewayError USAGE with a line for each fault
  */
 export function resolveOptions<Table extends OptionTable>(options: Table, { flags, env, config }: Sources): ValuesOf<Table> {
   const faults: string[] = []
-  let onlyFile = true
   const values = Object.entries(options).map(([name, option]) => {
-    const outside = fromFlags(name, option, flags[name]) ?? fromEnvironment(name, option, env)
-    const given: Given | undefined = outside ?? config.get(name)
-    const complain = (message: string): void => {
-      faults.push(message)
-      if (outside !== undefined || given === undefined) onlyFile = false
-    }
+    const given: Given | undefined = fromFlags(name, option, flags[name]) ?? fromEnvironment(name, option, env) ?? config.get(name)
+    const complain = (message: string): void => void faults.push(message)
     if (given === undefined) {
       if (option.isRequired)
         complain(`--${name} is missing; give it as flag, as ${variableOf(name)}, or as ${name} in the file of --config`)
@@ -67,7 +62,7 @@ export function resolveOptions<Table extends OptionTable>(options: Table, { flag
     if (value === undefined) complain(given.fault(`expected ${option.expected}`))
     return [name, value]
   })
-  if (faults.length > 0) throw new GatewayError(onlyFile ? 'CONFIG_INVALID' : 'USAGE', faults.join('\n'))
+  if (faults.length > 0) throw new GatewayError('USAGE', faults.join('\n'))
   return Object.fromEntries(values) as ValuesOf<Table>
 }
 

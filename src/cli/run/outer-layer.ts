@@ -1,3 +1,4 @@
+import type { AdminOptions } from '../../admin/admin.ts'
 import { formatFault } from '../../config/document/fault.ts'
 import { lintTargets } from '../../config/lint.ts'
 import { TargetsFile } from '../../config/watch.ts'
@@ -13,6 +14,7 @@ import type { ValuesOf } from '../command/option.ts'
 import type { outerLayerOptions } from '../options/layers.ts'
 import { warnOfFileLimit } from '../command/file-limit.ts'
 import { createServiceLog, serve } from '../command/serve.ts'
+import { checkPortsDiffer, type WantedPort } from '../command/colliding-ports.ts'
 import { createAppCertificates, createTlsPorts } from '../options/tls.ts'
 
 /** Names that stand for trusting no proxy at all. */
@@ -24,6 +26,8 @@ const NOBODY = 'none'
  */
 export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>, context: CliContext): Promise<ExitStatus> {
   const admin = await readAdminOptions(options)
+  const ports = portsOf(options, admin)
+  checkPortsDiffer(ports)
   const log = await createServiceLog(options, context)
   let layer: OuterLayer | undefined
   const keys = new KeyFiles(options['public-key'], {
@@ -42,7 +46,12 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
     for (const store of stores) await store.start()
     if (keys.registry.size === 0)
       log.warn({}, 'there is no public key yet, so no inner layer can connect; put a certificate into the directory')
-    hintAtWarnings(await targets.start(), options.targets, log)
+    const table = await targets.start()
+    checkPortsDiffer([
+      ...ports,
+      ...table.tcp.map(({ options: { port, host } }) => ({ name: `tcp "${port}" in ${options.targets}`, port, host })),
+    ])
+    hintAtWarnings(table, options.targets, log)
     layer = createOuterLayer(
       {
         appPort: options['app-port'],
@@ -82,6 +91,15 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
   warnOfFileLimit(log, { count, because: `--max-connections is ${count}` }, context)
   await serve(layer, log, context, [targets, keys, ...stores])
   return 0
+}
+
+function portsOf(options: ValuesOf<typeof outerLayerOptions>, admin: AdminOptions | undefined): readonly WantedPort[] {
+  return [
+    { name: '--app-port', port: options['app-port'], host: options['app-host'] },
+    { name: '--app-http-port', port: options['app-http-port'] ?? 0, host: options['app-host'] },
+    { name: '--socket-port', port: options['socket-port'], host: options['socket-host'] },
+    ...(admin === undefined ? [] : [{ name: '--admin-port', port: admin.port, host: admin.host }]),
+  ]
 }
 
 function watchTargets(file: string, log: Log, onChange: () => void): TargetsFile {

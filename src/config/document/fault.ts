@@ -30,7 +30,7 @@ export class ConfigError extends GatewayError {
   readonly faults: readonly ConfigFault[]
   constructor(
     faults: readonly ConfigFault[],
-    options: { readonly code?: 'CONFIG_INVALID' | 'FILE_UNREADABLE'; readonly cause?: unknown } = {},
+    options: { readonly code?: 'CONFIG_INVALID' | 'FILE_UNREADABLE' | 'USAGE'; readonly cause?: unknown } = {},
   ) {
     const sorted = [...faults].sort((a, b) => a.line - b.line || a.column - b.column)
     super(options.code ?? 'CONFIG_INVALID', sorted.map(formatFault).join('\n'), { cause: options.cause })

@@ -1,0 +1,30 @@
+/** Headings of --help: fifty options in one list are read by nobody. */
+import { serviceOptions } from '../command/command.ts'
+import { adminOptions } from './admin.ts'
+import { limitOptions } from './limits.ts'
+import { tlsOptions } from './tls.ts'
+
+const namesOf = (table: object): readonly string[] => Object.keys(table)
+
+const OPERATORS = namesOf(adminOptions('none'))
+const PROCESS = ['config', ...namesOf(serviceOptions)]
+
+/** Of `outer-layer`. */
+export const outerLayerGroups = {
+  'To begin with': ['public-key', 'targets', 'app-port', 'socket-port'],
+  'Where to listen': ['app-host', 'socket-host', 'link-name', 'validity'],
+  TLS: namesOf(tlsOptions),
+  'Behind a proxy': ['trust-proxy', 'trust-fields', 'proxy-protocol'],
+  Answers: ['remove-csps', 'server-timing'],
+  'Times and limits': ['timeout', ...namesOf(limitOptions)],
+  Operators: OPERATORS,
+  'Process and log': PROCESS,
+}
+
+/** Of `inner-layer`. */
+export const innerLayerGroups = {
+  'To begin with': ['private-key', 'outer-layer', 'identifier', 'allow'],
+  'The connection': ['connections', 'outer-layer-ca', 'inner-layer-certificate', 'insecure'],
+  Operators: OPERATORS,
+  'Process and log': PROCESS,
+}
