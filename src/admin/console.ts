@@ -194,6 +194,7 @@ function outer(status) {
       plural(status.keys.inForce, 'key') + ' in force',
       'clients on port ' + status.ports.app + ', inner layers on port ' + status.ports.socket,
       plural(status.requests.inFlight, 'request') + ' in flight, ' + status.requests.repeats + ' moved to another inner layer so far',
+      ...(status.targetsOmitted > 0 ? [plural(status.targetsOmitted, 'target') + ' more than the table shows'] : []),
       ...(status.tcp.ports.length + status.tcp.connections + status.tunnels.connections === 0 ? [] : [plural(status.tcp.ports.length, 'TCP port') + ' with ' + plural(status.tcp.connections, 'connection') + ', ' + plural(status.tunnels.connections, 'open tunnel')]),
     ], ''),
   ]

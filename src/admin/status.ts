@@ -97,7 +97,10 @@ export interface OuterStatus extends CommonStatus {
   readonly layer: 'outer'
   readonly ports: { readonly app: number; readonly socket: number }
   readonly innerLayers: readonly InnerLayerStatus[]
+  /** At most 1,000: of more, those that requests have come for go before the others. */
   readonly targets: readonly TargetStatus[]
+  /** Targets and routes in force that are not among them. */
+  readonly targetsOmitted: number
   readonly reload: {
     readonly file: string
     /** When the targets in force were read. */

@@ -5,6 +5,7 @@ import type { PolicyRule } from '../route/policy.ts'
 import type { RouteTable, Target } from '../route/table.ts'
 import { nearest } from './document/nearest.ts'
 import { scanExpression } from './scan-expression.ts'
+import { atOnce, inSlices } from './slices.ts'
 
 /** One warning. */
 export interface LintWarning {
@@ -149,7 +150,7 @@ function* lintRules({ name, policy, keepsEncodedSlash }: Target): Generator<Lint
 }
 
 /** Warnings for one target and its routes. */
-export function* lintHost(host: Target): Generator<LintWarning> {
+function* lintHost(host: Target): Generator<LintWarning> {
   const judged = new Set<unknown>()
   const routes = host.routes?.all ?? []
   for (const target of [host, ...routes]) {
@@ -163,8 +164,17 @@ export function* lintHost(host: Target): Generator<LintWarning> {
   }
 }
 
-/** Warnings for dangerous or useless configuration, in the order of the file. The table is in force all the same. */
-export const lintTargets = (table: RouteTable): readonly LintWarning[] => {
-  const doubts = table.doubts.map(({ line, path, message }) => ({ line, target: path, pattern: undefined, message }))
-  return [...doubts, ...table.targets.flatMap(target => [...lintHost(target)])].sort((a, b) => a.line - b.line)
+function* warningsOf(table: RouteTable): Generator<undefined, readonly LintWarning[]> {
+  const warnings: LintWarning[] = table.doubts.map(({ line, path, message }) => ({ line, target: path, pattern: undefined, message }))
+  for (const target of table.targets) {
+    warnings.push(...lintHost(target))
+    yield
+  }
+  return warnings.sort((a, b) => a.line - b.line)
 }
+
+/** Warnings for dangerous or useless configuration, in the order of the file. The table is in force all the same. */
+export const lintTargets = (table: RouteTable): readonly LintWarning[] => atOnce(warningsOf(table))
+
+/** The same, in slices between which the event loop turns. */
+export const lintTargetsInSlices = (table: RouteTable): Promise<readonly LintWarning[]> => inSlices(warningsOf(table))

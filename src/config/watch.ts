@@ -6,7 +6,7 @@ import path from 'node:path'
 import { messageOf } from '../errors.ts'
 import type { RouteTable } from '../route/table.ts'
 import { ConfigError, unreadableTargets } from './document/fault.ts'
-import { parseTargets } from './targets.ts'
+import { parseTargetsInSlices } from './targets.ts'
 
 /** Who is told of a change. */
 export interface TargetsFileHandlers {
@@ -80,7 +80,7 @@ export class TargetsFile {
   async start(): Promise<RouteTable> {
     this.#signature = await this.#sign()
     const content = await this.#read()
-    const table = this.#parse(content)
+    const table = await this.#parse(content)
     this.#judged = this.#inForce = this.#pending = keyOf(content)
     this.#accept(table)
     if (this.#closed) return table
@@ -135,16 +135,19 @@ export class TargetsFile {
     if (key === this.#judged) return
     // A poll or a notification may fall between the two reads that count.
     if (performance.now() - this.#pendingSince < SETTLE_MS) this.#schedule(SETTLE_MS)
-    else this.#judge(content, key)
+    else await this.#judge(content, key)
   }
 
-  #judge(content: Content, key: string): void {
+  async #judge(content: Content, key: string): Promise<void> {
     this.#judged = key
     try {
-      this.#accept(key === this.#inForce ? this.table : this.#parse(content))
+      const table = key === this.#inForce ? this.table : await this.#parse(content)
+      if (this.#closed) return
+      this.#accept(table)
       this.#inForce = key
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error
+      if (this.#closed) return
       this.#fault = error
       this.handlers.onFault(error)
       return
@@ -158,8 +161,9 @@ export class TargetsFile {
     this.#fault = undefined
   }
 
-  #parse(content: Content): RouteTable {
-    if ('text' in content) return parseTargets(content.text, this.file)
+  /** In slices: a table of thousands of hosts takes seconds, and requests go on meanwhile. */
+  async #parse(content: Content): Promise<RouteTable> {
+    if ('text' in content) return parseTargetsInSlices(content.text, this.file)
     throw unreadableTargets(this.file, content.error, `, check it with: socket-gateway targets check ${this.file}`)
   }
 

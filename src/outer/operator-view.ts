@@ -3,7 +3,7 @@ import { histogramSamples, type MetricSource, type Sample } from '../admin/expos
 import { linkMetrics } from '../admin/link-metrics.ts'
 import type { ConnectionNumbers } from '../telemetry/connection-metrics.ts'
 import type { Histogram } from '../telemetry/histogram.ts'
-import type { TargetMetrics } from '../telemetry/request-metrics.ts'
+import { MAX_NAMES, type TargetMetrics } from '../telemetry/request-metrics.ts'
 import type { InnerConnection } from './inner-layers/registry.ts'
 import type { OperatorViewOptions } from './operator-context.ts'
 import { readinessOf } from './readiness.ts'
@@ -86,11 +86,16 @@ function metricsOf(options: OperatorViewOptions): MetricSource[] {
       help: 'Connections of inner layers that are asked last for a target, since its origin is not well there.',
       type: 'gauge',
       samples: function* () {
-        for (const target of targets.table.all)
-          yield {
-            labels: { target: target.name },
-            value: registry.connections.filter(connection => health.isAvoided(target, connection)).length,
-          }
+        const { all } = targets.table
+        // Of a table that is longer than a scrape should be, the rest speaks up when there is something to say.
+        const looked = health.isEmpty ? all.slice(0, MAX_NAMES) : all
+        let rows = 0
+        for (const [i, target] of looked.entries()) {
+          const value = registry.connections.filter(connection => health.isAvoided(target, connection)).length
+          if (i >= MAX_NAMES && (value === 0 || rows >= 2 * MAX_NAMES)) continue
+          rows++
+          yield { labels: { target: target.name }, value }
+        }
       },
     },
     {

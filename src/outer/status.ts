@@ -6,6 +6,9 @@ import type { ServerPair } from '../tls/server-pair.ts'
 import type { InnerConnection } from './inner-layers/registry.ts'
 import type { OperatorViewOptions } from './operator-context.ts'
 
+/** Rows of each kind: a page that is read in one piece. */
+const MAX_ROWS = 1_000
+
 /** What an outer layer adds to its status, read when somebody asks. */
 export function statusOf(options: OperatorViewOptions): OwnStatus {
   const { registry, targets, keys, requests, openRequests, ports, tcp, tunnels, certificates, sightings } = options
@@ -14,7 +17,8 @@ export function statusOf(options: OperatorViewOptions): OwnStatus {
     layer: 'outer',
     ports: ports(),
     innerLayers: registry.connections.map(innerStatus),
-    targets: table.all.map(target => targetStatus(target, options)),
+    targets: shownTargets(options).map(target => targetStatus(target, options)),
+    targetsOmitted: Math.max(0, table.all.length - MAX_ROWS),
     reload: { file: targets.file, loadedAt: targets.loadedAt.toISOString(), fault: targets.fault?.message ?? null },
     keys: { inForce: keys.registry.size, faults: keys.faults.map(({ message }) => message) },
     requests: { inFlight: openRequests(), repeats: requests.repeats },
@@ -22,11 +26,14 @@ export function statusOf(options: OperatorViewOptions): OwnStatus {
       ports: tcp.ports,
       connections: tcp.openConnections,
       faults: tcp.faults,
-      services: table.tcp.flatMap(port => port.options.routes.map(route => serviceStatus(nameOf(port, route.name), route, options))),
+      services: table.tcp
+        .flatMap(port => port.options.routes.map(route => ({ name: nameOf(port, route.name), route })))
+        .slice(0, MAX_ROWS)
+        .map(({ name, route }) => serviceStatus(name, route, options)),
     },
     tunnels: {
       connections: tunnels.openConnections,
-      services: Array.from(table.tunnels.values(), tunnel => serviceStatus(tunnel.name, tunnel, options)),
+      services: [...table.tunnels.values()].slice(0, MAX_ROWS).map(tunnel => serviceStatus(tunnel.name, tunnel, options)),
     },
     refused: sightings.refused.map(({ value, count, atMs }) => ({ ...value, count, at: isoOf(atMs) })),
     unknownHosts: sightings.unknownHosts.map(({ value, count, atMs }) => ({ host: value, count, at: isoOf(atMs) })),
@@ -35,6 +42,15 @@ export function statusOf(options: OperatorViewOptions): OwnStatus {
       faults: certificates.flatMap(({ faults }) => faults.map(({ message }) => message)),
     },
   }
+}
+
+/** All targets, or of very many those that requests have come for, then the first of the others. */
+function shownTargets({ targets: { table }, requests }: OperatorViewOptions): readonly Target[] {
+  if (table.all.length <= MAX_ROWS) return table.all
+  const isAsked = (target: Target): boolean => requests.targets.has(target.name)
+  const asked = table.all.filter(isAsked).slice(0, MAX_ROWS)
+  const others = table.all.slice(0, MAX_ROWS).filter(target => !isAsked(target))
+  return [...asked, ...others].slice(0, MAX_ROWS)
 }
 
 const isoOf = (ms: number): string => new Date(ms).toISOString()

@@ -1,4 +1,5 @@
 import type { ConnectionRecord } from './connection-log.ts'
+import { MAX_NAMES, OTHER } from './request-metrics.ts'
 
 /** The sums over the connections to one origin since the start. */
 export interface ConnectionNumbers {
@@ -19,8 +20,9 @@ export class ConnectionMetrics {
 
   /** Takes a connection that has ended. */
   count({ target = '', error, bytesIn, bytesOut }: Pick<ConnectionRecord, 'target' | 'error' | 'bytesIn' | 'bytesOut'>): void {
-    let numbers = this.#targets.get(target)
-    if (numbers === undefined) this.#targets.set(target, (numbers = { connections: 0, errors: 0, bytesIn: 0, bytesOut: 0 }))
+    const name = this.#targets.has(target) || this.#targets.size < MAX_NAMES ? target : OTHER
+    let numbers = this.#targets.get(name)
+    if (numbers === undefined) this.#targets.set(name, (numbers = { connections: 0, errors: 0, bytesIn: 0, bytesOut: 0 }))
     numbers.connections++
     if (error !== undefined) numbers.errors++
     numbers.bytesIn += bytesIn

@@ -10,7 +10,7 @@ export const STATUSES = ['none', '1xx', '2xx', '3xx', '4xx', '5xx'] as const
 const BOUNDS_MS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 300_000] as const
 
 /** Labels that strangers or reloads could make up are counted together beyond so many. */
-const MAX_NAMES = 10_000
+export const MAX_NAMES = 1_000
 /** The label for all names beyond that. */
 export const OTHER = '(other)'
 /** The label for requests without a target. */

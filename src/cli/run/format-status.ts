@@ -127,6 +127,7 @@ function formatOuter(status: OuterStatus, nowMs: number): string {
     section(['HOST WITHOUT A TARGET', 'REQUESTS', 'LAST'], unknown) +
     printableLines(
       [
+        ...(status.targetsOmitted > 0 ? [`${plural(status.targetsOmitted, 'target')} more than the table shows`] : []),
         `clients on port ${ports.app}, inner layers on port ${ports.socket}, ${open} in flight`,
         ...certificates.inForce.map(({ file, notAfter }) => `${file} ends ${notAfter.slice(0, 10)}`),
         `${reload.file} read ${ago(reload.loadedAt, nowMs)} ago, ${plural(keys.inForce, 'key')} in force`,

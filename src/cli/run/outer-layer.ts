@@ -1,6 +1,6 @@
 import type { AdminOptions } from '../../admin/admin.ts'
 import { formatFault } from '../../config/document/fault.ts'
-import { lintTargets } from '../../config/lint.ts'
+import { lintTargetsInSlices } from '../../config/lint.ts'
 import { TargetsFile } from '../../config/watch.ts'
 import { KeyFiles } from '../../identity/public-keys.ts'
 import { createOuterLayer, type OuterLayer } from '../../outer/outer-layer.ts'
@@ -51,7 +51,7 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
       ...ports,
       ...table.tcp.map(({ options: { port, host } }) => ({ name: `tcp "${port}" in ${options.targets}`, port, host })),
     ])
-    hintAtWarnings(table, options.targets, log)
+    await hintAtWarnings(table, options.targets, log)
     layer = createOuterLayer(
       {
         appPort: options['app-port'],
@@ -106,8 +106,8 @@ function watchTargets(file: string, log: Log, onChange: () => void): TargetsFile
   return new TargetsFile(file, {
     onChange: table => {
       log.info({ targets: table.targets.length }, `targets reloaded: ${table.targets.length} in force`)
-      hintAtWarnings(table, file, log)
       onChange()
+      void hintAtWarnings(table, file, log)
     },
     onFault: error => {
       for (const fault of error.faults.map(formatFault))
@@ -116,8 +116,8 @@ function watchTargets(file: string, log: Log, onChange: () => void): TargetsFile
   })
 }
 
-function hintAtWarnings(table: RouteTable, file: string, log: Log): void {
-  const { length } = lintTargets(table)
+async function hintAtWarnings(table: RouteTable, file: string, log: Log): Promise<void> {
+  const { length } = await lintTargetsInSlices(table)
   if (length > 0)
     log.warn(
       { warnings: length },

@@ -121,7 +121,8 @@ class Composer {
   #alias(start: number, end: number): Node {
     const name = this.text.slice(start, end)
     const node = this.#anchors.get(name)
-    if (node === undefined) return this.#stop(start, `no anchor &${name} before this alias; a text that begins with * has to be quoted: '*${name}'`)
+    if (node === undefined)
+      return this.#stop(start, `no anchor &${name} before this alias; a text that begins with * has to be quoted: '*${name}'`)
     if (node.open) this.#stop(start, `the alias *${name} stands inside what it stands for`)
     if (++this.#aliases > MAX_ALIASES) this.#stop(start, `more than ${MAX_ALIASES} aliases`)
     return node
@@ -206,11 +207,12 @@ const unquotedText = (lines: readonly string[], lineNumber: number): (Place & { 
 
 /**
  * Reads one YAML document.
- * @param file  name for the faults
+ * @param file       name for the faults
+ * @param firstLine  number of the first line, of a text that is a part of a file
  * @throws ConfigError CONFIG_INVALID for a syntax error, more than one document, and limits exceeded (size, depth, aliases); an empty
  *         text is a document with the value undefined
  */
-export const parseYaml = (text: string, file: string): YamlDocument => {
+export const parseYaml = (text: string, file: string, firstLine = 1): YamlDocument => {
   const source = text.replace(/^\uFEFF/, '')
   let starts: readonly number[] | undefined
   const placeOf = (offset: number): Place => {
@@ -222,7 +224,7 @@ export const parseYaml = (text: string, file: string): YamlDocument => {
       if ((starts[middle] ?? 0) <= offset) low = middle
       else high = middle - 1
     }
-    return { line: low + 1, column: offset - (starts[low] ?? 0) + 1 }
+    return { line: low + firstLine, column: offset - (starts[low] ?? 0) + 1 }
   }
   const report = (offset: number, path: readonly PropertyKey[], message: string): ConfigFault => ({
     file,
@@ -235,11 +237,12 @@ export const parseYaml = (text: string, file: string): YamlDocument => {
   try {
     events = parseEvents(source, { filename: file, maxDepth: MAX_DEPTH })
   } catch (cause) {
-    const place = cause instanceof YAMLException && cause.mark ? { line: cause.mark.line + 1, column: cause.mark.column + 1 } : placeOf(0)
-    const unquoted = unquotedText(source.split(/\r\n|\n|\r/), place.line)
+    const place =
+      cause instanceof YAMLException && cause.mark ? { line: cause.mark.line + firstLine, column: cause.mark.column + 1 } : placeOf(0)
+    const unquoted = unquotedText(source.split(/\r\n|\n|\r/), place.line - firstLine + 1)
     if (unquoted !== undefined) {
       const message = `'${unquoted.text}' has to be quoted: a plain text cannot begin with ${unquoted.text[0]!} in YAML`
-      throw new ConfigError([{ file, line: unquoted.line, column: unquoted.column, path: '', message }], { cause })
+      throw new ConfigError([{ file, line: unquoted.line + firstLine - 1, column: unquoted.column, path: '', message }], { cause })
     }
     const reason = cause instanceof YAMLException ? cause.reason : String(cause)
     throw new ConfigError([{ file, ...place, path: '', message: `not valid YAML: ${reason}` }], { cause })
