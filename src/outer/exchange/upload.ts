@@ -85,7 +85,8 @@ export class Upload {
     if (bytesIn > maxBodyBytes) throw new GatewayError('BODY_TOO_LARGE', `more than ${maxBodyBytes} bytes`)
     this.#replay?.add(chunk)
     this.timer.uploaded(chunk.length, this.#leastBytesPerSecond())
-    if (this.#stream.write(chunk)) return
+    // What a paused message still delivers may find room again, and then nobody says that there is some.
+    if (this.#stream.write(chunk)) return this.resume()
     this.#isPaused = true
     this.call.pauseUpload()
   }
