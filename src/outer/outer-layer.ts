@@ -35,6 +35,7 @@ import { Balancer } from './inner-layers/balancer.ts'
 import { AccessCheck } from './access/access-check.ts'
 import { RequestLimit } from './access/request-limit.ts'
 import { Registry } from './inner-layers/registry.ts'
+import { HostHints } from './exchange/host-hints.ts'
 import { SwitchedConnections } from './exchange/switched-connections.ts'
 import { faultOfHttp2 } from './http-edge/http2-support.ts'
 import { TcpEdge } from './tcp-edge/tcp-edge.ts'
@@ -195,6 +196,7 @@ export class OuterLayer {
         trustFields: compileTrustFields(options.trustFields ?? []),
         pseudonym: `sg-${instance}`,
         removeCsps: options.removeCsps,
+        hints: new HostHints(log),
         nextId,
         clock,
         log,

@@ -16,6 +16,7 @@ export class Answer {
   #hasHead = false
   #hasBody = false
   #isFlushed = false
+  #watch: ((chunk: Buffer) => void) | undefined
 
   /** @param clock  milliseconds, rising */
   constructor(
@@ -38,14 +39,15 @@ export class Answer {
     return this.#hasHead
   }
 
-  /** Begins an answer of an origin. @throws GatewayError ORIGIN_BAD_RESPONSE when the head has characters that cannot be sent */
-  begin(head: WritableHead): void {
+  /** Begins an answer of an origin. @param watch  sees the first bytes of the body @throws GatewayError ORIGIN_BAD_RESPONSE when the head has characters that cannot be sent */
+  begin(head: WritableHead, watch?: (chunk: Buffer) => void): void {
     try {
       this.call.writeHead(head)
     } catch (cause) {
       throw new GatewayError('ORIGIN_BAD_RESPONSE', messageOf(cause), { cause })
     }
     this.begun()
+    this.#watch = watch
     this.#length = head.length
     this.#hasBody = head.hasBody
     // A head without data behind it, as of an event stream, leaves at once; one with data leaves together with it.
@@ -84,6 +86,10 @@ export class Answer {
     if (!this.#hasHead) throw new GatewayError('ORIGIN_BAD_RESPONSE', 'a body before its head')
     this.#isFlushed = true
     this.#bytes += chunk.length
+    if (this.#watch !== undefined) {
+      this.#watch(chunk)
+      this.#watch = undefined
+    }
     if (!this.#hasBody) return true
     if (this.#length !== undefined && this.#bytes > this.#length) {
       throw new GatewayError('ORIGIN_BAD_RESPONSE', 'more bytes than Content-Length says')

@@ -13,6 +13,7 @@ import type { HeldRequest, HeldRequests } from '../inner-layers/held-requests.ts
 import type { Answer } from './answer.ts'
 import type { EdgeRequest } from './edge-request.ts'
 import { ExchangeTimer, type TimeoutListener, type WaitingFor } from './exchange-timer.ts'
+import type { HostHints } from './host-hints.ts'
 import { stickTo, type ForwardPlan, type LocalAnswer } from './request-plan.ts'
 import type { RequestRecord } from './request-record.ts'
 import { ServerTiming } from './server-timing.ts'
@@ -27,6 +28,8 @@ export interface ForwardingContext extends UploadContext {
   readonly headMs: number
   readonly limits: UploadContext['limits'] & Pick<EdgeLimits, 'holdMs' | 'idleMs' | 'writeStallMs'>
   readonly held: HeldRequests
+  /** What is said of answers that refuse the Host. */
+  readonly hints: HostHints
   readonly log: Log
   /** Answers say where the time went. */
   readonly serverTiming: boolean
@@ -171,7 +174,7 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
     const { expectsContinue, isHttp10 } = plan.request
     const isCutShort = this.#upload?.isRunning === true || (expectsContinue && !call.isReceived)
     if (isCutShort || context.isDraining() || (isHttp10 && !writable.hasLength)) call.closeAfterwards()
-    answer.begin(writable)
+    answer.begin(writable, context.hints.watch(plan.target, head.status))
     if (plan.upgrade !== '') this.#stream?.end()
     this.#upload?.settle()
     this.dispatch.answered(plan.target)
