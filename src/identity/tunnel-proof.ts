@@ -8,19 +8,29 @@
  * There is no nonce of the server, since that would cost each connection a round trip. Instead it is good for one tunnel, at one gateway,
  * for half a minute and once.
  */
-import { createPublicKey, randomUUID, timingSafeEqual, createHash, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { createPublicKey, randomUUID, type JsonWebKey, type KeyObject } from 'node:crypto'
 import jwt from 'jsonwebtoken'
 import { GatewayError, messageOf } from '../errors.ts'
 import { algorithmsOf, thumbprintOf } from './key.ts'
 import { isDialledAs } from './link-name.ts'
 import type { PrivateKey } from './private-key.ts'
+import {
+  claimsOf,
+  headerOf,
+  isSignedToken,
+  member,
+  sameText,
+  textClaim,
+  timeClaim,
+  type Members,
+  type Refuse,
+  type TokenType,
+} from './signed-token.ts'
 
 const TYPE = 'sg-tunnel+jwt'
 const VALIDITY_SECONDS = 30
 /** Clocks of two machines, seconds. */
 const CLOCK_TOLERANCE_SECONDS = 30
-const MAX_TOKEN_LENGTH = 8_192
-const HEADER_MEMBERS: ReadonlySet<string> = new Set(['alg', 'typ', 'jwk'])
 
 /** How long a `jti` has to be remembered, milliseconds. */
 export const TUNNEL_PROOF_LIFETIME_MS = (VALIDITY_SECONDS + 2 * CLOCK_TOLERANCE_SECONDS) * 1_000
@@ -51,7 +61,7 @@ export interface TunnelProof {
 }
 
 /** Does a token look like a proof rather than like a secret? */
-export const isTunnelProof = (token: string): boolean => /^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)
+export const isTunnelProof = isSignedToken
 
 /** Signs a proof: a JWT in compact form. */
 export function createTunnelProof({ key, algorithm }: PrivateKey, { tunnel, url, nowSeconds }: TunnelProofClaims): string {
@@ -66,60 +76,35 @@ export function createTunnelProof({ key, algorithm }: PrivateKey, { tunnel, url,
  * @throws GatewayError TUNNEL_UNAUTHORIZED, its message being the exact reason: for the log, not for the peer
  */
 export function verifyTunnelProof(token: string, { tunnel, linkNames, nowSeconds }: TunnelProofExpectation): TunnelProof {
-  const { key, algorithm } = keyOf(token)
-  const claims = claimsOf(token, key, algorithm, nowSeconds)
-  const { aud, url, iat, exp, jti } = claims
-  if (typeof aud !== 'string' || !sameText(aud, tunnel)) throw refused('aud is not this tunnel')
-  if (typeof iat !== 'number' || typeof exp !== 'number' || !Number.isFinite(iat) || !Number.isFinite(exp))
-    throw refused('iat or exp is missing')
+  const { key, algorithm } = keyOf(headerOf(token, PROOF))
+  const claims = claimsOf(token, key, [algorithm], refused)
+  if (!sameText(textClaim(claims, 'aud', refused), tunnel)) throw refused('aud is not this tunnel')
+  const iat = timeClaim(claims, 'iat', refused)
+  const exp = timeClaim(claims, 'exp', refused)
   if (exp <= iat || exp - iat > VALIDITY_SECONDS + 1e-3) throw refused(`valid for ${exp - iat} s, more than ${VALIDITY_SECONDS} s`)
   if (iat > nowSeconds + CLOCK_TOLERANCE_SECONDS) throw refused('iat is in the future; check the clocks')
   if (exp < nowSeconds - CLOCK_TOLERANCE_SECONDS) throw refused('expired; check the clocks')
-  if (typeof jti !== 'string' || jti.length < 16 || jti.length > 64) throw refused('jti is missing')
-  if (linkNames.length > 0 && (typeof url !== 'string' || !isDialledAs(url, linkNames)))
+  const jti = textClaim(claims, 'jti', refused)
+  if (jti.length < 16 || jti.length > 64) throw refused('jti is too short or too long')
+  if (linkNames.length > 0 && !isDialledAs(textClaim(claims, 'url', refused), linkNames))
     throw refused(`url names another outer layer than ${linkNames.join(', ')}`)
   return { thumbprint: thumbprintOf(key), jti }
 }
 
-const refused = (reason: string, cause?: unknown): GatewayError =>
-  new GatewayError('TUNNEL_UNAUTHORIZED', `proof refused: ${reason}`, { cause })
+const refused: Refuse = (reason, cause) => new GatewayError('TUNNEL_UNAUTHORIZED', `proof refused: ${reason}`, { cause })
 
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
-const sameText = (actual: string, expected: string): boolean => timingSafeEqual(digest(actual), digest(expected))
+const PROOF: TokenType = { typ: TYPE, members: new Set(['alg', 'typ', 'jwk']), refuse: refused }
 
 /** The key that a proof brings along: as good as any other, until its thumbprint has been found on a list. */
-function keyOf(token: string): { readonly key: KeyObject; readonly algorithm: jwt.Algorithm } {
-  if (token.length > MAX_TOKEN_LENGTH) throw refused(`${token.length} characters`)
-  let header: unknown
-  try {
-    header = JSON.parse(Buffer.from(token.split('.')[0] ?? '', 'base64url').toString('utf8'))
-  } catch (cause) {
-    throw refused('the header is not JSON', cause)
-  }
-  if (typeof header !== 'object' || header === null) throw refused('the header is not an object')
-  const members = new Map(Object.entries(header))
-  // Above all `crit`, which changes the meaning of a token (RFC 7515 §4.1.11).
-  if ([...members.keys()].some(name => !HEADER_MEMBERS.has(name))) throw refused('a header member is not accepted')
-  if (members.get('typ') !== TYPE) throw refused(`typ is not ${TYPE}`)
-  const jwk: unknown = members.get('jwk')
+function keyOf(header: Members): { readonly key: KeyObject; readonly algorithm: jwt.Algorithm } {
+  const jwk = member(header, 'jwk')
   if (typeof jwk !== 'object' || jwk === null || 'd' in jwk) throw refused('jwk is no public key')
   try {
     const key = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' })
-    const algorithm = algorithmsOf(key, 'jwk').find(allowed => allowed === members.get('alg'))
+    const algorithm = algorithmsOf(key, 'jwk').find(allowed => allowed === member(header, 'alg'))
     if (algorithm === undefined) throw new Error('alg does not belong to the key')
     return { key, algorithm }
   } catch (cause) {
     throw refused(`jwk: ${messageOf(cause)}`, cause)
   }
-}
-
-function claimsOf(token: string, key: KeyObject, algorithm: jwt.Algorithm, nowSeconds: number): Readonly<Record<string, unknown>> {
-  let claims: unknown
-  try {
-    claims = jwt.verify(token, key, { algorithms: [algorithm], clockTimestamp: nowSeconds, ignoreExpiration: true, ignoreNotBefore: true })
-  } catch (cause) {
-    throw refused(messageOf(cause), cause)
-  }
-  if (typeof claims !== 'object' || claims === null) throw refused('the payload is not an object')
-  return { ...claims }
 }
