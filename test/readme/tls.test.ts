@@ -64,6 +64,39 @@ describe('README.md', () => {
   })
 })
 
+describe('README.md on two machines', () => {
+  testWith(['curl'], 'goes by its lines, with two folders for the machines', async () => {
+    const origin = await listen(createServer((req, res) => res.end(`hello from ${req.url!}\n`)))
+    const [app, socket] = [await freePort(), await freePort()]
+    const machines = { 'the private machine': tempDir(), 'the gateway': tempDir(), anywhere: '' }
+    machines.anywhere = machines['the private machine']
+    const lead = (line: string): string =>
+      line
+        .replace('"hostname":"my.private.api","port":443', `"protocol":"http","hostname":"127.0.0.1","port":${origin}`)
+        .replace('my.private.api:443', `127.0.0.1:${origin}`)
+        .replace('--app-port 443', `--app-port ${app}`)
+        .replaceAll('3001', `${socket}`)
+        .replace('https://gw.example.com', `https://localhost:${app}`)
+        .replace(/^scp gw\.example\.com:(\S+) \.$/, `cp ${machines['the gateway']}/$1 .`)
+        .replace(/^scp (\S+) gw\.example\.com:$/, `cp $1 ${machines['the gateway']}/`)
+        .replaceAll('gw.example.com', 'localhost')
+    let cwd = ''
+    let answer = ''
+    const block = blockWith(sectionOf(readPage('README.md'), 'Two machines'), 'sh', 'scp')
+    for (const line of block.trim().split(/\n */)) {
+      if (line.startsWith('# ')) cwd = machines[line.replace(/^# (?:on )?/, '') as keyof typeof machines]
+      else if (/^socket-gateway \w+-layer/.test(line)) {
+        const isOuter = line.includes('outer-layer --public-key')
+        await startLayer(lead(line).split(' ').slice(1), cwd, isOuter ? /outer layer ready.*\(https\)/ : /connected to wss:/)
+      } else if (line.startsWith('socket-gateway'))
+        expect(await runProcess(lead(line).split(' ').slice(1), { cwd })).toMatchObject({ code: 0 })
+      else if (line.startsWith('curl')) answer = await curl(cwd, ...lead(line).split(' ').slice(1))
+      else expect(await runProcess(['-c', lead(line)], { program: '/bin/sh', cwd })).toMatchObject({ code: 0 })
+    }
+    expect(answer).toBe('hello from /\n')
+  })
+})
+
 describe('docs/deployment.md', () => {
   testWith(['curl'], 'serves clients and inner layers by TLS with its configuration, and asks inner layers for certificates', async () => {
     const folder = tempDir()
