@@ -74,7 +74,7 @@ const untilStopped: CliContext['untilStopped'] = (options = {}) =>
 // What strangers and timers cause runs behind a guard (net/guard.ts), so a fault that comes here has found a hole in it. To end would let
 // whoever finds one end the process as often as they like, with the connections of everybody else: a service says so and goes on.
 function onFault(fault: unknown): void {
-  const text = fault instanceof Error ? (fault.stack ?? fault.message) : String(fault)
+  const text = fault instanceof Error ? fault.stack || fault.message : String(fault)
   if (log === undefined) {
     process.stderr.write(`socket-gateway: internal fault: ${text}\n`)
     return void end(1, LAST_WORDS_MS)
@@ -99,7 +99,7 @@ async function limits(): Promise<string | undefined> {
 
 async function run(): Promise<void> {
   // Half of these threads may look names up at a time, and a name server that is silent holds one for seconds. Read when the first is used.
-  process.env['UV_THREADPOOL_SIZE'] ??= THREADS
+  if (process.env['UV_THREADPOOL_SIZE'] === undefined) process.env['UV_THREADPOOL_SIZE'] = THREADS
   const { setFlagsFromString } = await import('node:v8')
   isTerminal = (await import('node:tty')).isatty
   terminals = [0, 1, 2].filter(isTerminal)

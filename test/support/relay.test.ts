@@ -113,29 +113,4 @@ describe('a relay', () => {
     await until(() => sizes.reduce((sum, size) => sum + size, 0) === 9)
     expect(sizes.length).toBeGreaterThan(3)
   })
-
-  test('carries 200 MB/s when nothing limits it', async () => {
-    const total = 256 << 20
-    const relay = await relayTo({}, socket => {
-      const piece = Buffer.alloc(256 << 10)
-      let left = total
-      const write = (): void => {
-        while (left > 0) {
-          left -= piece.length
-          if (!socket.write(piece)) return void socket.once('drain', write)
-        }
-        socket.end()
-      }
-      write()
-    })
-    const start = performance.now()
-    const client = await RawConnection.open(relay.port)
-    let received = 0
-    client.socket.removeAllListeners('data').on('data', (bytes: Buffer) => (received += bytes.length))
-    await client.closed
-    const megabytesPerSecond = received / 1e3 / (performance.now() - start)
-    expect(received).toBe(total)
-    // The machine may be busy with other tests; the claim itself is checked by eye with nothing else running.
-    expect(megabytesPerSecond).toBeGreaterThan(50)
-  })
 })
