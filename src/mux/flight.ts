@@ -1,45 +1,85 @@
+import { RateLimit } from '../rates/token-bucket.ts'
+import { RateEstimate } from './rate-estimate.ts'
+
 /** A mark in the stream of bytes: a PING whose PONG says that all bytes before it have been read by the peer. */
 interface Mark {
   /** Bytes sent before the mark. */
   readonly sentBytes: number
-  /** Bytes known to be delivered when the mark was sent. */
-  readonly deliveredBytes: number
   readonly atMs: number
+  /** Bytes known to be delivered when the mark was sent, and since when. */
+  readonly deliveredBytes: number
+  readonly deliveredAtMs: number
+  /** Data waited when it was sent, or has waited since the mark before. */
+  readonly isFull: boolean
+  /** Nothing but a small message was under way: its round trip is that of the link, without any queue. */
+  readonly isAlone: boolean
 }
 
-/** Data in flight adds at most about this much delay for what is sent next, milliseconds. */
+/** Data in flight adds at most about this much delay for what is sent next, milliseconds; on longer ways a part of the round trip. */
 const TARGET_QUEUE_MS = 10
-const FIRST_LIMIT_BYTES = 524_288
-const MIN_LIMIT_BYTES = 32_768
+const TARGET_QUEUE_PART = 1 / 4
+/** Nothing is known yet of a fresh link: a quarter of a second on the slowest one that is usable. */
+const FIRST_LIMIT_BYTES = 2_048
+const MIN_LIMIT_BYTES = 1_536
 const MAX_LIMIT_BYTES = 33_554_432
-/** A mark follows after at least this many bytes, and sixteen of them fit into the limit: what was delivered since the last one counts as in flight. */
-const MIN_MARK_BYTES = 32_768
-const MARKS = 16
-/** What a mark keeps of the best rate before it. */
-const RATE_KEPT = 0.99
-/** After this time the smallest round trip is measured afresh: routes change. */
+/** Below this limit an acknowledgement takes its time. */
+const SLOW_LIMIT_BYTES = 16_384
+/** A message has at least this many bytes when there is so much to send, however slow the link. */
+const MIN_MESSAGE_BYTES = 512
+/** So many messages fit into the limit, as each is a queue of its own; but none needs to be shorter than what leaves in this time. */
+const MESSAGES = 32
+const MESSAGE_MS = 0.5
+/** So many marks fit into the limit, as what was delivered since the last one counts as in flight; but no more than one in so much time. */
+const MARKS = 32
+const MARK_EVERY_MS = 2
+/** A mark follows after so many bytes at least, or the bytes of two milliseconds: a link that becomes slow shows progress. */
+const MAX_MARK_BYTES = 131_072
+/** Where a round trip takes less than some milliseconds, fewer marks do, and a flight that is full sends one in any case. */
+const MARKS_PER_SECOND = 1_000
+const MARKS_AT_ONCE = 100
+/** A link without a pause for as long has its smallest round trip measured afresh: routes change. */
 const MIN_ROUND_TRIP_LASTS_MS = 10_000
-/** The first message after a pause as long as this measures the round trip of a link without a queue, if it has at most so many bytes. */
+/** After a pause as long as this the first message measures the round trip, and is small: on a slow link it would measure itself. */
 const PAUSE_MS = 1_000
-const MAX_PAUSE_BYTES = 98_304
+const ALONE_BYTES = 1_024
 /** A round trip longer than the smallest one by this part or time confirms it. */
 const SAME_PART = 1.05
 const SAME_MS = 0.5
+/** A queue that should be shorter, and is not for as long, may be a longer way, or a busy end. */
+const SUSPECT_QUEUES = 1.25
+const SUSPECT_MS = 150
+/** A queue of so many targets stops all growth at once. */
+const STOP_QUEUES = 3
+/** The limit grows by this part in the first round after one without a queue, twice as much in the second, and then doubles. */
+const FIRST_GROWTH = 1 / 4
+const MAX_GROWTH = 2
+/** How soon such a doubt may be followed by another one, at first; each that was wrong doubles it. */
+const FIRST_DOUBT_MS = 1_000
 
 /**
  * How much of what was sent may be on its way. Kernels queue megabytes at each end of a connection, and a small answer would wait
  * behind all of it: on a link of 10 Mbit/s for seconds. So the bytes in flight are limited to what the link delivers in one round trip
- * and ten milliseconds. While no queue builds up the limit doubles with each round trip, as in TCP's slow start; when one does, it
- * becomes the measured rate times the smallest round trip and the target (as BBR and LEDBAT do it). A flight that is always full never
- * sees a link without a queue; so after ten seconds without a pause it waits until all is delivered, and measures with a mark alone.
+ * and ten milliseconds: measured rate times the smallest round trip and the target, as BBR and LEDBAT do it. While no queue at all
+ * builds up the limit doubles with each round trip, as in TCP's slow start.
+ *
+ * A flight that is always full never sees a link without a queue. So it waits until all is delivered, and measures with a small
+ * message alone: after ten seconds without a pause, and when there is a queue that the limit should have let run empty, which is how a
+ * longer way looks.
  */
 export class Flight {
-  #limitBytes = FIRST_LIMIT_BYTES
+  readonly #rate = new RateEstimate()
+  #limitBytes: number
   #sentBytes = 0
   #deliveredBytes = 0
+  #deliveredAtMs = 0
   #markedBytes = 0
+  readonly #markRate: RateLimit
+  /** Data waited in the current round. */
   #wasFull = false
-  #bytesPerMs = 0
+  #roundEndBytes = 0
+  #roundQueueMs = Infinity
+  /** What the limit gains of each byte that is delivered; 0 while it follows the measured rate. */
+  #growth = MAX_GROWTH
   #minRoundTripMs = Infinity
   #minSeenAtMs = 0
   #marks: Mark[] = []
@@ -47,14 +87,39 @@ export class Flight {
   #drainBytes = -1
   #probeBytes = -1
   #sentAtMs = -Infinity
+  #suspectSinceMs = -1
+  #doubtedAtMs = -Infinity
+  #doubtAfterMs = FIRST_DOUBT_MS
 
-  constructor(private readonly clock: () => number) {}
+  /**
+   * @param clock  milliseconds, rising
+   * @param firstLimitBytes  what the link is known to take before anything was measured; it may turn out to be wrong
+   */
+  constructor(
+    private readonly clock: () => number,
+    firstLimitBytes = FIRST_LIMIT_BYTES,
+  ) {
+    this.#limitBytes = firstLimitBytes
+    this.#markRate = new RateLimit(MARKS_PER_SECOND, MARKS_AT_ONCE, clock)
+  }
 
-  /** Bytes that may still be sent before something is delivered; 0 when they are too few for a message of their own. */
+  /** Bytes of bulk that may still be sent before something is delivered; 0 when they are too few for a message of their own. */
   get roomBytes(): number {
-    if (this.#drainBytes >= 0) return 0
+    if (this.#drainBytes >= 0) return this.#isProbeDue ? Math.min(this.messageBytes, ALONE_BYTES) : 0
     const room = this.#limitBytes - this.inFlightBytes
-    return room * MARKS < this.#limitBytes ? 0 : room
+    return room < Math.max(this.#limitBytes / MARKS, Math.min(MIN_MESSAGE_BYTES, this.#limitBytes / 2)) ? 0 : room
+  }
+
+  /** The same for the beginnings of streams, which on a slow link do not wait until some bulk in flight has arrived. */
+  get expressBytes(): number {
+    if (this.#drainBytes >= 0 || this.#limitBytes >= SLOW_LIMIT_BYTES) return this.roomBytes
+    return Math.max(0, Math.floor(this.#limitBytes + Math.max(MIN_MESSAGE_BYTES, this.#limitBytes / 4)) - this.inFlightBytes)
+  }
+
+  /** Bytes that one message should have at most. */
+  get messageBytes(): number {
+    const most = Math.floor(Math.max(MIN_MESSAGE_BYTES, this.#limitBytes / MESSAGES, this.#rate.bytesPerMs * MESSAGE_MS))
+    return this.#isAfterPause(this.clock()) ? Math.min(most, ALONE_BYTES) : most
   }
 
   /** Bytes that may be in flight at the moment. */
@@ -81,22 +146,22 @@ export class Flight {
 
   /** A message of `bytes` leaves; returns the payload of the mark that must end it, when one is due. */
   send(bytes: number): Buffer | undefined {
-    this.#sentBytes += bytes
     const now = this.clock()
-    const isAfterPause = now - this.#sentAtMs >= PAUSE_MS && bytes <= MAX_PAUSE_BYTES
+    const isProbe = this.#isProbeDue
+    const isAlone = isProbe || (this.#isAfterPause(now) && bytes <= ALONE_BYTES)
+    if (this.inFlightBytes === 0) this.#deliveredAtMs = now
+    this.#sentBytes += bytes
     this.#sentAtMs = now
-    const dueBytes = Math.max(MIN_MARK_BYTES, this.#limitBytes / MARKS)
-    return isAfterPause || this.#sentBytes - this.#markedBytes >= dueBytes ? this.#mark() : undefined
+    if (!isAlone && !this.#isMarkDue()) return undefined
+    const mark = this.#mark(isAlone)
+    if (isProbe) this.#probeBytes = this.#sentBytes
+    return mark
   }
 
   /** There is no room: returns the payload of a mark when none is under way that could tell of any. */
   block(): Buffer | undefined {
     this.#wasFull = true
-    const isProbeDue = this.#drainBytes >= 0 && this.#probeBytes < 0 && this.#deliveredBytes >= this.#drainBytes
-    if (this.#marks.length > 0 && !isProbeDue) return undefined
-    const mark = this.#mark()
-    if (isProbeDue) this.#probeBytes = this.#sentBytes
-    return mark
+    return this.#marks.length > 0 ? undefined : this.#mark(false)
   }
 
   /** A PONG: true when it answers a mark, so that there may be room again. */
@@ -109,40 +174,97 @@ export class Flight {
     const now = this.clock()
     const newBytes = sentBytes - this.#deliveredBytes
     this.#deliveredBytes = sentBytes
+    this.#deliveredAtMs = now
     const roundTripMs = Math.max(now - mark.atMs, 0.01)
-    if (this.#drainBytes < 0) this.#adapt(newBytes, roundTripMs, (sentBytes - mark.deliveredBytes) / roundTripMs, now)
-    else if (this.#probeBytes >= 0 && sentBytes >= this.#probeBytes) {
-      this.#drainBytes = -1
-      this.#probeBytes = -1
-      this.#minRoundTripMs = roundTripMs
-      this.#minSeenAtMs = now
-    }
+    const elapsedMs = Math.max(now - mark.deliveredAtMs, 0.01)
+    this.#rate.add((sentBytes - mark.deliveredBytes) / elapsedMs, { isFull: mark.isFull, nowMs: now, roundTripMs: this.#minRoundTripMs })
+    if (mark.isAlone) this.#measured(roundTripMs, now)
+    if (this.#drainBytes < 0) this.#adapt({ newBytes, flightBytes: sentBytes - mark.deliveredBytes, roundTripMs, now })
+    else if (this.#probeBytes >= 0 && sentBytes >= this.#probeBytes) this.#drainBytes = this.#probeBytes = -1
     return true
   }
 
-  #adapt(newBytes: number, roundTripMs: number, bytesPerMs: number, now: number): void {
+  /** A round trip without a queue. */
+  #measured(roundTripMs: number, now: number): void {
+    const isOld = roundTripMs <= this.#minRoundTripMs * 1.25 + TARGET_QUEUE_MS / 2
+    this.#doubtAfterMs = isOld ? Math.min(this.#doubtAfterMs * 2, MIN_ROUND_TRIP_LASTS_MS) : FIRST_DOUBT_MS
+    this.#minRoundTripMs = roundTripMs
+    this.#minSeenAtMs = now
+    this.#suspectSinceMs = -1
+  }
+
+  /** @param flightBytes  that were in flight when the mark that was answered left */
+  #adapt({ newBytes, flightBytes, roundTripMs, now }: Record<'newBytes' | 'flightBytes' | 'roundTripMs' | 'now', number>): void {
     if (roundTripMs <= this.#minRoundTripMs * SAME_PART + SAME_MS) this.#minSeenAtMs = now
     this.#minRoundTripMs = Math.min(roundTripMs, this.#minRoundTripMs)
-    // The best of the last rounds: one that was held up elsewhere says nothing about the link.
-    this.#bytesPerMs = Math.max(bytesPerMs, this.#bytesPerMs * RATE_KEPT)
-    // Nor does one in which there was less to send than might have been.
-    if (!this.#wasFull) return
+    const targetMs = Math.max(TARGET_QUEUE_MS, this.#minRoundTripMs * TARGET_QUEUE_PART)
+    const queueMs = roundTripMs - this.#minRoundTripMs
+    this.#roundQueueMs = Math.min(this.#roundQueueMs, queueMs)
+    const wasFull = this.#wasFull
+    if (this.#deliveredBytes >= this.#roundEndBytes) this.#endRound(targetMs)
+    if (queueMs > STOP_QUEUES * targetMs) this.#growth = 0
+    const fittingBytes = this.#rate.bytesPerMs * (this.#minRoundTripMs + targetMs)
+    // Where there was less to send than might have been nothing is learnt about how much more the link would take.
+    if (this.#growth > 0) this.#limitBytes += wasFull ? newBytes * this.#growth : 0
+    else if (wasFull) this.#limitBytes = fittingBytes
+    else if (flightBytes > fittingBytes) this.#limitBytes = Math.min(this.#limitBytes, fittingBytes)
+    this.#limitBytes = Math.floor(Math.max(MIN_LIMIT_BYTES, Math.min(MAX_LIMIT_BYTES, this.#limitBytes)))
+    if (this.#isDoubtful(queueMs, targetMs, roundTripMs, now)) this.#drainBytes = this.#sentBytes
+  }
+
+  /**
+   * What left in one round trip has arrived. A burst queues behind itself, so it is the shortest queue of a round that counts: where
+   * there was one all the time the link was never idle; where there was none it takes more than was tried.
+   */
+  #endRound(targetMs: number): void {
+    if (this.#roundQueueMs > targetMs / 4) this.#growth = 0
+    else if (this.#wasFull) this.#growth = this.#growth === 0 ? FIRST_GROWTH : Math.min(MAX_GROWTH, this.#growth * 2)
     this.#wasFull = false
-    if (now - this.#minSeenAtMs > MIN_ROUND_TRIP_LASTS_MS) this.#drainBytes = this.#sentBytes
-    const targetMs = Math.max(TARGET_QUEUE_MS, this.#minRoundTripMs / 4)
-    if (roundTripMs - this.#minRoundTripMs <= targetMs) this.#limitBytes = Math.min(MAX_LIMIT_BYTES, this.#limitBytes + newBytes)
-    else {
-      const fitting = Math.floor(this.#bytesPerMs * (this.#minRoundTripMs + targetMs))
-      this.#limitBytes = Math.max(MIN_LIMIT_BYTES, Math.min(this.#limitBytes, fitting))
+    this.#roundQueueMs = Infinity
+    this.#roundEndBytes = this.#sentBytes
+  }
+
+  /** Is it time to measure the smallest round trip afresh? */
+  #isDoubtful(queueMs: number, targetMs: number, roundTripMs: number, now: number): boolean {
+    if (now - this.#minSeenAtMs > MIN_ROUND_TRIP_LASTS_MS) return true
+    if (queueMs <= SUSPECT_QUEUES * targetMs) this.#suspectSinceMs = -1
+    else if (this.#suspectSinceMs < 0) this.#suspectSinceMs = now
+    else if (now - this.#suspectSinceMs > Math.max(SUSPECT_MS, roundTripMs) && now - this.#doubtedAtMs > this.#doubtAfterMs) {
+      this.#doubtedAtMs = now
+      return true
     }
+    return false
+  }
+
+  /** Marks are answered, each with a message of its own, and a peer calls too many of them a flood. */
+  #isMarkDue(): boolean {
+    const bytes = this.#sentBytes - this.#markedBytes
+    const rateBytes = this.#rate.bytesPerMs * MARK_EVERY_MS
+    if (bytes < Math.max(Math.min(this.#limitBytes / MARKS, MAX_MARK_BYTES), rateBytes, MIN_MESSAGE_BYTES)) return false
+    return this.#markRate.take()
+  }
+
+  get #isProbeDue(): boolean {
+    return this.#drainBytes >= 0 && this.#probeBytes < 0 && this.#deliveredBytes >= this.#drainBytes
+  }
+
+  #isAfterPause(now: number): boolean {
+    return this.inFlightBytes === 0 && now - this.#sentAtMs >= PAUSE_MS
   }
 
   /** Marks are negative numbers, so that they differ from the PINGs of liveness. */
-  #mark(): Buffer {
+  #mark(isAlone: boolean): Buffer {
     // Two marks without a byte between them would be the same number.
     if (this.#sentBytes === this.#markedBytes) this.#sentBytes++
     this.#markedBytes = this.#sentBytes
-    this.#marks.push({ sentBytes: this.#sentBytes, deliveredBytes: this.#deliveredBytes, atMs: this.clock() })
+    this.#marks.push({
+      sentBytes: this.#sentBytes,
+      atMs: this.clock(),
+      deliveredBytes: this.#deliveredBytes,
+      deliveredAtMs: this.#deliveredAtMs,
+      isFull: this.#wasFull,
+      isAlone,
+    })
     const payload = Buffer.allocUnsafe(8)
     payload.writeDoubleBE(-this.#sentBytes)
     return payload

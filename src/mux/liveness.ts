@@ -30,7 +30,9 @@ export interface LivenessContext {
 }
 
 /** While a link carries traffic its round trip is measured this often, milliseconds: windows grow by it. */
-const MEASURE_EVERY_MS = 1_000
+const MEASURE_EVERY_MS = 250
+/** The smallest of so many measurements counts: queues and busy event loops only ever add to it, and a longer way lasts. */
+const SAMPLES = 4
 
 /** Since when bytes that wait have not moved. */
 class Progress {
@@ -60,6 +62,7 @@ export class Liveness {
   #backlogBytes = 0
   #lastActivity = 0
   #awaited = -1
+  #samples: number[] = []
   #roundTripMs = 0
   #timer: NodeJS.Timeout | undefined
 
@@ -98,8 +101,8 @@ export class Liveness {
     if (payload.readDoubleBE(0) !== this.#awaited) return undefined
     const sample = this.context.clock() - this.#awaited
     this.#awaited = -1
-    // Queues and busy event loops only ever add to it: it falls at once and rises slowly.
-    this.#roundTripMs = this.#roundTripMs === 0 ? sample : Math.min(sample, this.#roundTripMs * 1.1)
+    this.#samples = [...this.#samples.slice(1 - SAMPLES), sample]
+    this.#roundTripMs = Math.min(...this.#samples)
     return sample
   }
 

@@ -7,8 +7,13 @@ import type { MuxStream } from './stream.ts'
 
 /** Data of one stream before the next one has its turn, bytes. */
 const QUANTUM_BYTES = 16_384
-/** A batch holds at least this much, bytes, however slow the link. */
-const MIN_BATCH_BYTES = 16_384
+/** A stream that has sent this much, or so many flights of a slow link, is bulk and takes its turns behind those that have not. */
+const BULK_BYTES = 65_536
+const BULK_FLIGHTS = 4
+/** While both wait, bulk has its turn after so many messages without any. */
+const MESSAGES_OF_FIRST = 3
+/** A turn is not shorter than this, bytes, however little is left of a message. */
+const MIN_SLICE_BYTES = 512
 /** `emit` may add DATA and TRAILERS in one go, and a mark may follow. */
 const MAX_FRAMES = MAX_BATCH_FRAMES - 2
 /** Control frames that may wait: some per stream is ordinary, more is a peer that makes us answer and does not read the answers. */
@@ -35,6 +40,8 @@ export interface SenderContext {
   /** Everything that was queued has been handed to the link. */
   readonly idle: () => void
   readonly counters: LinkCounters
+  /** Bytes that may be in flight at first; undefined: few. */
+  readonly firstFlightBytes: number | undefined
   /** The peer lets more control frames pile up than any use of the protocol can explain. */
   readonly overrun: () => void
 }
@@ -53,7 +60,8 @@ export class Sender {
   readonly #bulk: MuxStream[] = []
   #immediate: NodeJS.Immediate | undefined
   #sentBytes = 0
-  #smallMessages = 0
+  /** Messages with data of beginnings since the last one with bulk. */
+  #messagesOfFirst = 0
   // A fresh quarter of a megabyte for each message is what garbage is made of, so the memory of messages goes round.
   readonly #free: Buffer[] = []
   #lent: Buffer[] = []
@@ -64,7 +72,7 @@ export class Sender {
     private readonly link: Link,
     private readonly context: SenderContext,
   ) {
-    this.#flight = new Flight(context.clock)
+    this.#flight = new Flight(context.clock, context.firstFlightBytes)
   }
 
   /** True when nothing waits here. */
@@ -148,7 +156,8 @@ export class Sender {
 
   #enqueue(stream: MuxStream): void {
     stream.isScheduled = true
-    const queue = stream.isBulk ? this.#bulk : this.#first
+    const bulkBytes = Math.min(BULK_BYTES, BULK_FLIGHTS * this.#flight.limitBytes)
+    const queue = stream.sentBytes >= bulkBytes ? this.#bulk : this.#first
     queue.push(stream)
   }
 
@@ -170,12 +179,11 @@ export class Sender {
           this.#pacer.blocked(this.context.clock(), bufferedBytes)
           return
         }
-        const flightBytes = this.#flight.roomBytes
-        const isFull = flightBytes <= 0
+        const hasData = this.#first.length > 0 || this.#bulk.length > 0
+        const isFull = hasData && this.#flight.roomBytes <= 0
         if (isFull) this.#markFullFlight()
         this.#fillControl(TARGET_BATCH_BYTES)
-        if (!isFull && this.#control.length === 0)
-          this.#fillData(Math.max(MIN_BATCH_BYTES, Math.min(TARGET_BATCH_BYTES, roomBytes, flightBytes)))
+        if (hasData && this.#control.length === 0) this.#fillData(Math.min(TARGET_BATCH_BYTES, roomBytes, this.#flight.messageBytes))
         if (this.#writer.frames > 0) this.#send()
         else if (isFull) {
           this.context.counters.flightStalls++
@@ -229,13 +237,30 @@ export class Sender {
     if (taken > 0) this.#control = []
   }
 
-  #fillData(targetBytes: number): void {
+  /** @param mostBytes  that the message may have */
+  #fillData(mostBytes: number): void {
+    const { roomBytes, expressBytes } = this.#flight
     const isShared = this.#first.length > 0 && this.#bulk.length > 0
+    const isBulkDue = isShared && this.#messagesOfFirst >= MESSAGES_OF_FIRST
+    // Bulk has filled the flight: the beginnings of streams do not wait for it, unless it is its turn.
+    if (roomBytes <= 0) {
+      if (expressBytes > 0 && !isBulkDue) this.#serveFirst(Math.min(mostBytes, expressBytes))
+      return
+    }
+    const targetBytes = Math.min(mostBytes, roomBytes)
     const shareBytes = targetBytes >>> 2
     // Of messages with room for one or a few turns, as on a slow link, bulk has every fourth instead.
-    const isForBulk = isShared && shareBytes < QUANTUM_BYTES && (this.#smallMessages = (this.#smallMessages + 1) & 3) === 0
-    if (this.#first.length > 0 && !isForBulk) this.#serve(this.#first, isShared ? targetBytes - shareBytes : targetBytes)
-    if (this.#bulk.length > 0) this.#serve(this.#bulk, targetBytes)
+    const isForBulk = isBulkDue && shareBytes < QUANTUM_BYTES
+    if (this.#first.length > 0 && !isForBulk) this.#serveFirst(isShared ? targetBytes - shareBytes : targetBytes)
+    if (this.#bulk.length === 0) return
+    const before = this.#writer.bytes
+    this.#serve(this.#bulk, targetBytes)
+    if (this.#writer.bytes > before) this.#messagesOfFirst = 0
+  }
+
+  #serveFirst(targetBytes: number): void {
+    this.#messagesOfFirst++
+    this.#serve(this.#first, targetBytes)
   }
 
   /** Lets the streams of `queue` take turns until the message has `targetBytes`. */
@@ -248,7 +273,7 @@ export class Sender {
       if (!stream.hasFrames) continue
       const isAlone = turn === queue.length
       const left = targetBytes - writer.bytes
-      stream.emit(writer, isAlone ? Math.max(QUANTUM_BYTES, Math.min(MAX_PAYLOAD_BYTES, left)) : QUANTUM_BYTES)
+      stream.emit(writer, Math.max(MIN_SLICE_BYTES, Math.min(isAlone ? MAX_PAYLOAD_BYTES : QUANTUM_BYTES, left)))
       // `emit` may have called a handler, which may have queued the stream again or ended the session.
       if (stream.hasFrames && !stream.isScheduled) this.#enqueue(stream)
     }

@@ -37,6 +37,8 @@ export interface SessionOptions {
   readonly onFault?: (thrown: unknown) => void
   /** Shared by all sessions of a process, for metrics. */
   readonly counters?: LinkCounters
+  /** Bytes that may be in flight at first, where the way is known; the default is little, since it may be a slow one. */
+  readonly firstFlightBytes?: number
   /** After this id the session drains by itself; the default leaves late frames a meaning. */
   readonly lastId?: number
 }
@@ -74,6 +76,7 @@ export class Session {
     const sender = new Sender(link, {
       clock,
       counters,
+      firstFlightBytes: options.firstFlightBytes,
       idle: () => this.#leaveIfDone(),
       overrun: () => this.destroy('CALM', 'the peer does not read what it makes this side answer'),
     })

@@ -43,8 +43,6 @@ export interface StreamOwner extends Pick<WindowContext, 'budget' | 'clock' | 'r
 /** `write` asks to pause at this many bytes in the stream's own queue. */
 const HIGH_WATER_BYTES = 131_072
 const LOW_WATER_BYTES = 65_536
-/** A stream that has sent this much is bulk and takes its turns behind those that have not. */
-const BULK_BYTES = 65_536
 
 /**
  * A handler gets this many pieces before it has let go of any; then pieces below this size are gathered. Each costs some hundred bytes
@@ -188,9 +186,9 @@ export class MuxStream {
     }
   }
 
-  /** True when the stream has sent so much that others go first. */
-  get isBulk(): boolean {
-    return this.#sentBytes >= BULK_BYTES
+  /** Bytes of DATA that were sent. */
+  get sentBytes(): number {
+    return this.#sentBytes
   }
 
   /** True when `emit` would add a frame. */

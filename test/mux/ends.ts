@@ -110,6 +110,8 @@ export const startEnd = (link: Link, role: 'outer' | 'inner', options: EndOption
     peerLimits: DEFAULT_LIMITS,
     clock: () => performance.now(),
     timing: DEFAULT_TIMING,
+    // A link in memory is fast from the start, and tests of what waits want much of it at once.
+    firstFlightBytes: 524_288,
     accept: (open, stream) => {
       const recorder = new Recorder(options.consumes)
       recorder.stream = stream

@@ -131,7 +131,11 @@ describe('limits of a session', () => {
 
   test('a peer that makes this side answer and does not read the answers is ended, not stored', async () => {
     const clock = manualClock()
-    const { end, link, peer } = startAgainst({ clock: clock.read, limits: { streams: 1, windowBytes: WINDOW } })
+    const { end, link, peer } = startAgainst({
+      clock: clock.read,
+      limits: { streams: 1, windowBytes: WINDOW },
+      timing: { pingAfterMs: 10_000, deadAfterMs: 1_000_000 },
+    })
     peer.send(encodeFrame(FrameType.OPEN, 0, 1))
     await until(() => end.accepted.length === 1)
     link.isHeld = true
