@@ -122,7 +122,6 @@ const ROOMS = {
       'payload',
       'net',
       'route',
-      'config',
       'telemetry',
       'identity',
       'tls',
@@ -140,7 +139,7 @@ const ROOMS = {
   },
   'cli/command': { rooms: ['errors.ts', 'units', 'config', 'config/document', 'telemetry'], node: ['fs/promises', 'path'] },
   'cli/options': {
-    rooms: ['errors.ts', 'units', 'http', 'admin', 'identity', 'net', 'tls', 'telemetry', 'outer/access', 'cli/command'],
+    rooms: ['errors.ts', 'units', 'http', 'admin', 'identity', 'net', 'tls', 'telemetry', 'outer/access', 'outer', 'cli/command'],
     node: ['fs/promises', 'os'],
   },
   'cli/demo': {

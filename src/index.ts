@@ -6,8 +6,12 @@
  * await keys.start()
  * const targets = new TargetsFile('targets.yaml', { onChange: () => {}, onFault: console.error })
  * await targets.start()
- * const outer = createOuterLayer({ appPort: 3000, socketPort: 3001, keys, targets, … }, { log })
+ * const outer = createOuterLayer({ keys, targets })
  * await outer.start()
+ *
+ * @example Targets and keys that are made in code, and change when the code says so (`onChange`).
+ * const table = parseTargets('targets: { "*": { protocol: http, hostname: 127.0.0.1, port: 8080 } }', 'by hand')
+ * const outer = createOuterLayer({ keys: { registry: new KeyRegistry([registeredKey(pem)]) }, targets: { table } })
  */
 export { type AdminOptions } from './admin/admin.ts'
 export { ConfigError, type ConfigFault } from './config/document/fault.ts'
@@ -17,9 +21,17 @@ export { ERRORS, GatewayError, type ErrorCode, type ErrorEntry } from './errors.
 export { mintKeyPair } from './identity/certificate.ts'
 export { readPrivateKey, type PrivateKey } from './identity/private-key.ts'
 export { KeyFiles, KeyRegistry, type RegisteredKey } from './identity/public-keys.ts'
+export { registeredKey } from './identity/read-public-key.ts'
 export { AllowList } from './origin/allow-list.ts'
 export { createInnerLayer, type InnerLayer, type InnerLayerOptions } from './inner/inner-layer.ts'
-export { createOuterLayer, type OuterLayer, type OuterLayerOptions } from './outer/outer-layer.ts'
+export { createOuterLayer, type OuterLayer } from './outer/outer-layer.ts'
+export {
+  OUTER_LAYER_DEFAULTS,
+  type KeySource,
+  type OuterLayerDefaults,
+  type OuterLayerOptions,
+  type TableSource,
+} from './outer/outer-options.ts'
 export { explain, type Explanation } from './config/explain.ts'
 export { RouteTable, type Target } from './route/table.ts'
 export { CertificateStore, type CertificateStoreOptions } from './tls/certificate-store.ts'

@@ -33,6 +33,7 @@ const keyOf = (content: Content): string => ('text' in content ? `text ${content
  * `close()` is idempotent and resolves when nothing is read or watched any more; no handler is called after it.
  */
 export class TargetsFile {
+  readonly #listeners = new Set<() => void>()
   #table: RouteTable | undefined
   #loadedAt = new Date(0)
   #fault: ConfigError | undefined
@@ -56,6 +57,12 @@ export class TargetsFile {
     private readonly handlers: TargetsFileHandlers,
     private readonly clock: () => Date = () => new Date(),
   ) {}
+
+  /** Calls `listener` whenever a good file is in force, after the handlers; until the returned function is called. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
 
   /** The table in force. @throws Error before `start` has resolved */
   get table(): RouteTable {
@@ -153,6 +160,7 @@ export class TargetsFile {
       return
     }
     this.handlers.onChange(this.table)
+    for (const listener of this.#listeners) listener()
   }
 
   #accept(table: RouteTable): void {

@@ -93,7 +93,7 @@ export class KeyFiles {
   }
 
   /** Calls `listener` with every new registry, until the returned function is called. */
-  subscribe(listener: (registry: KeyRegistry) => void): () => void {
+  onChange(listener: (registry: KeyRegistry) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }

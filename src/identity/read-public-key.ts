@@ -112,3 +112,13 @@ export async function readPublicKey(file: string, binding: Binding, nowMs: numbe
   const identifiers = identifier === undefined ? undefined : Object.freeze([identifier])
   return { key: { kid: thumbprintOf(key), key, algorithms, identifiers, source: file }, notAfter }
 }
+
+/**
+ * A certificate or a public key in PEM, as a registry takes it. The dates of a certificate are not looked at.
+ * @param identifiers  that the key may claim; undefined: any
+ * @throws GatewayError KEY_INVALID, which names `source`
+ */
+export function registeredKey(text: string, identifiers?: readonly string[], source = 'made in code'): RegisteredKey {
+  const { key } = parsePublicKey(text, source)
+  return { kid: thumbprintOf(key), key, algorithms: algorithmsOf(key, source), identifiers, source }
+}

@@ -1,6 +1,4 @@
 import type { AdminOptions } from '../admin/admin.ts'
-import type { TargetsFile } from '../config/watch.ts'
-import type { KeyFiles } from '../identity/public-keys.ts'
 import type { LinkCounters } from '../mux/link-counters.ts'
 import type { ConnectionMetrics } from '../telemetry/connection-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -10,6 +8,7 @@ import type { ConnectionLimits } from './access/connection-limits.ts'
 import type { OriginHealth } from './inner-layers/origin-health.ts'
 import type { Registry } from './inner-layers/registry.ts'
 import type { SwitchedConnections } from './exchange/switched-connections.ts'
+import type { KeySource, TableSource } from './outer-options.ts'
 import type { Sightings } from './sightings.ts'
 import type { TcpEdge } from './tcp-edge/tcp-edge.ts'
 import type { TunnelEdge } from './tunnel-edge/tunnel-edge.ts'
@@ -19,8 +18,10 @@ export interface OperatorViewOptions {
   /** Undefined: no admin port. */
   readonly admin: AdminOptions | undefined
   readonly registry: Registry
-  readonly targets: TargetsFile
-  readonly keys: KeyFiles
+  readonly targets: TableSource
+  readonly keys: KeySource
+  /** When this process made what it serves from, where nothing says a later time. */
+  readonly startedAt: Date
   /** Those of the ports with TLS. */
   readonly certificates: readonly CertificateStore[]
   readonly requests: RequestMetrics

@@ -24,7 +24,7 @@ export function createOperatorView(options: OperatorViewOptions): Admin {
 const PREFIX = 'socket_gateway'
 
 function metricsOf(options: OperatorViewOptions): MetricSource[] {
-  const { registry, targets, keys, requests, counters, openRequests, certificates, health } = options
+  const { registry, targets, startedAt, keys, requests, counters, openRequests, certificates, health } = options
   const byTarget = (
     name: string,
     help: string,
@@ -79,7 +79,12 @@ function metricsOf(options: OperatorViewOptions): MetricSource[] {
     one('targets_fault', 'Whether the targets file is not valid, so that the last good one is in force.', 'gauge', () =>
       targets.fault === undefined ? 0 : 1,
     ),
-    one('targets_loaded_timestamp_seconds', 'When the targets in force were read.', 'gauge', () => targets.loadedAt.getTime() / 1000),
+    one(
+      'targets_loaded_timestamp_seconds',
+      'When the targets in force were read.',
+      'gauge',
+      () => (targets.loadedAt ?? startedAt).getTime() / 1000,
+    ),
     one('keys', 'Keys of inner layers in force.', 'gauge', () => keys.registry.size),
     {
       name: `${PREFIX}_inner_layers_avoided`,

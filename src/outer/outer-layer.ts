@@ -1,23 +1,20 @@
 import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import { GatewayError } from '../errors.ts'
-import type { Admin, AdminOptions } from '../admin/admin.ts'
+import type { Admin } from '../admin/admin.ts'
 import type { OriginProfile } from '../payload/origin-profile.ts'
-import type { TargetsFile } from '../config/watch.ts'
 import { compileTrustFields } from '../http/believed-fields.ts'
 import { identifyClient } from '../http/client.ts'
-import type { KeyFiles } from '../identity/public-keys.ts'
 import { LinkCounters } from '../mux/link-counters.ts'
-import { DEFAULT_TIMING, type Timing } from '../mux/liveness.ts'
+import { DEFAULT_TIMING } from '../mux/liveness.ts'
 import { settleWithin } from '../mux/settle-within.ts'
 import { createAccessLog } from '../telemetry/access-log.ts'
 import { createConnectionLog, type ConnectionRecord } from '../telemetry/connection-log.ts'
 import { ConnectionMetrics } from '../telemetry/connection-metrics.ts'
-import type { Log } from '../telemetry/log.ts'
+import { silentLog, type Log } from '../telemetry/log.ts'
 import { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { createTracing } from '../telemetry/tracing.ts'
 import { VERSION } from '../version.ts'
-import type { CertificateStore } from '../tls/certificate-store.ts'
 import { ClientPorts } from './client-ports.ts'
 import { ConnectionLimits } from './access/connection-limits.ts'
 import { DeadlineQueues } from '../net/deadline-queue.ts'
@@ -25,6 +22,7 @@ import { DEFAULT_EDGE_LIMITS, type EdgeLimits } from './access/client-limits.ts'
 import { HeldRequests } from './inner-layers/held-requests.ts'
 import { LinkPort } from './inner-layers/link-port.ts'
 import { createOperatorView } from './operator-view.ts'
+import { OUTER_LAYER_DEFAULTS, type OuterLayerDefaults, type OuterLayerOptions } from './outer-options.ts'
 import { Sightings } from './sightings.ts'
 import { logStarted } from './start-lines.ts'
 import { OriginHealth } from './inner-layers/origin-health.ts'
@@ -39,66 +37,9 @@ import { HostHints } from './exchange/host-hints.ts'
 import { SwitchedConnections } from './exchange/switched-connections.ts'
 import { faultOfHttp2 } from './http-edge/http2-support.ts'
 import { TcpEdge } from './tcp-edge/tcp-edge.ts'
-import { TcpTerminators, type CreateCertificates } from './tcp-edge/tcp-terminator.ts'
+import { TcpTerminators } from './tcp-edge/tcp-terminator.ts'
 import { createTrust } from './ports/trusted-proxies.ts'
 import { TunnelEdge } from './tunnel-edge/tunnel-edge.ts'
-
-/** What an outer layer is made from. */
-export interface OuterLayerOptions {
-  /** 0 picks a free port. */
-  readonly appPort: number
-  readonly appHost?: string
-  /** Started: the app port speaks HTTPS. Absent: HTTP. */
-  readonly appCertificates?: CertificateStore
-  /** A port that redirects plain HTTP to the app port; only with `appCertificates`. */
-  readonly appHttpPort?: number
-  /** `max-age` of Strict-Transport-Security, seconds; absent: that field is not sent. Only with `appCertificates`. */
-  readonly hstsSeconds?: number
-  /** HTTP/2 by ALPN with `appCertificates`; default true. */
-  readonly http2?: boolean
-  /** HTTP/2 with prior knowledge without `appCertificates`; default false. */
-  readonly appH2c?: boolean
-  /**
-   * The nghttp2 of this Node.js, `process.versions.nghttp2`: with one that clients can make end the process, `appH2c` is refused, and TLS
-   * offers HTTP/1.1 alone. Absent: whatever it is will do.
-   */
-  readonly nghttp2?: string
-  /** 0 picks a free port. */
-  readonly socketPort: number
-  readonly socketHost?: string
-  /** Started: the socket port speaks wss:. With authorities for clients, inner layers need a certificate for the key that they prove. */
-  readonly socketCertificates?: CertificateStore
-  /** Public keys of inner layers, started. */
-  readonly keys: KeyFiles
-  /** The targets, started. */
-  readonly targets: TargetsFile
-  /** Longest silence of an origin before its answer begins. */
-  readonly timeoutMs: number
-  /** Longest validity of an inner layer's proof. */
-  readonly validityMs: number
-  /** Names under which inner layers dial this process, as `parseLinkName` gives them; none: a proof may be for any name. */
-  readonly linkNames?: readonly string[]
-  /** CIDRs, addresses, or loopback, linklocal, uniquelocal. */
-  readonly trustProxy: readonly string[]
-  /** Fields that say who the user is, which those proxies may send to every target. */
-  readonly trustFields?: readonly string[]
-  /** Connections of clients begin with the header of the PROXY protocol, of a trusted proxy. */
-  readonly proxyProtocol?: boolean
-  readonly removeCsps: boolean
-  readonly drainTimeoutMs: number
-  /** What clients may cost, where that differs from the defaults. */
-  readonly limits?: Partial<EdgeLimits>
-  /** Answers say where the time went (Server-Timing); anybody can read it. */
-  readonly serverTiming?: boolean
-  /** The admin port; none when absent, and then nothing is counted. */
-  readonly admin?: AdminOptions
-  /** Certificates for TCP ports that end TLS; without it, such a port is a fault. */
-  readonly tcpCertificates?: CreateCertificates
-  /** Liveness of the links; the default suits everything but tests. */
-  readonly timing?: Timing
-  /** How long idle connections of clients are kept; the default suits everything but tests. */
-  readonly keepAliveMs?: number
-}
 
 /** Requests that may wait for an inner layer at a time. */
 const MAX_HELD = 1_024
@@ -118,10 +59,12 @@ export class OuterLayer {
   #socketPort = 0
   #isDraining = false
   #closing: Promise<void> | undefined
+  /** Ends what was begun with the sources of targets and keys. */
+  #unfollow = (): void => undefined
 
   /** Builds the parts in the order of the path: edge, registry, listener of inner layers. */
   constructor(
-    private readonly options: OuterLayerOptions,
+    private readonly options: OuterLayerOptions & OuterLayerDefaults,
     private readonly log: Log,
   ) {
     const clock = (): number => performance.now()
@@ -248,6 +191,7 @@ export class OuterLayer {
       registry: this.registry,
       targets: options.targets,
       keys: options.keys,
+      startedAt: new Date(),
       certificates: [options.appCertificates, options.socketCertificates].filter(store => store !== undefined),
       requests,
       counters,
@@ -298,12 +242,14 @@ export class OuterLayer {
 
   /** Opens the ports. @throws GatewayError LISTEN_FAILED, or what keeps a TCP port from opening, with nothing left open */
   async start(): Promise<void> {
-    await this.#admin.start()
+    this.#follow()
     try {
+      await this.#admin.start()
       this.#socketPort = await this.#listener.start()
       await this.#tcp.start(this.options.targets.table.tcp)
       await this.#edge.start()
     } catch (error) {
+      this.#unfollow()
       await Promise.all([this.#listener.close(), this.#tcp.destroy(), this.#admin.close()])
       throw error
     }
@@ -325,16 +271,20 @@ export class OuterLayer {
     )
   }
 
-  /** Call when `keys.registry` has changed. */
-  keysChanged(): void {
-    this.#listener.recheckKeys()
-  }
-
-  /** Call when `targets.table` has changed. Resolves when TCP ports are opened and closed as it says, or their faults are known. */
-  targetsChanged(): Promise<void> {
-    const { table } = this.options.targets
-    this.#health.follow(table, this.registry.connections, this.#profiles)
-    return this.#tcp.update(table.tcp)
+  /** Takes over what the sources of targets and keys have from now on. */
+  #follow(): void {
+    const { keys, targets } = this.options
+    const leaving = [
+      keys.onChange?.(() => this.#listener.recheckKeys()),
+      targets.onChange?.(() => {
+        const { table } = targets
+        this.#health.follow(table, this.registry.connections, this.#profiles)
+        void this.#tcp.update(table.tcp)
+      }),
+    ]
+    this.#unfollow = () => {
+      for (const leave of leaving) leave?.()
+    }
   }
 
   /** Takes no new connections, lets requests in flight finish up to the drain timeout, then ends. Idempotent. */
@@ -346,6 +296,7 @@ export class OuterLayer {
   /** Ends now. */
   destroy(): void {
     this.#isDraining = true
+    this.#unfollow()
     this.#edge.destroy()
     void this.#tcp.destroy()
     this.#switched.destroy()
@@ -378,11 +329,13 @@ export class OuterLayer {
     this.#deadlines.close()
     await this.#listener.close()
     await this.#admin.close()
+    this.#unfollow()
   }
 }
 
-/** Makes an outer layer; `start` opens its ports. */
-export const createOuterLayer = (options: OuterLayerOptions, { log }: { readonly log: Log }): OuterLayer => new OuterLayer(options, log)
+/** Makes an outer layer; `start` opens its ports. What is not given is as the command line has it, but for the log, of which there is none. */
+export const createOuterLayer = (options: OuterLayerOptions, { log = silentLog }: { readonly log?: Log } = {}): OuterLayer =>
+  new OuterLayer({ ...OUTER_LAYER_DEFAULTS, ...options }, log)
 
 /** HTTP/2, unless this Node.js cannot. @throws GatewayError USAGE where there is no other way */
 function offersHttp2({ appCertificates, appH2c = false, http2 = true, nghttp2 }: OuterLayerOptions, log: Log): boolean {

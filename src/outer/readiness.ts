@@ -26,7 +26,8 @@ export function readinessOf({ isDraining, targets, registry, tcp, certificates, 
     )
   if (targets.fault !== undefined) degraded.push('the targets file is not valid; the last good one is in force')
   if (certificates.some(store => store.faults.length > 0)) degraded.push('a TLS certificate is not valid; the last good one is in force')
-  if (keys.faults.length > 0) degraded.push(`${plural(keys.faults.length, 'public key is', 'public keys are')} not in force`)
+  const faults = keys.faults?.length ?? 0
+  if (faults > 0) degraded.push(`${plural(faults, 'public key is', 'public keys are')} not in force`)
   if (tcp.faults.length > 0) degraded.push(tcpFaultOf(tcp.missing))
   return { reasons, degraded }
 }

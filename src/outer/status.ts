@@ -11,7 +11,7 @@ const MAX_ROWS = 1_000
 
 /** What an outer layer adds to its status, read when somebody asks. */
 export function statusOf(options: OperatorViewOptions): OwnStatus {
-  const { registry, targets, keys, requests, openRequests, ports, tcp, tunnels, certificates, sightings } = options
+  const { registry, targets, startedAt, keys, requests, openRequests, ports, tcp, tunnels, certificates, sightings } = options
   const { table } = targets
   return {
     layer: 'outer',
@@ -19,8 +19,12 @@ export function statusOf(options: OperatorViewOptions): OwnStatus {
     innerLayers: registry.connections.map(innerStatus),
     targets: shownTargets(options).map(target => targetStatus(target, options)),
     targetsOmitted: Math.max(0, table.all.length - MAX_ROWS),
-    reload: { file: targets.file, loadedAt: targets.loadedAt.toISOString(), fault: targets.fault?.message ?? null },
-    keys: { inForce: keys.registry.size, faults: keys.faults.map(({ message }) => message) },
+    reload: {
+      file: targets.file ?? 'made in code',
+      loadedAt: (targets.loadedAt ?? startedAt).toISOString(),
+      fault: targets.fault?.message ?? null,
+    },
+    keys: { inForce: keys.registry.size, faults: keys.faults?.map(({ message }) => message) ?? [] },
     requests: { inFlight: openRequests(), repeats: requests.repeats },
     tcp: {
       ports: tcp.ports,

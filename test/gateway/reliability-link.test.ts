@@ -28,7 +28,6 @@ const startWithKeys = async (pairs: Readonly<Record<string, MintedPair>>): Promi
   const keys = new KeyFiles([directory])
   const layers = await startLayers({ inners: 0, outer: { keys } })
   await keys.start()
-  keys.subscribe(() => layers.outer.keysChanged())
   onCleanUp(() => keys.close())
   return { layers, directory }
 }

@@ -169,7 +169,7 @@ describe('key files', () => {
     const { directory, a, b } = await filled()
     const { files, changes } = await watched([directory])
     const heard: number[] = []
-    const leave = files.subscribe(registry => heard.push(registry.size))
+    const leave = files.onChange(registry => heard.push(registry.size))
     rmSync(a)
     await until(() => changes.length === 1)
     leave()

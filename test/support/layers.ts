@@ -6,7 +6,8 @@ import type { PrivateKey } from '../../src/identity/private-key.ts'
 import { KeyFiles } from '../../src/identity/public-keys.ts'
 import { AllowList } from '../../src/origin/allow-list.ts'
 import { createInnerLayer, type InnerLayer, type InnerLayerOptions } from '../../src/inner/inner-layer.ts'
-import { createOuterLayer, type OuterLayer, type OuterLayerOptions } from '../../src/outer/outer-layer.ts'
+import { createOuterLayer, type OuterLayer } from '../../src/outer/outer-layer.ts'
+import type { OuterLayerOptions } from '../../src/outer/outer-options.ts'
 import { createLog, type Log, type LogLevel } from '../../src/telemetry/log.ts'
 import { onCleanUp } from './cleanup.ts'
 import { startRelay, type Relay, type RelayOptions } from './relay.ts'
@@ -120,8 +121,8 @@ export const startLayers = async (options: LayersOptions = {}): Promise<Layers> 
   const outerLog = captureLog(logLevel)
   const innerLog = captureLog(logLevel)
 
-  const keys = new KeyFiles([certificateFile], { onChange: () => outer.keysChanged() })
-  const targetsWatch = new TargetsFile(targetsFile, { onChange: () => void outer.targetsChanged(), onFault: () => undefined })
+  const keys = new KeyFiles([certificateFile])
+  const targetsWatch = new TargetsFile(targetsFile, { onChange: () => undefined, onFault: () => undefined })
   const outer: OuterLayer = createOuterLayer(
     {
       appPort: 0,

@@ -3,6 +3,7 @@ import { checkTrustField } from '../../http/believed-fields.ts'
 import { isIdentifier } from '../../identity/identifier.ts'
 import { parseProxy } from '../../net/http-proxy.ts'
 import { parseLinkName } from '../../identity/link-name.ts'
+import { OUTER_LAYER_DEFAULTS } from '../../outer/outer-options.ts'
 import { adminOptions } from './admin.ts'
 import { serviceOptions } from '../command/command.ts'
 import { limitOptions } from './limits.ts'
@@ -54,12 +55,14 @@ export const outerLayerOptions = {
     aliases: ['inner-layer-certificate'],
   }),
   targets: required(FILE, { describe: 'Targets file: which host leads to which origin; reloaded when it changes' }),
-  'app-port': withDefault(PORT, 3000, { describe: 'Port for clients; 0 picks a free one' }),
+  'app-port': withDefault(PORT, OUTER_LAYER_DEFAULTS.appPort, { describe: 'Port for clients; 0 picks a free one' }),
   'app-host': optional(TEXT, { describe: 'Address to listen on for clients', defaultText: 'all, IPv4 and IPv6' }),
-  'socket-port': withDefault(PORT, 3001, { describe: 'Port for inner layers; 0 picks a free one' }),
+  'socket-port': withDefault(PORT, OUTER_LAYER_DEFAULTS.socketPort, { describe: 'Port for inner layers; 0 picks a free one' }),
   'socket-host': optional(TEXT, { describe: 'Address to listen on for inner layers', defaultText: 'all, IPv4 and IPv6' }),
-  timeout: withDefault(duration(1), 180_000, { describe: 'Time without a sign of life from the origin, then 504' }),
-  validity: withDefault(duration(1), 1000, { describe: "Time that an inner layer's proof of identity is valid" }),
+  timeout: withDefault(duration(1), OUTER_LAYER_DEFAULTS.timeoutMs, { describe: 'Time without a sign of life from the origin, then 504' }),
+  validity: withDefault(duration(1), OUTER_LAYER_DEFAULTS.validityMs, {
+    describe: "Time that an inner layer's proof of identity is valid",
+  }),
   'link-name': listOf(LINK_NAME, {
     describe:
       'HOST[:PORT] under which inner layers dial this outer layer, as in their --outer-layer; repeatable. A proof of identity that was made for another name is refused. Without it names are not checked',
@@ -68,7 +71,7 @@ export const outerLayerOptions = {
   'trust-proxy': listOf(TEXT, {
     describe:
       'Proxies that are believed: address, CIDR, loopback, linklocal, uniquelocal, or none; repeatable. Their Forwarded and X-Forwarded-* fields say who the client is',
-    fallback: ['loopback'],
+    fallback: OUTER_LAYER_DEFAULTS.trustProxy,
   }),
   'trust-fields': listOf(TRUST_FIELD, {
     describe:

@@ -29,20 +29,20 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
   const ports = portsOf(options, admin)
   checkPortsDiffer(ports)
   const log = await createServiceLog(options, context)
-  let layer: OuterLayer | undefined
+  let isStarted = false
   const keys = new KeyFiles(options['public-key'], {
     onChange: registry => {
-      if (layer === undefined) return
-      log.info({ keys: registry.size }, `public keys reloaded: ${registry.size} in force`)
-      layer.keysChanged()
+      if (isStarted) log.info({ keys: registry.size }, `public keys reloaded: ${registry.size} in force`)
     },
     onFault: fault => log.error({ code: fault.code }, `public key not in force: ${fault.message}`),
   })
   const tls = createTlsPorts(options, log)
   const stores = [tls.app, tls.socket].filter(store => store !== undefined)
-  const targets = watchTargets(options.targets, log, () => void layer?.targetsChanged())
+  const targets = watchTargets(options.targets, log)
+  let layer: OuterLayer
   try {
     await keys.start()
+    isStarted = true
     for (const store of stores) await store.start()
     if (keys.registry.size === 0)
       log.warn({}, 'there is no public key yet, so no inner layer can connect; put a certificate into the directory')
@@ -102,11 +102,10 @@ function portsOf(options: ValuesOf<typeof outerLayerOptions>, admin: AdminOption
   ]
 }
 
-function watchTargets(file: string, log: Log, onChange: () => void): TargetsFile {
+function watchTargets(file: string, log: Log): TargetsFile {
   return new TargetsFile(file, {
     onChange: table => {
       log.info({ targets: table.targets.length }, `targets reloaded: ${table.targets.length} in force`)
-      onChange()
       void hintAtWarnings(table, file, log)
     },
     onFault: error => {

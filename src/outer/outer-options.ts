@@ -1,0 +1,103 @@
+import type { AdminOptions } from '../admin/admin.ts'
+import type { KeyRegistry } from '../identity/key-registry.ts'
+import type { Timing } from '../mux/liveness.ts'
+import type { RouteTable } from '../route/table.ts'
+import type { CertificateStore } from '../tls/certificate-store.ts'
+import type { EdgeLimits } from './access/client-limits.ts'
+import type { CreateCertificates } from './tcp-edge/tcp-terminator.ts'
+
+/** The targets in force, which may be others each time that somebody asks. What is absent never happens, as with a table made by hand. */
+export interface TableSource {
+  readonly table: RouteTable
+  /** Keeps a newer table out of force. */
+  readonly fault?: { readonly message: string } | undefined
+  /** When the table in force was made. */
+  readonly loadedAt?: Date
+  /** Where it comes from, as operators read it. */
+  readonly file?: string
+  /** Calls `listener` after each change, until the returned function is called. */
+  onChange?(listener: () => void): () => void
+}
+
+/** The public keys of inner layers that are in force. */
+export interface KeySource {
+  readonly registry: KeyRegistry
+  /** Keep keys out of force. */
+  readonly faults?: readonly { readonly message: string }[]
+  /** Calls `listener` after each change, until the returned function is called. */
+  onChange?(listener: () => void): () => void
+}
+
+/** What has a default. */
+export interface OuterLayerDefaults {
+  /** For clients; 0 picks a free one. */
+  readonly appPort: number
+  /** For inner layers; 0 picks a free one. */
+  readonly socketPort: number
+  /** Longest silence of an origin before its answer begins. */
+  readonly timeoutMs: number
+  /** Longest validity of an inner layer's proof. */
+  readonly validityMs: number
+  /** CIDRs, addresses, or loopback, linklocal, uniquelocal. */
+  readonly trustProxy: readonly string[]
+  /** Content-Security-Policy is taken out of answers. */
+  readonly removeCsps: boolean
+  /** How long `close` lets requests in flight finish. */
+  readonly drainTimeoutMs: number
+}
+
+/** Those of the command line as well. */
+export const OUTER_LAYER_DEFAULTS: OuterLayerDefaults = Object.freeze({
+  appPort: 3000,
+  socketPort: 3001,
+  timeoutMs: 180_000,
+  validityMs: 1_000,
+  trustProxy: Object.freeze(['loopback']),
+  removeCsps: false,
+  drainTimeoutMs: 30_000,
+})
+
+/** What an outer layer is made from. */
+export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
+  /** Public keys of inner layers, such as `KeyFiles`, started. */
+  readonly keys: KeySource
+  /** The targets, such as a `TargetsFile`, started. */
+  readonly targets: TableSource
+  readonly appHost?: string
+  /** Started: the app port speaks HTTPS. Absent: HTTP. */
+  readonly appCertificates?: CertificateStore
+  /** A port that redirects plain HTTP to the app port; only with `appCertificates`. */
+  readonly appHttpPort?: number
+  /** `max-age` of Strict-Transport-Security, seconds; absent: that field is not sent. Only with `appCertificates`. */
+  readonly hstsSeconds?: number
+  /** HTTP/2 by ALPN with `appCertificates`; default true. */
+  readonly http2?: boolean
+  /** HTTP/2 with prior knowledge without `appCertificates`; default false. */
+  readonly appH2c?: boolean
+  /**
+   * The nghttp2 of this Node.js, `process.versions.nghttp2`: with one that clients can make end the process, `appH2c` is refused, and TLS
+   * offers HTTP/1.1 alone. Absent: whatever it is will do.
+   */
+  readonly nghttp2?: string
+  readonly socketHost?: string
+  /** Started: the socket port speaks wss:. With authorities for clients, inner layers need a certificate for the key that they prove. */
+  readonly socketCertificates?: CertificateStore
+  /** Names under which inner layers dial this process, as `parseLinkName` gives them; none: a proof may be for any name. */
+  readonly linkNames?: readonly string[]
+  /** Fields that say who the user is, which those proxies may send to every target. */
+  readonly trustFields?: readonly string[]
+  /** Connections of clients begin with the header of the PROXY protocol, of a trusted proxy. */
+  readonly proxyProtocol?: boolean
+  /** What clients may cost, where that differs from the defaults. */
+  readonly limits?: Partial<EdgeLimits>
+  /** Answers say where the time went (Server-Timing); anybody can read it. */
+  readonly serverTiming?: boolean
+  /** The admin port; none when absent, and then nothing is counted. */
+  readonly admin?: AdminOptions
+  /** Certificates for TCP ports that end TLS; without it, such a port is a fault. */
+  readonly tcpCertificates?: CreateCertificates
+  /** Liveness of the links; the default suits everything but tests. */
+  readonly timing?: Timing
+  /** How long idle connections of clients are kept; the default suits everything but tests. */
+  readonly keepAliveMs?: number
+}
