@@ -12,13 +12,14 @@ import type { EdgeContext } from './edge-context.ts'
 import { EarlyBytes } from '../../net/early-bytes.ts'
 import { Http1EdgeRequest } from './http1-edge-request.ts'
 import { headWithoutUpgrade, Http1UpgradeCall, mayUpgrade } from './http1-upgrade.ts'
+import { PipelineGate } from './pipeline-gate.ts'
 import { HttpExchange } from '../exchange/http-exchange.ts'
-import { attempt, type Fail } from '../../net/guard.ts'
+import { attempt, guarded, type Fail } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
 
 /** Longer than the idle timeout of usual load balancers in front (60 s), so that they close first. Node waits a second longer than it announces. */
 const KEEP_ALIVE_MS = 65_000
-/** Pipelined requests that wait on one connection before nothing more is read from it. */
+/** Pipelined requests that wait on one connection before nothing more is parsed. */
 const MAX_WAITING = 8
 
 interface Connection {
@@ -26,6 +27,11 @@ interface Connection {
   current: HttpExchange<Http1EdgeRequest> | undefined
   /** Each begins the next request. */
   readonly waiting: (() => void)[]
+  /** The next of them begins in the next turn, so that a burst of one client is not answered before all others. */
+  isTurning: boolean
+  gate: PipelineGate | undefined
+  /** What still comes is not even parsed. */
+  isDeaf: boolean
   /** What came after the requests so far and cannot be one; answered in its turn, as the last. */
   fault: { readonly code: ErrorCode; readonly reason: string; readonly req?: IncomingMessage } | undefined
   /** The last answer was given: whatever the client sends from now on is thrown away (RFC 9112 §9.6). */
@@ -71,6 +77,8 @@ export class HttpEdge {
     // Node cuts longer lists off silently, and framing fields behind the cut would vanish from sight.
     this.#server.maxHeadersCount = 0
     this.#server.prependListener('connection', (socket: Socket) => attempt(this.#failOf(socket), () => this.#admitConnection(socket)))
+    // Behind the listener of node:http itself.
+    this.#server.on('connection', (socket: Socket) => attempt(this.#failOf(socket), () => this.#putGate(socket)))
     const accept = (req: IncomingMessage, res: ServerResponse): void => attempt(this.#failOf(req.socket), () => this.#accept(req, res))
     this.#server.on('request', accept)
     this.#server.on('checkContinue', accept)
@@ -79,6 +87,7 @@ export class HttpEdge {
     this.#server.on('connect', (req, socket) => {
       socket.on('error', () => socket.destroy()) // node:http listens no more
       attempt(this.#failOf(socket), () => {
+        this.#connectionOf(socket).gate?.release()
         socket.resume() // no parser reads it any more, and its end is to be seen
         this.#fault(socket, { code: 'METHOD_REFUSED', reason: 'method CONNECT', req })
       })
@@ -97,7 +106,7 @@ export class HttpEdge {
 
   /** Takes a connection that another port has accepted and counted, such as one whose TLS was ended there. */
   adopt(socket: Socket, peer: Peer): void {
-    this.#connections.set(socket, { peer, current: undefined, waiting: [], fault: undefined, isClosing: false })
+    this.#connections.set(socket, connectionOf(peer))
     this.#server.emit('connection', socket)
   }
 
@@ -147,12 +156,20 @@ export class HttpEdge {
     if (reason !== undefined) this.#fault(socket, { code: 'OVERLOADED', reason })
   }
 
+  #putGate(socket: Socket): void {
+    const connection = this.#connectionOf(socket)
+    connection.gate = new PipelineGate(socket, {
+      isFull: () => connection.waiting.length >= MAX_WAITING,
+      isOver: () => connection.isDeaf || connection.fault !== undefined,
+      fail: this.#failOf(socket),
+    })
+  }
+
   #accept(req: IncomingMessage, res: ServerResponse): void {
     const connection = this.#connectionOf(req.socket)
     if (connection.isClosing) return
-    if (connection.current !== undefined) {
+    if (isBusy(connection)) {
       connection.waiting.push(() => this.#begin(connection, new Http1EdgeRequest(connection.peer, req, res)))
-      if (connection.waiting.length >= MAX_WAITING) req.socket.pause()
       return
     }
     if (this.context.tunnels.takes(req)) return this.context.tunnels.answer(req, res, connection.peer)
@@ -162,8 +179,9 @@ export class HttpEdge {
   /** A request to switch protocols, of which node:http has parsed the head and then let go of the socket. */
   #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer): void {
     const connection = this.#connectionOf(socket)
+    connection.gate?.release()
     const { tunnels } = this.context
-    if (tunnels.takes(req) && connection.current === undefined && !connection.isClosing) {
+    if (tunnels.takes(req) && !isBusy(connection) && !connection.isClosing) {
       connection.isClosing = true
       return tunnels.upgrade(req, socket, head, connection.peer)
     }
@@ -174,7 +192,7 @@ export class HttpEdge {
       if (isWanted) this.#begin(connection, new Http1UpgradeCall(connection.peer, req, early))
       else this.#parseAgain(req, early)
     }
-    if (connection.current === undefined) return begin()
+    if (!isBusy(connection)) return begin()
     // The answer before it may have to wait for the socket, which node:http does not tell it any more.
     const drained = (): void => void connection.current?.call.res.emit('drain')
     socket.on('drain', drained)
@@ -211,14 +229,26 @@ export class HttpEdge {
     connection.current = undefined
     if (!res.shouldKeepAlive || !res.writableFinished || socket.destroyed) {
       connection.isClosing = true
+      connection.isDeaf = res.req.complete // the rest of an upload is counted while it is thrown away
       connection.waiting.length = 0
       return
     }
     const next = connection.waiting.shift()
     if (next !== undefined) {
-      if (connection.waiting.length < MAX_WAITING) socket.resume()
-      next()
+      connection.isTurning = true
+      setImmediate(guarded(this.#failOf(socket), () => this.#turn(connection, socket, next)))
     } else if (connection.fault !== undefined) this.#refuseRaw(socket, connection.fault)
+  }
+
+  #turn(connection: Connection, socket: Socket, next: () => void): void {
+    connection.isTurning = false
+    if (socket.destroyed) {
+      connection.isClosing = true
+      connection.waiting.length = 0
+      return
+    }
+    next()
+    connection.gate?.proceed()
   }
 
   #connectionOf(socket: Duplex): Connection {
@@ -227,7 +257,7 @@ export class HttpEdge {
     const { remoteAddress = '', localPort = 0 } = socket as Duplex & { remoteAddress?: string; localPort?: number }
     const address = unmapped(remoteAddress)
     const peer: Peer = { address, isTrusted: this.options.isTrusted(address), scheme: 'http', localPort }
-    const connection: Connection = { peer, current: undefined, waiting: [], fault: undefined, isClosing: false }
+    const connection = connectionOf(peer)
     this.#connections.set(socket, connection)
     return connection
   }
@@ -250,7 +280,7 @@ export class HttpEdge {
     const connection = this.#connectionOf(socket)
     if (connection.fault !== undefined || connection.isClosing) return
     connection.fault = fault
-    if (connection.current === undefined) this.#refuseRaw(socket, fault)
+    if (!isBusy(connection)) this.#refuseRaw(socket, fault)
   }
 
   /** Answers on the bare socket, where no response object exists. */
@@ -279,3 +309,17 @@ export class HttpEdge {
 }
 
 const SPEAKS_TLS = 'the client speaks TLS and this port plain HTTP: use http://, or give the outer layer a certificate (--tls-certificate)'
+
+const connectionOf = (peer: Peer): Connection => ({
+  peer,
+  current: undefined,
+  waiting: [],
+  isTurning: false,
+  gate: undefined,
+  isDeaf: false,
+  fault: undefined,
+  isClosing: false,
+})
+
+/** Has a request of it begun, or is about to? */
+const isBusy = ({ current, isTurning }: Connection): boolean => current !== undefined || isTurning

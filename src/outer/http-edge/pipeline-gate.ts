@@ -1,0 +1,122 @@
+import type { Socket } from 'node:net'
+import { attempt, type Fail } from '../../net/guard.ts'
+
+/** Heads of requests that are given to the parser at a time. */
+const MAX_HEADS = 8
+/** Every head ends with it. */
+const END_OF_HEAD = Buffer.from('\n\r\n', 'latin1')
+
+/** Bytes that wait before nothing more is read, and before the connection is given up: node:http reads on by itself now and then. */
+const PAUSE_BYTES = 65_536
+const MAX_HELD_BYTES = 4 * PAUSE_BYTES
+
+/** What node:http notes when it wants no more before the client has read; it asserts that it gets none. */
+interface WithPause {
+  readonly _paused?: boolean
+}
+
+/** What a gate asks of a connection. */
+export interface PipelineGateOptions {
+  /** As many requests wait as may. */
+  readonly isFull: () => boolean
+  /** Nothing that comes is looked at any more. */
+  readonly isOver: () => boolean
+  readonly fail: Fail
+}
+
+/**
+ * Stands before the parser of one connection and gives it a few requests at a time. node:http parses whatever one read has brought, up to 64
+ * KiB and three thousand requests, makes objects of all of them in one turn, and reads on after each. What has to wait, waits as bytes; the
+ * socket is read meanwhile, as far as there is room, since that is how a client is seen to leave.
+ */
+export class PipelineGate {
+  readonly #deliver: (chunk: Buffer) => void
+  readonly #held: Buffer[] = []
+  #heldBytes = 0
+  #isOpen = true
+  #isDelivering = false
+  #hasPaused = false
+
+  /** @param socket  as node:http has just begun to listen to it */
+  constructor(
+    private readonly socket: Socket,
+    private readonly options: PipelineGateOptions,
+  ) {
+    const [deliver] = socket.listeners('data') as ((chunk: Buffer) => void)[]
+    this.#deliver = deliver!
+    socket.removeListener('data', this.#deliver)
+    socket.on('data', this.#onData)
+    socket.on('resume', this.proceed)
+  }
+
+  /** The connection has left HTTP: what comes is no business of a parser. */
+  release(): void {
+    this.#isOpen = false
+    // Within a delivery the rest of it comes first.
+    if (!this.#isDelivering) this.#giveBack()
+  }
+
+  /** There may be room again. */
+  readonly proceed = (): void => attempt(this.options.fail, () => this.#proceed())
+
+  #proceed(): void {
+    if (this.#isDelivering) return
+    this.#isDelivering = true
+    try {
+      while (this.#mayDeliver) this.#deliverPiece()
+    } finally {
+      this.#isDelivering = false
+    }
+    if (!this.#isOpen) return this.#giveBack()
+    if (this.options.isOver()) this.#held.length = this.#heldBytes = 0
+    if (this.#heldBytes === 0 && this.#hasPaused) {
+      this.#hasPaused = false
+      this.socket.resume()
+    }
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (!this.#isOpen || this.options.isOver()) return
+    this.#held.push(chunk)
+    this.#heldBytes += chunk.length
+    this.proceed()
+    if (this.#heldBytes > MAX_HELD_BYTES) this.socket.destroy()
+    else if (this.#heldBytes >= PAUSE_BYTES) {
+      this.#hasPaused = true
+      this.socket.pause()
+    }
+  }
+
+  get #mayDeliver(): boolean {
+    const { socket, options } = this
+    if (!this.#isOpen || this.#heldBytes === 0 || options.isOver() || options.isFull()) return false
+    return (socket as WithPause)._paused !== true && (this.#hasPaused || !socket.isPaused())
+  }
+
+  #deliverPiece(): void {
+    const chunk = this.#held[0]!
+    const length = lengthOfPiece(chunk)
+    if (length === chunk.length) this.#held.shift()
+    else this.#held[0] = chunk.subarray(length)
+    this.#heldBytes -= length
+    this.#deliver.call(this.socket, length === chunk.length ? chunk : chunk.subarray(0, length))
+  }
+
+  #giveBack(): void {
+    this.socket.removeListener('data', this.#onData)
+    this.socket.removeListener('resume', this.proceed)
+    const rest = Buffer.concat(this.#held.splice(0))
+    this.#heldBytes = 0
+    if (rest.length > 0) this.socket.unshift(rest)
+  }
+}
+
+function lengthOfPiece(chunk: Buffer): number {
+  let at = 0
+  for (let heads = 0; heads < MAX_HEADS; heads++) {
+    const end = chunk.indexOf(END_OF_HEAD, at)
+    if (end < 0) return chunk.length
+    at = end + END_OF_HEAD.length
+  }
+  return at
+}
