@@ -322,3 +322,56 @@ test('100 streams at a time; a client that opens more has not read the settings,
   await until(() => streamCount() === 0)
   await expectHealthy()
 })
+
+describe('what one address costs in all', () => {
+  const own = (): Promise<Layers> => startLayers({ origin: origin.port, outer: { appH2c: true, trustProxy: [] } })
+
+  test('rapid reset by reconnecting: the budget is one for all connections', async () => {
+    origin.handle(() => undefined)
+    const layers = await own()
+    const startedMs = performance.now()
+    let refused = 0
+    for (let i = 0; i < 40; i++) {
+      const client = await H2Connection.open(layers.port, { localAddress: '127.0.0.3' })
+      await until(() => client.of(H2.SETTINGS).length > 0 || client.connection.peerClose !== 'no')
+      if (client.connection.peerClose !== 'no') {
+        refused++
+        continue
+      }
+      const count = 400
+      client.write(
+        ...Array.from({ length: count }, (_, n) =>
+          Buffer.concat([headers(2 * n + 1, request('/reset'), GET), reset(2 * n + 1, CODE.CANCEL)]),
+        ),
+      )
+      client.write(frame(H2.PING, 0, 0, Buffer.alloc(8)))
+      await until(() => client.of(H2.PING).length > 0 || client.connection.peerClose !== 'no')
+      client.connection.destroy()
+    }
+    // Forty connections of 400 would be 16,000. Four times what one may do at once is 2,000, and a hundred come back each second.
+    const seconds = (performance.now() - startedMs) / 1_000
+    const begun = layers.accessLog.filter(({ client }) => client === '127.0.0.3').length
+    expect(begun).toBeGreaterThan(1_000)
+    expect(begun).toBeLessThan(3_000 + 100 * seconds)
+    expect(refused).toBeGreaterThan(0)
+    origin.handle((_request, socket) => void socket.write(rawResponse(200, 'ok')))
+    expect((await H2Client.open(layers.port).get()).status).toBe(200)
+  })
+
+  test('HPACK: few bytes that unpack into many are held for some requests, not for all', async () => {
+    const layers = await own()
+    const client = await H2Connection.open(layers.port, { localAddress: '127.0.0.4', pairs: [[SETTING.INITIAL_WINDOW_SIZE, 0]] })
+    await client.frame(H2.SETTINGS)
+    // Literal with incremental indexing (RFC 7541 §6.2.1), then references to it: index 62 is the newest entry.
+    const [big] = [Buffer.from('x'.repeat(3_900))]
+    const name = Buffer.from('x-big')
+    const entry = Buffer.concat([Buffer.from([0x40, name.length]), name, Buffer.from([127, 0xbd, 0x1d]), big])
+    expect(127 + 0x3d + (0x1d << 7)).toBe(3_900)
+    const head = block(request('/bomb'))
+    client.write(frame(H2.HEADERS, GET, 1, Buffer.concat([head, entry])))
+    const references = Buffer.alloc(7, 0x80 | 62)
+    for (let i = 1; i < 100; i++) client.write(frame(H2.HEADERS, GET, 1 + 2 * i, Buffer.concat([head, references])))
+    await until(() => client.of(H2.RST_STREAM).filter(one => codeOf(one) === CODE.CALM).length > 50)
+    expect(client.of(H2.HEADERS).length).toBeLessThan(45)
+  })
+})

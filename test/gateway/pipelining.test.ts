@@ -29,10 +29,10 @@ test('what waits behind a slow request waits as bytes, and is answered in order'
   })
   const client = await RawConnection.open(layers.port)
   const before = process.memoryUsage().heapUsed
-  const paths = Array.from({ length: 2_500 }, (_, i) => `/${i}`)
+  const paths = Array.from({ length: 1_000 }, (_, i) => `/${i}`)
   client.write(SLOW + paths.map(path => `GET ${path} HTTP/1.1\r\nHost: a.test\r\n\r\n`).join(''))
   await until(() => answer)
-  expect(process.memoryUsage().heapUsed - before).toBeLessThan(16_777_216)
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(8_388_608)
   answer!()
   for (const path of ['/slow', ...paths]) expect((await client.readResponse()).body.toString()).toBe(path)
 })

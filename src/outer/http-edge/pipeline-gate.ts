@@ -3,6 +3,8 @@ import { attempt, type Fail } from '../../net/guard.ts'
 
 /** Heads of requests that are given to the parser at a time. */
 const MAX_HEADS = 8
+/** So many bytes hold no more of them: a request has 18 at least. */
+const SMALL_BYTES = 18 * MAX_HEADS
 /** Every head ends with it. */
 const END_OF_HEAD = Buffer.from('\n\r\n', 'latin1')
 
@@ -80,6 +82,7 @@ export class PipelineGate {
     this.#held.push(chunk)
     this.#heldBytes += chunk.length
     this.proceed()
+    if (this.#heldBytes === 0) return
     if (this.#heldBytes > MAX_HELD_BYTES) this.socket.destroy()
     else if (this.#heldBytes >= PAUSE_BYTES) {
       this.#hasPaused = true
@@ -95,11 +98,15 @@ export class PipelineGate {
 
   #deliverPiece(): void {
     const chunk = this.#held[0]!
-    const length = lengthOfPiece(chunk)
-    if (length === chunk.length) this.#held.shift()
-    else this.#held[0] = chunk.subarray(length)
+    const length = chunk.length <= SMALL_BYTES ? chunk.length : lengthOfPiece(chunk)
     this.#heldBytes -= length
-    this.#deliver.call(this.socket, length === chunk.length ? chunk : chunk.subarray(0, length))
+    if (length < chunk.length) {
+      this.#held[0] = chunk.subarray(length)
+      return this.#deliver.call(this.socket, chunk.subarray(0, length))
+    }
+    if (this.#held.length === 1) this.#held.length = 0
+    else this.#held.shift()
+    this.#deliver.call(this.socket, chunk)
   }
 
   #giveBack(): void {
