@@ -29,7 +29,7 @@ const ROOMS = {
     node: [...FILES, 'net'],
   },
   telemetry: {
-    rooms: ['errors.ts'],
+    rooms: ['errors.ts', 'address'],
     npm: ['pino', 'picocolors', '@opentelemetry/api'],
     node: ['fs', 'fs/promises', 'path', 'worker_threads'],
     type: ['stream', 'inspector'],
@@ -40,7 +40,7 @@ const ROOMS = {
   net: { rooms: ['errors.ts', 'address'], node: SOCKETS },
   mux: { rooms: ['errors.ts', 'rates', 'wire'], node: ['stream'] },
   link: {
-    rooms: ['errors.ts', 'rates', 'net', 'mux', 'tls'],
+    rooms: ['errors.ts', 'address', 'rates', 'net', 'mux', 'tls'],
     npm: ['socket.io', 'socket.io-client'],
     node: ['net', 'tls'],
     type: ['http', 'https'],
@@ -57,7 +57,7 @@ const ROOMS = {
     node: [...SOCKETS, 'crypto'],
   },
   inner: {
-    rooms: ['errors.ts', 'version.ts', 'http', 'payload', 'net', 'mux', 'link', 'identity', 'origin', 'telemetry', 'admin'],
+    rooms: ['errors.ts', 'address', 'version.ts', 'http', 'payload', 'net', 'mux', 'link', 'identity', 'origin', 'telemetry', 'admin'],
     node: ['crypto'],
   },
   'outer/access': { rooms: ['errors.ts', 'address', 'http', 'route', 'identity', 'rates'], node: ['crypto'] },
@@ -139,7 +139,20 @@ const ROOMS = {
   },
   'cli/command': { rooms: ['errors.ts', 'units', 'config', 'config/document', 'telemetry'], node: ['fs/promises', 'path'] },
   'cli/options': {
-    rooms: ['errors.ts', 'units', 'http', 'admin', 'identity', 'net', 'tls', 'telemetry', 'outer/access', 'outer', 'cli/command'],
+    rooms: [
+      'errors.ts',
+      'address',
+      'units',
+      'http',
+      'admin',
+      'identity',
+      'net',
+      'tls',
+      'telemetry',
+      'outer/access',
+      'outer',
+      'cli/command',
+    ],
     node: ['fs/promises', 'os'],
   },
   'cli/demo': {
@@ -150,6 +163,7 @@ const ROOMS = {
   'cli/doctor': {
     rooms: [
       'errors.ts',
+      'address',
       'version.ts',
       'config',
       'route',

@@ -16,5 +16,8 @@ export function parseHostPort(text: string): HostPort | undefined {
   return digits !== undefined && port <= 65_535 ? { host: address ?? name, port } : undefined
 }
 
+/** A host as it stands in a URL or before a port: brackets around IPv6. */
+export const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host)
+
 /** HOST:PORT, with brackets around IPv6. */
-export const formatHostPort = ({ host, port }: HostPort): string => `${host.includes(':') ? `[${host}]` : host}:${port}`
+export const formatHostPort = ({ host, port }: HostPort): string => `${bracketed(host)}:${port}`

@@ -4,7 +4,8 @@ import express, { type ErrorRequestHandler, type Express } from 'express'
 import { GatewayError } from '../errors.ts'
 import { CONSOLE } from './console.ts'
 import type { Exposition } from './exposition.ts'
-import { isLoopback, requireLocalHost, requirePassword } from './guard.ts'
+import { isThisMachine } from '../address/this-machine.ts'
+import { requireLocalHost, requirePassword } from './guard.ts'
 import { healthPages, type Readiness } from './health.ts'
 import type { LayerStatus } from './status.ts'
 
@@ -43,14 +44,14 @@ export class AdminServer {
     pages: AdminPages,
   ) {
     const { host = DEFAULT_HOST, password } = options
-    if (password === undefined && !isLoopback(host))
+    if (password === undefined && !isThisMachine(host))
       throw new GatewayError(
         'USAGE',
         `--admin-host ${host}: others can reach this address, so it needs a password; add --admin-password-file`,
       )
     this.#server = createServer(
       { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 5_000, keepAliveTimeout: 20_000 },
-      createApp(pages, { isLocal: isLoopback(host), password }),
+      createApp(pages, { isLocal: isThisMachine(host), password }),
     )
     this.#server.maxConnections = MAX_CONNECTIONS
     this.#server.on('clientError', (_error, socket) => socket.destroy())

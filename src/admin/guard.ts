@@ -1,3 +1,4 @@
+import { isThisMachine } from '../address/this-machine.ts'
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { RequestHandler } from 'express'
 import { addressKey } from '../address/address-key.ts'
@@ -77,10 +78,6 @@ function passwordOf(authorization: string | undefined): string | undefined {
   return text.slice(text.indexOf(':') + 1)
 }
 
-/** Is this an address, or a name for one, that only this machine can reach? */
-export const isLoopback = (host: string): boolean =>
-  host === 'localhost' || host.endsWith('.localhost') || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host)
-
 /**
  * Refuses requests for other names than those of this machine. A page of the Internet can make its own name resolve to 127.0.0.1 and
  * then read, as its own origin, what only this machine should see (DNS rebinding); the Host field still has that name.
@@ -88,6 +85,6 @@ export const isLoopback = (host: string): boolean =>
 export const requireLocalHost: RequestHandler = (req, res, next) => {
   const host = (req.headers.host ?? '').toLowerCase()
   const name = /^\[([^\]]*)\](?::\d+)?$/.exec(host)?.[1] ?? host.replace(/:\d+$/, '')
-  if (isLoopback(name)) next()
+  if (isThisMachine(name)) next()
   else res.status(421).type('text').send('This page answers to localhost, 127.0.0.1 and [::1] only.\n')
 }

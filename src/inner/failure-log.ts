@@ -1,3 +1,4 @@
+import { formatHostPort } from '../address/host-port.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -46,7 +47,7 @@ export class FailureLog {
   report({ hostname, port }: Pick<RequestHead, 'hostname' | 'port'>, code: ErrorCode, reason: string): void {
     this.#counts.set(code, (this.#counts.get(code) ?? 0) + 1)
     if (!code.startsWith('ORIGIN_') && code !== 'INNER_EXHAUSTED') return
-    const origin = `${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`
+    const origin = formatHostPort({ host: hostname, port })
     this.#last = { origin, code, reason, at: new Date() }
     const muted = this.#repeats.take(`${code} ${origin}`)
     if (muted === undefined) return

@@ -1,4 +1,5 @@
 import { NodeWebSocket } from 'socket.io-client'
+import { isThisMachine } from '../address/this-machine.ts'
 
 /** Makes the key with which nothing is masked. */
 export const zeroMask = (key: Buffer): void => {
@@ -17,5 +18,4 @@ export class UnmaskedTransport extends NodeWebSocket {
 }
 
 /** True where nobody on the way can look into the messages of `url`, so that masking them protects nobody. */
-export const needsNoMask = (url: URL): boolean =>
-  url.protocol === 'wss:' || url.protocol === 'https:' || /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname)
+export const needsNoMask = (url: URL): boolean => url.protocol === 'wss:' || url.protocol === 'https:' || isThisMachine(url.hostname)

@@ -1,12 +1,11 @@
 import { request, type RequestOptions } from 'node:http'
 import type { Socket } from 'node:net'
+import { isThisMachine } from '../address/this-machine.ts'
 import { GatewayError } from '../errors.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
 const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443', 'ws:': '80', 'wss:': '443' }
-
-const isLoopback = (host: string): boolean => host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host)
 
 const valueOf = (env: Environment, name: string): string => env[name] || env[name.toLowerCase()] || ''
 
@@ -32,7 +31,7 @@ function isExcepted(url: URL, noProxy: string): boolean {
 export function proxyFor(url: URL, env: Environment): URL | undefined {
   const name = url.protocol === 'https:' || url.protocol === 'wss:' ? 'HTTPS_PROXY' : 'HTTP_PROXY'
   const value = valueOf(env, name)
-  if (value === '' || isLoopback(url.hostname) || isExcepted(url, valueOf(env, 'NO_PROXY'))) return undefined
+  if (value === '' || isThisMachine(url.hostname) || isExcepted(url, valueOf(env, 'NO_PROXY'))) return undefined
   const proxy = parseProxy(value)
   // Without its value, in which there may be a password.
   if (proxy === undefined)

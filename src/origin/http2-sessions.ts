@@ -1,3 +1,4 @@
+import { formatHostPort } from '../address/host-port.ts'
 import { connect, type ClientHttp2Session } from 'node:http2'
 import type { LookupFunction } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -242,5 +243,4 @@ export class SessionPool {
   }
 }
 
-const urlOf = ({ protocol, hostname, port }: SessionTarget): string =>
-  `${protocol}://${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`
+const urlOf = ({ protocol, hostname, port }: SessionTarget): string => `${protocol}://${formatHostPort({ host: hostname, port })}`

@@ -1,5 +1,6 @@
 /** Host → target. */
 import { GatewayError } from '../errors.ts'
+import { bracketed, formatHostPort } from '../address/host-port.ts'
 import { parseHostPattern } from '../address/host.ts'
 import type { Target } from './target.ts'
 import type { TcpPort } from './tcp-port.ts'
@@ -11,8 +12,8 @@ const DEFAULT_PORT = { http: 80, https: 443 } as const
 
 /** Host and port of the origin as a Host header has them: IPv6 in brackets, the default port left out. RFC 9110 §4.2.3. */
 export const authorityOf = (target: Pick<Target, 'protocol' | 'hostname' | 'port'>): string => {
-  const host = target.hostname.includes(':') ? `[${target.hostname}]` : target.hostname
-  return target.port === DEFAULT_PORT[target.protocol] ? host : `${host}:${target.port}`
+  const { hostname, port } = target
+  return port === DEFAULT_PORT[target.protocol] ? bracketed(hostname) : formatHostPort({ host: hostname, port })
 }
 
 /** Scheme and authority of the origin, such as `https://my.private.api` or `http://[::1]:8080`. */

@@ -1,5 +1,6 @@
 /** Public port → origin, for connections that are carried as they are. */
 import { AddressRanges } from '../address/address-ranges.ts'
+import { formatHostPort } from '../address/host-port.ts'
 
 /** Where the connections of a port, or of one name on it, go. */
 export interface TcpRoute {
@@ -81,4 +82,4 @@ export class TcpPort {
 
 /** Host and port of the origin, IPv6 in brackets. */
 export const addressOf = ({ hostname, port }: { readonly hostname: string; readonly port: number }): string =>
-  `${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`
+  formatHostPort({ host: hostname, port })

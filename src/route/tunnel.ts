@@ -2,6 +2,7 @@
 import { isIP } from 'node:net'
 import { GatewayError } from '../errors.ts'
 import type { AddressRanges } from '../address/address-ranges.ts'
+import { parseHostPort } from '../address/host-port.ts'
 import { parseOriginHost } from '../address/host.ts'
 import type { BasicAuth } from './target.ts'
 import { addressOf } from './tcp-port.ts'
@@ -32,12 +33,10 @@ export interface Tunnel {
  * @throws GatewayError BAD_HOST
  */
 export function parseTunnelName(text: string): Pick<Tunnel, 'name' | 'hostname' | 'port'> {
-  const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
-  const port = Number(digits)
-  if (digits === undefined || port < 1 || port > 65_535) throw new GatewayError('BAD_HOST', `${JSON.stringify(text)} is not HOST:PORT`)
-  if (bracketed !== undefined && isIP(bracketed) !== 6)
-    throw new GatewayError('BAD_HOST', `${JSON.stringify(bracketed)} is no IPv6 address`)
-  const hostname = parseOriginHost(bracketed ?? plain ?? '')
+  const { host, port } = parseHostPort(text) ?? { host: '', port: 0 }
+  if (host === '' || port === 0) throw new GatewayError('BAD_HOST', `${JSON.stringify(text)} is not HOST:PORT`)
+  if (text.startsWith('[') && isIP(host) !== 6) throw new GatewayError('BAD_HOST', `${JSON.stringify(host)} is no IPv6 address`)
+  const hostname = parseOriginHost(host)
   return { name: addressOf({ hostname, port }), hostname, port }
 }
 

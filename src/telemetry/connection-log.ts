@@ -1,3 +1,4 @@
+import { formatHostPort } from '../address/host-port.ts'
 import type { ErrorCode } from '../errors.ts'
 import { formatBytes } from './access-log.ts'
 import type { Log } from './log.ts'
@@ -60,7 +61,7 @@ function sentenceOf({
   error,
   reason,
 }: ConnectionRecord): string {
-  const from = `${client.includes(':') ? `[${client}]` : client}:${clientPort}`
+  const from = formatHostPort({ host: client, port: clientPort })
   const to = target === undefined ? '' : ` → ${target}`
   const asked = name === undefined ? '' : ` for ${name.slice(0, MAX_NAME)}`
   const by = identifier === undefined ? '' : ` by ${identifier}`

@@ -1,3 +1,4 @@
+import { isThisMachine } from '../../address/this-machine.ts'
 import { messageOf } from '../../errors.ts'
 import { readCertificates } from '../../identity/certificate-file.ts'
 import { readPrivateKey, type PrivateKey } from '../../identity/private-key.ts'
@@ -79,7 +80,7 @@ async function* checkOuterLayer(url: string, facts: LinkSetup): AsyncGenerator<F
   const isEncrypted = protocol === 'wss:' || protocol === 'https:'
   const host = hostname.replace(/^\[(.*)\]$/, '$1')
   const port = explicit === '' ? (isEncrypted ? 443 : 80) : Number(explicit)
-  const isHere = host === 'localhost' || host.endsWith('.localhost') || host === '::1' || /^127\./.test(host)
+  const isHere = isThisMachine(host)
   if (!isEncrypted && !isHere) {
     const [result, remedy] = [facts.isInsecureAllowed ? warn : fail, 'use wss://; inner-layer refuses this without --insecure']
     yield result('encryption', `${url}: everybody on the way could read and change requests`, remedy)

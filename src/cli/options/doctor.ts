@@ -1,10 +1,10 @@
+import { parseHostPort } from '../../address/host-port.ts'
 import { flag, listOf, type Option, type OptionTable, type Reader } from '../command/option.ts'
 import { innerLayerOptions, outerLayerOptions } from './layers.ts'
 
 const HOST_PORT: Reader<string> = {
   expected: 'HOST:PORT, an IPv6 address in brackets',
-  read: text =>
-    /^(?:[^\s:[\]]+|\[[\da-f:.]+\]):\d{1,5}$/i.test(text) && Number(text.slice(text.lastIndexOf(':') + 1)) <= 65_535 ? text : undefined,
+  read: text => ((parseHostPort(text)?.host ?? '') === '' ? undefined : text),
 }
 
 /** The same options, none of them required. */

@@ -1,3 +1,4 @@
+import { isThisMachine } from '../../address/this-machine.ts'
 import { performance } from 'node:perf_hooks'
 import { GatewayError } from '../../errors.ts'
 import { readCertificates } from '../../identity/certificate-file.ts'
@@ -32,9 +33,6 @@ const CA_FILE = certificateFile('--ca', 'of the authorities to trust')
 
 const SCHEMES: ReadonlySet<string> = new Set(['ws:', 'wss:', 'http:', 'https:'])
 
-const isThisMachine = ({ hostname }: URL): boolean =>
-  hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
-
 function hostPortOf(text: string, name: string): HostPort {
   const place = parseHostPort(text)
   if (place === undefined) throw usage(`${name} ${JSON.stringify(text)}: expected HOST:PORT, such as 127.0.0.1:2222`)
@@ -58,7 +56,7 @@ function urlOf(text: string, { insecure }: Options): URL {
     throw usage(`URL ${shown(text)}: ${expected}`)
   }
   const isEncrypted = url.protocol === 'wss:' || url.protocol === 'https:'
-  if (!isEncrypted && !insecure && !isThisMachine(url))
+  if (!isEncrypted && !insecure && !isThisMachine(url.hostname))
     throw usage(
       `URL ${shown(text)}: not encrypted, everybody on the way could read the credentials and what is carried; use wss://, or pass --insecure`,
     )

@@ -1,3 +1,4 @@
+import { isThisMachine } from '../../address/this-machine.ts'
 import { GatewayError } from '../../errors.ts'
 import { readCertificates } from '../../identity/certificate-file.ts'
 import { readPrivateKey } from '../../identity/private-key.ts'
@@ -18,12 +19,9 @@ const CLIENT_FILE = certificateFile('--inner-layer-certificate', 'of the private
 
 const isEncrypted = (url: URL): boolean => url.protocol === 'wss:' || url.protocol === 'https:'
 
-const isThisMachine = ({ hostname }: URL): boolean =>
-  hostname === 'localhost' || hostname.endsWith('.localhost') || hostname === '[::1]' || /^127(\.\d{1,3}){3}$/.test(hostname)
-
 /** What does not leave this machine may go without TLS; everything else only when it was said so. */
 function checkEncryption(urls: readonly string[], isInsecureAllowed: boolean): void {
-  const open = urls.map(url => new URL(url)).filter(url => !isEncrypted(url) && !isThisMachine(url))
+  const open = urls.map(url => new URL(url)).filter(url => !isEncrypted(url) && !isThisMachine(url.hostname))
   if (open.length === 0 || isInsecureAllowed) return
   const names = open.map(url => `${url.protocol}//${url.host}`).join(', ')
   throw new GatewayError(
