@@ -240,7 +240,7 @@ describe('forward', () => {
     expect(new Set(outcomes)).toEqual(new Set(['onetwo true']))
   })
 
-  test('leaves nothing behind after 2,000 connections, 200 at a time', async () => {
+  test('gives every place back after 400 connections, 100 at a time', async () => {
     const { port, forwarder, records } = await forward([at()], {
       authorization: () => `Bearer ${createTunnelProof(key, { tunnel: at().slice(8), url: 'ws://gw', nowSeconds: Date.now() / 1000 })}`,
     })
@@ -255,15 +255,15 @@ describe('forward', () => {
       if (near.text === `hello ${index}`) answered++
       if (index % 3 === 0) near.socket.resetAndDestroy()
       else near.socket.end()
-      await near.gone(30_000)
+      await near.gone()
     }
     const worker = async (): Promise<void> => {
-      while (next < 2_000) await one(next++)
+      while (next < 400) await one(next++)
     }
-    await Promise.all(Array.from({ length: 200 }, worker))
-    expect(answered).toBe(2_000)
+    await Promise.all(Array.from({ length: 100 }, worker))
+    expect(answered).toBe(400)
     await until(() => forwarder.connections === 0 && layers.outer.openTunnels === 0)
     await quiet(layers)
-    expect(records.length).toBe(2_000)
+    expect(records.length).toBe(400)
   })
 })

@@ -305,7 +305,7 @@ describe('two ends of ours', () => {
     await until(() => client.count.active === 0 && server.count.active === 0)
   })
 
-  test('leave nothing behind after 2,000 connections, 200 at a time, of which some are refused, reset or lost', async () => {
+  test('leave nothing behind after 600 connections, 200 at a time, of which some are refused, reset or lost', async () => {
     const echo = await echoServer()
     const server = await startServer([`127.0.0.1:${echo.port}`, '127.0.0.1:1'], { max: 150 })
     const base = `ws://127.0.0.1:${server.port}/tunnel`
@@ -328,11 +328,11 @@ describe('two ends of ours', () => {
     }
     let next = 0
     const worker = async (): Promise<void> => {
-      while (next < 2_000) await one(next++)
+      while (next < 600) await one(next++)
     }
     await Promise.all(Array.from({ length: 200 }, worker))
-    expect(answered + failed).toBe(2_000)
-    expect(answered).toBeGreaterThan(500)
+    expect(answered + failed).toBe(600)
+    expect(answered).toBeGreaterThan(150)
     await until(() => client.count.active === 0 && server.count.active === 0, { what: 'every place to be given back' })
   })
 })
