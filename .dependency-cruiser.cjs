@@ -177,7 +177,7 @@ const ROOMS = {
       'cli/command',
       'cli/options',
     ],
-    node: [...SOCKETS, 'fs/promises', 'path'],
+    node: [...SOCKETS, 'fs/promises', 'path', 'os'],
   },
   'cli/run': {
     rooms: [

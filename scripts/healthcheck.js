@@ -6,33 +6,57 @@
  */
 import { readFileSync } from 'node:fs'
 import { get } from 'node:https'
+import { resolve } from 'node:path'
 
 const pid = process.argv[2] ?? '1'
 const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
 
-/** The socket port as that process understood it: flag > environment > default. The environment of the container is the same here. */
-const portOf = words => {
-  const index = words.findIndex(word => word === '--socket-port' || word.startsWith('--socket-port='))
-  if (index === -1) return process.env.SG_SOCKET_PORT ?? '3001'
-  return words[index].split('=')[1] ?? words[index + 1]
+/** Its last value on the command line. */
+const flagOf = name => {
+  const index = command.findLastIndex(word => word === `--${name}` || word.startsWith(`--${name}=`))
+  if (index === -1) return undefined
+  const [, value = command[index + 1]] = /^[^=]*=(.*)$/s.exec(command[index]) ?? []
+  return value
 }
 
+/** In the environment of the container, which is the same here; an empty variable counts as not set. */
+const variableOf = name => process.env[`SG_${name.toUpperCase().replaceAll('-', '_')}`] || undefined
+
+/** The file of --config, as that process reads it: relative to its folder. */
+const readConfig = async () => {
+  const file = flagOf('config') ?? variableOf('config')
+  if (file === undefined) return {}
+  const { load } = await import('js-yaml')
+  return load(readFileSync(resolve(`/proc/${pid}/cwd`, file), 'utf8')) ?? {}
+}
+
+/** Where its socket port is, as that process understood it: flag > environment > file > default. */
+const placeOf = async () => {
+  const config = await readConfig()
+  const valueOf = name => flagOf(name) ?? variableOf(name) ?? config[name]
+  const host = valueOf('socket-host') ?? '127.0.0.1'
+  const isAny = host === '0.0.0.0' || host === '::' || host === '[::]'
+  return `${isAny ? '127.0.0.1' : host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${valueOf('socket-port') ?? 3001}`
+}
+
+const isOuterLayer = command.includes('outer-layer') || (command.includes('server') && !command.includes('sokken'))
+
 /** The status of the page, plain or, where the port speaks TLS (--socket-tls-certificate), by https: whoever it is certified for. */
-const statusOf = async port => {
+const statusOf = async place => {
   try {
-    return (await fetch(`http://127.0.0.1:${port}/healthz`, { signal: AbortSignal.timeout(1_000) })).status
+    return (await fetch(`http://${place}/healthz`, { signal: AbortSignal.timeout(1_000) })).status
   } catch (error) {
     if (error.cause?.code === 'ECONNREFUSED') throw error
     return new Promise((resolve, reject) => {
       const options = { rejectUnauthorized: false, timeout: 1_000 }
-      get(`https://127.0.0.1:${port}/healthz`, options, response => resolve(response.resume().statusCode)).on('error', reject)
+      get(`https://${place}/healthz`, options, response => resolve(response.resume().statusCode)).on('error', reject)
     })
   }
 }
 
-if (command.includes('outer-layer')) {
+if (isOuterLayer) {
   try {
-    const status = await statusOf(portOf(command))
+    const status = await statusOf(await placeOf())
     process.stdout.write(`${status}\n`)
     // 403 is what a port says that asks for client certificates (--socket-client-ca): alive, but not to us.
     process.exitCode = status === 200 || status === 403 ? 0 : 1

@@ -22,7 +22,9 @@ import {
  * The proof of identity is a JWT (RFC 7519) that an inner layer signs over the nonce of one HELLO:
  *
  *   header  { alg, typ: 'sg-inner+jwt', kid }                 exactly these members
- *   claims  { sub: identifier, url, aud, nonce, iat, exp, jti }    others are ignored
+ *   claims  { sub: identifier, own, url, aud, nonce, iat, exp, jti }    others are ignored
+ *
+ * `own: true` says that nobody has chosen the identifier: a key that is bound to one identifier takes that one.
  */
 
 const TYPE = 'sg-inner+jwt'
@@ -35,6 +37,8 @@ export const DEFAULT_VALIDITY_MS = 1000
 /** What an inner layer puts into its proof. */
 export interface ProofClaims {
   readonly identifier: string
+  /** Nobody has chosen it: the one that the key is bound to is as good. */
+  readonly isDefault?: boolean | undefined
   /** Scheme and authority that were dialled, such as `wss://link.example.com`: a proof for one outer layer is none for another. */
   readonly url: string
   readonly audience: string
@@ -66,9 +70,11 @@ export interface ProvenIdentity {
 /** Signs a proof: a JWT in compact form, below 2 KiB. */
 export function createProof(
   { key, kid, algorithm }: PrivateKey,
-  { identifier, url, audience, nonce, nowSeconds, validityMs = DEFAULT_VALIDITY_MS }: ProofClaims,
+  { identifier, isDefault, url, audience, nonce, nowSeconds, validityMs = DEFAULT_VALIDITY_MS }: ProofClaims,
 ): string {
-  const claims = { sub: identifier, url, aud: audience, nonce, iat: nowSeconds, exp: nowSeconds + validityMs / 1000, jti: randomUUID() }
+  const exp = nowSeconds + validityMs / 1000
+  const own = isDefault === true ? { own: true } : {}
+  const claims = { sub: identifier, ...own, url, aud: audience, nonce, iat: nowSeconds, exp, jti: randomUUID() }
   return jwt.sign(claims, key, { algorithm, header: { alg: algorithm, typ: TYPE, kid } })
 }
 
@@ -90,6 +96,8 @@ export function verifyProof(token: string, expected: ProofExpectation): ProvenId
   const identifier = textClaim(claims, 'sub', refused)
   if (!isIdentifier(identifier)) throw refused('sub is no identifier of 1 to 255 printable characters')
   if (key.identifiers !== undefined && !key.identifiers.includes(identifier)) {
+    const [bound, ...others] = key.identifiers
+    if (member(claims, 'own') === true && bound !== undefined && others.length === 0) return { kid: key.kid, identifier: bound }
     throw refused(`key ${key.kid} is bound to ${key.identifiers.map(shown).join(', ')} and cannot claim ${shown(identifier)}`)
   }
   return { kid: key.kid, identifier }

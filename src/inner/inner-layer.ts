@@ -33,6 +33,8 @@ export interface InnerLayerOptions {
   /** URLs, ws: or wss: (http: and https: read the same); a connection is kept to each of them. */
   readonly outerLayers: readonly string[]
   readonly identifier: string
+  /** Nobody has chosen it: the one that the key is bound to at an outer layer is as good. */
+  readonly isIdentifierDefault?: boolean
   /** PEM of the only authority to trust for wss:. */
   readonly outerLayerCa?: string
   /** PEM of a client certificate for wss:, signed for `privateKey`. */
@@ -192,6 +194,7 @@ export class InnerLayer {
         prove: hello =>
           createProof(privateKey, {
             identifier,
+            isDefault: this.options.isIdentifierDefault,
             url: authorityOf(url),
             audience: hello.audience,
             nonce: hello.nonce,

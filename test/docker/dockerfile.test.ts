@@ -183,6 +183,24 @@ describe('the image', () => {
     expect((await outer.stop()).code).toBe(0)
   })
 
+  test('asks where --config says, relative to the folder of that process', async () => {
+    const port = await freePort()
+    const answering = `require('http').createServer((q, r) => r.end()).listen(${port}, '127.0.0.2', () => console.log('open'))`
+    writeFileSync(image.path('outer.yaml'), `socket-host: 127.0.0.2\nsocket-port: ${port}\n`)
+    for (const words of [
+      ['outer-layer', '--config', 'outer.yaml'],
+      ['server', '--config=outer.yaml'],
+      ['outer-layer', '--socket-host', '127.0.0.2', `--socket-port=${port}`],
+    ]) {
+      const outer = image.start(process.execPath, ['--eval', answering, '--', ...words])
+      await outer.waitForLine(/open/)
+      expect(await check(outer.pid).exit).toMatchObject({ code: 0 })
+      await outer.stop('SIGKILL')
+    }
+    const absent = image.start(process.execPath, ['--eval', 'setInterval(() => {}, 1000)', '--', 'outer-layer', '--config', 'outer.yaml'])
+    expect(await check(absent.pid).exit).toMatchObject({ code: 1 })
+  })
+
   test('is not healthy as an outer layer that does not answer, and is healthy as anything else that runs', async () => {
     const idle = (command: string): RunningProcess => image.start(process.execPath, ['--eval', 'setInterval(() => {}, 1000)', command])
     const outer = idle('outer-layer')

@@ -58,6 +58,7 @@ const forge = (head: unknown, body: unknown, pair: Pair = rsa): string => {
 const without = (name: keyof typeof payload): object => Object.fromEntries(Object.entries(payload).filter(([key]) => key !== name))
 const parts = (token: string): [string, string, string] => token.split('.') as [string, string, string]
 const good = createProof(rsa, claims)
+const bound = { ...expected, registry: new KeyRegistry([registered(ec, ['lan-b'])]) }
 const [goodHeader, goodPayload, goodSignature] = parts(good)
 const pss = (head: unknown): string => {
   const input = `${encode(head)}.${encode(payload)}`
@@ -280,5 +281,22 @@ describe('a proof of identity', () => {
   test('cannot be signed with a key that was read as PEM of another type', () => {
     const edwards = createPrivateKey(generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }))
     expect(() => createProof({ ...rsa, key: edwards }, claims)).toThrow()
+  })
+})
+
+describe('an identifier that nobody has chosen', () => {
+  const byHostName = { ...claims, identifier: 'vm' }
+
+  test('gives way to the one that the key is bound to', () => {
+    expect(verifyProof(createProof(ec, { ...byHostName, isDefault: true }), bound)).toEqual({ kid: ec.kid, identifier: 'lan-b' })
+    expect(() => verifyProof(createProof(ec, byHostName), bound)).toThrow(/bound to "lan-b" and cannot claim "vm"/)
+  })
+
+  test('stays where the key is bound to none, and is refused where it is bound to several', () => {
+    expect(verifyProof(createProof(rsa, { ...byHostName, isDefault: true }), expected).identifier).toBe('vm')
+    expect(() => verifyProof(createProof(ec, { ...byHostName, isDefault: true }), expected)).toThrow(/cannot claim "vm"/)
+    expect(() => verifyProof(forge({ ...header, alg: 'ES256', kid: ec.kid }, { ...payload, sub: 'vm', own: 1 }, ec), bound)).toThrow(
+      /cannot claim/,
+    )
   })
 })

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { GatewayError } from '../../errors.ts'
 import { proxyFor } from '../../net/http-proxy.ts'
 import { silentLog } from '../../telemetry/log.ts'
@@ -58,7 +59,8 @@ function printerOf({ stdout, env }: CliContext): (finding: Finding) => void {
 const innerFactsOf = (values: DoctorValues, { env }: CliContext): Parameters<typeof checkInner>[0] => ({
   privateKey: values['private-key'],
   outerLayers: [...new Set(values['outer-layer'])],
-  identifier: values.identifier,
+  identifier: values.identifier ?? hostname(),
+  isIdentifierDefault: values.identifier === undefined,
   ca: values['outer-layer-ca'],
   certificate: values['inner-layer-certificate'],
   isInsecureAllowed: values.insecure,

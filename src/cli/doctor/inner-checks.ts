@@ -14,6 +14,7 @@ export interface InnerSetup {
   readonly privateKey: string | undefined
   readonly outerLayers: readonly string[]
   readonly identifier: string
+  readonly isIdentifierDefault: boolean
   readonly ca: string | undefined
   readonly certificate: string | undefined
   readonly isInsecureAllowed: boolean
@@ -162,6 +163,7 @@ async function* checkProof(
     url,
     privateKey,
     identifier,
+    isIdentifierDefault: facts.isIdentifierDefault,
     proxy: facts.proxy,
     ...(caPem !== undefined && { ca: caPem }),
     ...(certificatePem !== undefined && { certificate: certificatePem }),

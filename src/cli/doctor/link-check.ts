@@ -14,6 +14,7 @@ export interface LinkCheckOptions {
   readonly url: string
   readonly privateKey: PrivateKey
   readonly identifier: string
+  readonly isIdentifierDefault: boolean
   readonly ca?: string
   /** PEM of a client certificate for `privateKey`. */
   readonly certificate?: string
@@ -31,7 +32,15 @@ export type LinkOutcome =
  * Connects to an outer layer as an inner layer does, proves itself, and leaves. Requests that it gets in between go to another inner
  * layer: every stream is refused with the code that says so.
  */
-export function checkLink({ url, privateKey, identifier, ca, certificate, proxy }: LinkCheckOptions): Promise<LinkOutcome> {
+export function checkLink({
+  url,
+  privateKey,
+  identifier,
+  isIdentifierDefault,
+  ca,
+  certificate,
+  proxy,
+}: LinkCheckOptions): Promise<LinkOutcome> {
   const { protocol, host } = new URL(url)
   const key = certificate === undefined ? undefined : (privateKey.key.export({ type: 'pkcs8', format: 'pem' }) as string)
   let skewMs: number | undefined
@@ -46,7 +55,15 @@ export function checkLink({ url, privateKey, identifier, ca, certificate, proxy 
             limits: DEFAULT_LIMITS,
             prove: ({ audience, nonce, time, validityMs }) => {
               skewMs = Date.now() - time * 1000
-              return createProof(privateKey, { identifier, url: `${protocol}//${host}`, audience, nonce, nowSeconds: time, validityMs })
+              return createProof(privateKey, {
+                identifier,
+                isDefault: isIdentifierDefault,
+                url: `${protocol}//${host}`,
+                audience,
+                nonce,
+                nowSeconds: time,
+                validityMs,
+              })
             },
             onRefused: (code, reason) => resolve({ kind: 'refused', code, reason, skewMs }),
             onReady: ({ ready, hello }) => {

@@ -96,8 +96,8 @@ export const innerLayerOptions = {
     aliases: ['inner-layer-private-key'],
   }),
   'outer-layer': listOf(OUTER_LAYER_URL, { describe: 'URL of an outer layer; repeatable: connects to all of them' }),
-  identifier: withDefault(IDENTIFIER, hostname(), {
-    describe: 'Name under which targets ask for this inner layer',
+  identifier: optional(IDENTIFIER, {
+    describe: 'Name under which targets ask for this inner layer. A key that an outer layer has bound to one name takes that without it',
     defaultText: `host name, here "${hostname()}"`,
     aliases: ['inner-layer-identifier'],
   }),

@@ -1,4 +1,5 @@
 import { isThisMachine } from '../../address/this-machine.ts'
+import { hostname } from 'node:os'
 import { GatewayError } from '../../errors.ts'
 import { readCertificates } from '../../identity/certificate-file.ts'
 import { readPrivateKey } from '../../identity/private-key.ts'
@@ -50,7 +51,8 @@ export async function runInnerLayer(options: ValuesOf<typeof innerLayerOptions>,
     {
       privateKey,
       outerLayers: urls,
-      identifier: options.identifier,
+      identifier: options.identifier ?? hostname(),
+      isIdentifierDefault: options.identifier === undefined,
       ...(ca !== undefined && { outerLayerCa: ca }),
       ...(clientCertificate !== undefined && { clientCertificate }),
       proxyFor: url => options.proxy ?? proxyFor(url, context.env),
