@@ -5,6 +5,7 @@ import { appendAdded, isRemoved, type FieldEdits } from './field-edits.ts'
 import { valuesOf } from './fields.ts'
 import type { BodyKind, ResponseHead } from './message.ts'
 import { HOP_BY_HOP, nominated } from './hop-by-hop.ts'
+import { hasPrivateHrefs, HrefMapping, OVER_BYTES } from './multistatus.ts'
 import { rewriteLink, rewriteRefresh, rewriteSetCookie, rewriteUrl, type PublicOrigin } from './rewrite.ts'
 import type { Variables } from './template.ts'
 
@@ -42,6 +43,8 @@ export interface WritableHead {
   readonly hasBody: boolean
   /** Content-Length is among the fields; without it an HTTP/1.0 connection ends with the body. */
   readonly hasLength: boolean
+  /** For the body on its way; it has no length then. */
+  readonly hrefs?: HrefMapping | undefined
 }
 
 /**
@@ -53,15 +56,24 @@ export function responseHead(head: ResponseHead, context: ResponseContext): Writ
   if (!Number.isInteger(status) || status < 200 || status > 599) throw new GatewayError('ORIGIN_BAD_RESPONSE', `status ${status}`)
   const isBodyless = status === 204 || status === 304 // RFC 9110 §15.3.5, §15.4.5
   const hasBody = !isBodyless && context.method !== 'HEAD' && !(body.kind === 'none') && !(body.kind === 'length' && body.length === 0)
+  const hrefs = hasBody && hasPrivateHrefs(status, head.fields, context.names) ? new HrefMapping(context.names) : undefined
   const fields = endToEnd(head.fields, context, name => {
-    if (name === 'content-length') return false
+    if (name === 'content-length' || (hrefs !== undefined && OVER_BYTES.has(name))) return false
     return name !== 'trailer' || (hasBody && body.kind === 'stream' && context.canChunk)
   })
   if (context.edits !== undefined) appendAdded(context.edits, fields, context.variables ?? {})
   addCookies(fields, context)
-  const length = announcedLength(status, body)
+  const length = hrefs === undefined ? announcedLength(status, body) : undefined
   if (length !== undefined) fields.push('Content-Length', String(length))
-  return { status, reason: head.reason, fields, length: hasBody ? length : undefined, hasBody, hasLength: length !== undefined }
+  return {
+    status,
+    reason: head.reason,
+    fields,
+    length: hasBody ? length : undefined,
+    hasBody,
+    hasLength: length !== undefined,
+    ...(hrefs !== undefined && { hrefs }),
+  }
 }
 
 /** An interim head, checked whole: it is written without the checks that a final one gets. @throws GatewayError ORIGIN_BAD_RESPONSE */

@@ -9,13 +9,17 @@ import { identifyClient } from '../../src/http/client.ts'
 import { allowedTrailers, nominated } from '../../src/http/hop-by-hop.ts'
 import { http2Request } from '../../src/http/http2-request.ts'
 import { loggedPath } from '../../src/http/logged-path.ts'
+import { HrefMapping } from '../../src/http/multistatus.ts'
 import { requestFields, requestTrailers } from '../../src/http/request-fields.ts'
 import { interimHead, responseHead } from '../../src/http/response-fields.ts'
 import { rewriteLink, rewriteRefresh, rewriteSetCookie, rewriteUrl, type PublicOrigin } from '../../src/http/rewrite.ts'
 import { parseAuthorization } from '../../src/identity/token.ts'
 import { isTunnelProof } from '../../src/identity/tunnel-proof.ts'
+import { parseTargets } from '../../src/config/targets.ts'
+import { admit } from '../../src/route/admit.ts'
 import { AllowList } from '../../src/origin/allow-list.ts'
 import { canonicalPath, parseRequestTarget } from '../../src/route/path.ts'
+import { withSecondPaths } from '../../src/route/second-paths.ts'
 import { parseTunnelName } from '../../src/route/tunnel.ts'
 import { cleanPath, pathOf } from '../../src/sokken/path.ts'
 import { printable } from '../../src/telemetry/pretty.ts'
@@ -28,6 +32,7 @@ const names: PublicOrigin = {
 }
 const peer = { address: '10.0.0.1', isTrusted: true, scheme: 'http', localPort: 80 } as const
 const client = { address: '192.0.2.1', hops: [], scheme: 'https', host: 'a.test', port: '443' }
+const located = admit(parseTargets('targets: { a.test: { hostname: b } }', 'targets.yaml').match('a.test')!, 'PUT', '/')
 const context = { method: 'GET', canChunk: true, removeCsps: false, names }
 const admitted = (target: string, ...fields: readonly string[]): ReturnType<typeof admitRequest> =>
   admitRequest({ method: 'GET', target, httpVersion: '1.1', fields: ['Host', 'a.test', ...fields] })
@@ -41,6 +46,10 @@ const FUNCTIONS: Readonly<Record<string, (text: string) => unknown>> = {
   rewriteSetCookie: text => rewriteSetCookie(text, names),
   responseHead: text =>
     RESPONSE_FIELDS.map(name => responseHead({ status: 200, reason: '', body: { kind: 'none' }, fields: [name, text] }, context)),
+  HrefMapping: text => {
+    const mapping = new HrefMapping(names)
+    return [mapping.push(Buffer.from(`<D:href>/x</D:href>${text}`)), mapping.push(Buffer.from(text)), mapping.end()]
+  },
   interimHead: text => interimHead({ status: 103, reason: text, body: { kind: 'none' }, fields: [] }, context),
   requestFields: text =>
     REQUEST_FIELDS.map(name => requestFields(admitted('/', name, text), { client, isTrustedPeer: true, pseudonym: 'sg-1' })),
@@ -54,6 +63,8 @@ const FUNCTIONS: Readonly<Record<string, (text: string) => unknown>> = {
   'identifyClient, Forwarded': text => identifyClient(peer, { fields: ['', text], names: ['forwarded'], host: '' }, () => true),
   'identifyClient, proto': text => identifyClient(peer, { fields: ['', text], names: ['x-forwarded-proto'], host: text }, () => true),
   http2Request: text => http2Request([':method', 'GET', ':path', text, ':authority', text, ':scheme', 'http', 'cookie', text], true),
+  withSecondPaths: text =>
+    withSecondPaths({ method: 'PUT', fields: ['If', text], names: ['if'] }, { located, publicHosts: ['a.test'], originHost: 'b' }),
   loggedPath,
   acceptsJson,
   parseHost,
@@ -74,6 +85,9 @@ const FUNCTIONS: Readonly<Record<string, (text: string) => unknown>> = {
 
 /** Beginnings after which an expression looks for more. */
 const STARTS = [
+  '<href>/',
+  '<a',
+
   '',
   '/',
   'http://',

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import { GatewayError, messageOf } from '../../errors.ts'
 import { decodeFields } from '../../payload/byte-codec.ts'
 import { allowedTrailers } from '../../http/hop-by-hop.ts'
+import type { HrefMapping } from '../../http/multistatus.ts'
 import type { WritableHead } from '../../http/response-fields.ts'
 import { guarded } from '../../net/guard.ts'
 import type { EdgeRequest } from './edge-request.ts'
@@ -16,6 +17,7 @@ export class Answer {
   #hasHead = false
   #hasBody = false
   #isFlushed = false
+  #hrefs: HrefMapping | undefined
   #watch: ((chunk: Buffer) => void) | undefined
 
   /** @param clock  milliseconds, rising */
@@ -48,6 +50,7 @@ export class Answer {
     }
     this.begun()
     this.#watch = watch
+    this.#hrefs = head.hrefs
     this.#length = head.length
     this.#hasBody = head.hasBody
     // A head without data behind it, as of an event stream, leaves at once; one with data leaves together with it.
@@ -95,7 +98,9 @@ export class Answer {
       throw new GatewayError('ORIGIN_BAD_RESPONSE', 'more bytes than Content-Length says')
     }
     // A slow reader must not hold a whole batch of other streams' bytes for the sake of its own few.
-    const own = this.call.needsDrain && chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(chunk) : chunk
+    const own =
+      this.#hrefs?.push(chunk) ?? (this.call.needsDrain && chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(chunk) : chunk)
+    if (own.length === 0) return true
     if (this.call.write(own)) return true
     this.#unconsumedBytes += chunk.length
     return false
@@ -124,7 +129,9 @@ export class Answer {
     if (this.#length !== undefined && this.#bytes < this.#length)
       throw new GatewayError('ORIGIN_CLOSED', 'fewer bytes than Content-Length says')
     this.#isFlushed = true
-    this.call.end()
+    const rest = this.#hrefs?.end()
+    if (rest !== undefined && rest.length > 0) this.call.end(rest)
+    else this.call.end()
   }
 
   /** The only honest end once the head is out. */
