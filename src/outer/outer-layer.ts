@@ -86,7 +86,7 @@ export class OuterLayer {
     this.#deadlines = new DeadlineQueues(clock)
     const clients = new ConnectionLimits(limits, isTrusted)
     this.#switched = new SwitchedConnections(limits.websocketIdleMs)
-    const held = new HeldRequests(MAX_HELD)
+    const held = new HeldRequests({ max: MAX_HELD, holdMs: limits.holdMs, registry: this.registry, clock })
     const profiles = this.#profiles
     this.#health = new OriginHealth(clock, log)
     const refusals = new OriginRefusals(log)
@@ -95,6 +95,7 @@ export class OuterLayer {
       held.wake()
     }
     this.registry.onRemove = (connection, wasLast) => {
+      held.lost(connection.identifier)
       if (!wasLast) return
       this.#health.left(connection)
       refusals.left(connection)

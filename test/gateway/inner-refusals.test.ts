@@ -21,7 +21,7 @@ describe('inner layers with the same identifier and different allow-lists', () =
     const layers = await startLayers({ origin: origin.port, inners: 0 })
     for (let i = 0; i < 4; i++) await layers.addInner({ identifier: 'same', allowList: nothing, connections: 2 })
     await layers.addInner({ identifier: 'same', allowList: new AllowList([`127.0.0.1:${origin.port}`]) })
-    const body = method === 'GET' ? {} : { body: 'x'.repeat(30_000) }
+    const body = method === 'GET' ? {} : { body: 'x'.repeat(100_000) }
     for (let i = 0; i < 5; i++) {
       const outcomes = await Promise.all(Array.from({ length: 8 }, () => exchange(layers.port, { method, ...body })))
       expect(outcomes.map(({ status }) => status)).toEqual(outcomes.map(() => 200))

@@ -10,6 +10,7 @@ import type { InnerConnection } from '../../src/outer/inner-layers/registry.ts'
 class HereStream implements CarrierStream {
   readonly isRemoteOpen = true
   readonly needsPause = false
+  readonly sentBytes = 0
   #isOver = false
 
   constructor(

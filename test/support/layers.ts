@@ -137,6 +137,8 @@ export const startLayers = async (options: LayersOptions = {}): Promise<Layers> 
       removeCsps: false,
       drainTimeoutMs: 5_000,
       ...options.outer,
+      // Tests say when nobody is there; whoever wants to wait says so.
+      limits: { holdMs: 0, ...options.outer?.limits },
     },
     { log: outerLog.log },
   )

@@ -24,7 +24,7 @@ export const outerLayerGroups = {
 /** Of `inner-layer`. */
 export const innerLayerGroups = {
   'To begin with': ['private-key', 'outer-layer', 'identifier', 'allow'],
-  'The connection': ['connections', 'outer-layer-ca', 'inner-layer-certificate', 'insecure'],
+  'The connection': ['connections', 'outer-layer-ca', 'inner-layer-certificate', 'proxy', 'insecure'],
   Operators: OPERATORS,
   'Process and log': PROCESS,
 }

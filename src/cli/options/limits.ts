@@ -45,8 +45,10 @@ export const limitOptions = {
   'websocket-idle': withDefault(OR_NEVER, DEFAULT_EDGE_LIMITS.websocketIdleMs, {
     describe: 'Time in which nothing moves on a WebSocket or another upgraded connection; then it is cut. 0: for ever',
   }),
-  hold: withDefault(duration(0, 60_000), DEFAULT_EDGE_LIMITS.holdMs, {
-    describe: 'Time that a request waits for an inner layer to come back when none is connected for it; then 502. 0: not at all',
+  hold: optional(duration(0, 60_000), {
+    describe:
+      'Time that a request waits for an inner layer to come back when none is connected for it; then 502. 0: not at all. Without it only in the first ten seconds after a start and after a loss',
+    defaultText: '5s',
   }),
   rate: optional(RATE, {
     describe:

@@ -18,8 +18,11 @@ export interface EdgeLimits {
   readonly writeStallMs: number
   /** How long nothing may move on a connection that has left HTTP, where a target does not say, milliseconds. */
   readonly websocketIdleMs: number
-  /** How long a request waits for an inner layer when none is there, milliseconds; 0: it is refused at once. */
-  readonly holdMs: number
+  /**
+   * How long a request waits for an inner layer when none is there, milliseconds; 0: it is refused at once; undefined: five seconds, in the
+   * first ten after a start and after a loss.
+   */
+  readonly holdMs: number | undefined
   /** Requests of one address; beyond: 429. */
   readonly rate: { readonly perSecond: number; readonly burst: number } | undefined
   /** Requests at a time; beyond: 503. */
@@ -41,7 +44,7 @@ export const DEFAULT_EDGE_LIMITS: EdgeLimits = Object.freeze({
   connectMs: undefined,
   writeStallMs: 60_000,
   websocketIdleMs: 0,
-  holdMs: 0,
+  holdMs: undefined,
   rate: undefined,
   requests: 16_384,
   connectionsPerAddress: 256,

@@ -24,6 +24,7 @@ export class ExchangeTimer implements Expiring {
   /** No inner layer is there yet. */
   awaitInner(queue: DeadlineQueue | undefined): void {
     this.#awaited = 'inner'
+    this.#queue = undefined
     queue?.refresh(this)
   }
 

@@ -20,13 +20,22 @@ import { ServerTiming } from './server-timing.ts'
 import type { SwitchedConnections } from './switched-connections.ts'
 import { Upload, type UploadContext } from './upload.ts'
 
+/** The inner layer that had the request has gone, or takes no more: another one may come. */
+const LOSSES: ReadonlySet<ErrorCode> = new Set(['INNER_LAYER_LOST', 'LINK_DEAD', 'REFUSED_STREAM', 'DRAINING'])
+
+/** Why an inner layer does not answer. */
+interface Loss {
+  readonly code: ErrorCode
+  readonly reason: string
+}
+
 /** What forwarding depends on. */
 export interface ForwardingContext extends UploadContext {
   readonly dispatch: DispatchContext
   readonly deadlines: DeadlineQueues
   /** Longest silence of an origin before its answer begins, where a target does not say; 0: any. */
   readonly headMs: number
-  readonly limits: UploadContext['limits'] & Pick<EdgeLimits, 'holdMs' | 'idleMs' | 'writeStallMs'>
+  readonly limits: UploadContext['limits'] & Pick<EdgeLimits, 'idleMs' | 'writeStallMs'>
   readonly held: HeldRequests
   /** What is said of answers that refuse the Host. */
   readonly hints: HostHints
@@ -69,6 +78,7 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
   #stream: CarrierStream | undefined
   #interimCount = 0
   #isHeld = false
+  #loss: Loss | undefined
 
   constructor(
     private readonly exchange: ForwardedExchange,
@@ -127,26 +137,33 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
     return true
   }
 
-  /** No inner layer is connected for the target: waits a little for one to come back, if that is wanted. */
-  #hold(): void {
-    const { held, limits, deadlines } = this.exchange.context
-    if (limits.holdMs > 0 && held.add(this)) {
-      if (!this.#isHeld) this.#timer.awaitInner(deadlines.of(limits.holdMs))
-      this.#isHeld = true
-    } else this.#miss()
+  /**
+   * No inner layer is connected for the target: waits a little for one to come back, if that is wanted.
+   * @param loss  what became of the one that had the request; undefined: none had it
+   */
+  #hold(loss?: Loss): void {
+    const { held, deadlines } = this.exchange.context
+    const holdMs = held.patienceMs(this.plan.target.identifiers)
+    this.#loss = loss
+    if (holdMs === 0 || !held.add(this)) return this.#miss()
+    this.#isHeld = true
+    this.#timer.awaitInner(deadlines.of(holdMs))
+    this.#upload?.pause()
   }
 
   /** None came, either. */
   #miss(after = ''): void {
     const { name, identifiers, maintenance } = this.plan.target
-    if (maintenance === undefined) this.exchange.fail('NO_INNER_LAYER', this.dispatch.absence(name, identifiers) + after)
+    if (this.#loss !== undefined) this.exchange.fail(this.#loss.code, this.#loss.reason + after)
+    else if (maintenance === undefined) this.exchange.fail('NO_INNER_LAYER', this.dispatch.absence(name, identifiers) + after)
     else this.exchange.answerHere({ ...maintenance, fields: [...maintenance.fields] })
   }
 
   retry(): void {
     if (this.exchange.hasEnded) return
     try {
-      this.start()
+      // The one that came may be for others: then the time goes on.
+      if (!this.#open() && !this.exchange.context.held.add(this)) this.#miss()
     } catch (thrown) {
       this.exchange.refuse(thrown)
     }
@@ -158,6 +175,7 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
 
   onCredit(): void {
     this.#timer.alive()
+    this.#upload?.sent()
   }
 
   // --- response ---
@@ -259,6 +277,7 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
       } catch (thrown) {
         return exchange.refuse(thrown)
       }
+      if (LOSSES.has(code)) return this.#hold({ code, reason })
     }
     // When there is no other one to try, the failure is the answer.
     exchange.fail(code, reason)

@@ -69,6 +69,7 @@ export class Upload {
 
   /** The stream is gone; another one may be attached. */
   detach(): void {
+    this.sent()
     this.#stream = undefined
   }
 
@@ -79,16 +80,17 @@ export class Upload {
 
   /** @throws GatewayError BODY_TOO_LARGE */
   add(chunk: Buffer): void {
-    if (this.#stream === undefined) return
     const { bytesIn } = this.record
     const { maxBodyBytes } = this.plan
     if (bytesIn > maxBodyBytes) throw new GatewayError('BODY_TOO_LARGE', `more than ${maxBodyBytes} bytes`)
+    // What had been read already when the upload was paused: the request waits for an inner layer.
+    if (this.#stream === undefined) return this.#replay?.add(chunk)
+    this.sent()
     this.#replay?.add(chunk)
     this.timer.uploaded(chunk.length, this.#leastBytesPerSecond())
     // What a paused message still delivers may find room again, and then nobody says that there is some.
-    if (this.#stream.write(chunk)) return this.resume()
-    this.#isPaused = true
-    this.call.pauseUpload()
+    if (this.#stream.write(chunk)) this.resume()
+    else this.pause()
   }
 
   /** A stream may be as slow as it likes, and so may what is short; the rest of what has a length is to be sent. */
@@ -110,6 +112,18 @@ export class Upload {
     const { treatment } = this.plan.target
     const trailers = requestTrailers(this.call.trailers, treatment?.requestFields, [this.context.trustFields, treatment?.trustFields])
     this.#stream?.end(trailers.length === 0 ? undefined : encodeFields(trailers))
+  }
+
+  /** More of it may have left for the inner layer. */
+  sent(): void {
+    if (this.#stream !== undefined) this.#replay?.sent(this.#stream.sentBytes)
+  }
+
+  /** Nobody takes any more for now. */
+  pause(): void {
+    if (!this.#isRunning || this.#isPaused) return
+    this.#isPaused = true
+    this.call.pauseUpload()
   }
 
   /** The stream takes more. */

@@ -2,7 +2,10 @@ import type { ErrorCode } from '../../errors.ts'
 import type { MuxStream, StreamHandler } from '../../mux/stream.ts'
 
 /** A stream as its user needs it; its handler hears the other half. */
-export type CarrierStream = Pick<MuxStream, 'handler' | 'isRemoteOpen' | 'needsPause' | 'write' | 'end' | 'reset' | 'consumed'>
+export type CarrierStream = Pick<
+  MuxStream,
+  'handler' | 'isRemoteOpen' | 'needsPause' | 'sentBytes' | 'write' | 'end' | 'reset' | 'consumed'
+>
 
 /**
  * A connection that carries streams to origins, as far as the edges need it. The session of an inner layer is one; whatever else brings
