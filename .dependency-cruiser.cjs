@@ -52,7 +52,7 @@ const ROOMS = {
     node: ['net', 'http', 'https', 'stream', 'fs', 'path'],
   },
   origin: {
-    rooms: ['errors.ts', 'address', 'http', 'http1', 'payload', 'mux', 'splice', 'telemetry'],
+    rooms: ['errors.ts', 'address', 'http', 'http1', 'payload', 'net', 'mux', 'splice', 'telemetry'],
     npm: ['ipaddr.js'],
     node: [...SOCKETS, 'crypto'],
   },

@@ -1,19 +1,29 @@
 import { connect as connectTcp, type LookupFunction, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
+import { formatHostPort } from '../address/host-port.ts'
 import { GatewayError } from '../errors.ts'
-import { guarded } from './guard.ts'
-import { namedOrigin, type OriginAddress } from './origin-address.ts'
+import { guarded } from '../net/guard.ts'
 import { handshakeFailure } from './origin-failure.ts'
 import { serverNameOf, type TlsMaterial } from './origin-tls.ts'
 
 const CONNECT_MS = 10_000
 const TCP_KEEP_ALIVE_MS = 60_000
+/** Bytes that are read while nobody takes them, before the read that goes beyond: Node would take four times as many. */
+const READ_AHEAD_BYTES = 16_384
 
 /** Another way to a host than a socket of this machine. Names are resolved at the other end, so the allow-list judges the name alone. */
 export interface Dialer {
   /** A connection that stands. @param signal  nobody wants it any more */
   dial(hostname: string, port: number, signal: AbortSignal): Promise<Duplex>
+}
+
+/** Where an origin is. */
+export interface OriginAddress {
+  readonly protocol: 'http' | 'https'
+  /** A name or an address, IPv6 without brackets. */
+  readonly hostname: string
+  readonly port: number
 }
 
 /** How a connection is made. */
@@ -70,12 +80,12 @@ class Attempt {
       else
         dialer.dial(hostname, port, this.#controller!.signal).then(
           guarded(
+            thrown => this.#failed(thrown),
             socket => {
               if (this.#isOver) return void socket.on('error', () => undefined).destroy()
               this.#isConnected = true
               this.#use(this.options.protocol === 'https' ? this.#secure(socket) : socket)
             },
-            thrown => this.#failed(thrown),
           ),
           (thrown: unknown) => this.#failed(thrown),
         )
@@ -145,7 +155,8 @@ class Attempt {
 
   readonly #onClose = (): void => {
     const isHandshake = this.#isConnected && this.options.protocol === 'https'
-    if (isHandshake) return this.#failed(handshakeFailure(this.#error, namedOrigin(this.options)))
+    if (isHandshake)
+      return this.#failed(handshakeFailure(this.#error, formatHostPort({ host: this.options.hostname, port: this.options.port })))
     this.#failed(this.#error ?? new GatewayError('ORIGIN_CLOSED', 'the connection ended before it was of use'))
   }
 
@@ -156,4 +167,9 @@ class Attempt {
   }
 }
 
-const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS } as const
+const SOCKET_OPTIONS = {
+  noDelay: true,
+  keepAlive: true,
+  keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
+  highWaterMark: READ_AHEAD_BYTES,
+} as const

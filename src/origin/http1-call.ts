@@ -2,14 +2,13 @@ import { GatewayError } from '../errors.ts'
 import { encodeLastChunk, encodeRequest } from '../http1/request-head.ts'
 import { ResponseReader } from '../http1/response-reader.ts'
 import type { RequestHead } from '../http/message.ts'
-import { isIdempotent } from '../http/methods.ts'
+import { checkedMethod, isIdempotent } from '../http/methods.ts'
+import { attempt, guarded } from '../net/guard.ts'
 import type { ConnectionUser, Http1Connection } from './http1-connection.ts'
 import type { Http1Pool } from './http1-pool.ts'
 import type { OriginCall, OriginEvents, OriginRequest } from './origin-exchange.ts'
 import { originFailure } from './origin-failure.ts'
-import { checkedMethod } from './refused-methods.ts'
 import { RequestBody, type BodySink } from './request-body.ts'
-import { guarded, tellFailure } from './guard.ts'
 
 /** An origin that says nothing to Expect: 100-continue gets the body after this time (RFC 9110 §10.1.1), milliseconds. */
 const CONTINUE_MS = 1_000
@@ -141,10 +140,10 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
     if (this.#isOver) return
     const { socket } = this.#connection!
     const taken = guarded(
+      thrown => this.#fail(thrown),
       () => {
         if (!this.#isOver) done()
       },
-      thrown => this.#fail(thrown),
     )
     socket.cork()
     if (this.#isChunked) socket.write(bytes.toString(16) + LINE_END, 'latin1')
@@ -164,8 +163,8 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
   }
 
   readonly #onContinueTimer = guarded(
-    () => this.#continue(),
     thrown => this.#fail(thrown),
+    () => this.#continue(),
   )
 
   #continue(): void {
@@ -268,7 +267,11 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
       return this.#dial()
     }
     this.#leave()
-    tellFailure(this.events, thrown)
+    // Nobody is left who could be told of a throw in this.
+    attempt(
+      () => undefined,
+      () => this.events.failed(thrown),
+    )
   }
 }
 

@@ -2,16 +2,15 @@ import { addAbortSignal } from 'node:stream'
 import { constants, type ClientHttp2Session, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2'
 import { GatewayError, messageOf } from '../errors.ts'
 import type { RequestHead } from '../http/message.ts'
-import { isIdempotent } from '../http/methods.ts'
+import { checkedMethod, isIdempotent } from '../http/methods.ts'
+import { attempt, guarded } from '../net/guard.ts'
 import { addHttp2Fields, http2Headers, withoutPseudoFields, type Http2Headers } from '../http/http2-fields.ts'
 import { SessionPool, type OriginSession, type SessionUser } from './http2-sessions.ts'
 import type { Dialer } from './dial.ts'
-import { guarded, tellFailure } from './guard.ts'
 import type { OriginCall, OriginEvents, OriginRequest } from './origin-exchange.ts'
 import { originFailure } from './origin-failure.ts'
 import type { OriginPolicy } from './origin-policy.ts'
 import { tlsMaterial } from './origin-tls.ts'
-import { checkedMethod } from './refused-methods.ts'
 import { RequestBody, type BodySink } from './request-body.ts'
 
 /** An origin that says nothing to Expect: 100-continue gets the body after this time (RFC 9110 §10.1.1), milliseconds. */
@@ -162,7 +161,7 @@ class Http2OriginCall implements OriginCall, SessionUser, BodySink {
 
   /** Listens so that a throw is the failure of this request, never of the process. */
   #on<Args extends readonly unknown[]>(stream: ClientHttp2Stream, event: string, listener: (...args: Args) => void): void {
-    stream.on(event, guarded(listener, thrown => this.#fail(thrown)) as unknown as (...args: unknown[]) => void)
+    stream.on(event, guarded(thrown => this.#fail(thrown), listener) as unknown as (...args: unknown[]) => void)
   }
 
   /**
@@ -189,8 +188,8 @@ class Http2OriginCall implements OriginCall, SessionUser, BodySink {
     if (this.#isOver) return
     if (!this.request.head.expectsContinue) return this.#sendBody()
     const due = guarded(
-      () => this.#continue(),
       thrown => this.#fail(thrown),
+      () => this.#continue(),
     )
     this.#continueTimer = setTimeout(due, CONTINUE_MS)
   }
@@ -220,10 +219,10 @@ class Http2OriginCall implements OriginCall, SessionUser, BodySink {
   write(chunks: readonly Buffer[], _bytes: number, done: () => void): void {
     const stream = this.#stream!
     const taken = guarded(
+      thrown => this.#fail(thrown),
       () => {
         if (!this.#isOver) done()
       },
-      thrown => this.#fail(thrown),
     )
     stream.cork()
     for (let i = 0; i < chunks.length; i++) {
@@ -299,7 +298,11 @@ class Http2OriginCall implements OriginCall, SessionUser, BodySink {
   #fail(thrown: unknown): void {
     if (this.#isOver) return
     this.abort()
-    tellFailure(this.events, thrown)
+    // Nobody is left who could be told of a throw in this.
+    attempt(
+      () => undefined,
+      () => this.events.failed(thrown),
+    )
   }
 }
 

@@ -5,9 +5,8 @@ import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { GatewayError } from '../errors.ts'
 import { MAX_FIELDS } from '../http/fields.ts'
-import { dial, type Dialer } from './dial.ts'
+import { dial, type Dialer, type OriginAddress } from './dial.ts'
 import { NO_ALPN } from './origin-failure.ts'
-import type { OriginAddress } from './origin-address.ts'
 import type { TlsMaterial } from './origin-tls.ts'
 
 /** Bytes of an answer that are read ahead of the link, per stream: the origin sends no more before they are taken. */
