@@ -34,7 +34,13 @@ const ROOMS = {
     node: ['fs', 'fs/promises', 'path', 'worker_threads'],
     type: ['stream', 'inspector'],
   },
-  admin: { rooms: ['errors.ts', 'version.ts', 'address', 'telemetry'], npm: ['express', 'prom-client'], node: ['http', 'net', 'crypto'] },
+  admin: {
+    rooms: ['errors.ts', 'version.ts', 'address', 'telemetry'],
+    npm: ['express', 'prom-client'],
+    node: ['http', 'net', 'crypto', 'fs'],
+  },
+  // What browsers run: it imports nothing.
+  'admin/console': { rooms: [] },
   identity: { rooms: ['errors.ts'], npm: ['jsonwebtoken', 'node-forge'], node: ['crypto', 'net', ...FILES] },
   tls: { rooms: ['errors.ts', 'identity'], node: ['tls', 'crypto', 'fs', 'fs/promises', 'path'] },
   net: { rooms: ['errors.ts', 'address'], node: SOCKETS },

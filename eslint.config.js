@@ -23,6 +23,11 @@ export default tseslint.config(
     files: ['**/*.{js,cjs}'],
     languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', fetch: 'readonly', AbortSignal: 'readonly' } },
   },
+  // What browsers run.
+  {
+    files: ['src/admin/console/*.js'],
+    languageOptions: { sourceType: 'script', globals: { document: 'readonly', setTimeout: 'readonly' } },
+  },
   { files: ['**/*.cjs'], languageOptions: { sourceType: 'commonjs', globals: { module: 'writable', require: 'readonly' } } },
   {
     files: ['**/*.ts'],

@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import express, { type ErrorRequestHandler, type Express } from 'express'
 import { GatewayError } from '../errors.ts'
-import { CONSOLE } from './console.ts'
+import { readConsole } from './console.ts'
 import type { Exposition } from './exposition.ts'
 import { isThisMachine } from '../address/this-machine.ts'
 import { requireLocalHost, requirePassword } from './guard.ts'
@@ -102,7 +102,7 @@ function createApp(
     res.set('Content-Type', pages.metrics.contentType).send(text)
   })
   app.get('/status', (_req, res) => void res.json(pages.status()))
-  for (const [path, { type, csp, text }] of Object.entries(CONSOLE)) {
+  for (const [path, { type, csp, text }] of readConsole()) {
     app.get(path, (_req, res) => void res.set('Content-Security-Policy', csp).type(type).send(text))
   }
   app.use((_req, res) => void res.status(404).type('text').send('Nothing here; see /, /status, /metrics, /healthz and /readyz.\n'))

@@ -56,6 +56,8 @@ describe('links in', () => {
     ) as [{ readonly files: readonly { readonly path: string }[] }]
     const packed = files.map(({ path }) => path)
     expect(packed).toEqual(expect.arrayContaining(PAGES))
+    // What the admin port serves as it stands is no output of the compiler.
+    expect(packed).toEqual(expect.arrayContaining(['html', 'css', 'js'].map(type => `dist/admin/console/console.${type}`)))
     const broken = PAGES.flatMap(page => linksIn(page).map(link => [page, link] as const)).filter(([page, link]) => {
       const [file = ''] = link.split('#')
       const target = normalize(join(dirname(page), file))
