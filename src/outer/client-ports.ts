@@ -130,17 +130,16 @@ export class ClientPorts {
 
   /** Takes no new connections; resolves once the requests in flight are over. */
   async close(): Promise<void> {
-    this.#redirect?.close()
-    this.#tls?.close()
-    this.#plain?.close()
+    // Who is still agreeing on TLS comes to the edges behind it, which therefore close last.
+    await Promise.all([this.#redirect?.close(), this.#tls?.close(), this.#plain?.close()])
     await Promise.all([this.#http1.close(), this.#http2.close()])
   }
 
   /** Cuts everything. */
   destroy(): void {
-    this.#redirect?.close()
-    this.#tls?.close()
-    this.#plain?.close()
+    this.#redirect?.destroy()
+    this.#tls?.destroy()
+    this.#plain?.destroy()
     this.#http1.destroy()
     this.#http2.destroy()
   }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
+import { setTimeout as delay } from 'node:timers/promises'
 import { GatewayError } from '../errors.ts'
 import type { Admin } from '../admin/admin.ts'
 import type { OriginProfile } from '../payload/origin-profile.ts'
@@ -311,8 +312,10 @@ export class OuterLayer {
     this.#isDraining = true
     this.log.info(
       { requests: this.#edge.openExchanges, connections: this.#tcp.openConnections },
-      'draining: requests in flight finish, new connections are refused',
+      'draining: requests in flight finish, and new connections are refused in a moment',
     )
+    // The balancers before this process have to hear of it; until then they send new connections, which would be refused.
+    if (this.options.drainDelayMs > 0) await delay(this.options.drainDelayMs)
     // Clients first, since their requests need the sessions; then the sessions, which tell the inner layers to go elsewhere.
     const finish = async (): Promise<void> => {
       await Promise.all([this.#edge.close(), this.#tcp.close()])

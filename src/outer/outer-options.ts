@@ -42,6 +42,8 @@ export interface OuterLayerDefaults {
   readonly trustProxy: readonly string[]
   /** Content-Security-Policy is taken out of answers. */
   readonly removeCsps: boolean
+  /** How long `close` goes on taking connections, while `/readyz` says 503 already. */
+  readonly drainDelayMs: number
   /** How long `close` lets requests in flight finish. */
   readonly drainTimeoutMs: number
 }
@@ -54,6 +56,7 @@ export const OUTER_LAYER_DEFAULTS: OuterLayerDefaults = Object.freeze({
   validityMs: 1_000,
   trustProxy: Object.freeze(['loopback']),
   removeCsps: false,
+  drainDelayMs: 1_000,
   drainTimeoutMs: 30_000,
 })
 

@@ -135,6 +135,7 @@ export const startLayers = async (options: LayersOptions = {}): Promise<Layers> 
       validityMs: 30_000,
       trustProxy: ['loopback'],
       removeCsps: false,
+      drainDelayMs: 0,
       drainTimeoutMs: 5_000,
       ...options.outer,
       // Tests say when nobody is there; whoever wants to wait says so.

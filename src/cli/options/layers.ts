@@ -82,6 +82,9 @@ export const outerLayerOptions = {
     'Connections of clients begin with the PROXY protocol (version 1 or 2), of a proxy in --trust-proxy; others are closed',
   ),
   'remove-csps': flag('Remove Content-Security-Policy fields from answers'),
+  'drain-delay': withDefault(duration(0, 600_000), OUTER_LAYER_DEFAULTS.drainDelayMs, {
+    describe: 'Time in which clients are still accepted when the process is asked to end, while /readyz says 503 already',
+  }),
   'server-timing': flag('Say in answers where the time went (Server-Timing); clients can read it'),
   ...limitOptions,
   ...tlsOptions,

@@ -15,6 +15,7 @@ import { headWithoutUpgrade, Http1UpgradeCall, mayUpgrade } from './http1-upgrad
 import { PipelineGate } from './pipeline-gate.ts'
 import { HttpExchange } from '../exchange/http-exchange.ts'
 import { attempt, guarded, type Fail } from '../../net/guard.ts'
+import { FIRST_REQUEST_MS, untilEmpty } from '../../net/until-empty.ts'
 import { listen } from '../../net/listen.ts'
 
 /** Longer than the idle timeout of usual load balancers in front (60 s), so that they close first. Node waits a second longer than it announces. */
@@ -54,6 +55,8 @@ export interface HttpEdgeOptions {
 export class HttpEdge {
   readonly #server: Server
   readonly #connections = new WeakMap<Duplex, Connection>()
+  /** Connections on which nothing was asked yet. */
+  readonly #fresh = new Set<Duplex>()
   #openExchanges = 0
   #onIdle: (() => void) | undefined
 
@@ -124,6 +127,8 @@ export class HttpEdge {
   /** Takes no new connections; resolves once the requests in flight are over. */
   async close(): Promise<void> {
     const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
+    // Whoever was accepted gets the first request answered; isDraining of the context says that it is the last.
+    await untilEmpty(() => this.#fresh.size, FIRST_REQUEST_MS)
     if (this.#openExchanges > 0) {
       await new Promise<void>(resolve => {
         this.#onIdle = resolve
@@ -158,6 +163,10 @@ export class HttpEdge {
 
   #putGate(socket: Socket): void {
     const connection = this.#connectionOf(socket)
+    if (connection.gate === undefined) {
+      this.#fresh.add(socket)
+      socket.once('close', () => this.#fresh.delete(socket))
+    }
     connection.gate = new PipelineGate(socket, {
       isFull: () => connection.waiting.length >= MAX_WAITING,
       isOver: () => connection.isDeaf || connection.fault !== undefined,
@@ -211,6 +220,7 @@ export class HttpEdge {
 
   #begin(connection: Connection, call: Http1EdgeRequest): void {
     this.#openExchanges++
+    this.#fresh.delete(call.req.socket)
     const exchange = new HttpExchange(this.context, call, this.#next)
     connection.current = exchange
     exchange.start()

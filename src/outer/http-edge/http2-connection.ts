@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Peer } from '../../http/client.ts'
 import { http2Request } from '../../http/http2-request.ts'
 import { guarded } from '../../net/guard.ts'
+import { FIRST_REQUEST_MS } from '../../net/until-empty.ts'
 import type { EdgeContext } from './edge-context.ts'
 import { HttpExchange } from '../exchange/http-exchange.ts'
 import { FRAME_COST } from './frame-budget.ts'
@@ -44,6 +45,8 @@ export class Http2Connection {
   readonly #calls = new Map<Http2EdgeRequest, number>()
   #isOver = false
   #wasGone = false
+  #wasUsed = false
+  #isRetiring = false
 
   constructor(
     private readonly context: EdgeContext,
@@ -109,8 +112,17 @@ export class Http2Connection {
     return this.#calls.size
   }
 
+  /** Retires it, once its first request has come if there was none yet; a second is time enough for that. */
+  retireSoon(): void {
+    if (this.#wasUsed) return this.retire()
+    this.#isRetiring = true
+    const retire = guarded(this.#fail, () => this.retire())
+    setTimeout(retire, FIRST_REQUEST_MS).unref()
+  }
+
   /** GOAWAY; the requests that are open finish. */
   retire(): void {
+    if (this.#isOver) return
     this.#session.close()
     if (this.#calls.size === 0) this.#linger()
   }
@@ -165,8 +177,10 @@ export class Http2Connection {
     const request = http2Request(raw, endsWithHead, this.context.limits.headerBytes)
     const call = new (request.upgrades === undefined ? Http2EdgeRequest : Http2UpgradeCall)(this.#shared, stream, request)
     this.#calls.set(call, bytes)
+    this.#wasUsed = true
     this.options.onBegin()
     new HttpExchange<Http2EdgeRequest>(this.context, call, () => this.#end(call)).start()
+    if (this.#isRetiring) setImmediate(guarded(this.#fail, () => this.retire()))
   }
 
   #end(call: Http2EdgeRequest): void {

@@ -32,7 +32,7 @@ export class Http2Edge {
   readonly #budgets: Http2Budgets
   #watch: NodeJS.Timeout | undefined
   #openExchanges = 0
-  #isClosing = false
+  #isDestroyed = false
   #onIdle: (() => void) | undefined
 
   constructor(
@@ -66,7 +66,7 @@ export class Http2Edge {
   /** Takes a connection that another port has accepted and counted; what was read of it already is given back to it. */
   adopt(socket: Socket, peer: Peer): void {
     // A session on a socket that is gone would end the process (Node 20).
-    if (socket.destroyed || this.#isClosing || this.#penalties.has(peer.address)) return void socket.destroy()
+    if (socket.destroyed || this.#isDestroyed || this.#penalties.has(peer.address)) return void socket.destroy()
     const { budget, close } = this.#budgets.open(peer.address, peer.isTrusted)
     const fail = (thrown: unknown): void => {
       close()
@@ -105,18 +105,17 @@ export class Http2Edge {
 
   /** Takes no new connections and no new requests; resolves once those in flight are over. */
   async close(): Promise<void> {
-    this.#isClosing = true
     if (this.#connections.size === 0) return
     const idle = new Promise<void>(resolve => {
       this.#onIdle = resolve
     })
-    for (const connection of this.#connections) connection.retire()
+    for (const connection of this.#connections) connection.retireSoon()
     await idle
   }
 
   /** Cuts everything. */
   destroy(): void {
-    this.#isClosing = true
+    this.#isDestroyed = true
     clearInterval(this.#watch)
     for (const connection of [...this.#connections]) connection.destroy()
   }

@@ -13,6 +13,7 @@ import type { ConnectionLimits } from '../access/connection-limits.ts'
 import { errorAnswer, type ErrorAnswer } from '../../http/error-answer.ts'
 import { attempt, type Fail } from '../../net/guard.ts'
 import { discardUpload } from '../../net/linger.ts'
+import { FIRST_REQUEST_MS, untilEmpty } from '../../net/until-empty.ts'
 import { PlainEdge } from '../ports/plain-port.ts'
 
 /** What a redirecting port is made from. */
@@ -44,6 +45,7 @@ export class RedirectEdge {
   readonly #clients = new WeakMap<Duplex, string>()
   /** Connections that have had their one answer. */
   readonly #answered = new WeakSet<Duplex>()
+  #open = 0
 
   constructor(private readonly options: RedirectEdgeOptions) {
     this.#server = createServer({
@@ -76,6 +78,8 @@ export class RedirectEdge {
       firstByteMs: options.limits.headerMs,
       accept: (socket, { address }) => {
         this.#clients.set(socket, address)
+        this.#open++
+        socket.once('close', () => this.#open--)
         this.#server.emit('connection', socket)
         socket.resume()
       },
@@ -88,9 +92,16 @@ export class RedirectEdge {
     return this.#port.start()
   }
 
-  /** Closes the port and every connection: no answer takes long. Idempotent. */
-  close(): void {
-    this.#port.close()
+  /** Closes the port; resolves when who was there has had an answer, after a second at most. Idempotent. */
+  async close(): Promise<void> {
+    await this.#port.close()
+    await untilEmpty(() => this.#open, FIRST_REQUEST_MS)
+    this.destroy()
+  }
+
+  /** Closes the port and every connection. Idempotent. */
+  destroy(): void {
+    this.#port.destroy()
     this.#server.close()
     this.#server.closeAllConnections()
   }

@@ -5,6 +5,7 @@ import type { Log } from '../../telemetry/log.ts'
 import type { ConnectionLimits } from '../access/connection-limits.ts'
 import { attempt, guarded, type Fail } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
+import { FIRST_REQUEST_MS, untilEmpty } from '../../net/until-empty.ts'
 
 /** What a plain edge is made from. */
 export interface PlainEdgeOptions {
@@ -46,8 +47,15 @@ export class PlainEdge {
     return listen(this.#server, this.options.port, this.options.host)
   }
 
+  /** Takes no new connections; resolves when those that are there are handed over, after a second at most. Idempotent. */
+  async close(): Promise<void> {
+    this.#server.close()
+    await untilEmpty(() => this.#beginning.size, FIRST_REQUEST_MS)
+    this.destroy()
+  }
+
   /** Takes no new connections and ends those that are not handed over yet. Idempotent. */
-  close(): void {
+  destroy(): void {
     this.#server.close()
     for (const socket of this.#beginning) socket.destroy()
   }

@@ -9,6 +9,7 @@ import { HANDSHAKE_MS } from '../../tls/settings.ts'
 import type { ConnectionLimits } from '../access/connection-limits.ts'
 import { attempt, guarded, type Fail } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
+import { FIRST_REQUEST_MS, untilEmpty } from '../../net/until-empty.ts'
 
 /** What a TLS edge is made from. */
 export interface TlsEdgeOptions {
@@ -69,8 +70,15 @@ export class TlsEdge {
     return listen(this.#listener, this.options.port, this.options.host)
   }
 
+  /** Takes no new connections; resolves when those that are there are handed over, after a second at most. Idempotent. */
+  async close(): Promise<void> {
+    this.#listener.close()
+    await untilEmpty(() => this.#beginning.size, FIRST_REQUEST_MS)
+    this.destroy()
+  }
+
   /** Takes no new connections and ends those that are not handed over yet. Idempotent. */
-  close(): void {
+  destroy(): void {
     this.#unfollow()
     this.#listener.close()
     for (const { socket } of this.#beginning.values()) socket.destroy()
