@@ -83,9 +83,8 @@ export class Flight {
   #minRoundTripMs = Infinity
   #minSeenAtMs = 0
   #marks: Mark[] = []
-  /** While the round trip is measured afresh: bytes that must be delivered first, then the bytes before the mark that measures. */
+  /** Bytes that must be delivered before the round trip is measured afresh; -1 when it need not be. */
   #drainBytes = -1
-  #probeBytes = -1
   #sentAtMs = -Infinity
   #suspectSinceMs = -1
   #doubtedAtMs = -Infinity
@@ -154,7 +153,8 @@ export class Flight {
     this.#sentAtMs = now
     if (!isAlone && !this.#isMarkDue()) return undefined
     const mark = this.#mark(isAlone)
-    if (isProbe) this.#probeBytes = this.#sentBytes
+    // What follows it cannot delay its answer.
+    if (isProbe) this.#drainBytes = -1
     return mark
   }
 
@@ -180,7 +180,6 @@ export class Flight {
     this.#rate.add((sentBytes - mark.deliveredBytes) / elapsedMs, { isFull: mark.isFull, nowMs: now, roundTripMs: this.#minRoundTripMs })
     if (mark.isAlone) this.#measured(roundTripMs, now)
     if (this.#drainBytes < 0) this.#adapt({ newBytes, flightBytes: sentBytes - mark.deliveredBytes, roundTripMs, now })
-    else if (this.#probeBytes >= 0 && sentBytes >= this.#probeBytes) this.#drainBytes = this.#probeBytes = -1
     return true
   }
 
@@ -245,7 +244,7 @@ export class Flight {
   }
 
   get #isProbeDue(): boolean {
-    return this.#drainBytes >= 0 && this.#probeBytes < 0 && this.#deliveredBytes >= this.#drainBytes
+    return this.#drainBytes >= 0 && this.#deliveredBytes >= this.#drainBytes
   }
 
   #isAfterPause(now: number): boolean {
