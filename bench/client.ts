@@ -4,7 +4,7 @@ import { parseAnswer, requestHead, runLoad, type LoadOptions, type LoadResult, t
 import { runMessages, type MessageOptions, type MessageResult } from './websocket-load.ts'
 import { workOnTcp, type TcpJob, type TcpResult } from './tcp-jobs.ts'
 
-/** What can be asked. `hold-…` and `loop-…` answer when all are under way and go on until `release`. */
+/** What can be asked. `hold-…` and `loop-…` answer when all are under way and go on until `release`; `so-far` says what came until now. */
 export type Job =
   | { readonly kind: 'load'; readonly target: Target; readonly options: LoadOptions }
   | { readonly kind: 'messages'; readonly target: Target; readonly options: MessageOptions }
@@ -13,6 +13,7 @@ export type Job =
   | { readonly kind: 'loop-downloads'; readonly target: Target; readonly count: number }
   | { readonly kind: 'hold-downloads'; readonly target: Target; readonly count: number }
   | { readonly kind: 'hold-uploads'; readonly target: Target; readonly count: number; readonly bytes: number }
+  | { readonly kind: 'so-far' }
   | { readonly kind: 'release' }
   | TcpJob
 
@@ -160,6 +161,8 @@ const work = async (job: Job): Promise<Reply> => {
       for (let i = 0; i < job.count; i++) loop(job.target, () => mine === held).catch(() => undefined)
       return { transferred: { bytes: 0, seconds: 0 } }
     }
+    case 'so-far':
+      return { transferred: { bytes: heldBytes, seconds: (performance.now() - heldSince) / 1000 } }
     case 'hold-downloads':
       return hold(job.count, () => unread(job.target.port, requestHead(job.target)))
     case 'hold-uploads':

@@ -22,6 +22,8 @@ export interface Service {
   readonly pid: number
   /** What it wrote, to standard output and error. */
   readonly logFile: string
+  /** Tells a script of this folder something. */
+  tell(message: number): void
   stop(): void
 }
 
@@ -131,7 +133,7 @@ export class Fleet {
       if (this.#stopped.has(child)) return
       this.say(`"${command.join(' ')}" has ended by itself (${signal ?? `status ${status}`}): ${tail(logFile)}`)
     })
-    return { pid: child.pid!, logFile, stop: () => this.#end(child) }
+    return { pid: child.pid!, logFile, tell: message => void child.send(message), stop: () => this.#end(child) }
   }
 
   #script(script: string, args: readonly (string | number)[]): string[] {

@@ -16,7 +16,7 @@ import { factsOf, lookAtMachine } from './machine.ts'
 import { parseOptions, USAGE, type Options } from './options.ts'
 import { isReached, replaceBetweenMarkers, report, type Group } from './report.ts'
 
-const MEASUREMENTS = [...smallRequests, ...bulk, longLink, fairness, ...stalled, ...webSocket, ...https, ...tcp]
+const MEASUREMENTS = [...smallRequests, ...bulk, ...longLink, fairness, ...stalled, ...webSocket, ...https, ...tcp]
 const PAGE = join(ROOT, 'docs/benchmarks.md')
 /** A run that hangs must not stay: with 5 rounds it takes under 4 minutes. */
 const MAX_MS_PER_ROUND = 120_000
