@@ -15,6 +15,7 @@ const ROOMS = {
   'version.ts': { node: ['fs'] }, // reads package.json, once
   address: { rooms: ['errors.ts'], npm: ['ipaddr.js'], node: ['net'] }, // eslint.config.js lets only pure functions of node:net through
   units: {},
+  files: { rooms: ['errors.ts'], node: ['fs/promises'] },
   rates: {},
   wire: { rooms: ['errors.ts'] },
   http: { rooms: ['errors.ts', 'address'], node: ['net', 'http'] }, // as above
@@ -24,7 +25,7 @@ const ROOMS = {
   'config/document': { rooms: ['errors.ts'], npm: ['js-yaml', 'zod'] },
   'config/keys': { rooms: ['errors.ts', 'units', 'address', 'http', 'route', 'identity'], npm: ['zod'] },
   config: {
-    rooms: ['errors.ts', 'units', 'address', 'http', 'payload', 'route', 'identity', 'config/document', 'config/keys'],
+    rooms: ['errors.ts', 'files', 'units', 'address', 'http', 'payload', 'route', 'identity', 'config/document', 'config/keys'],
     npm: ['zod'],
     node: [...FILES, 'net'],
   },
@@ -35,14 +36,14 @@ const ROOMS = {
     type: ['stream', 'inspector'],
   },
   admin: {
-    rooms: ['errors.ts', 'version.ts', 'address', 'telemetry'],
+    rooms: ['errors.ts', 'version.ts', 'address', 'net', 'telemetry'],
     npm: ['express', 'prom-client'],
     node: ['http', 'net', 'crypto', 'fs'],
   },
   // What browsers run: it imports nothing.
   'admin/console': { rooms: [] },
-  identity: { rooms: ['errors.ts'], npm: ['jsonwebtoken', 'node-forge'], node: ['crypto', 'net', ...FILES] },
-  tls: { rooms: ['errors.ts', 'identity'], node: ['tls', 'crypto', 'fs', 'fs/promises', 'path'] },
+  identity: { rooms: ['errors.ts', 'files'], npm: ['jsonwebtoken', 'node-forge'], node: ['crypto', 'net', ...FILES] },
+  tls: { rooms: ['errors.ts', 'files', 'identity'], node: ['tls', 'crypto', 'fs', 'fs/promises', 'path'] },
   net: { rooms: ['errors.ts', 'address'], node: SOCKETS },
   mux: { rooms: ['errors.ts', 'rates', 'wire'], node: ['stream'] },
   link: {

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import express, { type ErrorRequestHandler, type Express } from 'express'
 import { GatewayError } from '../errors.ts'
+import { listen } from '../net/listen.ts'
 import { readConsole } from './console.ts'
 import type { Exposition } from './exposition.ts'
 import { isThisMachine } from '../address/this-machine.ts'
@@ -28,6 +28,7 @@ export interface AdminPages {
 }
 
 const DEFAULT_HOST = '127.0.0.1'
+const TAKEN = 'another layer on this machine may have it: pass --admin-port with another port, 0 for a free one, or none'
 /** A browser, a scraper and a few people; whoever opens more of them wants something else. */
 const MAX_CONNECTIONS = 100
 
@@ -60,16 +61,7 @@ export class AdminServer {
   /** Opens the port and gives it. @throws GatewayError LISTEN_FAILED */
   start(): Promise<number> {
     const { port, host = DEFAULT_HOST } = this.options
-    const server = this.#server
-    return new Promise((resolve, reject) => {
-      const fail = (cause: Error): void => reject(new GatewayError('LISTEN_FAILED', failureText(host, port, cause), { cause }))
-      server.once('error', fail)
-      server.listen({ port, host }, () => {
-        server.off('error', fail)
-        server.on('error', () => undefined) // EMFILE while accepting: that connection is lost, the listener is not
-        resolve((server.address() as AddressInfo).port)
-      })
-    })
+    return listen(this.#server, port, host, { doing: 'open the admin port', taken: TAKEN })
   }
 
   /** Closes the port and every connection. */
@@ -80,9 +72,6 @@ export class AdminServer {
     await closed
   }
 }
-
-const failureText = (host: string, port: number, { message }: Error): string =>
-  `cannot open the admin port ${host}:${port}: ${message}; another layer on this machine may have it: pass --admin-port with another port, 0 for a free one, or none`
 
 function createApp(
   pages: AdminPages,

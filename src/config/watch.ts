@@ -1,9 +1,10 @@
 /** The targets file on disk, read again whenever it changes. */
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { watch } from 'node:fs'
 import type { FSWatcher } from 'node:fs'
 import path from 'node:path'
 import { messageOf } from '../errors.ts'
+import { fingerprintOf } from '../files/fingerprint.ts'
 import type { RouteTable } from '../route/table.ts'
 import { ConfigError, unreadableTargets } from './document/fault.ts'
 import { parseTargetsInSlices } from './targets.ts'
@@ -42,7 +43,7 @@ export class TargetsFile {
   #timer: NodeJS.Timeout | undefined
   #work: Promise<void> = Promise.resolve()
   #closed = false
-  /** What `stat` said before the last read. */
+  /** Of the file, before the last read. */
   #signature = ''
   /** The content as last read, judged once it is read the same again. */
   #pending = ''
@@ -85,7 +86,7 @@ export class TargetsFile {
    * @throws ConfigError CONFIG_INVALID with every fault, FILE_UNREADABLE when it cannot be read; nothing is watched then
    */
   async start(): Promise<RouteTable> {
-    this.#signature = await this.#sign()
+    this.#signature = await fingerprintOf(this.file)
     const content = await this.#read()
     const table = await this.#parse(content)
     this.#judged = this.#inForce = this.#pending = keyOf(content)
@@ -129,7 +130,7 @@ export class TargetsFile {
   }
 
   async #check(): Promise<void> {
-    const signature = this.#closed ? this.#signature : await this.#sign()
+    const signature = this.#closed ? this.#signature : await fingerprintOf(this.file)
     if (signature === this.#signature && this.#pending === this.#judged) return
     this.#signature = signature
     const content = await this.#read()
@@ -180,16 +181,6 @@ export class TargetsFile {
       return { text: await readFile(this.file, 'utf8') }
     } catch (error) {
       return { error }
-    }
-  }
-
-  /** Follows symlinks. */
-  async #sign(): Promise<string> {
-    try {
-      const { dev, ino, size, mtimeNs, ctimeNs } = await stat(this.file, { bigint: true })
-      return [dev, ino, size, mtimeNs, ctimeNs].join()
-    } catch (error) {
-      return messageOf(error)
     }
   }
 }

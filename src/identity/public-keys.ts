@@ -1,9 +1,9 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asGatewayError, GatewayError, messageOf } from '../errors.ts'
-import { fingerprintOf } from './fingerprint.ts'
+import { fingerprintOf } from '../files/fingerprint.ts'
 import { KeyRegistry } from './key-registry.ts'
-import { Poll } from './poll.ts'
+import { Poll } from '../files/poll.ts'
 import { parsePublicKeyValue, readPublicKey, type Binding, type PublicKeyValue, type ReadKey } from './read-public-key.ts'
 
 export { KeyRegistry, type RegisteredKey } from './key-registry.ts'

@@ -1,11 +1,22 @@
 import type { AddressInfo, Server } from 'node:net'
+import { formatHostPort } from '../address/host-port.ts'
 import { GatewayError, messageOf } from '../errors.ts'
 
 /** Ports below may need a capability (Linux: net.ipv4.ip_unprivileged_port_start). */
 const FIRST_FREE_PORT = 1024
 
-/** Remedies for a port that could not be opened, by the code of the failed system call. */
-function remedyOf(code: string | undefined, port: number): string {
+/** What a port is opened for, for whoever cannot have it. */
+export interface ListenWords {
+  /** Completes "cannot …". */
+  readonly doing?: string
+  /** The remedy when another program has the port. */
+  readonly taken?: string
+}
+
+const TAKEN = 'choose another port or stop the program that uses it'
+
+/** The remedy for a port that could not be opened, by the code of the failed system call. @param taken  when another program has it */
+export function remedyOf(code: string | undefined, port: number, taken = TAKEN): string {
   switch (code) {
     case 'EADDRNOTAVAIL':
       return 'this is no address of this machine: give one that it has, or none to listen on all of them'
@@ -19,15 +30,20 @@ function remedyOf(code: string | undefined, port: number): string {
         ? `this account may not open ports below ${FIRST_FREE_PORT}: choose one from there on, or give the service the capability CAP_NET_BIND_SERVICE`
         : 'this account may not open it: choose another port'
     default:
-      return 'choose another port or stop the program that uses it'
+      return taken
   }
 }
 
 /** Listens and gives the port. @throws GatewayError LISTEN_FAILED */
-export function listen(server: Server, port: number, host: string | undefined): Promise<number> {
+export function listen(
+  server: Server,
+  port: number,
+  host: string | undefined,
+  { doing = 'listen on', taken }: ListenWords = {},
+): Promise<number> {
   return new Promise((resolve, reject) => {
     const fail = (cause: NodeJS.ErrnoException): void => {
-      const message = `cannot listen on ${host ?? '*'}:${port}: ${messageOf(cause)}; ${remedyOf(cause.code, port)}`
+      const message = `cannot ${doing} ${formatHostPort({ host: host ?? '*', port })}: ${messageOf(cause)}; ${remedyOf(cause.code, port, taken)}`
       reject(new GatewayError('LISTEN_FAILED', message, { cause }))
     }
     server.once('error', fail)

@@ -1,7 +1,8 @@
 import { setMaxListeners } from 'node:events'
-import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
-import { GatewayError, messageOf } from '../errors.ts'
+import { createServer, type Server, type Socket } from 'node:net'
 import { formatHostPort, type HostPort } from '../address/host-port.ts'
+import { GatewayError } from '../errors.ts'
+import { listen } from '../net/listen.ts'
 import type { ConnectionCount } from './connection-count.ts'
 import { join, type TunnelEnd } from './join.ts'
 import type { WebSocketStream } from './web-socket-stream.ts'
@@ -104,19 +105,7 @@ export class TunnelListener {
 }
 
 /** Listens on HOST:PORT. @returns where it listens, with the port that was free for 0 @throws GatewayError LISTEN_FAILED */
-export function listenOn(server: Server, { host, port }: HostPort): Promise<HostPort> {
-  return new Promise((resolve, reject) => {
-    const fail = (cause: Error): void => {
-      const advice = 'choose another port or stop the program that uses it'
-      reject(
-        new GatewayError('LISTEN_FAILED', `cannot listen on ${formatHostPort({ host, port })}: ${messageOf(cause)}; ${advice}`, { cause }),
-      )
-    }
-    server.once('error', fail)
-    server.listen({ port, ...(host === '' ? {} : { host }) }, () => {
-      server.off('error', fail)
-      server.on('error', () => undefined) // EMFILE while accepting: that connection is lost, the listener is not
-      resolve({ host, port: (server.address() as AddressInfo).port })
-    })
-  })
-}
+export const listenOn = async (server: Server, { host, port }: HostPort): Promise<HostPort> => ({
+  host,
+  port: await listen(server, port, host === '' ? undefined : host),
+})

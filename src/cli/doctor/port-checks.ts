@@ -1,3 +1,4 @@
+import { remedyOf } from '../../net/listen.ts'
 import type { TcpPort } from '../../route/tcp-port.ts'
 import { fail, ok, type Finding } from './finding.ts'
 import { tryPort } from './network.ts'
@@ -54,8 +55,5 @@ async function checkPort(facts: ListeningPort, isRunning: boolean): Promise<Find
   if (code === undefined) return ok(option, `${place} is free`)
   if (code === 'EADDRINUSE' && isRunning) return ok(option, `${place} is taken; an outer layer runs here already`)
   if (code === 'EADDRINUSE') return fail(option, `${place} is taken by another program`, `stop that, or ${changeOf(facts)}`)
-  if (code === 'EACCES')
-    return fail(option, `${place} may not be opened by this account`, 'use a port from 1024 on, or give the service CAP_NET_BIND_SERVICE')
-  if (code === 'EADDRNOTAVAIL') return fail(option, `${place} is no address of this machine`, 'correct the address')
-  return fail(option, `${place}: ${code}`, 'choose another address or port')
+  return fail(option, `${place} cannot be opened (${code})`, remedyOf(code, port, changeOf(facts)))
 }
