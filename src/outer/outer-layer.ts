@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import { GatewayError } from '../errors.ts'
 import type { Admin } from '../admin/admin.ts'
 import type { OriginProfile } from '../payload/origin-profile.ts'
@@ -316,6 +316,8 @@ export class OuterLayer {
     )
     // The balancers before this process have to hear of it; until then they send new connections, which would be refused.
     if (this.options.drainDelayMs > 0) await delay(this.options.drainDelayMs)
+    // Right behind a look at the listeners: what the kernel has accepted, and this process has not, would be reset.
+    await turn()
     // Clients first, since their requests need the sessions; then the sessions, which tell the inner layers to go elsewhere.
     const finish = async (): Promise<void> => {
       await Promise.all([this.#edge.close(), this.#tcp.close()])
