@@ -1,7 +1,6 @@
 import { isIP, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
-
-type Range = readonly [ipaddr.IPv4 | ipaddr.IPv6, number]
+import type { AddressRange } from './guarded.ts'
 
 const NAMED: Readonly<Record<string, readonly string[]>> = {
   loopback: ['127.0.0.0/8', '::1/128'],
@@ -14,7 +13,7 @@ export const ADDRESS_RANGE = 'an address, a CIDR such as 10.0.0.0/8, loopback, l
 
 /** Addresses of clients or proxies, as an operator lists them. */
 export class AddressRanges {
-  readonly #ranges: readonly Range[]
+  readonly #ranges: readonly AddressRange[]
 
   /**
    * @param entries  CIDRs, single addresses, or `loopback`, `linklocal`, `uniquelocal`; empty: no address is in
@@ -42,7 +41,7 @@ export const isAddressRange = (entry: string): boolean => {
   }
 }
 
-function parseRange(entry: string): Range {
+function parseRange(entry: string): AddressRange {
   try {
     const [address = '', bits] = entry.split('/')
     if (!isIPv6(address) && !ipaddr.IPv4.isValidFourPartDecimal(address)) throw new Error('not an address')

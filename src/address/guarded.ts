@@ -5,9 +5,9 @@ import ipaddr from 'ipaddr.js'
 /** An address, parsed. */
 export type Address = ipaddr.IPv4 | ipaddr.IPv6
 /** A range of addresses: its base and the length of its prefix in bits. */
-export type Range = readonly [Address, number]
+export type AddressRange = readonly [Address, number]
 
-const GUARDED: readonly Range[] = [
+const GUARDED: readonly AddressRange[] = [
   '169.254.0.0/16', // link-local; AWS, Azure, Google Cloud, OpenStack, Oracle Cloud at .169.254, ECS at .170.2
   'fe80::/10', // link-local
   'fd00:ec2::/32', // AWS
@@ -31,7 +31,7 @@ const GUARDED_NAMES: ReadonlySet<string> = new Set([
 ])
 
 /** IPv6 forms that carry an IPv4 address, and the octet where it starts: a router or the kernel may take them to that address. */
-const CARRIERS: readonly (readonly [Range, number])[] = [
+const CARRIERS: readonly (readonly [AddressRange, number])[] = [
   [ipaddr.parseCIDR('::/96'), 12], // IPv4-compatible
   [ipaddr.parseCIDR('::ffff:0:0/96'), 12], // IPv4-mapped
   [ipaddr.parseCIDR('::ffff:0:0:0/96'), 12], // IPv4-translated, RFC 2765
@@ -40,7 +40,7 @@ const CARRIERS: readonly (readonly [Range, number])[] = [
 ]
 
 /** Whether `range` has `address`; one of the other family is never in it. */
-export const within = (address: Address, [base, bits]: Range): boolean => address.kind() === base.kind() && address.match(base, bits)
+export const within = (address: Address, [base, bits]: AddressRange): boolean => address.kind() === base.kind() && address.match(base, bits)
 
 /** An address in a strict spelling, IPv4 where it is an IPv4 address in IPv6 clothing. Undefined for everything else. */
 export function parseAddress(text: string): Address | undefined {
@@ -52,7 +52,7 @@ export function parseAddress(text: string): Address | undefined {
 }
 
 /** The guarded range that `address` is in, also as an IPv4 address that an IPv6 one carries. */
-export function guardOf(address: Address): Range | undefined {
+export function guardOf(address: Address): AddressRange | undefined {
   const carrier = CARRIERS.find(([range]) => within(address, range))
   const carried = carrier && ipaddr.fromByteArray(address.toByteArray().slice(carrier[1], carrier[1] + 4))
   return GUARDED.find(range => within(address, range) || (carried !== undefined && within(carried, range)))

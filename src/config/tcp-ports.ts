@@ -15,21 +15,21 @@ type Entry = z.output<typeof tcpEntrySchema>
 const MAX_PORTS = 1_000
 const DEFAULT_MAX_CONNECTIONS = 1_000
 
-interface Range {
+interface PortRange {
   readonly from: number
   readonly to: number
 }
 
-const parseRange = (text: string): Range | undefined => {
+const parseRange = (text: string): PortRange | undefined => {
   const [, first, last = first] = /^([1-9]\d{0,4})(?:-([1-9]\d{0,4}))?$/.exec(text) ?? []
   const [from, to] = [Number(first), Number(last)]
   return from >= 1 && from <= to && to <= 65_535 ? { from, to } : undefined
 }
 
-const sizeOf = ({ from, to }: Range): number => to - from + 1
+const sizeOf = ({ from, to }: PortRange): number => to - from + 1
 
 /** Faults of an entry that its shape alone does not have; of one that is wrong otherwise, those that can be told. */
-function* faultsOf(entry: YamlMap, range: Range | undefined): Generator<readonly [path: readonly string[], message: string]> {
+function* faultsOf(entry: YamlMap, range: PortRange | undefined): Generator<readonly [path: readonly string[], message: string]> {
   const hasNames = isYamlMap(entry.names)
   if (hasNames === (entry.hostname !== undefined)) {
     yield hasNames
@@ -71,7 +71,7 @@ function checkNames(document: YamlDocument, path: readonly PropertyKey[], names:
  */
 export function checkTcp(document: YamlDocument, section: unknown, faults: ConfigFault[]): void {
   if (!isYamlMap(section)) return
-  const taken: (Range & { readonly key: string; readonly line: number })[] = []
+  const taken: (PortRange & { readonly key: string; readonly line: number })[] = []
   let count = 0
   for (const [key, entry] of Object.entries(section)) {
     const path = ['tcp', key]
@@ -96,13 +96,13 @@ const listOf = (value: string | readonly string[]): readonly string[] => (typeof
 const identifiersOf = (value: string | readonly string[] | undefined): readonly string[] | undefined =>
   value === undefined ? undefined : Object.freeze([...new Set(listOf(value))])
 
-const originPort = (entry: Entry, port: number, { from }: Range): number => {
+const originPort = (entry: Entry, port: number, { from }: PortRange): number => {
   if (entry.port === undefined) return port
   if (typeof entry.port === 'number') return entry.port
   return (parseRange(entry.port)?.from ?? from) + port - from
 }
 
-const routesOf = (entry: Entry, port: number, range: Range): readonly TcpRoute[] => {
+const routesOf = (entry: Entry, port: number, range: PortRange): readonly TcpRoute[] => {
   const identifiers = identifiersOf(entry.identifier)
   if (entry.names === undefined) {
     return [{ name: '*', hostname: parseOriginHost(entry.hostname ?? ''), port: originPort(entry, port, range), identifiers }]

@@ -23,7 +23,7 @@ export interface KeyFilesOptions {
 }
 
 /** A file to read, and whether it was named (then it has to work at start) or found in a directory. */
-interface Place {
+interface KeyPlace {
   readonly file: string
   readonly binding: Binding
   readonly named: boolean
@@ -147,8 +147,8 @@ export class KeyFiles {
     if (describe(this.#registry) !== before) for (const listener of this.#listeners) listener(this.#registry)
   }
 
-  async #places(): Promise<readonly (Place | Fault)[]> {
-    const places = this.#values.map(async ({ path, identifier }): Promise<readonly (Place | Fault)[]> => {
+  async #places(): Promise<readonly (KeyPlace | Fault)[]> {
+    const places = this.#values.map(async ({ path, identifier }): Promise<readonly (KeyPlace | Fault)[]> => {
       const named = identifier === undefined ? undefined : { identifier }
       try {
         if (!(await stat(path)).isDirectory()) return [{ file: path, binding: named, named: true }]
@@ -162,12 +162,12 @@ export class KeyFiles {
     return (await Promise.all(places)).flat()
   }
 
-  async #fingerprint(places: readonly (Place | Fault)[]): Promise<string> {
+  async #fingerprint(places: readonly (KeyPlace | Fault)[]): Promise<string> {
     const marks = places.map(async place => ('error' in place ? place.error.message : fingerprintOf(place.file)))
     return (await Promise.all(marks)).join('\n')
   }
 
-  async #read(places: readonly (Place | Fault)[]): Promise<Reading> {
+  async #read(places: readonly (KeyPlace | Fault)[]): Promise<Reading> {
     const keys: ReadKey[] = []
     const faults: Fault[] = []
     for (const place of places) {

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { messageOf } from '../errors.ts'
 import type { Link } from '../mux/link.ts'
-import { RateLimit } from '../rates/token-bucket.ts'
+import { TokenBucket } from '../rates/token-bucket.ts'
 
 /** What both ends of socket.io have in common once connected over a websocket. */
 export interface Carrier {
@@ -38,7 +38,7 @@ const PINGS = { perSecond: 1, burst: 20 }
 
 /** `ws` answers each ping at once and without a bound: a peer that pings and does not read would fill our memory. */
 export function limitPings(websocket: WebSocketLike): void {
-  const limit = new RateLimit(PINGS.perSecond, PINGS.burst, () => performance.now())
+  const limit = new TokenBucket(PINGS.perSecond, PINGS.burst, () => performance.now())
   websocket.on('ping', () => {
     if (!limit.take()) websocket.terminate()
   })

@@ -1,4 +1,4 @@
-import { RateLimit } from '../rates/token-bucket.ts'
+import { TokenBucket } from '../rates/token-bucket.ts'
 import { RateEstimate } from './rate-estimate.ts'
 
 /** A mark in the stream of bytes: a PING whose PONG says that all bytes before it have been read by the peer. */
@@ -73,7 +73,7 @@ export class Flight {
   #deliveredBytes = 0
   #deliveredAtMs = 0
   #markedBytes = 0
-  readonly #markRate: RateLimit
+  readonly #markRate: TokenBucket
   /** Data waited in the current round. */
   #wasFull = false
   #roundEndBytes = 0
@@ -99,7 +99,7 @@ export class Flight {
     firstLimitBytes = FIRST_LIMIT_BYTES,
   ) {
     this.#limitBytes = firstLimitBytes
-    this.#markRate = new RateLimit(MARKS_PER_SECOND, MARKS_AT_ONCE, clock)
+    this.#markRate = new TokenBucket(MARKS_PER_SECOND, MARKS_AT_ONCE, clock)
   }
 
   /** Bytes of bulk that may still be sent before something is delivered; 0 when they are too few for a message of their own. */

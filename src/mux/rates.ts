@@ -1,5 +1,5 @@
 import { GatewayError } from '../errors.ts'
-import { RateLimit } from '../rates/token-bucket.ts'
+import { TokenBucket } from '../rates/token-bucket.ts'
 
 /**
  * How often a peer may do what costs more than its bytes: [each second in the long run, at once].
@@ -24,11 +24,11 @@ export type Counted = keyof typeof RATES
 
 /** Counts what one peer does. */
 export class PeerRates {
-  readonly #limits: Readonly<Record<Counted, RateLimit>>
+  readonly #limits: Readonly<Record<Counted, TokenBucket>>
 
   /** @param clock  milliseconds, rising */
   constructor(clock: () => number) {
-    const limit = (what: Counted): RateLimit => new RateLimit(RATES[what][0], RATES[what][1], clock)
+    const limit = (what: Counted): TokenBucket => new TokenBucket(RATES[what][0], RATES[what][1], clock)
     this.#limits = {
       opens: limit('opens'),
       resets: limit('resets'),

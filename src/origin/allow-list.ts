@@ -1,11 +1,11 @@
 import { domainToASCII } from 'node:url'
 import ipaddr from 'ipaddr.js'
-import { guardOf, isGuardedName, parseAddress, within, type Range } from '../address/guarded.ts'
+import { guardOf, isGuardedName, parseAddress, within, type AddressRange } from '../address/guarded.ts'
 import { GatewayError } from '../errors.ts'
 
 interface Entry {
   /** What the host has to be: anything, a name (pattern) or a range of addresses. */
-  readonly host: 'any' | { readonly name: RegExp; readonly literal: string | undefined } | { readonly range: Range }
+  readonly host: 'any' | { readonly name: RegExp; readonly literal: string | undefined } | { readonly range: AddressRange }
   readonly from: number
   readonly to: number
 }
@@ -96,7 +96,7 @@ const toAscii = (name: string): string => (/^[\x00-\x7f]*$/.test(name) ? name : 
 // As the URL standard has it: a host whose last label is a number is an address, in whatever spelling, or nothing.
 const endsInNumber = (name: string): boolean => /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/.test(name)
 
-const isInside = ([base, bits]: Range, [outerBase, outerBits]: Range): boolean =>
+const isInside = ([base, bits]: AddressRange, [outerBase, outerBits]: AddressRange): boolean =>
   bits >= outerBits && base.kind() === outerBase.kind() && base.match(outerBase, outerBits)
 
 function parseEntry(entry: string): Entry {
@@ -131,7 +131,7 @@ function parsePorts(text: string): readonly [number, number] | undefined {
   return from >= 0 && from <= to && to <= 65_535 ? [from, to] : undefined
 }
 
-function parseRange(text: string, refuse: (why: string) => GatewayError): Range {
+function parseRange(text: string, refuse: (why: string) => GatewayError): AddressRange {
   const [, base = '', bits = ''] = /^(.*)\/(\d{1,3})$/.exec(text) ?? []
   const address = ipaddr.IPv4.isValidFourPartDecimal(base) || base.includes(':') ? parseAddress(base) : undefined
   if (address?.kind() === 'ipv4' && base.includes(':')) throw refuse('write an IPv4-mapped range as an IPv4 range')

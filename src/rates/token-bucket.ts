@@ -1,5 +1,5 @@
 /** A token bucket. */
-export class RateLimit {
+export class TokenBucket {
   #tokens: number
   #at: number
 

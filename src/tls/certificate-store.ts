@@ -35,7 +35,7 @@ export interface CertificateStoreOptions {
 }
 
 /** The two files of a pair, or why there are none. `isNamed`: given as option, so it has to work at the start. */
-type Place =
+type PairPlace =
   | { readonly certificate: string; readonly key: string; readonly isNamed: boolean }
   | { readonly error: GatewayError; readonly isNamed: boolean }
 
@@ -184,9 +184,9 @@ export class CertificateStore {
     )
   }
 
-  async #places(): Promise<readonly Place[]> {
+  async #places(): Promise<readonly PairPlace[]> {
     const { certificates, keys } = this.#options
-    const places: Place[] = []
+    const places: PairPlace[] = []
     let used = 0
     for (const path of certificates) {
       if (this.#directories.has(path)) places.push(...(await pairsIn(path)))
@@ -195,14 +195,14 @@ export class CertificateStore {
     return places
   }
 
-  async #fingerprint(places: readonly Place[]): Promise<string> {
+  async #fingerprint(places: readonly PairPlace[]): Promise<string> {
     const { clientCa } = this.#options
     const files = places.flatMap(place => ('error' in place ? [] : [place.certificate, place.key]))
     const marks = await Promise.all((clientCa === undefined ? files : [...files, clientCa]).map(fingerprintOf))
     return [...marks, ...places.map(place => ('error' in place ? place.error.message : ''))].join('\n')
   }
 
-  async #read(places: readonly Place[]): Promise<Reading> {
+  async #read(places: readonly PairPlace[]): Promise<Reading> {
     this.#readAtMs = this.#now()
     const [pairs, faults]: [ServerPair[], { error: GatewayError; isNamed: boolean }[]] = [[], []]
     const clientCa = await this.#readClientCa(error => faults.push({ error, isNamed: true }))
@@ -247,7 +247,7 @@ const describe = (pairs: readonly ServerPair[], clientCa: string | undefined): s
   JSON.stringify([clientCa, ...pairs.map(({ source, cert, key }) => [source, cert, key])])
 
 /** The pairs in a directory, by name. A key without a certificate may wait for it; a certificate without a key is a fault. */
-async function pairsIn(directory: string): Promise<Place[]> {
+async function pairsIn(directory: string): Promise<PairPlace[]> {
   try {
     // names with a leading dot are the bookkeeping of editors and of Kubernetes volumes
     const names = (await readdir(directory)).filter(name => !name.startsWith('.')).sort()

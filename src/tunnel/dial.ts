@@ -45,7 +45,7 @@ const MAX_REDIRECTS = 10
 const MAX_BODY_BYTES = 2_048
 const DEFLATE = 'permessage-deflate; client_no_context_takeover; server_no_context_takeover'
 
-interface Answer {
+interface HandshakeAnswer {
   readonly response: IncomingMessage
   /** After a 101. */
   readonly opened: { readonly socket: Duplex; readonly head: Buffer } | undefined
@@ -89,7 +89,7 @@ export async function dialTunnel(url: URL, options: DialOptions): Promise<WebSoc
  * Asks for a tunnel with any fields and follows redirects.
  * @throws GatewayError TUNNEL_UNREACHABLE when nobody answers in time
  */
-export async function askTunnel(url: URL, fields: Readonly<Record<string, string>>, options: DialOptions): Promise<Answer> {
+export async function askTunnel(url: URL, fields: Readonly<Record<string, string>>, options: DialOptions): Promise<HandshakeAnswer> {
   const { timeoutMs, signal: outer } = options
   // Not AbortSignal.timeout and AbortSignal.any, whose timers and listeners outlive what they were made for.
   const controller = new AbortController()
@@ -142,7 +142,7 @@ function authorizationOf(url: URL, isSameHost: boolean, authorization: string | 
   return { Authorization: `Basic ${Buffer.from(pair).toString('base64')}` }
 }
 
-function ask(url: URL, fields: Record<string, string>, options: DialOptions, signal: AbortSignal): Promise<Answer> {
+function ask(url: URL, fields: Record<string, string>, options: DialOptions, signal: AbortSignal): Promise<HandshakeAnswer> {
   return new Promise((resolve, reject) => {
     const request = begin(url, { Host: url.host, 'User-Agent': options.agent, ...fields }, options, signal, reject)
     // What node:http reports twice, or after the answer, has been dealt with.

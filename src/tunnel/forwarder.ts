@@ -7,7 +7,7 @@ import { formatHostPort, parseHostPort, type HostPort } from '../address/host-po
 import { ConnectionCount } from './connection-count.ts'
 import { askTunnel, dialTunnel, refusalOf, TunnelRefused, type DialOptions } from './dial.ts'
 import { answerText, healthText } from './health-page.ts'
-import { TunnelListener, listenOn, type TunnelConnection, type TunnelObserver } from './tunnel-listener.ts'
+import { TunnelListener, listenOn, type TunnelClient, type TunnelObserver } from './tunnel-listener.ts'
 
 /** A local port and the tunnel that its connections go through. */
 export interface Forward {
@@ -150,7 +150,7 @@ export class Forwarder {
     const { log } = this
     const target = shownUrl(url)
     const nothing = { bytesIn: 0, bytesOut: 0, durationMs: 0 }
-    const record = ({ client }: TunnelConnection, facts: typeof nothing, error: ErrorCode | undefined, reason: string): void => {
+    const record = ({ client }: TunnelClient, facts: typeof nothing, error: ErrorCode | undefined, reason: string): void => {
       const { host, port: clientPort } = parseHostPort(client) ?? { host: client, port: 0 }
       const connectionId = (++this.#ids).toString(36)
       this.options.record({ connectionId, client: host, clientPort, port: port(), target, identifier: undefined, error, reason, ...facts })

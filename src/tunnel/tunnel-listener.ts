@@ -9,7 +9,7 @@ import type { WebSocketStream } from './web-socket-stream.ts'
 import { CloseCode } from './wire.ts'
 
 /** One connection to a listener, as its observer sees it. */
-export interface TunnelConnection {
+export interface TunnelClient {
   /** Address and port of the program that connected. */
   readonly client: string
 }
@@ -17,12 +17,12 @@ export interface TunnelConnection {
 /** Events of a listener's connections. */
 export interface TunnelObserver {
   /** There are as many as there may be; the connection was reset. */
-  onRejected(connection: TunnelConnection): void
-  onRequest(connection: TunnelConnection): void
-  onOpened(connection: TunnelConnection): void
+  onRejected(connection: TunnelClient): void
+  onRequest(connection: TunnelClient): void
+  onOpened(connection: TunnelClient): void
   /** The far end could not be reached or said no; the connection was reset. */
-  onFailed(connection: TunnelConnection, error: unknown): void
-  onEnd(connection: TunnelConnection, end: TunnelEnd, durationMs: number): void
+  onFailed(connection: TunnelClient, error: unknown): void
+  onEnd(connection: TunnelClient, end: TunnelEnd, durationMs: number): void
 }
 
 /** Options of a listener. */

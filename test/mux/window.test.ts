@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { GatewayError } from '../../src/errors.ts'
 import { Pacer } from '../../src/mux/pacer.ts'
-import { RateLimit } from '../../src/rates/token-bucket.ts'
+import { TokenBucket } from '../../src/rates/token-bucket.ts'
 import { GrowthBudget, MAX_WINDOW_BYTES, ReceiveWindow } from '../../src/mux/receive-window.ts'
 import { step, StreamState, type Direction, type StreamStateValue } from '../../src/mux/stream-state.ts'
 import { FrameType } from '../../src/wire/frame.ts'
@@ -183,7 +183,7 @@ describe('a rate limit', () => {
         fc.array(fc.nat(400), { maxLength: 200 }),
         (perSecond, burst, waits) => {
           let nowMs = 0
-          const limit = new RateLimit(perSecond, burst, () => nowMs)
+          const limit = new TokenBucket(perSecond, burst, () => nowMs)
           const passed: number[] = []
           for (const waitMs of waits) {
             nowMs += waitMs
@@ -200,7 +200,7 @@ describe('a rate limit', () => {
 
   test('lets through what stays below the rate', () => {
     let nowMs = 0
-    const limit = new RateLimit(10, 1, () => nowMs)
+    const limit = new TokenBucket(10, 1, () => nowMs)
     for (let i = 0; i < 1_000; i++) {
       expect(limit.take()).toBe(true)
       nowMs += 100

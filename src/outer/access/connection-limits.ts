@@ -2,7 +2,7 @@ import type { EventEmitter } from 'node:events'
 import { addressKey } from '../../address/address-key.ts'
 import type { EdgeLimits } from './client-limits.ts'
 
-/** Counts the connections of clients, in all and for each address (L8, L13). */
+/** Counts the connections of clients, in all and for each address. */
 export class ConnectionLimits {
   readonly #counts = new Map<string, number>()
   readonly #known = new WeakSet<EventEmitter>()

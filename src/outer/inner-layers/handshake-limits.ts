@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { addressKey, networkKey } from '../../address/address-key.ts'
-import { RateLimit } from '../../rates/token-bucket.ts'
+import { TokenBucket } from '../../rates/token-bucket.ts'
 
 /** Connections that may be unproven at a time: in all, of one network (IPv4: /24, IPv6: /48), and of one address. */
 const MAX_UNPROVEN = 512
@@ -33,7 +33,7 @@ export class HandshakeLimits {
   /** In the order in which they came, each. */
   readonly #byAddress = new Map<string, Set<Unproven>>()
   readonly #byNetwork = new Map<string, Set<Unproven>>()
-  readonly #attempts = new Map<string, RateLimit>()
+  readonly #attempts = new Map<string, TokenBucket>()
 
   /** @param clock  milliseconds, rising */
   constructor(private readonly clock: () => number) {}
@@ -99,7 +99,7 @@ export class HandshakeLimits {
     let limit = this.#attempts.get(address)
     if (limit === undefined) {
       if (this.#attempts.size >= MAX_TRACKED_ADDRESSES) for (const oldest of this.#attempts.keys()) if (this.#attempts.delete(oldest)) break
-      limit = new RateLimit(ATTEMPTS.perSecond, ATTEMPTS.burst, this.clock)
+      limit = new TokenBucket(ATTEMPTS.perSecond, ATTEMPTS.burst, this.clock)
       this.#attempts.set(address, limit)
     }
     return limit.take()

@@ -24,7 +24,7 @@ export interface HeldRequestsOptions {
   readonly clock: () => number
 }
 
-/** Requests that came while no inner layer was there for them, and wait for one to come back (L5). */
+/** Requests that came while no inner layer was there for them, and wait for one to come back. */
 export class HeldRequests {
   readonly #held = new Set<HeldRequest>()
   readonly #startedMs: number

@@ -13,7 +13,7 @@ const HEADER_MS = 10_000
 const REFUSAL_PERIOD_MS = 60_000
 
 /**
- * Clients behind a proxy that speaks the PROXY protocol (P3): the header comes before everything else, TLS included, on every connection,
+ * Clients behind a proxy that speaks the PROXY protocol: the header comes before everything else, TLS included, on every connection,
  * and only from proxies that are trusted.
  */
 export class ProxiedClients {
