@@ -144,7 +144,10 @@ const ROOMS = {
     ],
     node: ['crypto'],
   },
-  'cli/command': { rooms: ['errors.ts', 'units', 'config', 'config/document', 'telemetry'], node: ['fs/promises', 'path'] },
+  'cli/command': {
+    rooms: ['errors.ts', 'units', 'admin', 'route', 'config', 'config/document', 'telemetry'],
+    node: ['fs/promises', 'path'],
+  },
   'cli/options': {
     rooms: [
       'errors.ts',

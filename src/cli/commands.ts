@@ -6,7 +6,7 @@ import { flag, PORT, withDefault } from './command/option.ts'
 import { doctorOptions } from './options/doctor.ts'
 import { innerLayerGroups, outerLayerGroups } from './options/groups.ts'
 import { innerLayerOptions, outerLayerOptions } from './options/layers.ts'
-import { statusOptions } from './options/status.ts'
+import { statusOptions, targetsCheckOptions } from './options/status.ts'
 
 /** Every command, in the order of --help. */
 export const COMMANDS: readonly Command[] = [
@@ -88,10 +88,14 @@ export const COMMANDS: readonly Command[] = [
   defineCommand({
     words: ['targets', 'check'],
     describe: 'Validate a targets file, print its targets, warn about dangerous ones',
-    options: {},
+    options: targetsCheckOptions,
+    flagsOnly: true,
     positionals: [{ name: 'file', describe: 'Targets file' }],
-    examples: [['socket-gateway targets check targets.yaml', '']],
-    run: async (_, { file = '' }, context) => (await import('./run/targets.ts')).runTargetsCheck(file, context),
+    examples: [
+      ['socket-gateway targets check targets.yaml', ''],
+      ['socket-gateway targets check targets.yaml --admin 3002', 'and which targets nobody serves at the layer that runs here'],
+    ],
+    run: async (values, { file = '' }, context) => (await import('./run/targets.ts')).runTargetsCheck(file, values, context),
   }),
   defineCommand({
     words: ['targets', 'explain'],

@@ -76,19 +76,25 @@ export class SokkenClient {
     this.#health.closeAllConnections()
   }
 
-  #observe({ listenText, urlText }: TunnelArgument): TunnelObserver {
+  #observe({ urlText }: TunnelArgument): TunnelObserver {
     const { log } = this
     const { count } = this.options
-    const fields = (): SokkenFields => ({ local: listenText, remote: shownUrl(urlText), 'active-connections': count.active })
+    // As in the real program, `local` is who has connected, not where.
+    const fields = (client: string): SokkenFields => ({
+      local: client,
+      remote: shownUrl(urlText),
+      client,
+      'active-connections': count.active,
+    })
     return {
-      onRejected: ({ client }) => log.error(`rejecting client since we have ${count.active} connections`, { ...fields(), client }),
-      onRequest: ({ client }) => log.info('tunnel request', { ...fields(), client }),
-      onOpened: ({ client }) => log.info('plumbing start', { ...fields(), client }),
-      onFailed: ({ client }, error) => log.error('Dial error', { ...fields(), client, error: messageOf(error) }),
+      onRejected: ({ client }) => log.error(`rejecting client since we have ${count.active} connections`, fields(client)),
+      onRequest: ({ client }) => log.info('tunnel request', fields(client)),
+      onOpened: ({ client }) => log.info('plumbing start', fields(client)),
+      onFailed: ({ client }, error) => log.error('Dial error', { ...fields(client), error: messageOf(error) }),
       onEnd: ({ client }, { error }, durationMs) => {
-        if (error !== undefined) logFault(log, error, { ...fields(), client })
-        const lasted = { client, 'plumbing-duration-ms': Math.round(durationMs) }
-        log.info(`plumbing end, lasted ${goDuration(durationMs)}`, { ...fields(), ...lasted })
+        if (error !== undefined) logFault(log, error, fields(client))
+        const lasted = { 'active-connections': count.active - 1, 'plumbing-duration-ms': Math.round(durationMs) }
+        log.info(`plumbing end, lasted ${goDuration(durationMs)}`, { ...fields(client), ...lasted })
       },
     }
   }

@@ -181,7 +181,12 @@ export class SokkenServer {
     const { error } = await join(tunnel, socket)
     const lastedMs = clock() - startedMs
     if (error !== undefined) logFault(this.log, error, fields())
-    this.log.info(`plumbing end, lasted ${goDuration(lastedMs)}`, { ...fields(), 'plumbing-duration-ms': Math.round(lastedMs) })
+    this.log.info(`plumbing end, lasted ${goDuration(lastedMs)}`, {
+      ...fields(),
+      // This one is over, and the real program does not count it any more.
+      'active-connections': this.options.count.active - 1,
+      'plumbing-duration-ms': Math.round(lastedMs),
+    })
   }
 
   #dial(place: HostPort, tunnel: WebSocketStream): Promise<Socket> {

@@ -181,7 +181,7 @@ describe('socket-gateway doctor, for an outer layer', () => {
     const { status, lines } = await doctor('--config', config)
     expect(lines).toEqual([
       expect.stringMatching(/^ok {4}public keys {3}key [\w-]{43} for inner-layer$/),
-      expect.stringMatching(/^ok {4}targets .*targets\.yaml: 1 targets$/),
+      expect.stringMatching(/^ok {4}targets .*targets\.yaml: 1 target$/),
       expect.stringMatching(/^ok {4}app-port {6}\*:\d+ is free$/),
       expect.stringMatching(/^ok {4}socket-port {3}\*:\d+ is free$/),
     ])

@@ -50,6 +50,19 @@ tunnels: {"db.lan:5432": {identifier: lan-a, tokens: ["sha256:${'A'.repeat(43)}"
     expect(stdout).toMatch(/0 requests, 0 TCP connections, 0 tunnels in flight$/m)
   })
 
+  test('lets targets check and doctor warn of what nobody serves', async () => {
+    const targets = 'targets:\n  a.test: {hostname: a.internal, identifier: lan-a}\n  b.test: {hostname: b.internal}\n'
+    const layers = await startLayers({ targets, outer: { admin: { port: 0 } }, inner: { identifier: 'vm' } })
+    const warning = 'wants lan-a, and vm is connected; start one with --identifier lan-a'
+    const check = await run(['targets', 'check', layers.targetsFile, '--admin', String(layers.outer.adminPort)])
+    expect(check).toMatchObject({ status: 0, stdout: expect.stringContaining(`${layers.targetsFile}:2: warning: a.test: ${warning}\n`) })
+    expect((await run(['targets', 'check', layers.targetsFile])).stdout).not.toContain('wants lan-a')
+    const ports = ['--app-port', '0', '--socket-port', String(layers.socketPort), '--admin-port', String(layers.outer.adminPort)]
+    expect((await run(['doctor', '--targets', layers.targetsFile, ...ports])).stdout).toContain(
+      `warn  inner layers  ${layers.targetsFile}:2: a.test ${warning}\n`,
+    )
+  })
+
   test('prints the connections of an inner layer, and ends with 1 when it is not ready', async () => {
     const { inner, outer } = await startLayers({ inner: { admin: { port: 0 } } })
     expect(await status(inner.adminPort)).toMatchObject({

@@ -58,7 +58,7 @@ test('a connection goes through, outlives SIGTERM at either end, and every line 
   await near.received('one')
   server.process.child.kill('SIGTERM')
   client.process.child.kill('SIGTERM')
-  await Promise.all([server.process.waitForLine(/draining 1 connections/), client.process.waitForLine(/draining 1 connections/)])
+  await Promise.all([server.process.waitForLine(/draining 1 connection for/), client.process.waitForLine(/draining 1 connection for/)])
   near.socket.end('two')
   expect((await near.ended()).toString()).toBe('onetwo')
   expect(await Promise.all([server.process.exit, client.process.exit])).toEqual([
@@ -72,6 +72,11 @@ test('a connection goes through, outlives SIGTERM at either end, and every line 
       message: expect.any(String),
     })
   expect(server.process.stdout + client.process.stdout).toBe('')
+  // As the real program has it: `local` is who has connected, and a connection that has ended counts no more.
+  const end = client.process.stderr.split('\n').find(line => line.includes('plumbing end'))!
+  expect(JSON.parse(end)).toMatchObject({ local: expect.stringMatching(/^127\.0\.0\.1:\d+$/), 'active-connections': 0 })
+  expect((JSON.parse(end) as { local: string }).local).not.toBe(`127.0.0.1:${client.port}`)
+  expect(server.process.stderr).toMatch(/"active-connections":0.*plumbing end/)
 })
 
 test('TLS at the server, its authority and a token at the client', async () => {

@@ -85,6 +85,7 @@ function outerFactsOf(values: DoctorValues): Parameters<typeof checkOuter>[0] {
     ports,
     hasCertificate: values['tls-certificate'].length > 0,
     socketPort: values['socket-port'],
+    admin: admin === 'none' || admin === 0 ? undefined : `http://127.0.0.1:${admin}/`,
     certificates: () => createTlsPorts(values, silentLog),
   }
 }

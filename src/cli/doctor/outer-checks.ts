@@ -2,6 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { lintTargets } from '../../config/lint.ts'
 import { parseTargets } from '../../config/targets.ts'
 import { messageOf } from '../../errors.ts'
+import { plural } from '../../telemetry/plural.ts'
+import { askStatus } from '../command/ask-status.ts'
+import { connectedTo, unservedOf, unservedText } from '../command/unserved.ts'
 import { KeyFiles } from '../../identity/public-keys.ts'
 import type { RouteTable } from '../../route/table.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
@@ -20,6 +23,8 @@ export interface OuterSetup {
   readonly hasCertificate: boolean
   /** Asks whether a layer runs there already. */
   readonly socketPort: number
+  /** URL of its admin port, which ends in a slash; undefined: it has none. */
+  readonly admin: string | undefined
   /** Makes the stores of certificates, by port. @throws GatewayError USAGE for options that do not fit together */
   readonly certificates: () => Readonly<Record<'app' | 'socket', CertificateStore | undefined>>
 }
@@ -35,8 +40,20 @@ export async function* checkOuter(facts: OuterSetup): AsyncGenerator<Finding> {
     yield warn('link name', 'proofs of identity may be for any outer layer', 'add --link-name HOST, as inner layers dial this one')
   const hasSocketTls = yield* checkCertificates(facts.certificates)
   const isRunning = await answersHealthy(facts.socketPort, hasSocketTls)
+  if (table !== undefined && isRunning && facts.admin !== undefined) yield* checkServed(table, facts.admin, facts.targets!)
   const tcp = yield* checkTcpPorts(table?.tcp ?? [], facts.hasCertificate)
   yield* checkPorts([...facts.ports, ...tcp], isRunning)
+}
+
+/** Targets that none of the inner layers serves that are connected now. The admin port may want a password, which is not asked for here. */
+async function* checkServed(table: RouteTable, admin: string, file: string): AsyncGenerator<Finding> {
+  const answer = await askStatus(admin, undefined).catch(() => undefined)
+  const connected = answer === undefined ? undefined : connectedTo(answer.status)
+  if (connected === undefined) return
+  for (const each of unservedOf(table, connected)) {
+    const [detail = '', remedy] = unservedText(each, connected).split('; ')
+    yield warn('inner layers', `${file}:${each.line}: ${each.name} ${detail}`, remedy ?? '')
+  }
 }
 
 async function* checkKeys(values: readonly string[]): AsyncGenerator<Finding> {
@@ -73,7 +90,7 @@ async function* checkTargets(file: string): AsyncGenerator<Finding, RouteTable |
     )
     return undefined
   }
-  yield ok('targets', `${file}: ${table.targets.length} targets`)
+  yield ok('targets', `${file}: ${plural(table.targets.length, 'target')}`)
   for (const { line, target, message } of lintTargets(table))
     yield warn('targets', `${file}:${line}: ${target}: ${message}`, 'say it in the file if it is meant')
   return table

@@ -21,3 +21,12 @@ export const statusOptions = {
   watch: flag('Print it anew every two seconds, until the process is asked to end'),
   'password-file': optional(FILE, { describe: 'File with the admin password, in its first line' }),
 }
+
+/** Options of `targets check`. */
+export const targetsCheckOptions = {
+  admin: optional(ADMIN, {
+    describe: 'Admin port of the outer layer that the file is for: warns of targets that none of its inner layers serves',
+    defaultText: 'not asked',
+  }),
+  'password-file': statusOptions['password-file'],
+}

@@ -1,3 +1,4 @@
+import { plural } from '../../telemetry/plural.ts'
 import { performance } from 'node:perf_hooks'
 import { asGatewayError, messageOf } from '../../errors.ts'
 import { readCertificates } from '../../identity/certificate-file.ts'
@@ -55,7 +56,7 @@ export async function runSokken(argv: readonly string[], context: CliContext): P
     const signal = (await stopped) ?? 'SIGTERM'
     end.stop()
     if (signal === 'SIGTERM' && count.active > 0) {
-      log.info(`draining ${count.active} connections for at most ${command.flags['drain-timeout']} ms`)
+      log.info(`draining ${plural(count.active, 'connection')} for at most ${command.flags['drain-timeout']} ms`)
       await count.idle(command.flags['drain-timeout'])
     }
     end.destroy(GONE)

@@ -7,7 +7,13 @@ import { ownAnswerOf } from '../../route/own-answer.ts'
 import { originOf, type RouteTable, type Target } from '../../route/table.ts'
 import { plural } from '../../telemetry/plural.ts'
 import { printable } from '../../telemetry/pretty.ts'
+import { GatewayError } from '../../errors.ts'
+import { askStatus } from '../command/ask-status.ts'
 import type { ExitStatus } from '../command/command.ts'
+import type { ValuesOf } from '../command/option.ts'
+import { connectedTo, unservedOf, unservedText } from '../command/unserved.ts'
+import { readPasswordFile } from '../options/admin.ts'
+import type { targetsCheckOptions } from '../options/status.ts'
 import type { CliContext } from '../command/context.ts'
 import { formatTable } from '../command/table.ts'
 import { explainTcp, formatTcpPorts } from './targets-tcp.ts'
@@ -32,8 +38,13 @@ const identifiersOf = (identifiers: readonly string[] | undefined): string => id
  * `targets check FILE`: prints host → origin, policy and identifiers of each target, and warnings.
  * @throws ConfigError with every fault of the file
  */
-export async function runTargetsCheck(file: string, { stdout }: CliContext): Promise<ExitStatus> {
+export async function runTargetsCheck(
+  file: string,
+  { admin, 'password-file': passwordFile }: ValuesOf<typeof targetsCheckOptions>,
+  { stdout }: CliContext,
+): Promise<ExitStatus> {
   const table = await readTargets(file)
+  const unserved = admin === undefined ? [] : await unservedAt(admin, table, passwordFile)
   const warnings = lintTargets(table)
   const rows = table.all.map(target =>
     [target.name, destinationOf(target), policyOf(target), target.hostname === '' ? '–' : identifiersOf(target.identifiers)].map(printable),
@@ -43,8 +54,22 @@ export async function runTargetsCheck(file: string, { stdout }: CliContext): Pro
   for (const { line, target, pattern, message } of warnings) {
     stdout.write(`${file}:${line}: warning: ${printable(`${target}${pattern === undefined ? '' : ` ${pattern}`}: ${message}`)}\n`)
   }
-  stdout.write(`${file}: valid, ${plural(table.targets.length, 'target')}, ${plural(warnings.length, 'warning')}\n`)
+  for (const { line, text } of unserved) stdout.write(`${file}:${line}: warning: ${printable(text)}\n`)
+  const count = warnings.length + unserved.length
+  stdout.write(`${file}: valid, ${plural(table.targets.length, 'target')}, ${plural(count, 'warning')}\n`)
   return 0
+}
+
+/** What none of the inner layers serves that are connected to the outer layer with this admin port. */
+async function unservedAt(
+  admin: string,
+  table: RouteTable,
+  passwordFile: string | undefined,
+): Promise<readonly { readonly line: number; readonly text: string }[]> {
+  const password = passwordFile === undefined ? undefined : await readPasswordFile(passwordFile, '--password-file')
+  const connected = connectedTo((await askStatus(admin, password)).status)
+  if (connected === undefined) throw new GatewayError('USAGE', `--admin ${admin}: this is an inner layer; expected an outer one`)
+  return unservedOf(table, connected).map(each => ({ line: each.line, text: `${each.name}: ${unservedText(each, connected)}` }))
 }
 
 function effectOf(rule: ExplainedRule, decisive: ExplainedRule | undefined): string {
