@@ -124,18 +124,26 @@ function questionOf(status: string, isEncrypted: boolean): string {
   return `${question}${certificate} An outer layer that stops, or was tried too often, says 400, too`
 }
 
+/** What TLS says of a far end without TLS, by Node.js and OpenSSL. */
+const NO_TLS = /wrong version number|packet length too long|disconnected before secure TLS connection|http request/
+
 /** engine.io wraps the cause of a failed handshake in two layers of "websocket error". */
-function failureText(error: Error & { description?: unknown }, { protocol }: URL, hasCa: boolean): string {
+function failureText(error: Error & { description?: unknown }, { protocol, pathname }: URL, hasCa: boolean): string {
   const text = causeText(error)
   // `ws` gives this one no code.
   const [, status] = /^Unexpected server response: (\d+)$/.exec(text) ?? []
   const isEncrypted = protocol === 'wss:' || protocol === 'https:'
   const remedy = trustRemedy(codeOf(error), { option: '--outer-layer-ca', isGiven: hasCa })
   if (remedy !== undefined) return `${text}; ${remedy}`
+  if (status === '404' && pathname !== '/')
+    return `${text}; an outer layer itself knows no path ${pathname}: leave it out of --outer-layer, unless a proxy in front takes it off`
   if (status !== undefined) return `${text}; ${questionOf(status, isEncrypted)}`
-  // A port with TLS hangs up on what is none, and the answer of one without it is no TLS.
-  if (!isEncrypted && text.endsWith('socket hang up')) return `${text}; does this port speak wss: (TLS), not ws:?`
-  return isEncrypted && text.includes('wrong version number') ? `${text}; does this port speak ws: without TLS?` : text
+  // A port with TLS hangs up on what is none; one without it hangs up, or answers what is no TLS.
+  if (isEncrypted)
+    return NO_TLS.test(text)
+      ? 'what answers at this port speaks no TLS; if it is the outer layer itself, write ws:// instead of wss://'
+      : text
+  return text.endsWith('socket hang up') ? `${text}; if this port speaks TLS, write wss:// instead of ws://` : text
 }
 
 const codeOf = ({ description }: { readonly description?: unknown }): unknown =>

@@ -1,6 +1,6 @@
 /** The socket port with TLS: wss://, and client certificates that have to be those of the key in use. */
 import { createPrivateKey } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { createServer, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { beforeAll, describe, expect, test } from '@jest/globals'
@@ -10,9 +10,10 @@ import { KeyFiles } from '../../src/identity/public-keys.ts'
 import { AllowList } from '../../src/origin/allow-list.ts'
 import { createInnerLayer, type InnerLayerOptions } from '../../src/inner/inner-layer.ts'
 import type { CertificateStore } from '../../src/tls/certificate-store.ts'
+import { run } from '../cli/context.ts'
 import { issuerOf, mintAuthority, mintServer, startStore, writePair } from '../support/certificates.ts'
 import { onCleanUp } from '../support/cleanup.ts'
-import { captureLog, startLayers, type Layers } from '../support/layers.ts'
+import { captureLog, startLayers, testKeyPair, type Layers } from '../support/layers.ts'
 import { listen } from '../support/ports.ts'
 import { rawRequest } from '../support/raw-client.ts'
 import { startRawOrigin, type RawOrigin } from '../support/raw-origin.ts'
@@ -92,6 +93,33 @@ describe('wss:// at the socket port', () => {
     const said = (pattern: RegExp): boolean => innerLog.records.some(({ msg }) => pattern.test(msg))
     await until(() => said(/cannot connect to ws:.*socket hang up; .*wss:/) && said(/cannot connect to wss:.*certificate/))
     expect(layers.outer.registry.connections).toHaveLength(0)
+  })
+
+  test('a swapped scheme, and a path in the URL, are named with what to do about them, by the inner layer and by doctor', async () => {
+    const { layers: tls } = await startWss()
+    const plain = await startLayers({ inners: 0 })
+    const key = tempFile('swapped.key', (await testKeyPair()).privateKeyPem)
+    chmodSync(key, 0o600)
+    for (const [url, said, doctored] of [
+      [`wss://127.0.0.1:${plain.socketPort}`, /speaks no TLS; .* write ws:\/\/ instead of wss:\/\//, /^FAIL {2}TLS .*ws:\/\//],
+      [`ws://127.0.0.1:${tls.socketPort}`, /if this port speaks TLS, write wss:\/\/ instead of ws:\/\//, undefined],
+      [
+        `ws://127.0.0.1:${plain.socketPort}/link`,
+        /404; an outer layer itself knows no path \/link: leave it out of --outer-layer/,
+        undefined,
+      ],
+      [
+        `wss://127.0.0.1:${tls.socketPort}/link`,
+        /404; an outer layer itself knows no path \/link: leave it out of --outer-layer/,
+        undefined,
+      ],
+    ] as const) {
+      dialWith(plain, { outerLayers: [url] })
+      await until(() => innerLog.records.some(({ msg }) => msg.startsWith(`cannot connect to ${url}: `) && said.test(msg)))
+      const ca = url.startsWith('wss:') ? ['--outer-layer-ca', tempFile('ca.crt', authority.certificatePem)] : []
+      const { stdout } = await run(['doctor', '--private-key', key, '--outer-layer', url, ...ca])
+      expect(stdout.split('\n').find(line => (doctored ?? said).test(line))).toMatch(/^FAIL/)
+    }
   })
 
   test('has the health pages by https:', async () => {

@@ -120,6 +120,8 @@ export class LinkPort {
     this.#server.removeAllListeners('upgrade')
     this.#server.on('upgrade', (request, socket, head) => {
       if (others.takes(request)) return others.upgrade(request, socket, head, peerOf(request, isTrusted))
+      // engine.io would leave it without an answer, and then hang up.
+      if (!request.url?.startsWith(LINK_PATH)) return refuseUpgrade(socket)
       for (const listener of listeners) listener.call(this.#server, request, socket, head)
     })
   }
@@ -261,6 +263,17 @@ export class LinkPort {
     registry.add(connection)
     this.log.info({ ...facts, connections: registry.size }, `inner layer "${facts.identifier}" connected from ${facts.address}`)
   }
+}
+
+/** Where links are opened. */
+const LINK_PATH = '/socket.io/'
+
+/** Answers a handshake for a path that is none of links. */
+function refuseUpgrade(socket: Duplex): void {
+  const body = `Inner layers connect at ${LINK_PATH} here.\n`
+  socket.on('error', () => socket.destroy())
+  socket.end(`HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`)
+  socket.once('finish', () => socket.destroy())
 }
 
 const printable = (text: string): string => text.slice(0, 64).replace(/[^\x20-\x7e]/g, '?')
