@@ -16,7 +16,7 @@ export const outerLayerGroups = {
   TLS: namesOf(tlsOptions),
   'Behind a proxy': ['trust-proxy', 'trust-fields', 'proxy-protocol'],
   Answers: ['remove-csps', 'server-timing'],
-  'Times and limits': ['timeout', ...namesOf(limitOptions)],
+  'Times and limits': ['timeout', 'drain-delay', ...namesOf(limitOptions)],
   Operators: OPERATORS,
   'Process and log': PROCESS,
 }
