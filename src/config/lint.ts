@@ -137,9 +137,12 @@ const sameOrigin = (a: Target, b: Target): boolean => a.hostname === b.hostname 
  */
 function* lintFence(route: Target, target: Target): Generator<string> {
   if (target.hostname === '' || target.treatment?.answer !== undefined || route.treatment?.answer !== undefined) return
+  const other = route.path?.prefix?.toUpperCase()
+  // What the policy of the target refuses is no way around.
+  if (other === undefined ? !target.policy.any : target.policy.decide('GET', other) === undefined) return
   const fences = sameOrigin(route, target) ? [...fencesOf(route, target)] : []
   if (fences.length > 0)
-    yield `${fences.join(' and ')} of this route ${fences.length === 1 ? 'is' : 'are'} no fence: the same origin is open by every other path of ${target.name}, and may read one of them, such as ${route.path?.prefix?.toUpperCase() ?? 'another spelling'}, as this one; put ${fences.length === 1 ? 'it' : 'them'} on the target and switch ${fences.length === 1 ? 'it' : 'them'} off for what is public`
+    yield `${fences.join(' and ')} of this route ${fences.length === 1 ? 'is' : 'are'} no fence: the same origin is open by every other path of ${target.name}, and may read one of them, such as ${other ?? 'another spelling'}, as this one; put ${fences.length === 1 ? 'it' : 'them'} on the target and switch ${fences.length === 1 ? 'it' : 'them'} off for what is public`
 }
 
 function* lintRules({ name, policy, keepsEncodedSlash }: Target): Generator<LintWarning> {

@@ -121,6 +121,7 @@ describe('a route beside its target', () => {
       }),
     ).toEqual([])
     expect(lint({ routes: [{ path: '/a', basicAuth: auth, respond: { body: 'x' } }] })).toEqual([])
+    expect(lint({ policy: { '/x': ['GET'] }, routes: [{ path: '/a', basicAuth: auth, policy: '*' }] })).toEqual([])
   })
 
   test('may be for exactly one path: only an expression can say so', () => {
