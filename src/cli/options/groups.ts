@@ -18,7 +18,7 @@ export const outerLayerGroups = {
   Answers: ['remove-csps', 'server-timing'],
   'Times and limits': ['timeout', 'drain-delay', ...namesOf(limitOptions)],
   Operators: OPERATORS,
-  'Process and log': PROCESS,
+  'Process and log': ['drain-delay', ...PROCESS],
 }
 
 /** Of `inner-layer`. */
