@@ -14,6 +14,7 @@ type Entry = z.output<typeof tcpEntrySchema>
 /** Each port costs a socket, also while nobody uses it. */
 const MAX_PORTS = 1_000
 const DEFAULT_MAX_CONNECTIONS = 1_000
+const DEFAULT_MAX_CONNECTIONS_PER_ADDRESS = 256
 
 interface PortRange {
   readonly from: number
@@ -149,6 +150,7 @@ export const createTcpPorts = (
           allow: entry.allow === undefined ? undefined : listOf(entry.allow),
           deny: listOf(entry.deny ?? []),
           maxConnections: entry.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+          maxConnectionsPerAddress: entry.maxConnectionsPerAddress ?? DEFAULT_MAX_CONNECTIONS_PER_ADDRESS,
           idleMs: entry.idle ?? 0,
           proxyProtocol: entry.proxyProtocol === 1 || entry.proxyProtocol === 2 ? entry.proxyProtocol : 0,
           routes: routesOf(entry, port, range),

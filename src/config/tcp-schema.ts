@@ -74,6 +74,11 @@ export const tcpEntrySchema = z
       maxConnections: integer(1, 1_000_000)
         .optional()
         .meta({ description: 'Connections at a time, of each port; more are refused at once.', default: 1000 }),
+      maxConnectionsPerAddress: integer(1, 1_000_000).optional().meta({
+        description:
+          'Connections of one address (IPv6: /64) at a time, of each port, proxies of --trust-proxy apart; more are refused at once.',
+        default: 256,
+      }),
       idle: duration.optional().meta({
         description: 'Time without a byte in either direction, then the connection is cut; never when absent.',
         examples: [600_000, '10m'],

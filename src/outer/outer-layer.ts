@@ -163,6 +163,7 @@ export class OuterLayer {
     this.#tcp = new TcpEdge({
       dispatch,
       terminators: new TcpTerminators(options.tcpCertificates ?? (() => undefined)),
+      isTrusted,
       nextId,
       clock,
       log,

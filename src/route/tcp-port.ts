@@ -33,6 +33,8 @@ export interface TcpPortOptions {
   /** Addresses that are refused whatever `allow` says. */
   readonly deny: readonly string[]
   readonly maxConnections: number
+  /** The same for each address, IPv6 by /64. */
+  readonly maxConnectionsPerAddress: number
   /** Ends a connection on which nothing has moved for this long, milliseconds; 0: never. */
   readonly idleMs: number
   /** Version of the PROXY protocol that the origin is spoken to with, 0: none. */

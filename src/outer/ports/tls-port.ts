@@ -121,7 +121,11 @@ export class TlsEdge {
       socket.pause()
       socket.unshift(chunk)
       const first = chunk[0] ?? 0
-      if (first === TLS_HANDSHAKE) return void this.#server.emit('connection', socket)
+      if (first === TLS_HANDSHAKE) {
+        // Until TLS is agreed on, a client that ends its half has left; node:tls would wait for it until its time is over.
+        socket.allowHalfOpen = false
+        return void this.#server.emit('connection', socket)
+      }
       this.#beginning.delete(keyOf(socket))
       if (isLetter(first)) this.options.refusePlain(socket)
       else socket.destroy()
@@ -130,6 +134,7 @@ export class TlsEdge {
   }
 
   #secured(socket: TLSSocket): void {
+    socket.allowHalfOpen = true
     const key = keyOf(socket)
     const address = this.#beginning.get(key)?.address ?? unmapped(socket.remoteAddress ?? '')
     this.#beginning.delete(key)

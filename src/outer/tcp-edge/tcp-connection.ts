@@ -122,6 +122,11 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     this.#finish(code, reason)
   }
 
+  /** The client has ended its half before it has said what it wants: it has left. */
+  left(): void {
+    this.#left()
+  }
+
   /** Ends it with a last word to the client, such as an alert, instead of a reset. */
   dismiss(code: ErrorCode, reason: string, word: Buffer): void {
     if (this.#isOver) return

@@ -21,6 +21,8 @@ export interface TcpEdgeOptions {
   readonly dispatch: DispatchContext
   /** Ends TLS. */
   readonly terminators: TcpTerminators
+  /** Is this the address of a proxy of ours, behind which many clients share one address? */
+  readonly isTrusted: (address: string) => boolean
   /** A fresh id for the log. */
   readonly nextId: () => string
   /** Milliseconds, rising. */
@@ -46,7 +48,7 @@ export class TcpEdge {
   #isClosed = false
   #onIdle: (() => void) | undefined
 
-  constructor({ dispatch, terminators, nextId, clock, log, record }: TcpEdgeOptions) {
+  constructor({ dispatch, terminators, isTrusted, nextId, clock, log, record }: TcpEdgeOptions) {
     this.#log = log
     this.#terminators = terminators
     // Made for the first connection: who has no such port has no timers for it either.
@@ -55,6 +57,7 @@ export class TcpEdge {
     let number = 0
     this.#context = {
       dispatch,
+      isTrusted,
       nextId,
       clock,
       log,

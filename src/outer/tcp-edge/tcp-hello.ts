@@ -22,6 +22,7 @@ export function joinByName(connection: TcpConnection, socket: Socket, port: TcpP
       return
     }
     socket.off('data', read)
+    socket.off('end', leave)
     socket.pause()
     if (hello.kind === 'invalid') return connection.abort('BAD_REQUEST', hello.reason)
     const name = canonicalName(hello.name)
@@ -31,7 +32,9 @@ export function joinByName(connection: TcpConnection, socket: Socket, port: TcpP
     if (route === undefined) return connection.dismiss('UNKNOWN_HOST', unknown(hello.name), UNRECOGNIZED_NAME)
     connection.join({ route, head: bytes, facts: { authority: name } })
   })
+  const leave = guarded(connection.fail, () => connection.left())
   socket.on('data', read)
+  socket.on('end', leave)
   socket.resume()
 }
 

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net'
 import type { ErrorCode } from '../../errors.ts'
+import { addressKey } from '../../address/address-key.ts'
 import type { TcpPort } from '../../route/tcp-port.ts'
 import { attempt } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
@@ -13,6 +14,8 @@ export interface TcpListenerContext extends TcpContext {
   readonly nextNumber: () => number
   /** Ends TLS for ports that say so; its certificates are in force. */
   readonly terminatorOf: (port: TcpPort) => TcpTerminator
+  /** Is this the address of a proxy of ours, behind which many clients share one address? */
+  readonly isTrusted: (address: string) => boolean
   readonly onOpen: (connection: TcpConnection) => void
   readonly onOver: (connection: TcpConnection) => void
 }
@@ -22,6 +25,8 @@ export class TcpListener {
   readonly #server: Server
   #port: TcpPort
   #connections = 0
+  /** Connections by address, IPv6 by /64. */
+  readonly #addresses = new Map<string, number>()
 
   constructor(
     port: TcpPort,
@@ -69,8 +74,11 @@ export class TcpListener {
   #accept(socket: Socket): void {
     const port = this.#port
     this.#connections++
+    const key = addressKey(socket.remoteAddress ?? '')
+    this.#addresses.set(key, (this.#addresses.get(key) ?? 0) + 1)
     const connection = new TcpConnection(this.context.nextNumber(), this.context, port, socket, over => {
       this.#connections--
+      this.#leave(key)
       this.context.onOver(over)
     })
     this.context.onOpen(connection)
@@ -86,9 +94,17 @@ export class TcpListener {
     }
   }
 
+  #leave(key: string): void {
+    const left = this.#addresses.get(key)! - 1
+    if (left > 0) this.#addresses.set(key, left)
+    else this.#addresses.delete(key)
+  }
+
   #refusal(address: string, port: TcpPort): [ErrorCode, string] | undefined {
     if (!port.admits(address)) return ['ADDRESS_REFUSED', 'allow and deny of the port do not let this address in']
-    const { maxConnections } = port.options
+    const { maxConnections, maxConnectionsPerAddress } = port.options
+    if ((this.#addresses.get(addressKey(address)) ?? 0) > maxConnectionsPerAddress && !this.context.isTrusted(address))
+      return ['OVERLOADED', `${maxConnectionsPerAddress} connections of this address are open, as many as maxConnectionsPerAddress allows`]
     if (this.#connections > maxConnections)
       return ['OVERLOADED', `${maxConnections} connections are open, as many as maxConnections allows`]
     return undefined

@@ -48,6 +48,8 @@ export class TcpTerminator {
       const key = keyOf(socket)
       this.#pending.set(key, { connection, port })
       socket.once('close', () => this.#pending.delete(key))
+      // Until TLS is agreed on, a client that ends its half has left; node:tls would wait for it until its time is over.
+      socket.allowHalfOpen = false
       this.#server.emit('connection', socket)
     })
   }
@@ -66,6 +68,7 @@ export class TcpTerminator {
   }
 
   #secured(socket: TLSSocket, { connection, port }: Pending): void {
+    socket.allowHalfOpen = true
     const wantsCertificate = this.store.clientCa !== undefined
     if (wantsCertificate && !socket.authorized) {
       return connection.abort('CLIENT_TLS', `the client certificate: ${String(socket.authorizationError ?? 'there is none')}`)
@@ -111,10 +114,12 @@ const GSS_REQUEST = Buffer.from('0000000804d21630', 'hex')
  */
 function afterPreamble(connection: TcpConnection, socket: Socket, then: () => void): void {
   let bytes: Buffer = Buffer.alloc(0)
+  const leave = guarded(connection.fail, () => connection.left())
   const read = guarded(connection.fail, (chunk: Buffer) => {
     bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk])
     if (bytes[0] === 0 && bytes.length < PREAMBLE_BYTES) return
     socket.off('data', read)
+    socket.off('end', leave)
     socket.pause()
     const isSsl = bytes.equals(SSL_REQUEST)
     // Only as a message of its own: what came behind it in the clear must not count as sent inside (CVE-2021-23214).
@@ -127,6 +132,7 @@ function afterPreamble(connection: TcpConnection, socket: Socket, then: () => vo
     then()
   })
   socket.on('data', read)
+  socket.on('end', leave)
   socket.resume()
 }
 
