@@ -1,13 +1,14 @@
 /** What one inner layer refuses before anything was sent, and another one may do: allow-lists that differ, and one that is exhausted. */
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
 import { ERRORS } from '../../src/errors.ts'
 import { AllowList } from '../../src/origin/allow-list.ts'
 import { FrameType } from '../../src/wire/frame.ts'
 import { playInner } from '../support/evil-inner.ts'
 import { exchange } from '../support/exchange.ts'
+import { createLayerProcesses } from '../support/layer-processes.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
-import { startRawOrigin } from '../support/raw-origin.ts'
+import { rawResponse, startRawOrigin } from '../support/raw-origin.ts'
 import { startTcpLayers, toOrigin } from '../support/tcp-layers.ts'
 import { once, until } from '../support/wait.ts'
 
@@ -84,6 +85,21 @@ describe('an inner layer without a file or a port for one more connection', () =
     const outcomes = await Promise.all(Array.from({ length: 100 }, () => exchange(layers.port, { method: 'POST', body: 'x' })))
     expect(outcomes.filter(({ status }) => status !== 200)).toEqual([])
     expect(origin.hits).toBe(100)
+  })
+
+  test('is a process with 128 files beside one with room: 500 requests at once are all answered, and the log names the limit', async () => {
+    const held: Socket[] = []
+    const origin = await startRawOrigin((_request, socket) => void held.push(socket))
+    const processes = await createLayerProcesses(origin.port)
+    const outer = await processes.startOuter()
+    const poor = await processes.startInner('poor', [outer], { openFiles: 128 })
+    await processes.startInner('rich', [outer])
+    const posts = Array.from({ length: 500 }, () => exchange(outer.port, { method: 'POST', body: 'x' }))
+    await until(() => held.length === 500)
+    for (const socket of held) socket.write(rawResponse(200, 'ok'))
+    expect((await Promise.all(posts)).filter(({ status }) => status !== 200)).toEqual([])
+    expect(origin.hits).toBe(500)
+    expect(poor.output).toMatch(/"code":"INNER_EXHAUSTED","reason":"[^"]*ulimit -n/)
   })
 
   test('answers 503 with Retry-After when it is the only one', async () => {
