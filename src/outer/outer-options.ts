@@ -28,7 +28,7 @@ export interface KeySource {
   onChange?(listener: () => void): () => void
 }
 
-/** What has a default. */
+/** Options that have a default. */
 export interface OuterLayerDefaults {
   /** For clients; 0 picks a free one. */
   readonly appPort: number
@@ -44,7 +44,7 @@ export interface OuterLayerDefaults {
   readonly removeCsps: boolean
   /** How long `close` goes on taking connections, while `/readyz` says 503 already. */
   readonly drainDelayMs: number
-  /** How long `close` lets requests in flight finish. */
+  /** Time that `close` gives requests in flight to finish. */
   readonly drainTimeoutMs: number
 }
 

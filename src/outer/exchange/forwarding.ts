@@ -29,7 +29,7 @@ interface Loss {
   readonly reason: string
 }
 
-/** What forwarding depends on. */
+/** The part of the context that forwarding depends on. */
 export interface ForwardingContext extends UploadContext {
   readonly dispatch: DispatchContext
   readonly deadlines: DeadlineQueues
@@ -308,7 +308,7 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
     this.exchange.onFault(thrown)
   }
 
-  /** What has failed before it was answered counts against its inner layer. */
+  /** Counts a failure against the inner layer, unless the answer had begun. */
   #blame(code: ErrorCode): void {
     if (!this.exchange.answer.hasHead) this.dispatch.failed(this.plan.target, code)
   }

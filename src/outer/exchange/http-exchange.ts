@@ -10,7 +10,7 @@ import { Forwarding, type ForwardedExchange, type ForwardingContext } from './fo
 import { planRequest, type LocalAnswer, type Plan, type PlanContext } from './request-plan.ts'
 import { RequestRecord, type RecordContext } from './request-record.ts'
 
-/** What every exchange shares, beside what its parts read. */
+/** The context that all exchanges share: that of their parts, and the count of requests. */
 export interface ExchangeContext extends PlanContext, RecordContext, ForwardingContext {
   readonly limits: PlanContext['limits'] & ForwardingContext['limits']
   readonly dispatch: ForwardingContext['dispatch']

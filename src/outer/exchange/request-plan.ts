@@ -29,7 +29,7 @@ export interface LocalAnswer {
   readonly body: string
 }
 
-/** What is known of a request so far, also when it is refused: for its line in the log. */
+/** Facts of a request as far as they are known, also when it is refused: for its line in the log. */
 export interface Seen {
   request: AcceptedRequest | undefined
   client: Client | undefined
@@ -63,15 +63,15 @@ export interface ForwardPlan {
   readonly leave: (() => void) | undefined
 }
 
-/** What is to be done with one request. */
+/** The decision about one request: an answer of ours, or a stream to an origin. */
 export type Plan = AnswerPlan | ForwardPlan
 
-/** What plans depend on. */
+/** The part of the context that plans depend on. */
 export interface PlanContext {
   /** The targets in force now. */
   readonly table: () => RouteTable
   readonly limits: Pick<EdgeLimits, 'rate' | 'bodyBytes'>
-  /** Who may come. */
+  /** The check of addresses, rates and passwords. */
   readonly accessCheck: AccessCheck
   readonly clientOf: (peer: Peer, request: AcceptedRequest) => Client
   /** The paths of tunnels, which no target gets. */
@@ -221,7 +221,7 @@ function editsOf(
   }
 }
 
-/** What the target says instead of any origin. */
+/** The answer that the target gives instead of any origin. */
 function fixedAnswer(answer: FixedAnswer | Redirect, variables: Variables, loginCookie: string | undefined): LocalAnswer {
   const login = loginCookie === undefined ? [] : ['Set-Cookie', loginCookie]
   if (answer.kind === 'respond') return { status: answer.status, fields: [...answer.fields, ...login], body: answer.body }

@@ -10,7 +10,7 @@ import type { EdgeRequest } from './edge-request.ts'
 import type { Seen } from './request-plan.ts'
 import { spanAttributes, spanOf } from './request-span.ts'
 
-/** What records depend on. */
+/** The part of the context that records depend on. */
 export interface RecordContext {
   /** A fresh request id. */
   readonly nextId: () => string
@@ -32,7 +32,7 @@ export interface RecordEnd {
   readonly repeats: number | undefined
 }
 
-/** What the access log, the metrics and the trace get to know of one request. */
+/** All that the access log, the metrics and the trace get to know of one request. */
 export class RequestRecord implements Seen {
   readonly id: string
   readonly startedMs: number

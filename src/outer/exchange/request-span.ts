@@ -3,14 +3,14 @@ import type { AccessRecord } from '../../telemetry/access-log.ts'
 import type { SpanEnd, SpanStart } from '../../telemetry/tracing.ts'
 import type { EdgeRequest } from './edge-request.ts'
 
-/** What a trace is told of a request when it begins. */
+/** The attributes of a span when its request begins. */
 export const spanOf = ({ method, fields, target }: EdgeRequest['request']): SpanStart => ({
   method,
   fields,
   attributes: { 'url.path': loggedPath(target) },
 })
 
-/** What a trace is told of a request when it is over. */
+/** The attributes of a span when its request is over. */
 export const spanAttributes = ({ host, client, target, identifier, requestId }: AccessRecord): NonNullable<SpanEnd['attributes']> => ({
   'server.address': host,
   'client.address': client,

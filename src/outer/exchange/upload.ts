@@ -10,7 +10,7 @@ import { ReplayBuffer } from './replay-buffer.ts'
 import type { ForwardPlan } from './request-plan.ts'
 import type { RequestRecord } from './request-record.ts'
 
-/** What uploads depend on. */
+/** The part of the context that uploads depend on. */
 export interface UploadContext {
   readonly limits: Pick<EdgeLimits, 'uploadBytesPerSecond' | 'uploadGraceMs'>
   /** Fields that a trusted peer may send to every target. */
@@ -58,7 +58,7 @@ export class Upload {
     this.call.startUpload()
   }
 
-  /** What came so far, and what is still to come, goes into this stream. */
+  /** Sends what came so far into this stream, and what is still to come. */
   attach(stream: CarrierStream): void {
     this.#stream = stream
     const { bytes } = this.#replay ?? {}

@@ -17,13 +17,13 @@ const UNANSWERED: ReadonlySet<ErrorCode> = new Set(['ORIGIN_CLOSED', 'ORIGIN_TIM
 /** What one connection of an inner layer says so, all of its others would say. */
 const OF_THE_PROCESS: ReadonlySet<ErrorCode> = new Set(['ORIGIN_FORBIDDEN', 'INNER_EXHAUSTED'])
 
-/** What every dispatch shares. */
+/** The context that all dispatches share. */
 export interface DispatchContext {
   readonly balancer: Balancer
   readonly profiles: OriginProfiles
 }
 
-/** What a stream is opened for, and its head. */
+/** The target that a stream is opened for, and the head of the stream. */
 export type StreamRequest = Wanted & {
   /** Of the OPEN frame. */
   readonly payload: Uint8Array
@@ -53,7 +53,7 @@ export class Dispatch {
     return this.#tried === undefined ? undefined : this.#attempts
   }
 
-  /** What the client's cookie has to be from now on; undefined: it is right, or there is none. */
+  /** The value that the client's cookie has to have from now on; undefined: it is right, or there is none. */
   get stickTo(): string | undefined {
     return this.#stickTo
   }

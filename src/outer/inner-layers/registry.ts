@@ -20,7 +20,7 @@ type InnerProcess = InnerConnection[]
 /** Streams by which one connection of a process may be ahead of another before the other gets the next. */
 const STREAMS_AHEAD = 64
 
-/** What a target wants beyond a light load. */
+/** The wishes of a target beyond a light load. */
 export interface Preference {
   /** The next in turn gets it, whatever its load: which turn it is. */
   readonly turn: number | undefined
@@ -50,7 +50,7 @@ export class Registry {
     return (this.#list ??= [...this.#all])
   }
 
-  /** How many they are. */
+  /** The number of connections. */
   get size(): number {
     return this.#all.size
   }
