@@ -81,7 +81,11 @@ describe.each(EVENTS)('a throw in %s', event => {
       session.on('stream', (stream: ServerHttp2Stream) => {
         stream.on('error', () => undefined)
         const raw = { method: 'POST', target: '/', httpVersion: '2.0', endsWithHead: false, fields: [] }
-        throwAt(new Http2EdgeRequest({ peer: PEER, stall: undefined, moved: () => undefined }, stream, raw), event, faults)
+        throwAt(
+          new Http2EdgeRequest({ peer: PEER, stall: undefined, moved: () => undefined, uploaded: () => undefined }, stream, raw),
+          event,
+          faults,
+        )
       })
     })
     const client = await H2Connection.open(await listen(server))

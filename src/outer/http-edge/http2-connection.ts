@@ -10,9 +10,10 @@ import { FRAME_COST } from './frame-budget.ts'
 import type { Http2Budget } from './http2-budgets.ts'
 import { Http2EdgeRequest, type Http2CallContext } from './http2-edge-request.ts'
 import { Http2Liveness } from './http2-liveness.ts'
+import { UploadWindow, type UploadBudget } from './http2-upload-window.ts'
 import { Http2UpgradeCall } from './http2-upgrade.ts'
 
-const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_ENHANCE_YOUR_CALM } = constants
+const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_REFUSED_STREAM } = constants
 /** For all streams of a connection together; a stream that stands still does not hold the others back. */
 const CONNECTION_WINDOW_BYTES = 1_048_576
 /** The client has this long to close its end when all is said. */
@@ -25,6 +26,7 @@ export interface Http2ConnectionOptions {
   readonly settings: Parameters<typeof performServerHandshake>[1]
   readonly idleMs: number
   readonly budget: Http2Budget
+  readonly uploads: UploadBudget
   /** The client makes work of which nothing comes, and is left. */
   readonly onFlood: () => void
   /** A request has begun, and is over. */
@@ -41,6 +43,7 @@ export class Http2Connection {
   readonly #budget: Http2Budget
   readonly #liveness: Http2Liveness
   readonly #shared: Http2CallContext
+  readonly #window: UploadWindow
   /** Requests that are open, each with the bytes of its head. */
   readonly #calls = new Map<Http2EdgeRequest, number>()
   #isOver = false
@@ -60,7 +63,13 @@ export class Http2Connection {
     const session = performServerHandshake(socket, options.settings)
     this.#session = session
     this.#liveness = new Http2Liveness(socket, session, clock)
-    this.#shared = { peer, stall: deadlines.of(limits.writeStallMs), moved: () => budget.earn(FRAME_COST.piece) }
+    this.#shared = {
+      peer,
+      stall: deadlines.of(limits.writeStallMs),
+      moved: () => budget.earn(FRAME_COST.piece),
+      uploaded: bytes => this.#window.received(bytes),
+    }
+    this.#window = new UploadWindow(session, options.uploads)
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
     session.on(
       'stream',
@@ -146,6 +155,7 @@ export class Http2Connection {
       return 'Node has closed it and has not said so'
     }
     this.#wasGone = isGone
+    if (!isGone) this.#window.relax()
     if (isGone || (this.#calls.size === 0 && !this.#session.closed)) return undefined
     const reason = this.#liveness.look()
     if (reason !== undefined) this.destroy()
@@ -162,6 +172,7 @@ export class Http2Connection {
     this.#isOver = true
     this.destroy()
     for (const call of [...this.#calls.keys()]) call.abandon()
+    this.#window.close()
     this.options.onClosed(this)
   }
 
@@ -174,8 +185,12 @@ export class Http2Connection {
       stream.close(NGHTTP2_ENHANCE_YOUR_CALM)
       return this.#spend(FRAME_COST.brokenStream)
     }
+    if (!endsWithHead && !this.#window.begin()) {
+      this.#budget.release(bytes)
+      return stream.close(NGHTTP2_REFUSED_STREAM)
+    }
     const request = http2Request(raw, endsWithHead, this.context.limits.headerBytes)
-    const call = new (request.upgrades === undefined ? Http2EdgeRequest : Http2UpgradeCall)(this.#shared, stream, request)
+    const call = new (request.upgrades === undefined ? Http2EdgeRequest : Http2UpgradeCall)(this.#shared, stream, request, endsWithHead)
     this.#calls.set(call, bytes)
     this.#wasUsed = true
     this.options.onBegin()
@@ -187,6 +202,7 @@ export class Http2Connection {
     const bytes = this.#calls.get(call)
     if (bytes === undefined) return
     this.#calls.delete(call)
+    if (!call.endsWithHead) this.#window.end()
     this.#budget.release(bytes)
     if (call.isFinished) this.#budget.earn(FRAME_COST.wholeStream)
     else if (!call.isCut) this.#spend(FRAME_COST.brokenStream)

@@ -23,6 +23,8 @@ export interface Http2CallContext {
   readonly stall: DeadlineQueue | undefined
   /** Bytes move: whoever does that may also send frames that cost something. */
   readonly moved: () => void
+  /** Bytes of an upload came. */
+  readonly uploaded: (bytes: number) => void
 }
 
 /** A request of HTTP/2 (RFC 9113), over the core API of node:http2. */
@@ -50,6 +52,8 @@ export class Http2EdgeRequest implements EdgeRequest, Expiring {
     private readonly context: Http2CallContext,
     readonly stream: ServerHttp2Stream,
     readonly request: RawRequest,
+    /** END_STREAM came with the head: the client sends no more. */
+    readonly endsWithHead = request.endsWithHead === true,
   ) {
     this.isReceived = request.endsWithHead === true
     // The client has reset the stream, or is lost. At once, before a half that is only cut off is taken for one that has ended.
@@ -100,6 +104,7 @@ export class Http2EdgeRequest implements EdgeRequest, Expiring {
       'data',
       guarded(this.#fail, (chunk: Buffer) => {
         this.context.moved()
+        this.context.uploaded(chunk.length)
         this.events?.onUpload(chunk)
       }),
     )

@@ -5,12 +5,11 @@ import { attempt, guarded } from '../../net/guard.ts'
 import { Penalties } from '../access/penalties.ts'
 import type { EdgeContext } from './edge-context.ts'
 import { Http2Budgets, type Http2Budget } from './http2-budgets.ts'
+import { FIRST_WINDOW_BYTES, UploadBudget } from './http2-upload-window.ts'
 import { Http2Connection, type Http2ConnectionOptions } from './http2-connection.ts'
 
 /** RFC 9113 §6.5.2 recommends no fewer; each may wait for an origin. */
 const MAX_STREAMS = 100
-/** Bytes of an upload that come ahead of the link, for each stream. */
-const STREAM_WINDOW_BYTES = 65_535
 /** Connections without a stream are kept this long, as over HTTP/1. */
 const IDLE_MS = 65_000
 /** An address whose connection was ended for a flood gets no other for this long; proxies that are trusted apart, milliseconds. */
@@ -30,6 +29,7 @@ export class Http2Edge {
   readonly #settings: Http2ConnectionOptions['settings']
   readonly #penalties: Penalties
   readonly #budgets: Http2Budgets
+  readonly #uploads = new UploadBudget()
   #watch: NodeJS.Timeout | undefined
   #openExchanges = 0
   #isDestroyed = false
@@ -46,7 +46,7 @@ export class Http2Edge {
       maxSessionInvalidFrames: 100,
       settings: {
         enableConnectProtocol: true,
-        initialWindowSize: STREAM_WINDOW_BYTES,
+        initialWindowSize: FIRST_WINDOW_BYTES,
         maxConcurrentStreams: MAX_STREAMS,
         maxHeaderListSize: 2 * context.limits.headerBytes, // likewise
       },
@@ -83,6 +83,7 @@ export class Http2Edge {
       settings: this.#settings,
       idleMs: this.options.idleMs ?? IDLE_MS,
       budget,
+      uploads: this.#uploads,
       onFlood: () => {
         if (!peer.isTrusted) this.#penalties.add(peer.address)
       },

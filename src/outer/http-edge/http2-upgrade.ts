@@ -20,9 +20,14 @@ export class Http2UpgradeCall extends Http2EdgeRequest {
   readonly #key: string
   #hasSwitched = false
 
-  constructor(context: Http2CallContext, stream: ServerHttp2Stream, request: RawRequest) {
+  constructor(context: Http2CallContext, stream: ServerHttp2Stream, request: RawRequest, endsWithHead: boolean) {
     const key = randomBytes(16).toString('base64')
-    super(context, stream, { ...request, fields: [...without(request.fields, 'sec-websocket-key'), 'Sec-WebSocket-Key', key] })
+    super(
+      context,
+      stream,
+      { ...request, fields: [...without(request.fields, 'sec-websocket-key'), 'Sec-WebSocket-Key', key] },
+      endsWithHead,
+    )
     this.#key = key
   }
 
