@@ -20,6 +20,7 @@ const ROOMS = {
   wire: { rooms: ['errors.ts'] },
   http: { rooms: ['errors.ts', 'address'], node: ['net', 'http'] }, // as above
   http1: { rooms: ['errors.ts', 'http'] },
+  http2: { rooms: ['errors.ts', 'http'], node: ['http'] }, // as above
   payload: { rooms: ['errors.ts', 'http'] },
   route: { rooms: ['errors.ts', 'address', 'http', 'payload'], npm: ['re2js'], node: ['net'] },
   'config/document': { rooms: ['errors.ts'], npm: ['js-yaml', 'zod'] },
@@ -59,7 +60,7 @@ const ROOMS = {
     node: ['net', 'http', 'https', 'stream', 'fs', 'path'],
   },
   origin: {
-    rooms: ['errors.ts', 'address', 'http', 'http1', 'payload', 'net', 'mux', 'splice', 'telemetry'],
+    rooms: ['errors.ts', 'address', 'http', 'http1', 'http2', 'payload', 'net', 'mux', 'splice', 'telemetry'],
     npm: ['ipaddr.js'],
     node: [...SOCKETS, 'crypto'],
   },
@@ -94,7 +95,7 @@ const ROOMS = {
     node: ['http', 'stream'],
   },
   'outer/http-edge': {
-    rooms: ['errors.ts', 'address', 'http', 'net', 'route', 'telemetry', 'outer/access', 'outer/exchange', 'outer/ports'],
+    rooms: ['errors.ts', 'address', 'http', 'http2', 'net', 'route', 'telemetry', 'outer/access', 'outer/exchange', 'outer/ports'],
     node: ['http', 'http2', 'net', 'stream', 'crypto'],
   },
   'outer/tcp-edge': {

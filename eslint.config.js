@@ -71,7 +71,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['src/{wire,address,http,http1,payload,route}/**/*.ts'],
+    files: ['src/{wire,address,http,http1,http2,payload,route}/**/*.ts'],
     rules: { '@typescript-eslint/no-restricted-imports': ['error', pureImports] },
   },
   {

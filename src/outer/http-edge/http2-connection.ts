@@ -1,7 +1,7 @@
 import { constants, performServerHandshake, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Peer } from '../../http/client.ts'
-import { http2Request } from '../../http/http2-request.ts'
+import { http2Request } from '../../http2/http2-request.ts'
 import { guarded } from '../../net/guard.ts'
 import { FIRST_REQUEST_MS } from '../../net/until-empty.ts'
 import type { EdgeContext } from './edge-context.ts'

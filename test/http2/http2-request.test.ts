@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
 import { admitRequest, type AcceptedRequest } from '../../src/http/admission.ts'
 import { type GatewayError } from '../../src/errors.ts'
-import { addHttp2Fields, http2Headers } from '../../src/http/http2-fields.ts'
-import { http2Request } from '../../src/http/http2-request.ts'
+import { addHttp2Fields, http2Headers } from '../../src/http2/http2-fields.ts'
+import { http2Request } from '../../src/http2/http2-request.ts'
 
 const pseudo = (parts: Record<string, string> = {}): string[] =>
   Object.entries({ ':method': 'GET', ':scheme': 'https', ':authority': 'a.test', ':path': '/x?y', ...parts }).flat()

@@ -1,7 +1,7 @@
 /** Fields as node:http2 takes them. It separates names and values by a NUL and looks for none in them, so that is done here. */
 import { validateHeaderName, validateHeaderValue } from 'node:http'
-import type { Fields } from './fields.ts'
-import { HOP_BY_HOP } from './hop-by-hop.ts'
+import type { Fields } from '../http/fields.ts'
+import { HOP_BY_HOP } from '../http/hop-by-hop.ts'
 
 /** Names in lower case; several values of one name keep their order. Without a prototype. */
 export type Http2Headers = Record<string, string | string[]>

@@ -1,6 +1,6 @@
 /** A head of HTTP/2 in the terms of HTTP/1, so that one admission judges both (RFC 9113 §8.3.1). */
-import type { RawRequest } from './admission.ts'
-import type { Fields } from './fields.ts'
+import type { RawRequest } from '../http/admission.ts'
+import type { Fields } from '../http/fields.ts'
 
 /**
  * The request that the pseudo-header fields and fields say. nghttp2 has refused what is malformed: fields of a connection, names in upper
