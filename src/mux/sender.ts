@@ -21,8 +21,8 @@ const MAX_CONTROL_FRAMES = 32_768
 
 /** Memory of one message, bytes: what a message may have before its last frame is added, and that frame. */
 const MEMORY_BYTES = TARGET_BATCH_BYTES + MAX_PAYLOAD_BYTES + 1_024
-/** Smaller messages come from the pool of node:buffer, bytes. */
-const MIN_MEMORY_BYTES = 16_384
+/** Smaller messages have memory of their own, bytes: many of them that wait in the socket must not hold one of these each. */
+const MIN_MEMORY_BYTES = 49_152
 /** Messages whose memory is kept. */
 const MAX_FREE = 4
 

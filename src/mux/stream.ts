@@ -367,5 +367,10 @@ export function assertFits(payload: Uint8Array): void {
 }
 
 /** A reader that stands still must not hold the bytes of all the other streams that came in the same message. */
-const ownBytes = (payload: Buffer): Buffer =>
-  payload.length * MAX_PINNED_FACTOR < payload.buffer.byteLength ? Buffer.from(payload) : payload
+function ownBytes(payload: Buffer): Buffer {
+  if (payload.length * MAX_PINNED_FACTOR >= payload.buffer.byteLength) return payload
+  // Not from the pool of node:buffer, which is as large as a message itself on newer ones.
+  const own = payload.length < SMALL_PIECE_BYTES ? Buffer.allocUnsafe(payload.length) : Buffer.allocUnsafeSlow(payload.length)
+  payload.copy(own)
+  return own
+}

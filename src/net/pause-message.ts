@@ -8,10 +8,11 @@ export function pauseMessage(message: IncomingMessage): void {
   message.pause()
   setImmediate(() => {
     if (!message.isPaused() || message.readableLength === 0) return
-    // Reading would make the socket read on. It has to when the message does, and that believes to be reading already.
-    message._read = () => {
-      message.once('resume', () => message._read(0))
-    }
+    // As node:http does once its buffer is full, which it is not any more.
+    message.socket.pause()
+    message.once('resume', () => message._read(0))
+    // Reading would make the socket read on.
+    message._read = () => undefined
     try {
       message.read()
     } finally {
