@@ -65,12 +65,44 @@ const IDENTITY = new RegExp(
   ].join('|')})`,
 )
 
+/** What nearly every request has: nothing of the above, without asking each expression. */
+const COMMON: ReadonlySet<string> = new Set([
+  ...[
+    'accept',
+    'accept-encoding',
+    'accept-language',
+    'authorization',
+    'cache-control',
+    'content-encoding',
+    'content-type',
+    'cookie',
+    'dnt',
+  ],
+  ...['if-match', 'if-modified-since', 'if-none-match', 'origin', 'pragma', 'priority', 'range', 'referer', 'upgrade-insecure-requests'],
+  ...[
+    'user-agent',
+    'sec-ch-ua',
+    'sec-ch-ua-mobile',
+    'sec-ch-ua-platform',
+    'sec-fetch-dest',
+    'sec-fetch-mode',
+    'sec-fetch-site',
+    'sec-fetch-user',
+  ],
+])
+
 /** Names that an operator has given: fields that a proxy in --trust-proxy may send, and nobody else. */
 export interface TrustFields {
   /** In lower case, as they were written: a twin with `_` is another name. */
   readonly spelled: ReadonlySet<string>
   readonly canonical: ReadonlySet<string>
 }
+
+const NONE: readonly TrustFields[] = []
+
+/** Those that are there. */
+export const trustFieldsOf = (...each: readonly (TrustFields | undefined)[]): readonly TrustFields[] =>
+  each.every(one => one === undefined) ? NONE : each.filter(one => one !== undefined)
 
 /** @returns undefined for none. @throws GatewayError CONFIG_INVALID, with what is wrong with a name */
 export function compileTrustFields(names: readonly string[]): TrustFields | undefined {
@@ -101,9 +133,10 @@ export function checkTrustField(name: string): void {
  * @param isTrustedPeer  it comes from a proxy in --trust-proxy
  * @param named          by the layer and by the target
  */
-export function isForwarded(name: string, isTrustedPeer: boolean, named: readonly (TrustFields | undefined)[] = []): boolean {
+export function isForwarded(name: string, isTrustedPeer: boolean, named: readonly TrustFields[] = NONE): boolean {
+  if (COMMON.has(name) && named.length === 0) return true
   const canonical = PLAIN.test(name) ? name : name.replace(/[^a-z0-9]/g, '-')
   if (HOP_BY_HOP.has(canonical) || FROM_HEAD.has(canonical) || OURS.test(canonical) || OVERRIDES.test(canonical)) return false
-  for (const each of named) if (each?.canonical.has(canonical) === true) return isTrustedPeer && each.spelled.has(name)
+  for (const each of named) if (each.canonical.has(canonical)) return isTrustedPeer && each.spelled.has(name)
   return !IDENTITY.test(canonical)
 }

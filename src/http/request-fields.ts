@@ -2,7 +2,7 @@
 import { GatewayError } from '../errors.ts'
 import type { Client } from './client.ts'
 import type { AcceptedRequest } from './admission.ts'
-import { isForwarded, type TrustFields } from './believed-fields.ts'
+import { isForwarded, trustFieldsOf, type TrustFields } from './believed-fields.ts'
 import { withoutOurs } from './cookies.ts'
 import { appendAdded, isRemoved, type FieldEdits } from './field-edits.ts'
 import { allowedTrailers, nominated } from './hop-by-hop.ts'
@@ -50,7 +50,7 @@ export function requestFields(request: AcceptedRequest, context: RequestContext)
   const { fields, names } = request
   const dropped = nominated(fields, names)
   let kept: string[] = []
-  const named = [context.trustFields, context.edits?.trustFields]
+  const named = trustFieldsOf(context.trustFields, context.edits?.trustFields)
   let via = ''
   const passed: string[] = []
   for (let i = 0; i < names.length; i++) {
@@ -96,7 +96,7 @@ function edited(fields: readonly string[], { fields: edits, variables, dropsAuth
  * @param edits  of the fields of the request: what a target sets or removes there does not come behind the body either
  * @param named  fields that a trusted peer may send, but not here
  */
-export function requestTrailers(raw: readonly string[], edits?: FieldEdits, named?: readonly (TrustFields | undefined)[]): string[] {
+export function requestTrailers(raw: readonly string[], edits?: FieldEdits, named?: readonly TrustFields[]): string[] {
   const allowed = allowedTrailers(raw)
   const kept: string[] = []
   for (let i = 0; i < allowed.length; i += 2) {

@@ -1,6 +1,6 @@
 import { GatewayError } from '../../errors.ts'
 import { encodeFields } from '../../payload/byte-codec.ts'
-import type { TrustFields } from '../../http/believed-fields.ts'
+import { trustFieldsOf, type TrustFields } from '../../http/believed-fields.ts'
 import { requestTrailers } from '../../http/request-fields.ts'
 import type { EdgeLimits } from '../access/client-limits.ts'
 import type { CarrierStream } from '../inner-layers/carrier.ts'
@@ -110,7 +110,11 @@ export class Upload {
 
   #endStream(): void {
     const { treatment } = this.plan.target
-    const trailers = requestTrailers(this.call.trailers, treatment?.requestFields, [this.context.trustFields, treatment?.trustFields])
+    const trailers = requestTrailers(
+      this.call.trailers,
+      treatment?.requestFields,
+      trustFieldsOf(this.context.trustFields, treatment?.trustFields),
+    )
     this.#stream?.end(trailers.length === 0 ? undefined : encodeFields(trailers))
   }
 
