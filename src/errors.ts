@@ -3,7 +3,7 @@
  * dispatcher `retry`, the command line `exit`. `docs/errors.md` has a heading per code; a test holds the two together.
  */
 
-/** What one code means at each border. */
+/** The meaning of one code at each border. */
 export interface ErrorEntry {
   /** HTTP status that a client gets, 0 where the code never becomes an answer. */
   readonly status: number
@@ -167,7 +167,7 @@ const BY_RESET = new Map<number, ErrorCode>(
 /** The code for a number that came in a RESET or GOAWAY frame; an unknown number reads as INTERNAL. */
 export const codeOfReset = (reset: number): ErrorCode => BY_RESET.get(reset) ?? 'INTERNAL'
 
-/** What a client is told of a failure: its code, and what the answer has beside the usual fields. */
+/** The answer to a client about a failure: its code, and the fields beside the usual ones. */
 export interface Refusal {
   readonly code: ErrorCode
   /** Names and values in turn, such as Retry-After and 3. */
@@ -195,7 +195,7 @@ export class GatewayError extends Error implements Refusal {
   }
 }
 
-/** What `thrown` says of itself, on one line, for a log. */
+/** Returns the message of `thrown` on one line, for a log. */
 export const messageOf = (thrown: unknown): string => {
   const text = thrown instanceof Error ? thrown.message : String(thrown)
   if (!text.includes('\n')) return text

@@ -9,7 +9,7 @@ import type { Log } from './telemetry/log.ts'
 const OLDEST_NODE = '20.19'
 /** When everything is closed, whatever keeps the process up gets this long. */
 const EXIT_GRACE_MS = 1_000
-/** How long a call of the system may hold up the end: of a process that has drained, and of one that has to end at once. */
+/** Limits for a call of the system that holds up the end: of a process that has drained, and of one that has to end at once. */
 const LAST_CALLS_MS = 10_000
 const LAST_WORDS_MS = 250
 const POLL_MS = 10

@@ -3,8 +3,8 @@ import { isIPv4 } from 'node:net'
 import { unmapped } from './mapped.ts'
 
 /**
- * What counts as one client wherever something is counted for each address: whoever has an IPv6 address has all of its /64. An IPv4 address
- * in IPv6 clothing is the IPv4 address; what is no address is itself.
+ * Returns the key under which a client is counted for its address: all of its /64 for an IPv6 address, the IPv4 address for one mapped into
+ * IPv6, and the text itself for what is no address.
  */
 export function addressKey(address: string): string {
   const plain = unmapped(address)

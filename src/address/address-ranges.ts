@@ -8,7 +8,7 @@ const NAMED: Readonly<Record<string, readonly string[]>> = {
   uniquelocal: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
 }
 
-/** What an entry may be, for the messages of those who read one. */
+/** The forms of an entry in words, for the messages of those who read one. */
 export const ADDRESS_RANGE = 'an address, a CIDR such as 10.0.0.0/8, loopback, linklocal or uniquelocal'
 
 /** Addresses of clients or proxies, as an operator lists them. */

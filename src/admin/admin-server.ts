@@ -18,7 +18,7 @@ export interface AdminOptions {
   readonly password?: string
 }
 
-/** What a layer shows. */
+/** The pages of a layer and their data. */
 export interface AdminPages {
   readonly readiness: () => Readiness
   readonly status: () => LayerStatus

@@ -8,7 +8,7 @@ import type { LayerStatus, OwnStatus } from './status.ts'
 
 export type { AdminOptions } from './admin-server.ts'
 
-/** What a layer brings along. */
+/** The parts of an admin port that differ from layer to layer. */
 export interface AdminContext {
   /** Is the layer ready, but for its event loop? */
   readonly readiness: () => Readiness

@@ -10,7 +10,7 @@ const MAX_ADDRESSES = 1_000
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
-/** How many wrong passwords an address has sent lately. */
+/** The wrong passwords that addresses have sent lately, counted for each address. */
 class Failures {
   readonly #counts = new Map<string, { count: number; atMs: number }>()
 

@@ -4,7 +4,7 @@ import type { Express } from 'express'
 export interface Readiness {
   /** Why nothing can be served; empty when something can. */
   readonly reasons: readonly string[]
-  /** What is not as it should be, while everything else is served. */
+  /** Faults beside which everything else is served. */
   readonly degraded: readonly string[]
 }
 

@@ -1,6 +1,6 @@
 import type { MetricSource } from './exposition.ts'
 
-/** What all links of a process have done, as the room mux counts it. */
+/** The sums over all links of a process, as the room mux counts them. */
 export interface LinkNumbers {
   readonly sentBytes: number
   readonly receivedBytes: number

@@ -1,6 +1,6 @@
-/** What `/status` answers: the interface between a layer, its console and `socket-gateway status`. Times are ISO 8601 in UTC. */
+/** The answer of `/status`: the interface between a layer, its console and `socket-gateway status`. Times are ISO 8601 in UTC. */
 
-/** What both layers tell. */
+/** The part of a status that both layers have. */
 interface CommonStatus {
   readonly version: string
   readonly since: string
@@ -8,7 +8,7 @@ interface CommonStatus {
   readonly ready: boolean
   /** Why it is not ready. */
   readonly reasons: readonly string[]
-  /** What is not as it should be, while everything else is served. */
+  /** Faults beside which everything else is served. */
   readonly degraded: readonly string[]
   readonly eventLoop: {
     /** Over the last five seconds. */
@@ -47,7 +47,7 @@ export interface TargetStatus {
   readonly host: string
   /** Null: it answers by itself. */
   readonly origin: string | null
-  /** What it answers by itself, such as `410 (fixed)`; null: the origin answers. */
+  /** The answer of the gateway itself, such as `410 (fixed)`; null: the origin answers. */
   readonly answer: string | null
   /** Inner layers that may serve it; null: any. */
   readonly identifiers: readonly string[] | null
@@ -105,7 +105,7 @@ export interface OuterStatus extends CommonStatus {
     readonly file: string
     /** When the targets in force were read. */
     readonly loadedAt: string
-    /** What is wrong with the file as it is now. */
+    /** The fault of the file as it is now. */
     readonly fault: string | null
   }
   readonly keys: { readonly inForce: number; readonly faults: readonly string[] }
@@ -148,5 +148,5 @@ export interface InnerStatus extends CommonStatus {
 
 export type LayerStatus = OuterStatus | InnerStatus
 
-/** What a layer adds to the part that all layers have. */
+/** The part that a layer adds to the status that all layers have. */
 export type OwnStatus = Omit<OuterStatus, keyof CommonStatus> | Omit<InnerStatus, keyof CommonStatus>

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { messageOf } from '../errors.ts'
 
-/** What tells of a change of `file` without reading it: a text that differs when the file was written, replaced, or given another mode. */
+/** Returns a text that differs when `file` was written, replaced, or given another mode, without reading it. */
 export async function fingerprintOf(file: string): Promise<string> {
   try {
     const { ino, size, mtimeNs, ctimeNs, mode } = await stat(file, { bigint: true })

@@ -10,7 +10,7 @@ import { certificatePem, parseIssuer, nameOf, signatureAlgorithm, toBeSigned, to
 
 export type { Purpose } from './x509.ts'
 
-/** What to mint: an RSA 4096 or EC P-256 pair, certified for `validityYears` from `now`. */
+/** A pair to mint: RSA 4096 or EC P-256, certified for `validityYears` from `now`. */
 export interface MintOptions {
   readonly type: 'rsa' | 'ec'
   /** Subject of the certificate, 1 to 64 printable characters. */
@@ -22,7 +22,7 @@ export interface MintOptions {
   readonly purpose?: Purpose
   /** Of a server: DNS names in A-labels (the first label may be `*`) and IP addresses without brackets. */
   readonly names?: readonly string[]
-  /** Who signs; default: the pair itself. */
+  /** The issuer that signs; default: the pair itself. */
   readonly issuer?: Issuer
 }
 

@@ -34,10 +34,10 @@ const ROUNDING_SECONDS = 1e-6 // iat and exp are decimal fractions, so exp - iat
 /** Default of `--validity`, in ms. */
 export const DEFAULT_VALIDITY_MS = 1000
 
-/** What an inner layer puts into its proof. */
+/** The claims that an inner layer puts into its proof. */
 export interface ProofClaims {
   readonly identifier: string
-  /** Nobody has chosen it: the one that the key is bound to is as good. */
+  /** True when the identifier was not chosen: then the one that the key is bound to is as good. */
   readonly isDefault?: boolean | undefined
   /** Scheme and authority that were dialled, such as `wss://link.example.com`: a proof for one outer layer is none for another. */
   readonly url: string
@@ -48,7 +48,7 @@ export interface ProofClaims {
   readonly validityMs?: number
 }
 
-/** What the outer layer holds a proof against. */
+/** The values that the outer layer checks a proof against. */
 export interface ProofExpectation {
   readonly registry: KeyRegistry
   /** Names under which inner layers dial this outer layer, as `parseLinkName` gives them; none: `url` is not checked. */
@@ -61,7 +61,7 @@ export interface ProofExpectation {
   readonly validityMs: number
 }
 
-/** Who has proven itself, and with which key. */
+/** The inner layer that has proven itself, and its key. */
 export interface ProvenIdentity {
   readonly kid: string
   readonly identifier: string
@@ -132,7 +132,7 @@ function checkTimes(claims: Members, { issuedAtSeconds, nowSeconds, validityMs }
     throw refused('nbf is in the future')
 }
 
-/** Whoever is dialled knows its nonce and could pass on that of another: the name that was dialled tells the two apart. */
+/** Checks the name that was dialled: an outer layer that is dialled knows the nonce, and could pass on that of another one. */
 function checkUrl(claims: Members, linkNames: readonly string[]): void {
   if (linkNames.length === 0) return
   const url = textClaim(claims, 'url', refused)

@@ -8,10 +8,10 @@ import { parsePublicKeyValue, readPublicKey, type Binding, type PublicKeyValue, 
 
 export { KeyRegistry, type RegisteredKey } from './key-registry.ts'
 
-/** How often the files are looked at. A removed key must be out of force within 2 s, a doubtful one is looked at twice. */
+/** The time between two looks at the files. A removed key must be out of force within 2 s, a doubtful one is looked at twice. */
 const DEFAULT_POLL_MS = 500
 
-/** What a KeyFiles tells its owner. */
+/** Options and events of a KeyFiles. */
 export interface KeyFilesOptions {
   /** The keys changed: sessions whose key is gone from `registry` are to be closed. */
   readonly onChange?: (registry: KeyRegistry) => void

@@ -86,7 +86,7 @@ export function parsePublicKey(text: string, file: string): PublicKeyFile {
   throw invalid(`${file}: PEM block of type ${block.label}; expected CERTIFICATE or PUBLIC KEY`)
 }
 
-/** How the identifiers of a key are decided: a name, the common name of its certificate, or undefined for any. */
+/** The source of the identifiers of a key: a name, the common name of its certificate, or undefined for any identifier. */
 export type Binding = { readonly identifier: string } | 'common name' | undefined
 
 /** A key that is in force, and when (ms since 1970) it will expire. */

@@ -26,7 +26,7 @@ export interface TokenType {
   readonly refuse: Refuse
 }
 
-/** What a peer sent, safe and short enough for a log line. */
+/** Quotes a value that a peer sent, safe and short enough for a log line. */
 export const shown = (value: unknown): string =>
   (JSON.stringify(value) ?? 'absent')
     .slice(0, 80)

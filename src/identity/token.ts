@@ -20,7 +20,7 @@ const digest = (token: string): Buffer => createHash('sha256').update(token).dig
 /** A fresh token: `sgt_` and 43 characters of base64url. */
 export const mintToken = (): string => `sgt_${randomBytes(32).toString('base64url')}`
 
-/** What is stored of a token: `sha256:` and 43 characters of base64url. */
+/** Returns the text that is stored for a token: `sha256:` and 43 characters of base64url. */
 export const hashToken = (token: string): string => PREFIX + digest(token).toString('base64url')
 
 /** Is it what `hashToken` gives? */
@@ -91,7 +91,7 @@ export async function readToken(file: string): Promise<string> {
 export const readTokenList = async (file: string): Promise<TokenList> =>
   new TokenList((await readTokenFile(file)).map(line => (isTokenHash(line) ? line : hashToken(line))))
 
-/** What an Authorization field carries. */
+/** Credentials in an Authorization field. */
 export type Credentials =
   | { readonly kind: 'bearer'; readonly token: string }
   /** A token may stand in the place of the password: that is all a program can send that only knows URLs. */

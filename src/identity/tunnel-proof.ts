@@ -32,10 +32,10 @@ const VALIDITY_SECONDS = 30
 /** Clocks of two machines, seconds. */
 const CLOCK_TOLERANCE_SECONDS = 30
 
-/** How long a `jti` has to be remembered, milliseconds. */
+/** The time for which a `jti` has to be remembered, milliseconds. */
 export const TUNNEL_PROOF_LIFETIME_MS = (VALIDITY_SECONDS + 2 * CLOCK_TOLERANCE_SECONDS) * 1_000
 
-/** What a proof is made for. */
+/** The claims of a proof. */
 export interface TunnelProofClaims {
   /** HOST:PORT behind `/tunnel/`. */
   readonly tunnel: string
@@ -44,7 +44,7 @@ export interface TunnelProofClaims {
   readonly nowSeconds: number
 }
 
-/** What the outer layer holds a proof against. */
+/** The values that the outer layer checks a proof against. */
 export interface TunnelProofExpectation {
   readonly tunnel: string
   /** Names under which this outer layer is dialled; none: `url` is not checked. */
@@ -52,7 +52,7 @@ export interface TunnelProofExpectation {
   readonly nowSeconds: number
 }
 
-/** Who has proven itself. */
+/** The key that has proven itself, and the id of its proof. */
 export interface TunnelProof {
   /** RFC 7638 thumbprint of the key. */
   readonly thumbprint: string

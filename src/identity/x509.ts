@@ -8,7 +8,7 @@ const { asn1 } = forge
 /** A value of ASN.1. */
 export type Asn1 = forge.asn1.Asn1
 
-/** What a certificate is for: an inner layer (as TLS client), a server, or signing others. */
+/** The purpose of a certificate: an inner layer (as TLS client), a server, or signing others. */
 export type Purpose = 'client' | 'server' | 'ca'
 
 const OID = {
@@ -65,7 +65,7 @@ function serialNumber(): Asn1 {
   return universal(asn1.Type.INTEGER, false, serial.toString('latin1'))
 }
 
-/** What a key of this type signs certificates with; RFC 5758 §3.2: no parameters with ECDSA. */
+/** The algorithm with which a key of this type signs certificates; RFC 5758 §3.2: no parameters with ECDSA. */
 export const signatureAlgorithm = (type: 'rsa' | 'ec'): Asn1 =>
   type === 'rsa' ? sequence(oid(OID.sha256WithRSAEncryption), universal(asn1.Type.NULL, false, '')) : sequence(oid(OID.ecdsaWithSha256))
 
@@ -127,7 +127,7 @@ const isContext = (value: Asn1 | undefined, tag: forge.asn1.Type): boolean =>
   value !== undefined && value.tagClass === asn1.Class.CONTEXT_SPECIFIC && value.type === tag
 const childrenOf = (value: Asn1 | undefined): Asn1[] => (Array.isArray(value?.value) ? value.value : [])
 
-/** What a certificate says of itself as an issuer. @param der  of the whole certificate */
+/** Reads what a certificate says of itself as an issuer. @param der  of the whole certificate */
 export function parseIssuer(der: Buffer): Issuer {
   const fields = childrenOf(childrenOf(fromDer(der))[0])
   // version (absent in version 1), serial number, algorithm, issuer, validity, subject

@@ -7,7 +7,7 @@ import { limitPings, SocketIoLink, type WebSocketLike } from './socket-io-link.t
 import { proxiedTransport } from './proxied-transport.ts'
 import { needsNoMask, UnmaskedTransport } from './unmasked-transport.ts'
 
-/** How to reach an outer layer. */
+/** Options for reaching an outer layer. */
 export interface DialOptions {
   /** ws:, wss:, http: or https:; a path is kept as the prefix of `/socket.io/`. */
   readonly url: string
@@ -20,7 +20,7 @@ export interface DialOptions {
   readonly proxy?: URL | undefined
 }
 
-/** What becomes of one attempt; exactly one of the first two is called, neither after giving up. */
+/** Events of one attempt; exactly one of the first two is called, neither after giving up. */
 export interface DialEvents {
   readonly onLink: (link: Link) => void
   readonly onFailure: (reason: string) => void
@@ -115,7 +115,10 @@ function transportOf({ proxy, ca, certificate, key }: DialOptions, url: URL, sig
   return needsNoMask(url) ? UnmaskedTransport : NodeWebSocket
 }
 
-/** Whatever answers the websocket handshake like a web page is probably not the outer layer, or not the right port of it. */
+/**
+ * Returns a question about the port: a server that answers the websocket handshake like a web page is probably not the outer layer, or not
+ * the right port of it.
+ */
 function questionOf(status: string, isEncrypted: boolean): string {
   const question = 'is this the socket port (3001 by default) of the outer layer, not the port for clients?'
   if (status === '403' && isEncrypted) return 'the outer layer asks for a client certificate of its authorities (--inner-layer-certificate)'
@@ -124,7 +127,7 @@ function questionOf(status: string, isEncrypted: boolean): string {
   return `${question}${certificate} An outer layer that stops, or was tried too often, says 400, too`
 }
 
-/** What TLS says of a far end without TLS, by Node.js and OpenSSL. */
+/** Messages of Node.js and OpenSSL about a far end without TLS. */
 const NO_TLS = /wrong version number|packet length too long|disconnected before secure TLS connection|http request/
 
 /** engine.io wraps the cause of a failed handshake in two layers of "websocket error". */

@@ -4,7 +4,7 @@ import { MAX_MESSAGE_BYTES, type Link } from '../mux/link.ts'
 import * as parser from './parser.ts'
 import { limitPings, SocketIoLink, type WebSocketLike } from './socket-io-link.ts'
 
-/** What the outer layer's listener for inner layers calls. */
+/** Callbacks of the outer layer's listener for inner layers. */
 export interface ListenerEvents {
   /** May this websocket handshake go on? Undefined means yes, a text is the reason of the refusal. */
   readonly admit: (request: IncomingMessage) => string | undefined

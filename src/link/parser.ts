@@ -26,7 +26,7 @@ export class Encoder {
   }
 }
 
-/** What engine.io received → packets. Throws for anything else, which ends that connection. */
+/** Turns what engine.io received into packets. Throws for anything else, which ends that connection. */
 export class Decoder extends EventEmitter {
   add(chunk: unknown): void {
     if (Buffer.isBuffer(chunk)) this.emit('decoded', { type: EVENT, nsp: '/', data: [FRAMES_EVENT, chunk] })

@@ -4,7 +4,7 @@ import { NodeWebSocket } from 'socket.io-client'
 import { connectThrough } from '../net/http-proxy.ts'
 import { zeroMask } from './unmasked-transport.ts'
 
-/** How a link gets through a proxy. */
+/** Options of a link through a proxy. */
 export interface ProxiedOptions {
   readonly proxy: URL
   /** ws:, wss:, http: or https:. */

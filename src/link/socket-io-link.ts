@@ -3,7 +3,7 @@ import { messageOf } from '../errors.ts'
 import type { Link } from '../mux/link.ts'
 import { TokenBucket } from '../rates/token-bucket.ts'
 
-/** What both ends of socket.io have in common once connected over a websocket. */
+/** The common part of both ends of socket.io once connected over a websocket. */
 export interface Carrier {
   /** Hands one message to socket.io. */
   readonly emit: (message: Uint8Array) => void

@@ -4,8 +4,8 @@ import type { Duplex } from 'node:stream'
 const MAX_BYTES = 65_536
 
 /**
- * What a client sends behind a request to switch protocols, while nobody has decided yet what it means. As long as it is HTTP, a client
- * that ends its half has left.
+ * Bytes that a client sends behind a request to switch protocols, before it is decided what they mean. As long as it is HTTP, a client that
+ * ends its half has left.
  */
 export class EarlyBytes {
   readonly #chunks: Buffer[]

@@ -68,7 +68,7 @@ export function proxyFields({ username, password }: URL): Readonly<Record<string
   return { 'Proxy-Authorization': `Basic ${Buffer.from(pair).toString('base64')}` }
 }
 
-/** What a proxy says instead of opening the way, and what to do about it. */
+/** Returns the error for a proxy that refuses to open the way, with its remedy. */
 function refusalOf(proxy: URL, authority: string, status: number): Error {
   const said = `the proxy ${placeOfProxy(proxy)} answered CONNECT ${authority} with ${status}`
   if (status === 407) return new Error(`${said}: it wants a name and a password that are right, http://NAME:PASSWORD@HOST:PORT`)

@@ -5,7 +5,7 @@ import { GatewayError, messageOf } from '../errors.ts'
 /** Ports below may need a capability (Linux: net.ipv4.ip_unprivileged_port_start). */
 const FIRST_FREE_PORT = 1024
 
-/** What a port is opened for, for whoever cannot have it. */
+/** The purpose of a port, for the message when it cannot be opened. */
 export interface ListenWords {
   /** Completes "cannot …". */
   readonly doing?: string

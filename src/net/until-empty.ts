@@ -1,4 +1,4 @@
-/** How long connections that were accepted before the port closed have to say what they want, milliseconds. */
+/** Time for connections that were accepted before the port closed to say what they want, milliseconds. */
 export const FIRST_REQUEST_MS = 1_000
 const LOOK_MS = 10
 

@@ -4,7 +4,7 @@ import { guardOf, isGuardedName, parseAddress, within, type AddressRange } from 
 import { GatewayError } from '../errors.ts'
 
 interface Entry {
-  /** What the host has to be: anything, a name (pattern) or a range of addresses. */
+  /** The hosts that it allows: any, a name (pattern) or a range of addresses. */
   readonly host: 'any' | { readonly name: RegExp; readonly literal: string | undefined } | { readonly range: AddressRange }
   readonly from: number
   readonly to: number

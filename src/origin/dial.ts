@@ -26,7 +26,7 @@ export interface OriginAddress {
   readonly port: number
 }
 
-/** How a connection is made. */
+/** Options for making a connection. */
 export interface DialOptions extends OriginAddress {
   /** For `https` alone. */
   readonly tls: TlsMaterial

@@ -15,7 +15,7 @@ const MAX_PROBES = 2_000
 /** Told of a check that was wanted: `reason` says why it is not healthy. */
 export type OnHealth = (number: number, isHealthy: boolean, reason: string) => void
 
-/** What one session wants to know. */
+/** The checks that one session asks for. */
 export interface HealthWatch {
   /** @param isFirst  instead of all that was wanted before */
   want(checks: readonly HealthCheck[], isFirst: boolean, profileOf: (number: number) => OriginProfile | undefined): void
@@ -38,7 +38,7 @@ export class HealthChecks {
     return this.#probes.size
   }
 
-  /** What one session wants; close it with the session. */
+  /** Starts a watch for one session; close it with the session. */
   watch(onHealth: OnHealth): HealthWatch {
     const wanted = new Map<Probe, Map<number, Listener>>()
     const drop = (): void => {

@@ -200,7 +200,7 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
     this.#fail(thrown)
   }
 
-  /** What the last piece brought: told only now, when all of the piece was found to be right. */
+  /** Delivers what the last piece brought: only now, when all of the piece was found to be right. */
   #deliver(): void {
     const reader = this.#reader
     for (const { status, reason, fields } of reader.interims) {

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 
-/** Whoever a connection belongs to at the moment. */
+/** The present user of a connection. */
 export interface ConnectionUser {
   onBytes(bytes: Buffer): void
   /** The origin sends nothing more. */

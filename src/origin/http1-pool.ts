@@ -9,7 +9,7 @@ const IDLE_MARGIN_MS = 1_000
 const MAX_IDLE_MS = 60_000
 const SWEEP_MS = 1_000
 
-/** How the connections of a pool are made. */
+/** Options for the connections of a pool. */
 export interface PoolOptions extends DialOptions {
   /** A kept connection gets no new request after this time: the name of the origin may stand for another address by then. */
   readonly maxAgeMs: number

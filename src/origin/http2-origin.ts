@@ -19,7 +19,7 @@ const MAX_POOLS = 256
 const { NGHTTP2_FLAG_END_STREAM, NGHTTP2_REFUSED_STREAM, NGHTTP2_HTTP_1_1_REQUIRED } = constants
 /** RFC 9110 §5.6.2. */
 const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
-/** What can stand in :path and :authority: nothing that would end the value early (RFC 9113 §8.2.1, §8.3.1). */
+/** The characters that :path and :authority may have: nothing that would end the value early (RFC 9113 §8.2.1, §8.3.1). */
 const VISIBLE = /^[\x21-\x7e]+$/
 
 /** Requests to origins over HTTP/2 (RFC 9113): connections are shared by origin and TLS options. */

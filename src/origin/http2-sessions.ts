@@ -38,7 +38,7 @@ export interface SessionTarget extends OriginAddress {
   readonly clock: () => number
 }
 
-/** Who waits for a connection. */
+/** A user that waits for a connection. */
 export interface SessionUser {
   /** Called once, at once or later. */
   onOpen(session: ClientHttp2Session): void

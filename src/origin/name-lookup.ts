@@ -1,6 +1,6 @@
 import { lookup, type LookupAddress } from 'node:dns'
 
-/** What a name stands for is asked anew after this time, milliseconds: `getaddrinfo` does not tell how long it may be kept. */
+/** The time after which a name is looked up anew, milliseconds: `getaddrinfo` does not tell how long an address may be kept. */
 const KEPT_MS = 10_000
 /** For this long after that, what was known before serves while a resolver is slow … */
 const STALE_MS = 60_000

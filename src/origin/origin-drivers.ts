@@ -10,7 +10,7 @@ const MAX_POOLS = 256
 /** A kept connection gets no new request after this time, milliseconds; what is under way on it goes on. */
 const MAX_AGE_MS = 60_000
 
-/** What requests to origins are made with. */
+/** Options for making requests to origins. */
 export interface OriginsOptions {
   readonly policy: OriginPolicy
   /** Milliseconds, rising. */

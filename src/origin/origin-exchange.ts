@@ -18,17 +18,17 @@ import { RequestBody } from './request-body.ts'
 /** A list of raw fields of the origin, names and values in turn; a character is a byte. */
 export type RawFields = Fields
 
-/** What a driver is told to send. */
+/** A request that a driver is to send. */
 export interface OriginRequest {
   readonly head: RequestHead
-  /** How to reach the origin; undefined: as usual. */
+  /** The way to reach the origin; undefined: as usual. */
   readonly profile: OriginProfile | undefined
   readonly body: RequestBody | Buffer | null
   /** On a connection of its own, which ends with it. */
   readonly isAlone?: boolean
 }
 
-/** What a driver reports, in this order; `failed` may come at any time and is the last. */
+/** Events of a driver, in this order; `failed` may come at any time and is the last. */
 export interface OriginEvents {
   /** A connection is there, a new one or one that was kept. */
   connected?(): void
@@ -59,7 +59,7 @@ export interface OriginDrivers {
   http2(request: OriginRequest, events: OriginEvents): OriginCall
 }
 
-/** What an exchange needs of the inner layer. */
+/** The part of the inner layer that an exchange uses. */
 export interface OriginContext {
   readonly drivers: OriginDrivers
   /** The request has failed, here or by the word of the outer layer. */
@@ -235,7 +235,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     return drivers.http1({ head, profile, body: whole ?? this.#body ?? null, isAlone: bindsConnection(head.fields) }, this)
   }
 
-  /** Whatever an origin causes runs in here: a throw is the failure of this exchange, never of the process. */
+  /** Runs everything that an origin causes: a throw is the failure of this exchange, never of the process. */
   #guard(action: () => void): void {
     try {
       action()
@@ -287,7 +287,7 @@ function bindsConnection(fields: readonly string[]): boolean {
   return false
 }
 
-/** How the origin delimits its body; the parser has refused contradictions already. */
+/** Returns how the origin delimits its body; the parser has refused contradictions already. */
 function bodyOf(fields: RawFields): BodyKind {
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!

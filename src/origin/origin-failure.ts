@@ -26,7 +26,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 const TLS = /^(?:ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|CRL_|HOSTNAME_MISMATCH|INVALID_CA|INVALID_PURPOSE)/
 /** Of a dial they say that nothing was sent; of a connection that stood, that nobody knows. */
 const OF_A_DIAL = new Set(['EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ENETDOWN', 'ETIMEDOUT', 'EACCES', 'EPERM'])
-/** What this machine or this process has run out of: nothing was sent, and another inner layer may have it. */
+/** Resources that this machine or this process has run out of: nothing was sent, and another inner layer may have them. */
 const EXHAUSTED: Readonly<Record<string, string>> = {
   EMFILE: 'this process may open no more files and sockets; raise its limit (ulimit -n, LimitNOFILE=)',
   ENFILE: 'this machine may open no more files and sockets; raise fs.file-max',
@@ -35,12 +35,12 @@ const EXHAUSTED: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'this machine has no address or local port left for that origin; widen net.ipv4.ip_local_port_range',
 }
 const SELF_SIGNED = new Set(['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'])
-/** What to tell an operator whose origin has no HTTP/2. */
+/** The message for an operator whose origin has no HTTP/2. */
 export const NO_ALPN = 'the origin does not offer HTTP/2 over TLS (ALPN h2); remove "http2: true" from the target'
 /** Answers that are no TLS at all, as OpenSSL calls them. */
 const NO_TLS = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_UNEXPECTED_MESSAGE', 'EPROTO'])
 
-/** What a failed dial or a broken exchange with an origin means, from the error code of Node, OpenSSL or llhttp. */
+/** Returns the meaning of a failed dial or a broken exchange with an origin, from the error code of Node, OpenSSL or llhttp. */
 export function originFailure(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError) return thrown
   if (thrown instanceof AggregateError && thrown.errors.length > 0) return originFailure(mostTelling(thrown.errors))

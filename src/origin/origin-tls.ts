@@ -4,7 +4,7 @@ import { createSecureContext, type ConnectionOptions } from 'node:tls'
 import { GatewayError, messageOf } from '../errors.ts'
 import type { OriginTls } from '../payload/origin-profile.ts'
 
-/** What a TLS connection to one kind of origin is made with, and the name under which such connections may be shared. */
+/** Options of a TLS connection to one kind of origin, and the name under which such connections may be shared. */
 export interface TlsMaterial {
   /** Equal for equal options alone: connections with other authorities, names or certificates are other connections. */
   readonly key: string

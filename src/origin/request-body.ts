@@ -55,7 +55,7 @@ export class RequestBody {
     this.#pump()
   }
 
-  /** Nobody wants the rest. */
+  /** Drops the rest, which is no longer wanted. */
   destroy(): void {
     this.#isOver = true
     this.#sink = undefined

@@ -10,7 +10,7 @@ const CONNECT_MS = 10_000
 /** Tells the outer layer that the origin is connected; whatever it is worth saying, a later release says here. */
 const CONNECTED = Buffer.alloc(0)
 
-/** What connections to origins need of the inner layer. */
+/** The part of the inner layer that connections to origins use. */
 export interface TcpOriginContext {
   readonly policy: OriginPolicy
   /** The connection has failed, here or by the word of the outer layer. */

@@ -6,7 +6,7 @@ export interface Sighting<Value> {
   readonly atMs: number
 }
 
-/** What happened last, the latest first: few entries, whoever makes them up. */
+/** The last events, the latest first: few entries, whoever makes them up. */
 export class LastSeen<Value> {
   readonly #seen = new Map<string, Sighting<Value>>()
 

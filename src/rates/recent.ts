@@ -1,6 +1,6 @@
 /**
- * What was known of a key not long ago. Two maps take turns, so that forgetting is one assignment and neither a timer nor a list of
- * ages is needed; both are bounded, and when strangers fill them, what is oldest goes first.
+ * Values that were set not long ago. Two maps take turns, so that forgetting is one assignment and neither a timer nor a list of ages is
+ * needed; both are bounded, and when strangers fill them, the oldest entries go first.
  */
 export class Recent<Value> {
   #young = new Map<string, Value>()

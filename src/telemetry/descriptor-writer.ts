@@ -11,7 +11,7 @@ const FAULT_MS = 1_000
 const FLUSH_MS = 2_000
 
 const BUSY: ReadonlySet<unknown> = new Set(['EAGAIN', 'EBUSY'])
-/** Whoever read is gone: a closed pipe, a terminal that was closed. */
+/** Codes that mean that the reader is gone: a closed pipe, a terminal that was closed. */
 const GONE: ReadonlySet<unknown> = new Set(['EPIPE', 'EIO', 'EBADF', 'ENXIO', 'ECONNRESET'])
 
 /**
@@ -38,7 +38,7 @@ export class DescriptorWriter {
   readonly #fd: number
   #queue: string[] = []
   #queuedChars = 0
-  /** What is being written, or waits to be tried again. */
+  /** Bytes that are being written, or wait to be tried again. */
   #bytes = Buffer.alloc(0)
   #isWriting = false
   #retry: NodeJS.Timeout | undefined
@@ -99,7 +99,7 @@ export class DescriptorWriter {
     this.#retry.unref()
   }
 
-  /** Whoever left takes along what was meant for them; the next line finds out whether somebody has come back. */
+  /** Drops everything that was meant for a reader that is gone; the next line finds out whether there is one again. */
   #drop(): void {
     this.#bytes = Buffer.alloc(0)
     this.#queue = []

@@ -1,6 +1,6 @@
 /**
- * How often a value fell into which range, for metrics. Two array writes a value: prom-client's own histogram takes 0.3 µs, which would
- * be more than the access line.
+ * The number of values in each range, for metrics. Two array writes a value: prom-client's own histogram takes 0.3 µs, which would be more
+ * than the access line.
  */
 export class Histogram {
   /** Values in each range, not cumulative; the last range has no end. */

@@ -1,7 +1,7 @@
 import { DescriptorWriter } from './descriptor-writer.ts'
 import { LogFile } from './log-file.ts'
 
-/** What receives lines: an open file descriptor or a log file, which are written to in the background, or anything with `write`. */
+/** The receiver of lines: an open file descriptor or a log file, which are written to in the background, or anything with `write`. */
 export type LogDestination = number | LogFile | { write(text: string): unknown }
 
 /** Where the lines of a log go. */

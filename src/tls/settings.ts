@@ -5,7 +5,7 @@ import type { SecureContextOptions } from 'node:tls'
 export const HANDSHAKE_MS = 10_000
 
 /**
- * What every TLS port of ours speaks: TLS 1.2 and 1.3 with forward secrecy and authenticated encryption alone, the "intermediate" list of
+ * Settings of every TLS port of ours: TLS 1.2 and 1.3 with forward secrecy and authenticated encryption alone, the "intermediate" list of
  * Mozilla's server side TLS without DHE (RFC 9325 §4.2). The order is ours, but a client without AES in hardware, which names ChaCha20
  * first, gets that.
  */

@@ -8,7 +8,7 @@ export interface TrustedAuthority {
 }
 
 /**
- * What to do about a server certificate that is not trusted.
+ * Returns the remedy for a server certificate that is not trusted.
  * @param code  of the failed handshake, as Node gives it
  * @returns undefined when the code is about something else
  */

@@ -1,6 +1,6 @@
 /** Durations as people write them: one grammar for the targets file, the options and the environment. */
 
-/** What a duration may look like; completes "expected …". */
+/** The forms of a duration in words; completes "expected …". */
 export const DURATION = 'milliseconds, or a text with a unit such as "500ms", "30s", "5m", "1h" or "7d"'
 
 /** The form of a duration, for schemas. */

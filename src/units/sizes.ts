@@ -1,6 +1,6 @@
 /** Sizes as people write them: one grammar for the targets file, the options and the environment. */
 
-/** What a size may look like; completes "expected …". */
+/** The forms of a size in words; completes "expected …". */
 export const SIZE = 'a number of bytes, or a text with a unit such as "64KiB", "10MiB" or "1GB"'
 
 /** The form of a size, for schemas: digits, then B, a binary unit (K, KiB, …) or a decimal one (kB, …). Case does not count. */
