@@ -1,4 +1,4 @@
-/** What the file says of a target or a route → the frozen target that the layers work with. */
+/** Turns a target or route of the file into the frozen target that the layers work with. */
 import type { z } from 'zod'
 import type { Policy } from '../route/policy.ts'
 import type { Target, Treatment } from '../route/target.ts'
@@ -23,7 +23,7 @@ import type { routeSchema, targetSchema } from './schema.ts'
 export type TargetSource = z.output<typeof targetSchema>
 /** A route as the schema gives it. */
 export type RouteSource = z.output<typeof routeSchema>
-/** What both have. */
+/** The keys that both have. */
 type Keys = Omit<TargetSource, 'routes'>
 
 const ORIGIN_KEYS = ['protocol', 'hostname', 'port', 'http2', 'tls', 'health'] as const
@@ -40,7 +40,7 @@ export function inherit(target: TargetSource, route: RouteSource): Keys {
   return { ...Object.fromEntries(Object.entries(base).filter(([key]) => !replaced.has(key))), ...own }
 }
 
-/** What is done with requests beyond policy and origin; undefined when that is nothing. */
+/** Returns the treatment of requests beyond policy and origin; undefined when there is none. */
 function treatmentOf(source: Keys, place: TargetPlace, { limits }: Pick<Target, 'limits'>): Treatment | undefined {
   const { preserveHost, ...fields } = headersKey.create(source, place)
   const rest = {

@@ -1,4 +1,4 @@
-/** What would happen to a request, step by step, without sending it. */
+/** Explains what would happen to a request, step by step, without sending it. */
 import { GatewayError, asGatewayError } from '../errors.ts'
 import type { ErrorCode } from '../errors.ts'
 import { canonicalPathFor, decide, locate, slashRedirectOf } from '../route/admit.ts'
@@ -29,7 +29,7 @@ export interface Explanation {
   readonly target: { readonly name: string; readonly line: number } | undefined
   /** The route of the target that the path belongs to. */
   readonly route: { readonly path: string; readonly line: number } | undefined
-  /** How the host found its target. */
+  /** The rule by which the host found its target. */
   readonly hostRule: 'exact' | 'wildcard' | 'any' | undefined
   /** The path that the policy sees; the raw one when it is ambiguous. */
   readonly path: string | undefined
@@ -40,9 +40,9 @@ export interface Explanation {
   readonly rules: readonly ExplainedRule[]
   /** The rule that allows the request. */
   readonly rule: ExplainedRule | undefined
-  /** What the other keys do with it, in the order in which they are met. */
+  /** The effects of the other keys on it, in the order in which they are met. */
   readonly effects: readonly Effect[]
-  /** What the inner layer would ask the origin for; undefined also when there is no origin. */
+  /** The URL that the inner layer would ask the origin for; undefined also when there is no origin. */
   readonly originUrl: string | undefined
   /** Inner layers that may serve it; undefined with a target: any connected one. */
   readonly identifiers: readonly string[] | undefined

@@ -18,7 +18,7 @@ export interface LintWarning {
   readonly message: string
 }
 
-/** How an expression is read, beside its text. */
+/** The use of an expression, beside its text. */
 interface ExpressionUse {
   readonly keepsEncodedSlash: boolean
   /** Is exactly one path probably meant? */
@@ -120,7 +120,7 @@ function* lintRule(rule: PolicyRule, rules: readonly PolicyRule[], keepsEncodedS
   if (wider) yield `adds nothing: the rule ${wider.pattern} of line ${wider.line} allows all of it`
 }
 
-/** What keeps somebody from a route, and would not keep them from its target. */
+/** Yields the keys that keep clients from a route, and would not keep them from its target. */
 function* fencesOf(route: Target, target: Target): Generator<string> {
   const [inner, outer] = [route.treatment, target.treatment]
   if (inner?.basicAuth !== undefined && outer?.basicAuth === undefined) yield 'basicAuth'

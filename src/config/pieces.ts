@@ -15,7 +15,7 @@ const PIECE = 8_192
 /** Lines that are looked at in one go. */
 const LINES = 4_096
 
-/** What may reach from one host into another, or make several documents of the file: anchors, markers and directives. */
+/** Syntax that may reach from one host into another, or make several documents of the file: anchors, markers and directives. */
 const ACROSS = /(?:^|[\s,[{:])&[^\s&]|^(?:---|\.\.\.|%)/m
 const HEADING = /^targets:[ \t]*(?:#.*)?\r?$/
 const BLANK = /^[ \t]*(?:#.*)?\r?$/

@@ -1,4 +1,4 @@
-/** What an RE2 expression is made of, as far as `lint` wants to know. */
+/** The parts of an RE2 expression, as far as `lint` needs to know them. */
 export interface ExpressionParts {
   /** A `|` outside every group. */
   readonly alternation: boolean

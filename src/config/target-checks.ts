@@ -1,4 +1,4 @@
-/** What is wrong with targets beyond their shape, and what is doubtful about them. */
+/** Checks of targets beyond their shape: faults and doubts. */
 import { messageOf } from '../errors.ts'
 import { parseHostPattern } from '../address/host.ts'
 import { isBelow, parsePrefix } from '../route/path-map.ts'
@@ -106,7 +106,10 @@ const inheritable = ({ hostname, redirect, respond, encodedSlash }: YamlMap): Ya
   return redirect === undefined ? { respond, encodedSlash } : { redirect, encodedSlash }
 }
 
-/** What was read as it stands and was probably meant otherwise: durations in another unit, and what the keys themselves doubt. */
+/**
+ * Yields doubts about what was read as it stands and was probably meant otherwise: durations in another unit, and what the keys themselves
+ * doubt.
+ */
 export function* doubtsOf(document: YamlDocument, sources: YamlMap): Generator<Doubt> {
   const doubt = (path: readonly PropertyKey[], message: string): Doubt => ({
     line: document.place(path).line,

@@ -20,7 +20,7 @@ import { upgradesKey } from './keys/upgrades.ts'
 /** Where a target leads to: first in the documentation. */
 export const leadingSchema = { ...originKey.schema, ...policySchema, ...identifierKey.schema }
 
-/** What else is said of it, in the order of the documentation. */
+/** The schemas of the other keys, in the order of the documentation. */
 export const otherSchema = {
   ...pathsKey.schema,
   ...headersKey.schema,
@@ -67,5 +67,5 @@ export const effectsOf = (target: Target, request: EffectRequest): readonly Effe
 /** The faults that lie between the keys of a target or a route. */
 export const faultsBetween = (keys: RawKeys): readonly KeyFault[] => KEYS.flatMap(key => [...(key.faults?.(keys) ?? [])])
 
-/** What is valid in a target or a route and was probably meant otherwise. */
+/** The doubts about what is valid in a target or a route and was probably meant otherwise. */
 export const doubtsIn = (keys: RawKeys): readonly KeyFault[] => KEYS.flatMap(key => [...(key.doubts?.(keys) ?? [])])

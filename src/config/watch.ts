@@ -9,7 +9,7 @@ import type { RouteTable } from '../route/table.ts'
 import { ConfigError, unreadableTargets } from './document/fault.ts'
 import { parseTargetsInSlices } from './targets.ts'
 
-/** Who is told of a change. */
+/** Callbacks for changes of the file. */
 export interface TargetsFileHandlers {
   /** A good file is in force: also when a bad one was changed back to what is in force already. */
   onChange(table: RouteTable): void
@@ -76,7 +76,7 @@ export class TargetsFile {
     return this.#loadedAt
   }
 
-  /** What is wrong with the file as it is now, undefined while it is the one in force. */
+  /** The fault of the file as it is now, undefined while it is the one in force. */
   get fault(): ConfigError | undefined {
     return this.#fault
   }

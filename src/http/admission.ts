@@ -1,6 +1,6 @@
 /**
- * What node:http accepted is not yet a request that may be forwarded (reference table in docs/http.md): this decides the rest, before
- * any byte of the body is read. Pure; every refusal is a GatewayError with the status in its code.
+ * Decides, before any byte of the body is read, whether a request that node:http accepted may be forwarded (reference table in
+ * docs/http.md). Pure; every refusal is a GatewayError with the status in its code.
  */
 import { GatewayError } from '../errors.ts'
 import { MAX_FIELDS, type Fields } from './fields.ts'

@@ -49,7 +49,7 @@ const OVERRIDES = new RegExp(
   ].join('|')})$`,
 )
 
-/** Who the user is, by password, login or certificate, as proxies tell it to origins that ask for nothing more. */
+/** Fields that say who the user is, by password, login or certificate, as proxies tell it to origins that ask for nothing more. */
 const IDENTITY = new RegExp(
   `^(?:${[
     // What is left of it, such as X-Forwarded-User, -Email, -Groups, -Client-Cert, -Tls-Client-Cert.

@@ -1,10 +1,10 @@
-/** Who the client is: one function decides address, scheme, host and port together (RFC 7239 §5, §7.4). */
+/** The client of a request: one function decides address, scheme, host and port together (RFC 7239 §5, §7.4). */
 import type { IncomingMessage } from 'node:http'
 import { isIPv4, isIPv6 } from 'node:net'
 import { unmapped } from '../address/mapped.ts'
 import type { Fields } from './fields.ts'
 
-/** What is known of a connection before any field is believed. */
+/** The facts of a connection before any field is believed. */
 export interface Peer {
   /** Address of the other end of the connection, v4-mapped ones as IPv4. */
   readonly address: string
@@ -16,7 +16,7 @@ export interface Peer {
   readonly tls?: PeerTls | undefined
 }
 
-/** What TLS says of a connection. */
+/** Facts about the TLS of a connection. */
 export interface PeerTls {
   /** The name that the client asked for (SNI), in lower case; undefined for none, as with IP addresses. */
   readonly serverName: string | undefined

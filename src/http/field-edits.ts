@@ -19,7 +19,7 @@ export interface FieldEdits {
   readonly added: readonly (readonly [name: string, value: Template])[]
 }
 
-/** What a value may have in it: address of the client, host and scheme that it asked for. */
+/** Variables that a value may have in it: address of the client, host and scheme that it asked for. */
 export const FIELD_VARIABLES = ['client', 'host', 'scheme'] as const
 
 /** Framing, routing and what says who the client is: an edit here would break messages or make the gateway lie (docs/targets.md). */

@@ -1,6 +1,9 @@
 /** Answers by which applications refuse the name that they were asked under, known by their text. */
 
-/** What an application takes offence at: the Host, an Origin that is not the Host, a signature over the Host, or a proxy that it does not know. */
+/**
+ * The cause for which an application refuses a request: the Host, an Origin that is not the Host, a signature over the Host, or a proxy
+ * that it does not know.
+ */
 export type HostRefusal = 'host' | 'origin' | 'signature' | 'proxy'
 
 /** Statuses of such answers; no other answer is looked at. */

@@ -1,6 +1,6 @@
 /**
- * What of a request target may be logged: its path. The query and the fragment are where people put tokens, and an absolute form may
- * carry a password.
+ * Returns the part of a request target that may be logged: its path. The query and the fragment are where people put tokens, and an
+ * absolute form may carry a password.
  * @param target  as it came, in whatever form
  */
 export function loggedPath(target: string): string {

@@ -1,7 +1,7 @@
-/** What the head of a message says, whatever version of HTTP it came in. */
+/** The head of a message, whatever version of HTTP it came in. */
 import type { Fields } from './fields.ts'
 
-/** How a message body is delimited (RFC 9112 §6.3): there is none, it has a known length, or it ends with its stream. */
+/** The way in which a message body is delimited (RFC 9112 §6.3): there is none, it has a known length, or it ends with its stream. */
 export type BodyKind = { readonly kind: 'none' } | { readonly kind: 'length'; readonly length: number } | { readonly kind: 'stream' }
 
 /** The body kind without a body. */
@@ -9,7 +9,7 @@ export const NO_BODY: BodyKind = Object.freeze({ kind: 'none' })
 /** The body kind of unknown length. */
 export const STREAM_BODY: BodyKind = Object.freeze({ kind: 'stream' })
 
-/** What the outer layer asks an inner layer for: one request to one origin. */
+/** The request of the outer layer to an inner layer: one request to one origin. */
 export interface RequestHead {
   /** Where to: the inner layer checks it against its own allow-list. */
   readonly protocol: 'http' | 'https'
@@ -31,7 +31,7 @@ export interface RequestHead {
   readonly fields: Fields
 }
 
-/** What an origin answered. */
+/** The answer of an origin. */
 export interface ResponseHead {
   /** 100 … 199 in an interim head, 200 … 599 in the final one. */
   readonly status: number

@@ -28,7 +28,7 @@ export class HrefMapping {
 
   constructor(private readonly names: PublicOrigin) {}
 
-  /** What can go on of a piece and of what was held before. */
+  /** Returns what can go on of a piece and of what was held before. */
   push(chunk: Buffer): Buffer {
     const text = this.#held + chunk.toString('latin1')
     const at = text.lastIndexOf('<')
@@ -37,7 +37,7 @@ export class HrefMapping {
     return this.#map(isHeld ? text.slice(0, at) : text)
   }
 
-  /** What was still held, at the end. */
+  /** Returns what was still held, at the end. */
   end(): Buffer {
     const text = this.#held
     this.#held = ''

@@ -14,7 +14,7 @@ const PASSED = 'x-sg-passed'
 const MAX_PASSED = 16
 const PSEUDONYM = /^sg-[0-9a-z]{1,16}$/
 
-/** What the fields depend on beside the request. */
+/** The facts beside the request on which the fields depend. */
 export interface RequestContext {
   readonly client: Client
   readonly isTrustedPeer: boolean
@@ -22,11 +22,11 @@ export interface RequestContext {
   readonly trustFields?: TrustFields | undefined
   /** Our name; a request that carries it already has come in a circle. */
   readonly pseudonym: string
-  /** What the target says; undefined: nothing. */
+  /** The changes that the target asks for; undefined: none. */
   readonly edits?: RequestEdits | undefined
 }
 
-/** What a target says of the fields of its requests. */
+/** The changes to the fields of its requests that a target asks for. */
 export interface RequestEdits {
   readonly fields: FieldEdits | undefined
   readonly variables: Variables
@@ -77,7 +77,7 @@ export function requestFields(request: AcceptedRequest, context: RequestContext)
   return kept
 }
 
-/** What the target says comes after what clients sent, and before what we say. */
+/** Applies the edits of the target: after what clients sent, and before what the gateway adds. */
 function edited(fields: readonly string[], { fields: edits, variables, dropsAuthorization, prefix }: RequestEdits): string[] {
   const kept: string[] = []
   for (let i = 0; i < fields.length; i += 2) {

@@ -14,7 +14,7 @@ export const MAX_INTERIM = 8
 
 const CSP = new Set(['content-security-policy', 'content-security-policy-report-only', 'x-content-security-policy', 'x-webkit-csp'])
 
-/** What the fields depend on beside the head. */
+/** The facts beside the head on which the fields depend. */
 export interface ResponseContext {
   /** Method of the request. */
   readonly method: string
@@ -22,7 +22,7 @@ export interface ResponseContext {
   readonly canChunk: boolean
   readonly removeCsps: boolean
   readonly names: PublicOrigin
-  /** What the target says of the fields; undefined: nothing. */
+  /** The changes to fields that the target asks for; undefined: none. */
   readonly edits?: FieldEdits | undefined
   /** For `edits`. */
   readonly variables?: Variables | undefined

@@ -4,7 +4,7 @@ import { isIP } from 'node:net'
 /** The two names of one target. */
 export interface PublicOrigin {
   readonly private: { readonly protocol: 'http' | 'https'; readonly hostname: string; readonly port: number }
-  /** What the client asked for: scheme and host with its port, as in the Host field. */
+  /** The scheme and host that the client asked for, with its port, as in the Host field. */
   readonly public: { readonly scheme: string; readonly host: string }
   /** A prefix of paths that the origin does not know, and the one that it has instead; both without a slash at their end. */
   readonly prefixes?: PathPrefixes | undefined

@@ -9,7 +9,7 @@ const BAD_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 
 const refuse = (why: string): GatewayError => new GatewayError('ORIGIN_BAD_REQUEST', why)
 
-/** What a request line and its fields are made of. */
+/** The parts of a request line and its fields. */
 export interface Http1RequestHead {
   readonly method: string
   /** Path and query. */

@@ -5,10 +5,10 @@ import { MAX_FIELDS } from '../http/fields.ts'
 /** Most bytes of a head or of a trailer section. */
 export const MAX_HEAD_BYTES = 65_536
 
-/** How the body ends (RFC 9112 §6.3): there is none, after so many bytes, with its last chunk, or with the connection. */
+/** The end of the body (RFC 9112 §6.3): there is none, after so many bytes, with its last chunk, or with the connection. */
 export type Framing = 'none' | 'chunked' | 'close' | number
 
-/** What stood before the body. A character is a byte. */
+/** The part of a response before its body. A character is a byte. */
 export interface Http1ResponseHead {
   readonly status: number
   readonly reason: string
@@ -17,11 +17,11 @@ export interface Http1ResponseHead {
   readonly framing: Framing
   /** The connection may carry another request after this message. */
   readonly keepsAlive: boolean
-  /** How long the origin says that it keeps an idle connection, seconds; undefined: it does not say. */
+  /** The time for which the origin says that it keeps an idle connection, seconds; undefined: it does not say. */
   readonly keepAliveSeconds: number | undefined
 }
 
-/** What the framing of a response depends on beside its head. */
+/** The facts of the request on which the framing of its response depends. */
 export interface AskedFor {
   readonly isHead: boolean
 }

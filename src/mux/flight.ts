@@ -53,14 +53,14 @@ const STOP_QUEUES = 3
 /** The limit grows by this part in the first round after one without a queue, twice as much in the second, and then doubles. */
 const FIRST_GROWTH = 1 / 4
 const MAX_GROWTH = 2
-/** How soon such a doubt may be followed by another one, at first; each that was wrong doubles it. */
+/** The shortest time between two such doubts, at first; each that was wrong doubles it. */
 const FIRST_DOUBT_MS = 1_000
 
 /**
- * How much of what was sent may be on its way. Kernels queue megabytes at each end of a connection, and a small answer would wait
- * behind all of it: on a link of 10 Mbit/s for seconds. So the bytes in flight are limited to what the link delivers in one round trip
- * and ten milliseconds: measured rate times the smallest round trip and the target, as BBR and LEDBAT do it. While no queue at all
- * builds up the limit doubles with each round trip, as in TCP's slow start.
+ * The limit for bytes in flight. Kernels queue megabytes at each end of a connection, and a small answer would wait behind all of it: on a
+ * link of 10 Mbit/s for seconds. So the bytes in flight are limited to what the link delivers in one round trip and ten milliseconds:
+ * measured rate times the smallest round trip and the target, as BBR and LEDBAT do it. While no queue at all builds up the limit doubles
+ * with each round trip, as in TCP's slow start.
  *
  * A flight that is always full never sees a link without a queue. So it waits until all is delivered, and measures with a small
  * message alone: after ten seconds without a pause, and when there is a queue that the limit should have let run empty, which is how a
@@ -78,7 +78,7 @@ export class Flight {
   #wasFull = false
   #roundEndBytes = 0
   #roundQueueMs = Infinity
-  /** What the limit gains of each byte that is delivered; 0 while it follows the measured rate. */
+  /** The bytes that the limit gains for each byte that is delivered; 0 while it follows the measured rate. */
   #growth = MAX_GROWTH
   #minRoundTripMs = Infinity
   #minSeenAtMs = 0
@@ -212,8 +212,8 @@ export class Flight {
   }
 
   /**
-   * What left in one round trip has arrived. A burst queues behind itself, so it is the shortest queue of a round that counts: where
-   * there was one all the time the link was never idle; where there was none it takes more than was tried.
+   * Ends a round: everything that left in one round trip has arrived. A burst queues behind itself, so it is the shortest queue of a round
+   * that counts: where there was one all the time the link was never idle; where there was none it takes more than was tried.
    */
   #endRound(targetMs: number): void {
     if (this.#roundQueueMs > targetMs / 4) this.#growth = 0

@@ -97,7 +97,7 @@ const TOLD = new Set<ErrorCode>(['VERSION', 'PROTOCOL', 'AUTH_TIMEOUT'])
 /** The peer has ended the handshake. */
 class PeerRefusal extends GatewayError {}
 
-/** What both halves share: one deadline, and exactly one outcome. */
+/** The common part of both halves: one deadline, and exactly one outcome. */
 class Handshake {
   #isOver = false
   readonly #timer: NodeJS.Timeout

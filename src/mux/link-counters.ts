@@ -1,6 +1,6 @@
 /**
- * What all sessions of a process together have done since its start, for metrics: plain numbers, so that counting costs nothing that
- * could be measured. Whoever shows them reads them when asked.
+ * Counters of all sessions of a process together since its start, for metrics: plain numbers, so that counting costs nothing that could be
+ * measured. They are read when metrics are asked for.
  */
 export class LinkCounters {
   /** Bytes handed to links, frame headers included. */
@@ -10,8 +10,8 @@ export class LinkCounters {
   receivedMessages = 0
   /** Streams opened by either side. */
   streams = 0
-  /** How often a stream had bytes to send and no credit: its reader is slower than its writer. */
+  /** The number of times that a stream had bytes to send and no credit: its reader is slower than its writer. */
   creditStalls = 0
-  /** How often a session had data to send and as much in flight as the link delivers in a round trip. */
+  /** The number of times that a session had data to send and as much in flight as the link delivers in a round trip. */
   flightStalls = 0
 }

@@ -2,8 +2,8 @@
 export const MAX_MESSAGE_BYTES = 1_048_576
 
 /**
- * What the mux needs of a carrier: one authenticated, ordered, message-preserving connection. Implemented over socket.io and in
- * memory (room `link`).
+ * The carrier that the mux needs: one authenticated, ordered, message-preserving connection. Implemented over socket.io and in memory (room
+ * `link`).
  */
 export interface Link {
   /**

@@ -1,4 +1,4 @@
-/** How long silence may last. */
+/** The longest times of silence. */
 export interface Timing {
   /** A PING is sent after this much silence, milliseconds. */
   readonly pingAfterMs: number
@@ -9,7 +9,7 @@ export interface Timing {
 /** The default: PING after 10 s, dead after 30 s. */
 export const DEFAULT_TIMING: Timing = Object.freeze({ pingAfterMs: 10_000, deadAfterMs: 30_000 })
 
-/** What liveness needs of its session. */
+/** The part of a session that liveness uses. */
 export interface LivenessContext {
   /** Milliseconds, rising. */
   readonly clock: () => number

@@ -4,7 +4,7 @@ const MAX_BYTES = 524_288
 const TARGET_MS = 100
 const FIRST_BYTES = 262_144
 
-/** How many bytes may wait in the queue of the socket: clamp(100 ms × measured rate, 32 KiB, 512 KiB). */
+/** The number of bytes that may wait in the queue of the socket: clamp(100 ms × measured rate, 32 KiB, 512 KiB). */
 export class Pacer {
   #highBytes = FIRST_BYTES
   #bytesPerMs = 0

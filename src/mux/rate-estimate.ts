@@ -3,9 +3,9 @@ const WINDOW_MS = 500
 const WINDOW_ROUND_TRIPS = 10
 
 /**
- * How fast a link delivers: the best rate of the last rounds. One round that was held up elsewhere says nothing about the link; nor
- * does one in which there was less to send than might have been, unless it was faster than all before. While there is little to send
- * the estimate therefore stays.
+ * An estimate of how fast a link delivers: the best rate of the last rounds. One round that was held up elsewhere says nothing about the
+ * link; nor does one in which there was less to send than might have been, unless it was faster than all before. While there is little to
+ * send the estimate therefore stays.
  */
 export class RateEstimate {
   /** Best of the current half of the window, and of the half before. */

@@ -2,7 +2,7 @@ import { GatewayError } from '../errors.ts'
 import { TokenBucket } from '../rates/token-bucket.ts'
 
 /**
- * How often a peer may do what costs more than its bytes: [each second in the long run, at once].
+ * The rates at which a peer may do what costs more than its bytes: [each second in the long run, at once].
  *
  * `opens` and `resets` are far above what two layers in good faith reach, on purpose. The outer layer passes on the cancellations of
  * strangers, and an inner layer reports every failure of a dead origin: a limit within their reach would let any client end the
@@ -19,7 +19,7 @@ const RATES = {
   overruns: [1, 10, 'frames beyond their credit'],
 } as const
 
-/** What is counted. */
+/** The events that are counted. */
 export type Counted = keyof typeof RATES
 
 /** Counts what one peer does. */

@@ -42,7 +42,7 @@ const STARVED_BYTES = 16_384
 /** A reader that takes its bytes within this time keeps up, however short the round trip. */
 const MIN_HELD_MS = 10
 
-/** What a window needs of its surroundings. */
+/** The surroundings that a window uses. */
 export interface WindowContext {
   readonly budget: GrowthBudget
   /** Milliseconds, rising. */

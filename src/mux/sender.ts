@@ -33,7 +33,7 @@ interface ControlFrame {
   readonly payload: Uint8Array | undefined
 }
 
-/** What a sender needs of its session. */
+/** The part of a session that a sender uses. */
 export interface SenderContext {
   /** Milliseconds, rising. */
   readonly clock: () => number
@@ -209,7 +209,7 @@ export class Sender {
     this.#reclaim()
   }
 
-  /** What the operating system has taken whole can be written to again. */
+  /** Frees memory that can be written to again: all of it, once the operating system has taken everything. */
   #reclaim(): void {
     if (this.#lent.length === 0 || this.link.bufferedBytes > 0) return
     for (const memory of this.#lent) if (this.#free.length < MAX_FREE) this.#free.push(memory)

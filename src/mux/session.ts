@@ -13,13 +13,13 @@ import { StreamTable } from './stream-table.ts'
 /** Ids are not used up to the last one, so that late frames keep a meaning. */
 const LAST_OPENED_ID = MAX_STREAM_ID - 65_536
 
-/** What a session is made from. */
+/** Options of a session. */
 export interface SessionOptions {
   /** The outer layer opens odd ids, the inner layer even ones. */
   readonly role: 'outer' | 'inner'
-  /** What the peer may do here. */
+  /** Limits of the peer here. */
   readonly limits: Limits
-  /** What we may do at the peer. */
+  /** Our limits at the peer. */
   readonly peerLimits: Limits
   readonly budget: GrowthBudget
   /** Milliseconds, rising. */

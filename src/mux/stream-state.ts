@@ -11,7 +11,7 @@ import { FrameType } from '../wire/frame.ts'
 export const StreamState = { OPEN: 0, LOCAL_CLOSED: 1, REMOTE_CLOSED: 2, CLOSED: 3 } as const
 /** One of the states. */
 export type StreamStateValue = (typeof StreamState)[keyof typeof StreamState]
-/** Who sent the frame: this side or the peer. */
+/** The sender of a frame: this side or the peer. */
 export type Direction = 'sent' | 'received'
 
 /**

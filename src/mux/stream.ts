@@ -6,8 +6,8 @@ import { ReceiveWindow, type WindowContext } from './receive-window.ts'
 import { step, StreamState, type Direction, type StreamStateValue } from './stream-state.ts'
 
 /**
- * What the user of a stream is told. After `onReset`, and after both halves have ended, nothing more comes. A handler that throws has
- * its stream reset, with the code of a GatewayError or else INTERNAL, and is told so by `onReset`; the session goes on.
+ * Events for the user of a stream. After `onReset`, and after both halves have ended, nothing more comes. A handler that throws has its
+ * stream reset, with the code of a GatewayError or else INTERNAL, and is told so by `onReset`; the session goes on.
  */
 export interface StreamHandler {
   /** A RESPONSE frame; `info` marks an interim one. */
@@ -25,7 +25,7 @@ export interface StreamHandler {
   onCredit?(): void
 }
 
-/** What a stream needs of its session. */
+/** The part of a session that a stream uses. */
 export interface StreamOwner extends Pick<WindowContext, 'budget' | 'clock' | 'roundTripMs'> {
   /** A frame that overtakes data. */
   sendControl(type: number, flags: number, stream: number, payload?: Uint8Array): void
@@ -61,7 +61,7 @@ export class MuxStream {
   #sentBytes = 0
   #unacknowledgedBytes = 0
   #unconsumedBytes = 0
-  /** What the handler holds was delivered in so many pieces. */
+  /** The number of pieces in which the bytes that the handler holds were delivered. */
   #heldPieces = 0
   /** Small pieces that came while the handler held many: they are delivered together once it has let go of some. */
   readonly #parked = new ByteQueue()

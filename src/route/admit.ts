@@ -4,7 +4,7 @@ import { canonicalPath, otherReadings, parseRequestTarget, type CanonicalPath } 
 import type { PolicyRule } from './policy.ts'
 import type { Target } from './table.ts'
 
-/** Whose request it is: found before anything is decided. */
+/** The target of a request: found before anything is decided. */
 export interface Located {
   /** The target of the host, which has the routes. */
   readonly host: Target

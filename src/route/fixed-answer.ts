@@ -17,7 +17,7 @@ export interface Redirect {
   readonly to: Template
 }
 
-/** What the address of a redirect may have in it. */
+/** Variables that the address of a redirect may have in it. */
 export const REDIRECT_VARIABLES = ['scheme', 'host', 'path', 'query'] as const
 
 /** As it stands in the targets file; `body` may have come from a file. */

@@ -1,8 +1,8 @@
 import type { Target } from './target.ts'
 
 /**
- * What the gateway answers for a target without asking any origin, such as `410 (fixed)` or `308 https://b.example/`; undefined where
- * requests go to an origin.
+ * Returns the answer of the gateway itself for a target that asks no origin, such as `410 (fixed)` or `308 https://b.example/`; undefined
+ * where requests go to an origin.
  */
 export function ownAnswerOf({ hostname, treatment, routes }: Target): string | undefined {
   const answer = treatment?.answer

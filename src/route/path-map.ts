@@ -3,7 +3,7 @@ import { RE2JS } from 're2js'
 import { GatewayError, messageOf } from '../errors.ts'
 import { canonicalPath } from './path.ts'
 
-/** What a path became. */
+/** A path after the map. */
 export interface MappedPath {
   readonly path: string
   /** With its `?`; empty when there is none. */
@@ -20,7 +20,7 @@ export interface PathMap {
   readonly originPrefix: string | undefined
   /** Is the prefix itself, without a slash behind it, no good address? What the origin gets for it is its root, whose relative links need one. */
   readonly addsSlash: boolean
-  /** How `targets explain` calls it. */
+  /** The map in words, for `targets explain`. */
   readonly text: string
   /** @throws GatewayError AMBIGUOUS_PATH when a path would not be canonical afterwards */
   map(path: string, query?: string): MappedPath
@@ -79,7 +79,7 @@ export const compilePattern = (pattern: string): RE2JS => {
 /** Texts, and numbers of groups between them. */
 type Parts = readonly (string | number)[]
 
-/** What paths become, with `$1` … `$9` for groups: a path, and a query if there is a `?`. */
+/** The replacement for paths, with `$1` … `$9` for groups: a path, and a query if there is a `?`. */
 export interface Replacement {
   readonly path: Parts
   /** Without its `?`; undefined when there is none. */
@@ -91,7 +91,7 @@ const partsOf = (text: string): Parts => text.split(/(\$[0-9])/).map(part => (/^
 const filled = (parts: Parts, groupOf: (group: number) => string): string =>
   parts.map(part => (typeof part === 'number' ? groupOf(part) : part)).join('')
 
-/** What may stand for a group when a replacement is tried: a plain text, and one that completes an escape. */
+/** Texts that stand for a group when a replacement is tried: a plain text, and one that completes an escape. */
 const PROBES = ['x', '20'] as const
 
 /**

@@ -13,7 +13,7 @@ export interface RequestTarget {
 export interface CanonicalPath {
   /** The canonical path; the path as it was sent when that is ambiguous. */
   readonly path: string
-  /** What makes the path readable in more than one way, in words; undefined when nothing does. */
+  /** The reason why the path can be read in more than one way, in words; undefined when it cannot. */
   readonly ambiguous: string | undefined
 }
 
@@ -102,8 +102,8 @@ export const canonicalPath = (rawPath: string, mergeSlashes: boolean, keepsEncod
 }
 
 /**
- * What a canonical path may be for an origin that reads it in its own way: without the parameters of its segments (`/admin;x`, as Tomcat
- * does), with encoded slashes decoded (where they are kept), or both.
+ * Returns the other readings of a canonical path by an origin that reads it in its own way: without the parameters of its segments
+ * (`/admin;x`, as Tomcat does), with encoded slashes decoded (where they are kept), or both.
  */
 export const otherReadings = (path: string): readonly string[] => {
   const hasParameters = path.includes(';') || path.includes('%3B')

@@ -28,7 +28,7 @@ export interface Doubt {
   readonly message: string
 }
 
-/** What a table has beside targets. */
+/** The parts of a table beside its targets. */
 export interface Sections {
   readonly tcp?: readonly TcpPort[]
   readonly tunnels?: Tunnels

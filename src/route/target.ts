@@ -8,7 +8,7 @@ import type { PathMap } from './path-map.ts'
 import type { Policy } from './policy.ts'
 import type { RoutePath, Routes } from './routes.ts'
 
-/** How many requests in a time. */
+/** The number of requests that may come in a time. */
 export interface RateLimit {
   readonly perSecond: number
   /** Requests that may come at once after a pause. */
@@ -35,9 +35,9 @@ export type Balance =
   /** Name in lower case. */
   | { readonly kind: 'header'; readonly name: string }
 
-/** What makes an inner layer one that is asked last. */
+/** The rules by which an inner layer becomes one that is asked last. */
 export interface Health {
-  /** What inner layers ask the origin for from time to time; undefined: they do not. */
+  /** The request that inner layers send to the origin from time to time; undefined: none. */
   readonly check:
     | {
         readonly path: string
@@ -51,14 +51,14 @@ export interface Health {
     | undefined
   /** Failures of requests in a row that eject an inner layer for a while; 0: none. */
   readonly failures: number
-  /** How long, the first time; twice as long each time after, up to ten times. */
+  /** The time for which it is asked last, the first time; twice as long each time after, up to ten times. */
   readonly ejectMs: number
 }
 
-/** What counts against an inner layer where a target does not say. */
+/** The ejection rules where a target does not say. */
 export const DEFAULT_EJECTION: Pick<Health, 'failures' | 'ejectMs'> = Object.freeze({ failures: 5, ejectMs: 10_000 })
 
-/** What clients may switch to where a target does not say. */
+/** The protocols that clients may switch to where a target does not say. */
 export const DEFAULT_UPGRADES: readonly string[] = Object.freeze(['websocket'])
 
 /** Another attempt at another inner layer when the origin could not be reached through the first. */
@@ -69,7 +69,7 @@ export interface Retries {
   readonly budgetPercent: number
 }
 
-/** Who may come in by name and password (RFC 7617). */
+/** The users that may come in by name and password (RFC 7617). */
 export interface BasicAuth {
   readonly realm: string
   /** Name → scrypt hash in PHC format. */
@@ -80,7 +80,7 @@ export interface BasicAuth {
   readonly session: boolean
 }
 
-/** What the outer layer does with a request and its answer beyond policy and origin; a target without any of it has none. */
+/** The treatment of a request and its answer by the outer layer, beyond policy and origin; a target without any of it has none. */
 export interface Treatment {
   readonly allow: AddressRanges | undefined
   readonly deny: AddressRanges | undefined
@@ -126,7 +126,7 @@ export interface Target {
   readonly retries?: Retries | undefined
   /** The answer while no inner layer is connected. */
   readonly maintenance?: FixedAnswer | undefined
-  /** What the inner layer has to know of the origin; undefined when all of it is as usual. */
+  /** The profile of the origin that the inner layer has to know; undefined when all of it is as usual. */
   readonly profile?: OriginProfile | undefined
   /** The same as in the profile. */
   readonly timeouts?: OriginTimeouts | undefined

@@ -13,10 +13,10 @@ export interface TcpRoute {
   readonly identifiers: readonly string[] | undefined
 }
 
-/** How a port treats TLS: not at all, ends it, or reads the name in its first message and carries it on unopened. */
+/** The treatment of TLS at a port: none, ending it, or reading the name in its first message and carrying it on unopened. */
 export type TcpTls = 'none' | 'terminate' | 'passthrough'
 
-/** What a port is made from. */
+/** Options of a port. */
 export interface TcpPortOptions {
   /** The key in the file: a port, or the range that this one is from. */
   readonly key: string

@@ -12,7 +12,7 @@ export interface Tunnel {
   /** HOST:PORT as it stands behind `/tunnel/`: lower case, IPv6 in brackets. */
   readonly name: string
   readonly line: number
-  /** What the inner layer connects to, IPv6 without brackets. */
+  /** The host that the inner layer connects to, IPv6 without brackets. */
   readonly hostname: string
   readonly port: number
   readonly identifiers: readonly string[] | undefined

@@ -1,4 +1,4 @@
-/** What is wrong with a configuration file, and where. */
+/** Faults of a configuration file, and their places. */
 import { GatewayError, messageOf } from '../../errors.ts'
 
 /** One fault. */

@@ -6,7 +6,7 @@ import { ranges } from './parts.ts'
 const rangesOf = (entries: string | readonly string[] | undefined): AddressRanges | undefined =>
   entries === undefined ? undefined : new AddressRanges(listOf(entries))
 
-/** Who may come, by address. */
+/** The keys `allow` and `deny`: clients that may come, by address. */
 export const addressesKey = targetKey({
   schema: {
     allow: ranges

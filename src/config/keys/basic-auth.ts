@@ -53,7 +53,7 @@ const schema = {
     .meta({ description: 'Name and password (RFC 7617) before anything else; false: none, for a route below a target that has it.' }),
 }
 
-/** Who may come, by password. */
+/** The key `basicAuth`: users that may come, by password. */
 export const basicAuthKey = targetKey({
   schema,
   create: ({ basicAuth }, { host }): { readonly basicAuth: BasicAuth | undefined } => ({

@@ -72,7 +72,7 @@ const retriesMap = z.strictObject(
 const retriesOf = (source: z.output<typeof retriesMap> | false): Retries =>
   source === false ? { attempts: 0, budgetPercent: 1 } : { attempts: source.attempts, budgetPercent: source.budget }
 
-/** What is repeated through another inner layer. */
+/** The key `retries`: requests that are repeated through another inner layer. */
 export const retriesKey = targetKey({
   schema: {
     retries: z.union([off, retriesMap], { error: 'expected a map with the keys attempts and budget, or false' }).optional().meta({

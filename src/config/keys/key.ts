@@ -1,9 +1,9 @@
-/** What every key of a target is made of: its schema, what the layers work with, and what it does, in words. */
+/** The parts of every key of a target: its schema, the values for the layers, and its effects in words. */
 import type { z } from 'zod'
 import type { RoutePath } from '../../route/routes.ts'
 import type { Target } from '../../route/target.ts'
 
-/** What a file that the targets file names has to hold. */
+/** The content that a file named by the targets file has to have. */
 export type FileKind = 'text' | 'certificate' | 'private key'
 
 /** Where a target or route stands: what does not follow from its own keys. */
@@ -40,13 +40,13 @@ export type KeyFault = readonly [key: readonly string[], message: string]
 export interface TargetKey<Shape extends z.ZodRawShape, Part extends object> {
   /** By name, each optional: what a route does not have, it takes from its target. */
   readonly schema: Shape
-  /** What the layers work with, frozen. */
+  /** Creates the values that the layers work with, frozen. */
   readonly create: (source: z.output<z.ZodObject<Shape>>, place: TargetPlace) => Part
   /** Faults that lie between keys. Asked of each target, also of one that is wrong otherwise. */
   readonly faults?: (keys: RawKeys) => Iterable<KeyFault>
-  /** What is valid as it stands and was probably meant otherwise, as far as only the file shows it. */
+  /** Doubts about what is valid as it stands and was probably meant otherwise, as far as only the file shows it. */
   readonly doubts?: (keys: RawKeys) => Iterable<KeyFault>
-  /** What the key does with a request, for `targets explain`. */
+  /** The effects of the key on a request, for `targets explain`. */
   readonly effects: (target: Target, request: EffectRequest) => Iterable<Effect>
 }
 

@@ -49,7 +49,7 @@ function limitsOf({ body: bodyBytes, concurrency, rate }: z.output<typeof limits
   })
 }
 
-/** How much may be asked for. */
+/** The key `limits`: the most that clients may ask for. */
 export const limitsKey = targetKey({
   schema: { limits: limitsMap.optional().meta({ description: 'How much clients may ask for.' }) },
   create: ({ limits }) => ({ limits: limits && limitsOf(limits) }),

@@ -114,7 +114,7 @@ export const fieldEdits = (direction: 'request' | 'response') =>
 export const text = (error: string): z.ZodString => z.string({ error })
 /** True or false. */
 export const flag = z.boolean({ error: 'expected true or false' })
-/** What switches off a key of the target in one of its routes. */
+/** The value that switches off a key of the target in one of its routes. */
 export const off = z.literal(false)
 
 /** A token: RFC 9110 §5.6.2. */
@@ -122,7 +122,7 @@ export const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}$/
 /** The name of a header field. */
 export const fieldName = text('expected the name of a header field').regex(TOKEN, { error: 'expected the name of a header field' })
 
-/** What a path is not, where it is none. */
+/** The message for a value that is not a path. */
 export const PATH = 'expected a path that starts with "/"'
 
 const FILE = 'expected the path of a file'

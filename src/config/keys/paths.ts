@@ -66,7 +66,7 @@ function pathMapOf(
   return strip === '' ? undefined : new PrefixMap(strip, '', slashRedirect)
 }
 
-/** What is wrong with a pattern and what it becomes, each at its own line. */
+/** Yields the faults of a pattern and of its replacement, each at its own line. */
 function* rewriteFaults(keys: RawKeys): Generator<KeyFault> {
   const { pattern, to } = mapIn(keys, 'rewrite') ?? {}
   if (typeof pattern !== 'string' || typeof to !== 'string') return

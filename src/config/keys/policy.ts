@@ -21,7 +21,7 @@ export const methodsSchema = z
 const POLICY = 'expected "*" or a map of path patterns to methods'
 const MAX_PATTERN = 2_000
 
-/** What passes. Its keys are checked by `compileRules`: a record of zod skips the value below a bad key. */
+/** The key `policy`: requests that pass. Its keys are checked by `compileRules`: a record of zod skips the value below a bad key. */
 export const policySchema = {
   policy: z
     .union(

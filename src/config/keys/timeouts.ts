@@ -4,7 +4,7 @@ import { formatDuration } from '../../units/durations.ts'
 import { given, reachesOrigin, targetKey } from './key.ts'
 import { duration, durationOrNever } from './parts.ts'
 
-/** How long to wait. */
+/** The key `timeouts`: the longest times to wait. */
 export const timeoutsKey = targetKey({
   schema: {
     timeouts: z

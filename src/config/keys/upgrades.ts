@@ -7,7 +7,7 @@ import { off, text, TOKEN } from './parts.ts'
 const UPGRADES = 'expected a list of protocols such as ["websocket"], or false'
 const UPGRADE = 'expected a protocol such as "websocket"'
 
-/** What HTTP/1.1 may be left for. */
+/** The key `upgrades`: protocols that clients may switch to from HTTP/1.1. */
 export const upgradesKey = targetKey({
   schema: {
     upgrades: z
