@@ -120,7 +120,7 @@ interface Parsed {
   /** Words without dashes. */
   readonly words: readonly string[]
   readonly flags: Readonly<Record<string, unknown>>
-  /** What --help, --version or completion have to say. */
+  /** The text of --help, --version or completion. */
   readonly output: string
 }
 

@@ -3,7 +3,7 @@ import type { ErrorCode } from '../errors.ts'
 const FIRST_MS = 500
 /** An outer layer that is back is found within this time and a handshake. A dial that nobody answers costs both sides next to nothing. */
 const AWAY_MS = 1_500
-/** What was refused is refused again until somebody changes something. */
+/** The pause after a refusal: the next attempt is refused again until somebody changes something. */
 const REFUSED_MS = 30_000
 
 /** The outer layer is away, is leaving, or had no time: nothing that it has against this inner layer. */

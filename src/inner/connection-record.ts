@@ -1,7 +1,7 @@
 import type { ConnectionStatus } from '../admin/status.ts'
 import type { Connector } from './connector.ts'
 
-/** What operators are told of one connection to an outer layer. */
+/** The record of one connection to an outer layer, for operators. */
 export class ConnectionRecord {
   connector: Connector | undefined
   #sinceMs: number

@@ -12,7 +12,7 @@ export type Dial = (events: {
   readonly onGone: () => void
 }) => () => void
 
-/** What a connector is made from. */
+/** Options of a connector. */
 export interface ConnectorOptions {
   readonly dial: Dial
   readonly introduction: Pick<Introduction, 'prove' | 'limits' | 'agent' | 'instance'>
@@ -36,7 +36,7 @@ export interface ConnectorOptions {
 /** A session that lasted this long was a good one: the back-off starts anew, milliseconds. */
 const GOOD_MS = 1_000
 
-/** What the outer layer reads in its log. */
+/** The reason that the outer layer logs. */
 const REASON = 'the inner layer stops'
 
 /** One dial, and what becomes of it. */
@@ -56,7 +56,7 @@ interface Connection {
 export class Connector {
   /** The one that is tried, or up. */
   #current: Connection | undefined
-  /** Whose outer layer is leaving. */
+  /** The connections whose outer layer is leaving. */
   readonly #leaving = new Set<Connection>()
   readonly #backOff: BackOff
   #timer: NodeJS.Timeout | undefined

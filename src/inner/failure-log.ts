@@ -4,7 +4,7 @@ import type { RequestHead } from '../http/message.ts'
 import type { Log } from '../telemetry/log.ts'
 import { mutedText, Repeats } from '../telemetry/repeats.ts'
 
-/** How often the same failure of the same origin is told, milliseconds. */
+/** The shortest time between two log lines of the same failure of the same origin, milliseconds. */
 const PERIOD_MS = 10_000
 
 /** A request that failed at its origin. */

@@ -27,13 +27,13 @@ import { HealthChecks } from '../origin/health-checks.ts'
 import { createSessionHandler, type HealthContext } from './session-handler.ts'
 import type { TcpOriginContext } from '../origin/tcp-origin.ts'
 
-/** What an inner layer is made from. */
+/** Options of an inner layer. */
 export interface InnerLayerOptions {
   readonly privateKey: PrivateKey
   /** URLs, ws: or wss: (http: and https: read the same); a connection is kept to each of them. */
   readonly outerLayers: readonly string[]
   readonly identifier: string
-  /** Nobody has chosen it: the one that the key is bound to at an outer layer is as good. */
+  /** True when the identifier was not chosen: then the one that the key is bound to at an outer layer is as good. */
   readonly isIdentifierDefault?: boolean
   /** PEM of the only authority to trust for wss:. */
   readonly outerLayerCa?: string

@@ -7,7 +7,7 @@ import type { Log } from '../telemetry/log.ts'
 import type { ConnectionRecord } from './connection-record.ts'
 import type { FailureLog } from './failure-log.ts'
 
-/** What the view of an inner layer looks at. */
+/** The parts of an inner layer that its view shows. */
 export interface OperatorViewOptions {
   /** Undefined: no admin port. */
   readonly admin: AdminOptions | undefined
@@ -21,7 +21,7 @@ export interface OperatorViewOptions {
   readonly clock: () => number
 }
 
-/** What operators see of an inner layer: why it is not ready, its status and its metrics, all read when somebody asks. */
+/** Creates the view that operators have of an inner layer: why it is not ready, its status and its metrics, all read when somebody asks. */
 export function createOperatorView(options: OperatorViewOptions): Admin {
   const { connections, failures, identifier, streamCount } = options
   return new Admin(options.admin, {

@@ -10,12 +10,12 @@ import { acceptTcp, type TcpOriginContext } from '../origin/tcp-origin.ts'
 
 const MAX_PROFILES = 4_096
 
-/** Who asks origins whether they are well. */
+/** The part of the inner layer that asks origins whether they are well. */
 export interface HealthContext {
   readonly health: HealthChecks
 }
 
-/** What one session asks for: its streams, and the notes that they refer to. */
+/** Creates the handler of one session: its streams, and the notes that they refer to. */
 export function createSessionHandler(
   context: OriginContext & TcpOriginContext & HealthContext,
   note: (payload: Buffer) => void,

@@ -8,10 +8,10 @@ import type { ProxiedClients } from './ports/proxied-clients.ts'
 import { RedirectEdge } from './http-edge/redirect-edge.ts'
 import { TlsEdge } from './ports/tls-port.ts'
 
-/** What ALPN calls HTTP/1 (RFC 7301 §6): a client that offers 1.0 alone is answered, too. */
+/** The names of HTTP/1 in ALPN (RFC 7301 §6): a client that offers 1.0 alone is answered, too. */
 const HTTP1_PROTOCOLS = ['http/1.1', 'http/1.0']
 
-/** What the ports of clients are made from. */
+/** Options of the ports of clients. */
 export interface ClientPortsOptions {
   /** 0 picks a free one. */
   readonly port: number
@@ -19,7 +19,7 @@ export interface ClientPortsOptions {
   readonly isTrusted: (address: string) => boolean
   /** Counts the connections of all of them. */
   readonly connections: ConnectionLimits
-  /** How long idle connections are kept. */
+  /** The time for which idle connections are kept. */
   readonly keepAliveMs?: number | undefined
   /** Started: the port speaks HTTPS. Absent: HTTP. */
   readonly certificates?: CertificateStore | undefined

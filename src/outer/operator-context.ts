@@ -13,7 +13,7 @@ import type { Sightings } from './sightings.ts'
 import type { TcpEdge } from './tcp-edge/tcp-edge.ts'
 import type { TunnelEdge } from './tunnel-edge/tunnel-edge.ts'
 
-/** What the view of an outer layer looks at. */
+/** The parts of an outer layer that its view shows. */
 export interface OperatorViewOptions {
   /** Undefined: no admin port. */
   readonly admin: AdminOptions | undefined

@@ -4,7 +4,7 @@ import type { OperatorViewOptions } from './operator-context.ts'
 import { readinessOf } from './readiness.ts'
 import { statusOf } from './status.ts'
 
-/** What operators see of an outer layer: why it is not ready, its status and its metrics, all read when somebody asks. */
+/** Creates the view that operators have of an outer layer: why it is not ready, its status and its metrics, all read when somebody asks. */
 export function createOperatorView(options: OperatorViewOptions): Admin {
   return new Admin(options.admin, {
     readiness: () => readinessOf(options),

@@ -354,7 +354,7 @@ function offersHttp2({ appCertificates, appH2c = false, http2 = true, nghttp2 }:
   return false
 }
 
-/** What every inner layer has to know of every origin; undefined: nothing. */
+/** Returns the profile that every inner layer has to know of every origin; undefined: none. */
 const alwaysOf = ({ connectMs }: EdgeLimits, timing: boolean): OriginProfile | undefined =>
   connectMs === undefined && !timing
     ? undefined

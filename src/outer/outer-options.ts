@@ -42,7 +42,7 @@ export interface OuterLayerDefaults {
   readonly trustProxy: readonly string[]
   /** Content-Security-Policy is taken out of answers. */
   readonly removeCsps: boolean
-  /** How long `close` goes on taking connections, while `/readyz` says 503 already. */
+  /** The time for which `close` goes on taking connections, while `/readyz` says 503 already. */
   readonly drainDelayMs: number
   /** Time that `close` gives requests in flight to finish. */
   readonly drainTimeoutMs: number
@@ -60,7 +60,7 @@ export const OUTER_LAYER_DEFAULTS: OuterLayerDefaults = Object.freeze({
   drainTimeoutMs: 30_000,
 })
 
-/** What an outer layer is made from. */
+/** Options of an outer layer. */
 export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   /** Public keys of inner layers, such as `KeyFiles`, started. */
   readonly keys: KeySource
@@ -91,7 +91,7 @@ export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   readonly trustFields?: readonly string[]
   /** Connections of clients begin with the header of the PROXY protocol, of a trusted proxy. */
   readonly proxyProtocol?: boolean
-  /** What clients may cost, where that differs from the defaults. */
+  /** Limits for what clients may cost, where they differ from the defaults. */
   readonly limits?: Partial<EdgeLimits>
   /** Answers say where the time went (Server-Timing); anybody can read it. */
   readonly serverTiming?: boolean
@@ -101,6 +101,6 @@ export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   readonly tcpCertificates?: CreateCertificates
   /** Liveness of the links; the default suits everything but tests. */
   readonly timing?: Timing
-  /** How long idle connections of clients are kept; the default suits everything but tests. */
+  /** The time for which idle connections of clients are kept; the default suits everything but tests. */
   readonly keepAliveMs?: number
 }

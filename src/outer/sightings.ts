@@ -7,7 +7,7 @@ const MAX_LISTED = 20
 /** Characters of a host that a client made up. */
 const MAX_HOST = 100
 
-/** What came lately and belongs nowhere: mostly a name that somebody has misspelt, in a configuration or in DNS. */
+/** Events of late that belong to nothing known: mostly a name that somebody has misspelt, in a configuration or in DNS. */
 export class Sightings {
   readonly #refused: LastSeen<RefusedInnerLayer>
   readonly #unknownHosts: LastSeen<string>

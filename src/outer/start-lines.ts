@@ -1,8 +1,8 @@
-/** What the log says when the ports are open. */
+/** Log lines for the moment when the ports are open. */
 import type { Log } from '../telemetry/log.ts'
 import { plural } from '../telemetry/plural.ts'
 
-/** What is open; a port is 0 where there is none. */
+/** The ports that are open; a port is 0 where there is none. */
 export interface Started {
   readonly appPort: number
   readonly appHost: string | undefined

@@ -9,7 +9,7 @@ import type { OperatorViewOptions } from './operator-context.ts'
 /** Rows of each kind: a page that is read in one piece. */
 const MAX_ROWS = 1_000
 
-/** What an outer layer adds to its status, read when somebody asks. */
+/** Returns the part that an outer layer adds to its status, read when somebody asks. */
 export function statusOf(options: OperatorViewOptions): OwnStatus {
   const { registry, targets, startedAt, keys, requests, openRequests, ports, tcp, tunnels, certificates, sightings } = options
   const { table } = targets

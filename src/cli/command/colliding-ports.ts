@@ -2,7 +2,7 @@ import { GatewayError } from '../../errors.ts'
 
 /** A port that a process is about to open. */
 export interface WantedPort {
-  /** What asks for it, such as `--app-port`. */
+  /** The option that asks for it, such as `--app-port`. */
   readonly name: string
   /** 0: a free one, which collides with nothing. */
   readonly port: number

@@ -15,7 +15,7 @@ export interface Input extends AsyncIterable<Uint8Array | string> {
   setRawMode?(mode: boolean): unknown
 }
 
-/** What asks a process to end. */
+/** A signal that asks a process to end. */
 export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP'
 
 /** Everything that a command sees of the process it runs in. */
@@ -27,7 +27,7 @@ export interface CliContext {
   readonly stdin?: Input
   readonly stdout: Output
   readonly stderr: Output
-  /** What log lines are written to: the file descriptor of stdout, or a stream. */
+  /** The destination of log lines: the file descriptor of stdout, or a stream. */
   readonly logDestination: number | Output
   /**
    * Resolves when the process is asked to end, with the signal if there was one. Until it is called, signals end the process as usual; a

@@ -1,7 +1,7 @@
 import type { Log } from '../../telemetry/log.ts'
 import type { CliContext } from './context.ts'
 
-/** What a process needs beside the connections that are counted: its log, its ports, the other layer, look-ups of names. */
+/** Files that a process needs beside the connections that are counted: its log, its ports, the other layer, look-ups of names. */
 const OTHERS = 64
 
 /** Connections that a layer may come to have. */

@@ -1,12 +1,12 @@
 import { GatewayError, messageOf } from '../../errors.ts'
 
-/** What a file of an option is for, for whoever gave one that cannot be read. */
+/** The purpose of a file of an option, for the message when it cannot be read. */
 export interface OptionFile {
   /** Such as `--token-file`. */
   readonly option: string
-  /** What was expected in it. */
+  /** The content that was expected. */
   readonly expected: string
-  /** How to get one. */
+  /** The way to get one. */
   readonly remedy: string
 }
 

@@ -2,7 +2,7 @@
 import { DURATION, doubtOfDuration, formatDuration, LONGEST_TIMER_MS, parseDuration } from '../../units/durations.ts'
 import { formatSize, parseSize, SIZE } from '../../units/sizes.ts'
 
-/** How one value is read from text: `undefined` when it is not what was `expected`. */
+/** Reads one value from text: `undefined` when it is not what was `expected`. */
 export interface Reader<T> {
   /** Completes "expected …". */
   readonly expected: string
@@ -13,7 +13,7 @@ export interface Reader<T> {
   readonly show?: (value: T) => string
 }
 
-/** What all options have in common. */
+/** The properties that all options have in common. */
 export interface OptionText {
   /** For --help, with the unit of the value. */
   readonly describe: string
@@ -26,7 +26,7 @@ export interface Option<T> extends OptionText {
   readonly isRequired: boolean
   /** May the value be left out on the command line? It is read as an empty text then. */
   readonly mayBeEmpty?: boolean
-  /** What --help shows as default; undefined shows nothing. */
+  /** The default as --help shows it; undefined shows nothing. */
   readonly defaultText: string | undefined
   readonly expected: string
   /** The value when the option is given nowhere. */
@@ -40,7 +40,7 @@ export interface Option<T> extends OptionText {
 /** Options by their name on the command line, such as `app-port`. */
 export type OptionTable = Readonly<Record<string, Option<unknown>>>
 
-/** What a command gets: the value of each option. */
+/** The values of the options of a command. */
 export type ValuesOf<Table extends OptionTable> = { readonly [Name in keyof Table]: Table[Name] extends Option<infer T> ? T : never }
 
 const one = <T, F>(reader: Reader<T>, facts: OptionText, rest: { isRequired: boolean; fallback: F; defaultText: string | undefined }) =>

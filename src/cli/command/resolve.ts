@@ -7,7 +7,7 @@ import { shown } from './shown.ts'
 
 /** Where option values come from, the strongest first. */
 export interface Sources {
-  /** What was parsed from the command line, by option name: text, texts, or boolean. */
+  /** The values parsed from the command line, by option name: text, texts, or boolean. */
   readonly flags: Readonly<Record<string, unknown>>
   readonly env: CliContext['env']
   readonly config: ConfigFile
@@ -66,7 +66,7 @@ export function resolveOptions<Table extends OptionTable>(options: Table, { flag
   return Object.fromEntries(values) as ValuesOf<Table>
 }
 
-/** What was given and is read as it stands, but was probably meant otherwise: a warning for each. */
+/** Returns a warning for each value that is read as it stands, but was probably meant otherwise. */
 export function doubtfulValues(options: OptionTable, { flags, env, config }: Sources): readonly string[] {
   return Object.entries(options).flatMap(([name, option]) => {
     const given = fromFlags(name, option, flags[name]) ?? fromEnvironment(name, option, env) ?? config.get(name)

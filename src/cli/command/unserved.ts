@@ -12,8 +12,8 @@ export interface Unserved {
 }
 
 /**
- * What nobody serves of the inner layers with these identifiers: a target, a route, a TCP port or a tunnel. What any inner layer may serve
- * is left out.
+ * Returns what none of the inner layers with these identifiers serves: targets, routes, TCP ports and tunnels. Those that any inner layer
+ * may serve are left out.
  */
 export function unservedOf({ all, tcp, tunnels }: RouteTable, identifiers: ReadonlySet<string>): readonly Unserved[] {
   const wanted = [

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 
-/** What the sample API saw of one request. */
+/** One request as the sample API saw it. */
 export interface SeenRequest {
   readonly method: string
   readonly path: string

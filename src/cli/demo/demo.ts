@@ -19,7 +19,7 @@ import { createDemoApi, type SeenRequest } from './demo-api.ts'
 const UPLOAD_BYTES = 5 * 1_048_576
 const CONNECT_MS = 10_000
 
-/** What `demo` is asked for on the command line. */
+/** Options of `demo` on the command line. */
 export interface DemoOptions {
   readonly once: boolean
   readonly 'app-port': number

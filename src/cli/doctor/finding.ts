@@ -1,11 +1,11 @@
-/** What one check has found. */
+/** The result of one check. */
 export interface Finding {
   readonly result: 'ok' | 'warn' | 'FAIL'
-  /** What was checked, in a word or two. */
+  /** The subject of the check, in a word or two. */
   readonly check: string
-  /** What was found. */
+  /** The finding in words. */
   readonly detail: string
-  /** What to do about it; undefined where nothing has to be done. */
+  /** The remedy; undefined where nothing has to be done. */
   readonly remedy?: string
 }
 

@@ -9,7 +9,7 @@ import { fail, ok, warn, type Finding } from './finding.ts'
 import { checkLink } from './link-check.ts'
 import { codeOf, connectRemedy, reach, resolve, shakeHands } from './network.ts'
 
-/** What an inner layer would be started with, as far as it is known. */
+/** The settings that an inner layer would be started with, as far as they are known. */
 export interface InnerSetup {
   readonly privateKey: string | undefined
   readonly outerLayers: readonly string[]

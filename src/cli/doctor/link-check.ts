@@ -22,7 +22,7 @@ export interface LinkCheckOptions {
   readonly proxy?: URL | undefined
 }
 
-/** How far a link came. */
+/** The outcome of trying a link: the last step that it reached. */
 export type LinkOutcome =
   | { readonly kind: 'no link'; readonly reason: string }
   | { readonly kind: 'refused'; readonly code: ErrorCode; readonly reason: string; readonly skewMs: number | undefined }

@@ -34,7 +34,7 @@ export function reach(host: string, port: number): Promise<number> {
   })
 }
 
-/** What a TLS port shows. */
+/** The handshake of a TLS port, as a client sees it. */
 export interface TlsAnswer {
   readonly protocol: string
   /** Undefined: the chain leads to a trusted authority and the name is right. */
@@ -92,7 +92,7 @@ export function answersHealthy(port: number, isTls: boolean): Promise<boolean> {
   })
 }
 
-/** What to do about a connection that failed. */
+/** Returns the remedy for a connection that failed. */
 export function connectRemedy(code: string, host: string, port: number): string {
   switch (code) {
     case 'ECONNREFUSED':

@@ -12,7 +12,7 @@ import { fail, ok, warn, type Finding } from './finding.ts'
 import { answersHealthy } from './network.ts'
 import { checkPorts, checkTcpPorts, type ListeningPort } from './port-checks.ts'
 
-/** What an outer layer would be started with, as far as it is known. */
+/** The settings that an outer layer would be started with, as far as they are known. */
 export interface OuterSetup {
   readonly publicKeys: readonly string[]
   readonly targets: string | undefined

@@ -12,7 +12,7 @@ export interface ListeningPort {
   readonly host: string | undefined
 }
 
-/** How the ports of the section `tcp` are called. */
+/** The name of ports of the section `tcp`. */
 const TCP = 'tcp port'
 
 /** The ports of the targets file. @param hasCertificate  is there one for ports that end TLS? */

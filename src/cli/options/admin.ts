@@ -30,7 +30,7 @@ export const adminOptions = (port: number | typeof NONE) =>
 type AdminValues = ValuesOf<ReturnType<typeof adminOptions>>
 
 /**
- * What the options say of the admin port; undefined: there is none.
+ * Reads the options of the admin port; undefined: there is none.
  * @throws GatewayError USAGE for two passwords, FILE_UNREADABLE or KEY_INVALID for a file that cannot be used
  */
 export async function readAdminOptions(values: AdminValues): Promise<AdminOptions | undefined> {

@@ -60,7 +60,7 @@ export const tlsOptions = {
 
 type TlsValues = ValuesOf<typeof tlsOptions>
 
-/** What the options ask for, not started. */
+/** The TLS ports that the options ask for, not started. */
 export interface TlsPorts {
   /** Of the app port; undefined: plain HTTP. */
   readonly app: CertificateStore | undefined

@@ -10,13 +10,13 @@ import type { ValuesOf } from '../command/option.ts'
 
 type Values = ValuesOf<typeof certificatesOptions>
 
-/** What the quick start begins with. */
+/** The targets file that the quick start begins with. */
 const EXAMPLE_TARGETS = '{"targets":{"localhost":{"protocol":"http","hostname":"127.0.0.1","port":8080}}}'
 
 const KEY_MODE = 0o600
 const CERTIFICATE_MODE = 0o644
 
-/** What is not said: browsers refuse servers that are certified for long, and take EC keys, which are faster. */
+/** Values for options that are not given: browsers refuse servers that are certified for long, and take EC keys, which are faster. */
 const DEFAULTS = {
   client: { file: 'innerLayer', commonName: 'inner-layer', years: 100, type: 'rsa' },
   server: { file: 'server', commonName: 'server', years: 2, type: 'ec' },
@@ -115,7 +115,7 @@ const signature = ({ authority, pair }: Written): string =>
 
 const hostInUrl = (name = 'localhost'): string => (isBareIpv6(name) ? `[${name}]` : name.replace('*', 'www'))
 
-/** What was written, and what to do with it. */
+/** Lines about what was written, and the next steps. */
 const NEXT: Readonly<Record<Purpose, (written: Written) => readonly string[]>> = {
   client: written => [
     `wrote ${written.keyPath}: private key (${written.kind}), readable by you only; it stays with the inner layer`,

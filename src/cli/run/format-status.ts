@@ -57,7 +57,7 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((total, numbe
 
 const earliest = (rows: readonly { readonly since: string }[]): string => rows.map(({ since }) => since).sort()[0]!
 
-/** What every connection of one inner layer shows together. */
+/** Returns one row for all connections of one inner layer. */
 function innerRow(rows: readonly [InnerLayerStatus, ...InnerLayerStatus[]], nowMs: number): string[] {
   const [{ identifier, address, agent }] = rows
   return [
@@ -143,7 +143,7 @@ const openOf = ({ tcp, tunnels }: OuterStatus): readonly string[] => [
   ...(orNone(tunnels.services).length + tunnels.connections === 0 ? [] : [plural(tunnels.connections, 'tunnel')]),
 ]
 
-/** What every connection to one outer layer in the same state shows together. */
+/** Returns one row for all connections to one outer layer in the same state. */
 function connectionRow(rows: readonly [ConnectionStatus, ...ConnectionStatus[]], nowMs: number): string[] {
   const [{ outerLayer, isUp, agent }] = rows
   return [

@@ -77,7 +77,7 @@ function forwardsOf(words: readonly string[], options: Options): readonly Forwar
   return forwards
 }
 
-/** What opens the tunnels: a token, which is always the same, or a proof, which is fresh for each connection. */
+/** Returns the credentials that open the tunnels: a token, which is always the same, or a proof, which is fresh for each connection. */
 async function authorizationOf(options: Options): Promise<(url: URL) => string | undefined> {
   const { 'token-file': tokenFile, 'private-key': keyFile } = options
   if (tokenFile !== undefined && keyFile !== undefined) throw usage('--token-file and --private-key: expected one of them')

@@ -20,7 +20,7 @@ const CLIENT_FILE = certificateFile('--inner-layer-certificate', 'of the private
 
 const isEncrypted = (url: URL): boolean => url.protocol === 'wss:' || url.protocol === 'https:'
 
-/** What does not leave this machine may go without TLS; everything else only when it was said so. */
+/** Checks that connections which leave this machine use TLS, unless the options allow them without. */
 function checkEncryption(urls: readonly string[], isInsecureAllowed: boolean): void {
   const open = urls.map(url => new URL(url)).filter(url => !isEncrypted(url) && !isThisMachine(url.hostname))
   if (open.length === 0 || isInsecureAllowed) return

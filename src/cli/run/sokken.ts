@@ -86,7 +86,7 @@ function createLog({ flags }: Running, { stdout, stderr }: CliContext): { readon
   return { log: createSokkenLog({ ...options, pretty: false, write: line => file.write(line) }), close: () => file.close() }
 }
 
-/** What was asked for, but for port 0: then the port that was found. */
+/** Returns the address as it was asked for, but for port 0: then with the port that was found. */
 const shown = (text: string, place: HostPort): string => (text.endsWith(':0') ? formatHostPort(place) : text)
 
 const clock = (): number => performance.now()

@@ -1,4 +1,4 @@
-/** What `targets check` and `targets explain` say of public TCP ports. */
+/** The part of `targets check` and `targets explain` about public TCP ports. */
 import { parseHost } from '../../address/host.ts'
 import type { RouteTable } from '../../route/table.ts'
 import { addressOf, type TcpPort, type TcpRoute } from '../../route/tcp-port.ts'

@@ -60,7 +60,7 @@ export async function runTargetsCheck(
   return 0
 }
 
-/** What none of the inner layers serves that are connected to the outer layer with this admin port. */
+/** Finds what no inner layer serves that is connected to the outer layer with this admin port. */
 async function unservedAt(
   admin: string,
   table: RouteTable,

@@ -7,14 +7,14 @@ import { rateLimited } from './rate-limited.ts'
 import { addressKey } from '../../address/address-key.ts'
 import { RateMeter } from '../../rates/rate-meter.ts'
 
-/** Who asks for what. */
+/** A request, with the client that sends it. */
 export interface AccessRequest {
   readonly address: string
   readonly scheme: string
   readonly request: AcceptedRequest
 }
 
-/** What follows for the request from having been let in by a password, now or before. */
+/** The consequences for a request of having been let in by a password, now or before. */
 export interface Login {
   /** Authorization was meant for the gateway; else it is the application's own. */
   readonly dropsAuthorization: boolean
@@ -22,13 +22,13 @@ export interface Login {
   readonly cookie: string | undefined
 }
 
-/** What is counted for one target. */
+/** The counts of one target. */
 interface Counts {
   readonly meter: RateMeter | undefined
   active: number
 }
 
-/** Who may come: addresses, rates, passwords and how many at once. Asked only where a target says something of these. */
+/** Decides which clients may come: addresses, rates, passwords and how many at once. Asked only where a target says something of these. */
 export class AccessCheck {
   readonly #passwords: Passwords
   readonly #sessions: LoginSessions

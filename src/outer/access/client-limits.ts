@@ -1,4 +1,4 @@
-/** What clients may cost. 0 or undefined is without a limit, unless the name says otherwise. */
+/** Limits for what clients may cost. 0 or undefined is without a limit, unless the name says otherwise. */
 export interface EdgeLimits {
   /** Bytes of a header section; beyond: 431. */
   readonly headerBytes: number
@@ -12,15 +12,17 @@ export interface EdgeLimits {
   readonly uploadGraceMs: number
   /** Longest silence of an origin within its answer, where a target does not say, milliseconds. */
   readonly idleMs: number
-  /** How long an inner layer tries to connect to an origin, where a target does not say, milliseconds; undefined: as it does by itself. */
+  /**
+   * The time that an inner layer has to connect to an origin, where a target does not say, milliseconds; undefined: as it does by itself.
+   */
   readonly connectMs: number | undefined
-  /** How long a client may leave an answer unread; then the connection is cut, milliseconds. */
+  /** The time for which a client may leave an answer unread; then the connection is cut, milliseconds. */
   readonly writeStallMs: number
-  /** How long nothing may move on a connection that has left HTTP, where a target does not say, milliseconds. */
+  /** The time for which nothing may move on a connection that has left HTTP, where a target does not say, milliseconds. */
   readonly websocketIdleMs: number
   /**
-   * How long a request waits for an inner layer when none is there, milliseconds; 0: it is refused at once; undefined: five seconds, in the
-   * first ten after a start and after a loss.
+   * The time for which a request waits for an inner layer when none is there, milliseconds; 0: it is refused at once; undefined: five
+   * seconds, in the first ten after a start and after a loss.
    */
   readonly holdMs: number | undefined
   /** Requests of one address; beyond: 429. */
@@ -33,7 +35,7 @@ export interface EdgeLimits {
   readonly connections: number
 }
 
-/** What holds unless options say otherwise; docs/limits.md has the reasons. */
+/** The limits unless options say otherwise; docs/limits.md has the reasons. */
 export const DEFAULT_EDGE_LIMITS: EdgeLimits = Object.freeze({
   headerBytes: 32_768,
   headerMs: 15_000,

@@ -8,14 +8,14 @@ const LIFETIME_MS = 12 * 3_600_000
 /** One that is older gets a new cookie with its next answer, so that whoever works stays logged in. */
 const RENEWED_MS = 3_600_000
 
-/** Who has logged in before. */
+/** A user who has logged in before. */
 export interface LoginSession {
   readonly user: string
   /** Should the answer bring a new cookie? */
   readonly isOld: boolean
 }
 
-/** What a session depends on in a request. */
+/** The parts of a request on which a session depends. */
 export interface SessionRequest {
   readonly request: AcceptedRequest
   readonly scheme: string

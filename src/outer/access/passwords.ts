@@ -9,7 +9,7 @@ import { rateLimited } from './rate-limited.ts'
 /** Hashes at a time: the rest of the thread pool of Node (four) is for files and names. */
 const MAX_AT_ONCE = 2
 const MAX_WAITING = 64
-/** How long verified credentials are good without another look at the hash, at least; twice as long at most. */
+/** The time for which verified credentials are good without another look at the hash, at least; twice as long at most. */
 const REMEMBERED_MS = 300_000
 const MAX_REMEMBERED = 10_000
 /** Wrong passwords of one address: ten, then one each six seconds. */

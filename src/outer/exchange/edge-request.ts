@@ -4,7 +4,7 @@ import type { Peer } from '../../http/client.ts'
 import type { Fields } from '../../http/fields.ts'
 import type { WritableHead } from '../../http/response-fields.ts'
 
-/** What a call tells of the client. After `onClosed` nothing more comes. */
+/** Events of a call about its client. After `onClosed` nothing more comes. */
 export interface ClientEvents {
   onUpload(chunk: Buffer): void
   /** The request body is complete; the call knows its trailers. */
@@ -21,7 +21,7 @@ export interface ClientEvents {
 export interface SwitchedClient {
   /** Paused, or not read yet. */
   readonly socket: Duplex
-  /** What the client sent behind its request; it comes before what the socket has. */
+  /** Bytes that the client sent behind its request; they come before what the socket has. */
   readonly head: Buffer
   /** Ends it so that the client sees an abnormal end; absent where `resetAndDestroy` or `destroy` does. */
   readonly cut?: () => void

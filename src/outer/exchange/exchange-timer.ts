@@ -3,7 +3,7 @@ import { leave, type DeadlineQueue, type QueueNode, type Expiring } from '../../
 /** Whom an exchange waits for: an inner layer to come, the origin, before its head or within its body, or the client, to read. */
 export type WaitingFor = 'inner' | 'head' | 'body' | 'client'
 
-/** Who is told, once, that it took too long. */
+/** The listener that is told, once, that it took too long. */
 export interface TimeoutListener {
   onLate(awaited: WaitingFor): void
   /** `onLate` threw. */

@@ -37,7 +37,7 @@ export interface ForwardingContext extends UploadContext {
   readonly headMs: number
   readonly limits: UploadContext['limits'] & Pick<EdgeLimits, 'idleMs' | 'writeStallMs'>
   readonly held: HeldRequests
-  /** What is said of answers that refuse the Host. */
+  /** Hints about answers that refuse the Host. */
   readonly hints: HostHints
   readonly log: Log
   /** Answers say where the time went. */

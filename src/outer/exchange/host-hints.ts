@@ -8,7 +8,7 @@ export class HostHints {
 
   constructor(private readonly log: Log) {}
 
-  /** What is to see the first bytes of the body of an answer; undefined: there is nothing to be seen. */
+  /** Returns the function that is to see the first bytes of the body of an answer; undefined: there is nothing to be seen. */
   watch(target: Target, status: number): ((chunk: Buffer) => void) | undefined {
     if (!mayRefuseHost(status) || this.#told.has(target)) return undefined
     return chunk => {

@@ -2,7 +2,7 @@ import { GatewayError } from '../../errors.ts'
 import { Splice, type SpliceEnd, type SplicedStream } from '../../splice/splice.ts'
 import type { SwitchedClient } from './edge-request.ts'
 
-/** What a connection that leaves HTTP needs beside its two ends. */
+/** Options of a connection that leaves HTTP, beside its two ends. */
 export interface SwitchOptions {
   /** Longest silence, 0 for any; undefined: as the layer has it. */
   readonly idleMs: number | undefined

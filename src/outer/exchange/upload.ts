@@ -123,7 +123,7 @@ export class Upload {
     if (this.#stream !== undefined) this.#replay?.sent(this.#stream.sentBytes)
   }
 
-  /** Nobody takes any more for now. */
+  /** Pauses the upload, since no more can be taken for now. */
   pause(): void {
     if (!this.#isRunning || this.#isPaused) return
     this.#isPaused = true

@@ -15,7 +15,7 @@ export interface TunnelPaths {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer, peer: Peer): void
 }
 
-/** What the edges of HTTP need, beside what their exchanges do. */
+/** The context of the edges of HTTP, beside that of their exchanges. */
 export interface EdgeContext extends ExchangeContext {
   readonly limits: EdgeLimits
   readonly tunnels: TunnelPaths

@@ -17,8 +17,8 @@ export const FRAME_COST = {
 } as const
 
 /**
- * What the frames of one client that lead to nothing may cost (RFC 9113 §10.5): five hundred broken streams, five thousand PINGs or a
- * hundred SETTINGS at once, and a twentieth of that in each second. Those who also get something done are never near it.
+ * The most that those frames of one client may cost that lead to nothing (RFC 9113 §10.5): five hundred broken streams, five thousand PINGs
+ * or a hundred SETTINGS at once, and a twentieth of that in each second. Clients that also get something done are never near it.
  */
 export class FrameBudget {
   #left: number

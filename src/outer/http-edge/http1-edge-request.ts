@@ -28,7 +28,7 @@ export class Http1EdgeRequest implements EdgeRequest {
     )
   }
 
-  /** What one of the events below throws. */
+  /** Handles what one of the events below throws. */
   protected readonly fail: Fail = thrown => {
     if (this.events === undefined) throw thrown
     this.events.onFault(thrown)

@@ -31,15 +31,15 @@ interface Connection {
   /** The next of them begins in the next turn, so that a burst of one client is not answered before all others. */
   isTurning: boolean
   gate: PipelineGate | undefined
-  /** What still comes is not even parsed. */
+  /** True when bytes that still come are not even parsed. */
   isDeaf: boolean
-  /** What came after the requests so far and cannot be one; answered in its turn, as the last. */
+  /** The fault of bytes that came after the requests so far and cannot be one; answered in its turn, as the last. */
   fault: { readonly code: ErrorCode; readonly reason: string; readonly req?: IncomingMessage } | undefined
   /** The last answer was given: whatever the client sends from now on is thrown away (RFC 9112 §9.6). */
   isClosing: boolean
 }
 
-/** What an edge is made from. */
+/** Options of an edge. */
 export interface HttpEdgeOptions {
   /** Undefined: the edge opens none, and gets its connections by `adopt`. */
   readonly port: number | undefined
@@ -272,7 +272,7 @@ export class HttpEdge {
     return connection
   }
 
-  /** What node:http could not parse, or what did not come in time. */
+  /** Handles what node:http could not parse, or what did not come in time. */
   #clientError(error: ClientError, socket: Duplex): void {
     if (isLost(error)) {
       socket.destroy()

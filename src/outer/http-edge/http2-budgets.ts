@@ -10,7 +10,7 @@ const ADDRESS_HEAD_BYTES = 16_777_216
 const FORGET_MS = 20_000
 const MAX_ADDRESSES = 10_000
 
-/** What all connections of one address share. */
+/** The budget that all connections of one address share. */
 class AddressBudget {
   readonly frames: FrameBudget
   headBytes = 0
@@ -23,8 +23,8 @@ class AddressBudget {
 }
 
 /**
- * What one connection of HTTP/2 may cost, by itself and together with the others of its address: who opens one connection after the other
- * has no more than who keeps one open.
+ * The most that one connection of HTTP/2 may cost, by itself and together with the others of its address: a client that opens one
+ * connection after the other has no more than one that keeps a connection open.
  */
 export class Http2Budget {
   readonly #frames: FrameBudget

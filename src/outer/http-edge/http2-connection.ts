@@ -19,7 +19,7 @@ const CONNECTION_WINDOW_BYTES = 1_048_576
 /** The client has this long to close its end when all is said. */
 const LINGER_MS = 1_000
 
-/** What a connection needs of its edge. */
+/** The part of its edge that a connection uses. */
 export interface Http2ConnectionOptions {
   readonly socket: Socket
   readonly peer: Peer

@@ -16,10 +16,10 @@ const NOTHING = Buffer.alloc(0)
 /** RFC 9110 §15.3.5, §15.3.6, §15.4.5 */
 const BODYLESS: ReadonlySet<number> = new Set([204, 205, 304])
 
-/** What a call needs of its connection. */
+/** The part of its connection that a call uses. */
 export interface Http2CallContext {
   readonly peer: Peer
-  /** How long the end of an answer may wait for the client; undefined: for ever. */
+  /** The time for which the end of an answer may wait for the client; undefined: for ever. */
   readonly stall: DeadlineQueue | undefined
   /** Bytes move: whoever does that may also send frames that cost something. */
   readonly moved: () => void
@@ -64,7 +64,7 @@ export class Http2EdgeRequest implements EdgeRequest, Expiring {
     stream.on('close', this.#closed)
   }
 
-  /** What one of the events below throws. */
+  /** Handles what one of the events below throws. */
   readonly #fail: Fail = thrown => {
     const { events, stream } = this
     const give = (second: unknown): never => {
@@ -236,7 +236,7 @@ export class Http2EdgeRequest implements EdgeRequest, Expiring {
     stream.write(NOTHING, reset)
   }
 
-  /** What is left of a complete answer is not taken by the client. */
+  /** Cuts the stream when the client takes nothing more of a complete answer. */
   onDeadline(): void {
     const left = this.stream.bufferSize
     if (left === 0 || this.isGone) return

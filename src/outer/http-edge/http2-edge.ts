@@ -14,12 +14,12 @@ const MAX_STREAMS = 100
 const IDLE_MS = 65_000
 /** An address whose connection was ended for a flood gets no other for this long; proxies that are trusted apart, milliseconds. */
 const PENALTY_MS = 10_000
-/** How often connections are looked at. */
+/** The time between two looks at the connections. */
 const LOOK_MS = 1_000
 
-/** What an HTTP/2 edge is made from. */
+/** Options of an HTTP/2 edge. */
 export interface Http2EdgeOptions {
-  /** How long connections without a stream are kept; the default suits everything but tests. */
+  /** The time for which connections without a stream are kept; the default suits everything but tests. */
   readonly idleMs?: number
 }
 

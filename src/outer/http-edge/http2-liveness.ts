@@ -10,7 +10,7 @@ const ANSWER_MS = 30_000
 /** A question that does not even leave, though the socket takes bytes, is one that nghttp2 will never send. */
 const DEAF_MS = 3_000
 
-/** What node:net keeps to itself: bytes that the kernel has not taken yet. */
+/** A private field of node:net: bytes that the kernel has not taken yet. */
 interface WithHandle {
   readonly _handle?: { readonly writeQueueSize?: number } | null
 }

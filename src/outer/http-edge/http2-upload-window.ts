@@ -6,10 +6,10 @@ const LAST_WINDOW_BYTES = 2_097_152
 const FACTOR = 4
 /** Uploads that a connection may have while its window is larger than the first. */
 const MAX_UPLOADS = 8
-/** What all windows together may have grown by, in one process. */
+/** The number of bytes by which all windows together may have grown, in one process. */
 const BUDGET_BYTES = 67_108_864
 
-/** What is left for windows to grow. */
+/** The bytes by which windows may still grow. */
 export class UploadBudget {
   leftBytes = BUDGET_BYTES
 }

@@ -12,12 +12,12 @@ const END_OF_HEAD = Buffer.from('\n\r\n', 'latin1')
 const PAUSE_BYTES = 65_536
 const MAX_HELD_BYTES = 4 * PAUSE_BYTES
 
-/** What node:http notes when it wants no more before the client has read; it asserts that it gets none. */
+/** The note of node:http that it wants no more before the client has read; it asserts that it gets none. */
 interface WithPause {
   readonly _paused?: boolean
 }
 
-/** What a gate asks of a connection. */
+/** The state of a connection that its gate asks for. */
 export interface PipelineGateOptions {
   /** As many requests wait as may. */
   readonly isFull: () => boolean

@@ -16,7 +16,7 @@ import { discardUpload } from '../../net/linger.ts'
 import { FIRST_REQUEST_MS, untilEmpty } from '../../net/until-empty.ts'
 import { PlainEdge } from '../ports/plain-port.ts'
 
-/** What a redirecting port is made from. */
+/** Options of a redirecting port. */
 export interface RedirectEdgeOptions {
   readonly port: number
   readonly host?: string

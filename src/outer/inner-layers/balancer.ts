@@ -11,7 +11,7 @@ import type { InnerConnection, Registry, Preference } from './registry.ts'
 /** Retries that a target has in hand at the beginning, and at most. */
 const MAX_TOKENS = 10
 
-/** What a choice depends on: of a request the target and what is in it, of a connection who may serve it. */
+/** The facts on which a choice depends: for a request its target and its fields, for a connection the inner layers that may serve it. */
 export type Wanted =
   | {
       readonly target: Target
@@ -23,7 +23,7 @@ export type Wanted =
 /** A choice. */
 export interface Choice {
   readonly connection: InnerConnection | 'none' | 'full'
-  /** What the client's cookie has to be from now on; undefined: it is right, or there is none. */
+  /** The value that the client's cookie has to have from now on; undefined: it is right, or there is none. */
   readonly stickTo: string | undefined
 }
 

@@ -14,7 +14,7 @@ const UNREACHED: ReadonlySet<ErrorCode> = new Set(['ORIGIN_REFUSED', 'ORIGIN_DNS
 /** It may have been executed. */
 const UNANSWERED: ReadonlySet<ErrorCode> = new Set(['ORIGIN_CLOSED', 'ORIGIN_TIMEOUT'])
 
-/** What one connection of an inner layer says so, all of its others would say. */
+/** Codes that, once said by one connection of an inner layer, all of its others would say. */
 const OF_THE_PROCESS: ReadonlySet<ErrorCode> = new Set(['ORIGIN_FORBIDDEN', 'INNER_EXHAUSTED'])
 
 /** The context that all dispatches share. */

@@ -60,7 +60,7 @@ export class HandshakeLimits {
     return undefined
   }
 
-  /** Whoever has proven itself is no stranger: many inner layers behind one address may come back at once. */
+  /** Stops counting an inner layer that has proven itself: many of them behind one address may come back at once. */
   proven(socket: Socket, from: string): void {
     this.#release(socket)
     this.#attempts.delete(addressKey(from))

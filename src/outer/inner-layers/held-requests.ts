@@ -8,17 +8,17 @@ export interface HeldRequest {
 
 /** For so long after a start and after a loss an inner layer is expected to come back, milliseconds. */
 const EXPECTED_MS = 10_000
-/** How long a request waits then, milliseconds. */
+/** The time for which a request waits then, milliseconds. */
 const DEFAULT_HOLD_MS = 5_000
 const MAX_TRACKED_IDENTIFIERS = 10_000
 
-/** What it is made from. */
+/** Options of the held requests. */
 export interface HeldRequestsOptions {
   /** Requests that may wait at a time. */
   readonly max: number
-  /** How long each of them may, milliseconds; undefined: five seconds, in the first ten after a start and after a loss. */
+  /** The time for which each of them may wait, milliseconds; undefined: five seconds, in the first ten after a start and after a loss. */
   readonly holdMs: number | undefined
-  /** What it has for a target that cannot take its request is on its way out. */
+  /** The inner layers: one that is there for a target and cannot take its request is on its way out. */
   readonly registry: Pick<Registry, 'serves'>
   /** Milliseconds, rising. */
   readonly clock: () => number
@@ -38,7 +38,7 @@ export class HeldRequests {
   }
 
   /**
-   * How long a request may wait that nobody can take, milliseconds; 0: not at all.
+   * Returns the time for which a request may wait that no inner layer can take, milliseconds; 0: not at all.
    * @param identifiers  of its target; undefined: any inner layer
    */
   patienceMs(identifiers: readonly string[] | undefined): number {

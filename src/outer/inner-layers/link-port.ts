@@ -29,7 +29,7 @@ import { listen } from '../../net/listen.ts'
 import type { InnerConnection, Registry } from './registry.ts'
 import { HandshakeLimits } from './handshake-limits.ts'
 
-/** What else is served at the socket port; it is asked before inner layers are looked at. */
+/** Other requests that are served at the socket port; it is asked before inner layers are looked at. */
 export interface OtherRequests {
   takes(request: IncomingMessage): boolean
   /** A request that it takes and that is none to switch protocols. */
@@ -45,7 +45,7 @@ export interface RefusedInnerLayer {
   readonly reason: string
 }
 
-/** What the listener is made from. */
+/** Options of the listener. */
 export interface LinkPortOptions {
   readonly port: number
   readonly host?: string
@@ -53,14 +53,14 @@ export interface LinkPortOptions {
   readonly tls?: CertificateStore | undefined
   readonly keys: () => KeyRegistry
   readonly validityMs: number
-  /** What a proof's `url` has to name; none: anything. */
+  /** The names that the `url` of a proof may have; none: anything. */
   readonly linkNames: readonly string[]
   /** Is this the address of a proxy that is believed? */
   readonly isTrusted: (address: string) => boolean
   readonly timing: Timing
   readonly clock: () => number
   readonly registry: Registry
-  /** What an inner layer says about all its streams. @throws GatewayError PROTOCOL, which ends the session */
+  /** Called with the notes of an inner layer, which are about all its streams. @throws GatewayError PROTOCOL, which ends the session */
   readonly onNote: (connection: InnerConnection, payload: Buffer) => void
   readonly others: OtherRequests
   readonly counters: LinkCounters
@@ -70,11 +70,11 @@ export interface LinkPortOptions {
   readonly onRefused: (refused: RefusedInnerLayer) => void
 }
 
-/** What the inner layers read in their logs. */
+/** The reason that the inner layers log. */
 const REASON = 'the outer layer stops'
 /** One of the two stops while the other connects: no refusal that anybody has to look into. */
 const LEAVING: ReadonlySet<ErrorCode> = new Set(['GOING_AWAY', 'DRAINING'])
-/** How often the same refusal of the same address is logged, milliseconds. */
+/** The shortest time between two log lines of the same refusal of the same address, milliseconds. */
 const REFUSAL_PERIOD_MS = 60_000
 
 /** The socket port: links of inner layers, each proven before it carries a stream; and two health pages. */
@@ -142,7 +142,7 @@ export class LinkPort {
     return server
   }
 
-  /** What has no certificate of an authority gets no further than this. */
+  /** Refuses a client without a certificate of an authority. */
   #certificateRefused(address: string, reason: string): void {
     this.options.onRefused({ address, code: 'AUTH', reason: `client certificate: ${reason}` })
     const muted = this.#refusals.take(`${address} ${reason}`)

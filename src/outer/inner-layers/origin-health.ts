@@ -20,14 +20,14 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set([
 /** An ejection is at most so many times as long as the first. */
 const MAX_FACTOR = 10
 
-/** What requests have shown of one origin through one inner layer. */
+/** The results of requests to one origin through one inner layer. */
 interface FailureRecord {
   failures: number
   ejections: number
   ejectedUntilMs: number
 }
 
-/** What one session was asked to check. */
+/** The checks that one session was asked for. */
 interface AnnouncedChecks {
   readonly text: string
   readonly checks: ReadonlyMap<number, HealthCheck>

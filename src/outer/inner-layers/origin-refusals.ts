@@ -42,7 +42,7 @@ export class OriginRefusals {
     } else if (this.#refusals.size < MAX_ORIGINS) this.#refusals.set(text, new Map([[instance, { isTold: false }]]))
   }
 
-  /** What one has refused, another one has reached: warns, once for each that refuses. */
+  /** Warns, once for each inner layer that refuses, that another one has reached the same origin. */
   contradict(origin: OriginPlace, refusing: InnerConnection, reaching: InnerConnection): void {
     const text = textOf(origin)
     const refusal = this.#refusals.get(text)?.get(refusing.instance)

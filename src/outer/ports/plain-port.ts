@@ -7,7 +7,7 @@ import { attempt, guarded, type Fail } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
 import { FIRST_REQUEST_MS, untilEmpty } from '../../net/until-empty.ts'
 
-/** What a plain edge is made from. */
+/** Options of a plain edge. */
 export interface PlainEdgeOptions {
   readonly port: number
   readonly host?: string

@@ -9,7 +9,7 @@ import { parseProxyHeader, type ProxyHeader } from '../../net/read-proxy-header.
 /** A proxy sends its header at once. */
 const HEADER_MS = 10_000
 
-/** How often the same refusal of the same address is logged, milliseconds. */
+/** The shortest time between two log lines of the same refusal of the same address, milliseconds. */
 const REFUSAL_PERIOD_MS = 60_000
 
 /**

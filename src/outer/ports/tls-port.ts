@@ -11,7 +11,7 @@ import { attempt, guarded, type Fail } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
 import { FIRST_REQUEST_MS, untilEmpty } from '../../net/until-empty.ts'
 
-/** What a TLS edge is made from. */
+/** Options of a TLS edge. */
 export interface TlsEdgeOptions {
   readonly port: number
   readonly host?: string
@@ -107,7 +107,7 @@ export class TlsEdge {
     else preamble(socket, guarded(this.#failOf(socket), begin))
   }
 
-  /** What speaks plain HTTP is to be told so; TLS could only hang up on it. */
+  /** Reads the first byte: a client that speaks plain HTTP is to be told so; TLS could only hang up on it. */
   #readFirst(socket: Socket): void {
     const leave = (): void => void socket.destroy()
     const timer = setTimeout(leave, HANDSHAKE_MS)

@@ -13,7 +13,7 @@ import { proxyHeader, type Endpoint, type ProxiedConnection } from '../../net/wr
 import type { CarrierStream } from '../inner-layers/carrier.ts'
 import { Dispatch, type DispatchContext } from '../inner-layers/dispatch.ts'
 
-/** What every connection of the public ports shares. */
+/** The context that all connections of the public ports share. */
 export interface TcpContext {
   readonly dispatch: DispatchContext
   /** For an origin to be connected. */
@@ -28,14 +28,14 @@ export interface TcpContext {
   readonly record: (record: ConnectionRecord) => void
 }
 
-/** What is known of a client once it may be joined to an origin. */
+/** A client that may be joined to an origin. */
 export interface TcpRequest {
   readonly route: TcpRoute
   /** Bytes of the client that were read already. */
   readonly head?: Buffer
   /** Where the bytes of the client come from, when it is not the socket that was accepted: TLS that was ended. */
   readonly inside?: Socket
-  /** What the PROXY protocol says of TLS. */
+  /** The facts about TLS for the PROXY protocol. */
   readonly facts?: Pick<ProxiedConnection, 'authority' | 'alpn' | 'tls'>
 }
 

@@ -16,7 +16,7 @@ const OPENING_MS = 30_000
 /** A port that could not be opened after a reload is tried again this often, milliseconds. */
 const RETRY_MS = 5_000
 
-/** What the edge is made from. */
+/** Options of the edge. */
 export interface TcpEdgeOptions {
   readonly dispatch: DispatchContext
   /** Ends TLS. */
@@ -91,7 +91,7 @@ export class TcpEdge {
     return this.#wanted.filter(port => !open.has(keyOf(port))).map(({ options }) => options.port)
   }
 
-  /** What is wrong with ports that should be open; empty while all of them are. */
+  /** Faults of ports that should be open; empty while all of them are. */
   get faults(): readonly string[] {
     return this.#faults
   }

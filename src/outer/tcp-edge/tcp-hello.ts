@@ -38,7 +38,7 @@ export function joinByName(connection: TcpConnection, socket: Socket, port: TcpP
   socket.resume()
 }
 
-/** What the log says of a name without a route. */
+/** Returns the reason for the log when a name has no route. */
 export const unknown = (name: string | undefined): string =>
   name === undefined ? 'the client sent no name, and the port has no entry for "*"' : 'the port has no entry for this name'
 

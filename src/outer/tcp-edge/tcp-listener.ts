@@ -8,7 +8,7 @@ import { TcpConnection, type TcpContext } from './tcp-connection.ts'
 import { joinByName } from './tcp-hello.ts'
 import type { TcpTerminator } from './tcp-terminator.ts'
 
-/** What all listeners share. */
+/** The context that all listeners share. */
 export interface TcpListenerContext extends TcpContext {
   /** A number of its own for every connection. */
   readonly nextNumber: () => number
@@ -36,7 +36,7 @@ export class TcpListener {
     this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, this.#accepted)
   }
 
-  /** What the port is configured to do with connections from now on. */
+  /** The configuration of the port, for connections from now on. */
   get port(): TcpPort {
     return this.#port
   }

@@ -18,7 +18,7 @@ import { Dispatch, type DispatchContext } from '../inner-layers/dispatch.ts'
 /** Where an end is the end of both directions, what the origin still sends has nowhere to go; it gets this long to end, milliseconds. */
 const LINGER_MS = 5_000
 
-/** What every connection of the tunnels shares. */
+/** The context that all connections of the tunnels share. */
 export interface TunnelContext {
   readonly dispatch: DispatchContext
   /** For an origin to be connected. */
@@ -29,14 +29,14 @@ export interface TunnelContext {
   readonly record: (record: ConnectionRecord) => void
 }
 
-/** Who came, how, and for what. */
+/** A client of a tunnel, with its connection and request. */
 export interface TunnelVisit {
   readonly connectionId: string
   readonly client: { readonly address: string; readonly port: number }
   readonly tunnel: Tunnel
   readonly request: IncomingMessage
   readonly early: EarlyBytes
-  /** What the client understands of those that are known. */
+  /** The subprotocol, of those that are known, that the client understands. */
   readonly subprotocol: string
   /** Answers instead of the handshake; called at most once, before anything was opened. */
   readonly refuse: (refusal: Refusal) => void

@@ -11,7 +11,7 @@ import { Recent } from '../../rates/recent.ts'
 const FAILURES = { perSecond: 1 / 6, burst: 10 } as const
 const MAX_REMEMBERED_PROOFS = 100_000
 
-/** What somebody asks for, and with which credentials. */
+/** The tunnel that a client asks for, and the credentials that it sends. */
 export interface TunnelRequest {
   /** HOST:PORT, canonical; undefined for what is none. */
   readonly name: string | undefined
@@ -19,7 +19,7 @@ export interface TunnelRequest {
   readonly address: string
 }
 
-/** Who may open which tunnel. */
+/** Decides which client may open which tunnel. */
 export class TunnelCredentials {
   readonly #passwords: Passwords
   readonly #failures: RateMeter

@@ -22,16 +22,16 @@ import { TunnelCredentials } from './tunnel-credentials.ts'
 
 /** Longer than an inner layer dials, so that it is the one who says why. */
 const OPENING_MS = 30_000
-/** How often the same refusal of the same address is logged, milliseconds. */
+/** The shortest time between two log lines of the same refusal of the same address, milliseconds. */
 const REFUSAL_PERIOD_MS = 60_000
 
-/** What the edge is made from. */
+/** Options of the edge. */
 export interface TunnelEdgeOptions {
   /** The tunnels in force now. */
   readonly table: () => RouteTable
   readonly dispatch: DispatchContext
   readonly isTrusted: (address: string) => boolean
-  /** What the `url` of a proof has to name; none: anything. */
+  /** The names that the `url` of a proof may have; none: anything. */
   readonly linkNames: readonly string[]
   /** A fresh id for the log. */
   readonly nextId: () => string
