@@ -63,7 +63,7 @@ const untilStopped: CliContext['untilStopped'] = (options = {}) =>
       count++
       isStopped = true
       if (count === 1) return resolve(signal)
-      // From the next one on, and while this one waits for its last words, signals do what they do by default.
+      // From the next one on, and while this one waits for its last log lines, signals do what they do by default.
       for (const each of SIGNALS) process.removeListener(each, onSignal)
       if (isEnding) process.kill(process.pid, 'SIGKILL')
       else void end(1, LAST_WORDS_MS)
@@ -71,7 +71,7 @@ const untilStopped: CliContext['untilStopped'] = (options = {}) =>
     for (const signal of options.hangup === true ? SIGNALS : SIGNALS.slice(0, 2)) process.on(signal, onSignal)
   })
 
-// What strangers and timers cause runs behind a guard (net/guard.ts), so a fault that comes here has found a hole in it. To end would let
+// What strangers and timers cause runs behind a guard (net/guard.ts), so a fault that comes here was not covered by it. To end would let
 // whoever finds one end the process as often as they like, with the connections of everybody else: a service says so and goes on.
 function onFault(fault: unknown): void {
   const text = fault instanceof Error ? fault.stack || fault.message : String(fault)

@@ -23,7 +23,7 @@ export class AddressRanges {
     this.#ranges = entries.flatMap(entry => (Object.hasOwn(NAMED, entry) ? NAMED[entry]! : [entry])).map(parseRange)
   }
 
-  /** Is the address in one of the ranges? An IPv4 address in IPv6 clothing is the IPv4 address; what is no address is in none. */
+  /** Is the address in one of the ranges? An IPv4 address mapped into IPv6 is the IPv4 address; what is no address is in none. */
   has(address: string): boolean {
     if (this.#ranges.length === 0 || isIP(address) === 0) return false
     const parsed = ipaddr.process(address)

@@ -42,7 +42,7 @@ const CARRIERS: readonly (readonly [AddressRange, number])[] = [
 /** Whether `range` has `address`; one of the other family is never in it. */
 export const within = (address: Address, [base, bits]: AddressRange): boolean => address.kind() === base.kind() && address.match(base, bits)
 
-/** An address in a strict spelling, IPv4 where it is an IPv4 address in IPv6 clothing. Undefined for everything else. */
+/** An address in a strict spelling, IPv4 where it is an IPv4 address mapped into IPv6. Undefined for everything else. */
 export function parseAddress(text: string): Address | undefined {
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text
   if (ipaddr.IPv4.isValidFourPartDecimal(bare)) return ipaddr.IPv4.parse(bare)

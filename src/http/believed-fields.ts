@@ -65,7 +65,7 @@ const IDENTITY = new RegExp(
   ].join('|')})`,
 )
 
-/** What nearly every request has: nothing of the above, without asking each expression. */
+/** Names that nearly every request has: none of the above, and so not tried against each expression. */
 const COMMON: ReadonlySet<string> = new Set([
   ...[
     'accept',

@@ -71,7 +71,7 @@ export function requestFields(request: AcceptedRequest, context: RequestContext)
   if (context.edits !== undefined) kept = edited(kept, context.edits)
   addForwarding(kept, context.client)
   kept.push('X-SG-Passed', [...passed.filter(each => PSEUDONYM.test(each)), pseudonym].join(', '))
-  // Those of other proxies are theirs to say.
+  // The entries of other proxies are always kept; `addsVia` decides on ours alone.
   const own = context.edits?.addsVia === true ? `${request.version} ${pseudonym}` : ''
   if (via !== '' || own !== '') kept.push('Via', via === '' || own === '' ? via + own : `${via}, ${own}`)
   return kept

@@ -44,7 +44,7 @@ export interface Tracing {
 /** Which half of the way: the outer layer serves clients, the inner layer is a client of origins. */
 const KINDS = { outer: SpanKind.SERVER, inner: SpanKind.CLIENT } as const
 
-/** Methods that may be part of the name of a span; any other word is a stranger's. */
+/** Methods that may be part of the name of a span; any other word was made up by a client. */
 const KNOWN = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
 /**

@@ -178,7 +178,7 @@ export class Http2Connection {
 
   #begin(stream: ServerHttp2Stream, raw: readonly string[], endsWithHead: boolean): void {
     stream.on('error', ignore) // `close` follows, if there is a call that wants to know
-    // Reset in the same breath: nobody is there to be answered.
+    // Reset at once: there is no client left to answer.
     if (stream.destroyed || stream.closed) return this.#spend(FRAME_COST.brokenStream)
     const bytes = bytesOf(raw)
     if (!this.#budget.hold(bytes)) {

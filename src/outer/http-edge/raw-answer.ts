@@ -11,7 +11,7 @@ export type ClientError = Error & { readonly code?: string; readonly rawPacket?:
 /** First byte of a TLS connection: the type of its first record (RFC 8446 §5.1). */
 const TLS_HANDSHAKE = 0x16
 
-/** The client has left, in the middle of a request (HPE_INVALID_EOF_STATE) or between two: nobody is there to be answered. */
+/** The client has left, in the middle of a request (HPE_INVALID_EOF_STATE) or between two: there is no client left to answer. */
 const LOST = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ECONNABORTED', 'HPE_INVALID_EOF_STATE'])
 
 export const isLost = ({ code = '' }: ClientError): boolean => LOST.has(code)
