@@ -43,23 +43,9 @@ export class ByteWriter {
     return this
   }
 
-  /** Returns the bytes written, then `fields` as the parser of the origin delivered them: bytes are copied, never decoded. */
-  take(fields: readonly Uint8Array[] = []): Buffer {
-    if (fields.length === 0) return Buffer.from(this.#text, 'latin1')
-    let length = this.#text.length
-    for (const { length: bytes } of fields) {
-      lengthPrefix(bytes)
-      length += 2 + bytes
-    }
-    const payload = Buffer.allocUnsafe(length)
-    let at = payload.write(this.#text, 'latin1')
-    for (const bytes of fields) {
-      payload[at] = bytes.length >>> 8
-      payload[at + 1] = bytes.length
-      payload.set(bytes, at + 2)
-      at += 2 + bytes.length
-    }
-    return payload
+  /** The bytes written. */
+  take(): Buffer {
+    return Buffer.from(this.#text, 'latin1')
   }
 }
 
@@ -109,16 +95,12 @@ export class ByteReader {
   }
 }
 
-function writeCount(writer: ByteWriter, fields: readonly unknown[]): void {
-  if (fields.length / 2 > MAX_FIELDS) throw new GatewayError('HEADERS_TOO_LARGE', `${fields.length / 2} fields`)
-  writer.u16(fields.length / 2)
-}
-
-/** Appends a list of fields and gives the payload. Raw fields of an origin come as bytes from one parser, as strings from the other. */
-export function takeWithFields(writer: ByteWriter, fields: readonly (string | Uint8Array)[]): Buffer {
-  writeCount(writer, fields)
-  if (fields.length > 0 && typeof fields[0] !== 'string') return writer.take(fields as readonly Uint8Array[])
-  for (const value of fields as Fields) writer.latin1(value)
+/** Appends a list of fields and gives the payload. */
+export function takeWithFields(writer: ByteWriter, fields: Fields): Buffer {
+  const count = fields.length / 2
+  if (count > MAX_FIELDS) throw new GatewayError('HEADERS_TOO_LARGE', `${count} fields`)
+  writer.u16(count)
+  for (const value of fields) writer.latin1(value)
   return writer.take()
 }
 
@@ -131,8 +113,8 @@ export function readFields(reader: ByteReader): string[] {
   return fields
 }
 
-/** A list of fields, all strings or all bytes, as the payload of a TRAILERS frame. */
-export const encodeFields = (fields: readonly (string | Uint8Array)[]): Buffer => takeWithFields(new ByteWriter(), fields)
+/** A list of fields as the payload of a TRAILERS frame. */
+export const encodeFields = (fields: Fields): Buffer => takeWithFields(new ByteWriter(), fields)
 
 /** The inverse of `encodeFields`. @throws GatewayError PROTOCOL */
 export function decodeFields(payload: Buffer): string[] {

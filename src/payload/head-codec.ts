@@ -61,8 +61,8 @@ export function decodeRequestHead(payload: Buffer): RequestHead {
   return { protocol, hostname, port, method, path, host, body, expectsContinue, upgrade, profile, fields }
 }
 
-/** Payload of a RESPONSE frame: status u16, reason, body, fields (strings in latin-1, or bytes as the parser delivered them). */
-export function encodeResponseHead(head: Omit<ResponseHead, 'fields'> & { readonly fields: readonly (string | Uint8Array)[] }): Buffer {
+/** Payload of a RESPONSE frame: status u16, reason, body, fields. */
+export function encodeResponseHead(head: ResponseHead): Buffer {
   const writer = new ByteWriter().u16(head.status).latin1(head.reason)
   writeBody(writer, head.body)
   return takeWithFields(writer, head.fields)

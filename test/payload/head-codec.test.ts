@@ -34,14 +34,8 @@ describe('heads come out of the link as they went in', () => {
     fc.assert(fc.property(requestHead, head => expect(decodeRequestHead(encodeRequestHead(head))).toEqual(head)))
   })
 
-  test('responses, and fields that are still bytes', () => {
-    fc.assert(
-      fc.property(responseHead, head => {
-        expect(decodeResponseHead(encodeResponseHead(head))).toEqual(head)
-        const raw = head.fields.map(text => Buffer.from(text, 'latin1'))
-        expect(encodeResponseHead({ ...head, fields: raw }).equals(encodeResponseHead(head))).toBe(true)
-      }),
-    )
+  test('responses', () => {
+    fc.assert(fc.property(responseHead, head => expect(decodeResponseHead(encodeResponseHead(head))).toEqual(head)))
   })
 
   test('trailers', () => {
@@ -93,6 +87,5 @@ describe('what does not fit is refused before it is sent', () => {
 
   test('a value of more than 65535 bytes', () => {
     expect(() => encodeFields(['a', 'b'.repeat(65_536)])).toThrow(expect.objectContaining({ code: 'HEADERS_TOO_LARGE' }))
-    expect(() => encodeFields([Buffer.from('a'), Buffer.alloc(65_536)])).toThrow(expect.objectContaining({ code: 'HEADERS_TOO_LARGE' }))
   })
 })
