@@ -16,6 +16,13 @@ export function parseHostPort(text: string): HostPort | undefined {
   return digits !== undefined && port <= 65_535 ? { host: address ?? name, port } : undefined
 }
 
+/** Reads one port or a range such as `8000-8099`, as first and last; undefined when it is neither. */
+export function parsePortRange(text: string): readonly [number, number] | undefined {
+  const [, first, last = first] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? []
+  const [from, to] = [Number(first), Number(last)]
+  return from <= to && to <= 65_535 ? [from, to] : undefined
+}
+
 /** A host as it stands in a URL or before a port: brackets around IPv6. */
 export const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host)
 

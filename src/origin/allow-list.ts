@@ -1,6 +1,7 @@
 import { domainToASCII } from 'node:url'
 import ipaddr from 'ipaddr.js'
 import { guardOf, isGuardedName, parseAddress, within, type AddressRange } from '../address/guarded.ts'
+import { parsePortRange } from '../address/host-port.ts'
 import { GatewayError } from '../errors.ts'
 
 interface Entry {
@@ -12,6 +13,7 @@ interface Entry {
 
 const NAME = /^(?!-)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/
 const NAME_PATTERN = /^[a-z0-9_*-]+(?:\.[a-z0-9_*-]+)*$/
+const ANY_PORT = [0, 65_535] as const
 const MAX_NAME_LENGTH = 253
 const MAX_REMEMBERED = 1000
 const EXPECTED =
@@ -104,7 +106,7 @@ function parseEntry(entry: string): Entry {
   if (/^[a-z][a-z0-9+.-]*:\/\//i.test(entry)) throw refuse(`it is a URL${insteadOf(entry)}`)
   const [, host, ports] = /^(.+):([^:\]/]*)$/s.exec(entry) ?? []
   if (host === undefined || ports === undefined) throw refuse('it has no port')
-  const [from, to] = parsePorts(ports) ?? []
+  const [from, to] = (ports === '*' ? ANY_PORT : parsePortRange(ports)) ?? []
   if (from === undefined || to === undefined) throw refuse(`${JSON.stringify(ports)} is no port`)
   const bracketed = /^\[(.*)\](\/\d+)?$/.exec(host)
   const bare = bracketed ? `${bracketed[1] ?? ''}${bracketed[2] ?? ''}` : host
@@ -122,13 +124,6 @@ function insteadOf(text: string): string {
   const { protocol, hostname, port } = new URL(text)
   if (hostname === '') return ''
   return `, give ${hostname}:${port || (/^(?:https|wss):$/.test(protocol) ? 443 : 80)} instead`
-}
-
-function parsePorts(text: string): readonly [number, number] | undefined {
-  if (text === '*') return [0, 65_535]
-  const [, first, last = first] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? []
-  const [from, to] = [Number(first), Number(last)]
-  return from >= 0 && from <= to && to <= 65_535 ? [from, to] : undefined
 }
 
 function parseRange(text: string, refuse: (why: string) => GatewayError): AddressRange {

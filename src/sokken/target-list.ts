@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { GatewayError } from '../errors.ts'
 import { AddressRanges } from '../address/address-ranges.ts'
-import { parseHostPort, type HostPort } from '../address/host-port.ts'
+import { parseHostPort, parsePortRange, type HostPort } from '../address/host-port.ts'
 
 interface Pattern {
   readonly matches: (host: string) => boolean
@@ -40,9 +40,9 @@ export class TargetList {
 
 function parsePattern(entry: string): Pattern {
   const refuse = (): GatewayError => new GatewayError('USAGE', `REMOTE_ADDR ${JSON.stringify(entry)}: ${EXPECTED}`)
-  const [, place = '', first, last = first] = /^(.+):(\d{1,5})(?:-(\d{1,5}))?$/.exec(entry) ?? []
-  const [from, to] = [Number(first), Number(last)]
-  if (first === undefined || from > to || to > 65_535) throw refuse()
+  const [, place = '', ports = ''] = /^(.+):([\d-]+)$/.exec(entry) ?? []
+  const [from, to] = parsePortRange(ports) ?? []
+  if (from === undefined || to === undefined) throw refuse()
   const [, bracketed] = /^\[(.+)\]$/.exec(place) ?? []
   const host = (bracketed ?? place).toLowerCase()
   if (host.includes('/') || isIP(host) !== 0) {

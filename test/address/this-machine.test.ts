@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { bracketed, formatHostPort, parseHostPort } from '../../src/address/host-port.ts'
+import { bracketed, formatHostPort, parseHostPort, parsePortRange } from '../../src/address/host-port.ts'
 import { isThisMachine } from '../../src/address/this-machine.ts'
 
 test.each([
@@ -44,4 +44,17 @@ test('HOST:PORT is read as it is written', () => {
       expect(formatHostPort({ host: name, port })).toBe(`${bracketed(name)}:${port}`)
     }),
   )
+})
+
+test.each([
+  ['0', [0, 0]],
+  ['8000-8099', [8000, 8099]],
+  ['80-80', [80, 80]],
+  ['65535', [65_535, 65_535]],
+])('%s is a range of ports', (text, range) => {
+  expect(parsePortRange(text)).toEqual(range)
+})
+
+test.each(['', '-', '*', '80-', '-80', '81-80', '65536', '1-65536', '000080', '1-2-3', ' 80', '80\n'])('%j is no range of ports', text => {
+  expect(parsePortRange(text)).toBeUndefined()
 })
