@@ -50,7 +50,9 @@ export function parseHead(text: string, asked: AskedFor): Http1ResponseHead {
   return { status, reason, fields, ...framingOf(fields, status, minor === '1', asked) }
 }
 
-const badStatusLine = (line: string): GatewayError => bad(`no status line of HTTP/1: ${JSON.stringify(line.slice(0, 60))}`)
+/** Says nothing of what the origin sent: reasons are logged, and its bytes may be secret. */
+const badStatusLine = (line: string): GatewayError =>
+  bad(`the answer begins with ${line.length} bytes that are no status line of HTTP/1; does this port speak HTTP/1.1?`)
 
 /** Field lines as names and values. @throws GatewayError ORIGIN_BAD_RESPONSE */
 export function parseFields(text: string, start: number): string[] {
@@ -132,8 +134,7 @@ function framingOf(fields: readonly string[], status: number, is11: boolean, { i
   }
   if (length !== undefined && coding !== undefined) throw bad('Content-Length beside Transfer-Encoding')
   // "identity" was a coding in RFC 2616: none, until the connection ends.
-  if (coding !== undefined && coding !== 'chunked' && coding !== 'identity')
-    throw bad(`the transfer coding ${JSON.stringify(coding.slice(0, 60))}`)
+  if (coding !== undefined && coding !== 'chunked' && coding !== 'identity') throw bad('a transfer coding other than chunked')
   const isInterim = status < 200
   if (isInterim && (coding !== undefined || (length ?? 0) > 0)) throw bad('an interim response with a body')
   const isBodyless = isInterim || isHead || status === 204 || status === 304
@@ -145,7 +146,7 @@ function framingOf(fields: readonly string[], status: number, is11: boolean, { i
 }
 
 function lengthOf(value: string): number {
-  if (!/^\d{1,15}$/.test(value)) throw bad(`Content-Length: ${JSON.stringify(value.slice(0, 40))}`)
+  if (!/^\d{1,15}$/.test(value)) throw bad('a Content-Length that is no length')
   return Number(value)
 }
 
