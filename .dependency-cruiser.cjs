@@ -15,7 +15,7 @@ const ROOMS = {
   'version.ts': { node: ['fs'] }, // reads package.json, once
   address: { rooms: ['errors.ts'], npm: ['ipaddr.js'], node: ['net'] }, // eslint.config.js lets only pure functions of node:net through
   units: {},
-  files: { rooms: ['errors.ts'], node: ['fs/promises'] },
+  files: { rooms: ['errors.ts'], node: ['fs/promises', 'path'] },
   rates: {},
   wire: { rooms: ['errors.ts'] },
   http: { rooms: ['errors.ts', 'address'], node: ['net', 'http'] }, // as above
@@ -31,7 +31,7 @@ const ROOMS = {
     node: [...FILES, 'net'],
   },
   telemetry: {
-    rooms: ['errors.ts', 'address'],
+    rooms: ['errors.ts', 'files', 'address'],
     npm: ['pino', 'picocolors', '@opentelemetry/api'],
     node: ['fs', 'fs/promises', 'path', 'worker_threads'],
     type: ['stream', 'inspector'],
@@ -56,7 +56,7 @@ const ROOMS = {
   splice: { rooms: ['errors.ts', 'net', 'mux'], node: ['net', 'stream'] },
   tunnel: { rooms: ['errors.ts', 'address', 'net', 'tls', 'telemetry'], node: ['net', 'tls', 'http', 'https', 'stream', 'crypto', 'zlib'] },
   sokken: {
-    rooms: ['errors.ts', 'address', 'telemetry', 'identity', 'tunnel'],
+    rooms: ['errors.ts', 'files', 'address', 'telemetry', 'identity', 'tunnel'],
     node: ['net', 'http', 'https', 'stream', 'fs', 'path'],
   },
   origin: {

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
-import { basename, dirname, extname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { GatewayError, messageOf } from '../errors.ts'
+import { rotatedPath, rotatedPathsOf } from '../files/rotation.ts'
 
 /** When a log file is rotated, and what becomes of the old ones. */
 export interface LogFileOptions {
@@ -58,10 +59,7 @@ export class LogFile {
 
   #rotate(): void {
     const { path, now } = this.options
-    const extension = extname(path)
-    const time = now().toISOString().replace('Z', '').replaceAll(':', '-')
-    const stem = path.slice(0, path.length - extension.length)
-    renameSync(path, `${stem}-${time}${extension}`)
+    renameSync(path, rotatedPath(path, now().getTime()))
     const fd = openSync(path, 'a', MODE)
     closeSync(this.#fd)
     this.#fd = fd
@@ -71,15 +69,9 @@ export class LogFile {
 
   #deleteOld(): void {
     const { path, maxAgeMs, maxRotated, now } = this.options
-    const extension = extname(path)
-    const stem = basename(path, extension)
-    const time = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}$/
-    const isOld = (name: string): boolean =>
-      name.startsWith(`${stem}-`) && name.endsWith(extension) && time.test(name.slice(stem.length + 1, name.length - extension.length))
     try {
-      const old = readdirSync(dirname(path)).filter(isOld).sort().reverse()
-      for (const [index, name] of old.entries()) {
-        const file = join(dirname(path), name)
+      const old = rotatedPathsOf(path, readdirSync(dirname(path)))
+      for (const [index, file] of old.entries()) {
         const isTooMany = maxRotated > 0 && index >= maxRotated
         if (isTooMany || (maxAgeMs > 0 && now().getTime() - statSync(file).mtimeMs > maxAgeMs)) rmSync(file, { force: true })
       }

@@ -1,6 +1,7 @@
 import { open, readdir, rename, rm, stat, type FileHandle } from 'node:fs/promises'
-import { basename, dirname, extname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { GatewayError, messageOf } from '../errors.ts'
+import { rotatedPath, rotatedPathsOf } from '../files/rotation.ts'
 
 /** Where a log goes, when it goes into a new file, and how many old ones are kept. */
 export interface LogFileOptions {
@@ -171,7 +172,7 @@ export class LogFile {
   async #rotate(now: number): Promise<void> {
     const { path } = this.options
     try {
-      await rename(path, this.#oldName(now))
+      await rename(path, rotatedPath(path, now))
     } catch (error) {
       // The lines are more important than the size of the file.
       this.#retryRotationMs = now + 60 * RETRY_MS
@@ -183,23 +184,11 @@ export class LogFile {
     await this.#deleteOld()
   }
 
-  #oldName(now: number): string {
-    const { path } = this.options
-    const extension = extname(path)
-    const time = new Date(now).toISOString().replace('Z', '').replaceAll(':', '-')
-    return join(dirname(path), `${basename(path, extension)}-${time}${extension}`)
-  }
-
   async #deleteOld(): Promise<void> {
     const { path, maxFiles } = this.options
-    const extension = extname(path)
-    const stem = `${basename(path, extension)}-`
-    const time = /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}$/
-    const isOld = (name: string): boolean =>
-      name.startsWith(stem) && name.endsWith(extension) && time.test(name.slice(stem.length, name.length - extension.length))
     try {
-      const old = (await readdir(dirname(path))).filter(isOld).sort().reverse()
-      await Promise.all(old.slice(maxFiles).map(name => rm(join(dirname(path), name), { force: true })))
+      const old = rotatedPathsOf(path, await readdir(dirname(path)))
+      await Promise.all(old.slice(maxFiles).map(file => rm(file, { force: true })))
     } catch {
       // What cannot be deleted stays; the next rotation tries again.
     }
