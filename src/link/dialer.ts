@@ -127,6 +127,20 @@ function questionOf(status: string, isEncrypted: boolean): string {
   return `${question}${certificate} An outer layer that stops, or was tried too often, says 400, too`
 }
 
+/** Returns what to look at when nobody was met at the host and port, be it of the outer layer or of the proxy on the way. */
+function placeRemedy(text: string): string | undefined {
+  const isProxy = text.startsWith('the proxy ')
+  if (text.includes('ECONNREFUSED'))
+    return isProxy
+      ? 'nothing listens there: is the proxy right (--proxy, HTTPS_PROXY, HTTP_PROXY)?'
+      : 'nothing listens there: is the outer layer running, and is this its socket port (3001 by default)?'
+  if (text.includes('ENOTFOUND'))
+    return isProxy
+      ? 'there is no such name: is the proxy right (--proxy, HTTPS_PROXY, HTTP_PROXY)?'
+      : 'there is no such name: is the URL of --outer-layer right?'
+  return undefined
+}
+
 /** Messages of Node.js and OpenSSL about a far end without TLS. */
 const NO_TLS = /wrong version number|packet length too long|disconnected before secure TLS connection|http request/
 
@@ -141,6 +155,8 @@ function failureText(error: Error & { description?: unknown }, { protocol, pathn
   if (status === '404' && pathname !== '/')
     return `${text}; an outer layer itself knows no path ${pathname}: leave it out of --outer-layer, unless a proxy in front takes it off`
   if (status !== undefined) return `${text}; ${questionOf(status, isEncrypted)}`
+  const place = placeRemedy(text)
+  if (place !== undefined) return `${text}; ${place}`
   // A port with TLS hangs up on what is none; one without it hangs up, or answers what is no TLS.
   if (isEncrypted)
     return NO_TLS.test(text)
