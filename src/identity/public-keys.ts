@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { asGatewayError, GatewayError, messageOf } from '../errors.ts'
 import { fingerprintOf } from '../files/fingerprint.ts'
 import { KeyRegistry } from './key-registry.ts'
-import { Poll } from '../files/poll.ts'
+import { Followed } from '../files/followed.ts'
 import { parsePublicKeyValue, readPublicKey, type Binding, type PublicKeyValue, type ReadKey } from './read-public-key.ts'
 
 export { KeyRegistry, type RegisteredKey } from './key-registry.ts'
@@ -56,15 +56,11 @@ function unreadable(path: string, cause: unknown): GatewayError {
  */
 export class KeyFiles {
   readonly #values: readonly PublicKeyValue[]
-  readonly #options: KeyFilesOptions
   readonly #now: () => number
   readonly #listeners = new Set<(registry: KeyRegistry) => void>()
   #registry = new KeyRegistry()
-  #faults: readonly GatewayError[] = []
-  #seen = ''
-  #doubted = false
   #validUntil = Infinity
-  readonly #poll: Poll
+  readonly #followed: Followed<readonly (KeyPlace | Fault)[], Reading>
 
   /**
    * @param values  values of `--public-key`: FILE, DIRECTORY or IDENTIFIER=either
@@ -72,11 +68,17 @@ export class KeyFiles {
    */
   constructor(values: readonly string[], options: KeyFilesOptions = {}) {
     this.#values = values.map(parsePublicKeyValue)
-    this.#options = options
     this.#now = options.now ?? Date.now
-    this.#poll = new Poll(
-      () => this.#look(),
+    this.#followed = new Followed(
+      {
+        places: () => this.#places(),
+        fingerprint: places => this.#fingerprint(places),
+        read: places => this.#read(places),
+        due: () => (this.#now() > this.#validUntil ? 'certain' : 'no'),
+        apply: ({ keys }, tell) => this.#apply(keys, tell),
+      },
       options.pollMs ?? DEFAULT_POLL_MS,
+      fault => options.onFault?.(fault),
       thrown => options.onFault?.(asGatewayError(thrown)),
     )
     if (options.onChange) this.#listeners.add(options.onChange)
@@ -89,7 +91,7 @@ export class KeyFiles {
 
   /** Files that cannot be used at the moment. */
   get faults(): readonly GatewayError[] {
-    return this.#faults
+    return this.#followed.faults
   }
 
   /** Calls `listener` with every new registry, until the returned function is called. */
@@ -103,47 +105,23 @@ export class KeyFiles {
    * @throws GatewayError the first fault, its message listing all of them
    */
   async start(): Promise<KeyRegistry> {
-    const places = await this.#places()
-    this.#seen = await this.#fingerprint(places)
-    const reading = await this.#read(places)
-    const named = reading.faults.filter(fault => fault.named).map(fault => fault.error)
-    if (named[0]) throw new GatewayError(named[0].code, named.map(messageOf).join('; '), { cause: named[0] })
-    this.#apply(reading)
-    this.#poll.start()
+    await this.#followed.start(({ faults }) => {
+      const named = faults.filter(fault => fault.named).map(fault => fault.error)
+      if (named[0]) throw new GatewayError(named[0].code, named.map(messageOf).join('; '), { cause: named[0] })
+    })
     return this.#registry
   }
 
   /** Stops watching; idempotent. No listener is called any more, the registry stays as it is. */
   async close(): Promise<void> {
-    await this.#poll.close()
+    await this.#followed.close()
   }
 
-  async #look(): Promise<void> {
-    const places = await this.#places()
-    const seen = await this.#fingerprint(places)
-    const expired = this.#now() > this.#validUntil
-    if (seen === this.#seen && !this.#doubted && !expired) return
-    const reading = await this.#read(places)
-    if (this.#poll.isClosed) return
-    const known = new Set(this.#faults.map(messageOf))
-    const doubtful = !expired && reading.faults.some(({ error }) => !known.has(error.message))
-    if (doubtful && !this.#doubted) {
-      this.#doubted = true
-      this.#seen = seen
-      return
-    }
-    this.#doubted = false
-    this.#seen = seen
-    this.#apply(reading)
-  }
-
-  #apply({ keys, faults }: Reading): void {
+  #apply(keys: readonly ReadKey[], tellFaults: () => void): void {
     const before = describe(this.#registry)
-    const known = new Set(this.#faults.map(messageOf))
     this.#registry = new KeyRegistry(keys.map(({ key }) => key))
-    this.#faults = faults.map(({ error }) => error)
     this.#validUntil = Math.min(Infinity, ...keys.map(({ notAfter }) => notAfter))
-    for (const fault of this.#faults) if (!known.has(fault.message)) this.#options.onFault?.(fault)
+    tellFaults()
     if (describe(this.#registry) !== before) for (const listener of this.#listeners) listener(this.#registry)
   }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { asGatewayError, GatewayError, messageOf } from '../errors.ts'
 import { readCertificates } from '../identity/certificate-file.ts'
 import { fingerprintOf } from '../files/fingerprint.ts'
-import { Poll } from '../files/poll.ts'
+import { Followed } from '../files/followed.ts'
 import { readServerPair, type ServerPair } from './server-pair.ts'
 
 export type { ServerPair } from './server-pair.ts'
@@ -63,20 +63,25 @@ export class CertificateStore {
   #pairs: readonly ServerPair[] = []
   #index: ReadonlyMap<string, ServerPair> = new Map()
   #clientCa: string | undefined
-  #faults: readonly GatewayError[] = []
-  #seen = ''
-  #isDoubted = false
   #readAtMs = 0
   /** Those of the values that are directories, found out once: one that is away for a moment has to stay one. */
   #directories: ReadonlySet<string> = new Set()
-  readonly #poll: Poll
+  readonly #followed: Followed<readonly PairPlace[], Reading>
 
   constructor(options: CertificateStoreOptions) {
     this.#options = options
     this.#now = options.now ?? Date.now
-    this.#poll = new Poll(
-      () => this.#look(),
+    this.#followed = new Followed(
+      {
+        places: () => this.#places(),
+        fingerprint: places => this.#fingerprint(places),
+        read: places => this.#read(places),
+        // A certificate and its key are two files, so what is new is doubted: between the writing of the two they do not belong together.
+        due: () => (this.#isDue() ? 'yes' : 'no'),
+        apply: (reading, tell, wasFaulty) => this.#apply(reading, tell, wasFaulty),
+      },
       options.pollMs ?? DEFAULT_POLL_MS,
+      fault => options.onFault?.(fault),
       thrown => options.onFault?.(asGatewayError(thrown)),
     )
   }
@@ -88,7 +93,7 @@ export class CertificateStore {
 
   /** Files that cannot be used at the moment. */
   get faults(): readonly GatewayError[] {
-    return this.#faults
+    return this.#followed.faults
   }
 
   /** PEM of the authorities of clients. */
@@ -116,54 +121,35 @@ export class CertificateStore {
   async start(): Promise<void> {
     this.#directories = await directoriesOf(this.#options.certificates)
     this.#checkCounts()
-    const places = await this.#places()
-    this.#seen = await this.#fingerprint(places)
-    const reading = await this.#read(places)
-    const hasNone = reading.pairs.length === 0
-    const fatal = reading.faults.filter(({ isNamed }) => isNamed || hasNone).map(({ error }) => error)
-    if (fatal[0]) throw new GatewayError(fatal[0].code, fatal.map(messageOf).join('; '), { cause: fatal[0] })
-    if (hasNone) {
-      const where = this.#options.certificates.join(', ')
-      throw new GatewayError('KEY_INVALID', `${where}: no certificate with its key found; expected pairs such as NAME.crt and NAME.key`)
-    }
-    this.#apply(reading)
-    this.#poll.start()
+    await this.#followed.start(reading => this.#checkFirst(reading))
   }
 
   /** Stops watching; idempotent. What is in force stays. */
   async close(): Promise<void> {
-    await this.#poll.close()
+    await this.#followed.close()
   }
 
-  async #look(): Promise<void> {
-    const places = await this.#places()
-    const seen = await this.#fingerprint(places)
-    if (seen === this.#seen && !this.#isDoubted && !this.#isDue()) return
-    const reading = await this.#read(places)
-    if (this.#poll.isClosed) return
-    const known = new Set(this.#faults.map(messageOf))
-    // A certificate and its key are two files, so between the writing of the one and of the other they do not belong together.
-    const isDoubtful = reading.faults.some(({ error }) => !known.has(error.message))
-    const isFirstLook = isDoubtful && !this.#isDoubted
-    this.#isDoubted = isFirstLook
-    if (!isFirstLook) this.#apply(reading)
-    this.#seen = seen
+  #checkFirst({ pairs, faults }: Reading): void {
+    const hasNone = pairs.length === 0
+    const fatal = faults.filter(({ isNamed }) => isNamed || hasNone).map(({ error }) => error)
+    if (fatal[0]) throw new GatewayError(fatal[0].code, fatal.map(messageOf).join('; '), { cause: fatal[0] })
+    if (!hasNone) return
+    const where = this.#options.certificates.join(', ')
+    throw new GatewayError('KEY_INVALID', `${where}: no certificate with its key found; expected pairs such as NAME.crt and NAME.key`)
   }
 
   /** Is it time to read files again that have not changed? */
   #isDue(): boolean {
-    const isFaulty = this.#faults.length > 0 || this.#pairs.some(({ notAfter }) => this.#now() > notAfter)
+    const isFaulty = this.faults.length > 0 || this.#pairs.some(({ notAfter }) => this.#now() > notAfter)
     return isFaulty && Math.abs(this.#now() - this.#readAtMs) >= RETRY_MS
   }
 
-  #apply({ pairs, faults, clientCa }: Reading): void {
-    const known = new Set(this.#faults.map(messageOf))
-    this.#faults = faults.map(({ error }) => error)
-    for (const fault of this.#faults) if (!known.has(fault.message)) this.#options.onFault?.(fault)
+  #apply({ pairs, faults, clientCa }: Reading, tellFaults: () => void, wasFaulty: boolean): void {
+    tellFaults()
     const isSame = describe(pairs, clientCa) === describe(this.#pairs, this.#clientCa)
     // None is left when a directory was emptied: the last ones serve on, since a TLS port without any serves nobody.
     if (isSame || pairs.length === 0) {
-      if (known.size > 0 && faults.length === 0) this.#options.onRecovery?.(this.#pairs)
+      if (wasFaulty && faults.length === 0) this.#options.onRecovery?.(this.#pairs)
       return
     }
     this.#pairs = pairs
