@@ -32,6 +32,7 @@ const OVERRIDES = new RegExp(
     'x-rewrite-(?:url|uri|path)',
     'x-forwarded-(?:prefix|uri|path|context|url|request-uri)',
     'x-middleware-(?:subrequest.*|rewrite|redirect|next|override-headers|request-.*)',
+    'x-(?:http-)?(?:path|url)-override|x-override-(?:url|path)',
     'x-(?:script-name|request-uri|base-url|waws-unencoded-url|replaced-path|proxy-url|http-destinationurl|sendfile-type|accel-mapping)',
     'script-name|request-uri|base-url',
     // Method.

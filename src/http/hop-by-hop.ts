@@ -46,7 +46,8 @@ const NOT_IN_TRAILERS =
 export function allowedTrailers(fields: readonly string[]): string[] {
   const allowed: string[] = []
   for (let i = 0; i < fields.length; i += 2) {
-    const name = fields[i]!.toLowerCase()
+    // CGI makes one variable of `Content-Type` and `content_type`.
+    const name = fields[i]!.toLowerCase().replace(/[^a-z0-9]/g, '-')
     if (!HOP_BY_HOP.has(name) && !NOT_IN_TRAILERS.test(name)) allowed.push(fields[i]!, fields[i + 1]!)
   }
   return allowed

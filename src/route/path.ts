@@ -103,13 +103,15 @@ export const canonicalPath = (rawPath: string, mergeSlashes: boolean, keepsEncod
 
 /**
  * Returns the other readings of a canonical path by an origin that reads it in its own way: without the parameters of its segments
- * (`/admin;x`, as Tomcat does), with encoded slashes decoded (where they are kept), or both.
+ * (`/admin;x`, as Tomcat does), with encoded slashes decoded (where they are kept), or both, in either order; and with the slashes merged
+ * that are left beside each other (`/;x/admin`).
  */
 export const otherReadings = (path: string): readonly string[] => {
   const hasParameters = path.includes(';') || path.includes('%3B')
   const hasSlashes = path.includes('%2F')
   if (!hasParameters && !hasSlashes) return []
-  const plain = hasParameters ? path.replace(/(?:;|%3B)[^/]*/g, '') : path
-  const decode = (text: string): string => text.replace(/(?:%2F|\/)+/g, '/')
-  return hasSlashes ? [plain, decode(path), decode(plain)] : [plain]
+  const strip = (text: string): string => text.replace(/(?:;|%3B)[^/]*/g, '')
+  const decode = (text: string): string => text.replaceAll('%2F', '/')
+  const readings = hasSlashes ? [strip(path), decode(path), decode(strip(path)), strip(decode(path))] : [strip(path)]
+  return [...new Set(readings.flatMap(each => [each, each.replace(/\/{2,}/g, '/')]))]
 }

@@ -24,8 +24,8 @@ export interface PathNamingRequest {
   readonly names: readonly string[]
 }
 
-/** RFC 4918 §9.8, §9.9. */
-const WITH_DESTINATION: ReadonlySet<string> = new Set(['COPY', 'MOVE'])
+/** RFC 4918 §9.8, §9.9; in whatever case, as HTTP/2 brings it and as many origins do not tell apart. Exchange has one of many at once. */
+const WITH_DESTINATION: ReadonlySet<string> = new Set(['COPY', 'MOVE', 'BCOPY', 'BMOVE'])
 
 /**
  * The fields of a request, with the paths in them as the origin has to read them.
@@ -33,7 +33,7 @@ const WITH_DESTINATION: ReadonlySet<string> = new Set(['COPY', 'MOVE'])
  */
 export function withSecondPaths<Request extends PathNamingRequest>(request: Request, context: SecondPathContext): Request {
   const { method, names } = request
-  const hasDestination = WITH_DESTINATION.has(method) && names.includes('destination')
+  const hasDestination = WITH_DESTINATION.has(method.toUpperCase()) && names.includes('destination')
   if (!hasDestination && !names.includes('if')) return request
   const fields = [...request.fields]
   let destinations = 0

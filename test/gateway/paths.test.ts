@@ -108,6 +108,8 @@ describe('a route that is stricter than its target', () => {
     '/deep;a/inside/x',
     '/deep/inside;a/x',
     '/deep%2Finside%2Fx',
+    '/;x/admin',
+    '/deep/;/inside/x',
   ])('is not got around by %s', async target => {
     expect(await reached('fence.test', target)).toBe(400)
   })

@@ -13,6 +13,8 @@ const OVERRIDES = [
     'X-Forwarded-URI',
     'X-Forwarded-Method',
     'X-Original-Method',
+    'X-HTTP-Path-Override',
+    'X-Override-URL',
     'X-Script-Name',
   ],
   ...[

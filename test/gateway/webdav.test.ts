@@ -62,6 +62,8 @@ describe('Destination and If', () => {
     const client = H2Client.open(layers.port)
     const answer = await client.get({ ':method': 'MOVE', ':authority': 'dav.test', ':path': '/dav/pub/a', destination: url })
     expect(answer.status).toBe(status)
+    const lower = await client.get({ ':method': 'copy', ':authority': 'dav.test', ':path': '/dav/pub/a', destination: url })
+    expect(lower.status).toBe(status)
     expect(origin.hits).toBe(before)
   })
 })

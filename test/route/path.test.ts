@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { canonicalPath, parseRequestTarget } from '../../src/route/path.ts'
+import { canonicalPath, otherReadings, parseRequestTarget } from '../../src/route/path.ts'
 import { anyPath } from './arbitrary.ts'
 
 describe('parseRequestTarget', () => {
@@ -124,5 +124,25 @@ describe('canonicalPath', () => {
       }),
       { numRuns: 5000 },
     )
+  })
+})
+
+describe('otherReadings', () => {
+  test.each([
+    ['/admin', undefined],
+    ['/admin;x', '/admin'],
+    ['/admin%3Bx/y', '/admin/y'],
+    // Tomcat takes the parameters off, and then merges the slashes.
+    ['/;x/admin', '/admin'],
+    ['/pub/;/admin', '/pub/admin'],
+    ['/pub%2Fadmin', '/pub/admin'],
+    ['/pub;a%2Fadmin', '/pub'],
+    // The slash first, the parameters then.
+    ['/pub;a%2Fadmin', '/pub/admin'],
+    ['/pub%2F;a%2Fadmin', '/pub/admin'],
+    ['/%2F;/%2Fadmin', '/admin'],
+  ])('of %s: %s', (path, reading) => {
+    if (reading === undefined) expect(otherReadings(path)).toEqual([])
+    else expect(otherReadings(path)).toContain(reading)
   })
 })

@@ -91,6 +91,16 @@ describe('Destination', () => {
     expect(mapped('any.test', fields, { method: 'POST' })).toBe(fields)
   })
 
+  test.each(['copy', 'Move', 'bcopy', 'BMOVE'])(
+    'is judged for %s as well, which HTTP/2 brings and many origins take for COPY or MOVE',
+    method => {
+      expect(destination('prefix.test', 'https://prefix.test/app/x', { method, path: '/app/a' })).toBe('https://files.lan/x')
+      expect(() => destination('prefix.test', 'https://files.lan/x', { method, path: '/app/a' })).toThrow(
+        expect.objectContaining({ code: 'FOREIGN_DESTINATION' }),
+      )
+    },
+  )
+
   test('the rules of the method count: what may be written to need not be a place to copy to', () => {
     expect(destination('dav.test', '/both', { method: 'COPY' })).toBe('/both')
     expect(() => destination('dav.test', '/both', { method: 'MOVE' })).toThrow(expect.objectContaining({ code: 'POLICY_REFUSED' }))
