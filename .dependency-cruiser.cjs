@@ -68,7 +68,7 @@ const ROOMS = {
     rooms: ['errors.ts', 'address', 'version.ts', 'http', 'payload', 'net', 'mux', 'link', 'identity', 'origin', 'telemetry', 'admin'],
     node: ['crypto'],
   },
-  'outer/access': { rooms: ['errors.ts', 'address', 'http', 'route', 'identity', 'rates'], node: ['crypto'] },
+  'outer/access': { rooms: ['errors.ts', 'address', 'http', 'net', 'route', 'identity', 'rates'], node: ['crypto'] },
   'outer/inner-layers': {
     rooms: [
       'errors.ts',

@@ -1,12 +1,14 @@
 import type { CertificateStore } from '../tls/certificate-store.ts'
 import type { ConnectionLimits } from './access/connection-limits.ts'
 import type { EdgeContext } from './http-edge/edge-context.ts'
+import type { SocketBook } from '../net/socket-book.ts'
 import { Http2Edge } from './http-edge/http2-edge.ts'
 import { HttpEdge } from './http-edge/http1-edge.ts'
 import { PlainEdge } from './ports/plain-port.ts'
 import type { ProxiedClients } from './ports/proxied-clients.ts'
 import { RedirectEdge } from './http-edge/redirect-edge.ts'
 import { TlsEdge } from './ports/tls-port.ts'
+import type { WatchedPort } from './book-watch.ts'
 
 /** The names of HTTP/1 in ALPN (RFC 7301 §6): a client that offers 1.0 alone is answered, too. */
 const HTTP1_PROTOCOLS = ['http/1.1', 'http/1.0']
@@ -42,6 +44,7 @@ export class ClientPorts {
   readonly #plain: PlainEdge | undefined
   readonly #tls: TlsEdge | undefined
   readonly #redirect: RedirectEdge | undefined
+  readonly #book: SocketBook
   #ports = { app: 0, http: 0 }
 
   constructor(options: ClientPortsOptions, context: EdgeContext) {
@@ -58,6 +61,7 @@ export class ClientPorts {
       h2c = false,
       proxied,
     } = options
+    this.#book = connections.book
     const preamble = proxied === undefined ? undefined : proxied.accept.bind(proxied)
     const needsOwnPort = certificates === undefined && !h2c && proxied === undefined
     const place = { port, ...(host !== undefined && { host }) }
@@ -109,6 +113,23 @@ export class ClientPorts {
   /** Those that are open; `http` is the redirecting one, 0 when there is none. */
   get ports(): { readonly app: number; readonly http: number } {
     return this.#ports
+  }
+
+  /** The book of all of them; once started. */
+  get watched(): WatchedPort {
+    const { app, http } = this.#ports
+    return {
+      name: http === 0 ? `app port ${app}` : `app port ${app} and HTTP port ${http}`,
+      book: this.#book,
+      count: async () => {
+        // node:http counts what its own port has accepted, and nothing that others gave it.
+        const counts = [this.#http1, this.#tls, this.#plain, this.#redirect].map(port => port?.countConnections() ?? Promise.resolve(0))
+        return (await Promise.all(counts)).reduce<number | undefined>(
+          (sum, count) => (sum === undefined || count === undefined ? undefined : sum + count),
+          0,
+        )
+      },
+    }
   }
 
   /** Requests that are not over. */

@@ -149,6 +149,18 @@ const ROWS: readonly MetricRow[] = [
     ],
   },
   {
+    name: 'connections_unaccounted',
+    type: 'gauge',
+    help: 'Connections by which the books of the ports differ from what Node.js has, once that stands for ten seconds.',
+    read: one(({ books }) => books.unaccounted),
+  },
+  {
+    name: 'connections_freed_total',
+    type: 'counter',
+    help: 'Connections that ended without a word of Node.js, and that the watch of the books has freed.',
+    read: one(({ books }) => books.freed),
+  },
+  {
     name: 'connections_total',
     type: 'counter',
     help: 'Connections of public TCP ports and of tunnels that have ended, by origin.',

@@ -4,6 +4,7 @@ import type { ConnectionMetrics } from '../telemetry/connection-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { RequestMetrics } from '../telemetry/request-metrics.ts'
 import type { CertificateStore } from '../tls/certificate-store.ts'
+import type { BookWatch } from './book-watch.ts'
 import type { ConnectionLimits } from './access/connection-limits.ts'
 import type { OriginHealth } from './inner-layers/origin-health.ts'
 import type { Registry } from './inner-layers/registry.ts'
@@ -34,6 +35,7 @@ export interface OperatorViewOptions {
   readonly tcp: Pick<TcpEdge, 'faults' | 'missing' | 'ports' | 'openConnections'>
   readonly tunnels: Pick<TunnelEdge, 'openConnections'>
   readonly clients: Pick<ConnectionLimits, 'count'>
+  readonly books: Pick<BookWatch, 'freed' | 'unaccounted'>
   readonly switched: Pick<SwitchedConnections, 'count'>
   /** Which inner layers had better not be asked for which origin. */
   readonly health: Pick<OriginHealth, 'isAvoided' | 'isEmpty'>

@@ -16,6 +16,7 @@ import { silentLog, type Log } from '../telemetry/log.ts'
 import { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { createTracing } from '../telemetry/tracing.ts'
 import { VERSION } from '../version.ts'
+import { BookWatch, type WatchedPort } from './book-watch.ts'
 import { ClientPorts } from './client-ports.ts'
 import { ConnectionLimits } from './access/connection-limits.ts'
 import { DeadlineQueues } from '../net/deadline-queue.ts'
@@ -57,6 +58,7 @@ export class OuterLayer {
   readonly #admin: Admin
   readonly #switched: SwitchedConnections
   readonly #tunnels: TunnelEdge
+  readonly #books: BookWatch
   #socketPort = 0
   #isDraining = false
   #closing: Promise<void> | undefined
@@ -189,6 +191,7 @@ export class OuterLayer {
       },
       log,
     )
+    this.#books = new BookWatch(() => this.#watched, log)
     this.#admin = createOperatorView({
       admin: options.admin,
       registry: this.registry,
@@ -204,6 +207,7 @@ export class OuterLayer {
       tcp: this.#tcp,
       tunnels: this.#tunnels,
       clients,
+      books: this.#books,
       switched: this.#switched,
       health: this.#health,
       connections,
@@ -216,6 +220,12 @@ export class OuterLayer {
   /** The ports that are open, once started. */
   get ports(): { readonly app: number; readonly socket: number } {
     return { app: this.#edge.ports.app, socket: this.#socketPort }
+  }
+
+  get #watched(): readonly WatchedPort[] {
+    const { book } = this.#listener
+    const count = (): Promise<number | undefined> => this.#listener.countConnections()
+    return [this.#edge.watched, ...this.#tcp.watched, { name: `socket port ${this.#socketPort}`, book, count }]
   }
 
   /** The port that redirects plain HTTP once started, 0 when there is none. */
@@ -256,6 +266,7 @@ export class OuterLayer {
       await Promise.all([this.#listener.close(), this.#tcp.destroy(), this.#admin.close()])
       throw error
     }
+    this.#books.start()
     const { appHost, appCertificates, socketCertificates, targets, keys } = this.options
     logStarted(
       {
@@ -305,6 +316,7 @@ export class OuterLayer {
     this.#switched.destroy()
     this.#tunnels.destroy()
     this.#deadlines.close()
+    this.#books.close()
     void this.#admin.close()
     void this.#listener.close()
   }
@@ -334,6 +346,7 @@ export class OuterLayer {
     this.#switched.destroy()
     this.#tunnels.destroy()
     this.#deadlines.close()
+    this.#books.close()
     await this.#listener.close()
     await this.#admin.close()
     this.#unfollow()

@@ -1,11 +1,14 @@
-import type { EventEmitter } from 'node:events'
 import { addressKey } from '../../address/address-key.ts'
+import { SocketBook, type BookedSocket } from '../../net/socket-book.ts'
 import type { EdgeLimits } from './client-limits.ts'
 
 /** Counts the connections of clients, in all and for each address. */
 export class ConnectionLimits {
+  /** Every connection of the ports, also those that do not count yet or were refused and wait for their answer. */
+  readonly book = new SocketBook()
   readonly #counts = new Map<string, number>()
-  readonly #known = new WeakSet<EventEmitter>()
+  readonly #known = new WeakSet<BookedSocket>()
+  readonly #leaving = new WeakMap<BookedSocket, () => void>()
   #count = 0
 
   /** @param isExempt  is this the address of a proxy of ours, behind which many clients share one address */
@@ -19,10 +22,16 @@ export class ConnectionLimits {
     return this.#count
   }
 
+  /** Takes down that a port has accepted `socket`, before it is known who that is. Idempotent. */
+  meet(socket: BookedSocket): void {
+    this.book.enter(socket, () => this.#leaving.get(socket)?.())
+  }
+
   /** Counts `socket` until it closes; or says why it may not stay. */
-  admit(socket: EventEmitter, address: string): string | undefined {
+  admit(socket: BookedSocket, address: string): string | undefined {
     // One that left HTTP/1 for a moment comes back.
     if (this.#known.has(socket)) return undefined
+    this.meet(socket)
     const { connections, connectionsPerAddress } = this.limits
     if (connections > 0 && this.#count >= connections) return `${connections} connections are open (--max-connections)`
     const isCounted = connectionsPerAddress > 0 && !this.isExempt(address)
@@ -33,7 +42,7 @@ export class ConnectionLimits {
     this.#known.add(socket)
     this.#count++
     if (isCounted) this.#counts.set(key, known + 1)
-    socket.once('close', () => {
+    this.#leaving.set(socket, () => {
       this.#count--
       if (isCounted) this.#leave(key)
     })

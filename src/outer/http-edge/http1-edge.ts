@@ -17,6 +17,7 @@ import { HttpExchange } from '../exchange/http-exchange.ts'
 import { attempt, guarded, type Fail } from '../../net/guard.ts'
 import { FIRST_REQUEST_MS, untilEmpty } from '../../net/until-empty.ts'
 import { listen } from '../../net/listen.ts'
+import { countConnections } from '../../net/socket-book.ts'
 
 /** Longer than the idle timeout of usual load balancers in front (60 s), so that they close first. Node waits a second longer than it announces. */
 const KEEP_ALIVE_MS = 65_000
@@ -117,6 +118,11 @@ export class HttpEdge {
   refusePlain(socket: Socket): void {
     this.#fault(socket, { code: 'TLS_REQUIRED', reason: 'plain HTTP on the port for HTTPS' })
     socket.resume()
+  }
+
+  /** Connections of its own port that Node.js has. */
+  countConnections(): Promise<number | undefined> {
+    return countConnections(this.#server)
   }
 
   /** Requests that are not over. */

@@ -92,6 +92,11 @@ export class RedirectEdge {
     return this.#port.start()
   }
 
+  /** Connections of the port that Node.js has. */
+  countConnections(): Promise<number | undefined> {
+    return this.#port.countConnections()
+  }
+
   /** Closes the port; resolves when who was there has had an answer, after a second at most. Idempotent. */
   async close(): Promise<void> {
     await this.#port.close()

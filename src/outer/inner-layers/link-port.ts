@@ -26,6 +26,7 @@ import { followCertificates, tlsOptions } from '../../tls/server.ts'
 import { AGENT } from '../../version.ts'
 import { demandClientCertificates } from './client-certificates.ts'
 import { listen } from '../../net/listen.ts'
+import { countConnections, SocketBook } from '../../net/socket-book.ts'
 import type { InnerConnection, Registry } from './registry.ts'
 import { HandshakeLimits } from './handshake-limits.ts'
 
@@ -79,6 +80,8 @@ const REFUSAL_PERIOD_MS = 60_000
 
 /** The socket port: links of inner layers, each proven before it carries a stream; and two health pages. */
 export class LinkPort {
+  /** Every connection of the port. */
+  readonly book = new SocketBook()
   readonly #server: Server | TlsServer
   readonly #listener: { readonly close: () => Promise<void> }
   readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
@@ -105,6 +108,7 @@ export class LinkPort {
       (_req, res) => void res.status(404).type('text').send('This is the socket port of a socket-gateway: inner layers connect here.\n'),
     )
     this.#server = this.#createServer(pages)
+    this.#server.on('connection', (socket: Socket) => this.book.enter(socket))
     this.#server.on('clientError', (_error, socket) => socket.destroy())
     this.#listener = createListener(this.#server, {
       admit: request => this.#admit(request),
@@ -154,6 +158,11 @@ export class LinkPort {
   /** Opens the port. @throws GatewayError LISTEN_FAILED */
   start(): Promise<number> {
     return listen(this.#server, this.options.port, this.options.host)
+  }
+
+  /** Connections that Node.js has. */
+  countConnections(): Promise<number | undefined> {
+    return countConnections(this.#server)
   }
 
   /** Lets the sessions finish their streams, then closes the port. */

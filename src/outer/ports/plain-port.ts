@@ -5,6 +5,7 @@ import type { Log } from '../../telemetry/log.ts'
 import type { ConnectionLimits } from '../access/connection-limits.ts'
 import { attempt, guarded, type Fail } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
+import { countConnections } from '../../net/socket-book.ts'
 import { FIRST_REQUEST_MS, untilEmpty } from '../../net/until-empty.ts'
 
 /** Options of a plain edge. */
@@ -47,6 +48,11 @@ export class PlainEdge {
     return listen(this.#server, this.options.port, this.options.host)
   }
 
+  /** Connections of the port that Node.js has, those that were handed over included. */
+  countConnections(): Promise<number | undefined> {
+    return countConnections(this.#server)
+  }
+
   /** Takes no new connections; resolves when those that are there are handed over, after a second at most. Idempotent. */
   async close(): Promise<void> {
     this.#server.close()
@@ -70,6 +76,7 @@ export class PlainEdge {
   #connected(socket: Socket): void {
     const { preamble, connections } = this.options
     const leave = (): void => void socket.destroy()
+    connections.meet(socket)
     this.#beginning.add(socket)
     socket.once('close', () => this.#beginning.delete(socket))
     socket.on('error', leave)

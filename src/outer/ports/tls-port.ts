@@ -9,6 +9,7 @@ import { HANDSHAKE_MS } from '../../tls/settings.ts'
 import type { ConnectionLimits } from '../access/connection-limits.ts'
 import { attempt, guarded, type Fail } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
+import { countConnections } from '../../net/socket-book.ts'
 import { FIRST_REQUEST_MS, untilEmpty } from '../../net/until-empty.ts'
 
 /** Options of a TLS edge. */
@@ -70,6 +71,11 @@ export class TlsEdge {
     return listen(this.#listener, this.options.port, this.options.host)
   }
 
+  /** Connections of the port that Node.js has, those that were handed over included. */
+  countConnections(): Promise<number | undefined> {
+    return countConnections(this.#listener)
+  }
+
   /** Takes no new connections; resolves when those that are there are handed over, after a second at most. Idempotent. */
   async close(): Promise<void> {
     this.#listener.close()
@@ -93,6 +99,7 @@ export class TlsEdge {
 
   #connected(socket: Socket): void {
     const { preamble, connections } = this.options
+    connections.meet(socket)
     const key = keyOf(socket)
     const beginning = { socket, address: unmapped(socket.remoteAddress ?? '') }
     this.#beginning.set(key, beginning)

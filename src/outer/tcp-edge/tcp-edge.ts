@@ -4,6 +4,7 @@ import type { TcpPort } from '../../route/tcp-port.ts'
 import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { DeadlineQueue } from '../../net/deadline-queue.ts'
+import type { SocketBook } from '../../net/socket-book.ts'
 import type { DispatchContext } from '../inner-layers/dispatch.ts'
 import type { TcpConnection } from './tcp-connection.ts'
 import { TcpListener, type TcpListenerContext } from './tcp-listener.ts'
@@ -83,6 +84,15 @@ export class TcpEdge {
   /** Ports that are open, in the order of their numbers. */
   get ports(): readonly number[] {
     return this.#listeners.map(({ port }) => port.options.port)
+  }
+
+  /** What each port has in its book, and what Node.js has. */
+  get watched(): readonly { readonly name: string; readonly book: SocketBook; readonly count: () => Promise<number | undefined> }[] {
+    return this.#listeners.map(listener => ({
+      name: `TCP port ${listener.port.options.port}`,
+      book: listener.book,
+      count: () => listener.countConnections(),
+    }))
   }
 
   /** Ports that should be open and are not. */

@@ -2,8 +2,9 @@ import { createServer, type Server, type Socket } from 'node:net'
 import type { ErrorCode } from '../../errors.ts'
 import { addressKey } from '../../address/address-key.ts'
 import type { TcpPort } from '../../route/tcp-port.ts'
-import { attempt } from '../../net/guard.ts'
+import { attempt, guarded } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
+import { countConnections, SocketBook } from '../../net/socket-book.ts'
 import { TcpConnection, type TcpContext } from './tcp-connection.ts'
 import { joinByName } from './tcp-hello.ts'
 import type { TcpTerminator } from './tcp-terminator.ts'
@@ -22,6 +23,8 @@ export interface TcpListenerContext extends TcpContext {
 
 /** One public port: refuses who may not connect, counts, and hands the rest on. */
 export class TcpListener {
+  /** Every connection of the port. */
+  readonly book = new SocketBook()
   readonly #server: Server
   #port: TcpPort
   #connections = 0
@@ -48,6 +51,11 @@ export class TcpListener {
   /** Connections that are not over. */
   get connections(): number {
     return this.#connections
+  }
+
+  /** Connections that Node.js has. */
+  countConnections(): Promise<number | undefined> {
+    return countConnections(this.#server)
   }
 
   /** Opens the port. @throws GatewayError LISTEN_FAILED */
@@ -82,6 +90,10 @@ export class TcpListener {
       this.context.onOver(over)
     })
     this.context.onOpen(connection)
+    this.book.enter(
+      socket,
+      guarded(connection.fail, () => connection.left()),
+    )
     const refusal = this.#refusal(connection.client.address, port)
     if (refusal !== undefined) return connection.abort(...refusal)
     switch (port.options.tls) {
