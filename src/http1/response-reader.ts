@@ -60,7 +60,7 @@ export class ResponseReader {
   rest: Buffer | undefined
 
   /** @param asked  what the request was: HEAD has no body, and 101 answers a wish alone */
-  constructor(private readonly asked: AskedFor & { readonly isUpgrade: boolean }) {
+  constructor(private readonly asked: AskedFor & { readonly isUpgrade: boolean; readonly silenceRemedy?: string }) {
     this.#isSwitchAllowed = asked.isUpgrade
   }
 
@@ -106,7 +106,7 @@ export class ResponseReader {
     throw new GatewayError(
       'ORIGIN_CLOSED',
       this.head === undefined && this.#held === undefined
-        ? 'the origin closed the connection without an answer'
+        ? `the origin closed the connection without an answer${this.asked.silenceRemedy ?? ''}`
         : `the origin closed the connection in the middle of the ${where} of its answer`,
     )
   }

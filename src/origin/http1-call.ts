@@ -101,7 +101,8 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
     const { head } = this.request
     this.#connection = connection
     this.#hasSent = false
-    this.#reader = new ResponseReader({ isHead: head.method === 'HEAD', isUpgrade: this.#isSwitch })
+    const silenceRemedy = head.protocol === 'http' ? '; if it speaks TLS, give its target "protocol: https"' : ''
+    this.#reader = new ResponseReader({ isHead: head.method === 'HEAD', isUpgrade: this.#isSwitch, silenceRemedy })
     connection.use(this)
     this.events.connected?.()
     if (this.#isOver) return connection.destroy()

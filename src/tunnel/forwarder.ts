@@ -139,7 +139,8 @@ export class Forwarder {
       if (status === WOULD_OPEN) return
       const refusal = refusalOf(url, response, body)
       if (FINAL.has(status)) throw refusal
-      this.log.warn({ url: shownUrl(url), status }, `${refusal.message}; connections will be tried nevertheless`)
+      const why = status < 300 ? 'something else answers there: is it the gateway, and has its targets file this tunnel?' : refusal.message
+      this.log.warn({ url: shownUrl(url), status }, `${why}; connections will be tried nevertheless`)
     } catch (error) {
       if (error instanceof TunnelRefused) throw error
       this.log.warn({ url: shownUrl(url), code: asGatewayError(error).code }, `${messageOf(error)}; connections will be tried nevertheless`)

@@ -291,7 +291,9 @@ describe('what fails', () => {
     const closed = ask({ protocol: 'https', port: closingPort }, { driver })
     expect(await codeOf(closed)).toBe('ORIGIN_TLS')
     expect(closed.failure!.message).toContain('does it speak TLS?')
-    expect(await codeOf(ask({ port: closingPort, method: 'POST' }, { driver }))).toBe('ORIGIN_CLOSED')
+    const plain = ask({ port: closingPort, method: 'POST' }, { driver })
+    expect(await codeOf(plain)).toBe('ORIGIN_CLOSED')
+    if (driver === 'http1') expect(plain.failure!.message).toContain('if it speaks TLS, give its target "protocol: https"')
     const profile = { timeouts: { connectMs: 200 } }
     expect(await codeOf(ask({ protocol: 'https', port: silentPort }, { driver, profile }))).toBe('ORIGIN_CONNECT_TIMEOUT')
     const talking = await startPlayer('HTTP/1.1 400 Bad Request\r\n\r\n')
