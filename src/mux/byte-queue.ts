@@ -1,5 +1,7 @@
 /** Chunks below this are gathered, bytes: each object around a chunk weighs some hundred bytes. */
 const SMALL_BYTES = 4_096
+/** Bytes that wait keep at most about this much in memory, as a multiple of their own size; a smaller part of something is copied. */
+const MAX_PINNED_FACTOR = 2.25
 /** Memory in which small chunks are gathered, at first and at most, bytes. */
 const FIRST_BLOCK_BYTES = 1_024
 const MAX_BLOCK_BYTES = 16_384
@@ -20,9 +22,9 @@ export class ByteQueue {
     return this.#bytes
   }
 
-  /** Objects that they are held in. */
-  get pieces(): number {
-    return this.#pieces.length
+  /** What waits, in pieces that do not change any more. */
+  get pieces(): readonly Buffer[] {
+    return [...this.#pieces]
   }
 
   /** Adds `chunk`, which must not change while it waits. */
@@ -81,4 +83,13 @@ export class ByteQueue {
     this.#usedBytes = chunk.length
     pieces.push(fresh.subarray(0, chunk.length))
   }
+}
+
+/** Bytes that do not keep much else in memory: who waits must not hold what came for all the others in the same message. */
+export function ownBytes(bytes: Buffer): Buffer {
+  if (bytes.length * MAX_PINNED_FACTOR >= bytes.buffer.byteLength) return bytes
+  // Not from the pool of node:buffer, which is as large as a message itself on newer ones.
+  const own = bytes.length < SMALL_BYTES ? Buffer.allocUnsafe(bytes.length) : Buffer.allocUnsafeSlow(bytes.length)
+  bytes.copy(own)
+  return own
 }

@@ -1,7 +1,7 @@
 import { ERRORS, GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import { encodeCredit, encodeReset } from '../wire/control.ts'
 import { Flag, FrameType, MAX_PAYLOAD_BYTES, type BatchWriter } from '../wire/frame.ts'
-import { ByteQueue } from './byte-queue.ts'
+import { ByteQueue, ownBytes } from './byte-queue.ts'
 import { ReceiveWindow, type WindowContext } from './receive-window.ts'
 import { step, StreamState, type Direction, type StreamStateValue } from './stream-state.ts'
 
@@ -50,8 +50,6 @@ const LOW_WATER_BYTES = 65_536
  */
 const MAX_HELD_PIECES = 64
 const SMALL_PIECE_BYTES = 4_096
-/** A payload keeps at most about this much of its message in memory, as a multiple of its own size; a smaller part is copied. */
-const MAX_PINNED_FACTOR = 2.25
 
 /** One exchange in a session: two byte streams with heads and trailers, flow-controlled, either half ends on its own. */
 export class MuxStream {
@@ -364,13 +362,4 @@ export class MuxStream {
 export function assertFits(payload: Uint8Array): void {
   // The peer would end the session over a longer frame.
   if (payload.length > MAX_PAYLOAD_BYTES) throw new GatewayError('HEADERS_TOO_LARGE', `a head of ${payload.length} bytes`)
-}
-
-/** A reader that stands still must not hold the bytes of all the other streams that came in the same message. */
-function ownBytes(payload: Buffer): Buffer {
-  if (payload.length * MAX_PINNED_FACTOR >= payload.buffer.byteLength) return payload
-  // Not from the pool of node:buffer, which is as large as a message itself on newer ones.
-  const own = payload.length < SMALL_PIECE_BYTES ? Buffer.allocUnsafe(payload.length) : Buffer.allocUnsafeSlow(payload.length)
-  payload.copy(own)
-  return own
 }

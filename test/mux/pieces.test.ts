@@ -118,17 +118,37 @@ test('a part of a message that a reader holds does not hold the message', async 
   for (const { chunks } of end.accepted) expect(chunks[0]!.buffer.byteLength).toBeLessThan(chunks[0]!.length * 2.5)
 })
 
-test('an upload kept for another attempt is one piece of memory that follows its bytes', () => {
-  const replay = new ReplayBuffer()
-  const sent = pattern(WINDOW, 6)
-  for (let i = 0; i < 100; i++) replay.add(sent.subarray(i, i + 1))
-  const early = replay.bytes
-  for (let i = 100; i < WINDOW; i++) replay.add(sent.subarray(i, i + 1))
-  expect(early.equals(sent.subarray(0, 100))).toBe(true)
-  expect(replay.bytes.equals(sent)).toBe(true)
-  expect(replay.bytes.buffer.byteLength).toBe(WINDOW)
-  replay.sent(1 << 20)
-  expect([replay.isIncomplete, replay.bytes.length]).toEqual([true, 0])
+describe('an upload kept for another attempt', () => {
+  /** Memory behind what is kept, each piece of it once. */
+  const memoryOf = (replay: ReplayBuffer): number =>
+    [...new Set(replay.pieces.map(({ buffer }) => buffer))].reduce((sum, { byteLength }) => sum + byteLength, 0)
+
+  test('byte by byte: its memory follows the bytes, and what was asked for does not change', () => {
+    const replay = new ReplayBuffer()
+    const sent = pattern(WINDOW, 6)
+    for (let i = 0; i < 100; i++) replay.add(Buffer.from(sent.subarray(i, i + 1)))
+    const early = replay.pieces
+    for (let i = 100; i < WINDOW; i++) replay.add(sent.subarray(i, i + 1))
+    expect(Buffer.concat(early).equals(sent.subarray(0, 100))).toBe(true)
+    expect(Buffer.concat(replay.pieces).equals(sent)).toBe(true)
+    expect(replay.pieces.length).toBeLessThan(20)
+    expect(memoryOf(replay)).toBeLessThan(WINDOW * 1.5)
+    replay.sent(1 << 20)
+    expect([replay.isIncomplete, replay.pieces]).toEqual([true, []])
+  })
+
+  test('read after read: it is what was read, not a copy', () => {
+    const replay = new ReplayBuffer()
+    const reads = [1, 2, 3].map(seed => Buffer.from(pattern(WINDOW, seed).buffer))
+    for (const read of reads) replay.add(read.subarray(200))
+    expect(replay.pieces.every(({ buffer }, i) => buffer === reads[i]!.buffer)).toBe(true)
+  })
+
+  test('a part of a read that many share: it does not hold all of them', () => {
+    const replay = new ReplayBuffer()
+    for (let i = 0; i < 4; i++) replay.add(Buffer.alloc(262_144).subarray(5, 16_389))
+    expect(memoryOf(replay)).toBeLessThan(4 * 16_384 * 1.1)
+  })
 })
 
 test('what pump writes arrives though its pieces are small', async () => {

@@ -61,8 +61,7 @@ export class Upload {
   /** Sends what came so far into this stream, and what is still to come. */
   attach(stream: CarrierStream): void {
     this.#stream = stream
-    const { bytes } = this.#replay ?? {}
-    if (bytes !== undefined && bytes.length > 0) stream.write(bytes)
+    for (const piece of this.#replay?.pieces ?? []) stream.write(piece)
     if (this.#replay?.hasEnded === true) this.#endStream()
     else if (this.#isRunning && !stream.needsPause) this.resume()
   }
