@@ -237,6 +237,7 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
     this.#leave()
     // Whoever answers before it has read all may read the rest as the next request, or never.
     const isClean = this.#hasSent && rest === undefined && connection.socket.writableLength === 0
+    if (rest !== undefined) this.pool.unasked(rest)
     if (isClean && head!.keepsAlive && this.request.isAlone !== true) this.pool.release(connection, head!.keepAliveSeconds)
     else connection.destroy()
     this.events.end(trailers)

@@ -28,11 +28,13 @@ export class Http1Connection {
    * @param socket    connected
    * @param bornAtMs  when it was made
    * @param onGone    it is of no use any more
+   * @param onUnasked  bytes came while nobody used it
    */
   constructor(
     readonly socket: Duplex,
     readonly bornAtMs: number,
     private readonly onGone: (connection: Http1Connection) => void,
+    private readonly onUnasked: (bytes: Buffer) => void,
   ) {
     socket.on('data', this.#onData)
     socket.on('end', this.#onEnd)
@@ -88,7 +90,10 @@ export class Http1Connection {
     }
   }
 
-  readonly #onData = (bytes: Buffer): void => this.#run(user => user.onBytes(bytes))
+  readonly #onData = (bytes: Buffer): void => {
+    if (this.#user === undefined) this.onUnasked(bytes)
+    this.#run(user => user.onBytes(bytes))
+  }
 
   readonly #onEnd = (): void => {
     this.#leave()

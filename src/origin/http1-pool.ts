@@ -8,6 +8,10 @@ const IDLE_MS = 4_000
 const IDLE_MARGIN_MS = 1_000
 const MAX_IDLE_MS = 60_000
 const SWEEP_MS = 1_000
+/** No connection is kept for as long after an origin has sent what nobody asked for. */
+const DISTRUST_MS = 60_000
+/** Some servers announce in this way that they give up an idle connection. */
+const TIMED_OUT = /^HTTP\/1\.[01] 408 /
 
 /** Options for the connections of a pool. */
 export interface PoolOptions extends DialOptions {
@@ -25,6 +29,7 @@ export class Http1Pool {
   readonly #dials = new Set<() => void>()
   #timer: NodeJS.Timeout | undefined
   #session: Buffer | undefined
+  #distrustedUntilMs = -Infinity
 
   constructor(private readonly options: PoolOptions) {}
 
@@ -50,7 +55,12 @@ export class Http1Pool {
         onSocket: socket => {
           this.#dials.delete(cancel)
           if (socket instanceof TLSSocket) this.#remember(socket)
-          const connection = new Http1Connection(socket, this.options.clock(), gone => this.#gone(gone))
+          const connection = new Http1Connection(
+            socket,
+            this.options.clock(),
+            gone => this.#gone(gone),
+            bytes => this.unasked(bytes),
+          )
           this.#all.add(connection)
           onConnection(connection)
         },
@@ -77,9 +87,20 @@ export class Http1Pool {
     const now = clock()
     const idleMs = keepAliveSeconds === undefined ? IDLE_MS : Math.min(MAX_IDLE_MS, keepAliveSeconds * 1_000 - IDLE_MARGIN_MS)
     connection.idleUntilMs = Math.min(now + idleMs, connection.bornAtMs + maxAgeMs)
-    if (!connection.isUsable || connection.idleUntilMs <= now) return connection.destroy()
+    const isKept = connection.isUsable && connection.idleUntilMs > now && now >= this.#distrustedUntilMs
+    if (!isKept) return connection.destroy()
     this.#idle.push(connection)
     this.#timer ??= setInterval(() => this.#sweep(), SWEEP_MS).unref()
+  }
+
+  /**
+   * The origin has sent bytes behind a whole answer. Had the next request been sent by then, it would have got them as its answer, and so on
+   * with each that follows: nothing on the wire tells the two apart. So none of its connections is used twice for a while.
+   */
+  unasked(bytes: Buffer): void {
+    if (TIMED_OUT.test(bytes.toString('latin1', 0, 13))) return
+    this.#distrustedUntilMs = this.options.clock() + DISTRUST_MS
+    for (const connection of [...this.#idle]) connection.destroy()
   }
 
   /** Ends every connection now. */

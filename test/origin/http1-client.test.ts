@@ -61,6 +61,18 @@ describe('a connection', () => {
     expect((await ask({ port: origin.port }).over()).body).toBe('ok')
   })
 
+  test.each([
+    ['an answer', rawResponse(200, 'poison'), 3],
+    ['408, as servers do that give up an idle one', rawResponse(408, 'late'), 2],
+  ])('to an origin that has said %s while nobody asked is used as often as it is trusted', async (_what, unasked, connections) => {
+    const origin = await startRawOrigin()
+    await ask({ port: origin.port }).over()
+    origin.connections[0]!.socket.write(unasked)
+    await until(() => origin.connections[0]!.closed !== 'no')
+    for (let i = 0; i < 2; i++) expect((await ask({ port: origin.port }).over()).body).toBe('ok')
+    expect(origin.connections).toHaveLength(connections)
+  })
+
   test('of a request that was given up is ended, and no other one is made for it', async () => {
     const origin = await startRawOrigin(() => undefined)
     for (let i = 1; i <= 5; i++) {
