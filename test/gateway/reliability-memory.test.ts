@@ -2,7 +2,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { DEFAULT_LIMITS, GROWTH_BUDGET_BYTES } from '../../src/mux/limits.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
-import { bufferBytes } from '../support/memory.ts'
+import { heldBytes } from '../support/memory.ts'
 import { quiet } from '../support/quiet.ts'
 import { RawConnection } from '../support/raw-client.ts'
 import { startRawOrigin } from '../support/raw-origin.ts'
@@ -53,7 +53,7 @@ describe('memory', () => {
       next()
     })
     const layers = await startLayers({ origin: origin.port, logLevel: 'info', outer: { timeoutMs: 120_000 } })
-    const before = bufferBytes()
+    const before = heldBytes()
     const clients: RawConnection[] = []
     for (let i = 0; i < STREAMS; i++) {
       const client = await RawConnection.open(layers.port)
@@ -67,7 +67,7 @@ describe('memory', () => {
     const held = outstanding(layers)
     const bound = STREAMS * 2 * (DEFAULT_LIMITS.windowBytes + 64 * 1024) + 2 * GROWTH_BUDGET_BYTES
     expect(held).toBeLessThan(bound)
-    expect(bufferBytes() - before).toBeLessThan(bound + 32 * MIB)
+    expect(heldBytes() - before).toBeLessThan(bound + 32 * MIB)
     const small = await RawConnection.open(layers.port)
     small.write('GET /small HTTP/1.1\r\nHost: a.test\r\n\r\n')
     expect((await small.readResponse()).body.toString()).toBe('ok')
@@ -78,7 +78,7 @@ describe('memory', () => {
   test('uploads to an origin that never reads hold back their clients', async () => {
     const origin = await startRawOrigin((_request, socket) => void socket.pause())
     const layers = await startLayers({ origin: origin.port, logLevel: 'info', outer: { timeoutMs: 120_000 } })
-    const before = bufferBytes()
+    const before = heldBytes()
     const block = Buffer.alloc(64 << 10)
     let taken = 0
     const clients: RawConnection[] = []
@@ -103,7 +103,7 @@ describe('memory', () => {
     expect(layers.inner.streamCount).toBe(STREAMS)
     const bound = STREAMS * 2 * (DEFAULT_LIMITS.windowBytes + 128 * 1024) + 2 * GROWTH_BUDGET_BYTES
     expect(outstanding(layers)).toBeLessThan(bound)
-    expect(bufferBytes() - before).toBeLessThan(bound + 32 * MIB)
+    expect(heldBytes() - before).toBeLessThan(bound + 32 * MIB)
     // That a client has gone shows only behind the bytes that nobody reads, so the origin has to go first.
     for (const { connection } of origin.requests) connection.socket.destroy()
     await quiet(layers)
@@ -112,7 +112,7 @@ describe('memory', () => {
   test('a response that arrives in small pieces for a slow reader keeps no large messages alive', async () => {
     const origin = await startRawOrigin((_request, socket) => void socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'))
     const layers = await startLayers({ origin: origin.port, logLevel: 'info', outer: { timeoutMs: 120_000 } })
-    const before = bufferBytes()
+    const before = heldBytes()
     const clients: RawConnection[] = []
     for (let i = 0; i < STREAMS; i++) {
       const client = await RawConnection.open(layers.port)
@@ -127,7 +127,7 @@ describe('memory', () => {
       await new Promise(setImmediate)
     }
     await settled(() => outstanding(layers) + 1)
-    expect(bufferBytes() - before).toBeLessThan(160 * MIB)
+    expect(heldBytes() - before).toBeLessThan(160 * MIB)
     for (const client of clients) client.destroy()
     await quiet(layers)
   })

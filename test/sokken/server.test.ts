@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import { hashToken, mintToken } from '../../src/identity/token.ts'
 import { deflated, dialPlain, goHandshake, type PlainWebSocket } from '../support/plain-web-socket.ts'
 import { rawRequest } from '../support/raw-client.ts'
-import { bufferBytes } from '../support/memory.ts'
+import { heldBytes } from '../support/memory.ts'
 import { echoServer, tcpServer, type TcpServer } from '../support/tcp.ts'
 import { until } from '../support/wait.ts'
 import { startServer } from './start.ts'
@@ -324,12 +324,12 @@ describe('a slow reader', () => {
     const { port } = await startServer([`127.0.0.1:${far.port}`])
     const peer = await dialPlain(port, `/tunnel/127.0.0.1:${far.port}`)
     const zeros = deflated(Buffer.alloc(32_768))
-    const before = bufferBytes()
+    const before = heldBytes()
     for (let i = 0; i < 20_000; i++) peer.send(2, zeros, { rsv1: true })
     await until(() => peer.socket.writableLength === 0 || peer.socket.writableNeedDrain)
     await far.end()
     // All of it would be 625 MiB.
-    expect(bufferBytes() - before).toBeLessThan(64 * 1_048_576)
+    expect(heldBytes() - before).toBeLessThan(64 * 1_048_576)
     peer.socket.destroy()
   })
 })
