@@ -25,6 +25,7 @@ import type { CertificateStore } from '../../tls/certificate-store.ts'
 import { followCertificates, tlsOptions } from '../../tls/server.ts'
 import { AGENT } from '../../version.ts'
 import { demandClientCertificates } from './client-certificates.ts'
+import { attempt } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
 import { countConnections, SocketBook } from '../../net/socket-book.ts'
 import type { InnerConnection, Registry } from './registry.ts'
@@ -122,11 +123,18 @@ export class LinkPort {
     const listeners = this.#server.listeners('upgrade') as ((...args: unknown[]) => void)[]
     const { others, isTrusted } = this.options
     this.#server.removeAllListeners('upgrade')
-    this.#server.on('upgrade', (request, socket, head) => {
+    const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
       if (others.takes(request)) return others.upgrade(request, socket, head, peerOf(request, isTrusted))
       // engine.io would leave it without an answer, and then hang up.
       if (!request.url?.startsWith(LINK_PATH)) return refuseUpgrade(socket)
       for (const listener of listeners) listener.call(this.#server, request, socket, head)
+    }
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      const fail = (thrown: unknown): void => {
+        socket.destroy()
+        this.log.error({ err: thrown }, 'internal fault while a connection of the socket port switched protocols')
+      }
+      attempt(fail, () => upgrade(request, socket, head))
     })
   }
 
