@@ -17,7 +17,10 @@ export interface UntilOptions {
  * Polls `probe` every 5 ms until it returns something truthy, and returns that.
  * @throws Error that names `what` (and keeps the last thing thrown by the probe) when the deadline passes first
  */
-export const until = async <T>(probe: () => T | Promise<T>, { deadlineMs = DEADLINE_MS, what }: UntilOptions = {}): Promise<NonNullable<T>> => {
+export const until = async <T>(
+  probe: () => T | Promise<T>,
+  { deadlineMs = DEADLINE_MS, what }: UntilOptions = {},
+): Promise<NonNullable<T>> => {
   const end = performance.now() + deadlineMs
   let thrown: unknown
   for (;;) {
