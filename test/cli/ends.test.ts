@@ -53,7 +53,7 @@ async function onTerminal(args: readonly string[], hello: RegExp): Promise<{ rea
 describe('a terminal that is closed ends', () => {
   for (const [name, args, hello] of [
     ['an outer layer', OUTER, /outer layer ready/],
-    ['an inner layer', INNER, /next attempt/],
+    ['an inner layer', INNER, /next attempt/i],
     ['forward', FORWARD, /forwarding/],
     ['sokken', ['sokken', 'server', '127.0.0.1:0', 'a:1'], /max connections/],
   ] as const)
