@@ -23,6 +23,8 @@ const ROOMS = {
   http2: { rooms: ['errors.ts', 'http'], node: ['http'] }, // as above
   payload: { rooms: ['errors.ts', 'http'] },
   route: { rooms: ['errors.ts', 'address', 'http', 'payload'], npm: ['re2js'], node: ['net'] },
+  directory: { rooms: ['errors.ts'] },
+  service: { rooms: ['errors.ts', 'directory'] },
   'config/document': { rooms: ['errors.ts'], npm: ['js-yaml', 'zod'] },
   'config/keys': { rooms: ['errors.ts', 'units', 'address', 'http', 'route', 'identity'], npm: ['zod'] },
   config: {

@@ -139,6 +139,27 @@ const ROWS = {
   TUNNEL_UNREACHABLE: { text: 'The far end of the tunnel did not answer; check the URL and that it is running.' },
   TUNNEL_REFUSED: { text: 'The far end refused to open the tunnel; it says why.' },
   TUNNEL_CLOSED: { text: 'The tunnel was broken off; the close code and the reason say by whom and why.' },
+  // --- the service: accounts, sockets, their tunnels
+  NO_TUNNEL: { status: 502, text: 'No tunnel of this socket is connected; its owner has to connect one.' },
+  VISITOR_LOGIN_MISSING: {
+    status: 503,
+    text: 'This socket is for visitors who have logged in, and this gateway has no login for visitors; its owner has to change that.',
+  },
+  INVALID: { status: 400, text: 'The request to the API is not valid; every fault is listed with its path.' },
+  UNAUTHENTICATED: { status: 401, text: 'The call needs a valid token; log in again.' },
+  LOGIN_FAILED: { status: 401, text: 'The e-mail address or the password is wrong, or the account is not active.' },
+  FORBIDDEN: { status: 403, text: 'Your role or your token does not allow this; ask an admin of the service.' },
+  LIMIT_REACHED: { status: 403, text: 'A limit of the account is reached; delete something, or ask an admin of the service for more.' },
+  SIGN_UP_CLOSED: { status: 403, text: 'This service does not take sign-ups; ask its admin for an invitation.' },
+  NOT_FOUND: { status: 404, text: 'There is no such thing, or it is not yours.' },
+  CONFLICT: { status: 409, text: 'It was changed by somebody else in the meantime; fetch it again.' },
+  PORTS_EXHAUSTED: {
+    status: 503,
+    text: 'The service has no free public port at the moment; delete a socket, or ask its admin for more ports.',
+  },
+  STORE_UNAVAILABLE: { status: 503, text: 'The service cannot reach its database at the moment; nothing was changed, try again shortly.' },
+  STORE_INVALID: { text: 'The database of the service cannot be used by this release; the message says why.' },
+  SERVICE_UNREACHABLE: { text: 'The API of the service did not answer; check the URL and that it is running.' },
   // --- commands and configuration
   USAGE: { exit: 2, text: 'The command line is not valid; see --help.' },
   CONFIG_INVALID: { text: 'The configuration is not valid; every fault is listed with its place.' },

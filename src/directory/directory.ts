@@ -1,0 +1,85 @@
+/** The types of a socket, as the service and its clients name them. */
+export type SocketType = 'http' | 'https' | 'tcp' | 'tls'
+
+/** A name and the hash of its password, before anything of a socket is reached. */
+export interface SocketPassword {
+  readonly user: string
+  /** scrypt in PHC format. */
+  readonly hash: string
+}
+
+/** The visitors of a socket that a login has to show first. Never both empty. */
+export interface SocketVisitors {
+  /** Addresses in lower case. */
+  readonly emails: readonly string[]
+  /** Domains of addresses, in lower case. */
+  readonly domains: readonly string[]
+}
+
+/** The share of the gateway that one socket may have. */
+export interface SocketLimits {
+  /** New requests. */
+  readonly requestsPerSecond: number
+  /** Requests at the same time. */
+  readonly concurrency: number
+  /** TCP connections at the same time. */
+  readonly maxConnections: number
+}
+
+/** One public endpoint, as the data plane has to know it. */
+export interface DirectorySocket {
+  /** UUID v4 with dashes. */
+  readonly id: string
+  readonly accountId: string
+  readonly type: SocketType
+  /** Its public host name, in lower case. */
+  readonly dnsName: string
+  /** Further host names by which it is reached, in lower case. */
+  readonly customDomains: readonly string[]
+  /** Its public port; null for http and https. */
+  readonly port: number | null
+  /** Ids of its tunnels, each the identifier of the inner layer that serves it. */
+  readonly tunnelIds: readonly string[]
+  readonly password: SocketPassword | null
+  readonly visitors: SocketVisitors | null
+  readonly balance: 'least' | 'round-robin' | 'address'
+  readonly limits: SocketLimits
+}
+
+/** A key by which an inner layer may prove itself, and for what. */
+export interface DirectoryKey {
+  /** RFC 7638 SHA-256 thumbprint, base64url. */
+  readonly kid: string
+  /** Public half, RFC 7517. */
+  readonly jwk: Readonly<Record<string, string>>
+  /** The tunnel that it may serve, in the pool of tunnels; null: an enrolled inner layer, in the pool of operators. */
+  readonly tunnelId: string | null
+  /** Identifiers of an enrolled inner layer; null for the key of a tunnel. */
+  readonly identifiers: readonly string[] | null
+  /** Milliseconds since 1970; null: never. */
+  readonly expiresAt: number | null
+}
+
+/** All that is in force. */
+export interface DirectorySnapshot {
+  readonly type: 'snapshot'
+  /** Number of the last change that is in it. */
+  readonly seq: number
+  readonly sockets: readonly DirectorySocket[]
+  readonly keys: readonly DirectoryKey[]
+}
+
+/** A step from one state to the next: first what goes, then what comes or replaces the one of the same id. */
+export interface DirectoryChange {
+  readonly type: 'change'
+  readonly seq: number
+  readonly removedSockets: readonly string[]
+  readonly removedKeys: readonly string[]
+  readonly sockets: readonly DirectorySocket[]
+  readonly keys: readonly DirectoryKey[]
+  /** Tunnels whose sessions have to end now. */
+  readonly endedTunnels: readonly string[]
+}
+
+/** A message from the service to the data plane. */
+export type DirectoryMessage = DirectorySnapshot | DirectoryChange

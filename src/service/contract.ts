@@ -1,0 +1,199 @@
+/**
+ * What the service does, said without HTTP and SSH: the API, the door and the composition ask for these. Each call checks the actor's
+ * role and scopes, audits writes and refusals, and rejects with a GatewayError: UNAUTHENTICATED, LOGIN_FAILED, FORBIDDEN, NOT_FOUND (also
+ * for what is somebody else's), INVALID (`details` names the path), LIMIT_REACHED, SIGN_UP_CLOSED, PORTS_EXHAUSTED, CONFLICT, RATE_LIMITED with Retry-After,
+ * STORE_UNAVAILABLE. A write has been taken over by the data plane when it resolves (or 250 ms have passed).
+ */
+import type { DirectoryChange, DirectorySnapshot } from '../directory/directory.ts'
+import type {
+  Account,
+  AccountLimits,
+  Actor,
+  ApiToken,
+  AuditEntry,
+  InnerKey,
+  IssuedToken,
+  NewSocket,
+  Page,
+  Role,
+  Scope,
+  Socket,
+  SocketPatch,
+  SshKey,
+  Tunnel,
+  TunnelCredentials,
+} from './model.ts'
+
+/** A place in a list. @property limit  1 to 100, default 50 */
+export interface PageRequest {
+  readonly cursor?: string
+  readonly limit?: number
+}
+
+export interface Accounts {
+  /** Resolves for an address that has an account already as well; the mail says so. @param sshKey  line of authorized_keys, or empty */
+  signUp(
+    request: { readonly name: string; readonly email: string; readonly password: string; readonly sshKey?: string },
+    address: string,
+  ): Promise<void>
+  confirm(token: string): Promise<Account>
+  /** Resolves whether there is such an account or not. */
+  requestReset(email: string, address: string): Promise<void>
+  reset(token: string, password: string): Promise<void>
+  /** The account of a one-time link of an invitation, made with a name and a password. */
+  acceptInvitation(token: string, request: { readonly name: string; readonly password: string; readonly sshKey?: string }): Promise<Account>
+  get(actor: Actor, accountId: string): Promise<Account>
+  rename(actor: Actor, name: string): Promise<Account>
+  changePassword(actor: Actor, request: { readonly current: string; readonly next: string }): Promise<void>
+  keys(actor: Actor): Promise<readonly SshKey[]>
+  addKey(actor: Actor, line: string): Promise<SshKey>
+  removeKey(actor: Actor, keyId: string): Promise<void>
+  // of admins (auditors may list)
+  list(actor: Actor, page: PageRequest & { readonly email?: string }): Promise<Page<Account>>
+  invite(actor: Actor, request: { readonly email: string; readonly role: Role }): Promise<{ readonly link: string }>
+  /** Ends sessions, takes the sockets out of force and cuts their tunnels. */
+  suspend(actor: Actor, accountId: string): Promise<Account>
+  resume(actor: Actor, accountId: string): Promise<Account>
+  setLimits(actor: Actor, accountId: string, limits: AccountLimits): Promise<Account>
+  setRole(actor: Actor, accountId: string, role: Role): Promise<Account>
+  remove(actor: Actor, accountId: string): Promise<void>
+}
+
+export interface Sessions {
+  /** @returns a JWT of 300 minutes: `user_id`, `exp`, `iss`, `epoch` */
+  login(
+    request: { readonly email: string; readonly password: string },
+    address: string,
+  ): Promise<{ readonly token: string; readonly accountId: string; readonly expiresAt: number }>
+  refresh(actor: Actor): Promise<{ readonly token: string; readonly expiresAt: number }>
+  /** @param token  such a JWT or an API token */
+  authenticate(token: string, address: string): Promise<Actor>
+  /** Ends every session of the account. */
+  endAll(actor: Actor): Promise<void>
+}
+
+export interface ApiTokens {
+  create(
+    actor: Actor,
+    request: { readonly name: string; readonly scopes: readonly Scope[]; readonly expiresAt?: number },
+  ): Promise<IssuedToken>
+  list(actor: Actor): Promise<readonly ApiToken[]>
+  revoke(actor: Actor, tokenId: string): Promise<void>
+}
+
+export interface Sockets {
+  create(actor: Actor, socket: NewSocket): Promise<Socket>
+  /** Of the actor's account; of all with `all`, for admins and auditors. @param page.name  the whole name */
+  list(actor: Actor, page: PageRequest & { readonly name?: string; readonly all?: boolean }): Promise<Page<Socket>>
+  get(actor: Actor, socketId: string): Promise<Socket>
+  /** @param etag  of the socket that the caller has seen; CONFLICT when it is another one by now */
+  update(actor: Actor, socketId: string, patch: SocketPatch, etag?: string): Promise<Socket>
+  remove(actor: Actor, socketId: string): Promise<void>
+  /**
+   * A socket with one tunnel, and, with a key, what an inner layer needs, in one step.
+   * @param request.idempotencyKey  a second call with the same key and request gets the first one's result, for a day
+   */
+  connect(
+    actor: Actor,
+    request: NewSocket & { readonly jwk?: Readonly<Record<string, string>>; readonly idempotencyKey?: string },
+  ): Promise<{ readonly socket: Socket; readonly tunnel: Tunnel; readonly credentials: TunnelCredentials | null }>
+}
+
+export interface Tunnels {
+  create(actor: Actor, socketId: string): Promise<Tunnel>
+  list(actor: Actor, socketId: string): Promise<readonly Tunnel[]>
+  get(actor: Actor, socketId: string, tunnelId: string): Promise<Tunnel>
+  remove(actor: Actor, socketId: string, tunnelId: string): Promise<void>
+  /** Registers the key of an inner layer for the tunnel. @param jwk  public half: EC P-256, Ed25519 or RSA */
+  credentials(actor: Actor, socketId: string, tunnelId: string, jwk: Readonly<Record<string, string>>): Promise<TunnelCredentials>
+  /** @param publicKey  line of authorized_keys @returns line of a certificate of that key, five minutes valid, for the account's SSH user */
+  certificate(actor: Actor, socketId: string, tunnelId: string, publicKey: string): Promise<string>
+  /** The tunnel has come up or gone, as the data plane or the door says. Never rejects for an unknown one. */
+  connected(tunnelId: string, address: string): Promise<void>
+  disconnected(tunnelId: string): Promise<void>
+}
+
+/** A key that an SSH client offers. @property blob  as in the SSH protocol */
+export interface OfferedKey {
+  readonly algorithm: string
+  readonly blob: Buffer
+  /** The principal and the CA have been checked by the door when it is a certificate. */
+  readonly certificateOf?: string
+}
+
+/** What an SSH client asks to forward. */
+export interface ForwardRequest {
+  readonly bindAddress: string
+  readonly bindPort: number
+  /** Tunnels that this SSH connection serves already. */
+  readonly held: readonly string[]
+}
+
+export interface Forward {
+  readonly socket: Socket
+  readonly tunnel: Tunnel
+  /** Made for this forward, and goes with it. */
+  readonly isNew: boolean
+}
+
+/** For the SSH door. */
+export interface SshAccess {
+  /**
+   * The account for a user name and a key: 32 hex digits name the account; any other name means the account whose key it is.
+   * @returns undefined: not this key @throws GatewayError FORBIDDEN with the words that tell what user to give, when a key is of two accounts
+   */
+  identify(user: string, key: OfferedKey, address: string): Promise<Actor | undefined>
+  /** Finds or makes the tunnel that is asked for (table in section 3 of the design). */
+  forward(actor: Actor, request: ForwardRequest): Promise<Forward>
+  /** PEM of the host key, and blobs of the authorities whose certificates count. */
+  hostKeys(): Promise<readonly string[]>
+  authorities(): Promise<readonly Buffer[]>
+}
+
+export interface Enrolment {
+  createJoinToken(
+    actor: Actor,
+    request: { readonly identifiers: readonly string[]; readonly uses?: number; readonly expiresAt?: number },
+  ): Promise<IssuedToken>
+  /** @returns identifiers that the key may claim and URLs of the socket ports */
+  join(
+    token: string,
+    jwk: Readonly<Record<string, string>>,
+    address: string,
+  ): Promise<{ readonly kid: string; readonly identifiers: readonly string[]; readonly linkUrls: readonly string[] }>
+  keys(actor: Actor): Promise<readonly InnerKey[]>
+  revoke(actor: Actor, kid: string): Promise<void>
+}
+
+export interface Audit {
+  /** Own entries; of all, for auditors and admins. */
+  list(
+    actor: Actor,
+    page: PageRequest & { readonly accountId?: string; readonly action?: string; readonly since?: number },
+  ): Promise<Page<AuditEntry>>
+}
+
+/** The data plane, as the service sees it. */
+export interface DataPlane {
+  /** Resolves when the change is in force, or not to be waited for any longer. @throws GatewayError LISTEN_FAILED where a port cannot be opened */
+  apply(change: DirectoryChange): Promise<void>
+}
+
+/** All rules together. */
+export interface Service {
+  readonly accounts: Accounts
+  readonly sessions: Sessions
+  readonly apiTokens: ApiTokens
+  readonly sockets: Sockets
+  readonly tunnels: Tunnels
+  readonly ssh: SshAccess
+  readonly enrolment: Enrolment
+  readonly audit: Audit
+  /** All that the data plane has to know. */
+  snapshot(): Promise<DirectorySnapshot>
+  /** Begins with clean-up of ephemeral sockets and old rows, until `close`. */
+  start(): Promise<void>
+  /** Is the store there? */
+  isHealthy(): boolean
+  close(): Promise<void>
+}
