@@ -195,20 +195,32 @@ export interface Refusal {
   readonly fields?: readonly string[]
 }
 
+/** One fault of a request to the API. */
+export interface Fault {
+  /** Names of the request with dots between them, such as `password.user`; empty: all of it. */
+  readonly path: string
+  /** What is wrong there, and what would be right. */
+  readonly message: string
+}
+
 const NO_FIELDS: readonly string[] = Object.freeze([])
+const NO_DETAILS: readonly Fault[] = Object.freeze([])
 
 /** An expected failure: `code` decides what each border does, `message` says what happened and where (for logs, never for clients). */
 export class GatewayError extends Error implements Refusal {
   readonly fields: readonly string[]
+  /** Of INVALID, for those who sent the request. */
+  readonly details: readonly Fault[]
 
   constructor(
     readonly code: ErrorCode,
     message: string = ERRORS[code].text,
-    options?: { readonly cause?: unknown; readonly fields?: readonly string[] },
+    options?: { readonly cause?: unknown; readonly fields?: readonly string[]; readonly details?: readonly Fault[] },
   ) {
     super(message, options)
     this.name = 'GatewayError'
     this.fields = options?.fields ?? NO_FIELDS
+    this.details = options?.details ?? NO_DETAILS
   }
 
   get facts(): ErrorEntry {
