@@ -25,6 +25,7 @@ const ROOMS = {
   route: { rooms: ['errors.ts', 'address', 'http', 'payload'], npm: ['re2js'], node: ['net'] },
   directory: { rooms: ['errors.ts'] },
   service: { rooms: ['errors.ts', 'directory'] },
+  'service-host': { rooms: ['errors.ts', 'directory', 'telemetry'], node: ['child_process', 'fs/promises', 'path'] },
   'config/document': { rooms: ['errors.ts'], npm: ['js-yaml', 'zod'] },
   'config/keys': { rooms: ['errors.ts', 'units', 'address', 'http', 'route', 'identity'], npm: ['zod'] },
   config: {

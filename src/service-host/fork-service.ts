@@ -1,0 +1,39 @@
+import { fork } from 'node:child_process'
+import type { FromService, ServiceChild } from './ipc.ts'
+
+/**
+ * Starts a program of Node.js as the service process. What it writes by itself goes where the output of this process goes; what it logs comes as
+ * messages.
+ * @param program  file of the program
+ * @param args     its arguments
+ */
+export function forkService(program: string, args: readonly string[]): ServiceChild {
+  // JSON, which is what the messages are: a process of the same release that has lost its mind cannot make this one read anything else.
+  const child = fork(program, [...args], { serialization: 'json', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const endListeners: ((how: string) => void)[] = []
+  let ended: string | undefined
+  const end = (how: string): void => {
+    if (ended !== undefined) return
+    ended = how
+    for (const listener of endListeners) listener(how)
+  }
+  child.once('exit', (code, signal) => end(signal ?? `exit status ${String(code)}`))
+  // Not started at all, or a message that could not be sent; of a child that runs, `exit` tells.
+  child.on('error', error => {
+    if (child.pid === undefined) end(error.message)
+  })
+  return {
+    get pid() {
+      return child.pid
+    },
+    send: message => {
+      if (child.connected) child.send(message, () => undefined)
+    },
+    onMessage: listener => void child.on('message', message => listener(message as FromService)),
+    onEnd: listener => {
+      if (ended === undefined) endListeners.push(listener)
+      else queueMicrotask(() => listener(ended!))
+    },
+    kill: () => void child.kill('SIGKILL'),
+  }
+}

@@ -1,0 +1,58 @@
+import type { DirectoryMessage } from '../directory/directory.ts'
+import type { LogFields, LogLevel } from '../telemetry/log.ts'
+
+/** A socket of the directory that could not be put in force, such as one whose port is taken. */
+export interface ApplyFailure {
+  readonly socketId: string
+  readonly message: string
+}
+
+/** The use that was made of a socket since the last message. */
+export interface Usage {
+  readonly socketId: string
+  readonly accountId: string
+  readonly requests: number
+  readonly connections: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+/** A message of the service process. */
+export type FromService =
+  /** It can take requests now. */
+  | { readonly type: 'ready' }
+  /** Answered by `applied` with the same number. */
+  | { readonly type: 'directory'; readonly id: number; readonly message: DirectoryMessage }
+  /** What it has to say, for the one log of both processes. */
+  | { readonly type: 'log'; readonly level: LogLevel; readonly fields: LogFields; readonly message: string }
+  /** Why it cannot start; it ends after this. */
+  | { readonly type: 'failed'; readonly message: string }
+  /** The state of its store. */
+  | { readonly type: 'health'; readonly isHealthy: boolean }
+
+/** A message to the service process. */
+export type ToService =
+  /** The first one: how it reaches the outer layer. */
+  | { readonly type: 'start'; readonly link: { readonly url: string; readonly privateKey: string } }
+  | { readonly type: 'applied'; readonly id: number; readonly failures: readonly ApplyFailure[] }
+  /** Tunnels that have come up and gone; the first message has all that are up. */
+  | {
+      readonly type: 'tunnels'
+      readonly up: readonly { readonly id: string; readonly address: string }[]
+      readonly down: readonly string[]
+    }
+  | { readonly type: 'usage'; readonly rows: readonly Usage[] }
+  /** Asks it to finish what is under way and to end. */
+  | { readonly type: 'stop' }
+
+/** The service process, as its host sees it. */
+export interface ServiceChild {
+  readonly pid: number | undefined
+  /** Nothing happens when it is gone. */
+  send(message: ToService): void
+  onMessage(listener: (message: FromService) => void): void
+  /** Told once. @param how  exit status or signal */
+  onEnd(listener: (how: string) => void): void
+  /** Ends it at once. */
+  kill(): void
+}

@@ -1,0 +1,227 @@
+import type { DirectoryMessage, DirectorySnapshot } from '../directory/directory.ts'
+import { messageOf } from '../errors.ts'
+import type { Log } from '../telemetry/log.ts'
+import { DirectoryFile } from './directory-file.ts'
+import type { ApplyFailure, FromService, ServiceChild, Usage } from './ipc.ts'
+
+/** Times of the host, milliseconds. */
+export interface ServiceHostTiming {
+  /** Wait before the service is started again; doubles up to `longestWaitMs`. */
+  readonly firstWaitMs: number
+  readonly longestWaitMs: number
+  /** Up for so long, it counts as well, and the next wait is the first one again. */
+  readonly wellAfterMs: number
+  /** For the service to send its directory, before the one of the last run is taken. */
+  readonly patienceMs: number
+  /** For the service to end by itself. */
+  readonly stopMs: number
+}
+
+const TIMING: ServiceHostTiming = { firstWaitMs: 500, longestWaitMs: 30_000, wellAfterMs: 30_000, patienceMs: 2_000, stopMs: 10_000 }
+
+/** The copy of the directory that requests are served from. */
+export interface DirectoryCopy {
+  /**
+   * Checks the message and puts it in force, whatever its sender.
+   * @param message  foreign: of another process, or of a file
+   * @throws GatewayError CONFIG_INVALID with the place, and nothing is changed
+   */
+  apply(message: unknown): Promise<readonly ApplyFailure[]>
+  snapshot(): DirectorySnapshot
+}
+
+/** Options of the host. */
+export interface ServiceHostOptions {
+  /** Starts the service process. */
+  readonly fork: () => ServiceChild
+  /** How the service process reaches the private port for its links. */
+  readonly link: () => { readonly url: string; readonly privateKey: string }
+  readonly directory: DirectoryCopy
+  /** Tunnels that are up. */
+  readonly tunnels: () => readonly { readonly id: string; readonly address: string }[]
+  /** File of the last directory. */
+  readonly stateFile: string
+  readonly log: Log
+  /** Milliseconds, rising. */
+  readonly clock: () => number
+  /** The default suits everything but tests. */
+  readonly timing?: ServiceHostTiming
+}
+
+/** Keeps the service process running beside the outer layer, and its directory in force, whether it runs or not. */
+export class ServiceHost {
+  readonly #file: DirectoryFile
+  #child: ServiceChild | undefined
+  readonly #timing: ServiceHostTiming
+  #waitMs: number
+  #timer: NodeJS.Timeout | undefined
+  #patience: NodeJS.Timeout | undefined
+  #isClosing = false
+  #isReady = false
+  #isStoreHealthy = true
+  #hasDirectory = false
+  /** Of messages that are put in force one after the other. */
+  #applying: Promise<void> = Promise.resolve()
+  #onFirstStart: (() => void) | undefined
+  #failure: string | undefined
+
+  constructor(private readonly options: ServiceHostOptions) {
+    const { stateFile, directory, log } = options
+    this.#timing = options.timing ?? TIMING
+    this.#waitMs = this.#timing.firstWaitMs
+    this.#file = new DirectoryFile({
+      path: stateFile,
+      snapshot: () => directory.snapshot(),
+      onFault: message => log.warn({}, `the directory of the service cannot be kept for the next start: ${message}`),
+    })
+  }
+
+  /** Why the service is not whole; undefined: it is. For `/readyz`, which stays 200. */
+  get fault(): string | undefined {
+    if (!this.#isReady) return this.#failure ?? 'the service process is starting'
+    return this.#isStoreHealthy ? undefined : 'the database of the service cannot be reached'
+  }
+
+  /** The service process at the moment. */
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  /**
+   * Starts the service process; resolves when it is ready, when its directory of the last run is in force, or when there is none of either
+   * and it is tried again.
+   */
+  async start(): Promise<void> {
+    const first = new Promise<void>(resolve => (this.#onFirstStart = resolve))
+    this.#patience = setTimeout(() => void this.#takeFile(), this.#timing.patienceMs)
+    this.#fork()
+    await first
+  }
+
+  /** Tells the service of tunnels. */
+  tunnels(up: readonly { readonly id: string; readonly address: string }[], down: readonly string[]): void {
+    this.#child?.send({ type: 'tunnels', up, down })
+  }
+
+  /** Tells the service what was used. */
+  usage(rows: readonly Usage[]): void {
+    if (rows.length > 0) this.#child?.send({ type: 'usage', rows })
+  }
+
+  /** Lets the service finish what is under way, then ends it. Idempotent. */
+  async close(): Promise<void> {
+    this.#isClosing = true
+    clearTimeout(this.#timer)
+    clearTimeout(this.#patience)
+    this.#started()
+    const child = this.#child
+    if (child !== undefined) {
+      const ended = new Promise<void>(resolve => child.onEnd(() => resolve()))
+      const late = setTimeout(() => child.kill(), this.#timing.stopMs)
+      child.send({ type: 'stop' })
+      await ended
+      clearTimeout(late)
+    }
+    await this.#applying
+    await this.#file.close()
+  }
+
+  #started(): void {
+    this.#onFirstStart?.()
+    this.#onFirstStart = undefined
+  }
+
+  #fork(): void {
+    const { fork, link, clock, log, tunnels } = this.options
+    const startedAt = clock()
+    let child: ServiceChild
+    try {
+      child = fork()
+    } catch (thrown) {
+      return this.#again(`cannot be started: ${messageOf(thrown)}`)
+    }
+    this.#child = child
+    child.onMessage(message => {
+      // It says what it says in an event of the process; a fault of ours ends neither.
+      try {
+        if (this.#child === child) this.#onMessage(child, message)
+      } catch (thrown) {
+        log.error({ err: thrown }, 'internal fault while handling a message of the service process')
+      }
+    })
+    child.onEnd(how => {
+      if (this.#child !== child) return
+      this.#child = undefined
+      this.#isReady = false
+      if (clock() - startedAt >= this.#timing.wellAfterMs) this.#waitMs = this.#timing.firstWaitMs
+      if (!this.#isClosing) this.#again(`ended (${how})`)
+    })
+    child.send({ type: 'start', link: link() })
+    child.send({ type: 'tunnels', up: tunnels(), down: [] })
+  }
+
+  #again(what: string): void {
+    const waitMs = this.#waitMs
+    this.#waitMs = Math.min(waitMs * 2, this.#timing.longestWaitMs)
+    this.#failure ??= `the service process ${what}`
+    this.options.log.error(
+      { waitMs },
+      `the service process ${what}; sockets and tunnels that are known go on, the API and SSH are back when it is: next start in ${waitMs} ms`,
+    )
+    this.#timer = setTimeout(() => this.#fork(), waitMs)
+  }
+
+  #onMessage(child: ServiceChild, message: FromService): void {
+    const { log } = this.options
+    switch (message.type) {
+      case 'ready':
+        this.#isReady = true
+        this.#failure = undefined
+        this.#started()
+        return log.info({ pid: child.pid }, 'the service process is ready')
+      case 'directory':
+        return this.#queue(child, message.id, message.message)
+      case 'log':
+        return log[message.level]({ part: 'service', ...message.fields }, message.message)
+      case 'health':
+        this.#isStoreHealthy = message.isHealthy
+        return
+      case 'failed':
+        this.#failure = message.message
+        return log.error({}, `the service process cannot start: ${message.message}`)
+    }
+  }
+
+  #queue(child: ServiceChild, id: number, message: DirectoryMessage): void {
+    clearTimeout(this.#patience)
+    this.#applying = this.#applying.then(async () => {
+      const failures = await this.#apply(message)
+      child.send({ type: 'applied', id, failures })
+    })
+  }
+
+  async #apply(message: unknown): Promise<readonly ApplyFailure[]> {
+    try {
+      const failures = await this.options.directory.apply(message)
+      this.#hasDirectory = true
+      this.#file.changed()
+      return failures
+    } catch (thrown) {
+      this.options.log.error({ err: thrown }, 'a message of the service process was not put in force')
+      return []
+    }
+  }
+
+  async #takeFile(): Promise<void> {
+    const content = await this.#file.read()
+    if (content !== undefined && !this.#hasDirectory && !this.#isClosing) {
+      try {
+        await this.options.directory.apply(content)
+        this.options.log.warn({}, 'the service is not there yet: sockets and tunnels are those of the last run')
+      } catch (thrown) {
+        this.options.log.error({ err: thrown }, `${this.options.stateFile} cannot be used`)
+      }
+    }
+    this.#started()
+  }
+}

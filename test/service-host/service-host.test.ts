@@ -1,0 +1,126 @@
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { DirectoryMessage, DirectorySnapshot } from '../../src/directory/directory.ts'
+import { GatewayError } from '../../src/errors.ts'
+import { forkService } from '../../src/service-host/fork-service.ts'
+import type { ApplyFailure } from '../../src/service-host/ipc.ts'
+import { ServiceHost, type ServiceHostOptions } from '../../src/service-host/service-host.ts'
+import { captureLog } from '../support/layers.ts'
+import { tempDir } from '../support/temp.ts'
+import { until } from '../support/wait.ts'
+
+/** A service process of few words: it does what its arguments say, and repeats what it hears. */
+const CHILD = `
+const [mode] = process.argv.slice(2)
+const send = message => process.send(message)
+process.on('message', message => {
+  send({ type: 'log', level: 'info', fields: { heard: message }, message: 'heard ' + message.type })
+  if (message.type === 'start') {
+    if (mode === 'fails') { send({ type: 'failed', message: 'no database' }); process.exit(1) }
+    if (mode === 'silent') return
+    send({ type: 'directory', id: 1, message: { type: 'snapshot', seq: 1, sockets: [], keys: [] } })
+    send({ type: 'ready' })
+  }
+  if (message.type === 'stop' && mode !== 'deaf') process.disconnect()
+})
+process.on('disconnect', () => process.exit(0))
+`
+
+class Copy {
+  readonly applied: unknown[] = []
+  failures: readonly ApplyFailure[] = []
+
+  apply(message: unknown): Promise<readonly ApplyFailure[]> {
+    if ((message as DirectoryMessage).type !== 'snapshot') throw new GatewayError('CONFIG_INVALID', 'no snapshot')
+    this.applied.push(message)
+    return Promise.resolve(this.failures)
+  }
+
+  snapshot(): DirectorySnapshot {
+    return { type: 'snapshot', seq: this.applied.length, sockets: [], keys: [] }
+  }
+}
+
+function setUp(mode: string, options: Partial<ServiceHostOptions> = {}) {
+  const dir = tempDir()
+  const program = join(dir, 'child.cjs')
+  writeFileSync(program, CHILD)
+  const copy = new Copy()
+  const { log, records } = captureLog()
+  const forks: number[] = []
+  const stateFile = join(dir, 'state', 'directory.json')
+  const host = new ServiceHost({
+    fork: () => {
+      const child = forkService(program, [mode])
+      forks.push(child.pid ?? 0)
+      return child
+    },
+    link: () => ({ url: 'ws://127.0.0.1:1', privateKey: 'key' }),
+    directory: copy,
+    tunnels: () => [{ id: 'a', address: '192.0.2.1' }],
+    stateFile,
+    log,
+    clock: () => performance.now(),
+    timing: { firstWaitMs: 50, longestWaitMs: 200, wellAfterMs: 30_000, patienceMs: 100, stopMs: 10_000 },
+    ...options,
+  })
+  const heard = (type: string): boolean => records.some(({ msg }) => msg === `heard ${type}`)
+  return { host, copy, records, forks, stateFile, heard }
+}
+
+describe('the service process beside the outer layer', () => {
+  test('gets its link and the tunnels, and its directory is in force before it is answered', async () => {
+    const { host, copy, records, stateFile, heard } = setUp('well')
+    await host.start()
+    await until(() => heard('applied') && heard('tunnels'))
+    expect(host.fault).toBeUndefined()
+    expect(copy.applied).toEqual([{ type: 'snapshot', seq: 1, sockets: [], keys: [] }])
+    const start = records.find(({ msg }) => msg === 'heard start')
+    expect(start?.['heard']).toEqual({ type: 'start', link: { url: 'ws://127.0.0.1:1', privateKey: 'key' } })
+    await host.close()
+    expect(JSON.parse(readFileSync(stateFile, 'utf8'))).toEqual(copy.snapshot())
+    expect(statSync(stateFile).mode & 0o777).toBe(0o600)
+  })
+
+  test('is started again when it was killed, and until then says that it is not there', async () => {
+    const { host, forks, records } = setUp('well')
+    await host.start()
+    process.kill(forks[0]!, 'SIGKILL')
+    await until(() => host.fault !== undefined)
+    expect(host.fault).toBe('the service process ended (SIGKILL)')
+    await until(() => forks.length === 2 && host.fault === undefined)
+    expect(records.some(({ msg }) => msg.includes('next start in 50 ms'))).toBe(true)
+    await host.close()
+    expect(forks).toHaveLength(2)
+  })
+
+  test('waits longer after each failure, and says why it cannot start', async () => {
+    const { host, forks, records } = setUp('fails')
+    const started = host.start()
+    await until(() => forks.length === 3)
+    expect(host.fault).toBe('no database')
+    expect(records.flatMap(({ waitMs }) => waitMs ?? []).slice(0, 2)).toEqual([50, 100])
+    await host.close()
+    await started
+  })
+
+  test('takes the directory of the last run when the service says nothing', async () => {
+    const { host, copy, stateFile } = setUp('silent')
+    mkdirSync(join(stateFile, '..'))
+    writeFileSync(stateFile, JSON.stringify({ type: 'snapshot', seq: 7, sockets: [], keys: [] }))
+    await host.start()
+    expect(copy.applied).toEqual([{ type: 'snapshot', seq: 7, sockets: [], keys: [] }])
+    expect(host.fault).toBe('the service process is starting')
+    await host.close()
+  })
+
+  test.each(['{', '{"type":"nonsense"}'])('a file of the last run that cannot be used (%s) keeps nothing from starting', async content => {
+    const { host, copy, stateFile, records } = setUp('silent')
+    mkdirSync(join(stateFile, '..'))
+    writeFileSync(stateFile, content)
+    await host.start()
+    expect(copy.applied).toEqual([])
+    expect(records.some(({ level }) => level !== 'info')).toBe(true)
+    await host.close()
+  })
+})
