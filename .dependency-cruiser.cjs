@@ -33,6 +33,11 @@ const ROOMS = {
     npm: ['zod'],
     node: [...FILES, 'net'],
   },
+  'config/service': {
+    rooms: ['errors.ts', 'files', 'address', 'service', 'config/document', 'config/keys'],
+    npm: ['zod'],
+    node: ['fs/promises', 'path'],
+  },
   telemetry: {
     rooms: ['errors.ts', 'files', 'address'],
     npm: ['pino', 'picocolors', '@opentelemetry/api'],
