@@ -15,6 +15,7 @@ import { AGENT, VERSION } from '../version.ts'
 import { DEFAULT_LIMITS, GROWTH_BUDGET_BYTES } from '../mux/limits.ts'
 import type { Admin, AdminOptions } from '../admin/admin.ts'
 import type { AllowList } from '../origin/allow-list.ts'
+import type { Dialer } from '../origin/dial.ts'
 import { ConnectionRecord } from './connection-record.ts'
 import { Connector } from './connector.ts'
 import { FailureLog } from './failure-log.ts'
@@ -45,6 +46,8 @@ export interface InnerLayerOptions {
   readonly connections: number
   readonly allowList: AllowList
   readonly drainTimeoutMs: number
+  /** Another way to origins of HTTP than sockets of this machine. */
+  readonly dialer?: Dialer
   /** The admin port; none when absent. */
   readonly admin?: AdminOptions
   /** Liveness of the links; the default suits everything but tests. */
@@ -69,7 +72,7 @@ export class InnerLayer {
     private readonly log: Log,
   ) {
     const policy = new OriginPolicy(options.allowList, new NameLookup(() => performance.now()))
-    this.#origins = new Origins({ policy, clock: () => performance.now() })
+    this.#origins = new Origins({ policy, clock: () => performance.now(), ...(options.dialer !== undefined && { dialer: options.dialer }) })
     const failures = new FailureLog(log, options.allowList.open, () => performance.now())
     this.#context = {
       policy,
