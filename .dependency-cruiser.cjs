@@ -175,6 +175,7 @@ const ROOMS = {
     ],
     node: ['fs/promises', 'os'],
   },
+  'cli/tables': { rooms: ['telemetry', 'service'], npm: ['cli-table3'] },
   'cli/demo': {
     rooms: ['errors.ts', 'config', 'route', 'identity', 'origin', 'outer', 'inner', 'telemetry', 'cli/command'],
     npm: ['picocolors'],
