@@ -61,6 +61,10 @@ const ROOMS = {
     node: ['net', 'tls'],
     type: ['http', 'https'],
   },
+  client: {
+    rooms: ['errors.ts', 'version.ts', 'address', 'net', 'tls'],
+    node: ['http', 'https', 'net', 'tls', 'crypto', 'fs/promises', 'path'],
+  },
   splice: { rooms: ['errors.ts', 'net', 'mux'], node: ['net', 'stream'] },
   tunnel: { rooms: ['errors.ts', 'address', 'net', 'tls', 'telemetry'], node: ['net', 'tls', 'http', 'https', 'stream', 'crypto', 'zlib'] },
   sokken: {
