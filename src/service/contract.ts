@@ -1,7 +1,7 @@
 /**
  * What the service does, said without HTTP and SSH: the API, the door and the composition ask for these. Each call checks the actor's
  * role and scopes, audits writes and refusals, and rejects with a GatewayError: UNAUTHENTICATED, LOGIN_FAILED, FORBIDDEN, NOT_FOUND (also
- * for what is somebody else's), INVALID (`details` names the path), LIMIT_REACHED, SIGN_UP_CLOSED, PORTS_EXHAUSTED, CONFLICT, RATE_LIMITED with Retry-After,
+ * for what is somebody else's), INVALID (`details` has names of the request as it is here, such as `password.user`), LIMIT_REACHED, SIGN_UP_CLOSED, PORTS_EXHAUSTED, CONFLICT, RATE_LIMITED with Retry-After,
  * STORE_UNAVAILABLE. A write has been taken over by the data plane when it resolves (or 250 ms have passed).
  */
 import type { DirectoryChange, DirectorySnapshot } from '../directory/directory.ts'
@@ -30,6 +30,10 @@ export interface PageRequest {
   readonly limit?: number
 }
 
+/**
+ * Links in mails lead to pages of the API: `https://API/user/confirm/TOKEN` for `confirm`, `https://API/invitation#TOKEN` for
+ * `acceptInvitation`, `https://API/password#TOKEN` for `reset`. Tokens consist of letters, digits, `-` and `_`.
+ */
 export interface Accounts {
   /** Resolves for an address that has an account already as well; the mail says so. @param sshKey  line of authorized_keys, or empty */
   signUp(
