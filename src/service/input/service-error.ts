@@ -1,29 +1,15 @@
-import { GatewayError, type ErrorCode } from '../../errors.ts'
-
-/** A fault of one member of a request. */
-export interface Detail {
-  /** Such as `type` or `visitors.domains[0]`; empty: the request as a whole. */
-  readonly path: string
-  readonly message: string
-}
+import { GatewayError, type ErrorCode, type Fault } from '../../errors.ts'
 
 /** A refusal whose message is meant for the client: it says what is wrong and what to do, and holds neither a secret nor an internal name. */
 export class ServiceError extends GatewayError {
-  readonly details: readonly Detail[]
-
-  constructor(
-    code: ErrorCode,
-    message?: string,
-    options: { readonly cause?: unknown; readonly fields?: readonly string[]; readonly details?: readonly Detail[] } = {},
-  ) {
+  constructor(code: ErrorCode, message?: string, options?: ConstructorParameters<typeof GatewayError>[2]) {
     super(code, message, options)
     this.name = 'ServiceError'
-    this.details = options.details ?? []
   }
 }
 
 /** Returns the refusal of a request for the faults in it. */
-export const invalid = (...details: readonly Detail[]): ServiceError =>
+export const invalid = (...details: readonly Fault[]): ServiceError =>
   new ServiceError('INVALID', details.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; '), { details })
 
 /** Refuses after too many attempts. @param waitMs  until the next one */
