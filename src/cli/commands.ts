@@ -8,6 +8,11 @@ import { innerLayerGroups, outerLayerGroups } from './options/groups.ts'
 import { innerLayerOptions, outerLayerOptions } from './options/layers.ts'
 import { statusOptions, targetsCheckOptions } from './options/status.ts'
 
+/** Words that other commands stand below, and what those are about. */
+export const GROUPS: Readonly<Record<string, string>> = {
+  targets: 'Check a targets file, or explain what it decides',
+}
+
 /** Every command, in the order of --help. */
 export const COMMANDS: readonly Command[] = [
   defineCommand({

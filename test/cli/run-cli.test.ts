@@ -25,10 +25,10 @@ describe('--help', () => {
       'token',
       'sokken',
       'hash-password',
+      'targets',
       'status',
       'doctor',
       'demo',
-      'targets',
       'completion',
     ])
   })
@@ -54,7 +54,7 @@ describe('--help', () => {
     const flat = stdout.replace(/\s+/g, ' ')
     expect(flat).toContain(command.describe)
     for (const [name, option] of Object.entries(command.options)) {
-      for (const each of [name, ...(option.aliases ?? [])]) expect(stdout).toContain(`--${each}`)
+      for (const each of [name, ...(option.aliases ?? [])]) expect(stdout).toContain(each.length === 1 ? `-${each}, ` : `--${each}`)
       expect(flat).toContain(option.describe.slice(0, 30))
       if (option.defaultText !== undefined) expect(flat).toContain(`[default: ${option.defaultText}]`)
     }
@@ -279,7 +279,7 @@ test('docs/commands.md describes every command and option with its default', () 
       if (words[0] === 'doctor' && ofLayers.has(name)) continue
       const row = section.split('\n').find(line => line.startsWith(`| \`--${name}\``)) ?? ''
       expect([name, row === '']).toEqual([name, false])
-      for (const alias of option.aliases ?? []) expect(row).toContain(`\`--${alias}\``)
+      for (const alias of option.aliases ?? []) expect(row).toContain(alias.length === 1 ? `\`-${alias}\`` : `\`--${alias}\``)
       if (option.isRequired) expect(row).toContain('required')
       else if (typeof option.fallback === 'number') expect(row).toContain(` ${option.fallback} `)
     }

@@ -5,16 +5,18 @@ import { choice, duration, FILE, integer, optional, size, withDefault, type Opti
 /** Exit status: 0 fine, 1 failure, 2 usage. */
 export type ExitStatus = 0 | 1 | 2
 
-/** An argument without dashes; all of them are required. */
+/** An argument without dashes. */
 export interface Positional {
   readonly name: string
   readonly describe: string
+  /** May it be left out? Only those behind it may be, too. */
+  readonly isOptional?: boolean
 }
 
 /** A command with its types: what it is called, takes and does. */
 export interface CommandSpec<Table extends OptionTable> {
-  /** One or two words. */
-  readonly words: readonly [string] | readonly [string, string]
+  /** One to three words. */
+  readonly words: readonly [string, ...string[]]
   /** Other names for a command of one word. */
   readonly aliases?: readonly string[]
   readonly describe: string

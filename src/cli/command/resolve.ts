@@ -22,6 +22,9 @@ interface Given {
 /** The environment variable of an option: `app-port` → `SG_APP_PORT`. */
 export const variableOf = (name: string): string => `SG_${name.toUpperCase().replaceAll('-', '_')}`
 
+/** Names of one letter are for the command line alone. */
+const isLong = (name: string): boolean => name.length > 1
+
 const listed = (texts: readonly string[]): string => texts.map(shown).join(', ')
 
 function fromFlags(name: string, option: Option<unknown>, value: unknown): Given | undefined {
@@ -33,7 +36,10 @@ function fromFlags(name: string, option: Option<unknown>, value: unknown): Given
 
 // An empty variable is how compose files and shells say "not set".
 function fromEnvironment(name: string, option: Option<unknown>, env: CliContext['env']): Given | undefined {
-  const variable = [name, ...(option.aliases ?? [])].map(variableOf).find(each => (env[each] ?? '') !== '')
+  const variable = [name, ...(option.aliases ?? [])]
+    .filter(isLong)
+    .map(variableOf)
+    .find(each => (env[each] ?? '') !== '')
   if (variable === undefined) return undefined
   const text = env[variable] ?? ''
   const texts = option.kind === 'many' ? text.split(',').map(part => part.trim()) : [text]

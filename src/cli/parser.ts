@@ -1,0 +1,134 @@
+import yargs, { type Argv } from 'yargs'
+import { GatewayError, messageOf } from '../errors.ts'
+import { VERSION } from '../version.ts'
+import type { Command } from './command/command.ts'
+import type { CliContext } from './command/context.ts'
+import { FILE, optional, type OptionTable } from './command/option.ts'
+import { COMMANDS, GROUPS } from './commands.ts'
+
+/** The program, as it is called. */
+export const NAME = 'socket-gateway'
+const MAX_WIDTH = 110
+
+/** The option that is not declared by a command. */
+export const configOption = { config: optional(FILE, { describe: 'YAML file with options by name, such as "app-port: 3000"' }) }
+
+/** May the options of this command also stand in the environment and in a file? */
+export const isConfigurable = ({ options, flagsOnly = false }: Command): boolean => !flagsOnly && Object.keys(options).length > 0
+
+/** The options that a command takes. */
+export const optionsOf = (command: Command): OptionTable =>
+  isConfigurable(command) ? { ...command.options, ...configOption } : command.options
+
+/** The longest of the commands that these words begin with; undefined: none. */
+export const longestCommand = (isWord: (word: string, index: number) => boolean): Command | undefined =>
+  COMMANDS.filter(({ words }) => words.every(isWord)).sort((a, b) => b.words.length - a.words.length)[0]
+
+/** Does the command begin with these words? */
+export const isBelow = (command: Command, words: readonly string[]): boolean => words.every((word, index) => command.words[index] === word)
+
+/** A mistake on the command line. */
+export const usage = (message: string): GatewayError => new GatewayError('USAGE', message)
+
+// --- yargs: splits the command line and writes the help. It neither converts nor defaults nor reads the environment: resolve.ts does,
+// --- so that a value is judged in the same way wherever it comes from.
+
+function declareOptions(parser: Argv, options: OptionTable, groups: Command['groups'] = {}): Argv {
+  for (const [heading, names] of Object.entries(groups)) parser.group([...names], `${heading}:`)
+  for (const [name, option] of Object.entries(options)) {
+    parser.option(name, {
+      describe: option.describe,
+      ...(option.aliases && { alias: [...option.aliases] }),
+      ...(option.kind === 'flag' ? { boolean: true } : option.mayBeEmpty === true ? { string: true } : { requiresArg: true }),
+      ...(option.defaultText !== undefined && { defaultDescription: option.defaultText }),
+      ...(option.isRequired && { describe: `${option.describe} [required]` }),
+    })
+  }
+  return parser
+}
+
+const lastWord = (command: Command): string => command.words.at(-1) ?? ''
+
+const placesOf = ({ positionals = [], rest }: Command): string =>
+  positionals.map(({ name, isOptional }) => (isOptional === true ? ` [${name}]` : ` <${name}>`)).join('') +
+  (rest === undefined ? '' : ` [${rest.name}..]`)
+
+function declareCommand(parser: Argv, command: Command): Argv {
+  const { positionals = [], rest, examples = [], words } = command
+  const places = placesOf(command)
+  return parser.command([`${lastWord(command)}${places}`, ...(command.aliases ?? [])], command.describe, inner => {
+    declareBelow(inner, words)
+    declareOptions(inner, optionsOf(command), command.groups).usage(
+      `${NAME} ${words.join(' ')}${places.toUpperCase()}\n\n${command.describe}.`,
+    )
+    for (const { name, describe } of rest === undefined ? positionals : [...positionals, rest])
+      inner.positional(name, { describe, type: 'string' })
+    for (const [line, text] of examples) inner.example(line, text)
+    if (isConfigurable(command)) {
+      inner.epilogue(
+        'Options may also be given as SG_* environment variables (--app-port as SG_APP_PORT, lists with commas) and in the file of --config. Flags go before the environment, the environment before the file, the file before defaults.',
+      )
+    }
+    return inner
+  })
+}
+
+/** Commands and groups of them, directly below these words, in the order of the table. */
+function declareBelow(parser: Argv, above: readonly string[]): Argv {
+  const below = COMMANDS.filter(command => command.words.length > above.length && isBelow(command, above))
+  for (const word of new Set(below.map(({ words }) => words[above.length]!))) {
+    const words = [...above, word]
+    const command = below.find(each => each.words.length === words.length && isBelow(each, words))
+    if (command !== undefined) declareCommand(parser, command)
+    else {
+      const name = words.join(' ')
+      parser.command(word, GROUPS[name] ?? '', inner => declareBelow(inner.usage(`${NAME} ${name} <command>`), words))
+    }
+  }
+  return parser
+}
+
+/** The few complaints that are left to yargs, in our words. */
+function explainFailure(message: string, argv: readonly string[]): string {
+  const command = longestCommand(word => argv.includes(word))
+  const help = `see ${[NAME, ...(command?.words ?? [])].join(' ')} --help`
+  const [, option] = /^Not enough arguments following: (.*)$/.exec(message) ?? []
+  if (option !== undefined) return `--${option} needs a value; ${help}`
+  const places = (command?.positionals ?? []).map(({ name, isOptional }) =>
+    isOptional === true ? `[${name.toUpperCase()}]` : name.toUpperCase(),
+  )
+  if (message.startsWith('Not enough non-option arguments')) return `an argument is missing, expected ${places.join(' ')}; ${help}`
+  return `${message}; ${help}`
+}
+
+/** The parser for all commands; it throws GatewayError USAGE. */
+export function createParser(context: CliContext): Argv {
+  const parser = yargs()
+    .scriptName(NAME)
+    .usage(`${NAME} <command>\n\nReach private HTTP APIs from the Internet without opening a port.`)
+    .parserConfiguration({
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+      'strip-aliased': true,
+      'greedy-arrays': false,
+      'short-option-groups': false,
+    })
+    .locale('en')
+    .wrap(Math.min(MAX_WIDTH, context.stdout.columns ?? MAX_WIDTH))
+    .help('help')
+    .alias('help', 'h')
+    .version(VERSION)
+    .alias('version', 'v')
+    .exitProcess(false)
+    .showHelpOnFail(false)
+    .fail((message: string | null, error: Error | undefined) => {
+      throw usage(explainFailure(message ?? messageOf(error), context.argv))
+    })
+    .epilogue(`${NAME} <command> --help explains a command. Exit status: 0 fine, 1 failure, 2 usage.`)
+  declareBelow(parser, [])
+  // Last, as the help lists commands in this order.
+  parser.completion('completion', 'Print a completion script for bash or zsh')
+  return parser
+}
