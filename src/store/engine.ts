@@ -1,0 +1,118 @@
+/** kysely over the one database that a URL names. */
+import {
+  Kysely,
+  PostgresAdapter,
+  PostgresDriver,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+  sql,
+  type Dialect,
+  type Driver,
+} from 'kysely'
+import { GatewayError } from '../errors.ts'
+import { postgresFault, sqliteFault } from './faults.ts'
+import { GuardedDriver } from './guarded-driver.ts'
+import { migrate, type MigrateResult } from './migrate.ts'
+import { PostgresListener } from './postgres-listener.ts'
+import { clientConfigOf, createPool, loadPostgres, POSTGRES_TIMES, type PostgresTimes } from './postgres-pool.ts'
+import type { Database } from './schema.ts'
+import { SqliteDriver } from './sqlite-driver.ts'
+import { copySqlite, IN_MEMORY, openSqliteFile, type SqliteModule } from './sqlite-file.ts'
+import type { StorePlace } from './store-url.ts'
+
+export interface EngineOptions {
+  readonly password?: string
+  readonly sqlite?: SqliteModule
+  readonly postgresTimes?: PostgresTimes
+  readonly now: () => number
+  readonly onAway: (fault: GatewayError) => void
+  /** Another process has changed something. */
+  readonly onSignal: () => void
+  readonly onMigrated?: (result: MigrateResult & { readonly copy: string | undefined }) => void
+}
+
+export interface Engine {
+  readonly db: Kysely<Database>
+  close(): Promise<void>
+}
+
+/** Nothing is opened before the first statement. */
+export const createEngine = (place: StorePlace, options: EngineOptions): Engine =>
+  place.kind === 'sqlite' ? sqliteEngine(place.file, options) : postgresEngine(place, options)
+
+const SQLITE: Omit<Dialect, 'createDriver'> = {
+  createAdapter: () => new SqliteAdapter(),
+  createQueryCompiler: () => new SqliteQueryCompiler(),
+  createIntrospector: db => new SqliteIntrospector(db),
+}
+
+const POSTGRES: Omit<Dialect, 'createDriver'> = {
+  createAdapter: () => new PostgresAdapter(),
+  createQueryCompiler: () => new PostgresQueryCompiler(),
+  createIntrospector: db => new PostgresIntrospector(db),
+}
+
+/** kysely over a driver that somebody else closes. */
+const over = (dialect: Omit<Dialect, 'createDriver'>, driver: Driver): Kysely<unknown> =>
+  new Kysely<unknown>({ dialect: { ...dialect, createDriver: () => driver } })
+
+function sqliteEngine(file: string, { sqlite, now, onAway, onMigrated }: EngineOptions): Engine {
+  const open = async (): Promise<Driver> => {
+    const driver = new SqliteDriver(await openSqliteFile(file, sqlite))
+    try {
+      const db = over(SQLITE, driver)
+      let copied: string | undefined
+      const copy = async (version: number): Promise<void> => {
+        const stamp = new Date(now()).toISOString().replaceAll(/[-:]|\.\d+/g, '')
+        copied = `${file}.version-${version}.${stamp}`
+        await copySqlite(partial => sql`vacuum into ${partial}`.execute(db), copied)
+      }
+      const result = await migrate(db, { dialect: 'sqlite', now, ...(file !== IN_MEMORY && { copy }) })
+      if (result.from !== result.to) onMigrated?.({ ...result, copy: copied })
+      return driver
+    } catch (thrown) {
+      await driver.destroy()
+      throw thrown
+    }
+  }
+  const driver = new GuardedDriver({ open, faultOf: sqliteFault, onAway })
+  const db = new Kysely<Database>({ dialect: { ...SQLITE, createDriver: () => driver } })
+  return { db, close: () => db.destroy() }
+}
+
+function postgresEngine(
+  place: Extract<StorePlace, { kind: 'postgres' }>,
+  { password, postgresTimes = POSTGRES_TIMES, now, onAway, onSignal, onMigrated }: EngineOptions,
+): Engine {
+  let listener: PostgresListener | undefined
+  const open = async (): Promise<Driver> => {
+    const pg = await loadPostgres()
+    const config = await clientConfigOf(pg, place, password, postgresTimes)
+    const pool = createPool(pg, { ...config, max: place.connections }, fault => {
+      const away = postgresFault(fault)
+      if (away instanceof GatewayError) onAway(away)
+    })
+    const driver = new PostgresDriver({ pool })
+    try {
+      await driver.init()
+      const result = await migrate(over(POSTGRES, driver), { dialect: 'postgres', now })
+      if (result.from !== result.to) onMigrated?.({ ...result, copy: undefined })
+    } catch (thrown) {
+      await pool.end()
+      throw thrown
+    }
+    listener = new PostgresListener(pg, config, onSignal)
+    listener.start()
+    return driver
+  }
+  const driver = new GuardedDriver({ open, faultOf: postgresFault, onAway })
+  const db = new Kysely<Database>({ dialect: { ...POSTGRES, createDriver: () => driver } })
+  const close = async (): Promise<void> => {
+    await listener?.close()
+    await db.destroy()
+  }
+  return { db, close }
+}
