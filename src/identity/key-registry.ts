@@ -11,6 +11,25 @@ export interface RegisteredKey {
   readonly identifiers: readonly string[] | undefined
   /** File that it was read from; the first one where several hold the same key. */
   readonly source: string
+  /** Of a key of the service, what it was given for; undefined: a key of the operator. */
+  readonly grant?: KeyGrant | undefined
+}
+
+/** The right that the service has given a key. */
+export interface KeyGrant {
+  /** The tunnel that it serves, in the pool of tunnels and under this identifier alone; undefined: it is of an inner layer of the operator. */
+  readonly tunnel: string | undefined
+  /** Milliseconds since 1970; Infinity: never. */
+  readonly expiresAtMs: number
+}
+
+/** The keys that inner layers may prove themselves with. */
+export interface Keys {
+  /** Number of different keys. */
+  readonly size: number
+  get(kid: string): RegisteredKey | undefined
+  /** May a session that was proven by `kid` go on as `identifier`? */
+  allows(kid: string, identifier: string): boolean
 }
 
 // A grant that names no identifier is a grant of all of them, so it swallows the narrower ones.
@@ -20,7 +39,7 @@ function merge(first: RegisteredKey, second: RegisteredKey): RegisteredKey {
 }
 
 /** The registered keys by thumbprint. Immutable: a change of the files makes a new registry. */
-export class KeyRegistry implements Iterable<RegisteredKey> {
+export class KeyRegistry implements Keys, Iterable<RegisteredKey> {
   readonly #keys = new Map<string, RegisteredKey>()
 
   /** @param keys  a key that comes twice is registered once, with the identifiers of both */

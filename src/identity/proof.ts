@@ -3,7 +3,7 @@ import jwt from 'jsonwebtoken'
 import { GatewayError } from '../errors.ts'
 import { isIdentifier } from './identifier.ts'
 import { isDialledAs } from './link-name.ts'
-import type { KeyRegistry, RegisteredKey } from './key-registry.ts'
+import type { Keys, RegisteredKey } from './key-registry.ts'
 import type { PrivateKey } from './private-key.ts'
 import {
   claimsOf,
@@ -50,7 +50,7 @@ export interface ProofClaims {
 
 /** The values that the outer layer checks a proof against. */
 export interface ProofExpectation {
-  readonly registry: KeyRegistry
+  readonly registry: Pick<Keys, 'get'>
   /** Names under which inner layers dial this outer layer, as `parseLinkName` gives them; none: `url` is not checked. */
   readonly linkNames?: readonly string[]
   readonly audience: string
@@ -65,6 +65,8 @@ export interface ProofExpectation {
 export interface ProvenIdentity {
   readonly kid: string
   readonly identifier: string
+  /** It serves a tunnel of the service, and nothing else. */
+  readonly isTunnel: boolean
 }
 
 /** Signs a proof: a JWT in compact form, below 2 KiB. */
@@ -95,19 +97,24 @@ export function verifyProof(token: string, expected: ProofExpectation): ProvenId
   if (jti.length < 1 || jti.length > 255) throw refused('jti is empty or too long')
   const identifier = textClaim(claims, 'sub', refused)
   if (!isIdentifier(identifier)) throw refused('sub is no identifier of 1 to 255 printable characters')
-  if (key.identifiers !== undefined && !key.identifiers.includes(identifier)) {
-    const [bound, ...others] = key.identifiers
-    if (member(claims, 'own') === true && bound !== undefined && others.length === 0) return { kid: key.kid, identifier: bound }
-    throw refused(`key ${key.kid} is bound to ${key.identifiers.map(shown).join(', ')} and cannot claim ${shown(identifier)}`)
+  const { kid, grant } = key
+  if (grant !== undefined && grant.expiresAtMs <= expected.nowSeconds * 1000)
+    throw refused(`key ${kid} was for a time that is over: ${new Date(grant.expiresAtMs).toISOString()}`)
+  const isTunnel = grant?.tunnel !== undefined
+  const identifiers = isTunnel ? [grant.tunnel] : key.identifiers
+  if (identifiers !== undefined && !identifiers.includes(identifier)) {
+    const [bound, ...others] = identifiers
+    if (member(claims, 'own') === true && bound !== undefined && others.length === 0) return { kid, identifier: bound, isTunnel }
+    throw refused(`key ${kid} is bound to ${identifiers.map(shown).join(', ')} and cannot claim ${shown(identifier)}`)
   }
-  return { kid: key.kid, identifier }
+  return { kid, identifier, isTunnel }
 }
 
 const refused: Refuse = (reason, cause) => new GatewayError('AUTH', `proof refused: ${reason}`, { cause })
 
 const PROOF: TokenType = { typ: TYPE, members: new Set(['alg', 'typ', 'kid']), refuse: refused }
 
-function keyOf(header: Members, registry: KeyRegistry): RegisteredKey {
+function keyOf(header: Members, registry: Pick<Keys, 'get'>): RegisteredKey {
   const kid = member(header, 'kid')
   if (typeof kid !== 'string') throw refused('kid is missing or not a string')
   const key = registry.get(kid)

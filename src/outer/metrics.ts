@@ -121,7 +121,7 @@ const ROWS: readonly MetricRow[] = [
       const looked = health.isEmpty ? all.slice(0, MAX_NAMES) : all
       let rows = 0
       for (const [i, target] of looked.entries()) {
-        const value = registry.connections.filter(connection => health.isAvoided(target, connection)).length
+        const value = registry.operators.filter(connection => health.isAvoided(target, connection)).length
         if (i >= MAX_NAMES && (value === 0 || rows >= 2 * MAX_NAMES)) continue
         rows++
         yield { labels: { target: target.name }, value }
@@ -192,8 +192,9 @@ export const metricsOf = (view: OperatorViewOptions): MetricSource[] => [
   ...linkMetrics(view.counters, () => view.registry.connections.map(sessionNumbers)),
 ]
 
-const sessionNumbers = ({ identifier, session }: InnerConnection) => ({
-  peer: identifier,
+const sessionNumbers = ({ identifier, pool, session }: InnerConnection) => ({
+  // One line for all tunnels: they come and go by the thousand.
+  peer: pool === 'tunnel' ? '(tunnels)' : identifier,
   streams: session.streamCount,
   outstandingBytes: session.outstandingBytes,
   inFlightBytes: session.inFlightBytes ?? 0,

@@ -94,11 +94,11 @@ export class OuterLayer {
     this.#health = new OriginHealth(clock, log)
     const refusals = new OriginRefusals(log)
     this.registry.onAdd = connection => {
-      this.#health.announce(options.targets.table, connection, profiles)
-      held.wake()
+      if (connection.pool === 'operator') this.#health.announce(options.targets.table, connection, profiles)
+      held.wake(connection)
     }
     this.registry.onRemove = (connection, wasLast) => {
-      held.lost(connection.identifier)
+      held.lost(connection)
       if (!wasLast) return
       this.#health.left(connection)
       refusals.left(connection)
@@ -292,7 +292,7 @@ export class OuterLayer {
       keys.onChange?.(() => this.#listener.recheckKeys()),
       targets.onChange?.(() => {
         const { table } = targets
-        this.#health.follow(table, this.registry.connections, this.#profiles)
+        this.#health.follow(table, this.registry.operators, this.#profiles)
         void this.#tcp.update(table.tcp)
       }),
     ]

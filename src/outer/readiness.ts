@@ -1,6 +1,6 @@
 import type { Readiness } from '../admin/health.ts'
 import { ownAnswerOf } from '../route/own-answer.ts'
-import type { RouteTable } from '../route/table.ts'
+import type { TargetTable } from '../route/table.ts'
 import { plural } from '../telemetry/plural.ts'
 import type { OperatorViewOptions } from './operator-context.ts'
 
@@ -16,9 +16,9 @@ export function readinessOf({ isDraining, targets, registry, tcp, certificates, 
   const degraded: string[] = []
   if (isDraining()) reasons.push('shutting down')
   const wanted = wantedOf(targets.table)
-  const missed = wanted.filter(({ identifiers }) => !registry.serves(identifiers)).length
+  const missed = wanted.filter(({ identifiers }) => !registry.serves({ identifiers })).length
   const answersItself = wanted.length === 0 && targets.table.targets.length > 0
-  if (registry.size === 0 && !answersItself) reasons.push('no inner layer is connected')
+  if (registry.operatorCount === 0 && !answersItself) reasons.push('no inner layer is connected')
   else if (missed > 0 && missed === wanted.length) reasons.push('no inner layer that any target wants is connected')
   else if (missed > 0)
     degraded.push(
@@ -33,7 +33,7 @@ export function readinessOf({ isDraining, targets, registry, tcp, certificates, 
 }
 
 /** Everything that only an inner layer can serve: targets and routes with an origin, TCP ports, tunnels. */
-const wantedOf = ({ all, tcp, tunnels }: RouteTable): readonly { readonly identifiers: readonly string[] | undefined }[] => [
+const wantedOf = ({ all, tcp, tunnels }: TargetTable): readonly { readonly identifiers: readonly string[] | undefined }[] => [
   ...all.filter(target => ownAnswerOf(target) === undefined),
   ...tcp.flatMap(({ options }) => options.routes),
   ...tunnels.values(),

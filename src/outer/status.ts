@@ -16,7 +16,7 @@ export function statusOf(options: OperatorViewOptions): OwnStatus {
   return {
     layer: 'outer',
     ports: ports(),
-    innerLayers: registry.connections.map(innerStatus),
+    innerLayers: registry.operators.map(innerStatus),
     targets: shownTargets(options).map(target => targetStatus(target, options)),
     targetsOmitted: Math.max(0, table.all.length - MAX_ROWS),
     reload: {
@@ -81,9 +81,9 @@ const nameOf = ({ options: { port, tls } }: TcpPort, name: string): string =>
 
 const servingOf = (identifiers: readonly string[] | undefined, { registry }: OperatorViewOptions): readonly InnerConnection[] =>
   identifiers === undefined
-    ? registry.connections
-    : registry.serves(identifiers)
-      ? registry.connections.filter(({ identifier }) => identifiers.includes(identifier))
+    ? registry.operators
+    : registry.serves({ identifiers })
+      ? registry.operators.filter(({ identifier }) => identifiers.includes(identifier))
       : []
 
 interface Service {

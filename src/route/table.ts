@@ -35,14 +35,25 @@ export interface Sections {
   readonly doubts?: readonly Doubt[]
 }
 
-/** All targets, frozen. Replace the table to change one. */
-export class RouteTable {
+/** The targets in force, whatever they come from. */
+export interface TargetTable {
+  /** Those of the operator. */
   readonly targets: readonly Target[]
-  /** Each target, followed by its routes. */
+  /** Each of these, followed by its routes. */
   readonly all: readonly Target[]
   /** Public ports whose connections are carried as they are, in the order of their numbers. */
   readonly tcp: readonly TcpPort[]
   /** Services that are opened by `/tunnel/HOST:PORT`, by that name. */
+  readonly tunnels: Tunnels
+  /** The target of a host, also one that is not listed. @param host  as `parseHost` gives it */
+  match(host: string): Target | undefined
+}
+
+/** All targets of a file, frozen. Replace the table to change one. */
+export class RouteTable implements TargetTable {
+  readonly targets: readonly Target[]
+  readonly all: readonly Target[]
+  readonly tcp: readonly TcpPort[]
   readonly tunnels: Tunnels
   /** For `targets check`. */
   readonly doubts: readonly Doubt[]
@@ -74,9 +85,22 @@ export class RouteTable {
    * @param host as `parseHost` gives it
    */
   match(host: string): Target | undefined {
-    const exact = this.#exact.get(host)
-    if (exact !== undefined) return exact
+    return this.matchExact(host) ?? this.matchWildcard(host) ?? this.any
+  }
+
+  /** The target that names this very host. */
+  matchExact(host: string): Target | undefined {
+    return this.#exact.get(host)
+  }
+
+  /** The target `*.x` of a host. */
+  matchWildcard(host: string): Target | undefined {
     const dot = host.indexOf('.')
-    return (dot > 0 ? this.#wildcard.get(host.slice(dot + 1)) : undefined) ?? this.#any
+    return dot > 0 ? this.#wildcard.get(host.slice(dot + 1)) : undefined
+  }
+
+  /** The target `*`. */
+  get any(): Target | undefined {
+    return this.#any
   }
 }

@@ -35,6 +35,20 @@ export type Balance =
   /** Name in lower case. */
   | { readonly kind: 'header'; readonly name: string }
 
+/**
+ * Whose inner layers: those of the operator serve what the targets file says, those of tunnels the sockets of the service. Neither ever
+ * serves what is the other's, whatever it calls itself.
+ */
+export type Pool = 'operator' | 'tunnel'
+
+/** The inner layers that may serve something. */
+export interface ServedBy {
+  /** Undefined: any connected one of the pool. */
+  readonly identifiers: readonly string[] | undefined
+  /** Undefined: those of the operator. */
+  readonly pool?: Pool | undefined
+}
+
 /** The rules by which an inner layer becomes one that is asked last. */
 export interface Health {
   /** The request that inner layers send to the origin from time to time; undefined: none. */
@@ -112,8 +126,9 @@ export interface Target {
   readonly hostname: string
   readonly port: number
   readonly policy: Policy
-  /** Inner layers that may serve the target; undefined: any connected one. */
+  /** Inner layers that may serve the target; undefined: any connected one of its pool. */
   readonly identifiers: readonly string[] | undefined
+  readonly pool?: Pool | undefined
   /** Of a host: paths that go elsewhere. */
   readonly routes?: Routes<Target> | undefined
   /** Of a route: the paths that it is for. */

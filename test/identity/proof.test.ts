@@ -195,11 +195,11 @@ describe('a proof of identity', () => {
     ['RSA', rsa],
     ['EC', ec],
   ])('by a registered %s key is accepted', (_, pair) => {
-    expect(verifyProof(createProof(pair, claims), expected)).toEqual({ kid: pair.kid, identifier: 'lan-a' })
+    expect(verifyProof(createProof(pair, claims), expected)).toEqual({ kid: pair.kid, identifier: 'lan-a', isTunnel: false })
   })
 
   test('signed with PS256 is accepted for an RSA key', () => {
-    expect(verifyProof(pss({ ...header, alg: 'PS256' }), expected)).toEqual({ kid: rsa.kid, identifier: 'lan-a' })
+    expect(verifyProof(pss({ ...header, alg: 'PS256' }), expected)).toEqual({ kid: rsa.kid, identifier: 'lan-a', isTunnel: false })
   })
 
   test('may carry claims of a later release', () => {
@@ -288,7 +288,11 @@ describe('an identifier that nobody has chosen', () => {
   const byHostName = { ...claims, identifier: 'vm' }
 
   test('gives way to the one that the key is bound to', () => {
-    expect(verifyProof(createProof(ec, { ...byHostName, isDefault: true }), bound)).toEqual({ kid: ec.kid, identifier: 'lan-b' })
+    expect(verifyProof(createProof(ec, { ...byHostName, isDefault: true }), bound)).toEqual({
+      kid: ec.kid,
+      identifier: 'lan-b',
+      isTunnel: false,
+    })
     expect(() => verifyProof(createProof(ec, byHostName), bound)).toThrow(/bound to "lan-b" and cannot claim "vm"/)
   })
 

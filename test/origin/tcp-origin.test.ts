@@ -19,7 +19,7 @@ class Opened implements StreamHandler {
   readonly stream: CarrierStream
 
   constructor(layers: Layers, payload: Buffer) {
-    this.stream = (layers.outer.registry.pick(undefined) as InnerConnection).session.open(payload, this)
+    this.stream = (layers.outer.registry.pick({ identifiers: undefined }) as InnerConnection).session.open(payload, this)
   }
 
   onHead(): void {

@@ -102,9 +102,15 @@ function answer(payload: Buffer, handler: StreamHandler): void {
 }
 
 /** A connection as the registry takes it. */
-export const connectionOf = (session: Carrier, identifier = 'here', instance: string = identifier): InnerConnection => ({
+export const connectionOf = (
+  session: Carrier,
+  identifier = 'here',
+  instance: string = identifier,
+  pool: InnerConnection['pool'] = 'operator',
+): InnerConnection => ({
   session,
   identifier,
+  pool,
   kid: 'no key',
   address: '127.0.0.1',
   agent: 'a test',

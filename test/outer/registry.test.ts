@@ -5,15 +5,23 @@ import { connectionOf, HereCarrier } from './carriers.ts'
 
 const carrier = new HereCarrier()
 
-test('ten thousand connections come and go within a second of CPU', () => {
+test.each(['operator', 'tunnel'] as const)('ten thousand connections of pool %s come and go within a second of CPU', pool => {
   const registry = new Registry()
-  const all = Array.from({ length: 10_000 }, (_, i) => connectionOf(carrier, `inner-${i}`))
+  const all = Array.from({ length: 10_000 }, (_, i) => connectionOf(carrier, `inner-${i}`, `process ${i}`, pool))
   const begun = process.cpuUsage()
   for (const connection of all) registry.add(connection)
   for (const connection of all) registry.remove(connection)
   const { user, system } = process.cpuUsage(begun)
-  expect([registry.size, registry.pick(undefined)]).toEqual([0, 'none'])
+  expect([registry.size, registry.pick({ identifiers: undefined, pool })]).toEqual([0, 'none'])
   expect(user + system).toBeLessThan(1_000_000)
+})
+
+test('the connections of a key are found by it', () => {
+  const registry = new Registry()
+  const [a, b] = ['a', 'b'].map(identifier => connectionOf(carrier, identifier))
+  for (const connection of [a!, b!]) registry.add(connection)
+  registry.remove(a!)
+  expect([registry.ofKey('no key'), registry.ofKey('another')]).toEqual([[b], []])
 })
 
 describe('whatever comes and goes', () => {
@@ -40,12 +48,12 @@ describe('whatever comes and goes', () => {
           }
           expect(registry.connections).toEqual(expected)
           expect(registry.size).toBe(expected.length)
-          for (const wanted of [undefined, ['a'], ['b', 'c'], ['d']]) {
-            const serving = expected.filter(connection => wanted?.includes(connection.identifier) ?? true)
-            const picked = registry.pick(wanted)
+          for (const identifiers of [undefined, ['a'], ['b', 'c'], ['d']]) {
+            const serving = expected.filter(connection => identifiers?.includes(connection.identifier) ?? true)
+            const picked = registry.pick({ identifiers })
             if (serving.length === 0) expect(picked).toBe('none')
             else expect(serving).toContain(picked)
-            expect(registry.serves(wanted)).toBe(serving.length > 0)
+            expect(registry.serves({ identifiers })).toBe(serving.length > 0)
           }
         }
       }),

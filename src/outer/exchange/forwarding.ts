@@ -143,9 +143,10 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
    */
   #hold(loss?: Loss): void {
     const { held, deadlines } = this.exchange.context
-    const holdMs = held.patienceMs(this.plan.target.identifiers)
+    const { target } = this.plan
+    const holdMs = held.patienceMs(target)
     this.#loss = loss
-    if (holdMs === 0 || !held.add(this)) return this.#miss()
+    if (holdMs === 0 || !held.add(this, target)) return this.#miss()
     this.#isHeld = true
     this.#timer.awaitInner(deadlines.of(holdMs))
     this.#upload?.pause()
@@ -153,9 +154,10 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
 
   /** None came, either. */
   #miss(after = ''): void {
-    const { name, identifiers, maintenance } = this.plan.target
+    const { target } = this.plan
+    const { name, maintenance } = target
     if (this.#loss !== undefined) this.exchange.fail(this.#loss.code, this.#loss.reason + after)
-    else if (maintenance === undefined) this.exchange.fail('NO_INNER_LAYER', this.dispatch.absence(name, identifiers) + after)
+    else if (maintenance === undefined) this.exchange.fail('NO_INNER_LAYER', this.dispatch.absence(name, target) + after)
     else this.exchange.answerHere({ ...maintenance, fields: [...maintenance.fields] })
   }
 
@@ -163,7 +165,7 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
     if (this.exchange.hasEnded) return
     try {
       // The one that came may be for others: then the time goes on.
-      if (!this.#open() && !this.exchange.context.held.add(this)) this.#miss()
+      if (!this.#open() && !this.exchange.context.held.add(this, this.plan.target)) this.#miss()
     } catch (thrown) {
       this.exchange.refuse(thrown)
     }

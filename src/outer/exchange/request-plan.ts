@@ -12,7 +12,7 @@ import { locationOf, type FixedAnswer, type Redirect } from '../../route/fixed-a
 import { parseHost } from '../../address/host.ts'
 import type { PathMap } from '../../route/path-map.ts'
 import { withSecondPaths } from '../../route/second-paths.ts'
-import { authorityOf, type RouteTable, type Target } from '../../route/table.ts'
+import { authorityOf, type TargetTable, type Target } from '../../route/table.ts'
 import { DEFAULT_UPGRADES, type Treatment } from '../../route/target.ts'
 import type { OriginProfiles } from '../inner-layers/origin-profiles.ts'
 import type { RequestSpan } from '../../telemetry/tracing.ts'
@@ -69,7 +69,7 @@ export type Plan = AnswerPlan | ForwardPlan
 /** The part of the context that plans depend on. */
 export interface PlanContext {
   /** The targets in force now. */
-  readonly table: () => RouteTable
+  readonly table: () => TargetTable
   readonly limits: Pick<EdgeLimits, 'rate' | 'bodyBytes'>
   /** The check of addresses, rates and passwords. */
   readonly accessCheck: AccessCheck
@@ -237,7 +237,7 @@ export function allowsUpgrade({ upgrades = DEFAULT_UPGRADES }: Pick<Target, 'upg
   return upgrades.includes(name) && !NEVER.has(name)
 }
 
-function targetOf(table: RouteTable, request: AcceptedRequest): Target {
+function targetOf(table: TargetTable, request: AcceptedRequest): Target {
   const target = request.host === '' ? table.match('') : table.match(parseHost(request.host).host)
   if (target !== undefined) return target
   throw new GatewayError(

@@ -1,7 +1,7 @@
 import { GatewayError } from '../../errors.ts'
 import type { PeerTls } from '../../http/client.ts'
 import { parseHost } from '../../address/host.ts'
-import type { RouteTable, Target } from '../../route/table.ts'
+import type { TargetTable, Target } from '../../route/table.ts'
 
 /**
  * A connection that was made for one target must not be used for another one, unless the certificate says that both are the same server
@@ -10,14 +10,14 @@ import type { RouteTable, Target } from '../../route/table.ts'
  * @param target  that of `host`, the value of the Host field
  * @throws GatewayError MISDIRECTED
  */
-export function checkServerName({ serverName, covers }: PeerTls, host: string, target: Target, table: RouteTable): void {
+export function checkServerName({ serverName, covers }: PeerTls, host: string, target: Target, table: TargetTable): void {
   if (serverName === undefined || serverName === host) return
   const named = targetOf(serverName, table)
   if (named === undefined || named === target || covers(parseHost(host).host)) return
   throw new GatewayError('MISDIRECTED', `TLS was for ${serverName}, the Host header names ${host}, and the certificate is not for that`)
 }
 
-function targetOf(serverName: string, table: RouteTable): Target | undefined {
+function targetOf(serverName: string, table: TargetTable): Target | undefined {
   try {
     return table.match(parseHost(serverName).host)
   } catch {

@@ -1,7 +1,7 @@
 import { ServerResponse, type IncomingMessage } from 'node:http'
 import type { Peer } from '../../http/client.ts'
 import type { WritableHead } from '../../http/response-fields.ts'
-import type { RouteTable } from '../../route/table.ts'
+import type { TargetTable } from '../../route/table.ts'
 import type { SwitchedClient } from '../exchange/edge-request.ts'
 import type { EarlyBytes } from '../../net/early-bytes.ts'
 import { Http1EdgeRequest } from './http1-edge-request.ts'
@@ -17,7 +17,7 @@ export const offeredProtocols = (req: IncomingMessage): string[] =>
     .filter(item => item !== '')
 
 /** True when some target may switch to one of the protocols that `req` offers: it depends on host and path which. */
-export function mayUpgrade(req: IncomingMessage, table: RouteTable): boolean {
+export function mayUpgrade(req: IncomingMessage, table: TargetTable): boolean {
   // RFC 9110 §7.8: ignored in HTTP/1.0; RFC 6455 §4.1: WebSocket begins with GET.
   if (req.httpVersion !== '1.1') return false
   const offered = offeredProtocols(req)

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { addressKey } from '../../address/address-key.ts'
 import type { AcceptedRequest } from '../../http/admission.ts'
 import { cookieOf } from '../../http/cookies.ts'
-import type { Balance, Retries, Target } from '../../route/target.ts'
+import type { Balance, Retries, ServedBy, Target } from '../../route/target.ts'
 import { absenceOf } from './absence.ts'
 import type { OriginHealth } from './origin-health.ts'
 import type { OriginPlace, OriginRefusals } from './origin-refusals.ts'
@@ -18,7 +18,7 @@ export type Wanted =
       readonly request: Pick<AcceptedRequest, 'fields' | 'names'>
       readonly client: { readonly address: string }
     }
-  | { readonly target: Pick<Target, 'identifiers'> & OriginPlace; readonly request?: undefined }
+  | { readonly target: ServedBy & OriginPlace; readonly request?: undefined }
 
 /** A choice. */
 export interface Choice {
@@ -43,30 +43,31 @@ export class Balancer {
   pick(wanted: Wanted, tried: readonly InnerConnection[] | undefined): Choice {
     const { refusals } = this
     if (wanted.request === undefined) {
-      const { identifiers } = wanted.target
       const avoids = refusals.isEmpty ? undefined : (connection: InnerConnection) => refusals.has(wanted.target, connection)
       const wish = avoids && { turn: undefined, avoids, score: undefined }
-      return { connection: this.registry.pick(identifiers, tried, wish), stickTo: undefined }
+      return { connection: this.registry.pick(wanted.target, tried, wish), stickTo: undefined }
     }
     const { target, request } = wanted
-    const { balance, identifiers, retries } = target
+    const { balance, retries } = target
     if (retries !== undefined && tried === undefined) this.#earn(retries)
     const isUnopposed = this.health.isEmpty && refusals.isEmpty
-    if (balance === undefined && isUnopposed) return { connection: this.registry.pick(identifiers, tried), stickTo: undefined }
+    if (balance === undefined && isUnopposed) return { connection: this.registry.pick(target, tried), stickTo: undefined }
     const value = balance?.kind === 'address' ? addressKey(wanted.client.address) : valueOf(request, balance)
     const wish: Preference = {
       turn: balance?.kind === 'round-robin' ? this.#turnOf(balance) : undefined,
       avoids: isUnopposed ? undefined : connection => this.health.isAvoided(target, connection) || refusals.has(target, connection),
       score: value === undefined ? undefined : this.#scoreOf(balance!, value),
     }
-    const connection = this.registry.pick(identifiers, tried, wish)
+    const connection = this.registry.pick(target, tried, wish)
     if (balance?.kind !== 'cookie' || typeof connection === 'string') return { connection, stickTo: undefined }
     const id = this.#idOf(connection)
     return { connection, stickTo: id === value ? undefined : id }
   }
 
-  /** Why no inner layer can be picked for `name`, in words. @param identifiers  of the target */
-  absence(name: string, identifiers: readonly string[] | undefined): string {
+  /** Why no inner layer can be picked for `name`, in words. */
+  absence(name: string, { identifiers, pool }: ServedBy): string {
+    // Which tunnels others have is nobody's business.
+    if (pool === 'tunnel') return absenceOf(name, identifiers, [])
     return absenceOf(name, identifiers, this.registry.identifiers)
   }
 

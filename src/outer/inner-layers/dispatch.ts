@@ -1,6 +1,6 @@
 import { ERRORS, GatewayError, type ErrorCode } from '../../errors.ts'
 import type { StreamHandler } from '../../mux/stream.ts'
-import type { Retries, Target } from '../../route/target.ts'
+import type { Retries, ServedBy, Target } from '../../route/target.ts'
 import type { Balancer, Wanted } from './balancer.ts'
 import type { CarrierStream } from './carrier.ts'
 import type { OriginProfiles } from './origin-profiles.ts'
@@ -77,8 +77,8 @@ export class Dispatch {
   }
 
   /** Why `open` has found none, in words for the log. @param name  of the target */
-  absence(name: string, identifiers: readonly string[] | undefined): string {
-    return this.context.balancer.absence(name, identifiers)
+  absence(name: string, target: ServedBy): string {
+    return this.context.balancer.absence(name, target)
   }
 
   /**

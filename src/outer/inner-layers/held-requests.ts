@@ -1,4 +1,5 @@
-import type { Registry } from './registry.ts'
+import type { Pool, ServedBy } from '../../route/target.ts'
+import type { InnerConnection, Registry } from './registry.ts'
 
 /** A request that waits for an inner layer. */
 export interface HeldRequest {
@@ -14,7 +15,7 @@ const MAX_TRACKED_IDENTIFIERS = 10_000
 
 /** Options of the held requests. */
 export interface HeldRequestsOptions {
-  /** Requests that may wait at a time. */
+  /** Requests that may wait at a time, for each pool. */
   readonly max: number
   /** The time for which each of them may wait, milliseconds; undefined: five seconds, in the first ten after a start and after a loss. */
   readonly holdMs: number | undefined
@@ -24,60 +25,71 @@ export interface HeldRequestsOptions {
   readonly clock: () => number
 }
 
+/** What is kept of one pool: tenants can neither take the places of the operator's requests, nor have them tried again and again. */
+interface PoolState {
+  /** Request → what it waits for. */
+  readonly held: Map<HeldRequest, ServedBy>
+  /** Identifier → when it was lost, the latest last. */
+  readonly lost: Map<string, number>
+  lastLossMs: number
+}
+
 /** Requests that came while no inner layer was there for them, and wait for one to come back. */
 export class HeldRequests {
-  readonly #held = new Set<HeldRequest>()
   readonly #startedMs: number
-  /** Identifier → when it was lost, the latest last. */
-  readonly #lost = new Map<string, number>()
-  #lastLossMs: number
+  readonly #pools: Readonly<Record<Pool, PoolState>>
 
   constructor(private readonly options: HeldRequestsOptions) {
-    this.#startedMs = options.clock()
-    this.#lastLossMs = this.#startedMs
+    const lastLossMs = options.clock()
+    const create = (): PoolState => ({ held: new Map(), lost: new Map(), lastLossMs })
+    this.#startedMs = lastLossMs
+    this.#pools = { operator: create(), tunnel: create() }
   }
 
-  /**
-   * Returns the time for which a request may wait that no inner layer can take, milliseconds; 0: not at all.
-   * @param identifiers  of its target; undefined: any inner layer
-   */
-  patienceMs(identifiers: readonly string[] | undefined): number {
+  /** Returns the time for which a request may wait that no inner layer can take, milliseconds; 0: not at all. */
+  patienceMs(served: ServedBy): number {
     const { holdMs, registry, clock } = this.options
     if (holdMs !== undefined) return holdMs
+    const { identifiers, pool = 'operator' } = served
+    const { lost, lastLossMs } = this.#pools[pool]
     const sinceMs = clock() - EXPECTED_MS
     const isExpected =
       this.#startedMs > sinceMs ||
-      (identifiers === undefined
-        ? this.#lastLossMs > sinceMs
-        : identifiers.some(identifier => (this.#lost.get(identifier) ?? -Infinity) > sinceMs)) ||
-      registry.serves(identifiers)
+      (identifiers === undefined ? lastLossMs > sinceMs : identifiers.some(identifier => (lost.get(identifier) ?? -Infinity) > sinceMs)) ||
+      registry.serves(served)
     return isExpected ? DEFAULT_HOLD_MS : 0
   }
 
   /** An inner layer has gone. */
-  lost(identifier: string): void {
-    this.#lastLossMs = this.options.clock()
-    this.#lost.delete(identifier)
-    if (this.#lost.size >= MAX_TRACKED_IDENTIFIERS) for (const oldest of this.#lost.keys()) if (this.#lost.delete(oldest)) break
-    this.#lost.set(identifier, this.#lastLossMs)
+  lost({ identifier, pool }: Pick<InnerConnection, 'identifier' | 'pool'>): void {
+    const state = this.#pools[pool]
+    const { lost } = state
+    state.lastLossMs = this.options.clock()
+    lost.delete(identifier)
+    if (lost.size >= MAX_TRACKED_IDENTIFIERS) for (const oldest of lost.keys()) if (lost.delete(oldest)) break
+    lost.set(identifier, state.lastLossMs)
   }
 
   /** Takes a request in; false when too many wait already. */
-  add(request: HeldRequest): boolean {
-    if (this.#held.size >= this.options.max) return false
-    this.#held.add(request)
+  add(request: HeldRequest, served: ServedBy): boolean {
+    const { held } = this.#pools[served.pool ?? 'operator']
+    if (held.size >= this.options.max) return false
+    held.set(request, served)
     return true
   }
 
   /** The request waits no longer. */
   delete(request: HeldRequest): void {
-    this.#held.delete(request)
+    this.#pools.operator.held.delete(request)
+    this.#pools.tunnel.held.delete(request)
   }
 
-  /** An inner layer has come. */
-  wake(): void {
-    const all = [...this.#held]
-    this.#held.clear()
-    for (const request of all) request.retry()
+  /** An inner layer has come: what it may serve tries again. */
+  wake({ identifier, pool }: Pick<InnerConnection, 'identifier' | 'pool'>): void {
+    const { held } = this.#pools[pool]
+    if (held.size === 0) return
+    const woken = [...held].filter(([, { identifiers }]) => identifiers?.includes(identifier) !== false)
+    for (const [request] of woken) held.delete(request)
+    for (const [request] of woken) request.retry()
   }
 }

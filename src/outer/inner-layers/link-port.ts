@@ -9,7 +9,7 @@ import { healthPages, type Readiness } from '../../admin/health.ts'
 import { ERRORS, GatewayError, type ErrorCode } from '../../errors.ts'
 import { clientAddressOf, peerOf, type Peer } from '../../http/client.ts'
 import { unmapped } from '../../address/mapped.ts'
-import type { KeyRegistry } from '../../identity/key-registry.ts'
+import type { Keys } from '../../identity/key-registry.ts'
 import { verifyProof } from '../../identity/proof.ts'
 import { createListener } from '../../link/listener.ts'
 import { greet } from '../../mux/handshake.ts'
@@ -19,6 +19,7 @@ import type { LinkCounters } from '../../mux/link-counters.ts'
 import type { Timing } from '../../mux/liveness.ts'
 import { GrowthBudget } from '../../mux/receive-window.ts'
 import { Session } from '../../mux/session.ts'
+import type { Pool } from '../../route/target.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { mutedText, Repeats } from '../../telemetry/repeats.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
@@ -53,7 +54,7 @@ export interface LinkPortOptions {
   readonly host?: string
   /** Certificates for wss:, started; absent: ws:. With authorities for clients, each link has to have a certificate of the key that it proves. */
   readonly tls?: CertificateStore | undefined
-  readonly keys: () => KeyRegistry
+  readonly keys: () => Keys
   readonly validityMs: number
   /** The names that the `url` of a proof may have; none: anything. */
   readonly linkNames: readonly string[]
@@ -208,6 +209,7 @@ export class LinkPort {
     const issuedAtSeconds = Date.now() / 1000
     const { validityMs, linkNames } = this.options
     let kid = ''
+    let pool: Pool = 'operator'
     greet(link, {
       agent: AGENT,
       hello: { features: [], nonce, audience: this.#audience, time: issuedAtSeconds, validityMs, limits: DEFAULT_LIMITS },
@@ -217,13 +219,15 @@ export class LinkPort {
         const expected = { linkNames, audience: this.#audience, nonce, issuedAtSeconds, nowSeconds: Date.now() / 1000, validityMs }
         const proven = verifyProof(auth.proof, { ...expected, registry: this.options.keys() })
         kid = proven.kid
+        pool = proven.isTunnel ? 'tunnel' : 'operator'
         this.#checkClientCertificate(request.socket, kid)
         return { session: randomBytes(8).toString('hex'), identifier: proven.identifier }
       },
       onReady: ({ ready, auth }) => {
         this.#unproven.proven(request.socket, address)
         const instance = typeof auth.instance === 'string' ? auth.instance.slice(0, 64) : ready.session
-        this.#open(link, { identifier: ready.identifier, kid, address, agent: printable(auth.agent) }, { instance, limits: auth.limits })
+        const facts = { identifier: ready.identifier, pool, kid, address, agent: printable(auth.agent) }
+        this.#open(link, facts, { instance, limits: auth.limits })
       },
       onRefused: (code, reason) => {
         if (LEAVING.has(code)) return this.log.debug({ address, code, reason }, `no inner layer from ${address}: ${reason}`)
@@ -254,7 +258,7 @@ export class LinkPort {
 
   #open(
     link: Link,
-    facts: Pick<InnerConnection, 'identifier' | 'kid' | 'address' | 'agent'>,
+    facts: Pick<InnerConnection, 'identifier' | 'pool' | 'kid' | 'address' | 'agent'>,
     { instance, limits: peerLimits }: { readonly instance: string; readonly limits: typeof DEFAULT_LIMITS },
   ): void {
     const { registry, clock, timing, counters } = this.options

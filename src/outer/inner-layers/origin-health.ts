@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../errors.ts'
 import { decodeNote } from '../../payload/origin-profile.ts'
 import { encodeHealthChecks, parseHealthReport, type HealthCheck } from '../../payload/health-note.ts'
-import { authorityOf, originOf, type RouteTable, type Target } from '../../route/table.ts'
+import { authorityOf, originOf, type TargetTable, type Target } from '../../route/table.ts'
 import { DEFAULT_EJECTION } from '../../route/target.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { OriginProfiles } from './origin-profiles.ts'
@@ -46,7 +46,7 @@ export class OriginHealth {
   #lastNumber = 0
   readonly #numbersOfTargets = new WeakMap<Target, number>()
   readonly #told = new WeakMap<InnerConnection, AnnouncedChecks>()
-  #table: RouteTable | undefined
+  #table: TargetTable | undefined
 
   /** @param clock  milliseconds, rising */
   constructor(
@@ -106,8 +106,11 @@ export class OriginHealth {
       if (instances.delete(instance) && instances.size === 0) this.#unhealthy.delete(number)
   }
 
-  /** Another table may be in force: tells each inner layer what to ask its origins from now on, and forgets what is gone. */
-  follow(table: RouteTable, connections: readonly InnerConnection[], profiles: OriginProfiles): void {
+  /**
+   * Another table may be in force: tells each inner layer what to ask its origins from now on, and forgets what is gone.
+   * @param connections  of the operator: tunnels are asked nothing
+   */
+  follow(table: TargetTable, connections: readonly InnerConnection[], profiles: OriginProfiles): void {
     if (table === this.#table) return
     this.#table = table
     for (const connection of connections) this.announce(table, connection, profiles)
@@ -119,8 +122,8 @@ export class OriginHealth {
     for (const origin of this.#records.keys()) if (!origins.has(origin)) this.#records.delete(origin)
   }
 
-  /** Tells one inner layer what to ask its origins, when that is not what it knows. */
-  announce(table: RouteTable, connection: InnerConnection, profiles: OriginProfiles): void {
+  /** Tells one inner layer of the operator what to ask its origins, when that is not what it knows. */
+  announce(table: TargetTable, connection: InnerConnection, profiles: OriginProfiles): void {
     const checks = new Map<number, HealthCheck>()
     for (const target of table.all) {
       const isForIt = target.identifiers === undefined || target.identifiers.includes(connection.identifier)

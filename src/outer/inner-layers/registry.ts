@@ -1,24 +1,16 @@
 import type { ErrorCode } from '../../errors.ts'
+import { settleWithin } from '../../mux/settle-within.ts'
+import type { Pool, ServedBy } from '../../route/target.ts'
 import type { Carrier } from './carrier.ts'
+import type { InnerConnection } from './inner-connection.ts'
+import { PoolIndex, type InnerProcess } from './pool-index.ts'
 
-/** One proven connection of an inner layer. */
-export interface InnerConnection {
-  readonly session: Carrier
-  readonly identifier: string
-  /** Thumbprint of the key that proved it. */
-  readonly kid: string
-  readonly address: string
-  readonly agent: string
-  /** The same for all connections of one process. */
-  readonly instance: string
-  readonly since: Date
-}
-
-/** The connections of one process, never empty: they share its machine and its fate. */
-type InnerProcess = InnerConnection[]
+export type { InnerConnection } from './inner-connection.ts'
 
 /** Streams by which one connection of a process may be ahead of another before the other gets the next. */
 const STREAMS_AHEAD = 64
+/** The time in which the streams of a tunnel may finish once another login has its place, milliseconds. */
+const TAKEN_OVER_MS = 30_000
 
 /** The wishes of a target beyond a light load. */
 export interface Preference {
@@ -30,78 +22,83 @@ export interface Preference {
   readonly score: ((connection: InnerConnection) => number) | undefined
 }
 
-/** Step 5 of the path: the inner layers that are connected, and which of them gets the next stream. */
+/**
+ * Step 5 of the path: the inner layers that are connected, and which of them gets the next stream. Of the two pools neither sees the
+ * other, so that a tenant's tunnel never serves a target of the operator. The identifier of a tunnel is exclusive: its newest login
+ * serves it, and an earlier one finishes and goes.
+ */
 export class Registry {
-  readonly #all = new Set<InnerConnection>()
-  /** The same as a list, made when somebody asks: thousands may come and go in a moment. */
-  #list: readonly InnerConnection[] | undefined
-  /** Of all identifiers, in the order in which they came. */
-  readonly #processes: InnerProcess[] = []
-  readonly #byInstance = new Map<string, InnerProcess>()
-  readonly #byIdentifier = new Map<string, InnerProcess[]>()
+  readonly #pools: Readonly<Record<Pool, PoolIndex>> = { operator: new PoolIndex(), tunnel: new PoolIndex() }
+  readonly #byKey = new Map<string, Set<InnerConnection>>()
   #turn = 0
   /** A connection has come. */
   onAdd: (connection: InnerConnection) => void = () => undefined
   /** A connection has gone, and is no longer among `connections`. @param wasLast  of its process */
   onRemove: (connection: InnerConnection, wasLast: boolean) => void = () => undefined
 
-  /** Connections at the moment, in the order in which they came. */
+  /** Connections at the moment, of each pool in the order in which they came. */
   get connections(): readonly InnerConnection[] {
-    return (this.#list ??= [...this.#all])
+    return [...this.operators, ...this.tunnels]
+  }
+
+  /** Connections of inner layers of the operator, in the order in which they came. */
+  get operators(): readonly InnerConnection[] {
+    return this.#pools.operator.connections
+  }
+
+  /** Connections that serve tunnels, in the order in which they came. */
+  get tunnels(): readonly InnerConnection[] {
+    return this.#pools.tunnel.connections
   }
 
   /** The number of connections. */
   get size(): number {
-    return this.#all.size
+    return this.#pools.operator.size + this.tunnelCount
   }
 
-  /** Does any connection serve this? @param identifiers  of the target; undefined: any inner layer */
-  serves(identifiers: readonly string[] | undefined): boolean {
-    return identifiers === undefined ? this.#all.size > 0 : identifiers.some(identifier => this.#byIdentifier.has(identifier))
+  get operatorCount(): number {
+    return this.#pools.operator.size
+  }
+
+  get tunnelCount(): number {
+    return this.#pools.tunnel.size
+  }
+
+  /** Does any connection serve this? */
+  serves({ identifiers, pool = 'operator' }: ServedBy): boolean {
+    const index = this.#pools[pool]
+    return identifiers === undefined ? index.size > 0 : identifiers.some(identifier => index.has(identifier))
   }
 
   /** The connections of the process that has this one. */
-  processOf({ instance }: Pick<InnerConnection, 'instance'>): readonly InnerConnection[] {
-    return this.#byInstance.get(instance) ?? []
+  processOf({ instance, pool }: Pick<InnerConnection, 'instance' | 'pool'>): readonly InnerConnection[] {
+    return this.#pools[pool].processOf({ instance })
   }
 
-  /** Identifiers of the inner layers that are connected. */
+  /** Identifiers of the operator's inner layers that are connected. */
   get identifiers(): readonly string[] {
-    return [...this.#byIdentifier.keys()]
+    return this.#pools.operator.identifiers
   }
 
   add(connection: InnerConnection): void {
-    this.#all.add(connection)
-    this.#list = undefined
-    const { instance, identifier } = connection
-    const known = this.#byInstance.get(instance)
-    if (known !== undefined) known.push(connection)
-    else {
-      const process: InnerProcess = [connection]
-      this.#byInstance.set(instance, process)
-      this.#processes.push(process)
-      const same = this.#byIdentifier.get(identifier)
-      if (same === undefined) this.#byIdentifier.set(identifier, [process])
-      else same.push(process)
-    }
+    const { pool, identifier, kid } = connection
+    const earlier = pool === 'tunnel' ? this.#pools.tunnel.of([identifier]).flat() : []
+    this.#pools[pool].add(connection)
+    const ofKey = this.#byKey.get(kid)
+    if (ofKey === undefined) this.#byKey.set(kid, new Set([connection]))
+    else ofKey.add(connection)
     this.onAdd(connection)
+    // Last, so that there is no moment in which nobody serves the tunnel.
+    for (const { session } of earlier) if (session.isOpen) void takeOver(session)
   }
 
   /** Idempotent. */
   remove(connection: InnerConnection): void {
-    if (!this.#all.delete(connection)) return
-    this.#list = undefined
-    const { instance, identifier } = connection
-    const process = this.#byInstance.get(instance)!
-    drop(process, connection)
-    const wasLast = process.length === 0
-    if (wasLast) {
-      this.#byInstance.delete(instance)
-      drop(this.#processes, process)
-      const same = this.#byIdentifier.get(identifier)!
-      drop(same, process)
-      if (same.length === 0) this.#byIdentifier.delete(identifier)
-    }
+    const { pool, kid } = connection
+    const wasLast = this.#pools[pool].remove(connection)
+    if (wasLast === undefined) return
+    const ofKey = this.#byKey.get(kid)
+    if (ofKey?.delete(connection) === true && ofKey.size === 0) this.#byKey.delete(kid)
     this.onRemove(connection, wasLast)
   }
 
@@ -109,17 +106,17 @@ export class Registry {
    * The inner layer with the least outstanding bytes, then the fewest streams, then the next in turn; of its connections the one with
    * the least outstanding bytes. Equal ones are filled in order: many streams in one connection share its messages, which cost more
    * than what is in them.
-   * @param identifiers  of the target; undefined: any inner layer
-   * @param tried        connections that have failed this request already; another one of the same inner layer is the last resort,
-   *                     since they are often lost together, one a moment after the other
-   * @param wish         what the target says of the choice; undefined: the load decides alone
+   * @param tried  connections that have failed this request already; another one of the same inner layer is the last resort,
+   *               since they are often lost together, one a moment after the other
+   * @param wish   what the target says of the choice; undefined: the load decides alone
    */
   pick(
-    identifiers: readonly string[] | undefined,
+    { identifiers, pool = 'operator' }: ServedBy,
     tried?: readonly InnerConnection[],
     wish?: Preference,
   ): InnerConnection | 'none' | 'full' {
-    const processes = identifiers === undefined ? this.#processes : this.#of(identifiers)
+    const index = this.#pools[pool]
+    const processes = identifiers === undefined ? index.processes : index.of(identifiers)
     let best: InnerConnection | undefined
     let spare: InnerConnection | undefined
     let bestLoad: Load | undefined
@@ -150,15 +147,21 @@ export class Registry {
     for (const connection of this.connections.filter(wants)) connection.session.destroy(code, reason)
   }
 
-  #of(identifiers: readonly string[]): readonly InnerProcess[] {
-    if (identifiers.length === 1) return this.#byIdentifier.get(identifiers[0]!) ?? []
-    return identifiers.flatMap(identifier => this.#byIdentifier.get(identifier) ?? [])
+  /** The connections that this key has proven. */
+  ofKey(kid: string): readonly InnerConnection[] {
+    return [...(this.#byKey.get(kid) ?? [])]
+  }
+
+  /** The connections that serve this tunnel, the one that gets its streams last. */
+  ofTunnel(tunnel: string): readonly InnerConnection[] {
+    return this.#pools.tunnel.of([tunnel]).flat()
   }
 }
 
-function drop<T>(list: T[], item: T): void {
-  const at = list.indexOf(item)
-  if (at >= 0) list.splice(at, 1)
+/** Lets an earlier login of a tunnel finish its streams. One that is lost, and does not know yet, goes when its liveness says so. */
+async function takeOver(session: Carrier): Promise<void> {
+  const reason = 'another login of this tunnel has taken its place'
+  if (!(await settleWithin(session.drain('GOING_AWAY', reason), TAKEN_OVER_MS))) session.destroy('GOING_AWAY', reason)
 }
 
 /** Above all who is not avoided, then the score, an unsigned 32-bit number. */

@@ -103,8 +103,7 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
       source.on('close', guarded(this.fail, this.#left))
     }
     try {
-      if (!this.#open())
-        throw new GatewayError('NO_INNER_LAYER', this.#dispatch.absence(addressOf(greeted.route), greeted.route.identifiers))
+      if (!this.#open()) throw new GatewayError('NO_INNER_LAYER', this.#dispatch.absence(addressOf(greeted.route), greeted.route))
       if (greeted.head !== undefined) return this.#send(greeted.head)
       source.once('data', this.#onFirst)
       source.resume()

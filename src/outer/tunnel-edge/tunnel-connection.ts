@@ -77,8 +77,8 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
   /** Asks an inner layer for the connection. */
   start(): void {
     try {
-      const { name, identifiers } = this.visit.tunnel
-      if (!this.#open()) throw new GatewayError('NO_INNER_LAYER', this.#dispatch.absence(name, identifiers))
+      const { tunnel } = this.visit
+      if (!this.#open()) throw new GatewayError('NO_INNER_LAYER', this.#dispatch.absence(tunnel.name, tunnel))
     } catch (thrown) {
       this.#refuse(thrown)
     }

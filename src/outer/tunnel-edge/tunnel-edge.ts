@@ -4,7 +4,7 @@ import { asGatewayError, GatewayError, messageOf, type Refusal } from '../../err
 import { acceptsJson } from '../../http/accept.ts'
 import { clientAddressOf, type Peer } from '../../http/client.ts'
 import { StreamTable } from '../../mux/stream-table.ts'
-import type { RouteTable } from '../../route/table.ts'
+import type { TargetTable } from '../../route/table.ts'
 import { parseTunnelName, type Tunnel } from '../../route/tunnel.ts'
 import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
 import type { Log } from '../../telemetry/log.ts'
@@ -28,7 +28,7 @@ const REFUSAL_PERIOD_MS = 60_000
 /** Options of the edge. */
 export interface TunnelEdgeOptions {
   /** The tunnels in force now. */
-  readonly table: () => RouteTable
+  readonly table: () => TargetTable
   readonly dispatch: DispatchContext
   readonly isTrusted: (address: string) => boolean
   /** The names that the `url` of a proof may have; none: anything. */

@@ -1,0 +1,16 @@
+import type { Pool } from '../../route/target.ts'
+import type { Carrier } from './carrier.ts'
+
+/** One proven connection of an inner layer. */
+export interface InnerConnection {
+  readonly session: Carrier
+  readonly identifier: string
+  readonly pool: Pool
+  /** Thumbprint of the key that proved it. */
+  readonly kid: string
+  readonly address: string
+  readonly agent: string
+  /** The same for all connections of one process. */
+  readonly instance: string
+  readonly since: Date
+}
