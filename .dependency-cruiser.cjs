@@ -85,7 +85,7 @@ const ROOMS = {
     rooms: ['errors.ts', 'address', 'version.ts', 'http', 'payload', 'net', 'mux', 'link', 'identity', 'origin', 'telemetry', 'admin'],
     node: ['crypto'],
   },
-  platform: { rooms: ['errors.ts', 'origin'], node: ['http', 'stream'] },
+  platform: { rooms: ['errors.ts', 'directory', 'service', 'service-host', 'origin', 'telemetry'], node: ['http', 'stream'] },
   'outer/access': { rooms: ['errors.ts', 'address', 'http', 'net', 'route', 'identity', 'rates'], node: ['crypto'] },
   'outer/inner-layers': {
     rooms: [

@@ -88,6 +88,19 @@ function onFault(fault: unknown): void {
 /** Resolves when everything that was written to a stream has left, or cannot. */
 const written = (stream: NodeJS.WriteStream): Promise<void> => new Promise(resolve => stream.write('', () => resolve()))
 
+/** The channel to the process that has started this one. What cannot be sent is lost, as all is that is under way when either of them dies. */
+function parent(): CliContext['parent'] {
+  const send = process.send?.bind(process)
+  if (send === undefined) return undefined
+  return {
+    send: message => {
+      if (process.connected) send(message, undefined, undefined, () => undefined)
+    },
+    onMessage: listener => void process.on('message', listener),
+    onEnd: listener => void process.once('disconnect', listener),
+  }
+}
+
 /** Limits of this process, where the system tells; Node.js has raised what it may by now. */
 async function limits(): Promise<string | undefined> {
   try {
@@ -122,6 +135,8 @@ async function run(): Promise<void> {
     nghttp2: process.versions['nghttp2'],
     processLimits: await limits(),
     onLog: created => (log = created),
+    program: (await import('node:url')).fileURLToPath(import.meta.url),
+    parent: parent(),
   })
   // A reader that is slow gets everything, unless the process was asked to end.
   if (!isStopped) await written(process.stdout)

@@ -75,7 +75,7 @@ function declareCommand(parser: Argv, command: Command): Argv {
 
 /** Commands and groups of them, directly below these words, in the order of the table. */
 function declareBelow(parser: Argv, above: readonly string[]): Argv {
-  const below = COMMANDS.filter(command => command.words.length > above.length && isBelow(command, above))
+  const below = COMMANDS.filter(command => command.isHidden !== true && command.words.length > above.length && isBelow(command, above))
   for (const word of new Set(below.map(({ words }) => words[above.length]!))) {
     const words = [...above, word]
     const command = below.find(each => each.words.length === words.length && isBelow(each, words))

@@ -42,7 +42,9 @@ function findCommand(words: readonly string[]): Command {
   while (depth < words.length && COMMANDS.some(command => command.words.length > depth + 1 && isBelow(command, words.slice(0, depth + 1))))
     depth++
   const group = words.slice(0, depth)
-  const known = [...new Set(COMMANDS.filter(command => isBelow(command, group)).map(command => command.words[depth] ?? ''))]
+  const known = [
+    ...new Set(COMMANDS.filter(command => command.isHidden !== true && isBelow(command, group)).map(command => command.words[depth] ?? '')),
+  ]
   const word = words[depth]
   if (depth === 0 && word === 'version') throw usage('unknown command "version", did you mean --version?')
   const help = `see ${[NAME, ...group].join(' ')} --help`

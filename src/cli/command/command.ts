@@ -27,6 +27,8 @@ export interface CommandSpec<Table extends OptionTable> {
   /** Arguments behind those, as many as there are. */
   readonly rest?: Positional
   readonly examples?: readonly (readonly [string, string])[]
+  /** Not in --help and not suggested: for processes that the program starts by itself. */
+  readonly isHidden?: boolean
   /** Its options are taken from the command line alone: for commands that nobody deploys. */
   readonly flagsOnly?: boolean
   /** Reads the arguments behind its word itself, instead of `run`: for a command line that is another program's. */

@@ -18,6 +18,15 @@ export interface Input extends AsyncIterable<Uint8Array | string> {
 /** A signal that asks a process to end. */
 export type StopSignal = 'SIGTERM' | 'SIGINT' | 'SIGHUP'
 
+/** The process that has started this one as a part of itself, at the other end of a channel. */
+export interface ParentProcess {
+  /** Nothing happens when it is gone. @param message  JSON */
+  send(message: unknown): void
+  onMessage(listener: (message: unknown) => void): void
+  /** Told once, when it is gone. */
+  onEnd(listener: () => void): void
+}
+
 /** Everything that a command sees of the process it runs in. */
 export interface CliContext {
   /** Arguments after the program's name. */
@@ -39,6 +48,9 @@ export interface CliContext {
   readonly nghttp2?: string | undefined
   /** The text of `/proc/self/limits`, where there is one. */
   readonly processLimits?: string | undefined
+  /** File of the running program, for a process beside this one. */
+  readonly program?: string
+  readonly parent?: ParentProcess | undefined
   /** Told of the log of a long-running command, for faults that nobody caught. */
   readonly onLog?: (log: Log) => void
 }

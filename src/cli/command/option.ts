@@ -18,6 +18,8 @@ export interface OptionText {
   /** For --help, with the unit of the value. */
   readonly describe: string
   readonly aliases?: readonly string[]
+  /** Name of another option: where that one is given, this one need not be. */
+  readonly unless?: string
 }
 
 /** A declared option; `T` is what the command gets. */
@@ -56,6 +58,10 @@ const one = <T, F>(reader: Reader<T>, facts: OptionText, rest: { isRequired: boo
 /** An option that has to be given. */
 export const required = <T>(reader: Reader<T>, facts: OptionText): Option<T> =>
   one(reader, facts, { isRequired: true, fallback: undefined as never, defaultText: undefined })
+
+/** An option that has to be given, unless another one is. */
+export const requiredUnless = <T>(unless: string, reader: Reader<T>, facts: OptionText): Option<T | undefined> =>
+  one(reader, { ...facts, unless }, { isRequired: true, fallback: undefined, defaultText: undefined })
 
 /** An option that may be left out. */
 export const optional = <T>(reader: Reader<T>, facts: OptionText & { readonly defaultText?: string }): Option<T | undefined> =>

@@ -52,11 +52,14 @@ function fromEnvironment(name: string, option: Option<unknown>, env: CliContext[
  */
 export function resolveOptions<Table extends OptionTable>(options: Table, { flags, env, config }: Sources): ValuesOf<Table> {
   const faults: string[] = []
+  const givenOf = (name: string, option: Option<unknown>): Given | undefined =>
+    fromFlags(name, option, flags[name]) ?? fromEnvironment(name, option, env) ?? config.get(name)
+  const isGiven = (name: string): boolean => options[name] !== undefined && givenOf(name, options[name]) !== undefined
   const values = Object.entries(options).map(([name, option]) => {
-    const given: Given | undefined = fromFlags(name, option, flags[name]) ?? fromEnvironment(name, option, env) ?? config.get(name)
+    const given = givenOf(name, option)
     const complain = (message: string): void => void faults.push(message)
     if (given === undefined) {
-      if (option.isRequired)
+      if (option.isRequired && (option.unless === undefined || !isGiven(option.unless)))
         complain(`--${name} is missing; give it as flag, as ${variableOf(name)}, or as ${name} in the file of --config`)
       return [name, option.fallback]
     }

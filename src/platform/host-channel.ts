@@ -1,0 +1,121 @@
+import type { DirectoryChange, DirectoryMessage, DirectorySnapshot } from '../directory/directory.ts'
+import { GatewayError } from '../errors.ts'
+import type { DataPlane } from '../service/contract.ts'
+import type { ApplyFailure, FromService, ToService, Usage } from '../service-host/ipc.ts'
+import { createLog, type Log, type LogFields, type LogLevel } from '../telemetry/log.ts'
+
+/** The time for which a call waits for the data plane. What is not acknowledged by then comes into force a moment later. */
+const APPLIED_WITHIN_MS = 250
+
+/** The process at the other end, as the command line gives it. */
+export interface HostProcess {
+  send(message: unknown): void
+  onMessage(listener: (message: unknown) => void): void
+  onEnd(listener: () => void): void
+}
+
+/** Told of what the host says. */
+export interface HostListeners {
+  readonly onStart: (link: { readonly url: string; readonly privateKey: string }) => void
+  readonly onTunnels: (up: readonly { readonly id: string; readonly address: string }[], down: readonly string[]) => void
+  readonly onUsage: (rows: readonly Usage[]) => void
+  /** The host asks for the end, or is gone. */
+  readonly onStop: () => void
+}
+
+interface Waiting {
+  readonly resolve: (failures: readonly ApplyFailure[]) => void
+  readonly timer: NodeJS.Timeout
+}
+
+/** The channel to the outer layer: the directory goes there, what happens at the tunnels comes back. */
+export class HostChannel implements DataPlane {
+  readonly #waiting = new Map<number, Waiting>()
+  #nextId = 1
+
+  constructor(
+    private readonly host: HostProcess,
+    listeners: HostListeners,
+    log: Log,
+  ) {
+    host.onMessage(message => {
+      try {
+        this.#onMessage(message as ToService, listeners)
+      } catch (thrown) {
+        log.error({ err: thrown }, 'internal fault while handling a message of the outer layer')
+      }
+    })
+    host.onEnd(() => listeners.onStop())
+  }
+
+  /** @throws GatewayError LISTEN_FAILED with the reason of the first socket that cannot be served */
+  async apply(change: DirectoryChange): Promise<void> {
+    const [failure] = await this.#send(change)
+    if (failure !== undefined) throw new GatewayError('LISTEN_FAILED', failure.message)
+  }
+
+  /** Replaces all that the data plane knows. @returns sockets that it cannot serve */
+  replace(snapshot: DirectorySnapshot): Promise<readonly ApplyFailure[]> {
+    return this.#send(snapshot)
+  }
+
+  ready(): void {
+    this.#say({ type: 'ready' })
+  }
+
+  failed(message: string): void {
+    this.#say({ type: 'failed', message })
+  }
+
+  health(isHealthy: boolean): void {
+    this.#say({ type: 'health', isHealthy })
+  }
+
+  #say(message: FromService): void {
+    this.host.send(message)
+  }
+
+  #send(message: DirectoryMessage): Promise<readonly ApplyFailure[]> {
+    const id = this.#nextId++
+    return new Promise(resolve => {
+      const timer = setTimeout(() => this.#applied(id, []), APPLIED_WITHIN_MS)
+      this.#waiting.set(id, { resolve, timer })
+      this.#say({ type: 'directory', id, message })
+    })
+  }
+
+  #applied(id: number, failures: readonly ApplyFailure[]): void {
+    const waiting = this.#waiting.get(id)
+    if (waiting === undefined) return
+    this.#waiting.delete(id)
+    clearTimeout(waiting.timer)
+    waiting.resolve(failures)
+  }
+
+  #onMessage(message: ToService, { onStart, onTunnels, onUsage, onStop }: HostListeners): void {
+    switch (message.type) {
+      case 'start':
+        return onStart(message.link)
+      case 'applied':
+        return this.#applied(message.id, message.failures)
+      case 'tunnels':
+        return onTunnels(message.up, message.down)
+      case 'usage':
+        return onUsage(message.rows)
+      case 'stop':
+        return onStop()
+    }
+  }
+}
+
+/** A log whose lines are said to the host, which has the one log of both processes. */
+export function createHostLog(host: HostProcess, level: LogLevel): Log {
+  const write = (text: string): void => {
+    for (const line of text.split('\n')) {
+      if (line === '') continue
+      const { level: of, msg, time: _, ...fields } = JSON.parse(line) as LogFields & { level: LogLevel; msg?: string }
+      host.send({ type: 'log', level: of, fields, message: msg ?? '' } satisfies FromService)
+    }
+  }
+  return createLog({ level, format: 'json', destination: { write } })
+}
