@@ -130,6 +130,7 @@ const ROWS = {
   LINK_DEAD: { status: 502, reset: 26, retry: 'idempotent', text: 'The connection between the layers went silent and was given up.' },
   GOING_AWAY: { reset: 27, retry: 'always', text: 'The peer is shutting down.' },
   KEY_REMOVED: { reset: 28, text: 'The key of this inner layer is no longer accepted.' },
+  TAKEN_OVER: { reset: 29, retry: 'always', text: 'A newer login of this tunnel has taken its place.' },
   // --- tunnels: TCP connections that come as WebSockets
   UPGRADE_REQUIRED: { status: 426, text: 'This path is a tunnel; open it as a WebSocket, as "socket-gateway forward" does.' },
   TUNNEL_UNAUTHORIZED: { status: 401, text: 'The tunnel needs credentials, and these are not valid for it; check token, user or key.' },

@@ -161,7 +161,7 @@ export class Registry {
 /** Lets an earlier login of a tunnel finish its streams. One that is lost, and does not know yet, goes when its liveness says so. */
 async function takeOver(session: Carrier): Promise<void> {
   const reason = 'another login of this tunnel has taken its place'
-  if (!(await settleWithin(session.drain('GOING_AWAY', reason), TAKEN_OVER_MS))) session.destroy('GOING_AWAY', reason)
+  if (!(await settleWithin(session.drain('TAKEN_OVER', reason), TAKEN_OVER_MS))) session.destroy('TAKEN_OVER', reason)
 }
 
 /** Above all who is not avoided, then the score, an unsigned 32-bit number. */
