@@ -86,6 +86,27 @@ const ROOMS = {
     node: ['crypto'],
   },
   platform: { rooms: ['errors.ts', 'directory', 'service', 'service-host', 'origin', 'telemetry'], node: ['http', 'stream'] },
+  'ssh/keys': { rooms: ['errors.ts'], node: ['crypto'] },
+  ssh: {
+    rooms: [
+      'errors.ts',
+      'version.ts',
+      'address',
+      'http',
+      'payload',
+      'net',
+      'mux',
+      'link',
+      'identity',
+      'origin',
+      'inner',
+      'service',
+      'telemetry',
+      'ssh/keys',
+    ],
+    npm: ['ssh2'],
+    node: ['net', 'stream', 'crypto'],
+  },
   'outer/access': { rooms: ['errors.ts', 'address', 'http', 'net', 'route', 'identity', 'rates'], node: ['crypto'] },
   'outer/inner-layers': {
     rooms: [

@@ -1,8 +1,11 @@
 import { connect } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { GatewayError, type ErrorCode } from '../errors.ts'
+import { guarded } from '../net/guard.ts'
 import { decodeTcpHead, type TcpHead } from '../payload/tcp-head.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
 import { splice } from '../splice/splice.ts'
+import type { Dialer } from './dial.ts'
 import { originFailure } from './origin-failure.ts'
 import type { OriginPolicy } from './origin-policy.ts'
 
@@ -13,6 +16,8 @@ const CONNECTED = Buffer.alloc(0)
 /** The part of the inner layer that connections to origins use. */
 export interface TcpOriginContext {
   readonly policy: OriginPolicy
+  /** Another way to the origins than sockets of this machine. */
+  readonly dialer?: Dialer
   /** The connection has failed, here or by the word of the outer layer. */
   readonly onFailure: (head: TcpHead, code: ErrorCode, reason: string) => void
 }
@@ -23,7 +28,7 @@ export interface TcpOriginContext {
  * @param payload  of the OPEN frame
  * @throws GatewayError PROTOCOL, ORIGIN_FORBIDDEN
  */
-export function acceptTcp(payload: Buffer, stream: MuxStream, { policy, onFailure }: TcpOriginContext): StreamHandler {
+export function acceptTcp(payload: Buffer, stream: MuxStream, { policy, dialer, onFailure }: TcpOriginContext): StreamHandler {
   const head = decodeTcpHead(payload)
   try {
     policy.check(head)
@@ -32,6 +37,7 @@ export function acceptTcp(payload: Buffer, stream: MuxStream, { policy, onFailur
     onFailure(head, code, message)
     throw thrown
   }
+  if (dialer !== undefined) return new DialledConnection(stream, head, dialer, onFailure)
   const { hostname: host, port } = head
   const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, lookup: policy.lookup(port) })
   const timer = setTimeout(
@@ -54,4 +60,85 @@ export function acceptTcp(payload: Buffer, stream: MuxStream, { policy, onFailur
       if (code !== undefined) onFailure(head, code, reason)
     },
   })
+}
+
+/** A connection that is dialled in another way: what the client sends meanwhile is kept, within the window of the stream. */
+class DialledConnection implements StreamHandler {
+  readonly #controller = new AbortController()
+  readonly #timer: NodeJS.Timeout
+  readonly #early: Buffer[] = []
+  #isOver = false
+
+  constructor(
+    private readonly stream: MuxStream,
+    private readonly head: TcpHead,
+    dialer: Dialer,
+    private readonly report: TcpOriginContext['onFailure'],
+  ) {
+    const late = (): void => this.#fail(new GatewayError('ORIGIN_CONNECT_TIMEOUT', `no connection within ${CONNECT_MS / 1000} s`))
+    this.#timer = setTimeout(guarded(this.#fail, late), CONNECT_MS)
+    dialer.dial(head.hostname, head.port, this.#controller.signal).then(
+      guarded(this.#fail, socket => this.#join(socket)),
+      this.#fail,
+    )
+  }
+
+  onHead(): void {
+    throw new GatewayError('PROTOCOL', 'a RESPONSE frame in the middle of a connection')
+  }
+
+  onTrailers(): void {
+    throw new GatewayError('PROTOCOL', 'trailers in the middle of a connection')
+  }
+
+  onData(chunk: Buffer): void {
+    this.#early.push(chunk)
+  }
+
+  onEnd(): void {
+    // The splice sees it.
+  }
+
+  onWritable(): void {
+    // Nothing was written.
+  }
+
+  onReset(code: ErrorCode, reason: string): void {
+    this.#over()
+    this.#controller.abort()
+    this.report(this.head, code, reason)
+  }
+
+  #join(socket: Duplex): void {
+    if (this.#isOver) return void socket.on('error', () => undefined).destroy()
+    this.stream.sendHead(CONNECTED)
+    const early = Buffer.concat(this.#early)
+    if (early.length > 0)
+      socket.write(
+        early,
+        guarded(this.#fail, () => this.stream.consumed(early.length)),
+      )
+    splice(this.stream, socket, {
+      failure: error =>
+        error === undefined ? new GatewayError('ORIGIN_CLOSED', 'the origin closed the connection') : originFailure(error),
+      onEnd: ({ code, reason }) => {
+        if (code !== undefined) this.report(this.head, code, reason)
+      },
+    })
+    this.#over()
+  }
+
+  readonly #fail = (thrown: unknown): void => {
+    if (this.#isOver) return
+    this.#over()
+    this.#controller.abort()
+    const { code, message } = originFailure(thrown)
+    this.report(this.head, code, message)
+    this.stream.reset(code, message)
+  }
+
+  #over(): void {
+    this.#isOver = true
+    clearTimeout(this.#timer)
+  }
 }

@@ -15,6 +15,11 @@ describe('heads of TCP streams', () => {
     fc.assert(fc.property(head, each => expect(decodeTcpHead(encodeTcpHead(each))).toEqual(each)))
   })
 
+  test('say who the client is, where the inner layer takes that', () => {
+    const head = { hostname: 'db.lan', port: 5432, visitor: { address: '2001:db8::1', port: 50_000 } }
+    expect(decodeTcpHead(encodeTcpHead(head))).toEqual(head)
+  })
+
   test('kind, flags, port, length of the name, name', () => {
     expect(encodeTcpHead({ hostname: 'db.lan', port: 5432 }).toString('hex')).toBe(`020015380006${Buffer.from('db.lan').toString('hex')}`)
   })
@@ -29,6 +34,8 @@ describe('heads of TCP streams', () => {
     }
     const whole = encodeTcpHead({ hostname: 'db.lan', port: 5432 })
     for (let length = 0; length < whole.length; length++) expect(refusal(whole.subarray(0, length))).toBe('PROTOCOL')
+    const withVisitor = encodeTcpHead({ hostname: 'db.lan', port: 5432, visitor: { address: '192.0.2.7', port: 50_000 } })
+    for (let length = 0; length < withVisitor.length; length++) expect(refusal(withVisitor.subarray(0, length))).toBe('PROTOCOL')
     expect(refusal(Buffer.concat([whole, Buffer.from([0])]))).toBe('PROTOCOL')
     expect(refusal(Buffer.from([KIND_TCP + 1, ...whole.subarray(1)]))).toBe('PROTOCOL')
     const request = { protocol: 'http', hostname: 'a', port: 1, method: 'GET', path: '/', host: 'a', body: NO_BODY, fields: [] } as const

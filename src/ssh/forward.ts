@@ -1,0 +1,111 @@
+import type { ErrorCode } from '../errors.ts'
+import { GatewayError } from '../errors.ts'
+import { settleWithin } from '../mux/settle-within.ts'
+import type { Forward } from '../service/contract.ts'
+import type { ChannelOpener } from './channel-dialer.ts'
+import type { Served } from './tunnel-book.ts'
+import { TunnelLink, type SharedByLinks } from './tunnel-link.ts'
+
+/** A reply to the client waits this long for visitors to reach it, milliseconds. */
+const UP_MS = 5_000
+/** Visitors of a tunnel that serves no more have this long to finish, milliseconds. */
+const REST_MS = 30_000
+
+/** Options of a forward. */
+export interface SshForwardOptions {
+  readonly granted: Forward
+  /** As the client has asked for it, and as it compares it: the port is the public one where 0 was asked for. */
+  readonly boundAddress: string
+  readonly boundPort: number
+  readonly opener: ChannelOpener
+  /** Undefined: the client says when it knows no answer. Else a channel for requests that stays silent so long ends, milliseconds. */
+  readonly silentMs: number | undefined
+  readonly onUp: () => void
+  readonly onResting: () => void
+  readonly onEvicted: () => void
+  readonly onLines: (note: Readonly<Record<string, unknown>>) => void
+  readonly onFailure: (code: ErrorCode, reason: string) => void
+}
+
+const SILENT =
+  'the SSH client has opened the channel and nothing came; is the local service running? (mysocketctl says "Dial INTO local service error")'
+
+/** One forward of an SSH connection: serves a tunnel through channels of that connection while it is its turn. */
+export class SshForward implements Served {
+  readonly tunnelId: string
+  #link: TunnelLink | undefined
+  #up: Promise<void> | undefined
+
+  constructor(
+    private readonly shared: SharedByLinks,
+    readonly options: SshForwardOptions,
+  ) {
+    this.tunnelId = options.granted.tunnel.id
+  }
+
+  get isServing(): boolean {
+    return this.#link !== undefined
+  }
+
+  serve(): Promise<void> {
+    this.#up ??= this.#connect()
+    return this.#up
+  }
+
+  rest(): void {
+    const link = this.#leave()
+    if (link === undefined) return
+    this.options.onResting()
+    void settleWithin(link.drain(), REST_MS).then(() => link.destroy())
+  }
+
+  evicted(): void {
+    this.end()
+    this.options.onEvicted()
+  }
+
+  /** Serves no more; visitors that are there are cut. */
+  end(): void {
+    this.#leave()?.destroy()
+  }
+
+  /** Serves no more; visitors that are there finish, for a while. Resolves when they have. */
+  async drain(timeoutMs: number): Promise<void> {
+    const link = this.#leave()
+    if (link === undefined) return
+    await settleWithin(link.drain(), timeoutMs)
+    link.destroy()
+  }
+
+  #leave(): TunnelLink | undefined {
+    const link = this.#link
+    this.#link = undefined
+    this.#up = undefined
+    return link
+  }
+
+  #connect(): Promise<void> {
+    const { granted, opener, silentMs, onLines, onFailure, onUp } = this.options
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, UP_MS).unref()
+      const link = new TunnelLink(this.shared, {
+        tunnelId: this.tunnelId,
+        socketId: granted.socket.id,
+        opener,
+        onHttpChannel: channel => {
+          if (silentMs !== undefined) channel.expectAnswer(silentMs, () => new GatewayError('ORIGIN_TIMEOUT', SILENT))
+        },
+        onUp: () => {
+          clearTimeout(timer)
+          resolve()
+          if (this.#link === link) onUp()
+        },
+        onDown: () => undefined, // the link has said so, and dials again
+        onLines,
+        onFailure,
+      })
+      this.#link = link
+      link.start()
+    })
+  }
+}

@@ -1,0 +1,152 @@
+import type { Socket as TcpSocket } from 'node:net'
+import type { ServerChannel, Session } from 'ssh2'
+import type { ErrorCode } from '../errors.ts'
+import { guarded, type Fail } from '../net/guard.ts'
+import type { Socket } from '../service/model.ts'
+import { mutedText, Repeats } from '../telemetry/repeats.ts'
+import { greetingLines, printable, usageLines, type GreetingFacts } from './greeting.ts'
+import { Terminal } from './terminal.ts'
+
+/** Options of the sessions of one connection. */
+export interface SessionsOptions {
+  readonly greeting: GreetingFacts
+  readonly socket: TcpSocket
+  /** Milliseconds, rising. */
+  readonly clock: () => number
+  /** The sockets that the connection serves. */
+  readonly sockets: () => readonly Socket[]
+  /** The reason why the person may do nothing; empty: may. */
+  readonly words: () => string
+  /** Resolves when what was asked for so far is answered. */
+  readonly answered: () => Promise<void>
+  /** The person wants to go, or has nothing to stay for. */
+  readonly onLeave: () => void
+  readonly fail: Fail
+}
+
+const MAX_SESSIONS = 4
+const MAX_UNSAID = 64
+/** The shortest time between two hints of the same kind, milliseconds. */
+const HINT_MS = 10_000
+const NO_COMMANDS = 'This server runs no commands; it forwards ports. For example: ssh -R 80:localhost:8000 '
+
+/** Opens what was asked for; ssh2 opens nothing for a session that has ended meanwhile. */
+type Open = () => ServerChannel | undefined
+
+/** The sessions of one connection: a greeting with the URLs of its sockets, then who comes to them. */
+export class Sessions {
+  readonly #terminals = new Set<Terminal>()
+  readonly #hints: Repeats
+  /** Lines that were said before there was a terminal. */
+  readonly #unsaid: string[] = []
+  #count = 0
+  #hasGreeted = false
+  #isOver = false
+
+  constructor(private readonly options: SessionsOptions) {
+    this.#hints = new Repeats(HINT_MS, options.clock)
+  }
+
+  /** True once somebody has seen which sockets there are. */
+  get hasGreeted(): boolean {
+    return this.#hasGreeted
+  }
+
+  /** The client wants a session. */
+  open(accept: () => Session, reject: () => void): void {
+    if (this.#count >= MAX_SESSIONS) return reject()
+    this.#count++
+    const session = accept()
+    const agree = this.#guard((yes: (() => void) | undefined) => yes?.())
+    session.on('pty', agree)
+    session.on('window-change', agree)
+    session.on(
+      'shell',
+      this.#guard((open: Open) => this.#shell(open())),
+    )
+    session.on(
+      'exec',
+      this.#guard((open: Open) => {
+        const terminal = this.#terminal(open())
+        terminal?.say(NO_COMMANDS + this.options.greeting.host)
+        terminal?.end(1)
+      }),
+    )
+    session.on(
+      'close',
+      this.#guard(() => {
+        this.#count--
+      }),
+    )
+  }
+
+  /** Says lines to whoever sees them, now or once there is a session. */
+  say(...lines: readonly string[]): void {
+    if (this.#terminals.size === 0 && this.#unsaid.length < MAX_UNSAID) this.#unsaid.push(...lines)
+    for (const terminal of this.#terminals) terminal.say(...lines)
+  }
+
+  /** Shows lines of the live log. */
+  log(lines: readonly string[]): void {
+    if (lines.length > 0) for (const terminal of this.#terminals) terminal.log(lines)
+  }
+
+  /** Tells the owner what a visitor has run into at the local service. */
+  hint(code: ErrorCode, reason: string): void {
+    if (!code.startsWith('ORIGIN_') || this.#terminals.size === 0) return
+    const muted = this.#hints.take(code)
+    if (muted !== undefined) this.log([`${code}: ${printable(reason)}${mutedText(muted)}`])
+  }
+
+  /** Ends the sessions, then the connection. @param status  with which `ssh` exits */
+  leave(status: number): void {
+    for (const terminal of this.#terminals) terminal.end(status)
+    this.#terminals.clear()
+    // What was said has to leave first.
+    setImmediate(guarded(this.options.fail, () => this.options.onLeave()))
+  }
+
+  /** The connection is gone. */
+  close(): void {
+    this.#isOver = true
+    this.#terminals.clear()
+  }
+
+  #shell(channel: ServerChannel | undefined): void {
+    const terminal = this.#terminal(channel)
+    if (terminal === undefined) return
+    void this.options.answered().then(guarded(this.options.fail, () => this.#greet(terminal)))
+  }
+
+  #greet(terminal: Terminal): void {
+    if (this.#isOver || !terminal.isOpen) return
+    const { greeting } = this.options
+    const sockets = this.options.sockets()
+    const words = this.options.words()
+    const unsaid = this.#unsaid.splice(0)
+    this.#terminals.add(terminal)
+    this.#hasGreeted = true
+    if (sockets.length > 0) return terminal.say(...greetingLines(greeting, sockets), ...unsaid)
+    if (words !== '') terminal.say('', words)
+    else if (unsaid.length > 0) terminal.say('', ...unsaid)
+    else terminal.say(...usageLines(greeting))
+    this.leave(1)
+  }
+
+  #terminal(channel: ServerChannel | undefined): Terminal | undefined {
+    if (channel === undefined) return undefined
+    const { socket, fail } = this.options
+    const onLeave = (isByKey: boolean): void => {
+      this.#terminals.delete(terminal)
+      if (!isByKey) return
+      terminal.end(0)
+      this.leave(0)
+    }
+    const terminal: Terminal = new Terminal(channel, socket, onLeave, fail)
+    return terminal
+  }
+
+  #guard<Args extends readonly unknown[]>(listener: (...args: Args) => void): (...args: Args) => void {
+    return guarded(this.options.fail, listener)
+  }
+}

@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto'
+import { performance } from 'node:perf_hooks'
+import { ERRORS, type ErrorCode } from '../errors.ts'
+import { createProof } from '../identity/proof.ts'
+import type { PrivateKey } from '../identity/private-key.ts'
+import { Connector } from '../inner/connector.ts'
+import { dial } from '../link/dialer.ts'
+import { DEFAULT_LIMITS } from '../mux/limits.ts'
+import { DEFAULT_TIMING } from '../mux/liveness.ts'
+import type { LinkCounters } from '../mux/link-counters.ts'
+import type { GrowthBudget } from '../mux/receive-window.ts'
+import { AllowList } from '../origin/allow-list.ts'
+import { Origins } from '../origin/origin-drivers.ts'
+import { OriginPolicy } from '../origin/origin-policy.ts'
+import type { NameLookup } from '../origin/name-lookup.ts'
+import { encodeNote } from '../payload/origin-profile.ts'
+import type { Log } from '../telemetry/log.ts'
+import { AGENT } from '../version.ts'
+import { ChannelDialer, type ChannelOpener } from './channel-dialer.ts'
+import type { TunnelChannel } from './tunnel-channel.ts'
+import { createTunnelStreams } from './tunnel-streams.ts'
+
+/** The outer layer, and by what the service process proves itself there. */
+export interface LinkTo {
+  /** ws: URL of the private link port. */
+  readonly url: string
+  readonly privateKey: PrivateKey
+}
+
+/** What all links of one door share. */
+export interface SharedByLinks {
+  readonly linkTo: LinkTo
+  readonly budget: GrowthBudget
+  readonly counters: LinkCounters
+  readonly names: NameLookup
+  readonly log: Log
+}
+
+/** Options of the link of one tunnel. */
+export interface TunnelLinkOptions {
+  readonly tunnelId: string
+  readonly socketId: string
+  readonly opener: ChannelOpener
+  /** Each channel for requests, before its first one. */
+  readonly onHttpChannel: (channel: TunnelChannel) => void
+  readonly onUp: () => void
+  /** Serves no more; tried again where `isFinal` is false. */
+  readonly onDown: (code: ErrorCode, reason: string) => void
+  /** Lines of the live log. */
+  readonly onLines: (note: Readonly<Record<string, unknown>>) => void
+  /** A visitor's request or connection has failed at the origin. */
+  readonly onFailure: (code: ErrorCode, reason: string) => void
+}
+
+/** The host name under which targets of a socket name its origin: no resolver has it, and here it means the other end of the tunnel. */
+export const originHostOf = (socketId: string): string => `${socketId}.socket.invalid`
+
+/** An inner layer for one tunnel: one link to the outer layer, and an origin that is reached through channels of an SSH client. */
+export class TunnelLink {
+  readonly #connector: Connector
+  readonly #origins: Origins
+
+  constructor(shared: SharedByLinks, options: TunnelLinkOptions) {
+    const clock = (): number => performance.now()
+    const { linkTo, log } = shared
+    const { tunnelId } = options
+    // The second key: whatever the outer layer asks for, this end goes nowhere but to its own origin.
+    const policy = new OriginPolicy(new AllowList([`${originHostOf(options.socketId)}:*`]), shared.names)
+    const http = new ChannelDialer(options.opener, options.onHttpChannel)
+    this.#origins = new Origins({ policy, clock, dialer: http })
+    const context = {
+      policy,
+      http,
+      tcp: new ChannelDialer(options.opener),
+      drivers: this.#origins,
+      clock,
+      onFailure: (_origin: unknown, code: ErrorCode, reason: string) => options.onFailure(code, reason),
+      onNote: (note: Readonly<Record<string, unknown>> & { readonly note: string }) => {
+        if (note.note === 'log') options.onLines(note)
+      },
+    }
+    const { protocol, host } = new URL(linkTo.url)
+    this.#connector = new Connector({
+      dial: events => dial({ url: linkTo.url }, events),
+      introduction: {
+        agent: AGENT,
+        // Each tunnel is a process of its own to the outer layer: none stands for another.
+        instance: randomUUID(),
+        limits: DEFAULT_LIMITS,
+        prove: hello =>
+          createProof(linkTo.privateKey, {
+            identifier: tunnelId,
+            url: `${protocol}//${host}`,
+            audience: hello.audience,
+            nonce: hello.nonce,
+            nowSeconds: hello.time,
+            validityMs: hello.validityMs,
+          }),
+      },
+      session: {
+        budget: shared.budget,
+        counters: shared.counters,
+        clock,
+        timing: DEFAULT_TIMING,
+        onFault: thrown => log.error({ err: thrown, tunnel: tunnelId }, 'internal fault while handling a stream of an SSH tunnel'),
+      },
+      serve: note => {
+        // The session exists once this has returned.
+        queueMicrotask(() => note(encodeNote({ note: 'watch-log' })))
+        return createTunnelStreams(context)
+      },
+      clock,
+      random: Math.random,
+      onUp: () => options.onUp(),
+      onDown: ({ code, reason }) => {
+        const why = reason || ERRORS[code].text
+        log.debug({ tunnel: tunnelId, code, reason: why }, `the link of tunnel ${tunnelId} is down: ${why}`)
+        options.onDown(code, why)
+      },
+    })
+  }
+
+  get isUp(): boolean {
+    return this.#connector.isUp
+  }
+
+  start(): void {
+    this.#connector.start()
+  }
+
+  /** Lets streams finish, then ends. Resolves when nothing is left. */
+  async drain(): Promise<void> {
+    await this.#connector.drain()
+    this.#origins.close()
+  }
+
+  /** Ends now. */
+  destroy(): void {
+    this.#connector.destroy()
+    this.#origins.close()
+  }
+}

@@ -1,0 +1,222 @@
+/** The SSH door before a real outer layer, with rules of a few lines in place of the service's: accounts, keys and sockets are made here. */
+import { generateKeyPairSync, randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { GatewayError } from '../../src/errors.ts'
+import type { Forward, ForwardRequest, OfferedKey, SshAccess } from '../../src/service/contract.ts'
+import type { Actor, Socket, Tunnel } from '../../src/service/model.ts'
+import { createSshDoor, type SshDoor, type SshDoorOptions } from '../../src/ssh/door.ts'
+import { originHostOf } from '../../src/ssh/tunnel-link.ts'
+import { onCleanUp } from './cleanup.ts'
+import { captureLog, startLayers, type Layers, type LayersOptions, type LogRecord } from './layers.ts'
+import { programPath } from './needs.ts'
+import { freePort } from './ports.ts'
+import { startProcess, type RunningProcess } from './process.ts'
+import { tempDir } from './temp.ts'
+
+/** A socket that exists from the start, with one tunnel. */
+export interface ReadySocket {
+  readonly socket: Socket
+  readonly tunnel: Tunnel
+}
+
+/** What `startDoor` makes. */
+export interface DoorOptions {
+  readonly limits?: SshDoorOptions['limits']
+  readonly layers?: LayersOptions
+  /** Sockets of type http. Default 2. */
+  readonly http?: number
+  /** Sockets of type tcp. Default 1. */
+  readonly tcp?: number
+  readonly access?: Partial<SshAccess>
+}
+
+/** The door, its outer layer, and the stand-in for the rules. */
+export interface Door {
+  readonly door: SshDoor
+  readonly layers: Layers
+  /** Of type http, in the order in which a forward of port 80 gets them. */
+  readonly http: readonly ReadySocket[]
+  readonly tcp: readonly ReadySocket[]
+  /** 32 hex digits: the user name of the only account. */
+  readonly user: string
+  /** What clients have asked to forward. */
+  readonly asked: readonly ForwardRequest[]
+  readonly offered: readonly OfferedKey[]
+  readonly authorities: Buffer[]
+  /** Tunnels, as the door says that they come and go. */
+  readonly said: string[]
+  readonly logs: readonly LogRecord[]
+  /** Lets the account log in with a key: a line of authorized_keys. */
+  authorize(line: string): void
+}
+
+const actorOf = (accountId: string, address: string): Actor => ({ accountId, role: 'user', scopes: undefined, kind: 'ssh', address })
+
+const readySocket = (accountId: string, type: 'http' | 'tcp', number: number, port: number): ReadySocket => {
+  const [socketId, tunnelId] = [randomUUID(), randomUUID()]
+  const tunnel: Tunnel = {
+    id: tunnelId,
+    socketId,
+    relayPort: 6_000 + number + (type === 'tcp' ? 500 : 0),
+    server: '',
+    isConnected: false,
+    connectedFrom: null,
+    lastConnectedAt: null,
+    createdAt: 0,
+  }
+  const socket: Socket = {
+    id: socketId,
+    accountId,
+    name: `my ${type} service ${number}`,
+    type,
+    dnsName: `${type}-${number}.edge.example.com`,
+    customDomains: [],
+    ports: type === 'http' ? [80, 443] : [port],
+    password: null,
+    visitors: null,
+    balance: 'least',
+    limits: { requestsPerSecond: 100, concurrency: 200, maxConnections: 100 },
+    isEphemeral: true,
+    state: 'active',
+    tunnels: [tunnel],
+    createdAt: 0,
+    updatedAt: 0,
+    etag: '1',
+  }
+  return { socket, tunnel }
+}
+
+/** Starts an outer layer without inner layers, and the door before it. */
+export const startDoor = async (options: DoorOptions = {}): Promise<Door> => {
+  const accountId = randomUUID()
+  const http = Array.from({ length: options.http ?? 2 }, (_, number) => readySocket(accountId, 'http', number, 0))
+  const tcp = await Promise.all(
+    Array.from({ length: options.tcp ?? 1 }, async (_, number) => readySocket(accountId, 'tcp', number, await freePort())),
+  )
+  const originOf = ({ socket, tunnel }: ReadySocket): string =>
+    `{protocol: http, hostname: ${originHostOf(socket.id)}, port: 80, identifier: ${tunnel.id}}`
+  const targets = [
+    'targets:',
+    ...http.map(ready => `  ${ready.socket.dnsName}: ${originOf(ready)}`),
+    ...(http.length === 0 ? ['  none.example.com: {protocol: http, hostname: localhost, port: 1}'] : []),
+    ...(tcp.length === 0 ? [] : ['tcp:']),
+    ...tcp.map(
+      ({ socket, tunnel }) => `  '${socket.ports[0]!}': {hostname: ${originHostOf(socket.id)}, port: 80, identifier: ${tunnel.id}}`,
+    ),
+  ]
+  const layers = await startLayers({ inners: 0, targets: `${targets.join('\n')}\n`, ...options.layers })
+
+  const keys: Buffer[] = []
+  const asked: ForwardRequest[] = []
+  const offered: OfferedKey[] = []
+  const authorities: Buffer[] = []
+  const said: string[] = []
+  const user = accountId.replaceAll('-', '')
+  const unused = { http: [...http], tcp: [...tcp] }
+  const find = ({ bindAddress, bindPort, held }: ForwardRequest): ReadySocket | undefined => {
+    const all = [...http, ...tcp]
+    if (bindAddress.startsWith('http-') || bindAddress.startsWith('tcp-'))
+      return all.find(({ socket }) => socket.dnsName.split('.')[0] === bindAddress)
+    if (bindPort >= 1_024) return all.find(({ tunnel }) => tunnel.relayPort === bindPort)
+    if (bindPort === 80 || bindPort === 443) return unused.http.find(({ tunnel }) => !held.includes(tunnel.id))
+    return bindPort === 0 ? unused.tcp[0] : undefined
+  }
+  const access: SshAccess = {
+    identify: async (_user, key, address) => {
+      offered.push(key)
+      if (key.certificateOf !== undefined) return key.certificateOf === user ? actorOf(accountId, address) : undefined
+      return keys.some(known => known.equals(key.blob)) ? actorOf(accountId, address) : undefined
+    },
+    forward: async (_actor, request): Promise<Forward> => {
+      asked.push(request)
+      const ready = find(request)
+      if (ready === undefined) throw new GatewayError('NOT_FOUND', 'there is no socket of this name')
+      return { ...ready, isNew: false }
+    },
+    hostKeys: async () => [generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string],
+    authorities: async () => authorities,
+    ...options.access,
+  }
+  const { log, records } = captureLog()
+  const door = createSshDoor({
+    access,
+    tunnels: {
+      connected: async (id, address) => void said.push(`${id} up from ${address}`),
+      disconnected: async id => void said.push(`${id} down`),
+    },
+    linkTo: { url: `ws://127.0.0.1:${layers.socketPort}`, privateKey: layers.privateKey },
+    listen: { host: '127.0.0.1', port: 0 },
+    greeting: { welcome: 'Welcome to edge.example.com!', host: 'ssh.example.com' },
+    log,
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+  })
+  await door.start()
+  onCleanUp(() => door.close())
+  return {
+    door,
+    layers,
+    http,
+    tcp,
+    user,
+    asked,
+    offered,
+    authorities,
+    said,
+    logs: records,
+    authorize: line => void keys.push(Buffer.from(line.split(' ')[1]!, 'base64')),
+  }
+}
+
+/** A key pair made by ssh-keygen. */
+export interface KeyFile {
+  /** Of the private half. */
+  readonly path: string
+  /** The line of authorized_keys. */
+  readonly line: string
+}
+
+/** Runs a program to its end. @throws Error with what it wrote when it fails */
+export const run = async (program: string, args: readonly string[]): Promise<string> => {
+  const child = startProcess(args, { program: programPath(program)! })
+  const { code } = await child.exit
+  if (code !== 0) throw new Error(`${program} ended with ${String(code)}:\n${child.output}`)
+  return child.stdout
+}
+
+/** Makes a key pair. @param type  as ssh-keygen has it: ed25519, ecdsa, rsa */
+export const makeKey = async (type = 'ed25519', bits?: number): Promise<KeyFile> => {
+  const path = join(tempDir(), 'key')
+  await run('ssh-keygen', ['-q', '-t', type, ...(bits === undefined ? [] : ['-b', String(bits)]), '-N', '', '-f', path])
+  return { path, line: readFileSync(`${path}.pub`, 'utf8').trim() }
+}
+
+/** Options of OpenSSH for a client that knows nothing but this key. */
+export const sshOptions = (key: string, port: number): string[] => [
+  '-F',
+  '/dev/null',
+  '-i',
+  key,
+  '-p',
+  String(port),
+  ...[
+    'IdentitiesOnly=yes',
+    'IdentityAgent=none',
+    'BatchMode=yes',
+    'StrictHostKeyChecking=no',
+    'UserKnownHostsFile=/dev/null',
+    'LogLevel=ERROR',
+  ].flatMap(option => ['-o', option]),
+]
+
+/** Starts `ssh`. @param args  before the host */
+export const startSsh = (
+  { door, user }: Pick<Door, 'door' | 'user'>,
+  key: KeyFile,
+  args: readonly string[],
+  more: readonly string[] = [],
+): RunningProcess => {
+  const child = startProcess([...sshOptions(key.path, door.port), ...args, `${user}@127.0.0.1`, ...more], { program: programPath('ssh')! })
+  onCleanUp(() => void child.child.kill('SIGKILL'))
+  return child
+}
