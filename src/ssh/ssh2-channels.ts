@@ -185,7 +185,7 @@ export class Ssh2Channels {
       handlers[name] = (protocol, ...args) => {
         const first: unknown = args[0]
         const rest = args.slice(1)
-        const id = typeof first === 'number' ? first : (first as unknown as Opened).recipient
+        const id = typeof first === 'number' ? first : (first as Opened).recipient
         if (!ours(id, ...(name === 'CHANNEL_OPEN_CONFIRMATION' ? [first as never] : rest))) theirs(protocol, ...args)
       }
     }
