@@ -205,7 +205,11 @@ const ROOMS = {
     ],
     node: ['fs/promises', 'os'],
   },
-  'cli/tables': { rooms: ['telemetry', 'service'], npm: ['cli-table3'] },
+  'cli/tables': { rooms: ['telemetry', 'client'], npm: ['cli-table3'] },
+  'cli/client': {
+    rooms: ['errors.ts', 'version.ts', 'identity', 'client', 'telemetry', 'cli/command', 'cli/options', 'cli/tables'],
+    node: ['crypto', ...FILES],
+  },
   'cli/demo': {
     rooms: ['errors.ts', 'config', 'route', 'identity', 'origin', 'outer', 'inner', 'telemetry', 'cli/command'],
     npm: ['picocolors'],
@@ -255,7 +259,19 @@ const ROOMS = {
     node: [...FILES, 'readline', 'readline/promises'],
   },
   cli: {
-    rooms: ['errors.ts', 'version.ts', 'config', 'config/document', 'cli/command', 'cli/options', 'cli/run', 'cli/demo', 'cli/doctor'],
+    rooms: [
+      'errors.ts',
+      'version.ts',
+      'client',
+      'config',
+      'config/document',
+      'cli/command',
+      'cli/options',
+      'cli/run',
+      'cli/demo',
+      'cli/doctor',
+      'cli/client',
+    ],
     npm: ['yargs'],
     node: [],
   },

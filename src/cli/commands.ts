@@ -1,3 +1,4 @@
+import { CLIENT_COMMANDS, CLIENT_GROUPS } from './client-commands.ts'
 import { certificatesOptions } from './options/certificates.ts'
 import { defineCommand, type Command } from './command/command.ts'
 import { forwardOptions } from './options/forward.ts'
@@ -11,6 +12,7 @@ import { statusOptions, targetsCheckOptions } from './options/status.ts'
 /** Words that other commands stand below, and what those are about. */
 export const GROUPS: Readonly<Record<string, string>> = {
   targets: 'Check a targets file, or explain what it decides',
+  ...CLIENT_GROUPS,
 }
 
 /** Every command, in the order of --help. */
@@ -147,4 +149,5 @@ export const COMMANDS: readonly Command[] = [
     flagsOnly: true,
     run: async (values, _, context) => (await import('./demo/demo.ts')).runDemo(context, values),
   }),
+  ...CLIENT_COMMANDS,
 ]

@@ -1,4 +1,5 @@
-import { asGatewayError } from '../errors.ts'
+import { ApiError } from '../client/api-error.ts'
+import { asGatewayError, type ErrorCode, type GatewayError } from '../errors.ts'
 import { nearest } from '../config/document/nearest.ts'
 import type { Command, ExitStatus } from './command/command.ts'
 import { COMMANDS } from './commands.ts'
@@ -26,9 +27,13 @@ interface Parsed {
 
 async function parse(context: CliContext): Promise<Parsed> {
   let output = ''
-  const parsed = await createParser(context).parseAsync([...context.argv], {}, (_error: unknown, _argv: unknown, text: string) => {
-    output = text
-  })
+  const parsed = await createParser(context).parseAsync(
+    [...withoutAlias(context.argv)],
+    {},
+    (_error: unknown, _argv: unknown, text: string) => {
+      output = text
+    },
+  )
   const { _: words, $0: _script, ...flags } = parsed as { _: unknown[]; $0: string } & Record<string, unknown>
   return { words: withoutAlias(words.map(String)), flags, output }
 }
@@ -46,7 +51,6 @@ function findCommand(words: readonly string[]): Command {
     ...new Set(COMMANDS.filter(command => command.isHidden !== true && isBelow(command, group)).map(command => command.words[depth] ?? '')),
   ]
   const word = words[depth]
-  if (depth === 0 && word === 'version') throw usage('unknown command "version", did you mean --version?')
   const help = `see ${[NAME, ...group].join(' ')} --help`
   if (word === undefined) throw usage(`expected a command: ${known.join(', ')}; ${help}`)
   const meant = nearest(word, depth === 0 ? [...known, 'completion'] : known)
@@ -90,9 +94,26 @@ async function runCommand(command: Command, parsed: Parsed, context: CliContext)
 const isDebugging = ({ argv, env }: CliContext): boolean =>
   /(?:^|\0)--log-level[=\0]debug(?:\0|$)/.test(argv.join('\0')) || env['SG_LOG_LEVEL'] === 'debug'
 
+/** Next commands for what the API refuses and does not say itself. */
+const NEXT: Partial<Record<ErrorCode, string>> = {
+  UNAUTHENTICATED: 'socket-gateway login',
+  LIMIT_REACHED: 'socket-gateway socket ls',
+  NOT_FOUND: 'socket-gateway socket ls',
+}
+
+/** What the API has said beside its message: each fault with its place, what to do next, and under which number its operator finds the call. */
+function moreOf(error: GatewayError): readonly string[] {
+  const faults = error.details.map(({ path, message }) => `${path}: ${message}`)
+  if (!(error instanceof ApiError)) return faults
+  const next = NEXT[error.code]
+  const wait = error.retryAfterS === undefined ? [] : [`try again in ${error.retryAfterS} s`]
+  const id = error.requestId === '' ? '' : `, request id ${error.requestId}`
+  return [...faults, ...wait, ...(next === undefined ? [] : [`next: ${next}`]), `code ${error.code}${id}`]
+}
+
 function report(thrown: unknown, context: CliContext): ExitStatus {
   const error = asGatewayError(thrown)
-  const [first = '', ...rest] = error.message.split('\n')
+  const [first = '', ...rest] = [...error.message.split('\n'), ...moreOf(error)]
   context.stderr.write([`${NAME}: ${first}`, ...rest.map(line => `  ${line}`), ''].join('\n'))
   if (isDebugging(context)) context.stderr.write(`${(error.cause instanceof Error ? error.cause.stack : undefined) ?? error.stack ?? ''}\n`)
   return error.facts.exit

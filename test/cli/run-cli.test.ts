@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { COMMANDS } from '../../src/cli/commands.ts'
+import { clientOptions } from '../../src/cli/options/client.ts'
 import { innerLayerGroups, outerLayerGroups } from '../../src/cli/options/groups.ts'
 import { innerLayerOptions, outerLayerOptions } from '../../src/cli/options/layers.ts'
 import { VERSION } from '../../src/version.ts'
@@ -29,6 +30,17 @@ describe('--help', () => {
       'status',
       'doctor',
       'demo',
+      'login',
+      'logout',
+      'account',
+      'socket',
+      'tunnel',
+      'logs',
+      'join',
+      'inner',
+      'admin',
+      'audit',
+      'version',
       'completion',
     ])
   })
@@ -62,7 +74,9 @@ describe('--help', () => {
   })
 
   test('shows the default of every duration with its unit', () => {
-    const durations = COMMANDS.flatMap(({ options }) => Object.values(options)).filter(option => option.expected.startsWith('milliseconds'))
+    const durations = COMMANDS.flatMap(({ options }) =>
+      Object.values(options).filter(({ expected, fallback }) => expected.startsWith('milliseconds') && fallback !== undefined),
+    )
     expect(durations.length).toBeGreaterThan(0)
     for (const option of durations) expect(option.defaultText).toMatch(/^(?:0|\d+(?:ms|s|m|h|d))$/)
   })
@@ -83,11 +97,20 @@ test('completion prints a script that completes this program', async () => {
   expect(stdout).toContain('--get-yargs-completions')
   const words = await run(['--get-yargs-completions', 'socket-gateway', 'out'])
   expect(words.stdout).toContain('outer-layer')
+  expect((await run(['--get-yargs-completions', 'socket-gateway', 'account', ''])).stdout).toMatch(/create[^]*show[^]*keys/)
+  expect((await run(['--get-yargs-completions', 'socket-gateway', 'account', 'keys', ''])).stdout).toMatch(/ls[^]*add[^]*delete/)
 })
 
 describe('a mistake on the command line ends with 2 and one clear line:', () => {
   test.each<[string[], RegExp]>([
-    [['version'], /unknown command "version", did you mean --version\?/],
+    [['version'], /expected a command: check, upgrade; see socket-gateway version --help/],
+    [['account', 'keys'], /expected a command: ls, add, delete; see socket-gateway account keys --help/],
+    [['account', 'keys', 'list'], /unknown command "list"; see socket-gateway account keys --help/],
+    [['account', 'kes', 'ls'], /unknown command "kes", did you mean "keys"\?; see socket-gateway account --help/],
+    [['socket', 'creat'], /unknown command "creat", did you mean "create"\?/],
+    [['inner-layer', 'jion'], /unexpected argument "jion"; see socket-gateway inner-layer --help/],
+    [['socket', 'create', '--nmae', 'x'], /unknown option --nmae, did you mean --name\?/],
+    [['inner', 'revoke'], /an argument is missing, expected KEY; see socket-gateway inner revoke --help/],
     [['outer-layr'], /unknown command "outer-layr", did you mean "outer-layer"\?/],
     [['complection'], /did you mean "completion"\?/],
     [['xyzzy'], /unknown command "xyzzy"; see/],
@@ -271,12 +294,15 @@ test('docs/commands.md describes every command and option with its default', () 
   const page = readFileSync(join(ROOT, 'docs', 'commands.md'), 'utf8')
   const sections = page.split(/^## /m)
   // The page does not repeat them for doctor.
+  const common = sections.find(each => each.startsWith('Options of commands of the service\n')) ?? ''
+  for (const name of Object.keys(clientOptions)) expect(common).toContain(`| \`--${name}\``)
   const ofLayers = new Set(Object.keys({ ...innerLayerOptions, ...outerLayerOptions }))
   for (const { words, options } of COMMANDS) {
     const section = sections.find(each => each.startsWith(`${words.join(' ')}\n`)) ?? ''
     expect([words, section === '']).toEqual([words, false])
     for (const [name, option] of Object.entries(options)) {
       if (words[0] === 'doctor' && ofLayers.has(name)) continue
+      if ((clientOptions as Readonly<Record<string, unknown>>)[name] === option) continue
       const row = section.split('\n').find(line => line.startsWith(`| \`--${name}\``)) ?? ''
       expect([name, row === '']).toEqual([name, false])
       for (const alias of option.aliases ?? []) expect(row).toContain(alias.length === 1 ? `\`-${alias}\`` : `\`--${alias}\``)

@@ -1,13 +1,16 @@
 /** What the service has, as tables: to the character those of the client of 2021, of which scripts read single lines. */
-import type { Account, Socket, SshKey, Tunnel } from '../../service/model.ts'
+import type { Account, Socket, SshKey, Tunnel } from '../../client/wire.ts'
 import { formatBox } from './box.ts'
 
 const SOCKET_HEAD = ['SOCKET ID', 'DNS NAME', 'PORT(S)', 'TYPE', 'CLOUD AUTH', 'NAME']
 const TUNNEL_HEAD = ['SOCKET ID', 'TUNNEL ID', 'TUNNEL SERVER', 'RELAY PORT']
 const KEY_COLUMNS = 80
 
+/** The part of a socket that its table shows. */
+export type ShownSocket = Pick<Socket, 'id' | 'dnsName' | 'ports' | 'type' | 'visitors' | 'name' | 'password'>
+
 /** Sockets, one row for each. */
-export const formatSockets = (sockets: readonly Socket[]): string =>
+export const formatSockets = (sockets: readonly ShownSocket[]): string =>
   formatBox({
     head: SOCKET_HEAD,
     rows: sockets.map(({ id, dnsName, ports, type, visitors, name }) => [
@@ -21,7 +24,7 @@ export const formatSockets = (sockets: readonly Socket[]): string =>
   })
 
 /** One socket with what it asks of visitors, in further tables. */
-export function formatSocket(socket: Socket): string {
+export function formatSocket(socket: ShownSocket): string {
   const { password, visitors } = socket
   const parts = [formatSockets([socket])]
   if (password !== null)
@@ -37,7 +40,7 @@ export function formatSocket(socket: Socket): string {
 }
 
 /** Tunnels of a socket. */
-export const formatTunnels = (tunnels: readonly Tunnel[]): string =>
+export const formatTunnels = (tunnels: readonly Pick<Tunnel, 'id' | 'socketId' | 'server' | 'relayPort'>[]): string =>
   formatBox({
     head: TUNNEL_HEAD,
     right: [3],
@@ -49,7 +52,7 @@ const pieces = (text: string, columns: number): readonly string[] =>
   Array.from({ length: Math.max(1, Math.ceil(text.length / columns)) }, (_, i) => text.slice(i * columns, (i + 1) * columns))
 
 /** An account and its keys. */
-export const formatAccount = ({ id, name, email }: Account, keys: readonly SshKey[]): string =>
+export const formatAccount = ({ id, name, email }: Pick<Account, 'id' | 'name' | 'email'>, keys: readonly Pick<SshKey, 'line'>[]): string =>
   formatBox({
     rows: [
       ['Name', name],

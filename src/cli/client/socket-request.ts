@@ -1,0 +1,79 @@
+import { GatewayError } from '../../errors.ts'
+import type { Balance, SocketPassword, SocketRequest, SocketType, SocketVisitors } from '../../client/wire.ts'
+import type { CliContext } from '../command/context.ts'
+
+const TYPES: readonly string[] = ['http', 'https', 'tcp', 'tls']
+/** As browsers judge it: the pattern of the client of 2021. */
+const EMAIL = /^[\w.!#$%&'*+/=?^`{|}~-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i
+
+/** Options of commands that make or change sockets. */
+export interface ProtectionValues {
+  readonly protected: boolean
+  readonly username: string | undefined
+  readonly password: string | undefined
+  readonly cloudauth: boolean
+  readonly 'allowed-email-addresses': readonly (readonly string[])[]
+  readonly 'allowed-email-domains': readonly (readonly string[])[]
+}
+
+/** The words of the client of 2021, and its exit status. */
+const invalid = (message: string): GatewayError => new GatewayError('INVALID', message)
+
+/** The name and the password that visitors have to give. @throws GatewayError INVALID */
+export function passwordOf(values: ProtectionValues): SocketPassword | undefined {
+  if (!values.protected) {
+    if (values.username !== undefined || values.password !== undefined)
+      throw invalid('error: --username and --password are for --protected, which is missing; without it everybody could come')
+    return undefined
+  }
+  if ((values.username ?? '') === '') throw invalid('error: --username required when using --protected')
+  if ((values.password ?? '') === '') throw invalid('error: --password required when using --protected')
+  return { user: values.username ?? '', password: values.password ?? '' }
+}
+
+/** The visitors that have to log in. @throws GatewayError INVALID when that would be nobody */
+export function visitorsOf(values: ProtectionValues, { stderr }: Pick<CliContext, 'stderr'>): SocketVisitors | undefined {
+  const emails = values['allowed-email-addresses'].flat()
+  const domains = values['allowed-email-domains'].flat()
+  if (!values.cloudauth) {
+    if (emails.length + domains.length > 0)
+      throw invalid(
+        'error: --allowed_email_addresses and --allowed_email_domains are for --cloudauth, which is missing; without it everybody could come',
+      )
+    return undefined
+  }
+  const bad = emails.filter(email => !EMAIL.test(email))
+  for (const email of bad) stderr.write(`Warning: ignoring invalid email ${JSON.stringify(email)}\n`)
+  const good = emails.filter(email => EMAIL.test(email))
+  if (good.length + domains.length === 0)
+    throw invalid(
+      'No Email or Email Domains were provided.\nNo-one will have access.\nGive --allowed_email_addresses or --allowed_email_domains',
+    )
+  return { emails: good, domains }
+}
+
+/** The options of `socket create` and `connect` as a request. @throws GatewayError INVALID in the words of the client of 2021 */
+export function socketRequest(
+  values: ProtectionValues & {
+    readonly name: string
+    readonly type: string
+    readonly label: string | undefined
+    readonly 'custom-domain': readonly string[]
+    readonly balance: Balance | undefined
+  },
+  context: Pick<CliContext, 'stderr'>,
+): SocketRequest {
+  if (values.name === '') throw invalid('error: empty name not allowed')
+  if (!TYPES.includes(values.type)) throw invalid('error: --type should be either http, https, tcp or tls')
+  const password = passwordOf(values)
+  const visitors = visitorsOf(values, context)
+  return {
+    name: values.name,
+    type: values.type as SocketType,
+    ...(password !== undefined && { password }),
+    ...(visitors !== undefined && { visitors }),
+    ...(values.label !== undefined && { label: values.label }),
+    ...(values['custom-domain'].length > 0 && { customDomains: values['custom-domain'] }),
+    ...(values.balance !== undefined && { balance: values.balance }),
+  }
+}
