@@ -66,6 +66,11 @@ const ROOMS = {
     node: ['net', 'tls'],
     type: ['http', 'https'],
   },
+  api: {
+    rooms: ['errors.ts', 'version.ts', 'address', 'net', 'service', 'telemetry'],
+    npm: ['express', 'zod'],
+    node: ['net', 'crypto', 'fs/promises', 'path'],
+  },
   client: {
     rooms: ['errors.ts', 'version.ts', 'address', 'net', 'tls'],
     node: ['http', 'https', 'net', 'tls', 'crypto', 'fs/promises', 'path'],

@@ -1,0 +1,165 @@
+/** /api/v1: enrolment of inner layers, audit, accounts of others, and what the service says of itself. */
+import { z } from 'zod'
+import { VERSION } from '../version.ts'
+import * as schema from './account-schema.ts'
+import { given } from './given.ts'
+import { operationsOf, type Operation } from './operation.ts'
+import { jwk, linkToken, page, pageQuery, text, timeGiven, uuid } from './schema.ts'
+import { accountView, auditEntryView, innerKeyView, issuedTokenView, listView, pageView } from './views.ts'
+
+const { open, withToken } = operationsOf('v1')
+
+const accountId = z.strictObject({ accountId: uuid })
+
+export const adminOperations: readonly Operation[] = [
+  withToken({
+    id: 'createJoinToken',
+    method: 'post',
+    path: '/join-tokens',
+    summary: 'Makes a token with which inner layers enrol their own key. For admins; it is shown this once.',
+    body: schema.newJoinTokenSchema,
+    status: 201,
+    reply: schema.issuedTokenSchema,
+    run: async ({ service }, { body }, actor) => issuedTokenView(await service.enrolment.createJoinToken(actor, given(body))),
+  }),
+  open({
+    id: 'join',
+    method: 'post',
+    path: '/join',
+    summary: 'Enrols the key of an inner layer by a join token.',
+    body: z.strictObject({ token: linkToken, jwk }),
+    status: 201,
+    reply: schema.joinedSchema,
+    errors: ['UNAUTHENTICATED', 'CONFLICT', 'RATE_LIMITED'],
+    run: async ({ service }, { body, address }) => {
+      const { kid, identifiers, linkUrls } = await service.enrolment.join(body.token, body.jwk, address)
+      return { kid, identifiers, linkUrls }
+    },
+  }),
+  withToken({
+    id: 'listInnerKeys',
+    method: 'get',
+    path: '/inner-keys',
+    summary: 'Keys of enrolled inner layers. For admins and auditors.',
+    reply: page(schema.innerKeySchema),
+    run: async ({ service }, _call, actor) => listView(await service.enrolment.keys(actor), innerKeyView),
+  }),
+  withToken({
+    id: 'revokeInnerKey',
+    method: 'delete',
+    path: '/inner-keys/{kid}',
+    summary: 'Revokes a key of an inner layer and cuts its connections. For admins.',
+    params: z.strictObject({ kid: z.string().max(200) }),
+    status: 204,
+    errors: ['NOT_FOUND'],
+    run: ({ service }, { params }, actor) => service.enrolment.revoke(actor, params.kid),
+  }),
+  withToken({
+    id: 'listAudit',
+    method: 'get',
+    path: '/audit',
+    summary: 'What was done: own entries; those of all accounts for auditors and admins. The youngest comes first.',
+    query: z.strictObject({
+      ...pageQuery,
+      accountId: uuid.optional(),
+      action: text(100).optional().meta({ description: 'Such as socket.create.' }),
+      since: timeGiven.optional(),
+    }),
+    reply: page(schema.auditEntrySchema),
+    run: async ({ service }, { query }, actor) => pageView(await service.audit.list(actor, given(query)), auditEntryView),
+  }),
+  withToken({
+    id: 'listAccounts',
+    method: 'get',
+    path: '/admin/accounts',
+    summary: 'All accounts. For admins and auditors.',
+    query: z.strictObject({ ...pageQuery, email: text(254).optional().meta({ description: 'The whole address.' }) }),
+    reply: page(schema.accountSchema),
+    run: async ({ service }, { query }, actor) => pageView(await service.accounts.list(actor, given(query)), accountView),
+  }),
+  withToken({
+    id: 'getAccountOf',
+    method: 'get',
+    path: '/admin/accounts/{accountId}',
+    summary: 'An account. For admins and auditors.',
+    params: accountId,
+    reply: schema.accountSchema,
+    errors: ['NOT_FOUND'],
+    run: async ({ service }, { params }, actor) => accountView(await service.accounts.get(actor, params.accountId)),
+  }),
+  withToken({
+    id: 'deleteAccount',
+    method: 'delete',
+    path: '/admin/accounts/{accountId}',
+    summary: 'Deletes an account with all that is its own. For admins.',
+    params: accountId,
+    status: 204,
+    errors: ['NOT_FOUND', 'CONFLICT'],
+    run: ({ service }, { params }, actor) => service.accounts.remove(actor, params.accountId),
+  }),
+  withToken({
+    id: 'invite',
+    method: 'post',
+    path: '/admin/invitations',
+    summary: 'Invites somebody; the link goes by mail and stands in the answer. For admins.',
+    body: schema.inviteSchema,
+    status: 201,
+    reply: z.object({ link: z.string().meta({ description: 'Works once.' }) }),
+    errors: ['CONFLICT'],
+    run: async ({ service }, { body }, actor) => ({ link: (await service.accounts.invite(actor, body)).link }),
+  }),
+  withToken({
+    id: 'suspendAccount',
+    method: 'post',
+    path: '/admin/accounts/{accountId}/suspend',
+    summary: 'Suspends an account: logins end, sockets are out of force, tunnels are cut. For admins.',
+    params: accountId,
+    reply: schema.accountSchema,
+    errors: ['NOT_FOUND', 'CONFLICT'],
+    run: async ({ service }, { params }, actor) => accountView(await service.accounts.suspend(actor, params.accountId)),
+  }),
+  withToken({
+    id: 'resumeAccount',
+    method: 'post',
+    path: '/admin/accounts/{accountId}/resume',
+    summary: 'Ends the suspension of an account. For admins.',
+    params: accountId,
+    reply: schema.accountSchema,
+    errors: ['NOT_FOUND', 'CONFLICT'],
+    run: async ({ service }, { params }, actor) => accountView(await service.accounts.resume(actor, params.accountId)),
+  }),
+  withToken({
+    id: 'setLimits',
+    method: 'put',
+    path: '/admin/accounts/{accountId}/limits',
+    summary: 'Sets the limits of an account. For admins.',
+    params: accountId,
+    body: schema.limitsSchema,
+    reply: schema.accountSchema,
+    errors: ['NOT_FOUND'],
+    run: async ({ service }, { params, body }, actor) =>
+      accountView(await service.accounts.setLimits(actor, params.accountId, given(body))),
+  }),
+  withToken({
+    id: 'setRole',
+    method: 'put',
+    path: '/admin/accounts/{accountId}/role',
+    summary: 'Sets the role of an account. For admins.',
+    params: accountId,
+    body: schema.roleChangeSchema,
+    reply: schema.accountSchema,
+    errors: ['NOT_FOUND', 'CONFLICT'],
+    run: async ({ service }, { params, body }, actor) => accountView(await service.accounts.setRole(actor, params.accountId, body.role)),
+  }),
+  open({
+    id: 'getVersion',
+    method: 'get',
+    path: '/version',
+    summary: 'Release of the service.',
+    reply: z.object({
+      version: z.string(),
+      clientVersion: z.string().nullable().meta({ description: 'Release of the client of 2021 that the download host names.' }),
+    }),
+    run: async ({ clientVersion }) => ({ version: VERSION, clientVersion: clientVersion() ?? null }),
+  }),
+]

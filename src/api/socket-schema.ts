@@ -1,0 +1,105 @@
+/** Schemas of sockets and tunnels in /api/v1. */
+import { z } from 'zod'
+import { id, jwk, label, text, time } from './schema.ts'
+
+const TYPES = ['http', 'https', 'tcp', 'tls'] as const
+const socketType = z.enum(TYPES, { error: 'expected http, https, tcp or tls' })
+const balance = z.enum(['least', 'round-robin', 'address'], { error: 'expected least, round-robin or address' })
+
+const given = {
+  name: label,
+  password: z
+    .strictObject({ user: text(200), password: text(200) })
+    .nullable()
+    .optional()
+    .meta({ description: 'Name and password that visitors have to give; only for http and https.' }),
+  visitors: z
+    .strictObject({ emails: z.array(text(254)).max(200), domains: z.array(text(253)).max(200) })
+    .nullable()
+    .optional()
+    .meta({ description: 'Visitors that have to log in first; only for http and https, and never with both lists empty.' }),
+  balance: balance.optional().meta({ description: 'How its tunnels share the load; default least.' }),
+  customDomains: z
+    .array(text(253))
+    .max(50)
+    .optional()
+    .meta({ description: 'Host names outside of the zone, a right that an admin gives.' }),
+}
+
+const creation = {
+  ...given,
+  type: socketType.optional().meta({ description: 'Default http.' }),
+  label: text(63)
+    .optional()
+    .meta({ description: 'First label of its public name, a right that an admin gives; without it the service chooses.' }),
+  ephemeralSeconds: z
+    .int({ error: 'expected whole seconds' })
+    .min(10, { error: 'expected at least 10 s' })
+    .max(30 * 86_400, { error: 'expected at most 30 days' })
+    .optional()
+    .meta({ description: 'The socket goes when no tunnel was up for so long. Absent: it stays; one by /connect goes after 60 s.' }),
+}
+
+export const newSocketSchema = z.strictObject(creation).meta({ id: 'NewSocket' })
+export const connectSchema = z.strictObject({ ...creation, jwk: jwk.optional() }).meta({ id: 'NewConnection' })
+export const socketPatchSchema = z
+  .strictObject({ ...given, name: label.optional() })
+  .meta({ id: 'SocketPatch', description: 'What is absent stays.' })
+
+export const tunnelSchema = z
+  .object({
+    id,
+    socketId: id,
+    relayPort: z.int().meta({ description: 'What an SSH client asks to forward.' }),
+    server: z.string().meta({ description: 'Address of the gateway that it was last connected to; empty before.' }),
+    isConnected: z.boolean(),
+    connectedFrom: z.string().nullable(),
+    lastConnectedAt: time.nullable(),
+    createdAt: time,
+  })
+  .meta({ id: 'Tunnel' })
+
+export const socketSchema = z
+  .object({
+    id,
+    accountId: id,
+    name: z.string(),
+    type: z.enum(TYPES),
+    dnsName: z.string(),
+    url: z.string().meta({ description: 'Where visitors go.' }),
+    customDomains: z.array(z.string()),
+    ports: z.array(z.int()).meta({ description: '[80, 443] for http and https, the public port otherwise.' }),
+    password: z
+      .object({ user: z.string(), password: z.string() })
+      .nullable()
+      .meta({ description: 'The password itself only in the reply to the call that set it, else empty.' }),
+    visitors: z.object({ emails: z.array(z.string()), domains: z.array(z.string()) }).nullable(),
+    balance: z.enum(['least', 'round-robin', 'address']),
+    limits: z.object({ requestsPerSecond: z.number(), concurrency: z.number(), maxConnections: z.number() }),
+    isEphemeral: z.boolean(),
+    state: z.enum(['active', 'suspended']),
+    tunnels: z.array(tunnelSchema),
+    createdAt: time,
+    updatedAt: time,
+    etag: z.string().meta({ description: 'For If-Match.' }),
+  })
+  .meta({ id: 'Socket' })
+
+export const credentialsRequestSchema = z.strictObject({ jwk })
+export const credentialsSchema = z
+  .object({
+    tunnelId: id,
+    identifier: z.string().meta({ description: 'What the inner layer has to call itself.' }),
+    kid: z.string(),
+    linkUrls: z.array(z.string()),
+    expiresAt: time,
+  })
+  .meta({ id: 'TunnelCredentials' })
+
+export const connectionSchema = z
+  .object({ socket: socketSchema, tunnel: tunnelSchema, credentials: credentialsSchema.nullable() })
+  .meta({ id: 'Connection' })
+
+export const logLineSchema = z
+  .looseObject({ text: z.string().meta({ description: 'The line as `connect` prints it.' }) })
+  .meta({ id: 'LogLine' })

@@ -1,0 +1,131 @@
+/** What /api/v1 shows of the model: every field by name, so that a new one of the model is not shown by accident. */
+import type {
+  Account,
+  ApiToken,
+  AuditEntry,
+  InnerKey,
+  IssuedToken,
+  Page,
+  Socket,
+  SshKey,
+  Tunnel,
+  TunnelCredentials,
+} from '../service/model.ts'
+
+const timeOf = (ms: number): string => new Date(ms).toISOString()
+const timeOrNull = (ms: number | null): string | null => (ms === null ? null : timeOf(ms))
+
+/** The user name of an account for SSH. */
+export const sshUserOf = (accountId: string): string => accountId.replaceAll('-', '')
+
+/** A page, each entry as `view` shows it. */
+export const pageView = <T>({ items, next }: Page<T>, view: (item: T) => unknown): unknown => ({
+  items: items.map(item => view(item)),
+  next,
+})
+
+/** A list that comes whole. */
+export const listView = <T>(items: readonly T[], view: (item: T) => unknown): unknown => pageView({ items, next: null }, view)
+
+export const accountView = ({ id, name, email, role, state, limits, createdAt, confirmedAt }: Account): unknown => ({
+  id,
+  name,
+  email,
+  sshUser: sshUserOf(id),
+  role,
+  state,
+  limits,
+  createdAt: timeOf(createdAt),
+  confirmedAt: timeOrNull(confirmedAt),
+})
+
+export const sshKeyView = ({ id, fingerprint, algorithm, line, comment, createdAt }: SshKey): unknown => ({
+  id,
+  fingerprint,
+  algorithm,
+  line,
+  comment,
+  createdAt: timeOf(createdAt),
+})
+
+export const loginView = ({ token, accountId, expiresAt }: { token: string; accountId: string; expiresAt: number }): unknown => ({
+  token,
+  accountId,
+  expiresAt: timeOf(expiresAt),
+})
+
+export const issuedTokenView = ({ id, token, expiresAt }: IssuedToken): unknown => ({ id, token, expiresAt: timeOrNull(expiresAt) })
+
+export const tokenView = ({ id, name, scopes, createdAt, expiresAt, usedAt }: ApiToken): unknown => ({
+  id,
+  name,
+  scopes,
+  createdAt: timeOf(createdAt),
+  expiresAt: timeOrNull(expiresAt),
+  usedAt: timeOrNull(usedAt),
+})
+
+export const tunnelView = (tunnel: Tunnel): unknown => ({
+  id: tunnel.id,
+  socketId: tunnel.socketId,
+  relayPort: tunnel.relayPort,
+  server: tunnel.server,
+  isConnected: tunnel.isConnected,
+  connectedFrom: tunnel.connectedFrom,
+  lastConnectedAt: timeOrNull(tunnel.lastConnectedAt),
+  createdAt: timeOf(tunnel.createdAt),
+})
+
+export const socketView = (socket: Socket, url: string): unknown => ({
+  id: socket.id,
+  accountId: socket.accountId,
+  name: socket.name,
+  type: socket.type,
+  dnsName: socket.dnsName,
+  url,
+  customDomains: socket.customDomains,
+  ports: socket.ports,
+  password: socket.password === null ? null : { user: socket.password.user, password: socket.password.password },
+  visitors: socket.visitors === null ? null : { emails: socket.visitors.emails, domains: socket.visitors.domains },
+  balance: socket.balance,
+  limits: {
+    requestsPerSecond: socket.limits.requestsPerSecond,
+    concurrency: socket.limits.concurrency,
+    maxConnections: socket.limits.maxConnections,
+  },
+  isEphemeral: socket.isEphemeral,
+  state: socket.state,
+  tunnels: socket.tunnels.map(tunnelView),
+  createdAt: timeOf(socket.createdAt),
+  updatedAt: timeOf(socket.updatedAt),
+  etag: socket.etag,
+})
+
+export const credentialsView = ({ tunnelId, identifier, kid, linkUrls, expiresAt }: TunnelCredentials): unknown => ({
+  tunnelId,
+  identifier,
+  kid,
+  linkUrls,
+  expiresAt: timeOf(expiresAt),
+})
+
+export const innerKeyView = ({ kid, identifiers, createdAt, seenAt, revokedAt, isConnected }: InnerKey): unknown => ({
+  kid,
+  identifiers,
+  createdAt: timeOf(createdAt),
+  seenAt: timeOrNull(seenAt),
+  revokedAt: timeOrNull(revokedAt),
+  isConnected,
+})
+
+export const auditEntryView = ({ at, ...entry }: AuditEntry): unknown => ({
+  id: entry.id,
+  at: timeOf(at),
+  actor: entry.actor,
+  actorKind: entry.actorKind,
+  address: entry.address,
+  action: entry.action,
+  object: entry.object,
+  isRefused: entry.isRefused,
+  details: entry.details,
+})
