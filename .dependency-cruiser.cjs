@@ -23,7 +23,7 @@ const ROOMS = {
   http2: { rooms: ['errors.ts', 'http'], node: ['http'] }, // as above
   payload: { rooms: ['errors.ts', 'http'] },
   route: { rooms: ['errors.ts', 'address', 'http', 'payload'], npm: ['re2js'], node: ['net'] },
-  directory: { rooms: ['errors.ts'] },
+  directory: { rooms: ['errors.ts', 'address', 'payload', 'route', 'identity'] },
   'service/names': {},
   'service/input': { rooms: ['errors.ts'] },
   'service/ssh-keys': { rooms: ['service/input'], node: ['crypto'] },

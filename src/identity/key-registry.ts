@@ -30,6 +30,8 @@ export interface Keys {
   get(kid: string): RegisteredKey | undefined
   /** May a session that was proven by `kid` go on as `identifier`? */
   allows(kid: string, identifier: string): boolean
+  /** Is there a key that may claim this identifier and names it? */
+  names(identifier: string): boolean
 }
 
 // A grant that names no identifier is a grant of all of them, so it swallows the narrower ones.
@@ -63,6 +65,11 @@ export class KeyRegistry implements Keys, Iterable<RegisteredKey> {
   allows(kid: string, identifier: string): boolean {
     const key = this.#keys.get(kid)
     return key !== undefined && (key.identifiers === undefined || key.identifiers.includes(identifier))
+  }
+
+  names(identifier: string): boolean {
+    for (const { identifiers } of this.#keys.values()) if (identifiers?.includes(identifier) === true) return true
+    return false
   }
 
   [Symbol.iterator](): Iterator<RegisteredKey> {

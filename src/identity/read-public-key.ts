@@ -1,4 +1,4 @@
-import { createPublicKey, X509Certificate, type KeyObject } from 'node:crypto'
+import { createPublicKey, X509Certificate, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { GatewayError, messageOf } from '../errors.ts'
 import { isIdentifier } from './identifier.ts'
 import type { RegisteredKey } from './key-registry.ts'
@@ -111,6 +111,21 @@ export async function readPublicKey(file: string, binding: Binding, nowMs: numbe
   }
   const identifiers = identifier === undefined ? undefined : Object.freeze([identifier])
   return { key: { kid: thumbprintOf(key), key, algorithms, identifiers, source: file }, notAfter }
+}
+
+/**
+ * A public key as a JWK (RFC 7517), as a registry takes it.
+ * @throws GatewayError KEY_INVALID, which names `source`
+ */
+export function registeredJwk(jwk: Readonly<Record<string, string>>, identifiers: readonly string[], source: string): RegisteredKey {
+  if ('d' in jwk) throw invalid(`${source}: this is a private key, which stays with its inner layer`)
+  let key: KeyObject
+  try {
+    key = createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' })
+  } catch (cause) {
+    throw invalid(`${source}: the public key cannot be read: ${messageOf(cause)}`, cause)
+  }
+  return { kid: thumbprintOf(key), key, algorithms: algorithmsOf(key, source), identifiers, source }
 }
 
 /**

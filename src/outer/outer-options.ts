@@ -1,14 +1,14 @@
 import type { AdminOptions } from '../admin/admin.ts'
 import type { Keys } from '../identity/key-registry.ts'
 import type { Timing } from '../mux/liveness.ts'
-import type { TargetTable } from '../route/table.ts'
+import type { RouteTable } from '../route/table.ts'
 import type { CertificateStore } from '../tls/certificate-store.ts'
 import type { EdgeLimits } from './access/client-limits.ts'
 import type { CreateCertificates } from './tcp-edge/tcp-terminator.ts'
 
 /** The targets in force, which may be others each time that somebody asks. What is absent never happens, as with a table made by hand. */
 export interface TableSource {
-  readonly table: TargetTable
+  readonly table: RouteTable
   /** Keeps a newer table out of force. */
   readonly fault?: { readonly message: string } | undefined
   /** When the table in force was made. */

@@ -2,6 +2,8 @@
 import type { TrustFields } from '../http/believed-fields.ts'
 import type { FieldEdits } from '../http/field-edits.ts'
 import type { OriginProfile, OriginTimeouts } from '../payload/origin-profile.ts'
+import type { ErrorCode } from '../errors.ts'
+import type { LogLine } from '../payload/log-note.ts'
 import type { AddressRanges } from '../address/address-ranges.ts'
 import type { FixedAnswer, Redirect } from './fixed-answer.ts'
 import type { PathMap } from './path-map.ts'
@@ -15,6 +17,8 @@ export interface RateLimit {
   readonly burst: number
   /** Field in lower case whose value is counted; undefined: the address of the client. */
   readonly header: string | undefined
+  /** All clients together are counted, instead of each. */
+  readonly isShared?: true | undefined
 }
 
 /** Undefined: no limit. */
@@ -96,6 +100,8 @@ export interface BasicAuth {
 
 /** The treatment of a request and its answer by the outer layer, beyond policy and origin; a target without any of it has none. */
 export interface Treatment {
+  /** Nobody is let in, for this reason. */
+  readonly refusal?: ErrorCode | undefined
   readonly allow: AddressRanges | undefined
   readonly deny: AddressRanges | undefined
   readonly basicAuth: BasicAuth | undefined
@@ -113,6 +119,20 @@ export interface Treatment {
   readonly addsVia: true | undefined
   /** Undefined: as the layer has it. */
   readonly removeCsps: boolean | undefined
+}
+
+/** Whose socket it is, and what is counted for it. One object for as long as there is the socket. */
+export interface Owner {
+  readonly socketId: string
+  readonly accountId: string
+  /** Somebody wants to see who comes. */
+  readonly isWatched: boolean
+  /** Counts a request that has ended. @param bytesIn  from the client @param bytesOut  to the client */
+  countRequest(bytesIn: number, bytesOut: number): void
+  /** Counts a connection that has ended. */
+  countConnection(bytesIn: number, bytesOut: number): void
+  /** Tells those who watch. */
+  tell(line: LogLine): void
 }
 
 /** A configured route: public name → origin, policy and identifiers, and what else the file says of it. Frozen. */
@@ -148,4 +168,6 @@ export interface Target {
   readonly limits?: TargetLimits | undefined
   /** Protocols that a client may switch to, in lower case; undefined: `DEFAULT_UPGRADES`. */
   readonly upgrades?: readonly string[] | undefined
+  /** Of a socket of the service; undefined: it is the operator's. */
+  readonly owner?: Owner | undefined
 }

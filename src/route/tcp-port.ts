@@ -1,7 +1,7 @@
 /** Public port → origin, for connections that are carried as they are. */
 import { AddressRanges } from '../address/address-ranges.ts'
 import { formatHostPort } from '../address/host-port.ts'
-import type { Pool } from './target.ts'
+import type { Owner, Pool } from './target.ts'
 
 /** Where the connections of a port, or of one name on it, go. */
 export interface TcpRoute {
@@ -13,6 +13,8 @@ export interface TcpRoute {
   /** Inner layers that may serve it; undefined: any connected one of its pool. */
   readonly identifiers: readonly string[] | undefined
   readonly pool?: Pool | undefined
+  /** Of a socket of the service. */
+  readonly owner?: Owner | undefined
 }
 
 /** The treatment of TLS at a port: none, ending it, or reading the name in its first message and carrying it on unopened. */

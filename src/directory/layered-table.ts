@@ -1,0 +1,80 @@
+import { parseHost } from '../address/host.ts'
+import { Policy } from '../route/policy.ts'
+import type { RouteTable, Target, TargetTable } from '../route/table.ts'
+import type { SocketTable } from './socket-table.ts'
+import { SOCKET_DOMAIN } from './socket-target.ts'
+
+/** The name under which the service process serves its own hosts. No tunnel has it, since that is no id. */
+export const SERVICE_IDENTIFIER = '@service'
+
+/**
+ * The targets of the file with the sockets in between: exact names of the file, hosts of the service itself, sockets, `*.x` of the file,
+ * `*` of the file. Names that a socket has beside the one of its zone go behind `*.x` as well. Sockets are found, and never listed.
+ */
+export class LayeredTable implements TargetTable {
+  constructor(
+    private readonly file: RouteTable,
+    private readonly sockets: SocketTable,
+    private readonly service: ReadonlyMap<string, Target>,
+  ) {}
+
+  get targets(): TargetTable['targets'] {
+    return this.file.targets
+  }
+
+  get all(): TargetTable['all'] {
+    return this.file.all
+  }
+
+  get tcp(): TargetTable['tcp'] {
+    return this.file.tcp
+  }
+
+  get tunnels(): TargetTable['tunnels'] {
+    return this.file.tunnels
+  }
+
+  match(host: string): Target | undefined {
+    const { file } = this
+    const own = file.matchExact(host) ?? this.service.get(host)
+    if (own !== undefined) return own
+    const wildcard = file.matchWildcard(host)
+    const entry = this.sockets.match(host)
+    if (entry?.target !== undefined && (wildcard === undefined || entry.socket.dnsName === host)) return entry.target
+    return wildcard ?? file.any
+  }
+}
+
+/** The targets of the hosts of the service itself, such as its API. @throws GatewayError BAD_HOST */
+export function serviceTargets(hosts: readonly string[]): ReadonlyMap<string, Target> {
+  return new Map(hosts.map(host => [parseHost(host).host, serviceTarget(parseHost(host).host)]))
+}
+
+const POLICY = Policy.any()
+
+const serviceTarget = (host: string): Target =>
+  Object.freeze({
+    name: host,
+    line: 0,
+    protocol: 'http',
+    hostname: `service.${SOCKET_DOMAIN}`,
+    port: 80,
+    policy: POLICY,
+    identifiers: Object.freeze([SERVICE_IDENTIFIER]),
+    pool: 'tunnel',
+    treatment: Object.freeze({
+      allow: undefined,
+      deny: undefined,
+      basicAuth: undefined,
+      rate: undefined,
+      concurrency: undefined,
+      answer: undefined,
+      pathMap: undefined,
+      requestFields: undefined,
+      responseFields: undefined,
+      preserveHost: true,
+      trustFields: undefined,
+      addsVia: undefined,
+      removeCsps: undefined,
+    }),
+  })

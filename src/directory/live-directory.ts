@@ -1,0 +1,121 @@
+import type { Keys, RegisteredKey } from '../identity/key-registry.ts'
+import type { LogLine } from '../payload/log-note.ts'
+import type { RouteTable, TargetTable } from '../route/table.ts'
+import type { Owner } from '../route/target.ts'
+import type { TcpPort } from '../route/tcp-port.ts'
+import type { DirectorySnapshot } from './directory.ts'
+import { LayeredKeys } from './granted-keys.ts'
+import { LayeredTable, serviceTargets } from './layered-table.ts'
+import type { Usage } from './owner.ts'
+import { parseDirectoryMessage } from './parse-message.ts'
+import { SocketTable, type DirectoryBounds, type DirectoryEffects, type SocketFault } from './socket-table.ts'
+
+/** A port that could not be opened. */
+export interface PortFault {
+  readonly port: number
+  readonly message: string
+}
+
+/** Options of a directory. */
+export interface LiveDirectoryOptions extends DirectoryBounds {
+  /** Hosts that the service process serves itself, such as that of its API; they go before sockets. */
+  readonly hosts?: readonly string[]
+  /** Public key of the service process; absent: it has no links of its own. */
+  readonly serviceKey?: RegisteredKey
+  /** A tunnel has come up, or has a newer login; `address` is that of the inner layer. */
+  readonly onTunnelUp?: (tunnelId: string, address: string) => void
+  /** A tunnel has no connection any more. */
+  readonly onTunnelDown?: (tunnelId: string) => void
+}
+
+type Listener = (effects: DirectoryEffects) => Promise<readonly PortFault[]>
+
+/**
+ * The sockets and keys of the service, as the data plane has them in memory: takes messages of the service process over, and tells whoever
+ * serves by them.
+ */
+export class LiveDirectory {
+  readonly #table: SocketTable
+  readonly #service: ReturnType<typeof serviceTargets>
+  readonly #listeners = new Set<Listener>()
+
+  /** @throws GatewayError BAD_HOST */
+  constructor(private readonly options: LiveDirectoryOptions) {
+    this.#table = new SocketTable(options)
+    this.#service = serviceTargets(options.hosts ?? [])
+  }
+
+  /** The number of sockets. */
+  get size(): number {
+    return this.#table.size
+  }
+
+  get serviceKey(): RegisteredKey | undefined {
+    return this.options.serviceKey
+  }
+
+  /** Public ports of sockets. */
+  get ports(): readonly TcpPort[] {
+    return this.#table.ports
+  }
+
+  /** The table of the file with the sockets in it, now and later. */
+  layer(file: RouteTable): TargetTable {
+    return new LayeredTable(file, this.#table, this.#service)
+  }
+
+  /** The keys of the operator with those of the service behind them. */
+  layerKeys(operator: Keys): Keys {
+    return new LayeredKeys(operator, this.#table.keys)
+  }
+
+  /** The owner of the socket that a tunnel is of. */
+  ownerOf(tunnelId: string): (Owner & { watch(watcher: (line: LogLine) => void): () => void }) | undefined {
+    return this.#table.ofTunnel(tunnelId)?.owner
+  }
+
+  /**
+   * Takes a message of the service process over. Resolves when all of it is in force, ports included, with the sockets that are not.
+   * @param message  a snapshot or a change, as `directory.ts` has them, unchecked
+   * @throws GatewayError CONFIG_INVALID, as a rejection: nothing of it is in force then
+   */
+  async apply(message: unknown): Promise<readonly SocketFault[]> {
+    const { effects, faults } = this.#table.apply(parseDirectoryMessage(message))
+    const found = await Promise.all([...this.#listeners].map(listener => listener(effects)))
+    const ofPorts = found.flat().map(({ port, message: why }): SocketFault => ({
+      socketId: this.#table.ofPort(port)?.socket.id ?? '',
+      code: 'LISTEN_FAILED',
+      message: why,
+    }))
+    return [...faults, ...ofPorts]
+  }
+
+  /** All that is in force, for a start without the service process. */
+  snapshot(): DirectorySnapshot {
+    return this.#table.snapshot()
+  }
+
+  /** Calls `listener` after each change; what it resolves with are ports that could not be opened. @returns ends it */
+  onChange(listener: Listener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** What the sockets were used for since the last call: those alone that were. */
+  takeUsage(): readonly Usage[] {
+    return this.#table.takeUsage()
+  }
+
+  /** Tells `watcher` who comes to a socket, until the returned function is called. @returns undefined for a socket that is not there */
+  watch(socketId: string, watcher: (line: LogLine) => void): (() => void) | undefined {
+    return this.#table.get(socketId)?.owner.watch(watcher)
+  }
+
+  tunnelUp(tunnelId: string, address: string): void {
+    this.options.onTunnelUp?.(tunnelId, address)
+  }
+
+  tunnelDown(tunnelId: string): void {
+    this.options.onTunnelDown?.(tunnelId)
+  }
+}

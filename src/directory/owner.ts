@@ -1,0 +1,79 @@
+import type { LogLine } from '../payload/log-note.ts'
+import type { Owner } from '../route/target.ts'
+
+/** Sums of one socket over some time. */
+export interface Usage {
+  readonly socketId: string
+  readonly accountId: string
+  readonly requests: number
+  readonly connections: number
+  /** From visitors. */
+  readonly bytesIn: number
+  /** To visitors. */
+  readonly bytesOut: number
+}
+
+/** What one socket was used for since somebody asked last, and who wants to see its visitors. */
+export class SocketOwner implements Owner {
+  #requests = 0
+  #connections = 0
+  #bytesIn = 0
+  #bytesOut = 0
+  #isUsed = false
+  readonly #watchers = new Set<(line: LogLine) => void>()
+
+  /** @param onUsed  called with the first use after each `take` */
+  constructor(
+    readonly socketId: string,
+    readonly accountId: string,
+    private readonly onUsed: (owner: SocketOwner) => void,
+  ) {}
+
+  get isWatched(): boolean {
+    return this.#watchers.size > 0
+  }
+
+  countRequest(bytesIn: number, bytesOut: number): void {
+    this.#requests++
+    this.#count(bytesIn, bytesOut)
+  }
+
+  countConnection(bytesIn: number, bytesOut: number): void {
+    this.#connections++
+    this.#count(bytesIn, bytesOut)
+  }
+
+  tell(line: LogLine): void {
+    for (const watcher of this.#watchers) watcher(line)
+  }
+
+  /** Tells `watcher` of every visitor from now on, until the returned function is called. */
+  watch(watcher: (line: LogLine) => void): () => void {
+    this.#watchers.add(watcher)
+    return () => void this.#watchers.delete(watcher)
+  }
+
+  /** The sums since the last call. */
+  take(): Usage {
+    const { socketId, accountId } = this
+    const usage = {
+      socketId,
+      accountId,
+      requests: this.#requests,
+      connections: this.#connections,
+      bytesIn: this.#bytesIn,
+      bytesOut: this.#bytesOut,
+    }
+    this.#requests = this.#connections = this.#bytesIn = this.#bytesOut = 0
+    this.#isUsed = false
+    return usage
+  }
+
+  #count(bytesIn: number, bytesOut: number): void {
+    this.#bytesIn += bytesIn
+    this.#bytesOut += bytesOut
+    if (this.#isUsed) return
+    this.#isUsed = true
+    this.onUsed(this)
+  }
+}

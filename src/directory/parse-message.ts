@@ -1,0 +1,135 @@
+/**
+ * Messages of the service process, from unknown to typed. It is not trusted: whatever is not exactly what it should be is refused as a
+ * whole, so that nothing half known comes into force.
+ */
+import { GatewayError } from '../errors.ts'
+import { parsePasswordHash } from '../identity/password-hash.ts'
+import { isIdentifier } from '../identity/identifier.ts'
+import type { DirectoryChange, DirectoryKey, DirectoryMessage, DirectorySocket, SocketPassword, SocketVisitors } from './directory.ts'
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+/** Names as `parseHost` gives them; addresses and single labels are none that a socket could have. */
+const HOST_NAME = /^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.[a-z][a-z0-9-]{0,62}$/
+const KID = /^[A-Za-z0-9_-]{43}$/
+const MAX_NAME = 253
+const MAX_LIST = 100
+const MAX_VISITORS = 10_000
+const MAX_PORT = 65_535
+const MAX_COUNT = 1_000_000_000
+
+type Raw = Readonly<Record<string, unknown>>
+
+const refuse = (what: string): never => {
+  throw new GatewayError('CONFIG_INVALID', `a message of the service process: ${what}`)
+}
+
+const objectOf = (value: unknown, what: string): Raw =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Raw) : refuse(`${what} is no object`)
+
+function listOf<T>(value: unknown, what: string, parse: (item: unknown) => T, max = Infinity): readonly T[] {
+  if (!Array.isArray(value) || value.length > max) return refuse(`${what} is no list, or too long`)
+  return Object.freeze(value.map(parse))
+}
+
+const textOf = (value: unknown, what: string, isSound: (text: string) => boolean): string =>
+  typeof value === 'string' && isSound(value) ? value : refuse(`${what} is not what it should be`)
+
+const idOf = (value: unknown): string => textOf(value, 'an id', text => UUID.test(text))
+const hostOf = (value: unknown): string => textOf(value, 'a host name', text => text.length <= MAX_NAME && HOST_NAME.test(text))
+const kidOf = (value: unknown): string => textOf(value, 'the id of a key', text => KID.test(text))
+
+function oneOf<T extends string>(value: unknown, what: string, allowed: readonly T[]): T {
+  return allowed.find(text => text === value) ?? refuse(`${what} is not what it should be`)
+}
+
+const wholeOf = (value: unknown, what: string, min: number, max: number): number =>
+  typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max ? value : refuse(`${what} is not what it should be`)
+
+function passwordOf(value: unknown): SocketPassword | null {
+  if (value === null) return null
+  const { user, hash } = objectOf(value, 'a password')
+  const parsed = {
+    // RFC 7617 §2: the first colon ends the name.
+    user: textOf(user, 'the user of a password', text => /^[^:\p{C}]{1,255}$/u.test(text)),
+    hash: textOf(hash, 'the hash of a password', text => text.length <= 500),
+  }
+  try {
+    parsePasswordHash(parsed.hash)
+  } catch {
+    return refuse('the hash of a password is not what it should be')
+  }
+  return Object.freeze(parsed)
+}
+
+function visitorsOf(value: unknown): SocketVisitors | null {
+  if (value === null) return null
+  const { emails, domains } = objectOf(value, 'the visitors of a socket')
+  const isAddress = (item: unknown): string => textOf(item, 'a visitor', text => text.length <= 320)
+  return Object.freeze({
+    emails: listOf(emails, 'the visitors of a socket', isAddress, MAX_VISITORS),
+    domains: listOf(domains, 'the visitors of a socket', isAddress, MAX_VISITORS),
+  })
+}
+
+function socketOf(value: unknown): DirectorySocket {
+  const raw = objectOf(value, 'a socket')
+  const type = oneOf(raw['type'], 'the type of a socket', ['http', 'https', 'tcp', 'tls'])
+  const limits = objectOf(raw['limits'], 'the limits of a socket')
+  const { requestsPerSecond } = limits
+  const isRate = typeof requestsPerSecond === 'number' && requestsPerSecond > 0 && requestsPerSecond <= MAX_COUNT
+  const hasPort = type === 'tcp' || type === 'tls'
+  return Object.freeze({
+    id: idOf(raw['id']),
+    accountId: idOf(raw['accountId']),
+    type,
+    dnsName: hostOf(raw['dnsName']),
+    customDomains: listOf(raw['customDomains'], 'the domains of a socket', hostOf, MAX_LIST),
+    port: hasPort ? wholeOf(raw['port'], 'the port of a socket', 1, MAX_PORT) : null,
+    tunnelIds: listOf(raw['tunnelIds'], 'the tunnels of a socket', idOf, MAX_LIST),
+    password: passwordOf(raw['password']),
+    visitors: visitorsOf(raw['visitors']),
+    balance: oneOf(raw['balance'], 'the balance of a socket', ['least', 'round-robin', 'address']),
+    limits: Object.freeze({
+      requestsPerSecond: isRate ? requestsPerSecond : refuse('requestsPerSecond is not what it should be'),
+      concurrency: wholeOf(limits['concurrency'], 'concurrency', 1, MAX_COUNT),
+      maxConnections: wholeOf(limits['maxConnections'], 'maxConnections', 1, MAX_COUNT),
+    }),
+  })
+}
+
+const identifierOf = (value: unknown): string => textOf(value, 'an identifier', isIdentifier)
+
+function keyOf(value: unknown): DirectoryKey {
+  const raw = objectOf(value, 'a key')
+  const jwk = objectOf(raw['jwk'], 'a JWK')
+  const members = Object.entries(jwk).map(([name, member]) => [name, textOf(member, 'a JWK', text => text.length <= 2_000)] as const)
+  const tunnelId = raw['tunnelId'] === null ? null : idOf(raw['tunnelId'])
+  const expiresAt = raw['expiresAt']
+  return Object.freeze({
+    kid: kidOf(raw['kid']),
+    jwk: Object.freeze(Object.fromEntries(members)),
+    tunnelId,
+    identifiers: tunnelId === null ? listOf(raw['identifiers'], 'the identifiers of a key', identifierOf, MAX_LIST) : null,
+    expiresAt: expiresAt === null ? null : wholeOf(expiresAt, 'the end of a key', 0, Number.MAX_SAFE_INTEGER),
+  })
+}
+
+/** Reads a message of the service process. @throws GatewayError CONFIG_INVALID */
+export function parseDirectoryMessage(value: unknown): DirectoryMessage {
+  const raw = objectOf(value, 'it')
+  const type = oneOf(raw['type'], 'its type', ['snapshot', 'change'])
+  const seq = wholeOf(raw['seq'], 'its number', 0, Number.MAX_SAFE_INTEGER)
+  const sockets = listOf(raw['sockets'], 'sockets', socketOf)
+  const keys = listOf(raw['keys'], 'keys', keyOf)
+  if (type === 'snapshot') return { type, seq, sockets, keys }
+  const change: DirectoryChange = {
+    type,
+    seq,
+    removedSockets: listOf(raw['removedSockets'], 'removedSockets', idOf),
+    removedKeys: listOf(raw['removedKeys'], 'removedKeys', kidOf),
+    sockets,
+    keys,
+    endedTunnels: listOf(raw['endedTunnels'], 'endedTunnels', idOf),
+  }
+  return change
+}

@@ -1,0 +1,195 @@
+import type { DirectoryMessage, DirectorySnapshot, DirectorySocket } from './directory.ts'
+import type { ErrorCode } from '../errors.ts'
+import type { TcpPort } from '../route/tcp-port.ts'
+import { GrantedKeys } from './granted-keys.ts'
+import { SocketOwner, type Usage } from './owner.ts'
+import { createSocketEntry, type SocketEntry } from './socket-target.ts'
+
+/** The part of the world that the service process may give away. */
+export interface DirectoryBounds {
+  /** Names of sockets are one label below it. */
+  readonly zone: string
+  /** The ports of sockets, both ends included; absent: none. */
+  readonly ports?: { readonly from: number; readonly to: number }
+}
+
+/** A socket that is not in force as it was asked for. */
+export interface SocketFault {
+  readonly socketId: string
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+/** The consequences of a message for what is open. */
+export interface DirectoryEffects {
+  /** Ports to be opened, or to be as they are here from now on. */
+  readonly openedPorts: readonly TcpPort[]
+  readonly closedPorts: readonly number[]
+  /** Keys that prove nothing any more, or something else. */
+  readonly revokedKeys: readonly string[]
+  /** Tunnels whose sessions end. */
+  readonly endedTunnels: readonly string[]
+}
+
+/** Effects while they are gathered. */
+class Effects {
+  readonly opened = new Map<number, TcpPort>()
+  readonly closed = new Set<number>()
+  readonly revoked = new Set<string>()
+  readonly ended = new Set<string>()
+  readonly faults: SocketFault[] = []
+
+  get whole(): DirectoryEffects {
+    const closedPorts = [...this.closed].filter(port => !this.opened.has(port))
+    return { openedPorts: [...this.opened.values()], closedPorts, revokedKeys: [...this.revoked], endedTunnels: [...this.ended] }
+  }
+}
+
+/**
+ * The sockets in force by host name and id. It is changed in place: one change costs what it names, however many sockets there are. What
+ * the service process says beyond its bounds does not come into force.
+ */
+export class SocketTable {
+  readonly keys = new GrantedKeys()
+  readonly #byId = new Map<string, SocketEntry>()
+  readonly #byHost = new Map<string, SocketEntry>()
+  readonly #byPort = new Map<number, SocketEntry>()
+  readonly #byTunnel = new Map<string, SocketEntry>()
+  readonly #used = new Set<SocketOwner>()
+  /** Of the last snapshot: what it has in it already is not taken again. */
+  #snapshotSeq = -1
+  #lastSeq = -1
+
+  constructor(private readonly bounds: DirectoryBounds) {}
+
+  /** The number of sockets. */
+  get size(): number {
+    return this.#byId.size
+  }
+
+  /** The ports of all sockets that have one. */
+  get ports(): readonly TcpPort[] {
+    return [...this.#byPort.values()].map(({ port }) => port!)
+  }
+
+  /** The socket of a host. */
+  match(host: string): SocketEntry | undefined {
+    return this.#byHost.get(host)
+  }
+
+  get(socketId: string): SocketEntry | undefined {
+    return this.#byId.get(socketId)
+  }
+
+  /** The socket that has a port. */
+  ofPort(port: number): SocketEntry | undefined {
+    return this.#byPort.get(port)
+  }
+
+  /** The socket that a tunnel is of. */
+  ofTunnel(tunnelId: string): SocketEntry | undefined {
+    return this.#byTunnel.get(tunnelId)
+  }
+
+  /** All that is in force, as a message. */
+  snapshot(): DirectorySnapshot {
+    const sockets = [...this.#byId.values()].map(({ socket }) => socket)
+    return { type: 'snapshot', seq: Math.max(0, this.#lastSeq), sockets, keys: this.keys.all }
+  }
+
+  /** What the sockets were used for since the last call: those alone that were. */
+  takeUsage(): readonly Usage[] {
+    const usage = [...this.#used].map(owner => owner.take())
+    this.#used.clear()
+    return usage
+  }
+
+  /** Takes over a message that `parseDirectoryMessage` has let through. */
+  apply(message: DirectoryMessage): { readonly effects: DirectoryEffects; readonly faults: readonly SocketFault[] } {
+    const effects = new Effects()
+    this.#lastSeq = message.type === 'snapshot' ? message.seq : Math.max(this.#lastSeq, message.seq)
+    if (message.type === 'snapshot') this.#replace(message, effects)
+    else if (message.seq > this.#snapshotSeq) {
+      for (const kid of message.removedKeys) if (this.keys.delete(kid)) effects.revoked.add(kid)
+      for (const id of message.removedSockets) this.#remove(id, effects)
+      for (const tunnel of message.endedTunnels) effects.ended.add(tunnel)
+      this.#add(message, effects)
+    }
+    return { effects: effects.whole, faults: effects.faults }
+  }
+
+  #replace(snapshot: DirectorySnapshot, effects: Effects): void {
+    this.#snapshotSeq = snapshot.seq
+    const ids = new Set(snapshot.sockets.map(({ id }) => id))
+    const kids = new Set(snapshot.keys.map(({ kid }) => kid))
+    for (const kid of this.keys.kids) if (!kids.has(kid) && this.keys.delete(kid)) effects.revoked.add(kid)
+    for (const id of this.#byId.keys()) if (!ids.has(id)) this.#remove(id, effects)
+    this.#add(snapshot, effects)
+  }
+
+  #add({ sockets, keys }: Pick<DirectorySnapshot, 'sockets' | 'keys'>, effects: Effects): void {
+    for (const key of keys) if (this.keys.set(key)) effects.revoked.add(key.kid)
+    for (const socket of sockets) {
+      const message = this.#refusalOf(socket)
+      if (message === undefined) this.#put(socket, effects)
+      else {
+        // What was in force under this id is not what was asked for, either.
+        this.#remove(socket.id, effects)
+        effects.faults.push({ socketId: socket.id, code: 'CONFIG_INVALID', message })
+      }
+    }
+  }
+
+  /** Why a socket must not come into force. */
+  #refusalOf({ id, dnsName, customDomains, port, tunnelIds }: DirectorySocket): string | undefined {
+    const { zone, ports } = this.bounds
+    if (!dnsName.endsWith(`.${zone}`) || dnsName.slice(0, -zone.length - 1).includes('.'))
+      return `${dnsName} is no name of the zone ${zone}`
+    if (port !== null && (ports === undefined || port < ports.from || port > ports.to)) return `port ${port} is none of the service`
+    for (const host of [dnsName, ...customDomains]) {
+      const other = this.#byHost.get(host)
+      if (other !== undefined && other.socket.id !== id) return `${host} is the name of another socket`
+    }
+    const outside = customDomains.find(host => host === zone || host.endsWith(`.${zone}`))
+    if (outside !== undefined) return `${outside} is in the zone ${zone}, and no domain of its own`
+    const holder = port === null ? undefined : this.#byPort.get(port)
+    if (holder !== undefined && holder.socket.id !== id) return `port ${port} is the one of another socket`
+    const taken = tunnelIds.find(tunnel => (this.#byTunnel.get(tunnel)?.socket.id ?? id) !== id)
+    return taken === undefined ? undefined : `tunnel ${taken} is one of another socket`
+  }
+
+  #put(socket: DirectorySocket, effects: Effects): void {
+    const previous = this.#byId.get(socket.id)
+    const isSameOwner = previous?.socket.accountId === socket.accountId
+    const owner = isSameOwner ? previous.owner : new SocketOwner(socket.id, socket.accountId, used => void this.#used.add(used))
+    const entry = createSocketEntry(socket, owner, previous)
+    if (previous !== undefined) this.#unlink(previous, new Set(socket.tunnelIds), effects)
+    this.#byId.set(socket.id, entry)
+    for (const host of [socket.dnsName, ...socket.customDomains]) this.#byHost.set(host, entry)
+    for (const tunnel of socket.tunnelIds) this.#byTunnel.set(tunnel, entry)
+    const { port } = entry
+    if (port === undefined) return
+    this.#byPort.set(port.options.port, entry)
+    effects.opened.set(port.options.port, port)
+  }
+
+  #remove(id: string, effects: Effects): void {
+    const entry = this.#byId.get(id)
+    if (entry === undefined) return
+    this.#byId.delete(id)
+    this.#unlink(entry, new Set(), effects)
+  }
+
+  /** @param kept  tunnels that stay with the socket */
+  #unlink({ socket, port }: SocketEntry, kept: ReadonlySet<string>, effects: Effects): void {
+    for (const host of [socket.dnsName, ...socket.customDomains]) this.#byHost.delete(host)
+    for (const tunnel of socket.tunnelIds) {
+      this.#byTunnel.delete(tunnel)
+      if (!kept.has(tunnel)) effects.ended.add(tunnel)
+    }
+    if (port === undefined) return
+    this.#byPort.delete(port.options.port)
+    effects.opened.delete(port.options.port)
+    effects.closed.add(port.options.port)
+  }
+}

@@ -1,0 +1,124 @@
+import { Policy } from '../route/policy.ts'
+import type { Balance, BasicAuth, Retries, Target, Treatment } from '../route/target.ts'
+import { TcpPort } from '../route/tcp-port.ts'
+import type { DirectorySocket } from './directory.ts'
+import type { SocketOwner } from './owner.ts'
+
+/** No resolver knows these names (RFC 6761 §6.4), and each socket has its own, so that nobody blames one of them for another. */
+export const SOCKET_DOMAIN = 'socket.invalid'
+
+/** One socket in force. */
+export interface SocketEntry {
+  readonly socket: DirectorySocket
+  readonly owner: SocketOwner
+  /** Of a socket of type http or https. */
+  readonly target: Target | undefined
+  /** Of the other types. */
+  readonly port: TcpPort | undefined
+}
+
+const POLICY = Policy.any()
+const BY_ADDRESS: Balance = Object.freeze({ kind: 'address' })
+/** Whoever runs the origin gives it the certificate that they have, for whatever name: the tunnel is what is trusted. */
+const UNVERIFIED = Object.freeze({ tls: Object.freeze({ verify: false }) })
+/** Where one of several tunnels has no origin behind it. */
+const RETRIES = { attempts: 2, budgetPercent: 20 } as const
+const NOBODY: readonly string[] = Object.freeze([])
+
+const isEqual = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
+
+/**
+ * What is served for a socket. Everything that somebody counts by stays the same object as long as its part of the socket is the same:
+ * limits do not begin anew, and nobody has to log in again, when a tunnel comes.
+ */
+export function createSocketEntry(socket: DirectorySocket, owner: SocketOwner, previous: SocketEntry | undefined): SocketEntry {
+  const isWeb = socket.type === 'http' || socket.type === 'https'
+  return isWeb
+    ? { socket, owner, target: createTarget(socket, owner, previous), port: undefined }
+    : { socket, owner, target: undefined, port: createPort(socket, owner) }
+}
+
+function createTarget(socket: DirectorySocket, owner: SocketOwner, previous: SocketEntry | undefined): Target {
+  const { type, dnsName, tunnelIds } = socket
+  const isSecure = type === 'https'
+  return Object.freeze({
+    name: dnsName,
+    line: 0,
+    protocol: isSecure ? 'https' : 'http',
+    hostname: hostnameOf(socket),
+    port: isSecure ? 443 : 80,
+    policy: POLICY,
+    identifiers: tunnelIds,
+    pool: 'tunnel',
+    treatment: treatmentOf(socket, previous),
+    balance: balanceOf(socket, previous),
+    retries: previous?.target?.retries ?? (Object.freeze({ ...RETRIES }) as Retries),
+    profile: isSecure ? UNVERIFIED : undefined,
+    owner,
+  })
+}
+
+const hostnameOf = ({ id }: DirectorySocket): string => `${id}.${SOCKET_DOMAIN}`
+
+function treatmentOf({ password, visitors, limits, dnsName }: DirectorySocket, previous: SocketEntry | undefined): Treatment {
+  const before = previous?.target?.treatment
+  const was = previous?.socket
+  if (before !== undefined && isEqual([password, visitors, limits], [was?.password, was?.visitors, was?.limits])) return before
+  const basicAuth: BasicAuth | undefined =
+    password === null
+      ? undefined
+      : before?.basicAuth !== undefined && isEqual(password, was?.password)
+        ? before.basicAuth
+        : Object.freeze({ realm: dnsName, users: new Map([[password.user, password.hash]]), forwards: false, session: true })
+  const { requestsPerSecond, concurrency } = limits
+  return Object.freeze({
+    refusal: visitors === null ? undefined : 'VISITOR_LOGIN_MISSING',
+    allow: undefined,
+    deny: undefined,
+    basicAuth,
+    rate: Object.freeze({
+      perSecond: requestsPerSecond,
+      burst: Math.max(1, Math.ceil(requestsPerSecond)),
+      header: undefined,
+      isShared: true,
+    }),
+    concurrency,
+    answer: undefined,
+    pathMap: undefined,
+    requestFields: undefined,
+    responseFields: undefined,
+    preserveHost: true,
+    trustFields: undefined,
+    addsVia: undefined,
+    removeCsps: undefined,
+  } as const)
+}
+
+function balanceOf({ balance }: DirectorySocket, previous: SocketEntry | undefined): Balance | undefined {
+  if (balance === 'least') return undefined
+  if (balance === 'address') return BY_ADDRESS
+  const before = previous?.target?.balance
+  return before?.kind === 'round-robin' ? before : Object.freeze({ kind: 'round-robin' })
+}
+
+function createPort(socket: DirectorySocket, owner: SocketOwner): TcpPort {
+  const { type, tunnelIds, limits, password, visitors } = socket
+  const port = socket.port!
+  const { maxConnections } = limits
+  return new TcpPort({
+    key: String(port),
+    line: 0,
+    port,
+    host: undefined,
+    tls: type === 'tls' ? 'terminate' : 'none',
+    clientCa: undefined,
+    // Nothing asks here who comes: what only some may have, nobody gets.
+    allow: password === null && visitors === null ? undefined : NOBODY,
+    deny: NOBODY,
+    maxConnections,
+    maxConnectionsPerAddress: maxConnections,
+    idleMs: 0,
+    proxyProtocol: 0,
+    routes: [{ name: '*', hostname: hostnameOf(socket), port, identifiers: tunnelIds, pool: 'tunnel', owner }],
+  })
+}

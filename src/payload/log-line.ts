@@ -1,0 +1,43 @@
+import type { LogLine } from './log-note.ts'
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const
+
+/** What a terminal or whoever reads lines might obey, and what ends a quoted text: C0, quote, backslash, DEL, C1, what Unicode cannot show or turns around. */
+const UNSAFE = /["\\\p{C}\p{Zl}\p{Zp}]/gu
+
+const escaped = (text: string): string =>
+  text.replace(UNSAFE, character => {
+    if (character === '"' || character === '\\') return `\\${character}`
+    const code = character.codePointAt(0)!
+    return code < 0x100 ? `\\x${code.toString(16).toUpperCase().padStart(2, '0')}` : `\\u{${code.toString(16)}}`
+  })
+
+const orDash = (text: string): string => (text === '' ? '-' : escaped(text))
+
+const two = (value: number): string => String(value).padStart(2, '0')
+
+/** The time as Apache writes it, UTC: `25/Nov/2020:17:13:06 +0000`. */
+function timeOf(ms: number): string {
+  const date = new Date(Math.min(ms, 8.64e15))
+  const day = `${two(date.getUTCDate())}/${MONTHS[date.getUTCMonth()]!}/${date.getUTCFullYear()}`
+  return `${day}:${two(date.getUTCHours())}:${two(date.getUTCMinutes())}:${two(date.getUTCSeconds())} +0000`
+}
+
+const seconds = (ms: number): string => (ms / 1000).toFixed(3)
+
+/**
+ * A line for people, without an end of line: the combined format with `response_time` for a request, a format of its own for a
+ * connection. What clients chose is escaped: it can neither break a line nor reach a terminal.
+ */
+export function formatLogLine(line: LogLine): string {
+  if (line.kind === 'omitted') return `… ${line.count} more ${line.count === 1 ? 'was' : 'were'} left out here`
+  const client = orDash(line.client)
+  const at = timeOf(line.at)
+  if (line.kind === 'connection') {
+    const bytes = `bytes_sent:${line.bytesOut} bytes_received:${line.bytesIn}`
+    return `${client} [${at}] TCP ${line.status} ${bytes} session_time: ${seconds(line.durationMs)}`
+  }
+  const request = `${escaped(line.method)} ${escaped(line.path)} HTTP/${escaped(line.version)}`
+  const { status, bytes, referer, agent, durationMs } = line
+  return `${client} - - [${at}] "${request}" ${status} ${bytes} "${orDash(referer)}" "${orDash(agent)}" response_time="${seconds(durationMs)} sec"`
+}

@@ -1,0 +1,93 @@
+/** Notes about who comes to a socket: an inner layer says that it wants to see them, the outer layer tells. */
+import { GatewayError } from '../errors.ts'
+import { encodeNote } from './origin-profile.ts'
+
+/** A request that has ended. Every text of it may be what a client chose. */
+export interface RequestLine {
+  readonly kind: 'request'
+  /** Milliseconds since 1970. */
+  readonly at: number
+  /** Address of the visitor. */
+  readonly client: string
+  readonly method: string
+  /** Without its query: it is where people put tokens. */
+  readonly path: string
+  /** Such as 1.1. */
+  readonly version: string
+  readonly status: number
+  /** Of the body that went out. */
+  readonly bytes: number
+  readonly referer: string
+  readonly agent: string
+  readonly durationMs: number
+}
+
+/** A connection that has ended. */
+export interface ConnectionLine {
+  readonly kind: 'connection'
+  readonly at: number
+  readonly client: string
+  /** 200, or what the failure would be as a status of HTTP. */
+  readonly status: number
+  /** To the visitor. */
+  readonly bytesOut: number
+  /** From the visitor. */
+  readonly bytesIn: number
+  readonly durationMs: number
+}
+
+/** Lines that were left out here: there were too many, or the link had more important things to carry. */
+export interface OmittedLine {
+  readonly kind: 'omitted'
+  readonly at: number
+  readonly count: number
+}
+
+/** One line of a live log, as facts. */
+export type LogLine = RequestLine | ConnectionLine | OmittedLine
+
+/** Characters of one text of a line. */
+export const MAX_LOG_TEXT = 1_024
+/** Lines in one note. */
+const MAX_LINES = 100
+
+/** The note by which an inner layer says that it wants to see who comes to the socket of its tunnel. */
+export const encodeWatchLog = (): Buffer => encodeNote({ note: 'watch-log' })
+
+/** The note with lines. */
+export const encodeLogNote = (lines: readonly LogLine[]): Buffer => encodeNote({ note: 'log', lines } as { note: string })
+
+type Raw = Readonly<Record<string, unknown>>
+
+const NUMBERS = ['at', 'status', 'bytes', 'bytesIn', 'bytesOut', 'durationMs', 'count'] as const
+const TEXTS = ['client', 'method', 'path', 'version', 'referer', 'agent'] as const
+const OF_KIND = {
+  request: ['at', 'client', 'method', 'path', 'version', 'status', 'bytes', 'referer', 'agent', 'durationMs'],
+  connection: ['at', 'client', 'status', 'bytesOut', 'bytesIn', 'durationMs'],
+  omitted: ['at', 'count'],
+} as const
+
+const isOneOf = (list: readonly string[], name: string): boolean => list.includes(name)
+
+function parseLine(value: unknown): LogLine {
+  const raw = (typeof value === 'object' && value !== null ? value : {}) as Raw
+  const { kind } = raw
+  if (kind !== 'request' && kind !== 'connection' && kind !== 'omitted')
+    throw new GatewayError('PROTOCOL', 'a line of a log of no known kind')
+  const line: Record<string, unknown> = { kind }
+  for (const name of OF_KIND[kind]) {
+    const given = raw[name]
+    const isSound = isOneOf(NUMBERS, name)
+      ? typeof given === 'number' && Number.isFinite(given) && given >= 0
+      : isOneOf(TEXTS, name) && typeof given === 'string' && given.length <= MAX_LOG_TEXT
+    if (!isSound) throw new GatewayError('PROTOCOL', `a line of a log without a valid "${name}"`)
+    line[name] = given
+  }
+  return line as unknown as LogLine
+}
+
+/** The lines of a note of the kind `log`, checked. @throws GatewayError PROTOCOL */
+export function parseLogNote({ lines }: Raw): readonly LogLine[] {
+  if (!Array.isArray(lines) || lines.length > MAX_LINES) throw new GatewayError('PROTOCOL', 'a log that is no list of lines')
+  return lines.map(parseLine)
+}
