@@ -27,6 +27,16 @@ import { OriginPolicy } from '../origin/origin-policy.ts'
 import { HealthChecks } from '../origin/health-checks.ts'
 import { createSessionHandler, type HealthContext } from './session-handler.ts'
 import type { TcpOriginContext } from '../origin/tcp-origin.ts'
+import { decodeNote, encodeNote } from '../payload/origin-profile.ts'
+
+/** The end of a connection, or of an attempt to make one. */
+export interface DownFacts {
+  readonly code: ErrorCode
+  readonly reason: string
+  readonly wasUp: boolean
+  /** When the next attempt starts; undefined: there is none. */
+  readonly retryMs: number | undefined
+}
 
 /** Options of an inner layer. */
 export interface InnerLayerOptions {
@@ -50,6 +60,14 @@ export interface InnerLayerOptions {
   readonly dialer?: Dialer
   /** The admin port; none when absent. */
   readonly admin?: AdminOptions
+  /** The same for connections that are carried as they are. */
+  readonly tcpDialer?: Dialer
+  /** Takes notes of the live log of a socket, which are asked for when this is given. */
+  readonly onLog?: (note: Readonly<Record<string, unknown>>) => void
+  /** A connection is up. */
+  readonly onUp?: () => void
+  /** A connection has ended, or could not be made. */
+  readonly onDown?: (facts: DownFacts) => void
   /** Liveness of the links; the default suits everything but tests. */
   readonly timing?: Timing
 }
@@ -76,6 +94,7 @@ export class InnerLayer {
     const failures = new FailureLog(log, options.allowList.open, () => performance.now())
     this.#context = {
       policy,
+      ...(options.tcpDialer !== undefined && { dialer: options.tcpDialer }),
       drivers: this.#origins,
       health: new HealthChecks(this.#origins, Math.random),
       onFailure: (head, code, reason) => failures.report(head, code, reason),
@@ -212,13 +231,14 @@ export class InnerLayer {
         timing: this.options.timing ?? DEFAULT_TIMING,
         onFault: thrown => this.log.error({ err: thrown }, 'internal fault while handling a stream'),
       },
-      serve: note => createSessionHandler(this.#context, note),
+      serve: note => this.#serve(note),
       clock: () => performance.now(),
       random: Math.random,
       onUp: ({ identifier: granted, agent }) => {
         lastReason = ''
         record.up(agent)
         this.log.info({ outerLayer: url, identifier: granted, agent }, `connected to ${name} as "${granted}"`)
+        this.options.onUp?.()
       },
       onDown: ({ code, reason: given, wasUp, retryMs }) => {
         const reason = given || ERRORS[code].text
@@ -232,10 +252,25 @@ export class InnerLayer {
           this.log.warn(fields, `cannot connect to ${name}: ${adviceFor({ code, reason, kid: privateKey.kid, identifier })}${next}`)
         else this.log.debug(fields, `still cannot connect to ${name}: ${reason}${next}`)
         lastReason = wasUp ? '' : reason
+        this.options.onDown?.({ code, reason, wasUp, retryMs })
       },
     })
     record.connector = connector
     return connector
+  }
+
+  #serve(note: (payload: Buffer) => void): ReturnType<typeof createSessionHandler> {
+    const handler = createSessionHandler(this.#context, note)
+    const { onLog } = this.options
+    if (onLog === undefined) return handler
+    // The session exists once this has returned.
+    queueMicrotask(() => note(encodeNote({ note: 'watch-log' })))
+    const onNote = (payload: Buffer): void => {
+      const said = decodeNote(payload)
+      if (said.note === 'log') onLog(said)
+      else handler.onNote(payload)
+    }
+    return { ...handler, onNote }
   }
 }
 
