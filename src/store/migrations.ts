@@ -43,6 +43,7 @@ const first: Migration = ({ int, text, blob, serial, end }) => [
     state ${text} not null check (state in ('pending', 'active', 'suspended')),
     limits ${text} not null default '{}',
     token_epoch ${int} not null default 0,
+    next_relay_port ${int} not null default 6000,
     created_at ${int} not null,
     confirmed_at ${int}
   ${end}`,
@@ -103,6 +104,7 @@ const first: Migration = ({ int, text, blob, serial, end }) => [
   `create index custom_domains_by_socket on custom_domains (socket_id)`,
   `create table retired_names (
     dns_name ${text} primary key,
+    account_id ${text} not null,
     retired_at ${int} not null
   ${end}`,
   `create table ports (
@@ -167,7 +169,7 @@ const first: Migration = ({ int, text, blob, serial, end }) => [
   `create table secrets (
     id ${text} primary key,
     purpose ${text} not null,
-    sealed ${blob} not null,
+    sealed ${text} not null,
     created_at ${int} not null,
     retired_at ${int}
   ${end}`,

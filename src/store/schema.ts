@@ -21,6 +21,8 @@ export interface AccountsTable {
   limits: Generated<string>
   /** Raised to end every session. */
   token_epoch: Generated<number>
+  /** For the next tunnel of it: counts up from 6000 and wraps. */
+  next_relay_port: Generated<number>
   created_at: number
   confirmed_at: number | null
 }
@@ -83,9 +85,11 @@ export interface CustomDomainsTable {
   socket_id: string
 }
 
-/** Names that are never given to anybody else. */
+/** Names that are never given to anybody else than the account that had them. */
 export interface RetiredNamesTable {
   dns_name: string
+  /** Refers to nothing, so that it outlives the account. */
+  account_id: string
   retired_at: number
 }
 
@@ -163,8 +167,8 @@ export interface SecretsTable {
   id: string
   /** Such as jwt, ssh-host, ssh-ca, cookie, identity. */
   purpose: string
-  /** As `seal` of the room identity makes it. */
-  sealed: Buffer
+  /** Under a key outside of the database. */
+  sealed: string
   created_at: number
   retired_at: number | null
 }
