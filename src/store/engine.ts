@@ -16,6 +16,7 @@ import { GatewayError } from '../errors.ts'
 import { postgresFault, sqliteFault } from './faults.ts'
 import { GuardedDriver } from './guarded-driver.ts'
 import { migrate, type MigrateResult } from './migrate.ts'
+import { MIGRATIONS, type Migration } from './migrations.ts'
 import { PostgresListener } from './postgres-listener.ts'
 import { clientConfigOf, createPool, loadPostgres, POSTGRES_TIMES, type PostgresTimes } from './postgres-pool.ts'
 import type { Database } from './schema.ts'
@@ -27,6 +28,7 @@ export interface EngineOptions {
   readonly password?: string
   readonly sqlite?: SqliteModule
   readonly postgresTimes?: PostgresTimes
+  readonly migrations?: readonly Migration[]
   readonly now: () => number
   readonly onAway: (fault: GatewayError) => void
   /** Another process has changed something. */
@@ -59,7 +61,7 @@ const POSTGRES: Omit<Dialect, 'createDriver'> = {
 const over = (dialect: Omit<Dialect, 'createDriver'>, driver: Driver): Kysely<unknown> =>
   new Kysely<unknown>({ dialect: { ...dialect, createDriver: () => driver } })
 
-function sqliteEngine(file: string, { sqlite, now, onAway, onMigrated }: EngineOptions): Engine {
+function sqliteEngine(file: string, { sqlite, migrations = MIGRATIONS, now, onAway, onMigrated }: EngineOptions): Engine {
   const open = async (): Promise<Driver> => {
     const driver = new SqliteDriver(await openSqliteFile(file, sqlite))
     try {
@@ -70,7 +72,7 @@ function sqliteEngine(file: string, { sqlite, now, onAway, onMigrated }: EngineO
         copied = `${file}.version-${version}.${stamp}`
         await copySqlite(partial => sql`vacuum into ${partial}`.execute(db), copied)
       }
-      const result = await migrate(db, { dialect: 'sqlite', now, ...(file !== IN_MEMORY && { copy }) })
+      const result = await migrate(db, { dialect: 'sqlite', now, migrations, ...(file !== IN_MEMORY && { copy }) })
       if (result.from !== result.to) onMigrated?.({ ...result, copy: copied })
       return driver
     } catch (thrown) {
@@ -78,14 +80,14 @@ function sqliteEngine(file: string, { sqlite, now, onAway, onMigrated }: EngineO
       throw thrown
     }
   }
-  const driver = new GuardedDriver({ open, faultOf: sqliteFault, onAway })
+  const driver = new GuardedDriver({ open, connections: 1, faultOf: sqliteFault, onAway })
   const db = new Kysely<Database>({ dialect: { ...SQLITE, createDriver: () => driver } })
   return { db, close: () => db.destroy() }
 }
 
 function postgresEngine(
   place: Extract<StorePlace, { kind: 'postgres' }>,
-  { password, postgresTimes = POSTGRES_TIMES, now, onAway, onSignal, onMigrated }: EngineOptions,
+  { password, postgresTimes = POSTGRES_TIMES, migrations = MIGRATIONS, now, onAway, onSignal, onMigrated }: EngineOptions,
 ): Engine {
   let listener: PostgresListener | undefined
   const open = async (): Promise<Driver> => {
@@ -98,7 +100,7 @@ function postgresEngine(
     const driver = new PostgresDriver({ pool })
     try {
       await driver.init()
-      const result = await migrate(over(POSTGRES, driver), { dialect: 'postgres', now })
+      const result = await migrate(over(POSTGRES, driver), { dialect: 'postgres', now, migrations })
       if (result.from !== result.to) onMigrated?.({ ...result, copy: undefined })
     } catch (thrown) {
       await pool.end()
@@ -108,7 +110,7 @@ function postgresEngine(
     listener.start()
     return driver
   }
-  const driver = new GuardedDriver({ open, faultOf: postgresFault, onAway })
+  const driver = new GuardedDriver({ open, connections: place.connections, faultOf: postgresFault, onAway })
   const db = new Kysely<Database>({ dialect: { ...POSTGRES, createDriver: () => driver } })
   const close = async (): Promise<void> => {
     await listener?.close()

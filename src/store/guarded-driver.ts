@@ -1,8 +1,11 @@
 /** A driver that opens its database when it is first asked, again when that has failed, and whose faults say whether the database is to be had. */
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult, TransactionSettings } from 'kysely'
 import { GatewayError } from '../errors.ts'
+import { Turns } from './turns.ts'
 
 export interface DriverGuard {
+  /** The most that may be in use; more wait. pg would count that wait as one for the server. */
+  readonly connections: number
   /** A driver that is initialized, over a database that is up to date. */
   readonly open: () => Promise<Driver>
   /** The fault to be thrown instead. */
@@ -47,10 +50,12 @@ const innerOf = (connection: DatabaseConnection): DatabaseConnection =>
 export class GuardedDriver implements Driver {
   readonly #guard: DriverGuard
   readonly #connections = new WeakMap<DatabaseConnection, GuardedConnection>()
+  readonly #turns: Turns
   #driver: Driver | undefined
 
   constructor(guard: DriverGuard) {
     this.#guard = guard
+    this.#turns = new Turns(guard.connections)
   }
 
   readonly #run: Run = async action => {
@@ -69,7 +74,14 @@ export class GuardedDriver implements Driver {
   }
 
   async acquireConnection(): Promise<DatabaseConnection> {
-    const inner = await this.#run(() => this.#driver!.acquireConnection())
+    await this.#turns.take()
+    let inner: DatabaseConnection
+    try {
+      inner = await this.#run(() => this.#driver!.acquireConnection())
+    } catch (thrown) {
+      this.#turns.give()
+      throw thrown
+    }
     const known = this.#connections.get(inner)
     if (known !== undefined) return known
     const connection = new GuardedConnection(inner, this.#run)
@@ -77,8 +89,12 @@ export class GuardedDriver implements Driver {
     return connection
   }
 
-  releaseConnection(connection: DatabaseConnection): Promise<void> {
-    return this.#driver!.releaseConnection(innerOf(connection))
+  async releaseConnection(connection: DatabaseConnection): Promise<void> {
+    try {
+      await this.#driver!.releaseConnection(innerOf(connection))
+    } finally {
+      this.#turns.give()
+    }
   }
 
   beginTransaction(connection: DatabaseConnection, settings: TransactionSettings): Promise<void> {

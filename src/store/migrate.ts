@@ -18,7 +18,8 @@ export interface MigrateOptions {
   readonly now: () => number
   /** Makes a copy of what is there before the first step on it. */
   readonly copy?: (version: number) => Promise<void>
-  readonly migrations?: readonly Migration[]
+  /** All steps from the first one on. */
+  readonly migrations: readonly Migration[]
 }
 
 /** The steps that were taken: equal when there was nothing to do. */
@@ -49,10 +50,7 @@ function refuseNewer(found: number, known: number): void {
  * Takes every step that the database lacks.
  * @throws GatewayError STORE_INVALID, naming both versions, where the database is of a later release
  */
-export async function migrate(
-  kysely: Kysely<unknown>,
-  { dialect, now, copy, migrations = MIGRATIONS }: MigrateOptions,
-): Promise<MigrateResult> {
+export async function migrate(kysely: Kysely<unknown>, { dialect, now, copy, migrations }: MigrateOptions): Promise<MigrateResult> {
   const db = kysely as Kysely<VersionTable>
   if (copy !== undefined) {
     // Outside of the transaction, in which SQLite makes no copies. Nobody else writes the file meanwhile.

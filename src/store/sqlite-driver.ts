@@ -1,52 +1,12 @@
-/** kysely over one SQLite connection: whoever wants it waits in order, for a bounded time. */
+/** kysely over one SQLite connection, which only one at a time may have: whoever hands it out sees to that. */
+import { setImmediate as immediate } from 'node:timers/promises'
 import { CompiledQuery, type DatabaseConnection, type Driver, type QueryResult, type TransactionSettings } from 'kysely'
-import { unavailable } from './faults.ts'
 import { sqliteValue, type SqliteConnection, type SqliteStatement } from './sqlite-connection.ts'
 
 /** Statements that are kept prepared; the service has some hundred. */
 const MAX_STATEMENTS = 300
-/** The longest that somebody waits for the connection, milliseconds: so a transaction that waits for itself ends, and says so. */
-const MAX_WAIT_MS = 15_000
-
-interface Waiter {
-  readonly take: () => void
-}
-
-/** Turns at the one connection, first come, first served. */
-class Turns {
-  readonly #waiters = new Set<Waiter>()
-  #isTaken = false
-
-  /** @throws GatewayError STORE_UNAVAILABLE after MAX_WAIT_MS */
-  async take(): Promise<void> {
-    if (!this.#isTaken) {
-      this.#isTaken = true
-      return
-    }
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#waiters.delete(waiter)
-        reject(unavailable(`its one connection was not free for ${MAX_WAIT_MS / 1_000} s; a transaction holds it, or waits for itself`))
-      }, MAX_WAIT_MS)
-      const waiter: Waiter = {
-        take: () => {
-          clearTimeout(timer)
-          resolve()
-        },
-      }
-      this.#waiters.add(waiter)
-    })
-  }
-
-  give(): void {
-    for (const waiter of this.#waiters) {
-      this.#waiters.delete(waiter)
-      waiter.take()
-      return
-    }
-    this.#isTaken = false
-  }
-}
+/** The longest that statements follow each other without a turn of the event loop, milliseconds. They are synchronous, and awaiting them is not enough. */
+const MAX_RUN_MS = 5
 
 class SqliteDatabaseConnection implements DatabaseConnection {
   readonly #connection: SqliteConnection
@@ -90,9 +50,10 @@ class SqliteDatabaseConnection implements DatabaseConnection {
 export class SqliteDriver implements Driver {
   readonly #connection: SqliteConnection
   readonly #shared: SqliteDatabaseConnection
-  readonly #turns = new Turns()
   /** A transaction could not be rolled back, so that it may still be open. */
   #isOpen = false
+  /** When the event loop was last seen to turn. */
+  #turnedAt = 0
 
   constructor(connection: SqliteConnection) {
     this.#connection = connection
@@ -104,12 +65,15 @@ export class SqliteDriver implements Driver {
   }
 
   async acquireConnection(): Promise<DatabaseConnection> {
-    await this.#turns.take()
+    if (performance.now() - this.#turnedAt > MAX_RUN_MS) {
+      await immediate()
+      this.#turnedAt = performance.now()
+    }
     return this.#shared
   }
 
   async releaseConnection(): Promise<void> {
-    this.#turns.give()
+    // There is one, for ever.
   }
 
   async beginTransaction(_connection: DatabaseConnection, { accessMode }: TransactionSettings): Promise<void> {

@@ -104,9 +104,33 @@ function execute(connection: SqliteConnection, sql: string): void {
 
 function closeBoth(connection: SqliteConnection, held: SqliteConnection | undefined): void {
   try {
+    // With libsql, a file stays open until the last of its statements is collected; what is in the log has to be in the file before that.
+    execute(connection, 'pragma wal_checkpoint(truncate)')
+  } catch {
+    // The log is read by whoever opens the file next.
+  }
+  try {
     connection.close()
   } finally {
     held?.close()
+  }
+}
+
+/**
+ * Copies a file that another process may be writing.
+ * @throws GatewayError FILE_EXISTS or FILE_UNREADABLE
+ */
+export async function copySqliteFile(file: string, to: string, module?: SqliteModule): Promise<void> {
+  try {
+    await stat(file)
+  } catch (cause) {
+    throw new GatewayError('FILE_UNREADABLE', `${file}: ${messageOf(cause)}`, { cause })
+  }
+  const connection = (await loadSqlite(module))(file)
+  try {
+    await copySqlite(async partial => void connection.prepare('vacuum into ?').run([partial]), to)
+  } finally {
+    connection.close()
   }
 }
 
@@ -122,7 +146,8 @@ export async function copySqlite(vacuumInto: (partial: string) => Promise<unknow
     // Taking the name first keeps a copy that is there already.
     await (await open(to, 'wx', OWNER_ONLY)).close()
   } catch (cause) {
-    if ((cause as { code?: unknown }).code === 'EEXIST') throw new GatewayError('FILE_EXISTS', `${to}: there is a file already`, { cause })
+    const { code, syscall } = cause as { code?: unknown; syscall?: unknown }
+    if (code === 'EEXIST' && syscall === 'open') throw new GatewayError('FILE_EXISTS', `${to}: there is a file already`, { cause })
     throw new GatewayError('FILE_UNREADABLE', `${to}: the copy cannot be written: ${messageOf(cause)}`, { cause })
   }
   try {

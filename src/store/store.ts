@@ -9,7 +9,7 @@ import { CHANNEL } from './postgres-listener.ts'
 import type { PostgresTimes } from './postgres-pool.ts'
 import type { Database } from './schema.ts'
 import { createEngine, type Engine } from './engine.ts'
-import { copySqlite, type SqliteModule } from './sqlite-file.ts'
+import { copySqlite, copySqliteFile, type SqliteModule } from './sqlite-file.ts'
 import { parseStoreUrl } from './store-url.ts'
 
 export interface StoreOptions {
@@ -98,6 +98,22 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     await store.close()
     throw thrown
   }
+}
+
+const usePgDump = (): GatewayError =>
+  new GatewayError('USAGE', 'the database is PostgreSQL: make copies with its own tools, such as pg_dump --format=custom')
+
+/**
+ * Copies a database that another process may have open to a new file, readable by its owner only.
+ * @throws GatewayError FILE_EXISTS, FILE_UNREADABLE, or USAGE for PostgreSQL, which has pg_dump
+ */
+export async function backUpStore(
+  { url, directory, sqlite }: Pick<StoreOptions, 'url' | 'directory' | 'sqlite'>,
+  file: string,
+): Promise<void> {
+  const place = parseStoreUrl(url, directory)
+  if (place.kind === 'postgres') throw usePgDump()
+  await copySqliteFile(place.file, file, sqlite)
 }
 
 class SqlStore implements Store {
@@ -193,11 +209,8 @@ class SqlStore implements Store {
   }
 
   async backup(file: string): Promise<void> {
-    if (this.dialect === 'postgres')
-      throw new GatewayError('USAGE', 'the database is PostgreSQL: make copies with its own tools, such as pg_dump --format=custom')
-    await copySqlite(async partial => {
-      await sql`vacuum into ${partial}`.execute(this.db)
-    }, file)
+    if (this.dialect === 'postgres') throw usePgDump()
+    await copySqlite(partial => sql`vacuum into ${partial}`.execute(this.db), file)
   }
 
   async close(): Promise<void> {
