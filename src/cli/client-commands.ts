@@ -7,6 +7,8 @@ import {
   adminLimitsOptions,
   auditOptions,
   clientOptions,
+  connectGroups,
+  connectOptions,
   joinOptions,
   joinTokenOptions,
   loginOptions,
@@ -16,6 +18,7 @@ import {
   socketLsOptions,
   socketOptions,
   socketUpdateOptions,
+  tunnelConnectOptions,
   tunnelOptions,
   versionUpgradeOptions,
 } from './options/client.ts'
@@ -93,6 +96,19 @@ const USERS: readonly Command[] = [
 
 const SOCKETS: readonly Command[] = [
   defineCommand({
+    words: ['connect'],
+    describe: 'Give a service of this machine a public name, for as long as the command runs',
+    options: connectOptions,
+    groups: connectGroups,
+    positionals: [{ name: 'local-port', describe: 'Port of your service', isOptional: true }],
+    examples: [
+      ['socket-gateway connect 8000', 'https://… leads to http://127.0.0.1:8000'],
+      ['socket-gateway connect 8000 --name "my test service" --protected --username john --password secret', 'visitors need a password'],
+      ['socket-gateway connect 22 --type tcp', 'a public port that leads to the SSH server'],
+    ],
+    run: async (values, { 'local-port': port }, context) => (await import('./connect/connect.ts')).runConnect(port, values, context),
+  }),
+  defineCommand({
     words: ['socket', 'create'],
     describe: 'Create a new socket, which stays until it is deleted',
     options: socketCreateOptions,
@@ -150,6 +166,13 @@ const SOCKETS: readonly Command[] = [
     describe: 'Delete a tunnel',
     options: tunnelOptions,
     run: async (values, _, context) => (await import('./client/tunnel.ts')).runTunnelDelete(values, context),
+  }),
+  defineCommand({
+    words: ['tunnel', 'connect'],
+    describe: 'Connect a tunnel: serve its socket with a service of this machine',
+    options: tunnelConnectOptions,
+    examples: [['socket-gateway tunnel connect --socket-id web --port 8000', 'web is the name of the socket']],
+    run: async (values, _, context) => (await import('./connect/connect.ts')).runTunnelConnect(values, context),
   }),
   defineCommand({
     words: ['logs'],

@@ -33,6 +33,7 @@ describe('--help', () => {
       'login',
       'logout',
       'account',
+      'connect',
       'socket',
       'tunnel',
       'logs',

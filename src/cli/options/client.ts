@@ -152,7 +152,7 @@ const originOptions = {
 
 const liveOptions = {
   quiet: flag('No line for each request'),
-  connections: withDefault(integer(1, 16), 2, { describe: 'Connections to the gateway' }),
+  insecure: flag('Allow a ws:// connection to another machine than this one'),
   'drain-timeout': withDefault(duration(1), 30_000, {
     describe: 'Time that requests in flight get to finish at the first Ctrl-C; the second one ends at once',
   }),
@@ -256,4 +256,11 @@ export const versionUpgradeOptions = {
   archive: optional(FILE, { describe: 'Archive of a release (.tgz) whose sum is to be checked', defaultText: 'none: says how to upgrade' }),
   sha256: optional(TEXT, { describe: 'SHA-256 that the archive was published with' }),
   ...clientOptions,
+} as const
+
+/** Headings of `connect --help`. */
+export const connectGroups = {
+  'Your service': ['port', 'host', 'type', 'name'],
+  'Who may come': ['protected', 'username', 'password', 'cloudauth', 'allowed-email-addresses', 'allowed-email-domains'],
+  'The public name': ['label', 'custom-domain', 'balance'],
 } as const

@@ -1,0 +1,192 @@
+import { performance } from 'node:perf_hooks'
+import { isThisMachine } from '../../address/this-machine.ts'
+import type { HostPort } from '../../address/host-port.ts'
+import type { Session } from '../../client/session.ts'
+import type { Socket, Tunnel, TunnelCredentials } from '../../client/wire.ts'
+import { GatewayError, messageOf, type ErrorCode } from '../../errors.ts'
+import { readCertificates } from '../../identity/certificate-file.ts'
+import { createInnerLayer, type InnerLayer } from '../../inner/inner-layer.ts'
+import { proxyFor } from '../../net/http-proxy.ts'
+import { AllowList } from '../../origin/allow-list.ts'
+import { parseLogNote, type LogLine } from '../../payload/log-note.ts'
+import { createLog } from '../../telemetry/log.ts'
+import type { ExitStatus } from '../command/command.ts'
+import type { CliContext } from '../command/context.ts'
+import type { FreshKey } from '../client/fresh-key.ts'
+import { oneOrigin } from './one-origin.ts'
+import { OriginWatch } from './origin-watch.ts'
+import type { Screen } from './screen.ts'
+
+/** Tells why a connection is over for good. */
+const OVER: Partial<Record<ErrorCode, string>> = {
+  KEY_REMOVED: 'its socket or its tunnel was deleted, or the account was suspended',
+  TAKEN_OVER:
+    'a newer login has taken this tunnel over; where both are meant to serve, give each a tunnel of its own: socket-gateway tunnel create',
+}
+/** The longest that a timer is set for. */
+const MAX_RENEWAL_MS = 86_400_000
+const RENEW_AGAIN_MS = 30_000
+
+/** What serves a tunnel, and how. */
+export interface ServingOptions {
+  readonly session: Session
+  readonly socket: Socket
+  readonly tunnel: Tunnel
+  readonly credentials: TunnelCredentials
+  readonly key: FreshKey
+  readonly origin: HostPort
+  readonly screen: Screen
+  readonly context: CliContext
+  /** When the command was entered, as `performance.now`. */
+  readonly enteredMs: number
+  /** How it ends, in words. */
+  readonly hint: string
+  readonly drainTimeoutMs: number
+  readonly isInsecureAllowed: boolean
+  readonly caFile: string | undefined
+}
+
+/** The link URLs of the service, all of which are encrypted or lead to this machine. @throws GatewayError */
+function linkUrlsOf({ credentials, isInsecureAllowed }: ServingOptions): readonly string[] {
+  const { linkUrls } = credentials
+  if (linkUrls.length === 0)
+    throw new GatewayError(
+      'SERVICE_UNREACHABLE',
+      'the service names no port for connections; its operator has to give hosts.link in service.yaml',
+    )
+  const open = linkUrls.filter(url => !/^(?:wss|https):/.test(url) && !isThisMachine(new URL(url).hostname))
+  if (open.length > 0 && !isInsecureAllowed)
+    throw new GatewayError(
+      'USAGE',
+      `the service wants connections at ${open.join(', ')}: not encrypted, everybody on the way could read and change requests; its operator has to give a wss:// URL, or pass --insecure`,
+    )
+  return linkUrls
+}
+
+/** One tunnel that is served by this process, until it is asked to end or nothing is left to serve. */
+export class Serving {
+  readonly #layer: InnerLayer
+  readonly #watch: OriginWatch
+  #renewal: NodeJS.Timeout | undefined
+  #isUp = false
+  #wasUp = false
+  #lostMs = 0
+  #firstFailure: ErrorCode | undefined
+  #isRenewing = false
+  #isOver = false
+  #end: (status: ExitStatus) => void = () => undefined
+  /** Resolves when it cannot go on. */
+  readonly ended = new Promise<ExitStatus>(resolve => (this.#end = resolve))
+
+  private constructor(
+    private readonly options: ServingOptions,
+    ca: string | undefined,
+  ) {
+    const { credentials, key, context, socket, origin, drainTimeoutMs, screen } = options
+    this.#watch = new OriginWatch(origin, message => screen.say(message))
+    this.#layer = createInnerLayer(
+      {
+        privateKey: key.privateKey,
+        outerLayers: linkUrlsOf(options),
+        identifier: credentials.identifier,
+        ...(ca !== undefined && { outerLayerCa: ca }),
+        proxyFor: url => proxyFor(url, context.env),
+        // A tunnel is exclusive: of two connections the later one would take it from the other.
+        connections: 1,
+        allowList: new AllowList([`${socket.id}.socket.invalid:*`]),
+        drainTimeoutMs,
+        dialer: oneOrigin(origin, false),
+        tcpDialer: oneOrigin(origin, true),
+        onLog: note => this.#lines(parseLogNote(note)),
+        onUp: () => this.#up(),
+        onDown: ({ code, reason }) => this.#down(code, reason),
+      },
+      { log: createLog({ level: 'error', format: 'pretty', destination: { write: text => context.stderr.write(text) } }) },
+    )
+  }
+
+  /** Begins to dial. @throws GatewayError USAGE, FILE_UNREADABLE */
+  static async start(options: ServingOptions): Promise<Serving> {
+    const ca = options.caFile === undefined ? undefined : await readCertificates(options.caFile)
+    const serving = new Serving(options, ca)
+    serving.#watch.look()
+    serving.#renewLater(Date.parse(options.credentials.expiresAt))
+    await serving.#layer.start()
+    return serving
+  }
+
+  /** Lets requests in flight finish, then ends. */
+  async close(): Promise<void> {
+    this.#isOver = true
+    this.#stop()
+    await this.#layer.close()
+  }
+
+  #stop(): void {
+    clearTimeout(this.#renewal)
+    this.#watch.close()
+  }
+
+  #up(): void {
+    const { screen, socket, origin, enteredMs, hint } = this.options
+    this.#isUp = true
+    if (this.#wasUp) screen.say(`connected again after ${((performance.now() - this.#lostMs) / 1000).toFixed(1)} s`)
+    else screen.connected(socket, origin, { ms: performance.now() - enteredMs, hint })
+    this.#wasUp = true
+  }
+
+  #lines(lines: readonly LogLine[]): void {
+    this.options.screen.lines(lines)
+    if (lines.some(line => 'status' in line && line.status >= 502)) this.#watch.look()
+  }
+
+  #down(code: ErrorCode, reason: string): void {
+    if (this.#isOver) return
+    const why = OVER[code]
+    if (why !== undefined) return this.#over(`the connection has ended: ${why} (${code})`)
+    // The key may be over, or unknown to an outer layer that has started anew.
+    if (code === 'AUTH') void this.#renew()
+    if (this.#wasUp && this.#isUp) {
+      this.#lostMs = performance.now()
+      this.options.screen.say(`connection lost: ${reason || code}; connecting again`)
+    } else if (!this.#wasUp && code !== this.#firstFailure) {
+      this.#firstFailure = code
+      this.options.screen.say(`cannot connect yet: ${reason || code}; trying again`)
+    }
+    this.#isUp = false
+  }
+
+  #over(message: string): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#stop()
+    this.#layer.destroy()
+    this.options.screen.say(message)
+    this.#end(1)
+  }
+
+  /** @param expiresAtMs  of the key, milliseconds since 1970 */
+  #renewLater(expiresAtMs: number): void {
+    clearTimeout(this.#renewal)
+    const ms = Math.max(RENEW_AGAIN_MS, Math.min(MAX_RENEWAL_MS, (expiresAtMs - Date.now()) / 2))
+    this.#renewal = setTimeout(() => void this.#renew(), Number.isFinite(ms) ? ms : MAX_RENEWAL_MS).unref()
+  }
+
+  /** Registers the key again, so that it counts for longer. The API may be away meanwhile. */
+  async #renew(): Promise<void> {
+    if (this.#isRenewing || this.#isOver) return
+    this.#isRenewing = true
+    const { session, socket, tunnel, key } = this.options
+    try {
+      const { expiresAt } = await session.client.tunnelCredentials(socket.id, tunnel.id, key.jwk)
+      this.#renewLater(Date.parse(expiresAt))
+    } catch (error) {
+      const code = error instanceof GatewayError ? error.code : 'INTERNAL'
+      if (code === 'NOT_FOUND') this.#over(`the connection has ended: ${OVER.KEY_REMOVED ?? ''} (${code})`)
+      else if (code === 'UNAUTHENTICATED' && !this.#isUp) this.#over(`the connection has ended: ${messageOf(error)} (${code})`)
+      else this.#renewLater(Date.now() + 2 * RENEW_AGAIN_MS)
+    } finally {
+      this.#isRenewing = false
+    }
+  }
+}

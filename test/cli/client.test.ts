@@ -1,0 +1,308 @@
+/** Commands for users of the service against its API, over a service in memory. */
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import { runCli } from '../../src/cli/run-cli.ts'
+import { VERSION } from '../../src/version.ts'
+import { startApi, type RunningApi } from '../support/api.ts'
+import { tempDir, tempFile } from '../support/temp.ts'
+import type { Outcome } from './context.ts'
+
+let api: RunningApi
+let home: string
+
+beforeAll(async () => {
+  api = await startApi({ clientVersion: () => 'v1.0-9-g0efd9e3' })
+  home = tempDir()
+})
+
+const credentials = (): string => join(home, 'socket-gateway', 'credentials.json')
+
+/** Runs a command with this home. @param input  what stands in standard input */
+async function run(
+  argv: readonly string[],
+  { input, env = {} }: { input?: string; env?: Readonly<Record<string, string>> } = {},
+): Promise<Outcome> {
+  let [stdout, stderr] = ['', '']
+  const status = await runCli({
+    argv,
+    env: { XDG_CONFIG_HOME: home, ...env },
+    ...(input !== undefined && { stdin: Readable.from([input]) }),
+    stdout: { write: text => (stdout += text) },
+    stderr: { write: text => (stderr += text) },
+    logDestination: { write: () => true },
+    untilStopped: () => Promise.resolve(undefined),
+  })
+  return { status, stdout, stderr }
+}
+
+/** With the API and a token of the stand-in. */
+const as = (token: string): Readonly<Record<string, string>> => ({ SG_SERVER: api.url, SG_API_TOKEN: token })
+const ada = (argv: readonly string[]): Promise<Outcome> => run(argv, { env: as('ada') })
+const root = (argv: readonly string[]): Promise<Outcome> => run(argv, { env: as('root') })
+
+const create = async (...more: readonly string[]): Promise<{ readonly id: string; readonly name: string }> =>
+  JSON.parse((await ada(['socket', 'create', '--json', ...more])).stdout) as { id: string; name: string }
+
+/** The second word of the fourth line, which scripts of 2021 take for the id. */
+const idIn = (text: string): string => text.split('\n')[3]!.split(/\s+/)[1]!
+
+describe('login', () => {
+  test('reads the password of standard input, keeps a token for its owner alone, and says so in the words of 2021', async () => {
+    const outcome = await run(['login', '--server', api.url, '--email', 'ada@example.com'], { input: 'right password\n' })
+    expect(outcome).toEqual({ status: 0, stdout: 'Login successful\n', stderr: '' })
+    expect(statSync(credentials()).mode & 0o777).toBe(0o600)
+    expect(readFileSync(credentials(), 'utf8')).not.toContain('right password')
+    expect(await run(['account', 'show'])).toMatchObject({ status: 0, stdout: expect.stringMatching(/│ Email +│ ada@example.com/) })
+  })
+
+  test('reads address and password from two lines', async () => {
+    const outcome = await run(['login', '--server', api.url], { input: 'ada@example.com\r\nright password' })
+    expect(outcome).toMatchObject({ status: 0, stdout: 'Login successful\n' })
+  })
+
+  test('takes both from the environment', async () => {
+    const env = { SG_EMAIL: 'ada@example.com', SG_PASSWORD: 'right password' }
+    expect(await run(['login', '--server', api.url, '--json'], { env })).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('"email"'),
+    })
+  })
+
+  test('that is refused says why, with code and request id, and ends with 1', async () => {
+    const outcome = await run(['login', '--server', api.url, '-e', 'ada@example.com', '-p', 'wrong'])
+    expect(outcome).toMatchObject({ status: 1, stdout: '' })
+    expect(outcome.stderr).toMatch(/^socket-gateway: .*password is wrong.*\n {2}code LOGIN_FAILED, request id [\w-]+\n$/)
+  })
+
+  test.each([
+    [['--email', 'nobody'], 'error: invalid email address: "nobody"', 1],
+    [['--email', 'a@b.c'], '--password is missing: the input has no line for it', 2],
+  ])('%j is refused', async (argv, message, status) => {
+    expect(await run(['login', '--server', api.url, ...argv], { input: argv[1] === 'nobody' ? 'x' : '' })).toMatchObject({
+      status,
+      stderr: expect.stringContaining(message),
+    })
+  })
+
+  test('at a server that is not there says what to look at', async () => {
+    const outcome = await run(['login', '--server', 'http://127.0.0.1:1', '-e', 'a@b.c', '-p', 'x'])
+    expect(outcome).toMatchObject({ status: 1, stderr: expect.stringContaining('nothing listens there') })
+  })
+
+  test('is forgotten by logout', async () => {
+    await run(['login', '--server', api.url, '-e', 'ada@example.com', '-p', 'right password'])
+    expect(await run(['logout'])).toMatchObject({ status: 0, stdout: `Logged out of ${api.url}\n` })
+    expect(await run(['socket', 'ls'])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('log in with: socket-gateway login --server'),
+    })
+  })
+})
+
+describe('account', () => {
+  test('create sends what was given, with the key of a file', async () => {
+    const key = tempFile('id.pub', 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ me@lan\n')
+    const argv = ['account', 'create', '--server', api.url, '-n', 'Ada', '-e', 'ada@example.com', '-p', 'long enough', '-s', key]
+    expect(await run(argv)).toMatchObject({ status: 0, stdout: expect.stringMatching(/^Congratulation! your account has been created\./) })
+    expect(api.seen.at(-1)).toMatchObject([
+      'signUp',
+      { name: 'Ada', email: 'ada@example.com', password: 'long enough', sshKey: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ me@lan' },
+      expect.anything(),
+    ])
+  })
+
+  test('create takes an invitation, whose link names the server', async () => {
+    const argv = ['account', 'create', '--invitation', `${api.url}/invitation#TOKEN_1`, '--name', 'Ada']
+    expect(await run(argv, { input: 'long enough\n' })).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('login --email ada@example.com'),
+    })
+    expect(api.seen.at(-1)).toMatchObject(['acceptInvitation', 'TOKEN_1', { name: 'Ada', password: 'long enough' }])
+  })
+
+  test('never sends a private key', async () => {
+    const key = tempFile('id', '-----BEGIN OPENSSH PRIVATE KEY-----\nx\n')
+    const before = api.seen.length
+    expect(await ada(['account', 'keys', 'add', key])).toMatchObject({ status: 2, stderr: expect.stringContaining('ends in .pub') })
+    expect(api.seen).toHaveLength(before)
+  })
+
+  test('keys are listed, added and deleted, also by their fingerprint', async () => {
+    expect((await ada(['account', 'keys', 'ls'])).stdout).toContain('SHA256:x')
+    expect(await ada(['account', 'keys', 'add', 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ me@lan'])).toMatchObject({ status: 0 })
+    expect(await ada(['account', 'keys', 'delete', 'SHA256:x'])).toMatchObject({ status: 0, stdout: 'Key deleted\n' })
+    expect(api.seen.at(-1)).toEqual(['removeKey', 'c0000000-0000-4000-8000-000000000001'])
+  })
+})
+
+describe('socket', () => {
+  test('create, ls, show and delete as scripts of 2021 use them', async () => {
+    const made = await ada(['socket', 'create', '--name', 'my test service'])
+    const id = idIn(made.stdout)
+    expect(made.stdout.split('\n')[3]).toMatch(/│ 80, 443 │ http │ false +│ my test service │$/)
+    expect((await ada(['socket', 'ls'])).stdout).toContain(id)
+    expect((await ada(['socket', 'show', '-s', id])).stdout).toBe(made.stdout)
+    expect((await ada(['socket', 'show', 'my test service'])).stdout).toBe(made.stdout)
+    expect(await ada(['socket', 'delete', '--socket_id', id])).toEqual({ status: 0, stdout: 'Socket deleted\n', stderr: '' })
+    expect(await ada(['socket', 'show', '--socket-id', id])).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/next: socket-gateway socket ls\n {2}code NOT_FOUND, request id/),
+    })
+  })
+
+  test('create takes the flags of 2021', async () => {
+    const made = await ada(['socket', 'create', '-n', 'x', '-t', 'HTTP', '-p', '-u', 'john', '--password', 'secret'])
+    expect(made.stdout).toContain('\nProtected Socket:\n')
+    expect(made.stdout).toContain('│ john     │ secret   │')
+    const argv = ['-n', 'y', '-c', '-e', 'a@b.c, nonsense', '--allowed_email_domains', 'mycorp.com,x.org']
+    const cloud = await ada(['socket', 'create', ...argv])
+    expect(cloud.stderr).toBe('Warning: ignoring invalid email "nonsense"\n')
+    expect(cloud.stdout).toContain('\nCloud Authentication, login details:\n')
+    expect(api.seen.at(-1)).toMatchObject(['create', { visitors: { emails: ['a@b.c'], domains: ['mycorp.com', 'x.org'] } }])
+    for (const name of ['x', 'y']) await ada(['socket', 'delete', name])
+  })
+
+  test.each([
+    [['--name', ''], 'error: empty name not allowed'],
+    [['--name', 'x', '--protected'], 'error: --username required when using --protected'],
+    [['--name', 'x', '--protected', '--username', 'john'], 'error: --password required when using --protected'],
+    [['--name', 'x', '--username', 'john'], 'for --protected, which is missing'],
+    [['--name', 'x', '--type', 'udp'], 'error: --type should be either http, https, tcp or tls'],
+    [['--name', 'x', '--cloudauth'], 'No Email or Email Domains were provided.\n  No-one will have access.'],
+    [['--name', 'x', '-e', 'a@b.c'], 'for --cloudauth, which is missing'],
+  ])('create %j is refused before it is sent', async (argv, message) => {
+    const before = api.seen.length
+    expect(await ada(['socket', 'create', ...argv])).toMatchObject({ status: 1, stdout: '', stderr: expect.stringContaining(message) })
+    expect(api.seen).toHaveLength(before)
+  })
+
+  test('a fault that the API finds is told with its place', async () => {
+    const { stderr, status } = await ada(['socket', 'create', '-n', 'x', '-t', 'tcp', '-p', '-u', 'a', '--password', 'b'])
+    expect(status).toBe(1)
+    expect(stderr).toMatch(/\n {2}password: only sockets of type http and https can have one\n {2}code INVALID, request id/)
+  })
+
+  test('update changes what it is told, and refuses to change nothing', async () => {
+    const { id } = await create('--name', 'before')
+    expect(await ada(['socket', 'update', 'before', '--name', 'after', '--balance', 'address'])).toMatchObject({ status: 0 })
+    expect(api.sockets.get(id)).toMatchObject({ name: 'after', balance: 'address' })
+    expect(await ada(['socket', 'update', id, '--protected', '-u', 'a', '--password', 'b'])).toMatchObject({ status: 0 })
+    expect(await ada(['socket', 'update', id, '--open'])).toMatchObject({ status: 0 })
+    expect(api.sockets.get(id)).toMatchObject({ password: null, visitors: null })
+    expect(await ada(['socket', 'update', id])).toMatchObject({ status: 2, stderr: expect.stringContaining('nothing to change') })
+    await ada(['socket', 'delete', id])
+  })
+
+  test('a name of two sockets asks for an id', async () => {
+    const [first, second] = [await create('--name', 'twin'), await create('--name', 'twin')]
+    expect(await ada(['socket', 'delete', 'twin'])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('2 sockets; give the id of one'),
+    })
+    for (const { id } of [first, second]) await ada(['socket', 'delete', id])
+  })
+
+  test('at the limit says what helps', async () => {
+    const made = []
+    for (let i = 0; i < 10; i++) made.push(await create('--name', `n${i}`))
+    expect(await ada(['socket', 'create', '--name', 'one more'])).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/its limit; delete one\.\n {2}next: socket-gateway socket ls\n {2}code LIMIT_REACHED/),
+    })
+    for (const { id } of made) await ada(['socket', 'delete', id])
+  })
+})
+
+describe('tunnel', () => {
+  test('create, ls and delete as scripts of 2021 use them', async () => {
+    const { id } = await create('--name', 'web')
+    const made = await ada(['tunnel', 'create', '--socket_id', id])
+    const [, socketId, , tunnelId = ''] = made.stdout.split('\n')[3]!.split(/\s+/)
+    expect(socketId).toBe(id)
+    expect((await ada(['tunnel', 'ls', '-s', id])).stdout).toBe(made.stdout)
+    expect(await ada(['tunnel', 'delete', '-s', id, '-t', tunnelId])).toEqual({ status: 0, stdout: 'Tunnel deleted\n', stderr: '' })
+    expect(JSON.parse((await ada(['tunnel', 'ls', 'web', '--json'])).stdout)).toEqual([])
+    expect(await ada(['tunnel', 'ls'])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('required flag(s) "socket_id" not set'),
+    })
+    await ada(['socket', 'delete', id])
+  })
+})
+
+describe('inner-layer join', () => {
+  test.each([[['inner-layer', 'join']], [['agent', 'join']], [['join']]])('%j makes a key and the options for it', async words => {
+    const folder = tempDir()
+    const [key, output] = [join(folder, 'a.key'), join(folder, 'a.yaml')]
+    const argv = [...words, `${api.url}#sgj_abc`, '--private-key', key, '--output', output]
+    const { status, stdout } = await run(argv)
+    expect({ status, stdout }).toEqual({
+      status: 0,
+      stdout: expect.stringContaining(`next: socket-gateway inner-layer --config ${output}`),
+    })
+    expect(statSync(key).mode & 0o777).toBe(0o600)
+    expect(readFileSync(output, 'utf8')).toContain('outer-layer: ["wss://link.example.com"]\nidentifier: "lan-a"\n')
+    // The options are good, as far as they go.
+    expect((await run(['inner-layer', '--config', output, '--allow', 'host'])).stderr).toContain('allowed origin "host"')
+    expect(await run(argv)).toMatchObject({ status: 1, stderr: expect.stringContaining('exists') })
+  })
+
+  test.each(['https://api.example.com', `#sgj_abc`, 'https://api.example.com#a#b', 'http://api.example.com#sgj_abc'])(
+    '%s is refused without being shown',
+    async place => {
+      const { status, stderr } = await run(['join', place, '--private-key', join(tempDir(), 'k')])
+      expect(status).toBe(2)
+      expect(stderr).not.toContain('sgj_abc')
+    },
+  )
+})
+
+describe('of admins', () => {
+  test('accounts, limits, suspension, roles and invitations', async () => {
+    expect((await root(['admin', 'accounts'])).stdout).toMatch(/│ ada@example.com │ Ada +│ user │ active │/)
+    expect(await root(['admin', 'suspend', 'ada@example.com'])).toMatchObject({ stdout: 'Account suspended\n' })
+    expect(await root(['admin', 'resume', 'ada@example.com'])).toMatchObject({ stdout: 'Account resumed\n' })
+    expect((await root(['admin', 'limits', 'ada@example.com', '--http', '50', '--vanity', 'yes'])).stdout).toMatch(
+      /http +│ 50[^]*vanity │ true/,
+    )
+    expect((await root(['admin', 'limits', 'ada@example.com'])).stdout).toBe('The limits of the service count\n')
+    expect((await root(['admin', 'role', 'ada@example.com', 'auditor'])).stdout).toContain('auditor')
+    expect(await root(['admin', 'role', 'ada@example.com', 'king'])).toMatchObject({ status: 2 })
+    expect((await root(['admin', 'invite', 'new@example.com'])).stdout).toContain('https://api.example.com/invitation#x')
+    expect((await root(['admin', 'join-token', '--identifier', 'lan-a'])).stdout).toContain(`inner-layer join '${api.url}#sgj_x'`)
+    expect(await root(['inner', 'ls'])).toMatchObject({ status: 0, stdout: expect.stringMatching(/│ k +│ lan-a +│.*│ connected │/) })
+    expect(await root(['inner', 'revoke', 'k'])).toMatchObject({ stdout: 'Key revoked\n' })
+    expect(await ada(['admin', 'accounts'])).toMatchObject({ status: 1, stderr: expect.stringContaining('code FORBIDDEN') })
+  })
+
+  test('audit shows who did what', async () => {
+    expect((await ada(['audit', '--since', '1h'])).stdout).toMatch(/socket\.create │ socket:x │ done/)
+    expect(JSON.parse((await ada(['audit', '--json'])).stdout)).toHaveLength(1)
+  })
+})
+
+describe('version', () => {
+  test('check says that this release is that of the service', async () => {
+    expect(await run(['version', 'check', '--server', api.url])).toEqual({
+      status: 0,
+      stdout: `You are up to date!\nYou're running version ${VERSION}\n`,
+      stderr: '',
+    })
+  })
+
+  test('upgrade checks the sum of an archive', async () => {
+    const archive = join(tempDir(), 'a.tgz')
+    writeFileSync(archive, 'abc')
+    const sum = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
+    expect(await run(['version', 'upgrade', '--archive', archive, '--sha256', sum])).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('The sum is right'),
+    })
+    expect(await run(['version', 'upgrade', '--archive', archive, '--sha256', sum.replace('b', 'c')])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('is not what was published'),
+    })
+  })
+})
