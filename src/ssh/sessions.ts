@@ -28,6 +28,8 @@ const MAX_SESSIONS = 4
 const MAX_UNSAID = 64
 /** The shortest time between two hints of the same kind, milliseconds. */
 const HINT_MS = 10_000
+/** A client has this long to leave by itself, milliseconds. */
+const LEAVE_MS = 1_000
 const NO_COMMANDS = 'This server runs no commands; it forwards ports. For example: ssh -R 80:localhost:8000 '
 
 /** Opens what was asked for; ssh2 opens nothing for a session that has ended meanwhile. */
@@ -102,8 +104,11 @@ export class Sessions {
   leave(status: number): void {
     for (const terminal of this.#terminals) terminal.end(status)
     this.#terminals.clear()
-    // What was said has to leave first.
-    setImmediate(guarded(this.options.fail, () => this.options.onLeave()))
+    // A client that has a session ends by itself once it has read its status; this is for the others.
+    setTimeout(
+      guarded(this.options.fail, () => this.options.onLeave()),
+      LEAVE_MS,
+    ).unref()
   }
 
   /** The connection is gone. */

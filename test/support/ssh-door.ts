@@ -1,11 +1,13 @@
 /** The SSH door before a real outer layer, with rules of a few lines in place of the service's: accounts, keys and sockets are made here. */
-import { generateKeyPairSync, randomUUID } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { GatewayError } from '../../src/errors.ts'
 import type { Forward, ForwardRequest, OfferedKey, SshAccess } from '../../src/service/contract.ts'
 import type { Actor, Socket, Tunnel } from '../../src/service/model.ts'
 import { createSshDoor, type SshDoor, type SshDoorOptions } from '../../src/ssh/door.ts'
+import { hostKeyText } from '../../src/ssh/keys/host-key.ts'
+import { wireString } from '../../src/ssh/keys/wire-reader.ts'
 import { originHostOf } from '../../src/ssh/tunnel-link.ts'
 import { onCleanUp } from './cleanup.ts'
 import { captureLog, startLayers, type Layers, type LayersOptions, type LogRecord } from './layers.ts'
@@ -116,7 +118,7 @@ export const startDoor = async (options: DoorOptions = {}): Promise<Door> => {
   const unused = { http: [...http], tcp: [...tcp] }
   const find = ({ bindAddress, bindPort, held }: ForwardRequest): ReadySocket | undefined => {
     const all = [...http, ...tcp]
-    if (bindAddress.startsWith('http-') || bindAddress.startsWith('tcp-'))
+    if (!['', 'localhost', '127.0.0.1', '::1'].includes(bindAddress))
       return all.find(({ socket }) => socket.dnsName.split('.')[0] === bindAddress)
     if (bindPort >= 1_024) return all.find(({ tunnel }) => tunnel.relayPort === bindPort)
     if (bindPort === 80 || bindPort === 443) return unused.http.find(({ tunnel }) => !held.includes(tunnel.id))
@@ -176,6 +178,29 @@ export interface KeyFile {
   readonly line: string
 }
 
+/** A key pair for clients within this process. */
+export interface MemoryKey {
+  /** The private half, as ssh2 reads it. */
+  readonly pem: string
+  /** The line of authorized_keys. */
+  readonly line: string
+}
+
+/** Makes a key pair without ssh-keygen. @param pair  Ed25519 (the default) or RSA */
+export const keyInMemory = ({ privateKey }: { readonly privateKey: KeyObject } = generateKeyPairSync('ed25519')): MemoryKey => {
+  const pem = hostKeyText(privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
+  const jwk = createPublicKey(privateKey).export({ format: 'jwk' })
+  const bytes = (text: string | undefined): Buffer => wireString(Buffer.from(text!, 'base64url'))
+  const mpint = (text: string | undefined): Buffer => {
+    const value = Buffer.from(text!, 'base64url')
+    return wireString(value[0]! >= 0x80 ? Buffer.concat([Buffer.from([0]), value]) : value)
+  }
+  const isRsa = jwk.kty === 'RSA'
+  const algorithm = isRsa ? 'ssh-rsa' : 'ssh-ed25519'
+  const blob = Buffer.concat([wireString(algorithm), ...(isRsa ? [mpint(jwk.e), mpint(jwk.n)] : [bytes(jwk.x)])])
+  return { pem, line: `${algorithm} ${blob.toString('base64')} in memory` }
+}
+
 /** Runs a program to its end. @throws Error with what it wrote when it fails */
 export const run = async (program: string, args: readonly string[]): Promise<string> => {
   const child = startProcess(args, { program: programPath(program)! })
@@ -209,14 +234,14 @@ export const sshOptions = (key: string, port: number): string[] => [
   ].flatMap(option => ['-o', option]),
 ]
 
-/** Starts `ssh`. @param args  before the host */
+/** Starts `ssh`. @param args  before the host @param more  behind it */
 export const startSsh = (
   { door, user }: Pick<Door, 'door' | 'user'>,
   key: KeyFile,
   args: readonly string[],
   more: readonly string[] = [],
 ): RunningProcess => {
-  const child = startProcess([...sshOptions(key.path, door.port), ...args, `${user}@127.0.0.1`, ...more], { program: programPath('ssh')! })
+  const child = startProcess([...args, ...sshOptions(key.path, door.port), `${user}@127.0.0.1`, ...more], { program: programPath('ssh')! })
   onCleanUp(() => void child.child.kill('SIGKILL'))
   return child
 }
