@@ -41,7 +41,7 @@ const ROOMS = {
   'config/service': {
     rooms: ['errors.ts', 'files', 'address', 'service', 'config/document', 'config/keys'],
     npm: ['zod'],
-    node: ['fs/promises', 'path'],
+    node: ['crypto', 'fs/promises', 'path', 'os'],
   },
   telemetry: {
     rooms: ['errors.ts', 'files', 'address'],

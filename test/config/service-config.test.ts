@@ -1,9 +1,11 @@
-import { writeFileSync } from 'node:fs'
+import { chmodSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { ConfigError, formatFault } from '../../src/config/document/fault.ts'
 import { parseServiceConfig } from '../../src/config/service/service-config.ts'
+import { createSecretsKey, readSecretsKey } from '../../src/config/service/secrets-key.ts'
 import { ServiceFile } from '../../src/config/service/service-file.ts'
+import { storeOptionsOf } from '../../src/config/service/store-options.ts'
 import type { ServiceConfig } from '../../src/service/config.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { tempDir, tempFile } from '../support/temp.ts'
@@ -162,4 +164,28 @@ describe('a file that is followed', () => {
       message: expect.stringContaining('socket-gateway service init --zone'),
     })
   })
+})
+
+describe('the key of the secrets', () => {
+  test('is 32 bytes that nobody else may read', async () => {
+    const file = tempFile('service.key', createSecretsKey())
+    await expect(readSecretsKey(file)).rejects.toMatchObject({ code: 'KEY_INVALID', message: expect.stringContaining('chmod 600') })
+    chmodSync(file, 0o600)
+    expect(await readSecretsKey(file)).toHaveLength(32)
+    writeFileSync(file, 'geheim')
+    const refusal: unknown = await readSecretsKey(file).catch((error: unknown) => error)
+    expect(refusal).toMatchObject({ code: 'KEY_INVALID', message: expect.not.stringContaining('geheim') })
+  })
+
+  test('that is not there says what makes one', async () => {
+    await expect(readSecretsKey(join(tempDir(), 'none'))).rejects.toMatchObject({ message: expect.stringContaining('service init') })
+  })
+})
+
+test('the password of the store comes from the environment, or else from a file', async () => {
+  const file = tempFile('password', 'geheim\n')
+  const config = parse(`zone: a.b\nstore: postgres://gw@db.lan/gw\nstorePasswordFile: ${file}\n`)
+  expect(await storeOptionsOf(config, {})).toMatchObject({ url: 'postgres://gw@db.lan/gw', password: 'geheim' })
+  expect(await storeOptionsOf(config, { SG_STORE_PASSWORD: 'anders' })).toMatchObject({ password: 'anders' })
+  expect(await storeOptionsOf(parse('zone: a.b'), {})).toEqual({ url: 'sqlite:/etc/gw/state/service.db', directory: '/etc/gw/state' })
 })
