@@ -30,7 +30,7 @@ const ROOMS = {
   'service/proofs': { rooms: ['errors.ts', 'identity', 'service/input'], npm: ['jsonwebtoken', '@node-rs/argon2'], node: ['crypto'] },
   store: { rooms: ['errors.ts'], npm: ['kysely', 'libsql', 'pg'], node: ['fs/promises', 'path'] },
   service: { rooms: ['errors.ts', 'directory', 'store'] },
-  'service-host': { rooms: ['errors.ts', 'directory', 'telemetry'], node: ['child_process', 'fs/promises', 'path'] },
+  'service-host': { rooms: ['errors.ts', 'directory', 'payload', 'telemetry'], node: ['child_process', 'fs/promises', 'path'] },
   'config/document': { rooms: ['errors.ts'], npm: ['js-yaml', 'zod'] },
   'config/keys': { rooms: ['errors.ts', 'units', 'address', 'http', 'route', 'identity'], npm: ['zod'] },
   config: {
@@ -90,7 +90,7 @@ const ROOMS = {
     rooms: ['errors.ts', 'address', 'version.ts', 'http', 'payload', 'net', 'mux', 'link', 'identity', 'origin', 'telemetry', 'admin'],
     node: ['crypto'],
   },
-  platform: { rooms: ['errors.ts', 'directory', 'service', 'service-host', 'origin', 'telemetry'], node: ['http', 'stream'] },
+  platform: { rooms: ['errors.ts', 'directory', 'service', 'service-host', 'payload', 'origin', 'telemetry'], node: ['http', 'stream'] },
   'ssh/keys': { rooms: ['errors.ts'], node: ['crypto'] },
   ssh: {
     rooms: [

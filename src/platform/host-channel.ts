@@ -1,11 +1,12 @@
 import type { DirectoryChange, DirectoryMessage, DirectorySnapshot } from '../directory/directory.ts'
 import { GatewayError } from '../errors.ts'
+import type { LogLine } from '../payload/log-note.ts'
 import type { DataPlane } from '../service/contract.ts'
 import type { ApplyFailure, FromService, ToService, Usage } from '../service-host/ipc.ts'
 import { createLog, type Log, type LogFields, type LogLevel } from '../telemetry/log.ts'
 
-/** The time for which a call waits for the data plane. What is not acknowledged by then comes into force a moment later. */
-const APPLIED_WITHIN_MS = 250
+/** Whatever is not acknowledged by then was said to an outer layer that is gone or hangs. */
+const APPLIED_WITHIN_MS = 5_000
 
 /** The process at the other end, as the command line gives it. */
 export interface HostProcess {
@@ -19,6 +20,8 @@ export interface HostListeners {
   readonly onStart: (link: { readonly url: string; readonly privateKey: string }) => void
   readonly onTunnels: (up: readonly { readonly id: string; readonly address: string }[], down: readonly string[]) => void
   readonly onUsage: (rows: readonly Usage[]) => void
+  /** Visitors of a socket that is watched. */
+  readonly onVisitors: (socketId: string, lines: readonly LogLine[]) => void
   /** The host asks for the end, or is gone. */
   readonly onStop: () => void
 }
@@ -67,6 +70,11 @@ export class HostChannel implements DataPlane {
     this.#say({ type: 'failed', message })
   }
 
+  /** Asks for the visitors of a socket, or no longer. */
+  watch(socketId: string, isWatched: boolean): void {
+    this.#say({ type: 'watch', socketId, isWatched })
+  }
+
   health(isHealthy: boolean): void {
     this.#say({ type: 'health', isHealthy })
   }
@@ -92,7 +100,7 @@ export class HostChannel implements DataPlane {
     waiting.resolve(failures)
   }
 
-  #onMessage(message: ToService, { onStart, onTunnels, onUsage, onStop }: HostListeners): void {
+  #onMessage(message: ToService, { onStart, onTunnels, onUsage, onVisitors, onStop }: HostListeners): void {
     switch (message.type) {
       case 'start':
         return onStart(message.link)
@@ -102,6 +110,8 @@ export class HostChannel implements DataPlane {
         return onTunnels(message.up, message.down)
       case 'usage':
         return onUsage(message.rows)
+      case 'visitors':
+        return onVisitors(message.socketId, message.lines)
       case 'stop':
         return onStop()
     }

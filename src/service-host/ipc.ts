@@ -1,4 +1,5 @@
 import type { DirectoryMessage } from '../directory/directory.ts'
+import type { LogLine } from '../payload/log-note.ts'
 import type { LogFields, LogLevel } from '../telemetry/log.ts'
 
 /** A socket of the directory that could not be put in force, such as one whose port is taken. */
@@ -27,6 +28,8 @@ export type FromService =
   | { readonly type: 'log'; readonly level: LogLevel; readonly fields: LogFields; readonly message: string }
   /** Why it cannot start; it ends after this. */
   | { readonly type: 'failed'; readonly message: string }
+  /** It wants to hear who visits a socket, or no longer. */
+  | { readonly type: 'watch'; readonly socketId: string; readonly isWatched: boolean }
   /** The state of its store. */
   | { readonly type: 'health'; readonly isHealthy: boolean }
 
@@ -42,6 +45,8 @@ export type ToService =
       readonly down: readonly string[]
     }
   | { readonly type: 'usage'; readonly rows: readonly Usage[] }
+  /** Who has visited a socket that it watches. */
+  | { readonly type: 'visitors'; readonly socketId: string; readonly lines: readonly LogLine[] }
   /** Asks it to finish what is under way and to end. */
   | { readonly type: 'stop' }
 

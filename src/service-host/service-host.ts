@@ -2,6 +2,8 @@ import type { DirectoryMessage, DirectorySnapshot } from '../directory/directory
 import { messageOf } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import { DirectoryFile } from './directory-file.ts'
+import { VisitorLines } from './visitor-lines.ts'
+import type { LogLine } from '../payload/log-note.ts'
 import type { ApplyFailure, FromService, ServiceChild, Usage } from './ipc.ts'
 
 /** Times of the host, milliseconds. */
@@ -17,6 +19,8 @@ export interface ServiceHostTiming {
   readonly stopMs: number
 }
 
+const USAGE_MS = 10_000
+
 const TIMING: ServiceHostTiming = { firstWaitMs: 500, longestWaitMs: 30_000, wellAfterMs: 30_000, patienceMs: 2_000, stopMs: 10_000 }
 
 /** The copy of the directory that requests are served from. */
@@ -28,6 +32,10 @@ export interface DirectoryCopy {
    */
   apply(message: unknown): Promise<readonly ApplyFailure[]>
   snapshot(): DirectorySnapshot
+  /** What the sockets were used for since the last call. */
+  takeUsage(): readonly Usage[]
+  /** Tells `watcher` who visits a socket. @returns ends it; undefined for a socket that is not there */
+  watch(socketId: string, watcher: (line: LogLine) => void): (() => void) | undefined
 }
 
 /** Options of the host. */
@@ -63,6 +71,8 @@ export class ServiceHost {
   /** Of messages that are put in force one after the other. */
   #applying: Promise<void> = Promise.resolve()
   #onFirstStart: (() => void) | undefined
+  readonly #watched = new Map<string, VisitorLines>()
+  #usageTimer: NodeJS.Timeout | undefined
   #failure: string | undefined
 
   constructor(private readonly options: ServiceHostOptions) {
@@ -94,6 +104,7 @@ export class ServiceHost {
   async start(): Promise<void> {
     const first = new Promise<void>(resolve => (this.#onFirstStart = resolve))
     this.#patience = setTimeout(() => void this.#takeFile(), this.#timing.patienceMs)
+    this.#usageTimer = setInterval(() => this.#tellUsage(), USAGE_MS)
     this.#fork()
     await first
   }
@@ -103,16 +114,14 @@ export class ServiceHost {
     this.#child?.send({ type: 'tunnels', up, down })
   }
 
-  /** Tells the service what was used. */
-  usage(rows: readonly Usage[]): void {
-    if (rows.length > 0) this.#child?.send({ type: 'usage', rows })
-  }
-
   /** Lets the service finish what is under way, then ends it. Idempotent. */
   async close(): Promise<void> {
     this.#isClosing = true
     clearTimeout(this.#timer)
     clearTimeout(this.#patience)
+    clearInterval(this.#usageTimer)
+    this.#unwatchAll()
+    this.#tellUsage()
     this.#started()
     const child = this.#child
     if (child !== undefined) {
@@ -153,6 +162,7 @@ export class ServiceHost {
       if (this.#child !== child) return
       this.#child = undefined
       this.#isReady = false
+      this.#unwatchAll()
       if (clock() - startedAt >= this.#timing.wellAfterMs) this.#waitMs = this.#timing.firstWaitMs
       if (!this.#isClosing) this.#again(`ended (${how})`)
     })
@@ -183,6 +193,8 @@ export class ServiceHost {
         return this.#queue(child, message.id, message.message)
       case 'log':
         return log[message.level]({ part: 'service', ...message.fields }, message.message)
+      case 'watch':
+        return message.isWatched ? this.#watch(message.socketId) : this.#unwatch(message.socketId)
       case 'health':
         this.#isStoreHealthy = message.isHealthy
         return
@@ -210,6 +222,31 @@ export class ServiceHost {
       this.options.log.error({ err: thrown }, 'a message of the service process was not put in force')
       return []
     }
+  }
+
+  /** What was used while the service is away stays in the books until it is back. */
+  #tellUsage(): void {
+    if (!this.#isReady) return
+    const rows = this.options.directory.takeUsage()
+    if (rows.length > 0) this.#child?.send({ type: 'usage', rows })
+  }
+
+  #watch(socketId: string): void {
+    if (this.#watched.has(socketId)) return
+    const lines = new VisitorLines(batch => this.#child?.send({ type: 'visitors', socketId, lines: batch }))
+    const end = this.options.directory.watch(socketId, line => lines.add(line))
+    if (end === undefined) return
+    lines.onClose = end
+    this.#watched.set(socketId, lines)
+  }
+
+  #unwatch(socketId: string): void {
+    this.#watched.get(socketId)?.close()
+    this.#watched.delete(socketId)
+  }
+
+  #unwatchAll(): void {
+    for (const socketId of [...this.#watched.keys()]) this.#unwatch(socketId)
   }
 
   async #takeFile(): Promise<void> {

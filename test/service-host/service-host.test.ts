@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import type { DirectoryMessage, DirectorySnapshot } from '../../src/directory/directory.ts'
 import { GatewayError } from '../../src/errors.ts'
 import { forkService } from '../../src/service-host/fork-service.ts'
-import type { ApplyFailure } from '../../src/service-host/ipc.ts'
+import type { LogLine } from '../../src/payload/log-note.ts'
+import type { ApplyFailure, Usage } from '../../src/service-host/ipc.ts'
 import { ServiceHost, type ServiceHostOptions } from '../../src/service-host/service-host.ts'
+import { onCleanUp } from '../support/cleanup.ts'
 import { captureLog } from '../support/layers.ts'
 import { tempDir } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
@@ -20,6 +22,8 @@ process.on('message', message => {
     if (mode === 'silent') return
     send({ type: 'directory', id: 1, message: { type: 'snapshot', seq: 1, sockets: [], keys: [] } })
     send({ type: 'ready' })
+    send({ type: 'watch', socketId: 's', isWatched: true })
+    send({ type: 'watch', socketId: 'unknown', isWatched: true })
   }
   if (message.type === 'stop' && mode !== 'deaf') process.disconnect()
 })
@@ -34,6 +38,23 @@ class Copy {
     if ((message as DirectoryMessage).type !== 'snapshot') throw new GatewayError('CONFIG_INVALID', 'no snapshot')
     this.applied.push(message)
     return Promise.resolve(this.failures)
+  }
+
+  #watcher: ((line: LogLine) => void) | undefined
+
+  visit(count: number): void {
+    for (let at = 1; at <= count; at++)
+      this.#watcher?.({ kind: 'connection', at, client: '192.0.2.1', status: 200, bytesOut: 1, bytesIn: 1, durationMs: 1 })
+  }
+
+  takeUsage(): readonly Usage[] {
+    return [{ socketId: 's', accountId: 'a', requests: 1, connections: 2, bytesIn: 3, bytesOut: 4 }]
+  }
+
+  watch(socketId: string, watcher: (line: LogLine) => void): (() => void) | undefined {
+    if (socketId !== 's') return undefined
+    this.#watcher = watcher
+    return () => (this.#watcher = undefined)
   }
 
   snapshot(): DirectorySnapshot {
@@ -61,9 +82,10 @@ function setUp(mode: string, options: Partial<ServiceHostOptions> = {}) {
     stateFile,
     log,
     clock: () => performance.now(),
-    timing: { firstWaitMs: 50, longestWaitMs: 200, wellAfterMs: 30_000, patienceMs: 100, stopMs: 10_000 },
+    timing: { firstWaitMs: 50, longestWaitMs: 200, wellAfterMs: 30_000, patienceMs: mode === 'silent' ? 100 : 60_000, stopMs: 10_000 },
     ...options,
   })
+  onCleanUp(() => host.close())
   const heard = (type: string): boolean => records.some(({ msg }) => msg === `heard ${type}`)
   return { host, copy, records, forks, stateFile, heard }
 }
@@ -80,6 +102,22 @@ describe('the service process beside the outer layer', () => {
     await host.close()
     expect(JSON.parse(readFileSync(stateFile, 'utf8'))).toEqual(copy.snapshot())
     expect(statSync(stateFile).mode & 0o777).toBe(0o600)
+  })
+
+  test('hears who visits a socket that it watches, within bounds, and what was used before it ends', async () => {
+    const { host, copy, records, heard } = setUp('well')
+    await host.start()
+    await until(() => {
+      copy.visit(1_000)
+      return heard('visitors')
+    })
+    const visitors = records.find(({ msg }) => msg === 'heard visitors')?.['heard'] as { socketId: string; lines: LogLine[] }
+    expect(visitors.socketId).toBe('s')
+    expect(visitors.lines).toHaveLength(101)
+    expect(visitors.lines.at(-1)).toMatchObject({ kind: 'omitted' })
+    await host.close()
+    const usage = records.find(({ msg }) => msg === 'heard usage')?.['heard']
+    expect(usage).toEqual({ type: 'usage', rows: copy.takeUsage() })
   })
 
   test('is started again when it was killed, and until then says that it is not there', async () => {
