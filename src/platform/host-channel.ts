@@ -2,7 +2,7 @@ import type { DirectoryChange, DirectoryMessage, DirectorySnapshot } from '../di
 import { GatewayError } from '../errors.ts'
 import type { LogLine } from '../payload/log-note.ts'
 import type { DataPlane } from '../service/contract.ts'
-import type { ApplyFailure, FromService, ToService, Usage } from '../service-host/ipc.ts'
+import type { ApplyFailure, FromService, ServiceLink, ToService, Usage } from '../service-host/ipc.ts'
 import { createLog, type Log, type LogFields, type LogLevel } from '../telemetry/log.ts'
 
 /** Whatever is not acknowledged by then was said to an outer layer that is gone or hangs. */
@@ -17,7 +17,7 @@ export interface HostProcess {
 
 /** Told of what the host says. */
 export interface HostListeners {
-  readonly onStart: (link: { readonly url: string; readonly privateKey: string }) => void
+  readonly onLink: (link: ServiceLink) => void
   readonly onTunnels: (up: readonly { readonly id: string; readonly address: string }[], down: readonly string[]) => void
   readonly onUsage: (rows: readonly Usage[]) => void
   /** Visitors of a socket that is watched. */
@@ -100,10 +100,10 @@ export class HostChannel implements DataPlane {
     waiting.resolve(failures)
   }
 
-  #onMessage(message: ToService, { onStart, onTunnels, onUsage, onVisitors, onStop }: HostListeners): void {
+  #onMessage(message: ToService, { onLink, onTunnels, onUsage, onVisitors, onStop }: HostListeners): void {
     switch (message.type) {
-      case 'start':
-        return onStart(message.link)
+      case 'link':
+        return onLink(message.link)
       case 'applied':
         return this.#applied(message.id, message.failures)
       case 'tunnels':

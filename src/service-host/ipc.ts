@@ -18,6 +18,14 @@ export interface Usage {
   readonly bytesOut: number
 }
 
+/** The way from the service process to the outer layer. */
+export interface ServiceLink {
+  /** ws: URL of the private port. */
+  readonly url: string
+  /** PEM of the key that the outer layer takes there. */
+  readonly privateKey: string
+}
+
 /** A message of the service process. */
 export type FromService =
   /** It can take requests now. */
@@ -35,8 +43,8 @@ export type FromService =
 
 /** A message to the service process. */
 export type ToService =
-  /** The first one: how it reaches the outer layer. */
-  | { readonly type: 'start'; readonly link: { readonly url: string; readonly privateKey: string } }
+  /** How it reaches the outer layer, once that takes its links. */
+  | { readonly type: 'link'; readonly link: ServiceLink }
   | { readonly type: 'applied'; readonly id: number; readonly failures: readonly ApplyFailure[] }
   /** Tunnels that have come up and gone; the first message has all that are up. */
   | {

@@ -4,7 +4,7 @@ import type { Log } from '../telemetry/log.ts'
 import { DirectoryFile } from './directory-file.ts'
 import { VisitorLines } from './visitor-lines.ts'
 import type { LogLine } from '../payload/log-note.ts'
-import type { ApplyFailure, FromService, ServiceChild, Usage } from './ipc.ts'
+import type { ApplyFailure, FromService, ServiceChild, ServiceLink, Usage } from './ipc.ts'
 
 /** Times of the host, milliseconds. */
 export interface ServiceHostTiming {
@@ -42,8 +42,6 @@ export interface DirectoryCopy {
 export interface ServiceHostOptions {
   /** Starts the service process. */
   readonly fork: () => ServiceChild
-  /** How the service process reaches the private port for its links. */
-  readonly link: () => { readonly url: string; readonly privateKey: string }
   readonly directory: DirectoryCopy
   /** Tunnels that are up. */
   readonly tunnels: () => readonly { readonly id: string; readonly address: string }[]
@@ -72,6 +70,7 @@ export class ServiceHost {
   #applying: Promise<void> = Promise.resolve()
   #onFirstStart: (() => void) | undefined
   readonly #watched = new Map<string, VisitorLines>()
+  #link: ServiceLink | undefined
   #usageTimer: NodeJS.Timeout | undefined
   #failure: string | undefined
 
@@ -98,8 +97,8 @@ export class ServiceHost {
   }
 
   /**
-   * Starts the service process; resolves when it is ready, when its directory of the last run is in force, or when there is none of either
-   * and it is tried again.
+   * Starts the service process; resolves when its directory is in force, or that of the last run, or when there is neither and it is tried
+   * again.
    */
   async start(): Promise<void> {
     const first = new Promise<void>(resolve => (this.#onFirstStart = resolve))
@@ -107,6 +106,12 @@ export class ServiceHost {
     this.#usageTimer = setInterval(() => this.#tellUsage(), USAGE_MS)
     this.#fork()
     await first
+  }
+
+  /** The outer layer takes links of the service process from now on. */
+  link(link: ServiceLink): void {
+    this.#link = link
+    this.#child?.send({ type: 'link', link })
   }
 
   /** Tells the service of tunnels. */
@@ -141,7 +146,7 @@ export class ServiceHost {
   }
 
   #fork(): void {
-    const { fork, link, clock, log, tunnels } = this.options
+    const { fork, clock, log, tunnels } = this.options
     const startedAt = clock()
     let child: ServiceChild
     try {
@@ -166,8 +171,8 @@ export class ServiceHost {
       if (clock() - startedAt >= this.#timing.wellAfterMs) this.#waitMs = this.#timing.firstWaitMs
       if (!this.#isClosing) this.#again(`ended (${how})`)
     })
-    child.send({ type: 'start', link: link() })
     child.send({ type: 'tunnels', up: tunnels(), down: [] })
+    if (this.#link !== undefined) child.send({ type: 'link', link: this.#link })
   }
 
   #again(what: string): void {
@@ -187,7 +192,6 @@ export class ServiceHost {
       case 'ready':
         this.#isReady = true
         this.#failure = undefined
-        this.#started()
         return log.info({ pid: child.pid }, 'the service process is ready')
       case 'directory':
         return this.#queue(child, message.id, message.message)
@@ -216,6 +220,7 @@ export class ServiceHost {
     try {
       const failures = await this.options.directory.apply(message)
       this.#hasDirectory = true
+      this.#started()
       this.#file.changed()
       return failures
     } catch (thrown) {

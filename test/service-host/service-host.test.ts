@@ -17,16 +17,15 @@ const [mode] = process.argv.slice(2)
 const send = message => process.send(message)
 process.on('message', message => {
   send({ type: 'log', level: 'info', fields: { heard: message }, message: 'heard ' + message.type })
-  if (message.type === 'start') {
-    if (mode === 'fails') { send({ type: 'failed', message: 'no database' }); process.exit(1) }
-    if (mode === 'silent') return
-    send({ type: 'directory', id: 1, message: { type: 'snapshot', seq: 1, sockets: [], keys: [] } })
+  if (message.type === 'link') {
     send({ type: 'ready' })
     send({ type: 'watch', socketId: 's', isWatched: true })
     send({ type: 'watch', socketId: 'unknown', isWatched: true })
   }
   if (message.type === 'stop' && mode !== 'deaf') process.disconnect()
 })
+if (mode === 'fails') { send({ type: 'failed', message: 'no database' }); process.exit(1) }
+if (mode === 'well') send({ type: 'directory', id: 1, message: { type: 'snapshot', seq: 1, sockets: [], keys: [] } })
 process.on('disconnect', () => process.exit(0))
 `
 
@@ -76,7 +75,6 @@ function setUp(mode: string, options: Partial<ServiceHostOptions> = {}) {
       forks.push(child.pid ?? 0)
       return child
     },
-    link: () => ({ url: 'ws://127.0.0.1:1', privateKey: 'key' }),
     directory: copy,
     tunnels: () => [{ id: 'a', address: '192.0.2.1' }],
     stateFile,
@@ -86,27 +84,32 @@ function setUp(mode: string, options: Partial<ServiceHostOptions> = {}) {
     ...options,
   })
   onCleanUp(() => host.close())
+  const start = async (): Promise<void> => {
+    await host.start()
+    host.link({ url: 'ws://127.0.0.1:1', privateKey: 'key' })
+    await until(() => host.fault === undefined)
+  }
   const heard = (type: string): boolean => records.some(({ msg }) => msg === `heard ${type}`)
-  return { host, copy, records, forks, stateFile, heard }
+  return { host, copy, records, forks, stateFile, heard, start }
 }
 
 describe('the service process beside the outer layer', () => {
   test('gets its link and the tunnels, and its directory is in force before it is answered', async () => {
-    const { host, copy, records, stateFile, heard } = setUp('well')
-    await host.start()
+    const { host, copy, records, stateFile, heard, start } = setUp('well')
+    await start()
     await until(() => heard('applied') && heard('tunnels'))
     expect(host.fault).toBeUndefined()
     expect(copy.applied).toEqual([{ type: 'snapshot', seq: 1, sockets: [], keys: [] }])
-    const start = records.find(({ msg }) => msg === 'heard start')
-    expect(start?.['heard']).toEqual({ type: 'start', link: { url: 'ws://127.0.0.1:1', privateKey: 'key' } })
+    const link = records.find(({ msg }) => msg === 'heard link')
+    expect(link?.['heard']).toEqual({ type: 'link', link: { url: 'ws://127.0.0.1:1', privateKey: 'key' } })
     await host.close()
     expect(JSON.parse(readFileSync(stateFile, 'utf8'))).toEqual(copy.snapshot())
     expect(statSync(stateFile).mode & 0o777).toBe(0o600)
   })
 
   test('hears who visits a socket that it watches, within bounds, and what was used before it ends', async () => {
-    const { host, copy, records, heard } = setUp('well')
-    await host.start()
+    const { host, copy, records, heard, start } = setUp('well')
+    await start()
     await until(() => {
       copy.visit(1_000)
       return heard('visitors')
@@ -121,8 +124,8 @@ describe('the service process beside the outer layer', () => {
   })
 
   test('is started again when it was killed, and until then says that it is not there', async () => {
-    const { host, forks, records } = setUp('well')
-    await host.start()
+    const { host, forks, records, start } = setUp('well')
+    await start()
     process.kill(forks[0]!, 'SIGKILL')
     await until(() => host.fault !== undefined)
     expect(host.fault).toBe('the service process ended (SIGKILL)')
