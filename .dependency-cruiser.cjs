@@ -28,6 +28,7 @@ const ROOMS = {
   'service/input': { rooms: ['errors.ts'] },
   'service/ssh-keys': { rooms: ['service/input'], node: ['crypto'] },
   'service/proofs': { rooms: ['errors.ts', 'identity', 'service/input'], npm: ['jsonwebtoken', '@node-rs/argon2'], node: ['crypto'] },
+  mail: { rooms: ['errors.ts'], npm: ['nodemailer'], node: ['crypto', 'fs/promises', 'path'] },
   store: { rooms: ['errors.ts'], npm: ['kysely', 'libsql', 'pg'], node: ['fs/promises', 'path'] },
   service: { rooms: ['errors.ts', 'directory', 'store'] },
   'service-host': { rooms: ['errors.ts', 'directory', 'payload', 'telemetry'], node: ['child_process', 'fs/promises', 'path'] },
