@@ -1,0 +1,83 @@
+/** Pages behind links of mails, in a real browser; files for the old client. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from '@jest/globals'
+import { chromium } from 'playwright-core'
+import { startApi } from '../support/api.ts'
+import { onCleanUp } from '../support/cleanup.ts'
+import { programPath, testWith } from '../support/needs.ts'
+import { tempDir } from '../support/temp.ts'
+
+describe('the pages behind links of mails', () => {
+  testWith(['chromium'], 'send what people fill in with the token of the link, and then forget it', async () => {
+    const api = await startApi()
+    const browser = await chromium.launch({ executablePath: programPath('chromium')!, args: ['--no-sandbox'] })
+    onCleanUp(() => browser.close())
+    const tab = await browser.newPage()
+    const complaints: string[] = []
+    tab.on('console', message => {
+      if (['warning', 'error'].includes(message.type())) complaints.push(message.text())
+    })
+    await tab.goto(`${api.url}/invitation#sgi_token-1`)
+    await tab.getByLabel('Name').fill('Ada')
+    await tab.getByLabel('Password').fill('correct horse')
+    await tab.getByRole('button').click()
+    await tab.getByText('Your account is ready').waitFor()
+    expect(api.seen.at(-1)).toEqual(['acceptInvitation', 'sgi_token-1', { name: 'Ada', password: 'correct horse' }])
+    expect(tab.url()).toBe(`${api.url}/invitation`)
+
+    await tab.goto(`${api.url}/password#sgr_token-2`)
+    await tab.getByLabel('Password').fill('x'.repeat(1_001))
+    await tab.getByRole('button').click()
+    await tab.getByText('password: expected at most 1000 characters').waitFor()
+    await tab.getByLabel('Password').fill('correct horse')
+    await tab.getByRole('button').click()
+    await tab.getByText('The password was changed').waitFor()
+    expect(api.seen.at(-1)).toEqual(['reset', 'sgr_token-2', 'correct horse'])
+    // The browser itself tells of an answer of 400; of the policy there is nothing to tell.
+    expect(complaints.filter(text => !text.includes('400'))).toEqual([])
+  })
+
+  test('may not be framed, cached or sent elsewhere', async () => {
+    const api = await startApi()
+    for (const path of ['/invitation', '/password']) {
+      const { headers } = await api.old('GET', path, { token: null })
+      expect(headers.get('content-security-policy')).toMatch(
+        /^default-src 'none';.*frame-ancestors 'none'; script-src 'sha256-[^']+'; style-src 'sha256-[^']+'$/,
+      )
+      expect([headers.get('cache-control'), headers.get('referrer-policy'), headers.get('x-content-type-options')]).toEqual([
+        'no-store',
+        'no-referrer',
+        'nosniff',
+      ])
+    }
+  })
+})
+
+describe('files for the old client', () => {
+  test('are those of the folder that is configured, and no others', async () => {
+    const folder = tempDir()
+    mkdirSync(join(folder, 'linux_amd64'))
+    for (const name of ['sha256-checksum.txt', 'mysocketctl', 'secret.txt', '.hidden'])
+      writeFileSync(join(folder, 'linux_amd64', name), name)
+    writeFileSync(join(folder, 'mysocketctl'), 'outside')
+    const api = await startApi({ downloads: folder })
+    const get = async (path: string): Promise<unknown[]> => {
+      const { status, text } = await api.old('GET', path, { token: null })
+      return status === 200 ? [status, text] : [status]
+    }
+    expect(await get('/linux_amd64/sha256-checksum.txt')).toEqual([200, 'sha256-checksum.txt'])
+    expect(await get('/linux_amd64/mysocketctl')).toEqual([200, 'mysocketctl'])
+    const others = [
+      ...[
+        '/linux_amd64/secret.txt',
+        '/linux_amd64/.hidden',
+        '/linux_amd64/../mysocketctl',
+        '/linux_amd64/..%2fmysocketctl',
+        '/darwin_arm64/mysocketctl',
+      ],
+      ...['/linux_amd64', '/mysocketctl', '/latest_version.txt', '/%2e%2e/mysocketctl'],
+    ]
+    for (const path of others) expect([path, ...(await get(path))]).toEqual([path, 404])
+  })
+})
