@@ -68,7 +68,7 @@ const ROOMS = {
     type: ['http', 'https'],
   },
   api: {
-    rooms: ['errors.ts', 'version.ts', 'address', 'net', 'service', 'telemetry'],
+    rooms: ['errors.ts', 'version.ts', 'address', 'net', 'service', 'service/input', 'telemetry'],
     npm: ['express', 'zod'],
     node: ['net', 'crypto', 'fs/promises', 'path'],
   },

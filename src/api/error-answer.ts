@@ -2,10 +2,18 @@
 import type { Request, Response } from 'express'
 import type { z } from 'zod'
 import { ERRORS, GatewayError, messageOf, type ErrorCode, type Fault } from '../errors.ts'
+import { ServiceError } from '../service/input/service-error.ts'
 import type { Log } from '../telemetry/log.ts'
 
-/** Codes whose message is written for the one who called; of all others only the sentence of the catalogue leaves. */
-const TOLD: ReadonlySet<ErrorCode> = new Set([
+/** Refusals with one text for whatever the reason is. */
+const ONE_TEXT: ReadonlySet<ErrorCode> = new Set(['UNAUTHENTICATED', 'LOGIN_FAILED', 'STORE_UNAVAILABLE', 'INTERNAL'])
+
+/** The sentence for the client: that of the catalogue, unless the one of the error was written for clients. */
+const textOf = (error: GatewayError): string =>
+  error instanceof ServiceError && !ONE_TEXT.has(error.code) ? error.message : ERRORS[error.code].text
+
+/** Codes that an API has as an answer; anything else is a fault of ours. */
+const ANSWERS: ReadonlySet<ErrorCode> = new Set([
   'INVALID',
   'LIMIT_REACHED',
   'FORBIDDEN',
@@ -13,11 +21,6 @@ const TOLD: ReadonlySet<ErrorCode> = new Set([
   'CONFLICT',
   'METHOD_REFUSED',
   'BODY_TOO_LARGE',
-])
-
-/** Codes that an API has as an answer; anything else is a fault of ours. */
-const ANSWERS: ReadonlySet<ErrorCode> = new Set([
-  ...TOLD,
   'UNAUTHENTICATED',
   'LOGIN_FAILED',
   'NOT_FOUND',
@@ -56,7 +59,7 @@ const pathOf = (path: readonly PropertyKey[]): string =>
 /** Returns the error with these faults, which stand in the message too: it is all that the old client shows. */
 export function invalidWith(where: string, details: readonly Fault[]): GatewayError {
   const said = details.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ')
-  return new GatewayError('INVALID', `The ${where} is not valid: ${said}`, { details })
+  return new ServiceError('INVALID', `The ${where} is not valid: ${said}`, { details })
 }
 
 /** Returns an error as the API answers it: what body-parser and Express throw, too. */
@@ -64,7 +67,7 @@ export function asAnswer(thrown: unknown): GatewayError {
   if (thrown instanceof GatewayError)
     return ANSWERS.has(thrown.code) ? thrown : new GatewayError('INTERNAL', messageOf(thrown), { cause: thrown })
   const { type, status } = (thrown ?? {}) as { readonly type?: unknown; readonly status?: unknown }
-  if (type === 'entity.too.large') return new GatewayError('BODY_TOO_LARGE', 'The body is larger than 64 KiB.', { cause: thrown })
+  if (type === 'entity.too.large') return new ServiceError('BODY_TOO_LARGE', 'The body is larger than 64 KiB.', { cause: thrown })
   if (type === 'entity.parse.failed') return invalidWith('body', [{ path: '', message: 'it is no JSON' }])
   if (thrown instanceof URIError) return new GatewayError('NOT_FOUND', 'a parameter of the path cannot be decoded')
   if (typeof status === 'number' && status >= 400 && status < 500)
@@ -74,7 +77,7 @@ export function asAnswer(thrown: unknown): GatewayError {
 
 /** Answers with an error; what nobody expected is logged with the id that the client gets. */
 export function answerError(error: GatewayError, req: Request, res: Response, log: Log): void {
-  const { code, message, details } = error
+  const { code, details } = error
   const requestId = String(res.getHeader('X-Request-Id') ?? '')
   const facts = {
     requestId,
@@ -95,7 +98,7 @@ export function answerError(error: GatewayError, req: Request, res: Response, lo
   if (code === 'BODY_TOO_LARGE') res.setHeader('Connection', 'close') // the rest of it is not read
   res.status(ERRORS[code].status).json({
     error: code,
-    error_message: TOLD.has(code) ? message : ERRORS[code].text,
+    error_message: textOf(error),
     request_id: requestId,
     details: details.map(({ path, message: text }) => ({ path, message: text })),
   })

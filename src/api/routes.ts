@@ -3,6 +3,7 @@ import express, { type Express, type Request, type RequestHandler, type Response
 import { GatewayError } from '../errors.ts'
 import { unmapped } from '../address/mapped.ts'
 import type { Service } from '../service/contract.ts'
+import { ServiceError } from '../service/input/service-error.ts'
 import type { Actor } from '../service/model.ts'
 import { compatiblePath } from './compatible-schema.ts'
 import { invalid, invalidWith } from './error-answer.ts'
@@ -51,7 +52,7 @@ const refuseOthers = (operations: readonly Operation[]): RequestHandler => {
     res.setHeader('Allow', allow)
     // No Access-Control-Allow-Origin: pages of other origins may not call.
     if (req.method === 'OPTIONS') return void res.status(204).end()
-    throw new GatewayError('METHOD_REFUSED', `This path takes ${allow}.`)
+    throw new ServiceError('METHOD_REFUSED', `This path takes ${allow}.`)
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
 import { GatewayError } from '../../src/errors.ts'
+import { ServiceError } from '../../src/service/input/service-error.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { startApi, type ApiAnswer } from '../support/api.ts'
 
@@ -116,7 +117,7 @@ describe.each(dialects)('bad input in the dialect $dialect', ({ dialect, send, s
   })
 
   test('a limit: 403 LIMIT_REACHED with what to do', async () => {
-    api.fail = new GatewayError('LIMIT_REACHED', 'This account has 10 sockets, which is its limit; delete one.')
+    api.fail = new ServiceError('LIMIT_REACHED', 'This account has 10 sockets, which is its limit; delete one.')
     const body = refusal(await send('POST', sockets, { body: { name: 'x' } }))
     expect(body).toMatchObject({ status: 403, error: 'LIMIT_REACHED' })
     expect(body.error_message).toContain('delete one')

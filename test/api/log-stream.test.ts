@@ -6,7 +6,8 @@ import { describe, expect, test } from '@jest/globals'
 import type { LogFeed, LogLine } from '../../src/api/api-options.ts'
 import { parseServerUrl } from '../../src/client/server-url.ts'
 import { ServiceClient } from '../../src/client/service-client.ts'
-import { GatewayError } from '../../src/errors.ts'
+import { type GatewayError } from '../../src/errors.ts'
+import { ServiceError } from '../../src/service/input/service-error.ts'
 import { startApi, type RunningApi } from '../support/api.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { listen } from '../support/ports.ts'
@@ -97,7 +98,7 @@ describe('the log of a socket', () => {
     const { api, feed, client, id } = await start()
     expect((await api.v1('GET', `/sockets/${id}/log`, { token: 'bob' })).status).toBe(404)
     expect(feed.watched).toBe(0)
-    feed.refuses = new GatewayError('LIMIT_REACHED', 'Three watch it already.')
+    feed.refuses = new ServiceError('LIMIT_REACHED', 'Three watch it already.')
     await expect(client.log(id).next()).rejects.toMatchObject({ code: 'LIMIT_REACHED', status: 403, message: 'Three watch it already.' })
     const without = await startApi()
     const { id: other } = (await without.v1('POST', '/sockets', { body: { name: 'x' } })).json as { id: string }

@@ -1,6 +1,7 @@
 /** A service in memory behind the contract: enough rules to see what the API makes of requests, results and refusals. */
 import { randomUUID } from 'node:crypto'
 import { GatewayError, type Fault } from '../../src/errors.ts'
+import { ServiceError } from '../../src/service/input/service-error.ts'
 import type { Service } from '../../src/service/contract.ts'
 import type { Account, Actor, NewSocket, Socket, Tunnel } from '../../src/service/model.ts'
 
@@ -107,7 +108,7 @@ export function createStandIn(): StandIn {
     const { name, type = 'http', password = null, visitors = null, balance = 'least', customDomains = [], ephemeralMs } = request
     const others = [...sockets.values()].filter(socket => socket.accountId === actor.accountId)
     if (others.length >= LIMIT)
-      throw new GatewayError('LIMIT_REACHED', `This account has ${LIMIT} sockets, which is its limit; delete one.`)
+      throw new ServiceError('LIMIT_REACHED', `This account has ${LIMIT} sockets, which is its limit; delete one.`)
     const id = randomUUID()
     return kept({
       ...{ id, accountId: actor.accountId, name, type, password, visitors, balance, customDomains },
@@ -133,11 +134,11 @@ export function createStandIn(): StandIn {
       return result(...(args as never[]))
     }
 
-  const service: Service = {
+  const service = {
     accounts: {
       signUp: async (request, address) => void seen.push(['signUp', request, address]),
       confirm: async token => {
-        if (token !== 'right') throw new GatewayError('NOT_FOUND', 'the link of account 7 is used')
+        if (token !== 'right') throw new ServiceError('NOT_FOUND', 'This link is not valid any more.')
         return ACCOUNT
       },
       requestReset: async (email, address) => void seen.push(['requestReset', email, address]),
@@ -268,7 +269,7 @@ export function createStandIn(): StandIn {
     start: async () => undefined,
     isHealthy: () => true,
     close: async () => undefined,
-  }
+  } as Service // what no test calls may be missing
   const standIn: StandIn = { service, tokens, sockets, seen, fail: undefined }
   return standIn
 }
