@@ -167,6 +167,32 @@ export interface Enrolment {
   ): Promise<{ readonly kid: string; readonly identifiers: readonly string[]; readonly linkUrls: readonly string[] }>
   keys(actor: Actor): Promise<readonly InnerKey[]>
   revoke(actor: Actor, kid: string): Promise<void>
+  /** An enrolled inner layer has come or gone, as the data plane says. Never rejects. */
+  connected(kid: string, address: string): Promise<void>
+  disconnected(kid: string): Promise<void>
+}
+
+/** The use of one socket since the last time. */
+export interface UsageCount {
+  readonly accountId: string
+  readonly socketId: string
+  readonly requests: number
+  readonly connections: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+/** The use of a socket on one day. */
+export interface UsageOfDay extends UsageCount {
+  /** Such as 2026-11-28, in UTC. */
+  readonly day: string
+}
+
+export interface Usage {
+  /** Adds to the day that it is now. */
+  add(counts: readonly UsageCount[]): Promise<void>
+  /** Of the actor's account, or of another one for auditors and admins. @param since  first day */
+  list(actor: Actor, request: { readonly since: string; readonly accountId?: string }): Promise<readonly UsageOfDay[]>
 }
 
 export interface Audit {
@@ -177,7 +203,23 @@ export interface Audit {
   ): Promise<Page<AuditEntry>>
 }
 
-/** The data plane, as the service sees it. */
+/** A letter to one person. */
+export interface Letter {
+  readonly to: string
+  readonly subject: string
+  readonly text: string
+}
+
+/** Brings letters on their way: mails, or files of an outbox. */
+export interface Mail {
+  /** @throws GatewayError when it could not be handed over; the rules log that, and never keep anybody waiting for a letter */
+  send(letter: Letter): Promise<void>
+}
+
+/**
+ * The data plane, as the service sees it. `apply` is called for one change after the other, but for several sockets with a port of their own at a
+ * time; a change has the number of the last step that is in it, and several may have the same.
+ */
 export interface DataPlane {
   /** Resolves when the change is in force, or not to be waited for any longer. @throws GatewayError LISTEN_FAILED where a port cannot be opened */
   apply(change: DirectoryChange): Promise<void>
@@ -193,7 +235,8 @@ export interface Service {
   readonly ssh: SshAccess
   readonly enrolment: Enrolment
   readonly audit: Audit
-  /** All that the data plane has to know. */
+  readonly usage: Usage
+  /** All that the data plane has to know. Whoever sends it on has to do so before anything else is awaited: the changes after it follow at once. */
   snapshot(): Promise<DirectorySnapshot>
   /** Begins with clean-up of ephemeral sockets and old rows, until `close`. */
   start(): Promise<void>

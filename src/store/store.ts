@@ -37,7 +37,7 @@ export interface StoreTransaction {
   /** Whatever runs on another one than this waits for this one to end. */
   readonly db: Transaction<Database>
   /** Notes that something has changed; written last, in the same transaction. @param kind  such as `socket` */
-  change(kind: string, objectId: string): void
+  readonly change: (kind: string, objectId: string) => void
 }
 
 /** A result, and the number of the last change that is in it; 0 where there was none ever. */

@@ -253,7 +253,10 @@ export function createStandIn(): StandIn {
       join: async (_token, _jwk) => ({ kid: 'thumbprint', identifiers: ['lan-a'], linkUrls: ['wss://link.example.com'] }),
       keys: admin(() => [{ kid: 'k', identifiers: ['lan-a'], createdAt: 0, seenAt: null, revokedAt: null, isConnected: true }]),
       revoke: admin(() => undefined),
+      connected: async () => undefined,
+      disconnected: async () => undefined,
     },
+    usage: { add: async () => undefined, list: async () => [] },
     audit: {
       list: async actor => ({
         items: [

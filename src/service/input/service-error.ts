@@ -12,8 +12,8 @@ export class ServiceError extends GatewayError {
 export const invalid = (...details: readonly Fault[]): ServiceError =>
   new ServiceError('INVALID', details.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; '), { details })
 
-/** Refuses after too many attempts. @param waitMs  until the next one */
-export const rateLimited = (waitMs: number): ServiceError => {
+/** Refuses what is too much in too short a time. @param waitMs  until the next one */
+export const rateLimited = (waitMs: number, why = 'Too many attempts'): ServiceError => {
   const seconds = Math.max(1, Math.ceil(waitMs / 1_000))
-  return new ServiceError('RATE_LIMITED', `Too many attempts; try again in ${seconds} s.`, { fields: ['Retry-After', String(seconds)] })
+  return new ServiceError('RATE_LIMITED', `${why}; try again in ${seconds} s.`, { fields: ['Retry-After', String(seconds)] })
 }

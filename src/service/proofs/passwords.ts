@@ -37,6 +37,11 @@ export class Passwords {
     return this.#inTurn(() => hashWith(this.argon2, password))
   }
 
+  /** Hashes the password of a socket, which the edge verifies: with scrypt, whatever is installed here. */
+  async hashForEdge(password: string): Promise<string> {
+    return this.#inTurn(() => hashPassword(password))
+  }
+
   /**
    * Is it the password of the account? Without an account the same work is done, and the answer is no.
    * @throws ServiceError RATE_LIMITED when too many wait

@@ -1,0 +1,24 @@
+import type { Attempts } from '../core/attempts.ts'
+import type { LetterFrame } from '../core/letters.ts'
+import type { Parts } from '../core/parts.ts'
+import type { Letter } from '../contract.ts'
+import type { Passwords } from '../proofs/passwords.ts'
+
+/** What the rules of accounts share. */
+export interface AccountParts extends Parts {
+  readonly passwords: Passwords
+  readonly attempts: Attempts
+}
+
+export const frameOf = ({ config, apiUrl }: Parts): LetterFrame => ({ zone: config().zone, apiUrl })
+
+/**
+ * Writes and sends a letter without keeping anybody waiting: how long it takes would tell whether there is an account, and a mail server that is
+ * away is nothing that the person could change. Few letters to one address.
+ */
+export function post(parts: AccountParts, to: string, write: () => Letter | Promise<Letter>): void {
+  if (!parts.attempts.mayWrite(to)) return
+  void (async () => parts.mail.send(await write()))().catch((err: unknown) => {
+    parts.log.warn({ err }, 'a letter could not be sent')
+  })
+}

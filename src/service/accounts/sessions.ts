@@ -1,0 +1,135 @@
+/** Logins, and who brings a token. */
+import { needScope } from '../core/access.ts'
+import { anonymous } from '../core/audit-log.ts'
+import { MINUTE_MS } from '../core/clock.ts'
+import { readTexts } from '../core/socket-settings.ts'
+import type { Sessions } from '../contract.ts'
+import { invalid, ServiceError } from '../input/service-error.ts'
+import { emailKey, parseEmail } from '../input/texts.ts'
+import type { Actor, Scope } from '../model.ts'
+import { hashSecret, isSecret } from '../proofs/secret-texts.ts'
+import type { SessionTokens } from '../proofs/session-tokens.ts'
+import type { AccountParts } from './account-parts.ts'
+
+/** More than any password may have, so that nobody has a mebibyte hashed. */
+const MAX_PASSWORD_LENGTH = 1_024
+
+/** Sessions of accounts. */
+export class AccountSessions implements Sessions {
+  constructor(
+    private readonly parts: AccountParts,
+    /** Asked each time, as keys may be added. */
+    private readonly tokens: () => SessionTokens,
+  ) {}
+
+  async login(
+    { email, password }: { readonly email: string; readonly password: string },
+    address: string,
+  ): Promise<{ readonly token: string; readonly accountId: string; readonly expiresAt: number }> {
+    const { audit, attempts, passwords, store } = this.parts
+    if (typeof password !== 'string' || password.length > MAX_PASSWORD_LENGTH)
+      throw invalid({ path: 'password', message: 'expected a text of at most 1024 characters' })
+    const key = emailKey(parseEmail(email) ?? '')
+    const succeeded = attempts.take(address, key)
+    const account = await store.db.selectFrom('accounts').selectAll().where('email_key', '=', key).executeTakeFirst()
+    // One verification in each case, so that neither words nor time tell which it was.
+    const isRight = await passwords.verify(password, account?.password_hash ?? undefined)
+    const note = {
+      by: anonymous(address),
+      action: 'session.login',
+      object: account === undefined ? 'account' : `account:${account.id}`,
+      accountId: account?.id,
+    }
+    return audit.attempt(note, async () => {
+      if (account === undefined || !isRight || account.state !== 'active') throw new ServiceError('LOGIN_FAILED')
+      succeeded()
+      const rehashed = passwords.isOutdated(account.password_hash!) ? await passwords.hash(password) : undefined
+      await store.transaction(async ({ db }) => {
+        if (rehashed !== undefined)
+          await db
+            .updateTable('accounts')
+            .set({ password_hash: rehashed })
+            .where('id', '=', account.id)
+            .where('password_hash', '=', account.password_hash)
+            .execute()
+        await audit.note(db, { ...note, by: { accountId: account.id, kind: 'session', address } })
+      })
+      return { ...this.tokens().sign({ accountId: account.id, epoch: account.token_epoch }), accountId: account.id }
+    })
+  }
+
+  async refresh(actor: Actor): Promise<{ readonly token: string; readonly expiresAt: number }> {
+    // An API token that made sessions would outlive its own end, and its scopes.
+    if (actor.kind !== 'session') throw new ServiceError('FORBIDDEN', 'Only a session can be refreshed; log in first.')
+    const account = await this.parts.store.db
+      .selectFrom('accounts')
+      .select('token_epoch')
+      .where('id', '=', actor.accountId)
+      .where('state', '=', 'active')
+      .executeTakeFirst()
+    if (account === undefined) throw new ServiceError('UNAUTHENTICATED')
+    return this.tokens().sign({ accountId: actor.accountId, epoch: account.token_epoch })
+  }
+
+  async authenticate(token: string, address: string): Promise<Actor> {
+    return isSecret(token, 'sga') ? this.#byApiToken(token, address) : this.#bySession(token, address)
+  }
+
+  async #bySession(token: string, address: string): Promise<Actor> {
+    const { accountId, epoch } = this.tokens().read(token)
+    const account = await this.parts.store.db
+      .selectFrom('accounts')
+      .select(['role', 'token_epoch'])
+      .where('id', '=', accountId)
+      .where('state', '=', 'active')
+      .executeTakeFirst()
+    if (account === undefined || account.token_epoch !== epoch) throw new ServiceError('UNAUTHENTICATED')
+    return { accountId, role: account.role, scopes: undefined, kind: 'session', address }
+  }
+
+  async #byApiToken(token: string, address: string): Promise<Actor> {
+    const { store, clock } = this.parts
+    const now = clock.now()
+    const row = await store.db
+      .selectFrom('api_tokens')
+      .innerJoin('accounts', 'accounts.id', 'api_tokens.account_id')
+      .select(['api_tokens.id', 'account_id', 'role', 'scopes', 'used_at'])
+      .where('hash', '=', hashSecret(token))
+      .where('revoked_at', 'is', null)
+      .where(eb => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', now)]))
+      .where('accounts.state', '=', 'active')
+      .executeTakeFirst()
+    if (row === undefined) throw new ServiceError('UNAUTHENTICATED')
+    // Once a minute is enough to see a token in use; where the database only reads, the token counts all the same.
+    if (row.used_at === null || now - row.used_at > MINUTE_MS)
+      await store.db
+        .updateTable('api_tokens')
+        .set({ used_at: now })
+        .where('id', '=', row.id)
+        .execute()
+        .catch(() => undefined)
+    return {
+      accountId: row.account_id,
+      role: row.role,
+      scopes: readTexts(row.scopes, `scopes of token ${row.id}`) as readonly Scope[],
+      kind: 'token',
+      address,
+    }
+  }
+
+  async endAll(actor: Actor): Promise<void> {
+    const { audit, store } = this.parts
+    const note = { by: actor, action: 'session.end-all', object: `account:${actor.accountId}` }
+    await audit.attempt(note, async () => {
+      needScope(actor, 'account')
+      await store.transaction(async ({ db }) => {
+        await db
+          .updateTable('accounts')
+          .set(({ eb }) => ({ token_epoch: eb('token_epoch', '+', 1) }))
+          .where('id', '=', actor.accountId)
+          .execute()
+        await audit.note(db, note)
+      })
+    })
+  }
+}

@@ -1,0 +1,46 @@
+import { addressKey } from '../../address/address-key.ts'
+import { RateMeter } from '../../rates/rate-meter.ts'
+import { rateLimited } from '../input/service-error.ts'
+
+/** Ten at once, then one each six seconds. */
+const OF_ADDRESS = { perSecond: 1 / 6, burst: 10 }
+/** Five at once, then one each half minute, for one account from one address: nobody can lock out somebody who is elsewhere. */
+const OF_ACCOUNT = { perSecond: 1 / 30, burst: 5 }
+/** Letters to one person, whoever asks for them. */
+const OF_RECIPIENT = { perSecond: 3 / 3_600, burst: 3 }
+
+/** Counts attempts at what a stranger may try, by address and by account and address; each process for itself. */
+export class Attempts {
+  readonly #addresses: RateMeter
+  readonly #accounts: RateMeter
+  readonly #recipients: RateMeter
+
+  constructor(now: () => number) {
+    this.#addresses = new RateMeter(OF_ADDRESS, now)
+    this.#accounts = new RateMeter(OF_ACCOUNT, now)
+    this.#recipients = new RateMeter(OF_RECIPIENT, now)
+  }
+
+  /**
+   * Counts an attempt. @param account  key of the account that is meant
+   * @returns a function that takes the attempt back, as it has succeeded
+   * @throws ServiceError RATE_LIMITED
+   */
+  take(address: string, account?: string): () => void {
+    const from = addressKey(address)
+    const both = account === undefined ? undefined : `${from} ${account}`
+    const waitMs = Math.max(this.#addresses.wait(from), both === undefined ? 0 : this.#accounts.wait(both))
+    if (waitMs > 0) throw rateLimited(waitMs)
+    this.#addresses.take(from)
+    if (both !== undefined) this.#accounts.take(both)
+    return () => {
+      this.#addresses.giveBack(from)
+      if (both !== undefined) this.#accounts.giveBack(both)
+    }
+  }
+
+  /** May another letter go to this address? */
+  mayWrite(to: string): boolean {
+    return this.#recipients.take(to) === 0
+  }
+}

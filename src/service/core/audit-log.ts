@@ -1,0 +1,98 @@
+import type { Kysely } from 'kysely'
+import { addressKey } from '../../address/address-key.ts'
+import { GatewayError, type ErrorCode } from '../../errors.ts'
+import { RateMeter } from '../../rates/rate-meter.ts'
+import type { Database } from '../../store/schema.ts'
+import type { Store } from '../../store/store.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { AuditEntry } from '../model.ts'
+
+/** Whoever did it: an actor, somebody who has not proven anything, or the service itself. */
+export interface Doer {
+  readonly accountId: string
+  readonly kind: AuditEntry['actorKind']
+  readonly address: string
+}
+
+/** Somebody at an address who has not proven anything. */
+export const anonymous = (address: string): Doer => ({ accountId: 'anonymous', kind: 'anonymous', address })
+
+/** The service itself. */
+export const SYSTEM: Doer = Object.freeze({ accountId: 'system', kind: 'system', address: '' })
+
+/** A line of the audit log. Whatever stands in it is no secret. */
+export interface Note {
+  readonly by: Doer
+  /** Such as `socket.create`. */
+  readonly action: string
+  /** Such as `socket:UUID`. */
+  readonly object: string
+  /** Account that it concerns, by which it is found; default: the doer's own. */
+  readonly accountId?: string | undefined
+  readonly details?: Readonly<Record<string, unknown>>
+}
+
+/** Refusals that tell of an attempt; faults of form and what is too fast do not. */
+const ATTEMPTS: ReadonlySet<ErrorCode> = new Set([
+  'LOGIN_FAILED',
+  'FORBIDDEN',
+  'NOT_FOUND',
+  'LIMIT_REACHED',
+  'SIGN_UP_CLOSED',
+  'PORTS_EXHAUSTED',
+])
+
+/** Refusals of one address that are kept: a flood of them must not fill the database. */
+const KEPT = { perSecond: 1, burst: 120 }
+
+/** Writes the audit log: what was done in the transaction that did it, what was refused afterwards. */
+export class AuditLog {
+  readonly #kept: RateMeter
+
+  constructor(
+    private readonly store: Store,
+    private readonly now: () => number,
+    private readonly log: Log,
+  ) {
+    this.#kept = new RateMeter(KEPT, now)
+  }
+
+  /** Writes one line as part of a transaction. */
+  async note(db: Kysely<Database>, { by, action, object, accountId, details = {} }: Note, isRefused = false): Promise<void> {
+    const isAccount = by.kind !== 'anonymous' && by.kind !== 'system'
+    await db
+      .insertInto('audit')
+      .values({
+        at: this.now(),
+        actor: by.accountId,
+        actor_kind: by.kind,
+        address: by.address,
+        action,
+        object,
+        account_id: accountId ?? (isAccount ? by.accountId : null),
+        is_refused: isRefused ? 1 : 0,
+        details: JSON.stringify(details),
+      })
+      .execute()
+  }
+
+  /** Does `work`; where that is refused, the attempt is written down. */
+  async attempt<T>(note: Note, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (thrown) {
+      if (thrown instanceof GatewayError && ATTEMPTS.has(thrown.code)) await this.#refused(note, thrown.code)
+      throw thrown
+    }
+  }
+
+  async #refused(note: Note, code: ErrorCode): Promise<void> {
+    if (this.#kept.take(addressKey(note.by.address)) > 0) return
+    try {
+      await this.note(this.store.db, { ...note, details: { ...note.details, code } }, true)
+    } catch (err) {
+      // The refusal stands, also where the database is away.
+      this.log.warn({ err, action: note.action }, 'a refusal could not be written to the audit log')
+    }
+  }
+}

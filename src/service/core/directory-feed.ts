@@ -1,0 +1,163 @@
+import { GatewayError } from '../../errors.ts'
+import type { DirectoryChange, DirectorySnapshot, DirectorySocket } from '../../directory/directory.ts'
+import type { Change } from '../../store/change-feed.ts'
+import type { Store } from '../../store/store.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { ServiceConfig } from '../config.ts'
+import type { DataPlane } from '../contract.ts'
+import { belongingsOf, directoryKeys, directorySockets, tunnelsInForce } from './directory-rows.ts'
+
+/** How long a call waits until what it has changed is in force. */
+const WAIT_MS = 250
+
+/** The kinds of rows in `changes`. What `account` stands for is all that belongs to it. */
+export type ChangeKind = 'socket' | 'tunnel' | 'key' | 'account'
+
+interface Waiting {
+  readonly seq: number
+  readonly done: () => void
+}
+
+/**
+ * Keeps the data plane in step with the tables. It follows `changes`, also those of other processes, and reads what the objects in them are by
+ * now; so it does not matter which of two changes it sees first, and many at once become few messages.
+ */
+export class DirectoryFeed {
+  #seq = 0
+  #isRunning = false
+  #stop: (() => Promise<void>) | undefined
+  /** One thing after the other: no change may overtake a snapshot. */
+  #turn: Promise<unknown> = Promise.resolve()
+  readonly #waiting = new Set<Waiting>()
+  /** Ports that the data plane could not open, by socket. */
+  readonly #failed = new Map<string, GatewayError>()
+  /** Ports in force, by socket: only a new one has to be opened. */
+  readonly #ports = new Map<string, number>()
+
+  constructor(
+    private readonly options: {
+      readonly store: Store
+      readonly config: () => ServiceConfig
+      readonly dataPlane: DataPlane
+      readonly now: () => number
+      readonly log: Log
+    },
+  ) {}
+
+  /** Follows the changes from now on; what was before is in a snapshot. */
+  async start(): Promise<void> {
+    const { store, log } = this.options
+    const { seq } = await store.read(async () => undefined)
+    this.#seq = seq
+    this.#isRunning = true
+    this.#stop = store.follow({
+      since: seq,
+      onChanges: changes => this.#inTurn(() => this.#apply(changes)),
+      onFault: err => log.warn({ err }, 'a change could not be passed on to the data plane yet; it is tried again'),
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#isRunning = false
+    for (const { done } of this.#waiting) done()
+    await this.#stop?.()
+  }
+
+  /** All that is in force. */
+  snapshot(): Promise<DirectorySnapshot> {
+    const { store, config, now } = this.options
+    return this.#inTurn(async () => {
+      const { value, seq } = await store.read(async db => ({
+        sockets: await directorySockets(db, config()),
+        keys: await directoryKeys(db, now()),
+      }))
+      for (const socket of value.sockets) this.#notePort(socket)
+      return { type: 'snapshot', seq, ...value }
+    })
+  }
+
+  /**
+   * Resolves when change `seq` is in force, or after 250 ms.
+   * @param socketId  rejects with LISTEN_FAILED when the port of this one could not be opened
+   */
+  async inForce(seq: number, socketId?: string): Promise<void> {
+    if (this.#isRunning && seq > this.#seq) {
+      await new Promise<void>(resolve => {
+        const done = (): void => {
+          clearTimeout(timer)
+          this.#waiting.delete(waiting)
+          resolve()
+        }
+        const waiting = { seq, done }
+        const timer = setTimeout(done, WAIT_MS)
+        this.#waiting.add(waiting)
+      })
+    }
+    const failed = socketId === undefined ? undefined : this.#failed.get(socketId)
+    if (failed === undefined) return
+    this.#failed.delete(socketId!)
+    throw failed
+  }
+
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(action, action)
+    this.#turn = result.catch(() => undefined)
+    return result
+  }
+
+  async #apply(changes: readonly Change[]): Promise<void> {
+    const { store, config, dataPlane, now } = this.options
+    const of = (kind: ChangeKind): string[] => [...new Set(changes.filter(change => change.kind === kind).map(change => change.object_id))]
+    const seq = changes.at(-1)!.seq
+    const { value } = await store.read(async db => {
+      const belongings = await belongingsOf(db, of('account'))
+      const [socketIds, tunnelIds, kids] = [
+        [...new Set([...of('socket'), ...belongings.sockets])],
+        [...new Set([...of('tunnel'), ...belongings.tunnels])],
+        [...new Set([...of('key'), ...belongings.kids])],
+      ]
+      const sockets = await directorySockets(db, config(), socketIds)
+      const keys = await directoryKeys(db, now(), kids)
+      const tunnels = await tunnelsInForce(db, tunnelIds)
+      const missing = (ids: readonly string[], present: ReadonlySet<string>): string[] => ids.filter(id => !present.has(id))
+      return {
+        sockets,
+        keys,
+        removedSockets: missing(socketIds, new Set(sockets.map(({ id }) => id))),
+        removedKeys: missing(kids, new Set(keys.map(({ kid }) => kid))),
+        endedTunnels: missing(tunnelIds, tunnels),
+      }
+    })
+    for (const id of value.removedSockets) {
+      this.#ports.delete(id)
+      this.#failed.delete(id)
+    }
+    const opening = value.sockets.filter(({ id, port }) => port !== null && this.#ports.get(id) !== port)
+    const others = value.sockets.filter(socket => !opening.includes(socket))
+    const step = (part: Partial<DirectoryChange>): Promise<void> =>
+      dataPlane.apply({ type: 'change', seq, removedSockets: [], removedKeys: [], sockets: [], keys: [], endedTunnels: [], ...part })
+    // What goes, goes first: it may free a port or a name.
+    const first = { ...value, sockets: others }
+    if (Object.values(first).some(list => list.length > 0)) await step(first)
+    // Each new port in a step of its own, so that one that cannot be opened concerns nobody else.
+    await Promise.all(opening.map(socket => this.#open(socket, () => step({ sockets: [socket] }))))
+    this.#seq = seq
+    for (const waiting of this.#waiting) if (waiting.seq <= seq) waiting.done()
+  }
+
+  async #open(socket: DirectorySocket, apply: () => Promise<void>): Promise<void> {
+    try {
+      await apply()
+      this.#failed.delete(socket.id)
+      this.#notePort(socket)
+    } catch (thrown) {
+      if (!(thrown instanceof GatewayError) || thrown.code !== 'LISTEN_FAILED') throw thrown
+      this.options.log.warn({ err: thrown, socket: socket.id, port: socket.port }, 'the port of a socket could not be opened')
+      this.#failed.set(socket.id, thrown)
+    }
+  }
+
+  #notePort({ id, port }: DirectorySocket): void {
+    if (port !== null) this.#ports.set(id, port)
+  }
+}

@@ -1,0 +1,149 @@
+/** What the data plane has to know, read from the tables. */
+import type { Kysely } from 'kysely'
+import type { DirectoryKey, DirectorySocket } from '../../directory/directory.ts'
+import type { Database } from '../../store/schema.ts'
+import type { ServiceConfig } from '../config.ts'
+import { readLimits, readSettings, readTextMap, readTexts } from './socket-settings.ts'
+
+/** PostgreSQL and SQLite bound the parameters of a statement. */
+const CHUNK = 500
+
+/** Values of `read` for all ids, some hundred at a time; undefined stands for all rows. */
+async function inChunks<T>(
+  ids: readonly string[] | undefined,
+  read: (ids: readonly string[] | undefined) => Promise<readonly T[]>,
+): Promise<T[]> {
+  if (ids === undefined) return [...(await read(undefined))]
+  const found: T[] = []
+  for (let at = 0; at < ids.length; at += CHUNK) found.push(...(await read(ids.slice(at, at + CHUNK))))
+  return found
+}
+
+const grouped = <T, V>(rows: readonly T[], keyOf: (row: T) => string, valueOf: (row: T) => V): ReadonlyMap<string, readonly V[]> => {
+  const groups = new Map<string, V[]>()
+  for (const row of rows) {
+    const group = groups.get(keyOf(row))
+    if (group === undefined) groups.set(keyOf(row), [valueOf(row)])
+    else group.push(valueOf(row))
+  }
+  return groups
+}
+
+/** Reads the sockets that are in force. @param ids  of these; undefined: all */
+export async function directorySockets(db: Kysely<Database>, config: ServiceConfig, ids?: readonly string[]): Promise<DirectorySocket[]> {
+  const rows = await inChunks(ids, some =>
+    db
+      .selectFrom('sockets')
+      .innerJoin('accounts', 'accounts.id', 'sockets.account_id')
+      .leftJoin('ports', 'ports.socket_id', 'sockets.id')
+      .select(['sockets.id', 'sockets.account_id', 'sockets.type', 'sockets.dns_name', 'sockets.settings', 'accounts.limits', 'ports.port'])
+      .where('sockets.state', '=', 'active')
+      .where('accounts.state', '=', 'active')
+      .$if(some !== undefined, query => query.where('sockets.id', 'in', some!))
+      .execute(),
+  )
+  const tunnels = await inChunks(ids, some =>
+    db
+      .selectFrom('tunnels')
+      .select(['id', 'socket_id'])
+      .$if(some !== undefined, query => query.where('socket_id', 'in', some!))
+      .orderBy('created_at')
+      .orderBy('id')
+      .execute(),
+  )
+  const domains = await inChunks(ids, some =>
+    db
+      .selectFrom('custom_domains')
+      .selectAll()
+      .$if(some !== undefined, query => query.where('socket_id', 'in', some!))
+      .orderBy('domain')
+      .execute(),
+  )
+  const tunnelsOf = grouped(
+    tunnels,
+    row => row.socket_id,
+    row => row.id,
+  )
+  const domainsOf = grouped(
+    domains,
+    row => row.socket_id,
+    row => row.domain,
+  )
+  return rows.map(row => {
+    const { password, visitors, balance } = readSettings(row.settings, row.id)
+    const limits = { ...config.limits, ...readLimits(row.limits, row.account_id) }
+    return {
+      id: row.id,
+      accountId: row.account_id,
+      type: row.type,
+      dnsName: row.dns_name,
+      customDomains: domainsOf.get(row.id) ?? [],
+      port: row.port,
+      tunnelIds: tunnelsOf.get(row.id) ?? [],
+      password,
+      visitors,
+      balance,
+      limits: {
+        requestsPerSecond: limits.requestsPerSecond,
+        concurrency: limits.concurrency,
+        maxConnections: limits.maxConnections,
+      },
+    }
+  })
+}
+
+/** Reads the keys that are in force. @param kids  of these; undefined: all */
+export async function directoryKeys(db: Kysely<Database>, now: number, kids?: readonly string[]): Promise<DirectoryKey[]> {
+  const rows = await inChunks(kids, some =>
+    db
+      .selectFrom('inner_keys')
+      .leftJoin('tunnels', 'tunnels.id', 'inner_keys.tunnel_id')
+      .leftJoin('accounts', 'accounts.id', 'tunnels.account_id')
+      .select(['kid', 'jwk', 'inner_keys.tunnel_id', 'identifiers', 'expires_at', 'accounts.state'])
+      .where('revoked_at', 'is', null)
+      .where(eb => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', now)]))
+      // The key of an enrolled inner layer has no tunnel: it is the operator's, whatever becomes of the account that enrolled it.
+      .where(eb => eb.or([eb('inner_keys.tunnel_id', 'is', null), eb('accounts.state', '=', 'active')]))
+      .$if(some !== undefined, query => query.where('kid', 'in', some!))
+      .execute(),
+  )
+  return rows.map(row => ({
+    kid: row.kid,
+    jwk: readTextMap(row.jwk, `key ${row.kid}`),
+    tunnelId: row.tunnel_id,
+    identifiers: row.identifiers === null ? null : readTexts(row.identifiers, `identifiers of key ${row.kid}`),
+    expiresAt: row.expires_at,
+  }))
+}
+
+/** Which of these tunnels may be connected: there, and of an active account? */
+export async function tunnelsInForce(db: Kysely<Database>, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const rows = await inChunks(ids, some =>
+    db
+      .selectFrom('tunnels')
+      .innerJoin('accounts', 'accounts.id', 'tunnels.account_id')
+      .select('tunnels.id')
+      .where('accounts.state', '=', 'active')
+      .where('tunnels.id', 'in', some!)
+      .execute(),
+  )
+  return new Set(rows.map(row => row.id))
+}
+
+/** All that belongs to accounts, which may have been suspended or resumed. */
+export async function belongingsOf(
+  db: Kysely<Database>,
+  accountIds: readonly string[],
+): Promise<{ readonly sockets: readonly string[]; readonly tunnels: readonly string[]; readonly kids: readonly string[] }> {
+  const sockets = await inChunks(accountIds, some => db.selectFrom('sockets').select('id').where('account_id', 'in', some!).execute())
+  const tunnels = await inChunks(accountIds, some => db.selectFrom('tunnels').select('id').where('account_id', 'in', some!).execute())
+  const keys = await inChunks(accountIds, some =>
+    db
+      .selectFrom('inner_keys')
+      .innerJoin('tunnels', 'tunnels.id', 'inner_keys.tunnel_id')
+      .select('kid')
+      .where('tunnels.account_id', 'in', some!)
+      .execute(),
+  )
+  return { sockets: sockets.map(row => row.id), tunnels: tunnels.map(row => row.id), kids: keys.map(row => row.kid) }
+}

@@ -1,0 +1,49 @@
+/** The letters of the service: plain text, in which what a person has typed stands alone on a line. */
+import type { Letter } from '../contract.ts'
+import type { Role } from '../model.ts'
+
+/** Where letters come from and lead to. */
+export interface LetterFrame {
+  /** Name of the service for people: its zone. */
+  readonly zone: string
+  /** Origin of the API. */
+  readonly apiUrl: string
+}
+
+const FOOT = 'If that was not you, do nothing; nobody gets in without this link.'
+
+export const confirmationLink = ({ apiUrl }: LetterFrame, token: string): string => `${apiUrl}/user/confirm/${token}`
+export const invitationLink = ({ apiUrl }: LetterFrame, token: string): string => `${apiUrl}/invitation#${token}`
+export const resetLink = ({ apiUrl }: LetterFrame, token: string): string => `${apiUrl}/password#${token}`
+
+export const confirmationLetter = (frame: LetterFrame, to: string, token: string): Letter => ({
+  to,
+  subject: `Confirm your account at ${frame.zone}`,
+  text: `Somebody, hopefully you, has made an account at ${frame.zone} with this address.\nOpen this link within 24 hours to confirm it:\n\n${confirmationLink(frame, token)}\n\n${FOOT}\n`,
+})
+
+/** Goes to the owner of an account whose address somebody has used to sign up again, who learns nothing of it. */
+export const knownAddressLetter = (frame: LetterFrame, to: string): Letter => ({
+  to,
+  subject: `You have an account at ${frame.zone} already`,
+  text: `Somebody, hopefully you, has tried to make an account at ${frame.zone} with this address, which has one already.\nLog in with it. If you have forgotten its password, ask for a new one at ${frame.apiUrl}/password\n\nIf that was not you, do nothing; nothing has changed.\n`,
+})
+
+export const resetLetter = (frame: LetterFrame, to: string, token: string): Letter => ({
+  to,
+  subject: `A new password for your account at ${frame.zone}`,
+  text: `Somebody, hopefully you, has asked for a new password for your account at ${frame.zone}.\nOpen this link within an hour to choose one; it ends all sessions:\n\n${resetLink(frame, token)}\n\n${FOOT}\n`,
+})
+
+export const invitationLetter = (frame: LetterFrame, to: string, token: string, role: Role): Letter => ({
+  to,
+  subject: `Your invitation to ${frame.zone}`,
+  text: `You are invited to ${frame.zone}${role === 'user' ? '' : ` as ${role}`}.\nOpen this link within 7 days to choose a name and a password:\n\n${invitationLink(frame, token)}\n`,
+})
+
+/** Goes to the owner whenever the password has changed. */
+export const passwordChangedLetter = (frame: LetterFrame, to: string): Letter => ({
+  to,
+  subject: `The password of your account at ${frame.zone} has changed`,
+  text: `The password of your account at ${frame.zone} was changed, and all sessions have ended.\nIf that was not you, ask for a new one at ${frame.apiUrl}/password, and look at your SSH keys and tokens.\n`,
+})

@@ -1,0 +1,100 @@
+/** Secrets of the service, which all its processes share: sealed in the database under a key outside of it. */
+import { createPrivateKey, createSecretKey, generateKeyPairSync, randomBytes, randomUUID, type KeyObject } from 'node:crypto'
+import type { Store } from '../../store/store.ts'
+import type { SealingKey } from '../proofs/sealed.ts'
+
+/** What a secret is for. */
+export type SecretPurpose = 'jwt' | 'ssh-host' | 'ssh-ca' | 'cookie'
+
+interface Secret {
+  readonly id: string
+  readonly bytes: Buffer
+}
+
+const pem = (key: KeyObject): Buffer => Buffer.from(key.export({ type: 'pkcs8', format: 'pem' }) as string)
+
+/** What a fresh secret is. Keys of SSH are Ed25519 and, for clients of 2021 that know nothing else, not RSA. */
+const FRESH: Readonly<Record<SecretPurpose, () => Buffer>> = {
+  jwt: () => randomBytes(32),
+  cookie: () => randomBytes(32),
+  'ssh-host': () => pem(generateKeyPairSync('ed25519').privateKey),
+  'ssh-ca': () => pem(generateKeyPairSync('ed25519').privateKey),
+}
+
+/** The secrets, read once and then kept in memory, so that they outlive a database that is away. */
+export class Secrets {
+  readonly #known = new Map<SecretPurpose, readonly Secret[]>()
+
+  constructor(
+    private readonly store: Store,
+    private readonly sealing: SealingKey,
+    private readonly now: () => number,
+  ) {}
+
+  /** Reads all secrets, and makes those that are missing. @throws GatewayError STORE_INVALID for another key file */
+  async load(): Promise<void> {
+    for (const purpose of Object.keys(FRESH) as SecretPurpose[]) this.#known.set(purpose, await this.#load(purpose))
+  }
+
+  /** Keys that sign or verify tokens, the newest first. */
+  symmetric(purpose: 'jwt' | 'cookie'): readonly [SecretKey, ...SecretKey[]] {
+    return this.#of(purpose, bytes => createSecretKey(bytes))
+  }
+
+  /** Private keys of SSH, the newest first. */
+  private(purpose: 'ssh-host' | 'ssh-ca'): readonly [SecretKey, ...SecretKey[]] {
+    return this.#of(purpose, bytes => createPrivateKey(bytes))
+  }
+
+  #of(purpose: SecretPurpose, keyOf: (bytes: Buffer) => KeyObject): readonly [SecretKey, ...SecretKey[]] {
+    const [first, ...others] = (this.#known.get(purpose) ?? []).map(({ id, bytes }) => ({ id, key: keyOf(bytes) }))
+    if (first === undefined) throw new Error(`secret ${purpose} is used before it is loaded`)
+    return [first, ...others]
+  }
+
+  async #load(purpose: SecretPurpose): Promise<readonly Secret[]> {
+    return this.store.transaction(async ({ db }) => {
+      const read = () =>
+        db
+          .selectFrom('secrets')
+          .selectAll()
+          .where('purpose', '=', purpose)
+          .where('retired_at', 'is', null)
+          .orderBy('created_at', 'desc')
+          .orderBy('id')
+          .execute()
+      let rows = await read()
+      if (rows.length === 0) {
+        // One id for the first one: where several processes start at once, one of them makes it.
+        const id = `${purpose}-1`
+        await db
+          .insertInto('secrets')
+          .values({
+            id,
+            purpose,
+            sealed: this.sealing.seal(FRESH[purpose](), `${purpose}:${id}`),
+            created_at: this.now(),
+            retired_at: null,
+          })
+          .onConflict(conflict => conflict.column('id').doNothing())
+          .execute()
+        rows = await read()
+      }
+      return rows.map(({ id, sealed }) => ({ id, bytes: this.sealing.open(sealed, `${purpose}:${id}`) }))
+    })
+  }
+
+  /** Makes another secret, which is used from now on; older ones are still accepted. */
+  async rotate(purpose: SecretPurpose): Promise<void> {
+    const id = randomUUID()
+    const sealed = this.sealing.seal(FRESH[purpose](), `${purpose}:${id}`)
+    await this.store.db.insertInto('secrets').values({ id, purpose, sealed, created_at: this.now(), retired_at: null }).execute()
+    this.#known.set(purpose, await this.#load(purpose))
+  }
+}
+
+/** A key and its name. */
+export interface SecretKey {
+  readonly id: string
+  readonly key: KeyObject
+}

@@ -1,0 +1,159 @@
+import { randomInt } from 'node:crypto'
+import type { Store } from '../../store/store.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { AccountAdmin } from '../accounts/account-admin.ts'
+import { AccountKeys } from '../accounts/account-keys.ts'
+import type { AccountParts } from '../accounts/account-parts.ts'
+import { AccountTokens } from '../accounts/api-tokens.ts'
+import { Invitations } from '../accounts/invitations.ts'
+import { OwnAccount } from '../accounts/own-account.ts'
+import { AccountSessions } from '../accounts/sessions.ts'
+import { SignUps } from '../accounts/sign-up.ts'
+import type { ServiceConfig } from '../config.ts'
+import type { Accounts, DataPlane, Mail, Service } from '../contract.ts'
+import { Attempts } from '../core/attempts.ts'
+import { AuditLog } from '../core/audit-log.ts'
+import { SYSTEM_CLOCK, type ServiceClock } from '../core/clock.ts'
+import { DirectoryFeed } from '../core/directory-feed.ts'
+import { LiveTunnels } from '../core/live-tunnels.ts'
+import { Secrets } from '../core/secrets.ts'
+import type { RandomInteger } from '../names/socket-names.ts'
+import { loadArgon2, Passwords, type Argon2 } from '../proofs/passwords.ts'
+import { SealingKey } from '../proofs/sealed.ts'
+import { SessionTokens } from '../proofs/session-tokens.ts'
+import { Liveness } from '../sockets/liveness.ts'
+import { SocketCreation } from '../sockets/socket-creation.ts'
+import { removeSockets } from '../sockets/socket-removal.ts'
+import { AccountSockets } from '../sockets/sockets.ts'
+import { SshDoorAccess } from '../sockets/ssh-access.ts'
+import { SocketTunnels } from '../sockets/tunnels.ts'
+import { AuditReader } from './audit.ts'
+import { CleanUp } from './clean-up.ts'
+import { InnerEnrolment } from './enrolment.ts'
+import { UsageBook } from './usage.ts'
+
+/** The parts that a service is made of. */
+export interface ServiceOptions {
+  readonly store: Store
+  /** The configuration in force; asked each time, as its file is followed. */
+  readonly config: () => ServiceConfig
+  /** The 32 bytes of the key file. */
+  readonly secretsKey: Buffer
+  readonly mail: Mail
+  readonly dataPlane: DataPlane
+  readonly log: Log
+  /** URLs of the socket ports, where the configuration names none. */
+  readonly linkUrls?: () => readonly string[]
+  /** Origin of the API; default: https: and the host of the configuration. */
+  readonly apiUrl?: string
+  /** Name of this process among several of one service. */
+  readonly nodeId?: string
+  /** Address of this gateway, as tunnels show it; default: the host for SSH, else the zone. */
+  readonly serverAddress?: string
+  readonly clock?: ServiceClock
+  readonly random?: RandomInteger
+  /** Default: @node-rs/argon2 where it is installed; null: scrypt. */
+  readonly argon2?: Argon2 | null
+}
+
+/**
+ * Puts the rules together. Reads the secrets from the store, so it has to be there.
+ * @throws GatewayError STORE_UNAVAILABLE, STORE_INVALID (the key file is of another database), KEY_INVALID
+ */
+export async function createService(options: ServiceOptions): Promise<Service> {
+  const { store, config, mail, dataPlane, log, clock = SYSTEM_CLOCK, random = (end: number) => randomInt(end) } = options
+  const { hosts, zone } = config()
+  const apiUrl = options.apiUrl ?? `https://${hosts.api}`
+  const now = (): number => clock.now()
+  const secrets = new Secrets(store, new SealingKey(options.secretsKey), now)
+  await secrets.load()
+  const passwords = await Passwords.create(options.argon2 === undefined ? await loadArgon2() : (options.argon2 ?? undefined))
+  const directory = new DirectoryFeed({ store, config, dataPlane, now, log })
+  const attempts = new Attempts(now)
+  const parts: AccountParts = {
+    store,
+    config,
+    clock,
+    log,
+    mail,
+    random,
+    apiUrl,
+    linkUrls: () => (config().hosts.link.length > 0 ? config().hosts.link : (options.linkUrls?.() ?? [])),
+    nodeId: options.nodeId ?? 'gateway',
+    serverAddress: options.serverAddress ?? hosts.ssh?.host ?? zone,
+    audit: new AuditLog(store, now, log),
+    directory,
+    live: new LiveTunnels(),
+    passwords,
+    attempts,
+  }
+  const creation = new SocketCreation(parts)
+  const tunnels = new SocketTunnels(parts, secrets)
+  const liveness = new Liveness(parts)
+  const cleanUp = new CleanUp(parts, liveness)
+  return {
+    accounts: accountsOf(parts),
+    sessions: new AccountSessions(parts, () => new SessionTokens(secrets.symmetric('jwt'), apiUrl, now)),
+    apiTokens: new AccountTokens(parts),
+    sockets: new AccountSockets(parts, creation),
+    tunnels: {
+      create: (...args) => tunnels.create(...args),
+      list: (...args) => tunnels.list(...args),
+      get: (...args) => tunnels.get(...args),
+      remove: (...args) => tunnels.remove(...args),
+      credentials: (...args) => tunnels.credentials(...args),
+      certificate: (...args) => tunnels.certificate(...args),
+      connected: (...args) => liveness.connected(...args),
+      disconnected: (...args) => liveness.disconnected(...args),
+    },
+    ssh: new SshDoorAccess(parts, secrets, { creation, tunnels }),
+    enrolment: new InnerEnrolment(parts, attempts, new LiveTunnels()),
+    audit: new AuditReader(parts),
+    usage: new UsageBook(parts),
+    snapshot: () => directory.snapshot(),
+    start: async () => {
+      await liveness.restart()
+      await directory.start()
+      cleanUp.start()
+    },
+    isHealthy: () => store.isHealthy(),
+    close: async () => {
+      await cleanUp.close()
+      await directory.close()
+    },
+  }
+}
+
+function accountsOf(parts: AccountParts): Accounts {
+  const [signUps, own, keys, invitations] = [
+    new SignUps(parts),
+    new OwnAccount(parts),
+    new AccountKeys(parts),
+    new Invitations(parts),
+  ] as const
+  const admin = new AccountAdmin(parts, async (transaction, accountId) => {
+    const rows = await transaction.db.selectFrom('sockets').select('id').where('account_id', '=', accountId).execute()
+    const ids = rows.map(({ id }) => id)
+    await removeSockets(transaction, ids, parts.clock.now())
+  })
+  return {
+    signUp: (...args) => signUps.signUp(...args),
+    confirm: (...args) => signUps.confirm(...args),
+    requestReset: (...args) => own.requestReset(...args),
+    reset: (...args) => own.reset(...args),
+    acceptInvitation: (...args) => invitations.accept(...args),
+    get: (...args) => own.get(...args),
+    rename: (...args) => own.rename(...args),
+    changePassword: (...args) => own.changePassword(...args),
+    keys: (...args) => keys.list(...args),
+    addKey: (...args) => keys.add(...args),
+    removeKey: (...args) => keys.remove(...args),
+    list: (...args) => admin.list(...args),
+    invite: (...args) => invitations.invite(...args),
+    suspend: (...args) => admin.suspend(...args),
+    resume: (...args) => admin.resume(...args),
+    setLimits: (...args) => admin.setLimits(...args),
+    setRole: (...args) => admin.setRole(...args),
+    remove: (...args) => admin.remove(...args),
+  }
+}

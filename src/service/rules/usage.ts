@@ -1,0 +1,63 @@
+/** How much each socket was used, by day. */
+import { needScope, notFound, readsAll } from '../core/access.ts'
+import type { Parts } from '../core/parts.ts'
+import type { Usage, UsageCount, UsageOfDay } from '../contract.ts'
+import { invalid } from '../input/service-error.ts'
+import type { Actor } from '../model.ts'
+
+const MAX_ROWS = 10_000
+
+/** Adds up what the data plane has counted. */
+export class UsageBook implements Usage {
+  constructor(private readonly parts: Parts) {}
+
+  async add(counts: readonly UsageCount[]): Promise<void> {
+    const { clock, store } = this.parts
+    if (counts.length === 0) return
+    const day = new Date(clock.now()).toISOString().slice(0, 10)
+    // One order, so that two processes wait for each other and not in a circle.
+    const sorted = [...counts].sort((one, other) => (one.socketId < other.socketId ? -1 : 1))
+    await store.transaction(async ({ db }) => {
+      for (const { accountId, socketId, requests, connections, bytesIn, bytesOut } of sorted)
+        await db
+          .insertInto('usage')
+          .values({ account_id: accountId, socket_id: socketId, day, requests, connections, bytes_in: bytesIn, bytes_out: bytesOut })
+          .onConflict(conflict =>
+            conflict.columns(['account_id', 'socket_id', 'day']).doUpdateSet(eb => ({
+              requests: eb(eb.ref('usage.requests'), '+', requests),
+              connections: eb(eb.ref('usage.connections'), '+', connections),
+              bytes_in: eb(eb.ref('usage.bytes_in'), '+', bytesIn),
+              bytes_out: eb(eb.ref('usage.bytes_out'), '+', bytesOut),
+            })),
+          )
+          .execute()
+    })
+  }
+
+  async list(
+    actor: Actor,
+    { since, accountId = actor.accountId }: { readonly since: string; readonly accountId?: string },
+  ): Promise<readonly UsageOfDay[]> {
+    needScope(actor, 'read', 'account', 'admin')
+    if (accountId !== actor.accountId && !readsAll(actor)) throw notFound()
+    if (!/^\d{4}-\d{2}-\d{2}$/.test(since)) throw invalid({ path: 'since', message: 'expected a day such as 2026-11-28' })
+    const rows = await this.parts.store.db
+      .selectFrom('usage')
+      .selectAll()
+      .where('account_id', '=', accountId)
+      .where('day', '>=', since)
+      .orderBy('day')
+      .orderBy('socket_id')
+      .limit(MAX_ROWS)
+      .execute()
+    return rows.map(row => ({
+      accountId: row.account_id,
+      socketId: row.socket_id,
+      day: row.day,
+      requests: row.requests,
+      connections: row.connections,
+      bytesIn: row.bytes_in,
+      bytesOut: row.bytes_out,
+    }))
+  }
+}

@@ -1,0 +1,295 @@
+/** A socket comes into being: one transaction, then its port. */
+import { createHash, randomUUID } from 'node:crypto'
+import type { Kysely } from 'kysely'
+import { GatewayError } from '../../errors.ts'
+import type { Database, Row } from '../../store/schema.ts'
+import type { StoreTransaction } from '../../store/store.ts'
+import { needScope } from '../core/access.ts'
+import { DAY_MS, HOUR_MS } from '../core/clock.ts'
+import { invalid, rateLimited, ServiceError } from '../input/service-error.ts'
+import type { AccountLimits, Actor, NewSocket } from '../model.ts'
+import { RefusedWords } from '../names/refused-words.ts'
+import { SocketNames } from '../names/socket-names.ts'
+import { checkNewSocket, isWeb, type CheckedSocket } from './socket-input.ts'
+import { freePorts, takePort, takeRelayPort } from './ports.ts'
+import { removeSockets } from './socket-removal.ts'
+import { holdAccount, limitsOf, type SocketParts } from './socket-parts.ts'
+import { checkJwk, registerKey, type CheckedJwk } from './tunnel-keys.ts'
+
+const NAME_TRIES = 50
+/** Ports that the outer layer cannot open are skipped so many times. */
+const PORT_TRIES = 20
+const IDEMPOTENCY_MS = DAY_MS
+
+/** A request for a socket, and for a tunnel with it. */
+export interface Creation {
+  readonly action: 'socket.create' | 'socket.connect' | 'ssh.forward'
+  readonly socket: NewSocket
+  readonly hasTunnel: boolean
+  readonly jwk?: Readonly<Record<string, string>> | undefined
+  readonly idempotencyKey?: string | undefined
+}
+
+/** What was made, now or by an earlier call. */
+export interface Created {
+  readonly socketId: string
+  readonly tunnelId: string | undefined
+  readonly credentials: { readonly kid: string; readonly expiresAt: number } | undefined
+}
+
+/** Makes sockets. */
+export class SocketCreation {
+  constructor(private readonly parts: SocketParts) {}
+
+  async make(actor: Actor, creation: Creation): Promise<Created> {
+    const { audit, store } = this.parts
+    const { action, socket: request } = creation
+    return audit.attempt({ by: actor, action, object: 'socket' }, async () => {
+      needScope(actor, action === 'socket.create' ? 'sockets' : 'connect', 'sockets')
+      const account = await store.db.selectFrom('accounts').select(['id', 'limits']).where('id', '=', actor.accountId).executeTakeFirst()
+      if (account === undefined) throw new ServiceError('UNAUTHENTICATED')
+      const { config } = this.parts
+      const refused = new RefusedWords(config().refusedNames)
+      const socket = checkNewSocket(request, { config: config(), limits: limitsOf(account, config()), refused })
+      const jwk = creation.jwk === undefined ? undefined : checkJwk(creation.jwk)
+      const hash = socket.password === null ? null : await this.parts.passwords.hashForEdge(socket.password.password)
+      const { value, seq } = await store.changing(transaction => this.#insert(transaction, actor, { creation, socket, jwk, hash, refused }))
+      await this.#opened(value.socketId, seq)
+      return value
+    })
+  }
+
+  async #insert(
+    transaction: StoreTransaction,
+    actor: Actor,
+    wanted: {
+      readonly creation: Creation
+      readonly socket: CheckedSocket
+      readonly jwk: CheckedJwk | undefined
+      readonly hash: string | null
+      readonly refused: RefusedWords
+    },
+  ): Promise<Created> {
+    const { db, change } = transaction
+    const { creation, socket, jwk } = wanted
+    const { audit, clock, config, random } = this.parts
+    const now = clock.now()
+    const account = await holdAccount(db, actor.accountId)
+    const repeat = new Repeat(db, account.id, creation.idempotencyKey, { socket, kid: jwk?.kid }, now)
+    const earlier = await repeat.find()
+    if (earlier !== undefined) return earlier
+    await checkRate(db, account, limitsOf(account, config()), now)
+    await checkCount(db, account, limitsOf(account, config()), socket)
+    const row = await this.#insertNamed(db, account.id, { ...wanted, now })
+    if (!isWeb(socket.type)) await takePort(db, row.id, { ports: config().ports, random, now })
+    await insertDomains(db, row.id, socket.customDomains)
+    const tunnel = creation.hasTunnel ? await insertTunnel(db, account, row.id, now) : undefined
+    const expiresAt = tunnel === undefined || jwk === undefined ? undefined : await registerKey(transaction, tunnel, jwk, now)
+    change('socket', row.id)
+    const credentials = jwk === undefined || expiresAt === undefined ? undefined : { kid: jwk.kid, expiresAt }
+    const created = { socketId: row.id, tunnelId: tunnel?.id, credentials }
+    await repeat.keep(created)
+    await audit.note(db, {
+      by: actor,
+      action: creation.action,
+      object: `socket:${row.id}`,
+      details: { name: socket.name, type: socket.type, dnsName: row.dns_name },
+    })
+    return created
+  }
+
+  async #insertNamed(
+    db: Kysely<Database>,
+    accountId: string,
+    {
+      socket,
+      hash,
+      refused,
+      now,
+    }: { readonly socket: CheckedSocket; readonly hash: string | null; readonly refused: RefusedWords; readonly now: number },
+  ): Promise<Row<'sockets'>> {
+    const names = new SocketNames(this.parts.random, refused)
+    const { password, visitors, balance } = socket
+    const settings = JSON.stringify({ password: password === null ? null : { user: password.user, hash }, visitors, balance })
+    for (let tries = 0; tries < NAME_TRIES; tries++) {
+      const dnsName = `${socket.label ?? names.next()}.${this.parts.config().zone}`
+      const row = await db
+        .insertInto('sockets')
+        .values({
+          id: randomUUID(),
+          account_id: accountId,
+          name: socket.name,
+          type: socket.type,
+          dns_name: dnsName,
+          settings,
+          ephemeral_ms: socket.ephemeralMs,
+          created_at: now,
+          updated_at: now,
+          idle_since: now,
+        })
+        .onConflict(conflict => conflict.column('dns_name').doNothing())
+        .returningAll()
+        .executeTakeFirst()
+      // Looked up after the insert: whoever retires the name at the same time has done so before it could be inserted.
+      const retired = row && (await db.selectFrom('retired_names').select('account_id').where('dns_name', '=', dnsName).executeTakeFirst())
+      // Who has chosen a name may have it again; nobody else ever.
+      if (row !== undefined && (retired === undefined || (socket.label !== undefined && retired.account_id === accountId))) return row
+      if (socket.label !== undefined) {
+        const message = 'this label is or was in use by somebody else; choose another one'
+        throw new ServiceError('CONFLICT', `label: ${message}`, { details: [{ path: 'label', message }] })
+      }
+      if (row !== undefined) await db.deleteFrom('sockets').where('id', '=', row.id).execute()
+    }
+    throw new GatewayError('INTERNAL', `no free name after ${NAME_TRIES} tries`)
+  }
+
+  /** Waits until the socket is in force. A port that the outer layer cannot open is left alone for a day, and the next one taken. */
+  async #opened(socketId: string, seq: number): Promise<void> {
+    const { clock, config, directory, random, store } = this.parts
+    let last = seq
+    for (let tries = 1; ; tries++) {
+      try {
+        return await directory.inForce(last, socketId)
+      } catch (thrown) {
+        if (!(thrown instanceof GatewayError) || thrown.code !== 'LISTEN_FAILED') throw thrown
+        try {
+          if (tries >= PORT_TRIES) throw new ServiceError('PORTS_EXHAUSTED', undefined, { cause: thrown })
+          const { seq: next } = await store.changing(async ({ db, change }) => {
+            const now = clock.now()
+            await freePorts(db, [socketId], now)
+            await takePort(db, socketId, { ports: config().ports, random, now })
+            change('socket', socketId)
+          })
+          last = next
+        } catch (failed) {
+          await store.transaction(transaction => removeSockets(transaction, [socketId], clock.now()))
+          throw failed
+        }
+      }
+    }
+  }
+}
+
+/** Adds a tunnel to a socket of an account that the transaction holds. */
+export async function insertTunnel(db: Kysely<Database>, account: Row<'accounts'>, socketId: string, now: number): Promise<Row<'tunnels'>> {
+  return db
+    .insertInto('tunnels')
+    .values({
+      id: randomUUID(),
+      socket_id: socketId,
+      account_id: account.id,
+      relay_port: await takeRelayPort(db, account),
+      last_node: null,
+      last_address: null,
+      last_connected_at: null,
+      created_at: now,
+    })
+    .returningAll()
+    .executeTakeFirstOrThrow()
+}
+
+/** @throws ServiceError CONFLICT when a domain is in use */
+export async function insertDomains(db: Kysely<Database>, socketId: string, domains: readonly string[]): Promise<void> {
+  for (const domain of domains) {
+    const row = await db
+      .insertInto('custom_domains')
+      .values({ domain, socket_id: socketId })
+      .onConflict(conflict => conflict.column('domain').doNothing())
+      .returning('domain')
+      .executeTakeFirst()
+    if (row !== undefined) continue
+    const message = `${domain} is in use by another socket`
+    throw new ServiceError('CONFLICT', `customDomains: ${message}`, { details: [{ path: 'customDomains', message }] })
+  }
+}
+
+/** Counts what was made in the last hour, in the audit log: it outlives what was made, and counts for all processes. */
+async function checkRate(
+  db: Kysely<Database>,
+  { id }: Row<'accounts'>,
+  { creationsPerHour }: Required<AccountLimits>,
+  now: number,
+): Promise<void> {
+  if (creationsPerHour === 0) throw new ServiceError('LIMIT_REACHED', 'This account may not make sockets; ask an admin of the service.')
+  const nth = await db
+    .selectFrom('audit')
+    .select('at')
+    .where('account_id', '=', id)
+    .where('at', '>', now - HOUR_MS)
+    .where('action', 'in', ['socket.create', 'socket.connect', 'ssh.forward'])
+    .where('is_refused', '=', 0)
+    .orderBy('at', 'desc')
+    .offset(creationsPerHour - 1)
+    .limit(1)
+    .executeTakeFirst()
+  if (nth !== undefined) throw rateLimited(nth.at + HOUR_MS - now, `This account makes at most ${creationsPerHour} sockets an hour`)
+}
+
+async function checkCount(
+  db: Kysely<Database>,
+  account: Row<'accounts'>,
+  limits: Required<AccountLimits>,
+  { type }: CheckedSocket,
+): Promise<void> {
+  const [types, limit] = isWeb(type) ? ([['http', 'https'], limits.http] as const) : ([['tcp', 'tls'], limits.tcp] as const)
+  const { count } = await db
+    .selectFrom('sockets')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('account_id', '=', account.id)
+    .where('type', 'in', types)
+    .executeTakeFirstOrThrow()
+  if (count < limit) return
+  throw new ServiceError(
+    'LIMIT_REACHED',
+    `This account may have ${limit} sockets of type ${types.join(' and ')} and has ${count}; delete one, or ask an admin of the service for more.`,
+  )
+}
+
+const KEY_FORM = /^[\x21-\x7e]{1,255}$/
+
+/** A call that may come twice, as the first answer was lost. */
+class Repeat {
+  readonly #hash: string
+
+  constructor(
+    private readonly db: Kysely<Database>,
+    private readonly accountId: string,
+    private readonly key: string | undefined,
+    request: { readonly socket: CheckedSocket; readonly kid: string | undefined },
+    private readonly now: number,
+  ) {
+    if (key !== undefined && !KEY_FORM.test(key))
+      throw invalid({ path: 'idempotencyKey', message: 'expected 1 to 255 characters without spaces' })
+    // Without the password: a fast hash of it would be a gift to whoever steals the database.
+    const { password, ...rest } = request.socket
+    this.#hash = createHash('sha256')
+      .update(JSON.stringify([{ ...rest, user: password?.user }, request.kid]))
+      .digest('base64url')
+  }
+
+  /** @throws ServiceError CONFLICT for another request under the same key */
+  async find(): Promise<Created | undefined> {
+    if (this.key === undefined) return undefined
+    const row = await this.db
+      .selectFrom('idempotency')
+      .selectAll()
+      .where('account_id', '=', this.accountId)
+      .where('key', '=', this.key)
+      .where('expires_at', '>', this.now)
+      .executeTakeFirst()
+    if (row === undefined) return undefined
+    if (row.request_hash !== this.#hash)
+      throw new ServiceError('CONFLICT', 'This idempotency key was used for another request; use a fresh one for each.')
+    return JSON.parse(row.result) as Created
+  }
+
+  async keep(created: Created): Promise<void> {
+    if (this.key === undefined) return
+    const values = { request_hash: this.#hash, result: JSON.stringify(created), expires_at: this.now + IDEMPOTENCY_MS }
+    await this.db
+      .insertInto('idempotency')
+      .values({ account_id: this.accountId, key: this.key, ...values })
+      .onConflict(conflict => conflict.columns(['account_id', 'key']).doUpdateSet(values))
+      .execute()
+  }
+}

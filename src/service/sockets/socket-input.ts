@@ -1,0 +1,197 @@
+/** What people want of a socket, checked; nothing here asks the store. */
+import { parseHost } from '../../address/host.ts'
+import type { Fault } from '../../errors.ts'
+import type { SocketType, SocketVisitors } from '../../directory/directory.ts'
+import type { ServiceConfig } from '../config.ts'
+import { DAY_MS, SECOND_MS } from '../core/clock.ts'
+import { invalid, ServiceError } from '../input/service-error.ts'
+import { emailKey, faultOfName, parseEmail, parseMailDomain } from '../input/texts.ts'
+import type { AccountLimits, NewSocket, Socket, SocketPatch } from '../model.ts'
+import { faultOfLabel } from '../names/label.ts'
+import type { RefusedWords } from '../names/refused-words.ts'
+
+const TYPES: readonly SocketType[] = ['http', 'https', 'tcp', 'tls']
+const BALANCES: readonly Socket['balance'][] = ['least', 'round-robin', 'address']
+const MAX_DOMAINS = 10
+const MAX_VISITORS = 200
+const MAX_USER_LENGTH = 128
+const MAX_PASSWORD_LENGTH = 256
+const MIN_EPHEMERAL_MS = SECOND_MS
+const MAX_EPHEMERAL_MS = 30 * DAY_MS
+
+// \p{C}: control, format, surrogate, private use, unassigned.
+const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/u
+
+/** What is in force for the account that wants it. */
+export interface SocketRules {
+  readonly config: ServiceConfig
+  readonly limits: Required<AccountLimits>
+  readonly refused: RefusedWords
+}
+
+/** A request for a socket, in one spelling. */
+export interface CheckedSocket {
+  readonly name: string
+  readonly type: SocketType
+  readonly label: string | undefined
+  readonly customDomains: readonly string[]
+  readonly password: { readonly user: string; readonly password: string } | null
+  readonly visitors: SocketVisitors | null
+  readonly balance: Socket['balance']
+  readonly ephemeralMs: number | null
+}
+
+export const isWeb = (type: SocketType): boolean => type === 'http' || type === 'https'
+
+/** Collects faults, so that all of them are told at once. */
+class Faults {
+  readonly list: Fault[] = []
+
+  add(path: string, message: string | undefined): void {
+    if (message !== undefined) this.list.push({ path, message })
+  }
+
+  /** @throws ServiceError INVALID when there is one */
+  end(): void {
+    if (this.list.length > 0) throw invalid(...this.list)
+  }
+}
+
+/** @throws ServiceError INVALID with all faults, FORBIDDEN for a label or a domain without the right to it */
+export function checkNewSocket(request: NewSocket, rules: SocketRules): CheckedSocket {
+  const faults = new Faults()
+  const type = TYPES.find(known => known === (request.type ?? 'http'))
+  if (type === undefined) faults.add('type', `expected ${TYPES.join(', ')}`)
+  const { ephemeralMs, label } = request
+  if (label !== undefined) faults.add('label', typeof label === 'string' ? faultOfLabel(label, rules.refused) : 'expected a text')
+  if (
+    ephemeralMs !== undefined &&
+    !(Number.isSafeInteger(ephemeralMs) && ephemeralMs >= MIN_EPHEMERAL_MS && ephemeralMs <= MAX_EPHEMERAL_MS)
+  )
+    faults.add('ephemeralMs', `expected ${MIN_EPHEMERAL_MS} to ${MAX_EPHEMERAL_MS} milliseconds`)
+  const parts = checkParts(request, type ?? 'http', rules, faults)
+  faults.add('name', faultOfName(request.name))
+  faults.end()
+  if (label !== undefined && !rules.limits.vanity)
+    throw new ServiceError(
+      'FORBIDDEN',
+      'This account may not choose names; leave out the label, or ask an admin of the service for the right.',
+    )
+  return {
+    name: request.name.trim(),
+    type: type!,
+    label: label?.toLowerCase(),
+    customDomains: parts.customDomains ?? [],
+    password: parts.password ?? null,
+    visitors: parts.visitors ?? null,
+    balance: parts.balance ?? 'least',
+    ephemeralMs: ephemeralMs ?? null,
+  }
+}
+
+/** What a patch changes; undefined stays as it is. */
+export type CheckedPatch = Partial<Pick<CheckedSocket, 'name' | 'customDomains' | 'password' | 'visitors' | 'balance'>>
+
+/** @throws ServiceError as `checkNewSocket` */
+export function checkPatch(patch: SocketPatch, type: SocketType, rules: SocketRules): CheckedPatch {
+  const faults = new Faults()
+  if (patch.name !== undefined) faults.add('name', faultOfName(patch.name))
+  const parts = checkParts(patch, type, rules, faults)
+  faults.end()
+  return { ...(patch.name !== undefined && { name: patch.name.trim() }), ...parts }
+}
+
+function checkParts(request: SocketPatch, type: SocketType, rules: SocketRules, faults: Faults): Omit<CheckedPatch, 'name'> {
+  const { password, visitors, balance, customDomains } = request
+  if (password !== undefined && password !== null) checkPassword(password, type, faults)
+  if (balance !== undefined && !BALANCES.includes(balance)) faults.add('balance', `expected ${BALANCES.join(', ')}`)
+  const checkedVisitors = visitors === undefined || visitors === null ? visitors : checkVisitors(visitors, type, faults)
+  const domains = customDomains === undefined ? undefined : checkDomains(customDomains, type, rules, faults)
+  return {
+    ...(password !== undefined && { password }),
+    ...(checkedVisitors !== undefined && { visitors: checkedVisitors }),
+    ...(balance !== undefined && { balance }),
+    ...(domains !== undefined && { customDomains: domains }),
+  }
+}
+
+function checkPassword({ user, password }: { readonly user: unknown; readonly password: unknown }, type: SocketType, faults: Faults): void {
+  if (!isWeb(type)) return faults.add('password', 'only sockets of type http and https can be protected by a password')
+  const isText = (value: unknown, max: number): value is string =>
+    typeof value === 'string' && value !== '' && value.length <= max && !UNPRINTABLE.test(value)
+  // RFC 7617 §2: a user name has no colon
+  if (!isText(user, MAX_USER_LENGTH) || user.includes(':'))
+    faults.add('password.user', `expected 1 to ${MAX_USER_LENGTH} characters without colon and control characters`)
+  if (!isText(password, MAX_PASSWORD_LENGTH))
+    faults.add('password.password', `expected 1 to ${MAX_PASSWORD_LENGTH} characters without control characters`)
+}
+
+function checkVisitors(visitors: SocketVisitors, type: SocketType, faults: Faults): SocketVisitors {
+  const { emails, domains } = visitors as { readonly emails: unknown; readonly domains: unknown }
+  if (!isWeb(type)) faults.add('visitors', 'only sockets of type http and https can ask visitors for a login')
+  const checked = { emails: [] as string[], domains: [] as string[] }
+  if (!Array.isArray(emails)) faults.add('visitors.emails', 'expected a list')
+  else
+    emails.forEach((text: unknown, at) => {
+      const email = parseEmail(text)
+      if (email === undefined) faults.add(`visitors.emails[${at}]`, 'expected an e-mail address such as ada@example.com')
+      else checked.emails.push(emailKey(email))
+    })
+  if (!Array.isArray(domains)) faults.add('visitors.domains', 'expected a list')
+  else
+    domains.forEach((text: unknown, at) => {
+      const domain = parseMailDomain(text)
+      if (domain === undefined) faults.add(`visitors.domains[${at}]`, 'expected the domain of e-mail addresses such as example.com')
+      else checked.domains.push(domain)
+    })
+  if (Array.isArray(emails) && Array.isArray(domains)) {
+    if (emails.length + domains.length === 0)
+      faults.add('visitors', 'expected at least one address or domain; with none of them nobody has access')
+    if (emails.length + domains.length > MAX_VISITORS) faults.add('visitors', `expected at most ${MAX_VISITORS} addresses and domains`)
+  }
+  return { emails: [...new Set(checked.emails)], domains: [...new Set(checked.domains)] }
+}
+
+/** Names that belong to no one, or to this machine (RFC 6761, RFC 6762, RFC 8375). */
+const SPECIAL = ['localhost', 'invalid', 'test', 'local', 'onion', 'internal', 'arpa']
+
+function checkDomains(domains: readonly string[], type: SocketType, { config, limits }: SocketRules, faults: Faults): readonly string[] {
+  if (!Array.isArray(domains)) {
+    faults.add('customDomains', 'expected a list')
+    return []
+  }
+  if (domains.length > 0 && !limits.customDomains)
+    throw new ServiceError('FORBIDDEN', 'This account may not serve host names of its own; ask an admin of the service for the right.')
+  if (domains.length > 0 && !isWeb(type)) faults.add('customDomains', 'only sockets of type http and https have host names of their own')
+  if (domains.length > MAX_DOMAINS) faults.add('customDomains', `expected at most ${MAX_DOMAINS}`)
+  return [
+    ...new Set(
+      domains.slice(0, MAX_DOMAINS).map((text: unknown, at) => {
+        const domain = parseDomain(text)
+        const fault = domain === undefined ? 'expected a host name such as app.example.com' : faultOfDomain(domain, config)
+        faults.add(`customDomains[${at}]`, fault)
+        return domain ?? ''
+      }),
+    ),
+  ]
+}
+
+function parseDomain(text: unknown): string | undefined {
+  if (typeof text !== 'string' || text.length > 253 || text.includes(':')) return undefined
+  try {
+    const { host } = parseHost(text)
+    const labels = host.split('.')
+    const isName =
+      labels.length >= 2 && labels.every(label => /^[a-z0-9](?:[a-z0-9-]*[a-z0-9])?$/.test(label)) && !/^\d+$/.test(labels.at(-1)!)
+    return isName ? host : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function faultOfDomain(domain: string, { zone, hosts }: ServiceConfig): string | undefined {
+  if (SPECIAL.includes(domain.slice(domain.lastIndexOf('.') + 1))) return 'a name that nobody can own'
+  if (domain === zone || domain.endsWith(`.${zone}`)) return `names of ${zone} are given by the service`
+  const ours = [hosts.api, hosts.auth, hosts.download, hosts.ssh?.host, ...hosts.link.map(url => new URL(url).hostname)]
+  return ours.includes(domain) ? 'a name of the service itself' : undefined
+}

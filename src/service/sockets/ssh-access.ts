@@ -1,0 +1,188 @@
+/** What the door for SSH asks. */
+import { GatewayError } from '../../errors.ts'
+import { Recent } from '../../rates/recent.ts'
+import { DAY_MS, MINUTE_MS } from '../core/clock.ts'
+import type { Secrets } from '../core/secrets.ts'
+import { socketsOf, tunnelOf } from '../core/views.ts'
+import type { Forward, ForwardRequest, OfferedKey, SshAccess } from '../contract.ts'
+import { ServiceError } from '../input/service-error.ts'
+import type { Actor, Role, Socket } from '../model.ts'
+import { authorityBlob } from '../ssh-keys/certificate.ts'
+import { fingerprintOf } from '../ssh-keys/public-key.ts'
+import type { SocketCreation } from './socket-creation.ts'
+import type { SocketParts } from './socket-parts.ts'
+import type { SocketTunnels } from './tunnels.ts'
+
+const USER = /^[0-9a-f]{32}$/
+/** Addresses that mean no name: the forms in which OpenSSH and the clients of 2021 say "here". */
+const HERE: ReadonlySet<string> = new Set(['', 'localhost', '127.0.0.1', '::1', '*', '0.0.0.0', '::'])
+const FIRST_RELAY_PORT = 1_024
+/** What a socket of `-R 80:` outlives its connection by: time to come back. */
+const EPHEMERAL_MS = MINUTE_MS
+/** Answers that are kept for the time when the database is away. */
+const KEPT = 10_000
+
+const TYPES: Readonly<Record<number, Socket['type']>> = { 80: 'http', 443: 'https', 0: 'tcp' }
+
+/** Keys and forwards of SSH. */
+export class SshDoorAccess implements SshAccess {
+  readonly #identified: Recent<Actor>
+  readonly #forwarded: Recent<Forward>
+
+  constructor(
+    private readonly parts: SocketParts,
+    private readonly secrets: Secrets,
+    private readonly rules: { readonly creation: SocketCreation; readonly tunnels: SocketTunnels },
+  ) {
+    this.#identified = new Recent(KEPT, DAY_MS, parts.clock.now)
+    this.#forwarded = new Recent(KEPT, DAY_MS, parts.clock.now)
+  }
+
+  async identify(user: string, key: OfferedKey, address: string): Promise<Actor | undefined> {
+    const place = `${user} ${key.certificateOf ?? ''} ${fingerprintOf(key.blob)}`
+    const known = await this.#orKept(this.#identified, place, () => this.#identify(user, key))
+    return known && { ...known, address }
+  }
+
+  /** The answer, or the last one while the database is away. */
+  async #orKept<T>(kept: Recent<T>, place: string, ask: () => Promise<T | undefined>): Promise<T | undefined> {
+    try {
+      const answer = await ask()
+      if (answer !== undefined) kept.set(place, answer)
+      return answer
+    } catch (thrown) {
+      const last = thrown instanceof GatewayError && thrown.code === 'STORE_UNAVAILABLE' ? kept.get(place) : undefined
+      if (last === undefined) throw thrown
+      return last
+    }
+  }
+
+  async #identify(user: string, key: OfferedKey): Promise<Actor | undefined> {
+    const { db } = this.parts.store
+    const accountId = USER.test(user) ? user.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-') : undefined
+    if (key.certificateOf !== undefined) {
+      if (accountId === undefined || key.certificateOf !== user) return undefined
+      const account = await db
+        .selectFrom('accounts')
+        .select(['id', 'role'])
+        .where('id', '=', accountId)
+        .where('state', '=', 'active')
+        .executeTakeFirst()
+      return account && actorOf(account)
+    }
+    const owners = await db
+      .selectFrom('ssh_keys')
+      .innerJoin('accounts', 'accounts.id', 'ssh_keys.account_id')
+      .select(['accounts.id', 'accounts.role', 'ssh_keys.blob'])
+      .where('fingerprint', '=', fingerprintOf(key.blob))
+      .where('accounts.state', '=', 'active')
+      .$if(accountId !== undefined, query => query.where('accounts.id', '=', accountId!))
+      .orderBy('accounts.created_at')
+      .limit(2)
+      .execute()
+    const [owner, other] = owners.filter(({ blob }) => key.blob.equals(blob))
+    if (other !== undefined)
+      throw new ServiceError(
+        'FORBIDDEN',
+        'This key belongs to more than one account: say which one by its SSH user name, as "socket-gateway account show" prints it: ssh -l USER …',
+      )
+    return owner && actorOf(owner)
+  }
+
+  async forward(actor: Actor, request: ForwardRequest): Promise<Forward> {
+    const { bindAddress, bindPort, held } = request
+    if (!HERE.has(bindAddress)) return this.#named(actor, bindAddress, held)
+    const type = TYPES[bindPort]
+    if (type !== undefined) return this.#ephemeral(actor, type)
+    if (bindPort >= FIRST_RELAY_PORT) return this.#byRelayPort(actor, bindPort)
+    throw new ServiceError(
+      'INVALID',
+      `Port ${bindPort} means nothing here; ask for 80 (http), 443 (https), 0 (tcp), the relay port of a tunnel, or NAME:80 for a socket of yours.`,
+    )
+  }
+
+  async #ephemeral(actor: Actor, type: Socket['type']): Promise<Forward> {
+    const { socketId, tunnelId } = await this.rules.creation.make(actor, {
+      action: 'ssh.forward',
+      socket: { name: `ssh ${type}`, type, ephemeralMs: EPHEMERAL_MS },
+      hasTunnel: true,
+    })
+    return this.#forwardOf(socketId, tunnelId!, true)
+  }
+
+  async #byRelayPort(actor: Actor, relayPort: number): Promise<Forward> {
+    const forward = await this.#orKept(this.#forwarded, `${actor.accountId} ${relayPort}`, async () => {
+      const tunnel = await this.parts.store.db
+        .selectFrom('tunnels')
+        .select(['id', 'socket_id'])
+        .where('account_id', '=', actor.accountId)
+        .where('relay_port', '=', relayPort)
+        .executeTakeFirst()
+      return tunnel && this.#forwardOf(tunnel.socket_id, tunnel.id, false)
+    })
+    if (forward !== undefined) return forward
+    throw new ServiceError('NOT_FOUND', `No tunnel of this account has the relay port ${relayPort}; see: socket-gateway tunnel ls`)
+  }
+
+  async #named(actor: Actor, name: string, held: readonly string[]): Promise<Forward> {
+    const place = `${actor.accountId} ${name} ${held.length}`
+    const forward = await this.#orKept(this.#forwarded, place, () => this.#ofName(actor, name, held))
+    if (forward !== undefined) return forward
+    throw new ServiceError('NOT_FOUND', `This account has no socket ${JSON.stringify(name.slice(0, 100))}; see: socket-gateway socket ls`)
+  }
+
+  async #ofName(actor: Actor, name: string, held: readonly string[]): Promise<Forward | undefined> {
+    const { config, live, store } = this.parts
+    const lower = name.toLowerCase()
+    const rows = await store.db
+      .selectFrom('sockets')
+      .select(['id', 'dns_name', 'name'])
+      .where('account_id', '=', actor.accountId)
+      .where(eb => eb.or([eb('dns_name', '=', lower), eb('dns_name', '=', `${lower}.${config().zone}`), eb('name', '=', name)]))
+      .limit(3)
+      .execute()
+    // The public name is one socket's alone, what people call them is not.
+    const byDns = rows.find(row => row.dns_name === lower || row.dns_name === `${lower}.${config().zone}`)
+    if (byDns === undefined && rows.length > 1)
+      throw new ServiceError(
+        'INVALID',
+        `This account has several sockets with that name; take the first part of the public name, such as ${rows[0]!.dns_name.split('.')[0]!}.`,
+      )
+    const socketId = (byDns ?? rows[0])?.id
+    if (socketId === undefined) return undefined
+    const tunnels = await store.db
+      .selectFrom('tunnels')
+      .select('id')
+      .where('socket_id', '=', socketId)
+      .orderBy('created_at')
+      .orderBy('relay_port')
+      .execute()
+    const free = tunnels.find(({ id }) => !held.includes(id) && live.addressOf(id) === undefined)
+    return this.#forwardOf(socketId, free?.id ?? (await this.rules.tunnels.create(actor, socketId)).id, false)
+  }
+
+  async #forwardOf(socketId: string, tunnelId: string, isNew: boolean): Promise<Forward> {
+    const { db } = this.parts.store
+    const [socket] = await socketsOf(this.parts, db, await db.selectFrom('sockets').selectAll().where('id', '=', socketId).execute())
+    const tunnel = await db.selectFrom('tunnels').selectAll().where('id', '=', tunnelId).executeTakeFirst()
+    if (socket === undefined || tunnel === undefined) throw new ServiceError('NOT_FOUND', 'The socket was deleted in the meantime.')
+    return { socket, tunnel: tunnelOf(this.parts, tunnel), isNew }
+  }
+
+  async hostKeys(): Promise<readonly string[]> {
+    return this.secrets.private('ssh-host').map(({ key }) => key.export({ type: 'pkcs8', format: 'pem' }) as string)
+  }
+
+  async authorities(): Promise<readonly Buffer[]> {
+    return this.secrets.private('ssh-ca').map(({ key }) => authorityBlob(key))
+  }
+}
+
+/** What SSH is for: to serve, and to see what it serves. */
+const actorOf = ({ id, role }: { readonly id: string; readonly role: Role }): Actor => ({
+  accountId: id,
+  role,
+  scopes: ['read', 'connect'],
+  kind: 'ssh',
+  address: '',
+})
