@@ -23,7 +23,9 @@ export interface SshForwardOptions {
   readonly onUp: () => void
   readonly onResting: () => void
   readonly onEvicted: () => void
-  readonly onLines: (note: Readonly<Record<string, unknown>>) => void
+  /** The tunnel is no more, for the reason that the outer layer gives. */
+  readonly onRemoved: (reason: string) => void
+  readonly onLines: (lines: readonly string[]) => void
   readonly onFailure: (code: ErrorCode, reason: string) => void
 }
 
@@ -85,7 +87,7 @@ export class SshForward implements Served {
   }
 
   #connect(): Promise<void> {
-    const { granted, opener, silentMs, onLines, onFailure, onUp } = this.options
+    const { granted, opener, silentMs, onLines, onFailure, onUp, onRemoved } = this.options
     return new Promise(resolve => {
       const timer = setTimeout(resolve, UP_MS).unref()
       const link = new TunnelLink(this.shared, {
@@ -100,7 +102,12 @@ export class SshForward implements Served {
           resolve()
           if (this.#link === link) onUp()
         },
-        onDown: () => undefined, // the link has said so, and dials again
+        onDown: (code, reason) => {
+          if (this.#link !== link) return
+          // A login that did not come through this door has the tunnel, and dialling again would take it back.
+          if (code === 'TAKEN_OVER') this.rest()
+          else if (code === 'KEY_REMOVED') onRemoved(reason)
+        },
         onLines,
         onFailure,
       })

@@ -10,7 +10,6 @@ import type { Log } from '../telemetry/log.ts'
 import { Authentication, type Proven } from './authentication.ts'
 import { SshForward } from './forward.ts'
 import { printable, socketLine, type GreetingFacts } from './greeting.ts'
-import { linesOf } from './log-line.ts'
 import { Sessions } from './sessions.ts'
 import type { SshLimits } from './ssh-limits.ts'
 import type { Connection } from './ssh2.ts'
@@ -224,7 +223,9 @@ export class SshConnection {
       onUp: () => void tunnels?.connected(tunnel.id, this.address).catch(this.#unheard),
       onResting: () => this.#sessions.say(`Another login serves ${printable(socket.name)} now; this one waits.`),
       onEvicted: () => this.#drop(forward),
-      onLines: note => this.#sessions.log(linesOf(note)),
+      onRemoved: reason => this.endTunnels(new Set([tunnel.id]), reason),
+      // The lines do not say whose they are.
+      onLines: lines => this.#sessions.log(this.#forwards.length > 1 ? lines.map(line => `${printable(socket.name)}: ${line}`) : lines),
       onFailure: (code, reason) => this.#sessions.hint(code, reason),
     })
     this.#forwards.push(forward)

@@ -13,7 +13,8 @@ import { AllowList } from '../origin/allow-list.ts'
 import { Origins } from '../origin/origin-drivers.ts'
 import { OriginPolicy } from '../origin/origin-policy.ts'
 import type { NameLookup } from '../origin/name-lookup.ts'
-import { encodeNote } from '../payload/origin-profile.ts'
+import { formatLogLine } from '../payload/log-line.ts'
+import { encodeWatchLog, parseLogNote } from '../payload/log-note.ts'
 import type { Log } from '../telemetry/log.ts'
 import { AGENT } from '../version.ts'
 import { ChannelDialer, type ChannelOpener } from './channel-dialer.ts'
@@ -46,8 +47,8 @@ export interface TunnelLinkOptions {
   readonly onUp: () => void
   /** Serves no more; tried again where `isFinal` is false. */
   readonly onDown: (code: ErrorCode, reason: string) => void
-  /** Lines of the live log. */
-  readonly onLines: (note: Readonly<Record<string, unknown>>) => void
+  /** Lines of the live log, as people read them. */
+  readonly onLines: (lines: readonly string[]) => void
   /** A visitor's request or connection has failed at the origin. */
   readonly onFailure: (code: ErrorCode, reason: string) => void
 }
@@ -76,7 +77,7 @@ export class TunnelLink {
       clock,
       onFailure: (_origin: unknown, code: ErrorCode, reason: string) => options.onFailure(code, reason),
       onNote: (note: Readonly<Record<string, unknown>> & { readonly note: string }) => {
-        if (note.note === 'log') options.onLines(note)
+        if (note.note === 'log') options.onLines(parseLogNote(note).map(formatLogLine))
       },
     }
     const { protocol, host } = new URL(linkTo.url)
@@ -106,7 +107,7 @@ export class TunnelLink {
       },
       serve: note => {
         // The session exists once this has returned.
-        queueMicrotask(() => note(encodeNote({ note: 'watch-log' })))
+        queueMicrotask(() => note(encodeWatchLog()))
         return createTunnelStreams(context)
       },
       clock,
