@@ -158,7 +158,9 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
   /** @returns false when no inner layer is connected that could be asked */
   #open(): boolean {
     const { route, facts } = this.#greeted!
-    const stream = this.#dispatch.open({ target: route, payload: encodeTcpHead(route) }, this)
+    // A tunnel of the service tells its end who comes; inner layers of operators may be too old to be told.
+    const payload = encodeTcpHead(route.pool === 'tunnel' ? { ...route, visitor: this.client } : route)
+    const stream = this.#dispatch.open({ target: route, payload }, this)
     if (stream === undefined) return false
     this.#stream = stream
     this.context.opening.refresh(this)
