@@ -97,6 +97,16 @@ export interface OuterStatus extends CommonStatus {
   readonly layer: 'outer'
   readonly ports: { readonly app: number; readonly socket: number }
   readonly innerLayers: readonly InnerLayerStatus[]
+  /** Null: there is no service. */
+  readonly service: {
+    readonly sockets: number
+    /** What keeps it from being whole. */
+    readonly fault: string | null
+    /** Connections that serve tunnels. */
+    readonly tunnels: number
+    /** At most 100 of them. */
+    readonly firstTunnels: readonly InnerLayerStatus[]
+  } | null
   /** At most 1,000: of more, those that requests have come for go before the others. */
   readonly targets: readonly TargetStatus[]
   /** Targets and routes in force that are not among them. */

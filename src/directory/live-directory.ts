@@ -22,6 +22,8 @@ export interface LiveDirectoryOptions extends DirectoryBounds {
   readonly hosts?: readonly string[]
   /** Public key of the service process; absent: it has no links of its own. */
   readonly serviceKey?: RegisteredKey
+  /** What keeps the service from being whole; undefined: it is. Anybody may read it (`/readyz`). */
+  readonly fault?: () => string | undefined
   /** A tunnel has come up, or has a newer login; `address` is that of the inner layer. */
   readonly onTunnelUp?: (tunnelId: string, address: string) => void
   /** A tunnel has no connection any more. */
@@ -48,6 +50,10 @@ export class LiveDirectory {
   /** The number of sockets. */
   get size(): number {
     return this.#table.size
+  }
+
+  get fault(): string | undefined {
+    return this.options.fault?.()
   }
 
   get serviceKey(): RegisteredKey | undefined {

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import { ERRORS, type ErrorCode, type Refusal } from '../errors.ts'
+import { acceptsHtml, acceptsJson } from './accept.ts'
 
 /** An answer of our own: never anything internal, only what the catalogue says and the id that is in the log. */
 export interface ErrorAnswer {
@@ -8,15 +9,38 @@ export interface ErrorAnswer {
   readonly body: string
 }
 
-/** Composes the answer for a refusal: problem+json (RFC 9457) where the client accepts JSON, else text. */
-export function errorAnswer({ code, fields: more }: Refusal, requestId: string, wantsJson: boolean): ErrorAnswer {
+/** Refusals that visitors of a socket meet, who are people with a browser: what else its owner has to know. */
+const PAGES: Partial<Record<ErrorCode, { readonly title: string; readonly hints: readonly string[] }>> = {
+  NO_TUNNEL: {
+    title: 'Nothing is connected here',
+    hints: [
+      'If this address is yours, connect a tunnel from the machine that has your application:',
+      'socket-gateway tunnel connect',
+      'or begin anew with one command: socket-gateway connect PORT',
+    ],
+  },
+  VISITOR_LOGIN_MISSING: {
+    title: 'This address is for some visitors only',
+    hints: ['If it is yours, take the lists of visitors away, or protect it with a password.'],
+  },
+}
+
+/**
+ * Composes the answer for a refusal: problem+json (RFC 9457) where the client accepts JSON, a page where a browser meets what its
+ * visitors have to be told, else text.
+ * @param accept  value of the Accept field; undefined: there is none
+ */
+export function errorAnswer({ code, fields: more }: Refusal, requestId: string, accept: string | undefined): ErrorAnswer {
   const { status, text } = ERRORS[code]
   const title = STATUS_CODES[status] ?? 'Error'
-  const problem = { type: 'about:blank', title, status, code, detail: text, requestId }
-  const body = wantsJson ? `${JSON.stringify(problem)}\n` : `${status} ${title}\n\n${text}\n\ncode: ${code}\nrequest id: ${requestId}\n`
+  const [type, body] = acceptsJson(accept)
+    ? ['application/problem+json', `${JSON.stringify({ type: 'about:blank', title, status, code, detail: text, requestId })}\n`]
+    : PAGES[code] !== undefined && acceptsHtml(accept)
+      ? ['text/html', pageOf(code, text, requestId, PAGES[code])]
+      : ['text/plain', `${status} ${title}\n\n${text}\n\ncode: ${code}\nrequest id: ${requestId}\n`]
   const fields = [
     'Content-Type',
-    wantsJson ? 'application/problem+json; charset=utf-8' : 'text/plain; charset=utf-8',
+    `${type}; charset=utf-8`,
     'Content-Length',
     String(Buffer.byteLength(body)),
     'Cache-Control',
@@ -28,16 +52,34 @@ export function errorAnswer({ code, fields: more }: Refusal, requestId: string, 
     'Proxy-Status', // RFC 9209
     `socket-gateway; error=${proxyStatus(code)}`,
   ]
+  // Nothing on the page does anything, and nothing ever has to.
+  if (type === 'text/html') fields.push('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'")
   if (status === 405) fields.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
   if (status === 503) fields.push('Retry-After', '1')
   if (more !== undefined) fields.push(...more)
   return { status, fields, body }
 }
 
+/** Of nothing but texts of ours and the id: there is nothing to be escaped. */
+const pageOf = (code: ErrorCode, text: string, requestId: string, { title, hints }: NonNullable<(typeof PAGES)[ErrorCode]>): string =>
+  `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>${title}</title>
+<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:15vh auto;padding:0 1rem}small{color:#666}</style>
+<h1>${title}</h1>
+<p>${text}</p>
+${hints.map(hint => (hint.startsWith('socket-gateway') ? `<pre>${hint}</pre>` : `<p>${hint}</p>`)).join('\n')}
+<p><small>code: ${code}<br>request id: ${requestId}</small></p>
+</html>
+`
+
 /** The error token of RFC 9209 §2.3 that is nearest to `code`. */
 function proxyStatus(code: ErrorCode): string {
   switch (code) {
     case 'NO_INNER_LAYER':
+    case 'NO_TUNNEL':
     case 'OVERLOADED':
     case 'REFUSED_STREAM':
     case 'DRAINING':

@@ -80,6 +80,11 @@ export class Sender {
     return this.#control.length === 0 && this.#first.length === 0 && this.#bulk.length === 0
   }
 
+  /** True while frames that go ahead of all data wait: the link takes nothing at the moment. */
+  get isHeldUp(): boolean {
+    return this.#control.length > 0
+  }
+
   /** Bytes that the operating system has taken since the start: stands still on a dead link. */
   get takenBytes(): number {
     return this.#sentBytes - this.link.bufferedBytes

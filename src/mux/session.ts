@@ -142,6 +142,11 @@ export class Session {
     return this.#sender.flightLimitBytes
   }
 
+  /** True while frames that go ahead of all data wait: the link takes nothing at the moment. */
+  get isHeldUp(): boolean {
+    return this.#sender.isHeldUp
+  }
+
   /** True while `open` can succeed. */
   get isOpen(): boolean {
     return !this.#isClosed && this.#peerGone === undefined && this.#draining === undefined

@@ -2,7 +2,7 @@ import { histogramSamples, type MetricSource, type Sample } from '../admin/expos
 import { linkMetrics } from '../admin/link-metrics.ts'
 import type { ConnectionNumbers } from '../telemetry/connection-metrics.ts'
 import type { Histogram } from '../telemetry/histogram.ts'
-import { MAX_NAMES, type TargetMetrics } from '../telemetry/request-metrics.ts'
+import { MAX_NAMES, TUNNELS, type TargetMetrics } from '../telemetry/request-metrics.ts'
 import type { InnerConnection } from './inner-layers/registry.ts'
 import type { OperatorViewOptions } from './operator-context.ts'
 
@@ -111,6 +111,13 @@ const ROWS: readonly MetricRow[] = [
     read: one(({ targets, startedAt }) => (targets.loadedAt ?? startedAt).getTime() / 1000),
   },
   { name: 'keys', type: 'gauge', help: 'Keys of inner layers in force.', read: one(({ keys }) => keys.registry.size) },
+  { name: 'sockets', type: 'gauge', help: 'Sockets of the service in force.', read: one(({ directory }) => directory?.size ?? 0) },
+  {
+    name: 'tunnels_up',
+    type: 'gauge',
+    help: 'Connections that serve tunnels of the service.',
+    read: one(({ registry }) => registry.tunnelCount),
+  },
   {
     name: 'inner_layers_avoided',
     type: 'gauge',
@@ -194,7 +201,7 @@ export const metricsOf = (view: OperatorViewOptions): MetricSource[] => [
 
 const sessionNumbers = ({ identifier, pool, session }: InnerConnection) => ({
   // One line for all tunnels: they come and go by the thousand.
-  peer: pool === 'tunnel' ? '(tunnels)' : identifier,
+  peer: pool === 'tunnel' ? TUNNELS : identifier,
   streams: session.streamCount,
   outstandingBytes: session.outstandingBytes,
   inFlightBytes: session.inFlightBytes ?? 0,

@@ -9,7 +9,7 @@ import type { ConnectionLimits } from './access/connection-limits.ts'
 import type { OriginHealth } from './inner-layers/origin-health.ts'
 import type { Registry } from './inner-layers/registry.ts'
 import type { SwitchedConnections } from './exchange/switched-connections.ts'
-import type { KeySource, TableSource } from './outer-options.ts'
+import type { DirectorySource, KeySource, TableSource } from './outer-options.ts'
 import type { Sightings } from './sightings.ts'
 import type { TcpEdge } from './tcp-edge/tcp-edge.ts'
 import type { TunnelEdge } from './tunnel-edge/tunnel-edge.ts'
@@ -21,6 +21,7 @@ export interface OperatorViewOptions {
   readonly registry: Registry
   readonly targets: TableSource
   readonly keys: KeySource
+  readonly directory: Pick<DirectorySource, 'size' | 'fault'> | undefined
   /** When this process made what it serves from, where nothing says a later time. */
   readonly startedAt: Date
   /** Those of the ports with TLS. */

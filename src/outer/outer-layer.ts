@@ -1,9 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
-import { GatewayError } from '../errors.ts'
 import type { Admin } from '../admin/admin.ts'
-import type { OriginProfile } from '../payload/origin-profile.ts'
 import { compileTrustFields } from '../http/believed-fields.ts'
 import { identifyClient } from '../http/client.ts'
 import { LinkCounters } from '../mux/link-counters.ts'
@@ -20,11 +18,15 @@ import { BookWatch, type WatchedPort } from './book-watch.ts'
 import { ClientPorts } from './client-ports.ts'
 import { ConnectionLimits } from './access/connection-limits.ts'
 import { DeadlineQueues } from '../net/deadline-queue.ts'
-import { DEFAULT_EDGE_LIMITS, type EdgeLimits } from './access/client-limits.ts'
+import { DEFAULT_EDGE_LIMITS } from './access/client-limits.ts'
 import { HeldRequests } from './inner-layers/held-requests.ts'
-import { LinkPort } from './inner-layers/link-port.ts'
+import { LinkPort, type LinkPortOptions } from './inner-layers/link-port.ts'
 import { createOperatorView } from './operator-view.ts'
 import { OUTER_LAYER_DEFAULTS, type OuterLayerDefaults, type OuterLayerOptions } from './outer-options.ts'
+import { alwaysOf, offersHttp2 } from './derived-options.ts'
+import { sourcesOf, type Sources } from './sources.ts'
+import { TunnelSessions } from './tunnel-sessions.ts'
+import { createServicePort } from './service-port.ts'
 import { Sightings } from './sightings.ts'
 import { logStarted } from './start-lines.ts'
 import { OriginHealth } from './inner-layers/origin-health.ts'
@@ -37,7 +39,6 @@ import { RequestLimit } from './access/request-limit.ts'
 import { Registry } from './inner-layers/registry.ts'
 import { HostHints } from './exchange/host-hints.ts'
 import { SwitchedConnections } from './exchange/switched-connections.ts'
-import { faultOfHttp2 } from './http-edge/http2-support.ts'
 import { TcpEdge } from './tcp-edge/tcp-edge.ts'
 import { TcpTerminators } from './tcp-edge/tcp-terminator.ts'
 import { createTrust } from './ports/trusted-proxies.ts'
@@ -59,7 +60,13 @@ export class OuterLayer {
   readonly #switched: SwitchedConnections
   readonly #tunnels: TunnelEdge
   readonly #books: BookWatch
+  readonly #sources: Sources
+  /** With a directory only. */
+  readonly #tunnelSessions: TunnelSessions | undefined
+  /** For the links of the service process. */
+  readonly #serviceListener: LinkPort | undefined
   #socketPort = 0
+  #servicePort = 0
   #isDraining = false
   #closing: Promise<void> | undefined
   /** Ends what was begun with the sources of targets and keys. */
@@ -73,6 +80,9 @@ export class OuterLayer {
     const clock = (): number => performance.now()
     const isTrusted = createTrust(options.trustProxy)
     const limits = { ...DEFAULT_EDGE_LIMITS, ...options.limits }
+    this.#sources = sourcesOf(options)
+    const { targets, keys, table } = this.#sources
+    const { directory } = options
     this.#profiles = new OriginProfiles(alwaysOf(limits, options.serverTiming === true))
     const instance = randomBytes(4).toString('hex')
     let count = 0
@@ -94,11 +104,13 @@ export class OuterLayer {
     this.#health = new OriginHealth(clock, log)
     const refusals = new OriginRefusals(log)
     this.registry.onAdd = connection => {
-      if (connection.pool === 'operator') this.#health.announce(options.targets.table, connection, profiles)
+      if (connection.pool === 'operator') this.#health.announce(table(), connection, profiles)
+      else this.#tunnelSessions?.added(connection)
       held.wake(connection)
     }
     this.registry.onRemove = (connection, wasLast) => {
       held.lost(connection)
+      if (connection.pool === 'tunnel') this.#tunnelSessions?.removed(connection)
       if (!wasLast) return
       this.#health.left(connection)
       refusals.left(connection)
@@ -106,7 +118,7 @@ export class OuterLayer {
     const dispatch = { balancer: new Balancer(this.registry, this.#health, refusals), profiles }
     const nextId = (): string => `${instance}-${(++count).toString(36)}`
     this.#tunnels = new TunnelEdge({
-      table: () => options.targets.table,
+      table,
       dispatch,
       isTrusted,
       linkNames: options.linkNames ?? [],
@@ -131,7 +143,7 @@ export class OuterLayer {
         h2c: options.appH2c,
       },
       {
-        table: () => options.targets.table,
+        table,
         dispatch,
         deadlines: this.#deadlines,
         headMs: options.timeoutMs,
@@ -171,32 +183,45 @@ export class OuterLayer {
       log,
       record: endOfConnection,
     })
-    this.#listener = new LinkPort(
-      {
-        port: options.socketPort,
-        ...(options.socketHost === undefined ? {} : { host: options.socketHost }),
-        tls: options.socketCertificates,
-        keys: () => options.keys.registry,
-        validityMs: options.validityMs,
-        linkNames: options.linkNames ?? [],
-        isTrusted,
-        timing: options.timing ?? DEFAULT_TIMING,
-        clock,
-        registry: this.registry,
-        others: this.#tunnels,
-        counters,
-        onNote: (connection, payload) => this.#health.onNote(connection, payload),
-        readiness: () => this.#admin.readiness(),
-        onRefused: sightings.sawRefused,
+    const linkOptions: LinkPortOptions = {
+      port: options.socketPort,
+      ...(options.socketHost === undefined ? {} : { host: options.socketHost }),
+      tls: options.socketCertificates,
+      keys: this.#sources.allKeys,
+      validityMs: options.validityMs,
+      linkNames: options.linkNames ?? [],
+      isTrusted,
+      timing: options.timing ?? DEFAULT_TIMING,
+      clock,
+      registry: this.registry,
+      others: this.#tunnels,
+      counters,
+      onNote: (connection, payload) => {
+        if (connection.pool === 'operator') this.#health.onNote(connection, payload)
+        else this.#tunnelSessions?.onNote(connection, payload)
       },
-      log,
-    )
+      readiness: () => this.#admin.readiness(),
+      onRefused: sightings.sawRefused,
+    }
+    this.#listener = new LinkPort(linkOptions, log)
+    if (directory !== undefined) {
+      this.#tunnelSessions = new TunnelSessions({
+        directory,
+        registry: this.registry,
+        tcp: this.#tcp,
+        listener: this.#listener,
+        clock,
+        log,
+      })
+      this.#serviceListener = createServicePort(directory, linkOptions, log)
+    }
     this.#books = new BookWatch(() => this.#watched, log)
     this.#admin = createOperatorView({
       admin: options.admin,
       registry: this.registry,
-      targets: options.targets,
-      keys: options.keys,
+      targets,
+      keys,
+      directory,
       startedAt: new Date(),
       certificates: [options.appCertificates, options.socketCertificates].filter(store => store !== undefined),
       requests,
@@ -225,7 +250,16 @@ export class OuterLayer {
   get #watched(): readonly WatchedPort[] {
     const { book } = this.#listener
     const count = (): Promise<number | undefined> => this.#listener.countConnections()
-    return [this.#edge.watched, ...this.#tcp.watched, { name: `socket port ${this.#socketPort}`, book, count }]
+    const links = { name: `socket port ${this.#socketPort}`, book, count }
+    const ofService = this.#serviceListener
+    if (ofService === undefined) return [this.#edge.watched, ...this.#tcp.watched, links]
+    const service = { name: 'the port of the service', book: ofService.book, count: () => ofService.countConnections() }
+    return [this.#edge.watched, ...this.#tcp.watched, links, service]
+  }
+
+  /** The port of this machine for links of the service process, once started; 0 when there is none. */
+  get servicePort(): number {
+    return this.#servicePort
   }
 
   /** The port that redirects plain HTTP once started, 0 when there is none. */
@@ -255,19 +289,22 @@ export class OuterLayer {
 
   /** Opens the ports. @throws GatewayError LISTEN_FAILED, or what keeps a TCP port from opening, with nothing left open */
   async start(): Promise<void> {
+    const { targets, keys } = this.#sources
     this.#follow()
     try {
       await this.#admin.start()
       this.#socketPort = await this.#listener.start()
-      await this.#tcp.start(this.options.targets.table.tcp)
+      this.#servicePort = (await this.#serviceListener?.start()) ?? 0
+      await this.#tcp.start(targets.table.tcp)
+      await this.#tunnelSessions?.follow()
       await this.#edge.start()
     } catch (error) {
       this.#unfollow()
-      await Promise.all([this.#listener.close(), this.#tcp.destroy(), this.#admin.close()])
+      await Promise.all([this.#listener.close(), this.#serviceListener?.close(), this.#tcp.destroy(), this.#admin.close()])
       throw error
     }
     this.#books.start()
-    const { appHost, appCertificates, socketCertificates, targets, keys } = this.options
+    const { appHost, appCertificates, socketCertificates } = this.options
     logStarted(
       {
         appPort: this.ports.app,
@@ -287,7 +324,7 @@ export class OuterLayer {
 
   /** Takes over what the sources of targets and keys have from now on. */
   #follow(): void {
-    const { keys, targets } = this.options
+    const { keys, targets } = this.#sources
     const leaving = [
       keys.onChange?.(() => this.#listener.recheckKeys()),
       targets.onChange?.(() => {
@@ -298,6 +335,7 @@ export class OuterLayer {
     ]
     this.#unfollow = () => {
       for (const leave of leaving) leave?.()
+      this.#tunnelSessions?.close()
     }
   }
 
@@ -319,6 +357,7 @@ export class OuterLayer {
     this.#books.close()
     void this.#admin.close()
     void this.#listener.close()
+    void this.#serviceListener?.close()
   }
 
   async #drain(): Promise<void> {
@@ -334,7 +373,7 @@ export class OuterLayer {
     // Clients first, since their requests need the sessions; then the sessions, which tell the inner layers to go elsewhere.
     const finish = async (): Promise<void> => {
       await Promise.all([this.#edge.close(), this.#tcp.close()])
-      await this.#listener.drain()
+      await Promise.all([this.#listener.drain(), this.#serviceListener?.drain()])
     }
     const done = await settleWithin(finish(), this.options.drainTimeoutMs)
     if (!done) {
@@ -347,7 +386,7 @@ export class OuterLayer {
     this.#tunnels.destroy()
     this.#deadlines.close()
     this.#books.close()
-    await this.#listener.close()
+    await Promise.all([this.#listener.close(), this.#serviceListener?.close()])
     await this.#admin.close()
     this.#unfollow()
   }
@@ -356,19 +395,3 @@ export class OuterLayer {
 /** Makes an outer layer; `start` opens its ports. What is not given is as the command line has it, but for the log, of which there is none. */
 export const createOuterLayer = (options: OuterLayerOptions, { log = silentLog }: { readonly log?: Log } = {}): OuterLayer =>
   new OuterLayer({ ...OUTER_LAYER_DEFAULTS, ...options }, log)
-
-/** HTTP/2, unless this Node.js cannot. @throws GatewayError USAGE where there is no other way */
-function offersHttp2({ appCertificates, appH2c = false, http2 = true, nghttp2 }: OuterLayerOptions, log: Log): boolean {
-  const fault = nghttp2 === undefined ? undefined : faultOfHttp2(nghttp2)
-  if (fault === undefined) return http2
-  if (appH2c) throw new GatewayError('USAGE', `--app-h2c cannot be had: ${fault}`)
-  if (appCertificates !== undefined && http2)
-    log.warn({ nghttp2 }, `HTTP/2 is off, clients get HTTP/1.1: ${fault} (--no-http2 says that you know)`)
-  return false
-}
-
-/** Returns the profile that every inner layer has to know of every origin; undefined: none. */
-const alwaysOf = ({ connectMs }: EdgeLimits, timing: boolean): OriginProfile | undefined =>
-  connectMs === undefined && !timing
-    ? undefined
-    : { ...(timing && { timing }), ...(connectMs !== undefined && { timeouts: { connectMs } }) }

@@ -1,9 +1,12 @@
 import type { AdminOptions } from '../admin/admin.ts'
-import type { Keys } from '../identity/key-registry.ts'
+import type { Keys, RegisteredKey } from '../identity/key-registry.ts'
 import type { Timing } from '../mux/liveness.ts'
-import type { RouteTable } from '../route/table.ts'
+import type { LogLine } from '../payload/log-note.ts'
+import type { RouteTable, TargetTable } from '../route/table.ts'
+import type { TcpPort } from '../route/tcp-port.ts'
 import type { CertificateStore } from '../tls/certificate-store.ts'
 import type { EdgeLimits } from './access/client-limits.ts'
+import type { PortFault } from './tcp-edge/tcp-edge.ts'
 import type { CreateCertificates } from './tcp-edge/tcp-terminator.ts'
 
 /** The targets in force, which may be others each time that somebody asks. What is absent never happens, as with a table made by hand. */
@@ -26,6 +29,41 @@ export interface KeySource {
   readonly faults?: readonly { readonly message: string }[]
   /** Calls `listener` after each change, until the returned function is called. */
   onChange?(listener: () => void): () => void
+}
+
+/** The consequences of a change of the directory for what is open. */
+export interface DirectoryEffects {
+  /** Ports to be opened, or to be as they are here from now on. */
+  readonly openedPorts: readonly TcpPort[]
+  readonly closedPorts: readonly number[]
+  /** Keys that prove nothing any more, or something else. */
+  readonly revokedKeys: readonly string[]
+  /** Tunnels whose sessions end. */
+  readonly endedTunnels: readonly string[]
+}
+
+/** Sockets and keys of a service that come and go by themselves, such as a `LiveDirectory`. */
+export interface DirectorySource {
+  /** The number of sockets. */
+  readonly size: number
+  /** What keeps the service from being whole, while what it has said before is in force. */
+  readonly fault?: string | undefined
+  /** Public ports of sockets. */
+  readonly ports: readonly TcpPort[]
+  /** Public key of the service process; undefined: it has no links of its own, and no port for them is opened. */
+  readonly serviceKey: RegisteredKey | undefined
+  /** The table of the file with the sockets in it, now and later. */
+  layer(file: RouteTable): TargetTable
+  /** The keys of the operator with those of the service behind them, now and later. */
+  layerKeys(operator: Keys): Keys
+  /** The owner of the socket that a tunnel is of. */
+  ownerOf(tunnelId: string): { watch(watcher: (line: LogLine) => void): () => void } | undefined
+  /** Calls `listener` after each change; what it resolves with are ports that could not be opened. @returns ends it */
+  onChange(listener: (effects: DirectoryEffects) => Promise<readonly PortFault[]>): () => void
+  /** A tunnel has come up, or has a newer login. @param address  of the inner layer */
+  tunnelUp(tunnelId: string, address: string): void
+  /** A tunnel has no connection any more. */
+  tunnelDown(tunnelId: string): void
 }
 
 /** Options that have a default. */
@@ -62,10 +100,12 @@ export const OUTER_LAYER_DEFAULTS: OuterLayerDefaults = Object.freeze({
 
 /** Options of an outer layer. */
 export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
-  /** Public keys of inner layers, such as `KeyFiles`, started. */
-  readonly keys: KeySource
-  /** The targets, such as a `TargetsFile`, started. */
-  readonly targets: TableSource
+  /** Public keys of inner layers, such as `KeyFiles`, started. May be absent where there is a directory. */
+  readonly keys?: KeySource
+  /** The targets, such as a `TargetsFile`, started. May be absent where there is a directory. */
+  readonly targets?: TableSource
+  /** Sockets of a service, and keys of their tunnels. */
+  readonly directory?: DirectorySource
   readonly appHost?: string
   /** Started: the app port speaks HTTPS. Absent: HTTP. */
   readonly appCertificates?: CertificateStore

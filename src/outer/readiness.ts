@@ -11,13 +11,14 @@ const MAX_LISTED = 10
  * Is the outer layer of use, and what is wrong beside that? Anybody can ask, so it names no file, host or inner layer: those are for the
  * log and the status.
  */
-export function readinessOf({ isDraining, targets, registry, tcp, certificates, keys }: OperatorViewOptions): Readiness {
+export function readinessOf({ isDraining, targets, registry, tcp, certificates, keys, directory }: OperatorViewOptions): Readiness {
   const reasons: string[] = []
   const degraded: string[] = []
   if (isDraining()) reasons.push('shutting down')
   const wanted = wantedOf(targets.table)
   const missed = wanted.filter(({ identifiers }) => !registry.serves({ identifiers })).length
-  const answersItself = wanted.length === 0 && targets.table.targets.length > 0
+  // Without targets of its own it is there for sockets, whose tunnels are no business of the operator.
+  const answersItself = wanted.length === 0 && (targets.table.targets.length > 0 || directory !== undefined)
   if (registry.operatorCount === 0 && !answersItself) reasons.push('no inner layer is connected')
   else if (missed > 0 && missed === wanted.length) reasons.push('no inner layer that any target wants is connected')
   else if (missed > 0)
@@ -28,6 +29,7 @@ export function readinessOf({ isDraining, targets, registry, tcp, certificates, 
   if (certificates.some(store => store.faults.length > 0)) degraded.push('a TLS certificate is not valid; the last good one is in force')
   const faults = keys.faults?.length ?? 0
   if (faults > 0) degraded.push(`${plural(faults, 'public key is', 'public keys are')} not in force`)
+  if (directory?.fault !== undefined) degraded.push(directory.fault)
   if (tcp.faults.length > 0) degraded.push(tcpFaultOf(tcp.missing))
   return { reasons, degraded }
 }

@@ -8,6 +8,8 @@ import type { OperatorViewOptions } from './operator-context.ts'
 
 /** Rows of each kind: a page that is read in one piece. */
 const MAX_ROWS = 1_000
+/** Rows of tunnels of the service, which are not the operator's. */
+const MAX_TUNNELS = 100
 
 /** Returns the part that an outer layer adds to its status, read when somebody asks. */
 export function statusOf(options: OperatorViewOptions): OwnStatus {
@@ -17,6 +19,15 @@ export function statusOf(options: OperatorViewOptions): OwnStatus {
     layer: 'outer',
     ports: ports(),
     innerLayers: registry.operators.map(innerStatus),
+    service:
+      options.directory === undefined
+        ? null
+        : {
+            sockets: options.directory.size,
+            fault: options.directory.fault ?? null,
+            tunnels: registry.tunnelCount,
+            firstTunnels: registry.tunnels.slice(0, MAX_TUNNELS).map(innerStatus),
+          },
     targets: shownTargets(options).map(target => targetStatus(target, options)),
     targetsOmitted: Math.max(0, table.all.length - MAX_ROWS),
     reload: {

@@ -22,6 +22,8 @@ export interface AccessRecord {
   readonly firstByteMs: number | undefined
   /** Host key of its target in the targets file, undefined when none matched. */
   readonly target: string | undefined
+  /** Of a socket of the service, of which there are too many for numbers of their own. */
+  readonly isOfSocket?: boolean | undefined
   /** Inner layer that served it, undefined when none did. */
   readonly identifier: string | undefined
   readonly error: ErrorCode | undefined

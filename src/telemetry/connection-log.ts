@@ -14,6 +14,8 @@ export interface ConnectionRecord {
   readonly port: number | string
   /** Host and port of the origin; undefined when it was refused before one was found. */
   readonly target: string | undefined
+  /** Of a socket of the service, of which there are too many for numbers of their own. */
+  readonly isOfSocket?: boolean | undefined
   /** The TLS name that the client sent, where one was looked at. */
   readonly name?: string | undefined
   /** From the client. */
@@ -36,7 +38,7 @@ const MAX_NAME = 255
 export function createConnectionLog(log: Log): (record: ConnectionRecord) => void {
   if (!log.isEnabled('info')) return () => undefined
   if (log.format === 'pretty') return record => log.info({ connectionId: record.connectionId }, sentenceOf(record))
-  return ({ name, durationMs, reason, ...facts }) =>
+  return ({ name, durationMs, reason, isOfSocket: _isOfSocket, ...facts }) =>
     log.info(
       {
         ...facts,

@@ -1,5 +1,5 @@
 import type { ConnectionRecord } from './connection-log.ts'
-import { MAX_NAMES, OTHER } from './request-metrics.ts'
+import { MAX_NAMES, OTHER, SOCKETS } from './request-metrics.ts'
 
 /** The sums over the connections to one origin since the start. */
 export interface ConnectionNumbers {
@@ -19,7 +19,9 @@ export class ConnectionMetrics {
   }
 
   /** Takes a connection that has ended. */
-  count({ target = '', error, bytesIn, bytesOut }: Pick<ConnectionRecord, 'target' | 'error' | 'bytesIn' | 'bytesOut'>): void {
+  count(record: Pick<ConnectionRecord, 'target' | 'isOfSocket' | 'error' | 'bytesIn' | 'bytesOut'>): void {
+    const { error, bytesIn, bytesOut } = record
+    const target = record.isOfSocket === true ? SOCKETS : (record.target ?? '')
     const name = this.#targets.has(target) || this.#targets.size < MAX_NAMES ? target : OTHER
     let numbers = this.#targets.get(name)
     if (numbers === undefined) this.#targets.set(name, (numbers = { connections: 0, errors: 0, bytesIn: 0, bytesOut: 0 }))

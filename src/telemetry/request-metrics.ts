@@ -13,6 +13,10 @@ const BOUNDS_MS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10
 export const MAX_NAMES = 1_000
 /** The label for all names beyond that. */
 export const OTHER = '(other)'
+/** The label for all sockets of the service together. */
+export const SOCKETS = '(sockets)'
+/** The label for all tunnels of the service together. */
+export const TUNNELS = '(tunnels)'
 /** The label for requests without a target. */
 export const NO_TARGET = ''
 
@@ -107,9 +111,9 @@ export class RequestMetrics {
 
   /** Takes a request that has ended. */
   count(record: AccessRecord): void {
-    this.of(record.target ?? NO_TARGET).count(record, this.nowMs)
-    const { identifier, repeats } = record
-    if (identifier !== undefined) entryOf(this.#inners, identifier, createCount).count++
+    const { identifier, repeats, isOfSocket = false } = record
+    this.of(isOfSocket ? SOCKETS : (record.target ?? NO_TARGET)).count(record, this.nowMs)
+    if (identifier !== undefined) entryOf(this.#inners, isOfSocket ? TUNNELS : identifier, createCount).count++
     if (repeats !== undefined) this.#repeats += repeats
   }
 
@@ -135,7 +139,7 @@ export class RequestMetrics {
 
   /** Forgets targets that are not in force any more. */
   keep(names: ReadonlySet<string>): void {
-    for (const name of this.#targets.keys()) if (name !== NO_TARGET && !names.has(name)) this.#targets.delete(name)
+    for (const name of this.#targets.keys()) if (name !== NO_TARGET && name !== SOCKETS && !names.has(name)) this.#targets.delete(name)
   }
 }
 

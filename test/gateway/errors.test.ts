@@ -174,7 +174,7 @@ describe('the form of an answer', () => {
     const docs = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8')
     for (const code of Object.keys(ERRORS) as ErrorCode[]) {
       if (ERRORS[code].status === 0) continue
-      const { fields, body } = errorAnswer({ code }, 'id', false)
+      const { fields, body } = errorAnswer({ code }, 'id', undefined)
       expect(body).toContain(code)
       expect(fields.length % 2).toBe(0)
       expect(docs).toContain(code)

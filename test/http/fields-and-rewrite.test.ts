@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { acceptsJson } from '../../src/http/accept.ts'
+import { acceptsHtml, acceptsJson } from '../../src/http/accept.ts'
 import { admitRequest } from '../../src/http/admission.ts'
 import { identifyClient, type Peer } from '../../src/http/client.ts'
 import { unmapped } from '../../src/address/mapped.ts'
@@ -375,6 +375,7 @@ test('JSON is preferred where it is named, and nowhere else', () => {
   expect(acceptsJson('application/json')).toBe(true)
   expect(acceptsJson('text/html, application/problem+json; q=0.5')).toBe(true)
   expect(acceptsJson('application/jsonx')).toBe(false)
+  expect([undefined, '*/*', 'text/html, */*;q=0.8', 'application/xml,text/html;q=0.9'].map(acceptsHtml)).toEqual([false, false, true, true])
 })
 
 test('a Link of an evil origin takes no time, whatever its quotes', () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import { parseHostPort } from '../../src/address/host-port.ts'
 import { parseHost } from '../../src/address/host.ts'
 import { messageOf } from '../../src/errors.ts'
-import { acceptsJson } from '../../src/http/accept.ts'
+import { acceptsHtml, acceptsJson } from '../../src/http/accept.ts'
 import { admitRequest } from '../../src/http/admission.ts'
 import { identifyClient } from '../../src/http/client.ts'
 import { allowedTrailers, nominated } from '../../src/http/hop-by-hop.ts'
@@ -66,6 +66,7 @@ const FUNCTIONS: Readonly<Record<string, (text: string) => unknown>> = {
   withSecondPaths: text =>
     withSecondPaths({ method: 'PUT', fields: ['If', text], names: ['if'] }, { located, publicHosts: ['a.test'], originHost: 'b' }),
   loggedPath,
+  acceptsHtml,
   acceptsJson,
   parseHost,
   parseHostPort,

@@ -157,6 +157,7 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
     const { target } = this.plan
     const { name, maintenance } = target
     if (this.#loss !== undefined) this.exchange.fail(this.#loss.code, this.#loss.reason + after)
+    else if (target.owner !== undefined) this.exchange.fail('NO_TUNNEL', `no tunnel of ${name} is connected${after}`)
     else if (maintenance === undefined) this.exchange.fail('NO_INNER_LAYER', this.dispatch.absence(name, target) + after)
     else this.exchange.answerHere({ ...maintenance, fields: [...maintenance.fields] })
   }

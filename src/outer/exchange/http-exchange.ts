@@ -1,5 +1,4 @@
 import { asGatewayError, ERRORS, type ErrorCode, type Refusal } from '../../errors.ts'
-import { acceptsJson } from '../../http/accept.ts'
 import { errorAnswer } from '../../http/error-answer.ts'
 import { valuesOf } from '../../http/fields.ts'
 import { guarded } from '../../net/guard.ts'
@@ -160,7 +159,7 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
 
   #answerError(refusal: Refusal): void {
     const { call } = this
-    const answer = errorAnswer(refusal, this.record.id, acceptsJson(valuesOf(call.request.fields, 'accept')[0]))
+    const answer = errorAnswer(refusal, this.record.id, valuesOf(call.request.fields, 'accept')[0])
     const closes = answer.status === 400 || (this.#mayHaveBody && !call.isReceived)
     if (closes || this.context.isDraining()) call.closeAfterwards()
     if (closes) call.discardUpload()

@@ -3,7 +3,8 @@ import type { AcceptedRequest } from '../../http/admission.ts'
 import type { Client } from '../../http/client.ts'
 import { valuesOf } from '../../http/fields.ts'
 import { loggedPath } from '../../http/logged-path.ts'
-import type { Target } from '../../route/target.ts'
+import { MAX_LOG_TEXT } from '../../payload/log-note.ts'
+import type { Owner, Target } from '../../route/target.ts'
 import type { AccessRecord } from '../../telemetry/access-log.ts'
 import type { RequestSpan, Tracing } from '../../telemetry/tracing.ts'
 import type { EdgeRequest } from './edge-request.ts'
@@ -57,6 +58,7 @@ export class RequestRecord implements Seen {
   /** The request is over; called once. */
   end({ bytesOut, answeredMs, identifier, repeats }: RecordEnd): void {
     const { call, request, startedMs, error } = this
+    const owner = this.target?.owner
     const record: AccessRecord = {
       requestId: this.id,
       client: this.client?.address ?? call.peer.address,
@@ -69,12 +71,35 @@ export class RequestRecord implements Seen {
       durationMs: this.context.clock() - startedMs,
       firstByteMs: answeredMs === undefined ? undefined : answeredMs - startedMs,
       target: this.target?.name,
+      ...(owner !== undefined && { isOfSocket: true }),
       identifier,
       repeats,
       error,
       reason: this.reason,
     }
     this.context.access(record)
+    if (owner !== undefined) this.#count(owner, record)
     this.span?.end({ status: call.hasHead ? call.status : 0, error, attributes: spanAttributes(record) })
+  }
+
+  /** For the owner of the socket. */
+  #count(owner: Owner, { client, method, path, status, bytesIn, bytesOut, durationMs }: AccessRecord): void {
+    owner.countRequest(bytesIn, bytesOut)
+    if (!owner.isWatched) return
+    const { fields, httpVersion } = this.call.request
+    const shown = (text = ''): string => text.slice(0, MAX_LOG_TEXT)
+    owner.tell({
+      kind: 'request',
+      at: Date.now() - durationMs,
+      client,
+      method: shown(method),
+      path: shown(path),
+      version: httpVersion,
+      status,
+      bytes: bytesOut,
+      referer: shown(valuesOf(fields, 'referer')[0]),
+      agent: shown(valuesOf(fields, 'user-agent')[0]),
+      durationMs,
+    })
   }
 }

@@ -2,7 +2,6 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { GatewayError, type ErrorCode } from '../../errors.ts'
-import { acceptsJson } from '../../http/accept.ts'
 import { unmapped } from '../../address/mapped.ts'
 import type { Peer } from '../../http/client.ts'
 import { loggedPath } from '../../http/logged-path.ts'
@@ -304,7 +303,7 @@ export class HttpEdge {
     const connection = this.#connectionOf(socket)
     connection.isClosing = true
     const requestId = this.context.nextId()
-    const { status, body } = answerBare(socket, code, requestId, acceptsJson(req?.headers.accept))
+    const { status, body } = answerBare(socket, code, requestId, req?.headers.accept)
     this.context.access({
       requestId,
       client: connection.peer.address,

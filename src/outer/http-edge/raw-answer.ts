@@ -37,8 +37,8 @@ export function codeOfClientError({ code }: ClientError): ErrorCode {
 }
 
 /** Writes the answer for `code` and ends the connection; gives what was answered. */
-export function answerBare(socket: Duplex, code: ErrorCode, requestId: string, wantsJson: boolean): ErrorAnswer {
-  const answer = errorAnswer({ code }, requestId, wantsJson)
+export function answerBare(socket: Duplex, code: ErrorCode, requestId: string, accept: string | undefined): ErrorAnswer {
+  const answer = errorAnswer({ code }, requestId, accept)
   const { status, fields, body } = answer
   let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]!}: ${fields[i + 1]!}\r\n`

@@ -2,7 +2,6 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { asGatewayError, GatewayError, type ErrorCode } from '../../errors.ts'
-import { acceptsJson } from '../../http/accept.ts'
 import { admitRequest } from '../../http/admission.ts'
 import { loggedPath } from '../../http/logged-path.ts'
 import { parseHost } from '../../address/host.ts'
@@ -136,7 +135,7 @@ export class RedirectEdge {
     if (this.#answered.has(socket)) return
     this.#answered.add(socket)
     const requestId = this.options.nextId()
-    const { status, body } = answerBare(socket, error, requestId, acceptsJson(req?.headers.accept))
+    const { status, body } = answerBare(socket, error, requestId, req?.headers.accept)
     this.#record(socket, req, { requestId, status, bytesOut: body.length, error, reason })
   }
 
@@ -166,7 +165,7 @@ export class RedirectEdge {
       return { status: 308, fields: ['Location', location, 'Content-Length', '0', 'X-Request-Id', requestId], body: '' }
     } catch (thrown) {
       const error = asGatewayError(thrown)
-      return { ...errorAnswer(error, requestId, acceptsJson(req.headers.accept)), error: error.code }
+      return { ...errorAnswer(error, requestId, req.headers.accept), error: error.code }
     }
   }
 

@@ -25,6 +25,8 @@ export interface Carrier {
   /** Bytes sent and not known to be delivered, and how many may be; undefined where nobody counts them. */
   readonly inFlightBytes?: number
   readonly flightLimitBytes?: number
+  /** True while notes have to wait, since nothing leaves at the moment; undefined where nobody knows. */
+  readonly isHeldUp?: boolean
 
   /**
    * Opens a stream at once, without a round trip.

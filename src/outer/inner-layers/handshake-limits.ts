@@ -35,8 +35,14 @@ export class HandshakeLimits {
   readonly #byNetwork = new Map<string, Set<Unproven>>()
   readonly #attempts = new Map<string, TokenBucket>()
 
-  /** @param clock  milliseconds, rising */
-  constructor(private readonly clock: () => number) {}
+  /**
+   * @param clock     milliseconds, rising
+   * @param isCrowd   whoever comes from one address is many: only all of them together are limited
+   */
+  constructor(
+    private readonly clock: () => number,
+    private readonly isCrowd = false,
+  ) {}
 
   /** Connections that have not proven themselves. */
   get size(): number {
@@ -47,7 +53,7 @@ export class HandshakeLimits {
   admit(socket: Socket, from: string): string | undefined {
     const address = addressKey(from)
     const network = networkKey(from)
-    if (!this.#takeAttempt(address)) return 'too many attempts'
+    if (!this.isCrowd && !this.#takeAttempt(address)) return 'too many attempts'
     if (this.#all.has(socket)) return undefined
     if (!this.#makeRoom(address, network)) return 'too many handshakes'
     const timer = setTimeout(() => socket.destroy(), UNPROVEN_MS)
@@ -67,10 +73,10 @@ export class HandshakeLimits {
   }
 
   #makeRoom(address: string, network: string): boolean {
-    const ofAddress = this.#byAddress.get(address)
+    const ofAddress = this.isCrowd ? undefined : this.#byAddress.get(address)
     if (ofAddress !== undefined && ofAddress.size >= MAX_UNPROVEN_PER_ADDRESS) return this.#evictOldest(ofAddress, FAIR_MS)
     const ofNetwork = this.#byNetwork.get(network)
-    if (ofNetwork !== undefined && ofNetwork.size >= MAX_UNPROVEN_PER_NETWORK) return this.#evictOldest(ofNetwork, FAIR_MS)
+    if (!this.isCrowd && ofNetwork !== undefined && ofNetwork.size >= MAX_UNPROVEN_PER_NETWORK) return this.#evictOldest(ofNetwork, FAIR_MS)
     if (this.#all.size < MAX_UNPROVEN) return true
     const crowd = this.#mostCrowded()
     return this.#evictOldest(crowd, crowd.size > (ofNetwork?.size ?? 0) + 1 ? 0 : FAIR_MS)

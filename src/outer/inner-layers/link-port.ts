@@ -54,7 +54,9 @@ export interface LinkPortOptions {
   readonly host?: string
   /** Certificates for wss:, started; absent: ws:. With authorities for clients, each link has to have a certificate of the key that it proves. */
   readonly tls?: CertificateStore | undefined
-  readonly keys: () => Keys
+  readonly keys: () => Pick<Keys, 'get' | 'allows'>
+  /** All connections are links of the service process, for tunnels and for itself; absent: their keys say what they are for. */
+  readonly isOfService?: boolean
   readonly validityMs: number
   /** The names that the `url` of a proof may have; none: anything. */
   readonly linkNames: readonly string[]
@@ -84,6 +86,8 @@ const REFUSAL_PERIOD_MS = 60_000
 export class LinkPort {
   /** Every connection of the port. */
   readonly book = new SocketBook()
+  /** The proven connections of this port. */
+  readonly #own = new Set<InnerConnection>()
   readonly #server: Server | TlsServer
   readonly #listener: { readonly close: () => Promise<void> }
   readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
@@ -97,7 +101,7 @@ export class LinkPort {
     private readonly options: LinkPortOptions,
     private readonly log: Log,
   ) {
-    this.#unproven = new HandshakeLimits(options.clock)
+    this.#unproven = new HandshakeLimits(options.clock, options.isOfService)
     this.#refusals = new Repeats(REFUSAL_PERIOD_MS, options.clock)
     const pages = express().disable('x-powered-by')
     healthPages(pages, options.readiness)
@@ -177,13 +181,13 @@ export class LinkPort {
   /** Lets the sessions finish their streams, then closes the port. */
   async drain(): Promise<void> {
     this.#isDraining = true
-    await Promise.all(this.options.registry.connections.map(({ session }) => session.drain('GOING_AWAY', REASON)))
+    await Promise.all([...this.#own].map(({ session }) => session.drain('GOING_AWAY', REASON)))
   }
 
   /** Ends every session and closes the port. */
   async close(): Promise<void> {
     this.#isDraining = true
-    this.options.registry.destroyWhere(() => true, 'GOING_AWAY', REASON)
+    for (const { session } of [...this.#own]) session.destroy('GOING_AWAY', REASON)
     this.#unfollow?.()
     this.#server.closeAllConnections()
     await this.#listener.close()
@@ -191,9 +195,18 @@ export class LinkPort {
 
   /** Keys have changed: sessions whose key or identifier is no longer allowed end. */
   recheckKeys(): void {
+    this.#recheck(this.#own)
+  }
+
+  /** The same for the sessions of these keys alone. */
+  recheckKeysOf(kids: readonly string[]): void {
+    for (const kid of kids) this.#recheck(this.options.registry.ofKey(kid).filter(connection => this.#own.has(connection)))
+  }
+
+  #recheck(connections: Iterable<InnerConnection>): void {
     const keys = this.options.keys()
-    const isRevoked = ({ kid, identifier }: InnerConnection): boolean => !keys.allows(kid, identifier)
-    this.options.registry.destroyWhere(isRevoked, 'KEY_REMOVED', 'the key of this inner layer is no longer accepted')
+    for (const { kid, identifier, session } of [...connections])
+      if (!keys.allows(kid, identifier)) session.destroy('KEY_REMOVED', 'the key of this inner layer is no longer accepted')
   }
 
   #admit(request: IncomingMessage): string | undefined {
@@ -219,7 +232,7 @@ export class LinkPort {
         const expected = { linkNames, audience: this.#audience, nonce, issuedAtSeconds, nowSeconds: Date.now() / 1000, validityMs }
         const proven = verifyProof(auth.proof, { ...expected, registry: this.options.keys() })
         kid = proven.kid
-        pool = proven.isTunnel ? 'tunnel' : 'operator'
+        pool = proven.isTunnel || this.options.isOfService === true ? 'tunnel' : 'operator'
         this.#checkClientCertificate(request.socket, kid)
         return { session: randomBytes(8).toString('hex'), identifier: proven.identifier }
       },
@@ -275,12 +288,14 @@ export class LinkPort {
       onGoAway: (_code, reason) => this.log.info({ ...facts, reason }, `inner layer "${facts.identifier}" is leaving`),
       onClose: (code, given) => {
         const reason = given || ERRORS[code].text
+        this.#own.delete(connection)
         registry.remove(connection)
         this.log.info({ ...facts, code, reason, connections: registry.size }, `inner layer "${facts.identifier}" disconnected: ${reason}`)
       },
       onFault: thrown => this.log.error({ err: thrown }, 'internal fault while handling a stream'),
     })
     const connection: InnerConnection = { ...facts, instance: `${facts.kid} ${facts.identifier} ${instance}`, session, since: new Date() }
+    this.#own.add(connection)
     registry.add(connection)
     this.log.info({ ...facts, connections: registry.size }, `inner layer "${facts.identifier}" connected from ${facts.address}`)
   }

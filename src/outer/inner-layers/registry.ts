@@ -1,4 +1,3 @@
-import type { ErrorCode } from '../../errors.ts'
 import { settleWithin } from '../../mux/settle-within.ts'
 import type { Pool, ServedBy } from '../../route/target.ts'
 import type { Carrier } from './carrier.ts'
@@ -140,11 +139,6 @@ export class Registry {
       }
     }
     return best ?? spare ?? (isFull ? 'full' : 'none')
-  }
-
-  /** Ends the connections that `wants` names. */
-  destroyWhere(wants: (connection: InnerConnection) => boolean, code: ErrorCode, reason: string): void {
-    for (const connection of this.connections.filter(wants)) connection.session.destroy(code, reason)
   }
 
   /** The connections that this key has proven. */

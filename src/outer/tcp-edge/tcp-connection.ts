@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { asGatewayError, ERRORS, GatewayError, type ErrorCode } from '../../errors.ts'
 import { unmapped } from '../../address/mapped.ts'
 import { encodeTcpHead } from '../../payload/tcp-head.ts'
+import type { Owner } from '../../route/target.ts'
 import { addressOf, type TcpPort, type TcpRoute } from '../../route/tcp-port.ts'
 import { Splice } from '../../splice/splice.ts'
 import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
@@ -103,13 +104,18 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
       source.on('close', guarded(this.fail, this.#left))
     }
     try {
-      if (!this.#open()) throw new GatewayError('NO_INNER_LAYER', this.#dispatch.absence(addressOf(greeted.route), greeted.route))
+      if (!this.#open()) throw this.#absence(greeted.route)
       if (greeted.head !== undefined) return this.#send(greeted.head)
       source.once('data', this.#onFirst)
       source.resume()
     } catch (thrown) {
       this.#refuse(thrown)
     }
+  }
+
+  #absence(route: TcpRoute): GatewayError {
+    if (route.owner !== undefined) return new GatewayError('NO_TUNNEL', 'no tunnel of this socket is connected')
+    return new GatewayError('NO_INNER_LAYER', this.#dispatch.absence(addressOf(route), route))
   }
 
   /** Ends it now; the client sees a reset. Idempotent. */
@@ -250,7 +256,8 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     this.#isOver = true
     this.context.opening.cancel(this)
     const { route } = this.#greeted ?? {}
-    this.context.record({
+    const owner = route?.owner
+    const record: ConnectionRecord = {
       connectionId: this.#connectionId,
       client: this.client.address,
       clientPort: this.client.port,
@@ -263,9 +270,20 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
       identifier: this.#dispatch.connection?.identifier,
       error: code,
       reason,
-    })
+      ...(owner !== undefined && { isOfSocket: true }),
+    }
+    this.context.record(record)
+    if (owner !== undefined) count(owner, record)
     this.onOver(this)
   }
+}
+
+/** For the owner of the socket. */
+function count(owner: Owner, { client, error, bytesIn, bytesOut, durationMs }: ConnectionRecord): void {
+  owner.countConnection(bytesIn, bytesOut)
+  if (!owner.isWatched) return
+  const status = error === undefined ? 200 : ERRORS[error].status || ERRORS.CANCELLED.status
+  owner.tell({ kind: 'connection', at: Date.now() - durationMs, client, status, bytesOut, bytesIn, durationMs })
 }
 
 const ignore = (): void => undefined

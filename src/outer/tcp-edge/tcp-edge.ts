@@ -1,4 +1,4 @@
-import { asGatewayError } from '../../errors.ts'
+import { asGatewayError, GatewayError } from '../../errors.ts'
 import { StreamTable } from '../../mux/stream-table.ts'
 import type { TcpPort } from '../../route/tcp-port.ts'
 import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
@@ -33,7 +33,13 @@ export interface TcpEdgeOptions {
   readonly record: (record: ConnectionRecord) => void
 }
 
-/** The public TCP and TLS ports of the targets file: opens, closes and changes them without touching connections that are open. */
+/** A port that could not be opened. */
+export interface PortFault {
+  readonly port: number
+  readonly message: string
+}
+
+/** The public TCP and TLS ports of the targets file, and those of sockets: opens, closes and changes them without touching connections that are open. */
 export class TcpEdge {
   readonly #log: Log
   readonly #terminators: TcpTerminators
@@ -42,6 +48,8 @@ export class TcpEdge {
   #greeting: DeadlineQueue | undefined
   readonly #connections = new StreamTable<TcpConnection>()
   #listeners: readonly TcpListener[] = []
+  /** Those of sockets of the service, by their port. */
+  readonly #ofSockets = new Map<number, TcpListener>()
   #wanted: readonly TcpPort[] = []
   #faults: readonly string[] = []
   #work: Promise<void> = Promise.resolve()
@@ -81,14 +89,16 @@ export class TcpEdge {
     return this.#connections.size
   }
 
-  /** Ports that are open, in the order of their numbers. */
+  /** Ports of the file that are open, in the order of their numbers. */
   get ports(): readonly number[] {
     return this.#listeners.map(({ port }) => port.options.port)
   }
 
   /** What each port has in its book, and what Node.js has. */
   get watched(): readonly { readonly name: string; readonly book: SocketBook; readonly count: () => Promise<number | undefined> }[] {
-    return this.#listeners.map(listener => ({
+    // Of sockets there may be thousands, and most of them idle.
+    const ofSockets = [...this.#ofSockets.values()].filter(({ connections, book }) => connections > 0 || book.size > 0)
+    return [...this.#listeners, ...ofSockets].map(listener => ({
       name: `TCP port ${listener.port.options.port}`,
       book: listener.book,
       count: () => listener.countConnections(),
@@ -127,13 +137,63 @@ export class TcpEdge {
     return this.#work
   }
 
+  /**
+   * Opens and changes ports of sockets, and closes others; connections that are open go on. Costs what it names, however many there are.
+   * @returns those that could not be opened, when all others are
+   */
+  changeSockets(opened: readonly TcpPort[], closed: readonly number[]): Promise<readonly PortFault[]> {
+    if (opened.length === 0 && closed.length === 0) return Promise.resolve([])
+    const faults = this.#work.then(() => this.#changeSockets(opened, closed))
+    this.#work = faults.then(() => undefined)
+    return faults
+  }
+
+  async #changeSockets(opened: readonly TcpPort[], closed: readonly number[]): Promise<readonly PortFault[]> {
+    if (this.#isClosed) return []
+    const faults: PortFault[] = []
+    for (const number of closed) {
+      const listener = this.#ofSockets.get(number)
+      this.#ofSockets.delete(number)
+      await listener?.close()
+    }
+    const secured = opened.find(port => !this.#terminators.isReady(port))
+    let failure: string | undefined
+    if (secured !== undefined) {
+      const prepare = this.#terminators.prepare([...this.#needed, secured])
+      await prepare.catch((error: unknown) => void (failure = asGatewayError(error).message))
+    }
+    for (const port of opened) {
+      const { port: number } = port.options
+      const known = this.#ofSockets.get(number)
+      try {
+        if (!this.#terminators.isReady(port)) throw new GatewayError('LISTEN_FAILED', failure ?? 'its certificate is not there')
+        if (known === undefined) this.#ofSockets.set(number, await this.#open(port))
+        else known.port = port
+      } catch (error) {
+        faults.push({ port: number, message: asGatewayError(error).message })
+      }
+    }
+    return faults
+  }
+
+  /** Ports that need something to be read: those of the file, and one of the sockets that end TLS, which all need the same. */
+  get #needed(): readonly TcpPort[] {
+    for (const { port } of this.#ofSockets.values()) if (port.options.tls === 'terminate') return [...this.#wanted, port]
+    return this.#wanted
+  }
+
+  get #all(): readonly TcpListener[] {
+    return [...this.#listeners, ...this.#ofSockets.values()]
+  }
+
   /** Takes no new connections; resolves once the open ones are over. */
   async close(): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#retry)
     await this.#work
-    await Promise.all(this.#listeners.map(listener => listener.close()))
+    await Promise.all(this.#all.map(listener => listener.close()))
     this.#listeners = []
+    this.#ofSockets.clear()
     if (this.#connections.size > 0) {
       await new Promise<void>(resolve => {
         this.#onIdle = resolve
@@ -145,12 +205,12 @@ export class TcpEdge {
   async destroy(): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#retry)
-    for (const listener of this.#listeners) void listener.close()
+    for (const listener of this.#all) void listener.close()
     for (const connection of this.#connections.all()) connection.abort('DRAINING', 'the outer layer stops')
     this.#opening?.close()
     this.#greeting?.close()
     await this.#work
-    await Promise.all([...this.#listeners.map(listener => listener.close()), this.#terminators.close()])
+    await Promise.all([...this.#all.map(listener => listener.close()), this.#terminators.close()])
   }
 
   async #open(port: TcpPort): Promise<TcpListener> {
@@ -173,7 +233,7 @@ export class TcpEdge {
       if (!this.#faults.includes(message)) this.#log.error({ code }, `${what}: ${message}`)
       faults.push(message)
     }
-    await this.#terminators.prepare(this.#wanted).catch((error: unknown) => blame(error, 'TCP ports with TLS are not as the file says'))
+    await this.#terminators.prepare(this.#needed).catch((error: unknown) => blame(error, 'TCP ports with TLS are not as the file says'))
     for (const listener of kept) {
       const port = wanted.get(keyOf(listener.port))!
       wanted.delete(keyOf(port))

@@ -1,7 +1,6 @@
 import { type IncomingMessage, STATUS_CODES, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { asGatewayError, GatewayError, messageOf, type Refusal } from '../../errors.ts'
-import { acceptsJson } from '../../http/accept.ts'
 import { clientAddressOf, type Peer } from '../../http/client.ts'
 import { StreamTable } from '../../mux/stream-table.ts'
 import type { TargetTable } from '../../route/table.ts'
@@ -106,7 +105,7 @@ export class TunnelEdge {
   answer(request: IncomingMessage, response: ServerResponse, peer: Peer): void {
     request.resume()
     const say = (refusal: Refusal): void => {
-      const { status, fields, body } = errorAnswer(refusal, this.options.nextId(), acceptsJson(request.headers.accept))
+      const { status, fields, body } = errorAnswer(refusal, this.options.nextId(), request.headers.accept)
       response.writeHead(status, STATUS_CODES[status], fields)
       response.end(body)
     }
@@ -198,7 +197,7 @@ export class TunnelEdge {
 
   #answerRaw(request: IncomingMessage, socket: Duplex, refusal: Refusal): void {
     if (socket.destroyed || !socket.writable) return
-    const { status, fields, body } = errorAnswer(refusal, this.options.nextId(), acceptsJson(request.headers.accept))
+    const { status, fields, body } = errorAnswer(refusal, this.options.nextId(), request.headers.accept)
     const all = [...fields, 'Date', new Date().toUTCString(), 'Connection', 'close']
     let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\n`
     for (let i = 0; i < all.length; i += 2) if (all[i] !== 'Connection' || all[i + 1] === 'close') head += `${all[i]!}: ${all[i + 1]!}\r\n`
