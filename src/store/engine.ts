@@ -13,8 +13,8 @@ import {
   type Driver,
 } from 'kysely'
 import { GatewayError } from '../errors.ts'
-import { postgresFault, sqliteFault } from './faults.ts'
-import { GuardedDriver } from './guarded-driver.ts'
+import { postgresFault, sqliteFault, unavailable } from './faults.ts'
+import { GuardedDriver, type DriverGuard } from './guarded-driver.ts'
 import { migrate, type MigrateResult } from './migrate.ts'
 import { MIGRATIONS, type Migration } from './migrations.ts'
 import { PostgresListener } from './postgres-listener.ts'
@@ -39,6 +39,24 @@ export interface EngineOptions {
 export interface Engine {
   readonly db: Kysely<Database>
   close(): Promise<void>
+}
+
+/** kysely over a driver that opens its database when it is first asked, and never again after it was closed. */
+function engineOver(dialect: Omit<Dialect, 'createDriver'>, guard: DriverGuard, closeRest: () => Promise<void>): Engine {
+  let isClosed = false
+  const open = async (): Promise<Driver> => {
+    if (isClosed) throw unavailable('the store is closed')
+    return guard.open()
+  }
+  const driver = new GuardedDriver({ ...guard, open })
+  const db = new Kysely<Database>({ dialect: { ...dialect, createDriver: () => driver } })
+  const close = async (): Promise<void> => {
+    isClosed = true
+    await closeRest()
+    // Rejected where the database was being opened, and that failed: then there is nothing to close.
+    await db.destroy().catch(() => undefined)
+  }
+  return { db, close }
 }
 
 /** Nothing is opened before the first statement. */
@@ -80,9 +98,7 @@ function sqliteEngine(file: string, { sqlite, migrations = MIGRATIONS, now, onAw
       throw thrown
     }
   }
-  const driver = new GuardedDriver({ open, connections: 1, faultOf: sqliteFault, onAway })
-  const db = new Kysely<Database>({ dialect: { ...SQLITE, createDriver: () => driver } })
-  return { db, close: () => db.destroy() }
+  return engineOver(SQLITE, { open, connections: 1, faultOf: sqliteFault, onAway }, async () => undefined)
 }
 
 function postgresEngine(
@@ -110,11 +126,5 @@ function postgresEngine(
     listener.start()
     return driver
   }
-  const driver = new GuardedDriver({ open, connections: place.connections, faultOf: postgresFault, onAway })
-  const db = new Kysely<Database>({ dialect: { ...POSTGRES, createDriver: () => driver } })
-  const close = async (): Promise<void> => {
-    await listener?.close()
-    await db.destroy()
-  }
-  return { db, close }
+  return engineOver(POSTGRES, { open, connections: place.connections, faultOf: postgresFault, onAway }, async () => listener?.close())
 }

@@ -1,6 +1,7 @@
 /** A driver that opens its database when it is first asked, again when that has failed, and whose faults say whether the database is to be had. */
 import type { CompiledQuery, DatabaseConnection, Driver, QueryResult, TransactionSettings } from 'kysely'
 import { GatewayError } from '../errors.ts'
+import { unavailable } from './faults.ts'
 import { Turns } from './turns.ts'
 
 export interface DriverGuard {
@@ -70,7 +71,15 @@ export class GuardedDriver implements Driver {
 
   /** Called by kysely before the first statement, and again before the next one where it has failed. */
   async init(): Promise<void> {
-    this.#driver = await this.#run(() => this.#guard.open())
+    this.#driver = await this.#run(async () => {
+      try {
+        return await this.#guard.open()
+      } catch (thrown) {
+        // Whoever asks for a row cannot do anything about it either; the reason goes along for whoever opens the store.
+        if (thrown instanceof GatewayError && thrown.code === 'STORE_INVALID') throw unavailable(thrown.message, thrown)
+        throw thrown
+      }
+    })
   }
 
   async acquireConnection(): Promise<DatabaseConnection> {

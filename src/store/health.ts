@@ -1,11 +1,11 @@
-import type { GatewayError } from '../errors.ts'
+import { GatewayError } from '../errors.ts'
 
 const PROBE_MS = 1_000
 
 export interface HealthOptions {
   /** Writes to the database. */
   readonly probe: () => Promise<void>
-  /** Once for each time that it goes away. */
+  /** Once for each time that it goes away, and when it turns out that it is there and cannot be used. */
   readonly onAway: (fault: GatewayError) => void
   readonly onBack: () => void
 }
@@ -15,6 +15,7 @@ export class Health {
   readonly #options: HealthOptions
   #isHealthy = true
   #isClosed = false
+  #isInvalid = false
   #timer: NodeJS.Timeout | undefined
 
   constructor(options: HealthOptions) {
@@ -27,9 +28,11 @@ export class Health {
 
   /** Somebody could not have it. */
   away(fault: GatewayError): void {
-    if (!this.#isHealthy || this.#isClosed) return
+    const turnsOutInvalid = !this.#isInvalid && fault.cause instanceof GatewayError && fault.cause.code === 'STORE_INVALID'
+    if (this.#isClosed || (!this.#isHealthy && !turnsOutInvalid)) return
+    this.#isInvalid = turnsOutInvalid
+    if (this.#isHealthy) this.#plan()
     this.#isHealthy = false
-    this.#plan()
     try {
       this.#options.onAway(fault)
     } catch {

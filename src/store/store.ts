@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { sql, type Kysely, type Transaction } from 'kysely'
-import { GatewayError } from '../errors.ts'
+import { asGatewayError, GatewayError } from '../errors.ts'
 import { ChangeFeed, type FollowOptions } from './change-feed.ts'
 import { isConflict } from './faults.ts'
 import { Health } from './health.ts'
@@ -94,9 +94,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     await store.open()
     return store
   } catch (thrown) {
-    if (options.mayBeAway === true && thrown instanceof GatewayError && thrown.code === 'STORE_UNAVAILABLE') return store
+    const { code, cause } = asGatewayError(thrown)
+    const isInvalid = cause instanceof GatewayError && cause.code === 'STORE_INVALID'
+    if (options.mayBeAway === true && code === 'STORE_UNAVAILABLE' && !isInvalid) return store
     await store.close()
-    throw thrown
+    throw isInvalid ? cause : thrown
   }
 }
 

@@ -185,6 +185,21 @@ pgTest('a store may be opened while the server is away, and takes part when it i
   await addAccount(late.db)
 })
 
+pgTest('a database that turns out to be of a later release when it comes back is said to be so, and stays shut', async () => {
+  const { store, way, options } = await storeOnWay()
+  await sql`update schema_version set version = 99`.execute(store.db)
+  way.state = 'refuses'
+  way.cut()
+  const told: string[] = []
+  const late = await openTestStore({ ...options, mayBeAway: true, onAway: fault => told.push(fault.message) })
+  way.state = 'open'
+  await until(() => told.length >= 2)
+  expect(told.slice(1)).toEqual([expect.stringContaining('version 99, and this release knows')])
+  await expect(addAccount(late.db)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
+  await late.close()
+  await expect(addAccount(late.db)).rejects.toThrow()
+})
+
 pgTest('a statement that takes too long is ended', async () => {
   const options = await server.empty()
   const store = await openTestStore({ ...options, postgresTimes: { connectMs: 60_000, statementMs: 50 } })
