@@ -286,6 +286,10 @@ const ROOMS = {
     ],
     node: ['net', 'crypto'],
   },
+  'cli/service': {
+    rooms: ['errors.ts', 'config/service', 'service', 'service/accounts', 'store', 'cli/command', 'cli/options'],
+    node: FILES,
+  },
   'cli/client': {
     rooms: ['errors.ts', 'version.ts', 'identity', 'client', 'telemetry', 'cli/command', 'cli/options', 'cli/tables'],
     node: ['crypto', ...FILES],
@@ -352,6 +356,7 @@ const ROOMS = {
       'cli/doctor',
       'cli/client',
       'cli/connect',
+      'cli/service',
     ],
     npm: ['yargs'],
     node: [],

@@ -1,4 +1,5 @@
 import { CLIENT_COMMANDS, CLIENT_GROUPS } from './client-commands.ts'
+import { SERVICE_COMMANDS, SERVICE_GROUPS } from './service-commands.ts'
 import { certificatesOptions } from './options/certificates.ts'
 import { defineCommand, type Command } from './command/command.ts'
 import { forwardOptions } from './options/forward.ts'
@@ -13,6 +14,7 @@ import { statusOptions, targetsCheckOptions } from './options/status.ts'
 export const GROUPS: Readonly<Record<string, string>> = {
   targets: 'Check a targets file, or explain what it decides',
   ...CLIENT_GROUPS,
+  ...SERVICE_GROUPS,
 }
 
 /** Every command, in the order of --help. */
@@ -150,4 +152,5 @@ export const COMMANDS: readonly Command[] = [
     run: async (values, _, context) => (await import('./demo/demo.ts')).runDemo(context, values),
   }),
   ...CLIENT_COMMANDS,
+  ...SERVICE_COMMANDS,
 ]

@@ -42,6 +42,7 @@ describe('--help', () => {
       'admin',
       'audit',
       'version',
+      'service',
       'completion',
     ])
   })

@@ -1,0 +1,32 @@
+/** Options of the commands for whoever runs a service. */
+import { FILE, flag, optional, PORT, required, TEXT, withDefault } from '../command/option.ts'
+
+const serviceFile = withDefault(FILE, 'service.yaml', { describe: 'File of the service' })
+
+/** Options of `service init`. */
+export const serviceInitOptions = {
+  zone: required(TEXT, { describe: 'Name below which sockets get theirs, such as edge.example.com; localhost for trials' }),
+  admin: optional(TEXT, { describe: 'E-mail address of the first admin', defaultText: 'admin@ZONE' }),
+  service: serviceFile,
+  store: withDefault(TEXT, 'sqlite:state/service.db', { describe: 'Database: sqlite:FILE or postgres://USER@HOST/DATABASE' }),
+  'ssh-port': optional(PORT, { describe: 'Port for SSH clients', defaultText: 'none' }),
+  force: flag('Replace an existing file of the service and its key; what was sealed under the old key is lost'),
+  json: flag('Print the answer in JSON'),
+} as const
+
+/** Options of `service admin-link`. */
+export const adminLinkOptions = {
+  service: serviceFile,
+  admin: serviceInitOptions.admin,
+  json: flag('Print the answer in JSON'),
+} as const
+
+/** Options of `service migrate`. */
+export const serviceStoreOptions = { service: serviceFile, json: flag('Print the answer in JSON') } as const
+
+/** Options of `service demo`. */
+export const serviceDemoOptions = {
+  once: flag('End after the sample requests'),
+  'app-port': withDefault(PORT, 3000, { describe: 'Port for clients; a free one when it is taken' }),
+  'socket-port': withDefault(PORT, 3001, { describe: 'Port for connections of tunnels; a free one when it is taken' }),
+} as const
