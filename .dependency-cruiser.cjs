@@ -364,7 +364,20 @@ const ROOMS = {
   'main.ts': { rooms: ['cli', 'cli/command', 'telemetry'], node: ['tty', 'v8', 'fs'] },
   // What `import 'socket-gateway'` gives: it re-exports the two composition roots.
   'index.ts': {
-    rooms: ['errors.ts', 'admin', 'config', 'config/document', 'route', 'identity', 'tls', 'outer', 'inner', 'origin', 'telemetry'],
+    rooms: [
+      'errors.ts',
+      'admin',
+      'config',
+      'config/document',
+      'directory',
+      'route',
+      'identity',
+      'tls',
+      'outer',
+      'inner',
+      'origin',
+      'telemetry',
+    ],
   },
 }
 

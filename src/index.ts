@@ -12,11 +12,19 @@
  * @example Targets and keys that are made in code, and change when the code says so (`onChange`).
  * const table = parseTargets('targets: { "*": { protocol: http, hostname: 127.0.0.1, port: 8080 } }', 'by hand')
  * const outer = createOuterLayer({ keys: { registry: new KeyRegistry([registeredKey(pem)]) }, targets: { table } })
+ *
+ * @example Sockets that come and go while the process runs: names of a zone that tunnels serve, each by a key of its own.
+ * const directory = new LiveDirectory({ zone: 'edge.example.com', ports: { from: 40_000, to: 40_999 } })
+ * const outer = createOuterLayer({ directory })
+ * await outer.start()
+ * const faults = await directory.apply(snapshot)
  */
 export { type AdminOptions } from './admin/admin.ts'
 export { ConfigError, type ConfigFault } from './config/document/fault.ts'
 export { parseTargets } from './config/targets.ts'
 export { TargetsFile } from './config/watch.ts'
+export type { DirectoryChange, DirectoryKey, DirectoryMessage, DirectorySnapshot, DirectorySocket } from './directory/directory.ts'
+export { LiveDirectory, type LiveDirectoryOptions } from './directory/live-directory.ts'
 export { ERRORS, GatewayError, type ErrorCode, type ErrorEntry } from './errors.ts'
 export { mintKeyPair } from './identity/certificate.ts'
 export { readPrivateKey, type PrivateKey } from './identity/private-key.ts'

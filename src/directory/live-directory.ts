@@ -40,6 +40,8 @@ export class LiveDirectory {
   readonly #table: SocketTable
   readonly #service: ReturnType<typeof serviceTargets>
   readonly #listeners = new Set<Listener>()
+  /** Tunnel → address of its inner layer. */
+  readonly #up = new Map<string, string>()
 
   /** @throws GatewayError BAD_HOST */
   constructor(private readonly options: LiveDirectoryOptions) {
@@ -117,11 +119,18 @@ export class LiveDirectory {
     return this.#table.get(socketId)?.owner.watch(watcher)
   }
 
+  /** Tunnels that are up, without those that the service process serves itself. */
+  get tunnels(): readonly { readonly id: string; readonly address: string }[] {
+    return [...this.#up].map(([id, address]) => ({ id, address }))
+  }
+
   tunnelUp(tunnelId: string, address: string): void {
+    this.#up.set(tunnelId, address)
     this.options.onTunnelUp?.(tunnelId, address)
   }
 
   tunnelDown(tunnelId: string): void {
+    this.#up.delete(tunnelId)
     this.options.onTunnelDown?.(tunnelId)
   }
 }

@@ -2,6 +2,8 @@
 import { createServer } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { describe, expect, test } from '@jest/globals'
+import type { OuterStatus } from '../../src/admin/status.ts'
+import { formatStatus } from '../../src/cli/run/format-status.ts'
 import { LiveDirectory } from '../../src/directory/live-directory.ts'
 import { hashPassword } from '../../src/identity/password-hash.ts'
 import {
@@ -306,8 +308,12 @@ test('operators see how much there is of it, and one label for all', async () =>
   await connect(1, origin.port)
   await exchange(layers.port, { host })
   const admin = `http://127.0.0.1:${layers.outer.adminPort}`
-  const status = (await (await fetch(`${admin}/status`)).json()) as { readonly service: unknown; readonly innerLayers: unknown }
+  const status = (await (await fetch(`${admin}/status`)).json()) as OuterStatus
   expect(status).toMatchObject({ innerLayers: [], service: { sockets: 2, tunnels: 1, firstTunnels: [{ identifier: tunnelOf(1) }] } })
+  const shown = formatStatus(status, Date.now())
+  expect(shown).toContain('2 sockets of the service, 1 tunnel connected\n')
+  expect(shown).toMatch(new RegExp(`TUNNEL OF A SOCKET.*\\n${tunnelOf(1)} `))
+  expect(directory.tunnels).toEqual([{ id: tunnelOf(1), address: '127.0.0.1' }])
   const metrics = await (await fetch(`${admin}/metrics`)).text()
   expect(metrics).toContain('socket_gateway_requests_total{target="(sockets)",method="GET",status="2xx"} 1')
   expect(metrics).toContain('socket_gateway_inner_layer_requests_total{identifier="(tunnels)"} 1')

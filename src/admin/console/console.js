@@ -167,6 +167,23 @@ function outer(status) {
     ),
     ...services('TCP ports', status.tcp.services),
     ...services('Tunnels', status.tunnels.services),
+    ...(status.service && status.service.firstTunnels.length > 0
+      ? [
+          table(
+            'Tunnels of sockets',
+            [
+              ['tunnel', row => row.identifier],
+              ['address', row => row.address],
+              ['program', row => row.agent],
+              ['round trip', row => ms(row.roundTripMs), 'number'],
+              ['streams', row => row.streams, 'number'],
+              ['since', row => ago(row.since), 'number'],
+            ],
+            status.service.firstTunnels,
+            '',
+          ),
+        ]
+      : []),
     ...(status.refused.length === 0
       ? []
       : [
@@ -216,6 +233,9 @@ function outer(status) {
         plural(status.keys.inForce, 'key') + ' in force',
         'clients on port ' + status.ports.app + ', inner layers on port ' + status.ports.socket,
         plural(status.requests.inFlight, 'request') + ' in flight, ' + status.requests.repeats + ' moved to another inner layer so far',
+        ...(status.service
+          ? [plural(status.service.sockets, 'socket') + ' of the service, ' + plural(status.service.tunnels, 'tunnel') + ' connected']
+          : []),
         ...(status.targetsOmitted > 0 ? [plural(status.targetsOmitted, 'target') + ' more than the table shows'] : []),
         ...(status.tcp.ports.length + status.tcp.connections + status.tunnels.connections === 0
           ? []

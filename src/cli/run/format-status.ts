@@ -123,11 +123,16 @@ function formatOuter(status: OuterStatus, nowMs: number): string {
     ) +
     section(['TCP PORT', 'ORIGIN', 'INNER LAYERS', 'ENDED', 'ERRORS'], orNone(tcp.services).map(serviceRow)) +
     section(['TUNNEL', 'ORIGIN', 'INNER LAYERS', 'ENDED', 'ERRORS'], orNone(tunnels.services).map(serviceRow)) +
+    section(
+      ['TUNNEL OF A SOCKET', 'ADDRESS', 'PROGRAM', 'ROUND TRIP', 'STREAMS', 'HELD', 'SINCE'],
+      orNone(status.service?.firstTunnels).map(row => innerRow([row], nowMs)),
+    ) +
     section(['REFUSED INNER LAYER', 'TIMES', 'LAST', 'REASON'], refused) +
     section(['HOST WITHOUT A TARGET', 'REQUESTS', 'LAST'], unknown) +
     printableLines(
       [
         ...(status.targetsOmitted > 0 ? [`${plural(status.targetsOmitted, 'target')} more than the table shows`] : []),
+        ...serviceLines(status),
         `clients on port ${ports.app}, inner layers on port ${ports.socket}, ${open} in flight`,
         ...certificates.inForce.map(({ file, notAfter }) => `${file} ends ${notAfter.slice(0, 10)}`),
         `${reload.file} read ${ago(reload.loadedAt, nowMs)} ago, ${plural(keys.inForce, 'key')} in force`,
@@ -136,6 +141,15 @@ function formatOuter(status: OuterStatus, nowMs: number): string {
       ].join('\n'),
     )
   )
+}
+
+/** What a service beside the layer has, where there is one. */
+function serviceLines({ service }: Partial<Pick<OuterStatus, 'service'>>): readonly string[] {
+  if (service === undefined || service === null) return []
+  const { sockets, tunnels, fault, firstTunnels } = service
+  const shown = tunnels > firstTunnels.length ? `, of which the table shows ${firstTunnels.length}` : ''
+  const facts = `${plural(sockets, 'socket')} of the service, ${plural(tunnels, 'tunnel')} connected${shown}`
+  return fault === null ? [facts] : [facts, `the service is not whole: ${fault}`]
 }
 
 const openOf = ({ tcp, tunnels }: OuterStatus): readonly string[] => [
