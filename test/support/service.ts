@@ -156,3 +156,26 @@ export const startService = async (
 /** The public half of a fresh key, as an inner layer sends it. */
 export const newJwk = (): Readonly<Record<string, string>> =>
   generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }) as Record<string, string>
+
+export const PASSWORD = 'correct horse'
+
+let addresses = 0
+
+/** An address that has not tried anything yet. */
+export const nextAddress = (): string => `198.51.${100 + Math.floor(++addresses / 250)}.${1 + (addresses % 250)}`
+
+/** What people do who want an account, each from an address of their own. */
+export const peopleOf = (given: () => TestService) => {
+  const signUp = (
+    email: string,
+    more: { readonly name?: string; readonly password?: string; readonly sshKey?: string } = {},
+  ): Promise<void> => given().service.accounts.signUp({ name: 'Ada', email, password: PASSWORD, ...more }, nextAddress())
+  const login = (email: string, password = PASSWORD, address = nextAddress()) =>
+    given().service.sessions.login({ email, password }, address)
+  const newAccount = async (email: string): Promise<Actor> => {
+    await signUp(email)
+    await given().service.accounts.confirm(await given().tokenFor(email))
+    return given().service.sessions.authenticate((await login(email)).token, ADDRESS)
+  }
+  return { signUp, login, newAccount }
+}
