@@ -1,5 +1,5 @@
 import { Policy } from '../route/policy.ts'
-import type { Balance, BasicAuth, Retries, Target, Treatment } from '../route/target.ts'
+import type { Balance, BasicAuth, Health, Retries, Target, Treatment } from '../route/target.ts'
 import { TcpPort } from '../route/tcp-port.ts'
 import type { DirectorySocket } from './directory.ts'
 import type { SocketOwner } from './owner.ts'
@@ -23,6 +23,8 @@ const BY_ADDRESS: Balance = Object.freeze({ kind: 'address' })
 const UNVERIFIED = Object.freeze({ tls: Object.freeze({ verify: false }) })
 /** Where one of several tunnels has no origin behind it. */
 const RETRIES = { attempts: 2, budgetPercent: 20 } as const
+/** Where there is no other tunnel that could be asked instead, nothing is kept of failures. */
+const NO_EJECTION: Health = Object.freeze({ check: undefined, failures: 0, ejectMs: 0 })
 const NOBODY: readonly string[] = Object.freeze([])
 
 const isEqual = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
@@ -52,6 +54,7 @@ function createTarget(socket: DirectorySocket, owner: SocketOwner, previous: Soc
     pool: 'tunnel',
     treatment: treatmentOf(socket, previous),
     balance: balanceOf(socket, previous),
+    health: tunnelIds.length > 1 ? undefined : NO_EJECTION,
     retries: previous?.target?.retries ?? (Object.freeze({ ...RETRIES }) as Retries),
     profile: isSecure ? UNVERIFIED : undefined,
     owner,

@@ -44,6 +44,20 @@ describe('a socket for HTTP', () => {
     await until(() => layers.outer.registry.size === 0)
   })
 
+  test('shares its visitors among its tunnels as its balance says, and passes one by whose origin is not there', async () => {
+    const { layers, directory, connect } = await startSocketLayers()
+    const origins = [await startRawOrigin(), await startRawOrigin()] as const
+    const socket = socketOf(1, { tunnelIds: [tunnelOf(1), tunnelOf(2)], balance: 'round-robin' })
+    await directory.apply(changeOf({ sockets: [socket] }))
+    for (const [i, { port }] of origins.entries()) await connect(i + 1, port)
+    const statuses: number[] = []
+    for (let i = 0; i < 20; i++) statuses.push((await exchange(layers.port, { host })).status)
+    expect([new Set(statuses), origins.map(({ hits }) => hits)]).toEqual([new Set([200]), [10, 10]])
+    await origins[0].close()
+    for (let i = 0; i < 4; i++) expect((await exchange(layers.port, { host })).status).toBe(200)
+    expect(layers.outerLogs.filter(({ level }) => level === 'warn')).toEqual([])
+  })
+
   test('of type https is spoken to by HTTPS, whatever certificate its origin has', async () => {
     const { layers, directory, connect } = await startSocketLayers()
     const { certificatePem: cert, privateKeyPem: key } = await mintServer(['any.example'])

@@ -10,7 +10,8 @@ export class HostHints {
 
   /** Returns the function that is to see the first bytes of the body of an answer; undefined: there is nothing to be seen. */
   watch(target: Target, status: number): ((chunk: Buffer) => void) | undefined {
-    if (!mayRefuseHost(status) || this.#told.has(target)) return undefined
+    // Of a socket, its owner is not the one who reads the log.
+    if (!mayRefuseHost(status) || target.owner !== undefined || this.#told.has(target)) return undefined
     return chunk => {
       const found = hostRefusalIn(chunk)
       if (found === undefined || this.#told.has(target)) return

@@ -36,6 +36,7 @@ export class Dispatch {
   #connection: InnerConnection | undefined
   #tried: InnerConnection[] | undefined
   #attempts = 0
+  /** Undefined: what is refused there is not remembered. */
   #target: OriginPlace | undefined
   /** The last one whose allow-list has refused the origin. */
   #refusing: InnerConnection | undefined
@@ -70,7 +71,8 @@ export class Dispatch {
     if (connection === 'none') return undefined
     if (connection === 'full') throw new GatewayError('OVERLOADED', 'every inner layer has as many streams as it takes')
     this.#connection = connection
-    this.#target = request.target
+    // The tunnels of a socket are few and not the operator's: each may refuse what it wants, as often as it is asked.
+    this.#target = request.target.pool === 'tunnel' ? undefined : request.target
     this.#stickTo = stickTo
     if (request.profile !== undefined) profiles.announce(connection.session, request.profile)
     return connection.session.open(request.payload, handler, options)

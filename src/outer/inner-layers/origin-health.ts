@@ -86,7 +86,8 @@ export class OriginHealth {
     // The next failure after it ejects again.
     record.failures = allowed - 1
     const { identifier } = connection
-    this.log.warn(
+    // What is wrong behind somebody's tunnel is nothing that the operator could mend.
+    this.log[target.pool === 'tunnel' ? 'debug' : 'warn'](
       { target: target.name, identifier, code, forMs },
       `the inner layer "${identifier}" is asked last for ${target.name} for ${forMs} ms: ${allowed} requests in a row did not reach the origin (${code})`,
     )
