@@ -147,7 +147,25 @@ const ROOMS = {
     rooms: ['errors.ts', 'address', 'version.ts', 'http', 'payload', 'net', 'mux', 'link', 'identity', 'origin', 'telemetry', 'admin'],
     node: ['crypto'],
   },
-  platform: { rooms: ['errors.ts', 'directory', 'service', 'service-host', 'payload', 'origin', 'telemetry'], node: ['http', 'stream'] },
+  platform: {
+    rooms: [
+      'errors.ts',
+      'payload',
+      'identity',
+      'origin',
+      'inner',
+      'telemetry',
+      'directory',
+      'store',
+      'mail',
+      'service',
+      'service/rules',
+      'api',
+      'ssh',
+      'service-host',
+    ],
+    node: ['http', 'stream', 'crypto'],
+  },
   'ssh/keys': { rooms: ['errors.ts'], node: ['crypto'] },
   ssh: {
     rooms: [
@@ -325,6 +343,11 @@ const ROOMS = {
       'address',
       'config',
       'config/document',
+      'config/service',
+      'directory',
+      'service',
+      'service-host',
+      'platform',
       'route',
       'identity',
       'net',
@@ -340,7 +363,7 @@ const ROOMS = {
       'cli/options',
     ],
     npm: ['picocolors'],
-    node: [...FILES, 'readline', 'readline/promises'],
+    node: [...FILES, 'crypto', 'readline', 'readline/promises'],
   },
   cli: {
     rooms: [

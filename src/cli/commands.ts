@@ -85,6 +85,14 @@ export const COMMANDS: readonly Command[] = [
     run: () => Promise.resolve(2),
   }),
   defineCommand({
+    words: ['service-process'],
+    describe: 'Run the service of an outer layer, which starts it beside itself',
+    options: {},
+    isHidden: true,
+    raw: async (argv, context) => (await import('./run/service-process.ts')).runServiceProcess(argv, context),
+    run: () => Promise.resolve(2),
+  }),
+  defineCommand({
     words: ['hash-password'],
     describe: 'Hash a password for basicAuth of a target; it is read from standard input, or asked for',
     options: {},

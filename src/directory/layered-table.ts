@@ -7,6 +7,9 @@ import { SOCKET_DOMAIN } from './socket-target.ts'
 /** The name under which the service process serves its own hosts. No tunnel has it, since that is no id. */
 export const SERVICE_IDENTIFIER = '@service'
 
+/** Name by which that inner layer knows its own HTTP server; it resolves nowhere. */
+export const SERVICE_HOST = `service.${SOCKET_DOMAIN}`
+
 /**
  * The targets of the file with the sockets in between: exact names of the file, hosts of the service itself, sockets, `*.x` of the file,
  * `*` of the file. Names that a socket has beside the one of its zone go behind `*.x` as well. Sockets are found, and never listed.
@@ -57,7 +60,7 @@ const serviceTarget = (host: string): Target =>
     name: host,
     line: 0,
     protocol: 'http',
-    hostname: `service.${SOCKET_DOMAIN}`,
+    hostname: SERVICE_HOST,
     port: 80,
     policy: POLICY,
     identifiers: Object.freeze([SERVICE_IDENTIFIER]),

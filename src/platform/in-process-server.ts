@@ -1,9 +1,7 @@
 import type { Server } from 'node:http'
 import { duplexPair } from 'node:stream'
+import { SERVICE_HOST } from '../directory/layered-table.ts'
 import type { Dialer } from '../origin/dial.ts'
-
-/** The name by which the inner layer of the service knows its own HTTP server; it resolves nowhere. */
-export const SERVICE_HOST = 'service.invalid'
 
 /**
  * A way to an HTTP server of this process without a socket: each dial gives it one end of a pair of streams, as if a connection had come.

@@ -189,7 +189,8 @@ export class ServiceHost {
   #onMessage(child: ServiceChild, message: FromService): void {
     const { log } = this.options
     switch (message.type) {
-      case 'ready':
+      case 'ready': // and again when its link is back
+        if (this.#isReady) return
         this.#isReady = true
         this.#failure = undefined
         return log.info({ pid: child.pid }, 'the service process is ready')

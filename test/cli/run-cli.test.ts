@@ -13,6 +13,9 @@ import { run } from './context.ts'
 
 const lines = (text: string): string[] => text.split('\n').slice(0, -1)
 
+/** Commands that people start. */
+const SHOWN = COMMANDS.filter(({ isHidden }) => isHidden !== true)
+
 describe('--help', () => {
   test('lists every command and ends with 0', async () => {
     const { status, stdout, stderr } = await run(['--help'])
@@ -62,7 +65,7 @@ describe('--help', () => {
     expect(await run(['demo', '--config', 'x'])).toMatchObject({ status: 2, stderr: expect.stringMatching(/unknown option --config/) })
   })
 
-  test.each(COMMANDS.map(command => [command.words.join(' '), command] as const))('of %s is complete and wrapped', async (_, command) => {
+  test.each(SHOWN.map(command => [command.words.join(' '), command] as const))('of %s is complete and wrapped', async (_, command) => {
     const { status, stdout } = await run([...command.words, '--help'])
     expect(status).toBe(0)
     const flat = stdout.replace(/\s+/g, ' ')
@@ -299,7 +302,7 @@ test('docs/commands.md describes every command and option with its default', () 
   const common = sections.find(each => each.startsWith('Options of commands of the service\n')) ?? ''
   for (const name of Object.keys(clientOptions)) expect(common).toContain(`| \`--${name}\``)
   const ofLayers = new Set(Object.keys({ ...innerLayerOptions, ...outerLayerOptions }))
-  for (const { words, options } of COMMANDS) {
+  for (const { words, options } of SHOWN) {
     const section = sections.find(each => each.startsWith(`${words.join(' ')}\n`)) ?? ''
     expect([words, section === '']).toEqual([words, false])
     for (const [name, option] of Object.entries(options)) {

@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import { AllowList } from '../../src/origin/allow-list.ts'
-import { dialerTo, SERVICE_HOST } from '../../src/platform/in-process-server.ts'
+import { SERVICE_HOST } from '../../src/directory/layered-table.ts'
+import { dialerTo } from '../../src/platform/in-process-server.ts'
 import { exchange } from '../support/exchange.ts'
 import { startLayers } from '../support/layers.ts'
 

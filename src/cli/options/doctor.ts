@@ -22,5 +22,4 @@ export const doctorOptions = {
   // Its other name is an option of the inner layer.
   'public-key': { ...outerLayerOptions['public-key'], isRequired: false, aliases: [] },
   'private-key': optionalText(innerLayerOptions['private-key']),
-  targets: optionalText(outerLayerOptions.targets),
 }

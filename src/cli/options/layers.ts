@@ -8,7 +8,20 @@ import { adminOptions } from './admin.ts'
 import { serviceOptions } from '../command/command.ts'
 import { limitOptions } from './limits.ts'
 import { tlsOptions } from './tls.ts'
-import { duration, FILE, flag, integer, listOf, optional, PORT, required, TEXT, withDefault, type Reader } from '../command/option.ts'
+import {
+  duration,
+  FILE,
+  flag,
+  integer,
+  listOf,
+  optional,
+  PORT,
+  required,
+  requiredUnless,
+  TEXT,
+  withDefault,
+  type Reader,
+} from '../command/option.ts'
 
 const IDENTIFIER: Reader<string> = {
   expected: '1 to 255 printable characters',
@@ -53,8 +66,14 @@ export const outerLayerOptions = {
     describe:
       'File with the certificate or public key of an inner layer; repeatable. IDENTIFIER=FILE lets that key claim only that identifier. A directory takes every .crt and .pem in it, each for the common name of its certificate',
     aliases: ['inner-layer-certificate'],
+    unless: 'service',
   }),
-  targets: required(FILE, { describe: 'Targets file: which host leads to which origin; reloaded when it changes' }),
+  targets: requiredUnless('service', FILE, { describe: 'Targets file: which host leads to which origin; reloaded when it changes' }),
+  service: optional(FILE, {
+    describe:
+      'File of the service (accounts, sockets, tunnels, SSH), as "service init" writes it; with it, --public-key and --targets may be left out',
+    defaultText: 'none',
+  }),
   'app-port': withDefault(PORT, OUTER_LAYER_DEFAULTS.appPort, { describe: 'Port for clients; 0 picks a free one' }),
   'app-host': optional(TEXT, { describe: 'Address to listen on for clients', defaultText: 'all, IPv4 and IPv6' }),
   'socket-port': withDefault(PORT, OUTER_LAYER_DEFAULTS.socketPort, { describe: 'Port for inner layers; 0 picks a free one' }),

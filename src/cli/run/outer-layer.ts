@@ -13,7 +13,8 @@ import { edgeLimitsOf } from '../options/limits.ts'
 import type { ValuesOf } from '../command/option.ts'
 import type { outerLayerOptions } from '../options/layers.ts'
 import { warnOfFileLimit } from '../command/file-limit.ts'
-import { createServiceLog, serve } from '../command/serve.ts'
+import { createServiceLog, serve, type Layer } from '../command/serve.ts'
+import type { OuterService } from './outer-service.ts'
 import { checkPortsDiffer, type WantedPort } from '../command/colliding-ports.ts'
 import { createAppCertificates, createTlsPorts } from '../options/tls.ts'
 
@@ -38,20 +39,17 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
   })
   const tls = createTlsPorts(options, log)
   const stores = [tls.app, tls.socket].filter(store => store !== undefined)
-  const targets = watchTargets(options.targets, log)
+  const targets = options.targets === undefined ? undefined : watchTargets(options.targets, log)
+  let service: OuterService | undefined
   let layer: OuterLayer
   try {
     await keys.start()
     isStarted = true
     for (const store of stores) await store.start()
-    if (keys.registry.size === 0)
+    if (keys.registry.size === 0 && options.service === undefined)
       log.warn({}, 'there is no public key yet, so no inner layer can connect; put a certificate into the directory')
-    const table = await targets.start()
-    checkPortsDiffer([
-      ...ports,
-      ...table.tcp.map(({ options: { port, host } }) => ({ name: `tcp "${port}" in ${options.targets}`, port, host })),
-    ])
-    await hintAtWarnings(table, options.targets, log)
+    if (targets !== undefined) await checkTargets(targets, ports, log)
+    service = options.service === undefined ? undefined : await createService(options, { file: options.service, tls }, log, context)
     layer = createOuterLayer(
       {
         appPort: options['app-port'],
@@ -67,7 +65,8 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
         ...(options['socket-host'] !== undefined && { socketHost: options['socket-host'] }),
         ...(tls.socket !== undefined && { socketCertificates: tls.socket }),
         keys,
-        targets,
+        ...(targets !== undefined && { targets }),
+        ...(service !== undefined && { directory: service.directory }),
         timeoutMs: options.timeout,
         validityMs: options.validity,
         linkNames: options['link-name'],
@@ -84,14 +83,57 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
       { log },
     )
   } catch (error) {
-    await Promise.all([keys, targets, ...stores].map(part => part.close()))
+    await Promise.all([keys, ...(targets === undefined ? [] : [targets]), ...stores].map(part => part.close()))
     await log.flush()
     throw error
   }
   const count = options['max-connections']
   warnOfFileLimit(log, { count, because: `--max-connections is ${count}` }, context)
-  await serve(layer, log, context, [targets, keys, ...stores])
+  const parts = [service, targets, keys, ...stores].filter(part => part !== undefined)
+  await serve(service === undefined ? layer : withService(layer, service), log, context, parts)
   return 0
+}
+
+/** The outer layer with its service: sockets are in force before clients come, and are served until the last one has gone. */
+function withService(layer: OuterLayer, service: OuterService): Layer {
+  return {
+    start: async () => {
+      await service.start()
+      await layer.start()
+      service.serve(layer.servicePort)
+    },
+    close: () => layer.close(),
+  }
+}
+
+/** @throws ConfigError CONFIG_INVALID, FILE_UNREADABLE; GatewayError USAGE for a port that is wanted twice */
+async function checkTargets(targets: TargetsFile, ports: readonly WantedPort[], log: Log): Promise<void> {
+  const { file } = targets
+  const table = await targets.start()
+  checkPortsDiffer([...ports, ...table.tcp.map(({ options: { port, host } }) => ({ name: `tcp "${port}" in ${file}`, port, host }))])
+  await hintAtWarnings(table, file, log)
+}
+
+/** Prepares the service; without one, nothing of it is loaded. */
+async function createService(
+  options: ValuesOf<typeof outerLayerOptions>,
+  { file, tls }: { readonly file: string; readonly tls: ReturnType<typeof createTlsPorts> },
+  log: Log,
+  context: CliContext,
+): Promise<OuterService> {
+  const { createOuterService } = await import('./outer-service.ts')
+  return createOuterService(
+    {
+      file,
+      logLevel: options['log-level'],
+      appPort: options['app-port'],
+      appScheme: tls.app === undefined ? 'http' : 'https',
+      socketPort: options['socket-port'],
+      socketScheme: tls.socket === undefined ? 'ws' : 'wss',
+    },
+    log,
+    context,
+  )
 }
 
 function portsOf(options: ValuesOf<typeof outerLayerOptions>, admin: AdminOptions | undefined): readonly WantedPort[] {

@@ -1,0 +1,93 @@
+import { createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { join, resolve } from 'node:path'
+import { readServiceConfig } from '../../config/service/service-file.ts'
+import { LiveDirectory } from '../../directory/live-directory.ts'
+import { GatewayError } from '../../errors.ts'
+import { algorithmsOf, thumbprintOf } from '../../identity/key.ts'
+import { forkService } from '../../service-host/fork-service.ts'
+import { ServiceHost } from '../../service-host/service-host.ts'
+import type { Log, LogLevel } from '../../telemetry/log.ts'
+import type { CliContext } from '../command/context.ts'
+import type { ServiceProcessArguments } from './service-process.ts'
+
+/** What the outer layer is told on its command line, as far as it matters to the service. */
+export interface OuterServiceOptions {
+  /** Path of service.yaml. */
+  readonly file: string
+  readonly logLevel: LogLevel
+  readonly appPort: number
+  readonly appScheme: 'http' | 'https'
+  readonly socketPort: number
+  readonly socketScheme: 'ws' | 'wss'
+}
+
+/** The service of an outer layer: its directory, and the process that keeps it. */
+export interface OuterService {
+  readonly directory: LiveDirectory
+  /** Starts the process; resolves when its directory is in force, or as much as there is. */
+  start(): Promise<void>
+  /** The outer layer takes links of the service process on this port of this machine. */
+  serve(port: number): void
+  close(): Promise<void>
+}
+
+const USUAL_PORTS = { http: 80, https: 443 } as const
+
+/** Reads the file of the service and prepares its process. @throws ConfigError CONFIG_INVALID, FILE_UNREADABLE */
+export async function createOuterService(options: OuterServiceOptions, log: Log, context: CliContext): Promise<OuterService> {
+  const { program } = context
+  if (program === undefined) throw new GatewayError('USAGE', 'a service needs the program as a file, to start a second process of it')
+  const file = resolve(options.file)
+  const config = await readServiceConfig(file)
+  const { zone, ports, hosts, stateDirectory } = config
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const key = createPublicKey(privateKey)
+  const tunnels = new Map<string, string>()
+  const directory = new LiveDirectory({
+    zone,
+    ports,
+    hosts: [...new Set([hosts.api, hosts.auth, hosts.download])],
+    serviceKey: {
+      kid: thumbprintOf(key),
+      key,
+      algorithms: algorithmsOf(key, 'the key of the service process'),
+      identifiers: undefined,
+      source: 'the service process',
+    },
+    onTunnelUp: (id, address) => {
+      tunnels.set(id, address)
+      host.tunnels([{ id, address }], [])
+    },
+    onTunnelDown: id => {
+      tunnels.delete(id)
+      host.tunnels([], [id])
+    },
+    fault: () => host.fault,
+  })
+  const { appPort, appScheme, socketPort, socketScheme } = options
+  const process: ServiceProcessArguments = {
+    file,
+    logLevel: options.logLevel,
+    facts: {
+      appScheme,
+      ...(appPort !== USUAL_PORTS[appScheme] && { appPort }),
+      linkUrls: [`${socketScheme}://${zone === 'localhost' ? 'localhost' : hosts.api}:${socketPort}`],
+      showsLetters: context.stdout.isTTY === true && log.format === 'pretty',
+    },
+  }
+  const host: ServiceHost = new ServiceHost({
+    fork: () => forkService(program, ['service-process', JSON.stringify(process)]),
+    directory,
+    tunnels: () => [...tunnels].map(([id, address]) => ({ id, address })),
+    stateFile: join(stateDirectory, 'directory.json'),
+    log,
+    clock: () => performance.now(),
+  })
+  return {
+    directory,
+    start: () => host.start(),
+    serve: port =>
+      host.link({ url: `ws://127.0.0.1:${port}`, privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }),
+    close: () => host.close(),
+  }
+}

@@ -1,0 +1,68 @@
+import { readFile } from 'node:fs/promises'
+import { readSecretsKey } from '../../config/service/secrets-key.ts'
+import { ServiceFile } from '../../config/service/service-file.ts'
+import { storeOptionsOf } from '../../config/service/store-options.ts'
+import { GatewayError, messageOf } from '../../errors.ts'
+import { createHostLog } from '../../platform/host-channel.ts'
+import { ServiceProcess, type PublicFacts } from '../../platform/service-process.ts'
+import type { ServiceConfig } from '../../service/config.ts'
+import type { LogLevel } from '../../telemetry/log.ts'
+import type { ExitStatus } from '../command/command.ts'
+import type { CliContext } from '../command/context.ts'
+
+/** What the outer layer tells its service process on the command line, as JSON. */
+export interface ServiceProcessArguments {
+  /** Path of service.yaml. */
+  readonly file: string
+  readonly logLevel: LogLevel
+  readonly facts: PublicFacts
+}
+
+/**
+ * Runs the service process: the outer layer starts it beside itself, and it ends with it.
+ * @throws GatewayError USAGE when people start it
+ */
+export async function runServiceProcess([json = '']: readonly string[], context: CliContext): Promise<ExitStatus> {
+  const { parent } = context
+  if (parent === undefined) throw new GatewayError('USAGE', 'service-process is started by "outer-layer --service FILE", not by hand')
+  const { file, logLevel, facts } = JSON.parse(json) as ServiceProcessArguments
+  const log = createHostLog(parent, logLevel)
+  context.onLog?.(log)
+  const service = new ServiceFile(file, {
+    onChange: (_config, fixed) => {
+      const later = fixed.length === 0 ? '' : `; ${fixed.join(', ')} count after a restart of the outer layer`
+      log.info({ file }, `${file} reloaded${later}`)
+    },
+    onFault: fault => log.error({ code: fault.code }, `${file} not reloaded, the last good one stays in force: ${fault.message}`),
+  })
+  // From a terminal the same signal comes to the outer layer, which asks this process to end when it is time.
+  void context.untilStopped({ hangup: true })
+  try {
+    const config = await service.start()
+    const secretsKey = await readSecretsKey(config.secretsFile)
+    const store = await storeOptionsOf(config, context.env)
+    const mailPassword = await mailPasswordOf(config, context.env)
+    const process = new ServiceProcess({ config: () => service.config, store, secretsKey, mailPassword, facts, host: parent, log })
+    await process.start()
+    await process.ended
+    return 0
+  } catch (thrown) {
+    parent.send({ type: 'failed', message: messageOf(thrown) })
+    return 1
+  } finally {
+    await service.close()
+    await log.flush()
+  }
+}
+
+async function mailPasswordOf({ mail }: ServiceConfig, env: CliContext['env']): Promise<string | undefined> {
+  if (mail.kind !== 'smtp') return undefined
+  const given = env['SG_MAIL_PASSWORD']
+  if (given !== undefined && given !== '') return given
+  if (mail.passwordFile === undefined) return undefined
+  try {
+    return (await readFile(mail.passwordFile, 'utf8')).split('\n')[0]?.trim()
+  } catch (cause) {
+    throw new GatewayError('FILE_UNREADABLE', `mail.passwordFile ${mail.passwordFile}: ${messageOf(cause)}`, { cause })
+  }
+}

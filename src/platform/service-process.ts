@@ -1,0 +1,271 @@
+import { createPrivateKey, createPublicKey } from 'node:crypto'
+import { createServer, type Server } from 'node:http'
+import { createApi } from '../api/api.ts'
+import { SERVICE_HOST, SERVICE_IDENTIFIER } from '../directory/layered-table.ts'
+import { GatewayError, messageOf } from '../errors.ts'
+import { thumbprintOf } from '../identity/key.ts'
+import type { PrivateKey } from '../identity/private-key.ts'
+import { createInnerLayer, type InnerLayer } from '../inner/inner-layer.ts'
+import { createMailer, type Mailer } from '../mail/mailer.ts'
+import { AllowList } from '../origin/allow-list.ts'
+import { createService, type ServiceOptions } from '../service/rules/create-service.ts'
+import type { ServiceConfig } from '../service/config.ts'
+import type { Service } from '../service/contract.ts'
+import type { ServiceLink } from '../service-host/ipc.ts'
+import { SshDoor } from '../ssh/door.ts'
+import { openStore, type Store, type StoreOptions } from '../store/store.ts'
+import type { Log } from '../telemetry/log.ts'
+import { HostChannel, type HostProcess } from './host-channel.ts'
+import { dialerTo } from './in-process-server.ts'
+import { VisitorFeed } from './log-feed.ts'
+import { quietLog } from './quiet-log.ts'
+
+const DRAIN_MS = 5_000
+/** Milliseconds between two looks at whether the store is there. */
+const HEALTH_MS = 1_000
+
+/** Options of the service process. */
+export interface ServiceProcessOptions {
+  /** The configuration in force; asked each time, as its file is followed. */
+  readonly config: () => ServiceConfig
+  readonly store: Pick<StoreOptions, 'url' | 'directory' | 'password'>
+  /** 32 bytes. */
+  readonly secretsKey: Buffer
+  /** Of the login at the mail server. */
+  readonly mailPassword?: string | undefined
+  /** Folder with programs of the old client for its `version upgrade`. */
+  readonly downloads?: string | undefined
+  /** What is public of the outer layer beside this process. */
+  readonly facts: PublicFacts
+  readonly host: HostProcess
+  readonly log: Log
+}
+
+/** How the outer layer is reached from outside, as far as the service has to say it. */
+export interface PublicFacts {
+  /** Port in URLs of http and https sockets and of the API; absent: the usual one. */
+  readonly appPort?: number | undefined
+  readonly appScheme: 'http' | 'https'
+  /** ws: or wss: URLs of the socket port, where the configuration names none. */
+  readonly linkUrls: readonly string[]
+  /** Letters of the outbox are shown in the log: somebody sits before it, who has to follow the links in them. */
+  readonly showsLetters: boolean
+}
+
+/** The composition root of the service process: store, rules, mail, API and SSH door, behind links to the outer layer. */
+export class ServiceProcess {
+  readonly #channel: HostChannel
+  #store: Store | undefined
+  #mailer: Mailer | undefined
+  #service: Service | undefined
+  #feed: VisitorFeed | undefined
+  #server: Server | undefined
+  #inner: InnerLayer | undefined
+  #door: SshDoor | undefined
+  #healthTimer: NodeJS.Timeout | undefined
+  #link: ServiceLink | undefined
+  /** Those that came up before the rules were there to hear of it. */
+  readonly #up = new Map<string, string>()
+  #closing: Promise<void> | undefined
+  #over: () => void = () => undefined
+  /** Resolves when the host has asked for the end, or is gone, and everything is closed. */
+  readonly ended: Promise<void>
+
+  constructor(private readonly options: ServiceProcessOptions) {
+    this.ended = new Promise(resolve => (this.#over = resolve))
+    this.#channel = new HostChannel(
+      options.host,
+      {
+        onLink: link => {
+          this.#link = link
+          void this.#serve()
+        },
+        onTunnels: (up, down) => this.#onTunnels(up, down),
+        onUsage: rows => void this.#service?.usage.add(rows),
+        onVisitors: (socketId, lines) => this.#feed?.visitors(socketId, lines),
+        onStop: () => void this.close(),
+      },
+      options.log,
+    )
+  }
+
+  /** Opens the store and puts its directory in force. @throws GatewayError what keeps it from starting, which the host is told as well */
+  async start(): Promise<void> {
+    try {
+      await this.#open()
+    } catch (thrown) {
+      this.#channel.failed(messageOf(thrown))
+      await this.close()
+      throw thrown
+    }
+    await this.#serve()
+  }
+
+  /** Lets what is under way finish, then ends. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #open(): Promise<void> {
+    const { config, log, store: place, secretsKey, facts } = this.options
+    const store = await openStore({
+      ...place,
+      onAway: fault =>
+        log.error({ err: fault }, 'the database of the service cannot be reached: what is in force goes on, changes are refused'),
+      onBack: () => log.info({}, 'the database of the service is back'),
+      onMigrated: ({ copy, ...result }) =>
+        log.info({ ...result, ...(copy !== undefined && { copy }) }, 'the database of the service was brought up to date'),
+    })
+    this.#store = store
+    const mailer = await this.#createMailer()
+    this.#mailer = mailer
+    const channel = this.#channel
+    const options: ServiceOptions = {
+      store,
+      config,
+      secretsKey,
+      mail: mailer,
+      dataPlane: {
+        apply: change => {
+          for (const id of change.removedSockets) this.#feed?.ended(id)
+          return channel.apply(change)
+        },
+      },
+      log,
+      linkUrls: () => facts.linkUrls,
+      apiUrl: `${facts.appScheme}://${config().hosts.api}${portText(facts)}`,
+    }
+    const service = await createService(options)
+    this.#service = service
+    this.#feed = new VisitorFeed({ service, config, watch: (socketId, isWatched) => channel.watch(socketId, isWatched) })
+    await service.start()
+    for (const [id, address] of this.#up) void service.tunnels.connected(id, address)
+    this.#up.clear()
+    for (const { socketId, message } of await channel.replace(await service.snapshot()))
+      log.warn({ socketId }, `a socket is not in force: ${message}`)
+    let wasHealthy = true
+    this.#healthTimer = setInterval(() => {
+      const isHealthy = service.isHealthy()
+      if (isHealthy !== wasHealthy) channel.health(isHealthy)
+      wasHealthy = isHealthy
+    }, HEALTH_MS)
+  }
+
+  #onTunnels(up: readonly { readonly id: string; readonly address: string }[], down: readonly string[]): void {
+    const tunnels = this.#service?.tunnels
+    for (const { id, address } of up) {
+      if (tunnels === undefined) this.#up.set(id, address)
+      else void tunnels.connected(id, address)
+    }
+    for (const id of down) {
+      if (tunnels === undefined) this.#up.delete(id)
+      else void tunnels.disconnected(id)
+    }
+  }
+
+  async #createMailer(): Promise<Mailer> {
+    const { config, mailPassword, log, facts } = this.options
+    const { mail, stateDirectory } = config()
+    return createMailer({
+      place: mail,
+      directory: stateDirectory,
+      ...(mailPassword !== undefined && { password: mailPassword }),
+      // Links in letters are secrets: they reach the log only where it is the terminal of the operator, who is to use them.
+      onLetter: ({ to, subject, text }) => log.info({ to }, `letter in the outbox: ${subject}${facts.showsLetters ? `\n${text}` : ''}`),
+      onLost: why => log.error({}, `a letter is given up: ${why}`),
+      onAway: why => log.warn({}, `letters wait, the mail server does not take them: ${why}`),
+      onBack: () => log.info({}, 'the mail server takes letters again'),
+    })
+  }
+
+  /** Opens the API and the door, once both the rules and the way to the outer layer are there. */
+  async #serve(): Promise<void> {
+    const { log, config, downloads, facts } = this.options
+    const service = this.#service
+    const link = this.#link
+    if (service === undefined || link === undefined || this.#server !== undefined || this.#closing !== undefined) return
+    try {
+      const api = createApi({
+        service,
+        log,
+        isBehindGateway: true,
+        downloads,
+        logs: this.#feed!,
+        clientVersion: () => config().clientVersion,
+        urlOf: socket => urlOf(socket, facts),
+      })
+      const server = createServer(api)
+      this.#server = server
+      const privateKey = privateKeyOf(link.privateKey)
+      const inner = createInnerLayer(
+        {
+          privateKey,
+          outerLayers: [link.url],
+          identifier: SERVICE_IDENTIFIER,
+          // A second login as the same would take the place of the first.
+          connections: 1,
+          allowList: new AllowList([`${SERVICE_HOST}:80`]),
+          drainTimeoutMs: DRAIN_MS,
+          dialer: dialerTo(server),
+          onUp: () => this.#channel.ready(),
+        },
+        { log: quietLog(log) },
+      )
+      this.#inner = inner
+      await this.#openDoor(service, { url: link.url, privateKey })
+      await inner.start()
+    } catch (thrown) {
+      log.error({ err: thrown }, 'the service cannot be offered')
+      this.#channel.failed(messageOf(thrown))
+      await this.close()
+    }
+  }
+
+  async #openDoor(service: Service, linkTo: { readonly url: string; readonly privateKey: PrivateKey }): Promise<void> {
+    const { config, log, facts } = this.options
+    const { ssh, zone, hosts } = config()
+    if (ssh === undefined) return
+    const door = new SshDoor({
+      access: service.ssh,
+      linkTo,
+      listen: { port: ssh.port, ...(ssh.host !== undefined && { host: ssh.host }) },
+      greeting: { welcome: `Welcome to ${zone}!`, host: hosts.ssh?.host ?? zone, urlOf: socket => urlOf(socket, facts) },
+      log,
+    })
+    try {
+      await door.start()
+      this.#door = door
+    } catch (thrown) {
+      // A port that is taken must not keep people from the API.
+      if (!(thrown instanceof GatewayError)) throw thrown
+      log.error({ err: thrown }, `the SSH door stays closed: ${thrown.message}`)
+    }
+  }
+
+  async #close(): Promise<void> {
+    clearInterval(this.#healthTimer)
+    await Promise.all([this.#door?.close(DRAIN_MS), this.#inner?.close()])
+    this.#server?.close()
+    this.#server?.closeAllConnections()
+    await this.#service?.close()
+    await this.#mailer?.close()
+    await this.#store?.close()
+    this.#over()
+  }
+}
+
+function privateKeyOf(pem: string): PrivateKey {
+  const key = createPrivateKey(pem)
+  return { key, kid: thumbprintOf(createPublicKey(key)), algorithm: 'ES256' }
+}
+
+const portText = ({ appPort }: PublicFacts): string => (appPort === undefined ? '' : `:${appPort}`)
+
+/** The URL at which visitors reach a socket. */
+function urlOf(
+  { type, dnsName, ports }: { readonly type: string; readonly dnsName: string; readonly ports: readonly number[] },
+  facts: PublicFacts,
+): string {
+  return type === 'http' || type === 'https' ? `${facts.appScheme}://${dnsName}${portText(facts)}` : `${type}://${dnsName}:${ports[0] ?? 0}`
+}
