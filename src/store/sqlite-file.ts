@@ -56,9 +56,18 @@ async function lock(openSqlite: OpenSqlite, file: string): Promise<SqliteConnect
   await makePrivate(lockFile)
   const connection = openSqlite(lockFile)
   try {
-    connection.exec('pragma journal_mode = memory')
+    execute(connection, 'pragma journal_mode = memory')
+    // The one before may still be about to end.
+    execute(connection, 'pragma busy_timeout = 2000')
     connection.exec('begin exclusive')
-    return connection
+    return {
+      ...bind(connection),
+      close: () => {
+        // Said, because with libsql the file may stay open after this, and with it the lock.
+        connection.exec('rollback')
+        connection.close()
+      },
+    }
   } catch (cause) {
     connection.close()
     throw new GatewayError(

@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { connect, createServer, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { sql } from 'kysely'
 import type { Change } from '../../src/store/change-feed.ts'
 import { openStore, type Store, type StoreOptions } from '../../src/store/store.ts'
+import { mintAuthority, mintServer } from '../support/certificates.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { POSTGRES_PROGRAMS } from '../support/postgres.ts'
 import { testWith } from '../support/needs.ts'
 import { addAccount, openTestStore, PostgresServer } from '../support/stores.ts'
+import { tempFile } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
 
 const server = new PostgresServer()
@@ -258,6 +261,49 @@ pgTest('a wrong password and an unknown database say so, without the password', 
   const fault: unknown = await openStore({ ...options, url: url.href }).catch((thrown: unknown) => thrown)
   expect(fault).toMatchObject({ code: 'STORE_UNAVAILABLE', message: expect.stringContaining('"nowhere" does not exist') as string })
   expect(JSON.stringify(fault, Object.getOwnPropertyNames(fault))).not.toContain('very-secret')
+})
+
+/** Writes a file as the user of the server, readable by that alone. */
+const writeOnServer = (file: string, lines: readonly string[]): Promise<unknown> =>
+  server.run(
+    `copy (select unnest(array[${lines.map(line => `'${line}'`).join(',')}])) to program 'umask 077; cat > ${file.replaceAll("'", "''")}'`,
+  )
+
+pgTest('over TLS the certificate is verified, and the password goes to nobody else', async () => {
+  const options = await server.empty()
+  const [{ data_directory: data }] = (await server.run('show data_directory')) as [{ data_directory: string }]
+  const [authority, other] = await Promise.all([mintAuthority(), mintAuthority()])
+  const pair = await mintServer(['localhost'], authority)
+  await writeOnServer(join(data, 'server.crt'), pair.certificatePem.trim().split('\n'))
+  await writeOnServer(join(data, 'server.key'), pair.privateKeyPem.trim().split('\n'))
+  await writeOnServer(join(data, 'pg_hba.conf'), ['hostssl all careful all scram-sha-256', 'host all postgres all trust'])
+  await server.run(`create user careful superuser password 'p:s/w'`)
+  await server.run('alter system set ssl = on')
+  await server.run('select pg_reload_conf()')
+  await until(async () => (await server.run('show ssl'))[0]!['ssl'] === 'on')
+  const url = new URL(options.url)
+  url.username = 'careful'
+  url.hostname = 'localhost'
+  const open = (query: string, password?: string): Promise<string> =>
+    openStore({ ...options, url: `${url.href}?${query}`, ...(password !== undefined && { password }) }).then(
+      async store => {
+        const { rows } = await sql<{ ssl: boolean }>`select ssl from pg_stat_ssl where pid = pg_backend_pid()`.execute(store.db)
+        await store.close()
+        return `opened, ${rows[0]?.ssl === true ? 'encrypted' : 'plain'}`
+      },
+      (fault: unknown) => (fault as Error).message,
+    )
+  const caFile = tempFile('ca.pem', authority.certificatePem)
+  expect(await open(`sslmode=verify-full&sslrootcert=${caFile}`, 'p:s/w')).toBe('opened, encrypted')
+  expect(await open('sslmode=require', 'p:s/w')).toBe('opened, encrypted')
+  expect(await open(`sslmode=verify-full&sslrootcert=${tempFile('ca.pem', other.certificatePem)}`, 'p:s/w')).toMatch(
+    /certificate|signature/,
+  )
+  expect(await open('sslmode=verify-full', 'p:s/w')).toMatch(/certificate|self-signed/)
+  expect(await open('sslmode=disable', 'p:s/w')).toMatch(/pg_hba\.conf/)
+  expect(await open(`sslmode=verify-full&sslrootcert=${caFile}`, 'another')).toMatch(/password authentication failed/)
+  expect(await open(`sslmode=verify-full&sslrootcert=${caFile}`)).toMatch(/password/)
+  expect(await open('sslmode=verify-full&sslrootcert=/nowhere/ca.pem', 'p:s/w')).toContain('/nowhere/ca.pem')
 })
 
 pgTest('copies are left to pg_dump', async () => {
