@@ -6,6 +6,7 @@ import { connect, createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
 import { exchange } from '../support/exchange.ts'
 import { onCleanUp } from '../support/cleanup.ts'
+import { changeOf } from '../support/directory.ts'
 import { programPath, testWith } from '../support/needs.ts'
 import { freePort, listen } from '../support/ports.ts'
 import { makeKey, sshOptions, startDoor, startSsh, type Door, type KeyFile } from '../support/ssh-door.ts'
@@ -116,8 +117,35 @@ testWith(PROGRAMS, 'forwards come and go while the connection stays', async () =
   await master.waitForLine(/my http service 1 - https:\/\/http-1\.edge\.example\.com\r\n/)
   expect(await get(door, 1)).toMatch(/^b/)
   await tell('cancel', '-R', `http-0:80:127.0.0.1:${a}`)
-  await until(async () => (await get(door, 0)) === '502 NO_INNER_LAYER')
+  await until(async () => (await get(door, 0)) === '502 NO_TUNNEL')
   expect(await get(door, 1)).toMatch(/^b/)
+})
+
+testWith(PROGRAMS, 'the session shows who comes: requests in the combined format, connections with their bytes', async () => {
+  const { door, key } = await doorWithKey()
+  const echo = createTcpServer(socket => void socket.on('error', () => undefined).pipe(socket))
+  const forwards = ['-R', `80:127.0.0.1:${await origin('a')}`, '-R', `0:127.0.0.1:${await listen(echo)}`]
+  const ssh = startSsh(door, key, forwards)
+  await ssh.waitForLine(/Logs/)
+  await exchange(door.layers.port, { host: door.http[0]!.socket.dnsName, path: '/path?token=x', headers: { 'user-agent': 'curl/7.64.0' } })
+  const when = String.raw`\[\d\d\/[A-Z][a-z]{2}\/\d{4}:\d\d:\d\d:\d\d \+0000\]`
+  const request = String.raw`127\.0\.0\.1 - - ${when} "GET \/path HTTP\/1\.1" 200 \d+ "-" "curl\/7\.64\.0" response_time="\d+\.\d{3} sec"`
+  await ssh.waitForLine(new RegExp(`^my http service 0: ${request}\r\n`, 'm'))
+  const visitor = connect(door.tcp[0]!.socket.ports[0]!, '127.0.0.1', () => visitor.end('12345'))
+  visitor.on('error', () => undefined).resume()
+  const connection = String.raw`127\.0\.0\.1 ${when} TCP 200 bytes_sent:5 bytes_received:5 session_time: \d+\.\d{3}`
+  await ssh.waitForLine(new RegExp(`^my tcp service 0: ${connection}\r\n`, 'm'))
+})
+
+testWith(PROGRAMS, 'a tunnel that is deleted ends its session with the reason', async () => {
+  const { door, key } = await doorWithKey()
+  const ssh = startSsh(door, key, ['-R', `80:127.0.0.1:${await origin('a')}`])
+  await ssh.waitForLine(/Logs/)
+  const { socket, tunnel } = door.http[0]!
+  await door.directory.apply(changeOf({ removedSockets: [socket.id], endedTunnels: [tunnel.id] }))
+  expect((await ssh.exit).code).toBe(1)
+  expect(ssh.stdout).toContain('this tunnel is no more')
+  expect(await get(door, 0)).toBe('404 UNKNOWN_HOST')
 })
 
 testWith(PROGRAMS, 'what is not a forward of a port is refused, with words where there is a place for them', async () => {

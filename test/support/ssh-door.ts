@@ -2,15 +2,18 @@
 import { createPublicKey, generateKeyPairSync, randomUUID, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { DirectorySocket } from '../../src/directory/directory.ts'
+import { LiveDirectory } from '../../src/directory/live-directory.ts'
 import { GatewayError } from '../../src/errors.ts'
+import { registeredKey } from '../../src/index.ts'
 import type { Forward, ForwardRequest, OfferedKey, SshAccess } from '../../src/service/contract.ts'
 import type { Actor, Socket, Tunnel } from '../../src/service/model.ts'
 import { createSshDoor, type SshDoor, type SshDoorOptions } from '../../src/ssh/door.ts'
 import { hostKeyText } from '../../src/ssh/keys/host-key.ts'
 import { wireString } from '../../src/ssh/keys/wire-reader.ts'
-import { originHostOf } from '../../src/ssh/tunnel-link.ts'
 import { onCleanUp } from './cleanup.ts'
-import { captureLog, startLayers, type Layers, type LayersOptions, type LogRecord } from './layers.ts'
+import { changeOf } from './directory.ts'
+import { captureLog, startLayers, testKeyPair, type Layers, type LayersOptions, type LogRecord } from './layers.ts'
 import { programPath } from './needs.ts'
 import { freePort } from './ports.ts'
 import { startProcess, type RunningProcess } from './process.ts'
@@ -36,6 +39,7 @@ export interface DoorOptions {
 /** The door, its outer layer, and the stand-in for the rules. */
 export interface Door {
   readonly door: SshDoor
+  readonly directory: LiveDirectory
   readonly layers: Layers
   /** Of type http, in the order in which a forward of port 80 gets them. */
   readonly http: readonly ReadySocket[]
@@ -78,7 +82,7 @@ const readySocket = (accountId: string, type: 'http' | 'tcp', number: number, po
     password: null,
     visitors: null,
     balance: 'least',
-    limits: { requestsPerSecond: 100, concurrency: 200, maxConnections: 100 },
+    limits: { requestsPerSecond: 100_000, concurrency: 1_000, maxConnections: 1_000 },
     isEphemeral: true,
     state: 'active',
     tunnels: [tunnel],
@@ -89,6 +93,21 @@ const readySocket = (accountId: string, type: 'http' | 'tcp', number: number, po
   return { socket, tunnel }
 }
 
+/** A socket as the outer layer has to know it. */
+const directoryOf = ({ socket, tunnel }: ReadySocket): DirectorySocket => ({
+  id: socket.id,
+  accountId: socket.accountId,
+  type: socket.type,
+  dnsName: socket.dnsName,
+  customDomains: [],
+  port: socket.type === 'http' ? null : socket.ports[0]!,
+  tunnelIds: [tunnel.id],
+  password: null,
+  visitors: null,
+  balance: 'least',
+  limits: socket.limits,
+})
+
 /** Starts an outer layer without inner layers, and the door before it. */
 export const startDoor = async (options: DoorOptions = {}): Promise<Door> => {
   const accountId = randomUUID()
@@ -96,18 +115,13 @@ export const startDoor = async (options: DoorOptions = {}): Promise<Door> => {
   const tcp = await Promise.all(
     Array.from({ length: options.tcp ?? 1 }, async (_, number) => readySocket(accountId, 'tcp', number, await freePort())),
   )
-  const originOf = ({ socket, tunnel }: ReadySocket): string =>
-    `{protocol: http, hostname: ${originHostOf(socket.id)}, port: 80, identifier: ${tunnel.id}}`
-  const targets = [
-    'targets:',
-    ...http.map(ready => `  ${ready.socket.dnsName}: ${originOf(ready)}`),
-    ...(http.length === 0 ? ['  none.example.com: {protocol: http, hostname: localhost, port: 1}'] : []),
-    ...(tcp.length === 0 ? [] : ['tcp:']),
-    ...tcp.map(
-      ({ socket, tunnel }) => `  '${socket.ports[0]!}': {hostname: ${originHostOf(socket.id)}, port: 80, identifier: ${tunnel.id}}`,
-    ),
-  ]
-  const layers = await startLayers({ inners: 0, targets: `${targets.join('\n')}\n`, ...options.layers })
+  const directory = new LiveDirectory({
+    zone: 'edge.example.com',
+    ports: { from: 1, to: 65_535 },
+    serviceKey: registeredKey((await testKeyPair()).certificatePem),
+  })
+  const layers = await startLayers({ targets: 'targets: {}', ...options.layers, inners: 0, outer: { directory, ...options.layers?.outer } })
+  await directory.apply(changeOf({ sockets: [...http, ...tcp].map(directoryOf) }))
 
   const keys: Buffer[] = []
   const asked: ForwardRequest[] = []
@@ -147,7 +161,7 @@ export const startDoor = async (options: DoorOptions = {}): Promise<Door> => {
       connected: async (id, address) => void said.push(`${id} up from ${address}`),
       disconnected: async id => void said.push(`${id} down`),
     },
-    linkTo: { url: `ws://127.0.0.1:${layers.socketPort}`, privateKey: layers.privateKey },
+    linkTo: { url: `ws://127.0.0.1:${layers.outer.servicePort}`, privateKey: layers.privateKey },
     listen: { host: '127.0.0.1', port: 0 },
     greeting: { welcome: 'Welcome to edge.example.com!', host: 'ssh.example.com' },
     log,
@@ -157,6 +171,7 @@ export const startDoor = async (options: DoorOptions = {}): Promise<Door> => {
   onCleanUp(() => door.close())
   return {
     door,
+    directory,
     layers,
     http,
     tcp,

@@ -1,0 +1,67 @@
+/**
+ * The SSH door, with rules of a few lines in place of the service's: `node --import tsx bench/ssh-door.ts PORT LINK_PORT KEY_FILE`. Every
+ * key is taken, and a forward of the name tN is that of the tunnel of this number.
+ */
+import { generateKeyPairSync } from 'node:crypto'
+import { readPrivateKey } from '../src/identity/private-key.ts'
+import type { Forward, SshAccess } from '../src/service/contract.ts'
+import { createSshDoor } from '../src/ssh/door.ts'
+import { createLog } from '../src/telemetry/log.ts'
+
+const [port = '', linkPort = '', keyFile = ''] = process.argv.slice(2)
+const ACCOUNT = '00000000-0000-4000-8000-000000000000'
+
+const forwardOf = (name: string): Forward => {
+  const id = `00000000-0000-4000-8000-${name.slice(1).padStart(12, '0')}`
+  const tunnel = {
+    id,
+    socketId: id,
+    relayPort: 0,
+    server: '',
+    isConnected: false,
+    connectedFrom: null,
+    lastConnectedAt: null,
+    createdAt: 0,
+  }
+  return {
+    isNew: false,
+    tunnel,
+    socket: {
+      id,
+      accountId: ACCOUNT,
+      name,
+      type: 'http',
+      dnsName: `${name}.bench`,
+      customDomains: [],
+      ports: [80, 443],
+      password: null,
+      visitors: null,
+      balance: 'least',
+      limits: { requestsPerSecond: 1e9, concurrency: 1e9, maxConnections: 1e9 },
+      isEphemeral: false,
+      state: 'active',
+      tunnels: [tunnel],
+      createdAt: 0,
+      updatedAt: 0,
+      etag: '1',
+    },
+  }
+}
+
+const access: SshAccess = {
+  identify: async (_user, _key, address) => ({ accountId: ACCOUNT, role: 'user', scopes: undefined, kind: 'ssh', address }),
+  forward: async (_actor, { bindAddress }) => forwardOf(bindAddress),
+  hostKeys: async () => [generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string],
+  authorities: async () => [],
+}
+
+const door = createSshDoor({
+  access,
+  linkTo: { url: `ws://127.0.0.1:${linkPort}`, privateKey: await readPrivateKey(keyFile) },
+  listen: { host: '127.0.0.1', port: Number(port) },
+  greeting: { welcome: 'Welcome!', host: '127.0.0.1' },
+  limits: { unproven: 1_000, unprovenPerAddress: 1_000, connectionsPerAccount: 10_000 },
+  log: createLog({ level: 'warn', format: 'json', destination: process.stdout }),
+})
+await door.start()
+process.on('disconnect', () => process.exit())
