@@ -119,6 +119,10 @@ const mintKeyPair = async (fleet: Fleet): Promise<{ readonly key: string; readon
   return pair
 }
 
+/** The key of inner layers, made once. */
+export const keyPairOf = async (fleet: Fleet): Promise<{ readonly key: string; readonly certificate: string }> =>
+  (keyPair ??= await mintKeyPair(fleet))
+
 /**
  * Starts both layers as their users do, each with its JSON log (the access log among it) in a file.
  * @param tcp   the section of TCP ports
@@ -132,7 +136,7 @@ export const startGateway = async (
   tcp: Readonly<Record<string, object>> = {},
   tls?: ServerPair,
 ): Promise<Gateway> => {
-  const { key, certificate } = (keyPair ??= await mintKeyPair(fleet))
+  const { key, certificate } = await keyPairOf(fleet)
   const target = (port: number): object => ({ protocol: 'http', hostname: '127.0.0.1', port })
   const targets = { '*': target(origins.staticPort), [NODE_HOST]: target(origins.nodePort) }
   const [port = 0, socketPort = 0] = await freePorts(2)

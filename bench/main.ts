@@ -9,6 +9,7 @@ import { fairness } from './groups/fairness.ts'
 import { https } from './groups/https.ts'
 import { longLink } from './groups/long-link.ts'
 import { smallRequests } from './groups/small-requests.ts'
+import { sshDoor } from './groups/ssh-door.ts'
 import { stalled } from './groups/stalled.ts'
 import { webSocket } from './groups/websocket.ts'
 import { tcp } from './groups/tcp.ts'
@@ -16,7 +17,7 @@ import { factsOf, lookAtMachine } from './machine.ts'
 import { parseOptions, USAGE, type Options } from './options.ts'
 import { isReached, replaceBetweenMarkers, report, type Group } from './report.ts'
 
-const MEASUREMENTS = [...smallRequests, ...bulk, ...longLink, fairness, ...stalled, ...webSocket, ...https, ...tcp]
+const MEASUREMENTS = [...smallRequests, ...bulk, ...longLink, fairness, ...stalled, ...webSocket, ...https, ...tcp, ...sshDoor]
 const PAGE = join(ROOT, 'docs/benchmarks.md')
 /** A run that hangs must not stay: with 5 rounds it takes under 4 minutes. */
 const MAX_MS_PER_ROUND = 120_000
