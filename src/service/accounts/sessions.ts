@@ -19,7 +19,7 @@ export class AccountSessions implements Sessions {
   constructor(
     private readonly parts: AccountParts,
     /** Asked each time, as keys may be added. */
-    private readonly tokens: () => SessionTokens,
+    private readonly tokens: () => Promise<SessionTokens>,
   ) {}
 
   async login(
@@ -54,7 +54,7 @@ export class AccountSessions implements Sessions {
             .execute()
         await audit.note(db, { ...note, by: { accountId: account.id, kind: 'session', address } })
       })
-      return { ...this.tokens().sign({ accountId: account.id, epoch: account.token_epoch }), accountId: account.id }
+      return { ...(await this.tokens()).sign({ accountId: account.id, epoch: account.token_epoch }), accountId: account.id }
     })
   }
 
@@ -68,7 +68,7 @@ export class AccountSessions implements Sessions {
       .where('state', '=', 'active')
       .executeTakeFirst()
     if (account === undefined) throw new ServiceError('UNAUTHENTICATED')
-    return this.tokens().sign({ accountId: actor.accountId, epoch: account.token_epoch })
+    return (await this.tokens()).sign({ accountId: actor.accountId, epoch: account.token_epoch })
   }
 
   async authenticate(token: string, address: string): Promise<Actor> {
@@ -76,7 +76,7 @@ export class AccountSessions implements Sessions {
   }
 
   async #bySession(token: string, address: string): Promise<Actor> {
-    const { accountId, epoch } = this.tokens().read(token)
+    const { accountId, epoch } = (await this.tokens()).read(token)
     const account = await this.parts.store.db
       .selectFrom('accounts')
       .select(['role', 'token_epoch'])

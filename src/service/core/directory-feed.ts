@@ -24,6 +24,8 @@ interface Waiting {
  */
 export class DirectoryFeed {
   #seq = 0
+  /** Of the first snapshot, until the changes are followed. */
+  #snapshotSeq: number | undefined
   #isRunning = false
   #stop: (() => Promise<void>) | undefined
   /** One thing after the other: no change may overtake a snapshot. */
@@ -44,10 +46,10 @@ export class DirectoryFeed {
     },
   ) {}
 
-  /** Follows the changes from now on; what was before is in a snapshot. */
+  /** Follows the changes from the last snapshot on, or from now on. @throws GatewayError STORE_UNAVAILABLE */
   async start(): Promise<void> {
     const { store, log } = this.options
-    const { seq } = await store.read(async () => undefined)
+    const seq = this.#snapshotSeq ?? (await store.read(async () => undefined)).seq
     this.#seq = seq
     this.#isRunning = true
     this.#stop = store.follow({
@@ -72,6 +74,7 @@ export class DirectoryFeed {
         keys: await directoryKeys(db, now()),
       }))
       for (const socket of value.sockets) this.#notePort(socket)
+      this.#snapshotSeq = seq
       return { type: 'snapshot', seq, ...value }
     })
   }

@@ -24,6 +24,7 @@ const FRESH: Readonly<Record<SecretPurpose, () => Buffer>> = {
 /** The secrets, read once and then kept in memory, so that they outlive a database that is away. */
 export class Secrets {
   readonly #known = new Map<SecretPurpose, readonly Secret[]>()
+  #loading: Promise<void> | undefined
 
   constructor(
     private readonly store: Store,
@@ -31,18 +32,28 @@ export class Secrets {
     private readonly now: () => number,
   ) {}
 
-  /** Reads all secrets, and makes those that are missing. @throws GatewayError STORE_INVALID for another key file */
-  async load(): Promise<void> {
+  /** Reads all secrets and makes those that are missing, unless it has been done. @throws GatewayError STORE_INVALID for another key file, STORE_UNAVAILABLE */
+  load(): Promise<void> {
+    this.#loading ??= this.#loadAll().catch((thrown: unknown) => {
+      this.#loading = undefined // tried again for the next one who needs them
+      throw thrown
+    })
+    return this.#loading
+  }
+
+  async #loadAll(): Promise<void> {
     for (const purpose of Object.keys(FRESH) as SecretPurpose[]) this.#known.set(purpose, await this.#load(purpose))
   }
 
-  /** Keys that sign or verify tokens, the newest first. */
-  symmetric(purpose: 'jwt' | 'cookie'): readonly [SecretKey, ...SecretKey[]] {
+  /** Keys that sign or verify tokens, the newest first. @throws GatewayError as `load` */
+  async symmetric(purpose: 'jwt' | 'cookie'): Promise<readonly [SecretKey, ...SecretKey[]]> {
+    await this.load()
     return this.#of(purpose, bytes => createSecretKey(bytes))
   }
 
-  /** Private keys of SSH, the newest first. */
-  private(purpose: 'ssh-host' | 'ssh-ca'): readonly [SecretKey, ...SecretKey[]] {
+  /** Private keys of SSH, the newest first. @throws GatewayError as `load` */
+  async private(purpose: 'ssh-host' | 'ssh-ca'): Promise<readonly [SecretKey, ...SecretKey[]]> {
+    await this.load()
     return this.#of(purpose, bytes => createPrivateKey(bytes))
   }
 

@@ -30,6 +30,7 @@ import { SocketTunnels } from '../sockets/tunnels.ts'
 import { AuditReader } from './audit.ts'
 import { CleanUp } from './clean-up.ts'
 import { InnerEnrolment } from './enrolment.ts'
+import { Start, unlessAway } from './start.ts'
 import { UsageBook } from './usage.ts'
 
 /** The parts that a service is made of. */
@@ -57,8 +58,8 @@ export interface ServiceOptions {
 }
 
 /**
- * Puts the rules together. Reads the secrets from the store, so it has to be there.
- * @throws GatewayError STORE_UNAVAILABLE, STORE_INVALID (the key file is of another database), KEY_INVALID
+ * Puts the rules together. While the database is away, they are there all the same, and their calls say so.
+ * @throws GatewayError STORE_INVALID (the key file is of another database), KEY_INVALID
  */
 export async function createService(options: ServiceOptions): Promise<Service> {
   const { store, config, mail, dataPlane, log, clock = SYSTEM_CLOCK, random = (end: number) => randomInt(end) } = options
@@ -66,7 +67,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const apiUrl = options.apiUrl ?? `https://${hosts.api}`
   const now = (): number => clock.now()
   const secrets = new Secrets(store, new SealingKey(options.secretsKey), now)
-  await secrets.load()
+  await unlessAway(() => secrets.load())
   const passwords = await Passwords.create(options.argon2 === undefined ? await loadArgon2() : (options.argon2 ?? undefined))
   const directory = new DirectoryFeed({ store, config, dataPlane, now, log })
   const attempts = new Attempts(now)
@@ -91,9 +92,13 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const tunnels = new SocketTunnels(parts, secrets)
   const liveness = new Liveness(parts)
   const cleanUp = new CleanUp(parts, liveness)
+  const start = new Start(clock, log, async () => {
+    await liveness.restart()
+    await directory.start()
+  })
   return {
     accounts: accountsOf(parts),
-    sessions: new AccountSessions(parts, () => new SessionTokens(secrets.symmetric('jwt'), apiUrl, now)),
+    sessions: new AccountSessions(parts, async () => new SessionTokens(await secrets.symmetric('jwt'), apiUrl, now)),
     apiTokens: new AccountTokens(parts),
     sockets: new AccountSockets(parts, creation),
     tunnels: {
@@ -112,12 +117,12 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     usage: new UsageBook(parts),
     snapshot: () => directory.snapshot(),
     start: async () => {
-      await liveness.restart()
-      await directory.start()
       cleanUp.start()
+      await start.run()
     },
     isHealthy: () => store.isHealthy(),
     close: async () => {
+      await start.close()
       await cleanUp.close()
       await directory.close()
     },

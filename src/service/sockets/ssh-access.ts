@@ -170,11 +170,11 @@ export class SshDoorAccess implements SshAccess {
   }
 
   async hostKeys(): Promise<readonly string[]> {
-    return this.secrets.private('ssh-host').map(({ key }) => key.export({ type: 'pkcs8', format: 'pem' }) as string)
+    return (await this.secrets.private('ssh-host')).map(({ key }) => key.export({ type: 'pkcs8', format: 'pem' }) as string)
   }
 
   async authorities(): Promise<readonly Buffer[]> {
-    return this.secrets.private('ssh-ca').map(({ key }) => authorityBlob(key))
+    return (await this.secrets.private('ssh-ca')).map(({ key }) => authorityBlob(key))
   }
 }
 

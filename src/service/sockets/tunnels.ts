@@ -122,7 +122,7 @@ export class SocketTunnels implements Omit<Tunnels, 'connected' | 'disconnected'
       const key = parsePublicKey(publicKey, 'publicKey')
       const tunnel = await tunnelFor(store.db, actor, { socketId, tunnelId }, 'write')
       const now = clock.now()
-      const [{ key: authority }] = this.secrets.private('ssh-ca')
+      const [{ key: authority }] = await this.secrets.private('ssh-ca')
       const line = signCertificate(authority, {
         key,
         principals: [sshUserOf(tunnel.account_id)],
