@@ -1,24 +1,14 @@
 import { execFileSync } from 'node:child_process'
-import { generateKeyPairSync } from 'node:crypto'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { GatewayError } from '../../src/errors.ts'
 import type { Actor, Socket, Tunnel } from '../../src/service/model.ts'
 import { fingerprintOf } from '../../src/service/ssh-keys/public-key.ts'
-import { sshString } from '../../src/service/ssh-keys/wire.ts'
 import { testWith } from '../support/needs.ts'
-import { ADDRESS, newJwk, startService, type TestService } from '../support/service.ts'
+import { ADDRESS, newJwk, newSshKey, startService, type TestService } from '../support/service.ts'
 import { databases } from '../support/stores.ts'
 import { tempFile } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
 
 const DAY_MS = 86_400_000
-
-/** A fresh key as a line of authorized_keys, and as an SSH client offers it. */
-const newSshKey = () => {
-  const { x } = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' })
-  const blob = Buffer.concat([sshString('ssh-ed25519'), sshString(Buffer.from(x!, 'base64url'))])
-  return { line: `ssh-ed25519 ${blob.toString('base64')} test`, offered: { algorithm: 'ssh-ed25519', blob } }
-}
 
 const userOf = ({ accountId }: Actor): string => accountId.replaceAll('-', '')
 
@@ -271,28 +261,6 @@ describe.each(await databases())('tunnels on $name', database => {
       await expect(forward('named', 80)).rejects.toMatchObject({ code: 'INVALID', message: expect.stringMatching(/several sockets/) })
       await expect(forward('nothing', 80)).rejects.toMatchObject({ code: 'NOT_FOUND' })
       await expect(forward(label, 80, [], { ...bob, kind: 'ssh' })).rejects.toMatchObject({ code: 'NOT_FOUND' })
-    })
-
-    test('known keys and tunnels go on while the database is away', async () => {
-      const owner = await given.actor()
-      const key = newSshKey()
-      await given.service.accounts.addKey(owner, key.line)
-      const tunnel = await newTunnel(owner)
-      const ask = async () => {
-        const actor = await given.service.ssh.identify('ada', key.offered, ADDRESS)
-        return given.service.ssh.forward(actor!, { bindAddress: 'localhost', bindPort: tunnel.relayPort, held: [] })
-      }
-      const before = await ask()
-      const { selectFrom } = given.store.db
-      given.store.db.selectFrom = () => {
-        throw new GatewayError('STORE_UNAVAILABLE')
-      }
-      try {
-        expect(await ask()).toEqual(before)
-        await expect(given.service.ssh.identify('ada', newSshKey().offered, ADDRESS)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' })
-      } finally {
-        given.store.db.selectFrom = selectFrom
-      }
     })
   })
 })

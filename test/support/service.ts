@@ -6,6 +6,7 @@ import { DEFAULT_LIMITS, type ServiceConfig } from '../../src/service/config.ts'
 import type { DataPlane, Letter, Service } from '../../src/service/contract.ts'
 import type { ServiceClock } from '../../src/service/core/clock.ts'
 import type { AccountLimits, Actor, Role } from '../../src/service/model.ts'
+import { sshString } from '../../src/service/ssh-keys/wire.ts'
 import { createService, type ServiceOptions } from '../../src/service/rules/create-service.ts'
 import type { Argon2 } from '../../src/service/proofs/passwords.ts'
 import type { Store, StoreOptions } from '../../src/store/store.ts'
@@ -156,6 +157,13 @@ export const startService = async (
 /** The public half of a fresh key, as an inner layer sends it. */
 export const newJwk = (): Readonly<Record<string, string>> =>
   generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }) as Record<string, string>
+
+/** A fresh key as a line of authorized_keys, and as an SSH client offers it. */
+export const newSshKey = () => {
+  const { x } = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' })
+  const blob = Buffer.concat([sshString('ssh-ed25519'), sshString(Buffer.from(x!, 'base64url'))])
+  return { line: `ssh-ed25519 ${blob.toString('base64')} test`, offered: { algorithm: 'ssh-ed25519', blob } }
+}
 
 export const PASSWORD = 'correct horse'
 
