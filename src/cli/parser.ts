@@ -33,10 +33,17 @@ export const usage = (message: string): GatewayError => new GatewayError('USAGE'
 // --- yargs: splits the command line and writes the help. It neither converts nor defaults nor reads the environment: resolve.ts does,
 // --- so that a value is judged in the same way wherever it comes from.
 
-function declareOptions(parser: Argv, options: OptionTable, groups: Command['groups'] = {}): Argv {
+/** yargs lays out the help of a command whenever it has found one, a fifth of the time of a start: what nobody will read is not in it. */
+const isHelpWanted = (argv: readonly string[]): boolean => argv.some(word => /^--?(?:h|get-yargs)/.test(word))
+
+function declareOptions(
+  parser: Argv,
+  { options, groups, hidden }: Required<Pick<Command, 'options' | 'groups'>> & { hidden: boolean },
+): Argv {
   for (const [heading, names] of Object.entries(groups)) parser.group([...names], `${heading}:`)
   for (const [name, option] of Object.entries(options)) {
     parser.option(name, {
+      hidden,
       describe: option.describe,
       ...(option.aliases && { alias: [...option.aliases] }),
       ...(option.kind === 'flag' ? { boolean: true } : option.mayBeEmpty === true ? { string: true } : { requiresArg: true }),
@@ -53,12 +60,12 @@ const placesOf = ({ positionals = [], rest }: Command): string =>
   positionals.map(({ name, isOptional }) => (isOptional === true ? ` [${name}]` : ` <${name}>`)).join('') +
   (rest === undefined ? '' : ` [${rest.name}..]`)
 
-function declareCommand(parser: Argv, command: Command): Argv {
+function declareCommand(parser: Argv, command: Command, isHelp: boolean): Argv {
   const { positionals = [], rest, examples = [], words } = command
   const places = placesOf(command)
   return parser.command([`${lastWord(command)}${places}`, ...(command.aliases ?? [])], command.describe, inner => {
-    declareBelow(inner, words)
-    declareOptions(inner, optionsOf(command), command.groups).usage(
+    declareBelow(inner, words, isHelp)
+    declareOptions(inner, { options: optionsOf(command), groups: command.groups ?? {}, hidden: !isHelp }).usage(
       `${NAME} ${words.join(' ')}${places.toUpperCase()}\n\n${command.describe}.`,
     )
     for (const { name, describe } of rest === undefined ? positionals : [...positionals, rest])
@@ -74,15 +81,15 @@ function declareCommand(parser: Argv, command: Command): Argv {
 }
 
 /** Commands and groups of them, directly below these words, in the order of the table. */
-function declareBelow(parser: Argv, above: readonly string[]): Argv {
+function declareBelow(parser: Argv, above: readonly string[], isHelp: boolean): Argv {
   const below = COMMANDS.filter(command => command.isHidden !== true && command.words.length > above.length && isBelow(command, above))
   for (const word of new Set(below.map(({ words }) => words[above.length]!))) {
     const words = [...above, word]
     const command = below.find(each => each.words.length === words.length && isBelow(each, words))
-    if (command !== undefined) declareCommand(parser, command)
+    if (command !== undefined) declareCommand(parser, command, isHelp)
     else {
       const name = words.join(' ')
-      parser.command(word, GROUPS[name] ?? '', inner => declareBelow(inner.usage(`${NAME} ${name} <command>`), words))
+      parser.command(word, GROUPS[name] ?? '', inner => declareBelow(inner.usage(`${NAME} ${name} <command>`), words, isHelp))
     }
   }
   return parser
@@ -127,7 +134,7 @@ export function createParser(context: CliContext): Argv {
       throw usage(explainFailure(message ?? messageOf(error), context.argv))
     })
     .epilogue(`${NAME} <command> --help explains a command. Exit status: 0 fine, 1 failure, 2 usage.`)
-  declareBelow(parser, [])
+  declareBelow(parser, [], isHelpWanted(context.argv))
   // Last, as the help lists commands in this order.
   parser.completion('completion', 'Print a completion script for bash or zsh')
   return parser
