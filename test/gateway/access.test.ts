@@ -2,6 +2,7 @@
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { hashPassword } from '../../src/identity/password-hash.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
+import { cheapHash } from '../support/password.ts'
 import { RawConnection, type RawResponse } from '../support/raw-client.ts'
 import { rawResponse, startRawOrigin, type RawOrigin } from '../support/raw-origin.ts'
 import { valuesOf } from '../support/raw-message.ts'
@@ -32,6 +33,7 @@ const basic = (user: string, password: string): string => `Authorization: Basic 
 beforeAll(async () => {
   origin = await startRawOrigin()
   const hash = await hashPassword('open sesame')
+  const cheap = cheapHash('open sesame')
   layers = await startLayers({
     origin: origin.port,
     targets: `
@@ -47,13 +49,13 @@ targets:
       - {path: /forward, basicAuth: {users: {alice: '${hash}'}, forward: true}}
   login.test:
     ${BLOCK}
-    basicAuth: {users: {alice: '${hash}', carol: '${hash}'}, realm: Login}
+    basicAuth: {users: {alice: '${cheap}', carol: '${cheap}'}, realm: Login}
     routes:
       - {path: /open, basicAuth: false}
-      - {path: /own, basicAuth: {users: {bob: '${hash}'}, realm: Other}}
+      - {path: /own, basicAuth: {users: {bob: '${cheap}'}, realm: Other}}
       - {path: /here, respond: {body: x}}
-      - {path: /never, basicAuth: {users: {alice: '${hash}'}, session: false}}
-      - {path: /forward, basicAuth: {users: {alice: '${hash}'}, realm: Login, forward: true}}
+      - {path: /never, basicAuth: {users: {alice: '${cheap}'}, session: false}}
+      - {path: /forward, basicAuth: {users: {alice: '${cheap}'}, realm: Login, forward: true}}
   rate.test: {${ORIGIN}, limits: {rate: {perSecond: 0.001, burst: 3}}}
   key.test: {${ORIGIN}, limits: {rate: {perSecond: 0.001, burst: 1, header: X-Key}}}
   one.test: {${ORIGIN}, limits: {concurrency: 1}}

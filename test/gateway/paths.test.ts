@@ -1,6 +1,6 @@
 /** Paths that mean more than one thing: encoded slashes, parameters of segments, prefixes without their slash, and rewriting into a query. */
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { hashPassword } from '../../src/identity/password-hash.ts'
+import { cheapHash } from '../support/password.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
 import { valuesOf } from '../support/raw-message.ts'
 import { RawConnection, type RawResponse } from '../support/raw-client.ts'
@@ -28,7 +28,7 @@ const reached = async (host: string, target: string, method = 'GET'): Promise<st
 
 beforeAll(async () => {
   origin = await startRawOrigin()
-  const auth = `basicAuth: {users: {alice: '${await hashPassword('open sesame')}'}}`
+  const auth = `basicAuth: {users: {alice: '${cheapHash('open sesame')}'}}`
   layers = await startLayers({
     origin: origin.port,
     targets: `

@@ -1,6 +1,6 @@
 /** Routes of a target, and what its keys do with paths, fields and answers. */
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { hashPassword } from '../../src/identity/password-hash.ts'
+import { cheapHash } from '../support/password.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
 import { chunked, head } from '../support/message.ts'
 import { RawConnection, type RawResponse } from '../support/raw-client.ts'
@@ -32,7 +32,7 @@ const value = (response: RawResponse, name: string): string | undefined => value
 
 beforeAll(async () => {
   origin = await startRawOrigin()
-  const hash = await hashPassword('open sesame')
+  const hash = cheapHash('open sesame')
   layers = await startLayers({
     origin: origin.port,
     targets: `

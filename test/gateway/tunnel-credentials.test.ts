@@ -6,6 +6,7 @@ import { hashToken, mintToken } from '../../src/identity/token.ts'
 import { createTunnelProof } from '../../src/identity/tunnel-proof.ts'
 import { AllowList } from '../../src/origin/allow-list.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
+import { cheapHash } from '../support/password.ts'
 import { quiet } from '../support/quiet.ts'
 import { rawRequest } from '../support/raw-client.ts'
 import { echoServer, type TcpServer } from '../support/tcp.ts'
@@ -15,16 +16,16 @@ import { until } from '../support/wait.ts'
 const otherToken = mintToken()
 const key = mintKey()
 const stranger = mintKey()
-let hash: string
+const hash = cheapHash('correct horse')
 
 let echo: TcpServer
 let layers: Layers
 const at = (port = echo.port): string => `/tunnel/127.0.0.1:${port}`
 
 beforeAll(async () => {
-  hash = await hashPassword('correct horse')
+  const dear = await hashPassword('correct horse')
   echo = await echoServer()
-  const all = `{tokens: ["${hashToken(token)}"], users: {alice: "${hash}"}, publicKeys: [${key.kid}], maxConnections: 500}`
+  const all = `{tokens: ["${hashToken(token)}"], users: {alice: "${hash}", carol: "${dear}"}, publicKeys: [${key.kid}], maxConnections: 500}`
   layers = await startLayers({
     targets: tunnelsOf({
       [`127.0.0.1:${echo.port}`]: all,
@@ -110,7 +111,7 @@ describe('credentials', () => {
 
   test('of one user open many tunnels at once', async () => {
     const place = from()
-    const peers = await Promise.all(Array.from({ length: 25 }, () => ask(layers.port, at(), basic('alice', 'correct horse'), place)))
+    const peers = await Promise.all(Array.from({ length: 25 }, () => ask(layers.port, at(), basic('carol', 'correct horse'), place)))
     expect(peers.map(({ status }) => status)).toEqual(Array<number>(25).fill(101))
   })
 

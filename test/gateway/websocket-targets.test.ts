@@ -1,9 +1,9 @@
 /** WebSocket with what else a target or a port may have: TLS on every side, access, limits, fields. */
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { hashPassword } from '../../src/identity/password-hash.ts'
 import { pattern } from '../link/pair.ts'
 import { mintAuthority, mintServer, startStore, writePair } from '../support/certificates.ts'
 import { exchange } from '../support/exchange.ts'
+import { cheapHash } from '../support/password.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
 import { get, head } from '../support/message.ts'
 import { quiet } from '../support/quiet.ts'
@@ -74,7 +74,7 @@ describe('with what a target says', () => {
   let layers: Layers
 
   beforeAll(async () => {
-    const hash = await hashPassword('open sesame')
+    const hash = cheapHash('open sesame')
     origin = await startWebSocketOrigin()
     const place = 'protocol: http, hostname: 127.0.0.1, port: {port}'
     layers = await startLayers({

@@ -105,12 +105,24 @@ const STARTS = [
 ]
 const REPEATED = [' ', '\n', 'a', '0', '/', ':', '.', ',', ';', '=', '"', '\\', '<', '[', '?', '+', '%41', '/..', '; ', '\u00e9']
 const ENDS = ['y', '\u0000']
-const CHARACTERS = 100_000
+const CHARACTERS = 30_000
+/** Linear reading takes a millisecond or two; what looks at each character once for every other one, half a second and more. */
+const LIMIT_SECONDS = 0.2
 
 /** Seconds of this process, which do not grow when others keep the machine busy. */
 const cpuSeconds = (): number => {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1e6
+}
+
+const secondsOf = (read: (text: string) => unknown, text: string): number => {
+  const before = cpuSeconds()
+  try {
+    read(text)
+  } catch {
+    // Refused, which is as good as read.
+  }
+  return cpuSeconds() - before
 }
 
 describe('long texts take no time', () => {
@@ -119,15 +131,12 @@ describe('long texts take no time', () => {
       for (const repeated of REPEATED) {
         const middle = repeated.repeat(CHARACTERS / repeated.length)
         for (const end of ENDS) {
-          const before = cpuSeconds()
-          try {
-            read(start + middle + end)
-          } catch {
-            // Refused, which is as good as read.
-          }
-          // A few milliseconds. What looks at each character once for every other one takes ten seconds and more.
-          const took = cpuSeconds() - before
-          if (took > 2) throw new Error(`${took} s for ${JSON.stringify(start)}, ${JSON.stringify(repeated)} …, ${JSON.stringify(end)}`)
+          const text = start + middle + end
+          // Once more where a collection of garbage fell into it.
+          let took = secondsOf(read, text)
+          for (let tries = 0; took > LIMIT_SECONDS && tries < 2; tries++) took = Math.min(took, secondsOf(read, text))
+          if (took > LIMIT_SECONDS)
+            throw new Error(`${took} s for ${JSON.stringify(start)}, ${JSON.stringify(repeated)} …, ${JSON.stringify(end)}`)
         }
       }
     expect(read).toBeDefined()

@@ -2,7 +2,9 @@
 import { once as nodeOnce, type EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 
-const POLL_MS = 5
+/** Between two looks: little at first, and a fiftieth of what has been waited later, since many wait at once. */
+const MIN_POLL_MS = 5
+const MAX_POLL_MS = 50
 
 /** The patience of every wait, milliseconds: more than a machine takes that is overloaded. A wait that succeeds never lasts that long. */
 export const DEADLINE_MS = 60_000
@@ -14,14 +16,15 @@ export interface UntilOptions {
 }
 
 /**
- * Polls `probe` every 5 ms until it returns something truthy, and returns that.
+ * Polls `probe` until it returns something truthy, and returns that.
  * @throws Error that names `what` (and keeps the last thing thrown by the probe) when the deadline passes first
  */
 export const until = async <T>(
   probe: () => T | Promise<T>,
   { deadlineMs = DEADLINE_MS, what }: UntilOptions = {},
 ): Promise<NonNullable<T>> => {
-  const end = performance.now() + deadlineMs
+  const begunMs = performance.now()
+  const end = begunMs + deadlineMs
   let thrown: unknown
   for (;;) {
     try {
@@ -32,7 +35,7 @@ export const until = async <T>(
       thrown = error
     }
     if (performance.now() >= end) throw new Error(`waited ${deadlineMs} ms for ${what ?? probe.toString()}`, { cause: thrown })
-    await delay(POLL_MS)
+    await delay(Math.min(MIN_POLL_MS + (performance.now() - begunMs) / 50, MAX_POLL_MS))
   }
 }
 
