@@ -34,7 +34,7 @@ const useAll = async (count: number, open: () => Promise<TcpEnd>): Promise<numbe
     const end = await open()
     const text = `connection ${number} `
     end.socket.write(text)
-    await until(() => end.text === text || end.socket.destroyed, { what: `the echo of connection ${number}` })
+    await end.when(() => end.text === text || end.socket.destroyed, `the echo of connection ${number}`)
     if (end.text === text) echoes++
     // Cleanly, by a reset, by vanishing with bytes under way, and by vanishing without.
     if (number % 4 === 0) end.socket.end()
@@ -132,15 +132,15 @@ const expectNone = async (adminPort: number, kind: string): Promise<void> => {
 }
 
 describe('no socket is left behind by', () => {
-  test('2,000 connections to a TCP port', async () => {
+  test('1,000 connections to a TCP port', async () => {
     const origin = await echoServer()
     const port = await freePort()
     const { outer, inner, adminPort } = await startGateway(`tcp: { ${port}: { hostname: 127.0.0.1, port: ${origin.port} } }\n`)
-    await expectNoLeak({ outer, inner }, origin, 2_000, () => tcpConnect(port))
+    await expectNoLeak({ outer, inner }, origin, 1_000, () => tcpConnect(port))
     await expectNone(adminPort, 'tcp')
   })
 
-  test('400 connections to a TCP port that ends TLS', async () => {
+  test('200 connections to a TCP port that ends TLS', async () => {
     const origin = await echoServer()
     const port = await freePort()
     const pair = await mintServer(['localhost'])
@@ -155,18 +155,18 @@ describe('no socket is left behind by', () => {
       await until(() => socket.getProtocol() !== null, { what: 'a TLS handshake' })
       return end
     }
-    await expectNoLeak({ outer, inner }, origin, 400, open)
+    await expectNoLeak({ outer, inner }, origin, 200, open)
     await expectNone(adminPort, 'tcp')
   })
 
-  test('2,000 connections through forward', async () => {
+  test('1,000 connections through forward', async () => {
     const origin = await echoServer()
     const gateway = await startGateway(`tunnels: { "127.0.0.1:${origin.port}": { publicKeys: ["${thumbprint}"], maxConnections: 1000 } }\n`)
     const { outer, inner, socketPort, adminPort } = gateway
     const url = `ws://127.0.0.1:${socketPort}/tunnel/127.0.0.1:${origin.port}`
     const forwarder = startProcess(['forward', '--max-connections', '1000', '--private-key', file('alice.key'), '127.0.0.1:0', url])
     const [, port] = await forwarder.waitForLine(/forwarding 127\.0\.0\.1:(\d+)/)
-    await expectNoLeak({ outer, inner, forwarder }, origin, 2_000, () => tcpConnect(Number(port)))
+    await expectNoLeak({ outer, inner, forwarder }, origin, 1_000, () => tcpConnect(Number(port)))
     await expectNone(adminPort, 'tunnel')
   })
 })

@@ -11,13 +11,46 @@ export class TcpEnd {
   hasEnded = false
   error: NodeJS.ErrnoException | undefined
   readonly closed: Promise<void>
+  readonly #waiting = new Set<() => void>()
 
   constructor(readonly socket: Socket) {
-    socket.on('data', (chunk: Buffer) => this.#chunks.push(chunk))
-    socket.on('end', () => (this.hasEnded = true))
+    socket.on('data', (chunk: Buffer) => {
+      this.#chunks.push(chunk)
+      this.#look()
+    })
+    socket.on('end', () => {
+      this.hasEnded = true
+      this.#look()
+    })
     socket.on('error', (error: NodeJS.ErrnoException) => (this.error = error))
-    this.closed = new Promise(resolve => socket.once('close', () => resolve()))
+    this.closed = new Promise(resolve => {
+      socket.once('close', () => {
+        resolve()
+        this.#look()
+      })
+    })
     onCleanUp(() => socket.destroy())
+  }
+
+  #look(): void {
+    for (const look of this.#waiting) look()
+  }
+
+  /** Resolves once `probe` is true, looked at after each event of the connection. */
+  async when(probe: () => boolean, what: string, deadlineMs?: number): Promise<void> {
+    if (probe()) return
+    let look = (): void => undefined
+    const seen = new Promise<void>(resolve => {
+      look = () => {
+        if (probe()) resolve()
+      }
+    })
+    this.#waiting.add(look)
+    try {
+      await within(seen, what, deadlineMs)
+    } finally {
+      this.#waiting.delete(look)
+    }
   }
 
   get bytes(): Buffer {
@@ -29,11 +62,11 @@ export class TcpEnd {
   }
 
   async received(text: string, deadlineMs?: number): Promise<void> {
-    await until(() => this.text.includes(text), { what: JSON.stringify(text), ...(deadlineMs === undefined ? {} : { deadlineMs }) })
+    await this.when(() => this.text.includes(text), JSON.stringify(text), deadlineMs)
   }
 
   async ended(deadlineMs?: number): Promise<Buffer> {
-    await until(() => this.hasEnded, { what: 'the end', ...(deadlineMs === undefined ? {} : { deadlineMs }) })
+    await this.when(() => this.hasEnded, 'the end', deadlineMs)
     return this.bytes
   }
 
