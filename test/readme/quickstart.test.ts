@@ -1,7 +1,11 @@
-/** The README as a new user meets it: its commands are run word for word, with the packed tarball installed globally into a folder. */
-import { readdirSync, writeFileSync } from 'node:fs'
+/**
+ * The README as a new user meets it: its commands are run word for word, with the packed tarball in a folder as npm installs it globally. That
+ * npm itself does so is a step of `.ci/run`; here the tarball is unpacked beside links to the packages that it may use.
+ */
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { load } from 'js-yaml'
 import { testWith } from '../support/needs.ts'
@@ -30,12 +34,33 @@ beforeAll(async () => {
   // dist/ is built by now, and other tests run from it, so it is not built anew.
   await run(`npm pack --silent --ignore-scripts --pack-destination ${prefix}`, ROOT)
   const [tarball] = readdirSync(prefix).filter(name => name.endsWith('.tgz'))
-  // The line of the README, into another place.
   expect(sectionOf(README, 'Install')).toContain(`npm install -g ./${tarball!}`)
-  await run(`npm install --silent -g --prefix ${prefix} --prefer-offline ./${tarball!}`, prefix)
+  const home = join(prefix, 'lib/node_modules/socket-gateway')
+  mkdirSync(home, { recursive: true })
+  execFileSync('tar', ['-xzf', join(prefix, tarball!), '-C', home, '--strip-components=1'])
+  const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+    readonly packages: Readonly<Record<string, { readonly dev?: boolean }>>
+  }
+  for (const [path, { dev = false }] of Object.entries(packages)) {
+    if (dev || path === '' || path.lastIndexOf('node_modules/') > 0) continue
+    mkdirSync(dirname(join(home, path)), { recursive: true })
+    symlinkSync(join(ROOT, path), join(home, path))
+  }
+  const { bin } = JSON.parse(readFileSync(join(home, 'package.json'), 'utf8')) as { readonly bin: Readonly<Record<string, string>> }
+  mkdirSync(join(prefix, 'bin'))
+  for (const [name, file] of Object.entries(bin)) {
+    chmodSync(join(home, file), 0o755)
+    symlinkSync(join(home, file), join(prefix, 'bin', name))
+  }
 })
 
-const helpOf = async (command: string): Promise<string> => run(`socket-gateway ${command} --help`, prefix)
+const helps = new Map<string, Promise<string>>()
+/** What `--help` of a command writes, asked once. */
+const helpOf = (command: string): Promise<string> => {
+  const help = helps.get(command) ?? run(`socket-gateway ${command} --help`, prefix)
+  helps.set(command, help)
+  return help
+}
 
 const optionsIn = (text: string): string[] => [...new Set([...text.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)].map(([option]) => option))]
 

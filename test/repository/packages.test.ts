@@ -44,11 +44,22 @@ describe('package-lock.json', () => {
 })
 
 describe('the packages', () => {
-  test.each(Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies }))('%s loads in this version of Node', async name => {
+  const names = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies })
+  let outcomes: Readonly<Record<string, string>>
+  beforeAll(async () => {
     // In a process of its own: Jest has module loaders of its own.
-    const loading = startProcess(['--input-type=module', '--eval', `await import(${JSON.stringify(name)})`], { program: process.execPath })
+    const program = `
+const outcomes = {}
+for (const name of ${JSON.stringify(names)}) outcomes[name] = await import(name).then(() => 'loaded', String)
+console.log(JSON.stringify(outcomes))`
+    const loading = startProcess(['--input-type=module', '--eval', program], { program: process.execPath })
     expect(await loading.exit).toEqual({ code: 0, signal: null })
     expect(loading.stderr).toBe('')
+    outcomes = JSON.parse(loading.stdout) as typeof outcomes
+  })
+
+  test.each(names)('%s loads in this version of Node', name => {
+    expect(outcomes[name]).toBe('loaded')
   })
 })
 
