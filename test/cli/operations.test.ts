@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals'
 import { ask, basic } from '../support/admin.ts'
 import { exchange } from '../support/exchange.ts'
 import { freePort, listen } from '../support/ports.ts'
-import { runProcess, startProcess, type RunningProcess } from '../support/process.ts'
+import { startProcess, type RunningProcess } from '../support/process.ts'
 import { tempDir, tempFile } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
 import { run } from './context.ts'
@@ -51,8 +51,9 @@ describe('--log-file', () => {
   })
 
   test('that cannot be opened is one line and status 1', async () => {
-    const { code, stdout, stderr } = await runProcess([...outerArgs(), '--log-file', join(directory, 'none', 'gateway.log')])
-    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    const argv = [...outerArgs(), '--admin-port', 'none', '--log-file', join(directory, 'none', 'gateway.log')]
+    const { status, stdout, stderr } = await run(argv)
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
     expect(stderr).toMatch(/^socket-gateway: --log-file .*gateway\.log: ENOENT.*\n$/)
   })
 })
@@ -63,8 +64,8 @@ describe('the admin port', () => {
     const env = { SG_ADMIN_PORT: String(port) }
     const first = startProcess(outerArgs(), { env })
     await first.waitForLine(new RegExp(`"adminPort":${port}`))
-    const second = await runProcess(outerArgs(), { env })
-    expect(second.code).toBe(1)
+    const second = await run(outerArgs(), env)
+    expect(second.status).toBe(1)
     expect(second.stderr).toMatch(
       new RegExp(
         `^socket-gateway: cannot open the admin port 127\\.0\\.0\\.1:${port}: .*EADDRINUSE.*; another layer on this machine may have it: pass --admin-port`,
@@ -101,12 +102,12 @@ describe('the admin port', () => {
   })
 
   test('where others can reach it is refused without a password, as a mistake of the command line', async () => {
-    const { code, stderr } = await runProcess([...outerArgs(), '--admin-port', '0', '--admin-host', '::'])
-    expect({ code, stderr }).toEqual({
-      code: 2,
+    const { status, stderr } = await run([...outerArgs(), '--admin-port', '0', '--admin-host', '::'])
+    expect({ status, stderr }).toEqual({
+      status: 2,
       stderr: 'socket-gateway: --admin-host ::: others can reach this address, so it needs a password; add --admin-password-file\n',
     })
-    const both = await runProcess([...outerArgs(), '--admin-port', '0', '--admin-password', 'a', '--admin-password-file', '/nowhere'])
-    expect({ code: both.code, stderr: both.stderr }).toEqual({ code: 2, stderr: expect.stringContaining('give one of them') })
+    const both = await run([...outerArgs(), '--admin-port', '0', '--admin-password', 'a', '--admin-password-file', '/nowhere'])
+    expect({ status: both.status, stderr: both.stderr }).toEqual({ status: 2, stderr: expect.stringContaining('give one of them') })
   })
 })

@@ -3,12 +3,13 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { freePort, listen } from '../support/ports.ts'
-import { runProcess, startProcess } from '../support/process.ts'
+import { startProcess } from '../support/process.ts'
 import { RawConnection } from '../support/raw-client.ts'
 import { echo, startTcpOrigin } from '../support/tcp-origin.ts'
 import { tcpSection, toOrigin } from '../support/tcp-layers.ts'
 import { tempDir } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
+import { run } from './context.ts'
 
 test('the program opens ports, follows the file, and says what is in its way', async () => {
   const directory = tempDir()
@@ -17,7 +18,7 @@ test('the program opens ports, follows the file, and says what is in its way', a
     string,
     string,
   ]
-  await runProcess(['certificates', '--type', 'ec', '--private-key', key, '--certificate', certificate])
+  await run(['certificates', '--type', 'ec', '--private-key', key, '--certificate', certificate])
   const origin = await startTcpOrigin(echo)
   const [app, socket, first, second] = [await freePort(), await freePort(), await freePort(), await freePort()]
   const outerLayer = ['outer-layer', '--public-key', certificate, '--targets', targets, '--admin-port', 'none', '--log-format', 'json']
@@ -26,13 +27,13 @@ test('the program opens ports, follows the file, and says what is in its way', a
   const taken = createServer()
   const busy = await listen(taken)
   writeFileSync(targets, tcpSection({ [first]: toOrigin(origin.port), [busy]: toOrigin(origin.port) }))
-  const failed = await runProcess([...outerLayer, ...listening])
-  expect(failed).toMatchObject({ code: 1, stderr: expect.stringContaining(`cannot listen on *:${busy}: `) })
+  const failed = await run([...outerLayer, ...listening])
+  expect(failed).toMatchObject({ status: 1, stderr: expect.stringContaining(`cannot listen on *:${busy}: `) })
   taken.close()
 
   writeFileSync(targets, tcpSection({ [first]: toOrigin(origin.port, 'tls: true') }))
-  const unready = await runProcess([...outerLayer, ...listening])
-  expect(unready).toMatchObject({ code: 1, stderr: expect.stringContaining('give one with --tls-certificate and --tls-key') })
+  const unready = await run([...outerLayer, ...listening])
+  expect(unready).toMatchObject({ status: 1, stderr: expect.stringContaining('give one with --tls-certificate and --tls-key') })
 
   writeFileSync(targets, tcpSection({ [first]: toOrigin(origin.port) }))
   const outer = startProcess([...outerLayer, ...listening])

@@ -6,10 +6,11 @@ import { readdirSync, readlinkSync, writeFileSync } from 'node:fs'
 import { connect as connectTls, TLSSocket } from 'node:tls'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { run, type Outcome } from '../cli/context.ts'
 import { ask, parseMetrics } from '../support/admin.ts'
 import { mintServer, writePair } from '../support/certificates.ts'
 import { freePort } from '../support/ports.ts'
-import { runProcess, startProcess, type RunningProcess } from '../support/process.ts'
+import { startProcess, type RunningProcess } from '../support/process.ts'
 import { echoServer, TcpEnd, tcpConnect, type TcpServer } from '../support/tcp.ts'
 import { tempDir } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
@@ -89,18 +90,10 @@ const directory = tempDir()
 const file = (name: string): string => join(directory, name)
 let thumbprint: string
 beforeAll(async () => {
-  const mint = (name: string): ReturnType<typeof runProcess> =>
-    runProcess([
-      'certificates',
-      '--type',
-      'ec',
-      '--common-name',
-      name,
-      '--private-key',
-      file(`${name}.key`),
-      '--certificate',
-      file(`${name}.crt`),
-    ])
+  const mint = (name: string): Promise<Outcome> => {
+    const files = ['--private-key', file(`${name}.key`), '--certificate', file(`${name}.crt`)]
+    return run(['certificates', '--type', 'ec', '--common-name', name, ...files])
+  }
   await mint('inner')
   thumbprint = /thumbprint of the key: (\S+)/.exec((await mint('alice')).stdout)![1]!
 })

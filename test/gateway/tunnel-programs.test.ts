@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { run as runHere, type Outcome } from '../cli/context.ts'
 import { testWith } from '../support/needs.ts'
 import { listen } from '../support/ports.ts'
 import { POSTGRES_PROGRAMS, startPostgres } from '../support/postgres.ts'
@@ -18,14 +19,14 @@ const file = (name: string): string => join(directory, name)
 let hash: string
 let thumbprint: string
 
-const mint = (...args: string[]): ReturnType<typeof runProcess> => runProcess(['certificates', '--type', 'ec', ...args])
+const mint = (...args: string[]): Promise<Outcome> => runHere(['certificates', '--type', 'ec', ...args])
 
 beforeAll(async () => {
-  await mint('--private-key', file('inner.key'), '--certificate', file('inner.crt'))
+  expect(await mint('--private-key', file('inner.key'), '--certificate', file('inner.crt'))).toMatchObject({ status: 0 })
   const alice = await mint('--common-name', 'alice', '--private-key', file('alice.key'), '--certificate', file('alice.crt'))
   thumbprint = /thumbprint of the key: (\S+)/.exec(alice.stdout)![1]!
   await mint('--self-signed', 'localhost', '--private-key', file('server.key'), '--certificate', file('server.crt'))
-  hash = /^hash: (\S+)$/m.exec((await runProcess(['token', '--file', file('alice.token')])).stdout)![1]!
+  hash = /^hash: (\S+)$/m.exec((await runHere(['token', '--file', file('alice.token')])).stdout)![1]!
 })
 
 interface Gateway {
@@ -136,7 +137,7 @@ describe('the command forward', () => {
     const { appPort } = await startGateway(echo.port)
     const url = `wss://localhost:${appPort}/tunnel/127.0.0.1:${echo.port}`
     const run = (...args: string[]): ReturnType<typeof runProcess> => runProcess(['forward', '--ca', file('server.crt'), ...args])
-    await runProcess(['token', '--file', file('unknown.token')])
+    await runHere(['token', '--file', file('unknown.token')])
     expect(await run('--token-file', file('unknown.token'), '127.0.0.1:0', url)).toMatchObject({
       code: 1,
       stderr: expect.stringMatching(/^socket-gateway: localhost:\d+ answered 401 Unauthorized: The tunnel needs credentials/),
@@ -162,7 +163,7 @@ describe('the command forward', () => {
     [[':1', 'wss://a/tunnel/b:1', ':1', 'wss://a/tunnel/b:2'], 'given twice'],
     [['--private-key', 'x', '--token-file', 'y', ':1', 'wss://a/tunnel/b:1'], 'expected one of them'],
   ])('ends with 2 for %j', async (args, message) => {
-    expect(await runProcess(['forward', ...args])).toMatchObject({ code: 2, stderr: expect.stringContaining(message) })
+    expect(await runHere(['forward', ...args])).toMatchObject({ status: 2, stderr: expect.stringContaining(message) })
   })
 
   test('has a health page, and lets connections end after SIGTERM', async () => {

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
+import { run as runHere } from '../cli/context.ts'
 import { LogFile } from '../../src/sokken/log-file.ts'
 import { listen } from '../support/ports.ts'
 import { runProcess, startProcess, type RunningProcess } from '../support/process.ts'
@@ -82,19 +83,9 @@ test('a connection goes through, outlives SIGTERM at either end, and every line 
 test('TLS at the server, its authority and a token at the client', async () => {
   const directory = tempDir()
   const file = (name: string): string => join(directory, name)
-  const minted = await runProcess([
-    'certificates',
-    '--self-signed',
-    'localhost',
-    '--type',
-    'ec',
-    '--certificate',
-    file('s.crt'),
-    '--private-key',
-    file('s.key'),
-  ])
-  expect(minted).toMatchObject({ code: 0 })
-  const made = await runProcess(['token', '--file', file('client.token')])
+  const files = ['--certificate', file('s.crt'), '--private-key', file('s.key')]
+  expect(await runHere(['certificates', '--self-signed', 'localhost', '--type', 'ec', ...files])).toMatchObject({ status: 0 })
+  const made = await runHere(['token', '--file', file('client.token')])
   const [, hash] = /^hash: (\S+)$/m.exec(made.stdout) ?? []
   writeFileSync(file('server.tokens'), `# of alice\n${hash!}\n`, { mode: 0o600 })
   const echo = await echoServer()
