@@ -128,5 +128,16 @@ export const auditEntrySchema = z
   })
   .meta({ id: 'AuditEntry' })
 
+export const usageSchema = z
+  .object({
+    day: z.string().meta({ format: 'date', description: 'In UTC.' }),
+    socketId: id,
+    requests: z.int(),
+    connections: z.int(),
+    bytesIn: z.int().meta({ description: 'From visitors.' }),
+    bytesOut: z.int(),
+  })
+  .meta({ id: 'Usage' })
+
 /** Where no answer says whether there is such an account. */
 export const acceptedSchema = z.object({ message: z.string() }).meta({ id: 'Accepted' })

@@ -5,7 +5,7 @@ import * as schema from './account-schema.ts'
 import { given } from './given.ts'
 import { operationsOf, type Operation } from './operation.ts'
 import { jwk, linkToken, page, pageQuery, text, timeGiven, uuid } from './schema.ts'
-import { accountView, auditEntryView, innerKeyView, issuedTokenView, listView, pageView } from './views.ts'
+import { accountView, auditEntryView, innerKeyView, issuedTokenView, listView, pageView, usageView } from './views.ts'
 
 const { open, withToken } = operationsOf('v1')
 
@@ -67,6 +67,16 @@ export const adminOperations: readonly Operation[] = [
     }),
     reply: page(schema.auditEntrySchema),
     run: async ({ service }, { query }, actor) => pageView(await service.audit.list(actor, given(query)), auditEntryView),
+  }),
+  withToken({
+    id: 'listUsage',
+    method: 'get',
+    path: '/usage',
+    summary: 'How much each socket was used, by day: of the own account; of another one for auditors and admins.',
+    query: z.strictObject({ since: text(10).meta({ description: 'First day, such as 2026-11-28, in UTC.' }), accountId: uuid.optional() }),
+    reply: page(schema.usageSchema),
+    errors: ['NOT_FOUND'],
+    run: async ({ service }, { query }, actor) => listView(await service.usage.list(actor, given(query)), usageView),
   }),
   withToken({
     id: 'listAccounts',

@@ -1,4 +1,5 @@
 /** What /api/v1 shows of the model: every field by name, so that a new one of the model is not shown by accident. */
+import type { UsageOfDay } from '../service/contract.ts'
 import type {
   Account,
   ApiToken,
@@ -128,4 +129,13 @@ export const auditEntryView = ({ at, ...entry }: AuditEntry): unknown => ({
   object: entry.object,
   isRefused: entry.isRefused,
   details: entry.details,
+})
+
+export const usageView = ({ day, socketId, requests, connections, bytesIn, bytesOut }: UsageOfDay): unknown => ({
+  day,
+  socketId,
+  requests,
+  connections,
+  bytesIn,
+  bytesOut,
 })

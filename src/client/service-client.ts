@@ -24,6 +24,7 @@ import type {
   SshKey,
   Tunnel,
   TunnelCredentials,
+  Usage,
   Version,
 } from './wire.ts'
 
@@ -232,6 +233,11 @@ export class ServiceClient {
     page: PageRequest & { readonly accountId?: string; readonly action?: string; readonly since?: string } = {},
   ): Promise<Page<AuditEntry>> {
     return this.#call('GET', '/audit', { query: { ...page } })
+  }
+
+  /** @param request.since  first day, such as 2026-11-28 */
+  async usage(request: { readonly since: string; readonly accountId?: string }): Promise<readonly Usage[]> {
+    return (await this.#call<Page<Usage>>('GET', '/usage', { query: { ...request } })).items
   }
 
   // --- of admins

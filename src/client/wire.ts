@@ -178,6 +178,17 @@ export interface AuditEntry {
   readonly details: Readonly<Record<string, unknown>>
 }
 
+/** The use of a socket on one day. */
+export interface Usage {
+  /** Such as 2026-11-28, in UTC. */
+  readonly day: string
+  readonly socketId: string
+  readonly requests: number
+  readonly connections: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
 /** A visitor of a socket, as the log of the socket has it. */
 export interface LogLine {
   /** As `connect` prints it: combined format and response time, or the line of a connection. */

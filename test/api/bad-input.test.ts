@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
 import { GatewayError } from '../../src/errors.ts'
-import { ServiceError } from '../../src/service/input/service-error.ts'
 import { createLog } from '../../src/telemetry/log.ts'
-import { startApi, type ApiAnswer } from '../support/api.ts'
+import { PASSWORD, startApi, type ApiAnswer } from '../support/api.ts'
 
 const lines: string[] = []
 const api = await startApi({
   log: createLog({ level: 'debug', format: 'json', destination: { write: (line: string) => (lines.push(line), true) } }),
 })
+await api.given.service.accounts.setLimits(await api.given.actor('admin'), api.ids.bob, { tcp: 0 })
 const dialects = [
   { dialect: 'v1', send: api.v1, sockets: '/sockets' },
   { dialect: 'compatible', send: api.old, sockets: '/socket' },
@@ -40,7 +40,7 @@ describe.each(dialects)('bad input in the dialect $dialect', ({ dialect, send, s
     const answer = await send('GET', sockets, { token })
     expect(refusal(answer)).toMatchObject({ status: 401, error: 'UNAUTHENTICATED' })
     expect(answer.headers.get('www-authenticate')).toBe('Bearer')
-    expect(answer.text).not.toContain('row 7')
+    expect(answer.text).not.toMatch(/jwt|expired|malformed|signature/i)
   })
 
   test('the token is asked for before the body is read', async () => {
@@ -117,20 +117,30 @@ describe.each(dialects)('bad input in the dialect $dialect', ({ dialect, send, s
   })
 
   test('a limit: 403 LIMIT_REACHED with what to do', async () => {
-    api.fail = new ServiceError('LIMIT_REACHED', 'This account has 10 sockets, which is its limit; delete one.')
-    const body = refusal(await send('POST', sockets, { body: { name: 'x' } }))
+    const body = refusal(
+      await send('POST', sockets, { token: 'bob', body: { name: 'x', [dialect === 'v1' ? 'type' : 'socket_type']: 'tcp' } }),
+    )
     expect(body).toMatchObject({ status: 403, error: 'LIMIT_REACHED' })
-    expect(body.error_message).toContain('delete one')
+    expect(body.error_message).toMatch(/delete one|ask an admin/)
   })
 
   test('too many attempts: 429 with the Retry-After of the rules, or one of its own', async () => {
-    api.fail = new GatewayError('RATE_LIMITED', undefined, { fields: ['Retry-After', '60'] })
     const path = dialect === 'v1' ? '/sessions' : '/login'
-    const body = { email: 'ada@example.com', password: 'x' }
-    const answer = await send('POST', path, { token: null, body })
-    expect([refusal(answer).status, answer.headers.get('retry-after')]).toEqual([429, '60'])
+    const login = (): Promise<ApiAnswer> =>
+      send('POST', path, {
+        token: null,
+        body: { email: 'bob@example.com', password: 'a wrong one' },
+        headers: { 'X-Real-IP': dialect === 'v1' ? '192.0.2.1' : '192.0.2.2' },
+      })
+    const statuses: number[] = []
+    let answer: ApiAnswer
+    do statuses.push((answer = await login()).status)
+    while (statuses.length < 20 && answer.status !== 429)
+    expect(statuses).toEqual([401, 401, 401, 401, 401, 429])
+    expect(refusal(answer)).toMatchObject({ error: 'RATE_LIMITED', error_message: expect.stringMatching(/try again in \d+ s/) })
+    expect(answer.headers.get('retry-after')).toBe('30')
     api.fail = new GatewayError('RATE_LIMITED')
-    expect((await send('POST', path, { token: null, body })).headers.get('retry-after')).toBe('6')
+    expect((await login()).headers.get('retry-after')).toBe('6')
   })
 
   test('the database away: 503 STORE_UNAVAILABLE with Retry-After 5, and nothing of the database', async () => {
@@ -179,22 +189,23 @@ describe.each(dialects)('bad input in the dialect $dialect', ({ dialect, send, s
 
 describe('sockets that would be for nobody, or protected by nothing', () => {
   const emails = 'cloud_authentication_email_allowed_addressses'
+  const ENABLED = 'cloud_authentication_enabled'
   const domains = 'cloud_authentication_email_allowed_domains'
   test.each([
-    ['both lists empty', { visitors: { emails: [], domains: [] } }, 'visitors.emails', { cloud_authentication_enabled: true }, emails],
+    ['both lists empty', { visitors: { emails: [], domains: [] } }, 'visitors', { cloud_authentication_enabled: true }, ENABLED],
     [
       'lists with one empty entry, as old clients send them',
       { visitors: { emails: [], domains: [] } },
-      'visitors.emails',
+      'visitors',
       { cloud_authentication_enabled: true, [emails]: [''], [domains]: [''] },
-      emails,
+      ENABLED,
     ],
     [
       'a login on tcp',
       { type: 'tcp', visitors: { emails: ['a@b.c'], domains: [] } },
       'visitors',
       { socket_type: 'tcp', cloud_authentication_enabled: true, [emails]: ['a@b.c'] },
-      'cloud_authentication_enabled',
+      ENABLED,
     ],
     [
       'protected without a user',
@@ -254,18 +265,18 @@ describe('names that nobody knows', () => {
 
 describe('the address of the client', () => {
   const login = async (of: typeof api, headers: Record<string, string>): Promise<unknown> => {
-    await of.v1('POST', '/sessions', { token: null, body: { email: 'ada@example.com', password: 'right password' }, headers })
-    return of.seen.at(-1)
+    await of.v1('POST', '/sessions', { token: null, body: { email: 'ada@example.com', password: PASSWORD }, headers })
+    return of.seen.findLast(([call]) => call === 'sessions.login')?.at(-1)
   }
 
   test('is what our outer layer says, where every request comes through it', async () => {
-    expect(await login(api, { 'X-Real-IP': '192.0.2.7', 'X-Forwarded-For': '198.51.100.1' })).toEqual(['login', '192.0.2.7'])
-    expect(await login(api, { 'X-Real-IP': '::ffff:192.0.2.7' })).toEqual(['login', '192.0.2.7'])
-    expect(await login(api, { 'X-Real-IP': 'x; drop' })).toEqual(['login', '127.0.0.1'])
+    expect(await login(api, { 'X-Real-IP': '192.0.2.7', 'X-Forwarded-For': '198.51.100.1' })).toEqual('192.0.2.7')
+    expect(await login(api, { 'X-Real-IP': '::ffff:192.0.2.7' })).toEqual('192.0.2.7')
+    expect(await login(api, { 'X-Real-IP': 'x; drop' })).toEqual('127.0.0.1')
   })
 
   test('is that of the connection, where others could say something else', async () => {
     const open = await startApi({ isBehindGateway: false })
-    expect(await login(open, { 'X-Real-IP': '192.0.2.7', 'X-Forwarded-For': '192.0.2.7' })).toEqual(['login', '127.0.0.1'])
+    expect(await login(open, { 'X-Real-IP': '192.0.2.7', 'X-Forwarded-For': '192.0.2.7' })).toEqual('127.0.0.1')
   })
 })

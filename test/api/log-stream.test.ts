@@ -44,7 +44,7 @@ class Feed implements LogFeed {
 const start = async (keepAliveMs = 20): Promise<{ api: RunningApi; feed: Feed; client: ServiceClient; id: string }> => {
   const feed = new Feed()
   const api = await startApi({ logs: feed, keepAliveMs })
-  const client = new ServiceClient({ server: parseServerUrl(api.url), env: {}, token: () => 'ada' })
+  const client = new ServiceClient({ server: parseServerUrl(api.url), env: {}, token: () => api.tokens.ada })
   return { api, feed, client, id: (await client.createSocket({ name: 'demo' })).id }
 }
 
@@ -83,7 +83,7 @@ describe('the log of a socket', () => {
 
   test('has an empty line now and then while nothing happens, which the client does not show', async () => {
     const { api, feed, id } = await start(1)
-    const answer = await fetch(`${api.url}/api/v1/sockets/${id}/log`, { headers: { Authorization: 'Bearer ada' } })
+    const answer = await fetch(`${api.url}/api/v1/sockets/${id}/log`, { headers: { Authorization: `Bearer ${api.tokens.ada}` } })
     expect(answer.headers.get('content-type')).toBe('application/x-ndjson; charset=utf-8')
     let text = ''
     for await (const chunk of answer.body!.pipeThrough(new TextDecoderStream())) {
@@ -109,7 +109,7 @@ describe('the log of a socket', () => {
     const { api, feed, id } = await start(60_000)
     const socket = connect(Number(new URL(api.url).port), '127.0.0.1')
     onCleanUp(() => socket.destroy())
-    socket.write(`GET /api/v1/sockets/${id}/log HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ada\r\n\r\n`)
+    socket.write(`GET /api/v1/sockets/${id}/log HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${api.tokens.ada}\r\n\r\n`)
     await once(socket, 'data')
     socket.pause()
     await until(() => feed.events.listenerCount('line') > 0)

@@ -12,8 +12,10 @@ import { ServiceClient } from '../../src/client/service-client.ts'
 import type * as wire from '../../src/client/wire.ts'
 import { GatewayError } from '../../src/errors.ts'
 import { VERSION } from '../../src/version.ts'
-import { startApi } from '../support/api.ts'
-import { ACCOUNT } from '../support/service-stand-in.ts'
+import { newKeyLine, PASSWORD, startApi } from '../support/api.ts'
+import { newJwk } from '../support/service.ts'
+import { addSocket } from '../support/stores.ts'
+import { until } from '../support/wait.ts'
 
 /** What the API gives is what the client expects, member by member: the compiler holds it. */
 type Same<Wire, Schema extends z.ZodType> =
@@ -35,9 +37,10 @@ const SAME: {
   readonly inner: Same<wire.InnerKey, typeof accounts.innerKeySchema>
   readonly joined: Same<wire.Joined, typeof accounts.joinedSchema>
   readonly audit: Same<wire.AuditEntry, typeof accounts.auditEntrySchema>
+  readonly usage: Same<wire.Usage, typeof accounts.usageSchema>
 } = {
   ...{ socket: true, tunnel: true, connection: true, credentials: true, account: true, key: true },
-  ...{ login: true, token: true, issued: true, inner: true, joined: true, audit: true },
+  ...{ login: true, token: true, issued: true, inner: true, joined: true, audit: true, usage: true },
 }
 
 const line: wire.LogLine = { text: '192.0.2.106 - - [25/Nov/2020:17:13:06 +0000] "GET / HTTP/1.1" 200', status: 200 }
@@ -49,9 +52,15 @@ const logs: LogFeed = {
 }
 const api = await startApi({ logs, clientVersion: () => 'v1.0' })
 const clientOf = (token: string): ServiceClient => new ServiceClient({ server: parseServerUrl(api.url), env: {}, token: () => token })
-const [ada, root] = [clientOf('ada'), clientOf('root')]
+const [ada, bob, root] = [clientOf(api.tokens.ada), clientOf(api.tokens.bob), clientOf(api.tokens.root)]
 const anybody = new ServiceClient({ server: parseServerUrl(api.url), env: {} })
-const jwk = { kty: 'EC', crv: 'P-256', x: 'x', y: 'y' }
+/** The token of the next letter that is no earlier one. */
+async function letterTo(email: string, asking: () => Promise<unknown>): Promise<string> {
+  const before = api.given.letters.length
+  await asking()
+  await until(() => api.given.letters.slice(before).some(({ to }) => to === email))
+  return api.given.tokenFor(email)
+}
 
 async function lines(socketId: string): Promise<wire.LogLine[]> {
   const seen: wire.LogLine[] = []
@@ -59,52 +68,76 @@ async function lines(socketId: string): Promise<wire.LogLine[]> {
   return seen
 }
 
+const EVE = { name: 'Eve', email: 'eve@example.com', password: PASSWORD }
+const anotherAccount = (): Promise<string> => api.given.actor().then(({ accountId }) => accountId)
+const anotherKey = async (): Promise<string> => (await ada.addSshKey(newKeyLine())).id
+const anotherToken = async (): Promise<string> => (await ada.createToken({ name: 'ci', scopes: ['read'] })).id
+const joinToken = async (): Promise<string> => (await root.createJoinToken({ identifiers: ['lan-a'], uses: 2 })).token
+
 /** Operation → a call of it. */
 const CALLS: Readonly<Record<string, () => Promise<unknown>>> = {
-  signUp: () => anybody.signUp({ name: 'Ada', email: 'ada@example.com', password: 'x', sshKey: 'ssh-ed25519 AAAA' }),
-  confirmAccount: () => anybody.confirm('right'),
-  acceptInvitation: () => anybody.acceptInvitation({ token: 't', name: 'Ada', password: 'x' }),
-  requestPasswordReset: () => anybody.requestPasswordReset('ada@example.com'),
-  resetPassword: () => anybody.resetPassword('t', 'x'),
-  login: () => anybody.login('ada@example.com', 'right password'),
+  signUp: () => anybody.signUp({ ...EVE, sshKey: newKeyLine() }),
+  confirmAccount: async () => anybody.confirm(await letterTo(EVE.email, () => anybody.signUp(EVE))),
+  acceptInvitation: async () => {
+    const { link } = await root.invite('mallory@example.com', 'auditor')
+    return anybody.acceptInvitation({ token: link.split('#')[1]!, name: 'Mallory', password: PASSWORD })
+  },
+  requestPasswordReset: () => anybody.requestPasswordReset('nobody@example.com'),
+  resetPassword: async () => {
+    const token = await letterTo(EVE.email, () => anybody.requestPasswordReset(EVE.email))
+    return anybody.resetPassword(token, 'another password')
+  },
+  login: () => anybody.login(EVE.email, 'another password'),
   refreshSession: () => ada.refresh(),
   getAccount: () => ada.account(),
   renameAccount: () => ada.rename('Ada L.'),
-  changePassword: () => ada.changePassword('right password', 'y'),
-  listSshKeys: () => ada.sshKeys(),
-  addSshKey: () => ada.addSshKey('ssh-ed25519 AAAA'),
-  removeSshKey: () => ada.removeSshKey('a/../b'),
-  listTokens: () => ada.tokens(),
-  createToken: () => ada.createToken({ name: 'ci', scopes: ['read'], expiresAt: '2027-01-01T00:00:00+01:00' }),
-  revokeToken: () => ada.revokeToken('e'),
+  changePassword: () => bob.changePassword(PASSWORD, 'another password'),
+  listSshKeys: () => anotherKey().then(() => ada.sshKeys()),
+  addSshKey: () => ada.addSshKey(newKeyLine()),
+  removeSshKey: async () => ada.removeSshKey(await anotherKey()),
+  listTokens: () => anotherToken().then(() => ada.tokens()),
+  createToken: () => ada.createToken({ name: 'ci', scopes: ['read'], expiresAt: new Date(api.given.clock.now() + 60_000).toISOString() }),
+  revokeToken: async () => ada.revokeToken(await anotherToken()),
   listSockets: () => ada.sockets({ limit: 1, name: 'demo' }),
   createSocket: () => ada.createSocket({ name: 'demo' }),
   getSocket: async () => ada.socket(await socket()),
-  updateSocket: async () => ada.updateSocket(await socket(), { name: 'other' }, 'one'),
+  updateSocket: async () => {
+    const { id, etag } = await ada.createSocket({ name: 'demo' })
+    return ada.updateSocket(id, { name: 'other' }, etag)
+  },
   deleteSocket: async () => ada.deleteSocket(await socket()),
   watchSocket: async () => lines(await socket()),
-  connect: () => ada.connect({ name: 'demo', jwk }, 'key'),
+  connect: () => ada.connect({ name: 'demo', jwk: newJwk() }, 'key'),
   listTunnels: async () => ada.tunnels((await tunnel())[0]),
   createTunnel: async () => ada.createTunnel(await socket()),
   getTunnel: async () => ada.tunnel(...(await tunnel())),
   deleteTunnel: async () => ada.deleteTunnel(...(await tunnel())),
-  createCredentials: async () => ada.tunnelCredentials(...(await tunnel()), jwk),
-  createCertificate: async () => ada.tunnelCertificate(...(await tunnel()), 'ecdsa-sha2-nistp256 AAAA'),
-  createJoinToken: () => root.createJoinToken({ identifiers: ['lan-a'], uses: 2 }),
-  join: () => anybody.join('sgj_x', jwk),
+  createCredentials: async () => ada.tunnelCredentials(...(await tunnel()), newJwk()),
+  createCertificate: async () => ada.tunnelCertificate(...(await tunnel()), newKeyLine()),
+  createJoinToken: () => root.createJoinToken({ identifiers: ['lan-a'] }),
+  join: async () => anybody.join(await joinToken(), newJwk()),
   listInnerKeys: () => root.innerKeys(),
-  revokeInnerKey: () => root.revokeInnerKey('k'),
+  revokeInnerKey: async () => root.revokeInnerKey((await anybody.join(await joinToken(), newJwk())).kid),
   listAudit: () => ada.audit({ since: '2026-01-01T00:00:00Z', action: 'socket.create' }),
-  listAccounts: () => root.accounts({ email: 'ada@example.com' }),
-  getAccountOf: () => root.accountOf(ACCOUNT.id),
-  deleteAccount: () => root.deleteAccount(ACCOUNT.id),
-  invite: () => root.invite('bob@example.com'),
-  suspendAccount: () => root.suspend(ACCOUNT.id),
-  resumeAccount: () => root.resume(ACCOUNT.id),
-  setLimits: () => root.setLimits(ACCOUNT.id, { http: 20, vanity: true }),
-  setRole: () => root.setRole(ACCOUNT.id, 'auditor'),
+  listUsage: async () => {
+    const counts = { requests: 1, connections: 2, bytesIn: 3, bytesOut: 4 }
+    await api.given.service.usage.add([{ accountId: api.ids.ada, socketId: await socket(), ...counts }])
+    return ada.usage({ since: '2026-01-01' })
+  },
+  listAccounts: () => root.accounts({ email: 'ADA@example.com' }),
+  getAccountOf: () => root.accountOf(api.ids.ada),
+  deleteAccount: async () => root.deleteAccount(await anotherAccount()),
+  invite: () => root.invite('trudy@example.com'),
+  suspendAccount: async () => root.suspend(await anotherAccount()),
+  resumeAccount: async () => {
+    const id = await anotherAccount()
+    await root.suspend(id)
+    return root.resume(id)
+  },
+  setLimits: async () => root.setLimits(await anotherAccount(), { http: 20, vanity: true }),
+  setRole: async () => root.setRole(await anotherAccount(), 'auditor'),
   getVersion: () => anybody.version(),
-  endSessions: () => ada.endSessions(),
+  endSessions: async () => clientOf((await anybody.login(EVE.email, 'another password')).token).endSessions(),
 }
 const socket = async (): Promise<string> => {
   const { items } = await ada.sockets({ limit: 1 })
@@ -134,22 +167,36 @@ describe('the client', () => {
         for (const item of value as unknown[]) expect((shape as z.ZodType).parse(item)).toEqual(item)
       } else if (typeof value !== 'string') expect([operation.id, operation.reply!.parse(value)]).toEqual([operation.id, value])
     }
-    api.tokens.set('ada', { accountId: ACCOUNT.id, role: 'user', scopes: undefined, kind: 'session', address: '' })
-    api.tokens.set('root', { accountId: ACCOUNT.id, role: 'admin', scopes: undefined, kind: 'session', address: '' })
   })
 
   test('what people and programs give arrives in the words of the rules', async () => {
-    await ada.createToken({ name: 'ci', scopes: ['read'], expiresAt: '2027-01-01T00:00:00+01:00' })
-    expect(api.seen.at(-1)).toEqual(['createToken', { name: 'ci', scopes: ['read'], expiresAt: Date.parse('2026-12-31T23:00:00Z') }])
+    const last = (): unknown => api.seen.at(-1)?.slice(2)
+    const inAMinute = Math.floor(api.given.clock.now() / 1000) * 1000 + 60_000
+    const abroad = new Date(inAMinute + 3_600_000).toISOString().replace('.000Z', '+01:00')
+    await ada.createToken({ name: 'ci', scopes: ['read'], expiresAt: abroad })
+    expect(last()).toEqual([{ name: 'ci', scopes: ['read'], expiresAt: inAMinute }])
     await ada.connect({ name: 'demo' })
-    expect(api.seen.at(-1)).toEqual(['create', { name: 'demo', ephemeralMs: 60_000 }])
+    expect(last()).toEqual([{ name: 'demo', ephemeralMs: 60_000 }])
     await ada.createSocket({ name: 'demo', ephemeralSeconds: 10, type: 'tls', password: null })
-    expect(api.seen.at(-1)).toEqual(['create', { name: 'demo', ephemeralMs: 10_000, type: 'tls', password: null }])
-    await root.setLimits(ACCOUNT.id, { tcp: 0, customDomains: false })
-    expect(api.seen.at(-1)).toEqual([ACCOUNT.id, { tcp: 0, customDomains: false }])
-    await ada.removeSshKey('a/../b')
-    expect(api.seen.at(-1)).toEqual(['removeKey', 'a/../b'])
+    expect(last()).toEqual([{ name: 'demo', ephemeralMs: 10_000, type: 'tls', password: null }])
+    await root.setLimits(api.ids.bob, { tcp: 0, customDomains: false })
+    expect(last()).toEqual([api.ids.bob, { tcp: 0, customDomains: false }])
+    await expect(ada.removeSshKey('a/../b')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    expect(last()).toEqual(['a/../b'])
     expect(await anybody.version()).toEqual({ version: VERSION, clientVersion: 'v1.0' })
+  })
+
+  test('faults that the rules find have the names of the API', async () => {
+    const line = newKeyLine()
+    await ada.addSshKey(line)
+    await expect(ada.addSshKey(line)).rejects.toMatchObject({ code: 'INVALID', details: [{ path: 'line' }] })
+    await expect(ada.addSshKey('ssh-rsa AAAA')).rejects.toMatchObject({ code: 'INVALID', details: [{ path: 'line' }] })
+    await expect(ada.tunnelCertificate(...(await tunnel()), 'ssh-rsa AAAA')).rejects.toMatchObject({ details: [{ path: 'publicKey' }] })
+    await expect(ada.connect({ name: 'x', jwk: { kty: 'oct' } })).rejects.toMatchObject({ details: [{ path: 'jwk' }] })
+    await expect(anybody.signUp({ ...EVE, email: 'x', password: 'short' })).rejects.toMatchObject({
+      details: [{ path: 'email' }, { path: 'password' }],
+    })
+    await expect(ada.usage({ since: 'today' })).rejects.toMatchObject({ code: 'INVALID', details: [{ path: 'since' }] })
   })
 
   test('the same key of idempotency gives the same socket', async () => {
@@ -173,11 +220,11 @@ describe('the client', () => {
   })
 
   test('every page of a list comes once', async () => {
-    const template = [...api.sockets.values()].find(({ accountId }) => accountId === ACCOUNT.id)!
-    for (let i = 0; i < 250; i++) api.sockets.set(`many-${i}`, { ...template, id: `many-${i}`, name: 'many' })
+    const { store } = api.given
+    for (let i = 0; i < 120; i++) await addSocket(store.db, api.ids.ada, { name: 'many', created_at: i, settings: '{}' })
     const all = await ada.allSockets({ name: 'many' })
-    expect(all.map(({ id }) => id)).toEqual(Array.from({ length: 250 }, (_each, i) => `many-${i}`))
-    for (let i = 0; i < 250; i++) api.sockets.delete(`many-${i}`)
+    expect(new Set(all.map(({ id }) => id)).size).toBe(120)
+    expect(all.length).toBe(120)
   })
 
   test('a refusal has code, message, details and request id of the API', async () => {

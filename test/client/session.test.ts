@@ -5,11 +5,10 @@ import { describe, expect, test } from '@jest/globals'
 import { CredentialsFile } from '../../src/client/credentials.ts'
 import { parseServerUrl } from '../../src/client/server-url.ts'
 import { Session, type SessionOptions } from '../../src/client/session.ts'
-import { startApi } from '../support/api.ts'
-import { ACCOUNT } from '../support/service-stand-in.ts'
+import { PASSWORD, startApi } from '../support/api.ts'
 import { tempDir } from '../support/temp.ts'
 
-const LOGIN = { token: 'x.y.z', email: 'ada@example.com', accountId: ACCOUNT.id, expiresAt: '2026-11-28T07:00:00.000Z' }
+const LOGIN = { token: 'x.y.z', email: 'ada@example.com', accountId: 'a', expiresAt: '2026-11-28T07:00:00.000Z' }
 const newFile = (): CredentialsFile => new CredentialsFile(join(tempDir(), 'socket-gateway', 'credentials.json'))
 
 describe('the file of logins', () => {
@@ -74,57 +73,79 @@ describe('a session', () => {
   const HOUR = 3_600_000
   const start = async () => {
     const api = await startApi()
+    const { clock, service } = api.given
     const file = newFile()
-    const options: SessionOptions = { server: parseServerUrl(api.url), env: {}, file, now: () => Date.now() }
-    return { api, file, options, at: (hours: number): SessionOptions => ({ ...options, now: () => Date.now() + hours * HOUR }) }
+    const options: SessionOptions = { server: parseServerUrl(api.url), env: {}, file, now: clock.now }
+    const login = (): Promise<unknown> => new Session(options).login('ada@example.com', PASSWORD)
+    const endAll = (): Promise<void> =>
+      service.sessions.endAll({ accountId: api.ids.ada, role: 'user', scopes: undefined, kind: 'session', address: '' })
+    return { api, file, options, login, endAll, later: (hours: number) => clock.advance(hours * HOUR) }
   }
 
   test('of a login is there for the next command', async () => {
-    const { api, file, options } = await start()
+    const { api, file, options, login } = await start()
     await expect(new Session(options).open()).rejects.toMatchObject({
       code: 'UNAUTHENTICATED',
       message: expect.stringContaining('socket-gateway login'),
     })
-    await new Session(options).login('ada@example.com', 'right password')
-    expect(await file.read(api.url)).toMatchObject({ token: 'ada', email: 'ada@example.com', accountId: ACCOUNT.id })
+    await login()
+    expect(await file.read(api.url)).toMatchObject({ email: 'ada@example.com', accountId: api.ids.ada })
     expect((await (await new Session(options).open()).client.account()).email).toBe('ada@example.com')
   })
 
   test('renews its token in its last hour, once for all who ask, and keeps it', async () => {
-    const { api, file, options, at } = await start()
-    await new Session(options).login('ada@example.com', 'right password')
-    await new Session(at(3)).open()
-    expect((await file.read(api.url))?.token).toBe('ada')
-    const session = await new Session(at(4.5)).open()
-    expect((await file.read(api.url))?.token).toBe('ada-renewed')
-    api.tokens.delete('ada')
+    const { api, file, options, login, later } = await start()
+    await login()
+    const first = await file.read(api.url)
+    later(3)
+    await new Session(options).open()
+    expect(await file.read(api.url)).toEqual(first)
+    later(1.5)
+    const session = await new Session(options).open()
+    await Promise.all([session.renewWhenDue(), session.renewWhenDue()])
+    expect(api.seen.filter(([call]) => call === 'sessions.refresh').length).toBe(1)
+    const second = await file.read(api.url)
+    expect(Date.parse(second!.expiresAt) - Date.parse(first!.expiresAt)).toBe(4.5 * HOUR)
+    later(1) // the first one is over by now
     await expect(session.client.account()).resolves.toHaveProperty('email')
   })
 
+  test('renews it once for calls at the same time', async () => {
+    const { api, options, login, later } = await start()
+    await login()
+    const session = await new Session(options).open()
+    later(4.5)
+    await Promise.all([session.renewWhenDue(), session.renewWhenDue()])
+    expect(api.seen.filter(([call]) => call === 'sessions.refresh').length).toBe(1)
+  })
+
   test('goes on with a good token while the API cannot renew it', async () => {
-    const { api, options, at } = await start()
-    await new Session(options).login('ada@example.com', 'right password')
+    const { api, options, login, later } = await start()
+    await login()
+    later(4.5)
     api.fail = new Error('away')
-    await expect((await new Session(at(4.5)).open()).client.account()).resolves.toHaveProperty('email')
+    await expect((await new Session(options).open()).client.account()).resolves.toHaveProperty('email')
   })
 
   test('that is over, or was ended, says to log in again', async () => {
-    const { api, options, at } = await start()
-    await new Session(options).login('ada@example.com', 'right password')
-    await expect(new Session(at(5.1)).open()).rejects.toMatchObject({
-      code: 'UNAUTHENTICATED',
-      message: expect.stringContaining('is over'),
-    })
-    api.tokens.clear()
-    await expect(new Session(at(4.5)).open()).rejects.toMatchObject({
+    const { options, login, endAll, later } = await start()
+    await login()
+    later(4.5)
+    await endAll()
+    await expect(new Session(options).open()).rejects.toMatchObject({
       code: 'UNAUTHENTICATED',
       message: expect.stringContaining('was ended'),
+    })
+    later(0.6)
+    await expect(new Session(options).open()).rejects.toMatchObject({
+      code: 'UNAUTHENTICATED',
+      message: expect.stringContaining('is over'),
     })
   })
 
   test('with a token for programs needs no file and changes none', async () => {
-    const { file, options } = await start()
-    const session = await new Session({ ...options, apiToken: 'ada' }).open()
+    const { api, file, options } = await start()
+    const session = await new Session({ ...options, apiToken: api.tokens.ada }).open()
     await expect(session.client.account()).resolves.toHaveProperty('email')
     await session.renewWhenDue()
     expect(existsSync(file.path)).toBe(false)

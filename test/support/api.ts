@@ -1,13 +1,30 @@
-/** An API on a free port, over a service in memory. */
+/** An API on a free port, over the rules on SQLite, with three accounts: ada and bob are users, root is an admin. */
+import { randomBytes } from 'node:crypto'
 import { createServer, request } from 'node:http'
 import { createApi } from '../../src/api/api.ts'
 import type { ApiOptions } from '../../src/api/api-options.ts'
-import { silentLog, type Log } from '../../src/telemetry/log.ts'
+import type { Service } from '../../src/service/contract.ts'
+import type { AccountLimits } from '../../src/service/model.ts'
+import { silentLog } from '../../src/telemetry/log.ts'
 import { listen } from './ports.ts'
-import { createStandIn, type StandIn } from './service-stand-in.ts'
+import { startService, TestClock, type TestService } from './service.ts'
+import { databases } from './stores.ts'
 
-export interface RunningApi extends StandIn {
+type Person = 'ada' | 'bob' | 'root'
+
+/** The password of each of them. */
+export const PASSWORD = 'right password'
+
+export interface RunningApi {
   readonly url: string
+  /** The rules behind it. */
+  readonly given: TestService
+  readonly tokens: Readonly<Record<Person, string>>
+  readonly ids: Readonly<Record<Person, string>>
+  /** Calls of the rules: such as `sockets.create`, and the arguments. */
+  readonly seen: (readonly [string, ...unknown[]])[]
+  /** Thrown by the next call of the rules that is no look at a token. */
+  fail: Error | undefined
   /** Sends a request of the new dialect. */
   v1(method: string, path: string, options?: RequestOptions): Promise<ApiAnswer>
   /** Sends a request of the old dialect. */
@@ -15,7 +32,7 @@ export interface RunningApi extends StandIn {
 }
 
 interface RequestOptions {
-  /** Default: that of Ada; null: none. */
+  /** One of the three, or a token; default: ada; null: none. */
   readonly token?: string | null
   /** Sent as JSON. */
   readonly body?: unknown
@@ -32,41 +49,85 @@ export interface ApiAnswer {
   readonly json: unknown
 }
 
-/** Starts one; it ends with the test file. */
-export async function startApi(options: Partial<ApiOptions> = {}): Promise<RunningApi> {
-  const standIn = createStandIn()
-  const log: Log = options.log ?? silentLog
-  const server = createServer(createApi({ service: standIn.service, isBehindGateway: true, ...options, log }))
-  const url = `http://127.0.0.1:${await listen(server)}`
-  const send = async (method: string, path: string, fields: Record<string, string>, options: RequestOptions): Promise<ApiAnswer> => {
-    const { body, raw, headers } = options
-    const content = raw ?? (body === undefined ? undefined : JSON.stringify(body))
-    const answer = await exchange(
-      `${url}${path}`,
-      method,
-      {
-        ...(content !== undefined && { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(content)) }),
-        ...fields,
-        ...headers,
-      },
-      content,
-    )
-    const { text } = answer
-    let json: unknown
-    try {
-      json = JSON.parse(text)
-    } catch {
-      // undefined
-    }
-    return { ...answer, json }
+const MANY: AccountLimits = { creationsPerHour: 10_000, http: 10_000, tcp: 100, tunnels: 100 }
+
+/** Starts one; it ends with the test file. @param limits  of ada; default: so many that no test reaches them */
+export async function startApi(options: Partial<ApiOptions> = {}, limits: AccountLimits = MANY): Promise<RunningApi> {
+  const [database] = await databases()
+  const clock = new TestClock()
+  clock.advance(Date.now() - clock.now()) // programs under test ask the real one whether a login is over
+  const given = await startService(await database!.empty(), { clock })
+  const { service } = given
+  const { accounts, sessions } = service
+  const admin = await given.actor('admin')
+  const enter = async (name: Person): Promise<readonly [string, string]> => {
+    const email = `${name}@example.com`
+    await accounts.signUp({ name: name[0]!.toUpperCase() + name.slice(1), email, password: PASSWORD }, name)
+    const { id } = await accounts.confirm(await given.tokenFor(email))
+    return [id, (await sessions.login({ email, password: PASSWORD }, name)).token]
   }
-  return Object.assign(standIn, {
-    url,
-    v1: (method: string, path: string, { token = 'ada', ...options }: RequestOptions = {}) =>
-      send(method, `/api/v1${path}`, token === null ? {} : { Authorization: `Bearer ${token}` }, options),
-    old: (method: string, path: string, { token = 'ada', ...options }: RequestOptions = {}) =>
-      send(method, path, token === null ? {} : { 'x-access-token': token }, options),
+  const [ada, bob, root] = [await enter('ada'), await enter('bob'), await enter('root')]
+  await accounts.setLimits(admin, ada[0], limits)
+  await accounts.setRole(admin, root[0], 'admin')
+  const api: RunningApi = {
+    url: '',
+    given,
+    tokens: { ada: ada[1], bob: bob[1], root: root[1] },
+    ids: { ada: ada[0], bob: bob[0], root: root[0] },
+    seen: [],
+    fail: undefined,
+    v1: (method, path, { token = 'ada', ...rest } = {}) =>
+      send(`${api.url}/api/v1${path}`, method, token === null ? {} : { Authorization: `Bearer ${tokenOf(token)}` }, rest),
+    old: (method, path, { token = 'ada', ...rest } = {}) =>
+      send(`${api.url}${path}`, method, token === null ? {} : { 'x-access-token': tokenOf(token) }, rest),
+  }
+  const tokenOf = (name: string): string => api.tokens[name as Person] ?? name
+  const server = createServer(createApi({ log: silentLog, isBehindGateway: true, ...options, service: watched(service, api) }))
+  return Object.assign(api, { url: `http://127.0.0.1:${await listen(server)}` })
+}
+
+/** The service, each call of which is seen, and may be made to fail. */
+function watched(service: Service, api: Pick<RunningApi, 'seen' | 'fail'>): Service {
+  const group = (name: string, rules: object): object =>
+    new Proxy(rules, {
+      get: (_rules, method: string) => {
+        const call = (rules as Record<string, unknown>)[method]
+        if (typeof call !== 'function') return call
+        return async (...args: unknown[]) => {
+          if (method !== 'authenticate') {
+            const { fail } = api
+            api.fail = undefined
+            if (fail !== undefined) throw fail
+          }
+          api.seen.push([`${name}.${method}`, ...args])
+          return Reflect.apply(call, rules, args) as unknown
+        }
+      },
+    })
+  return new Proxy(service, {
+    get: (_service, name: string) => {
+      const rules = (service as unknown as Record<string, unknown>)[name]
+      return typeof rules === 'object' && rules !== null ? group(name, rules) : rules
+    },
   })
+}
+
+async function send(url: string, method: string, token: Record<string, string>, options: RequestOptions): Promise<ApiAnswer> {
+  const { body, raw, headers } = options
+  const content = raw ?? (body === undefined ? undefined : JSON.stringify(body))
+  const fields = {
+    ...(content !== undefined && { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(content)) }),
+    ...token,
+    ...headers,
+  }
+  const answer = await exchange(url, method, fields, content)
+  let json: unknown
+  try {
+    json = JSON.parse(answer.text)
+  } catch {
+    // undefined
+  }
+  return { ...answer, json }
 }
 
 /** One request; fetch refuses a body with GET, which the old client sends. */
@@ -88,3 +149,13 @@ const exchange = (
     sent.on('error', reject)
     sent.end(content)
   })
+
+/** A line of authorized_keys with a fresh key, without comment. */
+export function newKeyLine(): string {
+  const field = (bytes: Buffer): Buffer => {
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(bytes.length)
+    return Buffer.concat([length, bytes])
+  }
+  return `ssh-ed25519 ${Buffer.concat([field(Buffer.from('ssh-ed25519')), field(randomBytes(32))]).toString('base64')}`
+}
