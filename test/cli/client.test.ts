@@ -16,7 +16,7 @@ let home: string
 let admin: Actor
 
 beforeAll(async () => {
-  api = await startApi({ clientVersion: () => 'v1.0-9-g0efd9e3' }, { http: 10, creationsPerHour: 1_000 })
+  api = await startApi({ clientVersion: () => 'v1.0-9-g0efd9e3' }, { limits: { http: 10, creationsPerHour: 1_000 } })
   admin = await api.given.actor('admin')
   home = tempDir()
 })

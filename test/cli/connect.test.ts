@@ -1,19 +1,18 @@
-/** `connect` and `tunnel connect` over a real outer layer, with the API over a service in memory that tells the data plane of sockets and keys. */
+/** `connect` and `tunnel connect` over a real outer layer, with the API over the rules, which tell the data plane of sockets and keys. */
 import { createServer as createHttpServer, type Server } from 'node:http'
 import { createServer, connect as connectTcp } from 'node:net'
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { runCli } from '../../src/cli/run-cli.ts'
-import type { DirectorySocket } from '../../src/directory/directory.ts'
 import { LiveDirectory } from '../../src/directory/live-directory.ts'
-import { thumbprintOf } from '../../src/identity/key.ts'
+import { GatewayError } from '../../src/errors.ts'
+import type { DataPlane } from '../../src/service/contract.ts'
 import type { Socket } from '../../src/service/model.ts'
-import { createPublicKey } from 'node:crypto'
 import { startApi, type RunningApi } from '../support/api.ts'
 import { onCleanUp } from '../support/cleanup.ts'
-import { changeOf } from '../support/directory.ts'
 import { exchange } from '../support/exchange.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
-import { freePort, listen } from '../support/ports.ts'
+import { listen } from '../support/ports.ts'
+import { TEST_CONFIG } from '../support/service.ts'
 import { until } from '../support/wait.ts'
 
 const ZONE = 'edge.example.com'
@@ -22,56 +21,18 @@ const PORTS = { from: 1_024, to: 65_535 }
 let api: RunningApi
 let layers: Layers
 let directory: LiveDirectory
-const kids = new Map<string, string>()
-
-const directorySocket = (socket: Socket): DirectorySocket => ({
-  id: socket.id,
-  accountId: socket.accountId,
-  type: socket.type,
-  dnsName: socket.dnsName,
-  customDomains: [],
-  port: socket.type === 'tcp' || socket.type === 'tls' ? socket.ports[0]! : null,
-  tunnelIds: socket.tunnels.map(({ id }) => id),
-  password: null,
-  visitors: null,
-  balance: 'least',
-  limits: { requestsPerSecond: 1_000, concurrency: 1_000, maxConnections: 1_000 },
-})
 
 beforeAll(async () => {
   directory = new LiveDirectory({ zone: ZONE, ports: PORTS })
   layers = await startLayers({ targets: 'targets: {}', inners: 0, outer: { directory } })
-  api = await startApi()
-  const { sockets, tunnels } = api.service
-  const remove = sockets.remove.bind(sockets)
-  Object.assign(tunnels, {
-    credentials: async (_actor: unknown, socketId: string, tunnelId: string, jwk: Record<string, string>) => {
-      const socket = api.sockets.get(socketId)
-      if (socket === undefined) throw new Error('no such socket')
-      const kid = thumbprintOf(createPublicKey({ key: jwk, format: 'jwk' }))
-      kids.set(tunnelId, kid)
-      const key = { kid, jwk, tunnelId, identifiers: null, expiresAt: Date.now() + 3_600_000 }
-      await directory.apply(changeOf({ sockets: [directorySocket(socket)], keys: [key] }))
-      return { tunnelId, identifier: tunnelId, kid, linkUrls: [`ws://127.0.0.1:${layers.socketPort}`], expiresAt: key.expiresAt }
+  const dataPlane: DataPlane = {
+    apply: async change => {
+      const [failure] = await directory.apply(change)
+      if (failure !== undefined) throw new GatewayError('LISTEN_FAILED', failure.message)
     },
-  })
-  const make = sockets.connect.bind(sockets)
-  Object.assign(sockets, {
-    connect: async (actor: never, { jwk, ...request }: Parameters<typeof make>[1]) => {
-      const { socket: made, tunnel } = await make(actor, request)
-      // A port that this machine has to give.
-      const socket = made.type === 'tcp' ? { ...made, ports: [await freePort()] } : made
-      api.sockets.set(socket.id, socket)
-      return { socket, tunnel, credentials: await tunnels.credentials(actor, socket.id, tunnel.id, jwk ?? {}) }
-    },
-    remove: async (actor: never, id: string) => {
-      const tunnelIds = api.sockets.get(id)?.tunnels.map(tunnel => tunnel.id) ?? []
-      await remove(actor, id)
-      await directory.apply(
-        changeOf({ removedSockets: [id], endedTunnels: tunnelIds, removedKeys: tunnelIds.flatMap(tunnel => kids.get(tunnel) ?? []) }),
-      )
-    },
-  })
+  }
+  const hosts = { ...TEST_CONFIG.hosts, link: [`ws://127.0.0.1:${layers.socketPort}`] }
+  api = await startApi({}, { dataPlane, config: { hosts } })
 })
 
 interface Running {
@@ -88,7 +49,7 @@ afterEach(async () => {
     each.stop()
     await each.exit
   }
-  api.sockets.clear()
+  for (const { id } of await sockets()) await api.v1('DELETE', `/sockets/${id}`)
 })
 
 function start(...argv: readonly string[]): Running {
@@ -100,7 +61,7 @@ function start(...argv: readonly string[]): Running {
     stop: () => stop(),
     exit: runCli({
       argv,
-      env: { SG_SERVER: api.url, SG_API_TOKEN: 'ada' },
+      env: { SG_SERVER: api.url, SG_API_TOKEN: api.tokens.ada },
       stdout: { write: text => (state.stdout += text) },
       stderr: { write: text => (state.stderr += text) },
       logDestination: { write: () => true },
@@ -121,14 +82,15 @@ const startOrigin = async (answer = 'hello'): Promise<{ readonly server: Server;
   return { server, port }
 }
 
-const soleSocket = (): Socket => [...api.sockets.values()][0]!
+const sockets = async (): Promise<readonly Socket[]> => ((await api.v1('GET', '/sockets')).json as { items: Socket[] }).items
+const soleSocket = async (): Promise<Socket> => (await sockets())[0]!
 
 describe('connect', () => {
   test('makes a socket that is served at once, shows who comes, and takes it away at the first Ctrl-C', async () => {
     const { port } = await startOrigin()
     const run = start('connect', String(port), '--name', 'my test service')
     await connected(run)
-    const { dnsName } = soleSocket()
+    const { dnsName } = await soleSocket()
     expect(run.stdout).toMatch(
       new RegExp(
         `\\nhttps://${dnsName} → http://127\\.0\\.0\\.1:${port}   connected, \\d+ ms   \\(Ctrl-C ends it and removes the socket\\)\\n$`,
@@ -144,7 +106,7 @@ describe('connect', () => {
     run.stop()
     expect(await run.exit).toBe(0)
     expect(run.stderr).toContain('cleaning up...')
-    expect(api.sockets.size).toBe(0)
+    expect(await sockets()).toEqual([])
     expect((await exchange(layers.port, { host: dnsName })).status).toBe(404)
   })
 
@@ -154,13 +116,13 @@ describe('connect', () => {
     const run = start('connect', '-p', String(port))
     await until(() => run.stderr.includes(`nothing answers on 127.0.0.1:${port} yet`), { what: 'the warning' })
     await connected(run)
-    expect(soleSocket().name).toBe(`Local port ${port}`)
-    expect((await exchange(layers.port, { host: soleSocket().dnsName })).status).toBe(502)
+    expect((await soleSocket()).name).toBe(`Local port ${port}`)
+    expect((await exchange(layers.port, { host: (await soleSocket()).dnsName })).status).toBe(502)
     const again = createHttpServer((_request, response) => response.end('back'))
     await new Promise<void>(resolve => again.listen(port, '127.0.0.1', resolve))
     onCleanUp(() => again.close())
     await until(() => run.stderr.includes(`127.0.0.1:${port} answers now`), { what: 'the good news' })
-    expect((await exchange(layers.port, { host: soleSocket().dnsName })).status).toBe(200)
+    expect((await exchange(layers.port, { host: (await soleSocket()).dnsName })).status).toBe(200)
   })
 
   test('carries TCP with both halves', async () => {
@@ -169,7 +131,7 @@ describe('connect', () => {
     onCleanUp(() => echo.close())
     const run = start('connect', String(port), '--type', 'tcp')
     await connected(run, /tcp:\/\/.*:\d+ → 127\.0\.0\.1:\d+ +connected/)
-    const client = connectTcp(soleSocket().ports[0]!, '127.0.0.1')
+    const client = connectTcp((await soleSocket()).ports[0]!, '127.0.0.1')
     client.end('good morning')
     let text = ''
     for await (const chunk of client) text += String(chunk)
@@ -181,14 +143,14 @@ describe('connect', () => {
     const { port } = await startOrigin()
     const run = start('connect', String(port), '--json')
     await connected(run, /"event":"connected"/)
-    await exchange(layers.port, { host: soleSocket().dnsName })
+    await exchange(layers.port, { host: (await soleSocket()).dnsName })
     await until(() => run.stdout.includes('"event":"log"'), { what: 'the line' })
     const events = run.stdout
       .trim()
       .split('\n')
       .map(line => JSON.parse(line) as Record<string, unknown>)
     expect(events.map(({ event }) => event)).toEqual(['socket', 'connected', 'log'])
-    expect(events[1]).toMatchObject({ url: `https://${soleSocket().dnsName}`, origin: `http://127.0.0.1:${port}` })
+    expect(events[1]).toMatchObject({ url: `https://${(await soleSocket()).dnsName}`, origin: `http://127.0.0.1:${port}` })
     expect(events[2]).toMatchObject({ kind: 'request', status: 200, text: expect.stringContaining('"GET / HTTP/1.1" 200') })
   })
 
@@ -196,7 +158,7 @@ describe('connect', () => {
     const { port } = await startOrigin()
     const run = start('connect', String(port))
     await connected(run)
-    await api.v1('DELETE', `/sockets/${soleSocket().id}`)
+    await api.v1('DELETE', `/sockets/${(await soleSocket()).id}`)
     expect(await run.exit).toBe(1)
     expect(run.stderr).toMatch(/the connection has ended: its socket or its tunnel was deleted.*\((?:KEY_REMOVED|NOT_FOUND)\)/)
   })
@@ -225,16 +187,16 @@ describe('tunnel connect', () => {
     const first = start('tunnel', 'connect', '--socket-id', 'web', '--port', String(port))
     await connected(first, /connected, \d+ ms {3}\(Ctrl-C ends it, the socket stays\)/)
     expect(String((await exchange(layers.port, { host: dnsName })).body)).toContain('first')
-    const second = start('tunnel', 'connect', '-s', id, '-t', soleSocket().tunnels[0]!.id, '-p', String(other.port), '-i', 'id_rsa')
+    const second = start('tunnel', 'connect', '-s', id, '-t', (await soleSocket()).tunnels[0]!.id, '-p', String(other.port), '-i', 'id_rsa')
     await connected(second)
     expect(second.stderr).toContain('Warning: --identity_file has no effect')
     expect(await first.exit).toBe(1)
-    expect(first.stderr).toMatch(/a newer login has taken this tunnel over.*\(TAKEN_OVER\)/)
+    expect(first.stderr).toMatch(/a newer login has taken (?:this tunnel over|its place).*\((?:TAKEN_OVER|KEY_REMOVED)\)/)
     expect(String((await exchange(layers.port, { host: dnsName })).body)).toContain('second')
     second.stop()
     expect(await second.exit).toBe(0)
     expect(second.stderr).toContain('User disconnected...')
-    expect(api.sockets.has(id)).toBe(true)
+    expect((await api.v1('GET', `/sockets/${id}`)).status).toBe(200)
     await api.v1('DELETE', `/sockets/${id}`)
   })
 })

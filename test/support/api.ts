@@ -3,8 +3,10 @@ import { randomBytes } from 'node:crypto'
 import { createServer, request } from 'node:http'
 import { createApi } from '../../src/api/api.ts'
 import type { ApiOptions } from '../../src/api/api-options.ts'
+import type { ServiceConfig } from '../../src/service/config.ts'
 import type { Service } from '../../src/service/contract.ts'
 import type { AccountLimits } from '../../src/service/model.ts'
+import type { ServiceOptions } from '../../src/service/rules/create-service.ts'
 import { silentLog } from '../../src/telemetry/log.ts'
 import { listen } from './ports.ts'
 import { startService, TestClock, type TestService } from './service.ts'
@@ -51,12 +53,19 @@ export interface ApiAnswer {
 
 const MANY: AccountLimits = { creationsPerHour: 10_000, http: 10_000, tcp: 100, tunnels: 100 }
 
-/** Starts one; it ends with the test file. @param limits  of ada; default: so many that no test reaches them */
-export async function startApi(options: Partial<ApiOptions> = {}, limits: AccountLimits = MANY): Promise<RunningApi> {
+/** The things around the API that a test wants otherwise. */
+export interface Around extends Pick<Partial<ServiceOptions>, 'dataPlane'> {
+  /** Of ada; default: so many that no test reaches them. */
+  readonly limits?: AccountLimits
+  readonly config?: Partial<ServiceConfig>
+}
+
+/** Starts one; it ends with the test file. */
+export async function startApi(options: Partial<ApiOptions> = {}, { limits = MANY, ...around }: Around = {}): Promise<RunningApi> {
   const [database] = await databases()
   const clock = new TestClock()
   clock.advance(Date.now() - clock.now()) // programs under test ask the real one whether a login is over
-  const given = await startService(await database!.empty(), { clock })
+  const given = await startService(await database!.empty(), { ...around, clock })
   const { service } = given
   const { accounts, sessions } = service
   const admin = await given.actor('admin')

@@ -19,7 +19,7 @@ import type { Screen } from './screen.ts'
 
 /** Tells why a connection is over for good. */
 const OVER: Partial<Record<ErrorCode, string>> = {
-  KEY_REMOVED: 'its socket or its tunnel was deleted, or the account was suspended',
+  KEY_REMOVED: 'its socket or its tunnel was deleted, a newer login has taken its place, or the account was suspended',
   TAKEN_OVER:
     'a newer login has taken this tunnel over; where both are meant to serve, give each a tunnel of its own: socket-gateway tunnel create',
 }
