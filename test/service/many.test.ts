@@ -107,6 +107,10 @@ describe('two processes of one service', () => {
     ])
     expect(await two.service.ssh.hostKeys()).toEqual(await one.service.ssh.hostKeys())
     expect(await two.service.ssh.authorities()).toEqual(await one.service.ssh.authorities())
+    await expect(startService(options, { ...shared, secretsKey: randomBytes(32) })).rejects.toMatchObject({
+      code: 'STORE_INVALID',
+      message: expect.stringMatching(/key file/),
+    })
     const ada: Actor = await one.actor('user', { ...LIMITS, http: 60, tcp: 10 })
     const make = (service: Service, at: number) =>
       service.sockets.connect(ada, { name: `socket ${at}`, type: at % 10 === 0 ? 'tcp' : 'http', jwk: newJwk() })

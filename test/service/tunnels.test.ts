@@ -237,6 +237,17 @@ describe.each(await databases())('tunnels on $name', database => {
       const tunnel = await newTunnel()
       for (const address of ['localhost', '127.0.0.1', '::1', ''])
         expect(await forward(address, tunnel.relayPort)).toMatchObject({ tunnel: { id: tunnel.id }, isNew: false })
+      const served = { action: 'ssh.serve', accountId: ada.accountId }
+      expect((await given.service.audit.list(ada, served)).items[0]).toMatchObject({
+        object: `tunnel:${tunnel.id}`,
+        actorKind: 'ssh',
+        isRefused: false,
+      })
+      for (let count = 0; count < 30; count++) await forward('localhost', tunnel.relayPort)
+      const lines = (await given.service.audit.list(ada, { ...served, limit: 100 })).items.filter(
+        ({ object }) => object === `tunnel:${tunnel.id}`,
+      )
+      expect(lines).toHaveLength(20)
       await expect(forward('localhost', 65_000)).rejects.toMatchObject({
         code: 'NOT_FOUND',
         message: expect.stringMatching(/relay port 65000/),

@@ -44,10 +44,13 @@ const ATTEMPTS: ReadonlySet<ErrorCode> = new Set([
 
 /** Refusals of one address that are kept: a flood of them must not fill the database. */
 const KEPT = { perSecond: 1, burst: 120 }
+/** Occasions of one object that are kept: a client that comes back each second is one story, not a thousand. */
+const OCCASIONS = { perSecond: 1 / 60, burst: 20 }
 
 /** Writes the audit log: what was done in the transaction that did it, what was refused afterwards. */
 export class AuditLog {
   readonly #kept: RateMeter
+  readonly #occasions: RateMeter
 
   constructor(
     private readonly store: Store,
@@ -55,6 +58,7 @@ export class AuditLog {
     private readonly log: Log,
   ) {
     this.#kept = new RateMeter(KEPT, now)
+    this.#occasions = new RateMeter(OCCASIONS, now)
   }
 
   /** Writes one line as part of a transaction. */
@@ -86,13 +90,20 @@ export class AuditLog {
     }
   }
 
+  /** Writes down that somebody has come, apart from any transaction; where the database is away, it goes on without. */
+  async occasion(note: Note): Promise<void> {
+    if (this.#occasions.take(`${note.by.accountId} ${note.object}`) === 0) await this.#apart(note, false)
+  }
+
   async #refused(note: Note, code: ErrorCode): Promise<void> {
-    if (this.#kept.take(addressKey(note.by.address)) > 0) return
+    if (this.#kept.take(addressKey(note.by.address)) === 0) await this.#apart({ ...note, details: { ...note.details, code } }, true)
+  }
+
+  async #apart(note: Note, isRefused: boolean): Promise<void> {
     try {
-      await this.note(this.store.db, { ...note, details: { ...note.details, code } }, true)
+      await this.note(this.store.db, note, isRefused)
     } catch (err) {
-      // The refusal stands, also where the database is away.
-      this.log.warn({ err, action: note.action }, 'a refusal could not be written to the audit log')
+      this.log.warn({ err, action: note.action }, 'a line of the audit log could not be written')
     }
   }
 }

@@ -90,10 +90,18 @@ export class SshDoorAccess implements SshAccess {
   }
 
   async forward(actor: Actor, request: ForwardRequest): Promise<Forward> {
-    const { bindAddress, bindPort, held } = request
-    if (!HERE.has(bindAddress)) return this.#named(actor, bindAddress, held)
-    const type = TYPES[bindPort]
+    const { bindAddress, bindPort } = request
+    const type = HERE.has(bindAddress) ? TYPES[bindPort] : undefined
     if (type !== undefined) return this.#ephemeral(actor, type)
+    const { audit } = this.parts
+    const note = { by: actor, action: 'ssh.serve', object: 'tunnel' }
+    const forward = await audit.attempt(note, () => this.#existing(actor, request))
+    await audit.occasion({ ...note, object: `tunnel:${forward.tunnel.id}`, details: { socket: forward.socket.id } })
+    return forward
+  }
+
+  async #existing(actor: Actor, { bindAddress, bindPort, held }: ForwardRequest): Promise<Forward> {
+    if (!HERE.has(bindAddress)) return this.#named(actor, bindAddress, held)
     if (bindPort >= FIRST_RELAY_PORT) return this.#byRelayPort(actor, bindPort)
     throw new ServiceError(
       'INVALID',
