@@ -1,6 +1,7 @@
 import type { Keys, RegisteredKey } from '../identity/key-registry.ts'
 import { registeredJwk } from '../identity/read-public-key.ts'
 import type { DirectoryKey } from './directory.ts'
+import { isEqual } from './is-equal.ts'
 
 /** Where such a key comes from, as operators read it. */
 const SOURCE = 'a key that the service has given'
@@ -31,7 +32,7 @@ export class GrantedKeys {
   /** @returns whether another key was there under the same id: then what it was for may have changed */
   set(key: DirectoryKey): boolean {
     const known = this.#entries.get(key.kid)
-    if (known !== undefined && JSON.stringify(known.key) === JSON.stringify(key)) return false
+    if (known !== undefined && isEqual(known.key, key)) return false
     this.#entries.set(key.kid, { key, parsed: undefined })
     return known !== undefined
   }

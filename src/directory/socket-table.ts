@@ -1,6 +1,7 @@
 import type { DirectoryMessage, DirectorySnapshot, DirectorySocket } from './directory.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { TcpPort } from '../route/tcp-port.ts'
+import { isEqual } from './is-equal.ts'
 import { GrantedKeys } from './granted-keys.ts'
 import { SocketOwner, type Usage } from './owner.ts'
 import { createSocketEntry, type SocketEntry } from './socket-target.ts'
@@ -130,6 +131,9 @@ export class SocketTable {
   #add({ sockets, keys }: Pick<DirectorySnapshot, 'sockets' | 'keys'>, effects: Effects): void {
     for (const key of keys) if (this.keys.set(key)) effects.revoked.add(key.kid)
     for (const socket of sockets) {
+      const known = this.#byId.get(socket.id)
+      // Most of a snapshot, when the service process has started anew. Ports are tried again.
+      if (known?.target !== undefined && isEqual(known.socket, socket)) continue
       const message = this.#refusalOf(socket)
       if (message === undefined) this.#put(socket, effects)
       else {

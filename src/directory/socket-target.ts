@@ -2,6 +2,7 @@ import { Policy } from '../route/policy.ts'
 import type { Balance, BasicAuth, Health, Retries, Target, Treatment } from '../route/target.ts'
 import { TcpPort } from '../route/tcp-port.ts'
 import type { DirectorySocket } from './directory.ts'
+import { isEqual } from './is-equal.ts'
 import type { SocketOwner } from './owner.ts'
 
 /** No resolver knows these names (RFC 6761 §6.4), and each socket has its own, so that nobody blames one of them for another. */
@@ -26,8 +27,6 @@ const RETRIES = { attempts: 2, budgetPercent: 20 } as const
 /** Where there is no other tunnel that could be asked instead, nothing is kept of failures. */
 const NO_EJECTION: Health = Object.freeze({ check: undefined, failures: 0, ejectMs: 0 })
 const NOBODY: readonly string[] = Object.freeze([])
-
-const isEqual = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b)
 
 /**
  * What is served for a socket. Everything that somebody counts by stays the same object as long as its part of the socket is the same:

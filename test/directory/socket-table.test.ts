@@ -70,6 +70,15 @@ describe('the sockets in force', () => {
     expect(table.snapshot()).toEqual({ type: 'snapshot', seq, sockets: [socketOf(2), socketOf(3)], keys: [] })
   })
 
+  test('are the same objects after a snapshot that says the same of them', () => {
+    const table = create()
+    put(table, socketOf(1), socketOf(2))
+    const [first, second] = [table.get(idOf(1)), table.get(idOf(2))]
+    table.apply({ type: 'snapshot', seq: 1_000_000, sockets: [socketOf(1), socketOf(2, { tunnelIds: [] })], keys: [] })
+    expect(table.get(idOf(1))).toBe(first)
+    expect(table.get(idOf(2))).not.toBe(second)
+  })
+
   test.each([
     ['a name outside of the zone', { dnsName: 'www.example.com' }, /no name of the zone/],
     ['a name two labels below it', { dnsName: `a.b.${ZONE}` }, /no name of the zone/],

@@ -144,7 +144,7 @@ export class TcpEdge {
   changeSockets(opened: readonly TcpPort[], closed: readonly number[]): Promise<readonly PortFault[]> {
     if (opened.length === 0 && closed.length === 0) return Promise.resolve([])
     const faults = this.#work.then(() => this.#changeSockets(opened, closed))
-    this.#work = faults.then(() => undefined)
+    this.#work = faults.then(ignore, ignore)
     return faults
   }
 
@@ -271,3 +271,5 @@ export class TcpEdge {
 
 /** Where a port listens; the same place is never closed and opened again. */
 const keyOf = ({ options }: TcpPort): string => `${options.host ?? ''} ${options.port}`
+
+const ignore = (): void => undefined
