@@ -4,12 +4,12 @@
  */
 import { generateKeyPairSync } from 'node:crypto'
 import { get } from 'node:http'
-import type { Socket } from 'node:net'
+import { connect as connectTcp, type Socket } from 'node:net'
 import { Client } from 'ssh2'
 import { hostKeyText } from '../src/ssh/keys/host-key.ts'
 
 const [doorPort, count, gatewayPort] = process.argv.slice(2).map(Number) as [number, number, number]
-const AT_ONCE = 20
+const AT_ONCE = 50
 const privateKey = hostKeyText(generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
 
 /** A client that serves a tunnel, and answers each request with its name. */
@@ -21,7 +21,12 @@ const connect = async (tunnel: number, name: string): Promise<{ readonly client:
     channel.on('data', () => void channel.write(`HTTP/1.1 200 OK\r\nContent-Length: ${name.length}\r\n\r\n${name}`))
   })
   const ready = new Promise<void>(resolve => void client.once('ready', resolve))
-  client.connect({ host: '127.0.0.1', port: doorPort, username: 'bench', privateKey, keepaliveInterval: 0 })
+  client.connect({
+    sock: connectTcp({ host: '127.0.0.1', port: doorPort, noDelay: true }),
+    username: 'bench',
+    privateKey,
+    keepaliveInterval: 0,
+  })
   await ready
   const readyMs = performance.now()
   await new Promise<void>((resolve, reject) =>

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { load, withCpu, type Bench, type Measurement } from '../bench.ts'
 import { keyPairOf, nodeTarget, startGateway } from '../contenders.ts'
 import { freePorts, ready, type Fleet, type Service } from '../fleet.ts'
-import { rssBytes } from '../proc.ts'
+import { cpuSeconds, rssBytes } from '../proc.ts'
 import type { Group, Requirement } from '../report.ts'
 import { median, medianRatio } from '../stats.ts'
 import type { Target } from '../load.ts'
@@ -32,39 +32,28 @@ interface Stage {
   stop(): void
 }
 
-const idOf = (tunnel: number): string => `00000000-0000-4000-8000-${String(tunnel).padStart(12, '0')}`
-
 const startStage = async (fleet: Fleet, tunnels: number): Promise<Stage> => {
   const { key, certificate } = await keyPairOf(fleet)
-  const [port = 0, socketPort = 0, doorPort = 0] = await freePorts(3)
-  const targets = Object.fromEntries(
-    Array.from({ length: tunnels }, (_, tunnel) => [
-      `t${tunnel}.bench`,
-      { protocol: 'http', hostname: `${idOf(tunnel)}.socket.invalid`, port: 80, identifier: idOf(tunnel) },
-    ]),
-  )
-  const file = fleet.file(`targets-${port}.yaml`, JSON.stringify({ targets }))
-  const listen = [
-    '--app-host',
-    '127.0.0.1',
-    '--app-port',
-    port,
-    '--socket-host',
-    '127.0.0.1',
-    '--socket-port',
-    socketPort,
-    '--admin-port',
-    0,
-  ]
-  const args = ['outer-layer', '--public-key', certificate, '--targets', file, '--log-format', 'json', ...listen].map(String)
-  const outer = fleet.serve([process.execPath, fleet.program(), ...args])
-  const door = fleet.serveScript('ssh-door.ts', doorPort, socketPort, key)
+  const [port = 0, doorPort = 0] = await freePorts(2)
+  const outer = fleet.serveScript('ssh-outer.ts', port, certificate, tunnels)
+  const [, servicePort = ''] = await written(outer, /^service port (\d+)$/m)
+  const door = fleet.serveScript('ssh-door.ts', doorPort, servicePort, key)
   await ready(door, 'the SSH door', () => listens(doorPort))
   const stop = (): void => {
     door.stop()
     outer.stop()
   }
   return { outer, door, port, doorPort, stop, target: (tunnel, path) => ({ port, host: `t${tunnel}.bench`, path }) }
+}
+
+/** Waits for what a script writes. @throws Error with all of it after a minute */
+const written = async ({ logFile }: Service, pattern: RegExp): Promise<RegExpExecArray> => {
+  for (let tries = 0; tries < 600; tries++) {
+    const match = pattern.exec(readFileSync(logFile, 'utf8'))
+    if (match !== null) return match
+    await delay(100)
+  }
+  throw new Error(`nothing like ${String(pattern)} after a minute: ${readFileSync(logFile, 'utf8').slice(-1_000)}`)
 }
 
 const listens = (port: number): Promise<boolean> =>
@@ -247,8 +236,10 @@ const tunnels: Measurement = {
     warm.stop()
     await delay(3_000)
     const before = [rssBytes(stage.outer.pid), rssBytes(stage.door.pid)] as const
+    const used = [cpuSeconds([stage.outer.pid]), cpuSeconds([stage.door.pid])] as const
     const clients = fleet.serveScript('ssh-clients.ts', stage.doorPort, count, stage.port)
     const { upMs, takeoverMs } = await result(clients)
+    const [outerCpu, doorCpu] = [cpuSeconds([stage.outer.pid]) - used[0], cpuSeconds([stage.door.pid]) - used[1]]
     await delay(5_000)
     const after = [rssBytes(stage.outer.pid), rssBytes(stage.door.pid)] as const
     clients.stop()
@@ -259,11 +250,25 @@ const tunnels: Measurement = {
       title: `${count} SSH tunnels at once, and one that is taken over from a client that has vanished`,
       columns: [
         { key: 'up', title: 'all up, s', digits: 1 },
+        { key: 'outerCpu', title: 'CPU ms each, outer layer', digits: 1 },
+        { key: 'doorCpu', title: 'CPU ms each, door', digits: 1 },
         { key: 'outer', title: 'KiB each, outer layer', digits: 0 },
         { key: 'door', title: 'KiB each, door', digits: 0 },
         { key: 'takeover', title: 'taken over, ms', digits: 0 },
       ],
-      rows: [{ label: 'SSH door', values: { up: upMs / 1000, outer: each(0), door: each(1), takeover: takeoverMs } }],
+      rows: [
+        {
+          label: 'SSH door',
+          values: {
+            up: upMs / 1000,
+            outerCpu: (outerCpu / count) * 1000,
+            doorCpu: (doorCpu / count) * 1000,
+            outer: each(0),
+            door: each(1),
+            takeover: takeoverMs,
+          },
+        },
+      ],
       requirements: [
         { what: `time until ${count} SSH tunnels are up`, unit: 's', limit: { atMost: 10 }, measured: upMs / 1000 },
         { what: 'memory of the door for each SSH tunnel', unit: 'KiB', limit: { atMost: 60 }, measured: each(1) },
@@ -280,14 +285,8 @@ const tunnels: Measurement = {
 
 /** What bench/ssh-clients.ts has written. */
 const result = async (clients: Service): Promise<{ readonly upMs: number; readonly takeoverMs: number }> => {
-  for (let tries = 0; tries < 600; tries++) {
-    const line = readFileSync(clients.logFile, 'utf8')
-      .split('\n')
-      .find(text => text.startsWith('{'))
-    if (line !== undefined) return JSON.parse(line) as { upMs: number; takeoverMs: number }
-    await delay(100)
-  }
-  throw new Error(`SSH clients are not up after a minute: ${readFileSync(clients.logFile, 'utf8').slice(-1_000)}`)
+  const [line] = await written(clients, /^\{.*\}$/m)
+  return JSON.parse(line) as { upMs: number; takeoverMs: number }
 }
 
 export const sshDoor: readonly Measurement[] = [
