@@ -10,6 +10,7 @@ export interface FollowOptions {
   readonly since: number
   /** Called with at most 500 changes at a time, the next time when it has resolved; a rejection is as if the database were away: the same changes come again. */
   readonly onChanges: (changes: readonly Change[]) => void | Promise<void>
+  /** Once, until it works again. */
   readonly onFault?: (fault: unknown) => void
 }
 
@@ -56,6 +57,7 @@ class Follower {
   #isStopped = false
   /** Asked while it was at it: it looks once more. */
   #isAsked = false
+  #isFaulty = false
   #work: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
 
@@ -73,7 +75,16 @@ class Follower {
     }
     clearTimeout(this.#timer)
     this.#work = this.#read()
-      .catch((fault: unknown) => this.#options.onFault?.(fault))
+      .then(
+        () => {
+          this.#isFaulty = false
+        },
+        (fault: unknown) => {
+          const isNew = !this.#isFaulty
+          this.#isFaulty = true
+          if (isNew) this.#options.onFault?.(fault)
+        },
+      )
       .catch(() => undefined) // what onFault throws concerns nobody
       .then(() => {
         this.#work = undefined

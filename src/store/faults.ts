@@ -89,7 +89,19 @@ export function isConflict(thrown: unknown): boolean {
 
 /** STORE_UNAVAILABLE, for an answer with Retry-After. */
 export const unavailable = (why: string, cause?: unknown): GatewayError =>
-  new GatewayError('STORE_UNAVAILABLE', `the database of the service is not to be had: ${why}`, { fields: ['Retry-After', '5'], cause })
+  new GatewayError('STORE_UNAVAILABLE', `the database of the service is not to be had: ${why}`, {
+    fields: ['Retry-After', '5'],
+    cause: cause instanceof GatewayError ? cause : withoutStack(faultOf(cause)),
+  })
+
+/** What the fault of a driver says. Its stack is that of this room, and would fill the log for as long as the database is away. */
+const withoutStack = ({ code, errcode, rawCode, severity, message }: Fault): Fault => ({
+  message,
+  ...(code !== undefined && { code }),
+  ...(errcode !== undefined && { errcode }),
+  ...(rawCode !== undefined && { rawCode }),
+  ...(severity !== undefined && { severity }),
+})
 
 /** STORE_UNAVAILABLE where SQLite cannot go on, else the fault itself. */
 export function sqliteFault(thrown: unknown): unknown {

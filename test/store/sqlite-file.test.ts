@@ -101,15 +101,21 @@ describe.each(modules)('a file of SQLite, by %s', sqlite => {
     expect(await count('accounts')).toBe(await count('changes'))
   })
 
-  test('is copied by another process as well', async () => {
-    const { file: _, ...options } = place(sqlite)
-    const store = await openTestStore(options)
-    const id = await addAccount(store.db)
+  test('is copied by another process than the one that writes it', async () => {
+    const { file, ...options } = place(sqlite)
+    const writer = startWriter({ file, sqlite })
+    await writer.waitForLine(/^00000020$/m)
     const copy = join(options.directory, 'copy.db')
-    await backUpStore({ url: options.url, directory: options.directory, sqlite }, copy)
+    await backUpStore(options, copy)
+    const before = writer.stdout.length
+    await until(() => writer.stdout.length > before) // it has gone on
+    await writer.stop('SIGKILL')
     expect(mode(copy)).toBe('600')
     const copied = await openTestStore({ ...options, url: `sqlite:${copy}` })
-    expect(await copied.db.selectFrom('accounts').select('id').execute()).toEqual([{ id }])
+    const accounts = await copied.db.selectFrom('accounts').select('id').orderBy('id').execute()
+    const changes = await copied.db.selectFrom('changes').select('object_id as id').orderBy('seq').execute()
+    expect(accounts.length).toBeGreaterThan(20)
+    expect(changes).toEqual(accounts)
     const absent = { url: 'sqlite:nothing.db', directory: options.directory, sqlite }
     await expect(backUpStore(absent, `${copy}2`)).rejects.toMatchObject({ code: 'FILE_UNREADABLE' })
     expect(existsSync(join(options.directory, 'nothing.db'))).toBe(false)
