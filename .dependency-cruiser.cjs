@@ -305,8 +305,20 @@ const ROOMS = {
     node: ['net', 'crypto'],
   },
   'cli/service': {
-    rooms: ['errors.ts', 'config/service', 'service', 'service/accounts', 'store', 'cli/command', 'cli/options'],
-    node: FILES,
+    rooms: [
+      'errors.ts',
+      'config/service',
+      'service',
+      'service/accounts',
+      'store',
+      'client',
+      'cli/command',
+      'cli/options',
+      'cli/run',
+      'cli/connect',
+      'cli/demo',
+    ],
+    node: [...SOCKETS, ...FILES, 'crypto'],
   },
   'cli/client': {
     rooms: ['errors.ts', 'version.ts', 'identity', 'client', 'telemetry', 'cli/command', 'cli/options', 'cli/tables'],

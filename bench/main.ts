@@ -5,6 +5,7 @@ import type { Bench } from './bench.ts'
 import { asContender, startGateway, startOrigins, startProxies, type Contender } from './contenders.ts'
 import { Fleet, ROOT } from './fleet.ts'
 import { bulk } from './groups/bulk.ts'
+import { connect } from './groups/connect.ts'
 import { fairness } from './groups/fairness.ts'
 import { https } from './groups/https.ts'
 import { longLink } from './groups/long-link.ts'
@@ -17,7 +18,7 @@ import { factsOf, lookAtMachine } from './machine.ts'
 import { parseOptions, USAGE, type Options } from './options.ts'
 import { isReached, replaceBetweenMarkers, report, type Group } from './report.ts'
 
-const MEASUREMENTS = [...smallRequests, ...bulk, ...longLink, fairness, ...stalled, ...webSocket, ...https, ...tcp, ...sshDoor]
+const MEASUREMENTS = [...smallRequests, ...bulk, ...longLink, fairness, ...stalled, ...webSocket, ...https, ...tcp, ...sshDoor, connect]
 const PAGE = join(ROOT, 'docs/benchmarks.md')
 /** A run that hangs must not stay: with 5 rounds it takes under 4 minutes. */
 const MAX_MS_PER_ROUND = 120_000

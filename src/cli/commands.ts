@@ -153,11 +153,15 @@ export const COMMANDS: readonly Command[] = [
     describe: 'Show everything at once on this machine: a sample API, both layers, some requests',
     options: {
       once: flag('End after the sample requests'),
+      service: flag('Show accounts, public names and a tunnel instead: service demo'),
       'app-port': withDefault(PORT, 3000, { describe: 'Port for clients; a free one when it is taken' }),
       'socket-port': withDefault(PORT, 3001, { describe: 'Port for the inner layer; a free one when it is taken' }),
     },
     flagsOnly: true,
-    run: async (values, _, context) => (await import('./demo/demo.ts')).runDemo(context, values),
+    run: async (values, _, context) =>
+      values.service
+        ? (await import('./service/demo.ts')).runServiceDemo(values, context)
+        : (await import('./demo/demo.ts')).runDemo(context, values),
   }),
   ...CLIENT_COMMANDS,
   ...SERVICE_COMMANDS,

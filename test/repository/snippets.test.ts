@@ -7,6 +7,8 @@ import { resolveOptions } from '../../src/cli/command/resolve.ts'
 import { doctorOptions } from '../../src/cli/options/doctor.ts'
 import { isYamlMap, parseYaml } from '../../src/config/document/yaml.ts'
 import { lintTargets } from '../../src/config/lint.ts'
+import { parseServiceConfig } from '../../src/config/service/service-config.ts'
+import { serviceFileSchema } from '../../src/config/service/service-schema.ts'
 import { parseTargets } from '../../src/config/targets.ts'
 import { mintKeyPair } from '../../src/identity/certificate.ts'
 import { tempDir } from '../support/temp.ts'
@@ -47,8 +49,10 @@ const keysOf = ({ text, place }: Snippet): readonly string[] => {
   const { value } = parseYaml(text, place)
   return isYamlMap(value) ? Object.keys(value) : []
 }
+const isService = (snippet: Snippet): boolean => keysOf(snippet)[0] === 'zone'
 const isTargets = (snippet: Snippet): boolean => {
   const [first = ''] = keysOf(snippet)
+  if (isService(snippet)) return false
   // An option of the same name has a file as its value.
   return ['targets', 'tcp', 'tunnels'].includes(first) || !(FOREIGN.includes(first) || Object.hasOwn(doctorOptions, first))
 }
@@ -67,9 +71,22 @@ describe('a targets file', () => {
   })
 })
 
+describe('a file of the service', () => {
+  test.each(SNIPPETS.filter(isService).map(({ place, text }) => [place, text]))('%s', (_place, text) => {
+    expect(() => parseServiceConfig(text, 'service.yaml')).not.toThrow()
+  })
+
+  test('shows every key', () => {
+    const shown = SNIPPETS.filter(isService).flatMap(keysOf)
+    expect(shown).toEqual(expect.arrayContaining(Object.keys(serviceFileSchema.shape).filter(key => key !== 'storePasswordFile')))
+  })
+})
+
 describe('a file of options', () => {
   test.each(
-    SNIPPETS.filter(snippet => !isTargets(snippet) && !FOREIGN.includes(keysOf(snippet)[0]!)).map(({ place, text }) => [place, text]),
+    SNIPPETS.filter(snippet => !isTargets(snippet) && !isService(snippet) && !FOREIGN.includes(keysOf(snippet)[0]!)).map(
+      ({ place, text }) => [place, text],
+    ),
   )('%s', async (_place, text) => {
     const file = join(tempDir(), 'gateway.yaml')
     writeFileSync(file, text)

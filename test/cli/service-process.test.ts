@@ -1,0 +1,109 @@
+/** A service as its operator and its users run it: processes, files, and nothing in between. */
+import { createServer } from 'node:http'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import { onCleanUp } from '../support/cleanup.ts'
+import { exchange } from '../support/exchange.ts'
+import { freePort, listen } from '../support/ports.ts'
+import { runProcess, startProcess } from '../support/process.ts'
+import { tempDir } from '../support/temp.ts'
+import { until } from '../support/wait.ts'
+import { run, type Outcome } from './context.ts'
+
+let appPort: number
+/** Of the user. */
+let env: Readonly<Record<string, string>>
+let originPort: number
+
+const PASSWORD = 'a password of some length'
+
+beforeAll(async () => {
+  const [folder, home] = [tempDir(), tempDir()]
+  appPort = await freePort()
+  const socketPort = await freePort()
+  const file = join(folder, 'service.yaml')
+  const init = await run(['service', 'init', '--zone', 'localhost', '--service', file, '--json'])
+  const { link, admin } = JSON.parse(init.stdout) as { readonly link: string; readonly admin: string }
+  writeFileSync(file, readFileSync(file, 'utf8').replace('localhost:3001', `localhost:${socketPort}`))
+  const ports = ['--app-port', appPort, '--socket-port', socketPort, '--app-host', 'localhost', '--socket-host', 'localhost']
+  startProcess(['outer-layer', '--service', file, ...ports.map(String), '--log-format', 'json'], { cwd: folder })
+  const server = `http://localhost:${appPort}`
+  await until(async () => (await fetch(`${server}/api/v1/version`)).ok, { what: 'the API' })
+  env = { XDG_CONFIG_HOME: home }
+  const invitation = link.replace('localhost:3000', `localhost:${appPort}`)
+  const created = await cli('account', 'create', '--invitation', invitation, '--name', 'Ada', '--password', PASSWORD)
+  expect(created).toMatchObject({ status: 0, stdout: expect.stringContaining(`login --email ${admin} --server ${server}`) })
+  const login = await runProcess(['login', '--server', server, '--email', admin], { env: { ...env, SG_PASSWORD: PASSWORD } })
+  expect(login).toMatchObject({ code: 0, stdout: 'Login successful\n' })
+  const origin = createServer((request, response) => response.end(`hello ${request.url}`))
+  originPort = await listen(origin)
+  onCleanUp(() => (origin.close(), origin.closeAllConnections()))
+})
+
+/** A command of the user; in this process, which is cheaper by a second. */
+const cli = (...argv: readonly string[]): Promise<Outcome> => run(argv, env)
+
+describe('a service in processes', () => {
+  test('gives a public name to a port, shows who comes, and takes it back at Ctrl-C', async () => {
+    const connect = startProcess(['connect', String(originPort), '--name', 'web'], { env })
+    const [, host = ''] = await connect.waitForLine(/http:\/\/(\S+\.localhost):\d+ → http:\/\/127\.0\.0\.1:\d+ {3}connected, \d+ ms/)
+    expect((await cli('socket', 'ls')).stdout).toContain(host)
+    expect(String((await exchange(appPort, { host, path: '/a' })).body)).toBe('hello /a')
+    await connect.waitForLine(/"GET \/a HTTP\/1\.1" 200/)
+    expect(await connect.stop('SIGINT')).toEqual({ code: 0, signal: null })
+    expect(connect.stderr).toContain('cleaning up...')
+    expect((await exchange(appPort, { host })).status).toBe(404)
+    expect(JSON.parse((await cli('socket', 'ls', '--json')).stdout)).toEqual([])
+  })
+
+  test('keeps a socket whose tunnel comes and goes', async () => {
+    const made = await cli('socket', 'create', '--name', 'stays', '--protected', '--username', 'john', '--password', 'secret phrase')
+    const [, id = '', , host = ''] = made.stdout.split('\n')[3]!.split(/\s+/)
+    expect((await exchange(appPort, { host })).status).toBe(401)
+    const headers = { authorization: `Basic ${Buffer.from('john:secret phrase').toString('base64')}` }
+    expect(await exchange(appPort, { host, headers })).toMatchObject({ status: 502, code: 'NO_TUNNEL' })
+    const tunnel = startProcess(['tunnel', 'connect', '--socket_id', id, '--port', String(originPort)], { env })
+    await tunnel.waitForLine(/connected, \d+ ms {3}\(Ctrl-C ends it, the socket stays\)/)
+    expect((await exchange(appPort, { host, headers })).status).toBe(200)
+    expect((await cli('tunnel', 'ls', '-s', 'stays')).stdout).toContain(id)
+    const logs = startProcess(['logs', 'stays', '--json'], { env })
+    await logs.waitForLine(/requests to .* from now on/)
+    await until(
+      async () => {
+        await exchange(appPort, { host, headers, path: '/seen' })
+        return logs.stdout.includes('/seen')
+      },
+      { what: 'a line of the log' },
+    )
+    expect(await logs.stop('SIGINT')).toEqual({ code: 0, signal: null })
+    // Deleted by somebody else, the connection ends with 1.
+    expect(await cli('socket', 'delete', id)).toMatchObject({ status: 0, stdout: 'Socket deleted\n' })
+    expect((await tunnel.exit).code).toBe(1)
+    expect(tunnel.stderr).toContain('the connection has ended: its socket or its tunnel was deleted')
+  })
+
+  test('lets an inner layer join, and cuts it when its key is revoked', async () => {
+    const folder = tempDir()
+    const token = JSON.parse((await cli('admin', 'join-token', '--identifier', 'lan-a', '--json')).stdout) as { readonly place: string }
+    const joined = await runProcess(['inner-layer', 'join', token.place, '--json'], { cwd: folder })
+    const { kid } = JSON.parse(joined.stdout) as { readonly kid: string }
+    const inner = startProcess(['inner-layer', '--config', 'inner-layer.yaml', '--log-format', 'pretty'], { cwd: folder })
+    await inner.waitForLine(/connected to .* as "lan-a"/)
+    expect((await cli('inner', 'ls')).stdout).toContain(kid)
+    expect((await cli('join', token.place, '--private-key', join(folder, 'b.key'), '--output', join(folder, 'b.yaml'))).status).toBe(1)
+    expect(await cli('inner', 'revoke', kid)).toMatchObject({ status: 0, stdout: 'Key revoked\n' })
+    await inner.waitForLine(/KEY_REMOVED|no longer accepted/)
+  })
+
+  test('says who did what', async () => {
+    const { stdout } = await cli('audit', '--action', 'socket.create', '--limit', '5')
+    expect(stdout).toMatch(/socket\.create │ socket:[\w-]+ +│ done/)
+  })
+})
+
+test('service demo --once shows all of it and ends by itself', async () => {
+  const demo = await runProcess(['service', 'demo', '--once', '--app-port', '0', '--socket-port', '0'])
+  expect(demo).toMatchObject({ code: 0, signal: null })
+  expect(demo.stdout).toMatch(/connected, \d+ ms[^]*"GET \/hello HTTP\/1\.1" 200[^]*GET http:\/\/\S+\/hello: 200 {"message":"hello/)
+})
