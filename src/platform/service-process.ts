@@ -228,6 +228,8 @@ export class ServiceProcess {
     if (ssh === undefined) return
     const door = new SshDoor({
       access: service.ssh,
+      // The outer layer tells of tunnels that come by links of their own; of these only the door knows who it is.
+      tunnels: service.tunnels,
       linkTo,
       listen: { port: ssh.port, ...(ssh.host !== undefined && { host: ssh.host }) },
       greeting: { welcome: `Welcome to ${zone}!`, host: hosts.ssh?.host ?? zone, urlOf: socket => urlOf(socket, facts) },
