@@ -101,7 +101,7 @@ test('a letter arrives as it was written, to one person, and asks nobody to answ
   expect(source).toMatch(/^Subject: =\?UTF-8\?[QB]\?/m)
   expect(source).toContain('Auto-Submitted: auto-generated')
   expect(source).toMatch(/^Message-ID: <[0-9a-f-]{36}@example\.com>\r$/m)
-  expect(mailer.waiting).toBe(0)
+  await until(() => mailer.waiting === 0)
 })
 
 test('with STARTTLS and a login nothing is said before the certificate is known', async () => {
