@@ -66,6 +66,7 @@ export class ServiceProcess {
   #link: ServiceLink | undefined
   /** Those that came up before the rules were there to hear of it. */
   readonly #up = new Map<string, string>()
+  readonly #notes = new Set<Promise<void>>()
   #closing: Promise<void> | undefined
   #over: () => void = () => undefined
   /** Resolves when the host has asked for the end, or is gone, and everything is closed. */
@@ -81,7 +82,7 @@ export class ServiceProcess {
           void this.#serve()
         },
         onTunnels: (up, down) => this.#onTunnels(up, down),
-        onUsage: rows => void this.#service?.usage.add(rows),
+        onUsage: rows => this.#note(this.#service?.usage.add(rows)),
         onVisitors: (socketId, lines) => this.#feed?.visitors(socketId, lines),
         onStop: () => void this.close(),
       },
@@ -140,7 +141,7 @@ export class ServiceProcess {
     this.#service = service
     this.#feed = new VisitorFeed({ service, config, watch: (socketId, isWatched) => channel.watch(socketId, isWatched) })
     await service.start()
-    for (const [id, address] of this.#up) void service.tunnels.connected(id, address)
+    for (const [id, address] of this.#up) this.#note(service.tunnels.connected(id, address))
     this.#up.clear()
     for (const { socketId, message } of await channel.replace(await service.snapshot()))
       log.warn({ socketId }, `a socket is not in force: ${message}`)
@@ -152,15 +153,24 @@ export class ServiceProcess {
     }, HEALTH_MS)
   }
 
+  /** Writes down what has happened at the outer layer; the store stays open for it. */
+  #note(writing: Promise<void> | undefined): void {
+    if (writing === undefined) return
+    const noted = writing
+      .catch((err: unknown) => this.options.log.warn({ err }, 'what has happened at the outer layer could not be noted'))
+      .finally(() => this.#notes.delete(noted))
+    this.#notes.add(noted)
+  }
+
   #onTunnels(up: readonly { readonly id: string; readonly address: string }[], down: readonly string[]): void {
     const tunnels = this.#service?.tunnels
     for (const { id, address } of up) {
       if (tunnels === undefined) this.#up.set(id, address)
-      else void tunnels.connected(id, address)
+      else this.#note(tunnels.connected(id, address))
     }
     for (const id of down) {
       if (tunnels === undefined) this.#up.delete(id)
-      else void tunnels.disconnected(id)
+      else this.#note(tunnels.disconnected(id))
     }
   }
 
@@ -250,7 +260,10 @@ export class ServiceProcess {
     await Promise.all([this.#door?.close(DRAIN_MS), this.#inner?.close()])
     this.#server?.close()
     this.#server?.closeAllConnections()
-    await this.#service?.close()
+    await Promise.all(this.#notes)
+    const service = this.#service
+    this.#service = undefined
+    await service?.close()
     await this.#mailer?.close()
     await this.#store?.close()
     this.#over()
