@@ -90,11 +90,11 @@ export class LiveDirectory {
   async apply(message: unknown): Promise<readonly SocketFault[]> {
     const { effects, faults } = this.#table.apply(parseDirectoryMessage(message))
     const found = await Promise.all([...this.#listeners].map(listener => listener(effects)))
-    const ofPorts = found.flat().map(({ port, message: why }): SocketFault => ({
-      socketId: this.#table.ofPort(port)?.socket.id ?? '',
-      code: 'LISTEN_FAILED',
-      message: why,
-    }))
+    // One that has gone meanwhile misses nothing.
+    const ofPorts = found.flat().flatMap(({ port, message: why }): readonly SocketFault[] => {
+      const entry = this.#table.ofPort(port)
+      return entry === undefined ? [] : [{ socketId: entry.socket.id, code: 'LISTEN_FAILED', message: why }]
+    })
     return [...faults, ...ofPorts]
   }
 

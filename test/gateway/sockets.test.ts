@@ -1,5 +1,5 @@
 /** Sockets of a service beside, or instead of, the targets file: what serves them, what is refused, and how fast a change is in force. */
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { describe, expect, test } from '@jest/globals'
 import type { OuterStatus } from '../../src/admin/status.ts'
@@ -28,6 +28,15 @@ import { echoServer, tcpConnect, TcpEnd } from '../support/tcp.ts'
 import { until } from '../support/wait.ts'
 
 const host = `s1.${ZONE}`
+
+/** Does anybody take connections there, if only to end them? */
+const isListened = (port: number): Promise<boolean> =>
+  new Promise(resolve => {
+    const socket = connect({ port, host: '127.0.0.1' })
+    socket.once('connect', () => resolve(true))
+    socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code !== 'ECONNREFUSED'))
+    socket.once('connect', () => socket.destroy())
+  })
 
 describe('a socket for HTTP', () => {
   test('is served by its tunnel, which sees the public host, and by nothing before and after', async () => {
@@ -160,10 +169,14 @@ describe('a socket for connections', () => {
 
   test('whose port is taken says so, and all others are in force', async () => {
     const { directory } = await startSocketLayers()
-    const [taken, free] = [await listen(createServer()), await freePort()]
+    const [server, free] = [createServer(), await freePort()]
+    const taken = await listen(server)
     const sockets = [socketOf(1, { type: 'tcp', port: taken }), socketOf(2, { type: 'tcp', port: free })]
     expect(await directory.apply(changeOf({ sockets }))).toMatchObject([{ socketId: idOf(1), code: 'LISTEN_FAILED' }])
     await (await tcpConnect(free)).gone()
+    // It is tried again, until it is free or wanted no more.
+    server.close()
+    await until(() => isListened(taken))
   })
 
   test('that was there before the outer layer has its port, too', async () => {

@@ -50,6 +50,9 @@ export class TcpEdge {
   #listeners: readonly TcpListener[] = []
   /** Those of sockets of the service, by their port. */
   readonly #ofSockets = new Map<number, TcpListener>()
+  /** Those of sockets that could not be opened. */
+  readonly #missed = new Map<number, TcpPort>()
+  #retryMissed: NodeJS.Timeout | undefined
   #wanted: readonly TcpPort[] = []
   #faults: readonly string[] = []
   #work: Promise<void> = Promise.resolve()
@@ -154,6 +157,7 @@ export class TcpEdge {
     for (const number of closed) {
       const listener = this.#ofSockets.get(number)
       this.#ofSockets.delete(number)
+      this.#missed.delete(number)
       await listener?.close()
     }
     const secured = opened.find(port => !this.#terminators.isReady(port))
@@ -169,11 +173,21 @@ export class TcpEdge {
         if (!this.#terminators.isReady(port)) throw new GatewayError('LISTEN_FAILED', failure ?? 'its certificate is not there')
         if (known === undefined) this.#ofSockets.set(number, await this.#open(port))
         else known.port = port
+        this.#missed.delete(number)
       } catch (error) {
+        this.#missed.set(number, port)
         faults.push({ port: number, message: asGatewayError(error).message })
       }
     }
+    if (this.#missed.size > 0) this.#retryMissed ??= setTimeout(() => this.#openMissed(), RETRY_MS).unref()
     return faults
+  }
+
+  /** Whoever had such a port may have let go of it. */
+  #openMissed(): void {
+    this.#retryMissed = undefined
+    // Those that are missed by then: one may have gone while others were opened.
+    this.#work = this.#work.then(() => this.#changeSockets([...this.#missed.values()], [])).then(ignore, ignore)
   }
 
   /** Ports that need something to be read: those of the file, and one of the sockets that end TLS, which all need the same. */
@@ -190,6 +204,7 @@ export class TcpEdge {
   async close(): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#retry)
+    clearTimeout(this.#retryMissed)
     await this.#work
     await Promise.all(this.#all.map(listener => listener.close()))
     this.#listeners = []
@@ -205,6 +220,7 @@ export class TcpEdge {
   async destroy(): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#retry)
+    clearTimeout(this.#retryMissed)
     for (const listener of this.#all) void listener.close()
     for (const connection of this.#connections.all()) connection.abort('DRAINING', 'the outer layer stops')
     this.#opening?.close()
