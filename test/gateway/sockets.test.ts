@@ -203,6 +203,29 @@ describe('the key of a tunnel', () => {
     await until(() => layers.outerLogs.some(({ reason }) => String(reason).includes(`kid "${granted.kid}" is not registered`)))
   })
 
+  test('has what it began finished when a newer login takes its place, and cut when its tunnel is removed', async () => {
+    const { layers, directory, connect } = await startSocketLayers()
+    await directory.apply(changeOf({ sockets: [socketOf(1)] }))
+    const answers: (() => void)[] = []
+    const slow = await startRawOrigin((_request, socket) => void answers.push(() => socket.write(rawResponse(200, 'slow'))))
+    const fast = await startRawOrigin()
+    const ask = () => exchange(layers.port, { host })
+    await connect(1, slow.port)
+    const begun = ask()
+    await until(() => answers.length === 1)
+    await connect(1, fast.port)
+    expect((await ask()).body.toString()).toBe('ok')
+    answers[0]!()
+    expect((await begun).body.toString()).toBe('slow')
+    await until(() => layers.outer.registry.size === 1)
+    await connect(1, slow.port)
+    const cut = ask()
+    await until(() => answers.length === 2)
+    await directory.apply(changeOf({ sockets: [socketOf(1, { tunnelIds: [] })] }))
+    expect((await cut).status).toBe(502)
+    expect((await ask()).code).toBe('NO_TUNNEL')
+  })
+
   test('serves no tunnel that is ended, and who comes and goes is told', async () => {
     const { layers, directory, events, connect } = await startSocketLayers()
     await directory.apply(changeOf({ sockets: [socketOf(1)] }))
