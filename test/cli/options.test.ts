@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { forwardOptions } from '../../src/cli/options/forward.ts'
 import { innerLayerOptions, outerLayerOptions } from '../../src/cli/options/layers.ts'
 import { readConfigFile, type ConfigFile } from '../../src/cli/command/config-file.ts'
-import { duration, flag, listOf, optional, PORT, required, TEXT, withDefault } from '../../src/cli/command/option.ts'
+import { duration, flag, listOf, optional, PORT, required, requiredUnless, TEXT, withDefault } from '../../src/cli/command/option.ts'
 import { doubtfulValues, resolveOptions, variableOf } from '../../src/cli/command/resolve.ts'
 import { tempFile } from '../support/temp.ts'
 
@@ -47,6 +47,18 @@ describe('an option', () => {
   test('has its variable under every one of its names', () => {
     expect(variableOf('inner-layer-identifier')).toBe('SG_INNER_LAYER_IDENTIFIER')
     expect(resolveOptions(options, { flags: {}, env: { SG_INNER_LAYER_IDENTIFIER: 'x' }, config: NO_FILE }).name).toBe('x')
+  })
+
+  test('with a variable of its own does not take that of another command, and need not be given where another one is', () => {
+    const table = {
+      password: optional(TEXT, { describe: 'Password', variable: 'SG_VISITOR_PASSWORD' }),
+      targets: requiredUnless('service', TEXT, { describe: 'Targets' }),
+      service: optional(TEXT, { describe: 'Service' }),
+    }
+    const of = (env: Record<string, string>, flags = {}) => resolveOptions(table, { flags, env, config: NO_FILE })
+    expect(of({ SG_PASSWORD: 'x', SG_SERVICE: 's' })).toEqual({ password: undefined, targets: undefined, service: 's' })
+    expect(of({ SG_VISITOR_PASSWORD: 'x', SG_SERVICE: 's' }).password).toBe('x')
+    expect(() => of({}, { password: 'x' })).toThrow('--targets is missing')
   })
 
   test.each(['1', 'true', 'YES', 'on'])('that is a flag is on when its variable is %s', value => {

@@ -18,6 +18,8 @@ export interface OptionText {
   /** For --help, with the unit of the value. */
   readonly describe: string
   readonly aliases?: readonly string[]
+  /** Its environment variable, where the usual one would be that of another command's option too, which is something else. */
+  readonly variable?: string
   /** Name of another option: where that one is given, this one need not be. */
   readonly unless?: string
 }

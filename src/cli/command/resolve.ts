@@ -2,7 +2,7 @@ import { GatewayError } from '../../errors.ts'
 import { nearest } from '../../config/document/nearest.ts'
 import type { ConfigFile } from './config-file.ts'
 import type { CliContext } from './context.ts'
-import type { Option, OptionTable, ValuesOf } from './option.ts'
+import type { Option, OptionTable, OptionText, ValuesOf } from './option.ts'
 import { shown } from './shown.ts'
 
 /** Where option values come from, the strongest first. */
@@ -25,6 +25,9 @@ export const variableOf = (name: string): string => `SG_${name.toUpperCase().rep
 /** Names of one letter are for the command line alone. */
 const isLong = (name: string): boolean => name.length > 1
 
+const variablesOf = (name: string, { aliases = [], variable }: OptionText): readonly string[] =>
+  variable === undefined ? [name, ...aliases].filter(isLong).map(variableOf) : [variable]
+
 const listed = (texts: readonly string[]): string => texts.map(shown).join(', ')
 
 function fromFlags(name: string, option: Option<unknown>, value: unknown): Given | undefined {
@@ -36,10 +39,7 @@ function fromFlags(name: string, option: Option<unknown>, value: unknown): Given
 
 // An empty variable is how compose files and shells say "not set".
 function fromEnvironment(name: string, option: Option<unknown>, env: CliContext['env']): Given | undefined {
-  const variable = [name, ...(option.aliases ?? [])]
-    .filter(isLong)
-    .map(variableOf)
-    .find(each => (env[each] ?? '') !== '')
+  const variable = variablesOf(name, option).find(each => (env[each] ?? '') !== '')
   if (variable === undefined) return undefined
   const text = env[variable] ?? ''
   const texts = option.kind === 'many' ? text.split(',').map(part => part.trim()) : [text]
@@ -60,7 +60,7 @@ export function resolveOptions<Table extends OptionTable>(options: Table, { flag
     const complain = (message: string): void => void faults.push(message)
     if (given === undefined) {
       if (option.isRequired && (option.unless === undefined || !isGiven(option.unless)))
-        complain(`--${name} is missing; give it as flag, as ${variableOf(name)}, or as ${name} in the file of --config`)
+        complain(`--${name} is missing; give it as flag, as ${variablesOf(name, option)[0]}, or as ${name} in the file of --config`)
       return [name, option.fallback]
     }
     if (option.kind !== 'many' && given.texts.length > 1) {
@@ -88,7 +88,7 @@ export function doubtfulValues(options: OptionTable, { flags, env, config }: Sou
 
 /** Variables that start with SG_, belong to no option, and are probably a misspelt one: a warning for each. */
 export function misspeltVariables(env: CliContext['env'], options: OptionTable, others: readonly string[]): readonly string[] {
-  const mine = Object.entries(options).flatMap(([name, { aliases = [] }]) => [name, ...aliases].map(variableOf))
+  const mine = Object.entries(options).flatMap(([name, option]) => variablesOf(name, option))
   const known = new Set([...mine, ...others.map(variableOf)])
   return Object.keys(env)
     .filter(variable => variable.startsWith('SG_') && !known.has(variable))

@@ -76,8 +76,16 @@ export const accountCreateOptions = {
 
 /** The type, the protection and the visitors of a socket. */
 const protectionOptions = {
-  username: optional(MAYBE_EMPTY, { describe: 'User name that visitors have to give, with --protected', aliases: ['u'] }),
-  password: optional(MAYBE_EMPTY, { describe: 'Password that visitors have to give, with --protected' }),
+  username: optional(MAYBE_EMPTY, {
+    describe: 'User name that visitors have to give, with --protected; as a variable SG_VISITOR_USERNAME',
+    aliases: ['u'],
+    variable: 'SG_VISITOR_USERNAME',
+  }),
+  password: optional(MAYBE_EMPTY, {
+    describe:
+      'Password that visitors have to give, with --protected; as a variable SG_VISITOR_PASSWORD, since SG_PASSWORD is that of the login',
+    variable: 'SG_VISITOR_PASSWORD',
+  }),
   cloudauth: { ...flag('Visitors have to log in, and to be of the addresses or domains below'), aliases: ['c'] },
   'allowed-email-addresses': flattened('With --cloudauth: e-mail addresses that may come, with commas between them', [
     'e',
