@@ -1,8 +1,7 @@
 /** /api/v1: sign-up, sessions, the own account. */
 import { z } from 'zod'
 import * as schema from './account-schema.ts'
-import { given } from './given.ts'
-import { operationsOf, type Operation } from './operation.ts'
+import { given, operationsOf, type Operation } from './operation.ts'
 import { page } from './schema.ts'
 import { accountView, issuedTokenView, listView, loginView, sshKeyView, tokenView } from './views.ts'
 

@@ -2,8 +2,7 @@
 import { z } from 'zod'
 import { VERSION } from '../version.ts'
 import * as schema from './account-schema.ts'
-import { given } from './given.ts'
-import { operationsOf, type Operation } from './operation.ts'
+import { given, operationsOf, type Operation } from './operation.ts'
 import { jwk, linkToken, page, pageQuery, text, timeGiven, uuid } from './schema.ts'
 import { accountView, auditEntryView, innerKeyView, issuedTokenView, listView, pageView, usageView } from './views.ts'
 

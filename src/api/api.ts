@@ -7,7 +7,7 @@ import { defaultUrlOf, type ApiOptions } from './api-options.ts'
 import { compatibleOperations } from './compatible-operations.ts'
 import { answerError, asAnswer } from './error-answer.ts'
 import type { Operation } from './operation.ts'
-import { downloadPages, formPages, openApiPage } from './pages.ts'
+import { downloadPages, formPages, openApiPages } from './pages.ts'
 import { routeOperations } from './routes.ts'
 import { socketOperations } from './socket-operations.ts'
 
@@ -37,7 +37,7 @@ export function createApi(options: ApiOptions): Express {
     })
     next()
   })
-  openApiPage(app)
+  openApiPages(app)
   formPages(app)
   routeOperations(app, OPERATIONS, { context: { service, urlOf, clientVersion, logs }, isBehindGateway, keepAliveMs })
   downloadPages(app, { clientVersion }, downloads)

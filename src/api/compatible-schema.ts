@@ -107,9 +107,13 @@ export const compatibleAccount = z
   })
   .meta({ id: 'CompatibleAccount' })
 
-export const compatibleSignUp = z
-  .object({ name: text(200), email, password, sshkey: z.union([z.literal(''), publicKeyLine]).nullish() })
-  .meta({ id: 'CompatibleSignUp' })
+/** Clients since 2021-03 send an empty text where they have none. */
+const keyOrNone = z
+  .string({ error: 'expected text' })
+  .transform(value => value.trim())
+  .pipe(text(20_000, 0))
+
+export const compatibleSignUp = z.object({ name: text(200), email, password, sshkey: keyOrNone.nullish() }).meta({ id: 'CompatibleSignUp' })
 export const compatibleLogin = z.object({ email, password }).meta({ id: 'CompatibleLogin' })
 export const compatibleKey = z.object({ ssh_public_key: publicKeyLine })
 

@@ -137,3 +137,11 @@ export const ROOTS: Readonly<Record<Dialect, string>> = { compatible: '', v1: '/
 
 /** The path of an operation in full, parameters in braces. */
 export const pathOf = ({ dialect, path }: Pick<Operation, 'dialect' | 'path'>): string => `${ROOTS[dialect]}${path}`
+
+type Given<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>
+}
+
+/** The members that are there: what a parser leaves undefined is as good as absent. */
+export const given = <T extends object>(value: T): Given<T> =>
+  Object.fromEntries(Object.entries(value).filter(([, member]) => member !== undefined)) as Given<T>

@@ -5,12 +5,15 @@ import { join } from 'node:path'
 import type { Express, Response } from 'express'
 import { GatewayError } from '../errors.ts'
 import type { ApiFacts } from './api-options.ts'
+import { swagger } from './swagger.ts'
 
 /** Written by scripts/openapi.ts; beside src/ and dist/ alike. */
 const DOCUMENT = new URL('../../docs/openapi.json', import.meta.url)
 
-/** Adds the OpenAPI document. */
-export function openApiPage(app: Express): void {
+/** Adds the OpenAPI document, and what tools of 2021 read instead. */
+export function openApiPages(app: Express): void {
+  const old = swagger()
+  app.get('/swagger.json', (_req, res) => void res.json(old))
   app.get('/api/v1/openapi.json', async (_req, res) => {
     res.type('json').send(await readFile(DOCUMENT, 'utf8'))
   })

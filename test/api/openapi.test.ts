@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals'
 import type { Express } from 'express'
 import { createDocument, type ZodOpenApiObject } from 'zod-openapi'
 import { createApi, OPERATIONS } from '../../src/api/api.ts'
+import { compatibleSocket } from '../../src/api/compatible-schema.ts'
 import { openApiOf } from '../../src/api/open-api.ts'
 import { expressPath } from '../../src/api/routes.ts'
 import { ERRORS, type ErrorCode } from '../../src/errors.ts'
@@ -23,7 +24,7 @@ const entries = Object.entries(document.paths).flatMap(([path, methods]) =>
 )
 
 /** Pages for people and files, which are no calls. */
-const PAGES = ['/api/v1/openapi.json', '/invitation', '/password', '/latest_version.txt', '/:platform/:file']
+const PAGES = ['/api/v1/openapi.json', '/swagger.json', '/invitation', '/password', '/latest_version.txt', '/:platform/:file']
 
 /** No path has more of them. */
 const OPERATION_METHODS = 5
@@ -71,5 +72,32 @@ describe('docs/openapi.json', () => {
     const api = await startApi()
     const answer = await api.v1('GET', '/openapi.json', { token: null })
     expect([answer.status, answer.json]).toEqual([200, document])
+  })
+})
+
+describe('/swagger.json', () => {
+  interface Swagger {
+    readonly paths: Readonly<Record<string, Readonly<Record<string, { readonly operationId: string; readonly tags: readonly string[] }>>>>
+    readonly definitions: Readonly<Record<string, { readonly properties: object }>>
+  }
+
+  test('has the calls of the compatible dialect by the names that scripts of 2021 call, and the models of their wire', async () => {
+    const api = await startApi()
+    const { status, json } = await api.old('GET', '/swagger.json', { token: null })
+    const { paths, definitions } = json as Swagger
+    expect(status).toBe(200)
+    const calls = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map(method => `${method} ${path}`))
+    expect(calls.sort()).toEqual(
+      OPERATIONS.filter(({ dialect }) => dialect === 'compatible')
+        .map(({ method, path }) => `${method} ${path}`)
+        .sort(),
+    )
+    const ids = Object.values(paths).flatMap(methods => Object.values(methods).map(({ operationId }) => operationId))
+    expect(new Set(ids).size).toBe(ids.length)
+    expect(ids).toEqual(expect.arrayContaining(['get_sockets', 'post_socket', 'delete_socket', 'post_tunnel', 'delete_tunnel']))
+    expect(Object.keys(definitions['Socket']!.properties)).toEqual(Object.keys(compatibleSocket.shape))
+    expect(Object.keys(definitions['SocketTunnel']!.properties)).toEqual(['tunnel_id', 'local_port', 'tunnel_server'])
+    // What OpenAPI 2 does not know.
+    expect(JSON.stringify(json)).not.toMatch(/"(?:anyOf|oneOf|\$schema|examples|const)"|#\/\$?defs|"null"/)
   })
 })
