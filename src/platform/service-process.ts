@@ -102,6 +102,11 @@ export class ServiceProcess {
     await this.#serve()
   }
 
+  /** The configuration has changed. */
+  reconfigured(): void {
+    void this.#service?.reconfigured()
+  }
+
   /** Lets what is under way finish, then ends. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close()

@@ -189,7 +189,7 @@ export interface UsageOfDay extends UsageCount {
 }
 
 export interface Usage {
-  /** Adds to the day that it is now. */
+  /** Adds to the day that it is now. Never rejects: what cannot be written is kept for the next time. */
   add(counts: readonly UsageCount[]): Promise<void>
   /** Of the actor's account, or of another one for auditors and admins. @param since  first day */
   list(actor: Actor, request: { readonly since: string; readonly accountId?: string }): Promise<readonly UsageOfDay[]>
@@ -240,6 +240,8 @@ export interface Service {
   snapshot(): Promise<DirectorySnapshot>
   /** Begins with clean-up of ephemeral sockets and old rows, until `close`. */
   start(): Promise<void>
+  /** The configuration has changed: the limits of all sockets follow. Never rejects. */
+  reconfigured(): Promise<void>
   /** Is the store there? */
   isHealthy(): boolean
   close(): Promise<void>

@@ -36,12 +36,19 @@ testWith(
     const { token } = await login('ada@example.com')
     const key = newSshKey()
     await service.accounts.addKey(ada, key.line)
+    const lost = newSshKey()
+    const { id: lostId } = await service.accounts.addKey(ada, lost.line)
     const { socket, tunnel } = await service.sockets.connect(ada, { name: 'x', jwk: newJwk() })
     const comeIn = async () => {
       const actor = await service.ssh.identify('ada', key.offered, ADDRESS)
       return service.ssh.forward(actor!, { bindAddress: 'localhost', bindPort: tunnel.relayPort, held: [] })
     }
+    expect(await service.ssh.identify('ada', lost.offered, ADDRESS)).toMatchObject({ accountId: ada.accountId })
+    await service.accounts.removeKey(ada, lostId)
+    given.clock.advance(1)
     expect((await comeIn()).tunnel.id).toBe(tunnel.id)
+    const count = { accountId: ada.accountId, socketId: socket.id, requests: 1, connections: 0, bytesIn: 0, bytesOut: 0 }
+    await service.usage.add([count])
     await relay.close()
     for (const call of [
       () => service.sockets.create(ada, { name: 'y' }),
@@ -51,17 +58,22 @@ testWith(
       () => service.sessions.login({ email: 'ada@example.com', password: PASSWORD }, '192.0.2.99'),
       () => service.accounts.rename(ada, 'z'),
       () => service.ssh.identify('ada', newSshKey().offered, ADDRESS),
+      () => service.ssh.identify('ada', lost.offered, ADDRESS),
       () => service.snapshot(),
     ])
       await expect(call()).rejects.toMatchObject(away)
     expect(service.isHealthy()).toBe(false)
     expect((await comeIn()).tunnel.id).toBe(tunnel.id)
+    await service.usage.add([count])
+    await service.usage.add([count])
     await service.tunnels.connected(tunnel.id, ADDRESS)
     await service.tunnels.disconnected(tunnel.id)
     expect(plane.sockets.has(socket.id)).toBe(true)
     await back()
     await until(() => service.isHealthy(), { what: 'the database to be back' })
     expect((await service.sockets.list(ada, {})).items.map(({ id }) => id)).toEqual([socket.id])
+    await service.usage.add([])
+    expect(await service.usage.list(ada, { since: '2026-11-28' })).toMatchObject([{ requests: 3 }])
     const next = await service.sockets.create(ada, { name: 'y' })
     await until(() => plane.sockets.has(next.id), { what: 'the new socket to be in force' })
     expect(await service.sessions.authenticate(token, ADDRESS)).toMatchObject({ accountId: ada.accountId })

@@ -249,6 +249,29 @@ describe.each(await databases())('sockets on $name', database => {
     expect(other.plane.sockets.size).toBe(1)
   })
 
+  test('follow the limits of the configuration, when its file changes', async () => {
+    const { id } = await web()
+    const { config } = given
+    given.config = { ...config, limits: { ...config.limits, concurrency: 7 } }
+    await given.service.reconfigured()
+    expect(given.plane.sockets.get(id)?.limits.concurrency).toBe(7)
+    given.config = config
+    await given.service.reconfigured()
+    expect(given.plane.sockets.get(id)?.limits.concurrency).toBe(200)
+  })
+
+  test('hold up no others, when one of them cannot be served', async () => {
+    const erin = await given.actor('user', { vanity: true })
+    given.plane.refused.add('taken-name.edge.example.com')
+    const [taken, other] = await Promise.all([
+      given.service.sockets.create(erin, { name: 'x', label: 'taken-name' }),
+      given.service.sockets.create(erin, { name: 'y' }),
+    ])
+    await given.service.sockets.update(erin, taken.id, { name: 'z' })
+    const third = await given.service.sockets.create(erin, { name: 'z' })
+    expect([taken, other, third].map(({ id }) => given.plane.sockets.has(id))).toEqual([false, true, true])
+  })
+
   describe('connect', () => {
     test('makes socket, tunnel and key in one step', async () => {
       const jwk = newJwk()

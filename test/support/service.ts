@@ -48,6 +48,8 @@ export class TestDataPlane implements DataPlane {
   readonly changes: DirectoryChange[] = []
   /** Ports that cannot be opened. */
   readonly taken = new Set<number>()
+  /** Names that are served by somebody else. */
+  readonly refused = new Set<string>()
   /** While it is set, changes wait for it. */
   held: Promise<void> | undefined
 
@@ -58,10 +60,11 @@ export class TestDataPlane implements DataPlane {
     for (const kid of change.removedKeys) this.keys.delete(kid)
     for (const socket of change.sockets) {
       if (socket.port !== null && this.taken.has(socket.port)) throw new GatewayError('LISTEN_FAILED', `port ${socket.port} is in use`)
-      this.sockets.set(socket.id, socket)
+      if (!this.refused.has(socket.dnsName)) this.sockets.set(socket.id, socket)
     }
     for (const key of change.keys) this.keys.set(key.kid, key)
     this.ended.push(...change.endedTunnels)
+    if (change.sockets.some(({ dnsName }) => this.refused.has(dnsName))) throw new GatewayError('LISTEN_FAILED', 'a name of the operator')
   }
 }
 

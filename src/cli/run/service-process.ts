@@ -28,8 +28,10 @@ export async function runServiceProcess([json = '']: readonly string[], context:
   const { file, logLevel, facts } = JSON.parse(json) as ServiceProcessArguments
   const log = createHostLog(parent, logLevel)
   context.onLog?.(log)
+  let process: ServiceProcess | undefined
   const service = new ServiceFile(file, {
     onChange: (_config, fixed) => {
+      process?.reconfigured()
       const later = fixed.length === 0 ? '' : `; ${fixed.join(', ')} count after a restart of the outer layer`
       log.info({ file }, `${file} reloaded${later}`)
     },
@@ -42,7 +44,7 @@ export async function runServiceProcess([json = '']: readonly string[], context:
     const secretsKey = await readSecretsKey(config.secretsFile)
     const store = await storeOptionsOf(config, context.env)
     const mailPassword = await mailPasswordOf(config, context.env)
-    const process = new ServiceProcess({ config: () => service.config, store, secretsKey, mailPassword, facts, host: parent, log })
+    process = new ServiceProcess({ config: () => service.config, store, secretsKey, mailPassword, facts, host: parent, log })
     await process.start()
     await process.ended
     return 0

@@ -101,6 +101,7 @@ export class AccountAdmin {
         await this.removeSockets(transaction, id)
         const row = await transaction.db.deleteFrom('accounts').where('id', '=', id).returning('id').executeTakeFirst()
         if (row === undefined) throw notFound()
+        transaction.change('account', id)
         await audit.note(transaction.db, note)
       })
       await directory.inForce(seq)

@@ -60,12 +60,12 @@ export class AccountKeys {
   }
 
   async remove(actor: Actor, keyId: string): Promise<void> {
-    const { audit, store } = this.parts
+    const { audit, directory, store } = this.parts
     const note = { by: actor, action: 'ssh-key.remove', object: `ssh-key:${keyId}` }
     await audit.attempt(note, async () => {
       needScope(actor, 'account')
       const id = needId(keyId)
-      await store.transaction(async ({ db }) => {
+      const { seq } = await store.changing(async ({ db, change }) => {
         const row = await db
           .deleteFrom('ssh_keys')
           .where('id', '=', id)
@@ -73,8 +73,10 @@ export class AccountKeys {
           .returning('fingerprint')
           .executeTakeFirst()
         if (row === undefined) throw notFound()
+        change('account', actor.accountId) // whoever remembers the key has to forget it
         await audit.note(db, { ...note, details: { fingerprint: row.fingerprint } })
       })
+      await directory.inForce(seq)
     })
   }
 }

@@ -10,8 +10,8 @@ import { belongingsOf, directoryKeys, directorySockets, tunnelsInForce } from '.
 /** How long a call waits until what it has changed is in force. */
 const WAIT_MS = 250
 
-/** The kinds of rows in `changes`. What `account` stands for is all that belongs to it. */
-export type ChangeKind = 'socket' | 'tunnel' | 'key' | 'account'
+/** The kinds of rows in `changes`. What `account` stands for is all that belongs to it, `config` for all sockets. */
+export type ChangeKind = 'socket' | 'tunnel' | 'key' | 'account' | 'config'
 
 interface Waiting {
   readonly seq: number
@@ -33,6 +33,7 @@ export class DirectoryFeed {
   readonly #waiting = new Set<Waiting>()
   /** Ports that the data plane could not open, by socket. */
   readonly #failed = new Map<string, GatewayError>()
+  readonly #accountListeners = new Set<(accountId: string) => void>()
   /** Ports in force, by socket: only a new one has to be opened. */
   readonly #ports = new Map<string, number>()
 
@@ -110,6 +111,7 @@ export class DirectoryFeed {
 
   async #apply(changes: readonly Change[]): Promise<void> {
     const { store, config, dataPlane, now } = this.options
+    this.#forget(changes)
     const of = (kind: ChangeKind): string[] => [...new Set(changes.filter(change => change.kind === kind).map(change => change.object_id))]
     const seq = changes.at(-1)!.seq
     const { value } = await store.read(async db => {
@@ -119,7 +121,7 @@ export class DirectoryFeed {
         [...new Set([...of('tunnel'), ...belongings.tunnels])],
         [...new Set([...of('key'), ...belongings.kids])],
       ]
-      const sockets = await directorySockets(db, config(), socketIds)
+      const sockets = await directorySockets(db, config(), of('config').length > 0 ? undefined : socketIds)
       const keys = await directoryKeys(db, now(), kids)
       const tunnels = await tunnelsInForce(db, tunnelIds)
       const missing = (ids: readonly string[], present: ReadonlySet<string>): string[] => ids.filter(id => !present.has(id))
@@ -141,11 +143,30 @@ export class DirectoryFeed {
       dataPlane.apply({ type: 'change', seq, removedSockets: [], removedKeys: [], sockets: [], keys: [], endedTunnels: [], ...part })
     // What goes, goes first: it may free a port or a name.
     const first = { ...value, sockets: others }
-    if (Object.values(first).some(list => list.length > 0)) await step(first)
+    if (Object.values(first).some(list => list.length > 0)) await this.#tell(() => step(first))
     // Each new port in a step of its own, so that one that cannot be opened concerns nobody else.
     await Promise.all(opening.map(socket => this.#open(socket, () => step({ sockets: [socket] }))))
     this.#seq = seq
     for (const waiting of this.#waiting) if (waiting.seq <= seq) waiting.done()
+  }
+
+  /** A socket that cannot be served (its name is another one's by now, say) must not hold up all that comes after it. */
+  async #tell(step: () => Promise<void>): Promise<void> {
+    try {
+      await step()
+    } catch (thrown) {
+      if (!(thrown instanceof GatewayError) || thrown.code !== 'LISTEN_FAILED') throw thrown
+      this.options.log.warn({ err: thrown }, 'a socket is not in force')
+    }
+  }
+
+  #forget(changes: readonly Change[]): void {
+    for (const { kind, object_id } of changes) if (kind === 'account') for (const listener of this.#accountListeners) listener(object_id)
+  }
+
+  /** Calls `listener` with each account of which somebody says that it has changed, in whichever process. */
+  onAccountChange(listener: (accountId: string) => void): void {
+    this.#accountListeners.add(listener)
   }
 
   async #open(socket: DirectorySocket, apply: () => Promise<void>): Promise<void> {

@@ -120,6 +120,14 @@ export async function createService(options: ServiceOptions): Promise<Service> {
       cleanUp.start()
       await start.run()
     },
+    reconfigured: async () => {
+      try {
+        const { seq } = await store.changing(async ({ change }) => change('config', parts.nodeId))
+        await directory.inForce(seq)
+      } catch (err) {
+        log.warn({ err }, 'limits of sockets that exist do not follow the new configuration; reload it once more')
+      }
+    },
     isHealthy: () => store.isHealthy(),
     close: async () => {
       await start.close()

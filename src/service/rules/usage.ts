@@ -7,18 +7,49 @@ import type { Actor } from '../model.ts'
 
 const MAX_ROWS = 10_000
 
+/** Counts that wait for a database that is away. */
+const MAX_WAITING = 20_000
+
 /** Adds up what the data plane has counted. */
 export class UsageBook implements Usage {
+  /** By day and socket. */
+  #waiting = new Map<string, UsageOfDay>()
+
   constructor(private readonly parts: Parts) {}
 
   async add(counts: readonly UsageCount[]): Promise<void> {
-    const { clock, store } = this.parts
-    if (counts.length === 0) return
-    const day = new Date(clock.now()).toISOString().slice(0, 10)
+    const day = new Date(this.parts.clock.now()).toISOString().slice(0, 10)
+    for (const count of counts) this.#wait({ ...count, day })
+    const writing = this.#waiting
+    if (writing.size === 0) return
+    this.#waiting = new Map()
+    try {
+      await this.#write([...writing.values()])
+    } catch (err) {
+      for (const count of writing.values()) this.#wait(count)
+      this.parts.log.warn({ err, sockets: writing.size }, 'usage could not be written; it is kept and tried again')
+    }
+  }
+
+  #wait(count: UsageOfDay): void {
+    const key = `${count.day} ${count.socketId}`
+    const known = this.#waiting.get(key)
+    if (known === undefined && this.#waiting.size >= MAX_WAITING) return
+    const sum = (name: 'requests' | 'connections' | 'bytesIn' | 'bytesOut'): number => count[name] + (known?.[name] ?? 0)
+    this.#waiting.set(key, {
+      ...count,
+      requests: sum('requests'),
+      connections: sum('connections'),
+      bytesIn: sum('bytesIn'),
+      bytesOut: sum('bytesOut'),
+    })
+  }
+
+  async #write(counts: readonly UsageOfDay[]): Promise<void> {
     // One order, so that two processes wait for each other and not in a circle.
     const sorted = [...counts].sort((one, other) => (one.socketId < other.socketId ? -1 : 1))
-    await store.transaction(async ({ db }) => {
-      for (const { accountId, socketId, requests, connections, bytesIn, bytesOut } of sorted)
+    await this.parts.store.transaction(async ({ db }) => {
+      for (const { accountId, socketId, day, requests, connections, bytesIn, bytesOut } of sorted)
         await db
           .insertInto('usage')
           .values({ account_id: accountId, socket_id: socketId, day, requests, connections, bytes_in: bytesIn, bytes_out: bytesOut })

@@ -24,10 +24,20 @@ const KEPT = 10_000
 
 const TYPES: Readonly<Record<number, Socket['type']>> = { 80: 'http', 443: 'https', 0: 'tcp' }
 
+/** An answer of the store, and when it was given. */
+interface Kept<T> {
+  readonly answer: T
+  readonly at: number
+}
+
+const accountOf = (answer: Actor | Forward): string => ('socket' in answer ? answer.socket.accountId : answer.accountId)
+
 /** Keys and forwards of SSH. */
 export class SshDoorAccess implements SshAccess {
-  readonly #identified: Recent<Actor>
-  readonly #forwarded: Recent<Forward>
+  readonly #identified: Recent<Kept<Actor>>
+  readonly #forwarded: Recent<Kept<Forward>>
+  /** When an account has changed: what was known of it before counts no more. */
+  readonly #changed: Recent<number>
 
   constructor(
     private readonly parts: SocketParts,
@@ -36,6 +46,8 @@ export class SshDoorAccess implements SshAccess {
   ) {
     this.#identified = new Recent(KEPT, DAY_MS, parts.clock.now)
     this.#forwarded = new Recent(KEPT, DAY_MS, parts.clock.now)
+    this.#changed = new Recent(KEPT, 2 * DAY_MS, parts.clock.now)
+    parts.directory.onAccountChange(accountId => this.#changed.set(accountId, parts.clock.now()))
   }
 
   async identify(user: string, key: OfferedKey, address: string): Promise<Actor | undefined> {
@@ -45,15 +57,20 @@ export class SshDoorAccess implements SshAccess {
   }
 
   /** The answer, or the last one while the database is away. */
-  async #orKept<T>(kept: Recent<T>, place: string, ask: () => Promise<T | undefined>): Promise<T | undefined> {
+  async #orKept<T extends Actor | Forward>(
+    kept: Recent<Kept<T>>,
+    place: string,
+    ask: () => Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    const { clock } = this.parts
     try {
       const answer = await ask()
-      if (answer !== undefined) kept.set(place, answer)
+      if (answer !== undefined) kept.set(place, { answer, at: clock.now() })
       return answer
     } catch (thrown) {
       const last = thrown instanceof GatewayError && thrown.code === 'STORE_UNAVAILABLE' ? kept.get(place) : undefined
-      if (last === undefined) throw thrown
-      return last
+      if (last === undefined || last.at <= (this.#changed.get(accountOf(last.answer)) ?? 0)) throw thrown
+      return last.answer
     }
   }
 
