@@ -231,7 +231,9 @@ export class GatewayError extends Error implements Refusal {
 
 /** Returns the message of `thrown` on one line, for a log. */
 export const messageOf = (thrown: unknown): string => {
-  const text = thrown instanceof Error ? thrown.message : String(thrown)
+  // Errors of another realm, such as those of Node.js within a test, are no instances of this one's class.
+  const said = (thrown as { readonly message?: unknown } | null | undefined)?.message
+  const text = typeof said === 'string' ? said : String(thrown)
   if (!text.includes('\n')) return text
   const lines = text.split('\n').map(line => line.trim())
   return lines.filter(line => line !== '').join(' ')

@@ -1,9 +1,9 @@
 import { createServer, type Server } from 'node:http'
 import express, { type ErrorRequestHandler, type Express } from 'express'
-import { GatewayError } from '../errors.ts'
 import { listen } from '../net/listen.ts'
 import { readConsole } from './console.ts'
 import type { Exposition } from './exposition.ts'
+import { checkAdminHost, DEFAULT_HOST } from './admin-host.ts'
 import { isThisMachine } from '../address/this-machine.ts'
 import { requireLocalHost, requirePassword } from './guard.ts'
 import { healthPages, type Readiness } from './health.ts'
@@ -27,7 +27,6 @@ export interface AdminPages {
   readonly clock: () => number
 }
 
-const DEFAULT_HOST = '127.0.0.1'
 const TAKEN = 'another layer on this machine may have it: pass --admin-port with another port, 0 for a free one, or none'
 /** A browser, a scraper and a few people; whoever opens more of them wants something else. */
 const MAX_CONNECTIONS = 100
@@ -44,12 +43,8 @@ export class AdminServer {
     private readonly options: AdminOptions,
     pages: AdminPages,
   ) {
+    checkAdminHost(options)
     const { host = DEFAULT_HOST, password } = options
-    if (password === undefined && !isThisMachine(host))
-      throw new GatewayError(
-        'USAGE',
-        `--admin-host ${host}: others can reach this address, so it needs a password; add --admin-password-file`,
-      )
     this.#server = createServer(
       { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 5_000, keepAliveTimeout: 20_000 },
       createApp(pages, { isLocal: isThisMachine(host), password }),

@@ -1,8 +1,9 @@
 import { VERSION } from '../version.ts'
 import { EventLoopWatch } from '../telemetry/event-loop.ts'
 import type { Log } from '../telemetry/log.ts'
-import { AdminServer, type AdminOptions } from './admin-server.ts'
-import { createExposition, type MetricSource } from './exposition.ts'
+import { checkAdminHost } from './admin-host.ts'
+import type { AdminOptions, AdminServer } from './admin-server.ts'
+import type { MetricSource } from './exposition.ts'
 import type { Readiness } from './health.ts'
 import type { LayerStatus, OwnStatus } from './status.ts'
 
@@ -24,23 +25,22 @@ export interface AdminContext {
 /** The operator's view of one layer: watches the event loop in any case, opens the admin port when it is asked for. */
 export class Admin {
   readonly #watch: EventLoopWatch
-  readonly #server: AdminServer | undefined
+  #server: AdminServer | undefined
+  #isClosed = false
   readonly #startedMs: number
   readonly #since: string
   #port = 0
 
   /** @throws GatewayError USAGE for an address that others can reach without a password */
   constructor(
-    options: AdminOptions | undefined,
+    private readonly options: AdminOptions | undefined,
     private readonly context: AdminContext,
   ) {
     const { log, clock, nowMs } = context
     this.#startedMs = clock()
     this.#since = new Date(nowMs()).toISOString()
     this.#watch = new EventLoopWatch(log, { clock, nowMs })
-    if (options === undefined) return
-    const metrics = createExposition([...context.metrics, ...this.#ownMetrics()])
-    this.#server = new AdminServer(options, { readiness: this.readiness, status: () => this.#status(), metrics, clock })
+    if (options !== undefined) checkAdminHost(options)
   }
 
   /** Is the process ready? */
@@ -56,14 +56,25 @@ export class Admin {
 
   /** Starts to watch and opens the port. @throws GatewayError LISTEN_FAILED */
   async start(): Promise<void> {
-    if (this.#server !== undefined) this.#port = await this.#server.start()
-    this.#watch.start()
+    if (this.options !== undefined) this.#port = await this.#open(this.options)
+    if (!this.#isClosed) this.#watch.start()
   }
 
   /** Closes the port. Idempotent. */
   async close(): Promise<void> {
+    this.#isClosed = true
     this.#watch.stop()
     await this.#server?.close()
+  }
+
+  /** What the port needs is loaded with it: half of the start of a process that has none. */
+  async #open(options: AdminOptions): Promise<number> {
+    const [{ AdminServer }, { createExposition }] = await Promise.all([import('./admin-server.ts'), import('./exposition.ts')])
+    if (this.#isClosed) return 0
+    const metrics = createExposition([...this.context.metrics, ...this.#ownMetrics()])
+    const pages = { readiness: this.readiness, status: () => this.#status(), metrics, clock: this.context.clock }
+    this.#server = new AdminServer(options, pages)
+    return this.#server.start()
   }
 
   #status(): LayerStatus {
