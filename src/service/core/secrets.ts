@@ -1,5 +1,5 @@
 /** Secrets of the service, which all its processes share: sealed in the database under a key outside of it. */
-import { createPrivateKey, createSecretKey, generateKeyPairSync, randomBytes, randomUUID, type KeyObject } from 'node:crypto'
+import { createPrivateKey, createSecretKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto'
 import type { Store } from '../../store/store.ts'
 import type { SealingKey } from '../proofs/sealed.ts'
 
@@ -93,14 +93,6 @@ export class Secrets {
       }
       return rows.map(({ id, sealed }) => ({ id, bytes: this.sealing.open(sealed, `${purpose}:${id}`) }))
     })
-  }
-
-  /** Makes another secret, which is used from now on; older ones are still accepted. */
-  async rotate(purpose: SecretPurpose): Promise<void> {
-    const id = randomUUID()
-    const sealed = this.sealing.seal(FRESH[purpose](), `${purpose}:${id}`)
-    await this.store.db.insertInto('secrets').values({ id, purpose, sealed, created_at: this.now(), retired_at: null }).execute()
-    this.#known.set(purpose, await this.#load(purpose))
   }
 }
 
