@@ -21,6 +21,7 @@ const MAX_GROWTH_MIB = 64
 const HOLD_MS = 12_000
 const QUICK_HOLD_MS = 4_000
 const SAMPLE_MS = 200
+const STOP_MS = 200
 
 /** An outer layer, a door, and where its tunnels are. */
 interface Stage {
@@ -188,7 +189,7 @@ const growth = (
     const absent = skipped(name, bench)
     if (absent !== undefined) return absent
     const stage = await startServed(bench)
-    await load(bench, stage.target(0, '/1k'), { connections: 64, seconds: bench.isQuick ? 1 : 4 })
+    await load(bench, stage.target(0, '/1k'), { connections: 16, seconds: bench.isQuick ? 1 : 4 })
     await delay(bench.isQuick ? 1_000 : 4_000)
     const sample = (): readonly [number, number] => [rssBytes(stage.outer.pid), rssBytes(stage.door.pid)]
     const before = sample()
@@ -295,8 +296,10 @@ export const sshDoor: readonly Measurement[] = [
     await client.ask({ kind: 'hold-downloads', target: stage.target(1, '/stream'), count: COUNT })
   }),
   growth('ssh-stalled-uploads', `${COUNT} uploads of 1 GiB to an SSH client that stands still`, async ({ client }, stage) => {
-    process.kill(stage.ssh.pid, 'SIGSTOP')
     await client.ask({ kind: 'hold-uploads', target: stage.target(1, '/unread'), count: COUNT, bytes: BODY_BYTES })
+    // The channels are open by then, each with the 2 MiB that OpenSSH lets us send.
+    await delay(STOP_MS)
+    process.kill(stage.ssh.pid, 'SIGSTOP')
   }),
   tunnels,
 ]

@@ -39,6 +39,8 @@ const KNOWS_NO_HALF_CLOSE = /^(?:Go|Mysocketctl)/
 /** Bytes of answers that a client has not read, above which nothing more is read from it. */
 const UNREAD_BYTES = 1_048_576
 const MAX_WAITING_REQUESTS = 64
+/** Between the end of a tunnel and the word about it, milliseconds. */
+const FAREWELL_MS = 2_000
 
 /** One SSH client, from its first line on: its login, its forwards, its sessions. */
 export class SshConnection {
@@ -154,8 +156,13 @@ export class SshConnection {
     const ended = this.#forwards.filter(({ tunnelId }) => ids.has(tunnelId))
     if (ended.length === 0) return
     for (const forward of ended) this.#drop(forward)
-    this.#sessions.say('', printable(reason))
-    if (this.#forwards.length === 0) this.#sessions.leave(1)
+    const tell = (): void => {
+      if (this.#isOver) return
+      this.#sessions.say('', printable(reason))
+      if (this.#forwards.length === 0) this.#sessions.leave(1)
+    }
+    // MySocket's client deletes its socket when it is asked to end, and would show this as its last, wondering words.
+    setTimeout(guarded(this.#fail, tell), FAREWELL_MS).unref()
   }
 
   /** Lets visitors finish, up to `timeoutMs`, then ends. */
