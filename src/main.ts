@@ -90,8 +90,8 @@ const written = (stream: NodeJS.WriteStream): Promise<void> => new Promise(resol
 
 /** The channel to the process that has started this one. What cannot be sent is lost, as all is that is under way when either of them dies. */
 function parent(): CliContext['parent'] {
-  const send = process.send?.bind(process)
-  if (send === undefined) return undefined
+  if (process.send === undefined) return undefined
+  const send = process.send.bind(process)
   return {
     send: message => {
       if (process.connected) send(message, undefined, undefined, () => undefined)
@@ -135,13 +135,15 @@ async function run(): Promise<void> {
     nghttp2: process.versions['nghttp2'],
     processLimits: await limits(),
     onLog: created => (log = created),
-    program: (await import('node:url')).fileURLToPath(import.meta.url),
+    program: process.argv[1] || '',
     parent: parent(),
   })
   // A reader that is slow gets everything, unless the process was asked to end.
   if (!isStopped) await written(process.stdout)
   process.exitCode = statusOf(status)
   if (isTerminalGone()) leave(status)
+  // Nothing is left to do. To leave Node.js to itself here has it close its handles one by one, and 20.20 was seen to turn for ever over that.
+  process.once('beforeExit', () => process.exit())
   setTimeout(() => void end(Number(process.exitCode), LAST_CALLS_MS), EXIT_GRACE_MS).unref()
 }
 
