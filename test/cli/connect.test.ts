@@ -24,7 +24,7 @@ let directory: LiveDirectory
 
 beforeAll(async () => {
   directory = new LiveDirectory({ zone: ZONE, ports: PORTS })
-  layers = await startLayers({ targets: 'targets: {}', inners: 0, outer: { directory } })
+  layers = await startLayers({ targets: 'targets: {}', inners: 0, relay: {}, outer: { directory } })
   const dataPlane: DataPlane = {
     apply: async change => {
       const [failure] = await directory.apply(change)
@@ -137,6 +137,19 @@ describe('connect', () => {
     for await (const chunk of client) text += String(chunk)
     expect(text).toBe('good morning')
     await until(() => /TCP 200 bytes_sent:12 bytes_received:12 session_time: \d/.test(run.stdout), { what: 'the line of the connection' })
+  })
+
+  test('that loses its connection says so, dials again, and serves the same name', async () => {
+    const { port } = await startOrigin()
+    const run = start('connect', String(port))
+    await connected(run)
+    const { dnsName } = await soleSocket()
+    layers.relay.cut()
+    await until(() => /connection lost: .*; connecting again\nconnected again after \d+\.\d s/.test(run.stderr), {
+      what: 'another connection',
+    })
+    expect((await exchange(layers.port, { host: dnsName })).status).toBe(200)
+    expect(run.stdout.match(/connected, \d+ ms/g)).toHaveLength(1)
   })
 
   test('gives JSON, one object a line', async () => {
