@@ -6,7 +6,7 @@ import type { Actor, Socket } from '../service/model.ts'
 export interface LogLine {
   /** As it is printed: combined format and response time for a request, the line of a connection for others. No control characters. */
   readonly text: string
-  /** Facts behind it, each a value of JSON. */
+  /** Facts behind it, each a value of JSON; `at` in milliseconds since 1970. */
   readonly [fact: string]: unknown
 }
 

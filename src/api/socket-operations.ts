@@ -1,6 +1,7 @@
 /** /api/v1: sockets and their tunnels. */
 import { z } from 'zod'
 import { GatewayError } from '../errors.ts'
+import type { LogLine } from './api-options.ts'
 import type { NewSocket, Socket } from '../service/model.ts'
 import { given, operationsOf, type ApiContext, type Operation } from './operation.ts'
 import { page, pageQuery, publicKeyLine, trueOrFalse, uuid, text } from './schema.ts'
@@ -25,6 +26,11 @@ const requestOf = ({ ephemeralSeconds, ...request }: z.output<typeof schema.newS
   ...given(request),
   ...(ephemeralSeconds !== undefined && { ephemeralMs: ephemeralSeconds * 1000 }),
 })
+
+/** Lines with their time as all others are. */
+async function* shown(lines: AsyncIterable<LogLine>): AsyncGenerator {
+  for await (const { at, ...line } of lines) yield typeof at === 'number' ? { ...line, at: new Date(at).toISOString() } : { ...line }
+}
 
 /** The etag of If-Match, which people may send without its quotes; undefined: any. */
 function etagGiven(field: string | undefined): string | undefined {
@@ -130,7 +136,7 @@ export const socketOperations: readonly Operation[] = [
     run: async ({ service, logs }, { params, signal }, actor) => {
       await service.sockets.get(actor, params.socketId) // whose it is, whatever the feed checks
       if (logs === undefined) throw new GatewayError('NOT_FOUND', 'this service has no live log')
-      return logs.watch(actor, params.socketId, signal)
+      return shown(await logs.watch(actor, params.socketId, signal))
     },
   }),
   withToken({

@@ -101,5 +101,9 @@ export const connectionSchema = z
   .meta({ id: 'Connection' })
 
 export const logLineSchema = z
-  .looseObject({ text: z.string().meta({ description: 'The line as `connect` prints it.' }) })
+  .looseObject({
+    text: z.string().meta({ description: 'The line as `connect` prints it.' }),
+    kind: z.enum(['request', 'connection', 'omitted']).optional().meta({ description: 'omitted: so many were left out, `count`.' }),
+    at: time.optional(),
+  })
   .meta({ id: 'LogLine' })

@@ -193,6 +193,8 @@ export interface Usage {
 export interface LogLine {
   /** As `connect` prints it: combined format and response time, or the line of a connection. */
   readonly text: string
+  /** RFC 3339. */
+  readonly at?: string
   readonly [fact: string]: unknown
 }
 
