@@ -17,6 +17,7 @@ import { postgresFault, sqliteFault, unavailable } from './faults.ts'
 import { GuardedDriver, type DriverGuard } from './guarded-driver.ts'
 import { migrate, type MigrateResult } from './migrate.ts'
 import { MIGRATIONS, type Migration } from './migrations.ts'
+import { PostgresConnections } from './postgres-connections.ts'
 import { PostgresListener } from './postgres-listener.ts'
 import { clientConfigOf, createPool, loadPostgres, POSTGRES_TIMES, type PostgresTimes } from './postgres-pool.ts'
 import type { Database } from './schema.ts'
@@ -42,7 +43,11 @@ export interface Engine {
 }
 
 /** kysely over a driver that opens its database when it is first asked, and never again after it was closed. */
-function engineOver(dialect: Omit<Dialect, 'createDriver'>, guard: DriverGuard, closeRest: () => Promise<void>): Engine {
+function engineOver(
+  dialect: Omit<Dialect, 'createDriver'>,
+  guard: DriverGuard,
+  around: (close: () => Promise<void>) => Promise<void> = close => close(),
+): Engine {
   let isClosed = false
   const open = async (): Promise<Driver> => {
     if (isClosed) throw unavailable('the store is closed')
@@ -52,9 +57,8 @@ function engineOver(dialect: Omit<Dialect, 'createDriver'>, guard: DriverGuard, 
   const db = new Kysely<Database>({ dialect: { ...dialect, createDriver: () => driver } })
   const close = async (): Promise<void> => {
     isClosed = true
-    await closeRest()
     // Rejected where the database was being opened, and that failed: then there is nothing to close.
-    await db.destroy().catch(() => undefined)
+    await around(() => db.destroy().catch(() => undefined))
   }
   return { db, close }
 }
@@ -98,7 +102,7 @@ function sqliteEngine(file: string, { sqlite, migrations = MIGRATIONS, now, onAw
       throw thrown
     }
   }
-  return engineOver(SQLITE, { open, connections: 1, faultOf: sqliteFault, onAway }, async () => undefined)
+  return engineOver(SQLITE, { open, connections: 1, faultOf: sqliteFault, onAway })
 }
 
 function postgresEngine(
@@ -106,10 +110,13 @@ function postgresEngine(
   { password, postgresTimes = POSTGRES_TIMES, migrations = MIGRATIONS, now, onAway, onSignal, onMigrated }: EngineOptions,
 ): Engine {
   let listener: PostgresListener | undefined
+  let connections: PostgresConnections | undefined
   const open = async (): Promise<Driver> => {
     const pg = await loadPostgres()
     const config = await clientConfigOf(pg, place, password, postgresTimes)
-    const pool = createPool(pg, { ...config, max: place.connections }, fault => {
+    const clients = new PostgresConnections(pg)
+    connections = clients
+    const pool = createPool(pg, { ...config, max: place.connections, Client: clients.Client }, fault => {
       const away = postgresFault(fault)
       if (away instanceof GatewayError) onAway(away)
     })
@@ -119,12 +126,15 @@ function postgresEngine(
       const result = await migrate(over(POSTGRES, driver), { dialect: 'postgres', now, migrations })
       if (result.from !== result.to) onMigrated?.({ ...result, copy: undefined })
     } catch (thrown) {
-      await pool.end()
+      await clients.end(() => pool.end())
       throw thrown
     }
-    listener = new PostgresListener(pg, config, onSignal)
+    listener = new PostgresListener(clients, config, onSignal)
     listener.start()
     return driver
   }
-  return engineOver(POSTGRES, { open, connections: place.connections, faultOf: postgresFault, onAway }, async () => listener?.close())
+  return engineOver(POSTGRES, { open, connections: place.connections, faultOf: postgresFault, onAway }, async close => {
+    const closeAll = (): Promise<unknown> => Promise.all([listener?.close(), close()])
+    await (connections === undefined ? closeAll() : connections.end(closeAll))
+  })
 }

@@ -64,6 +64,9 @@ const faultOf = (thrown: unknown): Fault => (typeof thrown === 'object' && throw
 const sqlStateOf = ({ code, severity }: Fault): string | undefined =>
   severity !== undefined && typeof code === 'string' && SQLSTATE.test(code) ? code : undefined
 
+/** Did a server of PostgreSQL say so? Anything else is about the connection. */
+export const isFromServer = (thrown: unknown): boolean => sqlStateOf(faultOf(thrown)) !== undefined
+
 /** The result code of SQLite, extended. */
 const resultCodeOf = ({ code, errcode, rawCode }: Fault): number | undefined => {
   if (typeof errcode === 'number') return errcode

@@ -1,6 +1,6 @@
 /** NOTIFY of other processes, so that they need not wait for the next look. */
 import type { Client, ClientConfig } from 'pg'
-import type { PostgresModule } from './postgres-pool.ts'
+import type { PostgresConnections } from './postgres-connections.ts'
 
 export const CHANNEL = 'socket_gateway_changes'
 
@@ -9,7 +9,7 @@ const LAST_RETRY_MS = 10_000
 
 /** One connection that listens for as long as it may, and comes back when it breaks. Nothing is lost meanwhile: followers look by themselves. */
 export class PostgresListener {
-  readonly #pg: PostgresModule
+  readonly #connections: PostgresConnections
   readonly #config: ClientConfig
   readonly #onSignal: () => void
   #client: Client | undefined
@@ -17,15 +17,15 @@ export class PostgresListener {
   #retryMs = FIRST_RETRY_MS
   #isClosed = false
 
-  constructor(pg: PostgresModule, config: ClientConfig, onSignal: () => void) {
-    this.#pg = pg
+  constructor(connections: PostgresConnections, config: ClientConfig, onSignal: () => void) {
+    this.#connections = connections
     this.#config = config
     this.#onSignal = onSignal
   }
 
   start(): void {
     if (this.#isClosed) return
-    const client = new this.#pg.Client({ ...this.#config, idle_in_transaction_session_timeout: 0 })
+    const client = new this.#connections.Client({ ...this.#config, idle_in_transaction_session_timeout: 0 })
     this.#client = client
     let isLost = false
     const lost = (): void => {

@@ -84,7 +84,5 @@ async function readCertificates(file: string): Promise<string> {
 export function createPool(pg: PostgresModule, config: PoolConfig, onFault: (fault: Error) => void): Pool {
   const pool = new pg.Pool(config)
   pool.on('error', onFault)
-  // The pool listens while a connection is idle only. One that breaks in a transaction, between two statements, would end the process.
-  pool.on('connect', client => client.on('error', () => undefined))
   return pool
 }

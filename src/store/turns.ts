@@ -2,6 +2,8 @@ import { unavailable } from './faults.ts'
 
 /** The longest that anybody waits, milliseconds: so a transaction that waits for itself ends, and says so. */
 const MAX_WAIT_MS = 30_000
+/** The most that wait; a flood is refused before it costs memory. */
+const MAX_WAITING = 10_000
 
 /** Turns at connections of which there are a few, first come, first served. */
 export class Turns {
@@ -12,12 +14,13 @@ export class Turns {
     this.#free = connections
   }
 
-  /** @throws GatewayError STORE_UNAVAILABLE after half a minute */
+  /** @throws GatewayError STORE_UNAVAILABLE after half a minute, or when too many wait */
   async take(): Promise<void> {
     if (this.#free > 0) {
       this.#free -= 1
       return
     }
+    if (this.#waiting.size >= MAX_WAITING) throw unavailable(`${MAX_WAITING} calls wait for a connection already`)
     await new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {
         this.#waiting.delete(take)

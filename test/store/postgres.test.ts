@@ -44,6 +44,11 @@ class Way {
     return (this.#server.address() as { port: number }).port
   }
 
+  /** Lets no byte through any more on the connections that there are, and does not end them: a firewall that has forgotten them. */
+  mute(): void {
+    for (const socket of this.#sockets) socket.unpipe().pause()
+  }
+
   /** Cuts every connection there is. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy()
@@ -170,6 +175,19 @@ pgTest('a server that takes connections and says nothing is given up after the l
   way.cut()
   way.state = 'open'
   await until(() => store.isHealthy())
+})
+
+pgTest('connections that have gone dead without a word are given up, not used again', async () => {
+  const { store, way } = await storeOnWay({ postgresTimes: { connectMs: 2_000, statementMs: 500 } })
+  await Promise.all([1, 2, 3].map(() => sql`select pg_sleep(0.05)`.execute(store.db)))
+  way.mute()
+  const results = await Promise.allSettled([1, 2, 3].map(() => addAccount(store.db)))
+  expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected'])
+  await addAccount(store.db)
+  await until(() => store.isHealthy())
+  // Nor does the end wait for them.
+  way.mute()
+  await store.close()
 })
 
 pgTest('a store may be opened while the server is away, and takes part when it is there', async () => {
