@@ -19,8 +19,12 @@ export const ADDRESS = '192.0.2.7'
 
 /** A clock that stands still until it is moved. Timers run when their time has come, one after the other. */
 export class TestClock implements ServiceClock {
-  #now = Date.parse('2026-11-28T12:00:00Z')
+  #now: number
   readonly #timers = new Set<{ readonly ms: number; readonly run: () => void; due: number }>()
+
+  constructor(now = Date.parse('2026-11-28T12:00:00Z')) {
+    this.#now = now
+  }
 
   readonly now = (): number => this.#now
 
