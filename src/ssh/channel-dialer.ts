@@ -5,7 +5,7 @@ import type { Dialer } from '../origin/dial.ts'
 import type { ChannelRequest } from './ssh2-channels.ts'
 import { TunnelChannel } from './tunnel-channel.ts'
 
-/** Where a visitor comes from. */
+/** The address of a visitor. */
 export interface Visitor {
   readonly address: string
   readonly port: number

@@ -30,7 +30,7 @@ export interface SshConnectionContext {
   readonly log: Log
   /** Milliseconds, rising. */
   readonly clock: () => number
-  /** May this account have one more connection? It is counted until `onLeft`. */
+  /** Counts one more connection of an account, until it is gone; false: it has too many. */
   readonly enter: (accountId: string) => boolean
 }
 
@@ -179,6 +179,8 @@ export class SshConnection {
       this.#proven = { user, actor: undefined, words: 'This account has too many SSH connections; end some of them.' }
     } else this.#proven = proven
     this.onProven()
+    // ssh2 asks nobody any more; what the login was made of can go.
+    this.client.removeAllListeners('authentication')
     this.context.log.debug(
       { address: this.address, account: actor?.accountId },
       `SSH client ${this.address} has logged in as ${JSON.stringify(user.slice(0, 64))}`,

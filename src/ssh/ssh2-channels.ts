@@ -63,7 +63,7 @@ const MESSAGES = [
   'CHANNEL_CLOSE',
 ] as const
 
-/** What of ssh2's own this file needs and `client` does not have: not empty where another release of it is installed. */
+/** Returns the names of ssh2's own fields that this file needs and `client` does not have: some where another release of it is installed. */
 export function missingFields(client: Connection): readonly string[] {
   const { _protocol: protocol, _chanMgr: channels, _sock: socket } = client as unknown as Partial<PrivateClient>
   const missing: string[] = []
@@ -82,7 +82,7 @@ export function missingFields(client: Connection): readonly string[] {
 /** The socket that a client of ssh2 was made for. */
 export const socketOf = (client: Connection): Socket => (client as unknown as PrivateClient)._sock
 
-/** Where a channel leads to, and for whom. */
+/** The way that a channel leads, and the visitor for whom. */
 export interface ChannelRequest {
   /** As the client has asked for it, to the letter: clients compare. */
   readonly boundAddress: string

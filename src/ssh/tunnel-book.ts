@@ -13,7 +13,7 @@ export interface Served {
 const MAX_HOLDERS = 16
 
 /**
- * Which forward serves which tunnel: the newest login. Those before it stay connected, since their clients would come back at once and the
+ * The forwards of each tunnel, of which the newest login serves. Those before it stay connected, since their clients would come back at once and the
  * two would take the tunnel from each other for ever; when the newest one leaves, the one before it serves again.
  */
 export class TunnelBook {

@@ -28,7 +28,7 @@ export interface LinkTo {
   readonly privateKey: PrivateKey
 }
 
-/** What all links of one door share. */
+/** The context that all links of one door share. */
 export interface SharedByLinks {
   readonly linkTo: LinkTo
   readonly budget: GrowthBudget

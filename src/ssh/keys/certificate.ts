@@ -29,7 +29,7 @@ const MAX_PRINCIPALS = 256
 /** RFC 8332 has names of their own for certificates of RSA keys. */
 const RSA = new Set(['rsa-sha2-256', 'rsa-sha2-512', 'ssh-rsa'])
 
-/** Is `algorithm`, as a client says it, that of a certificate? */
+/** True when `algorithm`, as a client says it, is that of a certificate. */
 export const isCertificate = (algorithm: string): boolean => algorithm.endsWith(SUFFIX)
 
 /** Parses a certificate. @throws GatewayError INVALID */
@@ -81,7 +81,7 @@ export function checkCertificate(
   if (option !== undefined) throw refuse(`has the critical option ${JSON.stringify(option.slice(0, 64))}, which this server does not know`)
 }
 
-/** Was `data` signed by the key inside? @param said  the algorithm that the client names */
+/** True when `data` was signed by the key inside. @param said  the algorithm that the client names */
 export function isSignedBy(certificate: UserCertificate, said: string, data: Buffer, signature: Buffer): boolean {
   const name = said.endsWith(SUFFIX) ? said.slice(0, -SUFFIX.length) : said
   const isSame = certificate.algorithm === 'ssh-rsa' ? RSA.has(name) : name === certificate.algorithm
