@@ -5,17 +5,23 @@ const MAX_PINNED_FACTOR = 2.25
 /** Memory in which small chunks are gathered, at first and at most, bytes. */
 const FIRST_BLOCK_BYTES = 1_024
 const MAX_BLOCK_BYTES = 16_384
+/** Memory for what is left of a piece; more of one is kept as it is. */
+const REST_BYTES = 20_480
 
 /**
  * Bytes that wait, in order. What it holds follows the bytes, never the number of pieces in which they came: a peer that sends one
  * byte at a time must not cost a hundred times as much as one that does not. So small chunks behind others are copied together.
  */
 export class ByteQueue {
-  #pieces: Buffer[] = []
+  // Always the same array: an old one that is given up with pieces in it would keep these until a full collection.
+  readonly #pieces: Buffer[] = []
   #bytes = 0
   /** The block whose beginning is the last piece, and how much of it is used. */
   #block: Buffer | undefined
   #usedBytes = 0
+  /** Memory for what is left of a piece, and whether some of it was taken and perhaps not copied yet. */
+  #rest: Buffer | undefined
+  #isRestTaken = false
 
   /** Bytes that wait. */
   get bytes(): number {
@@ -41,13 +47,13 @@ export class ByteQueue {
   /** Takes the next `length` bytes, of at most `bytes`; the pieces do not change any more. */
   take(length: number): Buffer[] {
     this.#bytes -= length
+    if (this.#rest !== undefined && this.#pieces[0]?.buffer === this.#rest.buffer) this.#isRestTaken = true
+    const pieces = this.#pieces
     if (this.#bytes === 0) {
-      const all = this.#pieces
-      this.clear()
-      return all
+      this.#block = undefined
+      return pieces.length === 1 ? [pieces.pop()!] : pieces.splice(0)
     }
     // One splice, not a shift per piece: a long queue would be moved again and again.
-    const pieces = this.#pieces
     let count = 0
     let left = length
     while (pieces[count]!.length <= left) left -= pieces[count++]!.length
@@ -59,8 +65,28 @@ export class ByteQueue {
     return taken
   }
 
+  /**
+   * What is left of the first piece will wait: it keeps no more in memory than itself. The copies of a queue share one memory, as each of
+   * them would live long enough to be costly garbage; `copied` says when it can be written to again.
+   */
+  ownFirst(): void {
+    const [first] = this.#pieces
+    if (first === undefined || isWhole(first) || first.length > REST_BYTES || first.buffer === this.#rest?.buffer) return
+    // A block is still written to behind its piece.
+    if (this.#block !== undefined && this.#pieces.length === 1) return
+    if (this.#rest === undefined || this.#isRestTaken) this.#rest = Buffer.allocUnsafeSlow(REST_BYTES)
+    this.#isRestTaken = false
+    first.copy(this.#rest)
+    this.#pieces[0] = this.#rest.subarray(0, first.length)
+  }
+
+  /** Whatever was taken is not used any more. */
+  copied(): void {
+    this.#isRestTaken = false
+  }
+
   clear(): void {
-    this.#pieces = []
+    this.#pieces.length = 0
     this.#bytes = 0
     this.#block = undefined
   }
@@ -85,9 +111,11 @@ export class ByteQueue {
   }
 }
 
+const isWhole = (bytes: Buffer): boolean => bytes.length * MAX_PINNED_FACTOR >= bytes.buffer.byteLength
+
 /** Bytes that do not keep much else in memory: who waits must not hold what came for all the others in the same message. */
 export function ownBytes(bytes: Buffer): Buffer {
-  if (bytes.length * MAX_PINNED_FACTOR >= bytes.buffer.byteLength) return bytes
+  if (isWhole(bytes)) return bytes
   // Not from the pool of node:buffer, which is as large as a message itself on newer ones.
   const own = bytes.length < SMALL_BYTES ? Buffer.allocUnsafe(bytes.length) : Buffer.allocUnsafeSlow(bytes.length)
   bytes.copy(own)

@@ -5,6 +5,7 @@ import type { Link } from './link.ts'
 import { LinkCounters } from './link-counters.ts'
 import { Liveness, type Timing } from './liveness.ts'
 import { PeerRates } from './rates.ts'
+import { ReadLimit } from './read-limit.ts'
 import type { GrowthBudget } from './receive-window.ts'
 import { Sender } from './sender.ts'
 import { assertFits, MuxStream, type StreamHandler, type StreamOwner } from './stream.ts'
@@ -50,6 +51,7 @@ export class Session {
   readonly #sender: Sender
   readonly #liveness: Liveness
   readonly #rates: PeerRates
+  readonly #reads = new ReadLimit()
   readonly #lastId: number
   readonly #counters: LinkCounters
   /** The other layer was lost, as this one calls it. */
@@ -96,6 +98,7 @@ export class Session {
     this.#owner = {
       budget,
       clock,
+      reads: this.#reads,
       roundTripMs: () => liveness.roundTripMs,
       sendControl: (type, flags, stream, payload) => sender.control(type, flags, stream, payload),
       ready: stream => sender.schedule(stream),
@@ -369,6 +372,7 @@ export class Session {
     this.#liveness.stop()
     this.#sender.close()
     for (const stream of this.#streams.all()) stream.receiveReset(streamCode, reason)
+    this.#reads.close()
     this.#draining?.resolve()
     this.options.onClose(code, reason)
   }

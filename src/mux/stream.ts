@@ -2,6 +2,7 @@ import { ERRORS, GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import { encodeCredit, encodeReset } from '../wire/control.ts'
 import { Flag, FrameType, MAX_PAYLOAD_BYTES, type BatchWriter } from '../wire/frame.ts'
 import { ByteQueue, ownBytes } from './byte-queue.ts'
+import { creditToReadOn, type LimitedStream, type ReadLimit } from './read-limit.ts'
 import { ReceiveWindow, type WindowContext } from './receive-window.ts'
 import { step, StreamState, type Direction, type StreamStateValue } from './stream-state.ts'
 
@@ -34,6 +35,7 @@ export interface StreamOwner extends Pick<WindowContext, 'budget' | 'clock' | 'r
   /** Bytes queued, under way or not consumed have changed by `bytes`. */
   outstanding(bytes: number): void
   closed(stream: MuxStream): void
+  readonly reads: ReadLimit
   /** The stream has bytes to send and no credit. */
   stalled(): void
   /** A handler threw what is no GatewayError: a fault of ours, contained to the stream. */
@@ -52,11 +54,13 @@ const MAX_HELD_PIECES = 64
 const SMALL_PIECE_BYTES = 4_096
 
 /** One exchange in a session: two byte streams with heads and trailers, flow-controlled, either half ends on its own. */
-export class MuxStream {
+export class MuxStream implements LimitedStream {
   #state: StreamStateValue = StreamState.OPEN
   #credit: number
   readonly #queue = new ByteQueue()
   #sentBytes = 0
+  /** Bytes that have credit. */
+  #sendableBytes = 0
   #unacknowledgedBytes = 0
   #unconsumedBytes = 0
   /** The number of pieces in which the bytes that the handler holds were delivered. */
@@ -66,8 +70,10 @@ export class MuxStream {
   #ending = false
   #trailers: Uint8Array | undefined
   #blocked = false
+  #hasStalled = false // it was asked to pause before
   #aborted = false
   readonly #window: ReceiveWindow
+  readonly #creditToReadOn: number
   /** Set by the owner: whom to tell. */
   handler: StreamHandler | undefined
   /** Used by the session's scheduler alone. */
@@ -79,12 +85,17 @@ export class MuxStream {
     windows: { readonly sendBytes: number; readonly receiveBytes: number },
   ) {
     this.#credit = windows.sendBytes
+    this.#creditToReadOn = creditToReadOn(windows.sendBytes)
     this.#window = new ReceiveWindow(windows.receiveBytes, {
       budget: owner.budget,
       clock: owner.clock,
       roundTripMs: owner.roundTripMs,
       grant: bytes => owner.sendControl(FrameType.CREDIT, 0, id, encodeCredit(bytes)),
     })
+  }
+
+  get #mayGoOn(): boolean {
+    return this.#blocked && !this.needsPause
   }
 
   /** True when nothing can be sent or received any more. */
@@ -99,7 +110,8 @@ export class MuxStream {
 
   /** True when `write` would be asked to pause: nothing more should be read for this stream. */
   get needsPause(): boolean {
-    return this.#queue.bytes >= this.#credit || this.#queue.bytes >= HIGH_WATER_BYTES
+    const roomBytes = this.#credit - this.#queue.bytes
+    return roomBytes < (this.#hasStalled ? this.#creditToReadOn : 1) || this.#queue.bytes >= HIGH_WATER_BYTES
   }
 
   /**
@@ -121,10 +133,12 @@ export class MuxStream {
     if (chunk.length > 0) {
       this.#queue.push(chunk)
       this.owner.outstanding(chunk.length)
+      this.#countSendable()
       if (this.#credit > 0) this.owner.ready(this)
       else if (this.#queue.bytes === chunk.length) this.owner.stalled()
     }
     this.#blocked = this.needsPause
+    this.#hasStalled ||= this.#blocked
     return !this.#blocked
   }
 
@@ -209,7 +223,7 @@ export class MuxStream {
       batch.add(FrameType.TRAILERS, Flag.END, this.id, this.#trailers)
     }
     this.#settle()
-    if (this.#blocked && this.#queue.bytes < LOW_WATER_BYTES && this.#queue.bytes < this.#credit) this.#unblock()
+    if (this.#queue.bytes < LOW_WATER_BYTES) this.#unblock()
   }
 
   /** A frame of the peer. @throws GatewayError PROTOCOL or FLOW_EXCEEDED */
@@ -231,6 +245,8 @@ export class MuxStream {
   /** The peer lends `bytes` more. @throws GatewayError PROTOCOL when the window would exceed 2^31 − 1 */
   receiveCredit(bytes: number): void {
     this.#credit += bytes
+    this.#queue.copied() // no message is being made while one comes
+    this.#countSendable()
     if (this.#credit > 0x7fff_ffff) throw new GatewayError('PROTOCOL', 'a window above 2^31 - 1')
     const acknowledged = Math.min(bytes, this.#unacknowledgedBytes)
     this.#unacknowledgedBytes -= acknowledged
@@ -241,7 +257,7 @@ export class MuxStream {
       this.#caught(thrown)
     }
     if (this.hasFrames) this.owner.ready(this)
-    else if (this.#blocked && !this.needsPause) this.#unblock()
+    else this.#unblock()
   }
 
   /** The peer has aborted the stream, or the session is lost. */
@@ -310,11 +326,28 @@ export class MuxStream {
     this.#unacknowledgedBytes += length
     this.#sentBytes += length
     const taken = this.#queue.take(length)
-    if (this.#credit === 0 && this.#queue.bytes > 0) this.owner.stalled()
+    this.#countSendable()
+    if (this.#credit === 0 && this.#queue.bytes > 0) {
+      this.#queue.ownFirst()
+      this.owner.stalled()
+    }
     return taken
   }
 
+  #countSendable(): void {
+    const bytes = Math.min(this.#queue.bytes, this.#credit)
+    if (bytes === this.#sendableBytes) return
+    this.owner.reads.changed(bytes - this.#sendableBytes)
+    this.#sendableBytes = bytes
+  }
+
   #unblock(): void {
+    if (this.#mayGoOn && this.owner.reads.admits(this)) this.goOn()
+  }
+
+  /** For the limit of the session: others have left room. */
+  goOn(): void {
+    if (!this.#mayGoOn) return
     this.#blocked = false
     try {
       this.handler?.onWritable()
@@ -350,6 +383,8 @@ export class MuxStream {
     const held = this.#queue.bytes + this.#unacknowledgedBytes + this.#unconsumedBytes
     if (held > 0) this.owner.outstanding(-held)
     this.#queue.clear()
+    this.#countSendable()
+    this.owner.reads.forget(this)
     this.#parked.clear()
     this.#unacknowledgedBytes = 0
     this.#unconsumedBytes = 0

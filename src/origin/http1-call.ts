@@ -4,6 +4,7 @@ import { ResponseReader } from '../http1/response-reader.ts'
 import type { RequestHead } from '../http/message.ts'
 import { checkedMethod, isIdempotent } from '../http/methods.ts'
 import { attempt, guarded } from '../net/guard.ts'
+import { pauseSocket, resumeSocket } from '../net/pause-socket.ts'
 import type { ConnectionUser, Http1Connection } from './http1-connection.ts'
 import type { Http1Pool } from './http1-pool.ts'
 import type { OriginCall, OriginEvents, OriginRequest } from './origin-exchange.ts'
@@ -70,7 +71,7 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
   resume(): void {
     if (!this.#isPaused || this.#isOver) return
     this.#isPaused = false
-    this.#connection?.socket.resume()
+    if (this.#connection !== undefined) resumeSocket(this.#connection.socket)
   }
 
   abort(): void {
@@ -228,7 +229,7 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
     if (reader.isDone) return this.#complete()
     if (mayGoOn || this.#isPaused) return
     this.#isPaused = true
-    this.#connection!.socket.pause()
+    pauseSocket(this.#connection!.socket)
   }
 
   #complete(): void {

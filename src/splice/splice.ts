@@ -2,6 +2,7 @@ import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import { guarded } from '../net/guard.ts'
+import { pauseSocket, resumeSocket } from '../net/pause-socket.ts'
 import type { StreamHandler } from '../mux/stream.ts'
 
 /** A peer that vanished without a word is noticed by the kernel: first probe after this silence, milliseconds. */
@@ -179,7 +180,7 @@ export class Splice implements StreamHandler {
   }
 
   onWritable(): void {
-    this.socket.resume()
+    resumeSocket(this.socket)
   }
 
   onCredit(): void {
@@ -191,7 +192,7 @@ export class Splice implements StreamHandler {
   #read(chunk: Buffer): void {
     this.#bytesIn += chunk.length
     this.#idleTimer?.refresh()
-    if (this.#stream?.write(chunk) === false) this.socket.pause()
+    if (this.#stream?.write(chunk) === false) pauseSocket(this.socket)
   }
 
   #drained(): void {

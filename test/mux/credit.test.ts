@@ -41,6 +41,27 @@ describe('credit', () => {
     expect(reader.bytes.equals(body)).toBe(true)
   })
 
+  test('is awaited until most of a read has some, so that little of it waits in memory', async () => {
+    const { outer, inner } = startPair({ inner: { consumes: false }, outer: { budget: new GrowthBudget(0) } })
+    const { recorder } = openStream(outer)
+    const pumping = pump(recorder, pattern(2_000_000, 4))
+    const reader = await until(() => inner.accepted[0])
+    await until(() => reader.receivedBytes === WINDOW)
+    for (const quarter of [1, 2]) {
+      reader.consume(WINDOW / 4)
+      await until(() => recorder.credits === quarter)
+      await turns()
+      expect([pumping.sent(), reader.receivedBytes]).toEqual([WINDOW, WINDOW])
+    }
+    reader.consume(WINDOW / 4)
+    await until(() => reader.receivedBytes === WINDOW + (WINDOW * 3) / 4)
+    await turns()
+    expect(pumping.sent()).toBe(2 * WINDOW)
+    reader.thaw()
+    await until(() => reader.ends === 1)
+    expect(reader.bytes.length).toBe(2_000_000)
+  })
+
   test('goes back a quarter window at a time, not with each frame', async () => {
     const { outer, inner } = startPair({ inner: { consumes: false }, outer: { budget: new GrowthBudget(0) } })
     const { recorder } = openStream(outer)

@@ -14,6 +14,7 @@ export class Http1EdgeRequest implements EdgeRequest {
   events: ClientEvents | undefined
   readonly request: RawRequest
   #awaitsDrain = false
+  #uploadedBytes = 0
 
   constructor(
     readonly peer: Peer,
@@ -45,7 +46,10 @@ export class Http1EdgeRequest implements EdgeRequest {
   startUpload(): void {
     this.req.on(
       'data',
-      guarded(this.fail, (chunk: Buffer) => this.events?.onUpload(chunk)),
+      guarded(this.fail, (chunk: Buffer) => {
+        this.#uploadedBytes += chunk.length
+        this.events?.onUpload(chunk)
+      }),
     )
     this.req.on(
       'end',
@@ -54,7 +58,7 @@ export class Http1EdgeRequest implements EdgeRequest {
   }
 
   pauseUpload(): void {
-    pauseMessage(this.req)
+    pauseMessage(this.req, this.#uploadedBytes)
   }
 
   resumeUpload(): void {
