@@ -1,4 +1,4 @@
-/** Memory while 100 transfers stand still at the far end. */
+/** Memory while 100 or 300 transfers stand still at the far end. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { load, type Bench, type Measurement } from '../bench.ts'
 import type { Job } from '../client.ts'
@@ -7,6 +7,7 @@ import { rssBytes } from '../proc.ts'
 import type { Group } from '../report.ts'
 
 const COUNT = 100
+const MANY = 300
 const BODY_BYTES = 2 ** 30
 const LIMIT_MIB = 64
 const SAMPLE_MS = 100
@@ -45,6 +46,7 @@ interface Shape {
   readonly name: string
   readonly title: string
   readonly what: string
+  readonly count: number
   readonly job: (nodePort: number) => Extract<Job, { kind: 'hold-downloads' | 'hold-uploads' }>
   /** What the origin must count, or the transfers never got there and nothing was measured. */
   readonly counted: 'streams' | 'unread'
@@ -55,7 +57,7 @@ const openAtOrigin = async ({ origins }: Bench, counted: Shape['counted']): Prom
   return state[counted]
 }
 
-const measurement = ({ name, title, what, job, counted }: Shape): Measurement => ({
+const measurement = ({ name, title, what, count, job, counted }: Shape): Measurement => ({
   name,
   measure: async (bench): Promise<Group> => {
     // Fresh layers: what a load before this one had left in their heaps would hide growth. But warm, or compiling would count as growth.
@@ -67,7 +69,7 @@ const measurement = ({ name, title, what, job, counted }: Shape): Measurement =>
     await bench.client.ask(job(contender.nodePort))
     const samples = await untilSteady(gateway, maxMs)
     const open = await openAtOrigin(bench, counted)
-    if (open !== COUNT) throw new Error(`${name}: the origin has ${open} requests, not ${COUNT}`)
+    if (open !== count) throw new Error(`${name}: the origin has ${open} requests, not ${count}`)
     await bench.client.ask({ kind: 'release' })
     gateway.stop()
     const grown = (of: (one: Sample) => number): { readonly peak: number; readonly steady: number } => ({
@@ -96,19 +98,25 @@ const measurement = ({ name, title, what, job, counted }: Shape): Measurement =>
   },
 })
 
-export const stalled: readonly Measurement[] = [
+const downloads = (name: string, count: number): Measurement =>
   measurement({
-    name: 'stalled-downloads',
-    title: `${COUNT} clients that never read an answer of 1 GiB`,
-    what: `${COUNT} stalled downloads`,
-    job: nodePort => ({ kind: 'hold-downloads', target: nodeTarget({ nodePort }, '/stream'), count: COUNT }),
+    name,
+    title: `${count} clients that never read an answer of 1 GiB`,
+    what: `${count} stalled downloads`,
+    count,
+    job: nodePort => ({ kind: 'hold-downloads', target: nodeTarget({ nodePort }, '/stream'), count }),
     counted: 'streams',
-  }),
+  })
+
+export const stalled: readonly Measurement[] = [
+  downloads('stalled-downloads', COUNT),
   measurement({
     name: 'stalled-uploads',
     title: `${COUNT} uploads of 1 GiB to an origin that never reads`,
     what: `${COUNT} stalled uploads`,
+    count: COUNT,
     job: nodePort => ({ kind: 'hold-uploads', target: nodeTarget({ nodePort }, '/unread'), count: COUNT, bytes: BODY_BYTES }),
     counted: 'unread',
   }),
+  downloads('stalled-many', MANY),
 ]
