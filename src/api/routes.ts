@@ -45,6 +45,9 @@ export function addressOf(req: Request, isBehindGateway: boolean): string {
   return unmapped(typeof told === 'string' && isIP(told) !== 0 ? told : (req.socket.remoteAddress ?? ''))
 }
 
+/** HEAD would change something, or never end. */
+const hasHead = ({ isOneTime, isStream }: Operation): boolean => !isOneTime && !isStream
+
 const refuseOthers = (operations: readonly Operation[]): RequestHandler => {
   const methods = operations.flatMap(({ method, isOneTime }) => (method === 'get' && !isOneTime ? ['GET', 'HEAD'] : [method.toUpperCase()]))
   const allow = [...methods, 'OPTIONS'].join(', ')
@@ -63,7 +66,7 @@ const authenticated =
   (operation: Operation, { context, isBehindGateway }: RouteOptions): RequestHandler =>
   async (req, _res, next) => {
     // Express gives HEAD to the handler of GET.
-    if (req.method === 'HEAD' && operation.isOneTime) return next('route')
+    if (req.method === 'HEAD' && !hasHead(operation)) return next('route')
     if (!operation.isPublic) actors.set(req, await actorOf(operation, context.service, req, addressOf(req, isBehindGateway)))
     next()
   }

@@ -97,6 +97,8 @@ describe('the log of a socket', () => {
   test('of no socket, of somebody else, or for one watcher too many is refused as any call', async () => {
     const { api, feed, client, id } = await start()
     expect((await api.v1('GET', `/sockets/${id}/log`, { token: 'bob' })).status).toBe(404)
+    const head = await api.v1('HEAD', `/sockets/${id}/log`)
+    expect([head.status, head.headers.get('allow')]).toEqual([405, 'GET, OPTIONS'])
     expect(feed.watched).toBe(0)
     feed.refuses = new ServiceError('LIMIT_REACHED', 'Three watch it already.')
     await expect(client.log(id).next()).rejects.toMatchObject({ code: 'LIMIT_REACHED', status: 403, message: 'Three watch it already.' })
