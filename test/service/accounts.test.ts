@@ -220,6 +220,15 @@ describe.each(await databases())('accounts on $name', database => {
       const token = /https:\/\/api\.example\.com\/password#(sgo_[\w-]{43})\n/.exec(letter.text)![1]!
       expect(given.letters.slice(sent).some(({ to }) => to === 'nobody@example.com')).toBe(false)
       await expect(given.service.accounts.confirm(token)).rejects.toMatchObject({ code: 'NOT_FOUND' })
+      const { hash } = FAST_PASSWORDS
+      FAST_PASSWORDS.hash = async () => {
+        throw new Error('a password is hashed for a link that is not good')
+      }
+      await expect(given.service.accounts.reset(`sgo_${'A'.repeat(43)}`, 'another horse')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+      await expect(given.service.accounts.acceptInvitation(token, { name: 'x', password: PASSWORD })).rejects.toMatchObject({
+        code: 'NOT_FOUND',
+      })
+      FAST_PASSWORDS.hash = hash
       await given.service.accounts.reset(token, 'another horse')
       await expect(given.service.accounts.reset(token, 'third horse')).rejects.toMatchObject({ code: 'NOT_FOUND' })
       await expect(given.service.sessions.authenticate(session, ADDRESS)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' })

@@ -6,7 +6,7 @@ import type { Store } from '../../store/store.ts'
 import { needRole } from '../core/access.ts'
 import { anonymous } from '../core/audit-log.ts'
 import { invitationLetter, invitationLink } from '../core/letters.ts'
-import { createLink, useLink } from '../core/one-time-links.ts'
+import { createLink, needLink, useLink } from '../core/one-time-links.ts'
 import { accountOf } from '../core/views.ts'
 import { invalid, ServiceError } from '../input/service-error.ts'
 import { emailKey } from '../input/texts.ts'
@@ -79,6 +79,7 @@ export class Invitations {
   async accept(token: string, request: { readonly name: string; readonly password: string; readonly sshKey?: string }): Promise<Account> {
     const { audit, clock, passwords, store } = this.parts
     const person = checkPerson({ ...request, email: 'ada@example.com' }) // the address is that of the invitation
+    await needLink(store.db, token, 'invite', clock.now())
     const hash = await passwords.hash(person.password)
     return store.transaction(async ({ db }) => {
       const now = clock.now()

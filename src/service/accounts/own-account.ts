@@ -2,7 +2,7 @@
 import { needScope, needId, notFound, readsAll } from '../core/access.ts'
 import { anonymous } from '../core/audit-log.ts'
 import { passwordChangedLetter, resetLetter } from '../core/letters.ts'
-import { createLink, useLink } from '../core/one-time-links.ts'
+import { createLink, needLink, useLink } from '../core/one-time-links.ts'
 import { accountOf } from '../core/views.ts'
 import { ServiceError } from '../input/service-error.ts'
 import { emailKey } from '../input/texts.ts'
@@ -94,7 +94,9 @@ export class OwnAccount {
 
   async reset(token: string, password: string): Promise<void> {
     const { audit, clock, passwords, store } = this.parts
-    const hash = await passwords.hash(checkPassword(password, 'password'))
+    const checked = checkPassword(password, 'password')
+    await needLink(store.db, token, 'reset', clock.now())
+    const hash = await passwords.hash(checked)
     const email = await store.transaction(async ({ db }) => {
       const id = await useLink(db, token, 'reset', clock.now())
       const row = await db

@@ -6,6 +6,8 @@ import { rateLimited } from '../input/service-error.ts'
 const OF_ADDRESS = { perSecond: 1 / 6, burst: 10 }
 /** Five at once, then one each half minute, for one account from one address: nobody can lock out somebody who is elsewhere. */
 const OF_ACCOUNT = { perSecond: 1 / 30, burst: 5 }
+/** Passwords of sockets that one account has hashed: each costs as much as a login. */
+const OF_HASHES = { perSecond: 1 / 6, burst: 20 }
 /** Letters to one person, whoever asks for them. */
 const OF_RECIPIENT = { perSecond: 3 / 3_600, burst: 3 }
 
@@ -13,11 +15,13 @@ const OF_RECIPIENT = { perSecond: 3 / 3_600, burst: 3 }
 export class Attempts {
   readonly #addresses: RateMeter
   readonly #accounts: RateMeter
+  readonly #hashes: RateMeter
   readonly #recipients: RateMeter
 
   constructor(now: () => number) {
     this.#addresses = new RateMeter(OF_ADDRESS, now)
     this.#accounts = new RateMeter(OF_ACCOUNT, now)
+    this.#hashes = new RateMeter(OF_HASHES, now)
     this.#recipients = new RateMeter(OF_RECIPIENT, now)
   }
 
@@ -37,6 +41,12 @@ export class Attempts {
       this.#addresses.giveBack(from)
       if (both !== undefined) this.#accounts.giveBack(both)
     }
+  }
+
+  /** Counts a password of a socket that an account wants hashed. @throws ServiceError RATE_LIMITED */
+  takeHash(accountId: string): void {
+    const waitMs = this.#hashes.take(accountId)
+    if (waitMs > 0) throw rateLimited(waitMs, 'Too many passwords')
   }
 
   /** May another letter go to this address? */

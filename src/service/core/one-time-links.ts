@@ -27,6 +27,23 @@ export async function createLink(db: Kysely<Database>, accountId: string, purpos
 }
 
 /**
+ * Looks whether a link is still good, before anything that costs much is done for it.
+ * @throws ServiceError NOT_FOUND
+ */
+export async function needLink(db: Kysely<Database>, token: unknown, purpose: LinkPurpose, now: number): Promise<void> {
+  const row = isSecret(token, 'sgo')
+    ? await db
+        .selectFrom('one_time')
+        .select('hash')
+        .where('hash', '=', hashSecret(token))
+        .where('purpose', '=', purpose)
+        .where('expires_at', '>', now)
+        .executeTakeFirst()
+    : undefined
+  if (row === undefined) throw new ServiceError('NOT_FOUND', OVER[purpose])
+}
+
+/**
  * Uses up the token of a link.
  * @returns the account that it is for
  * @throws ServiceError NOT_FOUND

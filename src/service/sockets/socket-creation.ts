@@ -13,7 +13,7 @@ import { SocketNames } from '../names/socket-names.ts'
 import { checkNewSocket, isWeb, type CheckedSocket } from './socket-input.ts'
 import { freePorts, takePort, takeRelayPort } from './ports.ts'
 import { removeSockets } from './socket-removal.ts'
-import { holdAccount, limitsOf, type SocketParts } from './socket-parts.ts'
+import { hashForEdge, holdAccount, limitsOf, type SocketParts } from './socket-parts.ts'
 import { checkJwk, registerKey, type CheckedJwk } from './tunnel-keys.ts'
 
 const NAME_TRIES = 50
@@ -52,7 +52,7 @@ export class SocketCreation {
       const refused = new RefusedWords(config().refusedNames)
       const socket = checkNewSocket(request, { config: config(), limits: limitsOf(account, config()), refused })
       const jwk = creation.jwk === undefined ? undefined : checkJwk(creation.jwk)
-      const hash = socket.password === null ? null : await this.parts.passwords.hashForEdge(socket.password.password)
+      const hash = socket.password === null ? null : await hashForEdge(this.parts, account.id, socket.password.password)
       const { value, seq } = await store.changing(transaction => this.#insert(transaction, actor, { creation, socket, jwk, hash, refused }))
       await this.#opened(value.socketId, seq)
       return value

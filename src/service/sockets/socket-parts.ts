@@ -1,6 +1,7 @@
 import type { Kysely } from 'kysely'
 import type { Database, Row } from '../../store/schema.ts'
 import type { ServiceConfig } from '../config.ts'
+import type { Attempts } from '../core/attempts.ts'
 import type { Parts } from '../core/parts.ts'
 import { readLimits } from '../core/socket-settings.ts'
 import { changesAll, needId, notFound, readsAll } from '../core/access.ts'
@@ -11,6 +12,13 @@ import type { Passwords } from '../proofs/passwords.ts'
 /** What the rules of sockets share. */
 export interface SocketParts extends Parts {
   readonly passwords: Passwords
+  readonly attempts: Attempts
+}
+
+/** Hashes the password of a socket, few for each account. @throws ServiceError RATE_LIMITED */
+export async function hashForEdge({ attempts, passwords }: SocketParts, accountId: string, password: string): Promise<string> {
+  attempts.takeHash(accountId)
+  return passwords.hashForEdge(password)
 }
 
 /** The limits of an account: its own, else those of the service. */

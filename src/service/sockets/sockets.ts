@@ -11,7 +11,7 @@ import type { Actor, NewSocket, Page, Socket, SocketPatch, Tunnel, TunnelCredent
 import { RefusedWords } from '../names/refused-words.ts'
 import { insertDomains, type SocketCreation } from './socket-creation.ts'
 import { checkPatch } from './socket-input.ts'
-import { limitsOf, lockAccount, socketFor, type SocketParts } from './socket-parts.ts'
+import { hashForEdge, limitsOf, lockAccount, socketFor, type SocketParts } from './socket-parts.ts'
 import { removeSockets } from './socket-removal.ts'
 
 /** The rules of sockets. */
@@ -93,7 +93,7 @@ export class AccountSockets implements Sockets {
   }
 
   async update(actor: Actor, socketId: string, patch: SocketPatch, etag?: string): Promise<Socket> {
-    const { audit, clock, config, directory, passwords, store } = this.parts
+    const { audit, clock, config, directory, store } = this.parts
     const note = { by: actor, action: 'socket.update', object: `socket:${socketId}` }
     return audit.attempt(note, async () => {
       needScope(actor, 'sockets')
@@ -102,7 +102,7 @@ export class AccountSockets implements Sockets {
       if (owner === undefined) throw notFound()
       const rules = { config: config(), limits: limitsOf(owner, config()), refused: new RefusedWords(config().refusedNames) }
       const checked = checkPatch(patch, seen.type, rules)
-      const hash = checked.password ? await passwords.hashForEdge(checked.password.password) : undefined
+      const hash = checked.password ? await hashForEdge(this.parts, actor.accountId, checked.password.password) : undefined
       const { value, seq } = await store.changing(async ({ db, change }) => {
         await lockAccount(db, seen.account_id)
         const socket = await socketFor(db, actor, socketId, 'write')
