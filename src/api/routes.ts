@@ -49,7 +49,9 @@ export function addressOf(req: Request, isBehindGateway: boolean): string {
 const hasHead = ({ isOneTime, isStream }: Operation): boolean => !isOneTime && !isStream
 
 const refuseOthers = (operations: readonly Operation[]): RequestHandler => {
-  const methods = operations.flatMap(({ method, isOneTime }) => (method === 'get' && !isOneTime ? ['GET', 'HEAD'] : [method.toUpperCase()]))
+  const methods = operations.flatMap(operation =>
+    operation.method === 'get' && hasHead(operation) ? ['GET', 'HEAD'] : [operation.method.toUpperCase()],
+  )
   const allow = [...methods, 'OPTIONS'].join(', ')
   return (req, res) => {
     res.setHeader('Allow', allow)
