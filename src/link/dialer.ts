@@ -34,12 +34,13 @@ const CONNECT_MS = 10_000
 /** Dials once, without any retry: when to try again is the caller's policy. The function returned gives up, or destroys the link. */
 export function dial(options: DialOptions, events: DialEvents): () => void {
   const url = new URL(options.url)
-  const abort = new AbortController()
+  // A signal is kept as long as the link: hundreds of links need none.
+  const abort = options.proxy === undefined ? undefined : new AbortController()
   const prefix = url.pathname.replace(/(?<!\/)\/+$/, '')
   const socket = io(`${url.protocol}//${url.host}`, {
     parser,
     path: `${prefix}/socket.io/`,
-    transports: [transportOf(options, url, abort.signal)],
+    transports: [transportOf(options, url, abort?.signal)],
     forceNew: true,
     reconnection: false,
     // The types know neither: the last two reach `ws`, and the timer below covers more than that of socket.io.
@@ -56,7 +57,7 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
     clearTimeout(timer)
     if (link === undefined) socket.disconnect()
     else link.destroy()
-    abort.abort()
+    abort?.abort()
     return !wasOver
   }
   const fail = (reason: string): void => {
@@ -110,8 +111,8 @@ export function ignoreEnginePings(engine: EngineClock): void {
   engine._resetPingTimeout = () => undefined
 }
 
-function transportOf({ proxy, ca, certificate, key }: DialOptions, url: URL, signal: AbortSignal): typeof NodeWebSocket {
-  if (proxy !== undefined) return proxiedTransport({ proxy, url, ca, certificate, key, signal })
+function transportOf({ proxy, ca, certificate, key }: DialOptions, url: URL, signal: AbortSignal | undefined): typeof NodeWebSocket {
+  if (proxy !== undefined && signal !== undefined) return proxiedTransport({ proxy, url, ca, certificate, key, signal })
   return needsNoMask(url) ? UnmaskedTransport : NodeWebSocket
 }
 

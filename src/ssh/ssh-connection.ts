@@ -48,6 +48,7 @@ export class SshConnection {
   readonly #forwards: SshForward[] = []
   readonly #sessions: Sessions
   readonly #isGo: boolean
+  #authentication: Authentication | undefined
   #proven: Proven | undefined
   /** Requests are done one after the other, as they are answered. */
   #turn: Promise<void> = Promise.resolve()
@@ -81,7 +82,7 @@ export class SshConnection {
       onLeave: () => this.end(),
       fail: this.#fail,
     })
-    const authentication = new Authentication(
+    this.#authentication = new Authentication(
       { access: context.access, now: () => Date.now() / 1000, maxAttempts: limits.attempts },
       address,
       {
@@ -97,7 +98,7 @@ export class SshConnection {
       guarded(this.#fail, listener)
     client.on(
       'authentication',
-      guard((attempt: AuthContext) => authentication.take(attempt)),
+      guard((attempt: AuthContext) => this.#authentication?.take(attempt)),
     )
     client.on(
       'session',
@@ -180,7 +181,7 @@ export class SshConnection {
     } else this.#proven = proven
     this.onProven()
     // ssh2 asks nobody any more; what the login was made of can go.
-    this.client.removeAllListeners('authentication')
+    this.#authentication = undefined
     this.context.log.debug(
       { address: this.address, account: actor?.accountId },
       `SSH client ${this.address} has logged in as ${JSON.stringify(user.slice(0, 64))}`,
