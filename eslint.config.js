@@ -1,6 +1,7 @@
 import js from '@eslint/js'
 import regexp from 'eslint-plugin-regexp'
 import tseslint from 'typescript-eslint'
+import guardedListeners from './scripts/eslint-guarded.js'
 
 /** Pure rooms may name a few calculating functions of modules that otherwise open sockets. */
 const pureImports = {
@@ -69,6 +70,12 @@ export default tseslint.config(
         { name: 'process', message: 'only src/main.ts touches process; take what you need as an argument' },
       ],
     },
+  },
+  {
+    // The path of bytes that strangers send.
+    files: ['src/{link,splice,outer,origin,net,mux,http1,tunnel}/**/*.ts'],
+    plugins: { local: { rules: { 'guarded-listeners': guardedListeners } } },
+    rules: { 'local/guarded-listeners': 'error' },
   },
   {
     files: ['src/{wire,address,http,http1,http2,payload,route}/**/*.ts'],

@@ -1,6 +1,7 @@
 import { io, NodeWebSocket } from 'socket.io-client'
 import { messageOf } from '../errors.ts'
 import { MAX_MESSAGE_BYTES, type Link } from '../mux/link.ts'
+import { guarded } from '../net/guard.ts'
 import { trustRemedy } from '../tls/trust-remedy.ts'
 import * as parser from './parser.ts'
 import { limitPings, SocketIoLink, type WebSocketLike } from './socket-io-link.ts'
@@ -63,9 +64,13 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
   const fail = (reason: string): void => {
     if (giveUp()) events.onFailure(reason)
   }
+  /** One of the events threw: this link or this attempt ends, not the process. */
+  const fault = (thrown: unknown): void => {
+    if (link === undefined) fail(`internal fault: ${messageOf(thrown)}`)
+    else link.fail(thrown)
+  }
   const timer = setTimeout(() => fail(`no answer within ${CONNECT_MS / 1000} s`), CONNECT_MS)
-  // Once: a second CONNECT packet of the server must not make a second link.
-  socket.once('connect', () => {
+  const connected = (): void => {
     if (isOver) return
     isOver = true
     clearTimeout(timer)
@@ -79,17 +84,32 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
       websocket,
     })
     link = current
-    websocket.on('close', () => events.onGone?.())
+    websocket.on(
+      'close',
+      guarded(fault, () => events.onGone?.()),
+    )
     limitPings(websocket)
-    socket.on(parser.FRAMES_EVENT, (message: unknown) => current.received(message))
+    socket.on(
+      parser.FRAMES_EVENT,
+      guarded(fault, (message: unknown) => current.received(message)),
+    )
     events.onLink(current)
-  })
-  socket.on('connect_error', error => fail(failureText(error, url, options.ca !== undefined)))
-  socket.on('disconnect', (reason, description) => link?.closed(reason, description))
+  }
+  // Once: a second CONNECT packet of the server must not make a second link.
+  socket.once('connect', guarded(fault, connected))
+  socket.on(
+    'connect_error',
+    guarded(fault, (error: Error) => fail(failureText(error, url, options.ca !== undefined))),
+  )
+  socket.on(
+    'disconnect',
+    guarded(fault, (reason: string, description?: unknown) => link?.closed(reason, description)),
+  )
   // Until it is connected, socket.io says nothing of a connection that is closed without an error.
-  socket.io.engine.on('close', () => {
+  const ended = (): void => {
     if (link === undefined) fail('the connection was closed before it was ready')
-  })
+  }
+  socket.io.engine.on('close', guarded(fault, ended))
   return () => void giveUp()
 }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server as HttpServer } from 'node:http'
-import { Server } from 'socket.io'
+import { Server, type Socket as ServerSocket } from 'socket.io'
 import { MAX_MESSAGE_BYTES, type Link } from '../mux/link.ts'
+import { attempt, guarded } from '../net/guard.ts'
 import * as parser from './parser.ts'
 import { limitPings, SocketIoLink, type WebSocketLike } from './socket-io-link.ts'
 
@@ -10,6 +11,8 @@ export interface ListenerEvents {
   readonly admit: (request: IncomingMessage) => string | undefined
   /** A link is up; nothing about its other end is known yet. */
   readonly onLink: (link: Link, request: IncomingMessage) => void
+  /** An event of a connection threw before it was a link; the connection is cut. */
+  readonly onFault: (thrown: unknown) => void
 }
 
 /** Time from the websocket handshake to the connection of socket.io, milliseconds. */
@@ -46,13 +49,14 @@ export function createListener(server: HttpServer, events: ListenerEvents): { re
       callback(refusal, refusal === undefined)
     },
   })
-  io.engine.on('connection', (conn: { readonly transport: unknown }) => {
+  const begin = (conn: { readonly transport: unknown }): void => {
     const websocket = websocketOf(conn)
     // Admitted before `close`, and there after engine.io has closed what it had: nobody else would end it, and `close` would wait for ever.
     if (allClosed === undefined) limitPings(websocket)
     else websocket.terminate()
-  })
-  io.on('connection', socket => {
+  }
+  io.engine.on('connection', guarded(events.onFault, begin))
+  const connect = (socket: ServerSocket): void => {
     const { conn } = socket
     const websocket = websocketOf(conn)
     // Two CONNECT packets at once are two sockets on one connection: each would be greeted, with one admission for all of them.
@@ -65,15 +69,23 @@ export function createListener(server: HttpServer, events: ListenerEvents): { re
       websocket,
     })
     links.add(link)
-    socket.on(parser.FRAMES_EVENT, (message: unknown) => link.received(message))
+    socket.on(
+      parser.FRAMES_EVENT,
+      guarded(link.fail, (message: unknown) => link.received(message)),
+    )
     socket.on('error', () => link.destroy())
-    socket.on('disconnect', (reason, description) => link.closed(reason, description))
-    websocket.on('close', () => {
+    socket.on(
+      'disconnect',
+      guarded(link.fail, (reason: string, description?: unknown) => link.closed(reason, description)),
+    )
+    const closed = (): void => {
       links.delete(link)
       if (links.size === 0) allClosed?.()
-    })
-    events.onLink(link, socket.request)
-  })
+    }
+    websocket.on('close', guarded(link.fail, closed))
+    attempt(link.fail, () => events.onLink(link, socket.request))
+  }
+  io.on('connection', guarded(events.onFault, connect))
   return {
     close: async () => {
       await new Promise<void>(resolve => {

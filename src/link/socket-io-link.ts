@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { messageOf } from '../errors.ts'
 import type { Link } from '../mux/link.ts'
+import { guarded } from '../net/guard.ts'
 import { TokenBucket } from '../rates/token-bucket.ts'
 
 /** The common part of both ends of socket.io once connected over a websocket. */
@@ -39,9 +40,13 @@ const PINGS = { perSecond: 1, burst: 20 }
 /** `ws` answers each ping at once and without a bound: a peer that pings and does not read would fill our memory. */
 export function limitPings(websocket: WebSocketLike): void {
   const limit = new TokenBucket(PINGS.perSecond, PINGS.burst, () => performance.now())
-  websocket.on('ping', () => {
+  const ping = (): void => {
     if (!limit.take()) websocket.terminate()
-  })
+  }
+  websocket.on(
+    'ping',
+    guarded(() => websocket.terminate(), ping),
+  )
 }
 
 /** A peer that does not finish the closing handshake in this time is cut off, milliseconds. */
@@ -68,18 +73,26 @@ export class SocketIoLink implements Link {
   onDrain: () => void = () => undefined
   onClose: (reason: string) => void = () => undefined
 
+  /** One of its events threw, at whoever owns it: it ends, and the owner is told. */
+  readonly fail = (thrown: unknown): void => {
+    this.carrier.websocket.terminate()
+    this.#ended(`internal fault: ${messageOf(thrown)}`)
+  }
+
   constructor(private readonly carrier: Carrier) {
     const { engine, websocket } = carrier
-    engine.on('flush', () => {
+    const flushed = (): void => {
       this.#heldByEngine = 0
       // The server's engine.io emits this before it hands over, the client's after it.
       if (this.#isWaiting) queueMicrotask(this.#look)
-    })
-    websocket._socket.on('drain', this.#look)
-    websocket.on('close', () => {
+    }
+    const closed = (): void => {
       clearTimeout(this.#timer)
       this.#ended('closed here')
-    })
+    }
+    engine.on('flush', guarded(this.fail, flushed))
+    websocket._socket.on('drain', this.#look)
+    websocket.on('close', guarded(this.fail, closed))
   }
 
   get bufferedBytes(): number {
@@ -127,7 +140,7 @@ export class SocketIoLink implements Link {
   }
 
   /** Fires `onDrain`, or sees to it that another look follows. */
-  readonly #look = (): void => {
+  readonly #look = guarded(this.fail, () => {
     if (!this.#isWaiting || this.#isClosed || this.#heldByEngine > 0) return
     const { websocket } = this.carrier
     if (websocket.bufferedAmount === 0) {
@@ -142,7 +155,7 @@ export class SocketIoLink implements Link {
         if (error === undefined || error === null) this.#look()
       })
     }
-  }
+  })
 
   #ended(reason: string): void {
     if (this.#isClosed) return

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { guarded } from './guard.ts'
 
 /** Then nothing more is read until somebody takes what came. */
 const MAX_BYTES = 65_536
@@ -10,12 +11,12 @@ const MAX_BYTES = 65_536
 export class EarlyBytes {
   readonly #chunks: Buffer[]
   #bytes: number
-  readonly #onData = (chunk: Buffer): void => {
+  readonly #leave = (): void => void this.socket.destroy()
+  readonly #onData = guarded(this.#leave, (chunk: Buffer) => {
     this.#chunks.push(chunk)
     this.#bytes += chunk.length
     if (this.#bytes >= MAX_BYTES) this.socket.pause()
-  }
-  readonly #leave = (): void => void this.socket.destroy()
+  })
 
   /** @param head  what node:http had read already */
   constructor(

@@ -1,7 +1,8 @@
-import { request, type RequestOptions } from 'node:http'
+import { request, type IncomingMessage, type RequestOptions } from 'node:http'
 import type { Socket } from 'node:net'
 import { isThisMachine } from '../address/this-machine.ts'
-import { GatewayError } from '../errors.ts'
+import { GatewayError, messageOf } from '../errors.ts'
+import { guarded } from './guard.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -102,18 +103,24 @@ export function connectThrough(
     opened(error, socket)
   }
   const opening = request(options)
-  opening.on('error', error => over(new Error(`the proxy ${placeOfProxy(proxy)}: ${error.message}`, { cause: error })))
-  opening.on('response', response => {
+  const failed = (thrown: unknown): void => {
+    opening.destroy()
+    over(new Error(`the proxy ${placeOfProxy(proxy)}: ${messageOf(thrown)}`, { cause: thrown }))
+  }
+  const refused = (response: IncomingMessage): void => {
     opening.destroy()
     over(refusalOf(proxy, authority, response.statusCode ?? 0))
-  })
-  opening.on('connect', (response, socket: Socket, head: Buffer) => {
+  }
+  const connected = (response: IncomingMessage, socket: Socket, head: Buffer): void => {
     if (response.statusCode !== undefined && response.statusCode >= 200 && response.statusCode < 300) {
       if (head.length > 0) socket.unshift(head)
       return over(null, socket)
     }
     socket.destroy()
     over(refusalOf(proxy, authority, response.statusCode ?? 0))
-  })
+  }
+  opening.on('error', guarded(failed, failed))
+  opening.on('response', guarded(failed, refused))
+  opening.on('connect', guarded(failed, connected))
   opening.end()
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
+import { guarded } from './guard.ts'
 
 /** After an early answer the rest of the upload is thrown away up to this many bytes; what comes then is left in the kernel … */
 const MAX_DISCARDED_BYTES = 1_048_576
@@ -27,10 +28,14 @@ export function discardUpload(req: IncomingMessage): void {
   const { socket } = req
   req.removeAllListeners('data')
   let discarded = 0
-  req.on('data', (chunk: Buffer) => {
+  const discard = (chunk: Buffer): void => {
     discarded += chunk.length
     if (discarded > MAX_DISCARDED_BYTES) req.pause()
-  })
+  }
+  req.on(
+    'data',
+    guarded(() => socket.destroy(), discard),
+  )
   req.resume()
   if (!req.complete) socket.destroySoon = () => endLingering(socket)
 }

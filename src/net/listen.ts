@@ -1,6 +1,7 @@
 import type { AddressInfo, Server } from 'node:net'
 import { formatHostPort } from '../address/host-port.ts'
 import { GatewayError, messageOf } from '../errors.ts'
+import { guarded } from './guard.ts'
 
 /** Ports below may need a capability (Linux: net.ipv4.ip_unprivileged_port_start). */
 const FIRST_FREE_PORT = 1024
@@ -46,9 +47,10 @@ export function listen(
       const message = `cannot ${doing} ${formatHostPort({ host: host ?? '*', port })}: ${messageOf(cause)}; ${remedyOf(cause.code, port, taken)}`
       reject(new GatewayError('LISTEN_FAILED', message, { cause }))
     }
-    server.once('error', fail)
+    const failed = guarded(reject, fail)
+    server.once('error', failed)
     server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
-      server.off('error', fail)
+      server.off('error', failed)
       server.on('error', () => undefined) // EMFILE while accepting: that connection is lost, the listener is not
       resolve((server.address() as AddressInfo).port)
     })

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import { guarded } from './guard.ts'
 import { pauseSocket, readNothingAhead, restartSocket } from './pause-socket.ts'
 
 /** A body that has more than this, and is not complete, is bulk, bytes. */
@@ -18,11 +19,13 @@ export function pauseMessage(message: IncomingMessage, bytes = 0): void {
     readNothingAhead(message)
     pauseSocket(socket)
   } else socket.pause()
-  message.once('resume', () => {
+  const cut = (): void => void socket.destroy()
+  const resumed = (): void => {
     message._read(0)
     if (isBulk) restartSocket(socket)
-  })
-  setImmediate(() => {
+  }
+  message.once('resume', guarded(cut, resumed))
+  const again = (): void => {
     if (!message.isPaused() || message.readableLength === 0) return
     // Reading would make the socket read on.
     message._read = () => undefined
@@ -31,5 +34,6 @@ export function pauseMessage(message: IncomingMessage, bytes = 0): void {
     } finally {
       delete (message as { _read?: unknown })._read
     }
-  })
+  }
+  setImmediate(guarded(cut, again))
 }

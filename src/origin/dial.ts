@@ -139,26 +139,27 @@ class Attempt {
     this.#isConnected = true
   }
 
-  readonly #onReady = (): void => {
+  readonly #onFault = (thrown: unknown): void => {
+    this.#isOver = true
+    this.#socket?.destroy()
+    this.events.onFailure(thrown)
+  }
+
+  readonly #onReady = guarded(this.#onFault, () => {
     const socket = this.#socket!
     if (this.#isOver || socket.destroyed) return
     this.#isOver = true
     clearTimeout(this.#timer)
     socket.off('close', this.#onClose)
-    try {
-      this.events.onSocket(socket)
-    } catch (thrown) {
-      socket.destroy()
-      this.events.onFailure(thrown)
-    }
-  }
+    this.events.onSocket(socket)
+  })
 
-  readonly #onClose = (): void => {
+  readonly #onClose = guarded(this.#onFault, () => {
     const isHandshake = this.#isConnected && this.options.protocol === 'https'
     if (isHandshake)
       return this.#failed(handshakeFailure(this.#error, formatHostPort({ host: this.options.hostname, port: this.options.port })))
     this.#failed(this.#error ?? new GatewayError('ORIGIN_CLOSED', 'the connection ended before it was of use'))
-  }
+  })
 
   #failed(thrown: unknown): void {
     if (this.#isOver) return

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { guarded } from '../net/guard.ts'
 
 /** The present user of a connection. */
 export interface ConnectionUser {
@@ -90,25 +91,33 @@ export class Http1Connection {
     }
   }
 
-  readonly #onData = (bytes: Buffer): void => {
-    if (this.#user === undefined) this.onUnasked(bytes)
-    this.#run(user => user.onBytes(bytes))
+  readonly #fail = (thrown: unknown): void => {
+    const user = this.#user
+    this.destroy()
+    user?.onFault(thrown)
   }
 
-  readonly #onEnd = (): void => {
+  readonly #onData = guarded(this.#fail, (bytes: Buffer) => {
+    if (this.#user === undefined) this.onUnasked(bytes)
+    const user = this.#user
+    if (user === undefined) this.destroy()
+    else user.onBytes(bytes)
+  })
+
+  readonly #onEnd = guarded(this.#fail, () => {
     this.#leave()
     this.#run(user => user.onEnd())
-  }
+  })
 
   readonly #onError = (error: Error): void => {
     this.#error ??= error
   }
 
-  readonly #onClose = (): void => {
+  readonly #onClose = guarded(this.#fail, () => {
     this.#leave()
     this.#run(user => {
       this.#user = undefined
       user.onClose(this.#error)
     })
-  }
+  })
 }

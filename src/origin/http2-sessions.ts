@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { GatewayError } from '../errors.ts'
 import { MAX_FIELDS } from '../http/fields.ts'
+import { guarded } from '../net/guard.ts'
 import { dial, type Dialer, type OriginAddress } from './dial.ts'
 import { NO_ALPN } from './origin-failure.ts'
 import type { TlsMaterial } from './origin-tls.ts'
@@ -99,11 +100,15 @@ export class OriginSession {
       settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES, maxHeaderListSize: MAX_HEAD_BYTES },
     })
     session.on('error', () => undefined) // each stream is told as well
-    session.on('goaway', () => this.#over())
+    const over = guarded(
+      () => session.destroy(),
+      () => this.#over(),
+    )
+    session.on('goaway', over)
     session.once('remoteSettings', () => {
       this.#hasSpoken = true
     })
-    session.on('close', () => this.#over())
+    session.on('close', over)
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
     this.#session = session
     for (const user of this.#waiting.splice(0)) user.onOpen(session)

@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { GatewayError, type ErrorCode } from '../errors.ts'
+import { asGatewayError, GatewayError, type ErrorCode } from '../errors.ts'
 import { guarded } from '../net/guard.ts'
 import { decodeTcpHead, type TcpHead } from '../payload/tcp-head.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
@@ -44,10 +44,14 @@ export function acceptTcp(payload: Buffer, stream: MuxStream, { policy, dialer, 
     () => socket.destroy(new GatewayError('ORIGIN_CONNECT_TIMEOUT', `no connection within ${CONNECT_MS / 1000} s`)),
     CONNECT_MS,
   )
-  socket.once('connect', () => {
+  const connected = (): void => {
     clearTimeout(timer)
     stream.sendHead(CONNECTED)
-  })
+  }
+  socket.once(
+    'connect',
+    guarded(thrown => socket.destroy(asGatewayError(thrown)), connected),
+  )
   return splice(stream, socket, {
     failure: error => (error === undefined ? new GatewayError('ORIGIN_CLOSED', 'the origin closed the connection') : originFailure(error)),
     // A reset of a socket that is still connecting would wait for the connection.

@@ -5,6 +5,7 @@ import { isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import { GatewayError, messageOf } from '../errors.ts'
+import { guarded } from '../net/guard.ts'
 import { addressOfProxy, connectThrough, proxyFields } from '../net/http-proxy.ts'
 import { trustRemedy } from '../tls/trust-remedy.ts'
 import { acceptValue } from './accept.ts'
@@ -146,23 +147,26 @@ function ask(url: URL, fields: Record<string, string>, options: DialOptions, sig
   return new Promise((resolve, reject) => {
     const request = begin(url, { Host: url.host, 'User-Agent': options.agent, ...fields }, options, signal, reject)
     // What node:http reports twice, or after the answer, has been dealt with.
-    request.on('error', reject)
-    request.on('upgrade', (response, socket, head) => {
+    const upgraded = (response: IncomingMessage, socket: Duplex, head: Buffer): void => {
       if (response.statusCode === 101) resolve({ response, opened: { socket, head }, body: '' })
       else reject(new Error(`status ${response.statusCode ?? 0} with an upgrade`))
-    })
-    request.on('response', response => {
+    }
+    const answered = (response: IncomingMessage): void => {
       let body = ''
-      const done = (): void => {
+      const done = guarded(reject, () => {
         resolve({ response, opened: undefined, body })
         request.destroy()
-      }
-      response.setEncoding('utf8').on('data', (text: string) => {
+      })
+      const read = (text: string): void => {
         body += text
         if (body.length >= MAX_BODY_BYTES) done()
-      })
+      }
+      response.setEncoding('utf8').on('data', guarded(reject, read))
       response.on('end', done).on('error', done)
-    })
+    }
+    request.on('error', error => reject(error))
+    request.on('upgrade', guarded(reject, upgraded))
+    request.on('response', guarded(reject, answered))
     request.end()
   })
 }

@@ -1,6 +1,7 @@
 import { type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { messageOf } from '../errors.ts'
+import { guarded, type Fail } from '../net/guard.ts'
 import type { WebSocketStream } from './web-socket-stream.ts'
 import { CloseCode } from './wire.ts'
 
@@ -28,42 +29,54 @@ export function join(tunnel: WebSocketStream, socket: Socket): Promise<TunnelEnd
   let bytesFromTunnel = 0
   let bytesToTunnel = 0
   socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS).setTimeout(0)
-  pump(tunnel, socket, bytes => (bytesFromTunnel += bytes))
-  pump(socket, tunnel, bytes => (bytesToTunnel += bytes))
-  tunnel.on('error', thrown => {
+  const tunnelLost = (thrown: Error): void => {
     error ??= thrown
     // A cut must not look like an end.
     if (!socket.destroyed) socket.resetAndDestroy()
-  })
-  socket.on('error', thrown => {
+  }
+  const socketLost = (thrown: Error): void => {
     error ??= thrown
     tunnel.abort(CloseCode.INTERNAL, `connection lost: ${messageOf(thrown)}`)
-  })
+  }
+  /** One of the events threw: both ends are cut. */
+  const fail = (thrown: unknown): void => {
+    error ??= thrown instanceof Error ? thrown : new Error(messageOf(thrown))
+    socket.destroy()
+    tunnel.abort(CloseCode.INTERNAL, 'internal fault')
+  }
+  pump(tunnel, socket, bytes => (bytesFromTunnel += bytes), fail)
+  pump(socket, tunnel, bytes => (bytesToTunnel += bytes), fail)
+  tunnel.on('error', guarded(fail, tunnelLost))
+  socket.on('error', guarded(fail, socketLost))
   let timer: NodeJS.Timeout | undefined
   if (!tunnel.halfClose) {
     // sokken ends both directions at once; what the far end still sends has nowhere to go.
-    tunnel.once('end', () => {
+    const linger = (): void => {
       timer = setTimeout(() => socket.destroy(), LINGER_MS)
-    })
+    }
+    tunnel.once('end', guarded(fail, linger))
   }
   return new Promise(resolve => {
-    socket.once('close', () => {
+    const closed = (): void => {
       clearTimeout(timer)
       if (!tunnel.halfClose && tunnel.readableEnded) tunnel.end()
       else if (!tunnel.writableEnded) tunnel.abort(CloseCode.INTERNAL, 'connection closed')
       void tunnel.gone.then(() => resolve({ error, bytesFromTunnel, bytesToTunnel }))
-    })
+    }
+    socket.once('close', guarded(fail, closed))
   })
 }
 
 /** `pipe` without its listeners for faults, and with a count. */
-function pump(from: Duplex, to: Duplex, count: (bytes: number) => void): void {
-  from.on('data', (chunk: Buffer) => {
+function pump(from: Duplex, to: Duplex, count: (bytes: number) => void, fail: Fail): void {
+  const read = (chunk: Buffer): void => {
     count(chunk.length)
     if (!to.writable) return
     if (!to.write(chunk)) from.pause()
-  })
-  from.on('end', () => to.end())
+  }
+  const end = (): void => void to.end()
+  from.on('data', guarded(fail, read))
+  from.on('end', guarded(fail, end))
   to.on('drain', () => from.resume())
   from.resume() // it may have been paused since it was accepted
 }

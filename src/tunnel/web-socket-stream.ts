@@ -1,6 +1,8 @@
 import { randomFillSync } from 'node:crypto'
 import { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
+import { messageOf } from '../errors.ts'
+import { guarded } from '../net/guard.ts'
 import { Deflater } from './deflate.ts'
 import { FrameReader } from './frame-reader.ts'
 import { applyMask, CLOSE_TIMEOUT_MS, CloseCode, encodeClose, encodeHeader, FIN, MAX_MESSAGE_BYTES, Opcode, TunnelClosed } from './wire.ts'
@@ -67,27 +69,33 @@ export class WebSocketStream extends Duplex {
     this.#reader = new FrameReader({ masked: role === 'server', halfClose, deflate, maxMessageBytes: MAX_MESSAGE_BYTES })
     this.#deflater = deflate ? new Deflater() : undefined
     this.#pool = role === 'client' ? Buffer.allocUnsafe(MASK_POOL_BYTES) : undefined
+    const fail = (thrown: unknown): void => this.abort(CloseCode.INTERNAL, messageOf(thrown))
     this.gone = new Promise(resolve => {
-      socket.once('close', () => {
+      const closed = (): void => {
         this.#socketClosed()
         resolve()
-      })
+      }
+      socket.once('close', guarded(fail, closed))
     })
     // Whoever does not look at faults is not ended by one.
     this.on('error', () => undefined)
     if (socket instanceof Socket) socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_MS).setTimeout(0)
-    socket.on('error', error => this.#lost(error))
-    socket.on('data', (chunk: Buffer) => {
+    const read = (chunk: Buffer): void => {
       if (this.#closeReceived) return // what comes behind a close or a fault means nothing (RFC 6455 §1.4)
       this.#reader.push(chunk)
       this.#proceed()
-    })
-    socket.on('end', () => {
+    }
+    const ended = (): void => {
       this.#isSocketEnded = true
       if (this.#closeReceived) socket.end()
       else this.#proceed()
-    })
-    socket.on('drain', () => this.#drained())
+    }
+    const lost = (error: Error): void => this.#lost(error)
+    const drained = (): void => this.#drained()
+    socket.on('error', guarded(fail, lost))
+    socket.on('data', guarded(fail, read))
+    socket.on('end', guarded(fail, ended))
+    socket.on('drain', guarded(fail, drained))
     this.#reader.push(head)
     if (pingMs > 0) this.#pingTimer = setInterval(() => this.#ping(), pingMs).unref()
     // Only now may a fault show: whoever made the stream has to get hold of it first.

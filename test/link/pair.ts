@@ -31,6 +31,9 @@ export const startListener = async (
       links.push(link)
       onLink(link)
     },
+    onFault: thrown => {
+      throw thrown
+    },
   })
   const port = await listen(server)
   let closing: Promise<void> | undefined

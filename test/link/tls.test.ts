@@ -38,12 +38,16 @@ interface TlsPair {
   readonly cert: string
 }
 
+const rethrow = (thrown: unknown): never => {
+  throw thrown
+}
+
 const tlsPair = async (): Promise<TlsPair> => {
   const { key, cert } = mint()
   const server: HttpsServer = createServer({ key, cert })
   const links: Link[] = []
   // The listener uses of the server what HTTP and HTTPS have in common.
-  const listener = createListener(server, { admit: () => undefined, onLink: link => links.push(link) })
+  const listener = createListener(server, { admit: () => undefined, onLink: link => links.push(link), onFault: rethrow })
   const port = await listen(server)
   onCleanUp(() => listener.close())
   const relay = await startRelay({ target: { host: '127.0.0.1', port }, maxInFlightBytes: 65_536 })

@@ -97,6 +97,9 @@ export const startEvilOuter = async (identifier = 'inner-layer', onNote: (payloa
   const session = new Promise<Session>(resolve => (connected = resolve))
   const listener = createListener(server, {
     admit: () => undefined,
+    onFault: thrown => {
+      throw thrown
+    },
     onLink: link =>
       greet(link, {
         agent: 'evil/1',

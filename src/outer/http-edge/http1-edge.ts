@@ -87,14 +87,14 @@ export class HttpEdge {
     this.#server.on('checkContinue', accept)
     this.#server.on('checkExpectation', accept)
     this.#server.on('upgrade', (req, socket, head) => attempt(this.#failOf(socket), () => this.#upgrade(req, socket, head)))
-    this.#server.on('connect', (req, socket) => {
-      socket.on('error', () => socket.destroy()) // node:http listens no more
+    this.#server.on('connect', (req, socket) =>
       attempt(this.#failOf(socket), () => {
+        socket.on('error', () => socket.destroy()) // node:http listens no more
         this.#connectionOf(socket).gate?.release()
         socket.resume() // no parser reads it any more, and its end is to be seen
         this.#fault(socket, { code: 'METHOD_REFUSED', reason: 'method CONNECT', req })
-      })
-    })
+      }),
+    )
     this.#server.on('clientError', (error, socket) => attempt(this.#failOf(socket), () => this.#clientError(error, socket)))
   }
 
@@ -208,7 +208,7 @@ export class HttpEdge {
     }
     if (!isBusy(connection)) return begin()
     // The answer before it may have to wait for the socket, which node:http does not tell it any more.
-    const drained = (): void => void connection.current?.call.res.emit('drain')
+    const drained = guarded(this.#failOf(socket), () => void connection.current?.call.res.emit('drain'))
     socket.on('drain', drained)
     connection.waiting.push(() => {
       socket.off('drain', drained)

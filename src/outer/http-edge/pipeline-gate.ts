@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { attempt, type Fail } from '../../net/guard.ts'
+import { attempt, guarded, type Fail } from '../../net/guard.ts'
 
 /** Heads of requests that are given to the parser at a time. */
 const MAX_HEADS = 8
@@ -77,7 +77,12 @@ export class PipelineGate {
     }
   }
 
-  readonly #onData = (chunk: Buffer): void => {
+  readonly #onData = guarded(
+    thrown => this.options.fail(thrown),
+    (chunk: Buffer) => this.#read(chunk),
+  )
+
+  #read(chunk: Buffer): void {
     if (!this.#isOpen || this.options.isOver()) return
     this.#held.push(chunk)
     this.#heldBytes += chunk.length

@@ -1,6 +1,7 @@
 import type { Server } from 'node:https'
 import type { TLSSocket } from 'node:tls'
 import { unmapped } from '../../address/mapped.ts'
+import { attempt } from '../../net/guard.ts'
 import { endLingering } from '../../net/linger.ts'
 
 /** Said before anything is read: whoever dials understands it as the answer to its websocket handshake. */
@@ -20,7 +21,7 @@ const REFUSAL = [
 export function demandClientCertificates(server: Server, onRefused: (address: string, reason: string) => void): void {
   const accept = server.listeners('secureConnection') as ((this: Server, socket: TLSSocket) => void)[]
   server.removeAllListeners('secureConnection')
-  server.on('secureConnection', socket => {
+  const take = (socket: TLSSocket): void => {
     if (socket.authorized) {
       for (const listener of accept) listener.call(server, socket)
       return
@@ -33,5 +34,11 @@ export function demandClientCertificates(server: Server, onRefused: (address: st
     socket.write(REFUSAL)
     socket.resume()
     endLingering(socket)
-  })
+  }
+  server.on('secureConnection', socket =>
+    attempt(
+      () => socket.destroy(),
+      () => take(socket),
+    ),
+  )
 }

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { addressKey, networkKey } from '../../address/address-key.ts'
+import { guarded } from '../../net/guard.ts'
 import { TokenBucket } from '../../rates/token-bucket.ts'
 
 /** Connections that may be unproven at a time: in all, of one network (IPv4: /24, IPv6: /48), and of one address. */
@@ -62,7 +63,13 @@ export class HandshakeLimits {
     this.#all.set(socket, unproven)
     addTo(this.#byAddress, address, unproven)
     addTo(this.#byNetwork, network, unproven)
-    socket.once('close', () => this.#release(socket))
+    socket.once(
+      'close',
+      guarded(
+        () => this.#all.delete(socket),
+        () => this.#release(socket),
+      ),
+    )
     return undefined
   }
 

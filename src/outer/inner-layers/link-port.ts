@@ -26,7 +26,7 @@ import type { CertificateStore } from '../../tls/certificate-store.ts'
 import { followCertificates, tlsOptions } from '../../tls/server.ts'
 import { AGENT } from '../../version.ts'
 import { demandClientCertificates } from './client-certificates.ts'
-import { attempt } from '../../net/guard.ts'
+import { attempt, guarded } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
 import { countConnections, SocketBook } from '../../net/socket-book.ts'
 import type { InnerConnection, Registry } from './registry.ts'
@@ -114,13 +114,22 @@ export class LinkPort {
       (_req, res) => void res.status(404).type('text').send('This is the socket port of a socket-gateway: inner layers connect here.\n'),
     )
     this.#server = this.#createServer(pages)
-    this.#server.on('connection', (socket: Socket) => this.book.enter(socket))
+    this.#server.on(
+      'connection',
+      guarded(this.#fault, (socket: Socket) => this.book.enter(socket)),
+    )
     this.#server.on('clientError', (_error, socket) => socket.destroy())
     this.#listener = createListener(this.#server, {
       admit: request => this.#admit(request),
       onLink: (link, request) => this.#greet(link, request),
+      onFault: this.#fault,
     })
     this.#offerOthers()
+  }
+
+  /** A throw in an event that belongs to no connection yet. */
+  readonly #fault = (thrown: unknown): void => {
+    this.log.error({ err: thrown }, 'internal fault at the socket port')
   }
 
   /** Before socket.io: it ends every other upgrade that is not answered within a second, and an origin may take longer. */
@@ -134,13 +143,13 @@ export class LinkPort {
       if (!request.url?.startsWith(LINK_PATH)) return refuseUpgrade(socket)
       for (const listener of listeners) listener.call(this.#server, request, socket, head)
     }
-    this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      const fail = (thrown: unknown): void => {
-        socket.destroy()
-        this.log.error({ err: thrown }, 'internal fault while a connection of the socket port switched protocols')
-      }
-      attempt(fail, () => upgrade(request, socket, head))
-    })
+    const failOf = (socket: Duplex) => (thrown: unknown) => {
+      socket.destroy()
+      this.log.error({ err: thrown }, 'internal fault while a connection of the socket port switched protocols')
+    }
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) =>
+      attempt(failOf(socket), () => upgrade(request, socket, head)),
+    )
   }
 
   #createServer(pages: RequestListener): Server | TlsServer {
@@ -153,9 +162,9 @@ export class LinkPort {
     )
     this.#unfollow = followCertificates(server, tls)
     if (tls.clientCa !== undefined) demandClientCertificates(server, (address, reason) => this.#certificateRefused(address, reason))
-    server.on('tlsClientError', (error, socket) => {
+    const refused = (error: Error, socket: TLSSocket): void =>
       this.log.debug({ address: unmapped(socket.remoteAddress ?? ''), reason: error.message }, 'TLS handshake failed')
-    })
+    server.on('tlsClientError', guarded(this.#fault, refused))
     return server
   }
 

@@ -65,18 +65,18 @@ export class ProxiedClients {
     const stop = (): void => {
       clearTimeout(timer)
       socket.off('data', onData)
-      socket.off('error', leave)
-      socket.off('end', leave)
+      socket.off('error', left)
+      socket.off('end', left)
     }
-    const leave = (): void => {
+    const left = guarded(fail, () => {
       stop()
       socket.destroy()
-    }
+    })
     const timer = setTimeout(() => refuse(`no header within ${HEADER_MS / 1000} s`), HEADER_MS)
     timer.unref()
     if (!this.isTrusted(address)) return refuse('not a proxy that is trusted (--proxy-protocol, --trust-proxy)')
     socket.on('data', onData)
-    socket.on('error', leave)
-    socket.on('end', leave)
+    socket.on('error', left)
+    socket.on('end', left)
   }
 }

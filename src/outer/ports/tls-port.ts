@@ -60,10 +60,7 @@ export class TlsEdge {
     this.#server = createServer({ ...tlsOptions(certificates), ...ways, ALPNProtocols: [...protocols] })
     this.#unfollow = followCertificates(this.#server, certificates)
     this.#server.on('secureConnection', (socket: TLSSocket) => attempt(this.#failOf(socket), () => this.#secured(socket)))
-    this.#server.on('tlsClientError', (error, socket) => {
-      this.log.debug({ address: unmapped(socket.remoteAddress ?? ''), reason: error.message }, 'TLS handshake failed')
-      socket.destroy()
-    })
+    this.#server.on('tlsClientError', (error, socket) => attempt(this.#failOf(socket), () => this.#refused(error, socket)))
   }
 
   /** Opens the port. @throws GatewayError LISTEN_FAILED */
@@ -95,6 +92,11 @@ export class TlsEdge {
       socket.destroy()
       this.log.error({ err: thrown }, 'internal fault while taking a connection')
     }
+  }
+
+  #refused(error: Error, socket: TLSSocket): void {
+    this.log.debug({ address: unmapped(socket.remoteAddress ?? ''), reason: error.message }, 'TLS handshake failed')
+    socket.destroy()
   }
 
   #connected(socket: Socket): void {

@@ -30,16 +30,15 @@ export class TcpTerminator {
     // Refused here with its reason; node:tls would just hang up.
     this.#server = createServer({ ...tlsOptions(store), rejectUnauthorized: false })
     this.#unfollow = followCertificates(this.#server, store)
-    this.#server.on('secureConnection', (socket: TLSSocket) => {
-      const pending = this.#take(socket)
-      if (pending === undefined || pending.connection.isOver) socket.destroy()
-      else attempt(pending.connection.fail, () => this.#secured(socket, pending))
-    })
-    this.#server.on('tlsClientError', (error, socket) => {
-      const pending = this.#take(socket)
-      if (pending === undefined) socket.destroy()
-      else attempt(pending.connection.fail, () => pending.connection.abort('CLIENT_TLS', messageOf(error)))
-    })
+    this.#server.on('secureConnection', (socket: TLSSocket) =>
+      this.#attempt(socket, pending => {
+        if (pending.connection.isOver) socket.destroy()
+        else this.#secured(socket, pending)
+      }),
+    )
+    this.#server.on('tlsClientError', (error, socket) =>
+      this.#attempt(socket, ({ connection }) => connection.abort('CLIENT_TLS', messageOf(error))),
+    )
   }
 
   /** Begins with TLS on a socket that was just accepted, then joins the connection to the route of the name that the client sent. */
@@ -58,6 +57,13 @@ export class TcpTerminator {
   async close(): Promise<void> {
     this.#unfollow()
     await this.store.close()
+  }
+
+  /** Does it with the handshake that was under way on the socket; a throw ends that connection. */
+  #attempt(socket: TLSSocket, action: (pending: Pending) => void): void {
+    const pending = this.#take(socket)
+    if (pending === undefined) socket.destroy()
+    else attempt(pending.connection.fail, () => action(pending))
   }
 
   #take(socket: Socket): Pending | undefined {
