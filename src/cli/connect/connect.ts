@@ -12,7 +12,7 @@ import { createFreshKey, type FreshKey } from '../client/fresh-key.ts'
 import { openSession } from '../client/open.ts'
 import { socketRequest } from '../client/socket-request.ts'
 import { Screen } from './screen.ts'
-import { Serving } from './serving.ts'
+import type { Serving } from './serving.ts'
 
 type Live = ValuesOf<typeof tunnelConnectOptions> | ValuesOf<typeof connectOptions>
 
@@ -34,6 +34,13 @@ function warnOfIdentityFile({ 'identity-file': file }: Live, { stderr }: CliCont
   if (file !== undefined) stderr.write('Warning: --identity_file has no effect: a key is made for each connection\n')
 }
 
+/** The inner layer is loaded while the API is at work. */
+function loadServing(): Promise<typeof Serving> {
+  const loading = import('./serving.ts').then(module => module.Serving)
+  loading.catch(() => undefined) // told by whoever waits for it
+  return loading
+}
+
 /** `connect`: a socket, a tunnel, and the connection that serves it, in one step; the end of the process takes all of it away. */
 export async function runConnect(
   argument: string | undefined,
@@ -49,6 +56,7 @@ export async function runConnect(
   const stop = new AbortController()
   const stopped = context.untilStopped().then(() => stop.abort())
   let connection: Connection
+  const loading = loadServing()
   try {
     connection = await session.client.connect({ ...request, jwk: key.jwk }, randomUUID(), stop.signal)
   } catch (error) {
@@ -64,7 +72,7 @@ export async function runConnect(
     })
   }
   return serve(
-    { session, connection, key, port, enteredMs, stopped, values, context, hint: 'Ctrl-C ends it and removes the socket' },
+    { session, connection, key, port, enteredMs, stopped, values, context, loading, hint: 'Ctrl-C ends it and removes the socket' },
     remove,
   )
 }
@@ -87,10 +95,14 @@ export async function runTunnelConnect(values: ValuesOf<typeof tunnelConnectOpti
   const tunnel = tunnelId === undefined ? (first ?? (await client.createTunnel(socket.id))) : await client.tunnel(socket.id, tunnelId)
   const key = createFreshKey()
   const stopped = context.untilStopped().then(() => undefined)
+  const loading = loadServing()
   const credentials = await client.tunnelCredentials(socket.id, tunnel.id, key.jwk)
   const connection = { socket, tunnel, credentials }
   const leave = async (): Promise<void> => void context.stderr.write('User disconnected...\n')
-  return serve({ session, connection, key, port, enteredMs, stopped, values, context, hint: 'Ctrl-C ends it, the socket stays' }, leave)
+  return serve(
+    { session, connection, key, port, enteredMs, stopped, values, context, loading, hint: 'Ctrl-C ends it, the socket stays' },
+    leave,
+  )
 }
 
 interface Served {
@@ -103,11 +115,12 @@ interface Served {
   readonly values: Live
   readonly context: CliContext
   readonly hint: string
+  readonly loading: Promise<typeof Serving>
 }
 
 /** @param after  what to do when nothing is served any more, and it was asked to end */
 async function serve(served: Served, after: () => Promise<void>): Promise<ExitStatus> {
-  const { session, connection, key, values, context, enteredMs, hint, stopped } = served
+  const { session, connection, key, values, context, enteredMs, hint, stopped, loading } = served
   const { socket, tunnel, credentials } = connection
   const screen = new Screen(context, values)
   screen.socket(socket)
@@ -116,7 +129,9 @@ async function serve(served: Served, after: () => Promise<void>): Promise<ExitSt
   if (credentials === null) throw new GatewayError('SERVICE_UNREACHABLE', 'the service has registered no key for this tunnel; try again')
   const stopRenewing = session.keepAlive(error => screen.say(`${error.message}; the connection stays until its key is over`))
   try {
-    const serving = await Serving.start({
+    const serving = await (
+      await loading
+    ).start({
       session,
       socket,
       tunnel,

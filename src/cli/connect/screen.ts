@@ -3,6 +3,8 @@ import { formatHostPort, type HostPort } from '../../address/host-port.ts'
 import { formatLogLine } from '../../payload/log-line.ts'
 import type { LogLine } from '../../payload/log-note.ts'
 import type { CliContext } from '../command/context.ts'
+import { printable } from '../../telemetry/pretty.ts'
+import { printableLines } from '../client/answer.ts'
 import { formatSocket } from '../tables/service-tables.ts'
 
 /** What the user sees of a connection: lines for people, or one JSON object a line. */
@@ -22,7 +24,7 @@ export class Screen {
     const place = formatHostPort(origin)
     const to = socket.type === 'http' || socket.type === 'https' ? `${socket.type}://${place}` : place
     if (this.options.json) this.#event('connected', { url: socket.url, origin: to, ms: Math.round(ms) })
-    else this.context.stdout.write(`${socket.url} → ${to}   connected, ${Math.round(ms)} ms   (${hint})\n`)
+    else this.context.stdout.write(`${printable(socket.url)} → ${to}   connected, ${Math.round(ms)} ms   (${hint})\n`)
   }
 
   lines(lines: readonly LogLine[]): void {
@@ -35,7 +37,7 @@ export class Screen {
 
   /** Something of the connection itself; beside the lines, which programs may read. */
   say(message: string): void {
-    this.context.stderr.write(`${message}\n`)
+    this.context.stderr.write(`${printableLines(message)}\n`)
   }
 
   #event(event: string, facts: object): void {
