@@ -165,11 +165,16 @@ describe('behind a proxy', () => {
       socket.on('unexpected-response', (_request, response) => resolve(response.statusCode ?? 0))
     })
 
+  /** At once: one after the other, on a busy machine, they might not come faster than they may. */
+  const knockOften = async (port: number, from: (number: number) => string): Promise<number[]> => {
+    const statuses = await Promise.all(Array.from({ length: 30 }, (_, i) => knock(port, from(i))))
+    return [...new Set(statuses)].sort()
+  }
+
   test('the limits of handshakes are those of the inner layer, not of the proxy', async () => {
     const layers = await startLayers({ inners: 0, outer: { trustProxy: ['loopback'] } })
     const { socketPort } = layers
-    for (let i = 0; i < 5; i++) expect(await knock(socketPort, '203.0.113.1')).toBe(101)
-    expect(await knock(socketPort, '203.0.113.1')).toBe(400)
+    expect(await knockOften(socketPort, () => '203.0.113.1')).toEqual([101, 400])
     expect(await knock(socketPort, '203.0.113.2')).toBe(101)
     layers.outer.destroy()
     expect(await said(() => layers.outerLogs, /^refused an inner layer from 203\.0\.113\.1: /)).toMatchObject({ address: '203.0.113.1' })
@@ -177,8 +182,7 @@ describe('behind a proxy', () => {
 
   test('that nobody trusts, the field counts for nothing', async () => {
     const { socketPort } = await startLayers({ inners: 0, outer: { trustProxy: [] } })
-    for (let i = 0; i < 5; i++) expect(await knock(socketPort, `203.0.113.${i}`)).toBe(101)
-    expect(await knock(socketPort, '203.0.113.9')).toBe(400)
+    expect(await knockOften(socketPort, i => `203.0.113.${i}`)).toEqual([101, 400])
   })
 })
 
