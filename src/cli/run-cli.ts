@@ -103,9 +103,11 @@ const NEXT: Partial<Record<ErrorCode, string>> = {
 
 /** What the API has said beside its message: each fault with its place, what to do next, and under which number its operator finds the call. */
 function moreOf(error: GatewayError): readonly string[] {
-  const faults = error.details.map(({ path, message }) => `${path}: ${message}`)
+  const faults = error.details.map(({ path, message }) => `${path}: ${message}`).filter(fault => !error.message.includes(fault))
   if (!(error instanceof ApiError)) return faults
-  const next = NEXT[error.code]
+  // A link that is not valid any more says whom to ask.
+  const saysItself = error.code === 'NOT_FOUND' && error.message.includes('; ')
+  const next = saysItself ? undefined : NEXT[error.code]
   const wait = error.retryAfterS === undefined ? [] : [`try again in ${error.retryAfterS} s`]
   const id = error.requestId === '' ? '' : `, request id ${error.requestId}`
   return [...faults, ...wait, ...(next === undefined ? [] : [`next: ${next}`]), `code ${error.code}${id}`]

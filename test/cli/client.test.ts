@@ -188,7 +188,7 @@ describe('socket', () => {
     const { stderr, status } = await ada(['socket', 'create', '-n', 'x', '-t', 'tcp', '-p', '-u', 'a', '--password', 'b'])
     expect(status).toBe(1)
     expect(stderr).toMatch(
-      /\n {2}password: only sockets of type http and https can be protected by a password\n {2}code INVALID, request id/,
+      /^socket-gateway: [^\n]*password: only sockets of type http and https can be protected by a password\n {2}code INVALID, request id/,
     )
   })
 

@@ -204,7 +204,7 @@ describe('tunnel connect', () => {
     await connected(second)
     expect(second.stderr).toContain('Warning: --identity_file has no effect')
     expect(await first.exit).toBe(1)
-    expect(first.stderr).toMatch(/a newer login has taken (?:this tunnel over|its place).*\((?:TAKEN_OVER|KEY_REMOVED)\)/)
+    expect(first.stderr).toMatch(/the connection has ended: a newer login has taken this tunnel over.*\((?:TAKEN_OVER|KEY_REMOVED)\)/)
     expect(String((await exchange(layers.port, { host: dnsName })).body)).toContain('second')
     second.stop()
     expect(await second.exit).toBe(0)

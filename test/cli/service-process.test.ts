@@ -76,11 +76,12 @@ describe('a service in processes', () => {
       },
       { what: 'a line of the log' },
     )
-    expect(await logs.stop('SIGINT')).toEqual({ code: 0, signal: null })
-    // Deleted by somebody else, the connection ends with 1.
+    // Deleted by somebody else, the connection ends with 1, and the log, which asks once more, with a sentence.
     expect(await cli('socket', 'delete', id)).toMatchObject({ status: 0, stdout: 'Socket deleted\n' })
     expect((await tunnel.exit).code).toBe(1)
     expect(tunnel.stderr).toContain('the connection has ended: its socket or its tunnel was deleted')
+    expect((await logs.exit).code).toBe(0)
+    expect(logs.stderr).toContain('there is no socket at ')
   })
 
   test('lets an inner layer join, and cuts it when its key is revoked', async () => {

@@ -22,6 +22,11 @@ async function publicKey(text: string): Promise<string> {
   if (content.includes('PRIVATE KEY'))
     throw new GatewayError('USAGE', 'this is a private key, which nobody else may have; give the file that ends in .pub')
   const line = content.trim()
+  if (content === text && !/\s/.test(line))
+    throw new GatewayError(
+      'FILE_UNREADABLE',
+      `${line.slice(0, 200)}: no such file; give that of a public key, such as ~/.ssh/id_ed25519.pub, or its text`,
+    )
   if (!/^[\w@.-]{1,60} [A-Za-z0-9+/=]{20,}/.test(line))
     throw new GatewayError('USAGE', 'expected an SSH public key, or a file that has one, such as ~/.ssh/id_ed25519.pub')
   return line

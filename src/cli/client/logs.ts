@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { GatewayError, messageOf } from '../../errors.ts'
 import { printable } from '../../telemetry/pretty.ts'
 import type { ExitStatus } from '../command/command.ts'
@@ -14,7 +15,7 @@ export async function runLogs(text: string | undefined, values: ValuesOf<typeof 
   const session = await openSession(values, context)
   const { id, url } = await findSocket(session.client, text)
   const end = new AbortController()
-  const stopped = context.untilStopped().then(() => end.abort())
+  void context.untilStopped().then(() => end.abort())
   context.stderr.write(`requests to ${url} from now on; Ctrl-C ends it\n`)
   const stopRenewing = session.keepAlive(() => undefined)
   try {
@@ -24,10 +25,14 @@ export async function runLogs(text: string | undefined, values: ValuesOf<typeof 
           context.stdout.write(values.json ? `${JSON.stringify(line)}\n` : `${printable(line.text)}\n`)
         }
       } catch (error) {
+        if (error instanceof GatewayError && error.code === 'NOT_FOUND') {
+          context.stderr.write(`there is no socket at ${url} any more: it was deleted, or went by itself after its last connection\n`)
+          return 0
+        }
         if (!(error instanceof GatewayError) || error.code !== 'SERVICE_UNREACHABLE') throw error
         context.stderr.write(`${messageOf(error)}; next attempt in ${AGAIN_MS / 1000} s\n`)
       }
-      await Promise.race([stopped, pause(AGAIN_MS)])
+      await pause(AGAIN_MS, end.signal)
     }
   } finally {
     stopRenewing()
@@ -35,7 +40,5 @@ export async function runLogs(text: string | undefined, values: ValuesOf<typeof 
   return 0
 }
 
-const pause = (ms: number): Promise<void> =>
-  new Promise(resolve => {
-    setTimeout(resolve, ms).unref()
-  })
+/** Waits, and keeps the process alive meanwhile: between two attempts nothing else does. */
+const pause = (ms: number, signal: AbortSignal): Promise<void> => sleep(ms, undefined, { signal }).catch(() => undefined)

@@ -105,6 +105,8 @@ export async function runTunnelConnect(values: ValuesOf<typeof tunnelConnectOpti
   )
 }
 
+const SAID_AFTER_MS = 500
+
 interface Served {
   readonly session: Session
   readonly connection: Connection
@@ -148,7 +150,13 @@ async function serve(served: Served, after: () => Promise<void>): Promise<ExitSt
     })
     const status = await Promise.race([stopped, serving.ended])
     if (status !== undefined) return status
-    await serving.close()
+    // Said only where somebody would wonder why nothing happens.
+    const seconds = values['drain-timeout'] / 1000
+    const waits = setTimeout(
+      () => screen.say(`waiting up to ${seconds} s for requests in flight; Ctrl-C again ends at once`),
+      SAID_AFTER_MS,
+    )
+    await serving.close().finally(() => clearTimeout(waits))
   } finally {
     stopRenewing()
   }

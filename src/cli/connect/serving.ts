@@ -17,12 +17,12 @@ import { oneOrigin } from './one-origin.ts'
 import { OriginWatch } from './origin-watch.ts'
 import type { Screen } from './screen.ts'
 
-/** Tells why a connection is over for good. */
-const OVER: Partial<Record<ErrorCode, string>> = {
-  KEY_REMOVED: 'its socket or its tunnel was deleted, a newer login has taken its place, or the account was suspended',
-  TAKEN_OVER:
-    'a newer login has taken this tunnel over; where both are meant to serve, give each a tunnel of its own: socket-gateway tunnel create',
-}
+const TAKEN_OVER =
+  'a newer login has taken this tunnel over; where both are meant to serve, give each a tunnel of its own: socket-gateway tunnel create'
+const GONE = 'its socket or its tunnel was deleted, or the account was suspended'
+const GONE_OR_TAKEN_OVER = 'its socket or its tunnel was deleted, a newer login has taken its place, or the account was suspended'
+/** Answers of the API about a tunnel that is no more, or of an account that is out of force. */
+const IS_GONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['NOT_FOUND', 'UNAUTHENTICATED'])
 /** The longest that a timer is set for. */
 const MAX_RENEWAL_MS = 86_400_000
 const RENEW_AGAIN_MS = 30_000
@@ -142,8 +142,8 @@ export class Serving {
 
   #down(code: ErrorCode, reason: string): void {
     if (this.#isOver) return
-    const why = OVER[code]
-    if (why !== undefined) return this.#over(`the connection has ended: ${why} (${code})`)
+    if (code === 'TAKEN_OVER') return this.#over(`the connection has ended: ${TAKEN_OVER} (${code})`)
+    if (code === 'KEY_REMOVED') return void this.#removed()
     // The key may be over, or unknown to an outer layer that has started anew.
     if (code === 'AUTH') void this.#renew()
     if (this.#wasUp && this.#isUp) {
@@ -156,13 +156,31 @@ export class Serving {
     this.#isUp = false
   }
 
+  /** Says what removed the key: a newer login of a tunnel removes the one before, so a tunnel that is still there was taken over. */
+  async #removed(): Promise<void> {
+    if (!this.#leave()) return
+    const { session, socket, tunnel, screen } = this.options
+    const why = await session.client.tunnel(socket.id, tunnel.id).then(
+      () => TAKEN_OVER,
+      (error: unknown) => (error instanceof GatewayError && IS_GONE.has(error.code) ? GONE : GONE_OR_TAKEN_OVER),
+    )
+    screen.say(`the connection has ended: ${why} (KEY_REMOVED)`)
+    this.#end(1)
+  }
+
   #over(message: string): void {
-    if (this.#isOver) return
+    if (!this.#leave()) return
+    this.options.screen.say(message)
+    this.#end(1)
+  }
+
+  /** Dials no more. @returns whether it did until now */
+  #leave(): boolean {
+    if (this.#isOver) return false
     this.#isOver = true
     this.#stop()
     this.#layer.destroy()
-    this.options.screen.say(message)
-    this.#end(1)
+    return true
   }
 
   /** @param expiresAtMs  of the key, milliseconds since 1970 */
@@ -182,7 +200,7 @@ export class Serving {
       this.#renewLater(Date.parse(expiresAt))
     } catch (error) {
       const code = error instanceof GatewayError ? error.code : 'INTERNAL'
-      if (code === 'NOT_FOUND') this.#over(`the connection has ended: ${OVER.KEY_REMOVED ?? ''} (${code})`)
+      if (code === 'NOT_FOUND') this.#over(`the connection has ended: ${GONE} (${code})`)
       else if (code === 'UNAUTHENTICATED' && !this.#isUp) this.#over(`the connection has ended: ${messageOf(error)} (${code})`)
       else this.#renewLater(Date.now() + 2 * RENEW_AGAIN_MS)
     } finally {
