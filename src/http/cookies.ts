@@ -11,14 +11,22 @@ interface Fields {
 
 const nameOf = (pair: string): string => pair.slice(0, Math.max(0, pair.indexOf('='))).trim()
 
-/** The value of the first cookie of this name. */
-export function cookieOf({ fields, names }: Fields, wanted: string): string | undefined {
+/** The values of the first cookies of this name, at most `limit`: a browser sends one for each path and domain that has set it. */
+export function cookiesOf({ fields, names }: Fields, wanted: string, limit: number): readonly string[] {
+  const found: string[] = []
   for (let i = 0; i < names.length; i++) {
     if (names[i] !== 'cookie') continue
-    for (const pair of fields[2 * i + 1]!.split(';')) if (nameOf(pair) === wanted) return pair.slice(pair.indexOf('=') + 1).trim()
+    for (const pair of fields[2 * i + 1]!.split(';')) {
+      if (nameOf(pair) !== wanted) continue
+      found.push(pair.slice(pair.indexOf('=') + 1).trim())
+      if (found.length === limit) return found
+    }
   }
-  return undefined
+  return found
 }
+
+/** The value of the first cookie of this name. */
+export const cookieOf = (request: Fields, wanted: string): string | undefined => cookiesOf(request, wanted, 1)[0]
 
 /** The value of a Cookie field without those that are for the gateway; empty when nothing is left. @param own  name of another one */
 export function withoutOurs(value: string, own: string | undefined): string {

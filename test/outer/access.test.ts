@@ -201,6 +201,14 @@ describe('LoginSessions', () => {
     expect(sessions.issue(auth, 'mallory', 'http')).toBeUndefined()
   })
 
+  test('find the good cookie behind old ones of the same name, and look at four', () => {
+    const sessions = new LoginSessions(clockAt().read)
+    const pair = pairOf(sessions.issue(auth, 'alice', 'http'))
+    const old = pairOf(new LoginSessions(clockAt().read).issue(auth, 'alice', 'http'))
+    expect(sessions.find(auth, requestWith(`${old}; ${pair}`))).toEqual({ user: 'alice', isOld: false })
+    expect(sessions.find(auth, requestWith(`${old}; ${old}; ${old}; ${old}; ${pair}`))).toBeUndefined()
+  })
+
   test('believe nothing that was changed, whatever it is', () => {
     const sessions = new LoginSessions(clockAt().read)
     const pair = pairOf(sessions.issue(auth, 'alice', 'http'))

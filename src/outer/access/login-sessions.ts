@@ -1,10 +1,12 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { cookieOf, LOGIN_COOKIE } from '../../http/cookies.ts'
+import { cookiesOf, LOGIN_COOKIE } from '../../http/cookies.ts'
 import type { AcceptedRequest } from '../../http/admission.ts'
 import type { BasicAuth } from '../../route/target.ts'
 
 /** So long after the last renewal a login is over. */
 const LIFETIME_MS = 12 * 3_600_000
+/** Cookies of the same name that are looked at in one request: each costs a hash. */
+const MAX_TRIED = 4
 /** One that is older gets a new cookie with its next answer, so that whoever works stays logged in. */
 const RENEWED_MS = 3_600_000
 
@@ -33,10 +35,17 @@ export class LoginSessions {
   /** @param clock  milliseconds, rising */
   constructor(private readonly clock: () => number) {}
 
-  /** The session that the cookie of a request proves; undefined when there is none. */
+  /** The session that a cookie of the request proves, an old one may stand before it; undefined when there is none. */
   find(auth: BasicAuth, { request, scheme }: SessionRequest): LoginSession | undefined {
-    const value = cookieOf(request, this.#nameOf(auth, scheme))
-    const [, encoded = '', issued = '', proof = ''] = /^([\w-]{1,1400})\.(\d{1,16})\.([\w-]{43})$/.exec(value ?? '') ?? []
+    for (const value of cookiesOf(request, this.#nameOf(auth, scheme), MAX_TRIED)) {
+      const session = this.#read(auth, value)
+      if (session !== undefined) return session
+    }
+    return undefined
+  }
+
+  #read(auth: BasicAuth, value: string): LoginSession | undefined {
+    const [, encoded = '', issued = '', proof = ''] = /^([\w-]{1,1400})\.(\d{1,16})\.([\w-]{43})$/.exec(value) ?? []
     if (proof === '') return undefined
     const user = Buffer.from(encoded, 'base64url').toString('utf8')
     const ageMs = this.clock() - Number(issued)
