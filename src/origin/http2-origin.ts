@@ -12,6 +12,7 @@ import { originFailure } from './origin-failure.ts'
 import type { OriginPolicy } from './origin-policy.ts'
 import { tlsMaterial } from './origin-tls.ts'
 import { RequestBody, type BodySink } from './request-body.ts'
+import { evictIdle } from './evict-idle.ts'
 
 /** An origin that says nothing to Expect: 100-continue gets the body after this time (RFC 9110 §10.1.1), milliseconds. */
 const CONTINUE_MS = 1_000
@@ -52,7 +53,7 @@ export class Http2Origins {
     const known = this.#pools.get(key)
     if (known !== undefined) return known // the allow-list said yes when it was made
     this.policy.check({ hostname, port })
-    this.#evict()
+    evictIdle(this.#pools, MAX_POOLS)
     const pool = new SessionPool({
       ...{ protocol, hostname, port, tls, connectMs },
       lookup: this.policy.lookup(port),
@@ -62,16 +63,6 @@ export class Http2Origins {
     })
     this.#pools.set(key, pool)
     return pool
-  }
-
-  #evict(): void {
-    if (this.#pools.size < MAX_POOLS) return
-    for (const [key, pool] of this.#pools) {
-      if (!pool.isIdle) continue
-      this.#pools.delete(key)
-      pool.destroy()
-      return
-    }
   }
 }
 

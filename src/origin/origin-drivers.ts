@@ -5,6 +5,7 @@ import { Http2Origins } from './http2-origin.ts'
 import type { OriginCall, OriginDrivers, OriginEvents, OriginRequest } from './origin-exchange.ts'
 import type { OriginPolicy } from './origin-policy.ts'
 import { tlsMaterial } from './origin-tls.ts'
+import { evictIdle } from './evict-idle.ts'
 
 const MAX_POOLS = 256
 /** A kept connection gets no new request after this time, milliseconds; what is under way on it goes on. */
@@ -55,20 +56,10 @@ export class Origins implements OriginDrivers {
     const known = this.#pools.get(key)
     if (known !== undefined) return known // the allow-list said yes when it was made
     policy.check({ hostname, port })
-    this.#evict()
+    evictIdle(this.#pools, MAX_POOLS)
     const lookup = policy.lookup(port)
     const pool = new Http1Pool({ protocol, hostname, port, tls, alpn: ['http/1.1'], connectMs, lookup, dialer, maxAgeMs, clock })
     this.#pools.set(key, pool)
     return pool
-  }
-
-  #evict(): void {
-    if (this.#pools.size < MAX_POOLS) return
-    for (const [key, pool] of this.#pools) {
-      if (!pool.isIdle) continue
-      this.#pools.delete(key)
-      pool.destroy()
-      return
-    }
   }
 }
