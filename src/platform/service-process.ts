@@ -90,12 +90,11 @@ export class ServiceProcess {
     )
   }
 
-  /** Opens the store and puts its directory in force. @throws GatewayError what keeps it from starting, which the host is told as well */
+  /** Opens the store and puts its directory in force. @throws GatewayError what keeps it from starting */
   async start(): Promise<void> {
     try {
       await this.#open()
     } catch (thrown) {
-      this.#channel.failed(messageOf(thrown))
       await this.close()
       throw thrown
     }
@@ -117,6 +116,7 @@ export class ServiceProcess {
     const { config, log, store: place, secretsKey, facts } = this.options
     const store = await openStore({
       ...place,
+      mayBeAway: true,
       onAway: fault =>
         log.error({ err: fault }, 'the database of the service cannot be reached: what is in force goes on, changes are refused'),
       onBack: () => log.info({}, 'the database of the service is back'),
@@ -148,14 +148,31 @@ export class ServiceProcess {
     await service.start()
     for (const [id, address] of this.#up) this.#note(service.tunnels.connected(id, address))
     this.#up.clear()
-    for (const { socketId, message } of await channel.replace(await service.snapshot()))
-      log.warn({ socketId }, `a socket is not in force: ${message}`)
-    let wasHealthy = true
-    this.#healthTimer = setInterval(() => {
+    let isInForce = await this.#putInForce(service)
+    let wasHealthy: boolean | undefined
+    const look = (): void => {
       const isHealthy = service.isHealthy()
       if (isHealthy !== wasHealthy) channel.health(isHealthy)
       wasHealthy = isHealthy
-    }, HEALTH_MS)
+      // Begun without the database: until it is there, the sockets of the last run are in force.
+      if (isInForce || !isHealthy) return
+      isInForce = true
+      this.#note(this.#putInForce(service).then(is => void (isInForce = is)))
+    }
+    look()
+    this.#healthTimer = setInterval(look, HEALTH_MS)
+  }
+
+  /** Puts all that the store has in force. @returns false where the database is away */
+  async #putInForce(service: Service): Promise<boolean> {
+    try {
+      for (const { socketId, message } of await this.#channel.replace(await service.snapshot()))
+        this.options.log.warn({ socketId }, `a socket is not in force: ${message}`)
+      return true
+    } catch (thrown) {
+      if (thrown instanceof GatewayError && thrown.code === 'STORE_UNAVAILABLE') return false
+      throw thrown
+    }
   }
 
   /** Writes down what has happened at the outer layer; the store stays open for it. */

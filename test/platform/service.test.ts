@@ -41,6 +41,7 @@ async function startWhole(store = ''): Promise<Running> {
     `hosts: { api: localhost, link: "ws://localhost:${links.port}" }`,
     'signUp: open',
     'mail: outbox',
+    'limits: { requestsPerSecond: 1000000 }',
     store,
   ]
   writeFileSync(file, lines.join('\n'))
