@@ -14,6 +14,8 @@ export interface Actor {
   readonly scopes: readonly Scope[] | undefined
   /** How it was proven: a login, an API token, an SSH key or certificate. */
   readonly kind: 'session' | 'token' | 'ssh'
+  /** Of an API token that ends: when, milliseconds since 1970. */
+  readonly endsAt?: number
   /** IP address from which it comes. */
   readonly address: string
 }

@@ -125,6 +125,7 @@ describe.each(await databases())('rights on $name', database => {
         () => given.service.sockets.list(account, {}),
         () => given.service.accounts.rename(sockets, 'x'),
         () => given.service.accounts.addKey(sockets, ED25519),
+        () => given.service.accounts.addKey(account, ED25519), // with which one may connect
         () => given.service.accounts.keys(sockets),
         () => given.service.apiTokens.create(sockets, { name: 'more', scopes: ['sockets'] }),
         () => given.service.apiTokens.create(account, { name: 'more', scopes: ['sockets'] }),
@@ -134,6 +135,18 @@ describe.each(await databases())('rights on $name', database => {
       for (const call of forbidden) await expect(call()).rejects.toMatchObject({ code: 'FORBIDDEN' })
       await given.service.sockets.remove(connect, ephemeral.socket.id)
       await given.service.sockets.remove(sockets, socket.id)
+    })
+
+    test('that ends makes none that lasts longer', async () => {
+      const actor = await newAccount('brief@example.com')
+      const end = given.clock.now() + 60_000
+      const make = async (by: Actor, expiresAt?: number) =>
+        given.service.apiTokens.create(by, { name: 'ci', scopes: ['account'], ...(expiresAt !== undefined && { expiresAt }) })
+      const brief = await given.service.sessions.authenticate((await make(actor, end)).token, ADDRESS)
+      for (const later of [undefined, end + 1]) await expect(make(brief, later)).rejects.toMatchObject({ code: 'FORBIDDEN' })
+      expect(await make(brief, end)).toMatchObject({ expiresAt: end })
+      const lasting = await given.service.sessions.authenticate((await make(actor)).token, ADDRESS)
+      expect(await make(lasting)).toMatchObject({ expiresAt: null })
     })
 
     test('ends at its time, when it is revoked, and is nowhere in the database', async () => {

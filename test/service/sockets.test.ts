@@ -150,11 +150,15 @@ describe.each(await databases())('sockets on $name', database => {
     await given.service.sockets.remove(erin, first.id)
     await expect(given.service.sockets.create(frank, { name: 'shop', label: 'my-shop' })).rejects.toMatchObject(taken)
     expect((await given.service.sockets.create(erin, { name: 'shop', label: 'my-shop' })).dnsName).toBe('my-shop.edge.example.com')
-    for (const label of ['wpad', 'paypal-shop', 'xn--shop', 'a_b'])
+    const { hosts } = given.config
+    const below = ['wss://dial.edge.example.com:3001']
+    given.config = { ...given.config, hosts: { ...hosts, download: 'fetch.edge.example.com', link: below } }
+    for (const label of ['wpad', 'paypal-shop', 'xn--shop', 'a_b', 'dial', 'Fetch'])
       await expect(given.service.sockets.create(erin, { name: 'x', label })).rejects.toMatchObject({
         code: 'INVALID',
         details: [expect.objectContaining({ path: 'label' })],
       })
+    given.config = { ...given.config, hosts }
   })
 
   test('with host names of their own: a right, each for one socket', async () => {

@@ -43,6 +43,8 @@ export class AccountKeys {
     const { audit, store, clock } = this.parts
     return audit.attempt({ by: actor, action: 'ssh-key.add', object: `account:${actor.accountId}` }, async () => {
       needScope(actor, 'account')
+      // Whoever has the key serves tunnels.
+      needScope(actor, 'connect')
       const key = parsePublicKey(line, 'key')
       return store.transaction(async ({ db }) => {
         const added = await insertKey(db, actor.accountId, key, clock.now())

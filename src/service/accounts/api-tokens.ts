@@ -27,6 +27,7 @@ export class AccountTokens implements ApiTokens {
       this.#check(name, scopes, expiresAt)
       // A token makes none that can do more, or longer, than it.
       needEach(actor, scopes)
+      needEnd(actor, expiresAt)
       const [id, token] = [randomUUID(), mintSecret('sga')]
       await store.transaction(async ({ db }) => {
         const { count } = await db
@@ -106,4 +107,10 @@ export class AccountTokens implements ApiTokens {
 
 const needEach = (actor: Actor, scopes: readonly Scope[]): void => {
   for (const scope of scopes) needScope(actor, scope)
+}
+
+function needEnd({ endsAt }: Actor, wanted: number | undefined): void {
+  if (endsAt === undefined || (wanted !== undefined && wanted <= endsAt)) return
+  const end = new Date(endsAt).toISOString()
+  throw new ServiceError('FORBIDDEN', `This token ends at ${end}, and makes none that lasts longer; give an end until then.`)
 }

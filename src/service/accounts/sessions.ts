@@ -93,7 +93,7 @@ export class AccountSessions implements Sessions {
     const row = await store.db
       .selectFrom('api_tokens')
       .innerJoin('accounts', 'accounts.id', 'api_tokens.account_id')
-      .select(['api_tokens.id', 'account_id', 'role', 'scopes', 'used_at'])
+      .select(['api_tokens.id', 'account_id', 'role', 'scopes', 'used_at', 'expires_at'])
       .where('hash', '=', hashSecret(token))
       .where('revoked_at', 'is', null)
       .where(eb => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', now)]))
@@ -114,6 +114,7 @@ export class AccountSessions implements Sessions {
       scopes: readTexts(row.scopes, `scopes of token ${row.id}`) as readonly Scope[],
       kind: 'token',
       address,
+      ...(row.expires_at !== null && { endsAt: row.expires_at }),
     }
   }
 

@@ -63,7 +63,7 @@ export function checkNewSocket(request: NewSocket, rules: SocketRules): CheckedS
   const type = TYPES.find(known => known === (request.type ?? 'http'))
   if (type === undefined) faults.add('type', `expected ${TYPES.join(', ')}`)
   const { ephemeralMs, label } = request
-  if (label !== undefined) faults.add('label', typeof label === 'string' ? faultOfLabel(label, rules.refused) : 'expected a text')
+  if (label !== undefined) faults.add('label', typeof label === 'string' ? faultOfChosen(label, rules) : 'expected a text')
   if (
     ephemeralMs !== undefined &&
     !(Number.isSafeInteger(ephemeralMs) && ephemeralMs >= MIN_EPHEMERAL_MS && ephemeralMs <= MAX_EPHEMERAL_MS)
@@ -189,9 +189,24 @@ function parseDomain(text: unknown): string | undefined {
   }
 }
 
-function faultOfDomain(domain: string, { zone, hosts }: ServiceConfig): string | undefined {
+const hostsOf = ({ hosts }: ServiceConfig): readonly (string | undefined)[] => [
+  hosts.api,
+  hosts.auth,
+  hosts.download,
+  hosts.ssh?.host,
+  ...hosts.link.map(url => new URL(url).hostname),
+]
+
+/** A name of the service may be directly below the zone as well. */
+function faultOfChosen(label: string, { config, refused }: SocketRules): string | undefined {
+  const fault = faultOfLabel(label, refused)
+  if (fault !== undefined || !hostsOf(config).includes(`${label.toLowerCase()}.${config.zone}`)) return fault
+  return `"${label.toLowerCase()}" is the name of the service itself; choose another label`
+}
+
+function faultOfDomain(domain: string, config: ServiceConfig): string | undefined {
+  const { zone } = config
   if (SPECIAL.includes(domain.slice(domain.lastIndexOf('.') + 1))) return 'a name that nobody can own'
   if (domain === zone || domain.endsWith(`.${zone}`)) return `names of ${zone} are given by the service`
-  const ours = [hosts.api, hosts.auth, hosts.download, hosts.ssh?.host, ...hosts.link.map(url => new URL(url).hostname)]
-  return ours.includes(domain) ? 'a name of the service itself' : undefined
+  return hostsOf(config).includes(domain) ? 'a name of the service itself' : undefined
 }
