@@ -86,8 +86,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
   return {
     directory,
     start: () => host.start(),
-    serve: port =>
-      host.link({ url: `ws://127.0.0.1:${port}`, privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }),
+    serve: port => host.link({ url: `ws://127.0.0.1:${port}`, privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }),
     close: () => host.close(),
   }
 }
