@@ -97,10 +97,41 @@ async function serve(operation: Operation, options: RouteOptions, req: Request, 
   const reply = await operation.run(context, call as never, actors.get(req)!).catch((thrown: unknown) => {
     throw withNamesOf(operation, thrown)
   })
-  if (operation.isStream) return streamLines(res, reply as AsyncIterable<unknown>, { signal: gone.signal, keepAliveMs })
+  if (operation.isStream) {
+    const unfollow = followRights(operation, options, req, () => {
+      res.end()
+      gone.abort()
+    })
+    gone.signal.addEventListener('abort', unfollow, { once: true })
+    return streamLines(res, reply as AsyncIterable<unknown>, { signal: gone.signal, keepAliveMs })
+  }
   if (operation.etagOf !== undefined) res.setHeader('ETag', `"${operation.etagOf(reply)}"`)
   if (operation.status === 204) res.status(204).end()
   else res.status(operation.status).json(reply)
+}
+
+/**
+ * Asks from time to time whether the caller may still do what a reply that goes on and on gives, and ends it when the token was revoked, the
+ * session ended, the account suspended or its role changed. A database that is away ends nothing.
+ * @returns ends the asking
+ */
+function followRights(
+  operation: Operation,
+  { context, isBehindGateway, keepAliveMs }: RouteOptions,
+  req: Request,
+  end: () => void,
+): () => void {
+  const before = actors.get(req)
+  const look = async (): Promise<void> => {
+    try {
+      const actor = await actorOf(operation, context.service, req, addressOf(req, isBehindGateway))
+      if (actor.role !== before?.role) end()
+    } catch (thrown) {
+      if (thrown instanceof GatewayError && thrown.code === 'UNAUTHENTICATED') end()
+    }
+  }
+  const timer = setInterval(() => void look(), keepAliveMs)
+  return () => clearInterval(timer)
 }
 
 function parsed(schema: Operation['params'], value: unknown, where: 'path' | 'query'): unknown {

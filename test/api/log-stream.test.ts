@@ -63,6 +63,19 @@ describe('the log of a socket', () => {
     expect(feed.ended).toBe(1)
   })
 
+  test('ends when the session of its reader has', async () => {
+    const { api, feed, client, id } = await start()
+    const reading = client.log(id).next()
+    await until(() => feed.watched === 1)
+    const { status } = await fetch(`${api.url}/api/v1/sessions`, {
+      method: 'DELETE',
+      headers: { Authorization: `Bearer ${api.tokens.ada}` },
+    })
+    expect(status).toBe(204)
+    expect((await reading).done).toBe(true)
+    await until(() => feed.ended === 1)
+  })
+
   test('ends at the feed when the reader stops, and when its signal says so', async () => {
     const { feed, client, id } = await start()
     const stop = new AbortController()
