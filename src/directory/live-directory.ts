@@ -28,6 +28,10 @@ export interface LiveDirectoryOptions extends DirectoryBounds {
   readonly onTunnelUp?: (tunnelId: string, address: string) => void
   /** A tunnel has no connection any more. */
   readonly onTunnelDown?: (tunnelId: string) => void
+  /** An inner layer that was enrolled has come. */
+  readonly onKeyUp?: (kid: string, address: string) => void
+  /** No inner layer with this key is left. */
+  readonly onKeyDown?: (kid: string) => void
 }
 
 type Listener = (effects: DirectoryEffects) => Promise<readonly PortFault[]>
@@ -127,6 +131,15 @@ export class LiveDirectory {
   tunnelUp(tunnelId: string, address: string): void {
     this.#up.set(tunnelId, address)
     this.options.onTunnelUp?.(tunnelId, address)
+  }
+
+  /** Of keys of the service alone: those of files are nothing that it knows. */
+  keyUp(kid: string, address: string): void {
+    if (this.#table.keys.get(kid) !== undefined) this.options.onKeyUp?.(kid, address)
+  }
+
+  keyDown(kid: string): void {
+    this.options.onKeyDown?.(kid)
   }
 
   tunnelDown(tunnelId: string): void {

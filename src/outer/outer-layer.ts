@@ -105,12 +105,12 @@ export class OuterLayer {
     const refusals = new OriginRefusals(log)
     this.registry.onAdd = connection => {
       if (connection.pool === 'operator') this.#health.announce(table(), connection, profiles)
-      else this.#tunnelSessions?.added(connection)
+      this.#tunnelSessions?.added(connection)
       held.wake(connection)
     }
     this.registry.onRemove = (connection, wasLast) => {
       held.lost(connection)
-      if (connection.pool === 'tunnel') this.#tunnelSessions?.removed(connection)
+      this.#tunnelSessions?.removed(connection)
       if (!wasLast) return
       this.#health.left(connection)
       refusals.left(connection)

@@ -64,6 +64,10 @@ export interface DirectorySource {
   tunnelUp(tunnelId: string, address: string): void
   /** A tunnel has no connection any more. */
   tunnelDown(tunnelId: string): void
+  /** An inner layer of the operator has come, with this key. @param address  of the inner layer */
+  keyUp(kid: string, address: string): void
+  /** No inner layer with this key is left. */
+  keyDown(kid: string): void
 }
 
 /** Options that have a default. */

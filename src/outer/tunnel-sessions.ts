@@ -62,16 +62,21 @@ export class TunnelSessions {
   }
 
   /** A session has come. The service process knows of its own. */
-  added({ identifier, address, kid }: InnerConnection): void {
+  added({ identifier, address, kid, pool }: InnerConnection): void {
     const { directory } = this.options
-    if (kid !== directory.serviceKey?.kid) directory.tunnelUp(identifier, address)
+    if (pool === 'operator') directory.keyUp(kid, address)
+    else if (kid !== directory.serviceKey?.kid) directory.tunnelUp(identifier, address)
   }
 
   /** A session has gone. */
   removed(connection: InnerConnection): void {
     const { directory, registry } = this.options
     this.#unwatch(connection)
-    const { identifier, kid } = connection
+    const { identifier, kid, pool } = connection
+    if (pool === 'operator') {
+      if (registry.ofKey(kid).length === 0) directory.keyDown(kid)
+      return
+    }
     // An earlier login that goes is no news.
     if (kid !== directory.serviceKey?.kid && !registry.serves({ identifiers: [identifier], pool: 'tunnel' }))
       directory.tunnelDown(identifier)

@@ -19,6 +19,7 @@ export interface HostProcess {
 export interface HostListeners {
   readonly onLink: (link: ServiceLink) => void
   readonly onTunnels: (up: readonly { readonly id: string; readonly address: string }[], down: readonly string[]) => void
+  readonly onKeys: (up: readonly { readonly id: string; readonly address: string }[], down: readonly string[]) => void
   readonly onUsage: (rows: readonly Usage[]) => void
   /** Visitors of a socket that is watched. */
   readonly onVisitors: (socketId: string, lines: readonly LogLine[]) => void
@@ -100,7 +101,7 @@ export class HostChannel implements DataPlane {
     waiting.resolve(failures)
   }
 
-  #onMessage(message: ToService, { onLink, onTunnels, onUsage, onVisitors, onStop }: HostListeners): void {
+  #onMessage(message: ToService, { onLink, onTunnels, onKeys, onUsage, onVisitors, onStop }: HostListeners): void {
     switch (message.type) {
       case 'link':
         return onLink(message.link)
@@ -108,6 +109,8 @@ export class HostChannel implements DataPlane {
         return this.#applied(message.id, message.failures)
       case 'tunnels':
         return onTunnels(message.up, message.down)
+      case 'keys':
+        return onKeys(message.up, message.down)
       case 'usage':
         return onUsage(message.rows)
       case 'visitors':

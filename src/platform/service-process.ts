@@ -65,7 +65,7 @@ export class ServiceProcess {
   #healthTimer: NodeJS.Timeout | undefined
   #link: ServiceLink | undefined
   /** Those that came up before the rules were there to hear of it. */
-  readonly #up = new Map<string, string>()
+  readonly #up = { tunnels: new Map<string, string>(), enrolment: new Map<string, string>() }
   readonly #notes = new Set<Promise<void>>()
   #closing: Promise<void> | undefined
   #over: () => void = () => undefined
@@ -81,7 +81,8 @@ export class ServiceProcess {
           this.#link = link
           void this.#serve()
         },
-        onTunnels: (up, down) => this.#onTunnels(up, down),
+        onTunnels: (up, down) => this.#onComing('tunnels', up, down),
+        onKeys: (up, down) => this.#onComing('enrolment', up, down),
         onUsage: rows => this.#note(this.#service?.usage.add(rows)),
         onVisitors: (socketId, lines) => this.#feed?.visitors(socketId, lines),
         onStop: () => void this.close(),
@@ -146,8 +147,10 @@ export class ServiceProcess {
     this.#service = service
     this.#feed = new VisitorFeed({ service, config, watch: (socketId, isWatched) => channel.watch(socketId, isWatched) })
     await service.start()
-    for (const [id, address] of this.#up) this.#note(service.tunnels.connected(id, address))
-    this.#up.clear()
+    for (const kind of ['tunnels', 'enrolment'] as const) {
+      for (const [id, address] of this.#up[kind]) this.#note(service[kind].connected(id, address))
+      this.#up[kind].clear()
+    }
     let isInForce = await this.#putInForce(service)
     let wasHealthy: boolean | undefined
     const look = (): void => {
@@ -184,15 +187,20 @@ export class ServiceProcess {
     this.#notes.add(noted)
   }
 
-  #onTunnels(up: readonly { readonly id: string; readonly address: string }[], down: readonly string[]): void {
-    const tunnels = this.#service?.tunnels
+  /** Tells the rules who has come and gone; what comes before they are there waits for them. */
+  #onComing(
+    kind: 'tunnels' | 'enrolment',
+    up: readonly { readonly id: string; readonly address: string }[],
+    down: readonly string[],
+  ): void {
+    const rules = this.#service?.[kind]
     for (const { id, address } of up) {
-      if (tunnels === undefined) this.#up.set(id, address)
-      else this.#note(tunnels.connected(id, address))
+      if (rules === undefined) this.#up[kind].set(id, address)
+      else this.#note(rules.connected(id, address))
     }
     for (const id of down) {
-      if (tunnels === undefined) this.#up.delete(id)
-      else this.#note(tunnels.disconnected(id))
+      if (rules === undefined) this.#up[kind].delete(id)
+      else this.#note(rules.disconnected(id))
     }
   }
 

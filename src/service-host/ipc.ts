@@ -52,6 +52,8 @@ export type ToService =
       readonly up: readonly { readonly id: string; readonly address: string }[]
       readonly down: readonly string[]
     }
+  /** The same of keys by which enrolled inner layers are connected. */
+  | { readonly type: 'keys'; readonly up: readonly { readonly id: string; readonly address: string }[]; readonly down: readonly string[] }
   | { readonly type: 'usage'; readonly rows: readonly Usage[] }
   /** Who has visited a socket that it watches. */
   | { readonly type: 'visitors'; readonly socketId: string; readonly lines: readonly LogLine[] }

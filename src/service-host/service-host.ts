@@ -45,6 +45,8 @@ export interface ServiceHostOptions {
   readonly directory: DirectoryCopy
   /** Tunnels that are up. */
   readonly tunnels: () => readonly { readonly id: string; readonly address: string }[]
+  /** Keys of enrolled inner layers that are connected. */
+  readonly keys: () => readonly { readonly id: string; readonly address: string }[]
   /** File of the last directory. */
   readonly stateFile: string
   readonly log: Log
@@ -119,6 +121,11 @@ export class ServiceHost {
     this.#child?.send({ type: 'tunnels', up, down })
   }
 
+  /** Tells the service of inner layers that were enrolled. */
+  keys(up: readonly { readonly id: string; readonly address: string }[], down: readonly string[]): void {
+    this.#child?.send({ type: 'keys', up, down })
+  }
+
   /** Lets the service finish what is under way, then ends it. Idempotent. */
   async close(): Promise<void> {
     this.#isClosing = true
@@ -146,7 +153,7 @@ export class ServiceHost {
   }
 
   #fork(): void {
-    const { fork, clock, log, tunnels } = this.options
+    const { fork, clock, log, tunnels, keys } = this.options
     const startedAt = clock()
     let child: ServiceChild
     try {
@@ -172,6 +179,7 @@ export class ServiceHost {
       if (!this.#isClosing) this.#again(`ended (${how})`)
     })
     child.send({ type: 'tunnels', up: tunnels(), down: [] })
+    child.send({ type: 'keys', up: keys(), down: [] })
     if (this.#link !== undefined) child.send({ type: 'link', link: this.#link })
   }
 

@@ -240,13 +240,18 @@ describe('the key of a tunnel', () => {
   test('of an enrolled inner layer serves targets of the file by its identifiers', async () => {
     const origin = await startRawOrigin()
     const targets = `targets: { a.example: { protocol: http, hostname: 127.0.0.1, port: ${origin.port}, policy: '*', identifier: lan } }`
-    const { layers, directory } = await startSocketLayers({ targets })
+    const seen: string[] = []
+    const { layers, directory } = await startSocketLayers({
+      targets,
+      directory: { onKeyUp: (kid, address) => seen.push(`${kid} ${address}`), onKeyDown: kid => seen.push(kid) },
+    })
     const { privateKey, granted } = grantedKey({ identifiers: ['lan'] })
     await directory.apply(changeOf({ keys: [granted] }))
     await layers.addInner({ privateKey, identifier: 'lan' })
     expect((await exchange(layers.port, { host: 'a.example' })).status).toBe(200)
     await directory.apply(changeOf({ removedKeys: [granted.kid] }))
     expect((await exchange(layers.port, { host: 'a.example' })).code).toBe('NO_INNER_LAYER')
+    expect(seen).toEqual([`${granted.kid} 127.0.0.1`, granted.kid])
   })
 })
 

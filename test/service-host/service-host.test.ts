@@ -77,6 +77,7 @@ function setUp(mode: string, options: Partial<ServiceHostOptions> = {}) {
     },
     directory: copy,
     tunnels: () => [{ id: 'a', address: '192.0.2.1' }],
+    keys: () => [{ id: 'k', address: '192.0.2.2' }],
     stateFile,
     log,
     clock: () => performance.now(),
@@ -97,10 +98,15 @@ describe('the service process beside the outer layer', () => {
   test('gets its link and the tunnels, and its directory is in force before it is answered', async () => {
     const { host, copy, records, stateFile, heard, start } = setUp('well')
     await start()
-    await until(() => heard('applied') && heard('tunnels'))
+    await until(() => heard('applied') && heard('tunnels') && heard('keys'))
     expect(host.fault).toBeUndefined()
     expect(copy.applied).toEqual([{ type: 'snapshot', seq: 1, sockets: [], keys: [] }])
     const link = records.find(({ msg }) => msg === 'heard link')
+    expect(records.find(({ msg }) => msg === 'heard keys')?.['heard']).toEqual({
+      type: 'keys',
+      up: [{ id: 'k', address: '192.0.2.2' }],
+      down: [],
+    })
     expect(link?.['heard']).toEqual({ type: 'link', link: { url: 'ws://127.0.0.1:1', privateKey: 'key' } })
     await host.close()
     expect(JSON.parse(readFileSync(stateFile, 'utf8'))).toEqual(copy.snapshot())

@@ -33,6 +33,8 @@ export interface OuterService {
 
 const USUAL_PORTS = { http: 80, https: 443 } as const
 
+const listOf = (up: ReadonlyMap<string, string>): { id: string; address: string }[] => [...up].map(([id, address]) => ({ id, address }))
+
 /** Reads the file of the service and prepares its process. @throws ConfigError CONFIG_INVALID, FILE_UNREADABLE */
 export async function createOuterService(options: OuterServiceOptions, log: Log, context: CliContext): Promise<OuterService> {
   const { program } = context
@@ -43,6 +45,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   const key = createPublicKey(privateKey)
   const tunnels = new Map<string, string>()
+  const keys = new Map<string, string>()
   const directory = new LiveDirectory({
     zone,
     ports,
@@ -62,6 +65,13 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
       tunnels.delete(id)
       host.tunnels([], [id])
     },
+    onKeyUp: (id, address) => {
+      keys.set(id, address)
+      host.keys([{ id, address }], [])
+    },
+    onKeyDown: id => {
+      if (keys.delete(id)) host.keys([], [id])
+    },
     fault: () => host.fault,
   })
   const { appPort, appScheme, socketPort, socketScheme } = options
@@ -78,7 +88,8 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
   const host: ServiceHost = new ServiceHost({
     fork: () => forkService(program, ['service-process', JSON.stringify(process)]),
     directory,
-    tunnels: () => [...tunnels].map(([id, address]) => ({ id, address })),
+    tunnels: () => listOf(tunnels),
+    keys: () => listOf(keys),
     stateFile: join(stateDirectory, 'directory.json'),
     log,
     clock: () => performance.now(),
