@@ -6,7 +6,7 @@ import { ServiceError } from '../service/input/service-error.ts'
 import type { Log } from '../telemetry/log.ts'
 
 /** Refusals with one text for whatever the reason is. */
-const ONE_TEXT: ReadonlySet<ErrorCode> = new Set(['UNAUTHENTICATED', 'LOGIN_FAILED', 'STORE_UNAVAILABLE', 'INTERNAL'])
+const ONE_TEXT: ReadonlySet<ErrorCode> = new Set(['LOGIN_FAILED', 'STORE_UNAVAILABLE', 'INTERNAL'])
 
 /** The sentence for the client: that of the catalogue, unless the one of the error was written for clients. */
 const textOf = (error: GatewayError): string =>

@@ -317,6 +317,7 @@ export class OuterLayer {
         adminPort: this.#admin.port,
         targets: targets.table.targets.map(({ name }) => name),
         keys: keys.registry.size,
+        hasService: this.options.directory !== undefined,
       },
       this.log,
     )

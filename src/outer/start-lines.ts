@@ -15,11 +15,14 @@ export interface Started {
   /** Names of the targets, as they stand in the file. */
   readonly targets: readonly string[]
   readonly keys: number
+  readonly hasService: boolean
 }
 
 /** Says what is open, where to look first, and what comes next. */
 export function logStarted(started: Started, log: Log): void {
-  const { appPort, appScheme, httpPort, socketPort, socketScheme, tcpPorts, adminPort, targets, keys } = started
+  const { appPort, appScheme, httpPort, socketPort, socketScheme, tcpPorts, adminPort, targets, keys, hasService } = started
+  // Nothing of a file is served, and nobody but the tunnels of a service is waited for.
+  const isServiceAlone = targets.length === 0 && keys === 0 && hasService
   const parts = [
     `clients on port ${appPort} (${appScheme})`,
     ...(httpPort > 0 ? [`redirects on port ${httpPort}`] : []),
@@ -39,8 +42,9 @@ export function logStarted(started: Started, log: Log): void {
       targets: targets.length,
       keys,
     },
-    `outer layer ready: ${parts.join(', ')}; try ${urlOf(started)}`,
+    `outer layer ready: ${parts.join(', ')}${isServiceAlone ? '' : `; try ${urlOf(started)}`}`,
   )
+  if (isServiceAlone) return
   const elsewhere =
     socketScheme === 'wss'
       ? `--outer-layer wss://NAME:${socketPort}, by the name in the certificate`
