@@ -29,7 +29,8 @@ const ROOMS = {
   'service/ssh-keys': { rooms: ['service/input'], node: ['crypto'] },
   'service/proofs': { rooms: ['errors.ts', 'identity', 'service/input'], npm: ['jsonwebtoken', '@node-rs/argon2'], node: ['crypto'] },
   mail: { rooms: ['errors.ts'], npm: ['nodemailer'], node: ['crypto', 'fs/promises', 'path'] },
-  store: { rooms: ['errors.ts'], npm: ['kysely', 'libsql', 'pg'], node: ['net', 'fs/promises', 'path'] },
+  'store/sqlite': { rooms: ['errors.ts'], npm: ['kysely', 'libsql'] },
+  store: { rooms: ['errors.ts', 'store/sqlite'], npm: ['kysely', 'pg'], node: ['net', 'fs/promises', 'path'] },
   'service-host': { rooms: ['errors.ts', 'directory', 'payload', 'telemetry'], node: ['child_process', 'fs/promises', 'path'] },
   service: { rooms: ['errors.ts', 'directory'] },
   'service/core': {

@@ -21,7 +21,7 @@ import { PostgresConnections } from './postgres-connections.ts'
 import { PostgresListener } from './postgres-listener.ts'
 import { clientConfigOf, createPool, loadPostgres, POSTGRES_TIMES, type PostgresTimes } from './postgres-pool.ts'
 import type { Database } from './schema.ts'
-import { SqliteDriver } from './sqlite-driver.ts'
+import { SqliteDriver } from './sqlite/sqlite-driver.ts'
 import { copySqlite, IN_MEMORY, openSqliteFile, type SqliteModule } from './sqlite-file.ts'
 import type { StorePlace } from './store-url.ts'
 

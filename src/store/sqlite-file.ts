@@ -3,9 +3,9 @@ import { chmod, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { GatewayError, messageOf } from '../errors.ts'
 import { sqliteFault } from './faults.ts'
-import { loadLibsql } from './libsql-connection.ts'
-import { loadNodeSqlite } from './node-sqlite-connection.ts'
-import type { OpenSqlite, SqliteConnection } from './sqlite-connection.ts'
+import { loadLibsql } from './sqlite/libsql-connection.ts'
+import { loadNodeSqlite } from './sqlite/node-sqlite-connection.ts'
+import type { OpenSqlite, SqliteConnection } from './sqlite/sqlite-connection.ts'
 
 /** A module that speaks SQLite. */
 export type SqliteModule = 'node' | 'libsql'

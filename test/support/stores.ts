@@ -26,7 +26,7 @@ const sqlite = (module: 'node' | 'libsql'): Database => ({
 
 /** Has this Node an SQLite of its own that can be used? */
 export const hasNodeSqlite = async (): Promise<boolean> => {
-  const { loadNodeSqlite } = await import('../../src/store/node-sqlite-connection.ts')
+  const { loadNodeSqlite } = await import('../../src/store/sqlite/node-sqlite-connection.ts')
   return (await loadNodeSqlite()) !== undefined
 }
 

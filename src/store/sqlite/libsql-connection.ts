@@ -1,4 +1,4 @@
-import { GatewayError, messageOf } from '../errors.ts'
+import { GatewayError, messageOf } from '../../errors.ts'
 import type { OpenSqlite, SqliteStatement, SqliteValue } from './sqlite-connection.ts'
 
 interface LibsqlStatement {
