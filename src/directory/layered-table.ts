@@ -2,7 +2,7 @@ import { parseHost } from '../address/host.ts'
 import { Policy } from '../route/policy.ts'
 import type { RouteTable, Target, TargetTable } from '../route/table.ts'
 import type { SocketTable } from './socket-table.ts'
-import { SOCKET_DOMAIN } from './socket-target.ts'
+import { PLAIN_TREATMENT, SOCKET_DOMAIN } from './socket-target.ts'
 
 /** The name under which the service process serves its own hosts. No tunnel has it, since that is no id. */
 export const SERVICE_IDENTIFIER = '@service'
@@ -65,19 +65,5 @@ const serviceTarget = (host: string): Target =>
     policy: POLICY,
     identifiers: Object.freeze([SERVICE_IDENTIFIER]),
     pool: 'tunnel',
-    treatment: Object.freeze({
-      allow: undefined,
-      deny: undefined,
-      basicAuth: undefined,
-      rate: undefined,
-      concurrency: undefined,
-      answer: undefined,
-      pathMap: undefined,
-      requestFields: undefined,
-      responseFields: undefined,
-      preserveHost: true,
-      trustFields: undefined,
-      addsVia: undefined,
-      removeCsps: undefined,
-    }),
+    treatment: PLAIN_TREATMENT,
   })

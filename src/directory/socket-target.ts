@@ -8,6 +8,23 @@ import type { SocketOwner } from './owner.ts'
 /** No resolver knows these names (RFC 6761 §6.4), and each socket has its own, so that nobody blames one of them for another. */
 export const SOCKET_DOMAIN = 'socket.invalid'
 
+/** The treatment of what the tunnel's own end answers: it gets the host that the visitor has named, and nothing else is done. */
+export const PLAIN_TREATMENT = Object.freeze({
+  allow: undefined,
+  deny: undefined,
+  basicAuth: undefined,
+  rate: undefined,
+  concurrency: undefined,
+  answer: undefined,
+  pathMap: undefined,
+  requestFields: undefined,
+  responseFields: undefined,
+  preserveHost: true,
+  trustFields: undefined,
+  addsVia: undefined,
+  removeCsps: undefined,
+})
+
 /** One socket in force. */
 export interface SocketEntry {
   readonly socket: DirectorySocket
@@ -20,7 +37,7 @@ export interface SocketEntry {
 
 const POLICY = Policy.any()
 const BY_ADDRESS: Balance = Object.freeze({ kind: 'address' })
-/** Whoever runs the origin gives it the certificate that they have, for whatever name: the tunnel is what is trusted. */
+/** The origin's certificate may be for any name: the tunnel is what is trusted. */
 const UNVERIFIED = Object.freeze({ tls: Object.freeze({ verify: false }) })
 /** Where one of several tunnels has no origin behind it. */
 const RETRIES = { attempts: 2, budgetPercent: 20 } as const
@@ -75,8 +92,7 @@ function treatmentOf({ password, visitors, limits, dnsName }: DirectorySocket, p
   const { requestsPerSecond, concurrency } = limits
   return Object.freeze({
     refusal: visitors === null ? undefined : 'VISITOR_LOGIN_MISSING',
-    allow: undefined,
-    deny: undefined,
+    ...PLAIN_TREATMENT,
     basicAuth,
     rate: Object.freeze({
       perSecond: requestsPerSecond,
@@ -85,14 +101,6 @@ function treatmentOf({ password, visitors, limits, dnsName }: DirectorySocket, p
       isShared: true,
     }),
     concurrency,
-    answer: undefined,
-    pathMap: undefined,
-    requestFields: undefined,
-    responseFields: undefined,
-    preserveHost: true,
-    trustFields: undefined,
-    addsVia: undefined,
-    removeCsps: undefined,
   } as const)
 }
 
