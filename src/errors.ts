@@ -200,7 +200,7 @@ export interface Refusal {
 export interface Fault {
   /** Names of the request with dots between them, such as `password.user`; empty: all of it. */
   readonly path: string
-  /** What is wrong there, and what would be right. */
+  /** The fault there, and its remedy. */
   readonly message: string
 }
 

@@ -67,7 +67,7 @@ export class Admin {
     await this.#server?.close()
   }
 
-  /** What the port needs is loaded with it: half of the start of a process that has none. */
+  /** Loads what the port needs together with it: half of the start of a process that has none. */
   async #open(options: AdminOptions): Promise<number> {
     const [{ AdminServer }, { createExposition }] = await Promise.all([import('./admin-server.ts'), import('./exposition.ts')])
     if (this.#isClosed) return 0

@@ -100,7 +100,7 @@ export interface OuterStatus extends CommonStatus {
   /** Null: there is no service. */
   readonly service: {
     readonly sockets: number
-    /** What keeps it from being whole. */
+    /** The fault that keeps it from being whole. */
     readonly fault: string | null
     /** Connections that serve tunnels. */
     readonly tunnels: number

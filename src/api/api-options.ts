@@ -24,7 +24,7 @@ export interface LogFeed {
 export interface ApiFacts {
   /** Public URL of a socket; default: https:// and its name, or tcp:// and tls:// with its port. */
   readonly urlOf: (socket: Socket) => string
-  /** What /latest_version.txt says; undefined: 404. */
+  /** The text of /latest_version.txt; undefined: 404. */
   readonly clientVersion: () => string | undefined
   readonly logs: LogFeed | undefined
 }

@@ -49,7 +49,7 @@ export function invalid(where: string, { issues }: z.ZodError): GatewayError {
   return invalidWith(where, details.slice(0, MAX_DETAILS))
 }
 
-/** Nobody reads more of them. */
+/** A bound beyond which they are of no use to a reader. */
 const MAX_DETAILS = 50
 
 /** As the rules write it: `visitors.domains[0]`. */

@@ -1,4 +1,4 @@
-/** What is no call: pages behind the links of mails, the OpenAPI document, the files that the old client downloads. */
+/** Answers that are no calls: pages behind the links of mails, the OpenAPI document, the files that the old client downloads. */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'

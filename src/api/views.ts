@@ -1,4 +1,4 @@
-/** What /api/v1 shows of the model: every field by name, so that a new one of the model is not shown by accident. */
+/** The model as /api/v1 shows it: every field by name, so that a new one of the model is not shown by accident. */
 import type { UsageOfDay } from '../service/contract.ts'
 import type {
   Account,

@@ -101,7 +101,7 @@ const NEXT: Partial<Record<ErrorCode, string>> = {
   NOT_FOUND: 'socket-gateway socket ls',
 }
 
-/** What the API has said beside its message: each fault with its place, what to do next, and under which number its operator finds the call. */
+/** The rest of an answer of the API beside its message: each fault with its place, what to do next, and under which number its operator finds the call. */
 function moreOf(error: GatewayError): readonly string[] {
   const faults = error.details.map(({ path, message }) => `${path}: ${message}`).filter(fault => !error.message.includes(fault))
   if (!(error instanceof ApiError)) return faults

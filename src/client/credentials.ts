@@ -4,7 +4,7 @@ import { dirname } from 'node:path'
 import { GatewayError, messageOf } from '../errors.ts'
 import { parseJson } from './api-error.ts'
 
-/** What a login leaves for the next command. */
+/** The result of a login, for the next command. */
 export interface Credentials {
   readonly token: string
   readonly email: string

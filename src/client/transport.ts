@@ -8,7 +8,7 @@ import { trustRemedy } from '../tls/trust-remedy.ts'
 import { AGENT } from '../version.ts'
 import type { Answer } from './api-error.ts'
 
-/** How an API is reached. */
+/** The way to an API. */
 export interface TransportOptions {
   /** As `parseServerUrl` gives it. */
   readonly server: URL
@@ -128,7 +128,7 @@ export class Transport {
     return Buffer.concat(chunks).toString('utf8')
   }
 
-  /** What has ended the call: the caller, or SERVICE_UNREACHABLE with the remedy where one is known. */
+  /** The fault that has ended the call: the caller, or SERVICE_UNREACHABLE with the remedy where one is known. */
   #failure(call: Call, cause: unknown): Error {
     if (call.signal?.aborted === true)
       return call.signal.reason instanceof Error ? call.signal.reason : new Error('the call was given up', { cause })

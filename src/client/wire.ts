@@ -159,7 +159,7 @@ export interface InnerKey {
   readonly isConnected: boolean
 }
 
-/** What a join token gives to a key. */
+/** The rights that a join token gives to a key. */
 export interface Joined {
   readonly kid: string
   readonly identifiers: readonly string[]

@@ -22,7 +22,7 @@ export interface LiveDirectoryOptions extends DirectoryBounds {
   readonly hosts?: readonly string[]
   /** Public key of the service process; absent: it has no links of its own. */
   readonly serviceKey?: RegisteredKey
-  /** What keeps the service from being whole; undefined: it is. Anybody may read it (`/readyz`). */
+  /** The fault that keeps the service from being whole; undefined: it is. Anybody may read it (`/readyz`). */
   readonly fault?: () => string | undefined
   /** A tunnel has come up, or has a newer login; `address` is that of the inner layer. */
   readonly onTunnelUp?: (tunnelId: string, address: string) => void
@@ -113,7 +113,7 @@ export class LiveDirectory {
     return () => this.#listeners.delete(listener)
   }
 
-  /** What the sockets were used for since the last call: those alone that were. */
+  /** The use of the sockets since the last call: those alone that were. */
   takeUsage(): readonly Usage[] {
     return this.#table.takeUsage()
   }

@@ -13,7 +13,7 @@ export interface Usage {
   readonly bytesOut: number
 }
 
-/** What one socket was used for since somebody asked last, and who wants to see its visitors. */
+/** The use of one socket since somebody asked last, and the watchers of its visitors. */
 export class SocketOwner implements Owner {
   #requests = 0
   #connections = 0

@@ -98,7 +98,7 @@ export class SocketTable {
     return { type: 'snapshot', seq: Math.max(0, this.#lastSeq), sockets, keys: this.keys.all }
   }
 
-  /** What the sockets were used for since the last call: those alone that were. */
+  /** The use of the sockets since the last call: those alone that were. */
   takeUsage(): readonly Usage[] {
     const usage = [...this.#used].map(owner => owner.take())
     this.#used.clear()

@@ -1,7 +1,7 @@
 import { messageOf, type GatewayError } from '../errors.ts'
 import { Poll } from './poll.ts'
 
-/** What one look at the files has given: what can be used, and why the rest cannot. */
+/** The result of one look at the files: what can be used, and why the rest cannot. */
 export interface FollowedReading {
   readonly faults: readonly { readonly error: GatewayError }[]
 }

@@ -11,7 +11,7 @@ export interface Letter {
 const MAX_SUBJECT = 200
 const MAX_TEXT = 64 * 1_024
 const MAX_ADDRESS = 254
-/** What would end a header field, begin another one, or add a recipient (RFC 5322 §2.2, §3.4). */
+/** Characters that would end a header field, begin another one, or add a recipient (RFC 5322 §2.2, §3.4). */
 const UNSAFE_ADDRESS = /[\p{Cc}\p{Cf}\p{Z}<>()[\]\\,;:"]/u
 const UNSAFE_LINE = /[\p{Cc}\p{Zl}\p{Zp}]/u
 const UNSAFE_TEXT = /[^\P{Cc}\n\t]/u

@@ -42,7 +42,7 @@ export interface Mailer {
 }
 
 const MAX_WAITING = 1_000
-/** What a letter leads to is of use for so long: a link to a new password is valid for an hour. */
+/** The time for which a letter is of use: a link to a new password is valid for an hour. */
 const MAX_AGE_MS = 3_600_000
 const MAX_ATTEMPTS = 10
 const RETRY_MS = 2_000
@@ -185,7 +185,7 @@ class QueuedMailer implements Mailer {
   }
 }
 
-/** Whoever writes a log must not stop letters. */
+/** Runs a listener of the log, whose faults must not stop letters. */
 function quietly(tell: () => void): void {
   try {
     tell()

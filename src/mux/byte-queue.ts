@@ -28,7 +28,7 @@ export class ByteQueue {
     return this.#bytes
   }
 
-  /** What waits, in pieces that do not change any more. */
+  /** Bytes that wait, in pieces that do not change any more. */
   get pieces(): readonly Buffer[] {
     return [...this.#pieces]
   }

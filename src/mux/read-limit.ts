@@ -1,4 +1,4 @@
-/** What one read of a socket may bring, bytes. */
+/** The most that one read of a socket may bring, bytes. */
 const READ_BYTES = 65_536
 /** Bytes of all streams together that wait for the link before fewer of them read on. */
 const MAX_QUEUED_BYTES = 524_288

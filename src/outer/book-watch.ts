@@ -2,7 +2,7 @@ import { attempt, guarded } from '../net/guard.ts'
 import type { BookedSocket, SocketBook } from '../net/socket-book.ts'
 import type { Log } from '../telemetry/log.ts'
 
-/** How often the books are looked at, milliseconds. */
+/** The time between two looks at the books, milliseconds. */
 const LOOK_MS = 10_000
 
 /** A port, or several with one book. */
@@ -14,7 +14,7 @@ export interface WatchedPort {
   readonly count: () => Promise<number | undefined>
 }
 
-/** What one look has found. */
+/** The findings of one look. */
 interface Finding {
   readonly gone: ReadonlySet<BookedSocket>
   /** Connections that Node.js has and the book has not; below 0: the other way round. */

@@ -46,7 +46,7 @@ export interface DirectoryEffects {
 export interface DirectorySource {
   /** The number of sockets. */
   readonly size: number
-  /** What keeps the service from being whole, while what it has said before is in force. */
+  /** The fault that keeps the service from being whole, while what it has said before is in force. */
   readonly fault?: string | undefined
   /** Public ports of sockets. */
   readonly ports: readonly TcpPort[]

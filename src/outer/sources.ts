@@ -3,7 +3,7 @@ import { KeyRegistry, type Keys } from '../identity/key-registry.ts'
 import { RouteTable, type TargetTable } from '../route/table.ts'
 import type { KeySource, OuterLayerOptions, TableSource } from './outer-options.ts'
 
-/** What an outer layer serves from. */
+/** The sources that an outer layer serves from. */
 export interface Sources {
   /** Of the operator. */
   readonly targets: TableSource

@@ -21,7 +21,7 @@ export interface TunnelSessionsOptions {
 /** Keys whose time is over are looked for so often, milliseconds. */
 const LOOK_MS = 30_000
 
-/** What a session of a tunnel has begun. */
+/** The watch that a session of a tunnel has begun. */
 interface Watched {
   readonly feed: LogFeed
   readonly leave: () => void

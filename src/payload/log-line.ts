@@ -2,7 +2,7 @@ import type { LogLine } from './log-note.ts'
 
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'] as const
 
-/** What a terminal or whoever reads lines might obey, and what ends a quoted text: C0, quote, backslash, DEL, C1, what Unicode cannot show or turns around. */
+/** Characters that a terminal or a reader of lines might obey, and what ends a quoted text: C0, quote, backslash, DEL, C1, what Unicode cannot show or turns around. */
 const UNSAFE = /["\\\p{C}\p{Zl}\p{Zp}]/gu
 
 const escaped = (text: string): string =>

@@ -40,7 +40,7 @@ export class VisitorFeed implements LogFeed {
     return reader
   }
 
-  /** Who has visited a socket. */
+  /** Passes visitors of a socket on. */
   visitors(socketId: string, lines: readonly LogLine[]): void {
     for (const reader of this.#readers.get(socketId) ?? []) reader.add(lines)
   }

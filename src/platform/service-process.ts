@@ -35,13 +35,13 @@ export interface ServiceProcessOptions {
   readonly mailPassword?: string | undefined
   /** Folder with programs of the old client for its `version upgrade`. */
   readonly downloads?: string | undefined
-  /** What is public of the outer layer beside this process. */
+  /** The public side of the outer layer beside this process. */
   readonly facts: PublicFacts
   readonly host: HostProcess
   readonly log: Log
 }
 
-/** How the outer layer is reached from outside, as far as the service has to say it. */
+/** The way to the outer layer from outside, as far as the service has to say it. */
 export interface PublicFacts {
   /** Port in URLs of http and https sockets and of the API; absent: the usual one. */
   readonly appPort?: number | undefined

@@ -32,7 +32,7 @@ export type FromService =
   | { readonly type: 'ready' }
   /** Answered by `applied` with the same number. */
   | { readonly type: 'directory'; readonly id: number; readonly message: DirectoryMessage }
-  /** What it has to say, for the one log of both processes. */
+  /** A line of its log, for the one log of both processes. */
   | { readonly type: 'log'; readonly level: LogLevel; readonly fields: LogFields; readonly message: string }
   /** Why it cannot start; it ends after this. */
   | { readonly type: 'failed'; readonly message: string }
@@ -43,7 +43,7 @@ export type FromService =
 
 /** A message to the service process. */
 export type ToService =
-  /** How it reaches the outer layer, once that takes its links. */
+  /** The way to the outer layer, once that takes its links. */
   | { readonly type: 'link'; readonly link: ServiceLink }
   | { readonly type: 'applied'; readonly id: number; readonly failures: readonly ApplyFailure[] }
   /** Tunnels that have come up and gone; the first message has all that are up. */
@@ -55,7 +55,7 @@ export type ToService =
   /** The same of keys by which enrolled inner layers are connected. */
   | { readonly type: 'keys'; readonly up: readonly { readonly id: string; readonly address: string }[]; readonly down: readonly string[] }
   | { readonly type: 'usage'; readonly rows: readonly Usage[] }
-  /** Who has visited a socket that it watches. */
+  /** Visitors of a socket that it watches. */
   | { readonly type: 'visitors'; readonly socketId: string; readonly lines: readonly LogLine[] }
   /** Asks it to finish what is under way and to end. */
   | { readonly type: 'stop' }

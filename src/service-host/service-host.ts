@@ -32,7 +32,7 @@ export interface DirectoryCopy {
    */
   apply(message: unknown): Promise<readonly ApplyFailure[]>
   snapshot(): DirectorySnapshot
-  /** What the sockets were used for since the last call. */
+  /** The use of the sockets since the last call. */
   takeUsage(): readonly Usage[]
   /** Tells `watcher` who visits a socket. @returns ends it; undefined for a socket that is not there */
   watch(socketId: string, watcher: (line: LogLine) => void): (() => void) | undefined
@@ -238,7 +238,7 @@ export class ServiceHost {
     }
   }
 
-  /** What was used while the service is away stays in the books until it is back. */
+  /** Tells the use of sockets; that of a time without the service stays in the books until it is back. */
   #tellUsage(): void {
     if (!this.#isReady) return
     const rows = this.options.directory.takeUsage()

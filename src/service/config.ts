@@ -24,10 +24,10 @@ export interface SshDoorConfig {
   readonly host: string | undefined
 }
 
-/** Who may make an account without an invitation. */
+/** The people that may make an account without an invitation. */
 export type SignUp = 'closed' | 'open' | { readonly domains: readonly string[] }
 
-/** How links and notices reach people: by mail, or as files that the operator reads. */
+/** The way of links and notices to people: by mail, or as files that the operator reads. */
 export type MailConfig =
   | { readonly kind: 'smtp'; readonly url: string; readonly from: string; readonly passwordFile: string | undefined }
   | { readonly kind: 'outbox'; readonly directory: string; readonly from: string }
@@ -51,7 +51,7 @@ export interface ServiceConfig {
   readonly hosts: ServiceHosts
   /** Undefined: no door for SSH. */
   readonly ssh: SshDoorConfig | undefined
-  /** What the download host says is the latest release of the client of 2021; its `login` asks. */
+  /** The version that the download host calls the latest release of the client of 2021; its `login` asks. */
   readonly clientVersion: string
   /** First and last public port of sockets of type tcp and tls. */
   readonly ports: { readonly from: number; readonly to: number }

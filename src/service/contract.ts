@@ -125,7 +125,7 @@ export interface OfferedKey {
   readonly certificateOf?: string
 }
 
-/** What an SSH client asks to forward. */
+/** A request of an SSH client to forward. */
 export interface ForwardRequest {
   readonly bindAddress: string
   readonly bindPort: number

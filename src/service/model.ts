@@ -12,7 +12,7 @@ export interface Actor {
   readonly role: Role
   /** Undefined: all that the role allows. */
   readonly scopes: readonly Scope[] | undefined
-  /** How it was proven: a login, an API token, an SSH key or certificate. */
+  /** The proof of it: a login, an API token, an SSH key or certificate. */
   readonly kind: 'session' | 'token' | 'ssh'
   /** Of an API token that ends: when, milliseconds since 1970. */
   readonly endsAt?: number
@@ -126,7 +126,7 @@ export interface Page<T> {
 /** By which an inner layer of ours serves a tunnel. */
 export interface TunnelCredentials {
   readonly tunnelId: string
-  /** What it has to call itself. */
+  /** The identifier that it has to claim. */
   readonly identifier: string
   /** Thumbprint of the key that was registered. */
   readonly kid: string

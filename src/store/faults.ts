@@ -97,7 +97,7 @@ export const unavailable = (why: string, cause?: unknown): GatewayError =>
     cause: cause instanceof GatewayError ? cause : withoutStack(faultOf(cause)),
   })
 
-/** What the fault of a driver says. Its stack is that of this room, and would fill the log for as long as the database is away. */
+/** The message of a driver's fault. Its stack is that of this room, and would fill the log for as long as the database is away. */
 const withoutStack = ({ code, errcode, rawCode, severity, message }: Fault): Fault => ({
   message,
   ...(code !== undefined && { code }),

@@ -211,7 +211,7 @@ export interface IdempotencyTable {
   expires_at: number
 }
 
-/** What has changed, in the order in which it was committed. Written by `StoreTransaction.change` alone. */
+/** Changes, in the order in which it was committed. Written by `StoreTransaction.change` alone. */
 export interface ChangesTable {
   seq: Generated<number>
   at: number

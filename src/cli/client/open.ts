@@ -27,7 +27,7 @@ function folderOf(env: CliContext['env']): string {
 export const credentialsOf = ({ credentials }: ClientValues, { env }: CliContext): CredentialsFile =>
   new CredentialsFile(credentials ?? join(folderOf(env), 'credentials.json'))
 
-/** How the API is reached. @throws GatewayError UNAUTHENTICATED when no server is known, USAGE, FILE_UNREADABLE */
+/** The way to the API. @throws GatewayError UNAUTHENTICATED when no server is known, USAGE, FILE_UNREADABLE */
 async function transportOf(values: ClientValues, context: CliContext): Promise<TransportOptions> {
   const server = values.server ?? (await credentialsOf(values, context).currentServer())
   if (server === undefined)

@@ -7,7 +7,7 @@ import { printable } from '../../telemetry/pretty.ts'
 import { printableLines } from '../client/answer.ts'
 import { formatSocket } from '../tables/service-tables.ts'
 
-/** What the user sees of a connection: lines for people, or one JSON object a line. */
+/** The view that a user has of a connection: lines for people, or one JSON object a line. */
 export class Screen {
   constructor(
     private readonly context: Pick<CliContext, 'stdout' | 'stderr'>,

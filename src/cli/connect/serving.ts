@@ -27,7 +27,7 @@ const IS_GONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['NOT_FOUND', 'UNAUTH
 const MAX_RENEWAL_MS = 86_400_000
 const RENEW_AGAIN_MS = 30_000
 
-/** What serves a tunnel, and how. */
+/** A tunnel, and the means to serve it. */
 export interface ServingOptions {
   readonly session: Session
   readonly socket: Socket
@@ -39,7 +39,7 @@ export interface ServingOptions {
   readonly context: CliContext
   /** When the command was entered, as `performance.now`. */
   readonly enteredMs: number
-  /** How it ends, in words. */
+  /** Its end, in words. */
   readonly hint: string
   readonly drainTimeoutMs: number
   readonly isInsecureAllowed: boolean

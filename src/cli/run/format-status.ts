@@ -143,7 +143,7 @@ function formatOuter(status: OuterStatus, nowMs: number): string {
   )
 }
 
-/** What a service beside the layer has, where there is one. */
+/** The state of a service beside the layer, where there is one. */
 function serviceLines({ service }: Partial<Pick<OuterStatus, 'service'>>): readonly string[] {
   if (service === undefined || service === null) return []
   const { sockets, tunnels, fault, firstTunnels } = service

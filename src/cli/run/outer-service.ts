@@ -10,7 +10,7 @@ import type { Log, LogLevel } from '../../telemetry/log.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ServiceProcessArguments } from './service-process.ts'
 
-/** What the outer layer is told on its command line, as far as it matters to the service. */
+/** Options of the outer layer's command line, as far as it matters to the service. */
 export interface OuterServiceOptions {
   /** Path of service.yaml. */
   readonly file: string

@@ -10,7 +10,7 @@ import type { LogLevel } from '../../telemetry/log.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 
-/** What the outer layer tells its service process on the command line, as JSON. */
+/** Arguments of the service process, which the outer layer gives it as JSON. */
 export interface ServiceProcessArguments {
   /** Path of service.yaml. */
   readonly file: string

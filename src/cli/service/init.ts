@@ -21,7 +21,7 @@ type InitValues = ValuesOf<typeof serviceInitOptions>
 /** A zone of this machine alone, for trials: no DNS, no TLS, no mail. */
 const isTrial = (zone: string): boolean => zone === 'localhost'
 
-/** What `setUpService` makes, with the ports of a service that is for this machine alone. */
+/** The result of `setUpService`, with the ports of a service that is for this machine alone. */
 export type SetUp = Omit<InitValues, 'json'> & { readonly appPort?: number; readonly socketPort?: number }
 
 const APP_PORT = 3_000

@@ -1,4 +1,4 @@
-/** What the service has, as tables: to the character those of the client of 2021, of which scripts read single lines. */
+/** Objects of the service as tables: to the character those of the client of 2021, of which scripts read single lines. */
 import type { Account, Socket, SshKey, Tunnel } from '../../client/wire.ts'
 import { formatBox } from './box.ts'
 

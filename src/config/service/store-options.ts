@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { GatewayError, messageOf } from '../../errors.ts'
 import type { ServiceConfig } from '../../service/config.ts'
 
-/** How the store of a service is opened. */
+/** Options by which the store of a service is opened. */
 export interface StorePlaceOptions {
   readonly url: string
   /** Of relative files in the URL. */

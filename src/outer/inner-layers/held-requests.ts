@@ -25,7 +25,7 @@ export interface HeldRequestsOptions {
   readonly clock: () => number
 }
 
-/** What is kept of one pool: tenants can neither take the places of the operator's requests, nor have them tried again and again. */
+/** Requests that are kept of one pool: tenants can neither take the places of the operator's requests, nor have them tried again and again. */
 interface PoolState {
   /** Request → what it waits for. */
   readonly held: Map<HeldRequest, ServedBy>

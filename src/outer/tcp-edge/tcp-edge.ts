@@ -97,7 +97,7 @@ export class TcpEdge {
     return this.#listeners.map(({ port }) => port.options.port)
   }
 
-  /** What each port has in its book, and what Node.js has. */
+  /** The connections that each port has in its book, and what Node.js has. */
   get watched(): readonly { readonly name: string; readonly book: SocketBook; readonly count: () => Promise<number | undefined> }[] {
     // Of sockets there may be thousands, and most of them idle.
     const ofSockets = [...this.#ofSockets.values()].filter(({ connections, book }) => connections > 0 || book.size > 0)
@@ -183,7 +183,7 @@ export class TcpEdge {
     return faults
   }
 
-  /** Whoever had such a port may have let go of it. */
+  /** Tries such ports again: they may be free by now. */
   #openMissed(): void {
     this.#retryMissed = undefined
     // Those that are missed by then: one may have gone while others were opened.

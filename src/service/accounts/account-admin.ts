@@ -1,4 +1,4 @@
-/** What admins do with accounts. */
+/** Accounts, as admins manage them. */
 import { sql, type Kysely } from 'kysely'
 import type { Database, Row } from '../../store/schema.ts'
 import type { StoreTransaction } from '../../store/store.ts'

@@ -1,4 +1,4 @@
-/** What people say of themselves, checked. */
+/** Details of people about themselves, checked. */
 import { invalid } from '../input/service-error.ts'
 import { faultOfName, faultOfPassword, parseEmail } from '../input/texts.ts'
 import { parsePublicKey, type SshPublicKey } from '../ssh-keys/public-key.ts'

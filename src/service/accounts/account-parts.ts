@@ -4,7 +4,7 @@ import type { Parts } from '../core/parts.ts'
 import type { Letter } from '../contract.ts'
 import type { Passwords } from '../proofs/passwords.ts'
 
-/** What the rules of accounts share. */
+/** Parts that the rules of accounts share. */
 export interface AccountParts extends Parts {
   readonly passwords: Passwords
   readonly attempts: Attempts

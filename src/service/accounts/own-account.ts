@@ -1,4 +1,4 @@
-/** What people do with their own account. */
+/** The own account of people, as they manage it. */
 import { needScope, needId, notFound, readsAll } from '../core/access.ts'
 import { anonymous } from '../core/audit-log.ts'
 import { passwordChangedLetter, resetLetter } from '../core/letters.ts'

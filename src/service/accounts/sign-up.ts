@@ -1,4 +1,4 @@
-/** How an account comes into being without an admin. */
+/** The sign-up: an account comes into being without an admin. */
 import { randomUUID } from 'node:crypto'
 import type { Kysely } from 'kysely'
 import type { Database } from '../../store/schema.ts'

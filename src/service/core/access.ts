@@ -1,4 +1,4 @@
-/** Who may do what: roles of accounts, and the scopes that narrow a token. */
+/** Permissions: roles of accounts, and the scopes that narrow a token. */
 import { ServiceError } from '../input/service-error.ts'
 import type { Actor, Role, Scope } from '../model.ts'
 

@@ -7,7 +7,7 @@ import type { Store } from '../../store/store.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { AuditEntry } from '../model.ts'
 
-/** Whoever did it: an actor, somebody who has not proven anything, or the service itself. */
+/** The one who did it: an actor, somebody who has not proven anything, or the service itself. */
 export interface Doer {
   readonly accountId: string
   readonly kind: AuditEntry['actorKind']

@@ -7,7 +7,7 @@ import type { ServiceConfig } from '../config.ts'
 import type { DataPlane } from '../contract.ts'
 import { belongingsOf, directoryKeys, directorySockets, tunnelsInForce } from './directory-rows.ts'
 
-/** How long a call waits until what it has changed is in force. */
+/** The time that a call waits until what it has changed is in force. */
 const WAIT_MS = 250
 
 /** The kinds of rows in `changes`. What `account` stands for is all that belongs to it, `config` for all sockets. */

@@ -1,4 +1,4 @@
-/** What the data plane has to know, read from the tables. */
+/** The directory for the data plane, read from the tables. */
 import type { Kysely } from 'kysely'
 import type { DirectoryKey, DirectorySocket } from '../../directory/directory.ts'
 import type { Database } from '../../store/schema.ts'

@@ -4,7 +4,7 @@ import { ServiceError } from '../input/service-error.ts'
 import { hashSecret, isSecret, mintSecret } from '../proofs/secret-texts.ts'
 import { DAY_MS, HOUR_MS } from './clock.ts'
 
-/** What a link is for. */
+/** The purpose of a link. */
 export type LinkPurpose = Row<'one_time'>['purpose']
 
 const LIFE_MS: Readonly<Record<LinkPurpose, number>> = { confirm: DAY_MS, reset: HOUR_MS, invite: 7 * DAY_MS }

@@ -8,7 +8,7 @@ import type { ServiceClock } from './clock.ts'
 import type { DirectoryFeed } from './directory-feed.ts'
 import type { LiveTunnels } from './live-tunnels.ts'
 
-/** What all rules share. */
+/** Parts that all rules share. */
 export interface Parts {
   readonly store: Store
   /** The configuration in force. */

@@ -3,7 +3,7 @@ import { createPrivateKey, createSecretKey, generateKeyPairSync, randomBytes, ty
 import type { Store } from '../../store/store.ts'
 import type { SealingKey } from '../proofs/sealed.ts'
 
-/** What a secret is for. */
+/** The purpose of a secret. */
 export type SecretPurpose = 'jwt' | 'ssh-host' | 'ssh-ca' | 'cookie'
 
 interface Secret {
@@ -13,7 +13,7 @@ interface Secret {
 
 const pem = (key: KeyObject): Buffer => Buffer.from(key.export({ type: 'pkcs8', format: 'pem' }) as string)
 
-/** What a fresh secret is. Keys of SSH are Ed25519 and, for clients of 2021 that know nothing else, not RSA. */
+/** Makers of fresh secrets. Keys of SSH are Ed25519 and, for clients of 2021 that know nothing else, not RSA. */
 const FRESH: Readonly<Record<SecretPurpose, () => Buffer>> = {
   jwt: () => randomBytes(32),
   cookie: () => randomBytes(32),

@@ -20,7 +20,7 @@ export interface SigningKey {
   readonly key: KeyObject
 }
 
-/** What a token says. */
+/** The claims of a token. */
 export interface SessionClaims {
   readonly accountId: string
   /** Tokens of another epoch than the account's are over. */

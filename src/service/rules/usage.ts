@@ -1,4 +1,4 @@
-/** How much each socket was used, by day. */
+/** The use of each socket, by day. */
 import { needScope, notFound, readsAll } from '../core/access.ts'
 import type { Parts } from '../core/parts.ts'
 import type { Usage, UsageCount, UsageOfDay } from '../contract.ts'

@@ -1,4 +1,4 @@
-/** What becomes of tunnels and sockets as inner layers come and go. */
+/** The state of tunnels and sockets as inner layers come and go. */
 import { removeSockets } from './socket-removal.ts'
 import { KEY_LIFE_MS } from './tunnel-keys.ts'
 import { SYSTEM } from '../core/audit-log.ts'

@@ -30,7 +30,7 @@ export interface Creation {
   readonly idempotencyKey?: string | undefined
 }
 
-/** What was made, now or by an earlier call. */
+/** The objects that were made, now or by an earlier call. */
 export interface Created {
   readonly socketId: string
   readonly tunnelId: string | undefined

@@ -1,4 +1,4 @@
-/** What people want of a socket, checked; nothing here asks the store. */
+/** Requests for sockets, checked; nothing here asks the store. */
 import { parseHost } from '../../address/host.ts'
 import type { Fault } from '../../errors.ts'
 import type { SocketType, SocketVisitors } from '../../directory/directory.ts'
@@ -22,7 +22,7 @@ const MAX_EPHEMERAL_MS = 30 * DAY_MS
 // \p{C}: control, format, surrogate, private use, unassigned.
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/u
 
-/** What is in force for the account that wants it. */
+/** Rules in force for the account that wants it. */
 export interface SocketRules {
   readonly config: ServiceConfig
   readonly limits: Required<AccountLimits>
@@ -89,7 +89,7 @@ export function checkNewSocket(request: NewSocket, rules: SocketRules): CheckedS
   }
 }
 
-/** What a patch changes; undefined stays as it is. */
+/** The changes of a patch; undefined stays as it is. */
 export type CheckedPatch = Partial<Pick<CheckedSocket, 'name' | 'customDomains' | 'password' | 'visitors' | 'balance'>>
 
 /** @throws ServiceError as `checkNewSocket` */

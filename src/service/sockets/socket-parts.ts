@@ -9,7 +9,7 @@ import { ServiceError } from '../input/service-error.ts'
 import type { AccountLimits, Actor } from '../model.ts'
 import type { Passwords } from '../proofs/passwords.ts'
 
-/** What the rules of sockets share. */
+/** Parts that the rules of sockets share. */
 export interface SocketParts extends Parts {
   readonly passwords: Passwords
   readonly attempts: Attempts

@@ -1,4 +1,4 @@
-/** What goes with a socket: its name is retired, its port rests, its tunnels end, their keys are over. */
+/** The removal of a socket, and of all that goes with it: its name is retired, its port rests, its tunnels end, their keys are over. */
 import type { StoreTransaction } from '../../store/store.ts'
 import { freePorts } from './ports.ts'
 import { lockAccount } from './socket-parts.ts'

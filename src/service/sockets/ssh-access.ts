@@ -1,4 +1,4 @@
-/** What the door for SSH asks. */
+/** Answers for the SSH door. */
 import { GatewayError } from '../../errors.ts'
 import { Recent } from '../../rates/recent.ts'
 import { DAY_MS, MINUTE_MS } from '../core/clock.ts'
@@ -17,7 +17,7 @@ const USER = /^[0-9a-f]{32}$/
 /** Addresses that mean no name: the forms in which OpenSSH and the clients of 2021 say "here". */
 const HERE: ReadonlySet<string> = new Set(['', 'localhost', '127.0.0.1', '::1', '*', '0.0.0.0', '::'])
 const FIRST_RELAY_PORT = 1_024
-/** What a socket of `-R 80:` outlives its connection by: time to come back. */
+/** The time by which a socket of `-R 80:` outlives its connection, to come back. */
 const EPHEMERAL_MS = MINUTE_MS
 /** Answers that are kept for the time when the database is away. */
 const KEPT = 10_000
@@ -203,7 +203,7 @@ export class SshDoorAccess implements SshAccess {
   }
 }
 
-/** What SSH is for: to serve, and to see what it serves. */
+/** The scopes of SSH: to serve, and to see what it serves. */
 const actorOf = ({ id, role }: { readonly id: string; readonly role: Role }): Actor => ({
   accountId: id,
   role,

@@ -36,7 +36,7 @@ export class SshReader {
     return this.#at === this.bytes.length
   }
 
-  /** What has not been read. */
+  /** Bytes that have not been read. */
   get rest(): Buffer {
     return this.bytes.subarray(this.#at)
   }
