@@ -20,20 +20,22 @@ const MAX_COMMENT_LENGTH = 200
 const MIN_RSA_BITS = 2_048
 const MAX_RSA_BITS = 16_384
 
-const CURVES: Readonly<Record<string, { readonly name: string; readonly crv: string; readonly bytes: number }>> = {
-  'ecdsa-sha2-nistp256': { name: 'nistp256', crv: 'P-256', bytes: 32 },
-  'ecdsa-sha2-nistp384': { name: 'nistp384', crv: 'P-384', bytes: 48 },
-  'ecdsa-sha2-nistp521': { name: 'nistp521', crv: 'P-521', bytes: 66 },
-}
+const CURVES: ReadonlyMap<string, { readonly name: string; readonly crv: string; readonly bytes: number }> = new Map([
+  ['ecdsa-sha2-nistp256', { name: 'nistp256', crv: 'P-256', bytes: 32 }],
+  ['ecdsa-sha2-nistp384', { name: 'nistp384', crv: 'P-384', bytes: 48 }],
+  ['ecdsa-sha2-nistp521', { name: 'nistp521', crv: 'P-521', bytes: 66 }],
+])
 
 const EXPECTED = 'expected one line with a public key, such as "ssh-ed25519 AAAA… comment", as in ~/.ssh/id_ed25519.pub'
 
+const ON_A_TOKEN = 'keys on security tokens are not supported; make another key with: ssh-keygen -t ed25519'
+
 /** Words with which a line begins whose key is refused for its kind. */
-const REFUSED: Readonly<Record<string, string>> = {
-  'ssh-dss': 'DSA keys are refused, they are too weak; make another key with: ssh-keygen -t ed25519',
-  'sk-ssh-ed25519@openssh.com': 'keys on security tokens are not supported; make another key with: ssh-keygen -t ed25519',
-  'sk-ecdsa-sha2-nistp256@openssh.com': 'keys on security tokens are not supported; make another key with: ssh-keygen -t ed25519',
-}
+const REFUSED: ReadonlyMap<string, string> = new Map([
+  ['ssh-dss', 'DSA keys are refused, they are too weak; make another key with: ssh-keygen -t ed25519'],
+  ['sk-ssh-ed25519@openssh.com', ON_A_TOKEN],
+  ['sk-ecdsa-sha2-nistp256@openssh.com', ON_A_TOKEN],
+])
 
 /** Returns the fingerprint of a key as ssh-keygen -l prints it. */
 export const fingerprintOf = (blob: Buffer): string => `SHA256:${createHash('sha256').update(blob).digest('base64').replaceAll('=', '')}`
@@ -58,10 +60,10 @@ export function parsePublicKey(text: unknown, path = 'key'): SshPublicKey {
   const line = text.trim()
   if (/[\p{C}\p{Zl}\p{Zp}]/u.test(line.replaceAll('\t', ' '))) return refuse(`${EXPECTED}; it has control characters or several lines`)
   const [algorithm = '', encoded = '', ...rest] = line.split(/[ \t]+/)
-  const refused = REFUSED[algorithm]
+  const refused = REFUSED.get(algorithm)
   if (refused !== undefined) return refuse(refused)
   if (algorithm.includes('-cert-v0')) return refuse(`this is a certificate; ${EXPECTED}`)
-  if (algorithm !== 'ssh-ed25519' && algorithm !== 'ssh-rsa' && CURVES[algorithm] === undefined)
+  if (algorithm !== 'ssh-ed25519' && algorithm !== 'ssh-rsa' && !CURVES.has(algorithm))
     return refuse(`${EXPECTED}; options before the key and other kinds of keys are refused`)
   const comment = rest.join(' ')
   if (comment.length > MAX_COMMENT_LENGTH) return refuse(`the comment has ${comment.length} characters; at most ${MAX_COMMENT_LENGTH}`)
@@ -83,7 +85,7 @@ function faultOfBlob(algorithm: string, blob: Buffer): string | undefined {
   }
   try {
     if (algorithm === 'ssh-rsa') return faultOfRsa(fields)
-    const jwk = algorithm === 'ssh-ed25519' ? ed25519(fields) : ecdsa(fields, CURVES[algorithm]!)
+    const jwk = algorithm === 'ssh-ed25519' ? ed25519(fields) : ecdsa(fields, CURVES.get(algorithm)!)
     if (jwk !== undefined) createPublicKey({ key: jwk, format: 'jwk' }) // throws for a point that is not on the curve
     return jwk === undefined ? `the key is damaged; ${EXPECTED}` : undefined
   } catch {
