@@ -17,6 +17,7 @@ const ROOMS = {
   units: {},
   files: { rooms: ['errors.ts'], node: ['fs/promises', 'path'] },
   rates: {},
+  pages: { node: ['crypto'] },
   wire: { rooms: ['errors.ts'] },
   http: { rooms: ['errors.ts', 'address'], node: ['net', 'http'] }, // as above
   http1: { rooms: ['errors.ts', 'http'] },
