@@ -25,6 +25,8 @@ export interface Bench {
 /** One measurement; the name is what `--only` takes. */
 export interface Measurement {
   readonly name: string
+  /** The longest that it may take, milliseconds; absent: as long as most. */
+  readonly maxMs?: number
   readonly measure: (bench: Bench) => Promise<Group>
 }
 

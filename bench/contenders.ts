@@ -123,18 +123,23 @@ const mintKeyPair = async (fleet: Fleet): Promise<{ readonly key: string; readon
 export const keyPairOf = async (fleet: Fleet): Promise<{ readonly key: string; readonly certificate: string }> =>
   (keyPair ??= await mintKeyPair(fleet))
 
-/**
- * Starts both layers as their users do, each with its JSON log (the access log among it) in a file.
- * @param tcp   the section of TCP ports
- * @param link  where a relay stands between the layers: it is started with the port of the outer layer and tells the inner layer's
- * @param tls   files for HTTPS at the port of clients
- */
+/** What a gateway is started with beyond what every one has. */
+export interface GatewayOptions {
+  /** Where a relay stands between the layers: it is started with the port of the outer layer and tells the inner layer's. */
+  readonly link?: (socketPort: number) => Promise<number>
+  /** The section of TCP ports. */
+  readonly tcp?: Readonly<Record<string, object>>
+  /** Files for HTTPS at the port of clients. */
+  readonly tls?: ServerPair
+  /** More options of the outer layer. */
+  readonly outer?: readonly string[]
+}
+
+/** Starts both layers as their users do, each with its JSON log (the access log among it) in a file. */
 export const startGateway = async (
   fleet: Fleet,
   origins: Origins,
-  link: (socketPort: number) => Promise<number> = async port => port,
-  tcp: Readonly<Record<string, object>> = {},
-  tls?: ServerPair,
+  { link = async port => port, tcp = {}, tls, outer: more = [] }: GatewayOptions = {},
 ): Promise<Gateway> => {
   const { key, certificate } = await keyPairOf(fleet)
   const target = (port: number): object => ({ protocol: 'http', hostname: '127.0.0.1', port })
@@ -157,7 +162,7 @@ export const startGateway = async (
     0,
     ...(tls === undefined ? [] : ['--tls-certificate', tls.certificate, '--tls-key', tls.key]),
   ]
-  const outer = layer('outer-layer', '--public-key', certificate, '--targets', targetsFile, ...listen)
+  const outer = layer('outer-layer', '--public-key', certificate, '--targets', targetsFile, ...listen, ...more)
   const linkPort = await link(socketPort)
   const inner = layer('inner-layer', '--private-key', key, '--outer-layer', `ws://127.0.0.1:${linkPort}`, '--allow', '127.0.0.1:*')
   await ready(outer, 'the gateway', answers({ port, host: STATIC_HOST, path: '/1k' }, tls !== undefined))

@@ -14,6 +14,7 @@ const NICE = ['nice', '-n', '-15']
 const READY_MS = 15_000
 const LOG_TAIL = 2_000
 const JOB_MS = 60_000
+const ENDED = 'the benchmark was ended'
 
 const tail = (logFile: string): string => readFileSync(logFile, 'utf8').slice(-LOG_TAIL)
 
@@ -50,21 +51,42 @@ export class Client {
   }
 }
 
+/** Without the permission `nice` still runs the command, and complains. */
+const mayBeNice = (): boolean => {
+  const { status, stderr } = spawnSync(NICE[0]!, [...NICE.slice(1), 'true'], { encoding: 'utf8' })
+  return status === 0 && stderr === ''
+}
+
 /** Everything that was started, and the directory for its files. */
 export class Fleet {
-  readonly directory = mkdtempSync(join(tmpdir(), 'socket-gateway-bench-'))
+  readonly directory: string
   /** What stands before each command. */
   readonly #nice: readonly string[]
   readonly #children = new Set<ChildProcess>()
   readonly #stopped = new WeakSet<ChildProcess>()
-  #logs = 0
+  readonly #parts = new Set<Fleet>()
+  readonly #logs: { count: number }
   #isClosed = false
 
-  /** @param say  told when a process ends that should not */
-  constructor(private readonly say: (text: string) => void) {
-    // Without the permission `nice` still runs the command, and complains.
-    const probe = spawnSync(NICE[0]!, [...NICE.slice(1), 'true'], { encoding: 'utf8' })
-    this.#nice = probe.status === 0 && probe.stderr === '' ? NICE : []
+  /**
+   * @param say  told when a process ends that should not
+   * @param whole  the fleet of which this is a part, with its directory
+   */
+  constructor(
+    private readonly say: (text: string) => void,
+    private readonly whole?: Fleet,
+  ) {
+    this.directory = whole?.directory ?? mkdtempSync(join(tmpdir(), 'socket-gateway-bench-'))
+    this.#nice = whole === undefined ? (mayBeNice() ? NICE : []) : whole.#nice
+    this.#logs = whole === undefined ? { count: 0 } : whole.#logs
+  }
+
+  /** What is started through the part can be ended without the rest; it may start nothing more then. */
+  part(): Fleet {
+    if (this.#isClosed) throw new Error(ENDED)
+    const part = new Fleet(this.say, this)
+    this.#parts.add(part)
+    return part
   }
 
   /** True when processes run at high priority. */
@@ -116,16 +138,18 @@ export class Fleet {
     return output
   }
 
-  /** Kills every process and removes the directory. Idempotent; does not wait, for it also runs on a signal. */
+  /** Kills every process and, of the whole, removes the directory. Idempotent; does not wait, for it also runs on a signal. */
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    for (const part of this.#parts) part.close()
     for (const child of this.#children) this.#end(child)
-    rmSync(this.directory, { recursive: true, force: true })
+    if (this.whole === undefined) rmSync(this.directory, { recursive: true, force: true })
+    else this.whole.#parts.delete(this)
   }
 
   #serve(command: readonly string[], more: readonly 'ipc'[]): Service {
-    const logFile = join(this.directory, `${++this.#logs}.log`)
+    const logFile = join(this.directory, `${++this.#logs.count}.log`)
     const log = openSync(logFile, 'w')
     const child = this.#spawn(command, ['ignore', log, log, ...more])
     closeSync(log)
@@ -141,7 +165,7 @@ export class Fleet {
   }
 
   #spawn(command: readonly string[], stdio: (number | 'ignore' | 'inherit' | 'pipe' | 'ipc')[]): ChildProcess {
-    if (this.#isClosed) throw new Error('the benchmark was ended')
+    if (this.#isClosed) throw new Error(ENDED)
     const [file = '', ...args] = [...this.#nice, ...command]
     // Options of whoever runs the benchmark must not change what is measured.
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SG_') && name !== 'NODE_OPTIONS'))

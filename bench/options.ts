@@ -10,7 +10,8 @@ export const USAGE = `npm run bench -- [options]
   --write       put the results into docs/benchmarks.md (a full run only)
   --load node   own load generator although wrk is installed
 
-The exit status is 1 when a required figure was not reached, 2 when an option is wrong.
+Each measurement is printed when it is done; one that fails or hangs is named, and the next one is begun. The exit status is 1 when
+one failed or a required figure was not reached, 2 when an option is wrong.
 `
 
 const MAX_RUNS = 50

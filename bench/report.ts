@@ -75,12 +75,22 @@ export function requirementsTable(groups: readonly Group[]): string {
   )
 }
 
+/** One group as it is printed when it is done, with what was required of it. */
+export const groupText = (group: Group): string => {
+  const verdicts = requirementsTable([group])
+  return `### ${group.title}\n\n${groupTable(group)}${verdicts === '' ? '' : `\n\n${verdicts}`}`
+}
+
+/** All that was required, in one table; empty when nothing was. */
+export const requirementsText = (groups: readonly Group[]): string =>
+  groups.some(group => group.requirements.length > 0) ? `### Required\n\n${requirementsTable(groups)}` : ''
+
 /** Everything, as it stands between the markers of the page. */
 export const report = (facts: readonly string[], groups: readonly Group[]): string =>
   [
     facts.map(fact => `- ${fact}`).join('\n'),
     ...groups.map(group => `### ${group.title}\n\n${groupTable(group)}`),
-    ...(groups.some(group => group.requirements.length > 0) ? [`### Required\n\n${requirementsTable(groups)}`] : []),
+    ...[requirementsText(groups)].filter(text => text !== ''),
   ].join('\n\n')
 
 const [BEGIN, END] = ['<!-- bench:begin -->', '<!-- bench:end -->']

@@ -1,61 +1,22 @@
 /** From Enter to the URL: how long `connect` takes with a service on this machine, the start of the program included. */
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { readFileSync } from 'node:fs'
 import type { Bench, Measurement } from '../bench.ts'
 import { freePorts } from '../fleet.ts'
 import type { Group } from '../report.ts'
+import { initService, joinService, until } from '../service.ts'
 import { median } from '../stats.ts'
 
 const MAX_MS = 1_000
-const DEADLINE_MS = 30_000
-const POLL_MS = 2
-const PASSWORD = 'a password for this run'
-
-/** Waits for `look` to give something. */
-const until = async <T>(what: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> => {
-  const end = performance.now() + DEADLINE_MS
-  for (;;) {
-    const found = await look()
-    if (found !== undefined) return found
-    if (performance.now() > end) throw new Error(`waited ${DEADLINE_MS} ms for ${what}`)
-    await delay(POLL_MS)
-  }
-}
 
 /** A service on free ports with one account that is logged in; resolves with the file of the login. */
 const startService = async ({ fleet }: Bench): Promise<string> => {
-  const program = [process.execPath, fleet.program()]
   const [appPort = 0, socketPort = 0] = await freePorts(2)
-  const file = join(fleet.directory, 'service.yaml')
-  const init = await fleet.run([...program, 'service', 'init', '--zone', 'localhost', '--service', file, '--json'])
-  const { link, admin } = JSON.parse(init) as { readonly link: string; readonly admin: string }
-  writeFileSync(file, readFileSync(file, 'utf8').replace('localhost:3001', `localhost:${socketPort}`))
-  const ports = [
-    '--app-port',
-    appPort,
-    '--app-host',
-    'localhost',
-    '--socket-port',
-    socketPort,
-    '--socket-host',
-    'localhost',
-    '--admin-port',
-    'none',
-  ]
-  fleet.serve([...program, 'outer-layer', '--service', file, ...ports.map(String), '--log-format', 'json'])
-  const api = `http://localhost:${appPort}`
-  await until('the API', () =>
-    fetch(`${api}/api/v1/version`).then(
-      ({ ok }) => (ok ? true : undefined),
-      () => undefined,
-    ),
-  )
-  const credentials = join(fleet.directory, 'credentials.json')
-  const invitation = link.replace('http://localhost:3000', api)
-  await fleet.run([...program, 'account', 'create', '--server', api, '--invitation', invitation, '--name', 'Bench', '--password', PASSWORD])
-  await fleet.run([...program, 'login', '--server', api, '--email', admin, '--password', PASSWORD, '--credentials', credentials])
-  return credentials
+  const service = await initService(fleet, socketPort)
+  const hosts = ['--app-host', 'localhost', '--socket-host', 'localhost']
+  const ports = ['--app-port', String(appPort), '--socket-port', String(socketPort), '--admin-port', 'none']
+  const command = [process.execPath, fleet.program(), 'outer-layer', '--service', service.file, ...hosts, ...ports, '--log-format', 'json']
+  fleet.serve(command)
+  return joinService(fleet, `http://localhost:${appPort}`, service)
 }
 
 const measureOnce = async ({ fleet, origins }: Bench, credentials: string): Promise<{ readonly whole: number; readonly own: number }> => {

@@ -33,7 +33,7 @@ const measurement = (name: string, shape: Pick<H2LoadOptions, 'version' | 'conne
     const { fleet, origins, isQuick } = bench
     const tls = await mintServerPair(fleet)
     const proxy = await startTlsProxy(fleet, origins, tls)
-    const gateway = await startGateway(fleet, origins, undefined, undefined, tls)
+    const gateway = await startGateway(fleet, origins, { tls })
     const contenders = [
       { label: ONE_HOP, port: proxy.port, pids: [proxy.service.pid] },
       { label: 'gateway', port: gateway.port, pids: [gateway.outer.pid, gateway.inner.pid] },

@@ -108,15 +108,19 @@ const downloads = (name: string, count: number): Measurement =>
     counted: 'streams',
   })
 
+const uploads = (name: string, count: number): Measurement =>
+  measurement({
+    name,
+    title: `${count} uploads of 1 GiB to an origin that never reads`,
+    what: `${count} stalled uploads`,
+    count,
+    job: nodePort => ({ kind: 'hold-uploads', target: nodeTarget({ nodePort }, '/unread'), count, bytes: BODY_BYTES }),
+    counted: 'unread',
+  })
+
 export const stalled: readonly Measurement[] = [
   downloads('stalled-downloads', COUNT),
-  measurement({
-    name: 'stalled-uploads',
-    title: `${COUNT} uploads of 1 GiB to an origin that never reads`,
-    what: `${COUNT} stalled uploads`,
-    count: COUNT,
-    job: nodePort => ({ kind: 'hold-uploads', target: nodeTarget({ nodePort }, '/unread'), count: COUNT, bytes: BODY_BYTES }),
-    counted: 'unread',
-  }),
-  downloads('stalled-many', MANY),
+  uploads('stalled-uploads', COUNT),
+  downloads('stalled-many-downloads', MANY),
+  uploads('stalled-many-uploads', MANY),
 ]

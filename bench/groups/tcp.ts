@@ -40,7 +40,7 @@ const startStage = async ({ fleet, origins }: Bench, originPort: number): Promis
   const [relayPort, publicPort] = [await freePort(), await freePort()]
   const relay = fleet.serveScript('tcp-relay.ts', relayPort, originPort)
   const tcp = { [publicPort]: { host: '127.0.0.1', hostname: '127.0.0.1', port: originPort, maxConnections: 10_000 } }
-  const gateway = await startGateway(fleet, origins, undefined, tcp)
+  const gateway = await startGateway(fleet, origins, { tcp })
   return {
     gateway,
     carriers: [
