@@ -141,6 +141,7 @@ const ROWS = {
   TUNNEL_REFUSED: { text: 'The far end refused to open the tunnel; it says why.' },
   TUNNEL_CLOSED: { text: 'The tunnel was broken off; the close code and the reason say by whom and why.' },
   // --- the service: accounts, sockets, their tunnels
+  NO_SOCKET: { status: 404, text: 'There is nothing at this address, or not any more; check it, or ask whoever gave it to you.' },
   NO_TUNNEL: { status: 502, text: 'No tunnel of this socket is connected; its owner has to connect one.' },
   VISITOR_LOGIN_MISSING: {
     status: 503,

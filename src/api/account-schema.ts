@@ -65,7 +65,8 @@ export const accountSchema = z
     sshUser: z.string().meta({ description: 'User name for SSH: the id without its dashes.' }),
     role: z.enum(ROLES),
     state: z.enum(['pending', 'active', 'suspended']),
-    limits: z.object(limits),
+    limits: z.object(limits).meta({ description: 'Its own, where an admin has given it some.' }),
+    limitsInForce: z.object(limits).required().meta({ description: 'All that count for it, those of the service among them.' }),
     createdAt: time,
     confirmedAt: time.nullable(),
   })

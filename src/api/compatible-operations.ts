@@ -28,8 +28,11 @@ async function allSockets({ sockets: rules }: Service, actor: Actor): Promise<re
   return all
 }
 
-const list = async ({ service }: ApiContext, _call: unknown, actor: Actor): Promise<unknown> =>
-  (await allSockets(service, actor)).map(schema.compatibleSocketView)
+const view = ({ urlOf }: ApiContext, socket: Socket): z.output<typeof schema.compatibleSocket> =>
+  schema.compatibleSocketView(socket, urlOf(socket))
+
+const list = async (context: ApiContext, _call: unknown, actor: Actor): Promise<unknown> =>
+  (await allSockets(context.service, actor)).map(socket => view(context, socket))
 
 export const compatibleOperations: readonly Operation[] = [
   open({
@@ -107,11 +110,11 @@ export const compatibleOperations: readonly Operation[] = [
     body: schema.compatibleSocketRequest,
     reply: schema.compatibleSocket,
     errors: ['LIMIT_REACHED', 'RATE_LIMITED', 'PORTS_EXHAUSTED'],
-    run: async ({ service }, { body }, actor) => {
+    run: async (context, { body }, actor) => {
       const request = { ...schema.socketRequestOf(body), ephemeralMs: schema.CONNECT_EPHEMERAL_MS }
-      const { socket, tunnel } = await service.sockets.connect(actor, request)
+      const { socket, tunnel } = await context.service.sockets.connect(actor, request)
       // The client takes the first one without looking.
-      return schema.compatibleSocketView({ ...socket, tunnels: [tunnel] })
+      return view(context, { ...socket, tunnels: [tunnel] })
     },
   }),
   withToken({ id: 'compatibleSockets', method: 'get', path: '/socket', summary: 'Sockets of the account.', reply: sockets, run: list }),
@@ -123,8 +126,7 @@ export const compatibleOperations: readonly Operation[] = [
     body: schema.compatibleSocketRequest,
     reply: schema.compatibleSocket,
     errors: ['LIMIT_REACHED', 'RATE_LIMITED', 'PORTS_EXHAUSTED'],
-    run: async ({ service }, { body }, actor) =>
-      schema.compatibleSocketView(await service.sockets.create(actor, schema.socketRequestOf(body))),
+    run: async (context, { body }, actor) => view(context, await context.service.sockets.create(actor, schema.socketRequestOf(body))),
   }),
   withToken({
     id: 'compatibleSocket',
@@ -134,7 +136,7 @@ export const compatibleOperations: readonly Operation[] = [
     params: socketId,
     reply: schema.compatibleSocket,
     errors: ['NOT_FOUND'],
-    run: async ({ service }, { params }, actor) => schema.compatibleSocketView(await service.sockets.get(actor, params.socket_id)),
+    run: async (context, { params }, actor) => view(context, await context.service.sockets.get(actor, params.socket_id)),
   }),
   withToken({
     id: 'compatibleDeleteSocket',

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { NewSocket, Socket, Tunnel } from '../service/model.ts'
 import { email, password, publicKeyLine, text } from './schema.ts'
-import { sshUserOf } from './views.ts'
+import { portsOf, sshUserOf } from './views.ts'
 
 /** Three s's. */
 const EMAILS = 'cloud_authentication_email_allowed_addressses'
@@ -124,13 +124,13 @@ export const compatibleTunnelView = ({ id, relayPort, server }: Tunnel): z.outpu
   tunnel_server: server,
 })
 
-/** A socket as the old client reads it. */
-export const compatibleSocketView = (socket: Socket): z.output<typeof compatibleSocket> => ({
+/** A socket as the old client reads it. @param url  where visitors reach it */
+export const compatibleSocketView = (socket: Socket, url: string): z.output<typeof compatibleSocket> => ({
   socket_id: socket.id,
   name: socket.name,
   dnsname: socket.dnsName,
   socket_type: socket.type,
-  socket_tcp_ports: [...socket.ports],
+  socket_tcp_ports: [...portsOf(socket, url)],
   protected_socket: socket.password !== null,
   protected_username: socket.password?.user ?? '',
   protected_password: socket.password?.password ?? '',

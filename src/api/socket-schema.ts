@@ -68,7 +68,9 @@ export const socketSchema = z
     dnsName: z.string(),
     url: z.string().meta({ description: 'Where visitors go.' }),
     customDomains: z.array(z.string()),
-    ports: z.array(z.int()).meta({ description: '[80, 443] for http and https, the public port otherwise.' }),
+    ports: z.array(z.int()).meta({
+      description: 'Where visitors go: for http and https [80, 443], or the one of the gateway where it has others; else the public port.',
+    }),
     password: z
       .object({ user: z.string(), password: z.string() })
       .nullable()

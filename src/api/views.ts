@@ -28,7 +28,7 @@ export const pageView = <T>({ items, next }: Page<T>, view: (item: T) => unknown
 /** A list that comes whole. */
 export const listView = <T>(items: readonly T[], view: (item: T) => unknown): unknown => pageView({ items, next: null }, view)
 
-export const accountView = ({ id, name, email, role, state, limits, createdAt, confirmedAt }: Account): unknown => ({
+export const accountView = ({ id, name, email, role, state, limits, limitsInForce, createdAt, confirmedAt }: Account): unknown => ({
   id,
   name,
   email,
@@ -36,6 +36,7 @@ export const accountView = ({ id, name, email, role, state, limits, createdAt, c
   role,
   state,
   limits,
+  limitsInForce,
   createdAt: timeOf(createdAt),
   confirmedAt: timeOrNull(confirmedAt),
 })
@@ -77,6 +78,12 @@ export const tunnelView = (tunnel: Tunnel): unknown => ({
   createdAt: timeOf(tunnel.createdAt),
 })
 
+/** The ports at which visitors reach a socket: those of its URL, where the gateway does not have the usual ones. */
+export function portsOf({ type, ports }: Pick<Socket, 'type' | 'ports'>, url: string): readonly number[] {
+  const port = type === 'http' || type === 'https' ? new URL(url).port : ''
+  return port === '' ? ports : [Number(port)]
+}
+
 export const socketView = (socket: Socket, url: string): unknown => ({
   id: socket.id,
   accountId: socket.accountId,
@@ -85,7 +92,7 @@ export const socketView = (socket: Socket, url: string): unknown => ({
   dnsName: socket.dnsName,
   url,
   customDomains: socket.customDomains,
-  ports: socket.ports,
+  ports: portsOf(socket, url),
   password: socket.password === null ? null : { user: socket.password.user, password: socket.password.password },
   visitors: socket.visitors === null ? null : { emails: socket.visitors.emails, domains: socket.visitors.domains },
   balance: socket.balance,

@@ -1,5 +1,5 @@
 import { ApiError } from '../client/api-error.ts'
-import { asGatewayError, type ErrorCode, type GatewayError } from '../errors.ts'
+import { asGatewayError, ERRORS, type ErrorCode, type GatewayError } from '../errors.ts'
 import { nearest } from '../config/document/nearest.ts'
 import type { Command, ExitStatus } from './command/command.ts'
 import { COMMANDS } from './commands.ts'
@@ -101,12 +101,15 @@ const NEXT: Partial<Record<ErrorCode, string>> = {
   NOT_FOUND: 'socket-gateway socket ls',
 }
 
+/** Of these, a message of its own that goes on behind a semicolon says what to do next. */
+const SAYS_ITSELF: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['NOT_FOUND', 'UNAUTHENTICATED'])
+
 /** The rest of an answer of the API beside its message: each fault with its place, what to do next, and under which number its operator finds the call. */
 function moreOf(error: GatewayError): readonly string[] {
   const faults = error.details.map(({ path, message }) => `${path}: ${message}`).filter(fault => !error.message.includes(fault))
   if (!(error instanceof ApiError)) return faults
-  // A link that is not valid any more says whom to ask.
-  const saysItself = error.code === 'NOT_FOUND' && error.message.includes('; ')
+  // A link or a token for one purpose that is not valid any more says whom to ask.
+  const saysItself = SAYS_ITSELF.has(error.code) && error.message !== ERRORS[error.code].text && error.message.includes('; ')
   const next = saysItself ? undefined : NEXT[error.code]
   const wait = error.retryAfterS === undefined ? [] : [`try again in ${error.retryAfterS} s`]
   const id = error.requestId === '' ? '' : `, request id ${error.requestId}`

@@ -2,8 +2,10 @@ import { request as requestHttp, type ClientRequest, type IncomingMessage, type 
 import { request as requestHttps } from 'node:https'
 import { isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { GatewayError, messageOf } from '../errors.ts'
+import { GatewayError } from '../errors.ts'
 import { connectThrough, placeOfProxy, proxyFor } from '../net/http-proxy.ts'
+import { lookupName } from '../net/lookup-name.ts'
+import { faultText } from '../tls/fault-text.ts'
 import { trustRemedy } from '../tls/trust-remedy.ts'
 import { AGENT } from '../version.ts'
 import type { Answer } from './api-error.ts'
@@ -85,7 +87,12 @@ export class Transport {
       headers['Content-Type'] = 'application/json'
       headers['Content-Length'] = String(Buffer.byteLength(call.body))
     }
-    const options: RequestOptions = { method: call.method, headers, signal, ...(proxy === undefined && { agent: false }) }
+    const options: RequestOptions = {
+      method: call.method,
+      headers,
+      signal,
+      ...(proxy === undefined && { agent: false, lookup: lookupName }),
+    }
     const tls = ca === undefined ? {} : { ca }
     if (proxy === undefined) return url.protocol === 'https:' ? requestHttps(url, { ...options, ...tls }) : requestHttp(url, options)
     return requestHttp({
@@ -138,7 +145,7 @@ export class Transport {
     const proxy = proxyFor(this.#url(call.path), env)
     const remedy = trustRemedy(code, { option: caOption, isGiven: ca !== undefined }) ?? remedyOf(code)
     const through = proxy === undefined ? '' : ` (through the proxy ${placeOfProxy(proxy)})`
-    const said = messageOf(cause) || String(code) // an AggregateError of several addresses has no message of its own
+    const said = faultText(cause) || String(code) // an AggregateError of several addresses has no message of its own
     return new GatewayError('SERVICE_UNREACHABLE', `${this.name(call)}${through}: ${said}; ${remedy}`, { cause })
   }
 }

@@ -59,7 +59,7 @@ export interface Socket {
   /** Where visitors go: https://… for http and https, tcp://HOST:PORT, tls://HOST:PORT. */
   readonly url: string
   readonly customDomains: readonly string[]
-  /** [80, 443] for http and https, the public port otherwise. */
+  /** [80, 443] for http and https, or the one of the gateway where it has others; the public port otherwise. */
   readonly ports: readonly number[]
   readonly password: SocketPassword | null
   readonly visitors: SocketVisitors | null
@@ -112,7 +112,10 @@ export interface Account {
   readonly sshUser: string
   readonly role: Role
   readonly state: 'pending' | 'active' | 'suspended'
+  /** Its own, where an admin has given it some. */
   readonly limits: AccountLimits
+  /** All that count for it, those of the service among them. */
+  readonly limitsInForce: { readonly [Name in keyof AccountLimits]-?: NonNullable<AccountLimits[Name]> }
   readonly createdAt: string
   readonly confirmedAt: string | null
 }

@@ -46,6 +46,10 @@ export class LayeredTable implements TargetTable {
     if (entry?.target !== undefined && (wildcard === undefined || entry.socket.dnsName === host)) return entry.target
     return wildcard ?? file.any
   }
+
+  isOfSockets(host: string): boolean {
+    return this.sockets.isInZone(host)
+  }
 }
 
 /** The targets of the hosts of the service itself, such as its API. @throws GatewayError BAD_HOST */

@@ -78,6 +78,12 @@ export class SocketTable {
     return this.#byHost.get(host)
   }
 
+  /** Could a socket have this name? */
+  isInZone(host: string): boolean {
+    const { zone } = this.bounds
+    return host.endsWith(`.${zone}`) && !host.slice(0, -zone.length - 1).includes('.')
+  }
+
   get(socketId: string): SocketEntry | undefined {
     return this.#byId.get(socketId)
   }
@@ -147,8 +153,7 @@ export class SocketTable {
   /** Why a socket must not come into force. */
   #refusalOf({ id, dnsName, customDomains, port, tunnelIds }: DirectorySocket): string | undefined {
     const { zone, ports } = this.bounds
-    if (!dnsName.endsWith(`.${zone}`) || dnsName.slice(0, -zone.length - 1).includes('.'))
-      return `${dnsName} is no name of the zone ${zone}`
+    if (!this.isInZone(dnsName)) return `${dnsName} is no name of the zone ${zone}`
     if (port !== null && (ports === undefined || port < ports.from || port > ports.to)) return `port ${port} is none of the service`
     for (const host of [dnsName, ...customDomains]) {
       const other = this.#byHost.get(host)

@@ -15,9 +15,14 @@ const PAGES: Partial<Record<ErrorCode, { readonly title: string; readonly hints:
     title: 'Nothing is connected here',
     hints: [
       'If this address is yours, connect a tunnel from the machine that has your application:',
-      'socket-gateway tunnel connect',
-      'or begin anew with one command: socket-gateway connect PORT',
+      'socket-gateway tunnel connect --socket-id NAME --port PORT',
+      'NAME is this address without https:// (or the name that you gave the socket), PORT that of your application. Or begin anew with one command:',
+      'socket-gateway connect PORT',
     ],
+  },
+  NO_SOCKET: {
+    title: 'Nothing is here',
+    hints: ['A name goes with its socket. If this one was yours, a new one takes one command:', 'socket-gateway connect PORT'],
   },
   VISITOR_LOGIN_MISSING: {
     title: 'This address is for some visitors only',

@@ -2,6 +2,7 @@ import { io, NodeWebSocket } from 'socket.io-client'
 import { messageOf } from '../errors.ts'
 import { MAX_MESSAGE_BYTES, type Link } from '../mux/link.ts'
 import { guarded } from '../net/guard.ts'
+import { faultText } from '../tls/fault-text.ts'
 import { trustRemedy } from '../tls/trust-remedy.ts'
 import * as parser from './parser.ts'
 import { limitPings, SocketIoLink, type WebSocketLike } from './socket-io-link.ts'
@@ -193,5 +194,5 @@ function causeText(error: Error & { description?: unknown }): string {
   const description = error.description as { error?: unknown; message?: unknown } | undefined
   const inner = description?.error ?? description?.message
   if (inner instanceof AggregateError && inner.errors.length > 0) return messageOf(inner.errors[0])
-  return inner === undefined ? messageOf(error) : messageOf(inner)
+  return faultText(inner ?? error)
 }

@@ -1,5 +1,6 @@
 import { NodeWebSocket } from 'socket.io-client'
 import { isThisMachine } from '../address/this-machine.ts'
+import { lookupName } from '../net/lookup-name.ts'
 
 /** Makes the key with which nothing is masked. */
 export const zeroMask = (key: Buffer): void => {
@@ -9,11 +10,11 @@ export const zeroMask = (key: Buffer): void => {
 /**
  * engine.io's websocket transport with a masking key of zero. A random key keeps what a browser sends from being read as HTTP by a
  * careless proxy on the way (RFC 6455 §10.3). There is none inside of TLS or on the loopback interface, and masking means a copy of
- * each message, half of all garbage of a layer that sends much.
+ * each message, half of all garbage of a layer that sends much. Names below `localhost` are found on this machine.
  */
 export class UnmaskedTransport extends NodeWebSocket {
   override createSocket(uri: string, protocols: string | string[] | undefined, options: Record<string, unknown>): unknown {
-    return super.createSocket(uri, protocols, { ...options, generateMask: zeroMask })
+    return super.createSocket(uri, protocols, { ...options, generateMask: zeroMask, lookup: lookupName })
   }
 }
 

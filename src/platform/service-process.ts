@@ -272,7 +272,13 @@ export class ServiceProcess {
       tunnels: service.tunnels,
       linkTo,
       listen: { port: ssh.port, ...(ssh.host !== undefined && { host: ssh.host }) },
-      greeting: { welcome: `Welcome to ${zone}!`, host: hosts.ssh?.host ?? zone, urlOf: socket => urlOf(socket, facts) },
+      greeting: {
+        welcome: `Welcome to ${zone}!`,
+        host: hosts.ssh?.host ?? zone,
+        // Without a name of its own, clients come to the port that is opened here.
+        port: hosts.ssh?.port ?? ssh.port,
+        urlOf: socket => urlOf(socket, facts),
+      },
       log,
     })
     try {

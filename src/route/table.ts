@@ -47,6 +47,8 @@ export interface TargetTable {
   readonly tunnels: Tunnels
   /** The target of a host, also one that is not listed. @param host  as `parseHost` gives it */
   match(host: string): Target | undefined
+  /** May only sockets of the service have this name? Absent: no name is such a one. */
+  isOfSockets?(host: string): boolean
 }
 
 /** All targets of a file, frozen. Replace the table to change one. */

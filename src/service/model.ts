@@ -58,7 +58,10 @@ export interface Account {
   readonly email: string
   readonly role: Role
   readonly state: 'pending' | 'active' | 'suspended'
+  /** Its own, where an admin has given it some. */
   readonly limits: AccountLimits
+  /** All that count for it, those of the service among them. */
+  readonly limitsInForce: Required<AccountLimits>
   readonly createdAt: number
   readonly confirmedAt: number | null
 }

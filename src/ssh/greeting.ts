@@ -6,6 +6,8 @@ export interface GreetingFacts {
   readonly welcome: string
   /** The host name of the door, for an example. */
   readonly host: string
+  /** The port at which clients reach it; absent: 22. */
+  readonly port?: number
   /** The public URL of a socket; the usual one when absent. */
   readonly urlOf?: (socket: Socket) => string
 }
@@ -27,11 +29,15 @@ export const greetingLines = (facts: GreetingFacts, sockets: readonly Socket[]):
 export const socketLine = ({ urlOf = publicUrlOf }: GreetingFacts, socket: Socket): string => `${printable(socket.name)} - ${urlOf(socket)}`
 
 /** For a session that asked for nothing. */
-export const usageLines = ({ host }: GreetingFacts): string[] => [
+export const usageLines = (facts: GreetingFacts): string[] => [
   '',
   'This connection forwards no port, so there is nothing to show. For example:',
-  `  ssh -R 80:localhost:8000 ${host}`,
+  `  ${exampleOf(facts)}`,
 ]
+
+/** A command that forwards a port. */
+export const exampleOf = ({ host, port = 22 }: GreetingFacts): string =>
+  `ssh ${port === 22 ? '' : `-p ${port} `}-R 80:localhost:8000 ${host}`
 
 /** The URL at which visitors reach a socket. */
 export function publicUrlOf({ type, dnsName, ports }: Pick<Socket, 'type' | 'dnsName' | 'ports'>): string {

@@ -4,7 +4,7 @@ import type { ErrorCode } from '../errors.ts'
 import { guarded, type Fail } from '../net/guard.ts'
 import type { Socket } from '../service/model.ts'
 import { mutedText, Repeats } from '../telemetry/repeats.ts'
-import { greetingLines, printable, usageLines, type GreetingFacts } from './greeting.ts'
+import { exampleOf, greetingLines, printable, usageLines, type GreetingFacts } from './greeting.ts'
 import { Terminal } from './terminal.ts'
 
 /** Options of the sessions of one connection. */
@@ -30,7 +30,7 @@ const MAX_UNSAID = 64
 const HINT_MS = 10_000
 /** A client has this long to leave by itself, milliseconds. */
 const LEAVE_MS = 1_000
-const NO_COMMANDS = 'This server runs no commands; it forwards ports. For example: ssh -R 80:localhost:8000 '
+const NO_COMMANDS = 'This server runs no commands; it forwards ports. For example: '
 
 /** Opens what was asked for; ssh2 opens nothing for a session that has ended meanwhile. */
 type Open = () => ServerChannel | undefined
@@ -70,7 +70,7 @@ export class Sessions {
       'exec',
       this.#guard((open: Open) => {
         const terminal = this.#terminal(open())
-        terminal?.say(NO_COMMANDS + this.options.greeting.host)
+        terminal?.say(NO_COMMANDS + exampleOf(this.options.greeting))
         terminal?.end(1)
       }),
     )

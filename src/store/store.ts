@@ -94,13 +94,16 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     await store.open()
     return store
   } catch (thrown) {
-    const { code, cause } = asGatewayError(thrown)
-    const isInvalid = cause instanceof GatewayError && cause.code === 'STORE_INVALID'
-    if (options.mayBeAway === true && code === 'STORE_UNAVAILABLE' && !isInvalid) return store
+    const fault = asGatewayError(thrown)
+    const isInvalid = isOfNoUse(fault)
+    if (options.mayBeAway === true && fault.code === 'STORE_UNAVAILABLE' && !isInvalid) return store
     await store.close()
-    throw isInvalid ? cause : thrown
+    throw isInvalid ? fault.cause : thrown
   }
 }
+
+/** Was the database there, and turned out to be of no use to this process? */
+const isOfNoUse = ({ cause }: GatewayError): boolean => cause instanceof GatewayError && cause.code === 'STORE_INVALID'
 
 const usePgDump = (): GatewayError =>
   new GatewayError('USAGE', 'the database is PostgreSQL: make copies with its own tools, such as pg_dump --format=custom')
@@ -125,6 +128,7 @@ class SqlStore implements Store {
   readonly #feed: ChangeFeed
   readonly #health: Health
   readonly #now: () => number
+  #isOpening = false
 
   constructor(options: StoreOptions) {
     const place = parseStoreUrl(options.url, options.directory)
@@ -132,7 +136,10 @@ class SqlStore implements Store {
     this.#now = options.now ?? Date.now
     this.#health = new Health({
       probe: () => probe(this.db as unknown as Kysely<never>, this.#now()),
-      onAway: fault => options.onAway?.(fault),
+      onAway: fault => {
+        // Whoever opens it hears so from that.
+        if (!this.#isOpening || !isOfNoUse(fault)) options.onAway?.(fault)
+      },
       onBack: () => {
         options.onBack?.()
         this.#feed.signal()
@@ -149,7 +156,12 @@ class SqlStore implements Store {
   }
 
   async open(): Promise<void> {
-    await sql`select 1`.execute(this.db)
+    this.#isOpening = true
+    try {
+      await sql`select 1`.execute(this.db)
+    } finally {
+      this.#isOpening = false
+    }
   }
 
   async transaction<T>(work: (transaction: StoreTransaction) => Promise<T>): Promise<T> {

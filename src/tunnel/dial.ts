@@ -4,9 +4,11 @@ import { request as httpsRequest } from 'node:https'
 import { isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
-import { GatewayError, messageOf } from '../errors.ts'
+import { GatewayError } from '../errors.ts'
 import { guarded } from '../net/guard.ts'
 import { addressOfProxy, connectThrough, proxyFields } from '../net/http-proxy.ts'
+import { lookupName } from '../net/lookup-name.ts'
+import { faultText } from '../tls/fault-text.ts'
 import { trustRemedy } from '../tls/trust-remedy.ts'
 import { acceptValue } from './accept.ts'
 import { WebSocketStream } from './web-socket-stream.ts'
@@ -119,7 +121,7 @@ export async function askTunnel(url: URL, fields: Readonly<Record<string, string
     }
   } catch (cause) {
     if (cause instanceof GatewayError) throw cause
-    const why = isLate ? `no answer within ${timeoutMs} ms` : messageOf(cause)
+    const why = isLate ? `no answer within ${timeoutMs} ms` : faultText(cause)
     throw new GatewayError('TUNNEL_UNREACHABLE', `cannot reach ${url.host}: ${why}${adviceOf(cause, options)}`, { cause })
   } finally {
     clearTimeout(timer)
@@ -186,7 +188,7 @@ function begin(
   const place = { host: hostOf(url), port: url.port || (isTls ? 443 : 80) }
   const tls = { ...(ca === undefined ? {} : { ca }), ALPNProtocols: ['http/1.1'] }
   // An agent of its own: connections of tunnels are never shared.
-  const alone = { ...common, agent: false as const }
+  const alone = { ...common, agent: false as const, lookup: lookupName }
   if (proxy === undefined) return isTls ? httpsRequest({ ...alone, ...tls, ...place, path }) : httpRequest({ ...alone, ...place, path })
   if (!isTls) {
     const plain = new URL(url)

@@ -90,6 +90,13 @@ describe('the compatible dialect', () => {
     expect((await go('GET', '/connect')).json).toEqual([])
   })
 
+  test('the ports of a socket are those of its URL, where the gateway does not have the usual ones', async () => {
+    const other = await startApi({ urlOf: ({ dnsName }) => `http://${dnsName}:3000` })
+    const created = await other.old('POST', '/socket', { body: { name: 'web', socket_type: 'http' } })
+    expect(compatibleSocket.parse(created.json).socket_tcp_ports).toEqual([3000])
+    expect((await other.v1('GET', '/sockets')).json).toMatchObject({ items: [{ ports: [3000] }] })
+  })
+
   test('a socket with a name and a type only, as scripts send it, has a port that is an integer', async () => {
     const created = await api.old('POST', '/socket', { body: { name: 'ssh', socket_type: 'tcp' } })
     expect(created.status).toBe(200)

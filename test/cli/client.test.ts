@@ -1,5 +1,5 @@
 /** Commands for users of the service against its API, over the rules on SQLite. */
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { beforeAll, describe, expect, test } from '@jest/globals'
@@ -126,6 +126,25 @@ describe('account', () => {
       stdout: expect.stringContaining('login --email eve@example.com'),
     })
     expect(api.seen.at(-1)).toMatchObject(['accounts.acceptInvitation', link.split('#')[1], { name: 'Ada', password: 'long enough' }])
+  })
+
+  test('create with an invitation says whose address the account has, where another one was given', async () => {
+    const { link } = await api.given.service.accounts.invite(admin, { email: 'kim@example.com', role: 'user' })
+    const argv = ['account', 'create', '--server', api.url, '--invitation', link.split('#')[1]!, '-n', 'Kim', '-p', 'long enough']
+    expect(await run([...argv, '--email', 'other@example.com'])).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining('login --email kim@example.com'),
+      stderr: expect.stringContaining('warning: the account has the address of the invitation, kim@example.com'),
+    })
+  })
+
+  test('a key that is there already is said to be that', async () => {
+    const line = newKeyLine()
+    await ada(['account', 'keys', 'add', line])
+    const { status, stderr } = await ada(['account', 'keys', 'add', line])
+    expect([status, stderr.split('\n')[0]]).toEqual([1, 'socket-gateway: Your account has this SSH key already.'])
+    const [id = ''] = /SHA256:[\w+/]+/.exec((await ada(['account', 'keys', 'ls'])).stdout) ?? []
+    await ada(['account', 'keys', 'delete', id])
   })
 
   test('never sends a private key', async () => {
@@ -258,6 +277,14 @@ describe('inner-layer join', () => {
     expect(await run(argv)).toMatchObject({ status: 1, stderr: expect.stringContaining('exists') })
   })
 
+  test('with a token that is not valid says whom to ask, and not to log in', async () => {
+    const folder = tempDir()
+    const { status, stderr } = await run(['join', `${api.url}#sgj_${'A'.repeat(43)}`, '--private-key', join(folder, 'k')])
+    expect([status, stderr]).toEqual([1, expect.stringContaining('ask an admin of the service for another one')])
+    expect(stderr).not.toContain('next:')
+    expect(existsSync(join(folder, 'k'))).toBe(false)
+  })
+
   test.each(['https://api.example.com', `#sgj_abc`, 'https://api.example.com#a#b', 'http://api.example.com#sgj_abc'])(
     '%s is refused without being shown',
     async place => {
@@ -274,10 +301,10 @@ describe('of admins', () => {
     expect(await root(['admin', 'suspend', 'bob@example.com'])).toMatchObject({ stdout: 'Account suspended\n' })
     expect(await root(['admin', 'resume', 'bob@example.com'])).toMatchObject({ stdout: 'Account resumed\n' })
     expect((await root(['admin', 'limits', 'bob@example.com', '--http', '50', '--vanity', 'yes'])).stdout).toMatch(
-      /http +│ 50[^]*vanity │ true/,
+      /│ http +│ +50 │ account │[^]*│ tcp +│ +\d+ │ service │[^]*│ vanity +│ +yes │ account │/,
     )
-    expect((await root(['admin', 'limits', 'bob@example.com'])).stdout).toMatch(/http +│ 50/)
-    expect((await root(['admin', 'limits', 'root@example.com'])).stdout).toBe('The limits of the service count\n')
+    expect((await root(['admin', 'limits', 'bob@example.com'])).stdout).toMatch(/│ http +│ +50 │ account │/)
+    expect((await root(['admin', 'limits', 'root@example.com'])).stdout).toMatch(/│ creationsPerHour +│ +\d+ │ service │/)
     expect((await root(['admin', 'role', 'bob@example.com', 'auditor'])).stdout).toContain('auditor')
     expect(await root(['admin', 'role', 'ada@example.com', 'king'])).toMatchObject({ status: 2 })
     expect((await root(['admin', 'invite', 'new@example.com'])).stdout).toContain('https://api.example.com/invitation#sgo_')

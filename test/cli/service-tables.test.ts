@@ -1,6 +1,7 @@
 /** The tables of the manual of 2021, to the character. */
 import { describe, expect, test } from '@jest/globals'
 import { formatAccount, formatSocket, formatSockets, formatTunnels } from '../../src/cli/tables/service-tables.ts'
+import { DEFAULT_LIMITS } from '../../src/service/config.ts'
 import type { Account, Socket, Tunnel } from '../../src/service/model.ts'
 
 const socketOf = (line: string, more: Partial<Socket> = {}): Socket => {
@@ -150,6 +151,7 @@ describe('tables of the manual of 2021', () => {
       role: 'user',
       state: 'active',
       limits: {},
+      limitsInForce: DEFAULT_LIMITS,
       createdAt: 0,
       confirmedAt: 0,
     }

@@ -189,7 +189,7 @@ describe('the client', () => {
   test('faults that the rules find have the names of the API', async () => {
     const line = newKeyLine()
     await ada.addSshKey(line)
-    await expect(ada.addSshKey(line)).rejects.toMatchObject({ code: 'INVALID', details: [{ path: 'line' }] })
+    await expect(ada.addSshKey(line)).rejects.toMatchObject({ code: 'CONFLICT', message: 'Your account has this SSH key already.' })
     await expect(ada.addSshKey('ssh-rsa AAAA')).rejects.toMatchObject({ code: 'INVALID', details: [{ path: 'line' }] })
     await expect(ada.tunnelCertificate(...(await tunnel()), 'ssh-rsa AAAA')).rejects.toMatchObject({ details: [{ path: 'publicKey' }] })
     await expect(ada.connect({ name: 'x', jwk: { kty: 'oct' } })).rejects.toMatchObject({ details: [{ path: 'jwk' }] })

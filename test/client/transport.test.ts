@@ -44,6 +44,10 @@ describe('the way to an API', () => {
     expect(await call(`http://127.0.0.1:${await listen(below)}/gateway/`)).toHaveProperty('version')
   })
 
+  test('of a name below localhost, which stands for this machine whatever its resolver knows', async () => {
+    expect(await call(`http://api.localhost:${plainPort}`)).toHaveProperty('version')
+  })
+
   test('over TLS with an authority of its own', async () => {
     expect(await call(`https://localhost:${tlsPort}`, { ca })).toHaveProperty('version')
   })
@@ -72,7 +76,11 @@ describe('the way to an API', () => {
     ['no such name', () => call('https://nobody.invalid'), /the name has no address/],
     ['an authority that nobody knows', () => call(`https://localhost:${tlsPort}`), /name the right one with --ca/],
     ['a certificate for another name', () => call(`https://127.0.0.1:${tlsPort}`, { ca }), /the certificate is for another name/],
-    ['TLS where none is spoken', () => call(`https://localhost:${plainPort}`), /does not speak TLS/],
+    [
+      'TLS where none is spoken',
+      () => call(`https://localhost:${plainPort}`),
+      /: TLS: wrong version number; what listens there does not speak TLS/,
+    ],
     ['no TLS where some is spoken', () => call(`http://localhost:${tlsPort}`), /SERVICE|HTTP|socket|closed/i],
     [
       'a page of somebody else',

@@ -147,6 +147,12 @@ describe('the table of the file with sockets in it', () => {
     expect(table.all.map(({ name }) => name)).toEqual([`s1.${ZONE}`, `*.${ZONE}`, '*'])
   })
 
+  test('knows which names only sockets can have', () => {
+    const table = layered([])
+    const names = [`gone-name-1234.${ZONE}`, `a.b.${ZONE}`, ZONE, `x${ZONE}`, 'elsewhere.example', '']
+    expect(names.filter(name => table.isOfSockets(name))).toEqual([`gone-name-1234.${ZONE}`])
+  })
+
   test('gives no domain of a socket what the file has for *.x', () => {
     const table = layered(['*.corp.example', '*'], socketOf(1, { customDomains: ['shop.corp.example', 'shop.example'] }))
     expect(table.match('shop.corp.example')?.name).toBe('*.corp.example')

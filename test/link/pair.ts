@@ -50,9 +50,9 @@ export const startListener = async (
 }
 
 /** Dials `port`; resolves to the link. @throws Error with the reason of the failure */
-export const dialLink = (port: number, path = ''): Promise<Link> =>
+export const dialLink = (port: number, path = '', host = '127.0.0.1'): Promise<Link> =>
   new Promise((resolve, reject) => {
-    const giveUp = dial({ url: `ws://127.0.0.1:${port}${path}` }, { onLink: resolve, onFailure: reason => reject(new Error(reason)) })
+    const giveUp = dial({ url: `ws://${host}:${port}${path}` }, { onLink: resolve, onFailure: reason => reject(new Error(reason)) })
     onCleanUp(giveUp)
   })
 

@@ -24,6 +24,12 @@ test.each([
   expect(needsNoMask(new URL(url))).toBe(expected)
 })
 
+test('a name below localhost leads to this machine, whatever its resolver knows', async () => {
+  const listening = await startListener()
+  const link = await dialLink(listening.port, '', 'link.localhost')
+  expect((await until(() => listening.links[0])) !== undefined && link !== undefined).toBe(true)
+})
+
 test('frames to loopback carry the mask bit and a key of zero', async () => {
   const listening = await startListener()
   const up: Buffer[] = []

@@ -297,7 +297,7 @@ describe.each(await databases())('accounts on $name', database => {
       comment: 'ada@laptop',
       fingerprint: expect.stringMatching(/^SHA256:/),
     })
-    await expect(given.service.accounts.addKey(actor, ED25519)).rejects.toMatchObject({ code: 'INVALID' })
+    await expect(given.service.accounts.addKey(actor, ED25519)).rejects.toMatchObject({ code: 'CONFLICT' })
     await expect(given.service.accounts.removeKey(await given.actor(), key.id)).rejects.toMatchObject({ code: 'NOT_FOUND' })
     const line = (count: number): string =>
       `ssh-ed25519 ${Buffer.concat([Buffer.from(ED25519.split(' ')[1]!, 'base64').subarray(0, 19), Buffer.alloc(32, count)]).toString('base64')}`

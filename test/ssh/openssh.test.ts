@@ -145,7 +145,7 @@ testWith(PROGRAMS, 'a tunnel that is deleted ends its session with the reason', 
   await door.directory.apply(changeOf({ removedSockets: [socket.id], endedTunnels: [tunnel.id] }))
   expect((await ssh.exit).code).toBe(1)
   expect(ssh.stdout).toContain('this tunnel is no more')
-  expect(await get(door, 0)).toBe('404 UNKNOWN_HOST')
+  expect(await get(door, 0)).toBe('404 NO_SOCKET')
 })
 
 testWith(PROGRAMS, 'what is not a forward of a port is refused, with words where there is a place for them', async () => {

@@ -74,7 +74,7 @@ testWith(PROGRAMS, 'ssh -R 80: is a socket of the account of the key, which goes
   await until(async () => (await service.sockets.get(ada, socket!.id)).tunnels[0]?.isConnected === false, { what: 'the tunnel to be gone' })
   await until(async () => (await given.store.db.selectFrom('sockets').select('idle_since').executeTakeFirst())?.idle_since !== null)
   clock.advance(60_000)
-  await until(async () => (await get(layers, socket!.dnsName)) === '404 UNKNOWN_HOST', { what: 'the socket to be gone' })
+  await until(async () => (await get(layers, socket!.dnsName)) === '404 NO_SOCKET', { what: 'the socket to be gone' })
 })
 
 testWith(PROGRAMS, 'a certificate of the service serves a tunnel by its relay port; without it, the same key is nobody', async () => {
@@ -90,5 +90,5 @@ testWith(PROGRAMS, 'a certificate of the service serves a tunnel by its relay po
   startSsh({ door, user }, key, args)
   await until(async () => (await get(layers, socket.dnsName)) === 'b', { what: 'the tunnel to serve' })
   await service.accounts.suspend(await given.actor('admin'), ada.accountId)
-  expect(await get(layers, socket.dnsName)).toBe('404 UNKNOWN_HOST')
+  expect(await get(layers, socket.dnsName)).toBe('404 NO_SOCKET')
 })

@@ -52,10 +52,12 @@ describe.each(modules)('a file of SQLite, by %s', sqlite => {
     const { file, ...options } = place(sqlite)
     const writer = startWriter({ file, sqlite })
     await writer.waitForLine(/^00000020$/m)
-    await expect(openStore(options)).rejects.toMatchObject({
+    const away: unknown[] = []
+    await expect(openStore({ ...options, mayBeAway: true, onAway: fault => away.push(fault) })).rejects.toMatchObject({
       code: 'STORE_INVALID',
       message: expect.stringContaining('another process') as string,
     })
+    expect(away).toEqual([]) // said once, by whoever wanted to open it
     writer.child.kill('SIGKILL')
     await writer.exit
     const told = writer.stdout.split('\n').filter(line => line.length === 8)

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { GatewayError } from '../../errors.ts'
 import type { SshKey } from '../../client/wire.ts'
+import { printable } from '../../telemetry/pretty.ts'
 import { formatBox } from '../tables/box.ts'
 import { formatAccount } from '../tables/service-tables.ts'
 import type { ExitStatus } from '../command/command.ts'
@@ -56,6 +57,11 @@ export async function runAccountCreate(values: ValuesOf<typeof accountCreateOpti
   )
   if (invitation !== undefined) {
     const account = await client.acceptInvitation({ token: invitation.token, name, password, ...key })
+    const { email: given } = values
+    if (given !== undefined && given.toLowerCase() !== account.email.toLowerCase())
+      context.stderr.write(
+        `socket-gateway: warning: the account has the address of the invitation, ${printable(account.email)}, and not that of --email\n`,
+      )
     const where = server === undefined ? '' : ` --server ${server}`
     return answer(
       values,

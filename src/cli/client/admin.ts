@@ -84,16 +84,22 @@ function limitsOf(values: ValuesOf<typeof adminLimitsOptions>): AccountLimits {
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
 
-/** `admin limits`: changes those that are given, and shows all that differ from the service's. */
+/** `admin limits`: changes those that are given, and shows all that count. */
 export async function runAdminLimits(text: string, values: ValuesOf<typeof adminLimitsOptions>, context: CliContext): Promise<ExitStatus> {
   const client = await openClient(values, context)
   const account = await accountOf(client, text)
   const change = limitsOf(values)
   const isChange = values.defaults || Object.keys(change).length > 0
-  const { limits } = isChange ? await client.setLimits(account.id, { ...(values.defaults ? {} : account.limits), ...change }) : account
-  return answer(values, context, limits, () => {
-    const rows = Object.entries(limits).map(([name, value]) => [name, String(value)])
-    return rows.length === 0 ? 'The limits of the service count\n' : formatBox({ rows })
+  const { limits, limitsInForce } = isChange
+    ? await client.setLimits(account.id, { ...(values.defaults ? {} : account.limits), ...change })
+    : account
+  return answer(values, context, { limits, limitsInForce }, () => {
+    const rows = Object.entries(limitsInForce).map(([name, value]) => [
+      name,
+      typeof value === 'boolean' ? (value ? 'yes' : 'no') : String(value),
+      Object.hasOwn(limits, name) ? 'account' : 'service',
+    ])
+    return formatBox({ head: ['LIMIT', 'VALUE', 'OF THE'], right: [1], rows })
   })
 }
 

@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import type { HostPort } from '../../address/host-port.ts'
+import { lookupName } from '../../net/lookup-name.ts'
 import type { Dialer } from '../../origin/dial.ts'
 
 /**
@@ -9,7 +10,7 @@ import type { Dialer } from '../../origin/dial.ts'
 export const oneOrigin = ({ host, port }: HostPort, allowHalfOpen: boolean): Dialer => ({
   dial: (_hostname, _port, signal) =>
     new Promise((resolve, reject) => {
-      const socket = connect({ host, port, allowHalfOpen, noDelay: true, keepAlive: true })
+      const socket = connect({ host, port, lookup: lookupName, allowHalfOpen, noDelay: true, keepAlive: true })
       const giveUp = (): void => void socket.destroy()
       const over = (): void => {
         signal.removeEventListener('abort', giveUp)

@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import { formatHostPort, type HostPort } from '../../address/host-port.ts'
+import { lookupName } from '../../net/lookup-name.ts'
 
 const PROBE_MS = 2_000
 const PERIOD_MS = 1_000
@@ -7,7 +8,7 @@ const PERIOD_MS = 1_000
 /** Does anything take a connection there? */
 export const answers = ({ host, port }: HostPort): Promise<boolean> =>
   new Promise(resolve => {
-    const socket = connect({ host, port })
+    const socket = connect({ host, port, lookup: lookupName })
     const end = (isUp: boolean): void => {
       socket.destroy()
       resolve(isUp)

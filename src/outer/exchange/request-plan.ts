@@ -238,8 +238,10 @@ export function allowsUpgrade({ upgrades = DEFAULT_UPGRADES }: Pick<Target, 'upg
 }
 
 function targetOf(table: TargetTable, request: AcceptedRequest): Target {
-  const target = request.host === '' ? table.match('') : table.match(parseHost(request.host).host)
+  const host = request.host === '' ? '' : parseHost(request.host).host
+  const target = table.match(host)
   if (target !== undefined) return target
+  if (table.isOfSockets?.(host) === true) throw new GatewayError('NO_SOCKET', `no socket has the name ${request.host}`)
   throw new GatewayError(
     'UNKNOWN_HOST',
     request.host === '' ? 'no target for a request without a host' : `no target for host ${request.host}, which the Host header names`,

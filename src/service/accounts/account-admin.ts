@@ -35,7 +35,12 @@ export class AccountAdmin {
       .orderBy('id')
       .limit(limit + 1)
       .execute()
-    return pageOf(rows, limit, accountOf, (row): Cursor => ({ at: row.created_at, id: row.id }))
+    return pageOf(
+      rows,
+      limit,
+      row => accountOf(this.parts, row),
+      (row): Cursor => ({ at: row.created_at, id: row.id }),
+    )
   }
 
   async suspend(actor: Actor, accountId: string): Promise<Account> {
@@ -132,7 +137,7 @@ export class AccountAdmin {
         if (row === undefined) throw notFound()
         transaction.change('account', id)
         await audit.note(transaction.db, note)
-        return accountOf(row)
+        return accountOf(this.parts, row)
       })
       await directory.inForce(seq)
       return value

@@ -5,7 +5,7 @@ import type { Database } from '../../store/schema.ts'
 import { needId, needScope, notFound } from '../core/access.ts'
 import type { Parts } from '../core/parts.ts'
 import { sshKeyOf } from '../core/views.ts'
-import { invalid, ServiceError } from '../input/service-error.ts'
+import { ServiceError } from '../input/service-error.ts'
 import type { Actor, SshKey } from '../model.ts'
 import { parsePublicKey, type SshPublicKey } from '../ssh-keys/public-key.ts'
 
@@ -48,7 +48,7 @@ export class AccountKeys {
       const key = parsePublicKey(line, 'key')
       return store.transaction(async ({ db }) => {
         const added = await insertKey(db, actor.accountId, key, clock.now())
-        if (added === undefined) throw invalid({ path: 'key', message: 'the account has this key already' })
+        if (added === undefined) throw new ServiceError('CONFLICT', 'Your account has this SSH key already.')
         const { count } = await db
           .selectFrom('ssh_keys')
           .select(({ fn }) => fn.countAll<number>().as('count'))

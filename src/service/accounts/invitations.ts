@@ -95,7 +95,7 @@ export class Invitations {
       if (person.key !== undefined) await insertKey(db, id, person.key, now)
       const by = { ...anonymous(''), accountId: id }
       await audit.note(db, { by, action: 'account.accept-invitation', object: `account:${id}`, accountId: id, details: { role: row.role } })
-      return accountOf(row)
+      return accountOf(this.parts, row)
     })
   }
 }

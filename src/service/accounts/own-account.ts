@@ -20,7 +20,7 @@ export class OwnAccount {
     // What an SSH client has to call itself is asked with any token.
     const row = await this.parts.store.db.selectFrom('accounts').selectAll().where('id', '=', id).executeTakeFirst()
     if (row === undefined) throw notFound()
-    return accountOf(row)
+    return accountOf(this.parts, row)
   }
 
   async rename(actor: Actor, name: string): Promise<Account> {
@@ -38,7 +38,7 @@ export class OwnAccount {
           .executeTakeFirst()
         if (row === undefined) throw notFound()
         await audit.note(db, note)
-        return accountOf(row)
+        return accountOf(this.parts, row)
       })
     })
   }

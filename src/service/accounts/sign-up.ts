@@ -90,7 +90,7 @@ export class SignUps {
         .executeTakeFirst()
       if (row === undefined) throw new ServiceError('NOT_FOUND')
       await audit.note(db, { by: { ...anonymous(''), accountId: id }, action: 'account.confirm', object: `account:${id}`, accountId: id })
-      return accountOf(row)
+      return accountOf(this.parts, row)
     })
   }
 

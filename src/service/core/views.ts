@@ -6,16 +6,20 @@ import { lineOf } from '../ssh-keys/public-key.ts'
 import type { Parts } from './parts.ts'
 import { readLimits, readSettings, readTexts } from './socket-settings.ts'
 
-export const accountOf = (row: Row<'accounts'>): Account => ({
-  id: row.id,
-  name: row.name,
-  email: row.email,
-  role: row.role,
-  state: row.state,
-  limits: readLimits(row.limits, row.id),
-  createdAt: row.created_at,
-  confirmedAt: row.confirmed_at,
-})
+export const accountOf = ({ config }: Pick<Parts, 'config'>, row: Row<'accounts'>): Account => {
+  const limits = readLimits(row.limits, row.id)
+  return {
+    id: row.id,
+    name: row.name,
+    email: row.email,
+    role: row.role,
+    state: row.state,
+    limits,
+    limitsInForce: { ...config().limits, ...limits },
+    createdAt: row.created_at,
+    confirmedAt: row.confirmed_at,
+  }
+}
 
 export const sshKeyOf = (row: Row<'ssh_keys'>): SshKey => ({
   id: row.id,

@@ -129,7 +129,7 @@ export class SshDoorAccess implements SshAccess {
   async #ephemeral(actor: Actor, type: Socket['type']): Promise<Forward> {
     const { socketId, tunnelId } = await this.rules.creation.make(actor, {
       action: 'ssh.forward',
-      socket: { name: `ssh ${type}`, type, ephemeralMs: EPHEMERAL_MS },
+      socket: { name: 'SSH forward', type, ephemeralMs: EPHEMERAL_MS },
       hasTunnel: true,
     })
     return this.#forwardOf(socketId, tunnelId!, true)
