@@ -109,7 +109,7 @@ export class Flight {
     return room < Math.max(this.#limitBytes / MARKS, Math.min(MIN_MESSAGE_BYTES, this.#limitBytes / 2)) ? 0 : room
   }
 
-  /** The same for the beginnings of streams, which on a slow link do not wait until some bulk in flight has arrived. */
+  /** The same for small answers, which on a slow link do not wait until some bulk in flight has arrived. */
   get expressBytes(): number {
     if (this.#drainBytes >= 0 || this.#limitBytes >= SLOW_LIMIT_BYTES) return this.roomBytes
     return Math.max(0, Math.floor(this.#limitBytes + Math.max(MIN_MESSAGE_BYTES, this.#limitBytes / 4)) - this.inFlightBytes)
@@ -202,7 +202,8 @@ export class Flight {
     const wasFull = this.#wasFull
     if (this.#deliveredBytes >= this.#roundEndBytes) this.#endRound(targetMs)
     if (queueMs > STOP_QUEUES * targetMs) this.#growth = 0
-    const fittingBytes = this.#rate.bytesPerMs * (this.#minRoundTripMs + targetMs)
+    // And a message more: what is left of the limit below one is not used, and a rate that was measured so would never rise again.
+    const fittingBytes = this.#rate.bytesPerMs * (this.#minRoundTripMs + targetMs) + MIN_MESSAGE_BYTES
     // Where there was less to send than might have been nothing is learnt about how much more the link would take.
     if (this.#growth > 0) this.#limitBytes += wasFull ? newBytes * this.#growth : 0
     else if (wasFull) this.#limitBytes = fittingBytes

@@ -10,6 +10,8 @@ const QUANTUM_BYTES = 16_384
 /** A stream that has sent this much, or so many flights of a slow link, is bulk and takes its turns behind those that have not. */
 const BULK_BYTES = 65_536
 const BULK_FLIGHTS = 4
+/** On a slow link a stream that has sent less than this does not wait for a place in the flight. */
+const EXPRESS_BYTES = 512
 /** While both wait, bulk has its turn after so many messages without any. */
 const MESSAGES_OF_FIRST = 3
 /** A turn is not shorter than this, bytes, however little is left of a message. */
@@ -247,9 +249,9 @@ export class Sender {
     const { roomBytes, expressBytes } = this.#flight
     const isShared = this.#first.length > 0 && this.#bulk.length > 0
     const isBulkDue = isShared && this.#messagesOfFirst >= MESSAGES_OF_FIRST
-    // Bulk has filled the flight: the beginnings of streams do not wait for it, unless it is its turn.
+    // The flight is full: small answers do not wait for it, unless it is the turn of bulk.
     if (roomBytes <= 0) {
-      if (expressBytes > 0 && !isBulkDue) this.#serveFirst(Math.min(mostBytes, expressBytes))
+      if (expressBytes > 0 && !isBulkDue) this.#serveExpress(Math.min(mostBytes, expressBytes))
       return
     }
     const targetBytes = Math.min(mostBytes, roomBytes)
@@ -266,6 +268,18 @@ export class Sender {
   #serveFirst(targetBytes: number): void {
     this.#messagesOfFirst++
     this.#serve(this.#first, targetBytes)
+  }
+
+  /** What goes on for long must not take this way while it begins: it would leave none for the small answer that comes next. */
+  #serveExpress(targetBytes: number): void {
+    const small = this.#first.filter(({ sentBytes }) => sentBytes < EXPRESS_BYTES)
+    if (small.length === 0) return
+    const others = this.#first.filter(({ sentBytes }) => sentBytes >= EXPRESS_BYTES)
+    this.#messagesOfFirst++
+    this.#first.length = 0
+    this.#serve(small, targetBytes)
+    // What came back while it was served, and what had no turn, is behind those that have waited longer.
+    this.#first.unshift(...small, ...others)
   }
 
   /** Lets the streams of `queue` take turns until the message has `targetBytes`. */
