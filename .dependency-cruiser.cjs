@@ -92,6 +92,11 @@ const ROOMS = {
   },
   'config/document': { rooms: ['errors.ts'], npm: ['js-yaml', 'zod'] },
   'config/keys': { rooms: ['errors.ts', 'units', 'address', 'http', 'route', 'identity'], npm: ['zod'] },
+  'config/visitors': {
+    rooms: ['errors.ts', 'files', 'address', 'visitors', 'visitors/session', 'config/document', 'config/keys'],
+    npm: ['zod'],
+    node: ['fs', 'fs/promises', 'path', 'os'],
+  },
   config: {
     rooms: ['errors.ts', 'files', 'units', 'address', 'http', 'payload', 'route', 'identity', 'config/document', 'config/keys'],
     npm: ['zod'],
@@ -190,6 +195,12 @@ const ROOMS = {
     node: ['net', 'stream', 'crypto'],
   },
   'outer/access': { rooms: ['errors.ts', 'address', 'http', 'net', 'route', 'identity', 'rates'], node: ['crypto'] },
+  visitors: { rooms: ['errors.ts', 'http', 'route', 'outer/access'] },
+  'visitors/session': {
+    rooms: ['errors.ts', 'http', 'rates', 'route', 'outer/access', 'visitors'],
+    node: ['crypto'],
+  },
+  'visitors/check': { rooms: ['errors.ts', 'http', 'route', 'outer/access', 'visitors', 'visitors/session'] },
   'outer/inner-layers': {
     rooms: [
       'errors.ts',
@@ -358,10 +369,12 @@ const ROOMS = {
       'config',
       'config/document',
       'config/service',
+      'config/visitors',
       'directory',
       'service',
       'service-host',
       'platform',
+      'visitors/check',
       'route',
       'identity',
       'net',

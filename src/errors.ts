@@ -140,13 +140,24 @@ const ROWS = {
   TUNNEL_UNREACHABLE: { text: 'The far end of the tunnel did not answer; check the URL and that it is running.' },
   TUNNEL_REFUSED: { text: 'The far end refused to open the tunnel; it says why.' },
   TUNNEL_CLOSED: { text: 'The tunnel was broken off; the close code and the reason say by whom and why.' },
+  // --- visitors: who may come
+  VISITOR_LOGIN_MISSING: {
+    status: 503,
+    text: 'This address is for visitors who have logged in, and this gateway has no login for visitors; its owner has to change that.',
+  },
+  VISITOR_REQUIRED: { status: 401, text: 'This address is not for everybody; log in, or send one of the credentials that are named here.' },
+  VISITOR_CREDENTIALS: { status: 401, text: 'The credentials of the request are not valid here, or no longer; send others, or log in.' },
+  VISITOR_SESSION_OVER: { status: 401, text: 'The session that this request came with is over; log in again.' },
+  VISITOR_FORBIDDEN: { status: 403, text: 'You are known, and not among those who may come here; ask the operator to be let in.' },
+  VISITOR_CROSS_SITE: {
+    status: 403,
+    text: 'The request was sent by a page of another site with the login of this one; ask the operator to name that site as an origin.',
+  },
+  VISITOR_LOGIN_FAILED: { status: 400, text: 'The login could not be completed; begin again at the address that you wanted to see.' },
+  VISITOR_PROVIDER_AWAY: { status: 503, text: 'The provider of logins does not answer at the moment; who is logged in stays so, try again shortly.' },
   // --- the service: accounts, sockets, their tunnels
   NO_SOCKET: { status: 404, text: 'There is nothing at this address, or not any more; check it, or ask whoever gave it to you.' },
   NO_TUNNEL: { status: 502, text: 'No tunnel of this socket is connected; its owner has to connect one.' },
-  VISITOR_LOGIN_MISSING: {
-    status: 503,
-    text: 'This socket is for visitors who have logged in, and this gateway has no login for visitors; its owner has to change that.',
-  },
   INVALID: { status: 400, text: 'The request to the API is not valid; every fault is listed with its path.' },
   UNAUTHENTICATED: { status: 401, text: 'The call needs a valid token; log in again.' },
   LOGIN_FAILED: { status: 401, text: 'The e-mail address or the password is wrong, or the account is not active.' },

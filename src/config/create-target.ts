@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import type { Policy } from '../route/policy.ts'
 import type { Target, Treatment } from '../route/target.ts'
+import { accessKey } from './keys/access.ts'
 import { addressesKey } from './keys/addresses.ts'
 import { balanceKey } from './keys/balance.ts'
 import { basicAuthKey } from './keys/basic-auth.ts'
@@ -46,6 +47,7 @@ function treatmentOf(source: Keys, place: TargetPlace, { limits }: Pick<Target, 
   const rest = {
     ...addressesKey.create(source, place),
     ...basicAuthKey.create(source, place),
+    ...accessKey.create(source, place),
     rate: limits?.rate,
     concurrency: limits?.concurrency,
     answer: redirectKey.create(source, place).answer ?? respondKey.create(source, place).answer,

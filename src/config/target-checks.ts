@@ -83,6 +83,7 @@ export const checkTargets = (document: YamlDocument, sources: YamlMap, faults: C
     if (!isYamlMap(source)) continue
     const path = ['targets', name]
     checkKeys(document, path, source, faults)
+    if (name.trim() === '*') checkStrangers(document, path, source, faults)
     if (source['stripPrefix'] === true)
       faults.push(document.fault([...path, 'stripPrefix'], 'expected a path such as "/app": only a route has a path of its own'))
     policies.set(name, policyOf(document, path, source, faults))
@@ -98,6 +99,23 @@ export const checkTargets = (document: YamlDocument, sources: YamlMap, faults: C
     })
   }
   return policies
+}
+
+/**
+ * Finds logins at every host: the owner of any name could point it here, have a visitor log in without a word, and then point it to a
+ * server of theirs, which the browser would send the session to.
+ */
+const checkStrangers = (document: YamlDocument, path: readonly PropertyKey[], target: YamlMap, faults: ConfigFault[]): void => {
+  const { routes } = target
+  const below = Array.isArray(routes) ? routes.map((route: unknown, i) => [[...path, 'routes', i], route] as const) : []
+  for (const [place, keys] of [[path, target] as const, ...below])
+    if (isYamlMap(keys) && isYamlMap(keys['access']) && keys['access']['login'] !== undefined)
+      faults.push(
+        document.fault(
+          [...place, 'access', 'login'],
+          'expected a host with a name, such as "*.example.com": "*" also stands for hosts of strangers',
+        ),
+      )
 }
 
 /** For the check alone: what of a target counts in a route that does not say it. */

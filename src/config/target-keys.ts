@@ -1,5 +1,6 @@
 /** Every key of a target. A new one is a file in `keys/`, a line in `schemaOf` its target, and a line in `create-target.ts`. */
 import type { Target } from '../route/target.ts'
+import { accessKey } from './keys/access.ts'
 import { addressesKey } from './keys/addresses.ts'
 import { balanceKey } from './keys/balance.ts'
 import { basicAuthKey } from './keys/basic-auth.ts'
@@ -26,6 +27,7 @@ export const otherSchema = {
   ...headersKey.schema,
   ...addressesKey.schema,
   ...basicAuthKey.schema,
+  ...accessKey.schema,
   ...redirectKey.schema,
   ...respondKey.schema,
   ...maintenanceKey.schema,
@@ -46,6 +48,7 @@ const KEYS: readonly Pick<TargetKey<never, never>, 'faults' | 'doubts' | 'effect
   addressesKey,
   limitsKey,
   basicAuthKey,
+  accessKey,
   redirectKey,
   respondKey,
   pathsKey,

@@ -12,6 +12,8 @@ import type { Variables } from './template.ts'
 const PASSED = 'x-sg-passed'
 /** More than any chain has that is meant. */
 const MAX_PASSED = 16
+/** As origins read them. */
+const VISITOR_FIELD = /^x[^a-z0-9]auth[^a-z0-9](?:email|name|groups)$/i
 const PSEUDONYM = /^sg-[0-9a-z]{1,16}$/
 
 /** The facts beside the request on which the fields depend. */
@@ -24,6 +26,8 @@ export interface RequestContext {
   readonly pseudonym: string
   /** The changes that the target asks for; undefined: none. */
   readonly edits?: RequestEdits | undefined
+  /** Fields that say who the visitor is, names and values in turn: ours, whatever the target sets. */
+  readonly visitor?: readonly string[] | undefined
 }
 
 /** The changes to the fields of its requests that a target asks for. */
@@ -68,7 +72,8 @@ export function requestFields(request: AcceptedRequest, context: RequestContext)
   const { pseudonym } = context
   if (passed.includes(pseudonym) || via.includes(pseudonym)) throw new GatewayError('LOOP', `it has passed ${pseudonym} already`)
   if (passed.length >= MAX_PASSED) throw new GatewayError('LOOP', `it has passed ${passed.length} gateways already`)
-  if (context.edits !== undefined) kept = edited(kept, context.edits)
+  if (context.edits !== undefined) kept = edited(kept, context.edits, context.visitor !== undefined)
+  if (context.visitor !== undefined) kept.push(...context.visitor)
   addForwarding(kept, context.client)
   kept.push('X-SG-Passed', [...passed.filter(each => PSEUDONYM.test(each)), pseudonym].join(', '))
   // The entries of other proxies are always kept; `addsVia` decides on ours alone.
@@ -78,15 +83,23 @@ export function requestFields(request: AcceptedRequest, context: RequestContext)
 }
 
 /** Applies the edits of the target: after what clients sent, and before what the gateway adds. */
-function edited(fields: readonly string[], { fields: edits, variables, dropsAuthorization, prefix }: RequestEdits): string[] {
-  const kept: string[] = []
+function edited(
+  fields: readonly string[],
+  { fields: edits, variables, dropsAuthorization, prefix }: RequestEdits,
+  hasVisitor: boolean,
+): string[] {
+  let kept: string[] = []
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!.toLowerCase()
     if (edits !== undefined && isRemoved(edits, name)) continue
     if (dropsAuthorization && name === 'authorization') continue
     kept.push(fields[i]!, fields[i + 1]!)
   }
-  if (edits !== undefined) appendAdded(edits, kept, variables)
+  if (edits !== undefined) {
+    appendAdded(edits, kept, variables)
+    // Where we say who comes, nothing else does.
+    if (hasVisitor) kept = kept.filter((_, i) => !VISITOR_FIELD.test(kept[i & ~1]!))
+  }
   if (prefix !== '' && (edits === undefined || !isRemoved(edits, 'x-forwarded-prefix'))) kept.push('X-Forwarded-Prefix', prefix)
   return kept
 }

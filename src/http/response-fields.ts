@@ -30,6 +30,8 @@ export interface ResponseContext {
   cookie?: string | undefined
   /** Another one, which holds a login. */
   readonly loginCookie?: string | undefined
+  /** The same for a session of a visitor. */
+  readonly visitorCookie?: string | undefined
 }
 
 /** A final head that can be written as it stands. */
@@ -107,9 +109,10 @@ export function switchingHead(
   return { status: 101, reason: checkedReason(head.reason), fields }
 }
 
-function addCookies(fields: string[], { cookie, loginCookie }: ResponseContext): void {
+function addCookies(fields: string[], { cookie, loginCookie, visitorCookie }: ResponseContext): void {
   if (cookie !== undefined) fields.push('Set-Cookie', cookie)
   if (loginCookie !== undefined) fields.push('Set-Cookie', loginCookie)
+  if (visitorCookie !== undefined) fields.push('Set-Cookie', visitorCookie)
 }
 
 /** A HEAD or 304 response may announce the length that a GET would have; 204 never does. */

@@ -119,6 +119,14 @@ const ROWS: readonly MetricRow[] = [
     read: one(({ registry }) => registry.tunnelCount),
   },
   {
+    name: 'visitors_total',
+    type: 'counter',
+    help: 'Requests for targets with `access`, by the lane that decided and by what became of them.',
+    *read({ visitors }) {
+      for (const { lane, outcome, count } of visitors?.counts ?? []) yield { labels: { lane, outcome }, value: count }
+    },
+  },
+  {
     name: 'inner_layers_avoided',
     type: 'gauge',
     help: 'Connections of inner layers that are asked last for a target, since its origin is not well there.',

@@ -5,6 +5,7 @@ import type { Log } from '../telemetry/log.ts'
 import type { RequestMetrics } from '../telemetry/request-metrics.ts'
 import type { CertificateStore } from '../tls/certificate-store.ts'
 import type { BookWatch } from './book-watch.ts'
+import type { VisitorCheck } from './access/visitor-check.ts'
 import type { ConnectionLimits } from './access/connection-limits.ts'
 import type { OriginHealth } from './inner-layers/origin-health.ts'
 import type { Registry } from './inner-layers/registry.ts'
@@ -41,6 +42,8 @@ export interface OperatorViewOptions {
   /** Which inner layers had better not be asked for which origin. */
   readonly health: Pick<OriginHealth, 'isAvoided' | 'isEmpty'>
   readonly connections: ConnectionMetrics
+  /** Undefined: nobody is asked who they are. */
+  readonly visitors: Pick<VisitorCheck, 'counts'> | undefined
   readonly sightings: Sightings
   readonly log: Log
   readonly clock: () => number

@@ -6,6 +6,7 @@ import type { RouteTable, TargetTable } from '../route/table.ts'
 import type { TcpPort } from '../route/tcp-port.ts'
 import type { CertificateStore } from '../tls/certificate-store.ts'
 import type { EdgeLimits } from './access/client-limits.ts'
+import type { VisitorCheck } from './access/visitor-check.ts'
 import type { PortFault } from './tcp-edge/tcp-edge.ts'
 import type { CreateCertificates } from './tcp-edge/tcp-terminator.ts'
 
@@ -131,6 +132,8 @@ export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   readonly socketCertificates?: CertificateStore
   /** Names under which inner layers dial this process, as `parseLinkName` gives them; none: a proof may be for any name. */
   readonly linkNames?: readonly string[]
+  /** The check of who visitors are, for targets with `access`; absent: those let nobody in. */
+  readonly visitors?: VisitorCheck
   /** Fields that say who the user is, which those proxies may send to every target. */
   readonly trustFields?: readonly string[]
   /** Connections of clients begin with the header of the PROXY protocol, of a trusted proxy. */

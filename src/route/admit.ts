@@ -3,6 +3,7 @@ import { GatewayError } from '../errors.ts'
 import { canonicalPath, otherReadings, parseRequestTarget, type CanonicalPath } from './path.ts'
 import type { PolicyRule } from './policy.ts'
 import type { Target } from './table.ts'
+import type { Treatment } from './target.ts'
 
 /** The target of a request: found before anything is decided. */
 export interface Located {
@@ -27,7 +28,10 @@ export interface Admission extends Located {
  * around, so runs of slashes and ambiguous forms go on as they were sent.
  */
 export const isStrict = ({ policy, routes, treatment }: Target): boolean =>
-  !policy.any || routes !== undefined || (treatment !== undefined && (treatment.pathMap !== undefined || treatment.answer !== undefined))
+  !policy.any || routes !== undefined || (treatment !== undefined && dependsOnPath(treatment))
+
+const dependsOnPath = ({ pathMap, answer, access }: Treatment): boolean =>
+  pathMap !== undefined || answer !== undefined || access?.public !== undefined
 
 /** The path that the routes and policies of a host see. @param rawPath  without its query */
 export const canonicalPathFor = (target: Target, rawPath: string): CanonicalPath =>

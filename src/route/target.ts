@@ -5,6 +5,7 @@ import type { OriginProfile, OriginTimeouts } from '../payload/origin-profile.ts
 import type { ErrorCode } from '../errors.ts'
 import type { LogLine } from '../payload/log-note.ts'
 import type { AddressRanges } from '../address/address-ranges.ts'
+import type { Access } from './access.ts'
 import type { FixedAnswer, Redirect } from './fixed-answer.ts'
 import type { PathMap } from './path-map.ts'
 import type { Policy } from './policy.ts'
@@ -105,6 +106,8 @@ export interface Treatment {
   readonly allow: AddressRanges | undefined
   readonly deny: AddressRanges | undefined
   readonly basicAuth: BasicAuth | undefined
+  /** The visitors that are let in; undefined: all. */
+  readonly access?: Access | undefined
   readonly rate: RateLimit | undefined
   readonly concurrency: number | undefined
   /** Instead of the origin. */

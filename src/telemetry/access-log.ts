@@ -24,6 +24,8 @@ export interface AccessRecord {
   readonly target: string | undefined
   /** Of a socket of the service, of which there are too many for numbers of their own. */
   readonly isOfSocket?: boolean | undefined
+  /** Who it was, where the target asks; `-` for nobody known. */
+  readonly visitor?: string | undefined
   /** Inner layer that served it, undefined when none did. */
   readonly identifier: string | undefined
   readonly error: ErrorCode | undefined
@@ -73,7 +75,7 @@ const createJsonLine = (): ((record: AccessRecord, nowMs: number) => string) => 
   return (record, nowMs) =>
     `{"level":"info","time":"${timeOf(nowMs)}","requestId":${quote(record.requestId)},"client":${quote(record.client)},"host":${quote(record.host)},"method":${quote(record.method)},"path":${quote(withoutQuery(record.path))},"status":${number(record.status)},"bytesIn":${number(record.bytesIn)},"bytesOut":${number(record.bytesOut)},"durationMs":${number(record.durationMs)}${
       record.firstByteMs === undefined ? '' : `,"firstByteMs":${number(record.firstByteMs)}`
-    }${record.identifier === undefined ? '' : `,"identifier":${quote(record.identifier)}`}${
+    }${record.visitor === undefined ? '' : `,"visitor":${quote(record.visitor)}`}${record.identifier === undefined ? '' : `,"identifier":${quote(record.identifier)}`}${
       record.error === undefined ? '' : `,"error":"${record.error}"`
     }${record.reason === undefined ? '' : `,"reason":${quote(record.reason)}`},"msg":"request"}\n`
 }
@@ -97,10 +99,11 @@ const createPrettyLine = (color: boolean): ((record: AccessRecord, nowMs: number
   return (record, nowMs) => {
     const times = `${record.durationMs.toFixed(1)} ms${record.firstByteMs === undefined ? '' : ` (first byte ${record.firstByteMs.toFixed(1)} ms)`}`
     const by = record.identifier === undefined ? '' : ` by ${shorten(record.identifier)}`
+    const visitor = record.visitor === undefined ? '' : ` visitor ${shorten(record.visitor)}`
     const error =
       record.error === undefined ? '' : ` ${colors.red(record.error)}${record.reason === undefined ? '' : ` (${shorten(record.reason)})`}`
     const facts = colors.dim(
-      `${times} in ${formatBytes(record.bytesIn)} out ${formatBytes(record.bytesOut)} from ${shorten(record.client)}${by} id ${shorten(record.requestId)}`,
+      `${times} in ${formatBytes(record.bytesIn)} out ${formatBytes(record.bytesOut)} from ${shorten(record.client)}${visitor}${by} id ${shorten(record.requestId)}`,
     )
     // Both are "-" where nothing could be parsed.
     const host = record.host === record.path ? '' : shorten(record.host)

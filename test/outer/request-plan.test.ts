@@ -22,6 +22,7 @@ const contextOf = (more: Partial<PlanContext> = {}): PlanContext => {
     table: () => table,
     limits: { rate: undefined, bodyBytes: undefined },
     accessCheck: new AccessCheck(() => 0),
+    visitors: undefined,
     clientOf: (from, request) => identifyClient(from, request, () => false),
     tunnels: { owns: target => target.startsWith('/tunnel/') },
     dispatch: { profiles: new OriginProfiles() },
@@ -32,7 +33,7 @@ const contextOf = (more: Partial<PlanContext> = {}): PlanContext => {
   }
 }
 
-const nothingSeen = (): Seen => ({ request: undefined, client: undefined, target: undefined, span: undefined })
+const nothingSeen = (): Seen => ({ request: undefined, client: undefined, target: undefined, visitor: undefined, span: undefined })
 
 const ask = (
   host: string,

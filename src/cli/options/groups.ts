@@ -11,7 +11,7 @@ const PROCESS = ['config', ...namesOf(serviceOptions)]
 
 /** Of `outer-layer`. */
 export const outerLayerGroups = {
-  'To begin with': ['public-key', 'targets', 'service', 'app-port', 'socket-port'],
+  'To begin with': ['public-key', 'targets', 'service', 'visitors', 'app-port', 'socket-port'],
   'Where to listen': ['app-host', 'socket-host', 'link-name', 'validity'],
   TLS: namesOf(tlsOptions),
   'Behind a proxy': ['trust-proxy', 'trust-fields', 'proxy-protocol'],

@@ -74,6 +74,10 @@ export const outerLayerOptions = {
       'File of the service (accounts, sockets, tunnels, SSH), as "service init" writes it; with it, --public-key and --targets may be left out',
     defaultText: 'none',
   }),
+  visitors: optional(FILE, {
+    describe: 'File of logins, as "visitors init" writes it: for targets with access, which let nobody in without it; reloaded when it changes',
+    defaultText: 'none',
+  }),
   'app-port': withDefault(PORT, OUTER_LAYER_DEFAULTS.appPort, { describe: 'Port for clients; 0 picks a free one' }),
   'app-host': optional(TEXT, { describe: 'Address to listen on for clients', defaultText: 'all, IPv4 and IPv6' }),
   'socket-port': withDefault(PORT, OUTER_LAYER_DEFAULTS.socketPort, { describe: 'Port for inner layers; 0 picks a free one' }),

@@ -15,6 +15,7 @@ import type { outerLayerOptions } from '../options/layers.ts'
 import { warnOfFileLimit } from '../command/file-limit.ts'
 import { createServiceLog, serve, type Layer } from '../command/serve.ts'
 import type { OuterService } from './outer-service.ts'
+import type { RunningVisitors } from './visitors.ts'
 import { checkPortsDiffer, type WantedPort } from '../command/colliding-ports.ts'
 import { createAppCertificates, createTlsPorts } from '../options/tls.ts'
 
@@ -41,6 +42,7 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
   const stores = [tls.app, tls.socket].filter(store => store !== undefined)
   const targets = options.targets === undefined ? undefined : watchTargets(options.targets, log)
   let service: OuterService | undefined
+  let visitors: RunningVisitors | undefined
   let layer: OuterLayer
   try {
     await keys.start()
@@ -50,6 +52,7 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
       log.warn({}, 'there is no public key yet, so no inner layer can connect; put a certificate into the directory')
     if (targets !== undefined) await checkTargets(targets, ports, log)
     service = options.service === undefined ? undefined : await createService(options, { file: options.service, tls }, log, context)
+    visitors = options.visitors === undefined ? undefined : await startVisitors(options.visitors, log)
     layer = createOuterLayer(
       {
         appPort: options['app-port'],
@@ -67,6 +70,7 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
         keys,
         ...(targets !== undefined && { targets }),
         ...(service !== undefined && { directory: service.directory }),
+        ...(visitors !== undefined && { visitors: visitors.check }),
         timeoutMs: options.timeout,
         validityMs: options.validity,
         linkNames: options['link-name'],
@@ -83,13 +87,14 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
       { log },
     )
   } catch (error) {
-    await Promise.all([keys, ...(targets === undefined ? [] : [targets]), ...stores].map(part => part.close()))
+    const opened = [keys, targets, visitors, ...stores].filter(part => part !== undefined)
+    await Promise.all(opened.map(part => part.close()))
     await log.flush()
     throw error
   }
   const count = options['max-connections']
   warnOfFileLimit(log, { count, because: `--max-connections is ${count}` }, context)
-  const parts = [service, targets, keys, ...stores].filter(part => part !== undefined)
+  const parts = [service, targets, visitors, keys, ...stores].filter(part => part !== undefined)
   await serve(service === undefined ? layer : withService(layer, service), log, context, parts)
   return 0
 }
@@ -113,6 +118,9 @@ async function checkTargets(targets: TargetsFile, ports: readonly WantedPort[], 
   checkPortsDiffer([...ports, ...table.tcp.map(({ options: { port, host } }) => ({ name: `tcp "${port}" in ${file}`, port, host }))])
   await hintAtWarnings(table, file, log)
 }
+
+/** Reads the files of visitors; without them, nothing of it is loaded. */
+const startVisitors = async (file: string, log: Log): Promise<RunningVisitors> => (await import('./visitors.ts')).startVisitors(file, log)
 
 /** Prepares the service; without one, nothing of it is loaded. */
 async function createService(

@@ -58,6 +58,8 @@ export interface ForwardedExchange {
   readonly hasEnded: boolean
   /** The answer is complete. */
   end(): void
+  /** The connection has left HTTP. @param end  ends it */
+  leftHttp(end: (code: ErrorCode, reason: string) => void): void
   /** The connection has left HTTP and is over. @param failure  undefined after a clean end */
   switched(bytesIn: number, bytesOut: number, failure: { readonly code: ErrorCode; readonly reason: string } | undefined): void
   /** Answers with the error, or cuts. */
@@ -230,7 +232,7 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
     exchange.end()
     this.#timer.stop()
     answer.begun()
-    context.switched.join(stream, client, {
+    const end = context.switched.join(stream, client, {
       idleMs: plan.target.timeouts?.idleMs,
       onEnd: ({ code, reason, bytesIn, bytesOut, thrown }) => {
         if (thrown !== undefined)
@@ -238,6 +240,7 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
         exchange.switched(bytesIn, bytesOut, code === undefined ? undefined : { code, reason })
       },
     })
+    exchange.leftHttp(end)
   }
 
   onData(chunk: Buffer): void {

@@ -1,12 +1,13 @@
-import { asGatewayError, ERRORS, type ErrorCode, type Refusal } from '../../errors.ts'
+import { asGatewayError, ERRORS, GatewayError, type ErrorCode, type Refusal } from '../../errors.ts'
 import { errorAnswer } from '../../http/error-answer.ts'
 import { valuesOf } from '../../http/fields.ts'
 import { guarded } from '../../net/guard.ts'
 import type { RequestLimit } from '../access/request-limit.ts'
 import { Answer } from './answer.ts'
 import type { ClientEvents, EdgeRequest } from './edge-request.ts'
+import { BodyCollector } from './body-collector.ts'
 import { Forwarding, type ForwardedExchange, type ForwardingContext } from './forwarding.ts'
-import { planRequest, type LocalAnswer, type Plan, type PlanContext } from './request-plan.ts'
+import { planRequest, type ForwardPlan, type LocalAnswer, type Plan, type PlanContext, type ServePlan } from './request-plan.ts'
 import { RequestRecord, type RecordContext } from './request-record.ts'
 
 /** The context that all exchanges share: that of their parts, and the count of requests. */
@@ -15,6 +16,9 @@ export interface ExchangeContext extends PlanContext, RecordContext, ForwardingC
   readonly dispatch: ForwardingContext['dispatch']
   readonly requestLimit: RequestLimit
 }
+
+/** The time within which the body of a request for a page of ours has to come. */
+const OWN_BODY_MS = 30_000
 
 /**
  * One request of a client from its head to its line in the log: the plan decides whether it is answered here or forwarded. Whatever fails
@@ -26,6 +30,13 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
   #forwarding: Forwarding | undefined
   /** Gives back what the plan took. */
   #leave: (() => void) | undefined
+  /** Of a page of ours. */
+  #body: BodyCollector | undefined
+  #late: NodeJS.Timeout | undefined
+  /** The session of the visitor is no longer followed. */
+  #unfollow: (() => void) | undefined
+  /** Ends what has left HTTP. */
+  #endSwitched: ((code: ErrorCode, reason: string) => void) | undefined
   #hasEnded = false
 
   /** @param onOver  the answer has left, or the client has: the end of everything */
@@ -79,20 +90,72 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
     if (plan.kind === 'forward') this.#leave = plan.leave
     // The client may have left while the plan was made.
     if (this.#hasEnded) return this.#release()
-    if (plan.kind === 'answer') return this.answerHere(plan.answer)
+    if (plan.kind === 'serve') return this.#serve(plan)
+    if (plan.kind === 'answer') {
+      this.record.error = plan.refusal?.code
+      this.record.reason = plan.refusal?.reason
+      return this.answerHere(plan.answer)
+    }
+    this.#follow(plan)
     this.#forwarding = new Forwarding(this, plan)
     this.#forwarding.start()
+  }
+
+  /** Ends the request with what let its visitor in. */
+  #follow({ admittance }: ForwardPlan): void {
+    this.#unfollow = admittance?.follow?.(reason => {
+      this.#endSwitched?.('VISITOR_SESSION_OVER', reason)
+      this.fail('VISITOR_SESSION_OVER', reason)
+    })
+  }
+
+  /** Answers with a page of ours, once the body is here. */
+  #serve({ page }: ServePlan): void {
+    const { call, record } = this
+    const { body = { kind: 'none' } } = record.request ?? {}
+    if (body.kind === 'length' && body.length > page.maxBodyBytes)
+      throw new GatewayError('BODY_TOO_LARGE', `${body.length} bytes are announced, a page of the gateway takes ${page.maxBodyBytes}`)
+    const answer = (bytes: Buffer): void => {
+      clearTimeout(this.#late)
+      Promise.resolve()
+        .then(() => page.answer(bytes))
+        .then(made => {
+          if (this.#hasEnded) return
+          record.error = made.refusal?.code
+          record.reason = made.refusal?.reason
+          record.visitor = made.refusal?.visitor
+          this.answerHere(made)
+        })
+        .catch(
+          guarded(
+            fault => this.onFault(fault),
+            thrown => this.refuse(thrown),
+          ),
+        )
+    }
+    if (body.kind === 'none' || (body.kind === 'length' && body.length === 0)) return answer(Buffer.alloc(0))
+    this.#body = new BodyCollector(page.maxBodyBytes, answer)
+    const late = guarded(
+      fault => this.onFault(fault),
+      () => this.fail('REQUEST_TIMEOUT', 'the body for a page of the gateway did not come in time'),
+    )
+    this.#late = setTimeout(late, OWN_BODY_MS).unref()
+    if (record.request?.expectsContinue === true) call.writeContinue()
+    call.startUpload()
   }
 
   // --- the client ---
 
   onUpload(chunk: Buffer): void {
     this.record.bytesIn += chunk.length
-    if (!this.#hasEnded) this.#forwarding?.upload?.add(chunk)
+    if (this.#hasEnded) return
+    this.#forwarding?.upload?.add(chunk)
+    this.#body?.add(chunk)
   }
 
   onUploadEnd(): void {
     this.#forwarding?.upload?.end()
+    if (!this.#hasEnded) this.#body?.end()
   }
 
   onDrain(): void {
@@ -112,6 +175,11 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
   /** The answer is complete; the client has not got all of it yet. */
   end(): void {
     this.#hasEnded = true
+  }
+
+  /** The connection has left HTTP. @param end  ends it */
+  leftHttp(end: (code: ErrorCode, reason: string) => void): void {
+    this.#endSwitched = end
   }
 
   /** The connection has left HTTP and is over. */
@@ -182,8 +250,11 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
   }
 
   #release(): void {
+    clearTimeout(this.#late)
     this.#leave?.()
     this.#leave = undefined
+    this.#unfollow?.()
+    this.#unfollow = undefined
   }
 
   #over(bytesOut: number): void {

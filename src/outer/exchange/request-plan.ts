@@ -1,7 +1,8 @@
-import { GatewayError } from '../../errors.ts'
+import { GatewayError, type ErrorCode } from '../../errors.ts'
 import { admitRequest, isAnsweredHere, type AcceptedRequest } from '../../http/admission.ts'
 import type { TrustFields } from '../../http/believed-fields.ts'
 import type { Client, Peer } from '../../http/client.ts'
+import type { Access, Visitor } from '../../route/access.ts'
 import { encodeRequestHead } from '../../payload/head-codec.ts'
 import { requestFields, type RequestEdits } from '../../http/request-fields.ts'
 import type { ResponseContext } from '../../http/response-fields.ts'
@@ -19,6 +20,7 @@ import type { RequestSpan } from '../../telemetry/tracing.ts'
 import type { EdgeRequest } from './edge-request.ts'
 import type { AccessCheck, Login } from '../access/access-check.ts'
 import type { EdgeLimits } from '../access/client-limits.ts'
+import { OWN_PATHS, type Admittance, type OwnPage, type VisitorCheck, type VisitorDecision } from '../access/visitor-check.ts'
 import { checkServerName } from './server-name.ts'
 
 /** An answer that needs no inner layer. */
@@ -26,7 +28,7 @@ export interface LocalAnswer {
   readonly status: number
   /** For `writeHead`, flat, with Content-Length where a body may follow. */
   readonly fields: string[]
-  readonly body: string
+  readonly body: string | Buffer
 }
 
 /** Facts of a request as far as they are known, also when it is refused: for its line in the log. */
@@ -34,6 +36,8 @@ export interface Seen {
   request: AcceptedRequest | undefined
   client: Client | undefined
   target: Target | undefined
+  /** Where the target asks who comes. */
+  visitor: Visitor | undefined
   /** Of the trace, when somebody traces. */
   readonly span: RequestSpan | undefined
 }
@@ -42,6 +46,14 @@ export interface Seen {
 export interface AnswerPlan {
   readonly kind: 'answer'
   readonly answer: LocalAnswer
+  /** For the log, where it is one. */
+  readonly refusal?: { readonly code: ErrorCode; readonly reason: string } | undefined
+}
+
+/** A page of the gateway itself, which may want the body of the request. */
+export interface ServePlan {
+  readonly kind: 'serve'
+  readonly page: OwnPage
 }
 
 /** A stream to an origin. */
@@ -59,12 +71,14 @@ export interface ForwardPlan {
   /** Bytes of the body; a stream may have more than it says. */
   readonly maxBodyBytes: number
   readonly response: ResponseContext
+  /** Where the target asks who comes: what let the request in. */
+  readonly admittance: Admittance | undefined
   /** Gives back what the request took of the limits of its target; undefined: nothing. */
   readonly leave: (() => void) | undefined
 }
 
-/** The decision about one request: an answer of ours, or a stream to an origin. */
-export type Plan = AnswerPlan | ForwardPlan
+/** The decision about one request: an answer of ours, a page of ours, or a stream to an origin. */
+export type Plan = AnswerPlan | ServePlan | ForwardPlan
 
 /** The part of the context that plans depend on. */
 export interface PlanContext {
@@ -73,6 +87,8 @@ export interface PlanContext {
   readonly limits: Pick<EdgeLimits, 'rate' | 'bodyBytes'>
   /** The check of addresses, rates and passwords. */
   readonly accessCheck: AccessCheck
+  /** The check of who somebody is; undefined: there is none, and targets that ask for it let nobody in. */
+  readonly visitors: VisitorCheck | undefined
   readonly clientOf: (peer: Peer, request: AcceptedRequest) => Client
   /** The paths of tunnels, which no target gets. */
   readonly tunnels: { owns(target: string): boolean }
@@ -99,6 +115,11 @@ export function planRequest(context: PlanContext, call: Pick<EdgeRequest, 'peer'
   if (context.limits.rate !== undefined) context.accessCheck.count(client.address)
   if (request.target !== '*' && context.tunnels.owns(request.target))
     throw new GatewayError('UPGRADE_REQUIRED', 'a path of the tunnels, not as a WebSocket over HTTP/1.1 or not in its turn')
+  const { visitors } = context
+  if (visitors !== undefined) {
+    const page = ownPageOf(context, visitors, { request, client, peer })
+    if (page !== undefined) return { kind: 'serve', page }
+  }
   const host = targetOf(context.table(), request)
   seen.target = host
   if (peer.tls !== undefined) checkServerName(peer.tls, request.host, host, context.table())
@@ -108,10 +129,13 @@ export function planRequest(context: PlanContext, call: Pick<EdgeRequest, 'peer'
   const { treatment } = located.target
   seen.target = located.target
   const { span } = seen
-  const admitted = { request, client, isTrustedPeer: peer.isTrusted, located, span }
+  const admitted = { request, client, peer, located, span }
   if (treatment === undefined) return decidePlan(context, admitted, undefined)
   const login = context.accessCheck.admit(located.target, treatment, { address: client.address, scheme: client.scheme, request })
-  return login instanceof Promise ? login.then(known => decidePlan(context, admitted, known)) : decidePlan(context, admitted, login)
+  const { access } = treatment
+  const next = (known: Login | undefined): Plan | Promise<Plan> =>
+    access === undefined ? decidePlan(context, admitted, known) : visitPlan(context, admitted, { access, login: known, seen })
+  return login instanceof Promise ? login.then(next) : next(login)
 }
 
 const ALLOWED = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
@@ -120,26 +144,73 @@ const ALLOWED = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 interface Admitted {
   readonly request: AcceptedRequest
   readonly client: Client
-  readonly isTrustedPeer: boolean
+  readonly peer: Peer
   readonly located: Located
   readonly span: RequestSpan | undefined
 }
 
-function decidePlan(context: PlanContext, admitted: Admitted, login: Login | undefined): Plan {
+/** The page of the gateway that the request is for: on its own host, or below a path of a host with logins. */
+function ownPageOf(
+  { table }: PlanContext,
+  visitors: VisitorCheck,
+  { request, client, peer }: Pick<Admitted, 'request' | 'client' | 'peer'>,
+): OwnPage | undefined {
+  if (request.host === '') return undefined
+  const { host } = parseHost(request.host)
+  const isOwnHost = visitors.ownsHost(host)
+  if (!isOwnHost && !request.target.startsWith(OWN_PATHS)) return undefined
+  const target = isOwnHost ? undefined : table().match(host)
+  if (!isOwnHost && (target === undefined || !hasLogin(target))) return undefined
+  if (peer.tls !== undefined) checkServerName(peer.tls, request.host, target, table())
+  const mark = request.target.indexOf('?')
+  const [path, query] = mark < 0 ? [request.target, ''] : [request.target.slice(0, mark), request.target.slice(mark)]
+  return visitors.pageFor({ request, client, peer, host, path, query })
+}
+
+/** Do people log in at this host, or below one of its paths? */
+const hasLogin = (target: Target): boolean =>
+  [target, ...(target.routes?.all ?? [])].some(({ treatment }) => treatment?.access?.login !== undefined)
+
+/** Asks who comes, where a target wants to know. */
+function visitPlan(
+  context: PlanContext,
+  admitted: Admitted,
+  { access, login, seen }: { readonly access: Access; readonly login: Login | undefined; readonly seen: Seen },
+): Plan | Promise<Plan> {
+  const { request, client, peer, located } = admitted
+  const { name } = located.target
+  if (context.visitors === undefined)
+    throw new GatewayError('VISITOR_LOGIN_MISSING', `${name} has access, and the outer layer has no --visitors`)
+  const host = request.host === '' ? '' : parseHost(request.host).host
+  const { path, query } = located
+  const proceed = (decision: VisitorDecision): Plan => {
+    seen.visitor = decision.visitor
+    if (decision.kind === 'admit') return decidePlan(context, admitted, login, decision)
+    const { answer, code, reason = '' } = decision
+    return { kind: 'answer', answer, refusal: code === undefined ? undefined : { code, reason } }
+  }
+  const decision = context.visitors.admit({ request, client, peer, host, path, query, access, target: name })
+  return decision instanceof Promise ? decision.then(proceed) : proceed(decision)
+}
+
+function decidePlan(context: PlanContext, admitted: Admitted, login: Login | undefined, admittance?: Admittance): Plan {
   const { request, client, located } = admitted
   const { answer } = located.target.treatment ?? {}
   decide(located, request.method)
   const { target, path, query } = located
-  if (answer !== undefined) return answerPlan(fixedAnswer(answer, { scheme: client.scheme, host: client.host, path, query }, login?.cookie))
+  if (answer !== undefined) {
+    const variables = { scheme: client.scheme, host: client.host, path, query }
+    return answerPlan(fixedAnswer(answer, variables, [login?.cookie, admittance?.cookie]))
+  }
   const toSlash = request.upgrades === undefined ? slashRedirectOf(target, request.method, path, query) : undefined
   if (toSlash !== undefined) return answerPlan({ status: 307, fields: ['Location', toSlash, 'Content-Length', '0'], body: '' })
-  return forwardPlan(context, admitted, login)
+  return forwardPlan(context, admitted, login, admittance)
 }
 
 const answerPlan = (answer: LocalAnswer): AnswerPlan => ({ kind: 'answer', answer })
 
-function forwardPlan(context: PlanContext, admitted: Admitted, login: Login | undefined): ForwardPlan {
-  const { request, client, isTrustedPeer, located, span } = admitted
+function forwardPlan(context: PlanContext, admitted: Admitted, login: Login | undefined, admittance: Admittance | undefined): ForwardPlan {
+  const { request, client, peer, located, span } = admitted
   const { target, query } = located
   const { treatment, protocol, hostname, port } = target
   const maxBodyBytes = target.limits?.bodyBytes ?? context.limits.bodyBytes ?? Infinity
@@ -156,13 +227,14 @@ function forwardPlan(context: PlanContext, admitted: Admitted, login: Login | un
   const profile = context.dispatch.profiles.numberOf(target.profile)
   const fields = requestFields(withSecondPaths(request, { located, publicHosts: [request.host, client.host], originHost }), {
     client,
-    isTrustedPeer,
+    isTrustedPeer: peer.isTrusted,
     trustFields: context.trustFields,
     pseudonym: context.pseudonym,
     edits:
       treatment === undefined && cookie === undefined
         ? undefined
-        : editsOf(treatment, cookie, variables, prefixes, login?.dropsAuthorization === true),
+        : editsOf(treatment, cookie, variables, prefixes, login?.dropsAuthorization === true || admittance?.dropsAuthorization === true),
+    visitor: admittance?.fields,
   })
   const payload = encodeRequestHead({
     protocol,
@@ -187,9 +259,10 @@ function forwardPlan(context: PlanContext, admitted: Admitted, login: Login | un
     variables,
     cookie: undefined,
     loginCookie: login?.cookie,
+    visitorCookie: admittance?.cookie,
   }
   const leave = treatment?.concurrency === undefined ? undefined : context.accessCheck.enter(target, treatment)
-  return { kind: 'forward', target, request, client, payload, profile, upgrade, maxBodyBytes, response, leave }
+  return { kind: 'forward', target, request, client, payload, profile, upgrade, maxBodyBytes, response, admittance, leave }
 }
 
 /** Has the client come back to the inner layer with this id; undefined: it knows, or it does not matter. */
@@ -222,8 +295,8 @@ function editsOf(
 }
 
 /** The answer that the target gives instead of any origin. */
-function fixedAnswer(answer: FixedAnswer | Redirect, variables: Variables, loginCookie: string | undefined): LocalAnswer {
-  const login = loginCookie === undefined ? [] : ['Set-Cookie', loginCookie]
+function fixedAnswer(answer: FixedAnswer | Redirect, variables: Variables, cookies: readonly (string | undefined)[]): LocalAnswer {
+  const login = cookies.flatMap(cookie => (cookie === undefined ? [] : ['Set-Cookie', cookie]))
   if (answer.kind === 'respond') return { status: answer.status, fields: [...answer.fields, ...login], body: answer.body }
   return { status: answer.status, fields: ['Location', locationOf(answer, variables), 'Content-Length', '0', ...login], body: '' }
 }

@@ -4,6 +4,7 @@ import type { Client } from '../../http/client.ts'
 import { valuesOf } from '../../http/fields.ts'
 import { loggedPath } from '../../http/logged-path.ts'
 import { MAX_LOG_TEXT } from '../../payload/log-note.ts'
+import { visitorName, type Visitor } from '../../route/access.ts'
 import type { Owner, Target } from '../../route/target.ts'
 import type { AccessRecord } from '../../telemetry/access-log.ts'
 import type { RequestSpan, Tracing } from '../../telemetry/tracing.ts'
@@ -41,6 +42,7 @@ export class RequestRecord implements Seen {
   request: AcceptedRequest | undefined
   client: Client | undefined
   target: Target | undefined
+  visitor: Visitor | undefined
   /** Bytes of the body that the client has sent. */
   bytesIn = 0
   error: ErrorCode | undefined
@@ -72,6 +74,7 @@ export class RequestRecord implements Seen {
       firstByteMs: answeredMs === undefined ? undefined : answeredMs - startedMs,
       target: this.target?.name,
       ...(owner !== undefined && { isOfSocket: true }),
+      ...(this.target?.treatment?.access !== undefined && { visitor: this.visitor === undefined ? '-' : visitorName(this.visitor) }),
       identifier,
       repeats,
       error,

@@ -1,4 +1,4 @@
-import { GatewayError } from '../../errors.ts'
+import { GatewayError, type ErrorCode } from '../../errors.ts'
 import { Splice, type SpliceEnd, type SplicedStream } from '../../splice/splice.ts'
 import type { SwitchedClient } from './edge-request.ts'
 
@@ -22,8 +22,12 @@ export class SwitchedConnections {
     return this.#open.size
   }
 
-  /** Joins the stream and the client from now on. */
-  join(stream: SplicedStream, { socket, head, cut }: SwitchedClient, { idleMs = this.idleMs, onEnd }: SwitchOptions): void {
+  /** Joins the stream and the client from now on. @returns ends both */
+  join(
+    stream: SplicedStream,
+    { socket, head, cut }: SwitchedClient,
+    { idleMs = this.idleMs, onEnd }: SwitchOptions,
+  ): (code: ErrorCode, reason: string) => void {
     const joined = new Splice(socket, {
       head,
       idleMs,
@@ -37,6 +41,7 @@ export class SwitchedConnections {
     this.#open.add(joined)
     joined.attach(stream)
     if (this.#isDestroyed) joined.abort('DRAINING', 'the gateway stops')
+    return (code, reason) => joined.abort(code, reason)
   }
 
   /** Cuts all of them, and whatever is joined from now on. */

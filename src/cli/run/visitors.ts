@@ -1,0 +1,38 @@
+import { VisitorsFile } from '../../config/visitors/visitors-file.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { createVisitors } from '../../visitors/check/create-visitors.ts'
+import type { Visitors } from '../../visitors/check/visitors.ts'
+
+/** The check of visitors of an outer layer, with the files that it follows. */
+export interface RunningVisitors {
+  readonly check: Visitors
+  close(): Promise<void>
+}
+
+/** Reads the files of visitors and follows them. @throws GatewayError CONFIG_INVALID, FILE_UNREADABLE, KEY_INVALID */
+export async function startVisitors(file: string, log: Log): Promise<RunningVisitors> {
+  let isStarted = false
+  const files = new VisitorsFile(file, {
+    onChange: () => {
+      if (isStarted) log.info({ providers: files.config.providers.size, keys: files.keys.all.length }, 'visitors reloaded')
+    },
+    onRevoked: revocations => visitors.revocations.add(revocations),
+    onFault: fault => log.error({ code: fault.code }, `visitors not reloaded, what was in force stays: ${fault.message}`),
+  })
+  const visitors = createVisitors({
+    config: () => files.config,
+    keys: () => files.keys,
+    persist: revocation => files.append(revocation),
+    clock: Date.now,
+    onFault: thrown => log.error({ err: thrown }, 'internal fault while visitors are checked'),
+  })
+  await files.start()
+  isStarted = true
+  return {
+    check: visitors.check,
+    close: async () => {
+      visitors.close()
+      await files.close()
+    },
+  }
+}

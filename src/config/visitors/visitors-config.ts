@@ -1,0 +1,127 @@
+/** The file of `--visitors`: text → configuration, or every fault with its place. */
+import path from 'node:path'
+import type { z } from 'zod'
+import { messageOf } from '../../errors.ts'
+import { parseHost } from '../../address/host.ts'
+import type { Logo, ProviderConfig, VisitorsConfig } from '../../visitors/config.ts'
+import { ConfigError, type ConfigFault } from '../document/fault.ts'
+import { validate } from '../document/validate.ts'
+import { parseYaml } from '../document/yaml.ts'
+import { isProviderName, visitorsFileSchema } from './visitors-schema.ts'
+
+type Source = z.output<typeof visitorsFileSchema>
+type ProviderSource = NonNullable<Source['providers']>[string]
+
+/** Where those that are known by name are. */
+const ISSUERS = { google: 'https://accounts.google.com', github: 'https://github.com', facebook: 'https://www.facebook.com' } as const
+const TITLES = { google: 'Google', github: 'GitHub', facebook: 'Facebook' } as const
+const HOUR_MS = 3_600_000
+const SESSION_HOURS = 8
+
+/** Files that the file names, read by whoever follows them. */
+export interface NamedFiles {
+  /** A text that nobody else may read. @throws GatewayError */
+  secret(file: string): string
+  /** @throws GatewayError */
+  logo(file: string): Logo
+}
+
+/** The files beside it that belong to it. */
+export interface VisitorsPlaces {
+  readonly keysFile: string
+  readonly revokedFile: string
+  /** Those with secrets, and the logo. */
+  readonly named: readonly string[]
+}
+
+/**
+ * Reads the file of visitors.
+ * @param file  its path, for faults; paths in it are relative to its folder
+ * @throws ConfigError CONFIG_INVALID with every fault
+ */
+export function parseVisitorsConfig(text: string, file: string, files: NamedFiles): VisitorsConfig {
+  const document = parseYaml(text, file)
+  const validated = validate(document, visitorsFileSchema)
+  const faults: ConfigFault[] = [...document.faults, ...validated.faults]
+  const source = validated.value
+  if (source === undefined) throw new ConfigError(faults)
+  const at = (name: string): string => path.resolve(path.dirname(path.resolve(file)), name)
+  const read = <T>(place: readonly string[], reading: () => T): T | undefined => {
+    try {
+      return reading()
+    } catch (error) {
+      faults.push(document.fault(place, messageOf(error)))
+      return undefined
+    }
+  }
+  const providers = new Map<string, ProviderConfig>()
+  for (const [name, provider] of Object.entries(source.providers ?? {})) {
+    const place = ['providers', name]
+    if (!isProviderName(name)) faults.push(document.fault(place, 'expected a short name of lower-case letters, digits and dashes'))
+    const secret = read([...place, 'clientSecretFile'], () => files.secret(at(provider.clientSecretFile)))
+    providers.set(name, providerOf(name, provider, secret ?? ''))
+  }
+  const { logo } = source
+  const picture = logo === undefined ? undefined : read(['logo'], () => files.logo(at(logo)))
+  if (faults.length > 0) throw new ConfigError(faults)
+  const { keysFile, revokedFile } = placesOf(source, file)
+  return Object.freeze({
+    authUrl: source.auth,
+    authHost: parseHost(new URL(source.auth).host).host,
+    keysFile,
+    revokedFile,
+    name: source.name ?? 'socket-gateway',
+    logo: picture,
+    sessionMs: Math.round((source.sessionHours ?? SESSION_HOURS) * HOUR_MS),
+    idleMs: Math.round((source.idleHours ?? 0) * HOUR_MS),
+    providers,
+  })
+}
+
+function providerOf(name: string, source: ProviderSource, clientSecret: string): ProviderConfig {
+  const { kind, clientId, title, scopes = [] } = source
+  const shared = { name, kind, clientId, clientSecret, scopes: Object.freeze(scopes) }
+  if (kind !== 'oidc')
+    return Object.freeze({
+      ...shared,
+      title: title ?? TITLES[kind],
+      issuer: source.issuer ?? ISSUERS[kind],
+      groupsClaim: 'groups',
+      keptGroups: undefined,
+      keptClaims: [],
+      trustsEmail: false,
+    })
+  const { keepGroups } = source
+  return Object.freeze({
+    ...shared,
+    title: title ?? name,
+    issuer: source.issuer,
+    groupsClaim: source.groupsClaim ?? 'groups',
+    keptGroups: keepGroups === undefined ? undefined : new Set(keepGroups),
+    keptClaims: Object.freeze(source.keepClaims ?? []),
+    trustsEmail: source.trustEmail === true,
+  })
+}
+
+/** Files beside the file: they bear its name where it does not say otherwise. */
+function placesOf(source: Pick<Source, 'keys' | 'revoked'>, file: string): Pick<VisitorsPlaces, 'keysFile' | 'revokedFile'> {
+  const { dir, name } = path.parse(path.resolve(file))
+  return {
+    keysFile: path.resolve(dir, source.keys ?? `${name}.key`),
+    revokedFile: path.resolve(dir, source.revoked ?? `${name}.revoked`),
+  }
+}
+
+/** Finds the files that belong to it, also of a file that is wrong otherwise. */
+export function visitorsPlaces(text: string, file: string): VisitorsPlaces {
+  const folder = path.dirname(path.resolve(file))
+  try {
+    const source = validate(parseYaml(text, file), visitorsFileSchema).value
+    if (source === undefined) return { ...placesOf({}, file), named: [] }
+    const secrets = Object.values(source.providers ?? {}).map(({ clientSecretFile }) => clientSecretFile)
+    const named = [...secrets, ...(source.logo === undefined ? [] : [source.logo])].map(name => path.resolve(folder, name))
+    return { ...placesOf(source, file), named }
+  } catch {
+    return { ...placesOf({}, file), named: [] }
+  }
+}

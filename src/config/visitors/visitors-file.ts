@@ -1,0 +1,192 @@
+import { appendFile, readFile } from 'node:fs/promises'
+import { readFileSync, statSync } from 'node:fs'
+import { platform } from 'node:os'
+import path from 'node:path'
+import { asGatewayError, GatewayError, messageOf } from '../../errors.ts'
+import { fingerprintOf } from '../../files/fingerprint.ts'
+import { Followed } from '../../files/followed.ts'
+import type { Logo, VisitorsConfig } from '../../visitors/config.ts'
+import { readKeys, type KeyRing } from '../../visitors/session/key-ring.ts'
+import { readRevocations, revocationLine, type Revocation } from '../../visitors/session/revocations.ts'
+import { ConfigError } from '../document/fault.ts'
+import { parseVisitorsConfig, visitorsPlaces, type VisitorsPlaces } from './visitors-config.ts'
+
+/** A revocation has to be in force within a second. */
+const POLL_MS = 300
+const OTHERS = 0o077
+const MAX_LOGO_BYTES = 262_144
+
+/** Told of changes. */
+export interface VisitorsFileHandlers {
+  /** The configuration or the keys in force are others. */
+  onChange(): void
+  /** All that the file of revocations has. */
+  onRevoked(revocations: readonly Revocation[]): void
+  /** A file cannot be used; what was in force stays. Once per fault. */
+  onFault(error: GatewayError): void
+}
+
+interface Reading {
+  readonly config: VisitorsConfig | undefined
+  readonly keys: KeyRing | undefined
+  readonly revoked: string
+  readonly faults: readonly { readonly error: GatewayError }[]
+}
+
+const isMissing = (thrown: unknown): boolean => (thrown as NodeJS.ErrnoException | null)?.code === 'ENOENT'
+
+/** The file of `--visitors` with the files that belong to it, followed: what is new in them is in force within a second. */
+export class VisitorsFile {
+  readonly #followed: Followed<VisitorsPlaces, Reading>
+  #config: VisitorsConfig | undefined
+  #keys: KeyRing | undefined
+  #revoked = ''
+
+  constructor(
+    readonly file: string,
+    private readonly handlers: VisitorsFileHandlers,
+  ) {
+    this.#followed = new Followed<VisitorsPlaces, Reading>(
+      {
+        places: async () => visitorsPlaces(await readFile(file, 'utf8').catch(() => ''), file),
+        fingerprint: async ({ keysFile, revokedFile, named }) =>
+          (await Promise.all([file, keysFile, revokedFile, ...named].map(fingerprintOf))).join('\n'),
+        read: places => this.#read(places),
+        due: () => 'no',
+        apply: (reading, tell) => this.#apply(reading, tell),
+      },
+      POLL_MS,
+      fault => handlers.onFault(fault),
+      thrown => handlers.onFault(asGatewayError(thrown)),
+    )
+  }
+
+  /** The configuration in force. @throws Error before `start` has resolved */
+  get config(): VisitorsConfig {
+    if (this.#config === undefined) throw new Error('VisitorsFile is used before it is started')
+    return this.#config
+  }
+
+  /** The keys in force. @throws Error before `start` has resolved */
+  get keys(): KeyRing {
+    if (this.#keys === undefined) throw new Error('VisitorsFile is used before it is started')
+    return this.#keys
+  }
+
+  /** Reads the files, then follows them. @throws GatewayError CONFIG_INVALID, FILE_UNREADABLE, KEY_INVALID; nothing is followed then */
+  async start(): Promise<void> {
+    await this.#followed.start(({ faults: [fault] }) => {
+      if (fault !== undefined) throw fault.error
+    })
+  }
+
+  /** Stops following. Idempotent. */
+  close(): Promise<void> {
+    return this.#followed.close()
+  }
+
+  /** Writes a revocation down, for restarts and for other processes. @throws GatewayError FILE_UNREADABLE */
+  async append(revocation: Revocation): Promise<void> {
+    await appendRevocation(this.config.revokedFile, revocation)
+  }
+
+  async #read({ keysFile, revokedFile }: VisitorsPlaces): Promise<Reading> {
+    const faults: { readonly error: GatewayError }[] = []
+    const attempt = async <T>(reading: () => Promise<T>): Promise<T | undefined> => {
+      try {
+        return await reading()
+      } catch (error) {
+        faults.push({ error: asGatewayError(error, 'FILE_UNREADABLE') })
+        return undefined
+      }
+    }
+    const config = await attempt(() => readVisitorsConfig(this.file))
+    const keys = await attempt(async () => readKeyFile(keysFile))
+    const revoked = await attempt(async () => {
+      const text = await readFile(revokedFile, 'utf8').catch((error: unknown) => {
+        if (isMissing(error)) return ''
+        throw new GatewayError('FILE_UNREADABLE', `${revokedFile}: ${messageOf(error)}`, { cause: error })
+      })
+      if (readRevocations(text) === undefined) throw new GatewayError('CONFIG_INVALID', `${revokedFile}: a line is no revocation`)
+      return text
+    })
+    return { config, keys, revoked: revoked ?? this.#revoked, faults }
+  }
+
+  #apply({ config, keys, revoked }: Reading, tell: () => void): void {
+    tell()
+    this.#config = config ?? this.#config
+    this.#keys = keys ?? this.#keys
+    if (revoked !== this.#revoked) {
+      this.#revoked = revoked
+      this.handlers.onRevoked(readRevocations(revoked) ?? [])
+    }
+    this.handlers.onChange()
+  }
+}
+
+/** Reads the file of visitors, with the secrets that it names. @throws ConfigError CONFIG_INVALID, FILE_UNREADABLE */
+export async function readVisitorsConfig(file: string): Promise<VisitorsConfig> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    const message = isMissing(cause)
+      ? 'no such file; write one with: socket-gateway visitors init --auth https://auth.example.com'
+      : `cannot be read: ${messageOf(cause)}`
+    throw new ConfigError([{ file, line: 0, column: 0, path: '', message }], { code: 'FILE_UNREADABLE', cause })
+  })
+  return parseVisitorsConfig(text, file, { secret: name => readSecret(name).trim(), logo: readLogo })
+}
+
+/** Reads the keys of visitors. @throws GatewayError KEY_INVALID, FILE_UNREADABLE */
+export function readKeyFile(file: string): KeyRing {
+  try {
+    return readKeys(readSecret(file))
+  } catch (error) {
+    const { code, message } = asGatewayError(error)
+    throw new GatewayError(code, message.startsWith(file) ? message : `${file}: ${message}`, { cause: error })
+  }
+}
+
+/** Adds a line to a file of revocations, which is made if need be. @throws GatewayError FILE_UNREADABLE */
+export async function appendRevocation(file: string, revocation: Revocation): Promise<void> {
+  try {
+    await appendFile(file, revocationLine(revocation), { mode: 0o600 })
+  } catch (cause) {
+    throw new GatewayError('FILE_UNREADABLE', `${file}: ${messageOf(cause)}`, { cause })
+  }
+}
+
+/** @throws GatewayError FILE_UNREADABLE, KEY_INVALID when others may read it */
+function readSecret(file: string): string {
+  try {
+    const { mode } = statSync(file)
+    // On Windows every mode reads 0666 and means nothing.
+    if ((mode & OTHERS) !== 0 && platform() !== 'win32')
+      throw new GatewayError('KEY_INVALID', `${file}: other accounts of this machine can read it; run: chmod 600 on it`)
+    const text = readFileSync(file, 'utf8')
+    if (text.trim() === '') throw new GatewayError('KEY_INVALID', `${file}: expected a secret, and the file is empty`)
+    return text
+  } catch (error) {
+    if (error instanceof GatewayError) throw error
+    throw new GatewayError('FILE_UNREADABLE', `${file}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+const LOGO_TYPES: ReadonlyMap<string, string> = new Map([
+  ['.png', 'image/png'],
+  ['.svg', 'image/svg+xml'],
+  ['.jpg', 'image/jpeg'],
+  ['.webp', 'image/webp'],
+])
+
+function readLogo(file: string): Logo {
+  const type = LOGO_TYPES.get(path.extname(file).toLowerCase())
+  if (type === undefined) throw new GatewayError('CONFIG_INVALID', 'expected a picture: .png, .svg, .jpg or .webp')
+  try {
+    const bytes = readFileSync(file)
+    if (bytes.length > MAX_LOGO_BYTES) throw new GatewayError('CONFIG_INVALID', 'expected a picture of at most 256 KiB')
+    return { type, bytes }
+  } catch (error) {
+    if (error instanceof GatewayError) throw error
+    throw new GatewayError('FILE_UNREADABLE', `${file}: ${messageOf(error)}`, { cause: error })
+  }
+}

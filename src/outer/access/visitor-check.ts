@@ -1,0 +1,98 @@
+import type { AcceptedRequest } from '../../http/admission.ts'
+import type { Client, Peer } from '../../http/client.ts'
+import type { ErrorCode } from '../../errors.ts'
+import type { Access, LaneName, Visitor } from '../../route/access.ts'
+
+/** A request, as far as it matters who sends it. */
+export interface VisitorRequest {
+  readonly request: AcceptedRequest
+  readonly client: Client
+  readonly peer: Peer
+  /** The host that the request is for, as `parseHost` gives it: what decides on its target. */
+  readonly host: string
+  /** The path that the policy sees; of a page of the gateway, the raw one. */
+  readonly path: string
+  /** As sent, with its `?`; empty when there is none. */
+  readonly query: string
+}
+
+/** A request for a target with `access`. */
+export interface AccessRequestOfVisitor extends VisitorRequest {
+  readonly access: Access
+  /** Name of the target or route, as the file has it. */
+  readonly target: string
+}
+
+/** An answer that needs no inner layer. */
+export interface VisitorAnswer {
+  readonly status: number
+  /** For `writeHead`, flat, with Content-Length where a body may follow. */
+  readonly fields: string[]
+  readonly body: string | Buffer
+}
+
+/** Somebody is let in. */
+export interface Admittance {
+  readonly kind: 'admit'
+  /** Undefined: nobody asked, since the path is public. */
+  readonly visitor: Visitor | undefined
+  /** For the origin, names and values in turn: who it is. */
+  readonly fields: readonly string[]
+  /** A cookie that the answer brings, as Set-Cookie has it. */
+  readonly cookie: string | undefined
+  /** The value of Authorization was meant for the gateway. */
+  readonly dropsAuthorization: boolean
+  /**
+   * Tells when what let the visitor in is over: what is open by then ends. Undefined: it never is.
+   * @param ended  called once, with the reason for the log
+   * @returns to be called when the request is over
+   */
+  readonly follow: ((ended: (reason: string) => void) => () => void) | undefined
+}
+
+/** Somebody is not let in, or has to go elsewhere first. */
+export interface VisitorRefusal {
+  readonly kind: 'answer'
+  readonly answer: VisitorAnswer
+  /** For the log; undefined: it is no refusal, but the way to a login. */
+  readonly code: ErrorCode | undefined
+  readonly reason: string | undefined
+  readonly visitor: Visitor | undefined
+}
+
+/** The verdict about one request. */
+export type VisitorDecision = Admittance | VisitorRefusal
+
+/** The answer of a page of the gateway, and what the log has to say of it. */
+export interface OwnAnswer extends VisitorAnswer {
+  readonly refusal?: { readonly code: ErrorCode; readonly reason: string; readonly visitor?: Visitor } | undefined
+}
+
+/** A page of the gateway itself: what answers once the body of the request has come. */
+export interface OwnPage {
+  /** Bytes of a body, at most. */
+  readonly maxBodyBytes: number
+  readonly answer: (body: Buffer) => OwnAnswer | Promise<OwnAnswer>
+}
+
+/** The number of verdicts of one kind. */
+export interface VisitorCount {
+  readonly lane: LaneName | 'none'
+  readonly outcome: 'admitted' | 'refused' | 'sent-to-login'
+  readonly count: number
+}
+
+/** Logins, tokens and whatever else proves who somebody is. The outer layer asks; it knows nothing of the lanes. */
+export interface VisitorCheck {
+  /** True for a host that is the gateway's own, as a whole. @param host  as `parseHost` gives it */
+  ownsHost(host: string): boolean
+  /** The page of the gateway for a path of its own host, or for one below `/.sg/` of a host with logins. Never throws for what a client sends. */
+  pageFor(request: VisitorRequest): OwnPage
+  /** @throws GatewayError, as does the promise, where there is no verdict: the request is refused with its code */
+  admit(request: AccessRequestOfVisitor): VisitorDecision | Promise<VisitorDecision>
+  /** Verdicts so far, for metrics. */
+  readonly counts: Iterable<VisitorCount>
+}
+
+/** Paths of hosts with logins that are the gateway's own. */
+export const OWN_PATHS = '/.sg/'

@@ -1,0 +1,47 @@
+import type { OwnAnswer, OwnPage, VisitorRequest } from '../../outer/access/visitor-check.ts'
+import type { Page, PageCall } from '../page.ts'
+
+/** What own pages need of whoever draws them. */
+export interface MissingPage {
+  /** There is no page here, or none for this method. */
+  missing(request: VisitorRequest, allowed: readonly string[]): OwnAnswer
+}
+
+/** The pages of the gateway itself, by place, path and method. */
+export class OwnPages {
+  readonly #pages = new Map<string, Map<string, Page>>()
+
+  constructor(
+    pages: readonly Page[],
+    private readonly otherwise: MissingPage,
+  ) {
+    for (const page of pages) {
+      const key = `${page.place} ${page.path}`
+      const methods = this.#pages.get(key) ?? new Map<string, Page>()
+      methods.set(page.method, page)
+      this.#pages.set(key, methods)
+    }
+  }
+
+  pageFor(request: VisitorRequest, place: Page['place']): OwnPage {
+    const { method } = request.request
+    const methods = this.#pages.get(`${place} ${request.path}`)
+    const page = methods?.get(method === 'HEAD' ? 'GET' : method)
+    if (page === undefined) return { maxBodyBytes: 0, answer: () => this.otherwise.missing(request, [...(methods?.keys() ?? [])]) }
+    return { maxBodyBytes: page.maxBodyBytes ?? 0, answer: body => page.answer(callOf(request, body)) }
+  }
+}
+
+const callOf = (request: VisitorRequest, body: Buffer): PageCall => ({ ...request, body, parameters: parametersOf(request.query) })
+
+/** Of a query or a form; a name that stands twice is left out: two readers would take two values for it. */
+export function parametersOf(text: string): ReadonlyMap<string, string> {
+  const parameters = new Map<string, string>()
+  const doubled = new Set<string>()
+  for (const [name, value] of new URLSearchParams(text)) {
+    if (parameters.has(name)) doubled.add(name)
+    parameters.set(name, value)
+  }
+  for (const name of doubled) parameters.delete(name)
+  return parameters
+}

@@ -1,0 +1,116 @@
+import type {
+  AccessRequestOfVisitor,
+  OwnPage,
+  VisitorAnswer,
+  VisitorCheck,
+  VisitorDecision,
+  VisitorRequest,
+} from '../../outer/access/visitor-check.ts'
+import { isPublic, type LaneName, type Visitor } from '../../route/access.ts'
+import type { Lane, LaneOffer, Rejection, Verdict } from '../lane.ts'
+import { isNavigation } from './navigation.ts'
+import type { OriginFields } from './origin-fields.ts'
+import type { OwnPages } from './own-pages.ts'
+import { programAnswer } from './program-answer.ts'
+import { VisitorCounts } from './visitor-counts.ts'
+
+/** The answers for people, who read pages. */
+export interface PeopleAnswers {
+  /** The way to the login, from a page that wants one; or a page that says why there is none. */
+  toLogin(request: AccessRequestOfVisitor): VisitorAnswer
+  /** Somebody is not let in, by a page. */
+  refused(request: AccessRequestOfVisitor, rejection: Rejection): VisitorAnswer
+}
+
+/** The parts of the check. */
+export interface VisitorsParts {
+  /** In the order in which they are asked. */
+  readonly lanes: readonly Lane[]
+  readonly people: PeopleAnswers
+  readonly origin: OriginFields
+  readonly pages: OwnPages
+  readonly authHost: () => string
+}
+
+/** Asks the lanes of a target in turn, and says what becomes of the request. Whatever is not known for sure lets nobody in. */
+export class Visitors implements VisitorCheck {
+  readonly counts = new VisitorCounts()
+
+  constructor(private readonly parts: VisitorsParts) {}
+
+  ownsHost(host: string): boolean {
+    return host === this.parts.authHost()
+  }
+
+  pageFor(request: VisitorRequest): OwnPage {
+    return this.parts.pages.pageFor(request, this.ownsHost(request.host) ? 'auth' : 'target')
+  }
+
+  admit(request: AccessRequestOfVisitor): VisitorDecision | Promise<VisitorDecision> {
+    const isForAll = isPublic(request.access, request.path)
+    return this.#ask(request, isForAll, 0)
+  }
+
+  /** From lane number `first` on. In a loop as long as lanes answer at once: most do, and a promise costs more than they. */
+  #ask(request: AccessRequestOfVisitor, isForAll: boolean, first: number): VisitorDecision | Promise<VisitorDecision> {
+    const { lanes } = this.parts
+    for (let i = first; i < lanes.length; i++) {
+      const lane = lanes[i]!
+      const verdict = lane.judge(request)
+      if (verdict instanceof Promise)
+        return verdict.then(given =>
+          given === undefined ? this.#ask(request, isForAll, i + 1) : this.#decide(request, lane.name, given, isForAll),
+        )
+      if (verdict !== undefined) return this.#decide(request, lane.name, verdict, isForAll)
+    }
+    return isForAll ? this.#anonymous() : this.#unknown(request)
+  }
+
+  #decide(request: AccessRequestOfVisitor, lane: LaneName, verdict: Verdict, isForAll: boolean): VisitorDecision {
+    if (verdict.kind === 'admit') {
+      this.counts.add(lane, 'admitted')
+      const { visitor, cookie, dropsAuthorization = false, follow } = verdict
+      return { kind: 'admit', visitor, fields: this.parts.origin.of(visitor, request.host), cookie, dropsAuthorization, follow }
+    }
+    // Where everybody may come, nobody is told to log in.
+    if (isForAll) return this.#anonymous()
+    this.counts.add(lane, 'refused')
+    return this.#refuse(request, verdict)
+  }
+
+  #anonymous(): VisitorDecision {
+    this.counts.add('public', 'admitted')
+    return ANONYMOUS
+  }
+
+  /** No lane has found a credential. */
+  #unknown(request: AccessRequestOfVisitor): VisitorDecision {
+    if (request.access.login !== undefined && isNavigation(request.request)) {
+      this.counts.add('login', 'sent-to-login')
+      return { kind: 'answer', answer: this.parts.people.toLogin(request), code: undefined, reason: undefined, visitor: undefined }
+    }
+    this.counts.add('none', 'refused')
+    return this.#refuse(request, { kind: 'refuse', code: 'VISITOR_REQUIRED', reason: 'no credential of a lane that the target has' })
+  }
+
+  #refuse(request: AccessRequestOfVisitor, rejection: Rejection): VisitorDecision {
+    const { code, reason, visitor } = rejection
+    const answer = isNavigation(request.request)
+      ? this.parts.people.refused(request, rejection)
+      : programAnswer(request, rejection, this.#offers(request))
+    return { kind: 'answer', answer, code, reason, visitor }
+  }
+
+  #offers(request: AccessRequestOfVisitor): readonly LaneOffer[] {
+    return this.parts.lanes.map(lane => lane.offer(request)).filter(offer => offer !== undefined)
+  }
+}
+
+const ANONYMOUS: VisitorDecision = Object.freeze({
+  kind: 'admit',
+  visitor: undefined satisfies Visitor | undefined,
+  fields: Object.freeze([]),
+  cookie: undefined,
+  dropsAuthorization: false,
+  follow: undefined,
+})

@@ -1,0 +1,54 @@
+/** What an operator says about logins: the file of `--visitors`, parsed and frozen. */
+
+/** What a provider speaks: OpenID Connect, or OAuth 2 in a dialect of its own. */
+export type ProviderKind = 'oidc' | 'google' | 'github' | 'facebook'
+
+/** Somebody who vouches for visitors. */
+export interface ProviderConfig {
+  /** As targets name it; stands in URLs and cookies. */
+  readonly name: string
+  readonly kind: ProviderKind
+  /** For people, on the page where they choose. */
+  readonly title: string
+  /** URL of the issuer; of a dialect, the URL that its paths are below. */
+  readonly issuer: string
+  readonly clientId: string
+  readonly clientSecret: string
+  /** Asked for beside what the kind needs. */
+  readonly scopes: readonly string[]
+  /** The claim that holds the groups. */
+  readonly groupsClaim: string
+  /** Groups that are kept, when there are too many for a cookie; undefined: all. */
+  readonly keptGroups: ReadonlySet<string> | undefined
+  /** Claims that are kept, for `access.login.claims` and for the origin. */
+  readonly keptClaims: readonly string[]
+  /** The provider checks every address, and does not say so. */
+  readonly trustsEmail: boolean
+}
+
+/** All of the file. */
+export interface VisitorsConfig {
+  /** Origin of the auth host, such as `https://auth.example.com`. */
+  readonly authUrl: string
+  /** Host of it, as `parseHost` gives it. */
+  readonly authHost: string
+  /** File of the keys that seal cookies and sign identities. */
+  readonly keysFile: string
+  /** File of sessions that were ended before their time. */
+  readonly revokedFile: string
+  /** For people, on every page. */
+  readonly name: string
+  /** A picture for every page; undefined: none. */
+  readonly logo: Logo | undefined
+  /** After so long somebody has to log in again. */
+  readonly sessionMs: number
+  /** The same, after so long without a request; 0: never. */
+  readonly idleMs: number
+  readonly providers: ReadonlyMap<string, ProviderConfig>
+}
+
+/** A picture. */
+export interface Logo {
+  readonly type: string
+  readonly bytes: Buffer
+}

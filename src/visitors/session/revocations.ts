@@ -1,0 +1,118 @@
+import { emailKey } from '../../route/access.ts'
+import type { Session } from './session.ts'
+
+/** Sessions that end before their time: those that were begun up to `atMs` and that are named. */
+export type Revocation = { readonly atMs: number } & (
+  | { readonly kind: 'all' }
+  /** Of one e-mail address, whoever vouches for it. */
+  | { readonly kind: 'email'; readonly email: string }
+  /** Of one account at a provider. */
+  | { readonly kind: 'account'; readonly provider: string; readonly subject: string }
+  /** One session, or all that came of one login: its id. */
+  | { readonly kind: 'session'; readonly id: string }
+)
+
+/** No session is older. */
+const LONGEST_MS = 720 * 3_600_000
+
+/** The sessions that were ended. */
+export class Revocations {
+  readonly #emails = new Map<string, number>()
+  readonly #accounts = new Map<string, number>()
+  readonly #sessions = new Map<string, number>()
+  readonly #listeners = new Set<() => void>()
+  #allMs = -Infinity
+  #revision = 0
+
+  /** @param clock  ms since 1970 */
+  constructor(private readonly clock: () => number) {}
+
+  /** A number that is another one after each change. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  /** Calls `listener` after each change, until the returned function is called. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Puts revocations in force, beside those that are. */
+  add(revocations: readonly Revocation[]): void {
+    for (const each of revocations) this.#add(each)
+    this.#forget()
+    this.#revision++
+    for (const listener of this.#listeners) listener()
+  }
+
+  isRevoked({ person, loginId, id, loggedInMs }: Session): boolean {
+    if (loggedInMs <= this.#allMs || this.#sessions.has(id) || this.#sessions.has(loginId)) return true
+    const { email, provider, subject } = person
+    const key = email === undefined ? undefined : emailKey(email)
+    return (
+      (key !== undefined && loggedInMs <= (this.#emails.get(key) ?? -Infinity)) ||
+      loggedInMs <= (this.#accounts.get(accountKey(provider, subject)) ?? -Infinity)
+    )
+  }
+
+  #add(revocation: Revocation): void {
+    const { atMs } = revocation
+    switch (revocation.kind) {
+      case 'all':
+        this.#allMs = Math.max(this.#allMs, atMs)
+        break
+      case 'email':
+        raise(this.#emails, emailKey(revocation.email) ?? revocation.email, atMs)
+        break
+      case 'account':
+        raise(this.#accounts, accountKey(revocation.provider, revocation.subject), atMs)
+        break
+      case 'session':
+        raise(this.#sessions, revocation.id, atMs)
+    }
+  }
+
+  /** What no session can be as old as is kept no longer. */
+  #forget(): void {
+    const oldestMs = this.clock() - LONGEST_MS
+    for (const map of [this.#emails, this.#accounts, this.#sessions]) for (const [key, atMs] of map) if (atMs < oldestMs) map.delete(key)
+  }
+}
+
+const accountKey = (provider: string, subject: string): string => `${provider} ${subject}`
+
+function raise(map: Map<string, number>, key: string, atMs: number): void {
+  map.set(key, Math.max(map.get(key) ?? -Infinity, atMs))
+}
+
+/** The line of a file of revocations. */
+export const revocationLine = (revocation: Revocation): string => `${JSON.stringify(revocation)}\n`
+
+/** Reads such a file. @returns undefined for a line that is none, whatever the others are */
+export function readRevocations(text: string): readonly Revocation[] | undefined {
+  const read: Revocation[] = []
+  for (const line of text.split('\n')) {
+    if (line.trim() === '') continue
+    const one = readLine(line)
+    if (one === undefined) return undefined
+    read.push(one)
+  }
+  return read
+}
+
+function readLine(line: string): Revocation | undefined {
+  let value: Partial<Record<string, unknown>>
+  try {
+    value = JSON.parse(line) as Partial<Record<string, unknown>>
+  } catch {
+    return undefined
+  }
+  const { kind, atMs, email, provider, subject, id } = value
+  if (typeof atMs !== 'number' || !Number.isFinite(atMs)) return undefined
+  if (kind === 'all') return { kind, atMs }
+  if (kind === 'email' && typeof email === 'string') return { kind, atMs, email }
+  if (kind === 'session' && typeof id === 'string') return { kind, atMs, id }
+  if (kind === 'account' && typeof provider === 'string' && typeof subject === 'string') return { kind, atMs, provider, subject }
+  return undefined
+}

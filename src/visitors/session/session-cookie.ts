@@ -1,0 +1,25 @@
+import { cookiesOf, LOGIN_COOKIE } from '../../http/cookies.ts'
+import type { AcceptedRequest } from '../../http/admission.ts'
+
+/** Cookies of the same name that are looked at in one request. */
+const MAX_TRIED = 4
+
+/**
+ * The name of a cookie of ours. Over https nobody but this very host can have set it (RFC 6265bis §4.1.3.2); over http, which is for
+ * trials on one machine, there is no such thing.
+ * @param kind  `visitor` for sessions
+ */
+export const cookieName = (kind: string, scheme: string): string => `${scheme === 'https' ? '__Host-' : ''}${LOGIN_COOKIE}${kind}`
+
+/** The values of the cookies of this kind. */
+export const cookieValues = (request: AcceptedRequest, kind: string, scheme: string): readonly string[] =>
+  cookiesOf(request, cookieName(kind, scheme), MAX_TRIED)
+
+/**
+ * A cookie as Set-Cookie has it, for this host alone.
+ * @param maxAgeS  undefined: until the browser is closed; 0: it goes now
+ */
+export function setCookie(kind: string, scheme: string, value: string, maxAgeS?: number): string {
+  const age = maxAgeS === undefined ? '' : `; Max-Age=${maxAgeS}`
+  return `${cookieName(kind, scheme)}=${value}; Path=/${age}; HttpOnly; SameSite=Lax${scheme === 'https' ? '; Secure' : ''}`
+}

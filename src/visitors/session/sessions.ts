@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto'
+import { Recent } from '../../rates/recent.ts'
+import type { AcceptedRequest } from '../../http/admission.ts'
+import type { Visitor } from '../../route/access.ts'
+import type { VisitorsConfig } from '../config.ts'
+import type { Revocations } from './revocations.ts'
+import type { Seal } from './seal.ts'
+import { readSession, sessionText, visitorOf, type Session } from './session.ts'
+import { cookieValues, setCookie } from './session-cookie.ts'
+
+/** Sessions whose cookies were opened lately. */
+const MAX_KNOWN = 20_000
+const KNOWN_MS = 600_000
+
+/** A cookie that was opened. */
+export interface KnownSession {
+  readonly host: string
+  readonly session: Session
+  /** The same object for all requests with this cookie. */
+  readonly visitor: Visitor
+}
+
+/** The kind of the cookie, and what seals it. */
+export interface SessionPlace {
+  /** Of the cookie. */
+  readonly kind: string
+  /** Of the seal. */
+  readonly purpose: string
+}
+
+/** On hosts with logins. */
+export const AT_TARGETS: SessionPlace = Object.freeze({ kind: 'visitor', purpose: 'session' })
+
+/** At the auth host: one for each provider, so that who needs two is not asked again and again. */
+export const atAuthHost = (provider: string): SessionPlace => ({ kind: `auth-${provider}`, purpose: `auth ${provider}` })
+
+/** The parts that sessions depend on. */
+export interface SessionParts {
+  readonly seal: Seal
+  readonly revocations: Revocations
+  readonly config: () => Pick<VisitorsConfig, 'sessionMs' | 'idleMs'>
+  /** ms since 1970 */
+  readonly clock: () => number
+}
+
+/** Sessions, which browsers keep for us: nothing of one is stored here, but for those that were opened lately. */
+export class Sessions {
+  readonly #known: Recent<KnownSession>
+  /** Not revoked by what there was then. */
+  readonly #good = new WeakMap<Session, number>()
+
+  constructor(private readonly parts: SessionParts) {
+    this.#known = new Recent(MAX_KNOWN, KNOWN_MS, parts.clock)
+  }
+
+  /**
+   * The session that a cookie of the request proves; undefined when there is none, or it is over.
+   * @param maxMs  the longest that it may last; undefined: as the gateway has it
+   */
+  find(
+    { request, host, scheme }: { readonly request: AcceptedRequest; readonly host: string; readonly scheme: string },
+    place: SessionPlace,
+    maxMs?: number,
+  ): KnownSession | undefined {
+    for (const value of cookieValues(request, place.kind, scheme)) {
+      const known = this.#open(value, host, place)
+      if (known !== undefined && this.whyOver(known.session, maxMs) === undefined) return known
+    }
+    return undefined
+  }
+
+  /** Says why a session is over; undefined: it is not. */
+  whyOver(session: Session, maxMs?: number): string | undefined {
+    const { sessionMs, idleMs } = this.parts.config()
+    const now = this.parts.clock()
+    const reason = this.whyEnded(session, maxMs ?? sessionMs)
+    if (reason !== undefined) return reason
+    return idleMs > 0 && now - session.seenMs > idleMs ? 'nobody was there for too long' : undefined
+  }
+
+  /** The same for what is open, which is a sign of life by itself. */
+  whyEnded(session: Session, maxMs?: number): string | undefined {
+    const ageMs = this.parts.clock() - session.loggedInMs
+    if (ageMs > (maxMs ?? this.parts.config().sessionMs)) return 'the session has lasted as long as it may'
+    // The clock was set back, or that of another process is ahead; a session of the future would never end.
+    if (ageMs < -60_000) return 'the session begins in the future'
+    return this.#isRevoked(session) ? 'the session was ended' : undefined
+  }
+
+  #isRevoked(session: Session): boolean {
+    const { revocations } = this.parts
+    const { revision } = revocations
+    if (this.#good.get(session) === revision) return false
+    if (revocations.isRevoked(session)) return true
+    this.#good.set(session, revision)
+    return false
+  }
+
+  /** A cookie for a session, for this host alone. @param maxMs  the longest that it may last */
+  issue(session: Session, host: string, scheme: string, place: SessionPlace, maxMs?: number): string {
+    const lastsMs = session.loggedInMs + (maxMs ?? this.parts.config().sessionMs) - this.parts.clock()
+    const value = this.parts.seal.seal(place.purpose, host, sessionText(session))
+    return setCookie(place.kind, scheme, value, Math.max(1, Math.ceil(lastsMs / 1000)))
+  }
+
+  /**
+   * A newer cookie for a session, so that whoever works stays logged in; undefined while the one that is there will do.
+   * @param maxMs  the longest that it may last
+   */
+  renew({ session, host }: KnownSession, scheme: string, place: SessionPlace, maxMs?: number): string | undefined {
+    const { idleMs } = this.parts.config()
+    const now = this.parts.clock()
+    if (idleMs === 0 || now - session.seenMs < idleMs / 8) return undefined
+    return this.issue({ ...session, seenMs: now }, host, scheme, place, maxMs)
+  }
+
+  #open(value: string, host: string, place: SessionPlace): KnownSession | undefined {
+    // A sealed text is as good as its hash for a key: who could find it in the time that a map takes could find the key of the seal.
+    const known = this.#known.get(value)
+    if (known !== undefined) return known.host === host ? known : undefined
+    const text = this.parts.seal.open(place.purpose, host, value)
+    const session = text === undefined ? undefined : readSession(text)
+    if (session === undefined) return undefined
+    const opened = { host, session, visitor: visitorOf(session, 'login') }
+    this.#known.set(value, opened)
+    return opened
+  }
+}
+
+/** An id for a session, without a meaning. */
+export const newSessionId = (): string => randomBytes(12).toString('base64url')
