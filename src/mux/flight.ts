@@ -28,7 +28,7 @@ const SLOW_LIMIT_BYTES = 16_384
 const MIN_MESSAGE_BYTES = 512
 /** So many messages fit into the limit, as each is a queue of its own; but none needs to be shorter than what leaves in this time. */
 const MESSAGES = 32
-const MESSAGE_MS = 0.5
+const MESSAGE_MS = 2
 /** So many marks fit into the limit, as what was delivered since the last one counts as in flight; but no more than one in so much time. */
 const MARKS = 32
 const MARK_EVERY_MS = 2

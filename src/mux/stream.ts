@@ -45,6 +45,8 @@ export interface StreamOwner extends Pick<WindowContext, 'budget' | 'clock' | 'r
 /** `write` asks to pause at this many bytes in the stream's own queue. */
 const HIGH_WATER_BYTES = 131_072
 const LOW_WATER_BYTES = 65_536
+/** A part of a turn that is added to it: a few bytes that the head of a frame has pushed out would be a message of their own. */
+const REST_PART = 32
 
 /**
  * A handler gets this many pieces before it has let go of any; then pieces below this size are gathered. Each costs some hundred bytes
@@ -92,10 +94,6 @@ export class MuxStream implements LimitedStream {
       roundTripMs: owner.roundTripMs,
       grant: bytes => owner.sendControl(FrameType.CREDIT, 0, id, encodeCredit(bytes)),
     })
-  }
-
-  get #mayGoOn(): boolean {
-    return this.#blocked && !this.needsPause
   }
 
   /** True when nothing can be sent or received any more. */
@@ -209,9 +207,10 @@ export class MuxStream implements LimitedStream {
     return this.#queue.bytes > 0 ? this.#credit > 0 : this.#ending
   }
 
-  /** Adds one DATA (at most `quantum` payload bytes) or TRAILERS frame to `batch`. */
+  /** Adds one DATA or TRAILERS frame to `batch`, of `quantum` payload bytes at most or a little more when nothing is left then. */
   emit(batch: BatchWriter, quantum: number): void {
-    const length = Math.min(this.#queue.bytes, this.#credit, quantum, MAX_PAYLOAD_BYTES)
+    const most = Math.min(this.#queue.bytes, this.#credit, MAX_PAYLOAD_BYTES)
+    const length = most > quantum + quantum / REST_PART ? quantum : most
     const isLast = this.#ending && length === this.#queue.bytes
     if (length > 0 || this.#trailers === undefined) {
       const end = isLast && this.#trailers === undefined
@@ -342,12 +341,12 @@ export class MuxStream implements LimitedStream {
   }
 
   #unblock(): void {
-    if (this.#mayGoOn && this.owner.reads.admits(this)) this.goOn()
+    if (this.#blocked && !this.needsPause && this.owner.reads.admits(this)) this.goOn()
   }
 
   /** For the limit of the session: others have left room. */
   goOn(): void {
-    if (!this.#mayGoOn) return
+    if (!this.#blocked || this.needsPause) return
     this.#blocked = false
     try {
       this.handler?.onWritable()

@@ -81,4 +81,17 @@ describe('the order of what waits', () => {
     const shares = streams.map(({ stream }) => total(stream.id))
     expect(Math.max(...shares) - Math.min(...shares)).toBeLessThanOrEqual(262_144)
   })
+
+  test('two reads of a socket are one message: no few bytes are left that the heads of frames have pushed out of it', async () => {
+    const limits = { streams: 1_024, windowBytes: 16_777_216 }
+    const { end, framesOf, messages } = startAgainst({ peerLimits: limits, firstFlightBytes: 33_554_432 }, 'outer')
+    const { stream } = openStream(end)
+    await turns()
+    const before = messages.length
+    stream.write(pattern(65_536, 1))
+    stream.write(pattern(65_536, 2))
+    await until(() => dataBytes(framesOf(FrameType.DATA)) === 131_072)
+    expect(framesOf(FrameType.DATA).map(({ payload }) => payload.length)).toEqual([65_536, 65_536])
+    expect(messages.slice(before).filter(({ length }) => length > 131_072)).toHaveLength(1)
+  })
 })

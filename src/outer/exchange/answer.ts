@@ -4,7 +4,7 @@ import { decodeFields } from '../../payload/byte-codec.ts'
 import { allowedTrailers } from '../../http/hop-by-hop.ts'
 import type { HrefMapping } from '../../http/multistatus.ts'
 import type { WritableHead } from '../../http/response-fields.ts'
-import { guarded } from '../../net/guard.ts'
+import { attempt } from '../../net/guard.ts'
 import type { EdgeRequest } from './edge-request.ts'
 import type { LocalAnswer } from './request-plan.ts'
 
@@ -53,13 +53,9 @@ export class Answer {
     this.#hrefs = head.hrefs
     this.#length = head.length
     this.#hasBody = head.hasBody
-    // A head without data behind it, as of an event stream, leaves at once; one with data leaves together with it.
-    queueMicrotask(
-      guarded(
-        thrown => this.call.events?.onFault(thrown),
-        () => this.#flush(),
-      ),
-    )
+    // A head without data behind it, as of an event stream, leaves once all that has come is read; one with data leaves together with it,
+    // also where they came in two messages: a write for each would be the greater part of what a small answer costs.
+    setImmediate(flushHead, this)
   }
 
   /** A head has left in another way. */
@@ -139,9 +135,17 @@ export class Answer {
     this.call.cut(this.#length === undefined && isHttp10)
   }
 
-  #flush(): void {
-    if (this.#isFlushed || this.call.isGone) return
+  /** Sends the head, if nothing has taken it along. */
+  flush(): void {
+    if (this.#isFlushed) return
     this.#isFlushed = true
-    this.call.flush()
+    attempt(
+      thrown => this.call.events?.onFault(thrown),
+      () => {
+        if (!this.call.isGone) this.call.flush()
+      },
+    )
   }
 }
+
+const flushHead = (answer: Answer): void => answer.flush()
