@@ -1,6 +1,6 @@
 /**
- * Many SSH clients in one process: `node --import tsx bench/ssh-clients.ts DOOR_PORT COUNT GATEWAY_PORT`. Each forwards one tunnel; when all
- * are up it writes how long that took, and then how long it takes to take one over from a client that does not answer any more.
+ * Many SSH clients in one process: `node --import tsx bench/ssh-clients.ts DOOR_PORT COUNT GATEWAY_PORT [FIRST]`. Each forwards one tunnel, from
+ * number FIRST on; when all are up it writes how long that took, and then how long it takes to take one over from a client that does not answer any more.
  */
 import { generateKeyPairSync } from 'node:crypto'
 import { get } from 'node:http'
@@ -8,7 +8,7 @@ import { connect as connectTcp, type Socket } from 'node:net'
 import { Client } from 'ssh2'
 import { hostKeyText } from '../src/ssh/keys/host-key.ts'
 
-const [doorPort, count, gatewayPort] = process.argv.slice(2).map(Number) as [number, number, number]
+const [doorPort, count, gatewayPort, first = 0] = process.argv.slice(2).map(Number) as [number, number, number, number?]
 const AT_ONCE = 50
 const privateKey = hostKeyText(generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
 
@@ -51,14 +51,14 @@ await Promise.all(
   Array.from({ length: AT_ONCE }, async () => {
     while (next < count) {
       const number = next++
-      clients[number] = (await connect(number, `client ${number}`)).client
+      clients[number] = (await connect(first + number, `client ${number}`)).client
     }
   }),
 )
 const upMs = performance.now() - start
 // One of them does not read any more: it has vanished, and nobody has said so.
 ;(clients[0] as unknown as { _sock: Socket })._sock.pause()
-const { readyMs } = await connect(0, 'another')
-while ((await ask(0)) !== 'another') await new Promise(resolve => setTimeout(resolve, 5))
+const { readyMs } = await connect(first, 'another')
+while ((await ask(first)) !== 'another') await new Promise(resolve => setTimeout(resolve, 5))
 process.stdout.write(`${JSON.stringify({ upMs, takeoverMs: performance.now() - readyMs })}\n`)
 process.on('disconnect', () => process.exit())

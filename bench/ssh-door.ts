@@ -1,14 +1,21 @@
 /**
- * The SSH door, with rules of a few lines in place of the service's: `node --import tsx bench/ssh-door.ts PORT LINK_PORT KEY_FILE`. Every
- * key is taken, and a forward of the name tN is that of the tunnel of this number.
+ * The SSH door, with rules of a few lines in place of the service's: `node --import tsx bench/ssh-door.ts PORT LINK_PORT KEY_FILE DIST`. Every
+ * key is taken, and a forward of the name tN is that of the tunnel of this number. The door is the built one of the folder DIST: what tsx makes
+ * of sources keeps a name for each closure, which is a quarter of the memory of a tunnel.
  */
 import { generateKeyPairSync } from 'node:crypto'
-import { readPrivateKey } from '../src/identity/private-key.ts'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type * as PrivateKeys from '../src/identity/private-key.ts'
 import type { Forward, SshAccess } from '../src/service/contract.ts'
-import { createSshDoor } from '../src/ssh/door.ts'
-import { createLog } from '../src/telemetry/log.ts'
+import type * as Doors from '../src/ssh/door.ts'
+import type * as Logs from '../src/telemetry/log.ts'
 
-const [port = '', linkPort = '', keyFile = ''] = process.argv.slice(2)
+const [port = '', linkPort = '', keyFile = '', dist = ''] = process.argv.slice(2)
+const built = (file: string): Promise<unknown> => import(pathToFileURL(join(dist, file)).href)
+const { readPrivateKey } = (await built('identity/private-key.js')) as typeof PrivateKeys
+const { createSshDoor } = (await built('ssh/door.js')) as typeof Doors
+const { createLog } = (await built('telemetry/log.js')) as typeof Logs
 const ACCOUNT = '00000000-0000-4000-8000-000000000000'
 
 const forwardOf = (name: string): Forward => {

@@ -1,7 +1,7 @@
 /** The SSH door next to our own link: small requests, bulk, transfers that stand still, and many tunnels. */
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { load, withCpu, type Bench, type Measurement } from '../bench.ts'
 import { keyPairOf, nodeTarget, startGateway } from '../contenders.ts'
@@ -16,6 +16,8 @@ import { programPath } from '../../test/support/needs.ts'
 const MIB = 2 ** 20
 const COUNT = 100
 const TUNNELS = 500
+/** Tunnels that are there before. */
+const WARM_TUNNELS = 100
 const BODY_BYTES = 2 ** 30
 const MAX_GROWTH_MIB = 64
 const HOLD_MS = 12_000
@@ -38,7 +40,7 @@ const startStage = async (fleet: Fleet, tunnels: number): Promise<Stage> => {
   const [port = 0, doorPort = 0] = await freePorts(2)
   const outer = fleet.serveScript('ssh-outer.ts', port, certificate, tunnels)
   const [, servicePort = ''] = await written(outer, /^service port (\d+)$/m)
-  const door = fleet.serveScript('ssh-door.ts', doorPort, servicePort, key)
+  const door = fleet.serveScript('ssh-door.ts', doorPort, servicePort, key, dirname(fleet.program()))
   await ready(door, 'the SSH door', () => listens(doorPort))
   const stop = (): void => {
     door.stop()
@@ -230,11 +232,10 @@ const tunnels: Measurement = {
   measure: async bench => {
     const { fleet } = bench
     const count = bench.isQuick ? 100 : TUNNELS
-    const stage = await startStage(fleet, count + 20)
-    // Compiling is no cost of tunnels.
-    const warm = fleet.serveScript('ssh-clients.ts', stage.doorPort, 20, stage.port)
+    const stage = await startStage(fleet, count + WARM_TUNNELS)
+    // Compiling is no cost of tunnels, nor is the room that a young heap takes for whatever comes.
+    const warm = fleet.serveScript('ssh-clients.ts', stage.doorPort, WARM_TUNNELS, stage.port, count)
     await result(warm)
-    warm.stop()
     await delay(3_000)
     const before = [rssBytes(stage.outer.pid), rssBytes(stage.door.pid)] as const
     const used = [cpuSeconds([stage.outer.pid]), cpuSeconds([stage.door.pid])] as const
@@ -244,6 +245,7 @@ const tunnels: Measurement = {
     await delay(5_000)
     const after = [rssBytes(stage.outer.pid), rssBytes(stage.door.pid)] as const
     clients.stop()
+    warm.stop()
     stage.stop()
     const each = (index: 0 | 1): number => (after[index] - before[index]) / count / 1024
     return {

@@ -112,6 +112,7 @@ export class Connector {
           onReady: ({ ready, hello }) => {
             isOver = true
             this.#up(connection, link, hello)
+            connection.refuse = undefined
             this.options.onUp({ identifier: ready.identifier, agent: ready.agent, hello })
           },
         })

@@ -100,7 +100,7 @@ class PeerRefusal extends GatewayError {}
 /** The common part of both halves: one deadline, and exactly one outcome. */
 class Handshake {
   #isOver = false
-  readonly #timer: NodeJS.Timeout
+  #timer: NodeJS.Timeout | undefined
 
   constructor(
     private readonly link: Link,
@@ -163,6 +163,7 @@ class Handshake {
     const wasOver = this.#isOver
     this.#isOver = true
     clearTimeout(this.#timer)
+    this.#timer = undefined
     return !wasOver
   }
 }

@@ -24,24 +24,16 @@ export type Counted = keyof typeof RATES
 
 /** Counts what one peer does. */
 export class PeerRates {
-  readonly #limits: Readonly<Record<Counted, TokenBucket>>
+  /** Each from its first event on: most peers do little of most. */
+  readonly #limits = new Map<Counted, TokenBucket>()
 
   /** @param clock  milliseconds, rising */
-  constructor(clock: () => number) {
-    const limit = (what: Counted): TokenBucket => new TokenBucket(RATES[what][0], RATES[what][1], clock)
-    this.#limits = {
-      opens: limit('opens'),
-      resets: limit('resets'),
-      refusals: limit('refusals'),
-      empties: limit('empties'),
-      pings: limit('pings'),
-      notes: limit('notes'),
-      overruns: limit('overruns'),
-    }
-  }
+  constructor(private readonly clock: () => number) {}
 
   /** Counts one event. @throws GatewayError CALM when it is one too many */
   count(what: Counted): void {
-    if (!this.#limits[what].take()) throw new GatewayError('CALM', `too many ${RATES[what][2]}`)
+    let limit = this.#limits.get(what)
+    if (limit === undefined) this.#limits.set(what, (limit = new TokenBucket(RATES[what][0], RATES[what][1], this.clock)))
+    if (!limit.take()) throw new GatewayError('CALM', `too many ${RATES[what][2]}`)
   }
 }

@@ -1,5 +1,7 @@
-/** Slots at first; ids that are open at a time are mostly neighbours, so few streams share one. */
-const FIRST_SLOTS = 256
+/** Slots at first: a session that carries nothing is to cost nothing. */
+const FIRST_SLOTS = 8
+/** Slots from the first time on that two streams would share one; ids that are open at a time are mostly neighbours, so few do. */
+const USUAL_SLOTS = 256
 const MAX_SLOTS = 65_536
 
 /**
@@ -52,12 +54,15 @@ export class StreamTable<Stream extends { readonly id: number }> {
   #place(stream: Stream): void {
     const slot = this.#slotOf(stream.id)
     if (this.#slots[slot] === undefined) this.#slots[slot] = stream
-    else this.#others.set(stream.id, stream)
+    else if (this.#slots.length < USUAL_SLOTS) {
+      this.#grow()
+      this.#place(stream)
+    } else this.#others.set(stream.id, stream)
   }
 
   #grow(): void {
     const streams = this.all()
-    this.#slots = new Array<Stream | undefined>(this.#slots.length * 2).fill(undefined)
+    this.#slots = new Array<Stream | undefined>(Math.max(USUAL_SLOTS, this.#slots.length * 2)).fill(undefined)
     this.#others.clear()
     for (const stream of streams) this.#place(stream)
   }

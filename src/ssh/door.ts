@@ -12,8 +12,9 @@ import type { Log } from '../telemetry/log.ts'
 import type { GreetingFacts } from './greeting.ts'
 import { hostKeyText } from './keys/host-key.ts'
 import { DEFAULT_SSH_LIMITS, type SshLimits } from './ssh-limits.ts'
-import { ALGORITHMS, loadSsh2, type Connection, type Server } from './ssh2.ts'
+import { ALGORITHMS, IDENT, loadSsh2, type Connection, type Server } from './ssh2.ts'
 import { socketOf } from './ssh2-channels.ts'
+import { withoutPool } from './ssh2-memory.ts'
 import { SshConnection, type SshConnectionContext } from './ssh-connection.ts'
 import { TunnelBook } from './tunnel-book.ts'
 import type { LinkTo } from './tunnel-link.ts'
@@ -56,7 +57,14 @@ export class SshDoor {
     this.#context = {
       access,
       tunnels,
-      links: { linkTo, budget: new GrowthBudget(GROWTH_BUDGET_BYTES), counters: new LinkCounters(), names: new NameLookup(clock), log },
+      links: {
+        linkTo,
+        budget: new GrowthBudget(GROWTH_BUDGET_BYTES),
+        counters: new LinkCounters(),
+        names: new NameLookup(clock),
+        clock,
+        log,
+      },
       book: this.#book,
       greeting,
       limits: this.#limits,
@@ -88,7 +96,7 @@ export class SshDoor {
     const { Server: SshServer } = await loadSsh2()
     const keys = (hostKeys ?? (await access.hostKeys())).map(hostKeyText)
     const { keepAliveMs: keepaliveInterval, keepAliveCount: keepaliveCountMax } = this.#limits
-    const config = { hostKeys: keys, algorithms: ALGORITHMS, ident: 'socket-gateway', keepaliveInterval, keepaliveCountMax }
+    const config = { hostKeys: keys, algorithms: ALGORITHMS, ident: IDENT, keepaliveInterval, keepaliveCountMax }
     this.#ssh = new SshServer(config as unknown as ConstructorParameters<typeof SshServer>[0])
     const onClient = (client: Connection, info: { readonly header?: { readonly versions?: { readonly software?: string } } }): void =>
       this.#begin(client, info.header?.versions?.software ?? '')
@@ -132,21 +140,19 @@ export class SshDoor {
       this.options.log.error({ err: thrown }, 'internal fault while an SSH connection began')
       socket.destroy()
     }
-    const timer = setTimeout(() => socket.destroy(), this.#limits.loginMs)
-    this.#sockets.set(socket, {
-      address,
-      proven: () => {
-        clearTimeout(timer)
-        release()
-      },
-    })
-    socket.on('error', () => undefined)
-    socket.once('close', () => {
+    let timer: NodeJS.Timeout | undefined = setTimeout(() => socket.destroy(), this.#limits.loginMs)
+    const proven = (): void => {
       clearTimeout(timer)
+      timer = undefined
       release()
+    }
+    this.#sockets.set(socket, { address, proven })
+    socket.on('error', ignore)
+    socket.once('close', () => {
+      proven()
       this.#sockets.delete(socket)
     })
-    guarded(fail, () => this.#ssh!.injectSocket(socket))()
+    guarded(fail, () => withoutPool(() => this.#ssh!.injectSocket(socket)))()
   }
 
   #begin(client: Connection, software: string): void {
@@ -185,6 +191,8 @@ export class SshDoor {
     else this.#perAccount.set(accountId, left)
   }
 }
+
+const ignore = (): void => undefined
 
 /** Makes the door; `start` opens its port. */
 export const createSshDoor = (options: SshDoorOptions): SshDoor => new SshDoor(options)

@@ -89,7 +89,7 @@ export class SshForward implements Served {
   #connect(): Promise<void> {
     const { granted, opener, silentMs, onLines, onFailure, onUp, onRemoved } = this.options
     return new Promise(resolve => {
-      const timer = setTimeout(resolve, UP_MS).unref()
+      let timer: NodeJS.Timeout | undefined = setTimeout(resolve, UP_MS).unref()
       const link = new TunnelLink(this.shared, {
         tunnelId: this.tunnelId,
         socketId: granted.socket.id,
@@ -99,6 +99,7 @@ export class SshForward implements Served {
         },
         onUp: () => {
           clearTimeout(timer)
+          timer = undefined
           resolve()
           if (this.#link === link) onUp()
         },

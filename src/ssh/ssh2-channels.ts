@@ -6,9 +6,14 @@ import type { Socket } from 'node:net'
 import type { WindowContext } from '../mux/receive-window.ts'
 import { GatewayError } from '../errors.ts'
 import type { Connection } from './ssh2.ts'
+import { forgetExchange } from './ssh2-memory.ts'
 import { INITIAL_WINDOW_BYTES, TunnelChannel, type ChannelWire } from './tunnel-channel.ts'
 
-type Handler = (protocol: unknown, ...args: readonly never[]) => void
+type Handler = (protocol: unknown, ...args: readonly unknown[]) => void
+type Meaning = (own: Ssh2Channels, first: unknown, second: unknown, third: unknown) => boolean
+
+/** Where a connection of ssh2 has its channels. */
+const CHANNELS = Symbol('channels')
 
 interface Opened {
   readonly recipient: number
@@ -26,6 +31,7 @@ interface ForwardedTo {
 
 interface PrivateProtocol {
   readonly _handlers: Record<string, Handler>
+  [CHANNELS]?: Ssh2Channels
   /** Set while keys are exchanged; what is sent meanwhile is queued in `_queue`, without a bound. */
   readonly _kexinit: unknown
   readonly _queue: readonly unknown[] | undefined
@@ -62,6 +68,7 @@ const MESSAGES = [
   'CHANNEL_EOF',
   'CHANNEL_CLOSE',
 ] as const
+type Message = (typeof MESSAGES)[number]
 
 /** Returns the names of ssh2's own fields that this file needs and `client` does not have: some where another release of it is installed. */
 export function missingFields(client: Connection): readonly string[] {
@@ -119,6 +126,8 @@ export class Ssh2Channels {
   /** The numbers that the client has for our channels. */
   readonly #recipients = new Map<number, number>()
   readonly #waiting = new Set<() => void>()
+  /** ssh2's own handlers, in the order of the messages. */
+  readonly #theirs: Handler[] = []
   #isCorked = false
   #isOver = false
   #roundTripMs = 0
@@ -136,6 +145,8 @@ export class Ssh2Channels {
     socket.on('drain', this.#resume)
     // The end of every key exchange, the first and later ones.
     client.on('handshake', this.#resume)
+    // Once ssh2 has done with it.
+    client.on('handshake', () => queueMicrotask(() => forgetExchange(client)))
   }
 
   /** Channels that are open or about to be. */
@@ -180,35 +191,43 @@ export class Ssh2Channels {
   /** Gives messages for our channels to us, and leaves all others to ssh2. */
   #take(): void {
     const handlers = this.#protocol._handlers
-    const take = (name: (typeof MESSAGES)[number], ours: (id: number, ...args: readonly never[]) => boolean): void => {
-      const theirs = handlers[name]!
-      handlers[name] = (protocol, ...args) => {
-        const first: unknown = args[0]
-        const rest = args.slice(1)
-        const id = typeof first === 'number' ? first : (first as Opened).recipient
-        if (!ours(id, ...(name === 'CHANNEL_OPEN_CONFIRMATION' ? [first as never] : rest))) theirs(protocol, ...args)
-      }
+    for (const [name, ours] of Ssh2Channels.#ours) {
+      this.#theirs.push(handlers[name]!)
+      handlers[name] = ours
     }
-    const of = (id: number, action: (channel: TunnelChannel) => void): boolean => {
-      const channel = this.#open.get(id)
-      if (channel !== undefined) action(channel)
-      return channel !== undefined || this.#closing.has(id)
-    }
-    take('CHANNEL_OPEN_CONFIRMATION', (id, opened: Opened) => this.#opened(id, opened))
-    take('CHANNEL_OPEN_FAILURE', (id, reason: number, text: string) => this.#refused(id, reason, text))
-    take('CHANNEL_DATA', (id, bytes: Buffer) => of(id, channel => channel.onBytes(bytes)))
-    take('CHANNEL_EXTENDED_DATA', (id, bytes: Buffer) => of(id, channel => channel.discard(bytes.length)))
-    take('CHANNEL_WINDOW_ADJUST', (id, bytes: number) => of(id, channel => channel.onCredit(bytes)))
-    take('CHANNEL_EOF', id => of(id, channel => channel.onEof()))
-    take('CHANNEL_SUCCESS', id => of(id, () => undefined))
-    take('CHANNEL_FAILURE', id => of(id, () => undefined))
-    take('CHANNEL_REQUEST', (id, _type: string, wantsReply: boolean) =>
-      of(id, () => {
-        if (wantsReply) this.#refuseRequest(id)
-      }),
-    )
-    take('CHANNEL_CLOSE', id => this.#closed(id))
+    this.#protocol[CHANNELS] = this
   }
+
+  #of(id: number, action: (channel: TunnelChannel) => void): boolean {
+    const channel = this.#open.get(id)
+    if (channel !== undefined) action(channel)
+    return channel !== undefined || this.#closing.has(id)
+  }
+
+  /** What each message means for a channel of ours; false: it is none of ours. One table for all connections, of which there are hundreds. */
+  static readonly #meanings: Readonly<Record<Message, Meaning>> = {
+    CHANNEL_OPEN_CONFIRMATION: (own, opened) => own.#opened((opened as Opened).recipient, opened as Opened),
+    CHANNEL_OPEN_FAILURE: (own, id, reason, text) => own.#refused(id as number, reason as number, text as string),
+    CHANNEL_DATA: (own, id, bytes) => own.#of(id as number, channel => channel.onBytes(bytes as Buffer)),
+    CHANNEL_EXTENDED_DATA: (own, id, bytes) => own.#of(id as number, channel => channel.discard((bytes as Buffer).length)),
+    CHANNEL_WINDOW_ADJUST: (own, id, bytes) => own.#of(id as number, channel => channel.onCredit(bytes as number)),
+    CHANNEL_EOF: (own, id) => own.#of(id as number, channel => channel.onEof()),
+    CHANNEL_SUCCESS: (own, id) => own.#of(id as number, () => undefined),
+    CHANNEL_FAILURE: (own, id) => own.#of(id as number, () => undefined),
+    CHANNEL_REQUEST: (own, id, _type, wantsReply) =>
+      own.#of(id as number, () => {
+        if (wantsReply === true) own.#refuseRequest(id as number)
+      }),
+    CHANNEL_CLOSE: (own, id) => own.#closed(id as number),
+  }
+
+  static readonly #ours: readonly (readonly [Message, Handler])[] = MESSAGES.map((name, index) => [
+    name,
+    (protocol, ...args) => {
+      const own = (protocol as PrivateProtocol)[CHANNELS]!
+      if (!Ssh2Channels.#meanings[name](own, args[0], args[1], args[2])) own.#theirs[index]!(protocol, ...args)
+    },
+  ])
 
   #opened(id: number, { sender, window, packetSize }: Opened): boolean {
     const opening = this.#opening.get(id)

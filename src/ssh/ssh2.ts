@@ -8,6 +8,9 @@ export interface Ssh2 {
 
 export type { Connection, Server }
 
+/** The name of the door in its first line. */
+export const IDENT = 'socket-gateway'
+
 /**
  * Algorithms that are offered. Curve25519 under both of its names and ECDH, for Go's clients of 2021; no chacha20, which OpenSSH prefers and
  * which costs half as much again here; MACs over the ciphertext alone; no compression, whose dictionary would be memory that a client asks for.

@@ -1,10 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { performance } from 'node:perf_hooks'
 import { ERRORS, type ErrorCode } from '../errors.ts'
 import { createProof } from '../identity/proof.ts'
 import type { PrivateKey } from '../identity/private-key.ts'
 import { Connector } from '../inner/connector.ts'
-import { dial } from '../link/dialer.ts'
+import { dialStream } from '../link/stream-dialer.ts'
 import { DEFAULT_LIMITS } from '../mux/limits.ts'
 import { DEFAULT_TIMING } from '../mux/liveness.ts'
 import type { LinkCounters } from '../mux/link-counters.ts'
@@ -19,7 +18,7 @@ import type { Log } from '../telemetry/log.ts'
 import { AGENT } from '../version.ts'
 import { ChannelDialer, type ChannelOpener } from './channel-dialer.ts'
 import type { TunnelChannel } from './tunnel-channel.ts'
-import { createTunnelStreams } from './tunnel-streams.ts'
+import { createTunnelStreams, type TunnelStreamsContext } from './tunnel-streams.ts'
 
 /** The outer layer, and by what the service process proves itself there. */
 export interface LinkTo {
@@ -34,6 +33,8 @@ export interface SharedByLinks {
   readonly budget: GrowthBudget
   readonly counters: LinkCounters
   readonly names: NameLookup
+  /** Milliseconds, rising. */
+  readonly clock: () => number
   readonly log: Log
 }
 
@@ -59,30 +60,21 @@ export const originHostOf = (socketId: string): string => `${socketId}.socket.in
 /** An inner layer for one tunnel: one link to the outer layer, and an origin that is reached through channels of an SSH client. */
 export class TunnelLink {
   readonly #connector: Connector
-  readonly #origins: Origins
+  /** From the first visitor on. */
+  #streams: (TunnelStreamsContext & { readonly drivers: Origins }) | undefined
 
-  constructor(shared: SharedByLinks, options: TunnelLinkOptions) {
-    const clock = (): number => performance.now()
-    const { linkTo, log } = shared
+  constructor(
+    private readonly shared: SharedByLinks,
+    private readonly options: TunnelLinkOptions,
+  ) {
+    const { linkTo, log, clock } = shared
     const { tunnelId } = options
-    // The second key: whatever the outer layer asks for, this end goes nowhere but to its own origin.
-    const policy = new OriginPolicy(new AllowList([`${originHostOf(options.socketId)}:*`]), shared.names)
-    const http = new ChannelDialer(options.opener, options.onHttpChannel)
-    this.#origins = new Origins({ policy, clock, dialer: http })
-    const context = {
-      policy,
-      http,
-      tcp: new ChannelDialer(options.opener),
-      drivers: this.#origins,
-      clock,
-      onFailure: (_origin: unknown, code: ErrorCode, reason: string) => options.onFailure(code, reason),
-      onNote: (note: Readonly<Record<string, unknown>> & { readonly note: string }) => {
-        if (note.note === 'log') options.onLines(parseLogNote(note).map(formatLogLine))
-      },
+    const onNote = (note: Readonly<Record<string, unknown>> & { readonly note: string }): void => {
+      if (note.note === 'log') options.onLines(parseLogNote(note).map(formatLogLine))
     }
     const { protocol, host } = new URL(linkTo.url)
     this.#connector = new Connector({
-      dial: events => dial({ url: linkTo.url }, events),
+      dial: events => dialStream({ url: linkTo.url }, events),
       introduction: {
         agent: AGENT,
         // Each tunnel is a process of its own to the outer layer: none stands for another.
@@ -108,7 +100,7 @@ export class TunnelLink {
       serve: note => {
         // The session exists once this has returned.
         queueMicrotask(() => note(encodeWatchLog()))
-        return createTunnelStreams(context)
+        return createTunnelStreams(() => (this.#streams ??= this.#createStreams()), onNote)
       },
       clock,
       random: Math.random,
@@ -132,12 +124,28 @@ export class TunnelLink {
   /** Lets streams finish, then ends. Resolves when nothing is left. */
   async drain(): Promise<void> {
     await this.#connector.drain()
-    this.#origins.close()
+    this.#streams?.drivers.close()
   }
 
   /** Ends now. */
   destroy(): void {
     this.#connector.destroy()
-    this.#origins.close()
+    this.#streams?.drivers.close()
+  }
+
+  #createStreams(): TunnelStreamsContext & { readonly drivers: Origins } {
+    const { clock, names } = this.shared
+    const { socketId, opener, onHttpChannel, onFailure } = this.options
+    // The second key: whatever the outer layer asks for, this end goes nowhere but to its own origin.
+    const policy = new OriginPolicy(new AllowList([`${originHostOf(socketId)}:*`]), names)
+    const http = new ChannelDialer(opener, onHttpChannel)
+    return {
+      policy,
+      http,
+      tcp: new ChannelDialer(opener),
+      drivers: new Origins({ policy, clock, dialer: http }),
+      clock,
+      onFailure: (_origin, code, reason) => onFailure(code, reason),
+    }
   }
 }

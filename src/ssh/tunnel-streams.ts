@@ -20,13 +20,17 @@ export interface TunnelStreamsContext extends OriginContext {
   readonly http: ChannelDialer
   /** Of connections, each with a channel of its own. */
   readonly tcp: ChannelDialer
-  readonly onNote: (note: Readonly<Record<string, unknown>> & { readonly note: string }) => void
   readonly onFailure: (origin: { readonly hostname: string; readonly port: number }, code: ErrorCode, reason: string) => void
 }
 
-/** Creates the handler of one session: streams of visitors, each joined to the origin behind the SSH client. */
+/**
+ * Creates the handler of one session: streams of visitors, each joined to the origin behind the SSH client.
+ * @param contextOf  asked for each stream, so that a tunnel to which nobody comes costs little
+ * @param onOther    told of notes that are not about streams
+ */
 export function createTunnelStreams(
-  context: TunnelStreamsContext,
+  contextOf: () => TunnelStreamsContext,
+  onOther: (note: Readonly<Record<string, unknown>> & { readonly note: string }) => void,
 ): Required<Pick<SessionOptions, 'accept' | 'onNote'>> & { readonly close: () => void } {
   const profiles = new Map<number, OriginProfile>()
   const profileOf = (number: number): OriginProfile | undefined => {
@@ -37,6 +41,7 @@ export function createTunnelStreams(
   }
   return {
     accept: (payload, stream) => {
+      const context = contextOf()
       if (payload[0] === KIND_TCP) {
         const { visitor } = decodeTcpHead(payload)
         if (visitor !== undefined) context.tcp.visitor = visitor
@@ -50,7 +55,7 @@ export function createTunnelStreams(
     },
     onNote: payload => {
       const note = decodeNote(payload)
-      if (note.note !== 'profile') return context.onNote(note)
+      if (note.note !== 'profile') return onOther(note)
       const { number, profile } = parseProfileNote(note)
       profiles.set(number, profile)
       if (profiles.size > MAX_PROFILES) throw new GatewayError('CALM', `more than ${MAX_PROFILES} origin profiles`)

@@ -6,6 +6,7 @@ import { connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { createRequire } from 'node:module'
 import { Client, Server } from 'ssh2'
 import { missingFields } from '../../src/ssh/ssh2-channels.ts'
+import { forgetExchange, withoutPool } from '../../src/ssh/ssh2-memory.ts'
 import { ALGORITHMS, loadSsh2 } from '../../src/ssh/ssh2.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { exchange } from '../support/exchange.ts'
@@ -52,6 +53,35 @@ describe('fields of ssh2 that are not for others', () => {
     expect(
       missingFields({ _sock: {}, _protocol: { _handlers: {}, _kexinit: undefined, _queue: undefined }, _chanMgr: {} } as never),
     ).toEqual(expect.arrayContaining(['_chanMgr', '_protocol.forwardedTcpip', '_protocol._handlers.CHANNEL_DATA']))
+  })
+
+  test('keep nothing of a key exchange that is over, and another one works', async () => {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 })
+    const server = new Server({ hostKeys: [privateKey.export({ type: 'pkcs1', format: 'pem' })], algorithms: ALGORITHMS as never })
+    const kept: string[][] = []
+    let rekey = (): void => undefined
+    server.once('connection', client => {
+      rekey = () => client.rekey()
+      client.on('error', () => undefined).on('authentication', attempt => attempt.accept())
+      client.on('handshake', () =>
+        setImmediate(() => {
+          forgetExchange(client)
+          kept.push(Object.keys((client as unknown as { _protocol: { _kex: object } })._protocol._kex))
+        }),
+      )
+    })
+    const listener = createTcpServer(socket => withoutPool(() => server.injectSocket(socket)))
+    const client = new Client()
+    onCleanUp(() => client.destroy())
+    const ready = new Promise<void>(resolve => void client.once('ready', resolve))
+    client.on('error', () => undefined).connect({ host: '127.0.0.1', port: await listen(listener), username: 'x' })
+    await ready
+    expect(Buffer.poolSize).toBe(8_192)
+    rekey()
+    await until(() => kept.length === 2)
+    rekey()
+    await until(() => kept.length === 3)
+    expect(kept).toEqual(Array.from({ length: 3 }, () => ['sessionID', 'negotiated']))
   })
 
   test('without the package the door says which one to install', async () => {

@@ -12,6 +12,8 @@ import { unmapped } from '../../address/mapped.ts'
 import type { Keys } from '../../identity/key-registry.ts'
 import { verifyProof } from '../../identity/proof.ts'
 import { createListener } from '../../link/listener.ts'
+import { STREAM_PATH, SWITCHED_HEAD } from '../../link/stream-dialer.ts'
+import { StreamLink } from '../../link/stream-link.ts'
 import { greet } from '../../mux/handshake.ts'
 import { DEFAULT_LIMITS, GROWTH_BUDGET_BYTES } from '../../mux/limits.ts'
 import type { Link } from '../../mux/link.ts'
@@ -88,6 +90,8 @@ export class LinkPort {
   readonly book = new SocketBook()
   /** The proven connections of this port. */
   readonly #own = new Set<InnerConnection>()
+  /** Of links without a websocket, proven or not: they are not the HTTP server's any more. */
+  readonly #streams = new Set<StreamLink>()
   readonly #server: Server | TlsServer
   readonly #listener: { readonly close: () => Promise<void> }
   readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
@@ -139,6 +143,7 @@ export class LinkPort {
     this.#server.removeAllListeners('upgrade')
     const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
       if (others.takes(request)) return others.upgrade(request, socket, head, peerOf(request, isTrusted))
+      if (this.options.isOfService === true && request.url === STREAM_PATH) return this.#stream(request, head)
       // engine.io would leave it without an answer, and then hang up.
       if (!request.url?.startsWith(LINK_PATH)) return refuseUpgrade(socket)
       for (const listener of listeners) listener.call(this.#server, request, socket, head)
@@ -199,6 +204,7 @@ export class LinkPort {
     for (const { session } of [...this.#own]) session.destroy('GOING_AWAY', REASON)
     this.#unfollow?.()
     this.#server.closeAllConnections()
+    for (const link of this.#streams) link.close()
     await this.#listener.close()
   }
 
@@ -223,6 +229,21 @@ export class LinkPort {
     if (request.headers.origin !== undefined) return 'no browsers'
     if (this.#isDraining) return 'shutting down'
     return this.#unproven.admit(request.socket, this.#addressOf(request))
+  }
+
+  /** A link without a websocket, of the service process: it has one for each SSH tunnel. */
+  #stream(request: IncomingMessage, head: Buffer): void {
+    const { socket } = request
+    if (this.#admit(request) !== undefined) return void socket.destroy()
+    const link = new StreamLink(socket)
+    this.#streams.add(link)
+    socket.once(
+      'close',
+      guarded(this.#fault, () => void this.#streams.delete(link)),
+    )
+    socket.write(SWITCHED_HEAD)
+    attempt(link.fail, () => this.#greet(link, request))
+    link.push(head)
   }
 
   #greet(link: Link, request: IncomingMessage): void {
