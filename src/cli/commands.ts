@@ -2,6 +2,7 @@ import { CLIENT_COMMANDS, CLIENT_GROUPS } from './client-commands.ts'
 import { SERVICE_COMMANDS, SERVICE_GROUPS } from './service-commands.ts'
 import { certificatesOptions } from './options/certificates.ts'
 import { defineCommand, type Command } from './command/command.ts'
+import { httpGroups, httpOptions } from './options/http.ts'
 import { forwardOptions } from './options/forward.ts'
 import { tokenOptions } from './options/token.ts'
 import { flag, PORT, withDefault } from './command/option.ts'
@@ -19,6 +20,20 @@ export const GROUPS: Readonly<Record<string, string>> = {
 
 /** Every command, in the order of --help. */
 export const COMMANDS: readonly Command[] = [
+  defineCommand({
+    words: ['http'],
+    describe: 'Make a port, a URL or a folder of this machine reachable, at once: here, in the network, or by a public name of a service',
+    options: httpOptions,
+    groups: httpGroups,
+    positionals: [{ name: 'what', describe: 'Port, HOST:PORT or URL of your service, or a folder', isOptional: true }],
+    examples: [
+      ['socket-gateway http 8080', 'http://localhost:3000 leads to http://127.0.0.1:8080'],
+      ['socket-gateway http 8080 --qr', 'and for the phone in the same network'],
+      ['socket-gateway http ./site', 'the files of a folder'],
+      ['socket-gateway http 8080 --server https://api.example.com', 'by a public name'],
+    ],
+    run: async (values, { what }, context) => (await import('./local/http.ts')).runHttp(what, values, context),
+  }),
   defineCommand({
     words: ['certificates'],
     describe: 'Mint the key pair of an inner layer, of a server, or of an authority',

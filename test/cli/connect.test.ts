@@ -1,6 +1,8 @@
 /** `connect` and `tunnel connect` over a real outer layer, with the API over the rules, which tell the data plane of sockets and keys. */
 import { createServer as createHttpServer, type Server } from 'node:http'
+import { writeFileSync } from 'node:fs'
 import { createServer, connect as connectTcp } from 'node:net'
+import { join } from 'node:path'
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { runCli } from '../../src/cli/run-cli.ts'
 import { LiveDirectory } from '../../src/directory/live-directory.ts'
@@ -13,6 +15,7 @@ import { exchange } from '../support/exchange.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
 import { listen } from '../support/ports.ts'
 import { TEST_CONFIG } from '../support/service.ts'
+import { tempDir } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
 
 const ZONE = 'edge.example.com'
@@ -108,6 +111,27 @@ describe('connect', () => {
     expect(run.stderr).toContain('cleaning up...')
     expect(await sockets()).toEqual([])
     expect((await exchange(layers.port, { host: dnsName })).status).toBe(404)
+  })
+
+  test('is what http does where a service is known: for a port, for a folder, with a QR code', async () => {
+    const { port } = await startOrigin()
+    const run = start('http', String(port), '--qr')
+    await connected(run)
+    expect((await exchange(layers.port, { host: (await soleSocket()).dnsName })).status).toBe(200)
+    expect(run.stdout).toContain('██')
+    run.stop()
+    await run.exit
+    const folder = tempDir()
+    writeFileSync(join(folder, 'a.txt'), 'of a folder')
+    const files = start('http', folder)
+    await connected(files)
+    expect(files.stdout).toContain(` → ${folder}   connected`)
+    const { dnsName, name } = await soleSocket()
+    expect(name).toBe(`Folder ${folder}`)
+    expect(String((await exchange(layers.port, { host: dnsName, path: '/a.txt' })).body)).toBe('of a folder')
+    const mixed = start('http', folder, '--lan')
+    expect(await mixed.exit).toBe(2)
+    expect(mixed.stderr).toContain('--lan: for a gateway on this machine')
   })
 
   test('says that nothing answers at the port, and when something does', async () => {

@@ -20,7 +20,7 @@ export interface ProtectionValues {
 const invalid = (message: string): GatewayError => new GatewayError('INVALID', message)
 
 /** The name and the password that visitors have to give. @throws GatewayError INVALID */
-export function passwordOf(values: ProtectionValues): SocketPassword | undefined {
+export function passwordOf(values: Pick<ProtectionValues, 'protected' | 'username' | 'password'>): SocketPassword | undefined {
   if (!values.protected) {
     if (values.username !== undefined || values.password !== undefined)
       throw invalid('error: --username and --password are for --protected, which is missing; without it everybody could come')

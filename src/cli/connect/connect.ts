@@ -11,6 +11,7 @@ import { findSocket, idOf } from '../client/find-socket.ts'
 import { createFreshKey, type FreshKey } from '../client/fresh-key.ts'
 import { openSession } from '../client/open.ts'
 import { socketRequest } from '../client/socket-request.ts'
+import { portService, type LocalService } from './local-service.ts'
 import { Screen } from './screen.ts'
 import type { Serving } from './serving.ts'
 
@@ -41,15 +42,24 @@ function loadServing(): Promise<typeof Serving> {
   return loading
 }
 
-/** `connect`: a socket, a tunnel, and the connection that serves it, in one step; the end of the process takes all of it away. */
+/** `connect`: a port of this machine. */
 export async function runConnect(
   argument: string | undefined,
   values: ValuesOf<typeof connectOptions>,
   context: CliContext,
 ): Promise<ExitStatus> {
-  const enteredMs = performance.now()
   const port = portOf(argument, values.port, 'connect')
-  const request = socketRequest({ ...values, name: values.name ?? `Local port ${port}` }, context)
+  return connectService(portService({ host: values.host, port }), { ...values, name: values.name ?? `Local port ${port}` }, context)
+}
+
+/** A socket, a tunnel, and the connection that serves it, in one step; the end of the process takes all of it away. */
+export async function connectService(
+  service: LocalService,
+  values: ValuesOf<typeof connectOptions> & { readonly name: string; readonly qr?: boolean },
+  context: CliContext,
+): Promise<ExitStatus> {
+  const enteredMs = performance.now()
+  const request = socketRequest(values, context)
   warnOfIdentityFile(values, context)
   const session = await openSession(values, context)
   const key = createFreshKey()
@@ -72,7 +82,7 @@ export async function runConnect(
     })
   }
   return serve(
-    { session, connection, key, port, enteredMs, stopped, values, context, loading, hint: 'Ctrl-C ends it and removes the socket' },
+    { session, connection, key, service, enteredMs, stopped, values, context, loading, hint: 'Ctrl-C ends it and removes the socket' },
     remove,
   )
 }
@@ -98,9 +108,10 @@ export async function runTunnelConnect(values: ValuesOf<typeof tunnelConnectOpti
   const loading = loadServing()
   const credentials = await client.tunnelCredentials(socket.id, tunnel.id, key.jwk)
   const connection = { socket, tunnel, credentials }
+  const service = portService({ host: values.host, port })
   const leave = async (): Promise<void> => void context.stderr.write('User disconnected...\n')
   return serve(
-    { session, connection, key, port, enteredMs, stopped, values, context, loading, hint: 'Ctrl-C ends it, the socket stays' },
+    { session, connection, key, service, enteredMs, stopped, values, context, loading, hint: 'Ctrl-C ends it, the socket stays' },
     leave,
   )
 }
@@ -111,10 +122,10 @@ interface Served {
   readonly session: Session
   readonly connection: Connection
   readonly key: FreshKey
-  readonly port: number
+  readonly service: LocalService
   readonly enteredMs: number
   readonly stopped: Promise<void>
-  readonly values: Live
+  readonly values: Live & { readonly qr?: boolean }
   readonly context: CliContext
   readonly hint: string
   readonly loading: Promise<typeof Serving>
@@ -143,7 +154,7 @@ async function serve(served: Served, after: () => Promise<void>): Promise<ExitSt
       context,
       enteredMs,
       hint,
-      origin: { host: values.host, port: served.port },
+      service: served.service,
       drainTimeoutMs: values['drain-timeout'],
       isInsecureAllowed: values.insecure,
       caFile: values.ca,

@@ -1,6 +1,5 @@
 import { performance } from 'node:perf_hooks'
 import { isThisMachine } from '../../address/this-machine.ts'
-import type { HostPort } from '../../address/host-port.ts'
 import type { Session } from '../../client/session.ts'
 import type { Socket, Tunnel, TunnelCredentials } from '../../client/wire.ts'
 import { GatewayError, messageOf, type ErrorCode } from '../../errors.ts'
@@ -13,7 +12,7 @@ import { createLog } from '../../telemetry/log.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { FreshKey } from '../client/fresh-key.ts'
-import { oneOrigin } from './one-origin.ts'
+import type { LocalService } from './local-service.ts'
 import { OriginWatch } from './origin-watch.ts'
 import type { Screen } from './screen.ts'
 
@@ -34,7 +33,7 @@ export interface ServingOptions {
   readonly tunnel: Tunnel
   readonly credentials: TunnelCredentials
   readonly key: FreshKey
-  readonly origin: HostPort
+  readonly service: LocalService
   readonly screen: Screen
   readonly context: CliContext
   /** When the command was entered, as `performance.now`. */
@@ -82,8 +81,8 @@ export class Serving {
     private readonly options: ServingOptions,
     ca: string | undefined,
   ) {
-    const { credentials, key, context, socket, origin, drainTimeoutMs, screen } = options
-    this.#watch = new OriginWatch(origin, message => screen.say(message))
+    const { credentials, key, context, socket, service, drainTimeoutMs, screen } = options
+    this.#watch = new OriginWatch(service, message => screen.say(message))
     this.#layer = createInnerLayer(
       {
         privateKey: key.privateKey,
@@ -95,8 +94,8 @@ export class Serving {
         connections: 1,
         allowList: new AllowList([`${socket.id}.socket.invalid:*`]),
         drainTimeoutMs,
-        dialer: oneOrigin(origin, false),
-        tcpDialer: oneOrigin(origin, true),
+        dialer: service.dialer,
+        tcpDialer: service.tcpDialer,
         onLog: note => this.#lines(parseLogNote(note)),
         onUp: () => this.#up(),
         onDown: ({ code, reason }) => this.#down(code, reason),
@@ -128,10 +127,10 @@ export class Serving {
   }
 
   #up(): void {
-    const { screen, socket, origin, enteredMs, hint } = this.options
+    const { screen, socket, service, enteredMs, hint } = this.options
     this.#isUp = true
     if (this.#wasUp) screen.say(`connected again after ${((performance.now() - this.#lostMs) / 1000).toFixed(1)} s`)
-    else screen.connected(socket, origin, { ms: performance.now() - enteredMs, hint })
+    else screen.connected(socket, service.urlOf(socket.type), { ms: performance.now() - enteredMs, hint })
     this.#wasUp = true
   }
 

@@ -1,0 +1,81 @@
+import { connect, type Socket } from 'node:net'
+import { formatHostPort, type HostPort } from '../../address/host-port.ts'
+import { lookupName } from '../../net/lookup-name.ts'
+import type { Dialer } from '../../origin/dial.ts'
+
+/** The thing on this machine that requests are for. */
+export interface LocalService {
+  /** As users read it: `127.0.0.1:8000`, or a folder. */
+  readonly place: string
+  /** With what it speaks. @param type  of the socket, such as http */
+  urlOf(type: string): string
+  /** The way to it, by whatever name and port it is asked for; the allow-list judges the name before. */
+  readonly dialer: Dialer
+  /** The same for connections that are carried as they are: each half ends for itself. */
+  readonly tcpDialer: Dialer
+  /** Does anything take a connection there? Absent: always. */
+  readonly answers?: () => Promise<boolean>
+}
+
+const PROBE_MS = 2_000
+
+/** Many programs that are asked for localhost listen at one of its two addresses only, and nobody knows which. */
+const placesOf = ({ host, port }: HostPort): readonly HostPort[] =>
+  host === '127.0.0.1' || host === 'localhost' ? ['127.0.0.1', '::1'].map(address => ({ host: address, port })) : [{ host, port }]
+
+/** Connects, and gives a connection that stands. */
+const connected = ({ host, port }: HostPort, allowHalfOpen: boolean, signal: AbortSignal): Promise<Socket> =>
+  new Promise((resolve, reject) => {
+    const socket = connect({ host, port, lookup: lookupName, allowHalfOpen, noDelay: true, keepAlive: true })
+    const giveUp = (): void => void socket.destroy()
+    const over = (): void => {
+      signal.removeEventListener('abort', giveUp)
+      socket.off('error', failed).off('close', gone)
+    }
+    const failed = (error: Error): void => {
+      over()
+      reject(error)
+    }
+    const gone = (): void => failed(new Error('nobody wants the connection any more'))
+    signal.addEventListener('abort', giveUp)
+    socket.once('error', failed).once('close', gone)
+    socket.once('connect', () => {
+      over()
+      resolve(socket)
+    })
+  })
+
+/** @throws the reason of the first place, where none of them takes a connection */
+async function firstOf(places: readonly HostPort[], allowHalfOpen: boolean, signal: AbortSignal): Promise<Socket> {
+  const reasons: unknown[] = []
+  for (const place of places) {
+    try {
+      return await connected(place, allowHalfOpen, signal)
+    } catch (reason) {
+      reasons.push(reason)
+      if (signal.aborted) break
+    }
+  }
+  throw reasons[0]
+}
+
+/** A port of this machine, or of another one that it can reach. */
+export function portService(origin: HostPort): LocalService {
+  const places = placesOf(origin)
+  const dialer = (allowHalfOpen: boolean): Dialer => ({ dial: (_hostname, _port, signal) => firstOf(places, allowHalfOpen, signal) })
+  const place = formatHostPort(origin)
+  return {
+    place,
+    urlOf: type => (type === 'http' || type === 'https' ? `${type}://${place}` : place),
+    dialer: dialer(false),
+    tcpDialer: dialer(true),
+    answers: () =>
+      firstOf(places, false, AbortSignal.timeout(PROBE_MS)).then(
+        socket => {
+          socket.destroy()
+          return true
+        },
+        () => false,
+      ),
+  }
+}
