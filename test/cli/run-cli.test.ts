@@ -22,6 +22,7 @@ describe('--help', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     const listed = [...stdout.matchAll(/^ {2}socket-gateway ([a-z-]+)/gm)].map(([, name]) => name)
     expect(listed).toEqual([
+      'http',
       'certificates',
       'outer-layer',
       'inner-layer',
