@@ -29,7 +29,10 @@ export default tseslint.config(
     files: ['src/admin/console/*.js'],
     languageOptions: { sourceType: 'script', globals: { document: 'readonly', setTimeout: 'readonly' } },
   },
-  { files: ['**/*.cjs'], languageOptions: { sourceType: 'commonjs', globals: { module: 'writable', require: 'readonly' } } },
+  {
+    files: ['**/*.cjs'],
+    languageOptions: { sourceType: 'commonjs', globals: { __filename: 'readonly', module: 'writable', require: 'readonly' } },
+  },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.strictTypeChecked],

@@ -1,10 +1,12 @@
 /** Native ESM: swc strips the types, `npm run typecheck` checks them. */
 export default {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/scripts/jest/environment.cjs',
+  runtime: '<rootDir>/scripts/jest/runtime.cjs',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
-  transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' } }] },
+  setupFilesAfterEnv: ['<rootDir>/test/support/cleanup-after-file.ts'],
+  transform: {},
   // A wait of a test gives up after a minute (test/support/wait.ts) and says for what; this is for what waits in no other way.
   testTimeout: 240_000,
   // Most tests wait most of the time.

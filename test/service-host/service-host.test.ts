@@ -16,7 +16,8 @@ const CHILD = `
 const [mode] = process.argv.slice(2)
 const send = message => process.send(message)
 process.on('message', message => {
-  send({ type: 'log', level: 'info', fields: { heard: message }, message: 'heard ' + message.type })
+  const isOurs = message.link?.privateKey === 'key' // the log censors it
+  send({ type: 'log', level: 'info', fields: { heard: message, isOurs }, message: 'heard ' + message.type })
   if (message.type === 'link') {
     send({ type: 'ready' })
     send({ type: 'watch', socketId: 's', isWatched: true })
@@ -107,7 +108,7 @@ describe('the service process beside the outer layer', () => {
       up: [{ id: 'k', address: '192.0.2.2' }],
       down: [],
     })
-    expect(link?.['heard']).toEqual({ type: 'link', link: { url: 'ws://127.0.0.1:1', privateKey: 'key' } })
+    expect(link).toMatchObject({ heard: { type: 'link', link: { url: 'ws://127.0.0.1:1', privateKey: '***' } }, isOurs: true })
     await host.close()
     expect(JSON.parse(readFileSync(stateFile, 'utf8'))).toEqual(copy.snapshot())
     expect(statSync(stateFile).mode & 0o777).toBe(0o600)

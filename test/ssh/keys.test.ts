@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
-import { utils } from 'ssh2'
+import ssh2 from 'ssh2'
 import { GatewayError } from '../../src/errors.ts'
 import { checkCertificate, parseCertificate, type UserCertificate } from '../../src/ssh/keys/certificate.ts'
 import { hostKeyText } from '../../src/ssh/keys/host-key.ts'
@@ -59,7 +59,7 @@ describe('keys', () => {
     ]
     for (const { privateKey } of pairs) {
       const text = hostKeyText(privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
-      expect(utils.parseKey(text)).not.toBeInstanceOf(Error)
+      expect(ssh2.utils.parseKey(text)).not.toBeInstanceOf(Error)
       expect(hostKeyText(text).split('\n')[0]).toMatch(/^-----BEGIN (?:OPENSSH|EC|RSA) PRIVATE KEY-----$/)
     }
     expect(refusal(() => hostKeyText('nothing'))).toMatch(/^KEY_INVALID/)

@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals'
 import { randomBytes, randomInt } from 'node:crypto'
 import { createServer } from 'node:http'
 import { connect, createServer as createTcpServer, type Socket } from 'node:net'
-import { Client, utils, type ClientChannel } from 'ssh2'
+import ssh2, { type ClientChannel } from 'ssh2'
 import { onCleanUp } from '../support/cleanup.ts'
 import { exchange } from '../support/exchange.ts'
 import { startGoClient } from '../support/go-client.ts'
@@ -29,8 +29,8 @@ const closed = (socket: Socket): Promise<void> =>
   new Promise(resolve => (socket.destroyed ? resolve() : void socket.once('close', () => resolve())))
 
 /** A client that has logged in. */
-const loggedIn = async ({ door, key }: { door: Door; key: MemoryKey }, port = door.door.port): Promise<Client> => {
-  const client = new Client()
+const loggedIn = async ({ door, key }: { door: Door; key: MemoryKey }, port = door.door.port): Promise<ssh2.Client> => {
+  const client = new ssh2.Client()
   onCleanUp(() => client.destroy())
   const ready = new Promise<void>((resolve, reject) => void client.once('ready', resolve).once('error', reject))
   client.connect({ host: '127.0.0.1', port, username: door.user, privateKey: key.pem })
@@ -64,7 +64,7 @@ describe('before the login', () => {
 
   test('so many keys are tried, then the connection ends', async () => {
     const { door } = await start({ limits: { attempts: 4 } })
-    const client = new Client()
+    const client = new ssh2.Client()
     onCleanUp(() => client.destroy())
     let tries = 0
     const ended = new Promise<void>(resolve => void client.once('close', () => resolve()))
@@ -75,7 +75,7 @@ describe('before the login', () => {
       username: door.user,
       authHandler: (_methods, _isPartial, next) => {
         tries++
-        next({ type: 'publickey', username: door.user, key: utils.parseKey(keyInMemory().pem) as never })
+        next({ type: 'publickey', username: door.user, key: ssh2.utils.parseKey(keyInMemory().pem) as never })
       },
     })
     await within(ended, 'the end of the connection')
@@ -150,7 +150,7 @@ describe('after the login', () => {
   test('one connection has so many forwards and sessions, and one account so many connections', async () => {
     const both = await start({ http: 4, limits: { forwards: 2, connectionsPerAccount: 2 } })
     const client = await loggedIn(both)
-    const forward = (to: Client, name: string): Promise<boolean> =>
+    const forward = (to: ssh2.Client, name: string): Promise<boolean> =>
       new Promise(resolve => to.forwardIn(name, 80, error => resolve(error === undefined)))
     expect(await Promise.all(['http-0', 'http-1', 'http-2'].map(name => forward(client, name)))).toEqual([true, true, false])
     const shell = (): Promise<ClientChannel | undefined> =>

@@ -4,7 +4,7 @@ import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { createServer } from 'node:http'
 import { connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { createRequire } from 'node:module'
-import { Client, Server } from 'ssh2'
+import ssh2 from 'ssh2'
 import { missingFields } from '../../src/ssh/ssh2-channels.ts'
 import { forgetExchange, withoutPool } from '../../src/ssh/ssh2-memory.ts'
 import { ALGORITHMS, loadSsh2 } from '../../src/ssh/ssh2.ts'
@@ -36,12 +36,12 @@ const get = (door: Door, path = '/'): ReturnType<typeof exchange> =>
 describe('fields of ssh2 that are not for others', () => {
   test('are all there in the release that is installed', async () => {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 })
-    const server = new Server({ hostKeys: [privateKey.export({ type: 'pkcs1', format: 'pem' })] })
+    const server = new ssh2.Server({ hostKeys: [privateKey.export({ type: 'pkcs1', format: 'pem' })] })
     const missing = new Promise<readonly string[]>(resolve =>
       server.once('connection', client => resolve(missingFields(client.on('error', () => undefined)))),
     )
     const listener = createTcpServer(socket => server.injectSocket(socket))
-    const client = new Client()
+    const client = new ssh2.Client()
     onCleanUp(() => client.destroy())
     client.on('error', () => undefined).connect({ host: '127.0.0.1', port: await listen(listener), username: 'x' })
     expect(await missing).toEqual([])
@@ -57,7 +57,7 @@ describe('fields of ssh2 that are not for others', () => {
 
   test('keep nothing of a key exchange that is over, and another one works', async () => {
     const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 })
-    const server = new Server({ hostKeys: [privateKey.export({ type: 'pkcs1', format: 'pem' })], algorithms: ALGORITHMS as never })
+    const server = new ssh2.Server({ hostKeys: [privateKey.export({ type: 'pkcs1', format: 'pem' })], algorithms: ALGORITHMS as never })
     const kept: string[][] = []
     let rekey = (): void => undefined
     server.once('connection', client => {
@@ -71,7 +71,7 @@ describe('fields of ssh2 that are not for others', () => {
       )
     })
     const listener = createTcpServer(socket => withoutPool(() => server.injectSocket(socket)))
-    const client = new Client()
+    const client = new ssh2.Client()
     onCleanUp(() => client.destroy())
     const ready = new Promise<void>(resolve => void client.once('ready', resolve))
     client.on('error', () => undefined).connect({ host: '127.0.0.1', port: await listen(listener), username: 'x' })

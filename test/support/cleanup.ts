@@ -1,4 +1,4 @@
-/** What a test opened, closed again after its file: Jest calls `cleanUp` by itself, a benchmark calls it at its end. */
+/** What a test opened, closed again after its file: Jest calls `cleanUp` by itself (`cleanup-after-file.ts`), a benchmark calls it at its end. */
 
 type Task = () => unknown
 
@@ -23,7 +23,3 @@ export const cleanUp = async (): Promise<void> => {
   }
   if (failures.length > 0) throw new AggregateError(failures, 'clean-up failed')
 }
-
-// Outside Jest (in bench/) there is no afterAll.
-const registerAfterAll = (globalThis as { afterAll?: (hook: () => Promise<void>) => void }).afterAll
-registerAfterAll?.(cleanUp)

@@ -3,7 +3,7 @@
  * ideas of addresses and of ends. It is ssh2's client, told to.
  */
 import { connect, isIP } from 'node:net'
-import { Client, type ClientChannel } from 'ssh2'
+import ssh2, { type ClientChannel } from 'ssh2'
 import { onCleanUp } from './cleanup.ts'
 import { within } from './wait.ts'
 
@@ -24,7 +24,7 @@ export interface GoClientOptions {
 
 /** The client, logged in, with its forward and its session. */
 export interface GoClient {
-  readonly client: Client
+  readonly client: ssh2.Client
   /** What the session has shown. */
   readonly shown: () => string
   /** Forwarded connections that it has refused. */
@@ -46,7 +46,7 @@ const ALGORITHMS = {
 /** Connects, logs in, asks for the forward, then for a session, as the real one does. @throws Error when one of it is refused */
 export const startGoClient = async (options: GoClientOptions): Promise<GoClient> => {
   const { bindAddress = '127.0.0.1', bindPort, ident = 'Go' } = options
-  const client = new Client()
+  const client = new ssh2.Client()
   onCleanUp(() => client.destroy())
   const refused: string[] = []
   const origins: string[] = []

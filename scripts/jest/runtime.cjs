@@ -1,0 +1,71 @@
+/**
+ * What Jest runs test files in: Node.js's own module loader instead of Jest's. A test file is evaluated anew each time; what it imports is loaded
+ * once for each worker, as in every program, and not once for each file, which was most of what a test file cost. There is one realm, so that
+ * nothing is `instanceof` another Array.
+ */
+const { register, registerHooks } = require('node:module')
+const { pathToFileURL } = require('node:url')
+const { default: Runtime } = require('jest-runtime')
+
+/** Where Jest keeps its event handlers from one file to the next. */
+const EVENT_HANDLERS = Symbol.for('EVENT_HANDLERS')
+/** Where `globals.js` finds the functions of the file that runs now. */
+const CURRENT = Symbol.for('socket-gateway.jest')
+
+/** @returns `hooks.js`, once imports of TypeScript work in this process */
+const hook = async directory => {
+  const hooks = await import('./hooks.js')
+  const { initialize, load, resolve } = hooks
+  initialize({ directory })
+  if (registerHooks === undefined) register('./hooks.js', { parentURL: pathToFileURL(__filename), data: { directory } })
+  else registerHooks({ load, resolve })
+  return hooks
+}
+
+let hooked
+let sourceMapOf = () => undefined
+let evaluated = 0
+
+/** The source map of each module, looked for when a stack is printed. */
+class SourceMaps extends Map {
+  get(url) {
+    return sourceMapOf(url)
+  }
+}
+
+module.exports = class NativeRuntime extends Runtime {
+  constructor(config, ...more) {
+    super(config, ...more)
+    hooked ??= hook(config.cacheDirectory)
+  }
+
+  /** Keeps `process` as it is: there is no sandbox that a module could leave by it. */
+  installGetBuiltinModule() {}
+
+  getSourceMaps() {
+    return new SourceMaps()
+  }
+
+  unstable_shouldLoadAsEsm() {
+    return true
+  }
+
+  /** Evaluates a test file, or a file of `setupFilesAfterEnv`. */
+  async unstable_importModule(path) {
+    sourceMapOf = (await hooked).sourceMapOf
+    return import(`${pathToFileURL(path)}?evaluation=${++evaluated}`)
+  }
+
+  /** Jest's own entry, which keeps the list of the tests of one file. */
+  requireInternalModule(path) {
+    delete require.cache[path]
+    delete globalThis[EVENT_HANDLERS]
+    return require(path)
+  }
+
+  setGlobalsForRuntime(globals) {
+    super.setGlobalsForRuntime(globals)
+    globalThis[CURRENT] = { ...globals, jest: this.jestGlobals.jestObjectFor(this._testPath) }
+  }
+}
+module.exports.default = module.exports
