@@ -12,9 +12,19 @@ interface Entry {
   parsed: RegisteredKey | null | undefined
 }
 
+/** A key whose place a newer one of its tunnel has taken: it proves nothing any more, and what it has proven goes on for a while. */
+interface Leaving {
+  readonly tunnelId: string
+  readonly untilMs: number
+}
+
+/** The time in which the newer key has to be used, and then what the older has begun has to finish, milliseconds. */
+const LEAVE_MS = 90_000
+
 /** The keys of tunnels and of enrolled inner layers. Parsing one costs more than keeping it, so that is done when it is used. */
 export class GrantedKeys {
   readonly #entries = new Map<string, Entry>()
+  readonly #leaving = new Map<string, Leaving>()
 
   get size(): number {
     return this.#entries.size
@@ -34,11 +44,33 @@ export class GrantedKeys {
     const known = this.#entries.get(key.kid)
     if (known !== undefined && isEqual(known.key, key)) return false
     this.#entries.set(key.kid, { key, parsed: undefined })
+    this.#leaving.delete(key.kid)
     return known !== undefined
   }
 
   delete(kid: string): boolean {
+    this.#leaving.delete(kid)
     return this.#entries.delete(kid)
+  }
+
+  /**
+   * Takes a key away that a newer one of `tunnels` takes the place of.
+   * @param tunnels  those that have a new key
+   * @returns false where it is none of these: whoever uses it is to be cut
+   */
+  supersede(kid: string, tunnels: ReadonlySet<string>, nowMs: number): boolean {
+    const tunnelId = this.#entries.get(kid)?.key.tunnelId ?? undefined
+    if (tunnelId === undefined || !tunnels.has(tunnelId)) return false
+    this.#entries.delete(kid)
+    for (const [other, { untilMs }] of this.#leaving) if (untilMs <= nowMs) this.#leaving.delete(other)
+    this.#leaving.set(kid, { tunnelId, untilMs: nowMs + LEAVE_MS })
+    return true
+  }
+
+  /** May a session that such a key has proven go on? */
+  isLeaving(kid: string, tunnelId: string, nowMs: number): boolean {
+    const leaving = this.#leaving.get(kid)
+    return leaving?.tunnelId === tunnelId && leaving.untilMs > nowMs
   }
 
   get(kid: string): RegisteredKey | undefined {
@@ -85,6 +117,7 @@ export class LayeredKeys implements Keys {
 
   allows(kid: string, identifier: string): boolean {
     if (this.operator.get(kid) !== undefined) return this.operator.allows(kid, identifier)
+    if (this.granted.isLeaving(kid, identifier, this.nowMs())) return true
     const key = this.get(kid)
     return key?.identifiers?.includes(identifier) === true && key.grant!.expiresAtMs > this.nowMs()
   }

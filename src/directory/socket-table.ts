@@ -1,4 +1,4 @@
-import type { DirectoryMessage, DirectorySnapshot, DirectorySocket } from './directory.ts'
+import type { DirectoryKey, DirectoryMessage, DirectorySnapshot, DirectorySocket } from './directory.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { TcpPort } from '../route/tcp-port.ts'
 import { isEqual } from './is-equal.ts'
@@ -28,6 +28,8 @@ export interface DirectoryEffects {
   readonly closedPorts: readonly number[]
   /** Keys that prove nothing any more, or something else. */
   readonly revokedKeys: readonly string[]
+  /** Keys that prove nothing any more because their tunnel has a newer one: what they have proven goes on until that one comes. */
+  readonly supersededKeys: readonly string[]
   /** Tunnels whose sessions end. */
   readonly endedTunnels: readonly string[]
 }
@@ -37,12 +39,19 @@ class Effects {
   readonly opened = new Map<number, TcpPort>()
   readonly closed = new Set<number>()
   readonly revoked = new Set<string>()
+  readonly superseded = new Set<string>()
   readonly ended = new Set<string>()
   readonly faults: SocketFault[] = []
 
   get whole(): DirectoryEffects {
     const closedPorts = [...this.closed].filter(port => !this.opened.has(port))
-    return { openedPorts: [...this.opened.values()], closedPorts, revokedKeys: [...this.revoked], endedTunnels: [...this.ended] }
+    return {
+      openedPorts: [...this.opened.values()],
+      closedPorts,
+      revokedKeys: [...this.revoked],
+      supersededKeys: [...this.superseded],
+      endedTunnels: [...this.ended],
+    }
   }
 }
 
@@ -117,7 +126,7 @@ export class SocketTable {
     this.#lastSeq = message.type === 'snapshot' ? message.seq : Math.max(this.#lastSeq, message.seq)
     if (message.type === 'snapshot') this.#replace(message, effects)
     else if (message.seq > this.#snapshotSeq) {
-      for (const kid of message.removedKeys) if (this.keys.delete(kid)) effects.revoked.add(kid)
+      this.#removeKeys(message.removedKeys, message.keys, effects)
       for (const id of message.removedSockets) this.#remove(id, effects)
       for (const tunnel of message.endedTunnels) effects.ended.add(tunnel)
       this.#add(message, effects)
@@ -129,9 +138,22 @@ export class SocketTable {
     this.#snapshotSeq = snapshot.seq
     const ids = new Set(snapshot.sockets.map(({ id }) => id))
     const kids = new Set(snapshot.keys.map(({ kid }) => kid))
-    for (const kid of this.keys.kids) if (!kids.has(kid) && this.keys.delete(kid)) effects.revoked.add(kid)
+    this.#removeKeys(
+      [...this.keys.kids].filter(kid => !kids.has(kid)),
+      snapshot.keys,
+      effects,
+    )
     for (const id of this.#byId.keys()) if (!ids.has(id)) this.#remove(id, effects)
     this.#add(snapshot, effects)
+  }
+
+  /** @param added  the keys that come at the same time: one of them may be the newer one of a tunnel */
+  #removeKeys(kids: readonly string[], added: readonly DirectoryKey[], effects: Effects): void {
+    const tunnels = new Set(added.flatMap(({ tunnelId }) => (tunnelId === null ? [] : [tunnelId])))
+    for (const kid of kids) {
+      if (this.keys.supersede(kid, tunnels, Date.now())) effects.superseded.add(kid)
+      else if (this.keys.delete(kid)) effects.revoked.add(kid)
+    }
   }
 
   #add({ sockets, keys }: Pick<DirectorySnapshot, 'sockets' | 'keys'>, effects: Effects): void {

@@ -39,6 +39,8 @@ export interface DirectoryEffects {
   readonly closedPorts: readonly number[]
   /** Keys that prove nothing any more, or something else. */
   readonly revokedKeys: readonly string[]
+  /** Keys that prove nothing any more because their tunnel has a newer one: what they have proven goes on until that one comes. */
+  readonly supersededKeys: readonly string[]
   /** Tunnels whose sessions end. */
   readonly endedTunnels: readonly string[]
 }

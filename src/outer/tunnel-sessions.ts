@@ -20,6 +20,8 @@ export interface TunnelSessionsOptions {
 
 /** Keys whose time is over are looked for so often, milliseconds. */
 const LOOK_MS = 30_000
+/** A session whose key has been replaced goes on for so long when nobody comes with the newer one, milliseconds. */
+const SUPERSEDED_MS = 30_000
 
 /** The watch that a session of a tunnel has begun. */
 interface Watched {
@@ -53,12 +55,23 @@ export class TunnelSessions {
 
   readonly #fail = (thrown: unknown): void => this.options.log.error({ err: thrown }, 'internal fault in what follows the directory')
 
-  async #follow({ openedPorts, closedPorts, revokedKeys, endedTunnels }: DirectoryEffects): Promise<readonly PortFault[]> {
+  async #follow({ openedPorts, closedPorts, revokedKeys, supersededKeys, endedTunnels }: DirectoryEffects): Promise<readonly PortFault[]> {
     const { registry, tcp, listener } = this.options
     for (const tunnel of endedTunnels)
       for (const { session } of registry.ofTunnel(tunnel)) session.destroy('KEY_REMOVED', 'this tunnel is no more')
     listener.recheckKeysOf(revokedKeys)
+    for (const kid of supersededKeys) this.#superseded(kid)
     return tcp.changeSockets(openedPorts, closedPorts)
+  }
+
+  /** The newer login takes the place of the older one when it comes; until then that one serves, so that visitors notice nothing. */
+  #superseded(kid: string): void {
+    const { registry } = this.options
+    if (registry.ofKey(kid).length === 0) return
+    setTimeout(
+      guarded(this.#fail, () => registry.takeOver(kid)),
+      SUPERSEDED_MS,
+    ).unref()
   }
 
   /** A session has come. The service process knows of its own. */

@@ -1,5 +1,5 @@
 /** `connect` and `tunnel connect` over a real outer layer, with the API over the rules, which tell the data plane of sockets and keys. */
-import { createServer as createHttpServer, type Server } from 'node:http'
+import { createServer as createHttpServer, get, type Server } from 'node:http'
 import { writeFileSync } from 'node:fs'
 import { createServer, connect as connectTcp } from 'node:net'
 import { join } from 'node:path'
@@ -216,6 +216,42 @@ describe('connect', () => {
 })
 
 describe('tunnel connect', () => {
+  test('that is taken over finishes what it has begun: a download under way arrives whole', async () => {
+    const body = Buffer.alloc(3_000_000, 'visitor ')
+    let go = (): void => undefined
+    const slow = createHttpServer((_request, response) => {
+      response.writeHead(200, { 'content-length': body.length })
+      response.write(body.subarray(0, 1_000_000))
+      go = () => response.end(body.subarray(1_000_000))
+    })
+    const port = await listen(slow)
+    const other = await startOrigin('second')
+    const { id, dnsName } = (await api.v1('POST', '/sockets', { body: { name: 'slow' } })).json as Socket
+    const first = start('tunnel', 'connect', '--socket-id', id, '--port', String(port))
+    await connected(first)
+    let received = 0
+    const download = new Promise<Buffer>((resolve, reject) => {
+      const request = get({ port: layers.port, host: '127.0.0.1', headers: { host: dnsName } }, response => {
+        const chunks: Buffer[] = []
+        response.on('data', (chunk: Buffer) => {
+          chunks.push(chunk)
+          received += chunk.length
+        })
+        response.on('end', () => resolve(Buffer.concat(chunks))).on('error', reject)
+      })
+      request.on('error', reject)
+    })
+    await until(() => received > 0, { what: 'the first bytes of the download' })
+    const second = start('tunnel', 'connect', '-s', id, '-t', (await soleSocket()).tunnels[0]!.id, '-p', String(other.port))
+    await connected(second)
+    await until(() => first.stderr.includes('(TAKEN_OVER)'), { what: 'the sentence of the one before' })
+    // Who comes now is the newest one's.
+    expect(String((await exchange(layers.port, { host: dnsName })).body)).toContain('second')
+    go()
+    expect((await download).equals(body)).toBe(true)
+    expect(await first.exit).toBe(1)
+  })
+
   test('serves a socket that stays; a newer login takes it over, and the earlier one ends with a sentence', async () => {
     const { port } = await startOrigin('first')
     const other = await startOrigin('second')
@@ -228,7 +264,7 @@ describe('tunnel connect', () => {
     await connected(second)
     expect(second.stderr).toContain('Warning: --identity_file has no effect')
     expect(await first.exit).toBe(1)
-    expect(first.stderr).toMatch(/the connection has ended: a newer login has taken this tunnel over.*\((?:TAKEN_OVER|KEY_REMOVED)\)/)
+    expect(first.stderr).toMatch(/the connection has ended: a newer login has taken this tunnel over.*\(TAKEN_OVER\)/)
     expect(String((await exchange(layers.port, { host: dnsName })).body)).toContain('second')
     second.stop()
     expect(await second.exit).toBe(0)

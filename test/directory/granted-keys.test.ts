@@ -23,6 +23,17 @@ test('a key of a tunnel is for this tunnel alone, until its time is over', async
   expect(keys.size).toBe(3)
 })
 
+test('a key that was superseded proves nothing, and what it has proven goes on for a while', async () => {
+  const { granted: older } = grantedKey({ tunnelId: tunnelOf(1) })
+  const { keys, granted } = await layered(older)
+  expect(granted.supersede(older.kid, new Set([tunnelOf(2)]), 1_000)).toBe(false)
+  expect(granted.supersede(older.kid, new Set([tunnelOf(1)]), 1_000)).toBe(true)
+  expect(keys.get(older.kid)).toBeUndefined()
+  expect([tunnelOf(1), tunnelOf(2)].map(identifier => keys.allows(older.kid, identifier))).toEqual([true, false])
+  granted.delete(older.kid)
+  expect(keys.allows(older.kid, tunnelOf(1))).toBe(false)
+})
+
 test('an enrolled key never gets an identifier that a key of the operator names', async () => {
   const { granted: greedy } = grantedKey({ identifiers: ['vm', 'lan'] })
   const { granted: evil } = grantedKey({ identifiers: ['vm'] })

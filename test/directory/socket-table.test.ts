@@ -54,8 +54,35 @@ describe('the sockets in force', () => {
       closedPorts: [40_000],
     })
     const gone = table.apply(changeOf({ removedSockets: [tcp.id], removedKeys: [granted.kid] })).effects
-    expect(gone).toEqual({ openedPorts: [], closedPorts: [40_001], revokedKeys: [granted.kid], endedTunnels: [tunnelOf(2)] })
+    expect(gone).toEqual({
+      openedPorts: [],
+      closedPorts: [40_001],
+      revokedKeys: [granted.kid],
+      supersededKeys: [],
+      endedTunnels: [tunnelOf(2)],
+    })
     expect([table.size, table.ports, table.keys.size]).toEqual([0, [], 0])
+  })
+
+  test('a key that a newer one of its tunnel replaces is superseded, by a change and by a snapshot; any other is revoked', () => {
+    const table = create()
+    const keys = [1, 2, 3].map(() => grantedKey({ tunnelId: tunnelOf(1) }).granted)
+    const other = grantedKey({ tunnelId: tunnelOf(2) }).granted
+    const [first, second, third] = keys as [typeof other, typeof other, typeof other]
+    table.apply(changeOf({ sockets: [socketOf(1), socketOf(2)], keys: [first, other] }))
+    const changed = table.apply(changeOf({ removedKeys: [first.kid, other.kid], keys: [second] })).effects
+    expect(changed).toMatchObject({ supersededKeys: [first.kid], revokedKeys: [other.kid] })
+    expect(table.keys.get(first.kid)).toBeUndefined()
+    expect(table.keys.isLeaving(first.kid, tunnelOf(1), Date.now())).toBe(true)
+    expect(table.keys.isLeaving(first.kid, tunnelOf(2), Date.now())).toBe(false)
+    expect(table.keys.isLeaving(first.kid, tunnelOf(1), Date.now() + 90_001)).toBe(false)
+    const { seq } = changeOf({})
+    const replaced = table.apply({ type: 'snapshot', seq, sockets: [socketOf(1)], keys: [third] }).effects
+    expect(replaced).toMatchObject({ supersededKeys: [second.kid], revokedKeys: [] })
+    // Given again, it is a key like any other, and can be revoked.
+    table.apply(changeOf({ keys: [first], removedKeys: [third.kid] }))
+    expect(table.apply(changeOf({ removedKeys: [first.kid] })).effects).toMatchObject({ supersededKeys: [], revokedKeys: [first.kid] })
+    expect(table.keys.isLeaving(first.kid, tunnelOf(1), Date.now())).toBe(false)
   })
 
   test('are replaced by a snapshot in one step; what it has in it already is not taken twice', () => {

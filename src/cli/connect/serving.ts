@@ -141,7 +141,7 @@ export class Serving {
 
   #down(code: ErrorCode, reason: string): void {
     if (this.#isOver) return
-    if (code === 'TAKEN_OVER') return this.#over(`the connection has ended: ${TAKEN_OVER} (${code})`)
+    if (code === 'TAKEN_OVER') return void this.#takenOver()
     if (code === 'KEY_REMOVED') return void this.#removed()
     // The key may be over, or unknown to an outer layer that has started anew.
     if (code === 'AUTH') void this.#renew()
@@ -164,6 +164,16 @@ export class Serving {
       (error: unknown) => (error instanceof GatewayError && IS_GONE.has(error.code) ? GONE : GONE_OR_TAKEN_OVER),
     )
     screen.say(`the connection has ended: ${why} (KEY_REMOVED)`)
+    this.#end(1)
+  }
+
+  /** Visitors who are there finish; the outer layer cuts what takes longer than half a minute. */
+  async #takenOver(): Promise<void> {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#stop()
+    this.options.screen.say(`the connection has ended: ${TAKEN_OVER} (TAKEN_OVER)`)
+    await this.#layer.close()
     this.#end(1)
   }
 

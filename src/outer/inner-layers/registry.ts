@@ -91,6 +91,11 @@ export class Registry {
     for (const { session } of earlier) if (session.isOpen) void takeOver(session)
   }
 
+  /** Lets the sessions of a key that a newer one has taken the place of finish, and go. */
+  takeOver(kid: string): void {
+    for (const { session } of this.ofKey(kid)) if (session.isOpen) void takeOver(session)
+  }
+
   /** Idempotent. */
   remove(connection: InnerConnection): void {
     const { pool, kid } = connection

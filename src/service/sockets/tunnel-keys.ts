@@ -45,8 +45,8 @@ export function checkJwk(jwk: unknown, path = 'jwk'): CheckedJwk {
 }
 
 /**
- * Registers a key for a tunnel as part of a transaction. The newest one wins: the others of the tunnel are over, so that whoever used one is
- * told and does not fight for the tunnel.
+ * Registers a key for a tunnel as part of a transaction. The newest one wins: the others of the tunnel prove nothing any more, and what they have
+ * proven goes on until the newest one is used, so that whoever used one is told and does not fight for the tunnel.
  * @throws ServiceError INVALID when the key is registered for something else
  */
 export async function registerKey(
