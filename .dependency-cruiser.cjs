@@ -203,7 +203,15 @@ const ROOMS = {
     rooms: ['errors.ts', 'http', 'rates', 'route', 'outer/access', 'visitors'],
     node: ['crypto'],
   },
-  'visitors/check': { rooms: ['errors.ts', 'http', 'route', 'outer/access', 'visitors', 'visitors/session'] },
+  'visitors/pages': { rooms: ['errors.ts', 'outer/access', 'visitors'], node: ['crypto'] },
+  'visitors/login': {
+    rooms: ['errors.ts', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session', 'visitors/pages'],
+    npm: ['openid-client'],
+    node: ['crypto'],
+  },
+  'visitors/check': {
+    rooms: ['errors.ts', 'http', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session', 'visitors/login', 'visitors/pages'],
+  },
   'outer/inner-layers': {
     rooms: [
       'errors.ts',
@@ -399,6 +407,7 @@ const ROOMS = {
       'service',
       'service-host',
       'platform',
+      'visitors',
       'visitors/check',
       'route',
       'identity',

@@ -11,7 +11,7 @@ export interface PageCall extends VisitorRequest {
 export interface Page {
   /** On the auth host, or on every host with logins, below `/.sg/`. */
   readonly place: 'auth' | 'target'
-  /** Compared exactly, such as `/login` or `/.sg/session`. */
+  /** Compared exactly, such as `/login` or `/.sg/session`; with `*` for its last part, everything that is in no other folder. */
   readonly path: string
   readonly method: 'GET' | 'POST'
   /** Bytes of a body, at most; absent: none is taken. */

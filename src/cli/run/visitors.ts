@@ -1,6 +1,7 @@
 import { VisitorsFile } from '../../config/visitors/visitors-file.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { createVisitors } from '../../visitors/check/create-visitors.ts'
+import type { LoginEvent } from '../../visitors/login-event.ts'
 import type { Visitors } from '../../visitors/check/visitors.ts'
 
 /** The check of visitors of an outer layer, with the files that it follows. */
@@ -24,6 +25,7 @@ export async function startVisitors(file: string, log: Log): Promise<RunningVisi
     keys: () => files.keys,
     persist: revocation => files.append(revocation),
     clock: Date.now,
+    onEvent: event => logEvent(event, log),
     onFault: thrown => log.error({ err: thrown }, 'internal fault while visitors are checked'),
   })
   await files.start()
@@ -35,4 +37,11 @@ export async function startVisitors(file: string, log: Log): Promise<RunningVisi
       await files.close()
     },
   }
+}
+
+function logEvent(event: LoginEvent, log: Log): void {
+  const { kind: _kind, ...facts } = event
+  if (event.kind === 'login') log.info(facts, `visitor logged in: ${event.who} by ${event.provider}`)
+  else if (event.kind === 'logout') log.info(facts, `visitor logged out${event.isEverywhere ? ' everywhere' : ''}: ${event.who}`)
+  else log.warn(facts, `login failed: ${event.reason}`)
 }

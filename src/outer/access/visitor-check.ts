@@ -65,7 +65,7 @@ export type VisitorDecision = Admittance | VisitorRefusal
 
 /** The answer of a page of the gateway, and what the log has to say of it. */
 export interface OwnAnswer extends VisitorAnswer {
-  readonly refusal?: { readonly code: ErrorCode; readonly reason: string; readonly visitor?: Visitor } | undefined
+  readonly refusal?: { readonly code: ErrorCode; readonly reason: string } | undefined
 }
 
 /** A page of the gateway itself: what answers once the body of the request has come. */

@@ -92,13 +92,20 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
     if (this.#hasEnded) return this.#release()
     if (plan.kind === 'serve') return this.#serve(plan)
     if (plan.kind === 'answer') {
-      this.record.error = plan.refusal?.code
-      this.record.reason = plan.refusal?.reason
-      return this.answerHere(plan.answer)
+      return this.#answerVisitor(plan.answer, plan.refusal)
     }
     this.#follow(plan)
     this.#forwarding = new Forwarding(this, plan)
     this.#forwarding.start()
+  }
+
+  /** An answer of ours, which may say no. */
+  #answerVisitor(answer: LocalAnswer, refusal: { readonly code: ErrorCode; readonly reason: string } | undefined): void {
+    const { record } = this
+    if (refusal === undefined) return this.answerHere(answer)
+    record.error = refusal.code
+    record.reason = refusal.reason
+    this.answerHere({ ...answer, fields: [...answer.fields, 'X-Request-Id', record.id] })
   }
 
   /** Ends the request with what let its visitor in. */
@@ -120,11 +127,7 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
       Promise.resolve()
         .then(() => page.answer(bytes))
         .then(made => {
-          if (this.#hasEnded) return
-          record.error = made.refusal?.code
-          record.reason = made.refusal?.reason
-          record.visitor = made.refusal?.visitor
-          this.answerHere(made)
+          if (!this.#hasEnded) this.#answerVisitor(made, made.refusal)
         })
         .catch(
           guarded(

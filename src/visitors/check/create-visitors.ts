@@ -9,10 +9,22 @@ import { SessionWatch } from '../session/session-watch.ts'
 import type { VisitorsConfig } from '../config.ts'
 import type { Lane } from '../lane.ts'
 import type { Page } from '../page.ts'
+import type { LoginContext } from '../login/login-context.ts'
+import type { LoginEvent } from '../login-event.ts'
+import { AuthLogin } from '../login/auth-login.ts'
+import { HostLogin } from '../login/host-login.ts'
+import { Logout } from '../login/logout.ts'
+import { Providers } from '../login/providers.ts'
+import { Tickets } from '../login/tickets.ts'
+import { Pages } from '../pages/pages.ts'
+import { RateMeter } from '../../rates/rate-meter.ts'
+import { jwksPage } from './jwks-page.ts'
 import { OriginFields } from './origin-fields.ts'
 import { OwnPages } from './own-pages.ts'
-import { programAnswer } from './program-answer.ts'
 import { Visitors } from './visitors.ts'
+
+/** Logins that one address may begin: each asks a provider. */
+const ATTEMPTS = { perSecond: 1 / 2, burst: 60 } as const
 
 /** What the check of visitors is made from. */
 export interface VisitorsOptions {
@@ -23,8 +35,12 @@ export interface VisitorsOptions {
   readonly persist: (revocation: Revocation) => Promise<void>
   /** ms since 1970 */
   readonly clock: () => number
+  /** Tells of logins and logouts, for the log. */
+  readonly onEvent: (event: LoginEvent) => void
   /** Tells a fault of ours. */
   readonly onFault: (thrown: unknown) => void
+  /** Logins that one address may begin; the default suits everything but tests. */
+  readonly attempts?: { readonly perSecond: number; readonly burst: number }
   /** Other ways in, in the order in which they are asked: before the sessions of browsers. */
   readonly lanes?: readonly Lane[]
   /** Other pages of the gateway. */
@@ -49,16 +65,27 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
   const unfollow = revocations.onChange(() => watch.look())
   const identities = new IdentityTokens(keys, () => config().authUrl, clock)
   const lanes: readonly Lane[] = [...(options.lanes ?? []), new SessionLane(sessions, watch)]
+  const pages = new Pages(config)
+  const context: LoginContext = {
+    config,
+    sessions,
+    revocations,
+    persist: options.persist,
+    providers: new Providers(config, clock),
+    tickets: new Tickets(seal, clock),
+    pages,
+    attempts: new RateMeter(options.attempts ?? ATTEMPTS, clock),
+    onEvent: options.onEvent,
+    onFault,
+    clock,
+  }
+  const host = new HostLogin(context)
+  const own = [...host.pages, ...new AuthLogin(context).pages, ...new Logout(context).pages, jwksPage(identities)]
   const check = new Visitors({
     lanes,
-    people: {
-      toLogin: request => programAnswer(request, { code: 'VISITOR_LOGIN_MISSING' }, []),
-      refused: (request, rejection) => programAnswer(request, rejection, []),
-    },
+    people: host,
     origin: new OriginFields(identities, clock),
-    pages: new OwnPages(options.pages ?? [], {
-      missing: request => programAnswer(request, { code: 'VISITOR_LOGIN_FAILED' }, []),
-    }),
+    pages: new OwnPages([...own, ...(options.pages ?? [])], pages),
     authHost: () => config().authHost,
   })
   return {

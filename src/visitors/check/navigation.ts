@@ -1,11 +1,6 @@
 import { acceptsHtml } from '../../http/accept.ts'
 import type { AcceptedRequest } from '../../http/admission.ts'
-
-/** The only value of a field; undefined when there is none, or more than one. */
-export function fieldOf({ fields, names }: Pick<AcceptedRequest, 'fields' | 'names'>, wanted: string): string | undefined {
-  const first = names.indexOf(wanted)
-  return first < 0 || names.lastIndexOf(wanted) !== first ? undefined : fields[2 * first + 1]
-}
+import { fieldOf } from '../fields.ts'
 
 /**
  * Does a person go to a page with this request? Only then is a redirect understood: a program would follow it and take the page of the

@@ -1,4 +1,5 @@
 import type { OwnAnswer, OwnPage, VisitorRequest } from '../../outer/access/visitor-check.ts'
+import { parametersOf } from '../fields.ts'
 import type { Page, PageCall } from '../page.ts'
 
 /** What own pages need of whoever draws them. */
@@ -25,7 +26,8 @@ export class OwnPages {
 
   pageFor(request: VisitorRequest, place: Page['place']): OwnPage {
     const { method } = request.request
-    const methods = this.#pages.get(`${place} ${request.path}`)
+    const folder = request.path.slice(0, request.path.lastIndexOf('/') + 1)
+    const methods = this.#pages.get(`${place} ${request.path}`) ?? this.#pages.get(`${place} ${folder}*`)
     const page = methods?.get(method === 'HEAD' ? 'GET' : method)
     if (page === undefined) return { maxBodyBytes: 0, answer: () => this.otherwise.missing(request, [...(methods?.keys() ?? [])]) }
     return { maxBodyBytes: page.maxBodyBytes ?? 0, answer: body => page.answer(callOf(request, body)) }
@@ -33,15 +35,3 @@ export class OwnPages {
 }
 
 const callOf = (request: VisitorRequest, body: Buffer): PageCall => ({ ...request, body, parameters: parametersOf(request.query) })
-
-/** Of a query or a form; a name that stands twice is left out: two readers would take two values for it. */
-export function parametersOf(text: string): ReadonlyMap<string, string> {
-  const parameters = new Map<string, string>()
-  const doubled = new Set<string>()
-  for (const [name, value] of new URLSearchParams(text)) {
-    if (parameters.has(name)) doubled.add(name)
-    parameters.set(name, value)
-  }
-  for (const name of doubled) parameters.delete(name)
-  return parameters
-}

@@ -1,8 +1,8 @@
 import { ERRORS } from '../../errors.ts'
 import { acceptsJson } from '../../http/accept.ts'
 import type { VisitorAnswer, VisitorRequest } from '../../outer/access/visitor-check.ts'
+import { fieldOf } from '../fields.ts'
 import type { LaneOffer, Rejection } from '../lane.ts'
-import { fieldOf } from './navigation.ts'
 
 /**
  * The answer for a program that is not let in: never a redirect. What it could do stands in WWW-Authenticate and in the body.

@@ -1,26 +1,12 @@
-import type {
-  AccessRequestOfVisitor,
-  OwnPage,
-  VisitorAnswer,
-  VisitorCheck,
-  VisitorDecision,
-  VisitorRequest,
-} from '../../outer/access/visitor-check.ts'
+import type { AccessRequestOfVisitor, OwnPage, VisitorCheck, VisitorDecision, VisitorRequest } from '../../outer/access/visitor-check.ts'
 import { isPublic, type LaneName, type Visitor } from '../../route/access.ts'
 import type { Lane, LaneOffer, Rejection, Verdict } from '../lane.ts'
+import type { PeopleAnswers } from '../people.ts'
 import { isNavigation } from './navigation.ts'
 import type { OriginFields } from './origin-fields.ts'
 import type { OwnPages } from './own-pages.ts'
 import { programAnswer } from './program-answer.ts'
 import { VisitorCounts } from './visitor-counts.ts'
-
-/** The answers for people, who read pages. */
-export interface PeopleAnswers {
-  /** The way to the login, from a page that wants one; or a page that says why there is none. */
-  toLogin(request: AccessRequestOfVisitor): VisitorAnswer
-  /** Somebody is not let in, by a page. */
-  refused(request: AccessRequestOfVisitor, rejection: Rejection): VisitorAnswer
-}
 
 /** The parts of the check. */
 export interface VisitorsParts {

@@ -17,8 +17,18 @@ export function whyCrossSite({ method, upgrades, fields, names }: AcceptedReques
   if (first < 0) return isUpgrade ? 'a WebSocket without Origin' : undefined
   if (names.lastIndexOf('origin') !== first) return 'more than one Origin'
   const origin = fields[2 * first + 1]!.toLowerCase()
+  // Pages without a referrer send forms with the origin `null`; the browser says all the same where it comes from.
+  if (origin === 'null' && !isUpgrade && SAME.has(valueOf(fields, names, 'sec-fetch-site') ?? '')) return undefined
   if (origin === `${client.scheme}://${withoutDefaultPort(client.host.toLowerCase(), client.scheme)}`) return undefined
   return rule.origins.has(origin) ? undefined : `sent by a page of ${origin.slice(0, 100)}`
+}
+
+/** As browsers say it, and no page can (W3C Fetch Metadata §2.3). */
+const SAME: ReadonlySet<string> = new Set(['same-origin', 'none'])
+
+function valueOf(fields: readonly string[], names: readonly string[], name: string): string | undefined {
+  const first = names.indexOf(name)
+  return first < 0 || names.lastIndexOf(name) !== first ? undefined : fields[2 * first + 1]
 }
 
 const withoutDefaultPort = (host: string, scheme: string): string => {

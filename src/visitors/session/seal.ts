@@ -14,6 +14,11 @@ export class Seal {
   /** @param keys  those in force */
   constructor(private readonly keys: () => KeyRing) {}
 
+  /** Another one as soon as something opens no longer that did. */
+  get ring(): KeyRing {
+    return this.keys()
+  }
+
   /**
    * @param purpose  one word
    * @param place    such as a host

@@ -38,7 +38,7 @@ export class SessionLane implements Lane {
     return {
       kind: 'admit',
       visitor,
-      cookie: this.sessions.renew(known, client.scheme, AT_TARGETS, sessionMs),
+      cookie: this.sessions.renew(session, host, client.scheme, AT_TARGETS, sessionMs),
       follow: ended => this.watch.watch(() => this.sessions.whyEnded(session, sessionMs), ended),
     }
   }

@@ -3,6 +3,7 @@ import { Recent } from '../../rates/recent.ts'
 import type { AcceptedRequest } from '../../http/admission.ts'
 import type { Visitor } from '../../route/access.ts'
 import type { VisitorsConfig } from '../config.ts'
+import type { KeyRing } from './key-ring.ts'
 import type { Revocations } from './revocations.ts'
 import type { Seal } from './seal.ts'
 import { readSession, sessionText, visitorOf, type Session } from './session.ts'
@@ -45,12 +46,22 @@ export interface SessionParts {
 
 /** Sessions, which browsers keep for us: nothing of one is stored here, but for those that were opened lately. */
 export class Sessions {
-  readonly #known: Recent<KnownSession>
+  #known: Recent<KnownSession>
+  /** The keys by which those were opened. */
+  #ring: KeyRing | undefined
   /** Not revoked by what there was then. */
   readonly #good = new WeakMap<Session, number>()
 
   constructor(private readonly parts: SessionParts) {
     this.#known = new Recent(MAX_KNOWN, KNOWN_MS, parts.clock)
+  }
+
+  /** Other keys: what was opened by a key that is gone is open no longer. */
+  #forgetOldKeys(): void {
+    const { ring } = this.parts.seal
+    if (ring === this.#ring) return
+    this.#ring = ring
+    this.#known = new Recent(MAX_KNOWN, KNOWN_MS, this.parts.clock)
   }
 
   /**
@@ -107,7 +118,7 @@ export class Sessions {
    * A newer cookie for a session, so that whoever works stays logged in; undefined while the one that is there will do.
    * @param maxMs  the longest that it may last
    */
-  renew({ session, host }: KnownSession, scheme: string, place: SessionPlace, maxMs?: number): string | undefined {
+  renew(session: Session, host: string, scheme: string, place: SessionPlace, maxMs?: number): string | undefined {
     const { idleMs } = this.parts.config()
     const now = this.parts.clock()
     if (idleMs === 0 || now - session.seenMs < idleMs / 8) return undefined
@@ -115,6 +126,7 @@ export class Sessions {
   }
 
   #open(value: string, host: string, place: SessionPlace): KnownSession | undefined {
+    this.#forgetOldKeys()
     // A sealed text is as good as its hash for a key: who could find it in the time that a map takes could find the key of the seal.
     const known = this.#known.get(value)
     if (known !== undefined) return known.host === host ? known : undefined

@@ -1,0 +1,198 @@
+import { randomBytes } from 'node:crypto'
+import { asGatewayError, messageOf } from '../../errors.ts'
+import type { OwnAnswer } from '../../outer/access/visitor-check.ts'
+import type { ProviderConfig } from '../config.ts'
+import type { Page, PageCall } from '../page.ts'
+import { sessionText, type Person, type Session } from '../session/session.ts'
+import { cookieValues, setCookie } from '../session/session-cookie.ts'
+import { atAuthHost, newSessionId, type KnownSession } from '../session/sessions.ts'
+import { authScheme, type LoginContext } from './login-context.ts'
+import { redirect } from './redirect.ts'
+import { LOGIN_MS, type Attempt, type Wish } from './tickets.ts'
+
+/** Cookies of logins under way: one for each, so that two tabs do not disturb each other. */
+const attemptKind = (state: string): string => `try-${state.slice(0, 8)}`
+const STATE_FORM = /^[\w-]{22}$/
+
+const nameOf = ({ person }: Session): string => person.email ?? person.name ?? person.subject
+
+/** The part of a login that is on the auth host: choice of the provider, the way there and back, and on to the host that wants to know. */
+export class AuthLogin {
+  constructor(private readonly context: LoginContext) {}
+
+  get pages(): readonly Page[] {
+    return [
+      { place: 'auth', path: '/login', method: 'GET', answer: call => this.#arrive(call) },
+      { place: 'auth', path: '/login/start', method: 'GET', answer: call => this.#start(call) },
+      { place: 'auth', path: '/callback/*', method: 'GET', answer: call => this.#comeBack(call) },
+    ]
+  }
+
+  /** A host has sent a browser to find out who it is. */
+  #arrive(call: PageCall): OwnAnswer | Promise<OwnAnswer> {
+    const sealed = call.parameters.get('wish')
+    const wish = this.#wishOf(sealed)
+    if (wish === undefined) return this.#failed(call, '-', 'a wish that is too old, or none of ours')
+    const choices = this.context.providers.of(wish.providers ?? undefined)
+    const known = choices.map(({ name }) => this.#known(call, name, wish)).find(each => each !== undefined)
+    const isAgreed = call.parameters.get('as') === 'known'
+    if (known !== undefined && (!wish.isFresh || isAgreed)) return this.#handOver(wish, known.session)
+    const [only] = choices
+    if (known === undefined && only !== undefined && choices.length === 1 && !wish.isFresh)
+      return this.#begin(call, only.name, sealed!, false)
+    const query = `wish=${encodeURIComponent(sealed!)}`
+    return this.context.pages.choose(call, {
+      host: new URL(wish.origin).host,
+      choices: choices.map(({ name, title }) => ({
+        title,
+        url: `/login/start?provider=${name}&${query}${wish.isFresh ? '&again=1' : ''}`,
+      })),
+      current: known === undefined ? undefined : { title: nameOf(known.session), url: `/login?as=known&${query}` },
+    })
+  }
+
+  /** Somebody has chosen a provider. */
+  #start(call: PageCall): OwnAnswer | Promise<OwnAnswer> {
+    const sealed = call.parameters.get('wish')
+    const wish = this.#wishOf(sealed)
+    const name = call.parameters.get('provider') ?? ''
+    if (wish === undefined) return this.#failed(call, '-', 'a wish that is too old, or none of ours')
+    if (!this.context.providers.of(wish.providers ?? undefined).some(provider => provider.name === name))
+      return this.#failed(call, '-', 'a provider that is not among those of the target')
+    return this.#begin(call, name, sealed!, call.parameters.get('again') === '1')
+  }
+
+  async #begin(call: PageCall, name: string, wish: string, asksAgain: boolean): Promise<OwnAnswer> {
+    const { config, providers, tickets, pages, attempts } = this.context
+    const provider = providers.find(name)
+    if (provider === undefined) return this.#failed(call, name, 'a provider that is no more')
+    const waitMs = attempts.take(call.client.address)
+    if (waitMs > 0)
+      return {
+        ...pages.refused(call, 'RATE_LIMITED', undefined, ['Retry-After', String(Math.ceil(waitMs / 1000))]),
+        refusal: { code: 'RATE_LIMITED', reason: 'too many logins of this address' },
+      }
+    const state = randomBytes(16).toString('base64url')
+    try {
+      const { url, secret } = await provider.begin({ redirectUri: redirectUriOf(config().authUrl, name), state, asksAgain })
+      const sealed = tickets.sealAttempt({ provider: name, state, secret, wish }, config().authHost)
+      return redirect(url, [setCookie(attemptKind(state), authScheme(config()), sealed, LOGIN_MS / 1000)])
+    } catch (error) {
+      return this.#away(call, provider, error, `/login/start?provider=${name}&wish=${encodeURIComponent(wish)}`)
+    }
+  }
+
+  /** The provider has sent the browser back. */
+  async #comeBack(call: PageCall): Promise<OwnAnswer> {
+    const { config, providers, sessions, tickets, onEvent, clock } = this.context
+    const { authHost, authUrl } = config()
+    const scheme = authScheme(config())
+    const name = call.path.slice('/callback/'.length)
+    const state = call.parameters.get('state') ?? ''
+    if (!STATE_FORM.test(state)) return this.#failed(call, name, 'no state')
+    const kind = attemptKind(state)
+    const cookies = cookieValues(call.request, kind, scheme)
+    if (cookies.length === 0)
+      return this.#failed(call, name, 'the browser has kept no cookie of the auth host, or has not begun this login', 'cookies')
+    const attempt = cookies
+      .map(cookie => this.#attemptOf(cookie, state, name, tickets.openAttempt.bind(tickets)))
+      .find(each => each !== undefined)
+    const provider = attempt === undefined ? undefined : providers.find(name)
+    const done = [setCookie(kind, scheme, '', 0)]
+    if (attempt === undefined || provider === undefined)
+      return this.#failed(call, name, 'a login that is too old, was used, or is another one', 'failed', done)
+    const wish = this.#wishOf(attempt.wish ?? undefined)
+    if (wish === undefined) return this.#failed(call, name, 'the page that wanted the login is too long ago', 'failed', done)
+    try {
+      const returned = new URL(`${authUrl}${call.path}${call.query}`)
+      const end = await provider.finish(returned, attempt.secret, { state, redirectUri: redirectUriOf(authUrl, name) })
+      if (end.kind === 'failed') return this.#failed(call, name, end.reason, end.failure, done, attempt.wish ?? undefined)
+      const session = newSession(end.person, clock())
+      onEvent({ kind: 'login', provider: name, who: nameOf(session), address: call.client.address })
+      const cookie = sessions.issue(session, authHost, scheme, atAuthHost(name))
+      return this.#handOver(wish, session, [...done, cookie])
+    } catch (error) {
+      return this.#away(call, provider, error, `/login?wish=${encodeURIComponent(attempt.wish ?? '')}`, done)
+    }
+  }
+
+  #attemptOf(
+    cookie: string,
+    state: string,
+    provider: string,
+    open: (sealed: string, place: string) => Attempt | undefined,
+  ): Attempt | undefined {
+    const attempt = open(cookie, this.context.config().authHost)
+    // The path says by whom the browser was sent: another provider could not make a code of its own look like that of this one.
+    return attempt?.state === state && attempt.provider === provider ? attempt : undefined
+  }
+
+  /** Tells the host who it is. */
+  #handOver(wish: Wish, session: Session, cookies: readonly string[] = []): OwnAnswer {
+    const { tickets, sessions, config } = this.context
+    const { person, loginId, loggedInMs } = session
+    const own: Session = { person, loginId, id: newSessionId(), loggedInMs, seenMs: this.context.clock() }
+    const { browser, path, sessionMs, host, origin } = wish
+    const code = tickets.sealCode({ id: own.id, browser, path, sessionMs, session: sessionText(own) }, host)
+    const place = atAuthHost(person.provider)
+    // A login that was used is one that somebody is at.
+    const renewed = cookies.length > 0 ? undefined : sessions.renew(session, config().authHost, authScheme(config()), place)
+    return redirect(`${origin}/.sg/session?code=${encodeURIComponent(code)}`, renewed === undefined ? cookies : [...cookies, renewed], 303)
+  }
+
+  /** Somebody who is logged in at the auth host by this provider, for long enough not yet. */
+  #known(call: PageCall, provider: string, wish: Wish): KnownSession | undefined {
+    const { sessions, config } = this.context
+    const at = { request: call.request, host: config().authHost, scheme: authScheme(config()) }
+    return sessions.find(at, atAuthHost(provider), shorter(wish.sessionMs, config().sessionMs))
+  }
+
+  #wishOf(sealed: string | undefined): Wish | undefined {
+    return this.context.tickets.openWish(sealed, this.context.config().authHost)
+  }
+
+  #away(
+    call: PageCall,
+    { config }: { readonly config: ProviderConfig },
+    error: unknown,
+    again: string,
+    cookies: readonly string[] = [],
+  ): OwnAnswer {
+    const { pages, onEvent, onFault } = this.context
+    const { code, message } = asGatewayError(error)
+    if (code !== 'VISITOR_PROVIDER_AWAY') onFault(error)
+    const reason = messageOf(message)
+    onEvent({ kind: 'login-failed', provider: config.name, reason, address: call.client.address })
+    const answer = pages.away(call, config.title, again)
+    return {
+      ...answer,
+      fields: [...answer.fields, ...cookies.flatMap(cookie => ['Set-Cookie', cookie])],
+      refusal: { code: 'VISITOR_PROVIDER_AWAY', reason },
+    }
+  }
+
+  #failed(
+    call: PageCall,
+    provider: string,
+    reason: string,
+    failure: 'failed' | 'unverified' | 'cancelled' | 'cookies' = 'failed',
+    cookies: readonly string[] = [],
+    wish?: string,
+  ): OwnAnswer {
+    const { pages, providers, onEvent } = this.context
+    onEvent({ kind: 'login-failed', provider: providers.find(provider)?.config.name ?? '-', reason, address: call.client.address })
+    const again = wish === undefined ? undefined : `/login?wish=${encodeURIComponent(wish)}`
+    const title = providers.find(provider)?.config.title ?? ''
+    const fields = cookies.flatMap(cookie => ['Set-Cookie', cookie])
+    return { ...pages.failed(call, failure, { provider: title, again, fields }), refusal: { code: 'VISITOR_LOGIN_FAILED', reason } }
+  }
+}
+
+const redirectUriOf = (authUrl: string, provider: string): string => `${authUrl}/callback/${provider}`
+
+const shorter = (wanted: number | null, usual: number): number => (wanted === null ? usual : Math.min(wanted, usual))
+
+function newSession(person: Person, now: number): Session {
+  const id = newSessionId()
+  return { person, loginId: id, id, loggedInMs: now, seenMs: now }
+}

@@ -1,0 +1,42 @@
+import type { ProviderConfig } from '../config.ts'
+import type { Person } from '../session/session.ts'
+
+/** The way to a provider. */
+export interface LoginStart {
+  /** Where the browser goes. */
+  readonly url: string
+  /** What has to be known when it comes back; nobody else may see it. */
+  readonly secret: string
+}
+
+/** The outcome of a login. */
+export type LoginEnd =
+  | { readonly kind: 'person'; readonly person: Person }
+  | { readonly kind: 'failed'; readonly failure: 'failed' | 'unverified' | 'cancelled'; readonly reason: string }
+
+/** What a login is begun with. */
+export interface LoginWish {
+  /** Where the provider sends the browser back to. */
+  readonly redirectUri: string
+  /** Comes back with it. */
+  readonly state: string
+  /** Ask, even if the provider knows who it is. */
+  readonly asksAgain: boolean
+}
+
+/** Somebody who vouches for visitors. Both calls ask the network. */
+export interface Provider {
+  readonly config: ProviderConfig
+  /** @throws GatewayError VISITOR_PROVIDER_AWAY, as a rejection */
+  begin(wish: LoginWish): Promise<LoginStart>
+  /**
+   * @param returned     the URL at which the browser came back, with what the provider has put there
+   * @param secret       of the start
+   * @param redirectUri  of the start
+   * @throws GatewayError VISITOR_PROVIDER_AWAY, as a rejection
+   */
+  finish(returned: URL, secret: string, expected: Pick<LoginWish, 'state' | 'redirectUri'>): Promise<LoginEnd>
+}
+
+/** How long a provider has for an answer. */
+export const PROVIDER_MS = 10_000

@@ -1,0 +1,32 @@
+import type { ProviderConfig, VisitorsConfig } from '../config.ts'
+import { OAuthProvider } from './oauth-provider.ts'
+import { OidcProvider } from './oidc-provider.ts'
+import type { Provider } from './provider.ts'
+
+/** The providers in force, each made once. */
+export class Providers {
+  readonly #made = new WeakMap<ProviderConfig, Provider>()
+
+  /** @param clock  ms since 1970 */
+  constructor(
+    private readonly config: () => VisitorsConfig,
+    private readonly clock: () => number,
+  ) {}
+
+  find(name: string): Provider | undefined {
+    const config = this.config().providers.get(name)
+    if (config === undefined) return undefined
+    let provider = this.#made.get(config)
+    if (provider === undefined) {
+      provider = config.kind === 'github' || config.kind === 'facebook' ? new OAuthProvider(config) : new OidcProvider(config, this.clock)
+      this.#made.set(config, provider)
+    }
+    return provider
+  }
+
+  /** Those of the names that there are; of no names: all. */
+  of(names: readonly string[] | undefined): readonly ProviderConfig[] {
+    const { providers } = this.config()
+    return names === undefined ? [...providers.values()] : names.map(name => providers.get(name)).filter(each => each !== undefined)
+  }
+}

@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto'
+import { Recent } from '../../rates/recent.ts'
+import type { Seal } from '../session/seal.ts'
+
+/** How long a login may take, from the page that wanted it until it is back there. */
+export const LOGIN_MS = 600_000
+/** How long the way from the auth host to the host may take: it is one redirect. */
+const CODE_MS = 60_000
+const MAX_USED = 50_000
+
+/** The wish of a host to know who somebody is. */
+export interface Wish {
+  readonly atMs: number
+  /** What asks, as `parseHost` gives it. */
+  readonly host: string
+  /** Its origin, such as `https://wiki.example.com`. */
+  readonly origin: string
+  /** Where to come back to: a path of this host, with its query. */
+  readonly path: string
+  /** Names of the providers that count; null: all. */
+  readonly providers: readonly string[] | null
+  /** Hash of what the browser keeps for the host: the answer is for it alone. */
+  readonly browser: string
+  /** The longest that the session may last; null: as the gateway has it. */
+  readonly sessionMs: number | null
+  /** Ask who it is, even if that is known. */
+  readonly isFresh: boolean
+}
+
+/** A login that is under way at a provider. */
+export interface Attempt {
+  readonly atMs: number
+  readonly provider: string
+  readonly state: string
+  /** Of the provider. */
+  readonly secret: string
+  /** The wish that it is for, sealed; null: of the auth host itself. */
+  readonly wish: string | null
+}
+
+/** Who somebody is, for one host and one browser, once. */
+export interface Code {
+  readonly atMs: number
+  readonly id: string
+  readonly browser: string
+  readonly path: string
+  readonly sessionMs: number | null
+  /** As `sessionText` makes it. */
+  readonly session: string
+}
+
+/** Sealed notes by which a login finds its way: nothing of one that is under way is kept here. */
+export class Tickets {
+  readonly #used: Recent<true>
+
+  /** @param clock  ms since 1970 */
+  constructor(
+    private readonly seal: Seal,
+    private readonly clock: () => number,
+  ) {
+    this.#used = new Recent(MAX_USED, LOGIN_MS, clock)
+  }
+
+  sealWish(wish: Omit<Wish, 'atMs'>, authHost: string): string {
+    return this.seal.seal('wish', authHost, JSON.stringify({ atMs: this.clock(), ...wish }))
+  }
+
+  openWish(sealed: string | undefined, authHost: string): Wish | undefined {
+    return this.#open<Wish>('wish', authHost, sealed, LOGIN_MS)
+  }
+
+  sealAttempt(attempt: Omit<Attempt, 'atMs'>, authHost: string): string {
+    return this.seal.seal('attempt', authHost, JSON.stringify({ atMs: this.clock(), ...attempt }))
+  }
+
+  /** The attempt, once. */
+  openAttempt(sealed: string | undefined, authHost: string): Attempt | undefined {
+    const attempt = this.#open<Attempt>('attempt', authHost, sealed, LOGIN_MS)
+    return attempt !== undefined && this.#use(`attempt ${attempt.state}`) ? attempt : undefined
+  }
+
+  sealCode(code: Omit<Code, 'atMs'>, host: string): string {
+    return this.seal.seal('code', host, JSON.stringify({ atMs: this.clock(), ...code }))
+  }
+
+  /** The code, once, for the browser that it was made for. */
+  openCode(sealed: string | undefined, host: string, browser: string): Code | undefined {
+    const code = this.#open<Code>('code', host, sealed, CODE_MS)
+    return code !== undefined && code.browser === browser && this.#use(`code ${code.id}`) ? code : undefined
+  }
+
+  #open<T extends { readonly atMs: number }>(
+    purpose: string,
+    place: string,
+    sealed: string | undefined,
+    lifetimeMs: number,
+  ): T | undefined {
+    const text = sealed === undefined ? undefined : this.seal.open(purpose, place, sealed)
+    if (text === undefined) return undefined
+    const ticket = JSON.parse(text) as T
+    const ageMs = this.clock() - ticket.atMs
+    return ageMs > lifetimeMs || ageMs < -60_000 ? undefined : ticket
+  }
+
+  #use(id: string): boolean {
+    if (this.#used.get(id) !== undefined) return false
+    this.#used.set(id, true)
+    return true
+  }
+}
+
+/** What names a browser to others, without what only it knows. */
+export const browserHash = (secret: string): string => createHash('sha256').update(secret).digest('base64url')

@@ -1,0 +1,192 @@
+/** Sessions of people who have logged in: how long they last, what ends them, and who may use them. */
+import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { createKeyRing, createKeyText, readKeys, rotateKeyText } from '../../src/visitors/session/key-ring.ts'
+import type { Revocation } from '../../src/visitors/session/revocations.ts'
+import { exchange } from '../support/exchange.ts'
+import { until } from '../support/wait.ts'
+import { ADA, AUTH, BOARD, startVisitorLayers, WIKI, type VisitorLayers } from '../support/visitors.ts'
+
+const keyText = createKeyText(Date.now())
+
+let at: VisitorLayers
+beforeAll(async () => {
+  at = await startVisitorLayers()
+})
+beforeEach(() => {
+  at.oidc.person = ADA
+  at.oidc.alter = undefined
+  at.aheadMs = 0
+  at.saw.length = 0
+})
+
+describe('sessions', () => {
+  const loggedIn = async () => {
+    const browser = at.browser()
+    await browser.go(`${WIKI}/`)
+    return browser
+  }
+  const status = async (browser: Awaited<ReturnType<typeof loggedIn>>): Promise<number> => (await browser.send(`${WIKI}/x`)).status
+
+  test('end after their time', async () => {
+    const browser = await loggedIn()
+    expect(await status(browser)).toBe(200)
+    at.aheadMs = 8 * 3_600_000 + 1_000
+    expect(await status(browser)).toBe(401)
+  })
+
+  test('end after nobody was there for long enough, and not while somebody is', async () => {
+    const before = at.config
+    at.config = { ...before, idleMs: 3_600_000 }
+    try {
+      const browser = await loggedIn()
+      for (let i = 1; i <= 4; i++) {
+        at.aheadMs = i * 1_800_000
+        expect(await status(browser)).toBe(200)
+      }
+      at.aheadMs += 3_700_000
+      expect(await status(browser)).toBe(401)
+    } finally {
+      at.config = before
+    }
+  })
+
+  test('are for their host alone', async () => {
+    const browser = await loggedIn()
+    const cookie = browser.cookie('wiki.example.test', '__Host-sg-login-visitor')!
+    const other = await at.browser().send(`${BOARD}/`, { headers: { cookie: `__Host-sg-login-visitor=${cookie}` } })
+    expect(other.status).toBe(401)
+  })
+
+  test('are not found in a cookie that another host could have planted', async () => {
+    const browser = await loggedIn()
+    const cookie = browser.cookie('wiki.example.test', '__Host-sg-login-visitor')!
+    const planted = await at.browser().send(`${WIKI}/`, { headers: { cookie: `sg-login-visitor=${cookie}` } })
+    expect(planted.status).toBe(401)
+  })
+
+  test('outlive a change of keys as long as the old key is there', async () => {
+    const browser = await loggedIn()
+    const before = at.keys
+    try {
+      at.keys = readKeys(rotateKeyText(keyText, Date.now()))
+      expect(await status(browser)).toBe(401) // keys of somebody else
+      at.keys = createKeyRing([...readKeys(keyText).all, ...before.all])
+      expect(await status(browser)).toBe(200)
+    } finally {
+      at.keys = before
+    }
+  })
+
+  test.each([
+    ['all', () => ({ kind: 'all' })],
+    ['a person', () => ({ kind: 'email', email: 'ADA@example.io' })],
+    ['an account', () => ({ kind: 'account', provider: 'company', subject: 'ada' })],
+  ])('are revoked at once: %s', async (_, of) => {
+    const browser = await loggedIn()
+    expect(await status(browser)).toBe(200)
+    at.visitors.revocations.add([{ ...of(), atMs: Date.now() + at.aheadMs } as Revocation])
+    expect(await status(browser)).toBe(401)
+    at.aheadMs += 10
+    const again = at.browser()
+    await again.go(`${WIKI}/`)
+    expect(await status(again)).toBe(200)
+  })
+
+  test('of somebody else are not', async () => {
+    const browser = await loggedIn()
+    at.visitors.revocations.add([{ kind: 'email', email: 'bob@example.io', atMs: Date.now() + 1_000 }])
+    expect(await status(browser)).toBe(200)
+  })
+
+  test('end here by a logout, and the next login asks who it is', async () => {
+    const browser = await loggedIn()
+    const cookie = browser.cookie('wiki.example.test', '__Host-sg-login-visitor')!
+    const page = await browser.go(`${WIKI}/.sg/logout`)
+    expect(page.body).toContain('ada@example.io')
+    const headers = { origin: WIKI, 'sec-fetch-site': 'same-origin' }
+    const out = await browser.go(`${WIKI}/.sg/logout`, { method: 'POST', headers, body: 'scope=here' })
+    expect([out.status, out.body.includes('logged out')]).toEqual([200, true])
+    // Also one that was copied before.
+    expect((await at.browser().send(`${WIKI}/`, { headers: { cookie: `__Host-sg-login-visitor=${cookie}` } })).status).toBe(401)
+    const next = await browser.go(`${WIKI}/back`)
+    expect(next.url).toContain(`https://${AUTH}/login`)
+    expect(next.body).toContain('Go on as ada@example.io')
+    const [, link] = /href="(\/login\?as=known[^"]*)"/.exec(next.body) ?? []
+    expect((await browser.go(`https://${AUTH}${link!.replaceAll('&amp;', '&')}`)).url).toBe(`${WIKI}/back`)
+    expect(at.persisted.at(-1)).toMatchObject({ kind: 'session' })
+  })
+
+  test('end everywhere by a logout everywhere', async () => {
+    const browser = await loggedIn()
+    const elsewhere = await loggedIn()
+    await browser.go(`${BOARD}/`)
+    const headers = { origin: WIKI, 'sec-fetch-site': 'same-origin' }
+    await browser.go(`${WIKI}/.sg/logout`, { method: 'POST', headers, body: 'scope=everywhere' })
+    expect(await Promise.all([browser.send(`${BOARD}/`), elsewhere.send(`${WIKI}/`)].map(async each => (await each).status))).toEqual([
+      401, 401,
+    ])
+    at.aheadMs += 10
+  })
+
+  test('are not ended by another site', async () => {
+    const browser = await loggedIn()
+    for (const headers of [{ origin: 'https://evil.test' }, { origin: 'null' }, { 'sec-fetch-site': 'same-site', origin: WIKI }, {}])
+      expect((await browser.send(`${WIKI}/.sg/logout`, { method: 'POST', headers, body: 'scope=everywhere' })).status).toBe(403)
+    expect(await status(browser)).toBe(200)
+  })
+
+  test('are used by pages of their host alone, where something is changed', async () => {
+    const browser = await loggedIn()
+    const post = async (headers: Record<string, string>): Promise<number> =>
+      (await browser.send(`${WIKI}/x`, { method: 'POST', headers, body: 'x' })).status
+    expect(await post({ origin: WIKI })).toBe(200)
+    expect(await post({ origin: 'null', 'sec-fetch-site': 'same-origin' })).toBe(200)
+    expect(await post({ origin: 'https://board.example.test', 'sec-fetch-site': 'same-site' })).toBe(403)
+    expect(await post({ origin: 'null' })).toBe(403)
+    expect(await post({ origin: 'http://wiki.example.test' })).toBe(403)
+  })
+})
+
+describe('what is open', () => {
+  test('ends with its session: a download, and a WebSocket', async () => {
+    const browser = at.browser()
+    await browser.go(`${WIKI}/`)
+    const cookie = `__Host-sg-login-visitor=${browser.cookie('wiki.example.test', '__Host-sg-login-visitor')!}`
+    const download = exchange(at.layers.port, {
+      host: 'wiki.example.test',
+      path: '/endless',
+      headers: { cookie, 'x-forwarded-proto': 'https' },
+    })
+    await until(() => at.saw.some(({ path }) => path === '/endless'), { what: 'the download' })
+    at.visitors.revocations.add([{ kind: 'email', email: 'ada@example.io', atMs: Date.now() }])
+    expect((await download).isComplete).toBe(false)
+    const line = await until(() => at.layers.accessLog.find(({ path }) => path === '/endless'))
+    expect(line.error).toBe('VISITOR_SESSION_OVER')
+    at.aheadMs = 10
+  })
+
+  test('no WebSocket opens without Origin, or for a page of another host', async () => {
+    const browser = at.browser()
+    at.aheadMs = 10
+    await browser.go(`${WIKI}/`)
+    const ask = async (headers: Record<string, string>): Promise<number> =>
+      (
+        await browser.send(`${WIKI}/socket`, {
+          headers: {
+            connection: 'upgrade',
+            upgrade: 'websocket',
+            'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+            'sec-websocket-version': '13',
+            ...headers,
+          },
+        })
+      ).status
+    expect(await ask({})).toBe(403)
+    expect(await ask({ origin: BOARD })).toBe(403)
+    expect(await ask({ origin: 'null', 'sec-fetch-site': 'same-origin' })).toBe(403)
+    expect(await ask({ origin: WIKI })).toBe(200) // the origin does not switch
+    expect(
+      (await at.browser().send(`${WIKI}/socket`, { headers: { connection: 'upgrade', upgrade: 'websocket', origin: WIKI } })).status,
+    ).toBe(401)
+  })
+})
