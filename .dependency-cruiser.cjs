@@ -34,7 +34,7 @@ const ROOMS = {
   mail: { rooms: ['errors.ts'], npm: ['nodemailer'], node: ['crypto', 'fs/promises', 'path'] },
   'store/sqlite': { rooms: ['errors.ts'], npm: ['kysely', 'libsql'] },
   store: { rooms: ['errors.ts', 'store/sqlite'], npm: ['kysely', 'pg'], node: ['net', 'fs/promises', 'path'] },
-  'service-host': { rooms: ['errors.ts', 'directory', 'payload', 'telemetry'], node: ['child_process', 'fs/promises', 'path'] },
+  'service-host': { rooms: ['errors.ts', 'directory', 'payload', 'telemetry'], node: ['child_process', 'fs/promises', 'os', 'path'] },
   service: { rooms: ['errors.ts', 'directory'] },
   'service/core': {
     rooms: [

@@ -1,10 +1,12 @@
 /** A process that makes requests as its parent asks by IPC: bulk up and down, clients that stall, and small ones where wrk is missing. */
 import { connect, type Socket } from 'node:net'
+import { RunningFlood, type Flood, type FloodResult } from './floods.ts'
 import { parseAnswer, requestHead, runLoad, type LoadOptions, type LoadResult, type Target } from './load.ts'
+import { PacedLoad, type PacedResult } from './paced-load.ts'
 import { runMessages, type MessageOptions, type MessageResult } from './websocket-load.ts'
 import { workOnTcp, type TcpJob, type TcpResult } from './tcp-jobs.ts'
 
-/** What can be asked. `hold-…` and `loop-…` answer when all are under way and go on until `release`; `so-far` says what came until now. */
+/** What can be asked. `pace` and `flood` answer at once and go on until `pace-end` and `flood-end`; `hold-…` and `loop-…` answer when all are under way and go on until `release`; `so-far` says what came until now. */
 export type Job =
   | { readonly kind: 'load'; readonly target: Target; readonly options: LoadOptions }
   | { readonly kind: 'messages'; readonly target: Target; readonly options: MessageOptions }
@@ -13,6 +15,10 @@ export type Job =
   | { readonly kind: 'loop-downloads'; readonly target: Target; readonly count: number }
   | { readonly kind: 'hold-downloads'; readonly target: Target; readonly count: number }
   | { readonly kind: 'hold-uploads'; readonly target: Target; readonly count: number; readonly bytes: number }
+  | { readonly kind: 'pace'; readonly target: Target; readonly perSecond: number; readonly isTls?: boolean }
+  | { readonly kind: 'pace-end' }
+  | { readonly kind: 'flood'; readonly flood: Flood }
+  | { readonly kind: 'flood-end' }
   | { readonly kind: 'so-far' }
   | { readonly kind: 'release' }
   | TcpJob
@@ -30,15 +36,21 @@ export type Reply =
   | { readonly messages: MessageResult }
   | { readonly transferred: Transferred }
   | { readonly tcp: TcpResult }
+  | { readonly paced: PacedResult }
+  | { readonly flooded: FloodResult }
 
 const READ_BYTES = 262_144
 const CHUNK = Buffer.alloc(65_536, 'socket-gateway ')
 // Each connection fills the same one: what was read is counted and forgotten.
 const DUMP = Buffer.allocUnsafe(READ_BYTES)
 
+const NOTHING: Reply = { transferred: { bytes: 0, seconds: 0 } }
+
 let held: Socket[] = []
 let heldBytes = 0
 let heldSince = 0
+let pace: PacedLoad | undefined
+let flood: RunningFlood | undefined
 
 /** One request on a connection of its own; `begin` sends what comes after the head. Resolves with the length of the answer's body. */
 const exchange = (port: number, head: string, { onSocket, begin, onBytes }: ExchangeHooks = {}): Promise<number> =>
@@ -120,7 +132,7 @@ const hold = async (count: number, open: () => Socket): Promise<Reply> => {
   held.push(...opened)
   await Promise.all(opened.map(socket => new Promise((resolve, reject) => void socket.once('connect', resolve).once('error', reject))))
   for (const socket of opened) socket.on('error', () => undefined)
-  return { transferred: { bytes: 0, seconds: 0 } }
+  return NOTHING
 }
 
 /** A socket that never reads. */
@@ -159,8 +171,18 @@ const work = async (job: Job): Promise<Reply> => {
       heldSince = performance.now()
       // The one that is cut by `release` fails, as it should.
       for (let i = 0; i < job.count; i++) loop(job.target, () => mine === held).catch(() => undefined)
-      return { transferred: { bytes: 0, seconds: 0 } }
+      return NOTHING
     }
+    case 'pace':
+      pace = new PacedLoad(job.target, job.perSecond, job.isTls)
+      return NOTHING
+    case 'pace-end':
+      return { paced: await pace!.end() }
+    case 'flood':
+      flood = new RunningFlood(job.flood)
+      return NOTHING
+    case 'flood-end':
+      return { flooded: await flood!.end() }
     case 'so-far':
       return { transferred: { bytes: heldBytes, seconds: (performance.now() - heldSince) / 1000 } }
     case 'hold-downloads':

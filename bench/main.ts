@@ -6,13 +6,16 @@ import { asContender, startGateway, startOrigins, startProxies, type Contender }
 import { Fleet, ROOT } from './fleet.ts'
 import { bulk } from './groups/bulk.ts'
 import { connect } from './groups/connect.ts'
+import { floods } from './groups/floods.ts'
 import { fairness } from './groups/fairness.ts'
 import { idleService } from './groups/idle-service.ts'
 import { https } from './groups/https.ts'
 import { longLink } from './groups/long-link.ts'
+import { serviceKilled } from './groups/service-killed.ts'
 import { smallRequests } from './groups/small-requests.ts'
 import { sshDoor } from './groups/ssh-door.ts'
 import { stalled } from './groups/stalled.ts'
+import { storeAway } from './groups/store-away.ts'
 import { webSocket } from './groups/websocket.ts'
 import { tcp } from './groups/tcp.ts'
 import { factsOf, lookAtMachine } from './machine.ts'
@@ -32,6 +35,9 @@ const MEASUREMENTS = [
   ...sshDoor,
   connect,
   idleService,
+  serviceKilled,
+  storeAway,
+  floods,
 ]
 const PAGE = join(ROOT, 'docs/benchmarks.md')
 /** A group that hangs must not stay. Most take under a minute with 5 rounds on a machine that does nothing else. */

@@ -2,13 +2,16 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Fleet } from './fleet.ts'
+import type { Bench } from './bench.ts'
+import { freePorts, type Client, type Fleet, type Service } from './fleet.ts'
+import type { Target } from './load.ts'
+import type { PacedResult } from './paced-load.ts'
 
 const DEADLINE_MS = 30_000
 const POLL_MS = 2
 const PASSWORD = 'a password for this run'
 
-/** Waits for `look` to give something. @throws Error when it does not within half a minute */
+/** Waits for `look` to give something, half a minute at most. @throws Error when it does not within half a minute */
 export const until = async <T>(what: string, look: () => Promise<T | undefined> | T | undefined): Promise<T> => {
   const end = performance.now() + DEADLINE_MS
   for (;;) {
@@ -27,12 +30,42 @@ export interface ServiceFile {
   readonly link: string
 }
 
+/** What a service has beyond what every one has. */
+export interface ServiceOptions {
+  /** More lines of its file. */
+  readonly yaml?: string
+  /** Absent: SQLite. */
+  readonly store?: string
+  /** Where inner layers are told to go; absent: the socket port. */
+  readonly linkPort?: number
+  /** Of the outer layer. */
+  readonly options?: readonly string[]
+  /** For clients and for inner layers. */
+  readonly ports?: readonly [number, number]
+}
+
 /** Writes the file of a service for the zone localhost whose inner layers come to `socketPort`. */
-export const initService = async (fleet: Fleet, socketPort: number): Promise<ServiceFile> => {
+export const initService = async (
+  fleet: Fleet,
+  socketPort: number,
+  { yaml = '', store, linkPort = socketPort }: ServiceOptions = {},
+): Promise<ServiceFile> => {
   const file = join(fleet.directory, `service-${socketPort}`, 'service.yaml')
-  const init = await fleet.run([process.execPath, fleet.program(), 'service', 'init', '--zone', 'localhost', '--service', file, '--json'])
+  const place = store === undefined ? [] : ['--store', store]
+  const init = await fleet.run([
+    process.execPath,
+    fleet.program(),
+    'service',
+    'init',
+    '--zone',
+    'localhost',
+    '--service',
+    file,
+    '--json',
+    ...place,
+  ])
   const { link, admin } = JSON.parse(init) as { readonly link: string; readonly admin: string }
-  writeFileSync(file, readFileSync(file, 'utf8').replace('localhost:3001', `localhost:${socketPort}`))
+  writeFileSync(file, readFileSync(file, 'utf8').replace('localhost:3001', `localhost:${linkPort}`) + yaml)
   return { file, admin, link }
 }
 
@@ -52,14 +85,73 @@ export const joinService = async (fleet: Fleet, api: string, { admin, link }: Se
   return credentials
 }
 
+/** A service that runs, with one account that is logged in. */
+export interface RunningService {
+  readonly outer: Service
+  readonly appPort: number
+  /** URL of the API. */
+  readonly api: string
+  /** File of the login. */
+  readonly credentials: string
+}
+
+/** Starts an outer layer with a service, on free ports unless they are given. */
+export const startService = async (fleet: Fleet, more: ServiceOptions = {}): Promise<RunningService> => {
+  const [appPort = 0, socketPort = 0] = more.ports ?? (await freePorts(2))
+  const service = await initService(fleet, socketPort, more)
+  const hosts = ['--app-host', 'localhost', '--socket-host', 'localhost']
+  const ports = ['--app-port', String(appPort), '--socket-port', String(socketPort), '--admin-port', 'none']
+  const command = [process.execPath, fleet.program(), 'outer-layer', '--service', service.file, ...hosts, ...ports]
+  const outer = fleet.serve([...command, '--log-format', 'json', ...(more.options ?? [])])
+  const api = `http://localhost:${appPort}`
+  return { outer, appPort, api, credentials: await joinService(fleet, api, service) }
+}
+
+/** The process of the service beside its outer layer, and whatever else that has started. */
+export const childrenOf = ({ pid }: Service): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
+
+/** Serves an origin of this machine by `connect`; resolves when it is connected. */
+export const connectOrigin = async (
+  { fleet, origins }: Bench,
+  { credentials, appPort }: RunningService,
+): Promise<{ readonly connect: Service; readonly target: Target }> => {
+  const connect = fleet.serve([
+    process.execPath,
+    fleet.program(),
+    'connect',
+    String(origins.staticPort),
+    '--quiet',
+    '--credentials',
+    credentials,
+  ])
+  const host = await until(
+    'the URL',
+    () => /http:\/\/([a-z0-9-]+\.localhost):\d+ .*connected/.exec(readFileSync(connect.logFile, 'utf8'))?.[1],
+  )
+  return { connect, target: { port: appPort, host, path: '/1k' } }
+}
+
+/** The token of a login. */
+export const tokenOf = (credentials: string): string => {
+  const { servers } = JSON.parse(readFileSync(credentials, 'utf8')) as { readonly servers: Record<string, { readonly token: string }> }
+  return Object.values(servers)[0]?.token ?? ''
+}
+
+/** Ends a paced load; resolves with what became of it. */
+export const endPace = async (client: Client): Promise<PacedResult> => {
+  const reply = await client.ask({ kind: 'pace-end' })
+  if (!('paced' in reply)) throw new Error('the client answered another question')
+  return reply.paced
+}
+
 /** Makes so many sockets that nobody serves. */
 export const makeSockets = async (api: string, credentials: string, count: number): Promise<void> => {
-  const { servers } = JSON.parse(readFileSync(credentials, 'utf8')) as { readonly servers: Record<string, { readonly token: string }> }
-  const [login] = Object.values(servers)
+  const token = tokenOf(credentials)
   for (let made = 0; made < count; made++) {
     const response = await fetch(`${api}/api/v1/sockets`, {
       method: 'POST',
-      headers: { Authorization: `Bearer ${login?.token ?? ''}`, 'Content-Type': 'application/json' },
+      headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
       body: JSON.stringify({ name: `idle ${made}`, type: 'http' }),
     })
     if (!response.ok) throw new Error(`a socket was not made: ${response.status} ${await response.text()}`)

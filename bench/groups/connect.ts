@@ -1,23 +1,11 @@
 /** From Enter to the URL: how long `connect` takes with a service on this machine, the start of the program included. */
 import { readFileSync } from 'node:fs'
 import type { Bench, Measurement } from '../bench.ts'
-import { freePorts } from '../fleet.ts'
 import type { Group } from '../report.ts'
-import { initService, joinService, until } from '../service.ts'
+import { startService, until } from '../service.ts'
 import { median } from '../stats.ts'
 
 const MAX_MS = 1_000
-
-/** A service on free ports with one account that is logged in; resolves with the file of the login. */
-const startService = async ({ fleet }: Bench): Promise<string> => {
-  const [appPort = 0, socketPort = 0] = await freePorts(2)
-  const service = await initService(fleet, socketPort)
-  const hosts = ['--app-host', 'localhost', '--socket-host', 'localhost']
-  const ports = ['--app-port', String(appPort), '--socket-port', String(socketPort), '--admin-port', 'none']
-  const command = [process.execPath, fleet.program(), 'outer-layer', '--service', service.file, ...hosts, ...ports, '--log-format', 'json']
-  fleet.serve(command)
-  return joinService(fleet, `http://localhost:${appPort}`, service)
-}
 
 const measureOnce = async ({ fleet, origins }: Bench, credentials: string): Promise<{ readonly whole: number; readonly own: number }> => {
   const startedMs = performance.now()
@@ -32,7 +20,7 @@ const measureOnce = async ({ fleet, origins }: Bench, credentials: string): Prom
 export const connect: Measurement = {
   name: 'connect',
   measure: async (bench): Promise<Group> => {
-    const credentials = await startService(bench)
+    const { credentials } = await startService(bench.fleet)
     const runs: { readonly whole: number; readonly own: number }[] = []
     for (let run = 0; run < Math.max(3, bench.runs); run++) runs.push(await measureOnce(bench, credentials))
     const whole = median(runs.map(run => run.whole))

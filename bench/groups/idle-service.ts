@@ -1,10 +1,9 @@
 /** An outer layer with a service that has sockets and nothing to do, next to one without: what the directory costs requests of others. */
-import { readFileSync } from 'node:fs'
 import { load, withCpu, type Bench, type Figures, type Measurement } from '../bench.ts'
 import { startGateway, staticTarget, type Gateway } from '../contenders.ts'
 import { freePorts } from '../fleet.ts'
 import type { Group } from '../report.ts'
-import { initService, joinService, makeSockets } from '../service.ts'
+import { childrenOf, initService, joinService, makeSockets } from '../service.ts'
 import { median, medianRatio } from '../stats.ts'
 
 const SOCKETS = 100
@@ -18,10 +17,6 @@ const MAX_RATIO = 1.03
 
 const WITHOUT = 'without a service'
 const WITH = 'with an idle service'
-
-/** The process of the service, too: what it does while nobody asks is a cost of it. */
-const childrenOf = (pid: number): number[] =>
-  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)
 
 const startWithService = async ({ fleet, origins, isQuick }: Bench): Promise<Gateway> => {
   const [socketPort = 0] = await freePorts(1)
@@ -44,7 +39,8 @@ export const idleService: Measurement = {
     ].map(({ label, gateway }) => ({
       label,
       target: staticTarget({ staticPort: gateway.port }, '/1k'),
-      pids: [gateway.outer.pid, ...childrenOf(gateway.outer.pid), gateway.inner.pid],
+      // The process of the service, too: what it does while nobody asks is a cost of it.
+      pids: [gateway.outer.pid, ...childrenOf(gateway.outer), gateway.inner.pid],
     }))
     for (const { target } of gateways) await load(bench, target, { connections: CONNECTIONS, seconds: isQuick ? 1 : WARM_UP_SECONDS })
     const rounds: Record<string, Figures>[] = []

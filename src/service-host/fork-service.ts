@@ -1,5 +1,19 @@
 import { fork } from 'node:child_process'
+import { getPriority, setPriority } from 'node:os'
 import type { FromService, ServiceChild } from './ipc.ts'
+
+/** The service yields to the data plane: what a flood of logins costs it must not come out of the time of requests. */
+const NICER_BY = 5
+const NICEST = 19
+
+/** Before the process has any thread but its first one, of which all others inherit. */
+function yieldToParent(pid: number): void {
+  try {
+    setPriority(pid, Math.min(NICEST, getPriority() + NICER_BY))
+  } catch {
+    // It runs as it is, where a system does not let it, or it has ended already.
+  }
+}
 
 /**
  * Starts a program of Node.js as the service process. What it writes by itself goes where the output of this process goes; what it logs comes as
@@ -10,6 +24,7 @@ import type { FromService, ServiceChild } from './ipc.ts'
 export function forkService(program: string, args: readonly string[]): ServiceChild {
   // JSON, which is what the messages are: a process of the same release that has lost its mind cannot make this one read anything else.
   const child = fork(program, [...args], { serialization: 'json', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  if (child.pid !== undefined) yieldToParent(child.pid)
   const endListeners: ((how: string) => void)[] = []
   let ended: string | undefined
   const end = (how: string): void => {

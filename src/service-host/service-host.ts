@@ -21,7 +21,7 @@ export interface ServiceHostTiming {
 
 const USAGE_MS = 10_000
 
-const TIMING: ServiceHostTiming = { firstWaitMs: 100, longestWaitMs: 30_000, wellAfterMs: 30_000, patienceMs: 2_000, stopMs: 10_000 }
+const TIMING: ServiceHostTiming = { firstWaitMs: 100, longestWaitMs: 30_000, wellAfterMs: 3_000, patienceMs: 2_000, stopMs: 10_000 }
 
 /** The copy of the directory that requests are served from. */
 export interface DirectoryCopy {

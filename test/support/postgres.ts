@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process'
 import { onCleanUp } from './cleanup.ts'
 import { programPath } from './needs.ts'
 import { freePort } from './ports.ts'
-import { startProcess } from './process.ts'
+import { startProcess, type RunningProcess } from './process.ts'
 import { tempDir } from './temp.ts'
 
 /** Programs that tests with a server need: `pg_ctlcluster` comes with the Debian package of the server. */
@@ -22,8 +22,23 @@ const binaries = (): string => {
 
 const idOf = (flag: string): number => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }))
 
+/** A server that can be stopped and started again, with what it holds. */
+export interface Postgres {
+  readonly port: number
+  start(): Promise<void>
+  /** Ends it at once, and every connection with it. */
+  stop(): Promise<void>
+}
+
 /** Starts a server with the superuser `postgres`; resolves to its port. It is ended after the test file. */
 export const startPostgres = async (): Promise<number> => {
+  const postgres = await createPostgres()
+  await postgres.start()
+  return postgres.port
+}
+
+/** Makes an empty server that is not started yet. */
+export const createPostgres = async (): Promise<Postgres> => {
   const directory = tempDir()
   const isRoot = userInfo().uid === 0
   if (isRoot) chownSync(directory, idOf('-u'), idOf('-g'))
@@ -44,8 +59,17 @@ export const startPostgres = async (): Promise<number> => {
     '-c',
     setting,
   ])
-  const server = start('postgres', ['-D', data, '-p', String(port), '-k', directory, ...settings])
-  await server.waitForLine(/database system is ready to accept connections/)
-  onCleanUp(() => server.stop('SIGINT'))
-  return port
+  let server: RunningProcess | undefined
+  const stop = async (): Promise<void> => {
+    await server?.stop('SIGINT')
+  }
+  onCleanUp(stop)
+  return {
+    port,
+    start: async () => {
+      server = start('postgres', ['-D', data, '-p', String(port), '-k', directory, ...settings])
+      await server.waitForLine(/database system is ready to accept connections/)
+    },
+    stop,
+  }
 }
