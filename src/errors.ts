@@ -154,7 +154,10 @@ const ROWS = {
     text: 'The request was sent by a page of another site with the login of this one; ask the operator to name that site as an origin.',
   },
   VISITOR_LOGIN_FAILED: { status: 400, text: 'The login could not be completed; begin again at the address that you wanted to see.' },
-  VISITOR_PROVIDER_AWAY: { status: 503, text: 'The provider of logins does not answer at the moment; who is logged in stays so, try again shortly.' },
+  VISITOR_PROVIDER_AWAY: {
+    status: 503,
+    text: 'The provider of logins does not answer at the moment; who is logged in stays so, try again shortly.',
+  },
   // --- the service: accounts, sockets, their tunnels
   NO_SOCKET: { status: 404, text: 'There is nothing at this address, or not any more; check it, or ask whoever gave it to you.' },
   NO_TUNNEL: { status: 502, text: 'No tunnel of this socket is connected; its owner has to connect one.' },
@@ -169,6 +172,10 @@ const ROWS = {
   PORTS_EXHAUSTED: {
     status: 503,
     text: 'The service has no free public port at the moment; delete a socket, or ask its admin for more ports.',
+  },
+  SERVICE_AWAY: {
+    status: 503,
+    text: 'The service is not there at the moment and is started again; try again in some seconds, and look first whether a change was made.',
   },
   STORE_UNAVAILABLE: { status: 503, text: 'The service cannot reach its database at the moment; nothing was changed, try again shortly.' },
   STORE_INVALID: { text: 'The database of the service cannot be used by this release; the message says why.' },

@@ -69,5 +69,6 @@ const serviceTarget = (host: string): Target =>
     policy: POLICY,
     identifiers: Object.freeze([SERVICE_IDENTIFIER]),
     pool: 'tunnel',
+    absence: 'SERVICE_AWAY',
     treatment: PLAIN_TREATMENT,
   })

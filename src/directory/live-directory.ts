@@ -102,6 +102,12 @@ export class LiveDirectory {
     return [...faults, ...ofPorts]
   }
 
+  /** The service process does not answer: its links end, so that nobody waits for it. It dials again when it is back. */
+  serviceSilent(): void {
+    const nothing = { openedPorts: [], closedPorts: [], revokedKeys: [], supersededKeys: [], endedTunnels: [] }
+    for (const listener of this.#listeners) void listener({ ...nothing, isServiceSilent: true })
+  }
+
   /** All that is in force, for a start without the service process. */
   snapshot(): DirectorySnapshot {
     return this.#table.snapshot()

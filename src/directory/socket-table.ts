@@ -32,6 +32,8 @@ export interface DirectoryEffects {
   readonly supersededKeys: readonly string[]
   /** Tunnels whose sessions end. */
   readonly endedTunnels: readonly string[]
+  /** The service process does not answer: its links end. */
+  readonly isServiceSilent?: boolean
 }
 
 /** Effects while they are gathered. */

@@ -85,6 +85,7 @@ function proxyStatus(code: ErrorCode): string {
   switch (code) {
     case 'NO_INNER_LAYER':
     case 'NO_TUNNEL':
+    case 'SERVICE_AWAY':
     case 'OVERLOADED':
     case 'REFUSED_STREAM':
     case 'DRAINING':

@@ -43,6 +43,8 @@ export interface DirectoryEffects {
   readonly supersededKeys: readonly string[]
   /** Tunnels whose sessions end. */
   readonly endedTunnels: readonly string[]
+  /** The service process does not answer: its links end. */
+  readonly isServiceSilent?: boolean
 }
 
 /** Sockets and keys of a service that come and go by themselves, such as a `LiveDirectory`. */

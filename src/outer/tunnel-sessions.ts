@@ -55,8 +55,18 @@ export class TunnelSessions {
 
   readonly #fail = (thrown: unknown): void => this.options.log.error({ err: thrown }, 'internal fault in what follows the directory')
 
-  async #follow({ openedPorts, closedPorts, revokedKeys, supersededKeys, endedTunnels }: DirectoryEffects): Promise<readonly PortFault[]> {
-    const { registry, tcp, listener } = this.options
+  async #follow({
+    openedPorts,
+    closedPorts,
+    revokedKeys,
+    supersededKeys,
+    endedTunnels,
+    isServiceSilent,
+  }: DirectoryEffects): Promise<readonly PortFault[]> {
+    const { registry, tcp, listener, directory } = this.options
+    if (isServiceSilent === true && directory.serviceKey !== undefined)
+      for (const { session } of registry.ofKey(directory.serviceKey.kid))
+        session.destroy('LINK_DEAD', 'the service process does not answer')
     for (const tunnel of endedTunnels)
       for (const { session } of registry.ofTunnel(tunnel)) session.destroy('KEY_REMOVED', 'this tunnel is no more')
     listener.recheckKeysOf(revokedKeys)

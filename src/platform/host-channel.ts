@@ -115,6 +115,8 @@ export class HostChannel implements DataPlane {
         return onUsage(message.rows)
       case 'visitors':
         return onVisitors(message.socketId, message.lines)
+      case 'ping':
+        return this.#say({ type: 'pong' })
       case 'stop':
         return onStop()
     }

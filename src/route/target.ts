@@ -173,4 +173,6 @@ export interface Target {
   readonly upgrades?: readonly string[] | undefined
   /** Of a socket of the service; undefined: it is the operator's. */
   readonly owner?: Owner | undefined
+  /** The answer when nobody serves it, or whoever did is lost; undefined: the usual ones. */
+  readonly absence?: ErrorCode | undefined
 }

@@ -38,6 +38,8 @@ export type FromService =
   | { readonly type: 'failed'; readonly message: string }
   /** It wants to hear who visits a socket, or no longer. */
   | { readonly type: 'watch'; readonly socketId: string; readonly isWatched: boolean }
+  /** The answer to `ping`. */
+  | { readonly type: 'pong' }
   /** The state of its store. */
   | { readonly type: 'health'; readonly isHealthy: boolean }
 
@@ -57,6 +59,8 @@ export type ToService =
   | { readonly type: 'usage'; readonly rows: readonly Usage[] }
   /** Visitors of a socket that it watches. */
   | { readonly type: 'visitors'; readonly socketId: string; readonly lines: readonly LogLine[] }
+  /** Asks whether it is there; answered by `pong`, in whatever state its store and its links are. */
+  | { readonly type: 'ping' }
   /** Asks it to finish what is under way and to end. */
   | { readonly type: 'stop' }
 

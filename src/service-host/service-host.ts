@@ -5,6 +5,7 @@ import { DirectoryFile } from './directory-file.ts'
 import { VisitorLines } from './visitor-lines.ts'
 import type { LogLine } from '../payload/log-note.ts'
 import type { ApplyFailure, FromService, ServiceChild, ServiceLink, Usage } from './ipc.ts'
+import { Watchdog, type WatchdogTiming } from './watchdog.ts'
 
 /** Times of the host, milliseconds. */
 export interface ServiceHostTiming {
@@ -17,11 +18,19 @@ export interface ServiceHostTiming {
   readonly patienceMs: number
   /** For the service to end by itself. */
   readonly stopMs: number
+  readonly watchdog: WatchdogTiming
 }
 
 const USAGE_MS = 10_000
 
-const TIMING: ServiceHostTiming = { firstWaitMs: 100, longestWaitMs: 30_000, wellAfterMs: 3_000, patienceMs: 2_000, stopMs: 10_000 }
+const TIMING: ServiceHostTiming = {
+  firstWaitMs: 100,
+  longestWaitMs: 30_000,
+  wellAfterMs: 3_000,
+  patienceMs: 2_000,
+  stopMs: 10_000,
+  watchdog: { askMs: 1_000, silentAsks: 5, hungAsks: 10 },
+}
 
 /** The copy of the directory that requests are served from. */
 export interface DirectoryCopy {
@@ -47,6 +56,8 @@ export interface ServiceHostOptions {
   readonly tunnels: () => readonly { readonly id: string; readonly address: string }[]
   /** Keys of enrolled inner layers that are connected. */
   readonly keys: () => readonly { readonly id: string; readonly address: string }[]
+  /** The service process does not answer any more: what waits for it is not to wait longer. */
+  readonly onSilent: () => void
   /** File of the last directory. */
   readonly stateFile: string
   readonly log: Log
@@ -61,6 +72,7 @@ export class ServiceHost {
   readonly #file: DirectoryFile
   #child: ServiceChild | undefined
   readonly #timing: ServiceHostTiming
+  readonly #watchdog: Watchdog
   #waitMs: number
   #timer: NodeJS.Timeout | undefined
   #patience: NodeJS.Timeout | undefined
@@ -80,6 +92,7 @@ export class ServiceHost {
     const { stateFile, directory, log } = options
     this.#timing = options.timing ?? TIMING
     this.#waitMs = this.#timing.firstWaitMs
+    this.#watchdog = this.#createWatchdog()
     this.#file = new DirectoryFile({
       path: stateFile,
       snapshot: () => directory.snapshot(),
@@ -90,6 +103,7 @@ export class ServiceHost {
   /** Why the service is not whole; undefined: it is. For `/readyz`, which stays 200. */
   get fault(): string | undefined {
     if (!this.#isReady) return this.#failure ?? 'the service process is starting'
+    if (this.#watchdog.isSilent) return 'the service process does not answer'
     return this.#isStoreHealthy ? undefined : 'the database of the service cannot be reached'
   }
 
@@ -132,6 +146,7 @@ export class ServiceHost {
     clearTimeout(this.#timer)
     clearTimeout(this.#patience)
     clearInterval(this.#usageTimer)
+    this.#watchdog.stop()
     this.#unwatchAll()
     this.#tellUsage()
     this.#started()
@@ -174,6 +189,7 @@ export class ServiceHost {
       if (this.#child !== child) return
       this.#child = undefined
       this.#isReady = false
+      this.#watchdog.stop()
       this.#unwatchAll()
       if (clock() - startedAt >= this.#timing.wellAfterMs) this.#waitMs = this.#timing.firstWaitMs
       if (!this.#isClosing) this.#again(`ended (${how})`)
@@ -181,6 +197,28 @@ export class ServiceHost {
     child.send({ type: 'tunnels', up: tunnels(), down: [] })
     child.send({ type: 'keys', up: keys(), down: [] })
     if (this.#link !== undefined) child.send({ type: 'link', link: this.#link })
+  }
+
+  #createWatchdog(): Watchdog {
+    const { log, onSilent } = this.options
+    return new Watchdog(this.#timing.watchdog, {
+      ask: () => this.#child?.send({ type: 'ping' }),
+      onSilent: silentMs => {
+        log.error(
+          { pid: this.pid, silentMs },
+          `the service process has not answered for ${silentMs / 1000} s; what waits for it is refused`,
+        )
+        onSilent()
+      },
+      onBack: () => log.info({ pid: this.pid }, 'the service process answers again'),
+      onHung: silentMs => {
+        log.error(
+          { pid: this.pid, silentMs },
+          `the service process has not answered for ${silentMs / 1000} s; it is ended and started again`,
+        )
+        this.#child?.kill()
+      },
+    })
   }
 
   #again(what: string): void {
@@ -201,6 +239,8 @@ export class ServiceHost {
         if (this.#isReady) return
         this.#isReady = true
         this.#failure = undefined
+        // Not before: bringing a large database up to date may keep it busy for long, and ending it would not help.
+        if (!this.#isClosing) this.#watchdog.start()
         return log.info({ pid: child.pid }, 'the service process is ready')
       case 'directory':
         return this.#queue(child, message.id, message.message)
@@ -208,6 +248,8 @@ export class ServiceHost {
         return log[message.level]({ part: 'service', ...message.fields }, message.message)
       case 'watch':
         return message.isWatched ? this.#watch(message.socketId) : this.#unwatch(message.socketId)
+      case 'pong':
+        return this.#watchdog.answered()
       case 'health':
         this.#isStoreHealthy = message.isHealthy
         return

@@ -138,6 +138,30 @@ describe('an outer layer with a service', () => {
     expect(/.*(?:internal fault|Bearer|sgo_[\w-]|correct horse).*/.exec(whole.outer.output)?.[0]).toBeUndefined()
   })
 
+  test('notices that its service process hangs: calls are refused with 503, it is started again, and visitors notice nothing', async () => {
+    const whole = await startWhole()
+    await enter(whole)
+    const { host, process: user } = await connectTo(await startOrigin(), whole)
+    const pid = whole.servicePid()
+    process.kill(pid, 'SIGSTOP')
+    // Under way when it is given up.
+    const refused = await whole.call('GET', '/api/v1/version')
+    expect(refused.status).toBe(503)
+    expect(refused.headers['retry-after']).toBe('1')
+    expect(refused.body.toString()).toContain('code: SERVICE_AWAY')
+    expect((await exchange(whole.port, { host })).body.toString()).toBe('hello')
+    await whole.outer.waitForLine(/the service process has not answered for 10 s; it is ended and started again/)
+    await until(async () => {
+      const { status } = await whole.call('GET', '/api/v1/version')
+      expect([200, 503]).toContain(status)
+      return status === 200
+    })
+    expect(whole.servicePid()).not.toBe(pid)
+    expect((await exchange(whole.port, { host })).body.toString()).toBe('hello')
+    expect(await user.stop('SIGINT')).toEqual({ code: 0, signal: null })
+    expect(await whole.outer.stop()).toEqual({ code: 0, signal: null })
+  })
+
   ;(PostgresServer.isHere ? test : test.skip)(
     'goes on without its database: writes are refused, a tunnel that comes back is served',
     async () => {

@@ -17,18 +17,22 @@ const [mode] = process.argv.slice(2)
 const send = message => process.send(message)
 process.on('message', message => {
   const isOurs = message.link?.privateKey === 'key' // the log censors it
-  send({ type: 'log', level: 'info', fields: { heard: message, isOurs }, message: 'heard ' + message.type })
+  if (message.type !== 'ping') send({ type: 'log', level: 'info', fields: { heard: message, isOurs }, message: 'heard ' + message.type })
   if (message.type === 'link') {
     send({ type: 'ready' })
     send({ type: 'watch', socketId: 's', isWatched: true })
     send({ type: 'watch', socketId: 'unknown', isWatched: true })
   }
+  if (message.type === 'ping') send({ type: 'pong' })
   if (message.type === 'stop' && mode !== 'deaf') process.disconnect()
 })
 if (mode === 'fails') { send({ type: 'failed', message: 'no database' }); process.exit(1) }
 if (mode === 'well') send({ type: 'directory', id: 1, message: { type: 'snapshot', seq: 1, sockets: [], keys: [] } })
 process.on('disconnect', () => process.exit(0))
 `
+
+/** A child that lives has a second for each answer, and must not be killed where the machine is busy. */
+const WATCHDOG = { askMs: 1_000, silentAsks: 30, hungAsks: 60 }
 
 class Copy {
   readonly applied: unknown[] = []
@@ -69,6 +73,7 @@ function setUp(mode: string, options: Partial<ServiceHostOptions> = {}) {
   const copy = new Copy()
   const { log, records } = captureLog()
   const forks: number[] = []
+  const silences: number[] = []
   const stateFile = join(dir, 'state', 'directory.json')
   const host = new ServiceHost({
     fork: () => {
@@ -79,10 +84,18 @@ function setUp(mode: string, options: Partial<ServiceHostOptions> = {}) {
     directory: copy,
     tunnels: () => [{ id: 'a', address: '192.0.2.1' }],
     keys: () => [{ id: 'k', address: '192.0.2.2' }],
+    onSilent: () => void silences.push(forks.length),
     stateFile,
     log,
     clock: () => performance.now(),
-    timing: { firstWaitMs: 50, longestWaitMs: 200, wellAfterMs: 30_000, patienceMs: mode === 'silent' ? 100 : 60_000, stopMs: 10_000 },
+    timing: {
+      firstWaitMs: 50,
+      longestWaitMs: 200,
+      wellAfterMs: 30_000,
+      patienceMs: mode === 'silent' ? 100 : 60_000,
+      stopMs: 10_000,
+      watchdog: WATCHDOG,
+    },
     ...options,
   })
   onCleanUp(() => host.close())
@@ -92,7 +105,7 @@ function setUp(mode: string, options: Partial<ServiceHostOptions> = {}) {
     await until(() => host.fault === undefined)
   }
   const heard = (type: string): boolean => records.some(({ msg }) => msg === `heard ${type}`)
-  return { host, copy, records, forks, stateFile, heard, start }
+  return { host, copy, records, forks, silences, stateFile, heard, start }
 }
 
 describe('the service process beside the outer layer', () => {
@@ -140,6 +153,50 @@ describe('the service process beside the outer layer', () => {
     expect(records.some(({ msg }) => msg.includes('next start in 50 ms'))).toBe(true)
     await host.close()
     expect(forks).toHaveLength(2)
+  })
+
+  test('that hangs is noticed, told, ended and started again', async () => {
+    const { host, forks, records, silences, start } = setUp('well', {
+      timing: {
+        firstWaitMs: 50,
+        longestWaitMs: 200,
+        wellAfterMs: 30_000,
+        patienceMs: 60_000,
+        stopMs: 10_000,
+        watchdog: { askMs: 200, silentAsks: 20, hungAsks: 30 },
+      },
+    })
+    await start()
+    process.kill(forks[0]!, 'SIGSTOP')
+    await until(() => host.fault === 'the service process does not answer')
+    expect(silences).toEqual([1])
+    expect(forks).toHaveLength(1)
+    await until(() => forks.length === 2 && host.fault === undefined)
+    const told = records.map(({ msg }) => msg).filter(msg => msg.startsWith('the service process has not answered'))
+    expect(told).toEqual([
+      'the service process has not answered for 4 s; what waits for it is refused',
+      'the service process has not answered for 6 s; it is ended and started again',
+    ])
+  })
+
+  test('that hangs for a while goes on as if nothing had been', async () => {
+    const { host, forks, records, start } = setUp('well', {
+      timing: {
+        firstWaitMs: 50,
+        longestWaitMs: 200,
+        wellAfterMs: 30_000,
+        patienceMs: 60_000,
+        stopMs: 10_000,
+        watchdog: { askMs: 200, silentAsks: 10, hungAsks: 100_000 },
+      },
+    })
+    await start()
+    process.kill(forks[0]!, 'SIGSTOP')
+    await until(() => host.fault === 'the service process does not answer')
+    process.kill(forks[0]!, 'SIGCONT')
+    await until(() => host.fault === undefined)
+    expect(records.some(({ msg }) => msg === 'the service process answers again')).toBe(true)
+    expect(forks).toHaveLength(1)
   })
 
   test('waits longer after each failure, and says why it cannot start', async () => {

@@ -158,7 +158,8 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
   #miss(after = ''): void {
     const { target } = this.plan
     const { name, maintenance } = target
-    if (this.#loss !== undefined) this.exchange.fail(this.#loss.code, this.#loss.reason + after)
+    if (target.absence !== undefined) this.exchange.fail(target.absence, (this.#loss?.reason ?? `nobody serves ${name}`) + after)
+    else if (this.#loss !== undefined) this.exchange.fail(this.#loss.code, this.#loss.reason + after)
     else if (target.owner !== undefined) this.exchange.fail('NO_TUNNEL', `no tunnel of ${name} is connected${after}`)
     else if (maintenance === undefined) this.exchange.fail('NO_INNER_LAYER', this.dispatch.absence(name, target) + after)
     else this.exchange.answerHere({ ...maintenance, fields: [...maintenance.fields] })
@@ -286,7 +287,8 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
       if (LOSSES.has(code)) return this.#hold({ code, reason })
     }
     // When there is no other one to try, the failure is the answer.
-    exchange.fail(code, reason)
+    const { absence } = this.plan.target
+    exchange.fail(absence !== undefined && LOSSES.has(code) ? absence : code, reason)
   }
 
   #mayRepeat(code: ErrorCode): boolean {
