@@ -15,7 +15,7 @@ const ROOMS = {
   'version.ts': { node: ['fs'] }, // reads package.json, once
   address: { rooms: ['errors.ts'], npm: ['ipaddr.js'], node: ['net'] }, // eslint.config.js lets only pure functions of node:net through
   units: {},
-  files: { rooms: ['errors.ts'], node: ['fs/promises', 'path'] },
+  files: { rooms: ['errors.ts'], node: ['crypto', 'fs/promises', 'path', 'timers/promises'] },
   rates: {},
   qr: {},
   pages: { node: ['crypto'] },
@@ -198,9 +198,13 @@ const ROOMS = {
     node: ['net', 'stream', 'crypto'],
   },
   'outer/access': { rooms: ['errors.ts', 'address', 'http', 'net', 'route', 'identity', 'rates'], node: ['crypto'] },
-  visitors: { rooms: ['errors.ts', 'http', 'route', 'outer/access'] },
+  visitors: { rooms: ['errors.ts', 'address', 'http', 'rates', 'route', 'outer/access'] },
   'visitors/session': {
     rooms: ['errors.ts', 'http', 'rates', 'route', 'outer/access', 'visitors'],
+    node: ['crypto'],
+  },
+  'visitors/tokens': {
+    rooms: ['errors.ts', 'http', 'route', 'outer/access', 'visitors', 'visitors/session'],
     node: ['crypto'],
   },
   'visitors/pages': { rooms: ['errors.ts', 'outer/access', 'visitors'], node: ['crypto'] },
@@ -407,8 +411,10 @@ const ROOMS = {
       'service',
       'service-host',
       'platform',
+      'files',
       'visitors',
       'visitors/check',
+      'visitors/tokens',
       'route',
       'identity',
       'net',

@@ -1,5 +1,6 @@
 import { CLIENT_COMMANDS, CLIENT_GROUPS } from './client-commands.ts'
 import { SERVICE_COMMANDS, SERVICE_GROUPS } from './service-commands.ts'
+import { VISITOR_COMMANDS, VISITOR_GROUPS } from './visitor-commands.ts'
 import { certificatesOptions } from './options/certificates.ts'
 import { defineCommand, type Command } from './command/command.ts'
 import { httpGroups, httpOptions } from './options/http.ts'
@@ -16,6 +17,7 @@ export const GROUPS: Readonly<Record<string, string>> = {
   targets: 'Check a targets file, or explain what it decides',
   ...CLIENT_GROUPS,
   ...SERVICE_GROUPS,
+  ...VISITOR_GROUPS,
 }
 
 /** Every command, in the order of --help. */
@@ -180,4 +182,5 @@ export const COMMANDS: readonly Command[] = [
   }),
   ...CLIENT_COMMANDS,
   ...SERVICE_COMMANDS,
+  ...VISITOR_COMMANDS,
 ]

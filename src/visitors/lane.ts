@@ -33,6 +33,8 @@ export interface Rejection {
   readonly visitor?: Visitor
   /** Such as Retry-After. */
   readonly fields?: readonly string[]
+  /** The credential came in Authorization: it reaches no origin where everybody may come either. */
+  readonly dropsAuthorization?: boolean
 }
 
 /** What a lane says of a request that has a credential for it. */
@@ -41,8 +43,8 @@ export type Verdict = Admission | Rejection
 /** How a program gets in by a lane: for the answer to one that has not. */
 export interface LaneOffer {
   readonly lane: LaneName
-  /** A challenge for WWW-Authenticate (RFC 9110 §11.6.1); undefined: none is defined for it. */
-  readonly challenge: string | undefined
+  /** Challenges for WWW-Authenticate (RFC 9110 §11.6.1); undefined: none is defined for it. */
+  readonly challenge: string | readonly string[] | undefined
   /** One sentence, in English. */
   readonly how: string
   /** Where a person begins. */

@@ -47,6 +47,7 @@ describe('--help', () => {
       'audit',
       'version',
       'service',
+      'service-token',
       'completion',
     ])
   })

@@ -75,7 +75,8 @@ export const outerLayerOptions = {
     defaultText: 'none',
   }),
   visitors: optional(FILE, {
-    describe: 'File of logins, as "visitors init" writes it: for targets with access, which let nobody in without it; reloaded when it changes',
+    describe:
+      'File of logins, as "visitors init" writes it: for targets with access, which let nobody in without it; reloaded when it changes',
     defaultText: 'none',
   }),
   'app-port': withDefault(PORT, OUTER_LAYER_DEFAULTS.appPort, { describe: 'Port for clients; 0 picks a free one' }),

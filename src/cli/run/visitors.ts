@@ -1,5 +1,7 @@
 import { VisitorsFile } from '../../config/visitors/visitors-file.ts'
+import type { GatewayError } from '../../errors.ts'
 import type { Log } from '../../telemetry/log.ts'
+import { VisitorLanes } from './visitor-lanes.ts'
 import { createVisitors } from '../../visitors/check/create-visitors.ts'
 import type { LoginEvent } from '../../visitors/login-event.ts'
 import type { Visitors } from '../../visitors/check/visitors.ts'
@@ -13,28 +15,38 @@ export interface RunningVisitors {
 /** Reads the files of visitors and follows them. @throws GatewayError CONFIG_INVALID, FILE_UNREADABLE, KEY_INVALID */
 export async function startVisitors(file: string, log: Log): Promise<RunningVisitors> {
   let isStarted = false
+  const onFault = (fault: GatewayError): void =>
+    log.error({ code: fault.code }, `visitors not reloaded, what was in force stays: ${fault.message}`)
   const files = new VisitorsFile(file, {
     onChange: () => {
       if (isStarted) log.info({ providers: files.config.providers.size, keys: files.keys.all.length }, 'visitors reloaded')
     },
     onRevoked: revocations => visitors.revocations.add(revocations),
-    onFault: fault => log.error({ code: fault.code }, `visitors not reloaded, what was in force stays: ${fault.message}`),
+    onFault,
   })
+  const lanes = new VisitorLanes(file, onFault)
   const visitors = createVisitors({
     config: () => files.config,
     keys: () => files.keys,
     persist: revocation => files.append(revocation),
     clock: Date.now,
     onEvent: event => logEvent(event, log),
+    lanes: parts => lanes.create(parts),
     onFault: thrown => log.error({ err: thrown }, 'internal fault while visitors are checked'),
   })
   await files.start()
+  try {
+    await lanes.start()
+  } catch (error) {
+    await files.close()
+    throw error
+  }
   isStarted = true
   return {
     check: visitors.check,
     close: async () => {
       visitors.close()
-      await files.close()
+      await Promise.all([files.close(), lanes.close()])
     },
   }
 }

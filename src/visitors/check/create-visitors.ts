@@ -26,6 +26,14 @@ import { Visitors } from './visitors.ts'
 /** Logins that one address may begin: each asks a provider. */
 const ATTEMPTS = { perSecond: 1 / 2, burst: 60 } as const
 
+/** What other ways in may need. */
+export interface LaneParts {
+  readonly sessions: Sessions
+  readonly seal: Seal
+  /** Ends what is open when its credential is over. */
+  readonly watch: SessionWatch
+}
+
 /** What the check of visitors is made from. */
 export interface VisitorsOptions {
   /** Those in force. */
@@ -42,7 +50,7 @@ export interface VisitorsOptions {
   /** Logins that one address may begin; the default suits everything but tests. */
   readonly attempts?: { readonly perSecond: number; readonly burst: number }
   /** Other ways in, in the order in which they are asked: before the sessions of browsers. */
-  readonly lanes?: readonly Lane[]
+  readonly lanes?: (parts: LaneParts) => readonly Lane[]
   /** Other pages of the gateway. */
   readonly pages?: readonly Page[]
 }
@@ -64,7 +72,7 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
   const watch = new SessionWatch(onFault)
   const unfollow = revocations.onChange(() => watch.look())
   const identities = new IdentityTokens(keys, () => config().authUrl, clock)
-  const lanes: readonly Lane[] = [...(options.lanes ?? []), new SessionLane(sessions, watch)]
+  const lanes: readonly Lane[] = [...(options.lanes?.({ sessions, seal, watch }) ?? []), new SessionLane(sessions, watch)]
   const pages = new Pages(config)
   const context: LoginContext = {
     config,

@@ -28,7 +28,7 @@ export function programAnswer(
         '',
       ].join('\n')
   // RFC 9110 §11.6.1: a 401 has at least one challenge.
-  const challenges = offers.flatMap(({ challenge }) => (challenge === undefined ? [] : [challenge]))
+  const challenges = offers.flatMap(({ challenge }) => challenge ?? [])
   const authenticate = status === 401 ? (challenges.length === 0 ? ['SG-Login'] : [...new Set(challenges)]) : []
   return {
     status,

@@ -1,4 +1,11 @@
-import type { AccessRequestOfVisitor, OwnPage, VisitorCheck, VisitorDecision, VisitorRequest } from '../../outer/access/visitor-check.ts'
+import type {
+  AccessRequestOfVisitor,
+  Admittance,
+  OwnPage,
+  VisitorCheck,
+  VisitorDecision,
+  VisitorRequest,
+} from '../../outer/access/visitor-check.ts'
 import { isPublic, type LaneName, type Visitor } from '../../route/access.ts'
 import type { Lane, LaneOffer, Rejection, Verdict } from '../lane.ts'
 import type { PeopleAnswers } from '../people.ts'
@@ -59,14 +66,14 @@ export class Visitors implements VisitorCheck {
       return { kind: 'admit', visitor, fields: this.parts.origin.of(visitor, request.host), cookie, dropsAuthorization, follow }
     }
     // Where everybody may come, nobody is told to log in.
-    if (isForAll) return this.#anonymous()
+    if (isForAll) return this.#anonymous(verdict.dropsAuthorization)
     this.counts.add(lane, 'refused')
     return this.#refuse(request, verdict)
   }
 
-  #anonymous(): VisitorDecision {
+  #anonymous(dropsAuthorization = false): VisitorDecision {
     this.counts.add('public', 'admitted')
-    return ANONYMOUS
+    return dropsAuthorization ? { ...ANONYMOUS, dropsAuthorization } : ANONYMOUS
   }
 
   /** No lane has found a credential. */
@@ -92,7 +99,7 @@ export class Visitors implements VisitorCheck {
   }
 }
 
-const ANONYMOUS: VisitorDecision = Object.freeze({
+const ANONYMOUS: Admittance = Object.freeze({
   kind: 'admit',
   visitor: undefined satisfies Visitor | undefined,
   fields: Object.freeze([]),

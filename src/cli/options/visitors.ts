@@ -1,0 +1,45 @@
+import { duration, FILE, flag, listOf, optional, required, TEXT, withDefault, type Reader } from '../command/option.ts'
+
+const DAY_MS = 86_400_000
+
+/** The file of visitors, beside which commands keep what they make. */
+const visitors = withDefault(FILE, 'visitors.yaml', {
+  describe: 'File of logins, as the outer layer has it; what is made is kept beside it',
+})
+
+/** A text without controls, which may stand in logs, tables and fields. */
+const LINE: Reader<string> = {
+  expected: 'a text of 1 to 100 characters on one line',
+  read: text => (text.length > 0 && text.length <= 100 && !/\p{C}/u.test(text) ? text : undefined),
+}
+
+/** Methods, as HTTP has them, or every one. */
+const METHODS: Reader<string> = {
+  expected: 'methods such as GET or GET,POST; * for all',
+  read: text => (/^(?:\*|[A-Z][A-Z-]{0,30}(?:,[A-Z][A-Z-]{0,30})*)$/.test(text) ? text : undefined),
+}
+
+const methods = listOf(METHODS, { describe: 'Methods that are allowed, with commas between them; repeatable', fallback: ['*'] })
+
+/** Options of `service-token create`. */
+export const serviceTokenCreateOptions = {
+  visitors,
+  name: required(LINE, { describe: 'Name of the program, for logs and for the origin' }),
+  target: listOf(LINE, { describe: 'Target that it may use, or a route, as the targets file has them; repeatable' }),
+  methods,
+  paths: listOf(TEXT, {
+    describe: 'Paths that it may use: such as /a/b, or an expression that begins with ^; repeatable; every path when absent',
+    fallback: [],
+  }),
+  expires: withDefault(duration(1_000, 3_650 * DAY_MS), 90 * DAY_MS, { describe: 'Time after which it ends: 12h, 90d' }),
+  file: optional(FILE, {
+    describe: 'File to write the token to, readable by its owner only; it is not printed then',
+    defaultText: 'printed',
+  }),
+} as const
+
+/** Options of `service-token ls`. */
+export const serviceTokenListOptions = { visitors, json: flag('Print the list in JSON') } as const
+
+/** Options of `service-token revoke`. */
+export const serviceTokenRevokeOptions = { visitors } as const

@@ -1,0 +1,40 @@
+/** The commands for whoever says who may come. */
+import { defineCommand, type Command } from './command/command.ts'
+import { serviceTokenCreateOptions, serviceTokenListOptions, serviceTokenRevokeOptions } from './options/visitors.ts'
+
+/** Words that they stand below. */
+export const VISITOR_GROUPS: Readonly<Record<string, string>> = {
+  'service-token': 'Make tokens with which programs come to targets with access, list and revoke them',
+}
+
+/** Every command about visitors, in the order of --help. */
+export const VISITOR_COMMANDS: readonly Command[] = [
+  defineCommand({
+    words: ['service-token', 'create'],
+    describe: 'Make a token with which a program comes to targets with "access: { tokens: true }"',
+    options: serviceTokenCreateOptions,
+    flagsOnly: true,
+    examples: [
+      [
+        "socket-gateway service-token create --name ci --target api.example.com --methods GET --paths '^/api/.*' --expires 90d",
+        'printed once',
+      ],
+    ],
+    run: async (values, _, context) => (await import('./run/service-token.ts')).runServiceTokenCreate(values, context),
+  }),
+  defineCommand({
+    words: ['service-token', 'ls'],
+    describe: 'List the service tokens, never what they are',
+    options: serviceTokenListOptions,
+    flagsOnly: true,
+    run: async (values, _, context) => (await import('./run/service-token.ts')).runServiceTokenList(values, context),
+  }),
+  defineCommand({
+    words: ['service-token', 'revoke'],
+    describe: 'End a service token, within a second, with what is open by it',
+    options: serviceTokenRevokeOptions,
+    flagsOnly: true,
+    positionals: [{ name: 'token', describe: 'Id or name of the token' }],
+    run: async (values, { token = '' }, context) => (await import('./run/service-token.ts')).runServiceTokenRevoke(token, values, context),
+  }),
+]
