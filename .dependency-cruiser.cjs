@@ -354,6 +354,10 @@ const ROOMS = {
     ],
     node: ['http', 'crypto', 'path', 'os'],
   },
+  'cli/visitors': {
+    rooms: ['errors.ts', 'config/visitors', 'visitors/session', 'cli/command', 'cli/options'],
+    node: ['fs/promises', 'path'],
+  },
   'cli/service': {
     rooms: [
       'errors.ts',
@@ -448,6 +452,7 @@ const ROOMS = {
       'cli/local',
       'cli/connect',
       'cli/service',
+      'cli/visitors',
     ],
     npm: ['yargs'],
     node: [],

@@ -1,14 +1,45 @@
 /** The commands for whoever says who may come. */
 import { defineCommand, type Command } from './command/command.ts'
-import { serviceTokenCreateOptions, serviceTokenListOptions, serviceTokenRevokeOptions } from './options/visitors.ts'
+import {
+  serviceTokenCreateOptions,
+  serviceTokenListOptions,
+  serviceTokenRevokeOptions,
+  visitorsInitOptions,
+  visitorsRevokeOptions,
+  visitorsRotateOptions,
+} from './options/visitors.ts'
 
 /** Words that they stand below. */
 export const VISITOR_GROUPS: Readonly<Record<string, string>> = {
+  visitors: 'Set up logins of visitors, and end their sessions',
   'service-token': 'Make tokens with which programs come to targets with access, list and revoke them',
 }
 
 /** Every command about visitors, in the order of --help. */
 export const VISITOR_COMMANDS: readonly Command[] = [
+  defineCommand({
+    words: ['visitors', 'init'],
+    describe: 'Write the file of logins and its keys, and print what to do next',
+    options: visitorsInitOptions,
+    examples: [
+      ['socket-gateway visitors init --auth https://auth.example.com --issuer https://idp.example.com --client-id gateway', 'one provider'],
+      ['socket-gateway visitors init --auth http://auth.localhost:3000', 'for trials on this machine'],
+    ],
+    run: async (values, _, context) => (await import('./visitors/visitors-files.ts')).runVisitorsInit(values, context),
+  }),
+  defineCommand({
+    words: ['visitors', 'rotate'],
+    describe: 'Make a new key for sessions and identities; who is logged in stays so',
+    options: visitorsRotateOptions,
+    run: async (values, _, context) => (await import('./visitors/visitors-files.ts')).runVisitorsRotate(values, context),
+  }),
+  defineCommand({
+    words: ['visitors', 'revoke'],
+    describe: 'End sessions of visitors: of a person, of an account, one, or all',
+    options: visitorsRevokeOptions,
+    examples: [['socket-gateway visitors revoke --email ada@example.com', 'on every host and every device']],
+    run: async (values, _, context) => (await import('./visitors/visitors-files.ts')).runVisitorsRevoke(values, context),
+  }),
   defineCommand({
     words: ['service-token', 'create'],
     describe: 'Make a token with which a program comes to targets with "access: { tokens: true }"',

@@ -47,6 +47,7 @@ describe('--help', () => {
       'audit',
       'version',
       'service',
+      'visitors',
       'service-token',
       'completion',
     ])

@@ -1,3 +1,4 @@
+/** Options of the commands for whoever says who may come. */
 import { duration, FILE, flag, listOf, optional, required, TEXT, withDefault, type Reader } from '../command/option.ts'
 
 const DAY_MS = 86_400_000
@@ -43,3 +44,27 @@ export const serviceTokenListOptions = { visitors, json: flag('Print the list in
 
 /** Options of `service-token revoke`. */
 export const serviceTokenRevokeOptions = { visitors } as const
+
+/** Options of `visitors init`. */
+export const visitorsInitOptions = {
+  auth: required(TEXT, { describe: 'URL of the host for logins, such as https://auth.example.com, which leads to the app port' }),
+  issuer: optional(TEXT, { describe: 'URL of an OpenID provider', defaultText: 'none: the file shows how it is written' }),
+  'client-id': optional(TEXT, { describe: 'Id that the provider has given to this gateway', defaultText: 'socket-gateway' }),
+  visitors,
+  force: flag('Replace existing files; everybody who is logged in has to log in again'),
+} as const
+
+/** Options of `visitors rotate`. */
+export const visitorsRotateOptions = { visitors } as const
+
+/** Options of `visitors revoke`. */
+export const visitorsRevokeOptions = {
+  visitors,
+  email: optional(TEXT, { describe: 'End all sessions of this e-mail address', defaultText: 'none' }),
+  account: optional(TEXT, {
+    describe: 'End all sessions of this account: PROVIDER|SUBJECT, the "sub" of its identity',
+    defaultText: 'none',
+  }),
+  session: optional(TEXT, { describe: 'End this session, by the "sid" of its identity', defaultText: 'none' }),
+  all: flag('End all sessions of everybody'),
+} as const
