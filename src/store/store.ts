@@ -121,6 +121,23 @@ export async function backUpStore(
   await copySqliteFile(place.file, file, sqlite)
 }
 
+/**
+ * Numbers changes and announces them, in one statement: until the commit nobody else gets a number, so all that is done under this lock should be short.
+ * The lock is the last one that is taken, so that it can be part of no deadlock. A number is given to a row once it is there, which is after the lock.
+ */
+async function numbered(
+  db: Transaction<Database>,
+  changes: readonly { readonly at: number; readonly kind: string; readonly object_id: string }[],
+): Promise<readonly { readonly seq: number }[]> {
+  const values = sql.join(changes.map(({ at, kind, object_id }) => sql`(${at}::bigint, ${kind}::text, ${object_id}::text)`))
+  const { rows } = await sql<{ readonly seq: number }>`
+    with held as materialized (select pg_advisory_xact_lock(${sql.raw(CHANGES_LOCK)})::text as lock)
+    insert into changes (at, kind, object_id)
+    select fresh.at, fresh.kind, fresh.object_id from held, (values ${values}) as fresh (at, kind, object_id)
+    returning seq, pg_notify(${CHANNEL}, '')::text as told`.execute(db)
+  return rows
+}
+
 class SqlStore implements Store {
   readonly dialect: 'sqlite' | 'postgres'
   readonly db: Kysely<Database>
@@ -185,10 +202,8 @@ class SqlStore implements Store {
     const changes: { at: number; kind: string; object_id: string }[] = []
     const value = await work({ db, change: (kind, object_id) => void changes.push({ at: this.#now(), kind, object_id }) })
     if (changes.length === 0) return { value, seq: 0 }
-    // The lock is the last one that is taken, so that it can be part of no deadlock; until the commit, nobody else gets a number.
-    if (this.dialect === 'postgres') await sql`select pg_advisory_xact_lock(${sql.raw(CHANGES_LOCK)})`.execute(db)
-    const rows = await db.insertInto('changes').values(changes).returning('seq').execute()
-    if (this.dialect === 'postgres') await sql`select pg_notify(${CHANNEL}, '')`.execute(db)
+    const rows =
+      this.dialect === 'postgres' ? await numbered(db, changes) : await db.insertInto('changes').values(changes).returning('seq').execute()
     return { value, seq: Math.max(...rows.map(row => row.seq)) }
   }
 

@@ -3,6 +3,7 @@ import type { Log } from '../../telemetry/log.ts'
 import type { ServiceConfig } from '../config.ts'
 import type { Mail } from '../contract.ts'
 import type { RandomInteger } from '../names/socket-names.ts'
+import type { AccountTurns } from './account-turns.ts'
 import type { AuditLog } from './audit-log.ts'
 import type { ServiceClock } from './clock.ts'
 import type { DirectoryFeed } from './directory-feed.ts'
@@ -28,4 +29,5 @@ export interface Parts {
   readonly audit: AuditLog
   readonly directory: DirectoryFeed
   readonly live: LiveTunnels
+  readonly turns: AccountTurns
 }

@@ -77,7 +77,7 @@ export function tunnelOf({ live, serverAddress }: Pick<Parts, 'live' | 'serverAd
 /** Ports of http and https, which all sockets share. */
 const WEB_PORTS: readonly number[] = Object.freeze([80, 443])
 
-/** Reads what belongs to the sockets, in three statements however many they are. */
+/** Reads what belongs to the sockets, in a few statements however many they are. */
 export async function socketsOf(parts: Parts, db: Kysely<Database>, rows: readonly Row<'sockets'>[]): Promise<Socket[]> {
   if (rows.length === 0) return []
   const ids = rows.map(({ id }) => id)
@@ -89,7 +89,8 @@ export async function socketsOf(parts: Parts, db: Kysely<Database>, rows: readon
     .orderBy('created_at')
     .orderBy('relay_port')
     .execute()
-  const ports = await db.selectFrom('ports').selectAll().where('socket_id', 'in', ids).execute()
+  const withPorts = rows.flatMap(({ id, type }) => (type === 'http' || type === 'https' ? [] : [id]))
+  const ports = withPorts.length === 0 ? [] : await db.selectFrom('ports').selectAll().where('socket_id', 'in', withPorts).execute()
   const domains = await db.selectFrom('custom_domains').selectAll().where('socket_id', 'in', ids).orderBy('domain').execute()
   const accounts = await db.selectFrom('accounts').select(['id', 'state', 'limits']).where('id', 'in', owners).execute()
   return rows.map(row => {

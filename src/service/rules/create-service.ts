@@ -12,6 +12,7 @@ import { SignUps } from '../accounts/sign-up.ts'
 import type { ServiceConfig } from '../config.ts'
 import type { Accounts, DataPlane, Mail, Service } from '../contract.ts'
 import { Attempts } from '../core/attempts.ts'
+import { AccountTurns } from '../core/account-turns.ts'
 import { AuditLog } from '../core/audit-log.ts'
 import { SYSTEM_CLOCK, type ServiceClock } from '../core/clock.ts'
 import { DirectoryFeed } from '../core/directory-feed.ts'
@@ -85,6 +86,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     audit: new AuditLog(store, now, log),
     directory,
     live: new LiveTunnels(),
+    turns: new AccountTurns(),
     passwords,
     attempts,
   }

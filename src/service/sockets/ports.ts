@@ -1,5 +1,5 @@
 /** Public ports of sockets of type tcp and tls, and relay ports of tunnels. The constraints of the store decide, never what a process remembers. */
-import type { Kysely } from 'kysely'
+import { sql, type Insertable, type Kysely } from 'kysely'
 import type { Database, Row } from '../../store/schema.ts'
 import type { ServiceConfig } from '../config.ts'
 import { DAY_MS } from '../core/clock.ts'
@@ -46,26 +46,36 @@ export async function freePorts(db: Kysely<Database>, socketIds: readonly string
 }
 
 const afterRelayPort = (port: number): number => (port >= LAST_PORT ? FIRST_RELAY_PORT : port + 1)
+const beforeRelayPort = (port: number): number => (port <= FIRST_RELAY_PORT ? LAST_PORT : port - 1)
 
-/** Gives the next relay port of an account that the transaction holds: they count up, so that an old one is not soon somebody else's. */
-export async function takeRelayPort(db: Kysely<Database>, account: Pick<Row<'accounts'>, 'id' | 'next_relay_port'>): Promise<number> {
-  let port = account.next_relay_port
+/** Columns of a tunnel but for its port. */
+export type NewTunnel = Omit<Insertable<Database['tunnels']>, 'relay_port' | 'account_id'>
+
+/**
+ * Adds a tunnel with the next relay port of its account: they count up, so that an old one is not soon somebody else's.
+ * @param account  as `holdAccount` gives it where it was told of a tunnel: the port before its next one is for this
+ */
+export async function insertWithRelayPort(
+  db: Kysely<Database>,
+  account: Pick<Row<'accounts'>, 'id' | 'next_relay_port'>,
+  tunnel: NewTunnel,
+): Promise<Row<'tunnels'>> {
+  let port = beforeRelayPort(account.next_relay_port)
   for (let tries = FIRST_RELAY_PORT; tries <= LAST_PORT; tries++) {
-    const taken = await db
-      .selectFrom('tunnels')
-      .select('id')
-      .where('account_id', '=', account.id)
-      .where('relay_port', '=', port)
+    const row = await db
+      .insertInto('tunnels')
+      .values({ ...tunnel, account_id: account.id, relay_port: port })
+      .onConflict(conflict => conflict.columns(['account_id', 'relay_port']).doNothing())
+      .returningAll()
       .executeTakeFirst()
-    if (taken === undefined) {
-      await db
-        .updateTable('accounts')
-        .set({ next_relay_port: afterRelayPort(port) })
-        .where('id', '=', account.id)
-        .execute()
-      return port
-    }
     port = afterRelayPort(port)
+    if (row === undefined) continue
+    if (port !== account.next_relay_port)
+      await db.updateTable('accounts').set({ next_relay_port: port }).where('id', '=', account.id).execute()
+    return row
   }
   throw new ServiceError('LIMIT_REACHED', 'This account has a tunnel on each of its relay ports; delete one first.')
 }
+
+/** The next relay port after one that is taken, in SQL. */
+export const nextRelayPort = sql<number>`case when next_relay_port >= ${sql.lit(LAST_PORT)} then ${sql.lit(FIRST_RELAY_PORT)} else next_relay_port + 1 end`

@@ -11,7 +11,7 @@ import type { AccountLimits, Actor, NewSocket } from '../model.ts'
 import { RefusedWords } from '../names/refused-words.ts'
 import { SocketNames } from '../names/socket-names.ts'
 import { checkNewSocket, isWeb, type CheckedSocket } from './socket-input.ts'
-import { freePorts, takePort, takeRelayPort } from './ports.ts'
+import { freePorts, insertWithRelayPort, takePort } from './ports.ts'
 import { removeSockets } from './socket-removal.ts'
 import { hashForEdge, holdAccount, limitsOf, type SocketParts } from './socket-parts.ts'
 import { checkJwk, registerKey, type CheckedJwk } from './tunnel-keys.ts'
@@ -53,7 +53,9 @@ export class SocketCreation {
       const socket = checkNewSocket(request, { config: config(), limits: limitsOf(account, config()), refused })
       const jwk = creation.jwk === undefined ? undefined : checkJwk(creation.jwk)
       const hash = socket.password === null ? null : await hashForEdge(this.parts, account.id, socket.password.password)
-      const { value, seq } = await store.changing(transaction => this.#insert(transaction, actor, { creation, socket, jwk, hash, refused }))
+      const { value, seq } = await this.parts.turns.inTurn(account.id, () =>
+        store.changing(transaction => this.#insert(transaction, actor, { creation, socket, jwk, hash, refused })),
+      )
       await this.#opened(value.socketId, seq)
       return value
     })
@@ -74,17 +76,17 @@ export class SocketCreation {
     const { creation, socket, jwk } = wanted
     const { audit, clock, config, random } = this.parts
     const now = clock.now()
-    const account = await holdAccount(db, actor.accountId)
+    const account = await holdAccount(db, actor.accountId, creation.hasTunnel)
     const repeat = new Repeat(db, account.id, creation.idempotencyKey, { socket, kid: jwk?.kid }, now)
     const earlier = await repeat.find()
     if (earlier !== undefined) return earlier
-    await checkRate(db, account, limitsOf(account, config()), now)
-    await checkCount(db, account, limitsOf(account, config()), socket)
+    await checkLimits(db, account, limitsOf(account, config()), { socket, now })
     const row = await this.#insertNamed(db, account.id, { ...wanted, now })
     if (!isWeb(socket.type)) await takePort(db, row.id, { ports: config().ports, random, now })
     await insertDomains(db, row.id, socket.customDomains)
     const tunnel = creation.hasTunnel ? await insertTunnel(db, account, row.id, now) : undefined
-    const expiresAt = tunnel === undefined || jwk === undefined ? undefined : await registerKey(transaction, tunnel, jwk, now)
+    const expiresAt =
+      tunnel === undefined || jwk === undefined ? undefined : await registerKey(transaction, tunnel, jwk, { now, isFirst: true })
     change('socket', row.id)
     const credentials = jwk === undefined || expiresAt === undefined ? undefined : { kid: jwk.kid, expiresAt }
     const created = { socketId: row.id, tunnelId: tunnel?.id, credentials }
@@ -170,22 +172,16 @@ export class SocketCreation {
   }
 }
 
-/** Adds a tunnel to a socket of an account that the transaction holds. */
+/** Adds a tunnel to a socket of an account that the transaction holds for it, see `holdAccount`. */
 export async function insertTunnel(db: Kysely<Database>, account: Row<'accounts'>, socketId: string, now: number): Promise<Row<'tunnels'>> {
-  return db
-    .insertInto('tunnels')
-    .values({
-      id: randomUUID(),
-      socket_id: socketId,
-      account_id: account.id,
-      relay_port: await takeRelayPort(db, account),
-      last_node: null,
-      last_address: null,
-      last_connected_at: null,
-      created_at: now,
-    })
-    .returningAll()
-    .executeTakeFirstOrThrow()
+  return insertWithRelayPort(db, account, {
+    id: randomUUID(),
+    socket_id: socketId,
+    last_node: null,
+    last_address: null,
+    last_connected_at: null,
+    created_at: now,
+  })
 }
 
 /** @throws ServiceError CONFLICT when a domain is in use */
@@ -203,42 +199,43 @@ export async function insertDomains(db: Kysely<Database>, socketId: string, doma
   }
 }
 
-/** Counts what was made in the last hour, in the audit log: it outlives what was made, and counts for all processes. */
-async function checkRate(
+/**
+ * Holds an account to its limits, in one statement. What was made in the last hour is counted in the audit log: it outlives what was made, and counts for
+ * all processes.
+ * @throws ServiceError LIMIT_REACHED, RATE_LIMITED
+ */
+async function checkLimits(
   db: Kysely<Database>,
   { id }: Row<'accounts'>,
-  { creationsPerHour }: Required<AccountLimits>,
-  now: number,
-): Promise<void> {
-  if (creationsPerHour === 0) throw new ServiceError('LIMIT_REACHED', 'This account may not make sockets; ask an admin of the service.')
-  const nth = await db
-    .selectFrom('audit')
-    .select('at')
-    .where('account_id', '=', id)
-    .where('at', '>', now - HOUR_MS)
-    .where('action', 'in', ['socket.create', 'socket.connect', 'ssh.forward'])
-    .where('is_refused', '=', 0)
-    .orderBy('at', 'desc')
-    .offset(creationsPerHour - 1)
-    .limit(1)
-    .executeTakeFirst()
-  if (nth !== undefined) throw rateLimited(nth.at + HOUR_MS - now, `This account makes at most ${creationsPerHour} sockets an hour`)
-}
-
-async function checkCount(
-  db: Kysely<Database>,
-  account: Row<'accounts'>,
   limits: Required<AccountLimits>,
-  { type }: CheckedSocket,
+  { socket: { type }, now }: { readonly socket: CheckedSocket; readonly now: number },
 ): Promise<void> {
+  const { creationsPerHour } = limits
+  if (creationsPerHour === 0) throw new ServiceError('LIMIT_REACHED', 'This account may not make sockets; ask an admin of the service.')
   const [types, limit] = isWeb(type) ? ([['http', 'https'], limits.http] as const) : ([['tcp', 'tls'], limits.tcp] as const)
-  const { count } = await db
-    .selectFrom('sockets')
-    .select(({ fn }) => fn.countAll<number>().as('count'))
-    .where('account_id', '=', account.id)
-    .where('type', 'in', types)
+  const { nth, count } = await db
+    .selectNoFrom(eb => [
+      eb
+        .selectFrom('audit')
+        .select('at')
+        .where('account_id', '=', id)
+        .where('at', '>', now - HOUR_MS)
+        .where('action', 'in', ['socket.create', 'socket.connect', 'ssh.forward'])
+        .where('is_refused', '=', 0)
+        .orderBy('at', 'desc')
+        .offset(creationsPerHour - 1)
+        .limit(1)
+        .as('nth'),
+      eb
+        .selectFrom('sockets')
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .where('account_id', '=', id)
+        .where('type', 'in', types)
+        .as('count'),
+    ])
     .executeTakeFirstOrThrow()
-  if (count < limit) return
+  if (nth !== null) throw rateLimited(nth + HOUR_MS - now, `This account makes at most ${creationsPerHour} sockets an hour`)
+  if ((count ?? 0) < limit) return
   throw new ServiceError(
     'LIMIT_REACHED',
     `This account may have ${limit} sockets of type ${types.join(' and ')} and has ${count}; delete one, or ask an admin of the service for more.`,

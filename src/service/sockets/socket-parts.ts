@@ -8,6 +8,7 @@ import { changesAll, needId, notFound, readsAll } from '../core/access.ts'
 import { ServiceError } from '../input/service-error.ts'
 import type { AccountLimits, Actor } from '../model.ts'
 import type { Passwords } from '../proofs/passwords.ts'
+import { nextRelayPort } from './ports.ts'
 
 /** Parts that the rules of sockets share. */
 export interface SocketParts extends Parts {
@@ -29,20 +30,21 @@ export const limitsOf = (account: Pick<Row<'accounts'>, 'id' | 'limits'>, config
 
 /**
  * Takes an account for the rest of the transaction: what is counted of it, nobody else can change meanwhile.
+ * @param getsTunnel  takes its next relay port as well, for `insertWithRelayPort`
  * @returns undefined: it is gone
  */
-export const lockAccount = (db: Kysely<Database>, accountId: string): Promise<Row<'accounts'> | undefined> =>
+export const lockAccount = (db: Kysely<Database>, accountId: string, getsTunnel = false): Promise<Row<'accounts'> | undefined> =>
   // A write that changes nothing locks the row in both databases.
   db
     .updateTable('accounts')
-    .set(eb => ({ next_relay_port: eb.ref('next_relay_port') }))
+    .set(eb => ({ next_relay_port: getsTunnel ? nextRelayPort : eb.ref('next_relay_port') }))
     .where('id', '=', accountId)
     .returningAll()
     .executeTakeFirst()
 
 /** The same for an account that gets something new. @throws ServiceError FORBIDDEN unless it is active */
-export async function holdAccount(db: Kysely<Database>, accountId: string): Promise<Row<'accounts'>> {
-  const row = await lockAccount(db, accountId)
+export async function holdAccount(db: Kysely<Database>, accountId: string, getsTunnel = false): Promise<Row<'accounts'>> {
+  const row = await lockAccount(db, accountId, getsTunnel)
   if (row?.state !== 'active') throw new ServiceError('FORBIDDEN', 'The account is not active; ask an admin of the service.')
   return row
 }

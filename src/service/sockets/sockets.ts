@@ -1,6 +1,7 @@
 /** Sockets, as their owners see and change them. */
 import { sql } from 'kysely'
 import type { Row } from '../../store/schema.ts'
+import type { StoreTransaction } from '../../store/store.ts'
 import { needScope, notFound, readsAll } from '../core/access.ts'
 import { pageOf, readCursor } from '../core/pages.ts'
 import { readSettings } from '../core/socket-settings.ts'
@@ -93,7 +94,7 @@ export class AccountSockets implements Sockets {
   }
 
   async update(actor: Actor, socketId: string, patch: SocketPatch, etag?: string): Promise<Socket> {
-    const { audit, clock, config, directory, store } = this.parts
+    const { audit, clock, config, directory, store, turns } = this.parts
     const note = { by: actor, action: 'socket.update', object: `socket:${socketId}` }
     return audit.attempt(note, async () => {
       needScope(actor, 'sockets')
@@ -103,7 +104,7 @@ export class AccountSockets implements Sockets {
       const rules = { config: config(), limits: limitsOf(owner, config()), refused: new RefusedWords(config().refusedNames) }
       const checked = checkPatch(patch, seen.type, rules)
       const hash = checked.password ? await hashForEdge(this.parts, actor.accountId, checked.password.password) : undefined
-      const { value, seq } = await store.changing(async ({ db, change }) => {
+      const work = async ({ db, change }: StoreTransaction): Promise<Row<'sockets'>> => {
         await lockAccount(db, seen.account_id)
         const socket = await socketFor(db, actor, socketId, 'write')
         if (etag !== undefined && etag !== String(socket.version)) throw new ServiceError('CONFLICT')
@@ -132,7 +133,8 @@ export class AccountSockets implements Sockets {
         change('socket', socket.id)
         await audit.note(db, { ...note, accountId: socket.account_id, details: { changed: Object.keys(checked) } })
         return row
-      })
+      }
+      const { value, seq } = await turns.inTurn(seen.account_id, () => store.changing(work))
       await directory.inForce(seq)
       const socket = await this.#view(value)
       return { ...socket, ...(checked.password && { password: { user: checked.password.user, password: checked.password.password } }) }
@@ -140,17 +142,18 @@ export class AccountSockets implements Sockets {
   }
 
   async remove(actor: Actor, socketId: string): Promise<void> {
-    const { audit, clock, directory, store } = this.parts
+    const { audit, clock, directory, store, turns } = this.parts
     const note = { by: actor, action: 'socket.delete', object: `socket:${socketId}` }
     await audit.attempt(note, async () => {
       // `connect` takes away what it has made.
       needScope(actor, 'sockets', 'connect')
-      const { seq } = await store.changing(async transaction => {
+      const work = async (transaction: StoreTransaction): Promise<void> => {
         const socket = await socketFor(transaction.db, actor, socketId, 'write')
         if (socket.ephemeral_ms === null) needScope(actor, 'sockets')
         await removeSockets(transaction, [socket.id], clock.now())
         await audit.note(transaction.db, { ...note, accountId: socket.account_id, details: { dnsName: socket.dns_name } })
-      })
+      }
+      const { seq } = await turns.inTurn(actor.accountId, () => store.changing(work))
       await directory.inForce(seq)
     })
   }

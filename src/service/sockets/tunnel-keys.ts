@@ -53,10 +53,12 @@ export async function registerKey(
   { db, change }: StoreTransaction,
   tunnel: Row<'tunnels'>,
   { kid, jwk }: CheckedJwk,
-  now: number,
+  { now, isFirst = false }: { readonly now: number; /** The tunnel is new, so that it has no other. */ readonly isFirst?: boolean },
 ): Promise<number> {
   const expiresAt = now + KEY_LIFE_MS
-  const older = await db.deleteFrom('inner_keys').where('tunnel_id', '=', tunnel.id).where('kid', '<>', kid).returning('kid').execute()
+  const older = isFirst
+    ? []
+    : await db.deleteFrom('inner_keys').where('tunnel_id', '=', tunnel.id).where('kid', '<>', kid).returning('kid').execute()
   const row = await db
     .insertInto('inner_keys')
     .values({

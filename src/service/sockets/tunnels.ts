@@ -1,5 +1,6 @@
 /** Tunnels of sockets, and the keys and certificates by which they are served. */
 import { createHash } from 'node:crypto'
+import type { Numbered, StoreTransaction } from '../../store/store.ts'
 import { needScope, notFound } from '../core/access.ts'
 import { MINUTE_MS } from '../core/clock.ts'
 import type { Secrets } from '../core/secrets.ts'
@@ -33,8 +34,8 @@ export class SocketTunnels implements Omit<Tunnels, 'connected' | 'disconnected'
     return audit.attempt(note, async () => {
       needScope(actor, 'sockets', 'connect')
       const { account_id } = await socketFor(store.db, actor, socketId, 'write')
-      const { value, seq } = await store.changing(async ({ db, change }) => {
-        const account = await holdAccount(db, account_id)
+      const { value, seq } = await this.#changing(account_id, async ({ db, change }) => {
+        const account = await holdAccount(db, account_id, true)
         const socket = await socketFor(db, actor, socketId, 'write')
         const { count } = await db
           .selectFrom('tunnels')
@@ -55,6 +56,11 @@ export class SocketTunnels implements Omit<Tunnels, 'connected' | 'disconnected'
       await directory.inForce(seq)
       return tunnelOf(this.parts, value)
     })
+  }
+
+  #changing<T>(accountId: string, work: (transaction: StoreTransaction) => Promise<T>): Promise<Numbered<T>> {
+    const { store, turns } = this.parts
+    return turns.inTurn(accountId, () => store.changing(work))
   }
 
   async list(actor: Actor, socketId: string): Promise<readonly Tunnel[]> {
@@ -102,10 +108,10 @@ export class SocketTunnels implements Omit<Tunnels, 'connected' | 'disconnected'
       needScope(actor, 'connect')
       const checked = checkJwk(jwk)
       const seen = await tunnelFor(store.db, actor, { socketId, tunnelId }, 'write')
-      const { value, seq } = await store.changing(async transaction => {
+      const { value, seq } = await this.#changing(seen.account_id, async transaction => {
         await holdAccount(transaction.db, seen.account_id)
         const tunnel = await tunnelFor(transaction.db, actor, { socketId, tunnelId }, 'write')
-        const expiresAt = await registerKey(transaction, tunnel, checked, clock.now())
+        const expiresAt = await registerKey(transaction, tunnel, checked, { now: clock.now() })
         await audit.note(transaction.db, { ...note, accountId: tunnel.account_id, details: { kid: checked.kid } })
         return { tunnelId: tunnel.id, identifier: tunnel.id, kid: checked.kid, expiresAt }
       })
