@@ -86,7 +86,17 @@ describe.each(await databases())('rights on $name', database => {
       await signUp('one@example.com')
       const { items } = await given.service.accounts.list(auditor, { email: 'ONE@example.com' })
       expect(items.map(({ email }) => email)).toEqual(['one@example.com'])
-      expect(Object.keys(items[0]!)).toEqual(['id', 'name', 'email', 'role', 'state', 'limits', 'createdAt', 'confirmedAt'])
+      expect(Object.keys(items[0]!)).toEqual([
+        'id',
+        'name',
+        'email',
+        'role',
+        'state',
+        'limits',
+        'limitsInForce',
+        'createdAt',
+        'confirmedAt',
+      ])
       expect((await given.service.accounts.list(admin, { limit: 2 })).next).toEqual(expect.any(String))
       const refused = [
         () => given.service.accounts.list(user, {}),
