@@ -1,5 +1,3 @@
-/** Time for connections that were accepted before the port closed to say what they want, milliseconds. */
-export const FIRST_REQUEST_MS = 1_000
 const LOOK_MS = 10
 
 /** Resolves once `size` is 0, or after `graceMs`. */

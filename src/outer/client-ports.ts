@@ -85,6 +85,7 @@ export class ClientPorts {
         preamble,
         detectsHttp2: h2c,
         firstByteMs: context.limits.headerMs,
+        lastRequestMs: context.limits.lastRequestMs,
         log: context.log,
         accept: (socket, peer, isHttp2) => (isHttp2 ? this.#http2 : this.#http1).adopt(socket, peer),
       })
@@ -96,6 +97,7 @@ export class ClientPorts {
         certificates,
         protocols: http2 ? ['h2', ...HTTP1_PROTOCOLS] : HTTP1_PROTOCOLS,
         preamble,
+        lastRequestMs: context.limits.lastRequestMs,
         hsts: hstsSeconds === undefined ? undefined : `max-age=${hstsSeconds}`,
         isTrusted,
         connections,

@@ -70,6 +70,7 @@ export const limitOptions = {
 export const edgeLimitsOf = (options: ValuesOf<typeof limitOptions>): EdgeLimits => ({
   headerBytes: options['max-header-size'],
   headerMs: options['header-timeout'],
+  lastRequestMs: DEFAULT_EDGE_LIMITS.lastRequestMs,
   bodyBytes: options['max-body'],
   uploadBytesPerSecond: options['min-upload-rate'],
   uploadGraceMs: DEFAULT_EDGE_LIMITS.uploadGraceMs,

@@ -4,6 +4,8 @@ export interface EdgeLimits {
   readonly headerBytes: number
   /** Time for a header section to arrive; beyond: 408, milliseconds. */
   readonly headerMs: number
+  /** Time that who was accepted before the ports closed has for the first request, milliseconds. */
+  readonly lastRequestMs: number
   /** Bytes of a request body, where a target does not say; beyond: 413. */
   readonly bodyBytes: number | undefined
   /** The least that an upload of known length has to bring in the long run, bytes per second. */
@@ -39,6 +41,7 @@ export interface EdgeLimits {
 export const DEFAULT_EDGE_LIMITS: EdgeLimits = Object.freeze({
   headerBytes: 32_768,
   headerMs: 15_000,
+  lastRequestMs: 1_000,
   bodyBytes: undefined,
   uploadBytesPerSecond: 240,
   uploadGraceMs: 20_000,

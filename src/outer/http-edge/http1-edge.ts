@@ -14,7 +14,7 @@ import { headWithoutUpgrade, Http1UpgradeCall, mayUpgrade } from './http1-upgrad
 import { PipelineGate } from './pipeline-gate.ts'
 import { HttpExchange } from '../exchange/http-exchange.ts'
 import { attempt, guarded, type Fail } from '../../net/guard.ts'
-import { FIRST_REQUEST_MS, untilEmpty } from '../../net/until-empty.ts'
+import { untilEmpty } from '../../net/until-empty.ts'
 import { listen } from '../../net/listen.ts'
 import { countConnections } from '../../net/socket-book.ts'
 
@@ -133,7 +133,7 @@ export class HttpEdge {
   async close(): Promise<void> {
     const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
     // Whoever was accepted gets the first request answered; isDraining of the context says that it is the last.
-    await untilEmpty(() => this.#fresh.size, FIRST_REQUEST_MS)
+    await untilEmpty(() => this.#fresh.size, this.context.limits.lastRequestMs)
     if (this.#openExchanges > 0) {
       await new Promise<void>(resolve => {
         this.#onIdle = resolve

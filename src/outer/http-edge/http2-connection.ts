@@ -3,7 +3,6 @@ import type { Socket } from 'node:net'
 import type { Peer } from '../../http/client.ts'
 import { http2Request } from '../../http2/http2-request.ts'
 import { guarded } from '../../net/guard.ts'
-import { FIRST_REQUEST_MS } from '../../net/until-empty.ts'
 import type { EdgeContext } from './edge-context.ts'
 import { HttpExchange } from '../exchange/http-exchange.ts'
 import { FRAME_COST } from './frame-budget.ts'
@@ -121,12 +120,12 @@ export class Http2Connection {
     return this.#calls.size
   }
 
-  /** Retires it, once its first request has come if there was none yet; a second is time enough for that. */
+  /** Retires it, once its first request has come if there was none yet; within the time that is left for that. */
   retireSoon(): void {
     if (this.#wasUsed) return this.retire()
     this.#isRetiring = true
     const retire = guarded(this.#fail, () => this.retire())
-    setTimeout(retire, FIRST_REQUEST_MS).unref()
+    setTimeout(retire, this.context.limits.lastRequestMs).unref()
   }
 
   /** GOAWAY; the requests that are open finish. */

@@ -12,7 +12,7 @@ import type { ConnectionLimits } from '../access/connection-limits.ts'
 import { errorAnswer, type ErrorAnswer } from '../../http/error-answer.ts'
 import { attempt, type Fail } from '../../net/guard.ts'
 import { discardUpload } from '../../net/linger.ts'
-import { FIRST_REQUEST_MS, untilEmpty } from '../../net/until-empty.ts'
+import { untilEmpty } from '../../net/until-empty.ts'
 import { PlainEdge } from '../ports/plain-port.ts'
 
 /** Options of a redirecting port. */
@@ -25,7 +25,7 @@ export interface RedirectEdgeOptions {
   readonly connections: ConnectionLimits
   /** Reads what comes before HTTP, the header of a proxy, then calls `next` with who the client is. */
   readonly preamble?: ((socket: Socket, next: (address: string) => void) => void) | undefined
-  readonly limits: { readonly headerBytes: number; readonly headerMs: number }
+  readonly limits: { readonly headerBytes: number; readonly headerMs: number; readonly lastRequestMs: number }
   readonly nextId: () => string
   readonly access: (record: AccessRecord) => void
   readonly log: Log
@@ -75,6 +75,7 @@ export class RedirectEdge {
       isTrusted: () => false,
       detectsHttp2: false,
       firstByteMs: options.limits.headerMs,
+      lastRequestMs: options.limits.lastRequestMs,
       accept: (socket, { address }) => {
         this.#clients.set(socket, address)
         this.#open++
@@ -99,7 +100,7 @@ export class RedirectEdge {
   /** Closes the port; resolves when who was there has had an answer, after a second at most. Idempotent. */
   async close(): Promise<void> {
     await this.#port.close()
-    await untilEmpty(() => this.#open, FIRST_REQUEST_MS)
+    await untilEmpty(() => this.#open, this.options.limits.lastRequestMs)
     this.destroy()
   }
 

@@ -6,7 +6,7 @@ import type { ConnectionLimits } from '../access/connection-limits.ts'
 import { attempt, guarded, type Fail } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
 import { countConnections } from '../../net/socket-book.ts'
-import { FIRST_REQUEST_MS, untilEmpty } from '../../net/until-empty.ts'
+import { untilEmpty } from '../../net/until-empty.ts'
 
 /** Options of a plain edge. */
 export interface PlainEdgeOptions {
@@ -21,6 +21,8 @@ export interface PlainEdgeOptions {
   readonly detectsHttp2: boolean
   /** Time for the first bytes, milliseconds. */
   readonly firstByteMs: number
+  /** Time that is left for them once the port is closed, milliseconds. */
+  readonly lastRequestMs: number
   /** A connection is ready, and nothing of it is lost. */
   readonly accept: (socket: Socket, peer: Peer, isHttp2: boolean) => void
   readonly log: Log
@@ -53,10 +55,10 @@ export class PlainEdge {
     return countConnections(this.#server)
   }
 
-  /** Takes no new connections; resolves when those that are there are handed over, after a second at most. Idempotent. */
+  /** Takes no new connections; resolves when those that are there are handed over, or their time is over. Idempotent. */
   async close(): Promise<void> {
     this.#server.close()
-    await untilEmpty(() => this.#beginning.size, FIRST_REQUEST_MS)
+    await untilEmpty(() => this.#beginning.size, this.options.lastRequestMs)
     this.destroy()
   }
 

@@ -10,7 +10,7 @@ import type { ConnectionLimits } from '../access/connection-limits.ts'
 import { attempt, guarded, type Fail } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
 import { countConnections } from '../../net/socket-book.ts'
-import { FIRST_REQUEST_MS, untilEmpty } from '../../net/until-empty.ts'
+import { untilEmpty } from '../../net/until-empty.ts'
 
 /** Options of a TLS edge. */
 export interface TlsEdgeOptions {
@@ -23,6 +23,8 @@ export interface TlsEdgeOptions {
   /** Value of Strict-Transport-Security for every answer. */
   readonly hsts?: string | undefined
   readonly isTrusted: (address: string) => boolean
+  /** Time that is left for connections that are not handed over once the port is closed, milliseconds. */
+  readonly lastRequestMs: number
   /** Counts the connections of all edges. */
   readonly connections: ConnectionLimits
   /** Reads what comes before TLS, the header of a proxy, then calls `next` with who the client is. */
@@ -73,10 +75,10 @@ export class TlsEdge {
     return countConnections(this.#listener)
   }
 
-  /** Takes no new connections; resolves when those that are there are handed over, after a second at most. Idempotent. */
+  /** Takes no new connections; resolves when those that are there are handed over, or their time is over. Idempotent. */
   async close(): Promise<void> {
     this.#listener.close()
-    await untilEmpty(() => this.#beginning.size, FIRST_REQUEST_MS)
+    await untilEmpty(() => this.#beginning.size, this.options.lastRequestMs)
     this.destroy()
   }
 
