@@ -53,16 +53,20 @@ export class RawConnection {
   lastReadAt = 0
   #chunks: Buffer[] = []
   #state: PeerClose = 'no'
+  /** Reads that look again when something comes. */
+  readonly #waiting: (() => void)[] = []
 
   private constructor(readonly socket: Socket) {
     this.closed = new Promise(resolve => {
       const settle = (how: PeerClose): void => {
         if (this.#state === 'no') this.#state = how
         resolve(this.#state)
+        this.#wake()
       }
       socket.on('data', (bytes: Buffer) => {
         this.#chunks.push(bytes)
         this.lastReadAt = performance.now()
+        this.#wake()
       })
       socket.on('end', () => settle('fin'))
       socket.on('error', () => settle('rst'))
@@ -186,6 +190,10 @@ export class RawConnection {
     this.socket.destroy()
   }
 
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
   async #wait(condition: () => boolean, what: string, deadlineMs: number): Promise<void> {
     let failure: unknown
     const satisfied = (): boolean => {
@@ -198,13 +206,14 @@ export class RawConnection {
     }
     // `closed` is looked at before the condition: what came before the close has to be judged once more.
     let isLast = false
-    await until(
-      () => {
-        isLast = this.#state !== 'no' || this.socket.destroyed
-        return satisfied() || isLast
-      },
-      { deadlineMs, what },
-    ).catch((error: unknown) => {
+    const isOver = (): boolean => {
+      isLast = this.#state !== 'no' || this.socket.destroyed
+      return satisfied() || isLast
+    }
+    const changed = (async () => {
+      while (!isOver()) await new Promise<void>(resolve => this.#waiting.push(resolve))
+    })()
+    await within(changed, what, deadlineMs).catch((error: unknown) => {
       throw new Error(`${(error as Error).message}; got ${JSON.stringify(this.text.slice(0, 2_000))}`)
     })
     if (failure !== undefined) throw failure as Error
