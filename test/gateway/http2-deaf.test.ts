@@ -3,7 +3,7 @@ import { beforeAll, describe, test } from '@jest/globals'
 import { mintAuthority, mintServer, startStore, writePair } from '../support/certificates.ts'
 import { data, END_HEADERS, END_STREAM, frame, goAway, H2, H2Connection, headers, request, windowUpdate } from '../support/h2-frames.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
-import { rawRequest } from '../support/raw-client.ts'
+import { RawConnection } from '../support/raw-client.ts'
 import { rawResponse, startRawOrigin, type RawOrigin } from '../support/raw-origin.ts'
 import { until } from '../support/wait.ts'
 
@@ -58,15 +58,20 @@ describe.each(['tls', 'h2c'])('%s', kind => {
       await one.complete
       socket.write(rawResponse(200, 'ok', ['Connection: close']))
     })
-    await until(async () => {
-      const all = Array.from({ length: MAX }, () =>
-        rawRequest(layers.port, 'GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n', {
-          ...place,
-          ...(kind === 'tls' && { tls: { ca, servername: 'a.test' } }),
-        }).catch(() => undefined),
-      )
-      return (await Promise.all(all)).every(answer => answer?.text.startsWith('HTTP/1.1 200') === true)
-    })
+    // Each of its places is free again: so many connections are open and answered at one time.
+    const tls = kind === 'tls' ? { tls: { ca, servername: 'a.test' } } : {}
+    const open: RawConnection[] = []
+    while (open.length < MAX) {
+      const isAnswered = async (): Promise<boolean> => {
+        const connection = await RawConnection.open(layers.port, { ...place, ...tls }).catch(() => undefined)
+        connection?.write('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n')
+        if ((await connection?.readResponse().catch(() => undefined))?.status !== 200) return false
+        open.push(connection!)
+        return true
+      }
+      await until(isAnswered, { what: `place ${open.length + 1} of ${MAX}` })
+    }
+    for (const connection of open) connection.destroy()
     origin.handle(() => undefined)
   })
 })

@@ -54,14 +54,13 @@ export const once = async (emitter: EventEmitter, event: string, deadlineMs = DE
 
 /** `promise`, or an error that names `what` after `deadlineMs`. */
 export const within = async <T>(promise: Promise<T>, what: string, deadlineMs = DEADLINE_MS): Promise<T> => {
-  const timer = new AbortController()
-  const late = delay(deadlineMs, undefined, { signal: timer.signal }).then(() => {
-    throw new Error(`waited ${deadlineMs} ms for ${what}`)
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${deadlineMs} ms for ${what}`)), deadlineMs)
   })
   try {
     return await Promise.race([promise, late])
   } finally {
-    timer.abort()
-    late.catch(() => undefined) // the abort itself
+    clearTimeout(timer)
   }
 }
