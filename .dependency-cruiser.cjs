@@ -112,7 +112,7 @@ const ROOMS = {
   telemetry: {
     rooms: ['errors.ts', 'files', 'address'],
     npm: ['pino', 'picocolors', '@opentelemetry/api'],
-    node: ['fs', 'fs/promises', 'path', 'worker_threads'],
+    node: ['fs', 'fs/promises', 'path', 'worker_threads', 'v8', 'vm'],
     type: ['stream', 'inspector'],
   },
   admin: {

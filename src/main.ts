@@ -123,6 +123,7 @@ async function run(): Promise<void> {
   process.on('unhandledRejection', onFault)
   process.stdout.on('error', (error: NodeJS.ErrnoException) => (outputFault = error))
   process.stderr.on('error', () => undefined) // there is nowhere left to say it
+  const { limitGarbage } = await import('./telemetry/garbage-limit.ts')
   const { runCli } = await import('./cli/run-cli.ts')
   const status = await runCli({
     argv: process.argv.slice(2),
@@ -134,6 +135,7 @@ async function run(): Promise<void> {
     untilStopped,
     nghttp2: process.versions['nghttp2'],
     processLimits: await limits(),
+    onMoved: limitGarbage(),
     onLog: created => (log = created),
     program: process.argv[1] || '',
     parent: parent(),

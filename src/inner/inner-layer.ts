@@ -70,6 +70,8 @@ export interface InnerLayerOptions {
   readonly onDown?: (facts: DownFacts) => void
   /** Liveness of the links; the default suits everything but tests. */
   readonly timing?: Timing
+  /** Told of bytes that links have moved while many streams were open, so that the process can keep its garbage small. */
+  readonly onMoved?: (bytes: number) => void
 }
 
 /** The process inside the private network: dials outer layers and makes the requests that they ask for. */
@@ -79,7 +81,7 @@ export class InnerLayer {
   readonly #instance = randomUUID()
   readonly #context: OriginContext & TcpOriginContext & HealthContext
   readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
-  readonly #counters = new LinkCounters()
+  readonly #counters: LinkCounters
   readonly #records: ConnectionRecord[] = []
   readonly #admin: Admin
   #isDraining = false
@@ -91,6 +93,7 @@ export class InnerLayer {
   ) {
     const policy = new OriginPolicy(options.allowList, new NameLookup(() => performance.now()))
     this.#origins = new Origins({ policy, clock: () => performance.now(), ...(options.dialer !== undefined && { dialer: options.dialer }) })
+    this.#counters = new LinkCounters(options.onMoved)
     const failures = new FailureLog(log, options.allowList.open, () => performance.now())
     this.#context = {
       policy,

@@ -36,6 +36,13 @@ export class ReadLimit {
     if (bytes < 0 && this.#waiting.size > 0) this.#turnSoon()
   }
 
+  /** May `stream`, which was not told to pause, read more? If not, its `goOn` is called once there is room. */
+  mayRead(stream: LimitedStream): boolean {
+    if (this.#hasRoom) return true
+    this.#waiting.add(stream)
+    return false
+  }
+
   /** May `stream` read on now? If not, its `goOn` is called once there is room. */
   admits(stream: LimitedStream): boolean {
     if (this.#waiting.size > 0 || !this.#hasRoom) {

@@ -1,6 +1,7 @@
 import { codeOfReset, ERRORS, GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import { decodeCredit, decodeGoAway, decodePing, decodeReset, encodeGoAway, encodeReset, type Limits } from '../wire/control.ts'
 import { decodeBatch, encodeFrame, Flag, FrameType, MAX_STREAM_ID } from '../wire/frame.ts'
+import { assertFits } from './limits.ts'
 import type { Link } from './link.ts'
 import { LinkCounters } from './link-counters.ts'
 import { Liveness, type Timing } from './liveness.ts'
@@ -8,11 +9,14 @@ import { PeerRates } from './rates.ts'
 import { ReadLimit } from './read-limit.ts'
 import type { GrowthBudget } from './receive-window.ts'
 import { Sender } from './sender.ts'
-import { assertFits, MuxStream, type StreamHandler, type StreamOwner } from './stream.ts'
+import { MuxStream, type StreamHandler, type StreamOwner } from './stream.ts'
 import { StreamTable } from './stream-table.ts'
 
 /** Ids are not used up to the last one, so that late frames keep a meaning. */
 const LAST_OPENED_ID = MAX_STREAM_ID - 65_536
+
+/** So many streams that memory in transit is no matter of a few of them. */
+const MANY_STREAMS = 32
 
 /** Options of a session. */
 export interface SessionOptions {
@@ -36,7 +40,7 @@ export interface SessionOptions {
   readonly onClose: (code: ErrorCode, reason: string) => void
   /** A handler threw: a fault of ours. */
   readonly onFault?: (thrown: unknown) => void
-  /** Shared by all sessions of a process, for metrics. */
+  /** Shared by all sessions of a process. */
   readonly counters?: LinkCounters
   /** Bytes that may be in flight at first, where the way is known; the default is little, since it may be a slow one. */
   readonly firstFlightBytes?: number
@@ -80,6 +84,7 @@ export class Session {
       counters,
       firstFlightBytes: options.firstFlightBytes,
       idle: () => this.#leaveIfDone(),
+      sent: bytes => this.#moved(bytes),
       overrun: () => this.destroy('CALM', 'the peer does not read what it makes this side answer'),
     })
     this.#sender = sender
@@ -212,6 +217,10 @@ export class Session {
     else this.link.close()
   }
 
+  #moved(bytes: number): void {
+    if (this.#streams.size >= MANY_STREAMS) this.#counters.onMoved(bytes)
+  }
+
   // --- receiving ---
 
   #receive(message: Buffer): void {
@@ -219,6 +228,7 @@ export class Session {
     this.#liveness.received()
     this.#counters.receivedMessages++
     this.#counters.receivedBytes += message.length
+    this.#moved(message.length)
     try {
       decodeBatch(message, this.#onFrame)
     } catch (thrown) {

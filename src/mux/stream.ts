@@ -2,6 +2,7 @@ import { ERRORS, GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import { encodeCredit, encodeReset } from '../wire/control.ts'
 import { Flag, FrameType, MAX_PAYLOAD_BYTES, type BatchWriter } from '../wire/frame.ts'
 import { ByteQueue, ownBytes } from './byte-queue.ts'
+import { assertFits } from './limits.ts'
 import { creditToReadOn, type LimitedStream, type ReadLimit } from './read-limit.ts'
 import { ReceiveWindow, type WindowContext } from './receive-window.ts'
 import { step, StreamState, type Direction, type StreamStateValue } from './stream-state.ts'
@@ -135,8 +136,8 @@ export class MuxStream implements LimitedStream {
       if (this.#credit > 0) this.owner.ready(this)
       else if (this.#queue.bytes === chunk.length) this.owner.stalled()
     }
-    this.#blocked = this.needsPause
-    this.#hasStalled ||= this.#blocked
+    this.#hasStalled ||= this.needsPause
+    this.#blocked = this.needsPause || !this.owner.reads.mayRead(this)
     return !this.#blocked
   }
 
@@ -207,6 +208,17 @@ export class MuxStream implements LimitedStream {
     return this.#queue.bytes > 0 ? this.#credit > 0 : this.#ending
   }
 
+  /** True while bytes wait for credit. */
+  get isStarved(): boolean {
+    return this.#credit === 0 && this.#queue.bytes > 0
+  }
+
+  /** The message with what `emit` has added is made, so that memory can be written to again: what waits keeps no more of it than itself. */
+  copied(): void {
+    this.#queue.copied()
+    if (this.isStarved) this.#queue.ownFirst()
+  }
+
   /** Adds one DATA or TRAILERS frame to `batch`, of `quantum` payload bytes at most or a little more when nothing is left then. */
   emit(batch: BatchWriter, quantum: number): void {
     const most = Math.min(this.#queue.bytes, this.#credit, MAX_PAYLOAD_BYTES)
@@ -244,7 +256,6 @@ export class MuxStream implements LimitedStream {
   /** The peer lends `bytes` more. @throws GatewayError PROTOCOL when the window would exceed 2^31 − 1 */
   receiveCredit(bytes: number): void {
     this.#credit += bytes
-    this.#queue.copied() // no message is being made while one comes
     this.#countSendable()
     if (this.#credit > 0x7fff_ffff) throw new GatewayError('PROTOCOL', 'a window above 2^31 - 1')
     const acknowledged = Math.min(bytes, this.#unacknowledgedBytes)
@@ -326,17 +337,13 @@ export class MuxStream implements LimitedStream {
     this.#sentBytes += length
     const taken = this.#queue.take(length)
     this.#countSendable()
-    if (this.#credit === 0 && this.#queue.bytes > 0) {
-      this.#queue.ownFirst()
-      this.owner.stalled()
-    }
+    if (this.isStarved) this.owner.stalled()
     return taken
   }
 
   #countSendable(): void {
     const bytes = Math.min(this.#queue.bytes, this.#credit)
-    if (bytes === this.#sendableBytes) return
-    this.owner.reads.changed(bytes - this.#sendableBytes)
+    if (bytes !== this.#sendableBytes) this.owner.reads.changed(bytes - this.#sendableBytes)
     this.#sendableBytes = bytes
   }
 
@@ -390,10 +397,4 @@ export class MuxStream implements LimitedStream {
     this.#window.close()
     this.owner.closed(this)
   }
-}
-
-/** @throws GatewayError HEADERS_TOO_LARGE when `payload` does not fit into a frame */
-export function assertFits(payload: Uint8Array): void {
-  // The peer would end the session over a longer frame.
-  if (payload.length > MAX_PAYLOAD_BYTES) throw new GatewayError('HEADERS_TOO_LARGE', `a head of ${payload.length} bytes`)
 }

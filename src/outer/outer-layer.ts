@@ -87,7 +87,7 @@ export class OuterLayer {
     const instance = randomBytes(4).toString('hex')
     let count = 0
     const requests = new RequestMetrics(Date.now)
-    const counters = new LinkCounters()
+    const counters = new LinkCounters(options.onMoved)
     const connections = new ConnectionMetrics()
     const sightings = new Sightings(Date.now)
     const logAccess = createAccessLog(log)

@@ -34,11 +34,14 @@ const digestOf = (bytes: number): string => {
   return hash.digest('hex')
 }
 
+/** 200 MB, some of them read slowly, may take a busy machine longer than a minute. */
+const END_MS = 200_000
+
 /** Hashes what comes, until the end. */
 const digest = async (socket: Socket): Promise<string> => {
   const hash = createHash('sha256')
   socket.on('data', (bytes: Buffer) => hash.update(bytes))
-  await within(new Promise(resolve => socket.once('end', resolve)), 'the end')
+  await within(new Promise(resolve => socket.once('end', resolve)), 'the end', END_MS)
   return hash.digest('hex')
 }
 

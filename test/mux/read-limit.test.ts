@@ -39,6 +39,24 @@ test('streams that have nothing to read do not hold up those behind them', async
   expect(wentOn()).toBe(300)
 })
 
+test('a stream that reads for the first time waits as well while too much is queued, in the order of asking', async () => {
+  const { limit, streams, wentOn } = startStreams(300)
+  const told = streams.map(stream => {
+    const mayRead = limit.mayRead(stream)
+    limit.changed(mayRead ? READ_BYTES : 0)
+    return mayRead
+  })
+  const first = told.filter(Boolean).length
+  expect(first).toBeGreaterThan(1)
+  expect(first).toBeLessThan(20)
+  expect(told.lastIndexOf(true)).toBe(first - 1)
+  for (let left = 0; left < 300 - first; left++) {
+    limit.changed(-READ_BYTES)
+    await turns(1)
+  }
+  expect(wentOn()).toBe(300 - first)
+})
+
 test('a stream that is over is not told to read on', async () => {
   const { limit, streams, wentOn } = startStreams(50)
   for (const stream of streams) if (limit.admits(stream)) stream.goOn()

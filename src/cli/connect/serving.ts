@@ -97,6 +97,7 @@ export class Serving {
         dialer: service.dialer,
         tcpDialer: service.tcpDialer,
         onLog: note => this.#lines(parseLogNote(note)),
+        ...(context.onMoved !== undefined && { onMoved: context.onMoved }),
         onUp: () => this.#up(),
         onDown: ({ code, reason }) => this.#down(code, reason),
       },

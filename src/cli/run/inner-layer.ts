@@ -60,6 +60,7 @@ export async function runInnerLayer(options: ValuesOf<typeof innerLayerOptions>,
       allowList,
       drainTimeoutMs: options['drain-timeout'],
       ...(admin !== undefined && { admin }),
+      ...(context.onMoved !== undefined && { onMoved: context.onMoved }),
     },
     { log },
   )

@@ -1,0 +1,73 @@
+/** When buffers are collected that V8 would leave where they are. */
+import { describe, expect, test } from '@jest/globals'
+import { GarbageLimit, limitGarbage } from '../../src/telemetry/garbage-limit.ts'
+
+const MIB = 1_048_576
+
+/** A heap whose collections take `ms` each and leave `kept` bytes. */
+const startLimit = ({ ms = 0 } = {}) => {
+  const state = { heldBytes: 0, nowMs: 0, collected: [] as string[] }
+  const heap = {
+    bufferBytes: () => state.heldBytes,
+    collect: (what: string) => {
+      state.collected.push(what)
+      state.nowMs += ms
+    },
+  }
+  const limit = new GarbageLimit(heap, () => state.nowMs)
+  return { state, limit, look: (): void => limit.moved(4 * MIB) }
+}
+
+describe('a limit of garbage', () => {
+  test('collects nothing while buffers are few, however much is moved', () => {
+    const { state, limit, look } = startLimit()
+    state.heldBytes = limit.limitBytes - 1
+    for (let i = 0; i < 1_000; i++) look()
+    expect(state.collected).toEqual([])
+  })
+
+  test('collects what is young first, and all when that was not enough', () => {
+    const { state, look } = startLimit()
+    state.heldBytes = 40 * MIB
+    look()
+    look()
+    expect(state.collected).toEqual(['young', 'all'])
+  })
+
+  test('looks once in some megabytes, not for each message', () => {
+    const { state, limit } = startLimit()
+    state.heldBytes = 40 * MIB
+    for (let i = 0; i < 4 * 64; i++) limit.moved(MIB / 64)
+    expect(state.collected).toEqual(['young'])
+  })
+
+  test('does not search for garbage again and again where everything is in use', () => {
+    const { state, limit, look } = startLimit()
+    state.heldBytes = 40 * MIB
+    for (let i = 0; i < 1_000; i++) look()
+    expect(state.collected).toEqual(['young', 'all'])
+    expect(limit.limitBytes).toBeGreaterThan(40 * MIB)
+  })
+
+  test('takes a tenth of the time at most', () => {
+    const { state, look } = startLimit({ ms: 5 })
+    for (let i = 0; i < 1_000; i++) {
+      state.heldBytes = 1_000 * MIB * (i + 1)
+      look()
+      state.nowMs += 1
+    }
+    expect((state.collected.length * 5) / state.nowMs).toBeLessThan(0.11)
+    expect(state.collected.length).toBeGreaterThan(10)
+  })
+
+  test('is one of this process', () => {
+    // The heap of a test is none that anybody could count on: what is claimed is that it can be asked and collected.
+    const moved = limitGarbage()
+    const held: Buffer[] = []
+    for (let i = 0; i < 12; i++) {
+      held.push(Buffer.allocUnsafeSlow(4 * MIB))
+      moved(4 * MIB)
+    }
+    expect(held.reduce((sum, { length }) => sum + length, 0)).toBe(48 * MIB)
+  })
+})
