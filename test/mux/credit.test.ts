@@ -42,7 +42,7 @@ describe('credit', () => {
   })
 
   test('is awaited until most of a read has some, so that little of it waits in memory', async () => {
-    const { outer, inner } = startPair({ inner: { consumes: false }, outer: { budget: new GrowthBudget(0) } })
+    const { outer, inner } = startPair({ inner: { consumes: false, budget: new GrowthBudget(0) } })
     const { recorder } = openStream(outer)
     const pumping = pump(recorder, pattern(2_000_000, 4))
     const reader = await until(() => inner.accepted[0])
@@ -63,7 +63,7 @@ describe('credit', () => {
   })
 
   test('goes back a quarter window at a time, not with each frame', async () => {
-    const { outer, inner } = startPair({ inner: { consumes: false }, outer: { budget: new GrowthBudget(0) } })
+    const { outer, inner } = startPair({ inner: { consumes: false, budget: new GrowthBudget(0) } })
     const { recorder } = openStream(outer)
     pump(recorder, pattern(WINDOW, 4), { ends: false })
     const reader = await until(() => inner.accepted[0])
