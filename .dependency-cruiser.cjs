@@ -207,6 +207,11 @@ const ROOMS = {
     rooms: ['errors.ts', 'http', 'route', 'outer/access', 'visitors', 'visitors/session'],
     node: ['crypto'],
   },
+  'visitors/jwt': {
+    rooms: ['errors.ts', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session'],
+    npm: ['jsonwebtoken'],
+    node: ['crypto'],
+  },
   'visitors/pages': { rooms: ['errors.ts', 'outer/access', 'visitors'], node: ['crypto'] },
   'visitors/login': {
     rooms: ['errors.ts', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session', 'visitors/pages'],
@@ -419,6 +424,7 @@ const ROOMS = {
       'visitors',
       'visitors/check',
       'visitors/tokens',
+      'visitors/jwt',
       'route',
       'identity',
       'net',

@@ -29,6 +29,8 @@ export interface LoginRule {
 export interface JwtRule {
   /** URL, compared exactly. */
   readonly issuer: string
+  /** URL of its keys; undefined: as its configuration says, at the issuer itself. */
+  readonly jwks: string | undefined
   /** One of them is enough. */
   readonly audiences: readonly string[]
   readonly claims: DemandedClaims

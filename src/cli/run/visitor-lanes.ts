@@ -3,6 +3,7 @@ import type { GatewayError } from '../../errors.ts'
 import type { LaneParts } from '../../visitors/check/create-visitors.ts'
 import { Failures } from '../../visitors/failures.ts'
 import type { Lane } from '../../visitors/lane.ts'
+import { JwtLane } from '../../visitors/jwt/jwt-lane.ts'
 import { readServiceTokens, type ServiceToken } from '../../visitors/tokens/service-token.ts'
 import { TokenLane } from '../../visitors/tokens/token-lane.ts'
 
@@ -27,8 +28,9 @@ export class VisitorLanes {
 
   /** Makes the lanes, in the order in which they are asked. */
   create({ watch }: LaneParts): readonly Lane[] {
-    this.#tokenLane = new TokenLane({ watch, failures: this.#failures, clock: Date.now })
-    return [this.#tokenLane]
+    const shared = { watch, failures: this.#failures, clock: Date.now }
+    this.#tokenLane = new TokenLane(shared)
+    return [this.#tokenLane, new JwtLane({ ...shared, steady: () => performance.now() })]
   }
 
   /** Reads the files, then follows them. @throws GatewayError CONFIG_INVALID, FILE_UNREADABLE */

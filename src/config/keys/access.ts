@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { emailKey, type Access, type CertificateRule, type DemandedClaims, type JwtRule, type LoginRule } from '../../route/access.ts'
 import { Policy, PolicyRule } from '../../route/policy.ts'
 import { isOn, listOf, mapIn, targetKey, type TargetPlace } from './key.ts'
-import { file, flag, off, parsedBy, text } from './parts.ts'
+import { file, flag, isSafeUrl, off, parsedBy, text } from './parts.ts'
 
 const oneOrMore = <T extends z.ZodType>(one: T, error: string) =>
   z.union([one, z.array(one).min(1, { error: 'expected at least one' })], { error: `${error}, or a list of them` })
@@ -52,10 +52,15 @@ const login = z.strictObject(
   { error: LOGIN },
 )
 
-const ISSUER = 'expected the URL of an issuer such as https://ci.example.com'
+const ISSUER = 'expected the URL of an issuer such as https://ci.example.com (http only to this machine)'
+const JWKS = 'expected the URL of keys such as https://ci.example.com/jwks (http only to this machine)'
 const jwt = z.strictObject(
   {
-    issuer: text(ISSUER).refine(value => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol), { error: ISSUER }),
+    issuer: text(ISSUER).refine(isSafeUrl, { error: ISSUER }),
+    jwks: text(JWKS)
+      .refine(isSafeUrl, { error: JWKS })
+      .optional()
+      .meta({ description: 'Where the keys of the issuer are; as its OpenID configuration says, at the issuer itself, when absent.' }),
     audience: oneOrMore(text('expected an audience').min(1, { error: 'expected an audience' }), 'expected an audience').meta({
       description: 'One of these has to be the audience of the token.',
     }),
@@ -138,7 +143,12 @@ const loginOf = (source: NonNullable<Source['login']>): LoginRule =>
   })
 
 const jwtOf = (source: z.output<typeof jwt>): JwtRule =>
-  Object.freeze({ issuer: source.issuer, audiences: Object.freeze([...listOf(source.audience)]), claims: claimsOf(source.claims) })
+  Object.freeze({
+    issuer: source.issuer,
+    jwks: source.jwks,
+    audiences: Object.freeze([...listOf(source.audience)]),
+    claims: claimsOf(source.claims),
+  })
 
 const certificatesOf = (source: NonNullable<Source['certificates']>, { read }: TargetPlace): CertificateRule =>
   Object.freeze({ ca: read(source.ca, 'certificate', ['access', 'certificates', 'ca']), names: Object.freeze([...(source.names ?? [])]) })

@@ -128,3 +128,14 @@ export const PATH = 'expected a path that starts with "/"'
 const FILE = 'expected the path of a file'
 /** The path of a file. */
 export const file = text(FILE).min(1, { error: FILE })
+
+const isLocal = (hostname: string): boolean =>
+  /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(hostname) || hostname.endsWith('.localhost')
+
+/** HTTPS, or HTTP to this machine alone: what is asked for there decides who comes. */
+export const isSafeUrl = (value: string): boolean => {
+  if (!URL.canParse(value)) return false
+  const { protocol, hostname, username, password, hash, search } = new URL(value)
+  if (username !== '' || password !== '' || hash !== '' || search !== '') return false
+  return protocol === 'https:' || (protocol === 'http:' && isLocal(hostname))
+}

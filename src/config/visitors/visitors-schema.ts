@@ -1,18 +1,7 @@
 /** The shape of the file of `--visitors`. Messages start with "expected"; what was got instead is added where the place is known. */
 import { z } from 'zod'
 import { providerName } from '../keys/access.ts'
-import { file, flag, text } from '../keys/parts.ts'
-
-const isLocal = (hostname: string): boolean =>
-  /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/.test(hostname) || hostname.endsWith('.localhost')
-
-/** HTTPS, or HTTP to this machine alone. */
-const isSafeUrl = (value: string): boolean => {
-  if (!URL.canParse(value)) return false
-  const { protocol, hostname, username, password, hash, search } = new URL(value)
-  if (username !== '' || password !== '' || hash !== '' || search !== '') return false
-  return protocol === 'https:' || (protocol === 'http:' && isLocal(hostname))
-}
+import { file, flag, isSafeUrl, text } from '../keys/parts.ts'
 
 const AUTH = 'expected the URL of the auth host, without a path, such as https://auth.example.com'
 const auth = text(AUTH)
