@@ -3,7 +3,7 @@ import { once as nodeOnce, type EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** Between two looks: little at first, and a fiftieth of what has been waited later, since many wait at once. */
-const MIN_POLL_MS = 1
+const MIN_POLL_MS = 5
 const MAX_POLL_MS = 50
 
 /** The patience of every wait, milliseconds: more than a machine takes that is overloaded. A wait that succeeds never lasts that long. */
