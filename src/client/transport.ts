@@ -143,7 +143,7 @@ export class Transport {
     const { env, ca, caOption = '--ca' } = this.options
     const code = (cause as { code?: unknown }).code
     const proxy = proxyFor(this.#url(call.path), env)
-    const remedy = trustRemedy(code, { option: caOption, isGiven: ca !== undefined }) ?? remedyOf(code)
+    const remedy = trustRemedy(code, { option: caOption, isGiven: ca !== undefined }, cause) ?? remedyOf(code)
     const through = proxy === undefined ? '' : ` (through the proxy ${placeOfProxy(proxy)})`
     const said = faultText(cause) || String(code) // an AggregateError of several addresses has no message of its own
     return new GatewayError('SERVICE_UNREACHABLE', `${this.name(call)}${through}: ${said}; ${remedy}`, { cause })

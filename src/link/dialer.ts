@@ -3,6 +3,7 @@ import { messageOf } from '../errors.ts'
 import { MAX_MESSAGE_BYTES, type Link } from '../mux/link.ts'
 import { guarded } from '../net/guard.ts'
 import { faultText } from '../tls/fault-text.ts'
+import { saysNoTls } from '../tls/fault-text.ts'
 import { trustRemedy } from '../tls/trust-remedy.ts'
 import * as parser from './parser.ts'
 import { limitPings, SocketIoLink, type WebSocketLike } from './socket-io-link.ts'
@@ -163,16 +164,17 @@ function placeRemedy(text: string): string | undefined {
   return undefined
 }
 
-/** Messages of Node.js and OpenSSL about a far end without TLS. */
-const NO_TLS = /wrong version number|packet length too long|disconnected before secure TLS connection|http request/
-
 /** engine.io wraps the cause of a failed handshake in two layers of "websocket error". */
 function failureText(error: Error & { description?: unknown }, { protocol, pathname }: URL, hasCa: boolean): string {
   const text = causeText(error)
   // `ws` gives this one no code.
   const [, status] = /^Unexpected server response: (\d+)$/.exec(text) ?? []
   const isEncrypted = protocol === 'wss:' || protocol === 'https:'
-  const remedy = trustRemedy(codeOf(error), { option: '--outer-layer-ca', isGiven: hasCa })
+  const remedy = trustRemedy(
+    codeOf(error),
+    { option: '--outer-layer-ca', isGiven: hasCa },
+    (error.description as { readonly error?: unknown } | undefined)?.error,
+  )
   if (remedy !== undefined) return `${text}; ${remedy}`
   if (status === '404' && pathname !== '/')
     return `${text}; an outer layer itself knows no path ${pathname}: leave it out of --outer-layer, unless a proxy in front takes it off`
@@ -181,7 +183,7 @@ function failureText(error: Error & { description?: unknown }, { protocol, pathn
   if (place !== undefined) return `${text}; ${place}`
   // A port with TLS hangs up on what is none; one without it hangs up, or answers what is no TLS.
   if (isEncrypted)
-    return NO_TLS.test(text)
+    return saysNoTls(text)
       ? 'what answers at this port speaks no TLS; if it is the outer layer itself, write ws:// instead of wss://'
       : text
   return text.endsWith('socket hang up') ? `${text}; if this port speaks TLS, write wss:// instead of ws://` : text

@@ -132,7 +132,7 @@ export async function askTunnel(url: URL, fields: Readonly<Record<string, string
 /** The remedy for a certificate that is not trusted, where there is one. */
 function adviceOf(cause: unknown, { ca, caOption }: DialOptions): string {
   if (caOption === undefined) return ''
-  const remedy = trustRemedy((cause as { readonly code?: unknown } | null)?.code, { option: caOption, isGiven: ca !== undefined })
+  const remedy = trustRemedy((cause as { readonly code?: unknown } | null)?.code, { option: caOption, isGiven: ca !== undefined }, cause)
   return remedy === undefined ? '' : `; ${remedy}`
 }
 

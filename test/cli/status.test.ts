@@ -155,6 +155,12 @@ tunnels: {"db.lan:5432": {identifier: lan-a, tokens: ["sha256:${'A'.repeat(43)}"
         ),
       ),
     })
+    const plain = await listen(createServer((_, response) => response.end('{}')))
+    expect((await run(['status', '--admin', `https://127.0.0.1:${plain}`])).stderr).toMatch(
+      new RegExp(
+        `^socket-gateway: what answers at https://127\\.0\\.0\\.1:${plain}/ speaks no TLS .*; .*: write http:// instead of https://\\n$`,
+      ),
+    )
     const other = await listen(createServer((_, response) => response.end('{}')))
     expect((await status(other)).stderr).toMatch(/is not the admin port of a layer: it answered 200/)
     const layers = await startLayers()

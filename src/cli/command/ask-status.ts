@@ -1,5 +1,6 @@
 import type { LayerStatus } from '../../admin/status.ts'
 import { GatewayError, messageOf } from '../../errors.ts'
+import { faultText, saysNoTls } from '../../tls/fault-text.ts'
 
 const TIMEOUT_MS = 5_000
 
@@ -21,10 +22,7 @@ export async function askStatus(
     redirect: 'manual',
     signal: AbortSignal.timeout(TIMEOUT_MS),
   }).catch((thrown: unknown) => {
-    throw failed(
-      `nothing answers at ${admin}: ${causeOf(thrown)}; is the layer running, and is this its admin port (--admin-port)? Name it with --admin`,
-      thrown,
-    )
+    throw failed(failureOf(url, admin, causeOf(thrown)), thrown)
   })
   const text = await response.text().catch((thrown: unknown) => {
     throw failed(`${admin} did not answer to its end: ${causeOf(thrown)}`, thrown)
@@ -43,11 +41,17 @@ export async function askStatus(
   return { status, text: text.trimEnd() }
 }
 
+function failureOf({ protocol }: URL, admin: string, cause: string): string {
+  if (protocol === 'https:' && saysNoTls(cause))
+    return `what answers at ${admin} speaks no TLS (${cause}); an admin port speaks plain HTTP: write http:// instead of https://`
+  return `nothing answers at ${admin}: ${cause}; is the layer running, and is this its admin port (--admin-port)? Name it with --admin`
+}
+
 function causeOf(thrown: unknown): string {
   const { name, cause } = thrown as { readonly name?: unknown; readonly cause?: unknown }
   if (name === 'TimeoutError') return `no answer within ${TIMEOUT_MS / 1000} s`
   if (cause instanceof AggregateError && cause.errors.length > 0) return messageOf(cause.errors[0])
-  return messageOf(cause ?? thrown)
+  return faultText(cause ?? thrown)
 }
 
 /** The text as a status: a layer of the same release is believed, anything else has to look like one. */

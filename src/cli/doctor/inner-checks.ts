@@ -137,7 +137,7 @@ async function checkTls(host: string, port: number, ca: string | undefined): Pro
   const place = `${host}:${port}`
   try {
     const { protocol, fault, certificate } = await shakeHands(host, port, ca)
-    if (fault !== undefined) return fail('TLS', `${place}: ${fault}`, tlsRemedy(fault, ca))
+    if (fault !== undefined) return fail('TLS', `${place}: ${fault}`, tlsRemedy(fault, ca, { host, cert: certificate }))
     const endsMs = Date.parse(certificate.valid_to)
     const text = `${place}: ${protocol}, certificate valid until ${new Date(endsMs).toISOString().slice(0, 10)}`
     return endsMs - Date.now() < SOON_MS ? warn('TLS', text, 'renew it soon') : ok('TLS', text)
@@ -150,8 +150,8 @@ async function checkTls(host: string, port: number, ca: string | undefined): Pro
   }
 }
 
-const tlsRemedy = (fault: string, ca: string | undefined): string =>
-  trustRemedy(fault, { option: '--outer-layer-ca', isGiven: ca !== undefined }) ?? 'see what the code means for this system'
+const tlsRemedy = (fault: string, ca: string | undefined, names: { readonly host: string; readonly cert: unknown }): string =>
+  trustRemedy(fault, { option: '--outer-layer-ca', isGiven: ca !== undefined }, names) ?? 'see what the code means for this system'
 
 async function* checkProof(
   url: string,
