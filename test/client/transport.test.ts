@@ -75,7 +75,11 @@ describe('the way to an API', () => {
     ['nobody listens', async () => call(`http://127.0.0.1:${await freePort()}`), /nothing listens there/],
     ['no such name', () => call('https://nobody.invalid'), /the name has no address/],
     ['an authority that nobody knows', () => call(`https://localhost:${tlsPort}`), /name the right one with --ca/],
-    ['a certificate for another name', () => call(`https://127.0.0.1:${tlsPort}`, { ca }), /the certificate is for localhost, api\.example\.com, not for 127\.0\.0\.1: dial a name that is in it/],
+    [
+      'a certificate for another name',
+      () => call(`https://127.0.0.1:${tlsPort}`, { ca }),
+      /the certificate is for localhost, api\.example\.com, not for 127\.0\.0\.1: dial a name that is in it/,
+    ],
     [
       'TLS where none is spoken',
       () => call(`https://localhost:${plainPort}`),
