@@ -300,7 +300,7 @@ describe('who watches a socket', () => {
     await exchange(layers.port, {
       host,
       path: '/a?secret',
-      headers: { 'user-agent': 'a test', referer: 'b', 'x-forwarded-for': '192.0.2.7' },
+      headers: { 'user-agent': 'a test', referer: 'https://b/c?token=secret#d?e', 'x-forwarded-for': '192.0.2.7' },
     })
     await until(() => lines.length > 0)
     expect(lines).toEqual([
@@ -313,7 +313,7 @@ describe('who watches a socket', () => {
         version: '1.1',
         status: 404,
         bytes: 4,
-        referer: 'b',
+        referer: 'https://b/c',
         agent: 'a test',
         durationMs: expect.any(Number),
       },

@@ -244,6 +244,25 @@ describe.each(await databases())('accounts on $name', database => {
     })
   })
 
+  test('the SSH key of a sign-up is named in the letter, and goes with a new password by letter: a stranger may have signed up', async () => {
+    await signUp('taken@example.com', { password: 'of the stranger', sshKey: ED25519 })
+    const token = await given.tokenFor('taken@example.com')
+    const { text } = given.letters.findLast(({ to }) => to === 'taken@example.com')!
+    expect(text).toMatch(/\nSHA256:[\w+/]{43}\n/)
+    given.clock.advance(60_000)
+    await given.service.accounts.confirm(token)
+    const stranger = await given.service.sessions.authenticate((await login('taken@example.com', 'of the stranger')).token, ADDRESS)
+    expect(await given.service.accounts.keys(stranger)).toHaveLength(1)
+    const sent = given.letters.length
+    await given.service.accounts.requestReset('taken@example.com', nextAddress())
+    const letter = await until(() => given.letters.slice(sent).find(({ to }) => to === 'taken@example.com'))
+    await given.service.accounts.reset(/password#(sgo_[\w-]{43})\n/.exec(letter.text)![1]!, PASSWORD)
+    const owner = await given.service.sessions.authenticate((await login('taken@example.com')).token, ADDRESS)
+    expect(await given.service.accounts.keys(owner)).toEqual([])
+    const [entry] = (await given.service.audit.list(admin, { limit: 50 })).items.filter(({ action }) => action === 'account.reset')
+    expect(entry?.details).toEqual({ removedKeys: [expect.stringMatching(/^SHA256:/)] })
+  })
+
   describe('an invitation', () => {
     test('is accepted with a name and a password', async () => {
       const { link } = await given.service.accounts.invite(admin, { email: 'new@example.com', role: 'auditor' })

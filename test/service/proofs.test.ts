@@ -73,6 +73,18 @@ describe('passwords', () => {
   })
 })
 
+test('passwords of sockets wait for each other, and nobody who logs in waits for them', async () => {
+  const passwords = await Passwords.create({
+    hash: () => Promise.resolve('$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA'),
+    verify: () => Promise.resolve(true),
+  })
+  let hashed = 0
+  const flood = Array.from({ length: 3 }, () => passwords.hashForEdge('x').then(() => hashed++))
+  expect(await passwords.verify('x', '$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA')).toBe(true)
+  expect(hashed).toBe(0)
+  await Promise.all(flood)
+})
+
 describe('a token of a session', () => {
   let now = Date.parse('2026-11-28T02:00:00.500Z')
   const signing = (id: string) => ({ id, key: createSecretKey(randomBytes(32)) })

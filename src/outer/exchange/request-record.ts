@@ -100,9 +100,15 @@ export class RequestRecord implements Seen {
       version: httpVersion,
       status,
       bytes: bytesOut,
-      referer: shown(valuesOf(fields, 'referer')[0]),
+      // Without its query, as the path: that of another page has secrets as well.
+      referer: shown(withoutQuery(valuesOf(fields, 'referer')[0])),
       agent: shown(valuesOf(fields, 'user-agent')[0]),
       durationMs,
     })
   }
+}
+
+const withoutQuery = (url = ''): string => {
+  const at = [url.indexOf('?'), url.indexOf('#')].filter(index => index >= 0)
+  return at.length === 0 ? url : url.slice(0, Math.min(...at))
 }

@@ -93,23 +93,39 @@ export class OwnAccount {
   }
 
   async reset(token: string, password: string): Promise<void> {
-    const { audit, clock, passwords, store } = this.parts
+    const { audit, clock, directory, passwords, store } = this.parts
     const checked = checkPassword(password, 'password')
     await needLink(store.db, token, 'reset', clock.now())
     const hash = await passwords.hash(checked)
-    const email = await store.transaction(async ({ db }) => {
+    const { value: email, seq } = await store.changing(async ({ db, change }) => {
       const id = await useLink(db, token, 'reset', clock.now())
       const row = await db
         .updateTable('accounts')
         .set(({ eb }) => ({ password_hash: hash, token_epoch: eb('token_epoch', '+', 1) }))
         .where('id', '=', id)
         .where('state', '=', 'active')
-        .returning('email')
+        .returning(['email', 'confirmed_at'])
         .executeTakeFirst()
       if (row === undefined) throw new ServiceError('NOT_FOUND')
-      await audit.note(db, { by: { ...anonymous(''), accountId: id }, action: 'account.reset', object: `account:${id}`, accountId: id })
+      // The sign-up may have been a stranger's, whose key came with it; this link has proven whose the account is.
+      const ofSignUp = await db
+        .deleteFrom('ssh_keys')
+        .where('account_id', '=', id)
+        .where('created_at', '<', row.confirmed_at ?? 0)
+        .returning('fingerprint')
+        .execute()
+      if (ofSignUp.length > 0) change('account', id)
+      const details = ofSignUp.length === 0 ? {} : { removedKeys: ofSignUp.map(({ fingerprint }) => fingerprint) }
+      await audit.note(db, {
+        by: { ...anonymous(''), accountId: id },
+        action: 'account.reset',
+        object: `account:${id}`,
+        accountId: id,
+        details,
+      })
       return row.email
     })
+    await directory.inForce(seq)
     post(this.parts, email, () => passwordChangedLetter(frameOf(this.parts), email))
   }
 }

@@ -73,7 +73,7 @@ export class SignUps {
     }
     await db.deleteFrom('ssh_keys').where('account_id', '=', row.id).execute()
     if (key !== undefined) await insertKey(db, row.id, key, now)
-    return { letter: confirmationLetter(frame, email, await createLink(db, row.id, 'confirm', now)), accountId: row.id }
+    return { letter: confirmationLetter(frame, email, await createLink(db, row.id, 'confirm', now), key?.fingerprint), accountId: row.id }
   }
 
   async confirm(token: string): Promise<Account> {

@@ -16,10 +16,11 @@ export const confirmationLink = ({ apiUrl }: LetterFrame, token: string): string
 export const invitationLink = ({ apiUrl }: LetterFrame, token: string): string => `${apiUrl}/invitation#${token}`
 export const resetLink = ({ apiUrl }: LetterFrame, token: string): string => `${apiUrl}/password#${token}`
 
-export const confirmationLetter = (frame: LetterFrame, to: string, token: string): Letter => ({
+/** @param fingerprint  of the SSH key that was given along: whoever confirms lets its owner in */
+export const confirmationLetter = (frame: LetterFrame, to: string, token: string, fingerprint?: string): Letter => ({
   to,
   subject: `Confirm your account at ${frame.zone}`,
-  text: `Somebody, hopefully you, has made an account at ${frame.zone} with this address.\nOpen this link within 24 hours to confirm it:\n\n${confirmationLink(frame, token)}\n\n${FOOT}\n`,
+  text: `Somebody, hopefully you, has made an account at ${frame.zone} with this address${fingerprint === undefined ? '.' : `, and with the SSH key\n\n${fingerprint}\n`}\nOpen this link within 24 hours to confirm it:\n\n${confirmationLink(frame, token)}\n\nWhoever has made it knows its password. ${FOOT}\n`,
 })
 
 /** Goes to the owner of an account whose address somebody has used to sign up again, who learns nothing of it. */

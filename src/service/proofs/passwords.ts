@@ -12,15 +12,16 @@ export interface Argon2 {
 /** 19 MiB, twice: what OWASP recommends. argon2id is the default of the package. */
 const COST = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 
-/** Hashes at the same time: each takes 19 or 32 MiB and a thread of the four that files and names need as well. */
+/** Hashes for logins at the same time: each takes 19 or 32 MiB and a thread of the four that files and names need as well. */
 const AT_ONCE = 2
 /** Calls that wait for their turn; a flood is refused before it costs memory. */
 const WAITING = 64
 
 /** Hashes and verifies passwords, few at a time. */
 export class Passwords {
-  #running = 0
-  readonly #waiting: (() => void)[] = []
+  readonly #logins = new HashTurns(AT_ONCE, 'people log in')
+  /** Of their own: whoever changes passwords of sockets again and again keeps nobody from logging in. */
+  readonly #sockets = new HashTurns(1, 'passwords of sockets are changed')
 
   private constructor(
     private readonly argon2: Argon2 | undefined,
@@ -34,12 +35,12 @@ export class Passwords {
   }
 
   async hash(password: string): Promise<string> {
-    return this.#inTurn(() => hashWith(this.argon2, password))
+    return this.#logins.take(() => hashWith(this.argon2, password))
   }
 
   /** Hashes the password of a socket, which the edge verifies: with scrypt, whatever is installed here. */
   async hashForEdge(password: string): Promise<string> {
-    return this.#inTurn(() => hashPassword(password))
+    return this.#sockets.take(() => hashPassword(password))
   }
 
   /**
@@ -47,7 +48,7 @@ export class Passwords {
    * @throws ServiceError RATE_LIMITED when too many wait
    */
   async verify(password: string, hash: string | undefined): Promise<boolean> {
-    const isRight = await this.#inTurn(() => this.#verify(password, hash ?? this.dummy))
+    const isRight = await this.#logins.take(() => this.#verify(password, hash ?? this.dummy))
     return isRight && hash !== undefined
   }
 
@@ -64,11 +65,24 @@ export class Passwords {
       throw new ServiceError('INTERNAL', 'Passwords of this service need the package @node-rs/argon2; its operator has to install it.')
     return this.argon2.verify(hash, password.normalize('NFC'))
   }
+}
 
-  async #inTurn<T>(action: () => Promise<T>): Promise<T> {
-    if (this.#running >= AT_ONCE) {
+/** A few hashes at a time; others wait, first come, first served. */
+class HashTurns {
+  #running = 0
+  readonly #waiting: (() => void)[] = []
+
+  constructor(
+    private readonly atOnce: number,
+    /** Completes "Too many …". */
+    private readonly what: string,
+  ) {}
+
+  /** @throws ServiceError RATE_LIMITED when too many wait */
+  async take<T>(action: () => Promise<T>): Promise<T> {
+    if (this.#running >= this.atOnce) {
       if (this.#waiting.length >= WAITING)
-        throw new ServiceError('RATE_LIMITED', 'Too many people log in at the moment; try again in 5 s.', { fields: ['Retry-After', '5'] })
+        throw new ServiceError('RATE_LIMITED', `Too many ${this.what} at the moment; try again in 5 s.`, { fields: ['Retry-After', '5'] })
       await new Promise<void>(resolve => this.#waiting.push(resolve))
     } else this.#running++
     try {

@@ -87,16 +87,18 @@ export class InnerEnrolment implements Enrolment {
             'This join token is not valid, or not any more; ask an admin of the service for another one.',
           )
         const values = { identifiers: grant.identifiers, account_id: grant.created_by, created_at: now, revoked_at: null }
-        const row = await db
+        const held = await db.selectFrom('inner_keys').select('tunnel_id').where('kid', '=', kid).executeTakeFirst()
+        await db
           .insertInto('inner_keys')
           .values({ kid, jwk: JSON.stringify(plain), tunnel_id: null, expires_at: null, seen_at: null, ...values })
-          // The same key again, for what the new token says.
-          .onConflict(conflict => conflict.column('kid').doUpdateSet(values).where('inner_keys.tunnel_id', 'is', null))
-          .returning('kid')
-          .executeTakeFirst()
-        if (row === undefined) throw invalid({ path: 'jwk', message: 'this key is in use for a tunnel; make a new one' })
+          // The same key again, for what the new token says. Public keys are known: somebody may have given this one to a tunnel of theirs, which
+          // they could never serve with it. What an admin has handed out counts more.
+          .onConflict(conflict => conflict.column('kid').doUpdateSet({ ...values, tunnel_id: null, expires_at: null }))
+          .execute()
         change('key', kid)
-        await audit.note(db, { ...note, object: `inner:${kid}`, accountId: grant.created_by, details: { joinToken: grant.id } })
+        const takenFromTunnel = held?.tunnel_id ?? undefined
+        const details = { joinToken: grant.id, ...(takenFromTunnel !== undefined && { takenFromTunnel }) }
+        await audit.note(db, { ...note, object: `inner:${kid}`, accountId: grant.created_by, details })
         return readTexts(grant.identifiers, `identifiers of join token ${grant.id}`)
       })
       succeeded()
