@@ -2,6 +2,7 @@ import js from '@eslint/js'
 import regexp from 'eslint-plugin-regexp'
 import tseslint from 'typescript-eslint'
 import guardedListeners from './scripts/eslint-guarded.js'
+import openLookup from './scripts/eslint-open-lookup.js'
 
 /** Pure rooms may name a few calculating functions of modules that otherwise open sockets. */
 const pureImports = {
@@ -63,8 +64,9 @@ export default tseslint.config(
   {
     files: ['src/**/*.ts'],
     ignores: ['src/main.ts'],
-    plugins: { regexp },
+    plugins: { regexp, tables: { rules: { 'open-lookup': openLookup } } },
     rules: {
+      'tables/open-lookup': 'error',
       // What clients, origins and peers send is read by expressions that take time in proportion to its length, and no more.
       'regexp/no-super-linear-backtracking': ['error', { report: 'potential' }],
       'regexp/no-super-linear-move': ['error', { report: 'potential', ignoreSticky: false, ignorePartial: false }],

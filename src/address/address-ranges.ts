@@ -2,11 +2,11 @@ import { isIP, isIPv6 } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import type { AddressRange } from './guarded.ts'
 
-const NAMED: Readonly<Record<string, readonly string[]>> = {
-  loopback: ['127.0.0.0/8', '::1/128'],
-  linklocal: ['169.254.0.0/16', 'fe80::/10'],
-  uniquelocal: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7'],
-}
+const NAMED: ReadonlyMap<string, readonly string[]> = new Map([
+  ['loopback', ['127.0.0.0/8', '::1/128']],
+  ['linklocal', ['169.254.0.0/16', 'fe80::/10']],
+  ['uniquelocal', ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', 'fc00::/7']],
+])
 
 /** The forms of an entry in words, for the messages of those who read one. */
 export const ADDRESS_RANGE = 'an address, a CIDR such as 10.0.0.0/8, loopback, linklocal or uniquelocal'
@@ -20,7 +20,7 @@ export class AddressRanges {
    * @throws RangeError for an entry that is none of these, with the entry as its message
    */
   constructor(readonly entries: readonly string[]) {
-    this.#ranges = entries.flatMap(entry => (Object.hasOwn(NAMED, entry) ? NAMED[entry]! : [entry])).map(parseRange)
+    this.#ranges = entries.flatMap(entry => NAMED.get(entry) ?? [entry]).map(parseRange)
   }
 
   /** Is the address in one of the ranges? An IPv4 address mapped into IPv6 is the IPv4 address; what is no address is in none. */

@@ -18,7 +18,7 @@ type Json = Record<string, unknown>
 
 /** Returns the document of these operations, with schemas of zod in it. */
 export function openApiOf(operations: readonly Operation[]): Json {
-  const paths: Record<string, Json> = {}
+  const paths = Object.create(null) as Record<string, Json>
   for (const operation of operations) (paths[pathOf(operation)] ??= {})[operation.method] = entryOf(operation)
   return {
     openapi: '3.1.0',

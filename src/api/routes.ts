@@ -162,12 +162,15 @@ function fieldOf(req: Request, name: string): string | undefined {
 }
 
 /** Names of the rules that v1 has otherwise. */
-const NAMES: Readonly<Record<string, string>> = { ephemeralMs: 'ephemeralSeconds', key: 'line' }
+const NAMES: ReadonlyMap<string, string> = new Map([
+  ['ephemeralMs', 'ephemeralSeconds'],
+  ['key', 'line'],
+])
 
 /** Faults that the rules have found, in the names of the dialect. */
 function withNamesOf({ dialect, path }: Operation, thrown: unknown): unknown {
   if (!(thrown instanceof GatewayError) || thrown.code !== 'INVALID' || thrown.details.length === 0) return thrown
-  const nameOf = (fault: string): string => (dialect === 'compatible' ? compatiblePath(fault, path) : (NAMES[fault] ?? fault))
+  const nameOf = (fault: string): string => (dialect === 'compatible' ? compatiblePath(fault, path) : (NAMES.get(fault) ?? fault))
   return invalidWith(
     'request',
     thrown.details.map(fault => ({ path: nameOf(fault.path), message: fault.message })),

@@ -63,7 +63,7 @@ function entryOf(operation: Operation): Json {
 
 /** The whole description. */
 export function swagger(): Json {
-  const paths: Record<string, Json> = {}
+  const paths = Object.create(null) as Record<string, Json>
   for (const operation of compatibleOperations) (paths[operation.path] ??= {})[operation.method] = entryOf(operation)
   const { properties } = inlined(compatibleSocket, 'output') as { readonly properties: Json }
   return {

@@ -1,7 +1,12 @@
 /** The names under which inner layers dial an outer layer. */
 
 const HOST_AND_PORT = /^(\[[^\]]*\]|[^:/?#@\\\s[\]]+)(?::(\d{1,5}))?$/
-const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'ws:': '80', 'http:': '80', 'wss:': '443', 'https:': '443' }
+const DEFAULT_PORTS: ReadonlyMap<string, string> = new Map([
+  ['ws:', '80'],
+  ['http:', '80'],
+  ['wss:', '443'],
+  ['https:', '443'],
+])
 
 const withoutDot = (host: string): string => host.replace(/\.$/, '')
 
@@ -25,7 +30,7 @@ export function parseLinkName(text: string): string | undefined {
 export function isDialledAs(url: string, names: readonly string[]): boolean {
   if (!URL.canParse(url)) return false
   const { protocol, hostname, port } = new URL(url)
-  const usual = DEFAULT_PORTS[protocol]
+  const usual = DEFAULT_PORTS.get(protocol)
   if (usual === undefined) return false
   const host = withoutDot(hostname)
   return names.some(name => name === `${host}:${port || usual}` || (port === '' && name === host))

@@ -135,7 +135,7 @@ export class SocketIoLink implements Link {
   closed(reason: string, description?: unknown): void {
     if (this.#isClosing) return
     this.carrier.websocket.terminate()
-    const what = REASONS[reason] ?? reason
+    const what = REASONS.get(reason) ?? reason
     this.#ended(description instanceof Error ? `${what}: ${messageOf(description)}` : what)
   }
 
@@ -165,11 +165,11 @@ export class SocketIoLink implements Link {
 }
 
 /** socket.io's words, in ours. */
-const REASONS: Readonly<Record<string, string>> = {
-  'transport close': 'the connection was closed',
-  'transport error': 'the connection failed',
-  'ping timeout': 'the connection went silent',
-  'parse error': 'the peer sent what is no message of this link',
-  'client namespace disconnect': 'the peer has left',
-  'io server disconnect': 'the peer has left',
-}
+const REASONS: ReadonlyMap<string, string> = new Map<string, string>([
+  ['transport close', 'the connection was closed'],
+  ['transport error', 'the connection failed'],
+  ['ping timeout', 'the connection went silent'],
+  ['parse error', 'the peer sent what is no message of this link'],
+  ['client namespace disconnect', 'the peer has left'],
+  ['io server disconnect', 'the peer has left'],
+])

@@ -6,13 +6,18 @@ import { guarded } from './guard.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-const DEFAULT_PORTS: Readonly<Record<string, string>> = { 'http:': '80', 'https:': '443', 'ws:': '80', 'wss:': '443' }
+const DEFAULT_PORTS: ReadonlyMap<string, string> = new Map([
+  ['http:', '80'],
+  ['https:', '443'],
+  ['ws:', '80'],
+  ['wss:', '443'],
+])
 
 const valueOf = (env: Environment, name: string): string => env[name] || env[name.toLowerCase()] || ''
 
 /** Entries of NO_PROXY: `*`, a name with everything below it, `.below`, either with a port. Ranges of addresses are left out. */
 function isExcepted(url: URL, noProxy: string): boolean {
-  const port = url.port || DEFAULT_PORTS[url.protocol]
+  const port = url.port || DEFAULT_PORTS.get(url.protocol)
   return noProxy
     .split(',')
     .map(entry => entry.trim().toLowerCase())

@@ -7,28 +7,28 @@ import { GatewayError, messageOf } from '../errors.ts'
 export type Constraint = 'unique' | 'primary-key' | 'foreign-key' | 'check' | 'not-null'
 
 /** Extended result codes of SQLite: node:sqlite gives the number (errcode), libsql the name (code). */
-const SQLITE: Readonly<Record<string, Constraint>> = {
-  SQLITE_CONSTRAINT_UNIQUE: 'unique',
-  2067: 'unique',
-  SQLITE_CONSTRAINT_PRIMARYKEY: 'primary-key',
-  1555: 'primary-key',
-  SQLITE_CONSTRAINT_ROWID: 'primary-key',
-  2579: 'primary-key',
-  SQLITE_CONSTRAINT_FOREIGNKEY: 'foreign-key',
-  787: 'foreign-key',
-  SQLITE_CONSTRAINT_CHECK: 'check',
-  275: 'check',
-  SQLITE_CONSTRAINT_NOTNULL: 'not-null',
-  1299: 'not-null',
-}
+const SQLITE: ReadonlyMap<string, Constraint> = new Map<string, Constraint>([
+  ['SQLITE_CONSTRAINT_UNIQUE', 'unique'],
+  ['2067', 'unique'],
+  ['SQLITE_CONSTRAINT_PRIMARYKEY', 'primary-key'],
+  ['1555', 'primary-key'],
+  ['SQLITE_CONSTRAINT_ROWID', 'primary-key'],
+  ['2579', 'primary-key'],
+  ['SQLITE_CONSTRAINT_FOREIGNKEY', 'foreign-key'],
+  ['787', 'foreign-key'],
+  ['SQLITE_CONSTRAINT_CHECK', 'check'],
+  ['275', 'check'],
+  ['SQLITE_CONSTRAINT_NOTNULL', 'not-null'],
+  ['1299', 'not-null'],
+])
 
 /** SQLSTATEs of PostgreSQL; it does not tell a primary key from another unique one, but by the name that it gives it. */
-const POSTGRES: Readonly<Record<string, Constraint>> = {
-  23503: 'foreign-key',
-  23505: 'unique',
-  23514: 'check',
-  23502: 'not-null',
-}
+const POSTGRES: ReadonlyMap<string, Constraint> = new Map<string, Constraint>([
+  ['23503', 'foreign-key'],
+  ['23505', 'unique'],
+  ['23514', 'check'],
+  ['23502', 'not-null'],
+])
 
 /** Result codes of SQLite, in their lowest byte, with which the database is not to be had: busy, locked, read-only, I/O, full, no file, broken. */
 const SQLITE_AWAY: Readonly<Record<number, string>> = {
@@ -77,8 +77,10 @@ const resultCodeOf = ({ code, errcode, rawCode }: Fault): number | undefined => 
 export function constraintOf(thrown: unknown): Constraint | undefined {
   const fault = faultOf(thrown)
   const state = sqlStateOf(fault)
-  if (state === undefined) return SQLITE[String(fault.errcode ?? fault.code)]
-  return state === '23505' && typeof fault.constraint === 'string' && fault.constraint.endsWith('_pkey') ? 'primary-key' : POSTGRES[state]
+  if (state === undefined) return SQLITE.get(String(fault.errcode ?? fault.code))
+  return state === '23505' && typeof fault.constraint === 'string' && fault.constraint.endsWith('_pkey')
+    ? 'primary-key'
+    : POSTGRES.get(state)
 }
 
 /** Is it a conflict with another transaction, so that the same one may succeed when it is run again? */

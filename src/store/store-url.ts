@@ -19,11 +19,11 @@ export type StorePlace =
     }
 
 const DEFAULT_CONNECTIONS = 10
-const TLS: Readonly<Record<string, 'off' | 'verified' | 'unverified'>> = {
-  disable: 'off',
-  require: 'unverified',
-  'verify-full': 'verified',
-}
+const TLS: ReadonlyMap<string, 'off' | 'verified' | 'unverified'> = new Map<string, 'off' | 'verified' | 'unverified'>([
+  ['disable', 'off'],
+  ['require', 'unverified'],
+  ['verify-full', 'verified'],
+])
 const PARAMETERS = new Set(['sslmode', 'sslrootcert', 'connections', 'host'])
 
 /** Never with the text itself: a password may stand in it. */
@@ -55,7 +55,7 @@ export function parseStoreUrl(text: string, directory: string): StorePlace {
   const user = decode(url.username)
   if (host === '' || database === '' || user === '') throw invalid('expected user, host and database, as in postgres://USER@HOST/DATABASE')
   const mode = url.searchParams.get('sslmode')
-  const tls = mode === null ? (isLocal(host) ? 'off' : 'verified') : TLS[mode]
+  const tls = mode === null ? (isLocal(host) ? 'off' : 'verified') : TLS.get(mode)
   if (tls === undefined) throw invalid('expected sslmode to be disable, require or verify-full')
   const connections = Number(url.searchParams.get('connections') ?? DEFAULT_CONNECTIONS)
   if (!Number.isInteger(connections) || connections < 2 || connections > 100) throw invalid('expected connections from 2 to 100')

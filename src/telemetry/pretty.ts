@@ -2,12 +2,12 @@ import picocolors from 'picocolors'
 
 type Colors = ReturnType<typeof picocolors.createColors>
 
-const LEVELS: Readonly<Record<string, (colors: Colors) => string>> = {
-  debug: colors => colors.gray('DEBUG'),
-  info: colors => colors.green('INFO '),
-  warn: colors => colors.yellow('WARN '),
-  error: colors => colors.red('ERROR'),
-}
+const LEVELS: ReadonlyMap<string, (colors: Colors) => string> = new Map<string, (colors: Colors) => string>([
+  ['debug', colors => colors.gray('DEBUG')],
+  ['info', colors => colors.green('INFO ')],
+  ['warn', colors => colors.yellow('WARN ')],
+  ['error', colors => colors.red('ERROR')],
+])
 
 /** Colours for a terminal, or functions that change nothing. */
 export const colorsOf = (color: boolean): Colors => picocolors.createColors(color)
@@ -53,7 +53,7 @@ export function createPretty(color: boolean): (line: string) => string {
   return line => {
     const { level, time, msg, err, ...fields } = JSON.parse(line) as Record<string, unknown>
     const message = typeof msg === 'string' ? msg : ''
-    const head = `${colors.dim(clockTime(new Date(String(time))))} ${LEVELS[String(level)]?.(colors) ?? String(level)} ${printable(message)}`
+    const head = `${colors.dim(clockTime(new Date(String(time))))} ${LEVELS.get(String(level))?.(colors) ?? String(level)} ${printable(message)}`
     const rest = Object.entries(fields)
       .filter(([, value]) => !isSaid(value, message))
       .map(([key, value]) => printable(`${key}=${valueOf(value)}`))

@@ -7,25 +7,25 @@ export const SIZE = 'a number of bytes, or a text with a unit such as "64KiB", "
 export const SIZE_FORM = /^\d{1,15}(?:[bB]|[kKmMgG](?:[iI]?[bB])?)?$/
 
 /** Powers of ten with a plain B, as SI has it; powers of two with "iB", and with the letter alone, as programs for servers have it. */
-const BYTES: Readonly<Record<string, number>> = {
-  '': 1,
-  b: 1,
-  kb: 1_000,
-  mb: 1_000_000,
-  gb: 1_000_000_000,
-  k: 1_024,
-  kib: 1_024,
-  m: 1_048_576,
-  mib: 1_048_576,
-  g: 1_073_741_824,
-  gib: 1_073_741_824,
-}
+const BYTES: ReadonlyMap<string, number> = new Map<string, number>([
+  ['', 1],
+  ['b', 1],
+  ['kb', 1_000],
+  ['mb', 1_000_000],
+  ['gb', 1_000_000_000],
+  ['k', 1_024],
+  ['kib', 1_024],
+  ['m', 1_048_576],
+  ['mib', 1_048_576],
+  ['g', 1_073_741_824],
+  ['gib', 1_073_741_824],
+])
 
 /** Reads a size in bytes: `1048576`, `64KiB`, `64K` (the same), `64kB` (64,000). @returns undefined when it is none */
 export const parseSize = (text: string): number | undefined => {
   if (!SIZE_FORM.test(text)) return undefined
   const digits = /^\d+/.exec(text)![0]
-  const bytes = Number(digits) * BYTES[text.slice(digits.length).toLowerCase()]!
+  const bytes = Number(digits) * BYTES.get(text.slice(digits.length).toLowerCase())!
   return Number.isSafeInteger(bytes) ? bytes : undefined
 }
 

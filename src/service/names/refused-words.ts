@@ -12,10 +12,16 @@ const ALWAYS: readonly string[] = Object.freeze([
 ])
 
 /** Digits that are read as letters. `1` is read as both of its. */
-const READ_AS: Readonly<Record<string, string>> = { '0': 'o', '3': 'e', '4': 'a', '5': 's', '7': 't' }
+const READ_AS: ReadonlyMap<string, string> = new Map([
+  ['0', 'o'],
+  ['3', 'e'],
+  ['4', 'a'],
+  ['5', 's'],
+  ['7', 't'],
+])
 
 const asRead = (text: string, one: string): string =>
-  text.replaceAll('-', '').replace(/[013457]/g, digit => (digit === '1' ? one : (READ_AS[digit] ?? digit)))
+  text.replaceAll('-', '').replace(/[013457]/g, digit => (digit === '1' ? one : (READ_AS.get(digit) ?? digit)))
 
 /** Words that no name may have in it, also when hyphens or digits hide them. */
 export class RefusedWords {

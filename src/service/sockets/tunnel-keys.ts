@@ -18,7 +18,10 @@ export interface CheckedJwk {
 }
 
 /** Members of a public key, by its type (RFC 7518 §6). */
-const MEMBERS: Readonly<Record<string, readonly string[]>> = { EC: ['kty', 'crv', 'x', 'y'], RSA: ['kty', 'n', 'e'] }
+const MEMBERS: ReadonlyMap<unknown, readonly string[]> = new Map([
+  ['EC', ['kty', 'crv', 'x', 'y']],
+  ['RSA', ['kty', 'n', 'e']],
+])
 const MAX_JWK_LENGTH = 4_096
 
 /** @throws ServiceError INVALID unless it is the public half of a key that an inner layer can prove itself with: EC P-256, or RSA of 2048 to 8192 bits */
@@ -30,7 +33,7 @@ export function checkJwk(jwk: unknown, path = 'jwk'): CheckedJwk {
     return refuse('expected a public key in JSON (RFC 7517)')
   if ('d' in jwk || 'k' in jwk) return refuse('this is a secret key, which nobody else may ever see; expected its public half')
   const { kty } = jwk as { readonly kty?: unknown }
-  const members = typeof kty === 'string' && Object.hasOwn(MEMBERS, kty) ? MEMBERS[kty] : undefined
+  const members = MEMBERS.get(kty)
   if (members === undefined) return refuse('expected a key of type EC (P-256) or RSA')
   const plain = Object.fromEntries(members.map(name => [name, (jwk as Readonly<Record<string, unknown>>)[name]]))
   if (Object.values(plain).some(value => typeof value !== 'string')) return refuse(`expected the members ${members.join(', ')} as texts`)

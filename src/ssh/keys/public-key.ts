@@ -18,13 +18,17 @@ interface Curve {
   readonly hash: string
 }
 
-const CURVES: Readonly<Record<string, Curve>> = {
-  'ecdsa-sha2-nistp256': { name: 'nistp256', crv: 'P-256', bytes: 32, hash: 'sha256' },
-  'ecdsa-sha2-nistp384': { name: 'nistp384', crv: 'P-384', bytes: 48, hash: 'sha384' },
-  'ecdsa-sha2-nistp521': { name: 'nistp521', crv: 'P-521', bytes: 66, hash: 'sha512' },
-}
+const CURVES: ReadonlyMap<string, Curve> = new Map<string, Curve>([
+  ['ecdsa-sha2-nistp256', { name: 'nistp256', crv: 'P-256', bytes: 32, hash: 'sha256' }],
+  ['ecdsa-sha2-nistp384', { name: 'nistp384', crv: 'P-384', bytes: 48, hash: 'sha384' }],
+  ['ecdsa-sha2-nistp521', { name: 'nistp521', crv: 'P-521', bytes: 66, hash: 'sha512' }],
+])
 /** RFC 8332; the first one is what Go's clients of 2021 can do alone. */
-const RSA_HASHES: Readonly<Record<string, string>> = { 'ssh-rsa': 'sha1', 'rsa-sha2-256': 'sha256', 'rsa-sha2-512': 'sha512' }
+const RSA_HASHES: ReadonlyMap<string, string> = new Map([
+  ['ssh-rsa', 'sha1'],
+  ['rsa-sha2-256', 'sha256'],
+  ['rsa-sha2-512', 'sha512'],
+])
 const MIN_RSA_BITS = 2_048
 const MAX_RSA_BITS = 8_192
 const ED25519 = 'ssh-ed25519'
@@ -50,7 +54,7 @@ export function readKey(algorithm: string, reader: WireReader): KeyObject {
         throw new GatewayError('INVALID', 'an RSA key of a length that is not taken')
       return createPublicKey({ format: 'jwk', key: { kty: 'RSA', e: url(e), n: url(n) } })
     }
-    const curve = CURVES[algorithm]
+    const curve = CURVES.get(algorithm)
     if (curve === undefined) throw new GatewayError('INVALID', `keys of the type ${JSON.stringify(algorithm.slice(0, 64))} are not taken`)
     const [name, point] = [reader.text(), reader.string()]
     if (name !== curve.name || point.length !== 1 + 2 * curve.bytes || point[0] !== 4)
@@ -73,7 +77,7 @@ export interface BareSignature {
 /** Checks a signature that ssh2 has taken apart. */
 export function verifyBare({ algorithm, key }: SshPublicKey, data: Buffer, { bytes, hash }: BareSignature): boolean {
   try {
-    const curve = CURVES[algorithm]
+    const curve = CURVES.get(algorithm)
     if (curve !== undefined) return verify(curve.hash, data, { key, dsaEncoding: 'der' }, bytes)
     return verify(algorithm === ED25519 ? null : (hash ?? 'sha1'), data, key, bytes)
   } catch {
@@ -90,7 +94,7 @@ export function verifyWhole({ algorithm, key }: Omit<SshPublicKey, 'blob'>, data
     const reader = new WireReader(signature)
     const [name, bytes] = [reader.text(), reader.string()]
     reader.end()
-    const curve = CURVES[algorithm]
+    const curve = CURVES.get(algorithm)
     if (curve !== undefined) {
       if (name !== algorithm) return false
       const parts = new WireReader(bytes)
@@ -101,7 +105,7 @@ export function verifyWhole({ algorithm, key }: Omit<SshPublicKey, 'blob'>, data
       return verify(curve.hash, data, { key, dsaEncoding: 'ieee-p1363' }, plain)
     }
     if (algorithm === ED25519) return name === ED25519 && verify(null, data, key, bytes)
-    const hash = RSA_HASHES[name]
+    const hash = RSA_HASHES.get(name)
     return hash !== undefined && (allowsSha1 || hash !== 'sha1') && verify(hash, data, key, bytes)
   } catch {
     return false
