@@ -15,7 +15,7 @@ const nameOf = (pair: string): string => pair.slice(0, Math.max(0, pair.indexOf(
 export function cookiesOf({ fields, names }: Fields, wanted: string, limit: number): readonly string[] {
   const found: string[] = []
   for (let i = 0; i < names.length; i++) {
-    if (names[i] !== 'cookie') continue
+    if (names[i] !== 'cookie' || !fields[2 * i + 1]!.includes(wanted)) continue
     for (const pair of fields[2 * i + 1]!.split(';')) {
       if (nameOf(pair) !== wanted) continue
       found.push(pair.slice(pair.indexOf('=') + 1).trim())
@@ -31,6 +31,7 @@ export const cookieOf = (request: Fields, wanted: string): string | undefined =>
 /** The value of a Cookie field without those that are for the gateway; empty when nothing is left. @param own  name of another one */
 export function withoutOurs(value: string, own: string | undefined): string {
   if (own === undefined && !value.includes(LOGIN_COOKIE)) return value
+  if (!value.includes(';') && (value.startsWith(LOGIN_COOKIE) || value.startsWith(`__Host-${LOGIN_COOKIE}`))) return ''
   return value
     .split(';')
     .filter(pair => {

@@ -115,12 +115,13 @@ export function planRequest(context: PlanContext, call: Pick<EdgeRequest, 'peer'
   if (context.limits.rate !== undefined) context.accessCheck.count(client.address)
   if (request.target !== '*' && context.tunnels.owns(request.target))
     throw new GatewayError('UPGRADE_REQUIRED', 'a path of the tunnels, not as a WebSocket over HTTP/1.1 or not in its turn')
+  const hostname = request.host === '' ? '' : parseHost(request.host).host
   const { visitors } = context
   if (visitors !== undefined) {
-    const page = ownPageOf(context, visitors, { request, client, peer })
+    const page = ownPageOf(context, visitors, { request, client, peer, hostname })
     if (page !== undefined) return { kind: 'serve', page }
   }
-  const host = targetOf(context.table(), request)
+  const host = targetOf(context.table(), hostname, request)
   seen.target = host
   if (peer.tls !== undefined) checkServerName(peer.tls, request.host, host, context.table())
   // RFC 9110 §9.3.7: `OPTIONS *` asks about the gateway itself, and Max-Forwards 0 ends here.
@@ -129,7 +130,7 @@ export function planRequest(context: PlanContext, call: Pick<EdgeRequest, 'peer'
   const { treatment } = located.target
   seen.target = located.target
   const { span } = seen
-  const admitted = { request, client, peer, located, span }
+  const admitted = { request, client, peer, hostname, located, span }
   if (treatment === undefined) return decidePlan(context, admitted, undefined)
   const login = context.accessCheck.admit(located.target, treatment, { address: client.address, scheme: client.scheme, request })
   const { access } = treatment
@@ -145,6 +146,8 @@ interface Admitted {
   readonly request: AcceptedRequest
   readonly client: Client
   readonly peer: Peer
+  /** As `parseHost` gives it; empty when there is none. */
+  readonly hostname: string
   readonly located: Located
   readonly span: RequestSpan | undefined
 }
@@ -153,10 +156,8 @@ interface Admitted {
 function ownPageOf(
   { table }: PlanContext,
   visitors: VisitorCheck,
-  { request, client, peer }: Pick<Admitted, 'request' | 'client' | 'peer'>,
+  { request, client, peer, hostname: host }: Omit<Admitted, 'located' | 'span'>,
 ): OwnPage | undefined {
-  if (request.host === '') return undefined
-  const { host } = parseHost(request.host)
   const isOwnHost = visitors.ownsHost(host)
   if (!isOwnHost && !request.target.startsWith(OWN_PATHS)) return undefined
   const target = isOwnHost ? undefined : table().match(host)
@@ -177,11 +178,10 @@ function visitPlan(
   admitted: Admitted,
   { access, login, seen }: { readonly access: Access; readonly login: Login | undefined; readonly seen: Seen },
 ): Plan | Promise<Plan> {
-  const { request, client, peer, located } = admitted
+  const { request, client, peer, hostname: host, located } = admitted
   const { name } = located.target
   if (context.visitors === undefined)
     throw new GatewayError('VISITOR_LOGIN_MISSING', `${name} has access, and the outer layer has no --visitors`)
-  const host = request.host === '' ? '' : parseHost(request.host).host
   const { path, query } = located
   const proceed = (decision: VisitorDecision): Plan => {
     seen.visitor = decision.visitor
@@ -230,10 +230,7 @@ function forwardPlan(context: PlanContext, admitted: Admitted, login: Login | un
     isTrustedPeer: peer.isTrusted,
     trustFields: context.trustFields,
     pseudonym: context.pseudonym,
-    edits:
-      treatment === undefined && cookie === undefined
-        ? undefined
-        : editsOf(treatment, cookie, variables, prefixes, login?.dropsAuthorization === true || admittance?.dropsAuthorization === true),
+    edits: editsOf(treatment, cookie, variables, prefixes, login?.dropsAuthorization === true || admittance?.dropsAuthorization === true),
     visitor: admittance?.fields,
   })
   const payload = encodeRequestHead({
@@ -276,22 +273,19 @@ export function stickTo({ target, response }: ForwardPlan, id: string | undefine
 const prefixesOf = ({ publicPrefix, originPrefix }: PathMap): PathPrefixes | undefined =>
   originPrefix === undefined ? undefined : { public: publicPrefix, private: originPrefix }
 
+/** The changes to the fields of a request; undefined: none, which is a copy less. */
 function editsOf(
   treatment: Treatment | undefined,
   cookie: string | undefined,
   variables: Variables = {},
   prefixes: PathPrefixes | undefined,
   dropsAuthorization: boolean,
-): RequestEdits {
-  return {
-    fields: treatment?.requestFields,
-    variables,
-    dropsAuthorization,
-    cookie,
-    prefix: prefixes?.private === '' ? prefixes.public : '',
-    trustFields: treatment?.trustFields,
-    addsVia: treatment?.addsVia,
-  }
+): RequestEdits | undefined {
+  const { requestFields: fields, trustFields, addsVia } = treatment ?? {}
+  const prefix = prefixes?.private === '' ? prefixes.public : ''
+  const isNone = fields === undefined && trustFields === undefined && addsVia === undefined && cookie === undefined
+  if (isNone && !dropsAuthorization && prefix === '') return undefined
+  return { fields, variables, dropsAuthorization, cookie, prefix, trustFields, addsVia }
 }
 
 /** The answer that the target gives instead of any origin. */
@@ -310,8 +304,7 @@ export function allowsUpgrade({ upgrades = DEFAULT_UPGRADES }: Pick<Target, 'upg
   return upgrades.includes(name) && !NEVER.has(name)
 }
 
-function targetOf(table: TargetTable, request: AcceptedRequest): Target {
-  const host = request.host === '' ? '' : parseHost(request.host).host
+function targetOf(table: TargetTable, host: string, request: AcceptedRequest): Target {
   const target = table.match(host)
   if (target !== undefined) return target
   if (table.isOfSockets?.(host) === true) throw new GatewayError('NO_SOCKET', `no socket has the name ${request.host}`)

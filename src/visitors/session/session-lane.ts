@@ -6,10 +6,11 @@ import { whyNot } from './login-rule.ts'
 import { AT_TARGETS, type KnownSession, type Sessions } from './sessions.ts'
 import type { SessionWatch } from './session-watch.ts'
 
-/** Judged for a target. */
+/** Judged for a target: what is the same for all of its requests with this session. */
 interface Judged {
   readonly rule: LoginRule
-  readonly reason: string | undefined
+  readonly sessionMs: number | undefined
+  readonly verdict: Verdict
 }
 
 /** People who have logged in: their browser brings a session. */
@@ -25,22 +26,18 @@ export class SessionLane implements Lane {
 
   judge({ access, request, client, host }: AccessRequestOfVisitor): Verdict | undefined {
     const { login: rule, sessionMs } = access
-    if (rule === undefined || request.names.indexOf('cookie') < 0) return undefined
+    if (rule === undefined || !request.names.includes('cookie')) return undefined
     const known = this.sessions.find({ request, host, scheme: client.scheme }, AT_TARGETS, sessionMs)
     if (known === undefined) return undefined
     const { session, visitor } = known
     // Known, but not by whom this target asks: that is no login here.
     if (rule.providers !== undefined && !rule.providers.includes(session.person.provider)) return undefined
-    const reason = this.#whyNot(known, rule)
-    if (reason !== undefined) return { kind: 'refuse', code: 'VISITOR_FORBIDDEN', reason, visitor }
+    const verdict = this.#verdictOf(known, rule, sessionMs)
+    if (verdict.kind === 'refuse') return verdict
     const crossing = whyCrossSite(request, client, rule)
     if (crossing !== undefined) return { kind: 'refuse', code: 'VISITOR_CROSS_SITE', reason: crossing, visitor }
-    return {
-      kind: 'admit',
-      visitor,
-      cookie: this.sessions.renew(session, host, client.scheme, AT_TARGETS, sessionMs),
-      follow: ended => this.watch.watch(() => this.sessions.whyEnded(session, sessionMs), ended),
-    }
+    const cookie = this.sessions.renew(session, host, client.scheme, AT_TARGETS, sessionMs)
+    return cookie === undefined ? verdict : { ...verdict, cookie }
   }
 
   offer({ access, client }: Pick<AccessRequestOfVisitor, 'access' | 'client'>): LaneOffer | undefined {
@@ -48,11 +45,18 @@ export class SessionLane implements Lane {
     return { lane: 'login', challenge: undefined, how: 'people log in with a browser at', url: `${client.scheme}://${client.host}/` }
   }
 
-  #whyNot(known: KnownSession, rule: LoginRule): string | undefined {
+  #verdictOf(known: KnownSession, rule: LoginRule, sessionMs: number | undefined): Verdict {
     const judged = this.#judged.get(known)
-    if (judged?.rule === rule) return judged.reason
-    const reason = whyNot(rule, known.session.person)
-    this.#judged.set(known, { rule, reason })
-    return reason
+    if (judged?.rule === rule && judged.sessionMs === sessionMs) return judged.verdict
+    const verdict = this.#judge(known, rule, sessionMs)
+    this.#judged.set(known, { rule, sessionMs, verdict })
+    return verdict
+  }
+
+  #judge({ session, visitor }: KnownSession, rule: LoginRule, sessionMs: number | undefined): Verdict {
+    const reason = whyNot(rule, session.person)
+    if (reason !== undefined) return { kind: 'refuse', code: 'VISITOR_FORBIDDEN', reason, visitor }
+    const check = (): string | undefined => this.sessions.whyEnded(session, sessionMs)
+    return { kind: 'admit', visitor, follow: ended => this.watch.watch(check, ended) }
   }
 }
