@@ -1,4 +1,5 @@
 import { constants, fstatSync, openSync, write } from 'node:fs'
+import { messageOf } from '../errors.ts'
 
 /** A single write to the descriptor, characters. */
 const MAX_WRITE_CHARS = 131_072
@@ -43,8 +44,13 @@ export class DescriptorWriter {
   #isWriting = false
   #retry: NodeJS.Timeout | undefined
   #waiting: (() => void)[] = []
+  #isFaulty = false
 
-  constructor(fd: number) {
+  /** @param onFault  told when lines begin to wait for more than their reader, as on a full disk, and when they can be written again */
+  constructor(
+    fd: number,
+    private readonly onFault: (message: string) => void = () => undefined,
+  ) {
     this.#fd = unblocked(fd)
   }
 
@@ -77,9 +83,9 @@ export class DescriptorWriter {
     this.#isWriting = true
     write(this.#fd, this.#bytes, 0, this.#bytes.length, null, (error, count) => {
       this.#isWriting = false
-      if (error === null) this.#bytes = this.#bytes.subarray(count)
+      if (error === null) this.#written(count)
       else if (GONE.has(error.code)) this.#drop()
-      else return this.#later(BUSY.has(error.code))
+      else return this.#later(error)
       this.#pump()
     })
   }
@@ -93,8 +99,19 @@ export class DescriptorWriter {
     return this.#queue.splice(0, count).join('')
   }
 
-  #later(isBusy: boolean): void {
-    if (!isBusy) this.#settled() // nobody waits until a disk has room again
+  #written(bytes: number): void {
+    this.#bytes = this.#bytes.subarray(bytes)
+    if (this.#isFaulty) this.onFault('the log can be written again')
+    this.#isFaulty = false
+  }
+
+  #later(error: NodeJS.ErrnoException): void {
+    const isBusy = BUSY.has(error.code)
+    if (!isBusy) {
+      if (!this.#isFaulty) this.onFault(`the log cannot be written: ${messageOf(error)}; up to 16 MiB of it wait, and the rest is lost`)
+      this.#isFaulty = true
+      this.#settled() // nobody waits until a disk has room again
+    }
     this.#retry = setTimeout(() => this.#pump(), isBusy ? BUSY_MS : FAULT_MS)
     this.#retry.unref()
   }

@@ -42,6 +42,8 @@ export interface LogOptions {
   /** Only meant for `pretty`. */
   readonly color?: boolean
   readonly now?: () => Date
+  /** Told when a descriptor takes no more, and when it does again. */
+  readonly onFault?: (message: string) => void
 }
 
 /** An error for the log: code, message, causes; the stack of what was not expected, and of everything at level debug. */
@@ -60,8 +62,8 @@ const serializeError =
   }
 
 /** Makes a log. Creating one changes nothing but its own destination. */
-export function createLog({ level, format, destination, color = false, now = () => new Date() }: LogOptions): Log {
-  const sink = sinkOf(destination)
+export function createLog({ level, format, destination, color = false, now = () => new Date(), onFault }: LogOptions): Log {
+  const sink = sinkOf(destination, onFault)
   const pretty = createPretty(color)
   const logger = pino(
     {

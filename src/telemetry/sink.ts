@@ -60,8 +60,8 @@ const streamSink = (stream: { write(text: string): unknown }): Sink => ({
   flush: () => Promise.resolve(),
 })
 
-/** A sink that writes to `destination`. */
-export function sinkOf(destination: LogDestination): Sink {
-  if (typeof destination === 'number') return batched(new DescriptorWriter(destination))
+/** A sink that writes to `destination`. @param onFault  told when a descriptor takes no more, and when it does again */
+export function sinkOf(destination: LogDestination, onFault?: (message: string) => void): Sink {
+  if (typeof destination === 'number') return batched(new DescriptorWriter(destination, onFault))
   return destination instanceof LogFile ? batched(destination) : streamSink(destination)
 }

@@ -108,12 +108,13 @@ function startInto(path: string, args: readonly string[]): RunningProcess {
 
 describe('a full disk', () => {
   test(
-    'under the log of an outer layer does not keep it from ending at SIGTERM',
+    'under the log of an outer layer is told once, and does not keep it from ending at SIGTERM',
     async () => {
       const port = await freePort()
       const outer = startInto('/dev/full', [...LAYER, '--app-host', '127.0.0.1', '--app-port', String(port)])
       await until(() => answerOf(port).then(text => text.includes('404')), { deadlineMs: MINUTE, what: 'an answer' })
       expect(await outer.stop('SIGTERM', MINUTE)).toEqual({ code: 0, signal: null })
+      expect(outer.stderr.match(/^socket-gateway: the log cannot be written: ENOSPC.*$/gm)).toHaveLength(1)
     },
     3 * MINUTE,
   )

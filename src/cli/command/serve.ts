@@ -23,6 +23,7 @@ export async function createServiceLog(options: ValuesOf<typeof serviceOptions>,
     format: options['log-format'] ?? (isTerminal ? 'pretty' : 'json'),
     destination: file ?? context.logDestination,
     color: file === undefined && hasColor(context.stdout, context.env),
+    onFault: message => context.stderr.write(`socket-gateway: ${message}\n`),
   })
   context.onLog?.(log)
   return log
