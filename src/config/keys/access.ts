@@ -81,9 +81,12 @@ const certificates = z.strictObject(
   { error: 'expected a map with the key ca' },
 )
 
-const pathRule = (pattern: string): PolicyRule => new PolicyRule({ pattern, methods: ['*'], line: 0 })
 const PATH = 'expected a path that starts with "/", or a regular expression that starts with "^"'
-const publicPath = text(PATH).regex(/^[/^]/, { error: PATH }).check(parsedBy(pathRule))
+const pathRule = (pattern: string): PolicyRule => {
+  if (!/^[/^]/.test(pattern)) throw new Error(PATH)
+  return new PolicyRule({ pattern, methods: ['*'], line: 0 })
+}
+const publicPath = text(PATH).check(parsedBy(pathRule))
 
 const HOURS = 'expected a number of hours from 0.01 to 720'
 const ACCESS = 'expected a map with login, tokens, jwt, certificates or public, or false'
