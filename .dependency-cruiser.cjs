@@ -19,6 +19,10 @@ const ROOMS = {
   rates: {},
   qr: {},
   pages: { node: ['crypto'] },
+  enrolment: {
+    rooms: ['errors.ts', 'address', 'identity', 'net', 'rates', 'telemetry'],
+    node: ['http', 'net', 'tls', 'stream', 'crypto'],
+  },
   folder: { rooms: ['errors.ts', 'pages'], npm: ['express'], node: ['http', 'fs/promises', 'path'] },
   wire: { rooms: ['errors.ts'] },
   http: { rooms: ['errors.ts', 'address'], node: ['net', 'http'] }, // as above
@@ -124,7 +128,7 @@ const ROOMS = {
   'admin/console': { rooms: [] },
   identity: { rooms: ['errors.ts', 'files'], npm: ['jsonwebtoken', 'node-forge'], node: ['crypto', 'net', ...FILES] },
   tls: { rooms: ['errors.ts', 'files', 'identity'], node: ['tls', 'crypto', 'fs', 'fs/promises', 'path'] },
-  net: { rooms: ['errors.ts', 'address'], node: SOCKETS },
+  net: { rooms: ['errors.ts', 'address'], node: [...SOCKETS, 'os'] },
   mux: { rooms: ['errors.ts', 'rates', 'wire'], node: ['stream'] },
   link: {
     rooms: ['errors.ts', 'address', 'rates', 'net', 'mux', 'tls'],
@@ -309,6 +313,7 @@ const ROOMS = {
       'http',
       'admin',
       'identity',
+      'enrolment',
       'net',
       'tls',
       'telemetry',
@@ -427,6 +432,7 @@ const ROOMS = {
       'visitors/jwt',
       'route',
       'identity',
+      'enrolment',
       'net',
       'tls',
       'outer',

@@ -128,6 +128,10 @@ const ROWS = {
   AUTH_TIMEOUT: { reset: 24, text: 'The proof of identity did not arrive in time.' },
   CALM: { reset: 25, text: 'The peer exceeded a limit of the link; see the log for which one.' },
   LINK_DEAD: { status: 502, reset: 26, retry: 'idempotent', text: 'The connection between the layers went silent and was given up.' },
+  INVITATION_INVALID: {
+    status: 403,
+    text: 'This invitation is no good: it was used, its ten minutes are over, or it is another one; have the outer layer make a new one (--invite).',
+  },
   GOING_AWAY: { reset: 27, retry: 'always', text: 'The peer is shutting down.' },
   KEY_REMOVED: { reset: 28, text: 'The key of this inner layer is no longer accepted.' },
   TAKEN_OVER: { reset: 29, retry: 'always', text: 'A newer login of this tunnel has taken its place.' },

@@ -12,6 +12,7 @@ import { isYamlMap, parseYaml, type YamlDocument } from './document/yaml.ts'
 import type { TargetPlace } from './keys/key.ts'
 import { piecesOf } from './pieces.ts'
 import { targetsFileSchema } from './schema.ts'
+import { expandShorthand } from './shorthand.ts'
 import { atOnce, inSlices } from './slices.ts'
 import { checkHosts, checkTargets, doubtsOf } from './target-checks.ts'
 import { readNamedFile } from './target-files.ts'
@@ -49,9 +50,11 @@ class TableBuilder {
     return new RouteTable(this.#targets, { tcp: this.#tcp, tunnels: this.#tunnels, doubts: this.#doubts })
   }
 
-  #add(document: YamlDocument): void {
+  #add(written: YamlDocument): void {
+    const faults: ConfigFault[] = [...written.faults]
+    const document = expandShorthand(written, faults)
     const validated = validate(document, targetsFileSchema)
-    const faults: ConfigFault[] = [...document.faults, ...validated.faults]
+    faults.push(...validated.faults)
     const sections = isYamlMap(document.value) ? document.value : {}
     // What a half-written file looks like is a fault; a table that is empty on purpose says so.
     if (isYamlMap(document.value) && !SECTIONS.some(section => Object.hasOwn(sections, section)))

@@ -3,6 +3,7 @@ import type { OriginProfile } from '../payload/origin-profile.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { EdgeLimits } from './access/client-limits.ts'
 import { faultOfHttp2 } from './http-edge/http2-support.ts'
+import type { OtherRequests } from './inner-layers/link-port.ts'
 import type { OuterLayerOptions } from './outer-options.ts'
 
 /** HTTP/2, unless this Node.js cannot. @throws GatewayError USAGE where there is no other way */
@@ -20,3 +21,14 @@ export const alwaysOf = ({ connectMs }: EdgeLimits, timing: boolean): OriginProf
   connectMs === undefined && !timing
     ? undefined
     : { ...(timing && { timing }), ...(connectMs !== undefined && { timeouts: { connectMs } }) }
+
+/** What else is answered at the socket port: tunnels, and before them whoever joins. */
+export const othersOf = (joining: OtherRequests | undefined, tunnels: OtherRequests): OtherRequests => {
+  if (joining === undefined) return tunnels
+  const of = (request: Parameters<OtherRequests['takes']>[0]): OtherRequests => (joining.takes(request) ? joining : tunnels)
+  return {
+    takes: request => joining.takes(request) || tunnels.takes(request),
+    answer: (request, response, peer) => of(request).answer(request, response, peer),
+    upgrade: (request, socket, head, peer) => of(request).upgrade(request, socket, head, peer),
+  }
+}

@@ -23,7 +23,7 @@ import { HeldRequests } from './inner-layers/held-requests.ts'
 import { LinkPort, type LinkPortOptions } from './inner-layers/link-port.ts'
 import { createOperatorView } from './operator-view.ts'
 import { OUTER_LAYER_DEFAULTS, type OuterLayerDefaults, type OuterLayerOptions } from './outer-options.ts'
-import { alwaysOf, offersHttp2 } from './derived-options.ts'
+import { alwaysOf, offersHttp2, othersOf } from './derived-options.ts'
 import { sourcesOf, type Sources } from './sources.ts'
 import { TunnelSessions } from './tunnel-sessions.ts'
 import { createServicePort } from './service-port.ts'
@@ -195,7 +195,7 @@ export class OuterLayer {
       timing: options.timing ?? DEFAULT_TIMING,
       clock,
       registry: this.registry,
-      others: this.#tunnels,
+      others: othersOf(options.joining, this.#tunnels),
       counters,
       onNote: (connection, payload) => {
         if (connection.pool === 'operator') this.#health.onNote(connection, payload)
@@ -306,20 +306,16 @@ export class OuterLayer {
       throw error
     }
     this.#books.start()
-    const { appHost, appCertificates, socketCertificates } = this.options
     logStarted(
       {
+        options: this.options,
         appPort: this.ports.app,
-        appHost,
-        appScheme: appCertificates ? 'https' : 'http',
         httpPort: this.httpPort,
         socketPort: this.#socketPort,
-        socketScheme: socketCertificates ? 'wss' : 'ws',
         tcpPorts: this.tcpPorts,
         adminPort: this.#admin.port,
         targets: targets.table.targets.map(({ name }) => name),
         keys: keys.registry.size,
-        hasService: this.options.directory !== undefined,
       },
       this.log,
     )

@@ -7,6 +7,7 @@ import type { TcpPort } from '../route/tcp-port.ts'
 import type { CertificateStore } from '../tls/certificate-store.ts'
 import type { EdgeLimits } from './access/client-limits.ts'
 import type { VisitorCheck } from './access/visitor-check.ts'
+import type { OtherRequests } from './inner-layers/link-port.ts'
 import type { PortFault } from './tcp-edge/tcp-edge.ts'
 import type { CreateCertificates } from './tcp-edge/tcp-terminator.ts'
 
@@ -140,6 +141,8 @@ export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   readonly linkNames?: readonly string[]
   /** The check of who visitors are, for targets with `access`; absent: those let nobody in. */
   readonly visitors?: VisitorCheck
+  /** Takes inner layers that were invited, at a path of the socket port. */
+  readonly joining?: OtherRequests
   /** Fields that say who the user is, which those proxies may send to every target. */
   readonly trustFields?: readonly string[]
   /** Connections of clients begin with the header of the PROXY protocol, of a trusted proxy. */

@@ -1,28 +1,28 @@
 /** Log lines for the moment when the ports are open. */
 import type { Log } from '../telemetry/log.ts'
+import type { OuterLayerOptions } from './outer-options.ts'
 import { plural } from '../telemetry/plural.ts'
 
 /** The ports that are open; a port is 0 where there is none. */
 export interface Started {
+  readonly options: Pick<OuterLayerOptions, 'appCertificates' | 'socketCertificates' | 'directory' | 'joining'>
   readonly appPort: number
-  readonly appHost: string | undefined
-  readonly appScheme: 'http' | 'https'
   readonly httpPort: number
   readonly socketPort: number
-  readonly socketScheme: 'ws' | 'wss'
   readonly tcpPorts: readonly number[]
   readonly adminPort: number
   /** Names of the targets, as they stand in the file. */
   readonly targets: readonly string[]
   readonly keys: number
-  readonly hasService: boolean
 }
 
 /** Says what is open, where to look first, and what comes next. */
 export function logStarted(started: Started, log: Log): void {
-  const { appPort, appScheme, httpPort, socketPort, socketScheme, tcpPorts, adminPort, targets, keys, hasService } = started
+  const { options, appPort, httpPort, socketPort, tcpPorts, adminPort, targets, keys } = started
+  const appScheme = options.appCertificates === undefined ? 'http' : 'https'
+  const socketScheme = options.socketCertificates === undefined ? 'ws' : 'wss'
   // Nothing of a file is served, and nobody but the tunnels of a service is waited for.
-  const isServiceAlone = targets.length === 0 && keys === 0 && hasService
+  const isServiceAlone = targets.length === 0 && keys === 0 && options.directory !== undefined
   const parts = [
     `clients on port ${appPort} (${appScheme})`,
     ...(httpPort > 0 ? [`redirects on port ${httpPort}`] : []),
@@ -42,9 +42,10 @@ export function logStarted(started: Started, log: Log): void {
       targets: targets.length,
       keys,
     },
-    `outer layer ready: ${parts.join(', ')}${isServiceAlone ? '' : `; try ${urlOf(started)}`}`,
+    `outer layer ready: ${parts.join(', ')}${isServiceAlone ? '' : `; try ${urlOf(started, appScheme)}`}`,
   )
-  if (isServiceAlone) return
+  // Whoever is invited is told what to type.
+  if (isServiceAlone || options.joining !== undefined) return
   const elsewhere =
     socketScheme === 'wss'
       ? `--outer-layer wss://NAME:${socketPort}, by the name in the certificate`
@@ -56,7 +57,7 @@ export function logStarted(started: Started, log: Log): void {
 }
 
 /** A URL that has a target, as far as one can be made of the file; the host in it decides. */
-function urlOf({ appScheme, appPort, targets }: Started): string {
+function urlOf({ appPort, targets }: Started, appScheme: 'http' | 'https'): string {
   const name = targets.find(target => !target.includes('*')) ?? targets[0]?.replaceAll('*', 'www') ?? 'localhost'
   const host = name === 'www' ? 'localhost' : name
   const isDefault = appPort === (appScheme === 'https' ? 443 : 80)

@@ -166,7 +166,7 @@ describe('the targets of the README', () => {
   test('are valid, warn of nothing, and are explained as it says', async () => {
     const folder = tempDir()
     writeFileSync(join(folder, 'targets.yaml'), blockWith(README, 'yaml', '# targets.yaml'))
-    expect(await run('socket-gateway targets check targets.yaml', folder)).toContain('valid, 2 targets, 0 warnings')
+    expect(await run('socket-gateway targets check targets.yaml', folder)).toContain('valid, 3 targets, 0 warnings')
     const [command, ...output] = blockWith(README, '', '$ socket-gateway targets explain').split('\n')
     // Status 1: refused.
     expect(await run(`${command!.slice(2)} || true`, folder)).toBe(output.join('\n'))

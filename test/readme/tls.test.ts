@@ -82,7 +82,7 @@ describe('README.md on two machines', () => {
         .replaceAll('gw.example.com', 'localhost')
     let cwd = ''
     let answer = ''
-    const block = blockWith(sectionOf(readPage('README.md'), 'Two machines'), 'sh', 'scp')
+    const block = blockWith(sectionOf(DEPLOYMENT, 'Two machines, by hand'), 'sh', 'scp')
     for (const line of block.trim().split(/\n */)) {
       if (line.startsWith('# ')) cwd = machines[line.replace(/^# (?:on )?/, '') as keyof typeof machines]
       else if (/^socket-gateway \w+-layer/.test(line)) {

@@ -20,8 +20,8 @@ export interface OptionText {
   readonly aliases?: readonly string[]
   /** Its environment variable, where the usual one would be that of another command's option too, which is something else. */
   readonly variable?: string
-  /** Name of another option: where that one is given, this one need not be. */
-  readonly unless?: string
+  /** Names of other options: where one of them is given, this one need not be. */
+  readonly unless?: string | readonly string[]
 }
 
 /** A declared option; `T` is what the command gets. */
@@ -62,7 +62,7 @@ export const required = <T>(reader: Reader<T>, facts: OptionText): Option<T> =>
   one(reader, facts, { isRequired: true, fallback: undefined as never, defaultText: undefined })
 
 /** An option that has to be given, unless another one is. */
-export const requiredUnless = <T>(unless: string, reader: Reader<T>, facts: OptionText): Option<T | undefined> =>
+export const requiredUnless = <T>(unless: string | readonly string[], reader: Reader<T>, facts: OptionText): Option<T | undefined> =>
   one(reader, { ...facts, unless }, { isRequired: true, fallback: undefined, defaultText: undefined })
 
 /** An option that may be left out. */

@@ -59,7 +59,7 @@ export function resolveOptions<Table extends OptionTable>(options: Table, { flag
     const given = givenOf(name, option)
     const complain = (message: string): void => void faults.push(message)
     if (given === undefined) {
-      if (option.isRequired && (option.unless === undefined || !isGiven(option.unless)))
+      if (option.isRequired && ![option.unless ?? []].flat().some(isGiven))
         complain(`--${name} is missing; give it as flag, as ${variablesOf(name, option)[0]}, or as ${name} in the file of --config`)
       return [name, option.fallback]
     }

@@ -1,5 +1,5 @@
 import { parseHostPort } from '../../address/host-port.ts'
-import { flag, listOf, type Option, type OptionTable, type Reader } from '../command/option.ts'
+import { flag, listOf, type OptionTable, type Reader } from '../command/option.ts'
 import { innerLayerOptions, outerLayerOptions } from './layers.ts'
 
 const HOST_PORT: Reader<string> = {
@@ -11,8 +11,6 @@ const HOST_PORT: Reader<string> = {
 const asOptional = <Table extends OptionTable>(table: Table): Table =>
   Object.fromEntries(Object.entries(table).map(([name, option]) => [name, { ...option, isRequired: false }])) as unknown as Table
 
-const optionalText = (option: Option<string>): Option<string | undefined> => ({ ...option, isRequired: false })
-
 /** Options of `doctor`: those of both layers, so that the file of either can be given with --config. */
 export const doctorOptions = {
   origin: listOf(HOST_PORT, { describe: 'HOST:PORT that the inner layer has to reach; repeatable', fallback: [] }),
@@ -21,5 +19,4 @@ export const doctorOptions = {
   ...asOptional(outerLayerOptions),
   // Its other name is an option of the inner layer.
   'public-key': { ...outerLayerOptions['public-key'], isRequired: false, aliases: [] },
-  'private-key': optionalText(innerLayerOptions['private-key']),
 }

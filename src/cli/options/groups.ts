@@ -11,7 +11,7 @@ const PROCESS = ['config', ...namesOf(serviceOptions)]
 
 /** Of `outer-layer`. */
 export const outerLayerGroups = {
-  'To begin with': ['public-key', 'targets', 'service', 'visitors', 'app-port', 'socket-port'],
+  'To begin with': ['public-key', 'invite', 'invite-url', 'state', 'targets', 'target', 'service', 'visitors', 'app-port', 'socket-port'],
   'Where to listen': ['app-host', 'socket-host', 'link-name', 'validity'],
   TLS: namesOf(tlsOptions),
   'Behind a proxy': ['trust-proxy', 'trust-fields', 'proxy-protocol'],
@@ -23,7 +23,7 @@ export const outerLayerGroups = {
 
 /** Of `inner-layer`. */
 export const innerLayerGroups = {
-  'To begin with': ['private-key', 'outer-layer', 'identifier', 'allow'],
+  'To begin with': ['private-key', 'outer-layer', 'join', 'identifier', 'allow'],
   'The connection': ['connections', 'outer-layer-ca', 'inner-layer-certificate', 'proxy', 'insecure'],
   Operators: OPERATORS,
   'Process and log': PROCESS,

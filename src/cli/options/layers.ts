@@ -2,26 +2,14 @@ import { hostname } from 'node:os'
 import { checkTrustField } from '../../http/believed-fields.ts'
 import { isIdentifier } from '../../identity/identifier.ts'
 import { parseProxy } from '../../net/http-proxy.ts'
+import { parseJoinText } from '../../enrolment/join-text.ts'
 import { parseLinkName } from '../../identity/link-name.ts'
 import { OUTER_LAYER_DEFAULTS } from '../../outer/outer-options.ts'
 import { adminOptions } from './admin.ts'
 import { serviceOptions } from '../command/command.ts'
 import { limitOptions } from './limits.ts'
 import { tlsOptions } from './tls.ts'
-import {
-  duration,
-  FILE,
-  flag,
-  integer,
-  listOf,
-  optional,
-  PORT,
-  required,
-  requiredUnless,
-  TEXT,
-  withDefault,
-  type Reader,
-} from '../command/option.ts'
+import { duration, FILE, flag, integer, listOf, optional, PORT, requiredUnless, TEXT, withDefault, type Reader } from '../command/option.ts'
 
 const IDENTIFIER: Reader<string> = {
   expected: '1 to 255 printable characters',
@@ -60,15 +48,59 @@ const OUTER_LAYER_URL: Reader<string> = {
   },
 }
 
+const INVITE_URL: Reader<string> = {
+  expected: 'a URL such as wss://gateway.example.com:3001',
+  read: text => (/^wss:/i.test(text) ? OUTER_LAYER_URL.read(text) : undefined),
+}
+
+const TARGET: Reader<readonly [string, string]> = {
+  expected: 'HOST=URL, such as api.example.com=http://127.0.0.1:8080',
+  read: text => {
+    const [, host, url] = /^([^=\s]+)=(https?:\/\/\S+)$/i.exec(text) ?? []
+    return host === undefined || url === undefined ? undefined : [host, url]
+  },
+}
+
+const JOIN: Reader<string> = {
+  expected: 'what "outer-layer --invite NAME" prints, whole and in quotes: wss://HOST:PORT#NAME:SECRET:PIN',
+  read: text => {
+    try {
+      parseJoinText(text)
+      return text
+    } catch {
+      return undefined
+    }
+  },
+}
+
 /** Options of `outer-layer`. */
 export const outerLayerOptions = {
   'public-key': listOf(TEXT, {
     describe:
       'File with the certificate or public key of an inner layer; repeatable. IDENTIFIER=FILE lets that key claim only that identifier. A directory takes every .crt and .pem in it, each for the common name of its certificate',
     aliases: ['inner-layer-certificate'],
-    unless: 'service',
+    unless: ['service', 'invite', 'state'],
   }),
-  targets: requiredUnless('service', FILE, { describe: 'Targets file: which host leads to which origin; reloaded when it changes' }),
+  invite: listOf(TEXT, {
+    describe:
+      'Name of an inner layer that may join: prints what to type on its machine, which counts once, for ten minutes; repeatable. Those that have joined are left as they are',
+    fallback: [],
+  }),
+  'invite-url': optional(INVITE_URL, {
+    describe: 'URL of the socket port as inner layers reach it, for --invite',
+    defaultText: '--link-name, or an address of this machine',
+  }),
+  state: optional(FILE, {
+    describe: 'Folder for keys of inner layers that were invited, and for a certificate of the socket port, made where none is given',
+    defaultText: 'none; with --invite outer-layer-state',
+  }),
+  targets: requiredUnless(['service', 'target'], FILE, {
+    describe: 'Targets file: which host leads to which origin; reloaded when it changes',
+  }),
+  target: listOf(TARGET, {
+    describe: 'Target without a file, HOST=URL such as api.example.com=http://127.0.0.1:8080; repeatable, and instead of --targets',
+    fallback: [],
+  }),
   service: optional(FILE, {
     describe:
       'File of the service (accounts, sockets, tunnels, SSH), as "service init" writes it; with it, --public-key and --targets may be left out',
@@ -118,11 +150,16 @@ export const outerLayerOptions = {
 
 /** Options of `inner-layer`. */
 export const innerLayerOptions = {
-  'private-key': required(FILE, {
-    describe: 'File with the private key that this inner layer proves itself with; readable by its owner only',
+  'private-key': requiredUnless('join', FILE, {
+    describe:
+      'File with the private key that this inner layer proves itself with; readable by its owner only. With --join innerLayer.key, which is made',
     aliases: ['inner-layer-private-key'],
   }),
-  'outer-layer': listOf(OUTER_LAYER_URL, { describe: 'URL of an outer layer; repeatable: connects to all of them' }),
+  'outer-layer': listOf(OUTER_LAYER_URL, { describe: 'URL of an outer layer; repeatable: connects to all of them', unless: 'join' }),
+  join: optional(JOIN, {
+    describe:
+      'What "outer-layer --invite" has printed: makes a key and has it taken, unless it is there already; then --outer-layer and --outer-layer-ca come from it',
+  }),
   identifier: optional(IDENTIFIER, {
     describe: 'Name under which targets ask for this inner layer. A key that an outer layer has bound to one name takes that without it',
     defaultText: `host name, here "${hostname()}"`,

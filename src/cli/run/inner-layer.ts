@@ -14,6 +14,7 @@ import type { ValuesOf } from '../command/option.ts'
 import type { innerLayerOptions } from '../options/layers.ts'
 import { warnOfFileLimit } from '../command/file-limit.ts'
 import { createServiceLog, serve } from '../command/serve.ts'
+import { withInvitation } from './join-outer-layer.ts'
 
 const CA_FILE = certificateFile('--outer-layer-ca', 'of the authorities to trust')
 const CLIENT_FILE = certificateFile('--inner-layer-certificate', 'of the private key')
@@ -35,7 +36,8 @@ function checkEncryption(urls: readonly string[], isInsecureAllowed: boolean): v
  * Runs the inner layer until the process is asked to end.
  * @throws GatewayError when a file is not valid or an URL is not encrypted
  */
-export async function runInnerLayer(options: ValuesOf<typeof innerLayerOptions>, context: CliContext): Promise<ExitStatus> {
+export async function runInnerLayer(given: ValuesOf<typeof innerLayerOptions>, context: CliContext): Promise<ExitStatus> {
+  const options = await withInvitation(given, context)
   const urls = [...new Set(options['outer-layer'])]
   checkEncryption(urls, options.insecure)
   const allowList = new AllowList(options.allow)

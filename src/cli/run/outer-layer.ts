@@ -2,8 +2,11 @@ import type { AdminOptions } from '../../admin/admin.ts'
 import { formatFault } from '../../config/document/fault.ts'
 import { lintTargetsInSlices } from '../../config/lint.ts'
 import { TargetsFile } from '../../config/watch.ts'
+import { parseTargets } from '../../config/targets.ts'
+import { GatewayError } from '../../errors.ts'
 import { KeyFiles } from '../../identity/public-keys.ts'
 import { createOuterLayer, type OuterLayer } from '../../outer/outer-layer.ts'
+import type { TableSource } from '../../outer/outer-options.ts'
 import type { RouteTable } from '../../route/table.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { readAdminOptions } from '../options/admin.ts'
@@ -14,7 +17,9 @@ import type { ValuesOf } from '../command/option.ts'
 import type { outerLayerOptions } from '../options/layers.ts'
 import { warnOfFileLimit } from '../command/file-limit.ts'
 import { createServiceLog, serve, type Layer } from '../command/serve.ts'
+import { createInvitations, type OuterInvitations } from './outer-invitations.ts'
 import type { OuterService } from './outer-service.ts'
+import { openState } from './outer-state.ts'
 import type { RunningVisitors } from './visitors.ts'
 import { checkPortsDiffer, type WantedPort } from '../command/colliding-ports.ts'
 import { createAppCertificates, createTlsPorts } from '../options/tls.ts'
@@ -26,7 +31,11 @@ const NOBODY = 'none'
  * Runs the outer layer until the process is asked to end.
  * @throws GatewayError when a file is not valid or a port cannot be opened
  */
-export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>, context: CliContext): Promise<ExitStatus> {
+export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, context: CliContext): Promise<ExitStatus> {
+  const state = await openState(given)
+  const options = state?.options ?? given
+  if (options.targets !== undefined && options.target.length > 0)
+    throw new GatewayError('USAGE', '--targets and --target: give one of them; a file may have the same in one line, HOST: URL')
   const admin = await readAdminOptions(options)
   const ports = portsOf(options, admin)
   checkPortsDiffer(ports)
@@ -41,6 +50,7 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
   const tls = createTlsPorts(options, log)
   const stores = [tls.app, tls.socket].filter(store => store !== undefined)
   const targets = options.targets === undefined ? undefined : watchTargets(options.targets, log)
+  const invitations = state === undefined ? undefined : createInvitations(state, keys, log, context)
   let service: OuterService | undefined
   let visitors: RunningVisitors | undefined
   let layer: OuterLayer
@@ -48,9 +58,10 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
     await keys.start()
     isStarted = true
     for (const store of stores) await store.start()
-    if (keys.registry.size === 0 && options.service === undefined)
+    if (keys.registry.size === 0 && options.service === undefined && invitations === undefined)
       log.warn({}, 'there is no public key yet, so no inner layer can connect; put a certificate into the directory')
     if (targets !== undefined) await checkTargets(targets, ports, log)
+    const table = targets ?? targetsOf(options)
     service = options.service === undefined ? undefined : await createService(options, { file: options.service, tls }, log, context)
     visitors = options.visitors === undefined ? undefined : await startVisitors(options.visitors, log)
     layer = createOuterLayer(
@@ -69,7 +80,8 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
         ...(options['socket-host'] !== undefined && { socketHost: options['socket-host'] }),
         ...(tls.socket !== undefined && { socketCertificates: tls.socket }),
         keys,
-        ...(targets !== undefined && { targets }),
+        ...(invitations !== undefined && { joining: invitations.endpoint }),
+        ...(table !== undefined && { targets: table }),
         ...(service !== undefined && { directory: service.directory }),
         ...(visitors !== undefined && { visitors: visitors.check }),
         timeoutMs: options.timeout,
@@ -96,17 +108,18 @@ export async function runOuterLayer(options: ValuesOf<typeof outerLayerOptions>,
   const count = options['max-connections']
   warnOfFileLimit(log, { count, because: `--max-connections is ${count}` }, context)
   const parts = [service, targets, visitors, keys, ...stores].filter(part => part !== undefined)
-  await serve(service === undefined ? layer : withService(layer, service), log, context, parts)
+  await serve(layerWith(layer, service, invitations), log, context, parts)
   return 0
 }
 
-/** The outer layer with its service: sockets are in force before clients come, and are served until the last one has gone. */
-function withService(layer: OuterLayer, service: OuterService): Layer {
+/** The outer layer with its service, whose sockets are in force before clients come and are served until the last one has gone, and with what it says to inner layers that are invited. */
+function layerWith(layer: OuterLayer, service: OuterService | undefined, invitations: OuterInvitations | undefined): Layer {
   return {
     start: async () => {
-      await service.start()
+      await service?.start()
       await layer.start()
-      service.serve(layer.servicePort)
+      service?.serve(layer.servicePort)
+      await invitations?.announce(layer.ports.socket)
     },
     close: () => layer.close(),
   }
@@ -152,6 +165,14 @@ function portsOf(options: ValuesOf<typeof outerLayerOptions>, admin: AdminOption
     { name: '--socket-port', port: options['socket-port'], host: options['socket-host'] },
     ...(admin === undefined ? [] : [{ name: '--admin-port', port: admin.port, host: admin.host }]),
   ]
+}
+
+/** The targets of --target. @throws ConfigError CONFIG_INVALID */
+function targetsOf({ target }: ValuesOf<typeof outerLayerOptions>): TableSource | undefined {
+  if (target.length === 0) return undefined
+  const twice = target.find(([host], index) => target.findIndex(([other]) => other === host) < index)
+  if (twice !== undefined) throw new GatewayError('USAGE', `--target: ${JSON.stringify(twice[0])} is given twice`)
+  return { table: parseTargets(JSON.stringify({ targets: Object.fromEntries(target) }), '--target') }
 }
 
 function watchTargets(file: string, log: Log): TargetsFile {
