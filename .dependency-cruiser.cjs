@@ -373,6 +373,7 @@ const ROOMS = {
       'errors.ts',
       'config/service',
       'service',
+      'service/core',
       'service/accounts',
       'store',
       'client',

@@ -1,6 +1,6 @@
 /** The commands for whoever runs a service. */
 import { defineCommand, type Command } from './command/command.ts'
-import { adminLinkOptions, serviceDemoOptions, serviceInitOptions, serviceStoreOptions } from './options/service.ts'
+import { adminLinkOptions, serviceDemoOptions, serviceInitOptions, serviceRotateOptions, serviceStoreOptions } from './options/service.ts'
 
 /** Words that they stand below. */
 export const SERVICE_GROUPS: Readonly<Record<string, string>> = {
@@ -37,6 +37,12 @@ export const SERVICE_COMMANDS: readonly Command[] = [
     describe: 'Bring the database of a service to this release; its process does so too when it starts',
     options: serviceStoreOptions,
     run: async (values, _, context) => (await import('./service/store-commands.ts')).runServiceMigrate(values, context),
+  }),
+  defineCommand({
+    words: ['service', 'rotate'],
+    describe: 'Make new keys for tokens and certificates; what the keys before have signed stays good until the next time',
+    options: serviceRotateOptions,
+    run: async (values, _, context) => (await import('./service/store-commands.ts')).runServiceRotate(values, context),
   }),
   defineCommand({
     words: ['service', 'demo'],

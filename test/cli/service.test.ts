@@ -71,6 +71,21 @@ test('service backup copies the database, which service migrate finds up to date
   expect(await run(['service', 'backup', copy, '--service', file])).toMatchObject({ status: 1 })
 })
 
+test('service rotate makes new keys, keeps those before for one time, and says so', async () => {
+  const folder = tempDir()
+  const file = join(folder, 'service.yaml')
+  await run(['service', 'init', '--zone', 'localhost', '--service', file])
+  const rotate = async (...more: string[]): Promise<unknown> =>
+    JSON.parse((await run(['service', 'rotate', '--service', file, '--json', ...more])).stdout)
+  expect(await rotate()).toEqual({ made: ['jwt-1', 'cookie-1', 'ssh-ca-1'], keepsPrevious: true })
+  expect(await rotate('--host-key', '--retire')).toEqual({ made: ['jwt-2', 'cookie-2', 'ssh-ca-2', 'ssh-host-1'], keepsPrevious: false })
+  const { status, stdout } = await run(['service', 'rotate', '--service', file])
+  expect({ status, stdout }).toEqual({
+    status: 0,
+    stdout: 'made jwt-3, cookie-3, ssh-ca-3; the keys before stay good until the next time\n',
+  })
+})
+
 test('without a file of the service, the command that writes one is named', async () => {
   expect(await run(['service', 'migrate', '--service', join(tempDir(), 'none.yaml')])).toMatchObject({
     status: 1,

@@ -1,7 +1,10 @@
+import { randomBytes } from 'node:crypto'
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { rotateSecrets } from '../../src/service/core/secrets.ts'
 import type { Actor, Scope } from '../../src/service/model.ts'
 import { ADDRESS, newJwk, PASSWORD, peopleOf, startService, type TestService } from '../support/service.ts'
 import { databases } from '../support/stores.ts'
+import { until } from '../support/wait.ts'
 
 const ED25519 = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBDUeWO4NATJH5avKl1GnEcZ2OvLAMCBeSJj9cUqO2HT ada@laptop'
 
@@ -14,6 +17,40 @@ describe.each(await databases())('rights on $name', database => {
     await given.actor('admin') // so that the first one is not the only one
   })
   const { login, newAccount, signUp } = peopleOf(() => given)
+
+  test('new keys are used at once; what the keys before have signed is good until the next ones, or not at all', async () => {
+    await newAccount('rotate@example.com')
+    const rotate = (keepsPrevious: boolean): Promise<readonly string[]> =>
+      rotateSecrets(given.store, given.secretsKey, { purposes: ['jwt', 'ssh-ca'], keepsPrevious, now: given.clock.now() })
+    const kidOf = (token: string): unknown =>
+      (JSON.parse(Buffer.from(token.split('.')[0]!, 'base64url').toString()) as { kid: unknown }).kid
+    const isGood = (token: string): Promise<boolean> =>
+      given.service.sessions.authenticate(token, ADDRESS).then(
+        () => true,
+        () => false,
+      )
+    const tokenOf = (kid: string): Promise<string> =>
+      until(async () => {
+        const { token } = await login('rotate@example.com')
+        return kidOf(token) === kid ? token : undefined
+      })
+    const first = (await login('rotate@example.com')).token
+    expect(await rotate(true)).toEqual(['jwt-2', 'ssh-ca-2'])
+    const second = await tokenOf('jwt-2')
+    expect([await isGood(first), await isGood(second)]).toEqual([true, true])
+    await until(async () => (await given.service.ssh.authorities()).length === 2)
+    await rotate(true)
+    const third = await tokenOf('jwt-3')
+    expect([await isGood(first), await isGood(second), await isGood(third)]).toEqual([false, true, true])
+    await rotate(false)
+    const fourth = await tokenOf('jwt-4')
+    expect([await isGood(second), await isGood(third), await isGood(fourth)]).toEqual([false, false, true])
+    await until(async () => (await given.service.ssh.authorities()).length === 1)
+    await expect(
+      rotateSecrets(given.store, randomBytes(32), { purposes: ['jwt'], keepsPrevious: true, now: given.clock.now() }),
+    ).rejects.toMatchObject({ code: 'STORE_INVALID' })
+    expect(await isGood(fourth)).toBe(true)
+  })
 
   describe('an admin', () => {
     test('suspends: sessions, tokens, sockets and tunnels are out of force at once, and come back', async () => {

@@ -24,6 +24,14 @@ export const adminLinkOptions = {
 /** Options of `service migrate`. */
 export const serviceStoreOptions = { service: serviceFile, json: flag('Print the answer in JSON') } as const
 
+/** Options of `service rotate`. */
+export const serviceRotateOptions = {
+  service: serviceFile,
+  'host-key': flag('Make a new host key of the SSH door as well, which every client will ask about'),
+  retire: flag('End what the keys before have signed at once: everybody logs in again'),
+  json: flag('Print the answer in JSON'),
+} as const
+
 /** Options of `service demo`. */
 export const serviceDemoOptions = {
   once: flag('End after the sample requests'),

@@ -1,14 +1,16 @@
+import { readSecretsKey } from '../../config/service/secrets-key.ts'
 import { readServiceConfig } from '../../config/service/service-file.ts'
 import { storeOptionsOf } from '../../config/service/store-options.ts'
+import { rotateSecrets } from '../../service/core/secrets.ts'
 import { backUpStore, openStore } from '../../store/store.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
-import type { serviceStoreOptions } from '../options/service.ts'
+import type { serviceRotateOptions, serviceStoreOptions } from '../options/service.ts'
 
 type Values = ValuesOf<typeof serviceStoreOptions>
 
-const write = ({ json }: Values, { stdout }: CliContext, facts: object, text: string): 0 => {
+const write = ({ json }: { readonly json: boolean }, { stdout }: CliContext, facts: object, text: string): 0 => {
   stdout.write(json ? `${JSON.stringify(facts)}\n` : text)
   return 0
 }
@@ -36,4 +38,25 @@ export async function runServiceMigrate(values: Values, context: CliContext): Pr
       ? 'the database is up to date already\n'
       : `migrated the database from version ${result.from} to ${result.to}${result.copy === undefined ? '' : `; what was before is in ${result.copy}`}\n`
   return write(values, context, result ?? { from: null, to: null, copy: null }, text)
+}
+
+/**
+ * `service rotate`: new keys for tokens and certificates, and for the SSH door where that is wanted. The service must not run, or its database be
+ * PostgreSQL.
+ * @throws GatewayError STORE_INVALID, STORE_UNAVAILABLE, FILE_UNREADABLE
+ */
+export async function runServiceRotate(values: ValuesOf<typeof serviceRotateOptions>, context: CliContext): Promise<ExitStatus> {
+  const config = await readServiceConfig(values.service)
+  const key = await readSecretsKey(config.secretsFile)
+  const store = await openStore(await storeOptionsOf(config, context.env))
+  const keepsPrevious = !values.retire
+  try {
+    const purposes = [...(['jwt', 'cookie', 'ssh-ca'] as const), ...(values['host-key'] ? (['ssh-host'] as const) : [])]
+    const made = await rotateSecrets(store, key, { purposes, keepsPrevious, now: Date.now() })
+    const before = keepsPrevious ? 'the keys before stay good until the next time' : 'the keys before are over; everybody logs in again'
+    const host = values['host-key'] ? '\nnext: start the service again, and tell people of the new host key (ssh-keyscan)' : ''
+    return write(values, context, { made, keepsPrevious }, `made ${made.join(', ')}; ${before}${host}\n`)
+  } finally {
+    await store.close()
+  }
 }

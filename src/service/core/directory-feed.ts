@@ -11,7 +11,7 @@ import { belongingsOf, directoryKeys, directorySockets, tunnelsInForce } from '.
 const WAIT_MS = 250
 
 /** The kinds of rows in `changes`. What `account` stands for is all that belongs to it, `config` for all sockets. */
-export type ChangeKind = 'socket' | 'tunnel' | 'key' | 'account' | 'config'
+export type ChangeKind = 'socket' | 'tunnel' | 'key' | 'account' | 'config' | 'secret'
 
 interface Waiting {
   readonly seq: number
@@ -44,6 +44,8 @@ export class DirectoryFeed {
       readonly dataPlane: DataPlane
       readonly now: () => number
       readonly log: Log
+      /** Another secret is in force. */
+      readonly onSecrets?: () => Promise<void>
     },
   ) {}
 
@@ -114,6 +116,7 @@ export class DirectoryFeed {
     this.#forget(changes)
     const of = (kind: ChangeKind): string[] => [...new Set(changes.filter(change => change.kind === kind).map(change => change.object_id))]
     const seq = changes.at(-1)!.seq
+    if (of('secret').length > 0) await this.options.onSecrets?.()
     const { value } = await store.read(async db => {
       const belongings = await belongingsOf(db, of('account'))
       const [socketIds, tunnelIds, kids] = [

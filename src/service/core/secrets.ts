@@ -1,7 +1,7 @@
 /** Secrets of the service, which all its processes share: sealed in the database under a key outside of it. */
 import { createPrivateKey, createSecretKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto'
 import type { Store } from '../../store/store.ts'
-import type { SealingKey } from '../proofs/sealed.ts'
+import { SealingKey } from '../proofs/sealed.ts'
 
 /** The purpose of a secret. */
 export type SecretPurpose = 'jwt' | 'ssh-host' | 'ssh-ca' | 'cookie'
@@ -39,6 +39,12 @@ export class Secrets {
       throw thrown
     })
     return this.#loading
+  }
+
+  /** Reads them anew, as another process may have made new ones. @throws GatewayError as `load` */
+  async reload(): Promise<void> {
+    await this.load()
+    await this.#loadAll()
   }
 
   async #loadAll(): Promise<void> {
@@ -94,6 +100,67 @@ export class Secrets {
       return rows.map(({ id, sealed }) => ({ id, bytes: this.sealing.open(sealed, `${purpose}:${id}`) }))
     })
   }
+}
+
+/** What `rotateSecrets` is told. */
+export interface Rotation {
+  readonly purposes: readonly SecretPurpose[]
+  /** What was made with the one before stays good until the next rotation; false: it is over at once. */
+  readonly keepsPrevious: boolean
+  /** Milliseconds since 1970. */
+  readonly now: number
+}
+
+/**
+ * Makes new secrets, which all processes of the service use from then on. Of the older ones the newest is kept to verify with, where that is wanted; all
+ * others are retired. The host key of SSH is never kept: a door shows one.
+ * @param key  that of the key file
+ * @returns the ids of the new ones
+ * @throws GatewayError STORE_INVALID for a key file of another database, KEY_INVALID
+ */
+export async function rotateSecrets(store: Store, key: Buffer, { purposes, keepsPrevious, now }: Rotation): Promise<readonly string[]> {
+  const sealing = new SealingKey(key)
+  const { value } = await store.changing(async ({ db, change }) => {
+    const made: string[] = []
+    for (const purpose of purposes) {
+      const rows = await db
+        .selectFrom('secrets')
+        .selectAll()
+        .where('purpose', '=', purpose)
+        .orderBy('created_at', 'desc')
+        .orderBy('id')
+        .execute()
+      const used = rows.filter(row => row.retired_at === null)
+      // Sealed under another key, the new one would be lost to the service.
+      for (const row of used) sealing.open(row.sealed, `${purpose}:${row.id}`)
+      const id = `${purpose}-${rows.length + 1}`
+      await db
+        .insertInto('secrets')
+        .values({
+          id,
+          purpose,
+          sealed: sealing.seal(FRESH[purpose](), `${purpose}:${id}`),
+          created_at: Math.max(now, (rows[0]?.created_at ?? 0) + 1),
+          retired_at: null,
+        })
+        .execute()
+      const retired = keepsPrevious && purpose !== 'ssh-host' ? used.slice(1) : used
+      if (retired.length > 0)
+        await db
+          .updateTable('secrets')
+          .set({ retired_at: now })
+          .where(
+            'id',
+            'in',
+            retired.map(row => row.id),
+          )
+          .execute()
+      change('secret', id)
+      made.push(id)
+    }
+    return made
+  })
+  return value
 }
 
 /** A key and its name. */

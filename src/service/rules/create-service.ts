@@ -70,7 +70,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const secrets = new Secrets(store, new SealingKey(options.secretsKey), now)
   await unlessAway(() => secrets.load())
   const passwords = await Passwords.create(options.argon2 === undefined ? await loadArgon2() : (options.argon2 ?? undefined))
-  const directory = new DirectoryFeed({ store, config, dataPlane, now, log })
+  const directory = new DirectoryFeed({ store, config, dataPlane, now, log, onSecrets: () => secrets.reload() })
   const attempts = new Attempts(now)
   const parts: AccountParts = {
     store,
