@@ -7,7 +7,7 @@ import { startLayers } from '../support/layers.ts'
 import { quiet } from '../support/quiet.ts'
 import { rawResponse, startRawOrigin, type RawRequest } from '../support/raw-origin.ts'
 import { startRelay, type Relay } from '../support/relay.ts'
-import { until } from '../support/wait.ts'
+import { DEADLINE_MS, until } from '../support/wait.ts'
 
 const RUN_MS = 8_000
 const CLIENTS = 12
@@ -110,6 +110,9 @@ test(`whatever breaks, what looks complete is right, and nothing is executed twi
 
   const outcomes: { plan: Plan; outcome: Outcome }[] = []
   let isOver = false
+  let served = 0
+  /** Long enough for much to break, and on a busy machine as long as it takes to serve something as well. */
+  const isEnough = (): boolean => performance.now() >= endMs && served > 20
   let count = 0
   const client = async (): Promise<void> => {
     while (!isOver) {
@@ -127,7 +130,9 @@ test(`whatever breaks, what looks complete is right, and nothing is executed twi
       const timer = plan.leavesAfterMs === undefined ? undefined : setTimeout(() => abort.abort(), plan.leavesAfterMs)
       const path = `/${plan.id}/${plan.mood}/${plan.upload}/${plan.download}/${plan.seed}`
       const body = plan.upload > 0 ? { body: bytesOf(plan.seed, plan.upload) } : {}
-      outcomes.push({ plan, outcome: await exchange(layers.port, { method, path, signal: abort.signal, ...body }) })
+      const outcome = await exchange(layers.port, { method, path, signal: abort.signal, ...body })
+      if (outcome.status === 200 && outcome.isComplete) served++
+      outcomes.push({ plan, outcome })
       clearTimeout(timer)
     }
   }
@@ -137,7 +142,7 @@ test(`whatever breaks, what looks complete is right, and nothing is executed twi
   await until(
     async () => {
       const now = performance.now()
-      if (now < nextMs) return now >= endMs
+      if (now < nextMs) return isEnough()
       nextMs = now + 200 + below(600)
       const index = below(relays.length)
       const what = below(5)
@@ -147,9 +152,9 @@ test(`whatever breaks, what looks complete is right, and nothing is executed twi
       else if (what === 3) layers.inners[below(layers.inners.length)]!.destroy()
       // Those that lost their link pause longer and longer before they come back: fresh ones keep the test going.
       if (layers.outer.registry.connections.length < 2) await addInner()
-      return now >= endMs
+      return isEnough()
     },
-    { deadlineMs: RUN_MS + 10_000 },
+    { deadlineMs: RUN_MS + DEADLINE_MS, what: '21 whole answers' },
   )
   isOver = true
   for (const relay of relays) relay.resume()
@@ -177,7 +182,6 @@ test(`whatever breaks, what looks complete is right, and nothing is executed twi
   expect(faults).toEqual([])
   expect(wrongUploads).toEqual([])
   expect(origin.faults).toEqual([])
-  expect(tally['200']).toBeGreaterThan(20)
   await quiet(layers)
   expect([...layers.outerLogs, ...layers.innerLogs].filter(({ level }) => level === 'error')).toEqual([])
   // Whatever happened, it serves.

@@ -54,9 +54,9 @@ export const startForward = async (port: number, paths: readonly string[], more:
     {
       forwards: paths.map(path => ({ listen: { host: '127.0.0.1', port: 0 }, url: new URL(`ws://127.0.0.1:${port}${path}`) })),
       maxConnections: 1_000,
-      dial: { timeoutMs: 5_000, agent: 'test' },
+      dial: { timeoutMs: 60_000, agent: 'test' },
       authorization: () => `Bearer ${token}`,
-      drainTimeoutMs: 5_000,
+      drainTimeoutMs: 30_000,
       clock: () => performance.now(),
       record: record => records.push(record),
       ...more,
