@@ -54,18 +54,20 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
     private readonly request: OriginRequest,
     private readonly events: OriginEvents,
   ) {
-    const { head, body } = request
+    const { head } = request
     this.#isSwitch = head.upgrade !== ''
     this.#isChunked = head.body.kind === 'stream'
-    this.#mayRepeat = isIdempotent(head.method) && !(body instanceof RequestBody)
+    this.#mayRepeat = isIdempotent(head.method)
     this.#head = encodeRequest({ method: checkedMethod(head.method), path: head.path, fields: fieldsFor(request) })
   }
 
   /** Begins; nothing is reported before it returns. */
   start(): void {
     const kept = this.#needsFresh ? undefined : this.pool.take()
-    if (kept === undefined) this.#dial()
-    else this.#begin(kept)
+    if (kept === undefined) return this.#dial()
+    const { body } = this.request
+    if (this.#mayRepeat && body instanceof RequestBody) body.keep()
+    this.#begin(kept)
   }
 
   resume(): void {
@@ -144,7 +146,7 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
     const taken = guarded(
       thrown => this.#fail(thrown),
       () => {
-        if (!this.#isOver) done()
+        if (!this.#isOver && this.#connection?.socket === socket) done()
       },
     )
     socket.cork()
@@ -264,7 +266,8 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
     const isUnheard = connection !== undefined && !this.#hasHeard && originFailure(thrown).code === 'ORIGIN_CLOSED'
     connection?.destroy()
     this.#connection = undefined
-    if (isUnheard && this.#mayRepeat) {
+    const { body } = this.request
+    if (isUnheard && this.#mayRepeat && (!(body instanceof RequestBody) || body.rewind())) {
       this.#mayRepeat = false
       this.#stopWaiting()
       return this.#dial()

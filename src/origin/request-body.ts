@@ -1,5 +1,8 @@
-import { ByteQueue } from '../mux/byte-queue.ts'
+import { ByteQueue, ownBytes } from '../mux/byte-queue.ts'
 import type { MuxStream } from '../mux/stream.ts'
+
+/** The most of a body that is kept so that it can be written again, bytes. */
+const MAX_KEPT_BYTES = 16_384
 
 /** Where a body is written to. */
 export interface BodySink {
@@ -16,6 +19,9 @@ export class RequestBody {
   #sink: BodySink | undefined
   #hasEnded = false
   #isOver = false
+  /** What has been written, as long as all of it is to be kept. */
+  #kept: Buffer[] | undefined
+  #keptBytes = 0
   /** Fields of a trailer section, known once the body has ended. */
   trailers: string[] | undefined
   readonly #done = (): void => this.#taken()
@@ -49,9 +55,28 @@ export class RequestBody {
     return whole
   }
 
+  /** Keeps what is written from now on, as long as it is little, so that another sink can get all of it. */
+  keep(): void {
+    this.#kept = []
+  }
+
+  /** The sink is gone, and calls back no more; `sendTo` begins anew. @returns false when not all is known any more, or is to be dropped */
+  rewind(): boolean {
+    if (this.#kept === undefined || this.#isOver) return false
+    this.#sink = undefined
+    const written = this.#sentBytes
+    this.#sentBytes = 0
+    this.stream.consumed(written)
+    return true
+  }
+
   /** Writes what has come and what comes to `sink`. */
   sendTo(sink: BodySink): void {
     this.#sink = sink
+    const kept = this.#kept
+    this.#kept = undefined
+    if (this.#keptBytes > 0 && kept !== undefined) sink.write(kept, this.#keptBytes, () => undefined)
+    else this.#kept = kept
     this.#pump()
   }
 
@@ -67,11 +92,20 @@ export class RequestBody {
     if (sink === undefined || this.#sentBytes > 0) return
     if (this.#queue.bytes > 0) {
       this.#sentBytes = this.#queue.bytes
-      sink.write(this.#queue.take(this.#sentBytes), this.#sentBytes, this.#done)
+      const pieces = this.#queue.take(this.#sentBytes)
+      this.#remember(pieces, this.#sentBytes)
+      sink.write(pieces, this.#sentBytes, this.#done)
     }
     if (!this.#hasEnded || this.#isOver) return
     this.#sink = undefined
     sink.end(this.trailers ?? [])
+  }
+
+  #remember(pieces: readonly Buffer[], bytes: number): void {
+    if (this.#kept === undefined) return
+    this.#keptBytes += bytes
+    if (this.#keptBytes <= MAX_KEPT_BYTES) this.#kept.push(...pieces.map(ownBytes))
+    else this.#kept = undefined
   }
 
   #taken(): void {

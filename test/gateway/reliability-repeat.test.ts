@@ -44,6 +44,26 @@ describe('K1: a pooled connection that the origin has closed meanwhile', () => {
       expect((await exchange(layers.port, { method: 'PUT', path: `/${i}`, body: 'x'.repeat(1000) })).status).toBe(200)
   })
 
+  test('a PUT with a small body that comes in pieces never fails', async () => {
+    const seen = new WeakSet<Socket>()
+    const origin = await startRawOrigin(async (request, socket) => {
+      if (seen.has(socket)) return void socket.resetAndDestroy()
+      seen.add(socket)
+      await request.complete
+      socket.write(rawResponse(200, request.body))
+    })
+    const layers = await startLayers({ origin: origin.port })
+    for (let i = 1; i <= 20; i++) {
+      const client = await RawConnection.open(layers.port)
+      client.write(`PUT /${i} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n${'x'.repeat(500)}`)
+      await until(() => origin.requests.some(({ target }) => target === `/${i}`))
+      client.write('y'.repeat(500))
+      const { status, body } = await client.readResponse()
+      expect([status, body.toString()]).toEqual([200, 'x'.repeat(500) + 'y'.repeat(500)])
+    }
+    await quiet(layers)
+  })
+
   test('a POST is executed at most once and answered 200 or 502', async () => {
     const { origin, executed } = await startStale()
     const layers = await startLayers({ origin: origin.port })
