@@ -135,7 +135,7 @@ async function run(): Promise<void> {
     untilStopped,
     nghttp2: process.versions['nghttp2'],
     processLimits: await limits(),
-    onMoved: limitGarbage(),
+    onMoved: limitGarbage(process.versions.node),
     onLog: created => (log = created),
     program: process.argv[1] || '',
     parent: parent(),

@@ -70,8 +70,8 @@ export interface InnerLayerOptions {
   readonly onDown?: (facts: DownFacts) => void
   /** Liveness of the links; the default suits everything but tests. */
   readonly timing?: Timing
-  /** Told of bytes that links have moved while many streams were open, so that the process can keep its garbage small. */
-  readonly onMoved?: (bytes: number) => void
+  /** Told of bytes that links have moved, and whether many streams were open, so that the process can keep its garbage small. */
+  readonly onMoved?: (bytes: number, isMany: boolean) => void
 }
 
 /** The process inside the private network: dials outer layers and makes the requests that they ask for. */

@@ -15,6 +15,6 @@ export class LinkCounters {
   /** The number of times that a session had data to send and as much in flight as the link delivers in a round trip. */
   flightStalls = 0
 
-  /** @param onMoved  told of bytes that have come or gone by way of buffers while many streams of a session were open */
-  constructor(readonly onMoved: (bytes: number) => void = () => undefined) {}
+  /** @param onMoved  told of bytes that have come or gone by way of buffers, and whether many streams of a session were open */
+  constructor(readonly onMoved: (bytes: number, isMany: boolean) => void = () => undefined) {}
 }

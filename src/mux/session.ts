@@ -218,7 +218,7 @@ export class Session {
   }
 
   #moved(bytes: number): void {
-    if (this.#streams.size >= MANY_STREAMS) this.#counters.onMoved(bytes)
+    this.#counters.onMoved(bytes, this.#streams.size >= MANY_STREAMS)
   }
 
   // --- receiving ---

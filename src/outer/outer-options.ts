@@ -132,8 +132,8 @@ export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
    * offers HTTP/1.1 alone. Absent: whatever it is will do.
    */
   readonly nghttp2?: string
-  /** Told of bytes that links have moved while many streams were open, so that the process can keep its garbage small. */
-  readonly onMoved?: (bytes: number) => void
+  /** Told of bytes that links have moved, and whether many streams were open, so that the process can keep its garbage small. */
+  readonly onMoved?: (bytes: number, isMany: boolean) => void
   readonly socketHost?: string
   /** Started: the socket port speaks wss:. With authorities for clients, inner layers need a certificate for the key that they prove. */
   readonly socketCertificates?: CertificateStore

@@ -15,24 +15,36 @@ const LOOK_BYTES = 4_194_304
 const MIN_LIMIT_BYTES = 20_971_520
 /** What is in use may not fill the limit: each look would collect, and find nothing. */
 const HEADROOM_BYTES = 10_485_760
+/** The same of a few transfers, of which what is young alone is collected. */
+const YOUNG_LOOK_BYTES = 2_097_152
+const MIN_YOUNG_BYTES = 10_485_760
+const YOUNG_HEADROOM_BYTES = 4_194_304
 /** The part of the time that it takes at most. */
 const MAX_PART = 1 / 10
 
 /**
  * A limit for buffers that nobody uses any more. V8 sees the small objects around them, and collects young ones no sooner than they hold 32 MiB;
  * what has waited for a slow reader meanwhile counts as old, and stays until the heap has trebled. With hundreds of slow readers each layer would hold
- * more garbage than data. A few transfers leave little behind, so they are not counted here, and cost what they did.
+ * more garbage than data.
+ *
+ * A few transfers leave little behind. But V8 of Node.js 20 holds young buffers against the limit of the old generation as well, and a heap as small
+ * as ours reaches that before they are 32 MiB: a full collection for each 30 MB of a transfer, where now and then a small one does.
  */
 export class GarbageLimit {
   #movedBytes = 0
   #limitBytes = MIN_LIMIT_BYTES
+  #youngLimitBytes = MIN_YOUNG_BYTES
   #last: 'nothing' | 'young' | 'all' = 'nothing'
   #notBeforeMs = -Infinity
 
-  /** @param clock  milliseconds, rising */
+  /**
+   * @param clock    milliseconds, rising
+   * @param isEager  of a few transfers, what is young is collected as well
+   */
   constructor(
     private readonly heap: Heap,
     private readonly clock: () => number,
+    private readonly isEager = false,
   ) {}
 
   /** Memory of buffers above which is collected, bytes. */
@@ -40,14 +52,23 @@ export class GarbageLimit {
     return this.#limitBytes
   }
 
-  /** Counts bytes that were read or written by way of buffers. */
-  moved(bytes: number): void {
+  /** Counts bytes that were read or written by way of buffers. @param isMany  while many streams were open */
+  moved(bytes: number, isMany = true): void {
+    if (!isMany && !this.isEager) return
     this.#movedBytes += bytes
-    if (this.#movedBytes < LOOK_BYTES) return
+    if (this.#movedBytes < (isMany ? LOOK_BYTES : YOUNG_LOOK_BYTES)) return
     this.#movedBytes = 0
     const startMs = this.clock()
     if (startMs < this.#notBeforeMs) return
     const held = this.heap.bufferBytes()
+    if (isMany) this.#look(held)
+    else this.#lookAtYoung(held)
+    if (this.#last === 'nothing') return
+    const endMs = this.clock()
+    this.#notBeforeMs = endMs + (endMs - startMs) / MAX_PART
+  }
+
+  #look(held: number): void {
     // Memory is given back beside the event loop, so the result of one collection shows at the next look.
     if (this.#last === 'all') this.#limitBytes = Math.max(MIN_LIMIT_BYTES, held + HEADROOM_BYTES)
     if (held < this.#limitBytes) {
@@ -56,8 +77,12 @@ export class GarbageLimit {
     }
     this.#last = this.#last === 'young' ? 'all' : 'young'
     this.heap.collect(this.#last)
-    const endMs = this.clock()
-    this.#notBeforeMs = endMs + (endMs - startMs) / MAX_PART
+  }
+
+  #lookAtYoung(held: number): void {
+    if (this.#last !== 'nothing') this.#youngLimitBytes = Math.max(MIN_YOUNG_BYTES, held + YOUNG_HEADROOM_BYTES)
+    this.#last = held < this.#youngLimitBytes ? 'nothing' : 'young'
+    if (this.#last === 'young') this.heap.collect('young')
   }
 }
 
@@ -71,13 +96,13 @@ const createCollector = (): Collector => {
   return collector as Collector
 }
 
-/** Keeps the garbage of this process small; the function returned is told of bytes that were moved. */
-export const limitGarbage = (): ((bytes: number) => void) => {
+/** Keeps the garbage of this process small; the function returned is told of bytes that were moved. @param node  its version, as `process.versions` has it */
+export const limitGarbage = (node: string): ((bytes: number, isMany: boolean) => void) => {
   let collector: Collector | undefined
   const heap: Heap = {
     bufferBytes: () => getHeapStatistics().external_memory,
     collect: what => (collector ??= createCollector())(what === 'young' ? { type: 'minor' } : undefined),
   }
-  const limit = new GarbageLimit(heap, () => performance.now())
-  return bytes => limit.moved(bytes)
+  const limit = new GarbageLimit(heap, () => performance.now(), Number.parseInt(node, 10) <= 20)
+  return (bytes, isMany) => limit.moved(bytes, isMany)
 }

@@ -46,8 +46,8 @@ export interface CliContext {
   readonly untilStopped: (options?: { readonly hangup?: boolean }) => Promise<StopSignal | undefined>
   /** The nghttp2 of this Node.js; absent: whatever it is will do. */
   readonly nghttp2?: string | undefined
-  /** Told of bytes that links have moved while many streams were open, so that the process can keep its garbage small. */
-  readonly onMoved?: (bytes: number) => void
+  /** Told of bytes that links have moved, and whether many streams were open, so that the process can keep its garbage small. */
+  readonly onMoved?: (bytes: number, isMany: boolean) => void
   /** The text of `/proc/self/limits`, where there is one. */
   readonly processLimits?: string | undefined
   /** File of the running program, for a process beside this one. */
