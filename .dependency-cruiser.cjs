@@ -216,6 +216,10 @@ const ROOMS = {
     npm: ['jsonwebtoken'],
     node: ['crypto'],
   },
+  'visitors/shares': {
+    rooms: ['errors.ts', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session'],
+    node: ['crypto', 'fs/promises', 'path'],
+  },
   'visitors/pages': { rooms: ['errors.ts', 'outer/access', 'visitors'], node: ['crypto'] },
   'visitors/login': {
     rooms: ['errors.ts', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session', 'visitors/pages'],
@@ -365,7 +369,17 @@ const ROOMS = {
     node: ['http', 'crypto', 'path', 'os'],
   },
   'cli/visitors': {
-    rooms: ['errors.ts', 'config/visitors', 'visitors/session', 'cli/command', 'cli/options'],
+    rooms: [
+      'errors.ts',
+      'address',
+      'files',
+      'config/visitors',
+      'route',
+      'visitors/session',
+      'visitors/shares',
+      'cli/command',
+      'cli/options',
+    ],
     node: ['fs/promises', 'path'],
   },
   'cli/service': {
@@ -431,6 +445,7 @@ const ROOMS = {
       'visitors/check',
       'visitors/tokens',
       'visitors/jwt',
+      'visitors/shares',
       'route',
       'identity',
       'enrolment',

@@ -157,6 +157,10 @@ const ROWS = {
     status: 403,
     text: 'The request was sent by a page of another site with the login of this one; ask the operator to name that site as an origin.',
   },
+  VISITOR_SHARE_OVER: {
+    status: 403,
+    text: 'This link has expired, was used as often as it may, or was revoked; ask whoever gave it to you for another one.',
+  },
   VISITOR_LOGIN_FAILED: { status: 400, text: 'The login could not be completed; begin again at the address that you wanted to see.' },
   VISITOR_PROVIDER_AWAY: {
     status: 503,

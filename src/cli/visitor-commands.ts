@@ -4,6 +4,9 @@ import {
   serviceTokenCreateOptions,
   serviceTokenListOptions,
   serviceTokenRevokeOptions,
+  shareListOptions,
+  shareOptions,
+  shareRevokeOptions,
   visitorsInitOptions,
   visitorsRevokeOptions,
   visitorsRotateOptions,
@@ -67,5 +70,33 @@ export const VISITOR_COMMANDS: readonly Command[] = [
     flagsOnly: true,
     positionals: [{ name: 'token', describe: 'Id or name of the token' }],
     run: async (values, { token = '' }, context) => (await import('./run/service-token.ts')).runServiceTokenRevoke(token, values, context),
+  }),
+  defineCommand({
+    words: ['share'],
+    describe: 'Make a link that lets in whoever has it: to one page and below, for a time',
+    options: shareOptions,
+    flagsOnly: true,
+    // Optional for the sake of the commands below it.
+    positionals: [{ name: 'url', describe: 'URL of the page, at a target with access', isOptional: true }],
+    examples: [
+      ['socket-gateway share https://wiki.example.com/plan --ttl 2h --max-uses 5', 'five people may open it'],
+      ['socket-gateway share https://wiki.example.com/plan --email ada@example.com', 'one person, who logs in'],
+    ],
+    run: async (values, { url = '' }, context) => (await import('./visitors/share.ts')).runShare(url, values, context),
+  }),
+  defineCommand({
+    words: ['share', 'ls'],
+    describe: 'List the links that were made, and how often they were used',
+    options: shareListOptions,
+    flagsOnly: true,
+    run: async (values, _, context) => (await import('./visitors/share.ts')).runShareList(values, context),
+  }),
+  defineCommand({
+    words: ['share', 'revoke'],
+    describe: 'End a link, within a second, with what is open by it',
+    options: shareRevokeOptions,
+    flagsOnly: true,
+    positionals: [{ name: 'id', describe: 'Id of the link' }],
+    run: async (values, { id = '' }, context) => (await import('./visitors/share.ts')).runShareRevoke(id, values, context),
   }),
 ]

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors.ts'
-import type { AccessRequestOfVisitor } from '../outer/access/visitor-check.ts'
+import type { AccessRequestOfVisitor, VisitorAnswer } from '../outer/access/visitor-check.ts'
 import type { LaneName, Visitor } from '../route/access.ts'
 
 /** The codes with which a lane refuses. */
@@ -16,6 +16,8 @@ export interface Admission {
   readonly cookie?: string | undefined
   /** The credential came in Authorization. */
   readonly dropsAuthorization?: boolean
+  /** The query for the origin, without the credential; undefined: as it came. */
+  readonly query?: string | undefined
   /**
    * Tells when the credential ends before the request does; absent: it need not.
    * @param ended  called at most once
@@ -35,10 +37,19 @@ export interface Rejection {
   readonly fields?: readonly string[]
   /** The credential came in Authorization: it reaches no origin where everybody may come either. */
   readonly dropsAuthorization?: boolean
+  /** As that of an admission, for the same reason. */
+  readonly query?: string | undefined
+}
+
+/** The credential is good, and the browser has to go elsewhere with something that it gets for it. */
+export interface Detour {
+  readonly kind: 'answer'
+  readonly answer: VisitorAnswer
+  readonly visitor: Visitor
 }
 
 /** What a lane says of a request that has a credential for it. */
-export type Verdict = Admission | Rejection
+export type Verdict = Admission | Rejection | Detour
 
 /** How a program gets in by a lane: for the answer to one that has not. */
 export interface LaneOffer {

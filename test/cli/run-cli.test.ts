@@ -49,6 +49,7 @@ describe('--help', () => {
       'service',
       'visitors',
       'service-token',
+      'share',
       'completion',
     ])
   })

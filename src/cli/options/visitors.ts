@@ -1,5 +1,5 @@
 /** Options of the commands for whoever says who may come. */
-import { duration, FILE, flag, listOf, optional, required, TEXT, withDefault, type Reader } from '../command/option.ts'
+import { duration, FILE, flag, integer, listOf, optional, type Reader, required, TEXT, withDefault } from '../command/option.ts'
 
 const DAY_MS = 86_400_000
 
@@ -68,3 +68,21 @@ export const visitorsRevokeOptions = {
   session: optional(TEXT, { describe: 'End this session, by the "sid" of its identity', defaultText: 'none' }),
   all: flag('End all sessions of everybody'),
 } as const
+
+/** Options of `share`. */
+export const shareOptions = {
+  visitors,
+  ttl: withDefault(duration(1_000, 365 * DAY_MS), DAY_MS, { describe: 'Time after which the link ends: 30m, 2h, 7d' }),
+  methods: listOf(METHODS, { describe: 'Methods that are allowed, with commas between them; repeatable', fallback: ['GET,HEAD'] }),
+  'max-uses': optional(integer(1, 10_000), {
+    describe: 'How often it may be opened; who has opened it stays in until it ends',
+    defaultText: 'as often as one likes',
+  }),
+  email: optional(LINE, { describe: 'Address of the person that it is for, who has to log in', defaultText: 'anybody who has it' }),
+} as const
+
+/** Options of `share ls`. */
+export const shareListOptions = { visitors, json: flag('Print the list in JSON') } as const
+
+/** Options of `share revoke`. */
+export const shareRevokeOptions = { visitors } as const

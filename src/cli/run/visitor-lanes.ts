@@ -4,6 +4,9 @@ import type { LaneParts } from '../../visitors/check/create-visitors.ts'
 import { Failures } from '../../visitors/failures.ts'
 import type { Lane } from '../../visitors/lane.ts'
 import { JwtLane } from '../../visitors/jwt/jwt-lane.ts'
+import { readShares, type StoredShare } from '../../visitors/shares/share.ts'
+import { ShareLane } from '../../visitors/shares/share-lane.ts'
+import { ShareUses } from '../../visitors/shares/share-uses.ts'
 import { readServiceTokens, type ServiceToken } from '../../visitors/tokens/service-token.ts'
 import { TokenLane } from '../../visitors/tokens/token-lane.ts'
 
@@ -11,7 +14,10 @@ import { TokenLane } from '../../visitors/tokens/token-lane.ts'
 export class VisitorLanes {
   readonly #failures = new Failures(() => performance.now())
   readonly #tokens: StateFile<readonly ServiceToken[]>
+  readonly #shares: StateFile<readonly StoredShare[]>
+  readonly #uses: ShareUses
   #tokenLane: TokenLane | undefined
+  #shareLane: ShareLane | undefined
 
   /**
    * @param file     of visitors
@@ -24,21 +30,37 @@ export class VisitorLanes {
       apply: tokens => this.#tokenLane?.set(tokens),
       onFault,
     })
+    this.#shares = new StateFile({
+      file: stateFileOf(file, 'shares'),
+      read: readShares,
+      apply: shares => this.#shareLane?.set(shares),
+      onFault,
+    })
+    this.#uses = new ShareUses(stateFileOf(file, 'uses'), () => performance.now())
   }
 
   /** Makes the lanes, in the order in which they are asked. */
-  create({ watch }: LaneParts): readonly Lane[] {
+  create({ watch, seal, sessions }: LaneParts): readonly Lane[] {
     const shared = { watch, failures: this.#failures, clock: Date.now }
+    const steady = (): number => performance.now()
     this.#tokenLane = new TokenLane(shared)
-    return [this.#tokenLane, new JwtLane({ ...shared, steady: () => performance.now() })]
+    this.#shareLane = new ShareLane({ ...shared, seal, sessions, uses: this.#uses, steady })
+    return [this.#tokenLane, new JwtLane({ ...shared, steady }), this.#shareLane]
   }
 
   /** Reads the files, then follows them. @throws GatewayError CONFIG_INVALID, FILE_UNREADABLE */
   async start(): Promise<void> {
     await this.#tokens.start()
+    try {
+      await this.#shares.start()
+    } catch (error) {
+      await this.#tokens.close()
+      throw error
+    }
+    await this.#uses.tidy(Date.now())
   }
 
   async close(): Promise<void> {
-    await this.#tokens.close()
+    await Promise.all([this.#tokens.close(), this.#shares.close()])
   }
 }

@@ -42,6 +42,8 @@ export interface Admittance {
   readonly cookie: string | undefined
   /** The value of Authorization was meant for the gateway. */
   readonly dropsAuthorization: boolean
+  /** The query for the origin, without what was meant for the gateway; undefined: as it came. */
+  readonly query: string | undefined
   /**
    * Tells when what let the visitor in is over: what is open by then ends. Undefined: it never is.
    * @param ended  called once, with the reason for the log

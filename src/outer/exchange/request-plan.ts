@@ -185,7 +185,10 @@ function visitPlan(
   const { path, query } = located
   const proceed = (decision: VisitorDecision): Plan => {
     seen.visitor = decision.visitor
-    if (decision.kind === 'admit') return decidePlan(context, admitted, login, decision)
+    if (decision.kind === 'admit') {
+      const own = decision.query === undefined ? admitted : { ...admitted, located: { ...located, query: decision.query } }
+      return decidePlan(context, own, login, decision)
+    }
     const { answer, code, reason = '' } = decision
     return { kind: 'answer', answer, refusal: code === undefined ? undefined : { code, reason } }
   }

@@ -9,7 +9,7 @@ import type {
 import { isPublic, type LaneName, type Visitor } from '../../route/access.ts'
 import type { Lane, LaneOffer, Rejection, Verdict } from '../lane.ts'
 import type { PeopleAnswers } from '../people.ts'
-import { isNavigation } from './navigation.ts'
+import { isNavigation } from '../navigation.ts'
 import type { OriginFields } from './origin-fields.ts'
 import type { OwnPages } from './own-pages.ts'
 import { programAnswer } from './program-answer.ts'
@@ -62,18 +62,25 @@ export class Visitors implements VisitorCheck {
   #decide(request: AccessRequestOfVisitor, lane: LaneName, verdict: Verdict, isForAll: boolean): VisitorDecision {
     if (verdict.kind === 'admit') {
       this.counts.add(lane, 'admitted')
-      const { visitor, cookie, dropsAuthorization = false, follow } = verdict
-      return { kind: 'admit', visitor, fields: this.parts.origin.of(visitor, request.host), cookie, dropsAuthorization, follow }
+      const { visitor, cookie, dropsAuthorization = false, query, follow } = verdict
+      return { kind: 'admit', visitor, fields: this.parts.origin.of(visitor, request.host), cookie, dropsAuthorization, query, follow }
+    }
+    if (verdict.kind === 'answer') {
+      this.counts.add(lane, 'admitted')
+      const { answer, visitor } = verdict
+      return { kind: 'answer', answer, code: undefined, reason: undefined, visitor }
     }
     // Where everybody may come, nobody is told to log in.
-    if (isForAll) return this.#anonymous(verdict.dropsAuthorization)
+    if (isForAll) return this.#anonymous(verdict)
     this.counts.add(lane, 'refused')
     return this.#refuse(request, verdict)
   }
 
-  #anonymous(dropsAuthorization = false): VisitorDecision {
+  #anonymous(refused?: Rejection): VisitorDecision {
     this.counts.add('public', 'admitted')
-    return dropsAuthorization ? { ...ANONYMOUS, dropsAuthorization } : ANONYMOUS
+    if (refused === undefined) return ANONYMOUS
+    const { dropsAuthorization = false, query } = refused
+    return { ...ANONYMOUS, dropsAuthorization, query }
   }
 
   /** No lane has found a credential. */
@@ -105,5 +112,6 @@ const ANONYMOUS: Admittance = Object.freeze({
   fields: Object.freeze([]),
   cookie: undefined,
   dropsAuthorization: false,
+  query: undefined,
   follow: undefined,
 })

@@ -159,6 +159,8 @@ function wordsOf(texts: Texts, code: ErrorCode): readonly [string, string] {
       return [texts.crossTitle, texts.crossBody]
     case 'RATE_LIMITED':
       return [texts.limitedTitle, texts.limitedBody]
+    case 'VISITOR_SHARE_OVER':
+      return [texts.shareTitle, texts.shareBody]
     case 'VISITOR_REQUIRED':
     case 'VISITOR_SESSION_OVER':
       return [texts.neededTitle, texts.neededBody]

@@ -30,6 +30,8 @@ export interface Texts {
   readonly insecureBody: string
   readonly crossTitle: string
   readonly crossBody: string
+  readonly shareTitle: string
+  readonly shareBody: string
   readonly neededTitle: string
   readonly neededBody: string
   readonly limitedTitle: string
@@ -71,6 +73,8 @@ const ENGLISH: Texts = {
   cancelledBody: provider => `${provider} did not log you in. Perhaps you have cancelled it.`,
   insecureTitle: 'This address needs https',
   insecureBody: 'A login over http could be read on the way. Open the same address with https.',
+  shareTitle: 'This link is over',
+  shareBody: 'It has expired, was opened as often as it may, or was revoked. Ask whoever gave it to you for another one.',
   crossTitle: 'Another site has sent this request',
   crossBody: 'It wanted to act in your name, and nothing was done. If that was what you wanted, go to the page itself.',
   neededTitle: 'You are not logged in, or no longer',
@@ -116,6 +120,9 @@ const FRENCH: Texts = {
   cancelledBody: provider => `${provider} ne vous a pas connecté. Vous avez peut-être annulé.`,
   insecureTitle: 'Cette adresse demande https',
   insecureBody: 'Une connexion en http pourrait être lue en chemin. Ouvrez la même adresse avec https.',
+  shareTitle: 'Ce lien n’est plus valable',
+  shareBody:
+    'Il a expiré, a été ouvert autant de fois que permis, ou a été révoqué. Demandez-en un autre à la personne qui vous l’a donné.',
   crossTitle: 'Un autre site a envoyé cette requête',
   crossBody: 'Il voulait agir en votre nom, et rien n’a été fait. Si c’était voulu, allez sur la page elle-même.',
   neededTitle: 'Vous n’êtes pas connecté, ou ne l’êtes plus',

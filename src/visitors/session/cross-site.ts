@@ -10,7 +10,11 @@ const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
  * it is, or it can do no harm. `SameSite` alone does not see pages of neighbouring hosts, which belong to somebody else here; and a WebSocket
  * is bound by no policy of the browser (RFC 6455 §10.2).
  */
-export function whyCrossSite({ method, upgrades, fields, names }: AcceptedRequest, client: Client, rule: LoginRule): string | undefined {
+export function whyCrossSite(
+  { method, upgrades, fields, names }: AcceptedRequest,
+  client: Client,
+  rule: Pick<LoginRule, 'origins'>,
+): string | undefined {
   const isUpgrade = upgrades !== undefined
   if (!isUpgrade && SAFE.has(method)) return undefined
   const first = names.indexOf('origin')

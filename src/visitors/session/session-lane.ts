@@ -1,6 +1,6 @@
 import type { AccessRequestOfVisitor } from '../../outer/access/visitor-check.ts'
 import type { LoginRule } from '../../route/access.ts'
-import type { Lane, LaneOffer, Verdict } from '../lane.ts'
+import type { Admission, Lane, LaneOffer, Rejection, Verdict } from '../lane.ts'
 import { whyCrossSite } from './cross-site.ts'
 import { whyNot } from './login-rule.ts'
 import { AT_TARGETS, type KnownSession, type Sessions } from './sessions.ts'
@@ -10,7 +10,7 @@ import type { SessionWatch } from './session-watch.ts'
 interface Judged {
   readonly rule: LoginRule
   readonly sessionMs: number | undefined
-  readonly verdict: Verdict
+  readonly verdict: Admission | Rejection
 }
 
 /** People who have logged in: their browser brings a session. */
@@ -45,7 +45,7 @@ export class SessionLane implements Lane {
     return { lane: 'login', challenge: undefined, how: 'people log in with a browser at', url: `${client.scheme}://${client.host}/` }
   }
 
-  #verdictOf(known: KnownSession, rule: LoginRule, sessionMs: number | undefined): Verdict {
+  #verdictOf(known: KnownSession, rule: LoginRule, sessionMs: number | undefined): Admission | Rejection {
     const judged = this.#judged.get(known)
     if (judged?.rule === rule && judged.sessionMs === sessionMs) return judged.verdict
     const verdict = this.#judge(known, rule, sessionMs)
@@ -53,7 +53,7 @@ export class SessionLane implements Lane {
     return verdict
   }
 
-  #judge({ session, visitor }: KnownSession, rule: LoginRule, sessionMs: number | undefined): Verdict {
+  #judge({ session, visitor }: KnownSession, rule: LoginRule, sessionMs: number | undefined): Admission | Rejection {
     const reason = whyNot(rule, session.person)
     if (reason !== undefined) return { kind: 'refuse', code: 'VISITOR_FORBIDDEN', reason, visitor }
     const check = (): string | undefined => this.sessions.whyEnded(session, sessionMs)

@@ -1,6 +1,6 @@
-import { acceptsHtml } from '../../http/accept.ts'
-import type { AcceptedRequest } from '../../http/admission.ts'
-import { fieldOf } from '../fields.ts'
+import { acceptsHtml } from '../http/accept.ts'
+import type { AcceptedRequest } from '../http/admission.ts'
+import { fieldOf } from './fields.ts'
 
 /**
  * Does a person go to a page with this request? Only then is a redirect understood: a program would follow it and take the page of the
