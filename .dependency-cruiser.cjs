@@ -178,7 +178,7 @@ const ROOMS = {
       'ssh',
       'service-host',
     ],
-    node: ['http', 'crypto'],
+    node: ['http', 'crypto', 'dns/promises'],
   },
   'ssh/keys': { rooms: ['errors.ts'], node: ['crypto'] },
   ssh: {

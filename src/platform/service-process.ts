@@ -19,6 +19,7 @@ import { HostChannel, type HostProcess } from './host-channel.ts'
 import { dialerTo } from './in-process-server.ts'
 import { VisitorFeed } from './log-feed.ts'
 import { quietLog } from './quiet-log.ts'
+import { createTextRecords } from './text-records.ts'
 
 const DRAIN_MS = 5_000
 /** Milliseconds between two looks at whether the store is there. */
@@ -141,6 +142,7 @@ export class ServiceProcess {
       },
       log,
       linkUrls: () => facts.linkUrls,
+      textRecords: createTextRecords(),
       apiUrl: `${facts.appScheme}://${config().hosts.api}${portText(facts)}`,
     }
     const service = await createService(options)

@@ -56,6 +56,7 @@ describe('the file of the service', () => {
         customDomains: false,
       },
       refusedNames: [],
+      domainCheck: 'dns',
     })
   })
 
@@ -73,7 +74,7 @@ signUp: {domains: [Example.com]}
 mail: {smtp: "smtp://gw@mail.lan:587", from: gateway@example.com, passwordFile: mail.password}
 identityProviders: {google: {issuer: "https://accounts.google.com", clientId: abc, clientSecretFile: google.secret}}
 limits: {http: 3, vanity: true}
-names: {refused: [bank]}
+names: {refused: [bank], domains: trusted}
 `)
     expect(config).toMatchObject({
       store: { kind: 'postgres', url: 'postgres://gateway@db.lan:5432/gateway', passwordFile: '/run/secrets/store' },
@@ -85,6 +86,7 @@ names: {refused: [bank]}
       mail: { kind: 'smtp', from: 'gateway@example.com', passwordFile: '/etc/gw/mail.password' },
       limits: { http: 3, tcp: 5, vanity: true },
       refusedNames: ['bank'],
+      domainCheck: 'trusted',
     })
     expect(config.identityProviders.get('google')?.clientSecretFile).toBe('/etc/gw/google.secret')
   })

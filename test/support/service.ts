@@ -98,6 +98,7 @@ export const TEST_CONFIG: ServiceConfig = {
   identityProviders: new Map(),
   limits: DEFAULT_LIMITS,
   refusedNames: ['paypal'],
+  domainCheck: 'dns',
 }
 
 /** A service under test, and what is around it. */

@@ -66,6 +66,7 @@ function createServiceConfig(source: Source, folder: string): ServiceConfig {
     ),
     limits: { ...DEFAULT_LIMITS, ...given(limits ?? {}) },
     refusedNames: names?.refused ?? [],
+    domainCheck: names?.domains ?? 'dns',
   })
 }
 

@@ -171,9 +171,10 @@ export const serviceFileSchema = z.strictObject(
     names: z
       .strictObject(
         {
+          domains: z.enum(['dns', 'trusted'], { error: 'expected dns or trusted' }).optional(),
           refused: z.array(text(WORD).regex(/^[a-z0-9-]{1,63}$/, { error: WORD }), { error: 'expected a list of words' }).optional(),
         },
-        { error: 'expected a map with the key refused' },
+        { error: 'expected a map with the keys refused and domains' },
       )
       .optional(),
   },

@@ -29,5 +29,7 @@ export interface Parts {
   readonly audit: AuditLog
   readonly directory: DirectoryFeed
   readonly live: LiveTunnels
+  /** The TXT records of a name; undefined: nobody asks for them. */
+  readonly textRecords: ((name: string) => Promise<readonly string[]>) | undefined
   readonly turns: AccountTurns
 }

@@ -52,6 +52,8 @@ export interface ServiceOptions {
   readonly nodeId?: string
   /** Address of this gateway, as tunnels show it; default: the host for SSH, else the zone. */
   readonly serverAddress?: string
+  /** The TXT records of a name, empty where nothing is known; absent: host names outside of the zone are taken as they are said. */
+  readonly textRecords?: (name: string) => Promise<readonly string[]>
   readonly clock?: ServiceClock
   readonly random?: RandomInteger
   /** Default: @node-rs/argon2 where it is installed; null: scrypt. */
@@ -86,6 +88,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     audit: new AuditLog(store, now, log),
     directory,
     live: new LiveTunnels(),
+    textRecords: options.textRecords,
     turns: new AccountTurns(),
     passwords,
     attempts,

@@ -10,6 +10,7 @@ import { invalid, rateLimited, ServiceError } from '../input/service-error.ts'
 import type { AccountLimits, Actor, NewSocket } from '../model.ts'
 import { RefusedWords } from '../names/refused-words.ts'
 import { SocketNames } from '../names/socket-names.ts'
+import { checkOwners } from './domain-owners.ts'
 import { checkNewSocket, isWeb, type CheckedSocket } from './socket-input.ts'
 import { freePorts, insertWithRelayPort, takePort } from './ports.ts'
 import { removeSockets } from './socket-removal.ts'
@@ -51,6 +52,7 @@ export class SocketCreation {
       const { config } = this.parts
       const refused = new RefusedWords(config().refusedNames)
       const socket = checkNewSocket(request, { config: config(), limits: limitsOf(account, config()), refused })
+      await checkOwners(this.parts, account.id, socket.customDomains)
       const jwk = creation.jwk === undefined ? undefined : checkJwk(creation.jwk)
       const hash = socket.password === null ? null : await hashForEdge(this.parts, account.id, socket.password.password)
       const { value, seq } = await this.parts.turns.inTurn(account.id, () =>

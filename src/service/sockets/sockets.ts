@@ -10,6 +10,7 @@ import type { PageRequest, Sockets } from '../contract.ts'
 import { invalid, ServiceError } from '../input/service-error.ts'
 import type { Actor, NewSocket, Page, Socket, SocketPatch, Tunnel, TunnelCredentials } from '../model.ts'
 import { RefusedWords } from '../names/refused-words.ts'
+import { checkOwners } from './domain-owners.ts'
 import { insertDomains, type SocketCreation } from './socket-creation.ts'
 import { checkPatch } from './socket-input.ts'
 import { hashForEdge, limitsOf, lockAccount, socketFor, type SocketParts } from './socket-parts.ts'
@@ -103,6 +104,7 @@ export class AccountSockets implements Sockets {
       if (owner === undefined) throw notFound()
       const rules = { config: config(), limits: limitsOf(owner, config()), refused: new RefusedWords(config().refusedNames) }
       const checked = checkPatch(patch, seen.type, rules)
+      await this.#checkNewDomains(seen, checked.customDomains)
       const hash = checked.password ? await hashForEdge(this.parts, actor.accountId, checked.password.password) : undefined
       const work = async ({ db, change }: StoreTransaction): Promise<Row<'sockets'>> => {
         await lockAccount(db, seen.account_id)
@@ -139,6 +141,17 @@ export class AccountSockets implements Sockets {
       const socket = await this.#view(value)
       return { ...socket, ...(checked.password && { password: { user: checked.password.user, password: checked.password.password } }) }
     })
+  }
+
+  /** Those that it has are known to be its owner's. */
+  async #checkNewDomains({ id, account_id }: Row<'sockets'>, domains: readonly string[] | undefined): Promise<void> {
+    if (domains === undefined || domains.length === 0) return
+    const known = await this.parts.store.db.selectFrom('custom_domains').select('domain').where('socket_id', '=', id).execute()
+    await checkOwners(
+      this.parts,
+      account_id,
+      domains.filter(domain => !known.some(row => row.domain === domain)),
+    )
   }
 
   async remove(actor: Actor, socketId: string): Promise<void> {
