@@ -7,6 +7,8 @@ import type { StreamHandler } from '../mux/stream.ts'
 
 /** A peer that vanished without a word is noticed by the kernel: first probe after this silence, milliseconds. */
 const KEEP_ALIVE_MS = 60_000
+/** The time in which the other end may hear the last words and close by itself. */
+const PARTING_MS = 5_000
 
 /** The part of a stream that a splice uses. */
 export interface SplicedStream {
@@ -49,6 +51,8 @@ export interface SpliceOptions {
   readonly onHead?: (payload: Buffer, info: boolean) => void
   /** Ends the socket so that its other end sees an abnormal end; the default resets TCP and destroys everything else. */
   readonly cut?: () => void
+  /** Sees what goes to the socket, after it was handed over. */
+  readonly onOut?: (chunk: Buffer) => void
   /** Called exactly once: after a clean end when the socket has closed, else at once. */
   readonly onEnd: (end: SpliceEnd) => void
 }
@@ -140,6 +144,26 @@ export class Splice implements StreamHandler {
     this.#finish(code, reason)
   }
 
+  /**
+   * Ends the stream as `abort` does, and the socket with some last words, which its other end has a moment to hear. Idempotent.
+   * @param last  such as a frame that says why
+   */
+  part(code: ErrorCode, reason: string, last: Buffer): void {
+    if (this.#isOver) return
+    this.#stream?.reset(code, reason)
+    const { socket } = this
+    socket.removeAllListeners('data')
+    socket.resume()
+    socket.end(last)
+    const leave = guarded(this.#fail, () => void socket.destroy())
+    const late = setTimeout(leave, PARTING_MS).unref()
+    socket.once(
+      'close',
+      guarded(this.#fail, () => clearTimeout(late)),
+    )
+    this.#finish(code, reason)
+  }
+
   /** One of the events threw: both sides end. */
   readonly #fail = (thrown: unknown): void => {
     this.#thrown = thrown
@@ -162,6 +186,7 @@ export class Splice implements StreamHandler {
     const isSmallPart = socket.writableLength > 0 && chunk.length * 2 < chunk.buffer.byteLength
     if (socket.write(isSmallPart ? Buffer.from(chunk) : chunk)) this.#stream?.consumed(chunk.length)
     else this.#waitingBytes += chunk.length
+    this.options.onOut?.(chunk)
   }
 
   onTrailers(): void {

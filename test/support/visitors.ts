@@ -1,6 +1,7 @@
 /** Layers with logins: a gateway, an origin that says what it gets, and a provider. */
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { WebSocketServer } from 'ws'
 import type { ProviderConfig, VisitorsConfig } from '../../src/visitors/config.ts'
 import { createVisitors, type CreatedVisitors, type VisitorsOptions } from '../../src/visitors/check/create-visitors.ts'
 import type { LoginEvent } from '../../src/visitors/login-event.ts'
@@ -69,6 +70,13 @@ export async function startVisitorLayers(
       if (request.url === '/endless') return void response.write('begun')
       response.end(`origin ${request.url}`)
     })
+  })
+  const sockets = new WebSocketServer({ noServer: true })
+  sockets.on('connection', socket => socket.on('message', data => socket.send(data)))
+  origin.on('upgrade', (request, socket, head) => {
+    saw.push({ method: 'GET', path: request.url ?? '', headers: request.headers, trailers: {} })
+    if (request.url === '/ws') sockets.handleUpgrade(request, socket, head, opened => sockets.emit('connection', opened))
+    else socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
   })
   await new Promise<void>(resolve => origin.listen(0, '127.0.0.1', resolve))
   onCleanUp(() => {

@@ -2,8 +2,10 @@
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { createKeyRing, createKeyText, readKeys, rotateKeyText } from '../../src/visitors/session/key-ring.ts'
 import type { Revocation } from '../../src/visitors/session/revocations.ts'
+import { WebSocket } from 'ws'
 import { exchange } from '../support/exchange.ts'
-import { until } from '../support/wait.ts'
+import { watch } from '../support/websocket.ts'
+import { once, until } from '../support/wait.ts'
 import { ADA, AUTH, BOARD, startVisitorLayers, WIKI, type VisitorLayers } from '../support/visitors.ts'
 
 const keyText = createKeyText(Date.now())
@@ -165,9 +167,28 @@ describe('what is open', () => {
     at.aheadMs = 10
   })
 
+  test('a WebSocket is told why it ends, with a close frame', async () => {
+    at.aheadMs = 20
+    const browser = at.browser()
+    await browser.go(`${WIKI}/`)
+    const cookie = `__Host-sg-login-visitor=${browser.cookie('wiki.example.test', '__Host-sg-login-visitor')!}`
+    const socket = new WebSocket(`ws://127.0.0.1:${at.layers.port}/ws`, {
+      headers: { host: 'wiki.example.test', origin: WIKI, cookie, 'x-forwarded-proto': 'https' },
+    })
+    const end = watch(socket)
+    await once(socket, 'open')
+    socket.send('there')
+    await until(() => end.messages.length === 1, { what: 'the echo' })
+    at.visitors.revocations.add([{ kind: 'email', email: 'ada@example.io', atMs: Date.now() + at.aheadMs }])
+    await until(() => end.closed.length === 1, { what: 'the close' })
+    expect([end.messages.map(String), end.closed]).toEqual([['there'], [{ code: 1_008, reason: 'VISITOR_SESSION_OVER' }]])
+    expect(at.saw.at(-1)?.headers['x-auth-email']).toBe('ada@example.io')
+    at.aheadMs += 10
+  })
+
   test('no WebSocket opens without Origin, or for a page of another host', async () => {
     const browser = at.browser()
-    at.aheadMs = 10
+    at.aheadMs = 60
     await browser.go(`${WIKI}/`)
     const ask = async (headers: Record<string, string>): Promise<number> =>
       (

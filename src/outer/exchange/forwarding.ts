@@ -235,6 +235,7 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
     answer.begun()
     const end = context.switched.join(stream, client, {
       idleMs: plan.target.timeouts?.idleMs,
+      isToldWhy: plan.admittance?.follow !== undefined && plan.upgrade.toLowerCase() === 'websocket',
       onEnd: ({ code, reason, bytesIn, bytesOut, thrown }) => {
         if (thrown !== undefined)
           context.log.error({ err: thrown, requestId: exchange.record.id }, 'internal fault in an upgraded connection')

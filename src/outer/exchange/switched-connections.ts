@@ -1,11 +1,20 @@
 import { GatewayError, type ErrorCode } from '../../errors.ts'
+import { guarded } from '../../net/guard.ts'
+import { closeFrame, WebSocketFrames } from '../../splice/web-socket-frames.ts'
 import { Splice, type SpliceEnd, type SplicedStream } from '../../splice/splice.ts'
 import type { SwitchedClient } from './edge-request.ts'
+
+/** The status of a WebSocket that the gateway ends (RFC 6455 §7.4.1). */
+const POLICY_VIOLATION = 1_008
+/** The time that a frame has to become whole. */
+const FRAME_MS = 5_000
 
 /** Options of a connection that leaves HTTP, beside its two ends. */
 export interface SwitchOptions {
   /** Longest silence, 0 for any; undefined: as the layer has it. */
   readonly idleMs: number | undefined
+  /** A WebSocket that may have to end before its time: it is told why then, which needs a look at its frames. */
+  readonly isToldWhy?: boolean
   readonly onEnd: (end: SpliceEnd) => void
 }
 
@@ -26,12 +35,20 @@ export class SwitchedConnections {
   join(
     stream: SplicedStream,
     { socket, head, cut }: SwitchedClient,
-    { idleMs = this.idleMs, onEnd }: SwitchOptions,
+    { idleMs = this.idleMs, isToldWhy = false, onEnd }: SwitchOptions,
   ): (code: ErrorCode, reason: string) => void {
+    const frames = isToldWhy ? new WebSocketFrames() : undefined
+    let parting: (() => void) | undefined
     const joined = new Splice(socket, {
       head,
       idleMs,
       ...(cut === undefined ? {} : { cut }),
+      ...(frames !== undefined && {
+        onOut: chunk => {
+          frames.add(chunk)
+          if (frames.isBetween) parting?.()
+        },
+      }),
       failure: error => new GatewayError('CANCELLED', error?.message ?? 'the client closed without an end'),
       onEnd: end => {
         this.#open.delete(joined)
@@ -41,7 +58,18 @@ export class SwitchedConnections {
     this.#open.add(joined)
     joined.attach(stream)
     if (this.#isDestroyed) joined.abort('DRAINING', 'the gateway stops')
-    return (code, reason) => joined.abort(code, reason)
+    return (code, reason) => {
+      if (frames === undefined) return joined.abort(code, reason)
+      const part = (): void => joined.part(code, reason, closeFrame(POLICY_VIOLATION, code))
+      if (frames.isBetween) return part()
+      // In the middle of a frame: after it, or not at all.
+      parting = part
+      const late = guarded(
+        () => void socket.destroy(),
+        () => joined.abort(code, reason),
+      )
+      setTimeout(late, FRAME_MS).unref()
+    }
   }
 
   /** Cuts all of them, and whatever is joined from now on. */
