@@ -25,7 +25,7 @@ const ROOMS = {
   },
   folder: { rooms: ['errors.ts', 'pages'], npm: ['express'], node: ['http', 'fs/promises', 'path'] },
   wire: { rooms: ['errors.ts'] },
-  http: { rooms: ['errors.ts', 'address'], node: ['net', 'http'] }, // as above
+  http: { rooms: ['errors.ts', 'address', 'pages'], node: ['net', 'http'] }, // as above
   http1: { rooms: ['errors.ts', 'http'] },
   http2: { rooms: ['errors.ts', 'http'], node: ['http'] }, // as above
   payload: { rooms: ['errors.ts', 'http'] },
@@ -447,6 +447,7 @@ const ROOMS = {
       'visitors/jwt',
       'visitors/shares',
       'route',
+      'http',
       'identity',
       'enrolment',
       'net',

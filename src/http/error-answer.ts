@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { ERRORS, type ErrorCode, type Refusal } from '../errors.ts'
 import { acceptsHtml, acceptsJson } from './accept.ts'
+import { errorPage, type OwnErrorPages } from './error-page.ts'
 
 /** An answer of our own: never anything internal, only what the catalogue says and the id that is in the log. */
 export interface ErrorAnswer {
@@ -9,39 +10,25 @@ export interface ErrorAnswer {
   readonly body: string
 }
 
-/** Refusals that visitors of a socket meet, who are people with a browser: what else its owner has to know. */
-const PAGES: Partial<Record<ErrorCode, { readonly title: string; readonly hints: readonly string[] }>> = {
-  NO_TUNNEL: {
-    title: 'Nothing is connected here',
-    hints: [
-      'If this address is yours, connect a tunnel from the machine that has your application:',
-      'socket-gateway tunnel connect --socket-id NAME --port PORT',
-      'NAME is this address without https:// (or the name that you gave the socket), PORT that of your application. Or begin anew with one command:',
-      'socket-gateway connect PORT',
-    ],
-  },
-  NO_SOCKET: {
-    title: 'Nothing is here',
-    hints: ['A name goes with its socket. If this one was yours, a new one takes one command:', 'socket-gateway connect PORT'],
-  },
-  VISITOR_LOGIN_MISSING: {
-    title: 'This address is for some visitors only',
-    hints: ['If it is yours, take the lists of visitors away, or protect it with a password.'],
-  },
-}
-
 /**
- * Composes the answer for a refusal: problem+json (RFC 9457) where the client accepts JSON, a page where a browser meets what its
- * visitors have to be told, else text.
+ * Composes the answer for a refusal: problem+json (RFC 9457) where the client accepts JSON, a page where it accepts HTML, as browsers
+ * do that go somewhere, else text.
  * @param accept  value of the Accept field; undefined: there is none
+ * @param own     pages of the operator
  */
-export function errorAnswer({ code, fields: more }: Refusal, requestId: string, accept: string | undefined): ErrorAnswer {
+export function errorAnswer(
+  { code, fields: more }: Refusal,
+  requestId: string,
+  accept: string | undefined,
+  own?: OwnErrorPages,
+): ErrorAnswer {
   const { status, text } = ERRORS[code]
   const title = STATUS_CODES[status] ?? 'Error'
+  const page = acceptsHtml(accept) && !acceptsJson(accept) ? errorPage(code, requestId, own) : undefined
   const [type, body] = acceptsJson(accept)
     ? ['application/problem+json', `${JSON.stringify({ type: 'about:blank', title, status, code, detail: text, requestId })}\n`]
-    : PAGES[code] !== undefined && acceptsHtml(accept)
-      ? ['text/html', pageOf(code, text, requestId, PAGES[code])]
+    : page !== undefined
+      ? ['text/html', page.html]
       : ['text/plain', `${status} ${title}\n\n${text}\n\ncode: ${code}\nrequest id: ${requestId}\n`]
   const fields = [
     'Content-Type',
@@ -58,27 +45,12 @@ export function errorAnswer({ code, fields: more }: Refusal, requestId: string, 
     `socket-gateway; error=${proxyStatus(code)}`,
   ]
   // Nothing on the page does anything, and nothing ever has to.
-  if (type === 'text/html') fields.push('Content-Security-Policy', "default-src 'none'; style-src 'unsafe-inline'")
+  if (page !== undefined) fields.push('Content-Security-Policy', page.policy)
   if (status === 405) fields.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
   if (status === 503) fields.push('Retry-After', '1')
   if (more !== undefined) fields.push(...more)
   return { status, fields, body }
 }
-
-/** Of nothing but texts of ours and the id: there is nothing to be escaped. */
-const pageOf = (code: ErrorCode, text: string, requestId: string, { title, hints }: NonNullable<(typeof PAGES)[ErrorCode]>): string =>
-  `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>${title}</title>
-<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:15vh auto;padding:0 1rem}small{color:#666}</style>
-<h1>${title}</h1>
-<p>${text}</p>
-${hints.map(hint => (hint.startsWith('socket-gateway') ? `<pre>${hint}</pre>` : `<p>${hint}</p>`)).join('\n')}
-<p><small>code: ${code}<br>request id: ${requestId}</small></p>
-</html>
-`
 
 /** The error token of RFC 9209 §2.3 that is nearest to `code`. */
 function proxyStatus(code: ErrorCode): string {

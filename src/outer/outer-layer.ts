@@ -157,6 +157,7 @@ export class OuterLayer {
         pseudonym: `sg-${instance}`,
         removeCsps: options.removeCsps,
         hints: new HostHints(log),
+        errorPages: options.errorPages,
         nextId,
         clock,
         log,

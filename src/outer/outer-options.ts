@@ -1,4 +1,5 @@
 import type { AdminOptions } from '../admin/admin.ts'
+import type { OwnErrorPages } from '../http/error-page.ts'
 import type { Keys, RegisteredKey } from '../identity/key-registry.ts'
 import type { Timing } from '../mux/liveness.ts'
 import type { LogLine } from '../payload/log-note.ts'
@@ -149,6 +150,8 @@ export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   readonly proxyProtocol?: boolean
   /** Limits for what clients may cost, where they differ from the defaults. */
   readonly limits?: Partial<EdgeLimits>
+  /** Error pages of the operator, for browsers, in the place of ours. */
+  readonly errorPages?: OwnErrorPages
   /** Answers say where the time went (Server-Timing); anybody can read it. */
   readonly serverTiming?: boolean
   /** The admin port; none when absent, and then nothing is counted. */

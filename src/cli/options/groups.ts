@@ -15,7 +15,7 @@ export const outerLayerGroups = {
   'Where to listen': ['app-host', 'socket-host', 'link-name', 'validity'],
   TLS: namesOf(tlsOptions),
   'Behind a proxy': ['trust-proxy', 'trust-fields', 'proxy-protocol'],
-  Answers: ['remove-csps', 'server-timing'],
+  Answers: ['error-pages', 'remove-csps', 'server-timing'],
   'Times and limits': ['timeout', 'drain-delay', ...namesOf(limitOptions)],
   Operators: OPERATORS,
   'Process and log': ['drain-delay', ...PROCESS],

@@ -137,6 +137,10 @@ export const outerLayerOptions = {
   'proxy-protocol': flag(
     'Connections of clients begin with the PROXY protocol (version 1 or 2), of a proxy in --trust-proxy; others are closed',
   ),
+  'error-pages': optional(FILE, {
+    describe: 'Folder with error pages for browsers: CODE.html, 502.html, 4xx.html, 5xx.html, error.html; read at the start',
+    defaultText: 'ours',
+  }),
   'remove-csps': flag('Remove Content-Security-Policy fields from answers'),
   'drain-delay': withDefault(duration(0, 600_000), OUTER_LAYER_DEFAULTS.drainDelayMs, {
     describe: 'Time in which clients are still accepted when the process is asked to end, while /readyz says 503 already',

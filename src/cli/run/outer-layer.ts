@@ -20,6 +20,7 @@ import { createServiceLog, serve, type Layer } from '../command/serve.ts'
 import { createInvitations, type OuterInvitations } from './outer-invitations.ts'
 import type { OuterService } from './outer-service.ts'
 import { openState } from './outer-state.ts'
+import { readErrorPages } from './error-pages.ts'
 import type { RunningVisitors } from './visitors.ts'
 import { checkPortsDiffer, type WantedPort } from '../command/colliding-ports.ts'
 import { createAppCertificates, createTlsPorts } from '../options/tls.ts'
@@ -39,6 +40,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
   const admin = await readAdminOptions(options)
   const ports = portsOf(options, admin)
   checkPortsDiffer(ports)
+  const errorPages = options['error-pages'] === undefined ? undefined : await readErrorPages(options['error-pages'])
   const log = await createServiceLog(options, context)
   let isStarted = false
   const keys = new KeyFiles(options['public-key'], {
@@ -89,6 +91,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
         linkNames: options['link-name'],
         trustProxy: options['trust-proxy'].filter(entry => entry !== NOBODY),
         trustFields: options['trust-fields'],
+        ...(errorPages !== undefined && { errorPages }),
         removeCsps: options['remove-csps'],
         proxyProtocol: options['proxy-protocol'],
         serverTiming: options['server-timing'],

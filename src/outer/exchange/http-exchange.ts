@@ -1,5 +1,6 @@
 import { asGatewayError, ERRORS, GatewayError, type ErrorCode, type Refusal } from '../../errors.ts'
 import { errorAnswer } from '../../http/error-answer.ts'
+import type { OwnErrorPages } from '../../http/error-page.ts'
 import { valuesOf } from '../../http/fields.ts'
 import { guarded } from '../../net/guard.ts'
 import type { RequestLimit } from '../access/request-limit.ts'
@@ -12,6 +13,8 @@ import { RequestRecord, type RecordContext } from './request-record.ts'
 
 /** The context that all exchanges share: that of their parts, and the count of requests. */
 export interface ExchangeContext extends PlanContext, RecordContext, ForwardingContext {
+  /** Error pages of the operator. */
+  readonly errorPages?: OwnErrorPages | undefined
   readonly limits: PlanContext['limits'] & ForwardingContext['limits']
   readonly dispatch: ForwardingContext['dispatch']
   readonly requestLimit: RequestLimit
@@ -230,7 +233,7 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
 
   #answerError(refusal: Refusal): void {
     const { call } = this
-    const answer = errorAnswer(refusal, this.record.id, valuesOf(call.request.fields, 'accept')[0])
+    const answer = errorAnswer(refusal, this.record.id, valuesOf(call.request.fields, 'accept')[0], this.context.errorPages)
     const closes = answer.status === 400 || (this.#mayHaveBody && !call.isReceived)
     if (closes || this.context.isDraining()) call.closeAfterwards()
     if (closes) call.discardUpload()
