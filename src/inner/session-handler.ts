@@ -1,7 +1,6 @@
-import { GatewayError } from '../errors.ts'
 import { decodeRequestHead } from '../payload/head-codec.ts'
 import { encodeHealthReport, parseHealthNote } from '../payload/health-note.ts'
-import { decodeNote, parseProfileNote, type OriginProfile } from '../payload/origin-profile.ts'
+import { AnnouncedProfiles, decodeNote } from '../payload/origin-profile.ts'
 import { KIND_TCP } from '../payload/tcp-head.ts'
 import type { SessionOptions } from '../mux/session.ts'
 import type { HealthChecks } from '../origin/health-checks.ts'
@@ -21,18 +20,12 @@ export function createSessionHandler(
   note: (payload: Buffer) => void,
 ): Required<Pick<SessionOptions, 'accept' | 'onNote'>> & { readonly close: () => void } {
   const watch = context.health.watch((number, isHealthy, reason) => note(encodeHealthReport({ number, isHealthy, reason })))
-  const profiles = new Map<number, OriginProfile>()
-  const profileOf = (number: number): OriginProfile | undefined => {
-    if (number === 0) return undefined
-    const profile = profiles.get(number)
-    if (profile === undefined) throw new GatewayError('PROTOCOL', `origin profile ${number} was never announced`)
-    return profile
-  }
+  const profiles = new AnnouncedProfiles(MAX_PROFILES)
   return {
     accept: (payload, stream) => {
       if (payload[0] === KIND_TCP) return acceptTcp(payload, stream, context)
       const head = decodeRequestHead(payload)
-      const exchange = new OriginExchange(stream, { head, profile: profileOf(head.profile) }, context)
+      const exchange = new OriginExchange(stream, { head, profile: profiles.of(head.profile) }, context)
       exchange.start()
       return exchange
     },
@@ -40,12 +33,10 @@ export function createSessionHandler(
       const note = decodeNote(payload)
       if (note.note === 'health') {
         const { checks, isFirst } = parseHealthNote(note)
-        return watch.want(checks, isFirst, profileOf)
+        return watch.want(checks, isFirst, profiles.of)
       }
       if (note.note !== 'profile') return
-      const { number, profile } = parseProfileNote(note)
-      profiles.set(number, profile)
-      if (profiles.size > MAX_PROFILES) throw new GatewayError('CALM', `more than ${MAX_PROFILES} origin profiles`)
+      profiles.take(note)
     },
     close: () => watch.close(),
   }

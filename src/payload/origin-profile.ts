@@ -89,3 +89,26 @@ function checked(value: unknown, shape: Kind, path: string): unknown {
       .map(([key, kind]) => [key, checked(given[key], kind, `${path}.${key}`)]),
   )
 }
+
+/** The profiles that the other end has announced in one session, by their numbers. */
+export class AnnouncedProfiles {
+  readonly #profiles = new Map<number, OriginProfile>()
+
+  /** @param most  more are too many */
+  constructor(private readonly most: number) {}
+
+  /** The profile of a request; undefined for 0, which stands for none. @throws GatewayError PROTOCOL */
+  readonly of = (number: number): OriginProfile | undefined => {
+    if (number === 0) return undefined
+    const profile = this.#profiles.get(number)
+    if (profile === undefined) throw new GatewayError('PROTOCOL', `origin profile ${number} was never announced`)
+    return profile
+  }
+
+  /** Takes a note of the kind `profile`. @throws GatewayError PROTOCOL, CALM */
+  take(note: Readonly<Record<string, unknown>>): void {
+    const { number, profile } = parseProfileNote(note)
+    this.#profiles.set(number, profile)
+    if (this.#profiles.size > this.most) throw new GatewayError('CALM', `more than ${this.most} origin profiles`)
+  }
+}

@@ -1,8 +1,9 @@
 import type { DirectoryChange, DirectoryMessage, DirectorySnapshot } from '../directory/directory.ts'
+import type { Usage } from '../directory/owner.ts'
 import { GatewayError } from '../errors.ts'
 import type { LogLine } from '../payload/log-note.ts'
 import type { DataPlane } from '../service/contract.ts'
-import type { ApplyFailure, FromService, ServiceLink, ToService, Usage } from '../service-host/ipc.ts'
+import type { ApplyFailure, FromService, ServiceLink, ToService } from '../service-host/ipc.ts'
 import { createLog, type Log, type LogFields, type LogLevel } from '../telemetry/log.ts'
 
 /** Whatever is not acknowledged by then was said to an outer layer that is gone or hangs. */

@@ -1,4 +1,5 @@
 import type { DirectoryMessage } from '../directory/directory.ts'
+import type { Usage } from '../directory/owner.ts'
 import type { LogLine } from '../payload/log-note.ts'
 import type { LogFields, LogLevel } from '../telemetry/log.ts'
 
@@ -6,16 +7,6 @@ import type { LogFields, LogLevel } from '../telemetry/log.ts'
 export interface ApplyFailure {
   readonly socketId: string
   readonly message: string
-}
-
-/** The use that was made of a socket since the last message. */
-export interface Usage {
-  readonly socketId: string
-  readonly accountId: string
-  readonly requests: number
-  readonly connections: number
-  readonly bytesIn: number
-  readonly bytesOut: number
 }
 
 /** The way from the service process to the outer layer. */

@@ -1,10 +1,11 @@
 import type { DirectoryMessage, DirectorySnapshot } from '../directory/directory.ts'
+import type { Usage } from '../directory/owner.ts'
 import { messageOf } from '../errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import { DirectoryFile } from './directory-file.ts'
 import { VisitorLines } from './visitor-lines.ts'
 import type { LogLine } from '../payload/log-note.ts'
-import type { ApplyFailure, FromService, ServiceChild, ServiceLink, Usage } from './ipc.ts'
+import type { ApplyFailure, FromService, ServiceChild, ServiceLink } from './ipc.ts'
 import { Watchdog, type WatchdogTiming } from './watchdog.ts'
 
 /** Times of the host, milliseconds. */

@@ -5,6 +5,7 @@
  * STORE_UNAVAILABLE. A write has been taken over by the data plane when it resolves (or 250 ms have passed).
  */
 import type { DirectoryChange, DirectorySnapshot } from '../directory/directory.ts'
+import type { Usage as SocketUsage } from '../directory/owner.ts'
 import type {
   Account,
   AccountLimits,
@@ -173,14 +174,7 @@ export interface Enrolment {
 }
 
 /** The use of one socket since the last time. */
-export interface UsageCount {
-  readonly accountId: string
-  readonly socketId: string
-  readonly requests: number
-  readonly connections: number
-  readonly bytesIn: number
-  readonly bytesOut: number
-}
+export type UsageCount = SocketUsage
 
 /** The use of a socket on one day. */
 export interface UsageOfDay extends UsageCount {

@@ -1,11 +1,11 @@
-import { GatewayError, type ErrorCode } from '../errors.ts'
+import type { ErrorCode } from '../errors.ts'
 import type { RequestHead } from '../http/message.ts'
 import type { SessionOptions } from '../mux/session.ts'
 import { OriginExchange, type OriginContext } from '../origin/origin-exchange.ts'
 import type { OriginPolicy } from '../origin/origin-policy.ts'
 import { acceptTcp } from '../origin/tcp-origin.ts'
 import { decodeRequestHead } from '../payload/head-codec.ts'
-import { decodeNote, parseProfileNote, type OriginProfile } from '../payload/origin-profile.ts'
+import { AnnouncedProfiles, decodeNote } from '../payload/origin-profile.ts'
 import { decodeTcpHead, KIND_TCP } from '../payload/tcp-head.ts'
 import type { ChannelDialer } from './channel-dialer.ts'
 
@@ -32,13 +32,7 @@ export function createTunnelStreams(
   contextOf: () => TunnelStreamsContext,
   onOther: (note: Readonly<Record<string, unknown>> & { readonly note: string }) => void,
 ): Required<Pick<SessionOptions, 'accept' | 'onNote'>> & { readonly close: () => void } {
-  const profiles = new Map<number, OriginProfile>()
-  const profileOf = (number: number): OriginProfile | undefined => {
-    if (number === 0) return undefined
-    const profile = profiles.get(number)
-    if (profile === undefined) throw new GatewayError('PROTOCOL', `origin profile ${number} was never announced`)
-    return profile
-  }
+  const profiles = new AnnouncedProfiles(MAX_PROFILES)
   return {
     accept: (payload, stream) => {
       const context = contextOf()
@@ -49,16 +43,14 @@ export function createTunnelStreams(
       }
       const head = decodeRequestHead(payload)
       context.http.visitor = { address: addressOf(head), port: 0 }
-      const exchange = new OriginExchange(stream, { head, profile: profileOf(head.profile) }, context)
+      const exchange = new OriginExchange(stream, { head, profile: profiles.of(head.profile) }, context)
       exchange.start()
       return exchange
     },
     onNote: payload => {
       const note = decodeNote(payload)
       if (note.note !== 'profile') return onOther(note)
-      const { number, profile } = parseProfileNote(note)
-      profiles.set(number, profile)
-      if (profiles.size > MAX_PROFILES) throw new GatewayError('CALM', `more than ${MAX_PROFILES} origin profiles`)
+      profiles.take(note)
     },
     close: () => undefined,
   }

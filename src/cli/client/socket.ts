@@ -3,14 +3,13 @@ import type { SocketChange } from '../../client/wire.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
-import type { socketCreateOptions, socketLsOptions, socketOptions, socketUpdateOptions } from '../options/client.ts'
+import type { socketCreateOptions, socketLsOptions, socketUpdateOptions } from '../options/client.ts'
 import { formatSocket, formatSockets } from '../tables/service-tables.ts'
 import { answer } from './answer.ts'
-import { findSocket, idOf, socketIdOf } from './find-socket.ts'
+import { findSocket, idOf } from './find-socket.ts'
+import { LIST, onSocket } from './on-socket.ts'
 import { openClient } from './open.ts'
 import { passwordOf, socketRequest, visitorsOf } from './socket-request.ts'
-
-const LIST = 'socket-gateway socket ls'
 
 /** `socket create`. */
 export async function runSocketCreate(values: ValuesOf<typeof socketCreateOptions>, context: CliContext): Promise<ExitStatus> {
@@ -26,28 +25,17 @@ export async function runSocketLs(values: ValuesOf<typeof socketLsOptions>, cont
   return answer(values, context, sockets, () => formatSockets(sockets))
 }
 
-/** `socket show`. @param id  of the argument */
-export async function runSocketShow(
-  id: string | undefined,
-  values: ValuesOf<typeof socketOptions>,
-  context: CliContext,
-): Promise<ExitStatus> {
-  const client = await openClient(values, context)
-  const socket = await findSocket(client, idOf(values['socket-id'], id, 'socket_id', LIST))
-  return answer(values, context, socket, () => formatSocket(socket))
-}
+/** `socket show`. */
+export const runSocketShow = onSocket((client, socketId) => client.socket(socketId), formatSocket)
 
 /** `socket delete`. */
-export async function runSocketDelete(
-  id: string | undefined,
-  values: ValuesOf<typeof socketOptions>,
-  context: CliContext,
-): Promise<ExitStatus> {
-  const client = await openClient(values, context)
-  const socketId = await socketIdOf(client, idOf(values['socket-id'], id, 'socket_id', LIST))
-  await client.deleteSocket(socketId)
-  return answer(values, context, { id: socketId }, () => 'Socket deleted\n')
-}
+export const runSocketDelete = onSocket(
+  async (client, id) => {
+    await client.deleteSocket(id)
+    return { id }
+  },
+  () => 'Socket deleted\n',
+)
 
 /** `socket update`: changes what the options name, and leaves the rest. */
 export async function runSocketUpdate(

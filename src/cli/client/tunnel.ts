@@ -1,35 +1,21 @@
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
-import type { socketOptions, tunnelOptions } from '../options/client.ts'
+import type { tunnelOptions } from '../options/client.ts'
 import { formatTunnels } from '../tables/service-tables.ts'
 import { answer } from './answer.ts'
 import { idOf, socketIdOf } from './find-socket.ts'
+import { LIST, onSocket } from './on-socket.ts'
 import { openClient } from './open.ts'
 
-const LIST = 'socket-gateway socket ls'
-
-/** `tunnel create`. @param id  of the argument */
-export async function runTunnelCreate(
-  id: string | undefined,
-  values: ValuesOf<typeof socketOptions>,
-  context: CliContext,
-): Promise<ExitStatus> {
-  const client = await openClient(values, context)
-  const tunnel = await client.createTunnel(await socketIdOf(client, idOf(values['socket-id'], id, 'socket_id', LIST)))
-  return answer(values, context, tunnel, () => formatTunnels([tunnel]))
-}
+/** `tunnel create`. */
+export const runTunnelCreate = onSocket(
+  (client, socketId) => client.createTunnel(socketId),
+  tunnel => formatTunnels([tunnel]),
+)
 
 /** `tunnel ls`. */
-export async function runTunnelLs(
-  id: string | undefined,
-  values: ValuesOf<typeof socketOptions>,
-  context: CliContext,
-): Promise<ExitStatus> {
-  const client = await openClient(values, context)
-  const tunnels = await client.tunnels(await socketIdOf(client, idOf(values['socket-id'], id, 'socket_id', LIST)))
-  return answer(values, context, tunnels, () => formatTunnels(tunnels))
-}
+export const runTunnelLs = onSocket((client, socketId) => client.tunnels(socketId), formatTunnels)
 
 /** `tunnel delete`. */
 export async function runTunnelDelete(values: ValuesOf<typeof tunnelOptions>, context: CliContext): Promise<ExitStatus> {

@@ -1,7 +1,10 @@
+import { randomUUID } from 'node:crypto'
 import type { Attempts } from '../core/attempts.ts'
 import type { LetterFrame } from '../core/letters.ts'
 import type { Parts } from '../core/parts.ts'
 import type { Letter } from '../contract.ts'
+import { emailKey } from '../input/texts.ts'
+import type { Role } from '../model.ts'
 import type { Passwords } from '../proofs/passwords.ts'
 
 /** Parts that the rules of accounts share. */
@@ -9,6 +12,12 @@ export interface AccountParts extends Parts {
   readonly passwords: Passwords
   readonly attempts: Attempts
 }
+
+/** The row of an account that is not confirmed yet. @param email  as it was checked */
+export const pendingAccount = (
+  email: string,
+  given: { readonly name: string; readonly role: Role; readonly password_hash: string | null; readonly created_at: number },
+) => ({ id: randomUUID(), email, email_key: emailKey(email), state: 'pending' as const, confirmed_at: null, ...given })
 
 export const frameOf = ({ config, apiUrl }: Parts): LetterFrame => ({ zone: config().zone, apiUrl })
 

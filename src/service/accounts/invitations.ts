@@ -1,5 +1,4 @@
 /** Accounts by invitation, and the first admin of all. */
-import { randomUUID } from 'node:crypto'
 import type { Kysely } from 'kysely'
 import type { Database } from '../../store/schema.ts'
 import type { Store } from '../../store/store.ts'
@@ -9,11 +8,10 @@ import { invitationLetter, invitationLink } from '../core/letters.ts'
 import { createLink, needLink, useLink } from '../core/one-time-links.ts'
 import { accountOf } from '../core/views.ts'
 import { invalid, ServiceError } from '../input/service-error.ts'
-import { emailKey } from '../input/texts.ts'
 import type { Account, Actor, Role } from '../model.ts'
 import { checkEmail, checkPerson } from './account-input.ts'
 import { insertKey } from './account-keys.ts'
-import { frameOf, post, type AccountParts } from './account-parts.ts'
+import { frameOf, pendingAccount, post, type AccountParts } from './account-parts.ts'
 
 const ROLES: readonly Role[] = ['user', 'auditor', 'admin']
 
@@ -28,17 +26,7 @@ export function checkRole(role: unknown): Role {
 async function inviteTo(db: Kysely<Database>, email: string, role: Role, now: number): Promise<{ id: string; token: string } | undefined> {
   const row = await db
     .insertInto('accounts')
-    .values({
-      id: randomUUID(),
-      email,
-      email_key: emailKey(email),
-      name: email,
-      password_hash: null,
-      role,
-      state: 'pending',
-      created_at: now,
-      confirmed_at: null,
-    })
+    .values(pendingAccount(email, { name: email, role, password_hash: null, created_at: now }))
     // An invitation counts more than a sign-up that nobody has confirmed.
     .onConflict(conflict =>
       conflict

@@ -1,5 +1,4 @@
 /** The sign-up: an account comes into being without an admin. */
-import { randomUUID } from 'node:crypto'
 import type { Kysely } from 'kysely'
 import type { Database } from '../../store/schema.ts'
 import { anonymous } from '../core/audit-log.ts'
@@ -12,7 +11,7 @@ import { emailKey } from '../input/texts.ts'
 import type { Account } from '../model.ts'
 import { checkPerson, type CheckedPerson } from './account-input.ts'
 import { insertKey } from './account-keys.ts'
-import { frameOf, post, type AccountParts } from './account-parts.ts'
+import { frameOf, pendingAccount, post, type AccountParts } from './account-parts.ts'
 
 /** Sign-up and its confirmation. */
 export class SignUps {
@@ -46,17 +45,7 @@ export class SignUps {
     const frame = frameOf(this.parts)
     const row = await db
       .insertInto('accounts')
-      .values({
-        id: randomUUID(),
-        email,
-        email_key: emailKey(email),
-        name,
-        password_hash: hash,
-        role: 'user',
-        state: 'pending',
-        created_at: now,
-        confirmed_at: null,
-      })
+      .values(pendingAccount(email, { name, role: 'user', password_hash: hash, created_at: now }))
       // Whoever signed up first may have been somebody else: with the link of the last letter, what was said last counts, and nothing of before.
       .onConflict(conflict =>
         conflict
