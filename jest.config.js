@@ -5,7 +5,7 @@ export default {
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
-  setupFilesAfterEnv: ['<rootDir>/test/support/cleanup-after-file.ts'],
+  setupFilesAfterEnv: ['<rootDir>/test/support/before-file.ts'],
   transform: {},
   // A wait of a test gives up after a minute (test/support/wait.ts) and says for what; this is for what waits in no other way.
   testTimeout: 240_000,

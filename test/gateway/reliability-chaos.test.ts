@@ -1,11 +1,12 @@
 /** Random requests over links that break at random to an origin that misbehaves at random, judged by one oracle. The seed is printed. */
-import { createHash, randomInt } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { expect, test } from '@jest/globals'
 import { exchange, type Outcome } from '../support/exchange.ts'
 import { startLayers } from '../support/layers.ts'
 import { quiet } from '../support/quiet.ts'
 import { rawResponse, startRawOrigin, type RawRequest } from '../support/raw-origin.ts'
+import { SEED } from '../support/seed.ts'
 import { startRelay, type Relay } from '../support/relay.ts'
 import { DEADLINE_MS, until } from '../support/wait.ts'
 
@@ -51,10 +52,8 @@ interface Plan {
   readonly leavesAfterMs: number | undefined
 }
 
-const seed = Number(process.env.CHAOS_SEED ?? randomInt(2 ** 31))
-
-test(`whatever breaks, what looks complete is right, and nothing is executed twice (CHAOS_SEED=${seed})`, async () => {
-  const random = randomOf(seed)
+test(`whatever breaks, what looks complete is right, and nothing is executed twice (SEED=${SEED})`, async () => {
+  const random = randomOf(SEED)
   const below = (limit: number): number => Math.floor(random() * limit)
   const one = <T>(values: readonly T[]): T => values[below(values.length)]!
   const executions = new Map<string, number>()

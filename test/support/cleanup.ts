@@ -1,4 +1,4 @@
-/** What a test opened, closed again after its file: Jest calls `cleanUp` by itself (`cleanup-after-file.ts`), a benchmark calls it at its end. */
+/** What a test opened, closed again after its file: Jest calls `cleanUp` by itself (`before-file.ts`), a benchmark calls it at its end. */
 
 type Task = () => unknown
 
