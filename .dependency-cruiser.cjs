@@ -38,7 +38,10 @@ const ROOMS = {
   mail: { rooms: ['errors.ts'], npm: ['nodemailer'], node: ['crypto', 'fs/promises', 'path'] },
   'store/sqlite': { rooms: ['errors.ts'], npm: ['kysely', 'libsql'] },
   store: { rooms: ['errors.ts', 'store/sqlite'], npm: ['kysely', 'pg'], node: ['net', 'fs/promises', 'path'] },
-  'service-host': { rooms: ['errors.ts', 'directory', 'payload', 'telemetry'], node: ['child_process', 'fs/promises', 'os', 'path'] },
+  'service-host': {
+    rooms: ['errors.ts', 'net', 'directory', 'payload', 'telemetry'],
+    node: ['child_process', 'fs/promises', 'os', 'path'],
+  },
   service: { rooms: ['errors.ts', 'directory'] },
   'service/core': {
     rooms: [
@@ -148,7 +151,7 @@ const ROOMS = {
   splice: { rooms: ['errors.ts', 'net', 'mux'], node: ['net', 'stream'] },
   tunnel: { rooms: ['errors.ts', 'address', 'net', 'tls', 'telemetry'], node: ['net', 'tls', 'http', 'https', 'stream', 'crypto', 'zlib'] },
   sokken: {
-    rooms: ['errors.ts', 'files', 'address', 'telemetry', 'identity', 'tunnel'],
+    rooms: ['errors.ts', 'files', 'address', 'net', 'telemetry', 'identity', 'tunnel'],
     node: ['net', 'http', 'https', 'stream', 'fs', 'path'],
   },
   origin: {

@@ -78,7 +78,9 @@ export default tseslint.config(
   },
   {
     // The path of bytes that strangers send.
-    files: ['src/{link,splice,outer,origin,net,mux,http1,tunnel}/**/*.ts'],
+    files: [
+      'src/{link,splice,outer,origin,net,mux,http1,tunnel,ssh,sokken,service,service-host,api,inner,platform,mail,admin,visitors}/**/*.ts',
+    ],
     plugins: { local: { rules: { 'guarded-listeners': guardedListeners } } },
     rules: { 'local/guarded-listeners': 'error' },
   },

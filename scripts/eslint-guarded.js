@@ -1,12 +1,12 @@
 /**
  * An ESLint rule: what clients, origins, peers and timers make happen runs behind the guard of src/net/guard.ts, since Node.js gives a throw inside
- * an event to nobody but the process. Allowed are `guarded(…)`, a function that is nothing but `attempt(…)`, a name that stands for one of them in
- * the same file, and what cannot throw: nothing at all, setting a field, ending a socket, a timer or a promise.
+ * an event to nobody but the process. Allowed are `guarded(…)`, a call of a function of the same file that gives nothing else, a function that is
+ * nothing but `attempt(…)`, a name that stands for one of them in the same file, and what cannot throw: nothing at all, setting a field, ending a socket, a timer or a promise.
  */
 const LISTENING = new Set(['on', 'once', 'addListener', 'prependListener', 'prependOnceListener'])
 const GUARDS = new Set(['guarded', 'attempt'])
 const HARMLESS_CALLS = new Set(['clearTimeout', 'resolve', 'reject'])
-const HARMLESS_METHODS = new Set(['destroy', 'delete', 'resume', 'pause', 'unref', 'strike'])
+const HARMLESS_METHODS = new Set(['destroy', 'delete', 'resume', 'pause', 'unref', 'strike', 'abort', 'off', 'removeEventListener'])
 
 const nameOf = callee =>
   callee.type === 'Identifier' ? callee.name : callee.type === 'MemberExpression' ? (callee.property.name ?? undefined) : undefined
@@ -50,6 +50,12 @@ const isSafeFunction = node =>
       (isGuardCall(expression ?? argument) || isHarmless(expression ?? argument)),
   )
 
+/** A function that gives what `guarded` makes of its argument. */
+const isGuardMaker = node =>
+  (node?.type === 'ArrowFunctionExpression' || node?.type === 'FunctionExpression' || node?.type === 'FunctionDeclaration') &&
+  statementsOf(node).length === 1 &&
+  nameOf((statementsOf(node)[0].expression ?? statementsOf(node)[0].argument)?.callee ?? {}) === 'guarded'
+
 export default {
   meta: {
     type: 'problem',
@@ -60,7 +66,7 @@ export default {
     const isSafe = node => {
       switch (node?.type) {
         case 'CallExpression':
-          return nameOf(node.callee) === 'guarded'
+          return nameOf(node.callee) === 'guarded' || isGuardMaker(targetOf(node.callee))
         case 'ArrowFunctionExpression':
         case 'FunctionExpression':
           return isSafeFunction(node)
@@ -74,6 +80,12 @@ export default {
           return false
       }
     }
+    const targetOf = node =>
+      node.type === 'Identifier'
+        ? definitionOf(node)
+        : node.type === 'MemberExpression' && node.object.type === 'ThisExpression'
+          ? memberOf(node)
+          : undefined
     const definitionOf = node => {
       for (let scope = context.sourceCode.getScope(node); scope !== null; scope = scope.upper) {
         const [definition] = scope.set.get(node.name)?.defs ?? []

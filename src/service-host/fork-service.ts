@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process'
 import { getPriority, setPriority } from 'node:os'
+import { guarded } from '../net/guard.ts'
 import type { FromService, ServiceChild } from './ipc.ts'
 
 /** The service yields to the data plane: what a flood of logins costs it must not come out of the time of requests. */
@@ -32,11 +33,15 @@ export function forkService(program: string, args: readonly string[]): ServiceCh
     ended = how
     for (const listener of endListeners) listener(how)
   }
-  child.once('exit', (code, signal) => end(signal ?? `exit status ${String(code)}`))
+  /** What a message or an end of the child makes throw here ends the child, not this process. */
+  const fail = (): void => void child.kill('SIGKILL')
+  const exited = (code: number | null, signal: string | null): void => end(signal ?? `exit status ${String(code)}`)
+  child.once('exit', guarded(fail, exited))
   // Not started at all, or a message that could not be sent; of a child that runs, `exit` tells.
-  child.on('error', error => {
+  const failed = (error: Error): void => {
     if (child.pid === undefined) end(error.message)
-  })
+  }
+  child.on('error', guarded(fail, failed))
   return {
     get pid() {
       return child.pid
@@ -44,7 +49,11 @@ export function forkService(program: string, args: readonly string[]): ServiceCh
     send: message => {
       if (child.connected) child.send(message, () => undefined)
     },
-    onMessage: listener => void child.on('message', message => listener(message as FromService)),
+    onMessage: listener =>
+      void child.on(
+        'message',
+        guarded(fail, (message: unknown) => listener(message as FromService)),
+      ),
     onEnd: listener => {
       if (ended === undefined) endListeners.push(listener)
       else queueMicrotask(() => listener(ended!))

@@ -3,6 +3,7 @@ import { createServer as createTlsServer } from 'node:https'
 import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { GatewayError, messageOf } from '../errors.ts'
+import { attempt, guarded, type Fail } from '../net/guard.ts'
 import { parseAuthorization, type TokenList } from '../identity/token.ts'
 import { acceptHandshake, checkHandshake, readOffer } from '../tunnel/accept.ts'
 import { formatHostPort, type HostPort } from '../address/host-port.ts'
@@ -56,11 +57,19 @@ export class SokkenServer {
         ? createServer(timeouts)
         : createTlsServer({ ...timeouts, cert: tls.certificate, key: tls.key, minVersion: 'TLSv1.2', ALPNProtocols: ['http/1.1'] })
     this.#server.keepAliveTimeout = READ_TIMEOUT_MS
-    this.#server.on('request', (request, response) => this.#answer(request, response))
-    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
+    this.#server.on('request', (request, response) => attempt(this.#failOf(request.socket), () => this.#answer(request, response)))
+    this.#server.on('upgrade', (request, socket, head) => attempt(this.#failOf(socket), () => this.#upgrade(request, socket, head)))
     this.#server.on('connect', (_request, socket) => socket.destroy())
     // Slow heads and what is no HTTP: closed without a reply.
     this.#server.on('clientError', (_error, socket) => socket.destroy())
+  }
+
+  /** A fault of ours ends the connection that it happened on. */
+  #failOf(socket: Duplex): Fail {
+    return thrown => {
+      this.log.error('internal fault', { error: messageOf(thrown) })
+      socket.destroy()
+    }
   }
 
   /** Opens the port. @throws GatewayError LISTEN_FAILED */
@@ -104,7 +113,10 @@ export class SokkenServer {
     const violation = checkHandshake(request) ?? { status: 426, text: 'WebSocket protocol violation', fields: [] }
     this.log.error('websocket.Accept error', { ...this.#fields(request, path), error: violation.text })
     // Its Connection field is about the upgrade, and node:http would take that for a wish to go on.
-    response.on('finish', () => endLingering(request.socket))
+    response.on(
+      'finish',
+      guarded(this.#failOf(request.socket), () => endLingering(request.socket)),
+    )
     answerText(response, violation.status, `${violation.text}\nwebsocket error\n`, violation.fields)
   }
 
@@ -123,7 +135,10 @@ export class SokkenServer {
       const response = new ServerResponse(request)
       response.shouldKeepAlive = false
       response.assignSocket(socket as unknown as Socket)
-      response.on('finish', () => endLingering(socket))
+      response.on(
+        'finish',
+        guarded(this.#failOf(socket), () => endLingering(socket)),
+      )
       respond(response)
     }
     if (path === undefined || cleanPath(path) !== path || !path.startsWith(TUNNEL_PATH)) return answer(res => this.#answer(request, res))
@@ -199,7 +214,7 @@ export class SokkenServer {
         socket.destroy()
         reject(error)
       }
-      const left = (): void => fail(new GatewayError('CANCELLED', 'the client has left'))
+      const left = guarded(reject, () => fail(new GatewayError('CANCELLED', 'the client has left')))
       tunnel.once('close', left)
       socket.once('error', fail)
       socket.once('connect', () => {

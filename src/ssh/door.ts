@@ -148,10 +148,11 @@ export class SshDoor {
     }
     this.#sockets.set(socket, { address, proven })
     socket.on('error', ignore)
-    socket.once('close', () => {
+    const closed = (): void => {
       proven()
       this.#sockets.delete(socket)
-    })
+    }
+    socket.once('close', guarded(fail, closed))
     guarded(fail, () => withoutPool(() => this.#ssh!.injectSocket(socket)))()
   }
 
@@ -166,10 +167,14 @@ export class SshDoor {
         account = connection.accountId
       })
       this.#connections.add(connection)
-      socket.once('close', () => {
+      const closed = (): void => {
         this.#connections.delete(connection)
         if (account !== undefined) this.#leave(account)
-      })
+      }
+      socket.once(
+        'close',
+        guarded(thrown => this.options.log.error({ err: thrown }, 'internal fault while an SSH connection ended'), closed),
+      )
     } catch (thrown) {
       // Without a listener of ours, an error of the client would end the process.
       client.on('error', () => undefined)

@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net'
 import type { WindowContext } from '../mux/receive-window.ts'
 import { GatewayError } from '../errors.ts'
+import { guarded } from '../net/guard.ts'
 import type { Connection } from './ssh2.ts'
 import { forgetExchange } from './ssh2-memory.ts'
 import { INITIAL_WINDOW_BYTES, TunnelChannel, type ChannelWire } from './tunnel-channel.ts'
@@ -142,11 +143,16 @@ export class Ssh2Channels {
     this.#protocol = own._protocol
     this.#ids = own._chanMgr
     this.#take()
-    socket.on('drain', this.#resume)
+    const fail = (thrown: unknown): void => void socket.destroy(thrown as Error)
+    socket.on('drain', guarded(fail, this.#resume))
     // The end of every key exchange, the first and later ones.
-    client.on('handshake', this.#resume)
+    client.on('handshake', guarded(fail, this.#resume))
     // Once ssh2 has done with it.
-    client.on('handshake', () => queueMicrotask(() => forgetExchange(client)))
+    const forget = guarded(fail, () => forgetExchange(client))
+    client.on(
+      'handshake',
+      guarded(fail, () => queueMicrotask(forget)),
+    )
   }
 
   /** Channels that are open or about to be. */
