@@ -225,7 +225,7 @@ const ROOMS = {
   },
   'visitors/pages': { rooms: ['errors.ts', 'outer/access', 'visitors'], node: ['crypto'] },
   'visitors/login': {
-    rooms: ['errors.ts', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session', 'visitors/pages'],
+    rooms: ['errors.ts', 'address', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session', 'visitors/pages'],
     npm: ['openid-client'],
     node: ['crypto'],
   },

@@ -1,6 +1,7 @@
 /** Logins of people, with a real provider, through both layers. */
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { createPublicKey, verify } from 'node:crypto'
+import { until } from '../support/wait.ts'
 import { ADA, AUTH, BOARD, startVisitorLayers, WIKI, type VisitorLayers } from '../support/visitors.ts'
 
 let at: VisitorLayers
@@ -137,9 +138,10 @@ describe('the log', () => {
     const browser = at.browser()
     await browser.go(`${WIKI}/logged`)
     await at.browser().send(`${WIKI}/unlogged`)
-    const line = await at.layers.accessLine(at.layers.accessLog.length)
-    expect(line).toMatchObject({ path: '/unlogged', visitor: '-', error: 'VISITOR_REQUIRED' })
-    const logged = at.layers.accessLog.findLast(({ path, status }) => path === '/logged' && status === 200)
+    const lineOf = (path: string, status: number) => at.layers.accessLog.find(line => line.path === path && line.status === status)
+    const unlogged = await until(() => lineOf('/unlogged', 401), { what: 'the line of the refusal' })
+    expect(unlogged).toMatchObject({ visitor: '-', error: 'VISITOR_REQUIRED' })
+    const logged = await until(() => lineOf('/logged', 200), { what: 'the line of the visit' })
     expect(logged).toMatchObject({ visitor: 'ada@example.io' })
     const cookie = browser.cookie('wiki.example.test', '__Host-sg-login-visitor')!
     expect(JSON.stringify(at.layers.accessLog)).not.toContain(cookie)

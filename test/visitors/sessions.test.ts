@@ -66,6 +66,15 @@ describe('sessions', () => {
     expect(planted.status).toBe(401)
   })
 
+  test('are none over http, nor can anybody log in there', async () => {
+    const browser = await loggedIn()
+    const cookie = browser.cookie('wiki.example.test', '__Host-sg-login-visitor')!
+    const plain = await at.browser().send('http://wiki.example.test/', { headers: { cookie: `sg-login-visitor=${cookie}` } })
+    expect(plain.status).toBe(401)
+    const visit = await at.browser().go('http://wiki.example.test/')
+    expect([visit.status, /needs https/.test(visit.body), visit.headers['set-cookie']]).toEqual([403, true, undefined])
+  })
+
   test('outlive a change of keys as long as the old key is there', async () => {
     const browser = await loggedIn()
     const before = at.keys

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { addressKey } from '../../address/address-key.ts'
 import { asGatewayError, messageOf } from '../../errors.ts'
 import type { OwnAnswer } from '../../outer/access/visitor-check.ts'
 import type { ProviderConfig } from '../config.ts'
@@ -66,7 +67,7 @@ export class AuthLogin {
     const { config, providers, tickets, pages, attempts } = this.context
     const provider = providers.find(name)
     if (provider === undefined) return this.#failed(call, name, 'a provider that is no more')
-    const waitMs = attempts.take(call.client.address)
+    const waitMs = attempts.take(addressKey(call.client.address))
     if (waitMs > 0)
       return {
         ...pages.refused(call, 'RATE_LIMITED', undefined, ['Retry-After', String(Math.ceil(waitMs / 1000))]),

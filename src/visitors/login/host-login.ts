@@ -5,9 +5,9 @@ import type { Rejection } from '../lane.ts'
 import type { Page, PageCall } from '../page.ts'
 import type { PeopleAnswers } from '../people.ts'
 import { readSession } from '../session/session.ts'
-import { cookieValues, setCookie } from '../session/session-cookie.ts'
+import { cookieValues, isSafe, setCookie } from '../session/session-cookie.ts'
 import { AT_TARGETS } from '../session/sessions.ts'
-import { isSafe, type LoginContext } from './login-context.ts'
+import type { LoginContext } from './login-context.ts'
 import { redirect } from './redirect.ts'
 import { browserHash, LOGIN_MS, type Wish } from './tickets.ts'
 
@@ -67,7 +67,7 @@ export class HostLogin implements PeopleAnswers {
       isFresh,
     }: Pick<Wish, 'path' | 'isFresh'> & { readonly providers: readonly string[] | undefined; readonly sessionMs: number | undefined },
   ): VisitorAnswer {
-    if (!isSafe(request)) return this.context.pages.insecure(request)
+    if (!isSafe(request.client.scheme, request.host)) return this.context.pages.insecure(request)
     const { tickets, config } = this.context
     const { authHost, authUrl } = config()
     const { scheme } = request.client

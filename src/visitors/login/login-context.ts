@@ -1,5 +1,4 @@
 import type { RateMeter } from '../../rates/rate-meter.ts'
-import type { VisitorRequest } from '../../outer/access/visitor-check.ts'
 import type { VisitorsConfig } from '../config.ts'
 import type { LoginEvent } from '../login-event.ts'
 import type { Pages } from '../pages/pages.ts'
@@ -28,8 +27,3 @@ export interface LoginContext {
 /** The scheme of the auth host, which decides on the names of its cookies. */
 export const authScheme = ({ authUrl }: Pick<VisitorsConfig, 'authUrl'>): 'http' | 'https' =>
   authUrl.startsWith('https:') ? 'https' : 'http'
-
-const LOCAL = /^(?:localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)*\.localhost|127(?:\.\d{1,3}){3}|::1)$/
-
-/** May somebody log in over this connection? Over http on this machine alone, for trials. */
-export const isSafe = ({ client, host }: Pick<VisitorRequest, 'client' | 'host'>): boolean => client.scheme === 'https' || LOCAL.test(host)

@@ -4,6 +4,11 @@ import type { AcceptedRequest } from '../../http/admission.ts'
 /** Cookies of the same name that are looked at in one request. */
 const MAX_TRIED = 4
 
+const LOCAL = /^(?:localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)*\.localhost|127(?:\.\d{1,3}){3}|::1)$/
+
+/** Are there logins over this connection? Over http on this machine alone, for trials: elsewhere anybody on the way could read and plant them. */
+export const isSafe = (scheme: string, host: string): boolean => scheme === 'https' || LOCAL.test(host)
+
 /**
  * The name of a cookie of ours. Over https nobody but this very host can have set it (RFC 6265bis §4.1.3.2); over http, which is for
  * trials on one machine, there is no such thing.

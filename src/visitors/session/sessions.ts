@@ -7,7 +7,7 @@ import type { KeyRing } from './key-ring.ts'
 import type { Revocations } from './revocations.ts'
 import type { Seal } from './seal.ts'
 import { readSession, sessionText, visitorOf, type Session } from './session.ts'
-import { cookieValues, setCookie } from './session-cookie.ts'
+import { cookieValues, isSafe, setCookie } from './session-cookie.ts'
 
 /** Sessions whose cookies were opened lately. */
 const MAX_KNOWN = 20_000
@@ -73,6 +73,7 @@ export class Sessions {
     place: SessionPlace,
     maxMs?: number,
   ): KnownSession | undefined {
+    if (!isSafe(scheme, host)) return undefined
     for (const value of cookieValues(request, place.kind, scheme)) {
       const known = this.#open(value, host, place)
       if (known !== undefined && this.whyOver(known.session, maxMs) === undefined) return known
