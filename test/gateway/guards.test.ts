@@ -86,6 +86,7 @@ describe('a port for clients', () => {
     ['plain', {}, false],
     ['behind the PROXY protocol', { proxyProtocol: true }, false],
     ['with TLS', {}, true],
+    ['with TLS behind the PROXY protocol', { proxyProtocol: true }, true],
   ] as const)('%s', async (_, outer, isTls) => {
     const origin = await startRawOrigin((_request, socket) => void socket.write(rawResponse(200, 'ok')))
     const pair = await mintServer(['a.test'])
@@ -93,10 +94,9 @@ describe('a port for clients', () => {
     const layers = await startLayers({ origin: origin.port, outer: { ...outer, ...tls } })
     const facts = { source: { address: '203.0.113.9', port: 1 }, destination: { address: '192.0.2.1', port: 443 } }
     const open = async (): Promise<TcpEnd> => {
-      if (isTls) return new TcpEnd(connectTls({ port: layers.port, host: '127.0.0.1', servername: 'a.test', ca: pair.certificatePem }))
       const end = await tcpConnect(layers.port)
       if ('proxyProtocol' in outer) end.socket.write(proxyHeader(1, facts))
-      return end
+      return isTls ? new TcpEnd(connectTls({ socket: end.socket, servername: 'a.test', ca: pair.certificatePem })) : end
     }
     const request = 'GET / HTTP/1.1\r\nHost: a.test\r\n\r\n'
     throwOnce(ConnectionLimits.prototype, 'admit')
