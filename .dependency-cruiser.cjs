@@ -130,7 +130,7 @@ const ROOMS = {
   // What browsers run: it imports nothing.
   'admin/console': { rooms: [] },
   identity: { rooms: ['errors.ts', 'files'], npm: ['jsonwebtoken', 'node-forge'], node: ['crypto', 'net', ...FILES] },
-  tls: { rooms: ['errors.ts', 'files', 'identity'], node: ['tls', 'crypto', 'fs', 'fs/promises', 'path'] },
+  tls: { rooms: ['errors.ts', 'files', 'http', 'identity'], node: ['tls', 'crypto', 'fs', 'fs/promises', 'path'] },
   net: { rooms: ['errors.ts', 'address'], node: [...SOCKETS, 'os'] },
   mux: { rooms: ['errors.ts', 'rates', 'wire'], node: ['stream'] },
   link: {
@@ -223,6 +223,7 @@ const ROOMS = {
     rooms: ['errors.ts', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session'],
     node: ['crypto', 'fs/promises', 'path'],
   },
+  'visitors/certificates': { rooms: ['errors.ts', 'http', 'route', 'outer/access', 'visitors', 'visitors/session'] },
   'visitors/pages': { rooms: ['errors.ts', 'outer/access', 'visitors'], node: ['crypto'] },
   'visitors/login': {
     rooms: ['errors.ts', 'address', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session', 'visitors/pages'],
@@ -449,6 +450,7 @@ const ROOMS = {
       'visitors/tokens',
       'visitors/jwt',
       'visitors/shares',
+      'visitors/certificates',
       'route',
       'http',
       'identity',

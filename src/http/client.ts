@@ -24,6 +24,24 @@ export interface PeerTls {
   readonly covers: (host: string) => boolean
   /** Value of Strict-Transport-Security for every answer; undefined: none. */
   readonly hsts: string | undefined
+  /** The authorities by whose rules a certificate was asked for; absent: none was. */
+  readonly asked?: { readonly ca: string; readonly crl: string | undefined } | undefined
+  /** The certificate that the client has sent then. */
+  readonly client?: PeerCertificate | undefined
+}
+
+/** The certificate of a client. */
+export interface PeerCertificate {
+  /** The reason why it is not good; undefined: it is. */
+  readonly fault: string | undefined
+  readonly notAfterMs: number
+  readonly fingerprint: string
+  /** Names of DNS, in lower case; e-mail addresses; URIs. */
+  readonly dns: readonly string[]
+  readonly emails: readonly string[]
+  readonly uris: readonly string[]
+  /** Undefined for none, or more than one. */
+  readonly commonName: string | undefined
 }
 
 /** The real client, as told to the origin. */

@@ -7,6 +7,7 @@ import { HttpEdge } from './http-edge/http1-edge.ts'
 import { PlainEdge } from './ports/plain-port.ts'
 import type { ProxiedClients } from './ports/proxied-clients.ts'
 import { RedirectEdge } from './http-edge/redirect-edge.ts'
+import { CertificateRules } from '../route/certificate-rule.ts'
 import { TlsEdge } from './ports/tls-port.ts'
 import type { WatchedPort } from './book-watch.ts'
 
@@ -95,6 +96,7 @@ export class ClientPorts {
       {
         ...place,
         certificates,
+        authorities: context.visitors === undefined ? undefined : authoritiesIn(context.table),
         protocols: http2 ? ['h2', ...HTTP1_PROTOCOLS] : HTTP1_PROTOCOLS,
         preamble,
         lastRequestMs: context.limits.lastRequestMs,
@@ -166,4 +168,9 @@ export class ClientPorts {
     this.#http1.destroy()
     this.#http2.destroy()
   }
+}
+
+const authoritiesIn = (table: EdgeContext['table']): CertificateRules['find'] => {
+  const rules = new CertificateRules(table)
+  return serverName => rules.find(serverName)
 }

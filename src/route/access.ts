@@ -40,6 +40,8 @@ export interface JwtRule {
 export interface CertificateRule {
   /** The authorities, in PEM. */
   readonly ca: string
+  /** What they have revoked, in PEM; undefined: nothing is asked of them. */
+  readonly crl: string | undefined
   /** Names of certificates, `*.x` stands for one label; empty: every certificate of the authorities. */
   readonly names: readonly string[]
 }

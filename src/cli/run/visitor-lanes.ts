@@ -1,6 +1,7 @@
 import { StateFile, stateFileOf } from '../../config/visitors/state-file.ts'
 import type { GatewayError } from '../../errors.ts'
 import type { LaneParts } from '../../visitors/check/create-visitors.ts'
+import { CertificateLane } from '../../visitors/certificates/certificate-lane.ts'
 import { Failures } from '../../visitors/failures.ts'
 import type { Lane } from '../../visitors/lane.ts'
 import { JwtLane } from '../../visitors/jwt/jwt-lane.ts'
@@ -45,7 +46,7 @@ export class VisitorLanes {
     const steady = (): number => performance.now()
     this.#tokenLane = new TokenLane(shared)
     this.#shareLane = new ShareLane({ ...shared, seal, sessions, uses: this.#uses, steady })
-    return [this.#tokenLane, new JwtLane({ ...shared, steady }), this.#shareLane]
+    return [this.#tokenLane, new JwtLane({ ...shared, steady }), this.#shareLane, new CertificateLane(shared)]
   }
 
   /** Reads the files, then follows them. @throws GatewayError CONFIG_INVALID, FILE_UNREADABLE */

@@ -73,6 +73,11 @@ const NAME = 'expected a name such as build.example.com or *.staff.example.com'
 const certificates = z.strictObject(
   {
     ca: file.meta({ description: 'File with the authorities of the certificates, in PEM.' }),
+    crl: file
+      .optional()
+      .meta({
+        description: 'File with lists of revoked certificates, in PEM, one of each authority in the chain; none is asked for when absent.',
+      }),
     names: z
       .array(text(NAME).regex(/^(?:\*\.)?[^\s*]{1,253}$/, { error: NAME }), { error: 'expected a list of names' })
       .optional()
@@ -153,8 +158,14 @@ const jwtOf = (source: z.output<typeof jwt>): JwtRule =>
     claims: claimsOf(source.claims),
   })
 
-const certificatesOf = (source: NonNullable<Source['certificates']>, { read }: TargetPlace): CertificateRule =>
-  Object.freeze({ ca: read(source.ca, 'certificate', ['access', 'certificates', 'ca']), names: Object.freeze([...(source.names ?? [])]) })
+const certificatesOf = (source: NonNullable<Source['certificates']>, { read }: TargetPlace): CertificateRule => {
+  const { ca, crl, names = [] } = source
+  return Object.freeze({
+    ca: read(ca, 'certificate', ['access', 'certificates', 'ca']),
+    crl: crl === undefined ? undefined : read(crl, 'text', ['access', 'certificates', 'crl']),
+    names: Object.freeze([...names]),
+  })
+}
 
 const accessOf = (source: Source, place: TargetPlace): Access =>
   Object.freeze({

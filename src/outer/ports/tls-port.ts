@@ -1,12 +1,14 @@
 import { createServer as createListener, type Server as Listener, type Socket } from 'node:net'
-import { createServer, type Server, type TLSSocket } from 'node:tls'
+import { createServer, type Server, type TlsOptions, type TLSSocket } from 'node:tls'
 import { unmapped } from '../../address/mapped.ts'
 import type { Peer } from '../../http/client.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
+import { clientCertificateOf, visitorTlsOptions, type ClientAuthorities } from '../../tls/client-certificate.ts'
 import { followCertificates, tlsOptions } from '../../tls/server.ts'
 import { HANDSHAKE_MS } from '../../tls/settings.ts'
 import type { ConnectionLimits } from '../access/connection-limits.ts'
+import { helloReader, VisitorServers } from './visitor-servers.ts'
 import { attempt, guarded, type Fail } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
 import { countConnections } from '../../net/socket-book.ts'
@@ -27,6 +29,8 @@ export interface TlsEdgeOptions {
   readonly lastRequestMs: number
   /** Counts the connections of all edges. */
   readonly connections: ConnectionLimits
+  /** The authorities by which visitors of a host are verified, undefined for none; absent: no host asks for certificates. */
+  readonly authorities?: ((serverName: string) => ClientAuthorities | undefined) | undefined
   /** Reads what comes before TLS, the header of a proxy, then calls `next` with who the client is. */
   readonly preamble?: ((socket: Socket, next: (address: string) => void) => void) | undefined
   /** A connection is ready. `protocol` is what ALPN has agreed on, or undefined. */
@@ -47,6 +51,7 @@ const isLetter = (byte: number): boolean => (byte >= 0x41 && byte <= 0x5a) || (b
 export class TlsEdge {
   readonly #listener: Listener
   readonly #server: Server
+  readonly #visitors: VisitorServers | undefined
   readonly #unfollow: () => void
   /** Connections that are not handed over yet, by their other end: all that the socket of TLS has in common with the one below. */
   readonly #beginning = new Map<string, { readonly socket: Socket; address: string }>()
@@ -59,10 +64,24 @@ export class TlsEdge {
     // Half-open as node:http wants it: it knows by itself when a client that ends its half has left.
     const ways = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
     this.#listener = createListener({ ...ways }, socket => attempt(this.#failOf(socket), () => this.#connected(socket)))
-    this.#server = createServer({ ...tlsOptions(certificates), ...ways, ALPNProtocols: [...protocols] })
-    this.#unfollow = followCertificates(this.#server, certificates)
-    this.#server.on('secureConnection', (socket: TLSSocket) => attempt(this.#failOf(socket), () => this.#secured(socket)))
-    this.#server.on('tlsClientError', (error, socket) => attempt(this.#failOf(socket), () => this.#refused(error, socket)))
+    const create = (settings: TlsOptions, asked?: ClientAuthorities): Server => {
+      const server = createServer({ ...settings, ...ways, ALPNProtocols: [...protocols] })
+      server.on('secureConnection', (socket: TLSSocket) => attempt(this.#failOf(socket), () => this.#secured(socket, asked)))
+      server.on('tlsClientError', (error, socket) => attempt(this.#failOf(socket), () => this.#refused(error, socket)))
+      return server
+    }
+    this.#server = create(tlsOptions(certificates))
+    const unfollow = followCertificates(this.#server, certificates)
+    if (options.authorities === undefined) this.#unfollow = unfollow
+    else {
+      const visitors = new VisitorServers(options.authorities, asked => create(visitorTlsOptions(certificates, asked), asked))
+      const unsubscribe = certificates.subscribe(() => visitors.forget())
+      this.#visitors = visitors
+      this.#unfollow = () => {
+        unfollow()
+        unsubscribe()
+      }
+    }
   }
 
   /** Opens the port. @throws GatewayError LISTEN_FAILED */
@@ -126,17 +145,25 @@ export class TlsEdge {
     socket.on('error', leave)
     socket.once('end', leave)
     socket.once('close', () => clearTimeout(timer))
-    const read = (chunk: Buffer): void => {
+    const goOn = (bytes: Buffer): void => {
       clearTimeout(timer)
       socket.off('end', leave)
       socket.pause()
-      socket.unshift(chunk)
+      socket.unshift(bytes)
+    }
+    const begin = (server: Server, bytes: Buffer): void => {
+      goOn(bytes)
+      // Until TLS is agreed on, a client that ends its half has left; node:tls would wait for it until its time is over.
+      socket.allowHalfOpen = false
+      server.emit('connection', socket)
+    }
+    const read = (chunk: Buffer): void => {
       const first = chunk[0] ?? 0
       if (first === TLS_HANDSHAKE) {
-        // Until TLS is agreed on, a client that ends its half has left; node:tls would wait for it until its time is over.
-        socket.allowHalfOpen = false
-        return void this.#server.emit('connection', socket)
+        if (this.#visitors === undefined) return begin(this.#server, chunk)
+        return this.#readName(socket, chunk, (name, bytes) => begin(this.#visitors?.serverFor(name) ?? this.#server, bytes))
       }
+      goOn(chunk)
       this.#beginning.delete(keyOf(socket))
       if (isLetter(first)) this.options.refusePlain(socket)
       else socket.destroy()
@@ -144,7 +171,20 @@ export class TlsEdge {
     socket.once('data', guarded(this.#failOf(socket), read))
   }
 
-  #secured(socket: TLSSocket): void {
+  /** Reads the whole first message, which has the name: hosts differ in whether they ask for a certificate. */
+  #readName(socket: Socket, first: Buffer, next: (name: string | undefined, bytes: Buffer) => void): void {
+    const add = helloReader()
+    const read = guarded(this.#failOf(socket), (chunk: Buffer) => {
+      const hello = add(chunk)
+      if (hello === undefined) return
+      socket.off('data', read)
+      next(hello.name, hello.bytes)
+    })
+    socket.on('data', read)
+    read(first)
+  }
+
+  #secured(socket: TLSSocket, asked?: ClientAuthorities): void {
     socket.allowHalfOpen = true
     const key = keyOf(socket)
     const address = this.#beginning.get(key)?.address ?? unmapped(socket.remoteAddress ?? '')
@@ -158,7 +198,12 @@ export class TlsEdge {
       isTrusted: isTrusted(address),
       scheme: 'https',
       localPort: socket.localPort ?? 0,
-      tls: { serverName: serverName?.toLowerCase(), covers, hsts },
+      tls: {
+        serverName: serverName?.toLowerCase(),
+        covers,
+        hsts,
+        ...(asked !== undefined && { asked, client: clientCertificateOf(socket) }),
+      },
     })
   }
 }
