@@ -82,6 +82,22 @@ describe('time', () => {
     await unharmed(hasty)
   })
 
+  test('neither a 504 nor a client that gives up has a connection made on which nothing is asked', async () => {
+    origin.handle(silence)
+    for (let i = 0; i < 3; i++) expect(await exchange(hasty.port)).toMatchObject({ status: 504 })
+    for (let i = 0; i < 3; i++) {
+      const client = await RawConnection.open(hasty.port)
+      client.write(get)
+      await until(() => origin.hits === 4 + i)
+      client.socket.destroy()
+      await until(() => origin.last.connection.closed !== 'no')
+    }
+    origin.handle(answerOk)
+    for (let i = 0; i < 3; i++) expect(await exchange(hasty.port)).toMatchObject({ status: 200 })
+    expect(origin.connections.filter(({ requests }) => requests.length === 0)).toEqual([])
+    await unharmed(hasty)
+  })
+
   test('an origin that does not read an upload is 504, not the fault of the client', async () => {
     origin.handle((_request, socket) => void socket.pause())
     const outcome = await exchange(hasty.port, { method: 'POST', body: Buffer.alloc(16 << 20) })
