@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { MAX_MESSAGE_BYTES, type Link } from '../../src/mux/link.ts'
 import { within, until } from '../support/wait.ts'
+import { dial } from '../../src/link/dialer.ts'
 import { dialLink, inbox, linkPair, pattern, startListener, type LinkPair } from './pair.ts'
 
 const SIZES = [1, 2, 125, 126, 127, 4_096, 16_383, 65_535, 65_536, 65_537, 262_144, MAX_MESSAGE_BYTES - 1, MAX_MESSAGE_BYTES]
@@ -218,6 +219,14 @@ describe('closing a listener', () => {
     expect(listening.server.listening).toBe(false)
     await expect(dialLink(listening.port)).rejects.toThrow(/ECONNREFUSED.*; nothing listens there: is the outer layer running/)
   })
+})
+
+test('to a name that nobody has says so, and which option has it', async () => {
+  // A label of more than 63 characters is none to any resolver, and no name server is asked.
+  const failure = new Promise<string>((resolve, reject) => {
+    dial({ url: `ws://${'a'.repeat(64)}.invalid:3001` }, { onLink: () => reject(new Error('a link')), onFailure: resolve })
+  })
+  expect(await failure).toMatch(/ENOTFOUND.*; there is no such name: is the URL of --outer-layer right\?$/)
 })
 
 /** True when bytes stay in `link`; false as soon as there are none. */
