@@ -8,8 +8,9 @@ import { ask, basic, parseMetrics } from '../support/admin.ts'
 import { exchange } from '../support/exchange.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
 import { freePort, listen } from '../support/ports.ts'
+import { RawConnection } from '../support/raw-client.ts'
 import { startRawOrigin } from '../support/raw-origin.ts'
-import { until } from '../support/wait.ts'
+import { until, within } from '../support/wait.ts'
 
 const outerStatus = async (layers: Layers): Promise<OuterStatus> =>
   JSON.parse((await ask(layers.outer.adminPort, '/status')).text) as OuterStatus
@@ -96,13 +97,18 @@ describe('the admin port of an outer layer', () => {
 
   test('counts credit stalls of a reader that is slower than its writer', async () => {
     const origin = await startRawOrigin((_request, socket) => {
-      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 8388608\r\n\r\n')
-      socket.write(Buffer.alloc(8_388_608))
+      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\n\r\n')
+      socket.write(Buffer.alloc(33_554_432))
     })
     const slow = await startLayers({ origin: origin.port, outer: { admin: { port: 0 } }, inner: { admin: { port: 0 } } })
-    await exchange(slow.port)
-    const metrics = parseMetrics((await ask(slow.inner.adminPort, '/metrics')).text)
-    expect(metrics.get('socket_gateway_link_credit_stalls_total')).toBeGreaterThan(0)
+    const seen = async (): Promise<ReadonlyMap<string, number>> => parseMetrics((await ask(slow.inner.adminPort, '/metrics')).text)
+    const client = await RawConnection.open(slow.port)
+    client.freeze()
+    client.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+    await until(async () => (await seen()).get('socket_gateway_link_credit_stalls_total')! > 0, { what: 'a stall' })
+    client.thaw()
+    await within(client.closed, 'the whole answer')
+    const metrics = await seen()
     expect(metrics.get('socket_gateway_link_sent_bytes_total')).toBeGreaterThan(8_388_608)
   })
 

@@ -44,6 +44,8 @@ export class DirectoryFeed {
       readonly dataPlane: DataPlane
       readonly now: () => number
       readonly log: Log
+      /** The time that a call waits until what it has changed is in force, milliseconds; default: 250. */
+      readonly inForceMs?: number
       /** Another secret is in force. */
       readonly onSecrets?: () => Promise<void>
     },
@@ -95,7 +97,7 @@ export class DirectoryFeed {
           resolve()
         }
         const waiting = { seq, done }
-        const timer = setTimeout(done, WAIT_MS)
+        const timer = setTimeout(done, this.options.inForceMs ?? WAIT_MS)
         this.#waiting.add(waiting)
       })
     }

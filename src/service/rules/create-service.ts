@@ -56,6 +56,8 @@ export interface ServiceOptions {
   readonly textRecords?: (name: string) => Promise<readonly string[]>
   readonly clock?: ServiceClock
   readonly random?: RandomInteger
+  /** The longest wait of a call until what it has changed is in force, milliseconds; default: 250. */
+  readonly inForceMs?: number
   /** Default: @node-rs/argon2 where it is installed; null: scrypt. */
   readonly argon2?: Argon2 | null
 }
@@ -72,7 +74,15 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const secrets = new Secrets(store, new SealingKey(options.secretsKey), now)
   await unlessAway(() => secrets.load())
   const passwords = await Passwords.create(options.argon2 === undefined ? await loadArgon2() : (options.argon2 ?? undefined))
-  const directory = new DirectoryFeed({ store, config, dataPlane, now, log, onSecrets: () => secrets.reload() })
+  const directory = new DirectoryFeed({
+    store,
+    config,
+    dataPlane,
+    now,
+    log,
+    ...(options.inForceMs !== undefined && { inForceMs: options.inForceMs }),
+    onSecrets: () => secrets.reload(),
+  })
   const attempts = new Attempts(now)
   const parts: AccountParts = {
     store,
