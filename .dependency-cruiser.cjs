@@ -351,6 +351,10 @@ const ROOMS = {
     ],
     node: ['net', 'crypto'],
   },
+  'cli/init': {
+    rooms: ['errors.ts', 'address', 'config', 'enrolment', 'origin', 'cli/command', 'cli/options'],
+    node: ['fs/promises', 'path', 'os'],
+  },
   'cli/local': {
     rooms: [
       'errors.ts',
@@ -483,6 +487,7 @@ const ROOMS = {
       'cli/demo',
       'cli/doctor',
       'cli/client',
+      'cli/init',
       'cli/local',
       'cli/connect',
       'cli/service',

@@ -4,6 +4,7 @@ import { VISITOR_COMMANDS, VISITOR_GROUPS } from './visitor-commands.ts'
 import { certificatesOptions } from './options/certificates.ts'
 import { defineCommand, type Command } from './command/command.ts'
 import { httpGroups, httpOptions } from './options/http.ts'
+import { initInnerOptions, initOuterOptions } from './options/init.ts'
 import { forwardOptions } from './options/forward.ts'
 import { tokenOptions } from './options/token.ts'
 import { flag, PORT, withDefault } from './command/option.ts'
@@ -14,6 +15,7 @@ import { statusOptions, targetsCheckOptions } from './options/status.ts'
 
 /** Words that other commands stand below, and what those are about. */
 export const GROUPS: Readonly<Record<string, string>> = {
+  init: 'Write the files of a layer: options, targets, systemd, compose',
   targets: 'Check a targets file, or explain what it decides',
   ...CLIENT_GROUPS,
   ...SERVICE_GROUPS,
@@ -35,6 +37,24 @@ export const COMMANDS: readonly Command[] = [
       ['socket-gateway http 8080 --server https://api.example.com', 'by a public name'],
     ],
     run: async (values, { what }, context) => (await import('./local/http.ts')).runHttp(what, values, context),
+  }),
+  defineCommand({
+    words: ['init', 'outer'],
+    describe: 'Write the files of an outer layer: options, targets, a systemd unit, a compose file',
+    options: initOuterOptions,
+    flagsOnly: true,
+    examples: [
+      ['socket-gateway init outer --host gw.example.com --name lan-a --target gw.example.com=http://127.0.0.1:8080', 'asks for nothing'],
+    ],
+    run: async (values, _, context) => (await import('./init/init.ts')).runInitOuter(values, context),
+  }),
+  defineCommand({
+    words: ['init', 'inner'],
+    describe: 'Write the files of an inner layer: options, a systemd unit, a compose file',
+    options: initInnerOptions,
+    flagsOnly: true,
+    examples: [["socket-gateway init inner --join 'wss://gw.example.com:3001#lan-a:…' --allow 127.0.0.1:8080", 'asks for nothing']],
+    run: async (values, _, context) => (await import('./init/init.ts')).runInitInner(values, context),
   }),
   defineCommand({
     words: ['certificates'],

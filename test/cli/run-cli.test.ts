@@ -23,6 +23,7 @@ describe('--help', () => {
     const listed = [...stdout.matchAll(/^ {2}socket-gateway ([a-z-]+)/gm)].map(([, name]) => name)
     expect(listed).toEqual([
       'http',
+      'init',
       'certificates',
       'outer-layer',
       'inner-layer',
