@@ -451,6 +451,8 @@ const ROOMS = {
       'files',
       'visitors',
       'visitors/check',
+      'visitors/session',
+      'outer/access',
       'visitors/tokens',
       'visitors/jwt',
       'visitors/shares',

@@ -11,6 +11,7 @@ import { flag, PORT, withDefault } from './command/option.ts'
 import { doctorOptions } from './options/doctor.ts'
 import { innerLayerGroups, outerLayerGroups } from './options/groups.ts'
 import { innerLayerOptions, outerLayerOptions } from './options/layers.ts'
+import { targetsExplainOptions } from './options/visitors.ts'
 import { statusOptions, targetsCheckOptions } from './options/status.ts'
 
 /** Words that other commands stand below, and what those are about. */
@@ -154,15 +155,16 @@ export const COMMANDS: readonly Command[] = [
   defineCommand({
     words: ['targets', 'explain'],
     describe: 'Print which target and rule decide on a request, without sending it',
-    options: {},
+    options: targetsExplainOptions,
+    flagsOnly: true,
     positionals: [
       { name: 'file', describe: 'Targets file' },
       { name: 'method', describe: 'Method of the request, such as GET' },
       { name: 'url', describe: 'URL as a client would ask for it' },
     ],
     examples: [['socket-gateway targets explain targets.yaml GET http://api.example.com/v1/users', 'exit status 0 allowed, 1 refused']],
-    run: async (_, { file = '', method = '', url = '' }, context) =>
-      (await import('./run/targets.ts')).runTargetsExplain({ file, method, url }, context),
+    run: async (values, { file = '', method = '', url = '' }, context) =>
+      (await import('./run/targets.ts')).runTargetsExplain({ file, method, url }, values, context),
   }),
   defineCommand({
     words: ['status'],

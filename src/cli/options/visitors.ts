@@ -86,3 +86,10 @@ export const shareListOptions = { visitors, json: flag('Print the list in JSON')
 
 /** Options of `share revoke`. */
 export const shareRevokeOptions = { visitors } as const
+
+/** Options of `targets explain`. */
+export const targetsExplainOptions = {
+  as: optional(LINE, { describe: 'Address of a person who has logged in: says whether access lets them in', defaultText: 'nobody' }),
+  token: optional(TEXT, { describe: 'Service token or JWT that a program would send', defaultText: 'none' }),
+  visitors,
+} as const

@@ -14,6 +14,7 @@ import type { ValuesOf } from '../command/option.ts'
 import { connectedTo, unservedOf, unservedText } from '../command/unserved.ts'
 import { readPasswordFile } from '../options/admin.ts'
 import type { targetsCheckOptions } from '../options/status.ts'
+import type { targetsExplainOptions } from '../options/visitors.ts'
 import type { CliContext } from '../command/context.ts'
 import { formatTable } from '../command/table.ts'
 import { explainTcp, formatTcpPorts } from './targets-tcp.ts'
@@ -114,10 +115,15 @@ function linesOf(explanation: Explanation, file: string): string {
 /**
  * `targets explain FILE METHOD URL`: prints the target and the rule that decide on a request, without sending it. With the method TCP, and
  * `NAME:PORT` or `:PORT` for the URL: where a connection to that port would go.
+ * With somebody who would come: which lane of `access` decides on them, and why.
  * @returns 0 when the request is allowed, 1 when it is refused
  * @throws ConfigError with every fault of the file
  */
-export async function runTargetsExplain(args: { file: string; method: string; url: string }, { stdout }: CliContext): Promise<ExitStatus> {
+export async function runTargetsExplain(
+  args: { readonly file: string; readonly method: string; readonly url: string },
+  { as: email, token, visitors }: ValuesOf<typeof targetsExplainOptions>,
+  { stdout }: CliContext,
+): Promise<ExitStatus> {
   const table = await readTargets(args.file)
   if (args.method === 'TCP') {
     const { text, isAllowed } = explainTcp(table, args.url, args.file)
@@ -126,6 +132,18 @@ export async function runTargetsExplain(args: { file: string; method: string; ur
   }
   const explanation = explain(table, args.method, args.url)
   const code = explanation.code === undefined ? '' : ` (${explanation.code})`
-  stdout.write(`${linesOf(explanation, args.file)}\n${explanation.verdict}: ${printable(explanation.reason)}${code}\n`)
-  return explanation.verdict === 'allowed' ? 0 : 1
+  const { host, target: named, route, path, method } = explanation
+  const target = host === undefined ? undefined : table.match(host)
+  const own = route === undefined ? target : target?.routes?.all.find(each => each.line === route.line)
+  const access = own?.treatment?.access
+  const isAsked = email !== undefined || token !== undefined
+  const visitor =
+    isAsked && access !== undefined && host !== undefined && path !== undefined && own !== undefined && named !== undefined
+      ? await (
+          await import('./targets-visitor.ts')
+        ).explainVisitor({ email, token, visitors, target: own.name, access, method, host, path })
+      : undefined
+  const who = !isAsked ? '' : `\nvisitor  ${printable(visitor?.text ?? 'everybody: the target has no access')}\n`
+  stdout.write(`${linesOf(explanation, args.file)}${who}\n${explanation.verdict}: ${printable(explanation.reason)}${code}\n`)
+  return explanation.verdict === 'allowed' && visitor?.isAdmitted !== false ? 0 : 1
 }
