@@ -9,7 +9,7 @@ export default {
   transform: {},
   // A wait of a test gives up after a minute (test/support/wait.ts) and says for what; this is for what waits in no other way.
   testTimeout: 240_000,
-  // Most tests wait most of the time.
-  maxWorkers: '100%',
+  // Most tests wait most of the time: three files keep two cores busy.
+  maxWorkers: '150%',
   reporters: ['default', '<rootDir>/scripts/count-reporter.js'],
 }
