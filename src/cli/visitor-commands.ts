@@ -54,14 +54,14 @@ export const VISITOR_COMMANDS: readonly Command[] = [
         'printed once',
       ],
     ],
-    run: async (values, _, context) => (await import('./run/service-token.ts')).runServiceTokenCreate(values, context),
+    run: async (values, _, context) => (await import('./visitors/service-token.ts')).runServiceTokenCreate(values, context),
   }),
   defineCommand({
     words: ['service-token', 'ls'],
     describe: 'List the service tokens, never what they are',
     options: serviceTokenListOptions,
     flagsOnly: true,
-    run: async (values, _, context) => (await import('./run/service-token.ts')).runServiceTokenList(values, context),
+    run: async (values, _, context) => (await import('./visitors/service-token.ts')).runServiceTokenList(values, context),
   }),
   defineCommand({
     words: ['service-token', 'revoke'],
@@ -69,7 +69,7 @@ export const VISITOR_COMMANDS: readonly Command[] = [
     options: serviceTokenRevokeOptions,
     flagsOnly: true,
     positionals: [{ name: 'token', describe: 'Id or name of the token' }],
-    run: async (values, { token = '' }, context) => (await import('./run/service-token.ts')).runServiceTokenRevoke(token, values, context),
+    run: async (values, { token = '' }, context) => (await import('./visitors/service-token.ts')).runServiceTokenRevoke(token, values, context),
   }),
   defineCommand({
     words: ['share'],

@@ -1,5 +1,5 @@
 import type { AdminOptions } from '../admin/admin.ts'
-import type { OwnErrorPages } from '../http/error-page.ts'
+import type { OwnErrorPages } from '../http/errors/error-page.ts'
 import type { Keys, RegisteredKey } from '../identity/key-registry.ts'
 import type { Timing } from '../mux/liveness.ts'
 import type { LogLine } from '../payload/log-note.ts'

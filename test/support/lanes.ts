@@ -1,7 +1,7 @@
 /** Layers whose targets ask who comes, with the files of visitors as an operator has them; nobody logs in. */
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { startVisitors } from '../../src/cli/run/visitors.ts'
+import { startVisitors } from '../../src/cli/visitors/start-visitors.ts'
 import { createKeyText } from '../../src/visitors/session/key-ring.ts'
 import { onCleanUp } from './cleanup.ts'
 import { captureLog, startLayers, type Layers, type LayersOptions, type LogRecord } from './layers.ts'

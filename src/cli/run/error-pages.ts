@@ -2,8 +2,8 @@
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GatewayError, messageOf } from '../../errors.ts'
-import type { OwnErrorPages } from '../../http/error-page.ts'
-import { createOwnErrorPages, isErrorPageName } from '../../http/own-error-pages.ts'
+import type { OwnErrorPages } from '../../http/errors/error-page.ts'
+import { createOwnErrorPages, isErrorPageName } from '../../http/errors/own-error-pages.ts'
 
 /** A page is held in memory, and sent for each error. */
 const MAX_BYTES = 262_144

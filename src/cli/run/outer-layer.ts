@@ -21,7 +21,7 @@ import { createInvitations, type OuterInvitations } from './outer-invitations.ts
 import type { OuterService } from './outer-service.ts'
 import { openState } from './outer-state.ts'
 import { readErrorPages } from './error-pages.ts'
-import type { RunningVisitors } from './visitors.ts'
+import type { RunningVisitors } from '../visitors/start-visitors.ts'
 import { checkPortsDiffer, type WantedPort } from '../command/colliding-ports.ts'
 import { createAppCertificates, createTlsPorts } from '../options/tls.ts'
 
@@ -137,7 +137,7 @@ async function checkTargets(targets: TargetsFile, ports: readonly WantedPort[], 
 }
 
 /** Reads the files of visitors; without them, nothing of it is loaded. */
-const startVisitors = async (file: string, log: Log): Promise<RunningVisitors> => (await import('./visitors.ts')).startVisitors(file, log)
+const startVisitors = async (file: string, log: Log): Promise<RunningVisitors> => (await import('../visitors/start-visitors.ts')).startVisitors(file, log)
 
 /** Prepares the service; without one, nothing of it is loaded. */
 async function createService(

@@ -140,7 +140,7 @@ export async function runTargetsExplain(
   const visitor =
     isAsked && access !== undefined && host !== undefined && path !== undefined && own !== undefined && named !== undefined
       ? await (
-          await import('./targets-visitor.ts')
+          await import('../visitors/targets-visitor.ts')
         ).explainVisitor({ email, token, visitors, target: own.name, access, method, host, path })
       : undefined
   const who = !isAsked ? '' : `\nvisitor  ${printable(visitor?.text ?? 'everybody: the target has no access')}\n`

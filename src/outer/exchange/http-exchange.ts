@@ -1,6 +1,6 @@
 import { asGatewayError, ERRORS, GatewayError, type ErrorCode, type Refusal } from '../../errors.ts'
-import { errorAnswer } from '../../http/error-answer.ts'
-import type { OwnErrorPages } from '../../http/error-page.ts'
+import { errorAnswer } from '../../http/errors/error-answer.ts'
+import type { OwnErrorPages } from '../../http/errors/error-page.ts'
 import { valuesOf } from '../../http/fields.ts'
 import { guarded } from '../../net/guard.ts'
 import type { RequestLimit } from '../access/request-limit.ts'

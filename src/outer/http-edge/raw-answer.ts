@@ -2,7 +2,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { ErrorCode } from '../../errors.ts'
-import { errorAnswer, type ErrorAnswer } from '../../http/error-answer.ts'
+import { errorAnswer, type ErrorAnswer } from '../../http/errors/error-answer.ts'
 import { endLingering } from '../../net/linger.ts'
 
 /** Why node:http complains of a client: `code` is Node's, such as HPE_INVALID_METHOD. */

@@ -1,8 +1,8 @@
 /** Errors as people with a browser meet them: what happened, whose turn it is, and what to tell whoever can help. */
 import { STATUS_CODES } from 'node:http'
-import { ERRORS, type ErrorCode } from '../errors.ts'
-import { markup } from '../pages/markup.ts'
-import { facts, policyOf, renderPage } from '../pages/page.ts'
+import { ERRORS, type ErrorCode } from '../../errors.ts'
+import { markup } from '../../pages/markup.ts'
+import { facts, policyOf, renderPage } from '../../pages/page.ts'
 
 /** A page, and the policy that goes with it. */
 export interface ErrorPage {

@@ -1,7 +1,7 @@
 /** Error pages of an operator: HTML with places for what is known, the most particular one for each error. */
 import { STATUS_CODES } from 'node:http'
-import { ERRORS, type ErrorCode } from '../errors.ts'
-import { escapeHtml } from '../pages/markup.ts'
+import { ERRORS, type ErrorCode } from '../../errors.ts'
+import { escapeHtml } from '../../pages/markup.ts'
 import type { ErrorPage, OwnErrorPages } from './error-page.ts'
 
 /** Styles and images within the page, and nothing from elsewhere. */

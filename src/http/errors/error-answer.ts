@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http'
-import { ERRORS, type ErrorCode, type Refusal } from '../errors.ts'
-import { acceptsHtml, acceptsJson } from './accept.ts'
+import { ERRORS, type ErrorCode, type Refusal } from '../../errors.ts'
+import { acceptsHtml, acceptsJson } from '../accept.ts'
 import { errorPage, type OwnErrorPages } from './error-page.ts'
 
 /** An answer of our own: never anything internal, only what the catalogue says and the id that is in the log. */
