@@ -69,7 +69,8 @@ export const VISITOR_COMMANDS: readonly Command[] = [
     options: serviceTokenRevokeOptions,
     flagsOnly: true,
     positionals: [{ name: 'token', describe: 'Id or name of the token' }],
-    run: async (values, { token = '' }, context) => (await import('./visitors/service-token.ts')).runServiceTokenRevoke(token, values, context),
+    run: async (values, { token = '' }, context) =>
+      (await import('./visitors/service-token.ts')).runServiceTokenRevoke(token, values, context),
   }),
   defineCommand({
     words: ['share'],

@@ -137,7 +137,8 @@ async function checkTargets(targets: TargetsFile, ports: readonly WantedPort[], 
 }
 
 /** Reads the files of visitors; without them, nothing of it is loaded. */
-const startVisitors = async (file: string, log: Log): Promise<RunningVisitors> => (await import('../visitors/start-visitors.ts')).startVisitors(file, log)
+const startVisitors = async (file: string, log: Log): Promise<RunningVisitors> =>
+  (await import('../visitors/start-visitors.ts')).startVisitors(file, log)
 
 /** Prepares the service; without one, nothing of it is loaded. */
 async function createService(
