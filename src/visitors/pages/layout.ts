@@ -37,6 +37,9 @@ header img{max-height:3rem;max-width:10rem}h1{font-size:1.6rem;line-height:1.25;
 ul{list-style:none;padding:0}li,form{margin:.6rem 0}.do{display:block;width:100%;padding:.75rem 1rem;border:1px solid var(--act);border-radius:.5rem;background:var(--act);color:var(--on-act);font:inherit;font-weight:600;text-align:center;text-decoration:none;cursor:pointer}
 .also{background:transparent;color:var(--act);border-color:var(--line)}:focus-visible{outline:3px solid var(--act);outline-offset:3px}small{color:var(--soft)}`
 
+// One piece: the policy names the bytes between the tags, in which a line break would be another style.
+const STYLE_ELEMENT = new Html(`<style>${STYLE}</style>`)
+
 const POLICY = [
   "default-src 'none'",
   `style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`,
@@ -67,9 +70,7 @@ export function draw(
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>${title} – ${name}</title>
-        <style>
-          ${new Html(STYLE)}
-        </style>
+        ${STYLE_ELEMENT}
       </head>
       <body>
         <main>

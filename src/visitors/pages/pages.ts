@@ -123,7 +123,7 @@ export class Pages {
         status: ERRORS[code].status,
         title,
         body: html`<p>${body}</p>
-          ${again === undefined ? html`` : action(again, texts.logInAgain)} ${codeLine(code)}`,
+          ${again === undefined ? html`` : action(again, texts.logIn)} ${codeLine(code)}`,
         fields,
       }
     })

@@ -16,6 +16,7 @@ export interface Texts {
   readonly loggedOutTitle: string
   readonly loggedOutBody: (host: string) => string
   readonly loggedOutEverywhereBody: string
+  readonly logIn: string
   readonly logInAgain: string
   readonly awayTitle: string
   readonly awayBody: (provider: string) => string
@@ -60,6 +61,7 @@ const ENGLISH: Texts = {
   loggedOutTitle: 'You are logged out',
   loggedOutBody: host => `Your session at ${host} is over. On other addresses you may still be logged in.`,
   loggedOutEverywhereBody: 'All your sessions are over, on every address and every device.',
+  logIn: 'Log in',
   logInAgain: 'Log in again',
   awayTitle: 'Nobody can log in at the moment',
   awayBody: provider => `${provider} does not answer. Whoever is logged in stays so. Please try again in a minute.`,
@@ -106,6 +108,7 @@ const FRENCH: Texts = {
   loggedOutTitle: 'Vous êtes déconnecté',
   loggedOutBody: host => `Votre session sur ${host} est terminée. Vous pouvez encore être connecté à d’autres adresses.`,
   loggedOutEverywhereBody: 'Toutes vos sessions sont terminées, à toutes les adresses et sur tous les appareils.',
+  logIn: 'Se connecter',
   logInAgain: 'Se reconnecter',
   awayTitle: 'La connexion est impossible pour le moment',
   awayBody: provider => `${provider} ne répond pas. Les sessions ouvertes continuent. Veuillez réessayer dans une minute.`,

@@ -1,0 +1,193 @@
+/** People at the pages of the gateway, in a real browser: with a mouse, with a keyboard, on a phone, in the dark, and as a screen reader has them. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeAll, beforeEach, describe, expect } from '@jest/globals'
+import axe, { type AxeResults } from 'axe-core'
+import { chromium, type BrowserContext, type Page } from 'playwright-core'
+import type { LaneParts } from '../../src/visitors/check/create-visitors.ts'
+import { Failures } from '../../src/visitors/failures.ts'
+import { createShare, sealShare } from '../../src/visitors/shares/share.ts'
+import { ShareLane } from '../../src/visitors/shares/share-lane.ts'
+import { ShareUses } from '../../src/visitors/shares/share-uses.ts'
+import { mintServer, startStore, writePair } from '../support/certificates.ts'
+import { onCleanUp } from '../support/cleanup.ts'
+import { programPath, testWith } from '../support/needs.ts'
+import { tempDir } from '../support/temp.ts'
+import { ADA, AUTH, BOARD, startVisitorLayers, TARGETS, WIKI, type VisitorLayers } from '../support/visitors.ts'
+
+/** The browser keeps no cookies of this one. */
+const SHY = 'shy.example.test'
+const PHONE = { width: 320, height: 640 }
+const DESK = { width: 1_024, height: 768 }
+
+let at: VisitorLayers
+let parts: LaneParts
+let context: BrowserContext
+let page: Page
+const complaints: string[] = []
+
+/** A lane as `visitor-lanes.ts` of the command makes it. */
+const shareLane = (given: LaneParts): ShareLane => {
+  parts = given
+  const steady = (): number => performance.now()
+  const uses = new ShareUses(join(tempDir(), 'uses'), steady)
+  return new ShareLane({ ...given, failures: new Failures(Date.now), uses, clock: Date.now, steady })
+}
+
+/** A browser whose user has forbidden cookies at one host. */
+const startChromium = async (port: number): Promise<BrowserContext> => {
+  const profile = tempDir()
+  mkdirSync(join(profile, 'Default'))
+  const cookies = { [`https://${SHY}:443,*`]: { setting: 2 } }
+  writeFileSync(join(profile, 'Default', 'Preferences'), JSON.stringify({ profile: { content_settings: { exceptions: { cookies } } } }))
+  const started = await chromium.launchPersistentContext(profile, {
+    executablePath: programPath('chromium')!,
+    ignoreHTTPSErrors: true,
+    locale: 'en',
+    args: ['--no-sandbox', `--host-resolver-rules=MAP *.example.test:443 127.0.0.1:${port}`],
+  })
+  onCleanUp(() => started.close())
+  started.setDefaultTimeout(60_000)
+  return started
+}
+
+beforeAll(async () => {
+  if (programPath('chromium') === undefined) return
+  const shy = `  ${SHY}: { protocol: http, hostname: 127.0.0.1, port: {port}, access: { login: { provider: company, anyone: true } } }\n`
+  const names = [AUTH, SHY, ...['wiki', 'board', 'free', 'none'].map(name => `${name}.example.test`)]
+  const appCertificates = await startStore([writePair(await mintServer(names))])
+  at = await startVisitorLayers(TARGETS + shy, {
+    visitors: { lanes: given => [shareLane(given)] },
+    layers: { outer: { appCertificates } },
+  })
+  context = await startChromium(at.layers.port)
+  page = context.pages()[0] ?? (await context.newPage())
+  page.on('console', message => complaints.push(message.text()))
+  page.on('pageerror', error => complaints.push(String(error)))
+})
+
+beforeEach(async () => {
+  if (programPath('chromium') === undefined) return
+  at.oidc.person = ADA
+  at.saw.length = 0
+  complaints.length = 0
+  await context.clearCookies()
+})
+afterEach(() => {
+  // The browser itself tells of answers of 400 and more; of a policy that blocks something of ours there is nothing to tell.
+  expect(complaints.filter(text => !text.includes('the server responded with a status of'))).toEqual([])
+})
+
+const go = async (url: string): Promise<number> => (await page.goto(url))!.status()
+const heading = (): Promise<string> => page.getByRole('heading', { level: 1 }).innerText()
+
+/** What is wrong with the page for people who see, hear or move otherwise. */
+const faultsOf = async (): Promise<readonly string[]> => {
+  await page.evaluate(axe.source)
+  const { violations, passes } = await page.evaluate<AxeResults>('axe.run(document, { preload: false })')
+  expect(passes.map(({ id }) => id)).toContain('color-contrast')
+  return violations.flatMap(({ id, impact, nodes }) =>
+    nodes.map(({ html, failureSummary }) => `${id} (${impact}): ${html} ${failureSummary}`),
+  )
+}
+
+/** What the tabulator key reaches, in turn, each with its outline. */
+const reachedByKeyboard = async (): Promise<readonly string[]> => {
+  const reached: string[] = []
+  const controls = await page.locator('a[href], button, input, summary').count()
+  for (let i = 0; i < controls; i++) {
+    await page.keyboard.press('Tab')
+    reached.push(
+      await page.evaluate<string>(`(() => {
+        const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement)
+        return document.activeElement.textContent + (outlineStyle === 'none' || parseFloat(outlineWidth) < 2 ? ': cannot be seen' : '')
+      })()`),
+    )
+  }
+  return reached
+}
+
+/** Looks at the page as everybody would. @param controls  texts of what can be used on it */
+const expectGood = async (controls: readonly string[]): Promise<void> => {
+  expect(await reachedByKeyboard()).toEqual(controls)
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme })
+    expect([colorScheme, await faultsOf()]).toEqual([colorScheme, []])
+  }
+  await page.setViewportSize(PHONE)
+  expect(await page.evaluate<number>('document.documentElement.scrollWidth')).toBeLessThanOrEqual(PHONE.width)
+  await page.setViewportSize(DESK)
+  // Our own style is what makes it so, not that of the browser.
+  expect(await page.evaluate<string>('getComputedStyle(document.body).marginTop')).toBe('0px')
+}
+
+describe('a person in Chromium', () => {
+  testWith(['chromium'], 'opens a deep link, logs in, comes back to the very page, and needs no second login at another host', async () => {
+    const before = at.oidc.logins
+    expect([await go(`${WIKI}/deep/page?a=1&b=%20x#part`), page.url()]).toEqual([200, `${WIKI}/deep/page?a=1&b=%20x#part`])
+    expect(at.saw.find(({ path }) => path === '/deep/page?a=1&b=%20x')?.headers).toMatchObject({ 'x-auth-email': ADA.email })
+    expect([await go(`${BOARD}/there`), page.url()]).toEqual([200, `${BOARD}/there`])
+    expect(at.oidc.logins - before).toBe(1)
+    for (const { headers } of at.saw) expect(headers.cookie ?? '').not.toContain('sg-login')
+  })
+
+  testWith(['chromium'], 'logs out with the keyboard, and is asked who they are the next time', async () => {
+    await go(`${WIKI}/`)
+    await go(`${WIKI}/.sg/logout`)
+    await expectGood(['Log out of wiki.example.test', 'Log out everywhere, on every device'])
+    await page.reload()
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'You are logged out' }).waitFor()
+    await expectGood(['Log in again'])
+    await page.getByRole('link', { name: 'Log in again' }).click()
+    await page.getByRole('heading', { name: 'Log in to wiki.example.test' }).waitFor()
+    await expectGood(['Go on as ada@example.io', 'Log in with The company'])
+    await page.getByRole('link', { name: 'Go on as ada@example.io' }).click()
+    await page.waitForURL(`${WIKI}/`)
+    expect(await page.locator('body').innerText()).toBe('origin /')
+  })
+
+  testWith(['chromium'], 'who may not come in is told so, and can be somebody else', async () => {
+    at.oidc.person = { sub: 'eve', email: `${'eve'.repeat(15)}@elsewhere.test`, email_verified: true }
+    expect([await go(`${WIKI}/secret`), await heading()]).toEqual([403, 'You may not come in here'])
+    expect(at.saw).toEqual([])
+    await expectGood(['Log in as somebody else'])
+  })
+
+  testWith(['chromium'], 'whose browser keeps no cookies is told so, and sent round in no circles', async () => {
+    expect([await go(`https://${SHY}/`), await heading()]).toEqual([400, 'Your browser keeps no cookies'])
+    await expectGood(['Try again'])
+  })
+
+  testWith(['chromium'], 'is told when the provider is away, and goes on with what is open', async () => {
+    await go(`${WIKI}/`)
+    const before = at.config
+    const company = before.providers.get('company')!
+    at.config = { ...before, providers: new Map([['company', { ...company, issuer: 'http://127.0.0.1:9' }]]) }
+    try {
+      expect(await go(`${WIKI}/still`)).toBe(200)
+      await context.clearCookies()
+      expect([await go(`${WIKI}/`), await heading()]).toEqual([503, 'Nobody can log in at the moment'])
+      await expectGood(['Try again'])
+    } finally {
+      at.config = before
+    }
+  })
+
+  testWith(['chromium'], 'opens a share link without an account, and is told when one is over', async () => {
+    const wanted = { path: '/plan', methods: ['GET'], maxUses: undefined, email: undefined }
+    const linkOf = (expiresMs: number): string =>
+      `${WIKI}/plan?sg-share=${sealShare(parts.seal, 'wiki.example.test', createShare({ ...wanted, expiresMs }))}`
+    expect([await go(linkOf(Date.now() + 3_600_000)), page.url()]).toEqual([200, `${WIKI}/plan`])
+    expect(at.saw.map(({ path }) => path)).toContain('/plan')
+    await context.clearCookies()
+    expect([await go(linkOf(Date.now() - 1_000)), await heading()]).toEqual([403, 'This link is over'])
+    await expectGood(['Log in'])
+  })
+
+  testWith(['chromium'], 'reads the page of an error', async () => {
+    expect(await go('https://none.example.test/')).toBe(404)
+    await expectGood([])
+  })
+})
