@@ -73,11 +73,9 @@ const NAME = 'expected a name such as build.example.com or *.staff.example.com'
 const certificates = z.strictObject(
   {
     ca: file.meta({ description: 'File with the authorities of the certificates, in PEM.' }),
-    crl: file
-      .optional()
-      .meta({
-        description: 'File with lists of revoked certificates, in PEM, one of each authority in the chain; none is asked for when absent.',
-      }),
+    crl: file.optional().meta({
+      description: 'File with lists of revoked certificates, in PEM, one of each authority in the chain; none is asked for when absent.',
+    }),
     names: z
       .array(text(NAME).regex(/^(?:\*\.)?[^\s*]{1,253}$/, { error: NAME }), { error: 'expected a list of names' })
       .optional()
