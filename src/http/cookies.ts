@@ -11,15 +11,27 @@ interface Fields {
 
 const nameOf = (pair: string): string => pair.slice(0, Math.max(0, pair.indexOf('='))).trim()
 
+/** Where the pair is that has the character at `at`: searched for, since most of a long value is none of our business. */
+const startOf = (value: string, at: number): number => value.lastIndexOf(';', at) + 1
+const endOf = (value: string, at: number): number => {
+  const end = value.indexOf(';', at)
+  return end < 0 ? value.length : end
+}
+
 /** The values of the first cookies of this name, at most `limit`: a browser sends one for each path and domain that has set it. */
 export function cookiesOf({ fields, names }: Fields, wanted: string, limit: number): readonly string[] {
   const found: string[] = []
   for (let i = 0; i < names.length; i++) {
-    if (names[i] !== 'cookie' || !fields[2 * i + 1]!.includes(wanted)) continue
-    for (const pair of fields[2 * i + 1]!.split(';')) {
-      if (nameOf(pair) !== wanted) continue
-      found.push(pair.slice(pair.indexOf('=') + 1).trim())
-      if (found.length === limit) return found
+    if (names[i] !== 'cookie') continue
+    const value = fields[2 * i + 1]!
+    for (let at = value.indexOf(wanted); at >= 0;) {
+      const end = endOf(value, at)
+      const pair = value.slice(startOf(value, at), end)
+      if (nameOf(pair) === wanted) {
+        found.push(pair.slice(pair.indexOf('=') + 1).trim())
+        if (found.length === limit) return found
+      }
+      at = value.indexOf(wanted, end)
     }
   }
   return found
@@ -30,14 +42,32 @@ export const cookieOf = (request: Fields, wanted: string): string | undefined =>
 
 /** The value of a Cookie field without those that are for the gateway; empty when nothing is left. @param own  name of another one */
 export function withoutOurs(value: string, own: string | undefined): string {
-  if (own === undefined && !value.includes(LOGIN_COOKIE)) return value
-  if (!value.includes(';') && (value.startsWith(LOGIN_COOKIE) || value.startsWith(`__Host-${LOGIN_COOKIE}`))) return ''
-  return value
+  const others = withoutLogins(value)
+  if (own === undefined || !others.includes(own)) return others
+  return others
     .split(';')
-    .filter(pair => {
-      const name = nameOf(pair)
-      return name !== own && !name.startsWith(LOGIN_COOKIE) && !name.startsWith(`__Host-${LOGIN_COOKIE}`)
-    })
+    .filter(pair => nameOf(pair) !== own)
     .join(';')
     .trim()
 }
+
+function withoutLogins(value: string): string {
+  let at = value.indexOf(LOGIN_COOKIE)
+  if (at < 0) return value
+  let kept = ''
+  let from = 0
+  while (at >= 0) {
+    const start = startOf(value, at)
+    const end = endOf(value, at)
+    if (isLogin(nameOf(value.slice(start, end)))) {
+      kept += value.slice(from, start)
+      from = end + 1
+    }
+    at = value.indexOf(LOGIN_COOKIE, end)
+  }
+  // The semicolon before the last pair goes with it.
+  const left = from > value.length ? kept.slice(0, -1) : kept + value.slice(from)
+  return left.trim()
+}
+
+const isLogin = (name: string): boolean => name.startsWith(LOGIN_COOKIE) || name.startsWith(`__Host-${LOGIN_COOKIE}`)

@@ -12,10 +12,16 @@ import { cookieValues, isSafe, setCookie } from './session-cookie.ts'
 /** Sessions whose cookies were opened lately. */
 const MAX_KNOWN = 20_000
 const KNOWN_MS = 600_000
+/** The last characters of a cookie are the tag of its seal: no two cookies have the same, and a short key is found sooner. */
+const KEY_CHARS = 24
 
 /** A cookie that was opened. */
 export interface KnownSession {
+  /** The cookie. */
+  readonly value: string
   readonly host: string
+  /** Of the seal. */
+  readonly purpose: string
   readonly session: Session
   /** The same object for all requests with this cookie. */
   readonly visitor: Visitor
@@ -128,14 +134,17 @@ export class Sessions {
 
   #open(value: string, host: string, place: SessionPlace): KnownSession | undefined {
     this.#forgetOldKeys()
-    // A sealed text is as good as its hash for a key: who could find it in the time that a map takes could find the key of the seal.
-    const known = this.#known.get(value)
-    if (known !== undefined) return known.host === host ? known : undefined
+    // Who could find such a text in the time that a map takes could find the key of the seal.
+    const key = value.slice(-KEY_CHARS)
+    const known = this.#known.get(key)
+    if (known?.value === value) return known.host === host && known.purpose === place.purpose ? known : undefined
     const text = this.parts.seal.open(place.purpose, host, value)
     const session = text === undefined ? undefined : readSession(text)
     if (session === undefined) return undefined
-    const opened = { host, session, visitor: visitorOf(session, 'login') }
-    this.#known.set(value, opened)
+    // A copy: a part of a field would keep all of it in memory.
+    const own = Buffer.from(value, 'latin1').toString('latin1')
+    const opened = { value: own, host, purpose: place.purpose, session, visitor: visitorOf(session, 'login') }
+    this.#known.set(own.slice(-KEY_CHARS), opened)
     return opened
   }
 }
