@@ -96,7 +96,11 @@ describe('a port for clients', () => {
     const open = async (): Promise<TcpEnd> => {
       const end = await tcpConnect(layers.port)
       if ('proxyProtocol' in outer) end.socket.write(proxyHeader(1, facts))
-      return isTls ? new TcpEnd(connectTls({ socket: end.socket, servername: 'a.test', ca: pair.certificatePem })) : end
+      if (!isTls) return end
+      const secured = connectTls({ socket: end.socket, servername: 'a.test', ca: pair.certificatePem })
+      // TLS hears nothing of an end that came before it.
+      if (end.hasEnded || end.socket.destroyed) secured.destroy()
+      return new TcpEnd(secured)
     }
     const request = 'GET / HTTP/1.1\r\nHost: a.test\r\n\r\n'
     throwOnce(ConnectionLimits.prototype, 'admit')
