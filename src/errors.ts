@@ -147,7 +147,7 @@ const ROWS = {
   // --- visitors: who may come
   VISITOR_LOGIN_MISSING: {
     status: 503,
-    text: 'This address is for visitors who have logged in, and this gateway has no login for visitors; its owner has to change that.',
+    text: 'This address is for visitors who have logged in, and this gateway has no login for visitors; its operator has to add one (--visitors).',
   },
   VISITOR_REQUIRED: { status: 401, text: 'This address is not for everybody; log in, or send one of the credentials that are named here.' },
   VISITOR_CREDENTIALS: { status: 401, text: 'The credentials of the request are not valid here, or no longer; send others, or log in.' },

@@ -1,4 +1,5 @@
 import type { LogLine } from '../payload/log-note.ts'
+import type { Access, SocketAccess } from '../route/access.ts'
 import type { Owner } from '../route/target.ts'
 
 /** Sums of one socket over some time. */
@@ -13,8 +14,9 @@ export interface Usage {
   readonly bytesOut: number
 }
 
-/** The use of one socket since somebody asked last, and the watchers of its visitors. */
-export class SocketOwner implements Owner {
+/** The use of one socket since somebody asked last, the watchers of its visitors, and who may come at the moment. */
+export class SocketOwner implements Owner, SocketAccess {
+  latest: Access | undefined
   #requests = 0
   #connections = 0
   #bytesIn = 0

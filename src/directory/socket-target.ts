@@ -1,7 +1,8 @@
+import { emailKey, type Access } from '../route/access.ts'
 import { Policy } from '../route/policy.ts'
 import type { Balance, BasicAuth, Health, Retries, Target, Treatment } from '../route/target.ts'
 import { TcpPort } from '../route/tcp-port.ts'
-import type { DirectorySocket } from './directory.ts'
+import type { DirectorySocket, SocketVisitors } from './directory.ts'
 import { isEqual } from './is-equal.ts'
 import type { SocketOwner } from './owner.ts'
 
@@ -68,7 +69,7 @@ function createTarget(socket: DirectorySocket, owner: SocketOwner, previous: Soc
     policy: POLICY,
     identifiers: tunnelIds,
     pool: 'tunnel',
-    treatment: treatmentOf(socket, previous),
+    treatment: treatmentOf(socket, owner, previous),
     balance: balanceOf(socket, previous),
     health: tunnelIds.length > 1 ? undefined : NO_EJECTION,
     retries: previous?.target?.retries ?? (Object.freeze({ ...RETRIES }) as Retries),
@@ -79,8 +80,12 @@ function createTarget(socket: DirectorySocket, owner: SocketOwner, previous: Soc
 
 const hostnameOf = ({ id }: DirectorySocket): string => `${id}.${SOCKET_DOMAIN}`
 
-function treatmentOf({ password, visitors, limits, dnsName }: DirectorySocket, previous: SocketEntry | undefined): Treatment {
-  const before = previous?.target?.treatment
+function treatmentOf(
+  { password, visitors, limits, dnsName }: DirectorySocket,
+  owner: SocketOwner,
+  previous: SocketEntry | undefined,
+): Treatment {
+  const before = previous?.owner === owner ? previous.target?.treatment : undefined
   const was = previous?.socket
   if (before !== undefined && isEqual([password, visitors, limits], [was?.password, was?.visitors, was?.limits])) return before
   const basicAuth: BasicAuth | undefined =
@@ -90,10 +95,12 @@ function treatmentOf({ password, visitors, limits, dnsName }: DirectorySocket, p
         ? before.basicAuth
         : Object.freeze({ realm: dnsName, users: new Map([[password.user, password.hash]]), forwards: false, session: true })
   const { requestsPerSecond, concurrency } = limits
+  // Who is logged in is judged by the same rule as long as it says the same.
+  if (before === undefined || !isEqual(visitors, was?.visitors)) owner.latest = accessOf(visitors, owner)
   return Object.freeze({
-    refusal: visitors === null ? undefined : 'VISITOR_LOGIN_MISSING',
     ...PLAIN_TREATMENT,
     basicAuth,
+    access: owner.latest,
     rate: Object.freeze({
       perSecond: requestsPerSecond,
       burst: Math.max(1, Math.ceil(requestsPerSecond)),
@@ -102,6 +109,29 @@ function treatmentOf({ password, visitors, limits, dnsName }: DirectorySocket, p
     }),
     concurrency,
   } as const)
+}
+
+/** People whom a login has to show; undefined: everybody may come. Addresses that the gateway cannot compare let nobody in. */
+function accessOf(visitors: SocketVisitors | null, owner: SocketOwner): Access | undefined {
+  if (visitors === null) return undefined
+  const login = Object.freeze({
+    providers: undefined,
+    emails: new Set(visitors.emails.map(emailKey).filter(key => key !== undefined)),
+    domains: new Set(visitors.domains.map(domain => domain.toLowerCase())),
+    groups: new Set<string>(),
+    claims: new Map<string, ReadonlySet<string>>(),
+    anyone: false,
+    origins: new Set<string>(),
+  })
+  return Object.freeze({
+    login,
+    tokens: false,
+    jwt: [],
+    certificates: undefined,
+    public: undefined,
+    sessionMs: undefined,
+    ofSocket: owner,
+  })
 }
 
 function balanceOf({ balance }: DirectorySocket, previous: SocketEntry | undefined): Balance | undefined {

@@ -38,6 +38,8 @@ export function formatLogLine(line: LogLine): string {
     return `${client} [${at}] TCP ${line.status} ${bytes} session_time: ${seconds(line.durationMs)}`
   }
   const request = `${escaped(line.method)} ${escaped(line.path)} HTTP/${escaped(line.version)}`
-  const { status, bytes, referer, agent, durationMs } = line
-  return `${client} - - [${at}] "${request}" ${status} ${bytes} "${orDash(referer)}" "${orDash(agent)}" response_time="${seconds(durationMs)} sec"`
+  const { status, bytes, referer, agent, durationMs, visitor = '' } = line
+  // The fields of the format end with blanks.
+  const user = orDash(visitor).replaceAll(' ', '\\x20')
+  return `${client} - ${user} [${at}] "${request}" ${status} ${bytes} "${orDash(referer)}" "${orDash(agent)}" response_time="${seconds(durationMs)} sec"`
 }

@@ -20,6 +20,8 @@ export interface RequestLine {
   readonly referer: string
   readonly agent: string
   readonly durationMs: number
+  /** Who it was, where visitors log in; a dash for somebody unknown. */
+  readonly visitor?: string | undefined
 }
 
 /** A connection that has ended. */
@@ -82,6 +84,12 @@ function parseLine(value: unknown): LogLine {
       : isOneOf(TEXTS, name) && typeof given === 'string' && given.length <= MAX_LOG_TEXT
     if (!isSound) throw new GatewayError('PROTOCOL', `a line of a log without a valid "${name}"`)
     line[name] = given
+  }
+  const { visitor } = raw
+  if (kind === 'request' && visitor !== undefined) {
+    if (typeof visitor !== 'string' || visitor.length > MAX_LOG_TEXT)
+      throw new GatewayError('PROTOCOL', 'a line of a log without a valid "visitor"')
+    line['visitor'] = visitor
   }
   return line as unknown as LogLine
 }

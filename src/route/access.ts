@@ -57,6 +57,14 @@ export interface Access {
   readonly public: Policy | undefined
   /** The time after which somebody has to log in again; undefined: as the gateway has it. */
   readonly sessionMs: number | undefined
+  /** Of a socket of the service, whose owner names people alone: the operator says who vouches for them, for all sockets. */
+  readonly ofSocket?: SocketAccess | undefined
+}
+
+/** The rules of one socket, which its owner may change while visitors have something open. */
+export interface SocketAccess {
+  /** In force now; undefined: everybody may come. */
+  readonly latest: Access | undefined
 }
 
 /** Somebody, or some program, who has proven who they are. */

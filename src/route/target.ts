@@ -101,8 +101,6 @@ export interface BasicAuth {
 
 /** The treatment of a request and its answer by the outer layer, beyond policy and origin; a target without any of it has none. */
 export interface Treatment {
-  /** The reason for which no request is let in. */
-  readonly refusal?: ErrorCode | undefined
   readonly allow: AddressRanges | undefined
   readonly deny: AddressRanges | undefined
   readonly basicAuth: BasicAuth | undefined

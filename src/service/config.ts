@@ -32,7 +32,7 @@ export type MailConfig =
   | { readonly kind: 'smtp'; readonly url: string; readonly from: string; readonly passwordFile: string | undefined }
   | { readonly kind: 'outbox'; readonly directory: string; readonly from: string }
 
-/** An OpenID provider by which visitors log in. */
+/** An OpenID provider. Nothing reads it: visitors log in by those of the file of `--visitors`. */
 export interface IdentityProvider {
   readonly issuer: string
   readonly clientId: string

@@ -45,6 +45,8 @@ export interface VisitorsConfig {
   /** The same, after so long without a request; 0: never. */
   readonly idleMs: number
   readonly providers: ReadonlyMap<string, ProviderConfig>
+  /** Names of those by whom the visitors of sockets of the service log in. */
+  readonly socketProviders: readonly string[]
 }
 
 /** A picture. */

@@ -127,7 +127,16 @@ describe('the file of logins', () => {
     })
   })
 
+  test('has every provider for sockets, or those that it names', () => {
+    const client = '{ issuer: https://idp.test, clientId: x, clientSecretFile: y }'
+    const socketsOf = (more: string) => parse(`auth: https://a.test\nproviders: { p: ${client}, q: ${client} }\n${more}`).socketProviders
+    expect(['', 'sockets: q', 'sockets: [q, p]'].map(socketsOf)).toEqual([['p', 'q'], ['q'], ['q', 'p']])
+    expect(parse('auth: https://a.test').socketProviders).toEqual([])
+  })
+
   test.each([
+    ['auth: https://a.test\nsockets: p\n', /the name of one of the providers/],
+    ['auth: https://a.test\nsockets: []\n', /expected at least one/],
     ['auth: http://auth.test\n', /expected the URL of the auth host/],
     ['auth: https://auth.test/login\n', /expected the URL of the auth host/],
     ['auth: https://a.test\nproviders: { p: { issuer: http://idp.test, clientId: x, clientSecretFile: y } }\n', /provider|URL/],

@@ -123,11 +123,24 @@ describe('the sockets in force', () => {
     expect([table.size, table.match(`s1.${ZONE}`)?.socket.id]).toEqual([2, idOf(1)])
   })
 
-  test('let nobody in where only some visitors may come', () => {
+  test('ask for a login where only some visitors may come, by one rule as long as it says the same; ports let nobody in', () => {
     const table = create()
-    const visitors = { emails: ['a@b.example'], domains: [] }
-    put(table, socketOf(1, { visitors }), socketOf(2, { type: 'tcp', port: 40_000, visitors }))
-    expect(table.match(`s1.${ZONE}`)?.target?.treatment?.refusal).toBe('VISITOR_LOGIN_MISSING')
+    const accessWith = (more: Partial<DirectorySocket>) => {
+      put(table, socketOf(1, more))
+      return table.match(`s1.${ZONE}`)!.target!.treatment!.access
+    }
+    const visitors = { emails: ['a@b.example', 'no address'], domains: ['C.example'] }
+    const access = accessWith({ visitors })
+    const [emails, domains] = [new Set(['a@b.example']), new Set(['c.example'])]
+    expect(access).toMatchObject({ login: { emails, domains, providers: undefined, anyone: false }, tokens: false, jwt: [] })
+    const limits = { requestsPerSecond: 1, concurrency: 1, maxConnections: 1 }
+    expect(accessWith({ visitors: structuredClone(visitors), limits })).toBe(access)
+    const others = accessWith({ visitors: { emails: [], domains: ['d.example'] }, limits })
+    expect(others).not.toBe(access)
+    expect(access?.ofSocket?.latest).toBe(others)
+    expect(accessWith({ visitors: null })).toBeUndefined()
+    expect(access?.ofSocket?.latest).toBeUndefined()
+    put(table, socketOf(2, { type: 'tcp', port: 40_000, visitors }))
     expect(table.match(`s2.${ZONE}`)?.port?.admits('192.0.2.1')).toBe(false)
   })
 

@@ -22,7 +22,7 @@ const connection: LogLine = { kind: 'connection', at, client: '192.0.2.106', sta
 
 describe('lines of a live log', () => {
   test('come out as they went in', () => {
-    const lines: LogLine[] = [request, connection, { kind: 'omitted', at, count: 3 }]
+    const lines: LogLine[] = [request, { ...request, visitor: 'ada@example.io' }, connection, { kind: 'omitted', at, count: 3 }]
     expect(parseLogNote(decodeNote(encodeLogNote(lines)))).toEqual(lines)
   })
 
@@ -30,6 +30,7 @@ describe('lines of a live log', () => {
     [undefined],
     [[{ kind: 'x' }]],
     [[{ ...request, status: '200' }]],
+    [[{ ...request, visitor: 1 }]],
     [[{ ...connection, client: null }]],
     [Array(101).fill(request)],
   ])('that are %j are a fault of the peer', lines => {
@@ -40,6 +41,8 @@ describe('lines of a live log', () => {
     expect(formatLogLine(request)).toBe(
       '192.0.2.106 - - [25/Nov/2020:17:13:06 +0000] "GET / HTTP/1.1" 200 432 "-" "curl/7.64.0" response_time="0.032 sec"',
     )
+    expect(formatLogLine({ ...request, visitor: 'Ada "A" L' })).toContain('192.0.2.106 - Ada\\x20\\"A\\"\\x20L [25/Nov')
+    expect(formatLogLine({ ...request, visitor: '-' })).toBe(formatLogLine(request))
     expect(formatLogLine(connection)).toBe(
       '192.0.2.106 [25/Nov/2020:17:13:06 +0000] TCP 200 bytes_sent:8 bytes_received:5 session_time: 1.899',
     )
@@ -52,7 +55,16 @@ describe('lines of a live log', () => {
     expect(line).toContain('"a\\u{202e}b\\\\"')
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), text => {
-        const written = formatLogLine({ ...request, method: text, path: text, referer: text, agent: text, client: text, version: text })
+        const written = formatLogLine({
+          ...request,
+          method: text,
+          path: text,
+          referer: text,
+          agent: text,
+          client: text,
+          version: text,
+          visitor: text,
+        })
         expect(written).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u)
       }),
     )

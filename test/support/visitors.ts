@@ -26,6 +26,7 @@ export interface VisitorLayers {
   readonly layers: Layers
   readonly oidc: OidcServer
   readonly visitors: CreatedVisitors
+  readonly originPort: number
   readonly saw: OriginSaw[]
   readonly events: LoginEvent[]
   readonly persisted: Revocation[]
@@ -106,6 +107,7 @@ export async function startVisitorLayers(
       sessionMs: 8 * 3_600_000,
       idleMs: 0,
       providers: new Map([['company', provider('company')]]),
+      socketProviders: ['company'],
       ...options.config,
     } satisfies VisitorsConfig,
     keys: readKeys(createKeyText(Date.now())),
@@ -124,11 +126,12 @@ export async function startVisitorLayers(
     ...options.visitors,
   })
   onCleanUp(() => visitors.close())
+  const { port: originPort } = origin.address() as AddressInfo
   const layers = await startLayers({
     ...options.layers,
-    origin: (origin.address() as AddressInfo).port,
+    origin: originPort,
     targets,
     outer: { ...options.layers?.outer, visitors: visitors.check },
   })
-  return Object.assign(state, { layers, oidc, visitors, saw, events, persisted, browser: () => new Browser(layers.port) })
+  return Object.assign(state, { layers, oidc, visitors, originPort, saw, events, persisted, browser: () => new Browser(layers.port) })
 }

@@ -138,7 +138,7 @@ async function serve(served: Served, after: () => Promise<void>): Promise<ExitSt
   const screen = new Screen(context, values)
   screen.socket(socket)
   if (socket.visitors !== null)
-    screen.say('visitors have to log in, which this release has no page for yet: they get 503, and nobody comes in by mistake')
+    screen.say('visitors have to log in; where the gateway has no login for visitors they get 503, and nobody comes in by mistake')
   if (credentials === null) throw new GatewayError('SERVICE_UNREACHABLE', 'the service has registered no key for this tunnel; try again')
   const stopRenewing = session.keepAlive(error => screen.say(`${error.message}; the connection stays until its key is over`))
   try {

@@ -5,7 +5,8 @@ import { Policy, PolicyRule } from '../../route/policy.ts'
 import { isOn, listOf, mapIn, targetKey, type TargetPlace } from './key.ts'
 import { file, flag, isSafeUrl, off, parsedBy, text } from './parts.ts'
 
-const oneOrMore = <T extends z.ZodType>(one: T, error: string) =>
+/** One value, or a list with at least one. */
+export const oneOrMore = <T extends z.ZodType>(one: T, error: string) =>
   z.union([one, z.array(one).min(1, { error: 'expected at least one' })], { error: `${error}, or a list of them` })
 
 const PROVIDER = 'expected the name of a provider, as the file of --visitors has it'

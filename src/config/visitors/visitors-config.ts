@@ -7,6 +7,7 @@ import type { Logo, ProviderConfig, VisitorsConfig } from '../../visitors/config
 import { ConfigError, type ConfigFault } from '../document/fault.ts'
 import { validate } from '../document/validate.ts'
 import { parseYaml } from '../document/yaml.ts'
+import { listOf } from '../keys/key.ts'
 import { isProviderName, visitorsFileSchema } from './visitors-schema.ts'
 
 type Source = z.output<typeof visitorsFileSchema>
@@ -61,6 +62,10 @@ export function parseVisitorsConfig(text: string, file: string, files: NamedFile
     const secret = read([...place, 'clientSecretFile'], () => files.secret(at(provider.clientSecretFile)))
     providers.set(name, providerOf(name, provider, secret ?? ''))
   }
+  const socketProviders = source.sockets === undefined ? [...providers.keys()] : listOf(source.sockets)
+  for (const name of socketProviders)
+    if (!providers.has(name))
+      faults.push(document.fault(['sockets'], `expected the name of one of the providers, got ${JSON.stringify(name)}`))
   const { logo } = source
   const picture = logo === undefined ? undefined : read(['logo'], () => files.logo(at(logo)))
   if (faults.length > 0) throw new ConfigError(faults)
@@ -75,6 +80,7 @@ export function parseVisitorsConfig(text: string, file: string, files: NamedFile
     sessionMs: Math.round((source.sessionHours ?? SESSION_HOURS) * HOUR_MS),
     idleMs: Math.round((source.idleHours ?? 0) * HOUR_MS),
     providers,
+    socketProviders: Object.freeze([...socketProviders]),
   })
 }
 

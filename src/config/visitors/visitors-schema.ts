@@ -1,6 +1,6 @@
 /** The shape of the file of `--visitors`. Messages start with "expected"; what was got instead is added where the place is known. */
 import { z } from 'zod'
-import { providerName } from '../keys/access.ts'
+import { oneOrMore, providerName } from '../keys/access.ts'
 import { file, flag, isSafeUrl, text } from '../keys/parts.ts'
 
 const AUTH = 'expected the URL of the auth host, without a path, such as https://auth.example.com'
@@ -49,6 +49,7 @@ const known = z.strictObject(
 )
 
 const PROVIDERS = 'expected a map of names to providers'
+const SOCKETS = 'expected the name of a provider, or a list of names'
 const HOURS = 'expected a number of hours from 0.01 to 720'
 const hours = z.number({ error: HOURS }).min(0.01, { error: HOURS }).max(720, { error: HOURS })
 
@@ -67,6 +68,7 @@ export const visitorsFileSchema = z.strictObject(
         error: PROVIDERS,
       })
       .optional(),
+    sockets: oneOrMore(text(SOCKETS), SOCKETS).optional(),
   },
   { error: 'expected a map with the keys auth and providers' },
 )

@@ -34,7 +34,10 @@ const OWNERS: Partial<Record<ErrorCode, { readonly title: string; readonly hints
   },
   VISITOR_LOGIN_MISSING: {
     title: 'This address is for some visitors only',
-    hints: ['If it is yours, take the lists of visitors away, or protect it with a password.'],
+    hints: [
+      'Whoever runs this gateway starts its outer layer with --visitors, and names a provider in that file.',
+      'If it is yours, you can also take the lists of visitors away, or protect it with a password.',
+    ],
   },
 }
 

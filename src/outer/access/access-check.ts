@@ -61,11 +61,10 @@ export class AccessCheck {
    * @throws GatewayError ADDRESS_REFUSED, RATE_LIMITED, CREDENTIALS_REQUIRED or OVERLOADED, as does the promise
    */
   admit({ name }: Target, treatment: Treatment, visitor: AccessRequest): Promise<Login> | Login | undefined {
-    const { deny, allow, refusal, rate, basicAuth } = treatment
+    const { deny, allow, rate, basicAuth } = treatment
     const { address, request } = visitor
     if (deny?.has(address) === true || allow?.has(address) === false)
       throw new GatewayError('ADDRESS_REFUSED', `${name} does not take requests from ${address}`)
-    if (refusal !== undefined) throw new GatewayError(refusal, `${name} lets nobody in`)
     if (rate !== undefined) {
       const value = rate.header === undefined ? undefined : valueOf(request, rate.header)
       // Long values are cut: they are a key in memory, and clients choose them.

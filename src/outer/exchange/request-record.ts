@@ -86,7 +86,7 @@ export class RequestRecord implements Seen {
   }
 
   /** For the owner of the socket. */
-  #count(owner: Owner, { client, method, path, status, bytesIn, bytesOut, durationMs }: AccessRecord): void {
+  #count(owner: Owner, { client, method, path, status, bytesIn, bytesOut, durationMs, visitor }: AccessRecord): void {
     owner.countRequest(bytesIn, bytesOut)
     if (!owner.isWatched) return
     const { fields, httpVersion } = this.call.request
@@ -104,6 +104,7 @@ export class RequestRecord implements Seen {
       referer: shown(withoutQuery(valuesOf(fields, 'referer')[0])),
       agent: shown(valuesOf(fields, 'user-agent')[0]),
       durationMs,
+      ...(visitor !== undefined && { visitor: shown(visitor) }),
     })
   }
 }

@@ -21,6 +21,7 @@ import { RateMeter } from '../../rates/rate-meter.ts'
 import { jwksPage } from './jwks-page.ts'
 import { OriginFields } from './origin-fields.ts'
 import { OwnPages } from './own-pages.ts'
+import { SocketProviders } from './socket-providers.ts'
 import { Visitors } from './visitors.ts'
 
 /** Logins that one address may begin: each asks a provider. */
@@ -94,6 +95,7 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
     people: host,
     origin: new OriginFields(identities, clock),
     pages: new OwnPages([...own, ...(options.pages ?? [])], pages),
+    sockets: new SocketProviders(() => config().socketProviders),
     authHost: () => config().authHost,
   })
   return {

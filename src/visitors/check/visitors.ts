@@ -12,6 +12,7 @@ import type { PeopleAnswers } from '../people.ts'
 import { isNavigation } from '../navigation.ts'
 import type { OriginFields } from './origin-fields.ts'
 import type { OwnPages } from './own-pages.ts'
+import type { SocketProviders } from './socket-providers.ts'
 import { programAnswer } from './program-answer.ts'
 import { VisitorCounts } from './visitor-counts.ts'
 
@@ -22,6 +23,7 @@ export interface VisitorsParts {
   readonly people: PeopleAnswers
   readonly origin: OriginFields
   readonly pages: OwnPages
+  readonly sockets: SocketProviders
   readonly authHost: () => string
 }
 
@@ -40,8 +42,9 @@ export class Visitors implements VisitorCheck {
   }
 
   admit(request: AccessRequestOfVisitor): VisitorDecision | Promise<VisitorDecision> {
-    const isForAll = isPublic(request.access, request.path)
-    return this.#ask(request, isForAll, 0)
+    const access = this.parts.sockets.complete(request.access)
+    const isForAll = isPublic(access, request.path)
+    return this.#ask(access === request.access ? request : { ...request, access }, isForAll, 0)
   }
 
   /** From lane number `first` on. In a loop as long as lanes answer at once: most do, and a promise costs more than they. */

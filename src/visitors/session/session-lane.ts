@@ -1,5 +1,5 @@
 import type { AccessRequestOfVisitor } from '../../outer/access/visitor-check.ts'
-import type { LoginRule } from '../../route/access.ts'
+import type { Access, LoginRule } from '../../route/access.ts'
 import type { Admission, Lane, LaneOffer, Rejection, Verdict } from '../lane.ts'
 import { whyCrossSite } from './cross-site.ts'
 import { whyNot } from './login-rule.ts'
@@ -25,14 +25,14 @@ export class SessionLane implements Lane {
   ) {}
 
   judge({ access, request, client, host }: AccessRequestOfVisitor): Verdict | undefined {
-    const { login: rule, sessionMs } = access
+    const { login: rule, sessionMs, ofSocket } = access
     if (rule === undefined || !request.names.includes('cookie')) return undefined
     const known = this.sessions.find({ request, host, scheme: client.scheme }, AT_TARGETS, sessionMs)
     if (known === undefined) return undefined
     const { session, visitor } = known
     // Known, but not by whom this target asks: that is no login here.
     if (rule.providers !== undefined && !rule.providers.includes(session.person.provider)) return undefined
-    const verdict = this.#verdictOf(known, rule, sessionMs)
+    const verdict = this.#verdictOf(known, rule, { sessionMs, ofSocket })
     if (verdict.kind === 'refuse') return verdict
     const crossing = whyCrossSite(request, client, rule)
     if (crossing !== undefined) return { kind: 'refuse', code: 'VISITOR_CROSS_SITE', reason: crossing, visitor }
@@ -45,18 +45,26 @@ export class SessionLane implements Lane {
     return { lane: 'login', challenge: undefined, how: 'people log in with a browser at', url: `${client.scheme}://${client.host}/` }
   }
 
-  #verdictOf(known: KnownSession, rule: LoginRule, sessionMs: number | undefined): Admission | Rejection {
+  #verdictOf(known: KnownSession, rule: LoginRule, more: Pick<Access, 'sessionMs' | 'ofSocket'>): Admission | Rejection {
+    const { sessionMs } = more
     const judged = this.#judged.get(known)
     if (judged?.rule === rule && judged.sessionMs === sessionMs) return judged.verdict
-    const verdict = this.#judge(known, rule, sessionMs)
+    const verdict = this.#judge(known, rule, more)
     this.#judged.set(known, { rule, sessionMs, verdict })
     return verdict
   }
 
-  #judge({ session, visitor }: KnownSession, rule: LoginRule, sessionMs: number | undefined): Admission | Rejection {
+  #judge(
+    { session, visitor }: KnownSession,
+    rule: LoginRule,
+    { sessionMs, ofSocket }: Pick<Access, 'sessionMs' | 'ofSocket'>,
+  ): Admission | Rejection {
     const reason = whyNot(rule, session.person)
     if (reason !== undefined) return { kind: 'refuse', code: 'VISITOR_FORBIDDEN', reason, visitor }
-    const check = (): string | undefined => this.sessions.whyEnded(session, sessionMs)
+    const check = (): string | undefined => {
+      const now = ofSocket?.latest?.login
+      return this.sessions.whyEnded(session, sessionMs) ?? (now && whyNot(now, session.person))
+    }
     return { kind: 'admit', visitor, follow: ended => this.watch.watch(check, ended) }
   }
 }
