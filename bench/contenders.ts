@@ -127,6 +127,8 @@ export const keyPairOf = async (fleet: Fleet): Promise<{ readonly key: string; r
 export interface GatewayOptions {
   /** Where a relay stands between the layers: it is started with the port of the outer layer and tells the inner layer's. */
   readonly link?: (socketPort: number) => Promise<number>
+  /** Targets beside those of every gateway. */
+  readonly targets?: Readonly<Record<string, object>>
   /** The section of TCP ports. */
   readonly tcp?: Readonly<Record<string, object>>
   /** Files for HTTPS at the port of clients. */
@@ -139,11 +141,11 @@ export interface GatewayOptions {
 export const startGateway = async (
   fleet: Fleet,
   origins: Origins,
-  { link = async port => port, tcp = {}, tls, outer: more = [] }: GatewayOptions = {},
+  { link = async port => port, targets: others = {}, tcp = {}, tls, outer: more = [] }: GatewayOptions = {},
 ): Promise<Gateway> => {
   const { key, certificate } = await keyPairOf(fleet)
   const target = (port: number): object => ({ protocol: 'http', hostname: '127.0.0.1', port })
-  const targets = { '*': target(origins.staticPort), [NODE_HOST]: target(origins.nodePort) }
+  const targets = { '*': target(origins.staticPort), [NODE_HOST]: target(origins.nodePort), ...others }
   const [port = 0, socketPort = 0] = await freePorts(2)
   // A file of its own: every gateway follows the changes of its file.
   const targetsFile = fleet.file(`targets-${port}.yaml`, JSON.stringify({ targets, tcp }))

@@ -8,6 +8,8 @@ export interface Target {
   /** Decides about the origin behind a proxy. */
   readonly host: string
   readonly path: string
+  /** Lines of the head beside Host. */
+  readonly fields?: readonly string[]
 }
 
 /** How much load. */
@@ -44,19 +46,20 @@ export function parseWrk(output: string): LoadResult {
 }
 
 /** Arguments of wrk. One thread: more would take the CPU from what is measured. */
-export const wrkArguments = ({ port, host, path }: Target, { connections, seconds }: LoadOptions): string[] => [
+export const wrkArguments = ({ port, host, path, fields = [] }: Target, { connections, seconds }: LoadOptions): string[] => [
   '-t1',
   `-c${connections}`,
   `-d${seconds}s`,
   '--latency',
   '-H',
   `Host: ${host}`,
+  ...fields.flatMap(field => ['-H', field]),
   `http://127.0.0.1:${port}${path}`,
 ]
 
 /** The bytes of a request. */
-export const requestHead = ({ host, path }: Target, method = 'GET', fields: readonly string[] = []): string =>
-  [`${method} ${path} HTTP/1.1`, `Host: ${host}`, ...fields, '', ''].join('\r\n')
+export const requestHead = ({ host, path, fields: own = [] }: Target, method = 'GET', fields: readonly string[] = []): string =>
+  [`${method} ${path} HTTP/1.1`, `Host: ${host}`, ...own, ...fields, '', ''].join('\r\n')
 
 /**
  * Length of the head in `text` and of the body after it; undefined while the head is not complete.

@@ -16,6 +16,7 @@ import { smallRequests } from './groups/small-requests.ts'
 import { sshDoor } from './groups/ssh-door.ts'
 import { stalled } from './groups/stalled.ts'
 import { storeAway } from './groups/store-away.ts'
+import { visitors } from './groups/visitors.ts'
 import { webSocket } from './groups/websocket.ts'
 import { tcp } from './groups/tcp.ts'
 import { factsOf, lookAtMachine } from './machine.ts'
@@ -25,6 +26,7 @@ import { runGroups, type FailedGroup, type GroupJob } from './run-groups.ts'
 
 const MEASUREMENTS = [
   ...smallRequests,
+  visitors,
   ...bulk,
   ...longLink,
   fairness,

@@ -90,10 +90,9 @@ export class Sessions {
   /** Says why a session is over; undefined: it is not. */
   whyOver(session: Session, maxMs?: number): string | undefined {
     const { sessionMs, idleMs } = this.parts.config()
-    const now = this.parts.clock()
     const reason = this.whyEnded(session, maxMs ?? sessionMs)
     if (reason !== undefined) return reason
-    return idleMs > 0 && now - session.seenMs > idleMs ? 'nobody was there for too long' : undefined
+    return idleMs > 0 && this.parts.clock() - session.seenMs > idleMs ? 'nobody was there for too long' : undefined
   }
 
   /** The same for what is open, which is a sign of life by itself. */
@@ -127,8 +126,9 @@ export class Sessions {
    */
   renew(session: Session, host: string, scheme: string, place: SessionPlace, maxMs?: number): string | undefined {
     const { idleMs } = this.parts.config()
+    if (idleMs === 0) return undefined
     const now = this.parts.clock()
-    if (idleMs === 0 || now - session.seenMs < idleMs / 8) return undefined
+    if (now - session.seenMs < idleMs / 8) return undefined
     return this.issue({ ...session, seenMs: now }, host, scheme, place, maxMs)
   }
 
