@@ -1,7 +1,9 @@
-/** What is open with a session. */
+/** What is open with a session; what is over has let go of everything. */
 interface Watched {
-  readonly check: () => string | undefined
-  readonly ended: (reason: string) => void
+  check: (() => string | undefined) | undefined
+  ended: ((reason: string) => void) | undefined
+  before: Watched | undefined
+  after: Watched | undefined
 }
 
 /** Between two looks at what is open. */
@@ -9,7 +11,12 @@ const LOOK_MS = 15_000
 
 /** Ends what is open with a session when that is over: looks now and then, and at once when sessions were revoked. */
 export class SessionWatch {
-  readonly #open = new Set<Watched>()
+  /**
+   * A list whose links are cut as each goes. A set leaves its former table behind whenever that is full; once it has grown old, the table
+   * keeps every request that was in it alive until the next full collection, and each small one copies them all.
+   */
+  #first: Watched | undefined
+  #size = 0
   #timer: NodeJS.Timeout | undefined
 
   /** @param onFault  what a listener has thrown */
@@ -17,7 +24,7 @@ export class SessionWatch {
 
   /** What is watched. */
   get size(): number {
-    return this.#open.size
+    return this.#size
   }
 
   /**
@@ -26,25 +33,31 @@ export class SessionWatch {
    * @returns ends it
    */
   watch(check: () => string | undefined, ended: (reason: string) => void): () => void {
-    const watched: Watched = { check, ended }
-    this.#open.add(watched)
+    const watched: Watched = { check, ended, before: undefined, after: this.#first }
+    if (this.#first !== undefined) this.#first.before = watched
+    this.#first = watched
+    this.#size++
     this.#timer ??= setInterval(() => this.look(), LOOK_MS).unref()
-    return () => this.#open.delete(watched)
+    return () => this.#forget(watched)
   }
 
   /** Looks now. */
   look(): void {
-    for (const watched of [...this.#open]) {
+    // All of them first: what ends may end others, or begin some.
+    const open: Watched[] = []
+    for (let each = this.#first; each !== undefined; each = each.after) open.push(each)
+    for (const watched of open) {
+      const { check, ended } = watched
       try {
-        const reason = watched.check()
+        const reason = check?.()
         if (reason === undefined) continue
-        this.#open.delete(watched)
-        watched.ended(reason)
+        this.#forget(watched)
+        ended?.(reason)
       } catch (thrown) {
         this.onFault(thrown)
       }
     }
-    if (this.#open.size > 0) return
+    if (this.#size > 0) return
     clearInterval(this.#timer)
     this.#timer = undefined
   }
@@ -53,6 +66,16 @@ export class SessionWatch {
   close(): void {
     clearInterval(this.#timer)
     this.#timer = undefined
-    this.#open.clear()
+    while (this.#first !== undefined) this.#forget(this.#first)
+  }
+
+  #forget(watched: Watched): void {
+    if (watched.check === undefined) return
+    const { before, after } = watched
+    if (before === undefined) this.#first = after
+    else before.after = after
+    if (after !== undefined) after.before = before
+    watched.check = watched.ended = watched.before = watched.after = undefined
+    this.#size--
   }
 }
