@@ -22,6 +22,9 @@ const hook = async directory => {
   return hooks
 }
 
+// Nothing is left to do: at its exit Node.js waits for ever, at full speed, for some sockets that were reset (Environment::CleanupHandles).
+process.once('beforeExit', () => process.exit())
+
 let hooked
 let sourceMapOf = () => undefined
 let evaluated = 0
