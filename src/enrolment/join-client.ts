@@ -22,7 +22,7 @@ export interface JoinOptions {
   readonly proxy?: URL | undefined
 }
 
-/** What came of it. */
+/** The result of an attempt to join. */
 export interface JoinResult {
   readonly identifier: string
   readonly kid: string

@@ -279,7 +279,7 @@ export class Sender {
     this.#serve(this.#first, targetBytes)
   }
 
-  /** What goes on for long must not take this way while it begins: it would leave none for the small answer that comes next. */
+  /** Only for what ends soon: a long transfer that took this way while it begins would leave none for the small answer that comes next. */
   #serveExpress(targetBytes: number): void {
     const small = this.#first.filter(({ sentBytes }) => sentBytes < EXPRESS_BYTES)
     if (small.length === 0) return

@@ -22,7 +22,7 @@ export const alwaysOf = ({ connectMs }: EdgeLimits, timing: boolean): OriginProf
     ? undefined
     : { ...(timing && { timing }), ...(connectMs !== undefined && { timeouts: { connectMs } }) }
 
-/** What else is answered at the socket port: tunnels, and before them whoever joins. */
+/** Everything else that is answered at the socket port: tunnels, and before them whoever joins. */
 export const othersOf = (joining: OtherRequests | undefined, tunnels: OtherRequests): OtherRequests => {
   if (joining === undefined) return tunnels
   const of = (request: Parameters<OtherRequests['takes']>[0]): OtherRequests => (joining.takes(request) ? joining : tunnels)

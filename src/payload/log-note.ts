@@ -20,7 +20,7 @@ export interface RequestLine {
   readonly referer: string
   readonly agent: string
   readonly durationMs: number
-  /** Who it was, where visitors log in; a dash for somebody unknown. */
+  /** The visitor, where visitors log in; a dash for somebody unknown. */
   readonly visitor?: string | undefined
 }
 

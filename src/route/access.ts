@@ -1,4 +1,4 @@
-/** Who may come to a target by proving who they are, and what is known of somebody who has. */
+/** Ways to a target for visitors who prove who they are, and what is known of somebody who has. */
 import { otherReadings } from './path.ts'
 import type { Policy } from './policy.ts'
 
@@ -40,7 +40,7 @@ export interface JwtRule {
 export interface CertificateRule {
   /** The authorities, in PEM. */
   readonly ca: string
-  /** What they have revoked, in PEM; undefined: nothing is asked of them. */
+  /** Lists of what they have revoked, in PEM; undefined: nothing is asked of them. */
   readonly crl: string | undefined
   /** Names of certificates, `*.x` stands for one label; empty: every certificate of the authorities. */
   readonly names: readonly string[]
@@ -78,7 +78,7 @@ export interface Visitor {
   readonly claims: ReadonlyMap<string, readonly string[]>
   /** Names one person or program for ever, within what vouches for it. */
   readonly subject: string
-  /** What vouches for it: the name of a provider, an issuer, an authority. */
+  /** The voucher for it: the name of a provider, an issuer, an authority. */
   readonly provider: string | undefined
   /** Of a login. */
   readonly sessionId: string | undefined

@@ -33,7 +33,7 @@ export function forkService(program: string, args: readonly string[]): ServiceCh
     ended = how
     for (const listener of endListeners) listener(how)
   }
-  /** What a message or an end of the child makes throw here ends the child, not this process. */
+  /** A throw that a message or an end of the child causes here ends the child, not this process. */
   const fail = (): void => void child.kill('SIGKILL')
   const exited = (code: number | null, signal: string | null): void => end(signal ?? `exit status ${String(code)}`)
   child.once('exit', guarded(fail, exited))

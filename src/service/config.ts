@@ -62,7 +62,7 @@ export interface ServiceConfig {
   readonly limits: Required<AccountLimits>
   /** Words that no label of a socket may contain, beside those that are always refused. */
   readonly refusedNames: readonly string[]
-  /** Who knows whose a host name outside of the zone is: a TXT record of it, or the admin who gives the right to serve some. */
+  /** The authority on whose a host name outside of the zone is: a TXT record of it, or the admin who gives the right to serve some. */
   readonly domainCheck: 'dns' | 'trusted'
 }
 

@@ -210,7 +210,7 @@ export class Ssh2Channels {
     return channel !== undefined || this.#closing.has(id)
   }
 
-  /** What each message means for a channel of ours; false: it is none of ours. One table for all connections, of which there are hundreds. */
+  /** The meaning of each message for a channel of ours; false: it is none of ours. One table for all connections, of which there are hundreds. */
   static readonly #meanings: Readonly<Record<Message, Meaning>> = {
     CHANNEL_OPEN_CONFIRMATION: (own, opened) => own.#opened((opened as Opened).recipient, opened as Opened),
     CHANNEL_OPEN_FAILURE: (own, id, reason, text) => own.#refused(id as number, reason as number, text as string),

@@ -24,7 +24,7 @@ export interface AccessRecord {
   readonly target: string | undefined
   /** Of a socket of the service, of which there are too many for numbers of their own. */
   readonly isOfSocket?: boolean | undefined
-  /** Who it was, where the target asks; `-` for nobody known. */
+  /** The visitor, where the target asks; `-` for nobody known. */
   readonly visitor?: string | undefined
   /** Inner layer that served it, undefined when none did. */
   readonly identifier: string | undefined

@@ -1,7 +1,7 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** What a limit of garbage uses of the engine. */
+/** The part of the engine that a limit of garbage uses. */
 export interface Heap {
   /** Memory of all buffers, used or not, bytes. */
   readonly bufferBytes: () => number
@@ -13,7 +13,7 @@ export interface Heap {
 const LOOK_BYTES = 4_194_304
 /** Below this nothing is collected that V8 does not collect itself. */
 const MIN_LIMIT_BYTES = 20_971_520
-/** What is in use may not fill the limit: each look would collect, and find nothing. */
+/** Memory in use may not fill the limit: each look would collect, and find nothing. */
 const HEADROOM_BYTES = 10_485_760
 /** The same of a few transfers, of which what is young alone is collected. */
 const YOUNG_LOOK_BYTES = 2_097_152

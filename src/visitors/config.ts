@@ -1,6 +1,6 @@
-/** What an operator says about logins: the file of `--visitors`, parsed and frozen. */
+/** The settings of logins: the file of `--visitors`, parsed and frozen. */
 
-/** What a provider speaks: OpenID Connect, or OAuth 2 in a dialect of its own. */
+/** The protocol of a provider: OpenID Connect, or OAuth 2 in a dialect of its own. */
 export type ProviderKind = 'oidc' | 'google' | 'github' | 'facebook'
 
 /** Somebody who vouches for visitors. */

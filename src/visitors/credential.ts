@@ -10,7 +10,7 @@ export interface Credential {
 
 /** The field for tokens of programs that need Authorization for the application. No field of this kind reaches an origin. */
 export const TOKEN_FIELD = 'x-sg-token'
-/** What comes without a limit of the edges is cut here. */
+/** The limit for credentials that no limit of the edges has cut. */
 const MAX_CHARS = 16_384
 const AUTHORIZATION = /^(bearer|basic) +([\x21-\x7e]+)$/i
 

@@ -48,10 +48,10 @@ export interface Detour {
   readonly visitor: Visitor
 }
 
-/** What a lane says of a request that has a credential for it. */
+/** The word of a lane on a request that has a credential for it. */
 export type Verdict = Admission | Rejection | Detour
 
-/** How a program gets in by a lane: for the answer to one that has not. */
+/** The way in by a lane for a program: for the answer to one that has not. */
 export interface LaneOffer {
   readonly lane: LaneName
   /** Challenges for WWW-Authenticate (RFC 9110 §11.6.1); undefined: none is defined for it. */

@@ -13,7 +13,7 @@ import type { ValuesOf } from '../command/option.ts'
 import { formatTable } from '../command/table.ts'
 import type { shareListOptions, shareOptions, shareRevokeOptions } from '../options/visitors.ts'
 
-/** What is sealed comes back in a cookie, of which browsers keep no more than 4 KB. */
+/** A sealed share comes back in a cookie, of which browsers keep no more than 4 KB. */
 const MAX_PATH = 500
 
 const usesOf = (visitors: string): ShareUses => new ShareUses(stateFileOf(visitors, 'uses'), () => performance.now())

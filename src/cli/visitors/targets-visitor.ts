@@ -62,7 +62,7 @@ async function judgeToken(
   return undefined
 }
 
-/** What a provider would say beside the address is not known here. */
+/** A stand-in for all that a provider would say beside the address. */
 function judgePerson(rule: LoginRule, email: string): { readonly text: string; readonly isAdmitted: boolean } {
   const provider = rule.providers?.[0] ?? 'any provider'
   const person = { provider, subject: email, email, name: undefined, groups: [], claims: new Map<string, readonly string[]>() }

@@ -4,7 +4,7 @@ import { readIfAny } from '../../files/change-file.ts'
 import { fingerprintOf } from '../../files/fingerprint.ts'
 import { Followed } from '../../files/followed.ts'
 
-/** What is revoked has to be so within a second. */
+/** So short that what was revoked is so within a second. */
 const POLL_MS = 300
 
 interface Reading<Value> {

@@ -41,7 +41,7 @@ const OWNERS: Partial<Record<ErrorCode, { readonly title: string; readonly hints
   },
 }
 
-/** Who can do something about an error. */
+/** The side that can do something about an error. */
 export type Turn = 'visitor' | 'later' | 'operator'
 
 const TURNS: Readonly<Record<Turn, string>> = {

@@ -102,10 +102,10 @@ export class Secrets {
   }
 }
 
-/** What `rotateSecrets` is told. */
+/** Choices of `rotateSecrets`. */
 export interface Rotation {
   readonly purposes: readonly SecretPurpose[]
-  /** What was made with the one before stays good until the next rotation; false: it is over at once. */
+  /** Tokens made with the one before stay good until the next rotation; false: it is over at once. */
   readonly keepsPrevious: boolean
   /** Milliseconds since 1970. */
   readonly now: number

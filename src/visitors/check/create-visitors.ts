@@ -27,7 +27,7 @@ import { Visitors } from './visitors.ts'
 /** Logins that one address may begin: each asks a provider. */
 const ATTEMPTS = { perSecond: 1 / 2, burst: 60 } as const
 
-/** What other ways in may need. */
+/** The parts that other ways in may need. */
 export interface LaneParts {
   readonly sessions: Sessions
   readonly seal: Seal
@@ -35,7 +35,7 @@ export interface LaneParts {
   readonly watch: SessionWatch
 }
 
-/** What the check of visitors is made from. */
+/** The parts from which the check of visitors is made. */
 export interface VisitorsOptions {
   /** Those in force. */
   readonly config: () => VisitorsConfig

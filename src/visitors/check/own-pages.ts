@@ -2,7 +2,7 @@ import type { OwnAnswer, OwnPage, VisitorRequest } from '../../outer/access/visi
 import { parametersOf } from '../fields.ts'
 import type { Page, PageCall } from '../page.ts'
 
-/** What own pages need of whoever draws them. */
+/** The answers that own pages need of whoever draws them. */
 export interface MissingPage {
   /** There is no page here, or none for this method. */
   missing(request: VisitorRequest, allowed: readonly string[]): OwnAnswer

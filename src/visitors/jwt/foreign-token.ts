@@ -6,7 +6,7 @@ import type { IssuerKey } from './issuer-key.ts'
 /** Members of an object in JSON. */
 export type Claims = Readonly<Record<string, unknown>>
 
-/** What a token says of itself, believed by nobody yet. */
+/** The claims of a token about itself, believed by nobody yet. */
 export interface UnverifiedToken {
   readonly issuer: string
   readonly keyId: string | undefined

@@ -11,7 +11,7 @@ import type { LoginContext } from './login-context.ts'
 import { redirect } from './redirect.ts'
 import { browserHash, LOGIN_MS, type Wish } from './tickets.ts'
 
-/** What a browser keeps while it is on the way, so that what comes back can be told from what somebody else has begun. */
+/** The state that a browser keeps while it is on the way, so that what comes back can be told from what somebody else has begun. */
 const BROWSER = 'browser'
 /** The cookie of a login that has just come back: without a session behind it, cookies do not hold, and another login would not either. */
 export const DONE = 'done'

@@ -4,7 +4,7 @@ import { callProvider, mapOf } from './oauth-call.ts'
 import { personOf } from './person.ts'
 import type { LoginEnd, LoginStart, LoginWish, Provider } from './provider.ts'
 
-/** What one of them does in its own way. */
+/** The habits that one of them has for itself. */
 interface Dialect {
   readonly scopes: readonly string[]
   authorizeUrl(issuer: string): URL

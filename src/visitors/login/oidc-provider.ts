@@ -4,7 +4,7 @@ import type { ProviderConfig } from '../config.ts'
 import { personOf } from './person.ts'
 import { PROVIDER_MS, type LoginEnd, type LoginStart, type LoginWish, type Provider } from './provider.ts'
 
-/** What a provider says of itself is asked again after so long: by then it may be away. */
+/** The time after which a provider is asked again about itself. */
 const DISCOVERED_MS = 60_000
 
 interface Secret {

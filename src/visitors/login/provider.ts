@@ -5,7 +5,7 @@ import type { Person } from '../session/session.ts'
 export interface LoginStart {
   /** Where the browser goes. */
   readonly url: string
-  /** What has to be known when it comes back; nobody else may see it. */
+  /** The facts that have to be known when it comes back; nobody else may see it. */
   readonly secret: string
 }
 
@@ -14,7 +14,7 @@ export type LoginEnd =
   | { readonly kind: 'person'; readonly person: Person }
   | { readonly kind: 'failed'; readonly failure: 'failed' | 'unverified' | 'cancelled'; readonly reason: string }
 
-/** What a login is begun with. */
+/** The parts with which a login is begun. */
 export interface LoginWish {
   /** Where the provider sends the browser back to. */
   readonly redirectUri: string
@@ -38,5 +38,5 @@ export interface Provider {
   finish(returned: URL, secret: string, expected: Pick<LoginWish, 'state' | 'redirectUri'>): Promise<LoginEnd>
 }
 
-/** How long a provider has for an answer. */
+/** The time that a provider has for an answer. */
 export const PROVIDER_MS = 10_000

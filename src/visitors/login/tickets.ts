@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto'
 import { Recent } from '../../rates/recent.ts'
 import type { Seal } from '../session/seal.ts'
 
-/** How long a login may take, from the page that wanted it until it is back there. */
+/** The time that a login may take, from the page that wanted it until it is back there. */
 export const LOGIN_MS = 600_000
-/** How long the way from the auth host to the host may take: it is one redirect. */
+/** The time for the way from the auth host to the host: it is one redirect. */
 const CODE_MS = 60_000
 const MAX_USED = 50_000
 
 /** The wish of a host to know who somebody is. */
 export interface Wish {
   readonly atMs: number
-  /** What asks, as `parseHost` gives it. */
+  /** The host that asks, as `parseHost` gives it. */
   readonly host: string
   /** Its origin, such as `https://wiki.example.com`. */
   readonly origin: string
@@ -38,7 +38,7 @@ export interface Attempt {
   readonly wish: string | null
 }
 
-/** Who somebody is, for one host and one browser, once. */
+/** The person who has logged in, told to one host and one browser, once. */
 export interface Code {
   readonly atMs: number
   readonly id: string
@@ -109,5 +109,5 @@ export class Tickets {
   }
 }
 
-/** What names a browser to others, without what only it knows. */
+/** The name of a browser for others, without what only it knows. */
 export const browserHash = (secret: string): string => createHash('sha256').update(secret).digest('base64url')

@@ -94,6 +94,6 @@ export function draw(
   }
 }
 
-/** What one can do next: a link that looks like a button. */
+/** The next step: a link that looks like a button. */
 export const action = (href: string, text: string, isSecond = false): Html =>
   html`<p><a class="${isSecond ? 'do also' : 'do'}" href="${href}">${text}</a></p>`

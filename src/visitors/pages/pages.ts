@@ -45,7 +45,7 @@ export class Pages {
     }))
   }
 
-  /** How to log out. @param who  undefined: nobody is logged in */
+  /** The page to log out by. @param who  undefined: nobody is logged in */
   logout(request: VisitorRequest, { who, action: to }: { readonly who: string | undefined; readonly action: string }): VisitorAnswer {
     return this.#draw(request, texts => ({
       status: 200,

@@ -73,7 +73,7 @@ export class Revocations {
     }
   }
 
-  /** What no session can be as old as is kept no longer. */
+  /** The age that no session reaches: revocations are kept no longer. */
   #forget(): void {
     const oldestMs = this.clock() - LONGEST_MS
     for (const map of [this.#emails, this.#accounts, this.#sessions]) for (const [key, atMs] of map) if (atMs < oldestMs) map.delete(key)

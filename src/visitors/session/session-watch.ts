@@ -1,4 +1,4 @@
-/** What is open with a session; what is over has let go of everything. */
+/** Something open with a session; once it is over it has let go of everything. */
 interface Watched {
   check: (() => string | undefined) | undefined
   ended: ((reason: string) => void) | undefined
@@ -22,7 +22,7 @@ export class SessionWatch {
   /** @param onFault  what a listener has thrown */
   constructor(private readonly onFault: (thrown: unknown) => void) {}
 
-  /** What is watched. */
+  /** The list of what is watched. */
   get size(): number {
     return this.#size
   }

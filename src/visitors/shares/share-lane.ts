@@ -65,7 +65,7 @@ export class ShareLane implements Lane {
     return brought === undefined ? this.#judgeCookie(request) : this.#judgeLink(request, brought)
   }
 
-  /** Nobody is told of it who has none: it is made by people, for people. */
+  /** Nothing is offered to whoever has no link: it is made by people, for people. */
   offer(): undefined {
     return undefined
   }
@@ -178,7 +178,7 @@ export class ShareLane implements Lane {
   }
 }
 
-/** What a request brings in its query or its field; what comes twice is none that opens. */
+/** The link that a request brings in its query or its field; one that comes twice is none that opens. */
 function broughtBy({ request, query }: AccessRequestOfVisitor): Brought | undefined {
   if (query.includes(SHARE_PARAMETER)) {
     const pairs = query.slice(1).split('&')

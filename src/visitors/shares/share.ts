@@ -5,7 +5,7 @@ import { emailKey } from '../../route/access.ts'
 import { isWithin } from '../path-scope.ts'
 import type { Seal } from '../session/seal.ts'
 
-/** What a link is for. It is sealed into the link by the keys of the gateway, which alone can make one. */
+/** The purpose of a link. It is sealed into the link by the keys of the gateway, which alone can make one. */
 export interface Share {
   readonly id: string
   /** This path, and everything below it. */

@@ -19,7 +19,7 @@ export interface ServiceToken {
   readonly expiresAt: string
 }
 
-/** What is wanted of a new token. */
+/** The wishes for a new token. */
 export type NewServiceToken = Pick<ServiceToken, 'name' | 'targets' | 'methods' | 'paths'> & { readonly lastsMs: number }
 
 const PREFIX = 'sgv_'
