@@ -226,13 +226,38 @@ const ROOMS = {
   },
   'visitors/certificates': { rooms: ['errors.ts', 'http', 'route', 'outer/access', 'visitors', 'visitors/session'] },
   'visitors/pages': { rooms: ['errors.ts', 'outer/access', 'visitors'], node: ['crypto'] },
-  'visitors/login': {
-    rooms: ['errors.ts', 'address', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session', 'visitors/pages'],
+  'visitors/providers': {
+    rooms: ['errors.ts', 'route', 'visitors', 'visitors/session'],
     npm: ['openid-client'],
     node: ['crypto'],
   },
+  'visitors/login': {
+    rooms: [
+      'errors.ts',
+      'address',
+      'rates',
+      'route',
+      'outer/access',
+      'visitors',
+      'visitors/session',
+      'visitors/pages',
+      'visitors/providers',
+    ],
+    node: ['crypto'],
+  },
   'visitors/check': {
-    rooms: ['errors.ts', 'http', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session', 'visitors/login', 'visitors/pages'],
+    rooms: [
+      'errors.ts',
+      'http',
+      'rates',
+      'route',
+      'outer/access',
+      'visitors',
+      'visitors/session',
+      'visitors/providers',
+      'visitors/login',
+      'visitors/pages',
+    ],
   },
   'outer/inner-layers': {
     rooms: [

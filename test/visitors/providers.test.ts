@@ -4,9 +4,9 @@ import { createHash, createHmac, generateKeyPairSync, sign, type KeyObject } fro
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { GatewayError } from '../../src/errors.ts'
 import type { ProviderConfig, ProviderKind } from '../../src/visitors/config.ts'
-import { OAuthProvider } from '../../src/visitors/login/oauth-provider.ts'
-import { OidcProvider } from '../../src/visitors/login/oidc-provider.ts'
-import type { LoginEnd, Provider } from '../../src/visitors/login/provider.ts'
+import { OAuthProvider } from '../../src/visitors/providers/oauth-provider.ts'
+import { OidcProvider } from '../../src/visitors/providers/oidc-provider.ts'
+import type { LoginEnd, Provider } from '../../src/visitors/providers/provider.ts'
 import { listen } from '../support/ports.ts'
 
 const REDIRECT = 'https://auth.example.test/callback/p'

@@ -4,7 +4,7 @@ import type { LoginEvent } from '../login-event.ts'
 import type { Pages } from '../pages/pages.ts'
 import type { Revocation, Revocations } from '../session/revocations.ts'
 import type { Sessions } from '../session/sessions.ts'
-import type { Providers } from './providers.ts'
+import type { Providers } from '../providers/providers.ts'
 import type { Tickets } from './tickets.ts'
 
 /** The parts that logins depend on. */
