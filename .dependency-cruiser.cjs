@@ -23,6 +23,9 @@ const ROOMS = {
     rooms: ['errors.ts', 'address', 'identity', 'net', 'rates', 'telemetry'],
     node: ['http', 'net', 'tls', 'stream', 'crypto'],
   },
+  tap: { rooms: ['errors.ts', 'http'] },
+  inspector: { rooms: ['errors.ts', 'http', 'tap', 'telemetry'] },
+  'inspector/api': { rooms: ['errors.ts', 'net', 'inspector'], node: ['http'] },
   folder: { rooms: ['errors.ts', 'pages'], npm: ['express'], node: ['http', 'fs/promises', 'path'] },
   wire: { rooms: ['errors.ts'] },
   http: { rooms: ['errors.ts', 'address'], node: ['net', 'http'] }, // as above

@@ -79,7 +79,7 @@ export default tseslint.config(
   {
     // The path of bytes that strangers send.
     files: [
-      'src/{link,splice,outer,origin,net,mux,http1,tunnel,ssh,sokken,service,service-host,api,inner,platform,mail,admin,visitors}/**/*.ts',
+      'src/{link,splice,outer,origin,net,mux,http1,tunnel,ssh,sokken,service,service-host,api,inner,platform,mail,admin,visitors,inspector}/**/*.ts',
     ],
     plugins: { local: { rules: { 'guarded-listeners': guardedListeners } } },
     rules: { 'local/guarded-listeners': 'error' },

@@ -1,0 +1,150 @@
+import type { ExchangeTap, Taps, TapStart } from '../tap/tap.ts'
+import { Budget } from './budget.ts'
+import { ExchangeRecord, type RecordStart } from './exchange-record.ts'
+import { RecordList } from './record-list.ts'
+import type { InspectorState } from './record.ts'
+import { Recorder, type RecorderContext } from './recorder.ts'
+
+/** Most records, whatever they weigh. */
+const MAX_RECORDS = 50_000
+
+/** Options of an inspector. */
+export interface InspectorOptions {
+  readonly layer: 'inner' | 'outer'
+  /** Memory for records, bytes. */
+  readonly budgetBytes: number
+  /** Most that is kept of one body, bytes. */
+  readonly bodyLimitBytes: number
+  /** Milliseconds, rising. */
+  readonly clock: () => number
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number
+  /** A fault of ours while looking, which changes nothing for the exchange. */
+  readonly onFault: (thrown: unknown) => void
+}
+
+/** Told of changes of records. */
+export interface InspectorListener {
+  /** A record is new, or has changed. */
+  changed(record: ExchangeRecord): void
+  /** Records up to this one are gone. */
+  gone(ids: readonly string[]): void
+}
+
+/** Keeps what the taps of a layer see, within a budget of memory; the oldest goes first. */
+export class Inspector implements Taps {
+  readonly #records = new RecordList()
+  readonly #budget: Budget
+  readonly #listeners = new Set<InspectorListener>()
+  readonly #context: RecorderContext
+  #lastAt = 0
+  #sequence = 0
+  #seen = 0
+  #dropped = 0
+
+  constructor(readonly options: InspectorOptions) {
+    this.#budget = new Budget(options.budgetBytes, () => this.#dropOldest())
+    this.#context = { ...options, changed: record => this.#changed(record) }
+  }
+
+  get state(): InspectorState {
+    const { layer, budgetBytes, bodyLimitBytes } = this.options
+    return {
+      layer,
+      budgetBytes,
+      heldBytes: this.#budget.heldBytes,
+      bodyLimitBytes,
+      requests: this.#records.size,
+      seen: this.#seen,
+      dropped: this.#dropped,
+      store: null,
+    }
+  }
+
+  open(start: TapStart): ExchangeTap | undefined {
+    try {
+      this.#seen++
+      const recorder = new Recorder(start, this.#nextId(), this.#budget, this.#context)
+      if (!this.#add(recorder.record)) return undefined
+      return recorder
+    } catch (thrown) {
+      this.options.onFault(thrown)
+      return undefined
+    }
+  }
+
+  /** Adds a record that did not come from a tap. @returns undefined when there is no room */
+  add(start: Omit<RecordStart, 'id'>): ExchangeRecord | undefined {
+    const record = new ExchangeRecord({ ...start, id: this.#nextId() }, this.#budget)
+    return this.#add(record) ? record : undefined
+  }
+
+  get(id: string): ExchangeRecord | undefined {
+    return this.#records.get(id)
+  }
+
+  newestFirst(): Iterable<ExchangeRecord> {
+    return this.#records.newestFirst()
+  }
+
+  delete(record: ExchangeRecord): void {
+    this.#forget(record)
+    this.#gone([record.id])
+  }
+
+  /** Forgets all records; what is under way is not recorded any more. */
+  clear(): void {
+    const all = [...this.#records.newestFirst()]
+    this.#records.clear()
+    for (const record of all) record.release()
+    this.#gone(all.map(({ id }) => id))
+  }
+
+  /** @returns ends it */
+  listen(listener: InspectorListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Ids rise with time, also in the order of texts. */
+  #nextId(): string {
+    const at = Math.max(this.options.nowMs(), this.#lastAt)
+    this.#sequence = at === this.#lastAt ? this.#sequence + 1 : 0
+    this.#lastAt = at
+    return at.toString(36).padStart(9, '0') + this.#sequence.toString(36).padStart(4, '0')
+  }
+
+  #add(record: ExchangeRecord): boolean {
+    while (this.#records.size >= MAX_RECORDS && this.#dropOldest());
+    if (this.#records.size >= MAX_RECORDS || !this.#budget.mayHold(0)) {
+      this.#dropped++
+      record.release()
+      return false
+    }
+    this.#records.add(record)
+    this.#changed(record)
+    return true
+  }
+
+  #dropOldest(): boolean {
+    const oldest = this.#records.oldest(({ isSettled }) => isSettled)
+    if (oldest === undefined) return false
+    this.#dropped++
+    this.delete(oldest)
+    return true
+  }
+
+  #forget(record: ExchangeRecord): void {
+    this.#records.delete(record)
+    record.release()
+  }
+
+  #changed(record: ExchangeRecord): void {
+    if (record.isGone) return
+    for (const listener of this.#listeners) listener.changed(record)
+  }
+
+  #gone(ids: readonly string[]): void {
+    for (const listener of this.#listeners) listener.gone(ids)
+  }
+}
