@@ -1,34 +1,12 @@
 import yargs, { type Argv } from 'yargs'
-import { GatewayError, messageOf } from '../errors.ts'
+import { messageOf } from '../errors.ts'
 import { VERSION } from '../version.ts'
 import type { Command } from './command/command.ts'
 import type { CliContext } from './command/context.ts'
-import { FILE, optional, type OptionTable } from './command/option.ts'
 import { COMMANDS, GROUPS } from './commands.ts'
+import { isBelow, isConfigurable, longestCommand, NAME, optionsOf, usage } from './find-command.ts'
 
-/** The program, as it is called. */
-export const NAME = 'socket-gateway'
 const MAX_WIDTH = 110
-
-/** The option that is not declared by a command. */
-export const configOption = { config: optional(FILE, { describe: 'YAML file with options by name, such as "app-port: 3000"' }) }
-
-/** May the options of this command also stand in the environment and in a file? */
-export const isConfigurable = ({ options, flagsOnly = false }: Command): boolean => !flagsOnly && Object.keys(options).length > 0
-
-/** The options that a command takes. */
-export const optionsOf = (command: Command): OptionTable =>
-  isConfigurable(command) ? { ...command.options, ...configOption } : command.options
-
-/** The longest of the commands that these words begin with; undefined: none. */
-export const longestCommand = (isWord: (word: string, index: number) => boolean): Command | undefined =>
-  COMMANDS.filter(({ words }) => words.every(isWord)).sort((a, b) => b.words.length - a.words.length)[0]
-
-/** Does the command begin with these words? */
-export const isBelow = (command: Command, words: readonly string[]): boolean => words.every((word, index) => command.words[index] === word)
-
-/** A mistake on the command line. */
-export const usage = (message: string): GatewayError => new GatewayError('USAGE', message)
 
 // --- yargs: splits the command line and writes the help. It neither converts nor defaults nor reads the environment: resolve.ts does,
 // --- so that a value is judged in the same way wherever it comes from.

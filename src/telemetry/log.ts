@@ -1,15 +1,10 @@
 import pino from 'pino'
+import type { LogFormat, LogLevel } from './log-levels.ts'
 import { createPretty } from './pretty.ts'
 import { redact } from './redact.ts'
 import { sinkOf, type LogDestination, type Sink } from './sink.ts'
 
-/** The levels of a log; each includes those after it. */
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
-export type LogLevel = (typeof LOG_LEVELS)[number]
-
-/** `json`: one object a line, for machines. `pretty`: a readable line, for people. */
-export const LOG_FORMATS = ['pretty', 'json'] as const
-export type LogFormat = (typeof LOG_FORMATS)[number]
+export type { LogFormat, LogLevel } from './log-levels.ts'
 
 /** The fields of a message. Never header fields, tokens or keys; what is named like one is printed as `***`. */
 export type LogFields = Readonly<Record<string, unknown>>

@@ -1,4 +1,4 @@
-import { LOG_FORMATS, LOG_LEVELS } from '../../telemetry/log.ts'
+import { LOG_FORMATS, LOG_LEVELS } from '../../telemetry/log-levels.ts'
 import type { CliContext } from './context.ts'
 import { choice, duration, FILE, integer, optional, size, withDefault, type OptionTable, type ValuesOf } from './option.ts'
 
