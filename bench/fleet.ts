@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { SERVICE_HEAP } from '../src/service-host/fork-service.ts'
 import type { Job, Reply } from './client.ts'
 
 /** The folder that holds package.json. */
@@ -109,6 +110,12 @@ export class Fleet {
   /** Starts a TypeScript file of this folder that ends when we do. */
   serveScript(script: string, ...args: readonly (string | number)[]): Service {
     return this.#serve(this.#script(script, args), ['ipc'])
+  }
+
+  /** The same, with the options of Node.js that the service process is given. */
+  serveServiceScript(script: string, ...args: readonly (string | number)[]): Service {
+    const [node = '', ...rest] = this.#script(script, args)
+    return this.#serve([node, ...SERVICE_HEAP, ...rest], ['ipc'])
   }
 
   /** The built program, as it was when first asked for: a build that somebody starts meanwhile must not change what is measured. */

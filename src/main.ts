@@ -138,6 +138,7 @@ async function run(): Promise<void> {
     onMoved: limitGarbage(process.versions.node),
     onLog: created => (log = created),
     program: process.argv[1] || '',
+    execArgv: process.execArgv,
     parent: parent(),
   })
   // A reader that is slow gets everything, unless the process was asked to end.

@@ -40,7 +40,7 @@ const startStage = async (fleet: Fleet, tunnels: number): Promise<Stage> => {
   const [port = 0, doorPort = 0] = await freePorts(2)
   const outer = fleet.serveScript('ssh-outer.ts', port, certificate, tunnels)
   const [, servicePort = ''] = await written(outer, /^service port (\d+)$/m)
-  const door = fleet.serveScript('ssh-door.ts', doorPort, servicePort, key, dirname(fleet.program()))
+  const door = fleet.serveServiceScript('ssh-door.ts', doorPort, servicePort, key, dirname(fleet.program()))
   await ready(door, 'the SSH door', () => listens(doorPort))
   const stop = (): void => {
     door.stop()

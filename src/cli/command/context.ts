@@ -52,6 +52,8 @@ export interface CliContext {
   readonly processLimits?: string | undefined
   /** File of the running program, for a process beside this one. */
   readonly program?: string
+  /** Options of Node.js that it was started with, such as a loader. */
+  readonly execArgv?: readonly string[]
   readonly parent?: ParentProcess | undefined
   /** Told of the log of a long-running command, for faults that nobody caught. */
   readonly onLog?: (log: Log) => void

@@ -86,7 +86,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     },
   }
   const host: ServiceHost = new ServiceHost({
-    fork: () => forkService(program, ['service-process', JSON.stringify(process)]),
+    fork: () => forkService(program, ['service-process', JSON.stringify(process)], context.execArgv),
     directory,
     tunnels: () => listOf(tunnels),
     keys: () => listOf(keys),
