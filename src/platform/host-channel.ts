@@ -68,6 +68,11 @@ export class HostChannel implements DataPlane {
     this.#say({ type: 'ready' })
   }
 
+  /** Nothing is answered until this is done. */
+  busy(what: string): void {
+    this.#say({ type: 'busy', what })
+  }
+
   failed(message: string): void {
     this.#say({ type: 'failed', message })
   }

@@ -122,6 +122,7 @@ export class ServiceProcess {
       onAway: fault =>
         log.error({ err: fault }, 'the database of the service cannot be reached: what is in force goes on, changes are refused'),
       onBack: () => log.info({}, 'the database of the service is back'),
+      onMigrating: ({ from, to }) => this.#channel.busy(`brings its database from version ${from} to ${to}`),
       onMigrated: ({ copy, ...result }) =>
         log.info({ ...result, ...(copy !== undefined && { copy }) }, 'the database of the service was brought up to date'),
     })

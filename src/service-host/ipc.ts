@@ -29,6 +29,8 @@ export type FromService =
   | { readonly type: 'failed'; readonly message: string }
   /** It wants to hear who visits a socket, or no longer. */
   | { readonly type: 'watch'; readonly socketId: string; readonly isWatched: boolean }
+  /** It answers nothing until it has done this, such as the steps of a large database. */
+  | { readonly type: 'busy'; readonly what: string }
   /** The answer to `ping`. */
   | { readonly type: 'pong' }
   /** The state of its store. */

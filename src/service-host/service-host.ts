@@ -6,6 +6,7 @@ import { DirectoryFile } from './directory-file.ts'
 import { VisitorLines } from './visitor-lines.ts'
 import type { LogLine } from '../payload/log-note.ts'
 import type { ApplyFailure, FromService, ServiceChild, ServiceLink } from './ipc.ts'
+import { StartWatch, type StartTiming } from './start-watch.ts'
 import { Watchdog, type WatchdogTiming } from './watchdog.ts'
 
 /** Times of the host, milliseconds. */
@@ -13,13 +14,14 @@ export interface ServiceHostTiming {
   /** Wait before the service is started again; doubles up to `longestWaitMs`. */
   readonly firstWaitMs: number
   readonly longestWaitMs: number
-  /** Up for so long, it counts as well, and the next wait is the first one again. */
+  /** Up for so long, and ready, it counts as well, and the next wait is the first one again. */
   readonly wellAfterMs: number
   /** For the service to send its directory, before the one of the last run is taken. */
   readonly patienceMs: number
   /** For the service to end by itself. */
   readonly stopMs: number
   readonly watchdog: WatchdogTiming
+  readonly start: StartTiming
 }
 
 const USAGE_MS = 10_000
@@ -31,6 +33,7 @@ const TIMING: ServiceHostTiming = {
   patienceMs: 2_000,
   stopMs: 10_000,
   watchdog: { askMs: 1_000, silentAsks: 5, hungAsks: 10 },
+  start: { askMs: 1_000, hungAsks: 60, lateAsks: 300, workAsks: 3_600 },
 }
 
 /** The copy of the directory that requests are served from. */
@@ -74,6 +77,7 @@ export class ServiceHost {
   #child: ServiceChild | undefined
   readonly #timing: ServiceHostTiming
   readonly #watchdog: Watchdog
+  readonly #startWatch: StartWatch
   #waitMs: number
   #timer: NodeJS.Timeout | undefined
   #patience: NodeJS.Timeout | undefined
@@ -94,6 +98,10 @@ export class ServiceHost {
     this.#timing = options.timing ?? TIMING
     this.#waitMs = this.#timing.firstWaitMs
     this.#watchdog = this.#createWatchdog()
+    this.#startWatch = new StartWatch(this.#timing.start, {
+      ask: () => this.#child?.send({ type: 'ping' }),
+      onHung: why => this.#hung(why),
+    })
     this.#file = new DirectoryFile({
       path: stateFile,
       snapshot: () => directory.snapshot(),
@@ -148,6 +156,7 @@ export class ServiceHost {
     clearTimeout(this.#patience)
     clearInterval(this.#usageTimer)
     this.#watchdog.stop()
+    this.#startWatch.stop()
     this.#unwatchAll()
     this.#tellUsage()
     this.#started()
@@ -188,16 +197,25 @@ export class ServiceHost {
     })
     child.onEnd(how => {
       if (this.#child !== child) return
+      if (this.#isReady && clock() - startedAt >= this.#timing.wellAfterMs) this.#waitMs = this.#timing.firstWaitMs
       this.#child = undefined
       this.#isReady = false
       this.#watchdog.stop()
+      this.#startWatch.stop()
       this.#unwatchAll()
-      if (clock() - startedAt >= this.#timing.wellAfterMs) this.#waitMs = this.#timing.firstWaitMs
       if (!this.#isClosing) this.#again(`ended (${how})`)
     })
     child.send({ type: 'tunnels', up: tunnels(), down: [] })
     child.send({ type: 'keys', up: keys(), down: [] })
     if (this.#link !== undefined) child.send({ type: 'link', link: this.#link })
+    this.#startWatch.start()
+  }
+
+  /** It has not become ready, and does not look as if it would. */
+  #hung(why: string): void {
+    this.#failure = `the service process ${why}`
+    this.options.log.error({ pid: this.pid }, `the service process ${why}; it is ended and started again`)
+    this.#child?.kill()
   }
 
   #createWatchdog(): Watchdog {
@@ -235,12 +253,13 @@ export class ServiceHost {
 
   #onMessage(child: ServiceChild, message: FromService): void {
     const { log } = this.options
+    this.#startWatch.heard()
     switch (message.type) {
       case 'ready': // and again when its link is back
         if (this.#isReady) return
         this.#isReady = true
         this.#failure = undefined
-        // Not before: bringing a large database up to date may keep it busy for long, and ending it would not help.
+        this.#startWatch.stop()
         if (!this.#isClosing) this.#watchdog.start()
         return log.info({ pid: child.pid }, 'the service process is ready')
       case 'directory':
@@ -249,6 +268,9 @@ export class ServiceHost {
         return log[message.level]({ part: 'service', ...message.fields }, message.message)
       case 'watch':
         return message.isWatched ? this.#watch(message.socketId) : this.#unwatch(message.socketId)
+      case 'busy':
+        this.#startWatch.busy(message.what)
+        return log.info({ pid: child.pid }, `the service process ${message.what}, and is not there until that is done`)
       case 'pong':
         return this.#watchdog.answered()
       case 'health':

@@ -34,6 +34,7 @@ export interface EngineOptions {
   readonly onAway: (fault: GatewayError) => void
   /** Another process has changed something. */
   readonly onSignal: () => void
+  readonly onMigrating?: (steps: MigrateResult) => void
   readonly onMigrated?: (result: MigrateResult & { readonly copy: string | undefined }) => void
 }
 
@@ -83,7 +84,7 @@ const POSTGRES: Omit<Dialect, 'createDriver'> = {
 const over = (dialect: Omit<Dialect, 'createDriver'>, driver: Driver): Kysely<unknown> =>
   new Kysely<unknown>({ dialect: { ...dialect, createDriver: () => driver } })
 
-function sqliteEngine(file: string, { sqlite, migrations = MIGRATIONS, now, onAway, onMigrated }: EngineOptions): Engine {
+function sqliteEngine(file: string, { sqlite, migrations = MIGRATIONS, now, onAway, onMigrating, onMigrated }: EngineOptions): Engine {
   const open = async (): Promise<Driver> => {
     const driver = new SqliteDriver(await openSqliteFile(file, sqlite))
     try {
@@ -94,7 +95,7 @@ function sqliteEngine(file: string, { sqlite, migrations = MIGRATIONS, now, onAw
         copied = `${file}.version-${version}.${stamp}`
         await copySqlite(partial => sql`vacuum into ${partial}`.execute(db), copied)
       }
-      const result = await migrate(db, { dialect: 'sqlite', now, migrations, ...(file !== IN_MEMORY && { copy }) })
+      const result = await migrate(db, { dialect: 'sqlite', now, migrations, onMigrating, ...(file !== IN_MEMORY && { copy }) })
       if (result.from !== result.to) onMigrated?.({ ...result, copy: copied })
       return driver
     } catch (thrown) {
@@ -107,7 +108,7 @@ function sqliteEngine(file: string, { sqlite, migrations = MIGRATIONS, now, onAw
 
 function postgresEngine(
   place: Extract<StorePlace, { kind: 'postgres' }>,
-  { password, postgresTimes = POSTGRES_TIMES, migrations = MIGRATIONS, now, onAway, onSignal, onMigrated }: EngineOptions,
+  { password, postgresTimes = POSTGRES_TIMES, migrations = MIGRATIONS, now, onAway, onSignal, onMigrating, onMigrated }: EngineOptions,
 ): Engine {
   let listener: PostgresListener | undefined
   let connections: PostgresConnections | undefined
@@ -123,7 +124,7 @@ function postgresEngine(
     const driver = new PostgresDriver({ pool })
     try {
       await driver.init()
-      const result = await migrate(over(POSTGRES, driver), { dialect: 'postgres', now, migrations })
+      const result = await migrate(over(POSTGRES, driver), { dialect: 'postgres', now, migrations, onMigrating })
       if (result.from !== result.to) onMigrated?.({ ...result, copy: undefined })
     } catch (thrown) {
       await clients.end(() => pool.end())

@@ -20,6 +20,8 @@ export interface MigrateOptions {
   readonly copy?: (version: number) => Promise<void>
   /** All steps from the first one on. */
   readonly migrations: readonly Migration[]
+  /** Told before the first step on what is there, and before its copy. */
+  readonly onMigrating?: ((steps: MigrateResult) => void) | undefined
 }
 
 /** The steps that were taken: equal when there was nothing to do. */
@@ -50,13 +52,17 @@ function refuseNewer(found: number, known: number): void {
  * Takes every step that the database lacks.
  * @throws GatewayError STORE_INVALID, naming both versions, where the database is of a later release
  */
-export async function migrate(kysely: Kysely<unknown>, { dialect, now, copy, migrations }: MigrateOptions): Promise<MigrateResult> {
+export async function migrate(kysely: Kysely<unknown>, options: MigrateOptions): Promise<MigrateResult> {
+  const { dialect, now, copy, migrations, onMigrating } = options
   const db = kysely as Kysely<VersionTable>
   if (copy !== undefined) {
     // Outside of the transaction, in which SQLite makes no copies. Nobody else writes the file meanwhile.
     const found = await versionOf(db)
     refuseNewer(found, migrations.length)
-    if (found > 0 && found < migrations.length) await copy(found)
+    if (found > 0 && found < migrations.length) {
+      onMigrating?.({ from: found, to: migrations.length })
+      await copy(found)
+    }
   }
   return db.transaction().execute(async transaction => {
     if (dialect === 'postgres') {
@@ -69,6 +75,7 @@ export async function migrate(kysely: Kysely<unknown>, { dialect, now, copy, mig
     const to = migrations.length
     refuseNewer(from, to)
     if (from === to) return { from, to }
+    if (from > 0 && copy === undefined) onMigrating?.({ from, to })
     const words = dialect === 'postgres' ? POSTGRES_WORDS : SQLITE_WORDS
     for (const step of migrations.slice(from)) for (const statement of step(words)) await sql.raw(statement).execute(transaction)
     const changed_at = now()

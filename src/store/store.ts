@@ -23,6 +23,8 @@ export interface StoreOptions {
   /** The database is away, read-only or full: once for each time. */
   readonly onAway?: (fault: GatewayError) => void
   readonly onBack?: () => void
+  /** Steps of the schema are about to be taken on what is there, which may take long. */
+  readonly onMigrating?: (steps: MigrateResult) => void
   /** A step of the schema was taken; `copy` is the file of what was before, where one was made. */
   readonly onMigrated?: (result: MigrateResult & { readonly copy: string | undefined }) => void
   /** Resolve also when PostgreSQL is away; then calls are rejected until it is there. */

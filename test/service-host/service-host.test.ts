@@ -16,7 +16,7 @@ import { until } from '../support/wait.ts'
 const CHILD = `
 const [mode] = process.argv.slice(2)
 const send = message => process.send(message)
-process.on('message', message => {
+if (mode !== 'mute') process.on('message', message => {
   const isOurs = message.link?.privateKey === 'key' // the log censors it
   if (message.type !== 'ping') send({ type: 'log', level: 'info', fields: { heard: message, isOurs }, message: 'heard ' + message.type })
   if (message.type === 'link') {
@@ -34,6 +34,7 @@ process.on('disconnect', () => process.exit(0))
 
 /** A child that lives has a second for each answer, and must not be killed where the machine is busy. */
 const WATCHDOG = { askMs: 1_000, silentAsks: 30, hungAsks: 60 }
+const START = { askMs: 1_000, hungAsks: 60, lateAsks: 300, workAsks: 3_600 }
 
 class Copy {
   readonly applied: unknown[] = []
@@ -96,6 +97,7 @@ function setUp(mode: string, options: Partial<ServiceHostOptions> = {}) {
       patienceMs: mode === 'silent' ? 100 : 60_000,
       stopMs: 10_000,
       watchdog: WATCHDOG,
+      start: START,
     },
     ...options,
   })
@@ -165,6 +167,7 @@ describe('the service process beside the outer layer', () => {
         patienceMs: 60_000,
         stopMs: 10_000,
         watchdog: { askMs: 200, silentAsks: 20, hungAsks: 30 },
+        start: START,
       },
     })
     await start()
@@ -189,6 +192,7 @@ describe('the service process beside the outer layer', () => {
         patienceMs: 60_000,
         stopMs: 10_000,
         watchdog: { askMs: 200, silentAsks: 10, hungAsks: 100_000 },
+        start: START,
       },
     })
     await start()
@@ -206,6 +210,30 @@ describe('the service process beside the outer layer', () => {
     await until(() => forks.length === 3)
     expect(host.fault).toBe('no database')
     expect(records.flatMap(({ waitMs }) => waitMs ?? []).slice(0, 2)).toEqual([50, 100])
+    await host.close()
+    await started
+  })
+
+  test('that hangs before it is ready is ended and started again, each time after a longer wait, and the log says so', async () => {
+    const { host, forks, records } = setUp('mute', {
+      timing: {
+        firstWaitMs: 50,
+        longestWaitMs: 200,
+        // However long it was up, it was not well.
+        wellAfterMs: 0,
+        patienceMs: 60_000,
+        stopMs: 10_000,
+        watchdog: WATCHDOG,
+        start: { askMs: 50, hungAsks: 2, lateAsks: 1_000, workAsks: 1_000 },
+      },
+    })
+    const started = host.start()
+    await until(() => forks.length === 3)
+    expect(host.fault).toBe('the service process has given no sign of life for 0.1 s, and was not ready')
+    const told = records.map(({ msg }) => msg).filter(msg => msg.includes('no sign of life'))
+    expect(told[0]).toBe('the service process has given no sign of life for 0.1 s, and was not ready; it is ended and started again')
+    expect(records.flatMap(({ waitMs }) => waitMs ?? []).slice(0, 2)).toEqual([50, 100])
+    expect(records.some(({ msg }) => msg.startsWith('the service process ended (SIGKILL); sockets'))).toBe(true)
     await host.close()
     await started
   })

@@ -139,13 +139,19 @@ describe.each(modules)('a file of SQLite, by %s', sqlite => {
         now: () => Date.UTC(2026, 10, 28, 2, 30, 15, 123),
         onAway: () => undefined,
         onSignal: () => undefined,
+        // Told before the copy is made, which may take long.
+        onMigrating: steps => made.push({ ...steps, isCopied: readdirSync(options.directory).some(name => name.includes('.version-')) }),
         onMigrated: result => made.push(result),
       },
     )
     await sql`select extra from accounts`.execute(engine.db)
     await engine.close()
     const copy = `${old}.version-${MIGRATIONS.length}.20261128T023015Z`
-    expect(made).toEqual([{ from: MIGRATIONS.length, to: MIGRATIONS.length + 1, copy }])
+    const steps = { from: MIGRATIONS.length, to: MIGRATIONS.length + 1 }
+    expect(made).toEqual([
+      { ...steps, isCopied: false },
+      { ...steps, copy },
+    ])
     expect(mode(copy)).toBe('600')
     // This release refuses what the later one has made of it, and takes the copy.
     await expect(openStore({ ...options, url: `sqlite:${old}` })).rejects.toMatchObject({ code: 'STORE_INVALID' })
