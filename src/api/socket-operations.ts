@@ -191,7 +191,7 @@ export const socketOperations: readonly Operation[] = [
     reply: schema.credentialsSchema,
     errors: ['NOT_FOUND', 'CONFLICT'],
     run: async ({ service }, { params, body }, actor) =>
-      credentialsView(await service.tunnels.credentials(actor, params.socketId, params.tunnelId, body.jwk)),
+      credentialsView(await service.tunnels.credentials(actor, params.socketId, params.tunnelId, body.jwk, { isRenewal: body.renew })),
   }),
   withToken({
     id: 'createCertificate',

@@ -87,7 +87,13 @@ export const socketSchema = z
   })
   .meta({ id: 'Socket' })
 
-export const credentialsRequestSchema = z.strictObject({ jwk })
+export const credentialsRequestSchema = z.strictObject({
+  jwk,
+  renew: z
+    .boolean()
+    .optional()
+    .meta({ description: 'The key was registered before: 409 where a newer login has taken the tunnel over since.' }),
+})
 export const credentialsSchema = z
   .object({
     tunnelId: id,

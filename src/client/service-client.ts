@@ -191,9 +191,14 @@ export class ServiceClient {
     return this.#call('DELETE', `/sockets/${segment(socketId)}/tunnels/${segment(tunnelId)}`)
   }
 
-  /** Registers the public key of an inner layer for the tunnel. */
+  /** Registers the public key of an inner layer for the tunnel, in place of any other. */
   tunnelCredentials(socketId: string, tunnelId: string, jwk: Jwk, signal?: AbortSignal): Promise<TunnelCredentials> {
-    return this.#call('POST', `/sockets/${segment(socketId)}/tunnels/${segment(tunnelId)}/credentials`, { body: { jwk }, signal })
+    return this.#call('POST', credentialsPath(socketId, tunnelId), { body: { jwk }, signal })
+  }
+
+  /** Registers it for longer. @throws GatewayError CONFLICT where a newer login has taken the tunnel over */
+  renewCredentials(socketId: string, tunnelId: string, jwk: Jwk): Promise<TunnelCredentials> {
+    return this.#call('POST', credentialsPath(socketId, tunnelId), { body: { jwk, renew: true } })
   }
 
   /** @param publicKey  line of authorized_keys @returns line of its certificate */
@@ -319,5 +324,8 @@ async function everyPage<T>(fetch: (cursor: string | undefined) => Promise<Page<
   }
   return items
 }
+
+const credentialsPath = (socketId: string, tunnelId: string): string =>
+  `/sockets/${segment(socketId)}/tunnels/${segment(tunnelId)}/credentials`
 
 const segment = (id: string): string => encodeURIComponent(id)

@@ -110,7 +110,13 @@ export interface Tunnels {
   get(actor: Actor, socketId: string, tunnelId: string): Promise<Tunnel>
   remove(actor: Actor, socketId: string, tunnelId: string): Promise<void>
   /** Registers the key of an inner layer for the tunnel. @param jwk  public half: EC P-256, Ed25519 or RSA */
-  credentials(actor: Actor, socketId: string, tunnelId: string, jwk: Readonly<Record<string, string>>): Promise<TunnelCredentials>
+  credentials(
+    actor: Actor,
+    socketId: string,
+    tunnelId: string,
+    jwk: Readonly<Record<string, string>>,
+    options?: { readonly isRenewal?: boolean | undefined },
+  ): Promise<TunnelCredentials>
   /** @param publicKey  line of authorized_keys @returns line of a certificate of that key, five minutes valid, for the account's SSH user */
   certificate(actor: Actor, socketId: string, tunnelId: string, publicKey: string): Promise<string>
   /** The tunnel has come up or gone, as the data plane or the door says. Never rejects for an unknown one. */

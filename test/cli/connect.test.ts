@@ -14,7 +14,7 @@ import { onCleanUp } from '../support/cleanup.ts'
 import { exchange } from '../support/exchange.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
 import { listen } from '../support/ports.ts'
-import { TEST_CONFIG } from '../support/service.ts'
+import { newJwk, TEST_CONFIG } from '../support/service.ts'
 import { tempDir } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
 
@@ -250,6 +250,21 @@ describe('tunnel connect', () => {
     go()
     expect((await download).equals(body)).toBe(true)
     expect(await first.exit).toBe(1)
+  })
+
+  test('whose link is lost after a newer login does not take the tunnel back', async () => {
+    const { port } = await startOrigin('first')
+    const { id } = (await api.v1('POST', '/sockets', { body: { name: 'lost' } })).json as Socket
+    const first = start('tunnel', 'connect', '--socket-id', id, '--port', String(port))
+    await connected(first)
+    // A login somewhere else has registered its key, and has not dialled yet.
+    const tunnel = (await soleSocket()).tunnels[0]!.id
+    const newer = await api.v1('POST', `/sockets/${id}/tunnels/${tunnel}/credentials`, { body: { jwk: newJwk() } })
+    const { kid } = newer.json as { readonly kid: string }
+    layers.relay.cut()
+    expect(await first.exit).toBe(1)
+    expect(first.stderr).toMatch(/the connection has ended: a newer login has taken this tunnel over.*\(CONFLICT\)/)
+    expect(directory.snapshot().keys.map(key => key.kid)).toContain(kid)
   })
 
   test('serves a socket that stays; a newer login takes it over, and the earlier one ends with a sentence', async () => {

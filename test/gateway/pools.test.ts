@@ -5,6 +5,7 @@ import { connectionOf, HereCarrier } from '../outer/carriers.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { exchange } from '../support/exchange.ts'
 import { startLayers, testKeyPair, type Layers } from '../support/layers.ts'
+import { startRelay } from '../support/relay.ts'
 import { until } from '../support/wait.ts'
 
 const TUNNEL = '3f2a8c1e-5b7d-4e9f-8a6b-0c1d2e3f4a5b'
@@ -74,5 +75,38 @@ describe('a tunnel', () => {
     expect(registry.pick({ identifiers: [TUNNEL], pool: 'tunnel' })).not.toBe(first)
     const left = (): boolean => layers.innerLogs.some(({ msg }) => msg.includes('another login of this tunnel has taken its place'))
     await until(() => left() && !registry.tunnels.includes(first!))
+  })
+
+  test('keeps its newest login when an earlier one, whose link was lost before, comes back', async () => {
+    const layers = await startForTunnel()
+    const { registry } = layers.outer
+    const { socketPort, privateKey } = layers
+    const relay = await startRelay({ target: { host: '127.0.0.1', port: socketPort } })
+    const downs: string[] = []
+    const inner = createInnerLayer(
+      {
+        privateKey,
+        outerLayers: [`ws://127.0.0.1:${relay.port}`],
+        identifier: TUNNEL,
+        connections: 1,
+        allowList: new AllowList([]),
+        drainTimeoutMs: 0,
+        onDown: ({ code }) => void downs.push(code),
+      },
+      { log: silentLog },
+    )
+    onCleanUp(() => inner.destroy())
+    await inner.start()
+    await until(() => registry.tunnelCount === 1)
+    // It dials again at once, and nothing comes through before the newer one is there.
+    relay.pause()
+    relay.cut()
+    await until(() => registry.tunnelCount === 0)
+    await layers.addInner({ identifier: TUNNEL })
+    const [newest] = registry.tunnels
+    relay.resume()
+    await until(() => downs.includes('TAKEN_OVER'))
+    expect(registry.pick({ identifiers: [TUNNEL], pool: 'tunnel' })).toBe(newest)
+    expect(newest!.session.isOpen).toBe(true)
   })
 })

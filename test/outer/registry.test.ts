@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
+import { LoginOrder } from '../../src/outer/inner-layers/login-order.ts'
 import { Registry, type InnerConnection } from '../../src/outer/inner-layers/registry.ts'
 import { connectionOf, HereCarrier } from './carriers.ts'
 
@@ -22,6 +23,36 @@ test('the connections of a key are found by it', () => {
   for (const connection of [a!, b!]) registry.add(connection)
   registry.remove(a!)
   expect([registry.ofKey('no key'), registry.ofKey('another')]).toEqual([[b], []])
+})
+
+test('a process that comes back to its tunnel is no newer login than the one that came meanwhile', () => {
+  const registry = new Registry()
+  const [old, renewed, newest] = ['old', 'old', 'newest'].map(process => connectionOf(new HereCarrier(), 'a tunnel', process, 'tunnel'))
+  const isTakenOver = (process: string): boolean => registry.isTakenOver('a tunnel', process)
+  registry.add(old!)
+  expect([isTakenOver('old'), isTakenOver('newest')]).toEqual([false, false])
+  registry.remove(old!)
+  registry.add(newest!)
+  expect([isTakenOver('old'), isTakenOver('newest'), isTakenOver('never seen')]).toEqual([true, false, false])
+  registry.remove(newest!)
+  expect(isTakenOver('old')).toBe(false)
+  registry.add(renewed!)
+  // The newest may come back to it, in turn.
+  expect([isTakenOver('old'), isTakenOver('newest')]).toEqual([false, false])
+})
+
+test('of processes that are gone so many are remembered', () => {
+  const order = new LoginOrder()
+  for (const name of ['first', 'second', 'third']) order.came(name)
+  order.left('first')
+  for (let other = 0; other < 4_095; other++) {
+    order.came(`other ${other}`)
+    order.left(`other ${other}`)
+  }
+  expect([order.isBefore('first', 'second'), order.isBefore('second', 'third')]).toEqual([true, true])
+  order.came('one more')
+  order.left('one more')
+  expect([order.isBefore('first', 'second'), order.isBefore('second', 'third')]).toEqual([false, true])
 })
 
 describe('whatever comes and goes', () => {

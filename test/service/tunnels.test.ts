@@ -88,6 +88,20 @@ describe.each(await databases())('tunnels on $name', database => {
     })
   })
 
+  test('have their key renewed, but not once a newer login has another one', async () => {
+    const { id, socketId } = await newTunnel()
+    const credentials = (jwk: Readonly<Record<string, string>>, isRenewal: boolean) =>
+      given.service.tunnels.credentials(ada, socketId, id, jwk, { isRenewal })
+    const [first, second] = [newJwk(), newJwk()]
+    const { kid } = await credentials(first, true)
+    given.clock.advance(DAY_MS)
+    expect((await credentials(first, true)).expiresAt).toBe(given.clock.now() + 30 * DAY_MS)
+    const newer = await credentials(second, false)
+    await expect(credentials(first, true)).rejects.toMatchObject({ code: 'CONFLICT', message: expect.stringMatching(/newer login/) })
+    expect([given.plane.keys.has(kid), given.plane.keys.has(newer.kid)]).toEqual([false, true])
+    expect((await credentials(second, true)).kid).toBe(newer.kid)
+  })
+
   test('keep their key while they are connected, however long', async () => {
     const tunnel = await newTunnel()
     const { kid, expiresAt } = await given.service.tunnels.credentials(ada, tunnel.socketId, tunnel.id, newJwk())

@@ -206,11 +206,13 @@ export class Serving {
     this.#isRenewing = true
     const { session, socket, tunnel, key } = this.options
     try {
-      const { expiresAt } = await session.client.tunnelCredentials(socket.id, tunnel.id, key.jwk)
+      const { expiresAt } = await session.client.renewCredentials(socket.id, tunnel.id, key.jwk)
       this.#renewLater(Date.parse(expiresAt))
     } catch (error) {
       const code = error instanceof GatewayError ? error.code : 'INTERNAL'
-      if (code === 'NOT_FOUND') this.#over(`the connection has ended: ${GONE} (${code})`)
+      // While it is connected, the outer layer says when the newer one is there.
+      if (code === 'CONFLICT' && !this.#isUp) this.#over(`the connection has ended: ${TAKEN_OVER} (${code})`)
+      else if (code === 'NOT_FOUND') this.#over(`the connection has ended: ${GONE} (${code})`)
       else if (code === 'UNAUTHENTICATED' && !this.#isUp) this.#over(`the connection has ended: ${messageOf(error)} (${code})`)
       else this.#renewLater(Date.now() + 2 * RENEW_AGAIN_MS)
     } finally {

@@ -264,11 +264,13 @@ export class LinkPort {
         kid = proven.kid
         pool = proven.isTunnel || this.options.isOfService === true ? 'tunnel' : 'operator'
         this.#checkClientCertificate(request.socket, kid)
+        if (pool === 'tunnel' && this.options.registry.isTakenOver(proven.identifier, instanceOf(kid, proven.identifier, auth.instance)))
+          throw new GatewayError('TAKEN_OVER', 'a newer login serves this tunnel')
         return { session: randomBytes(8).toString('hex'), identifier: proven.identifier }
       },
       onReady: ({ ready, auth }) => {
         this.#unproven.proven(request.socket, address)
-        const instance = typeof auth.instance === 'string' ? auth.instance.slice(0, 64) : ready.session
+        const instance = instanceOf(kid, ready.identifier, auth.instance ?? ready.session)
         const facts = { identifier: ready.identifier, pool, kid, address, agent: printable(auth.agent) }
         this.#open(link, facts, { instance, limits: auth.limits })
       },
@@ -324,7 +326,7 @@ export class LinkPort {
       },
       onFault: thrown => this.log.error({ err: thrown }, 'internal fault while handling a stream'),
     })
-    const connection: InnerConnection = { ...facts, instance: `${facts.kid} ${facts.identifier} ${instance}`, session, since: new Date() }
+    const connection: InnerConnection = { ...facts, instance, session, since: new Date() }
     this.#own.add(connection)
     registry.add(connection)
     this.log.info({ ...facts, connections: registry.size }, `inner layer "${facts.identifier}" connected from ${facts.address}`)
@@ -343,6 +345,10 @@ function refuseUpgrade(socket: Duplex): void {
 }
 
 const printable = (text: string): string => text.slice(0, 64).replace(/[^\x20-\x7e]/g, '?')
+
+/** A process as the registry tells it from others, whatever it calls itself. @param name  of its own choice */
+const instanceOf = (kid: string, identifier: string, name: unknown): string =>
+  `${kid} ${identifier} ${typeof name === 'string' ? name.slice(0, 64) : ''}`
 
 const refuseStream = (): never => {
   throw new GatewayError('REFUSED_STREAM', 'an inner layer opens no streams')

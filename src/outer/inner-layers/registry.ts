@@ -2,6 +2,7 @@ import { settleWithin } from '../../mux/settle-within.ts'
 import type { Pool, ServedBy } from '../../route/target.ts'
 import type { Carrier } from './carrier.ts'
 import type { InnerConnection } from './inner-connection.ts'
+import { LoginOrder } from './login-order.ts'
 import { PoolIndex, type InnerProcess } from './pool-index.ts'
 
 export type { InnerConnection } from './inner-connection.ts'
@@ -29,6 +30,7 @@ export interface Preference {
 export class Registry {
   readonly #pools: Readonly<Record<Pool, PoolIndex>> = { operator: new PoolIndex(), tunnel: new PoolIndex() }
   readonly #byKey = new Map<string, Set<InnerConnection>>()
+  readonly #logins = new LoginOrder()
   #turn = 0
   /** A connection has come. */
   onAdd: (connection: InnerConnection) => void = () => undefined
@@ -80,8 +82,9 @@ export class Registry {
   }
 
   add(connection: InnerConnection): void {
-    const { pool, identifier, kid } = connection
+    const { pool, identifier, kid, instance } = connection
     const earlier = pool === 'tunnel' ? this.#pools.tunnel.of([identifier]).flat() : []
+    if (pool === 'tunnel') this.#logins.came(instance)
     this.#pools[pool].add(connection)
     const ofKey = this.#byKey.get(kid)
     if (ofKey === undefined) this.#byKey.set(kid, new Set([connection]))
@@ -91,6 +94,11 @@ export class Registry {
     for (const { session } of earlier) if (session.isOpen) void takeOver(session)
   }
 
+  /** Is the tunnel served by a process that has logged in after this one? Then this one comes back, and is not the newest login. */
+  isTakenOver(tunnel: string, instance: string): boolean {
+    return this.ofTunnel(tunnel).some(({ session, instance: newer }) => session.isOpen && this.#logins.isBefore(instance, newer))
+  }
+
   /** Lets the sessions of a key that a newer one has taken the place of finish, and go. */
   takeOver(kid: string): void {
     for (const { session } of this.ofKey(kid)) if (session.isOpen) void takeOver(session)
@@ -98,9 +106,10 @@ export class Registry {
 
   /** Idempotent. */
   remove(connection: InnerConnection): void {
-    const { pool, kid } = connection
+    const { pool, kid, instance } = connection
     const wasLast = this.#pools[pool].remove(connection)
     if (wasLast === undefined) return
+    if (pool === 'tunnel') this.#logins.left(instance)
     const ofKey = this.#byKey.get(kid)
     if (ofKey?.delete(connection) === true && ofKey.size === 0) this.#byKey.delete(kid)
     this.onRemove(connection, wasLast)

@@ -47,18 +47,38 @@ export function checkJwk(jwk: unknown, path = 'jwk'): CheckedJwk {
   return { kid: thumbprintOf(key), jwk: plain as Record<string, string> }
 }
 
+interface KeyRegistration {
+  readonly now: number
+  /** The tunnel is new, so that it has no other. */
+  readonly isFirst?: boolean
+  /** The key was registered before: it must not take the place of one that came since. */
+  readonly isRenewal?: boolean
+}
+
+/** Each login of a tunnel registers a key, and removes the others: another one is a newer one. */
+async function refuseAfterNewer(db: StoreTransaction['db'], tunnel: Row<'tunnels'>, kid: string): Promise<void> {
+  const newer = await db
+    .selectFrom('inner_keys')
+    .select('kid')
+    .where('tunnel_id', '=', tunnel.id)
+    .where('kid', '<>', kid)
+    .executeTakeFirst()
+  if (newer !== undefined) throw new GatewayError('CONFLICT', 'a newer login has taken this tunnel over, and its key is another one')
+}
+
 /**
  * Registers a key for a tunnel as part of a transaction. The newest one wins: the others of the tunnel prove nothing any more, and what they have
  * proven goes on until the newest one is used, so that whoever used one is told and does not fight for the tunnel.
- * @throws ServiceError INVALID when the key is registered for something else
+ * @throws ServiceError INVALID when the key is registered for something else, CONFLICT when a renewal comes after a newer key
  */
 export async function registerKey(
   { db, change }: StoreTransaction,
   tunnel: Row<'tunnels'>,
   { kid, jwk }: CheckedJwk,
-  { now, isFirst = false }: { readonly now: number; /** The tunnel is new, so that it has no other. */ readonly isFirst?: boolean },
+  { now, isFirst = false, isRenewal = false }: KeyRegistration,
 ): Promise<number> {
   const expiresAt = now + KEY_LIFE_MS
+  if (isRenewal) await refuseAfterNewer(db, tunnel, kid)
   const older = isFirst
     ? []
     : await db.deleteFrom('inner_keys').where('tunnel_id', '=', tunnel.id).where('kid', '<>', kid).returning('kid').execute()

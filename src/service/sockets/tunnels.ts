@@ -101,7 +101,13 @@ export class SocketTunnels implements Omit<Tunnels, 'connected' | 'disconnected'
     })
   }
 
-  async credentials(actor: Actor, socketId: string, tunnelId: string, jwk: Readonly<Record<string, string>>): Promise<TunnelCredentials> {
+  async credentials(
+    actor: Actor,
+    socketId: string,
+    tunnelId: string,
+    jwk: Readonly<Record<string, string>>,
+    { isRenewal = false }: { readonly isRenewal?: boolean | undefined } = {},
+  ): Promise<TunnelCredentials> {
     const { audit, clock, directory, linkUrls, store } = this.parts
     const note = { by: actor, action: 'tunnel.credentials', object: `tunnel:${tunnelId}` }
     return audit.attempt(note, async () => {
@@ -111,7 +117,7 @@ export class SocketTunnels implements Omit<Tunnels, 'connected' | 'disconnected'
       const { value, seq } = await this.#changing(seen.account_id, async transaction => {
         await holdAccount(transaction.db, seen.account_id)
         const tunnel = await tunnelFor(transaction.db, actor, { socketId, tunnelId }, 'write')
-        const expiresAt = await registerKey(transaction, tunnel, checked, { now: clock.now() })
+        const expiresAt = await registerKey(transaction, tunnel, checked, { now: clock.now(), isRenewal })
         await audit.note(transaction.db, { ...note, accountId: tunnel.account_id, details: { kid: checked.kid } })
         return { tunnelId: tunnel.id, identifier: tunnel.id, kid: checked.kid, expiresAt }
       })
