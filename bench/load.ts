@@ -39,7 +39,7 @@ export function parseWrk(output: string): LoadResult {
   const failed = /^\s*(Socket errors|Non-2xx).*$/m.exec(output)?.[0]
   if (failed !== undefined) throw new Error(`wrk: ${failed.trim()}`)
   const [, requests, seconds] = /(\d+) requests in ([\d.]+)s/.exec(output) ?? []
-  const at = (share: string): number => microseconds(new RegExp(`^\\s*${share}%\\s+(\\S+)$`, 'm').exec(output)?.[1])
+  const at = (share: string): number => microseconds(new RegExp(`^\\s*${share}%\\s+(\\S+) *$`, 'm').exec(output)?.[1])
   const result = { requests: Number(requests), seconds: Number(seconds), p50Us: at('50'), p99Us: at('99') }
   if (Object.values(result).some(Number.isNaN)) throw new Error(`not the output of wrk --latency: ${output}`)
   return result

@@ -184,6 +184,7 @@ export class HttpEdge {
     if (connection.isClosing) return
     if (isBusy(connection)) {
       connection.waiting.push(() => this.#begin(connection, new Http1EdgeRequest(connection.peer, req, res)))
+      connection.gate?.crowd()
       return
     }
     if (this.context.tunnels.takes(req)) return this.context.tunnels.answer(req, res, connection.peer)
@@ -245,6 +246,7 @@ export class HttpEdge {
     if (!res.shouldKeepAlive || !res.writableFinished || socket.destroyed) {
       connection.isClosing = true
       connection.isDeaf = res.req.complete // the rest of an upload is counted while it is thrown away
+      if (connection.isDeaf) connection.gate?.close()
       connection.waiting.length = 0
       return
     }
@@ -295,6 +297,7 @@ export class HttpEdge {
     const connection = this.#connectionOf(socket)
     if (connection.fault !== undefined || connection.isClosing) return
     connection.fault = fault
+    connection.gate?.close()
     if (!isBusy(connection)) this.#refuseRaw(socket, fault)
   }
 

@@ -1,5 +1,7 @@
 import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import { attempt, guarded, type Fail } from '../../net/guard.ts'
+import { DirectParser } from './direct-parser.ts'
 
 /** Heads of requests that are given to the parser at a time. */
 const MAX_HEADS = 8
@@ -30,11 +32,17 @@ export interface PipelineGateOptions {
  * Stands before the parser of one connection and gives it a few requests at a time. node:http parses whatever one read has brought, up to 64
  * KiB and three thousand requests, makes objects of all of them in one turn, and reads on after each. What has to wait, waits as bytes; the
  * socket is read meanwhile, as far as there is room, since that is how a client is seen to leave.
+ *
+ * Hardly any client asks again before it has its answer. So the gate is open at first, the parser reads the socket by itself, and the first
+ * request that has to wait closes it.
  */
 export class PipelineGate {
   readonly #deliver: (chunk: Buffer) => void
   readonly #held: Buffer[] = []
   #heldBytes = 0
+  /** While the parser reads by itself. */
+  #direct: DirectParser | undefined
+  /** False once the connection has left HTTP. */
   #isOpen = true
   #isDelivering = false
   #hasPaused = false
@@ -47,13 +55,32 @@ export class PipelineGate {
     const [deliver] = socket.listeners('data') as ((chunk: Buffer) => void)[]
     this.#deliver = deliver!
     socket.removeListener('data', this.#deliver)
-    socket.on('data', this.#onData)
-    socket.on('resume', this.proceed)
+    this.#direct = DirectParser.of(
+      socket,
+      guarded(options.fail, rest => this.#takeOver(rest)),
+    )
+    if (this.#direct === undefined) this.#listen()
+    // By its own `on` node:http would notice, and the parser would no longer read by itself.
+    else Readable.prototype.on.call(socket, 'data', this.#onData)
+  }
+
+  /** A request that was just announced has to wait: from now on the parser gets a few at a time. */
+  crowd(): void {
+    this.#direct?.stop()
+  }
+
+  /** The parser no longer reads by itself. */
+  close(): void {
+    if (this.#direct === undefined) return
+    this.#direct = undefined
+    this.socket.removeListener('data', this.#onData)
+    this.#listen()
   }
 
   /** The connection has left HTTP: what comes is no business of a parser. */
   release(): void {
     this.#isOpen = false
+    this.#direct = undefined
     // Within a delivery the rest of it comes first.
     if (!this.#isDelivering) this.#giveBack()
   }
@@ -77,12 +104,26 @@ export class PipelineGate {
     }
   }
 
+  #listen(): void {
+    this.socket.on('data', this.#onData)
+    this.socket.on('resume', this.proceed)
+  }
+
+  /** @param rest  what was read and is not parsed */
+  #takeOver(rest: Buffer): void {
+    this.close()
+    // A message without a body is complete only when the parser goes on, if by nothing.
+    if (rest.length === 0) this.#deliver.call(this.socket, rest)
+    else this.#read(rest)
+  }
+
   readonly #onData = guarded(
     thrown => this.options.fail(thrown),
     (chunk: Buffer) => this.#read(chunk),
   )
 
   #read(chunk: Buffer): void {
+    this.close() // what was put back into the socket comes this way
     if (!this.#isOpen || this.options.isOver()) return
     this.#held.push(chunk)
     this.#heldBytes += chunk.length
