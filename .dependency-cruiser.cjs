@@ -26,6 +26,7 @@ const ROOMS = {
   tap: { rooms: ['errors.ts', 'http'] },
   inspector: { rooms: ['errors.ts', 'http', 'tap', 'telemetry'] },
   'inspector/api': { rooms: ['errors.ts', 'net', 'inspector'], node: ['http'] },
+  events: { rooms: ['net', 'rates'], node: ['crypto'] },
   folder: { rooms: ['errors.ts', 'pages'], npm: ['express'], node: ['http', 'fs/promises', 'path'] },
   wire: { rooms: ['errors.ts'] },
   http: { rooms: ['errors.ts', 'address'], node: ['net', 'http'] }, // as above
@@ -127,7 +128,7 @@ const ROOMS = {
     type: ['stream', 'inspector'],
   },
   admin: {
-    rooms: ['errors.ts', 'version.ts', 'address', 'net', 'telemetry'],
+    rooms: ['errors.ts', 'version.ts', 'address', 'events', 'net', 'telemetry'],
     npm: ['express', 'prom-client'],
     node: ['http', 'net', 'crypto', 'fs'],
   },
@@ -340,10 +341,15 @@ const ROOMS = {
     ],
     node: ['http', 'stream'],
   },
+  'outer/events': {
+    rooms: ['version.ts', 'address', 'events', 'net', 'route', 'identity', 'telemetry', 'tls', 'outer/inner-layers', 'outer/tcp-edge'],
+  },
   outer: {
     rooms: [
       'errors.ts',
       'version.ts',
+      'events',
+      'outer/events',
       'http',
       'http/errors',
       'rates',

@@ -2,6 +2,8 @@ import { createServer, type Server } from 'node:http'
 import express, { type ErrorRequestHandler, type Express } from 'express'
 import { listen } from '../net/listen.ts'
 import { readConsole } from './console.ts'
+import type { EventBook } from '../events/event-book.ts'
+import { eventPages } from './event-pages.ts'
 import type { Exposition } from './exposition.ts'
 import { checkAdminHost, DEFAULT_HOST } from './admin-host.ts'
 import { isThisMachine } from '../address/this-machine.ts'
@@ -23,6 +25,8 @@ export interface AdminPages {
   readonly readiness: () => Readiness
   readonly status: () => LayerStatus
   readonly metrics: Exposition
+  /** What has happened; undefined: this layer tells nothing. */
+  readonly events: EventBook | undefined
   /** Milliseconds, rising. */
   readonly clock: () => number
 }
@@ -86,10 +90,11 @@ function createApp(
     res.set('Content-Type', pages.metrics.contentType).send(text)
   })
   app.get('/status', (_req, res) => void res.json(pages.status()))
+  if (pages.events !== undefined) eventPages(app, pages.events)
   for (const [path, { type, csp, text }] of readConsole()) {
     app.get(path, (_req, res) => void res.set('Content-Security-Policy', csp).type(type).send(text))
   }
-  app.use((_req, res) => void res.status(404).type('text').send('Nothing here; see /, /status, /metrics, /healthz and /readyz.\n'))
+  app.use((_req, res) => void res.status(404).type('text').send('Nothing here; see /, /status, /events, /metrics, /healthz and /readyz.\n'))
   const onError: ErrorRequestHandler = (_error, _req, res, _next) => void res.status(500).type('text').send('The page failed.\n')
   app.use(onError)
   return app

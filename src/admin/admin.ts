@@ -1,6 +1,7 @@
 import { VERSION } from '../version.ts'
 import { EventLoopWatch } from '../telemetry/event-loop.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { EventBook } from '../events/event-book.ts'
 import { checkAdminHost } from './admin-host.ts'
 import type { AdminOptions, AdminServer } from './admin-server.ts'
 import type { MetricSource } from './exposition.ts'
@@ -15,6 +16,8 @@ export interface AdminContext {
   readonly readiness: () => Readiness
   readonly status: () => OwnStatus
   readonly metrics: readonly MetricSource[]
+  /** What has happened; absent: this layer tells nothing. */
+  readonly events?: EventBook
   readonly log: Log
   /** Milliseconds, rising. */
   readonly clock: () => number
@@ -72,7 +75,13 @@ export class Admin {
     const [{ AdminServer }, { createExposition }] = await Promise.all([import('./admin-server.ts'), import('./exposition.ts')])
     if (this.#isClosed) return 0
     const metrics = createExposition([...this.context.metrics, ...this.#ownMetrics()])
-    const pages = { readiness: this.readiness, status: () => this.#status(), metrics, clock: this.context.clock }
+    const pages = {
+      readiness: this.readiness,
+      status: () => this.#status(),
+      metrics,
+      events: this.context.events,
+      clock: this.context.clock,
+    }
     this.#server = new AdminServer(options, pages)
     return this.#server.start()
   }

@@ -22,6 +22,15 @@ export interface KeyFilesOptions {
   readonly now?: () => number
 }
 
+/** The end of a certificate of an inner layer. */
+export interface KeyExpiry {
+  readonly file: string
+  /** Identifiers that its key may claim. */
+  readonly names: readonly string[]
+  /** Milliseconds since 1970. */
+  readonly notAfterMs: number
+}
+
 /** A file to read, and whether it was named (then it has to work at start) or found in a directory. */
 interface KeyPlace {
   readonly file: string
@@ -60,6 +69,7 @@ export class KeyFiles {
   readonly #listeners = new Set<(registry: KeyRegistry) => void>()
   #registry = new KeyRegistry()
   #validUntil = Infinity
+  #expiries: readonly KeyExpiry[] = []
   readonly #followed: Followed<readonly (KeyPlace | Fault)[], Reading>
 
   /**
@@ -87,6 +97,11 @@ export class KeyFiles {
   /** The keys in force. */
   get registry(): KeyRegistry {
     return this.#registry
+  }
+
+  /** The certificates among the files in force. */
+  get expiries(): readonly KeyExpiry[] {
+    return this.#expiries
   }
 
   /** Files that cannot be used at the moment. */
@@ -120,6 +135,9 @@ export class KeyFiles {
   #apply(keys: readonly ReadKey[], tellFaults: () => void): void {
     const before = describe(this.#registry)
     this.#registry = new KeyRegistry(keys.map(({ key }) => key))
+    this.#expiries = keys
+      .filter(({ notAfter }) => notAfter !== Infinity)
+      .map(({ key: { source, identifiers = [] }, notAfter }) => ({ file: source, names: identifiers, notAfterMs: notAfter }))
     this.#validUntil = Math.min(Infinity, ...keys.map(({ notAfter }) => notAfter))
     tellFaults()
     if (describe(this.#registry) !== before) for (const listener of this.#listeners) listener(this.#registry)

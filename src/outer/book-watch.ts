@@ -14,6 +14,16 @@ export interface WatchedPort {
   readonly count: () => Promise<number | undefined>
 }
 
+/** A port with one book. */
+export const watchedPort = (
+  name: string,
+  port: { readonly book: SocketBook; countConnections(): Promise<number | undefined> },
+): WatchedPort => ({
+  name,
+  book: port.book,
+  count: () => port.countConnections(),
+})
+
 /** The findings of one look. */
 interface Finding {
   readonly gone: ReadonlySet<BookedSocket>

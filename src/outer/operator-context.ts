@@ -1,4 +1,5 @@
 import type { AdminOptions } from '../admin/admin.ts'
+import type { EventBook } from '../events/event-book.ts'
 import type { LinkCounters } from '../mux/link-counters.ts'
 import type { ConnectionMetrics } from '../telemetry/connection-metrics.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -45,6 +46,7 @@ export interface OperatorViewOptions {
   /** Undefined: nobody is asked who they are. */
   readonly visitors: Pick<VisitorCheck, 'counts'> | undefined
   readonly sightings: Sightings
+  readonly events: EventBook
   readonly log: Log
   readonly clock: () => number
 }

@@ -10,6 +10,7 @@ export function createOperatorView(options: OperatorViewOptions): Admin {
     readiness: () => readinessOf(options),
     status: () => statusOf(options),
     metrics: metricsOf(options),
+    events: options.events,
     log: options.log,
     clock: options.clock,
     nowMs: Date.now,

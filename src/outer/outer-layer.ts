@@ -14,12 +14,13 @@ import { silentLog, type Log } from '../telemetry/log.ts'
 import { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { createTracing } from '../telemetry/tracing.ts'
 import { VERSION } from '../version.ts'
-import { BookWatch, type WatchedPort } from './book-watch.ts'
+import { LayerEvents } from './events/layer-events.ts'
+import { BookWatch, watchedPort, type WatchedPort } from './book-watch.ts'
 import { ClientPorts } from './client-ports.ts'
 import { ConnectionLimits } from './access/connection-limits.ts'
 import { DeadlineQueues } from '../net/deadline-queue.ts'
 import { DEFAULT_EDGE_LIMITS } from './access/client-limits.ts'
-import { HeldRequests } from './inner-layers/held-requests.ts'
+import { HeldRequests, MAX_HELD } from './inner-layers/held-requests.ts'
 import { LinkPort, type LinkPortOptions } from './inner-layers/link-port.ts'
 import { createOperatorView } from './operator-view.ts'
 import { OUTER_LAYER_DEFAULTS, type OuterLayerDefaults, type OuterLayerOptions } from './outer-options.ts'
@@ -44,9 +45,6 @@ import { TcpTerminators } from './tcp-edge/tcp-terminator.ts'
 import { createTrust } from './ports/trusted-proxies.ts'
 import { TunnelEdge } from './tunnel-edge/tunnel-edge.ts'
 
-/** Requests that may wait for an inner layer at a time. */
-const MAX_HELD = 1_024
-
 /** The process on the public host: takes requests, sends them through the inner layers that are connected. */
 export class OuterLayer {
   readonly registry = new Registry()
@@ -60,6 +58,7 @@ export class OuterLayer {
   readonly #switched: SwitchedConnections
   readonly #tunnels: TunnelEdge
   readonly #books: BookWatch
+  readonly #events: LayerEvents
   readonly #sources: Sources
   /** With a directory only. */
   readonly #tunnelSessions: TunnelSessions | undefined
@@ -101,16 +100,18 @@ export class OuterLayer {
     this.#switched = new SwitchedConnections(limits.websocketIdleMs)
     const held = new HeldRequests({ max: MAX_HELD, holdMs: limits.holdMs, registry: this.registry, clock })
     const profiles = this.#profiles
-    this.#health = new OriginHealth(clock, log)
+    this.#health = new OriginHealth(clock, log, turn => this.#events.originTurned(turn))
     const refusals = new OriginRefusals(log)
     this.registry.onAdd = connection => {
       if (connection.pool === 'operator') this.#health.announce(table(), connection, profiles)
       this.#tunnelSessions?.added(connection)
       held.wake(connection)
+      this.#events.added(connection)
     }
     this.registry.onRemove = (connection, wasLast) => {
       held.lost(connection)
       this.#tunnelSessions?.removed(connection)
+      this.#events.removed(connection)
       if (!wasLast) return
       this.#health.left(connection)
       refusals.left(connection)
@@ -163,14 +164,13 @@ export class OuterLayer {
         log,
         tracing: createTracing('outer', VERSION),
         serverTiming: options.serverTiming === true,
-        access:
-          options.admin === undefined
-            ? logAccess
-            : record => {
-                logAccess(record)
-                requests.count(record)
-                sightings.sawRequest(record)
-              },
+        access: record => {
+          logAccess(record)
+          this.#events.sawRequest(record)
+          if (options.admin === undefined) return
+          requests.count(record)
+          sightings.sawRequest(record)
+        },
         tunnels: this.#tunnels,
         switched: this.#switched,
         isDraining: () => this.#isDraining,
@@ -203,7 +203,7 @@ export class OuterLayer {
         else this.#tunnelSessions?.onNote(connection, payload)
       },
       readiness: () => this.#admin.readiness(),
-      onRefused: sightings.sawRefused,
+      onRefused: refused => this.#events.refused(refused, sightings),
     }
     this.#listener = new LinkPort(linkOptions, log)
     if (directory !== undefined) {
@@ -218,7 +218,9 @@ export class OuterLayer {
       this.#serviceListener = createServicePort(directory, linkOptions, log)
     }
     this.#books = new BookWatch(() => this.#watched, log)
+    this.#events = new LayerEvents({ layer: options, sources: this.#sources, registry: this.registry, tcp: this.#tcp, log })
     this.#admin = createOperatorView({
+      events: this.#events.book,
       admin: options.admin,
       registry: this.registry,
       targets,
@@ -251,13 +253,13 @@ export class OuterLayer {
   }
 
   get #watched(): readonly WatchedPort[] {
-    const { book } = this.#listener
-    const count = (): Promise<number | undefined> => this.#listener.countConnections()
-    const links = { name: `socket port ${this.#socketPort}`, book, count }
-    const ofService = this.#serviceListener
-    if (ofService === undefined) return [this.#edge.watched, ...this.#tcp.watched, links]
-    const service = { name: 'the port of the service', book: ofService.book, count: () => ofService.countConnections() }
-    return [this.#edge.watched, ...this.#tcp.watched, links, service]
+    const service = this.#serviceListener
+    return [
+      this.#edge.watched,
+      ...this.#tcp.watched,
+      watchedPort(`socket port ${this.#socketPort}`, this.#listener),
+      ...(service === undefined ? [] : [watchedPort('the port of the service', service)]),
+    ]
   }
 
   /** The port of this machine for links of the service process, once started; 0 when there is none. */
@@ -307,6 +309,7 @@ export class OuterLayer {
       throw error
     }
     this.#books.start()
+    this.#events.start()
     logStarted(
       {
         options: this.options,
@@ -328,15 +331,12 @@ export class OuterLayer {
     const leaving = [
       keys.onChange?.(() => this.#listener.recheckKeys()),
       targets.onChange?.(() => {
-        const { table } = targets
-        this.#health.follow(table, this.registry.operators, this.#profiles)
-        void this.#tcp.update(table.tcp)
+        this.#health.follow(targets.table, this.registry.operators, this.#profiles)
+        this.#events.tableChanged()
+        void this.#tcp.update(targets.table.tcp)
       }),
     ]
-    this.#unfollow = () => {
-      for (const leave of leaving) leave?.()
-      this.#tunnelSessions?.close()
-    }
+    this.#unfollow = () => [...leaving, () => this.#tunnelSessions?.close()].forEach(leave => leave?.())
   }
 
   /** Takes no new connections, lets requests in flight finish up to the drain timeout, then ends. Idempotent. */
@@ -348,20 +348,28 @@ export class OuterLayer {
   /** Ends now. */
   destroy(): void {
     this.#isDraining = true
+    this.#events.close()
     this.#unfollow()
-    this.#edge.destroy()
-    void this.#tcp.destroy()
-    this.#switched.destroy()
-    this.#tunnels.destroy()
-    this.#deadlines.close()
-    this.#books.close()
+    void this.#cut()
     void this.#admin.close()
     void this.#listener.close()
     void this.#serviceListener?.close()
   }
 
+  /** Ends what clients have. */
+  #cut(): Promise<void> {
+    this.#edge.destroy()
+    const closed = this.#tcp.destroy()
+    this.#switched.destroy()
+    this.#tunnels.destroy()
+    this.#deadlines.close()
+    this.#books.close()
+    return closed
+  }
+
   async #drain(): Promise<void> {
     this.#isDraining = true
+    this.#events.close()
     this.log.info(
       { requests: this.#edge.openExchanges, connections: this.#tcp.openConnections },
       'draining: requests in flight finish, and new connections are refused in a moment',
@@ -380,12 +388,7 @@ export class OuterLayer {
       const left = { requests: this.#edge.openExchanges, connections: this.#tcp.openConnections }
       this.log.warn(left, 'drain timeout: requests in flight are cut')
     }
-    this.#edge.destroy()
-    await this.#tcp.destroy()
-    this.#switched.destroy()
-    this.#tunnels.destroy()
-    this.#deadlines.close()
-    this.#books.close()
+    await this.#cut()
     await Promise.all([this.#listener.close(), this.#serviceListener?.close()])
     await this.#admin.close()
     this.#unfollow()

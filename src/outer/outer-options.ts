@@ -1,6 +1,8 @@
 import type { AdminOptions } from '../admin/admin.ts'
 import type { OwnErrorPages } from '../http/errors/error-page.ts'
+import type { Events } from '../events/events.ts'
 import type { Keys, RegisteredKey } from '../identity/key-registry.ts'
+import type { KeyExpiry } from '../identity/public-keys.ts'
 import type { Timing } from '../mux/liveness.ts'
 import type { LogLine } from '../payload/log-note.ts'
 import type { RouteTable, TargetTable } from '../route/table.ts'
@@ -30,6 +32,8 @@ export interface KeySource {
   readonly registry: Keys
   /** Keep keys out of force. */
   readonly faults?: readonly { readonly message: string }[]
+  /** Certificates of keys in force, and when they end. */
+  readonly expiries?: readonly KeyExpiry[]
   /** Calls `listener` after each change, until the returned function is called. */
   onChange?(listener: () => void): () => void
 }
@@ -154,6 +158,8 @@ export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   readonly errorPages?: OwnErrorPages
   /** Answers say where the time went (Server-Timing); anybody can read it. */
   readonly serverTiming?: boolean
+  /** Told of what happens; the default keeps it in memory, for the admin port. Whoever gives them ends them. */
+  readonly events?: Events
   /** The admin port; none when absent, and then nothing is counted. */
   readonly admin?: AdminOptions
   /** Certificates for TCP ports that end TLS; without it, such a port is a fault. */

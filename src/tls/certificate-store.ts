@@ -96,6 +96,11 @@ export class CertificateStore {
     return this.#followed.faults
   }
 
+  /** The file that they stand in. */
+  get clientCaFile(): string | undefined {
+    return this.#options.clientCa
+  }
+
   /** PEM of the authorities of clients. */
   get clientCa(): string | undefined {
     return this.#clientCa

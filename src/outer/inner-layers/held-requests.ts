@@ -1,6 +1,9 @@
 import type { Pool, ServedBy } from '../../route/target.ts'
 import type { InnerConnection, Registry } from './registry.ts'
 
+/** Requests that may wait for an inner layer at a time. */
+export const MAX_HELD = 1_024
+
 /** A request that waits for an inner layer. */
 export interface HeldRequest {
   /** One has come: try again. */

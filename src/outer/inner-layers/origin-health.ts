@@ -20,6 +20,17 @@ const FAILURES: ReadonlySet<ErrorCode> = new Set([
 /** An ejection is at most so many times as long as the first. */
 const MAX_FACTOR = 10
 
+/** An origin is not well where one inner layer asks it, or is so again. */
+export interface OriginTurn {
+  readonly isWell: boolean
+  /** With the path that is asked, if one is. */
+  readonly origin: string
+  readonly identifier: string
+  /** Names of the targets that it is the origin of. */
+  readonly targets: readonly string[]
+  readonly reason?: string
+}
+
 /** The results of requests to one origin through one inner layer. */
 interface FailureRecord {
   failures: number
@@ -48,10 +59,11 @@ export class OriginHealth {
   readonly #told = new WeakMap<InnerConnection, AnnouncedChecks>()
   #table: TargetTable | undefined
 
-  /** @param clock  milliseconds, rising */
+  /** @param clock  milliseconds, rising @param onTurn  told of origins of the operator */
   constructor(
     private readonly clock: () => number,
     private readonly log: Log,
+    private readonly onTurn: (turn: OriginTurn) => void = () => undefined,
   ) {}
 
   /** True while nothing speaks against anybody: the usual case, in which nobody has to be asked about. */
@@ -86,6 +98,7 @@ export class OriginHealth {
     // The next failure after it ejects again.
     record.failures = allowed - 1
     const { identifier } = connection
+    if (target.pool !== 'tunnel') this.onTurn({ isWell: false, origin, identifier, targets: [target.name], reason: code })
     // What is wrong behind somebody's tunnel is nothing that the operator could mend.
     this.log[target.pool === 'tunnel' ? 'debug' : 'warn'](
       { target: target.name, identifier, code, forMs },
@@ -94,10 +107,14 @@ export class OriginHealth {
   }
 
   /** A request for the target was answered. Call only while not `isEmpty`. */
-  answered(target: Target, { instance }: InnerConnection): void {
+  answered(target: Target, { instance, identifier }: InnerConnection): void {
     const origin = originOf(target)
     const records = this.#records.get(origin)
-    if (records?.delete(instance) === true && records.size === 0) this.#records.delete(origin)
+    const record = records?.get(instance)
+    if (records === undefined || record === undefined) return
+    records.delete(instance)
+    if (records.size === 0) this.#records.delete(origin)
+    if (record.ejections > 0 && target.pool !== 'tunnel') this.onTurn({ isWell: true, origin, identifier, targets: [target.name] })
   }
 
   /** The last connection of an inner layer has gone: nothing is known of it any more. */
@@ -155,8 +172,14 @@ export class OriginHealth {
     if (instances.size > 0) this.#unhealthy.set(number, instances)
     else this.#unhealthy.delete(number)
     const what = `${check.protocol}://${check.host}${check.path}`
+    const targets = this.#targetsOf(number)
+    this.onTurn({ isWell: isHealthy, origin: what, identifier, targets, ...(!isHealthy && { reason }) })
     if (isHealthy) this.log.info({ identifier, check: what }, `the inner layer "${identifier}" finds ${what} healthy again`)
     else this.log.warn({ identifier, check: what, reason }, `the inner layer "${identifier}" finds ${what} not healthy: ${reason}`)
+  }
+
+  #targetsOf(number: number): readonly string[] {
+    return this.#table?.all.filter(target => this.#numbersOfTargets.get(target) === number).map(({ name }) => name) ?? []
   }
 
   #checkOf(target: Target, profiles: OriginProfiles): HealthCheck {
