@@ -232,7 +232,7 @@ const ROOMS = {
   'visitors/pages': { rooms: ['errors.ts', 'outer/access', 'visitors'], node: ['crypto'] },
   'visitors/providers': {
     rooms: ['errors.ts', 'route', 'visitors', 'visitors/session'],
-    npm: ['openid-client'],
+    npm: ['openid-client', '@node-saml/node-saml'],
     node: ['crypto'],
   },
   'visitors/login': {

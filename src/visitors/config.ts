@@ -1,7 +1,7 @@
 /** The settings of logins: the file of `--visitors`, parsed and frozen. */
 
-/** The protocol of a provider: OpenID Connect, or OAuth 2 in a dialect of its own. */
-export type ProviderKind = 'oidc' | 'google' | 'github' | 'facebook'
+/** The protocol of a provider: OpenID Connect, OAuth 2 in a dialect of its own, or SAML 2.0. */
+export type ProviderKind = 'oidc' | 'google' | 'github' | 'facebook' | 'saml'
 
 /** Somebody who vouches for visitors. */
 export interface ProviderConfig {
@@ -10,7 +10,7 @@ export interface ProviderConfig {
   readonly kind: ProviderKind
   /** For people, on the page where they choose. */
   readonly title: string
-  /** URL of the issuer; of a dialect, the URL that its paths are below. */
+  /** URL of the issuer; of a dialect, the URL that its paths are below; of SAML, where its metadata are. */
   readonly issuer: string
   readonly clientId: string
   readonly clientSecret: string
@@ -24,6 +24,23 @@ export interface ProviderConfig {
   readonly keptClaims: readonly string[]
   /** The provider checks every address, and does not say so. */
   readonly trustsEmail: boolean
+  /** Of kind saml alone. */
+  readonly saml?: SamlSettings
+}
+
+/** The settings of a SAML identity provider. */
+export interface SamlSettings {
+  /** Name of this gateway at the provider. */
+  readonly entityId: string
+  /** A file that was read, or a URL that is asked. */
+  readonly metadata:
+    { readonly kind: 'file'; readonly place: string; readonly text: string } | { readonly kind: 'url'; readonly url: string }
+  /** Attributes that may hold each of these; the first that is there counts. */
+  readonly emailNames: readonly string[]
+  readonly nameNames: readonly string[]
+  readonly groupNames: readonly string[]
+  /** The page to which somebody comes who has begun at the provider; undefined: such logins are refused. */
+  readonly landing: string | undefined
 }
 
 /** All of the file. */

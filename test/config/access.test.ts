@@ -109,6 +109,7 @@ describe('the file of logins', () => {
   const parse = (text: string): VisitorsConfig =>
     parseVisitorsConfig(text, '/etc/sg/visitors.yaml', {
       secret: file => `secret of ${file}`,
+      text: file => `text of ${file}`,
       logo: () => ({ type: 'image/png', bytes: Buffer.alloc(1) }),
     })
 
@@ -124,6 +125,27 @@ describe('the file of logins', () => {
       issuer: 'https://accounts.google.com',
       title: 'Google',
       clientSecret: 'secret of /etc/sg/g.secret',
+    })
+  })
+
+  test('has SAML providers by metadata in a file or at a URL', () => {
+    const { providers } = parse(
+      'auth: https://a.test\nproviders:\n  f: { kind: saml, metadata: idp.xml }\n  u: { kind: saml, metadata: "https://idp.test/m?app=1", entityId: us, groupsAttribute: roles, landing: https://wiki.test/ }\n',
+    )
+    expect(providers.get('f')).toMatchObject({
+      kind: 'saml',
+      title: 'f',
+      saml: {
+        entityId: 'https://a.test/saml/f',
+        metadata: { kind: 'file', place: '/etc/sg/idp.xml', text: 'text of /etc/sg/idp.xml' },
+        landing: undefined,
+      },
+    })
+    expect(providers.get('u')?.saml).toMatchObject({
+      entityId: 'us',
+      metadata: { kind: 'url', url: 'https://idp.test/m?app=1' },
+      groupNames: ['roles'],
+      landing: 'https://wiki.test/',
     })
   })
 
@@ -143,6 +165,10 @@ describe('the file of logins', () => {
     ['auth: https://a.test\nproviders: { P_: { issuer: https://idp.test, clientId: x, clientSecretFile: y } }\n', /short name/],
     ['auth: https://a.test\nproviders: { p: { clientId: x, clientSecretFile: y } }\n', /provider|issuer|URL/],
     ['auth: https://a.test\nsessionHours: 0\n', /hours/],
+    ['auth: https://a.test\nproviders: { p: { kind: saml } }\n', /metadata/],
+    ['auth: https://a.test\nproviders: { p: { kind: saml, metadata: "http://idp.test/m" } }\n', /metadata/],
+    ['auth: https://a.test\nproviders: { p: { kind: saml, metadata: m.xml, clientId: x } }\n', /clientId|metadata/],
+    ['auth: https://a.test\nproviders: { p: { kind: saml, metadata: m.xml, landing: "javascript:x" } }\n', /landing|page|metadata/],
     ['auth: https://a.test\nkey: x\n', /key/],
   ])('is refused with its place: %j', (text, fault) => {
     const faults = faultsIn(() => parse(text))

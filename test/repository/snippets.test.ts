@@ -7,6 +7,7 @@ import { resolveOptions } from '../../src/cli/command/resolve.ts'
 import { doctorOptions } from '../../src/cli/options/doctor.ts'
 import { isYamlMap, parseYaml } from '../../src/config/document/yaml.ts'
 import { lintTargets } from '../../src/config/lint.ts'
+import { parseVisitorsConfig } from '../../src/config/visitors/visitors-config.ts'
 import { parseServiceConfig } from '../../src/config/service/service-config.ts'
 import { serviceFileSchema } from '../../src/config/service/service-schema.ts'
 import { parseTargets } from '../../src/config/targets.ts'
@@ -50,9 +51,10 @@ const keysOf = ({ text, place }: Snippet): readonly string[] => {
   return isYamlMap(value) ? Object.keys(value) : []
 }
 const isService = (snippet: Snippet): boolean => keysOf(snippet)[0] === 'zone'
+const isLogins = (snippet: Snippet): boolean => keysOf(snippet)[0] === 'auth'
 const isTargets = (snippet: Snippet): boolean => {
   const [first = ''] = keysOf(snippet)
-  if (isService(snippet)) return false
+  if (isService(snippet) || isLogins(snippet)) return false
   // An option of the same name has a file as its value.
   return ['targets', 'tcp', 'tunnels'].includes(first) || !(FOREIGN.includes(first) || Object.hasOwn(doctorOptions, first))
 }
@@ -82,11 +84,18 @@ describe('a file of the service', () => {
   })
 })
 
+describe('a file of logins', () => {
+  test.each(SNIPPETS.filter(isLogins).map(({ place, text }) => [place, text]))('%s', (_place, text) => {
+    const files = { secret: () => 'secret', text: () => '', logo: () => ({ type: '', bytes: Buffer.alloc(0) }) }
+    expect(() => parseVisitorsConfig(text, 'visitors.yaml', files)).not.toThrow()
+  })
+})
+
 describe('a file of options', () => {
   test.each(
-    SNIPPETS.filter(snippet => !isTargets(snippet) && !isService(snippet) && !FOREIGN.includes(keysOf(snippet)[0]!)).map(
-      ({ place, text }) => [place, text],
-    ),
+    SNIPPETS.filter(
+      snippet => !isTargets(snippet) && !isService(snippet) && !isLogins(snippet) && !FOREIGN.includes(keysOf(snippet)[0]!),
+    ).map(({ place, text }) => [place, text]),
   )('%s', async (_place, text) => {
     const file = join(tempDir(), 'gateway.yaml')
     writeFileSync(file, text)

@@ -18,12 +18,15 @@ export interface VisitOptions {
   readonly body?: string
   /** False: stops at the first answer. */
   readonly follows?: boolean
+  /** Sent by a page of another site: a form brings no cookie of it that is not for other sites. */
+  readonly isCrossSite?: boolean
   /** Stops before the URL for which it is true. */
   readonly stopAt?: (url: URL) => boolean
 }
 
 interface Cookie {
   readonly value: string
+  readonly isForOtherSites: boolean
   readonly isSecure: boolean
 }
 
@@ -44,11 +47,12 @@ export class Browser {
   async go(url: string, options: VisitOptions = {}): Promise<Visit> {
     const way: string[] = []
     let next = url
-    let { method = 'GET', body } = options
+    const { body: given, ...rest } = options
+    let [method, body] = [options.method ?? 'GET', given]
     for (let i = 0; i < MAX_REDIRECTS; i++) {
       way.push(next)
       const answer = await this.send(next, {
-        ...options,
+        ...rest,
         method,
         ...(body !== undefined && { body }),
         headers: { accept: 'text/html,*/*;q=0.8', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document', ...options.headers },
@@ -67,10 +71,13 @@ export class Browser {
   }
 
   /** One request, with the cookies of the host. */
-  send(url: string, { method = 'GET', headers = {}, body }: VisitOptions = {}): Promise<Omit<Visit, 'way'>> {
+  send(url: string, { method = 'GET', headers = {}, body, isCrossSite = false }: VisitOptions = {}): Promise<Omit<Visit, 'way'>> {
     const { hostname, host, port, pathname, search, protocol } = new URL(url)
     const isOurs = hostname !== '127.0.0.1'
-    const cookies = [...(this.jar.get(hostname) ?? [])].filter(([, { isSecure }]) => !isSecure || protocol === 'https:')
+    const isForeignForm = isCrossSite && method === 'POST'
+    const cookies = [...(this.jar.get(hostname) ?? [])]
+      .filter(([, { isSecure }]) => !isSecure || protocol === 'https:')
+      .filter(([, { isForOtherSites }]) => isForOtherSites || !isForeignForm)
     return new Promise((resolve, reject) => {
       const sent = request(
         {
@@ -115,7 +122,12 @@ export class Browser {
       if (name.startsWith('__Host-') && !(isSecure && attributes.includes('Path=/') && !attributes.some(each => /^domain/i.test(each))))
         throw new Error(`no browser takes this cookie: ${field}`)
       if (attributes.includes('Max-Age=0')) jar.delete(name)
-      else jar.set(name, { value: pair.slice(pair.indexOf('=') + 1), isSecure })
+      else
+        jar.set(name, {
+          value: pair.slice(pair.indexOf('=') + 1),
+          isSecure,
+          isForOtherSites: isSecure && attributes.includes('SameSite=None'),
+        })
     }
   }
 }

@@ -1,5 +1,5 @@
 import { VisitorsFile } from '../../config/visitors/visitors-file.ts'
-import type { GatewayError } from '../../errors.ts'
+import { messageOf, type GatewayError } from '../../errors.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { VisitorLanes } from './visitor-lanes.ts'
 import { createVisitors } from '../../visitors/check/create-visitors.ts'
@@ -19,7 +19,9 @@ export async function startVisitors(file: string, log: Log): Promise<RunningVisi
     log.error({ code: fault.code }, `visitors not reloaded, what was in force stays: ${fault.message}`)
   const files = new VisitorsFile(file, {
     onChange: () => {
-      if (isStarted) log.info({ providers: files.config.providers.size, keys: files.keys.all.length }, 'visitors reloaded')
+      if (!isStarted) return
+      log.info({ providers: files.config.providers.size, keys: files.keys.all.length }, 'visitors reloaded')
+      visitors.checkProviders().catch((fault: unknown) => log.error({ err: fault }, `a provider cannot be used: ${messageOf(fault)}`))
     },
     onRevoked: revocations => visitors.revocations.add(revocations),
     onFault,
@@ -36,6 +38,7 @@ export async function startVisitors(file: string, log: Log): Promise<RunningVisi
   })
   await files.start()
   try {
+    await visitors.checkProviders()
     await lanes.start()
   } catch (error) {
     await files.close()

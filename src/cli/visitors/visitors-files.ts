@@ -42,7 +42,11 @@ export async function runVisitorsInit(values: InitValues, { stdout }: CliContext
   const { visitors: file, force } = values
   const text = visitorsYaml(values)
   // What it says has to be right, but for the secret, which comes next.
-  const { authUrl, keysFile } = parseVisitorsConfig(text, file, { secret: () => '-', logo: () => ({ type: '', bytes: Buffer.alloc(0) }) })
+  const { authUrl, keysFile } = parseVisitorsConfig(text, file, {
+    secret: () => '-',
+    text: () => '',
+    logo: () => ({ type: '', bytes: Buffer.alloc(0) }),
+  })
   await writeNewFiles(
     [
       { path: file, mode: EVERYBODY, text },

@@ -3,7 +3,7 @@ import path from 'node:path'
 import type { z } from 'zod'
 import { messageOf } from '../../errors.ts'
 import { parseHost } from '../../address/host.ts'
-import type { Logo, ProviderConfig, VisitorsConfig } from '../../visitors/config.ts'
+import type { Logo, ProviderConfig, SamlSettings, VisitorsConfig } from '../../visitors/config.ts'
 import { ConfigError, type ConfigFault } from '../document/fault.ts'
 import { validate } from '../document/validate.ts'
 import { parseYaml } from '../document/yaml.ts'
@@ -16,6 +16,23 @@ type ProviderSource = NonNullable<Source['providers']>[string]
 /** Where those that are known by name are. */
 const ISSUERS = { google: 'https://accounts.google.com', github: 'https://github.com', facebook: 'https://www.facebook.com' } as const
 const TITLES = { google: 'Google', github: 'GitHub', facebook: 'Facebook' } as const
+/** Attributes as the usual identity providers name them: by a word, by its OID (X.500, eduPerson), or by a URL of Microsoft's. */
+const CLAIMS = 'http://schemas.xmlsoap.org/ws/2005/05/identity/claims'
+const EMAIL_ATTRIBUTES = Object.freeze(['email', 'mail', 'urn:oid:0.9.2342.19200300.100.1.3', `${CLAIMS}/emailaddress`])
+const NAME_ATTRIBUTES = Object.freeze([
+  'displayName',
+  'urn:oid:2.16.840.1.113730.3.1.241',
+  'http://schemas.microsoft.com/identity/claims/displayname',
+  'name',
+  `${CLAIMS}/name`,
+])
+const GROUP_ATTRIBUTES = Object.freeze([
+  'groups',
+  'memberOf',
+  'urn:oid:1.3.6.1.4.1.5923.1.5.1.1',
+  'http://schemas.microsoft.com/ws/2008/06/identity/claims/groups',
+  'http://schemas.xmlsoap.org/claims/Group',
+])
 const HOUR_MS = 3_600_000
 const SESSION_HOURS = 8
 
@@ -23,6 +40,8 @@ const SESSION_HOURS = 8
 export interface NamedFiles {
   /** A text that nobody else may read. @throws GatewayError */
   secret(file: string): string
+  /** @throws GatewayError */
+  text(file: string): string
   /** @throws GatewayError */
   logo(file: string): Logo
 }
@@ -59,6 +78,17 @@ export function parseVisitorsConfig(text: string, file: string, files: NamedFile
   for (const [name, provider] of Object.entries(source.providers ?? {})) {
     const place = ['providers', name]
     if (!isProviderName(name)) faults.push(document.fault(place, 'expected a short name of lower-case letters, digits and dashes'))
+    if (provider.kind === 'saml') {
+      const metadata = isUrl(provider.metadata)
+        ? { kind: 'url' as const, url: provider.metadata }
+        : {
+            kind: 'file' as const,
+            place: at(provider.metadata),
+            text: read([...place, 'metadata'], () => files.text(at(provider.metadata))) ?? '',
+          }
+      providers.set(name, samlProviderOf(name, provider, { authUrl: source.auth, metadata }))
+      continue
+    }
     const secret = read([...place, 'clientSecretFile'], () => files.secret(at(provider.clientSecretFile)))
     providers.set(name, providerOf(name, provider, secret ?? ''))
   }
@@ -84,14 +114,15 @@ export function parseVisitorsConfig(text: string, file: string, files: NamedFile
   })
 }
 
-function providerOf(name: string, source: ProviderSource, clientSecret: string): ProviderConfig {
-  const { kind, clientId, title, scopes = [] } = source
-  const shared = { name, kind, clientId, clientSecret, scopes: Object.freeze(scopes) }
-  if (kind !== 'oidc')
+function providerOf(name: string, source: Exclude<ProviderSource, { kind: 'saml' }>, clientSecret: string): ProviderConfig {
+  const { clientId, title, scopes = [] } = source
+  const shared = { name, clientId, clientSecret, scopes: Object.freeze(scopes) }
+  if (source.kind !== undefined && source.kind !== 'oidc')
     return Object.freeze({
       ...shared,
-      title: title ?? TITLES[kind],
-      issuer: source.issuer ?? ISSUERS[kind],
+      kind: source.kind,
+      title: title ?? TITLES[source.kind],
+      issuer: source.issuer ?? ISSUERS[source.kind],
       groupsClaim: 'groups',
       keptGroups: undefined,
       keptClaims: [],
@@ -100,12 +131,53 @@ function providerOf(name: string, source: ProviderSource, clientSecret: string):
   const { keepGroups } = source
   return Object.freeze({
     ...shared,
+    kind: 'oidc',
     title: title ?? name,
     issuer: source.issuer,
     groupsClaim: source.groupsClaim ?? 'groups',
     keptGroups: keepGroups === undefined ? undefined : new Set(keepGroups),
     keptClaims: Object.freeze(source.keepClaims ?? []),
     trustsEmail: source.trustEmail === true,
+  })
+}
+
+const isUrl = (text: string): boolean => /^[a-z]+:\/\//i.test(text)
+
+function samlProviderOf(
+  name: string,
+  {
+    title,
+    entityId,
+    metadata: place,
+    emailAttribute,
+    nameAttribute,
+    groupsAttribute,
+    landing,
+    ...source
+  }: Extract<ProviderSource, { kind: 'saml' }>,
+  { authUrl, metadata }: { readonly authUrl: string; readonly metadata: SamlSettings['metadata'] },
+): ProviderConfig {
+  const { keepGroups, keepClaims = [] } = source
+  return Object.freeze({
+    name,
+    kind: 'saml',
+    title: title ?? name,
+    issuer: place,
+    clientId: '',
+    clientSecret: '',
+    scopes: [],
+    groupsClaim: 'groups',
+    keptGroups: keepGroups === undefined ? undefined : new Set(keepGroups),
+    keptClaims: Object.freeze(keepClaims),
+    trustsEmail: false,
+    saml: Object.freeze({
+      entityId: entityId ?? `${authUrl}/saml/${name}`,
+      metadata: Object.freeze(metadata),
+      emailNames: emailAttribute === undefined ? EMAIL_ATTRIBUTES : [emailAttribute],
+      nameNames: nameAttribute === undefined ? NAME_ATTRIBUTES : [nameAttribute],
+      groupNames: groupsAttribute === undefined ? GROUP_ATTRIBUTES : [groupsAttribute],
+      landing,
+    }),
   })
 }
 
@@ -124,7 +196,10 @@ export function visitorsPlaces(text: string, file: string): VisitorsPlaces {
   try {
     const source = validate(parseYaml(text, file), visitorsFileSchema).value
     if (source === undefined) return { ...placesOf({}, file), named: [] }
-    const secrets = Object.values(source.providers ?? {}).map(({ clientSecretFile }) => clientSecretFile)
+    const secrets = Object.values(source.providers ?? {}).flatMap(provider => {
+      if (provider.kind !== 'saml') return [provider.clientSecretFile]
+      return isUrl(provider.metadata) ? [] : [provider.metadata]
+    })
     const named = [...secrets, ...(source.logo === undefined ? [] : [source.logo])].map(name => path.resolve(folder, name))
     return { ...placesOf(source, file), named }
   } catch {

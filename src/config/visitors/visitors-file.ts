@@ -133,7 +133,7 @@ export async function readVisitorsConfig(file: string): Promise<VisitorsConfig> 
       : `cannot be read: ${messageOf(cause)}`
     throw new ConfigError([{ file, line: 0, column: 0, path: '', message }], { code: 'FILE_UNREADABLE', cause })
   })
-  return parseVisitorsConfig(text, file, { secret: name => readSecret(name).trim(), logo: readLogo })
+  return parseVisitorsConfig(text, file, { secret: name => readSecret(name).trim(), text: readText, logo: readLogo })
 }
 
 /** Reads the keys of visitors. @throws GatewayError KEY_INVALID, FILE_UNREADABLE */
@@ -167,6 +167,18 @@ function readSecret(file: string): string {
     return text
   } catch (error) {
     if (error instanceof GatewayError) throw error
+    throw new GatewayError('FILE_UNREADABLE', `${file}: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+const MAX_TEXT_BYTES = 2_097_152
+
+/** @throws GatewayError FILE_UNREADABLE */
+function readText(file: string): string {
+  try {
+    if (statSync(file).size > MAX_TEXT_BYTES) throw new Error('expected a file of at most 2 MiB')
+    return readFileSync(file, 'utf8')
+  } catch (error) {
     throw new GatewayError('FILE_UNREADABLE', `${file}: ${messageOf(error)}`, { cause: error })
   }
 }

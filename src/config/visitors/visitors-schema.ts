@@ -27,7 +27,7 @@ const shared = {
 /** OpenID Connect. */
 const oidc = z.strictObject(
   {
-    kind: z.literal('oidc').default('oidc'),
+    kind: z.literal('oidc').optional(),
     issuer: url,
     ...shared,
     groupsClaim: text(CLAIM).optional(),
@@ -41,11 +41,40 @@ const oidc = z.strictObject(
 /** Those that are known by name. */
 const known = z.strictObject(
   {
-    kind: z.literal(['google', 'github', 'facebook'], { error: 'expected oidc, google, github or facebook' }),
+    kind: z.literal(['google', 'github', 'facebook'], { error: 'expected oidc, google, github, facebook or saml' }),
     issuer: url.optional(),
     ...shared,
   },
   { error: 'expected a map with kind, clientId and clientSecretFile' },
+)
+
+const METADATA = 'expected a file with the metadata of the identity provider, or their https URL'
+const isMetadataUrl = (value: string): boolean => {
+  if (!URL.canParse(value)) return false
+  const { origin, username, password, hash } = new URL(value)
+  return username === '' && password === '' && hash === '' && isSafeUrl(origin)
+}
+const ATTRIBUTE = 'expected the name of an attribute'
+const attribute = text(ATTRIBUTE).min(1, { error: ATTRIBUTE }).optional()
+const LANDING = 'expected the URL of a page such as https://wiki.example.com/'
+
+/** SAML 2.0. */
+const saml = z.strictObject(
+  {
+    kind: z.literal('saml'),
+    metadata: text(METADATA).refine(value => value !== '' && (!/^[a-z]+:\/\//i.test(value) || isMetadataUrl(value)), { error: METADATA }),
+    entityId: text('expected the name of this gateway at the provider').min(1).max(1_024).optional(),
+    title: title.optional(),
+    emailAttribute: attribute,
+    nameAttribute: attribute,
+    groupsAttribute: attribute,
+    keepGroups: z.array(text('expected a group'), { error: 'expected a list of groups' }).optional(),
+    keepClaims: z.array(text(CLAIM), { error: 'expected a list of claims' }).max(20, { error: 'expected at most 20 claims' }).optional(),
+    landing: text(LANDING)
+      .refine(value => URL.canParse(value) && isSafeUrl(new URL(value).origin), { error: LANDING })
+      .optional(),
+  },
+  { error: 'expected a map with kind and metadata' },
 )
 
 const PROVIDERS = 'expected a map of names to providers'
@@ -64,9 +93,15 @@ export const visitorsFileSchema = z.strictObject(
     sessionHours: hours.optional(),
     idleHours: z.union([z.literal(0), hours], { error: `${HOURS}, or 0 for never` }).optional(),
     providers: z
-      .record(z.string(), z.union([oidc, known], { error: 'expected a provider: issuer, or kind; clientId; clientSecretFile' }), {
-        error: PROVIDERS,
-      })
+      .record(
+        z.string(),
+        z.discriminatedUnion('kind', [oidc, known, saml], {
+          error: 'expected a provider: issuer, or kind; clientId; clientSecretFile; of SAML: kind, metadata',
+        }),
+        {
+          error: PROVIDERS,
+        },
+      )
       .optional(),
     sockets: oneOrMore(text(SOCKETS), SOCKETS).optional(),
   },

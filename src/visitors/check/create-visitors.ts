@@ -15,6 +15,7 @@ import { AuthLogin } from '../login/auth-login.ts'
 import { HostLogin } from '../login/host-login.ts'
 import { Logout } from '../login/logout.ts'
 import { Providers } from '../providers/providers.ts'
+import { samlPage } from '../login/saml-page.ts'
 import { Tickets } from '../login/tickets.ts'
 import { Pages } from '../pages/pages.ts'
 import { RateMeter } from '../../rates/rate-meter.ts'
@@ -61,6 +62,8 @@ export interface CreatedVisitors {
   readonly check: Visitors
   /** Puts revocations in force that have come from elsewhere. */
   readonly revocations: Revocations
+  /** Looks whether the providers in force can be used, as far as that is known without the network. @throws GatewayError CONFIG_INVALID, as a rejection */
+  checkProviders(): Promise<void>
   close(): void
 }
 
@@ -89,7 +92,13 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
     clock,
   }
   const host = new HostLogin(context)
-  const own = [...host.pages, ...new AuthLogin(context).pages, ...new Logout(context).pages, jwksPage(identities)]
+  const own = [
+    ...host.pages,
+    ...new AuthLogin(context).pages,
+    ...new Logout(context).pages,
+    jwksPage(identities),
+    samlPage(config, call => pages.missing(call, [])),
+  ]
   const check = new Visitors({
     lanes,
     people: host,
@@ -101,6 +110,7 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
   return {
     check,
     revocations,
+    checkProviders: () => context.providers.check(),
     close: () => {
       unfollow()
       watch.close()

@@ -3,7 +3,10 @@ import { addressKey } from '../../address/address-key.ts'
 import { asGatewayError, messageOf } from '../../errors.ts'
 import type { OwnAnswer } from '../../outer/access/visitor-check.ts'
 import type { ProviderConfig } from '../config.ts'
+import { parametersOf } from '../fields.ts'
 import type { Page, PageCall } from '../page.ts'
+import type { Provider } from '../providers/provider.ts'
+import { MAX_RESPONSE } from '../providers/saml-provider.ts'
 import { sessionText, type Person, type Session } from '../session/session.ts'
 import { cookieValues, setCookie } from '../session/session-cookie.ts'
 import { atAuthHost, newSessionId, type KnownSession } from '../session/sessions.ts'
@@ -13,6 +16,8 @@ import { LOGIN_MS, type Attempt, type Wish } from './tickets.ts'
 
 /** Cookies of logins under way: one for each, so that two tabs do not disturb each other. */
 const attemptKind = (state: string): string => `try-${state.slice(0, 8)}`
+/** Of a form of SAML, whose base64 is percent-encoded once more. */
+const MAX_FORM_BYTES = 2 * MAX_RESPONSE
 const STATE_FORM = /^[\w-]{22}$/
 
 const nameOf = ({ person }: Session): string => person.email ?? person.name ?? person.subject
@@ -25,7 +30,14 @@ export class AuthLogin {
     return [
       { place: 'auth', path: '/login', method: 'GET', answer: call => this.#arrive(call) },
       { place: 'auth', path: '/login/start', method: 'GET', answer: call => this.#start(call) },
-      { place: 'auth', path: '/callback/*', method: 'GET', answer: call => this.#comeBack(call) },
+      { place: 'auth', path: '/callback/*', method: 'GET', answer: call => this.#comeBack(call, 'query', call.parameters) },
+      {
+        place: 'auth',
+        path: '/callback/*',
+        method: 'POST',
+        maxBodyBytes: MAX_FORM_BYTES,
+        answer: call => this.#comeBack(call, 'form', parametersOf(call.body.toString('utf8'))),
+      },
     ]
   }
 
@@ -64,33 +76,43 @@ export class AuthLogin {
   }
 
   async #begin(call: PageCall, name: string, wish: string, asksAgain: boolean): Promise<OwnAnswer> {
-    const { config, providers, tickets, pages, attempts } = this.context
+    const { config, providers, tickets } = this.context
     const provider = providers.find(name)
     if (provider === undefined) return this.#failed(call, name, 'a provider that is no more')
-    const waitMs = attempts.take(addressKey(call.client.address))
-    if (waitMs > 0)
-      return {
-        ...pages.refused(call, 'RATE_LIMITED', undefined, ['Retry-After', String(Math.ceil(waitMs / 1000))]),
-        refusal: { code: 'RATE_LIMITED', reason: 'too many logins of this address' },
-      }
+    const limited = this.#limit(call)
+    if (limited !== undefined) return limited
     const state = randomBytes(16).toString('base64url')
     try {
       const { url, secret } = await provider.begin({ redirectUri: redirectUriOf(config().authUrl, name), state, asksAgain })
       const sealed = tickets.sealAttempt({ provider: name, state, secret, wish }, config().authHost)
-      return redirect(url, [setCookie(attemptKind(state), authScheme(config()), sealed, LOGIN_MS / 1000)])
+      return redirect(url, [setCookie(attemptKind(state), authScheme(config()), sealed, LOGIN_MS / 1000, provider.comesBackBy)])
     } catch (error) {
       return this.#away(call, provider, error, `/login/start?provider=${name}&wish=${encodeURIComponent(wish)}`)
     }
   }
 
+  /** Each login asks a provider, or costs the proof of a signature. @returns the answer for an address that has begun too many */
+  #limit(call: PageCall): OwnAnswer | undefined {
+    const { pages, attempts } = this.context
+    const waitMs = attempts.take(addressKey(call.client.address))
+    if (waitMs === 0) return undefined
+    return {
+      ...pages.refused(call, 'RATE_LIMITED', undefined, ['Retry-After', String(Math.ceil(waitMs / 1000))]),
+      refusal: { code: 'RATE_LIMITED', reason: 'too many logins of this address' },
+    }
+  }
+
   /** The provider has sent the browser back. */
-  async #comeBack(call: PageCall): Promise<OwnAnswer> {
-    const { config, providers, sessions, tickets, onEvent, clock } = this.context
+  async #comeBack(call: PageCall, by: Provider['comesBackBy'], parameters: ReadonlyMap<string, string>): Promise<OwnAnswer> {
+    const { config, providers, sessions, tickets, clock } = this.context
     const { authHost, authUrl } = config()
     const scheme = authScheme(config())
     const name = call.path.slice('/callback/'.length)
-    const state = call.parameters.get('state') ?? ''
-    if (!STATE_FORM.test(state)) return this.#failed(call, name, 'no state')
+    const known = providers.find(name)
+    if (known !== undefined && known.comesBackBy !== by) return this.#failed(call, name, `the provider does not come back by a ${by}`)
+    const state = parameters.get(by === 'form' ? 'RelayState' : 'state') ?? ''
+    const returned = returnedUrl(`${authUrl}${call.path}${by === 'form' ? '' : call.query}`, by === 'form' ? parameters : undefined)
+    if (!STATE_FORM.test(state)) return by === 'form' ? this.#arriveUnasked(call, known, returned) : this.#failed(call, name, 'no state')
     const kind = attemptKind(state)
     const cookies = cookieValues(call.request, kind, scheme)
     if (cookies.length === 0)
@@ -98,23 +120,47 @@ export class AuthLogin {
     const attempt = cookies
       .map(cookie => this.#attemptOf(cookie, state, name, tickets.openAttempt.bind(tickets)))
       .find(each => each !== undefined)
-    const provider = attempt === undefined ? undefined : providers.find(name)
-    const done = [setCookie(kind, scheme, '', 0)]
+    const provider = attempt === undefined ? undefined : known
+    const done = [setCookie(kind, scheme, '', 0, by)]
     if (attempt === undefined || provider === undefined)
       return this.#failed(call, name, 'a login that is too old, was used, or is another one', 'failed', done)
     const wish = this.#wishOf(attempt.wish ?? undefined)
     if (wish === undefined) return this.#failed(call, name, 'the page that wanted the login is too long ago', 'failed', done)
     try {
-      const returned = new URL(`${authUrl}${call.path}${call.query}`)
       const end = await provider.finish(returned, attempt.secret, { state, redirectUri: redirectUriOf(authUrl, name) })
       if (end.kind === 'failed') return this.#failed(call, name, end.reason, end.failure, done, attempt.wish ?? undefined)
       const session = newSession(end.person, clock())
-      onEvent({ kind: 'login', provider: name, who: nameOf(session), address: call.client.address })
+      this.#tellOf(session, call)
       const cookie = sessions.issue(session, authHost, scheme, atAuthHost(name))
       return this.#handOver(wish, session, [...done, cookie])
     } catch (error) {
       return this.#away(call, provider, error, `/login?wish=${encodeURIComponent(attempt.wish ?? '')}`, done)
     }
+  }
+
+  /** The provider has sent somebody who has not begun here: anybody can have a browser do that, with a login of their own. */
+  async #arriveUnasked(call: PageCall, provider: Provider | undefined, returned: URL): Promise<OwnAnswer> {
+    const { config, sessions, tickets, clock } = this.context
+    const landing = provider?.config.saml?.landing
+    const name = provider?.config.name ?? '-'
+    if (provider?.finishUnasked === undefined || landing === undefined)
+      return this.#failed(call, name, 'no state: a login that begins at the provider, which is not allowed here')
+    const limited = this.#limit(call)
+    if (limited !== undefined) return limited
+    try {
+      const { end, id } = await provider.finishUnasked(returned, redirectUriOf(config().authUrl, name))
+      if (end.kind === 'failed') return this.#failed(call, name, end.reason, end.failure)
+      if (!tickets.useAssertion(id)) return this.#failed(call, name, 'an assertion that was used')
+      const session = newSession(end.person, clock())
+      this.#tellOf(session, call)
+      return redirect(landing, [sessions.issue(session, config().authHost, authScheme(config()), atAuthHost(name))], 303)
+    } catch (error) {
+      return this.#away(call, provider, error, landing)
+    }
+  }
+
+  #tellOf(session: Session, { client }: PageCall): void {
+    this.context.onEvent({ kind: 'login', provider: session.person.provider, who: nameOf(session), address: client.address })
   }
 
   #attemptOf(
@@ -190,6 +236,13 @@ export class AuthLogin {
 }
 
 const redirectUriOf = (authUrl: string, provider: string): string => `${authUrl}/callback/${provider}`
+
+/** The URL at which a browser came back, with the fields of its form in its query. */
+function returnedUrl(url: string, fields: ReadonlyMap<string, string> | undefined): URL {
+  const returned = new URL(url)
+  if (fields !== undefined) returned.search = new URLSearchParams([...fields]).toString()
+  return returned
+}
 
 const shorter = (wanted: number | null, usual: number): number => (wanted === null ? usual : Math.min(wanted, usual))
 

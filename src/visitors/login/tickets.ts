@@ -52,6 +52,8 @@ export interface Code {
 /** Sealed notes by which a login finds its way: nothing of one that is under way is kept here. */
 export class Tickets {
   readonly #used: Recent<true>
+  /** Proofs of logins that nobody has begun here. Only what was signed gets there, so that nobody can drive others out. */
+  readonly #asserted: Recent<true>
 
   /** @param clock  ms since 1970 */
   constructor(
@@ -59,6 +61,7 @@ export class Tickets {
     private readonly clock: () => number,
   ) {
     this.#used = new Recent(MAX_USED, LOGIN_MS, clock)
+    this.#asserted = new Recent(MAX_USED, LOGIN_MS, clock)
   }
 
   sealWish(wish: Omit<Wish, 'atMs'>, authHost: string): string {
@@ -87,6 +90,13 @@ export class Tickets {
   openCode(sealed: string | undefined, host: string, browser: string): Code | undefined {
     const code = this.#open<Code>('code', host, sealed, CODE_MS)
     return code !== undefined && code.browser === browser && this.#use(`code ${code.id}`) ? code : undefined
+  }
+
+  /** Takes a proof once. @returns false for one that was taken. @param id  of a proof that counts for less than ten minutes */
+  useAssertion(id: string): boolean {
+    if (this.#asserted.get(id) !== undefined) return false
+    this.#asserted.set(id, true)
+    return true
   }
 
   #open<T extends { readonly atMs: number }>(

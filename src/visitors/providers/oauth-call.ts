@@ -21,19 +21,20 @@ export async function callProvider(
   try {
     const answer = await fetch(url, { ...init, redirect: 'manual', signal: AbortSignal.timeout(PROVIDER_MS) })
     if (answer.status >= 500) throw new Error(`status ${answer.status}`)
-    return { status: answer.status, value: parsed(await textOf(answer)) }
+    return { status: answer.status, value: parsed(await textOfAnswer(answer)) }
   } catch (cause) {
     throw new GatewayError('VISITOR_PROVIDER_AWAY', `${url.origin}: ${messageOf(cause)}`, { cause })
   }
 }
 
-async function textOf(answer: Response): Promise<string> {
+/** The text of an answer. @throws Error for one that is too long, as a rejection */
+export async function textOfAnswer(answer: Response, maxBytes = MAX_BYTES): Promise<string> {
   const chunks: Uint8Array[] = []
   let bytes = 0
   if (answer.body === null) return ''
   for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
     bytes += chunk.length
-    if (bytes > MAX_BYTES) throw new Error('an answer that is too long')
+    if (bytes > maxBytes) throw new Error('an answer that is too long')
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')

@@ -17,6 +17,7 @@ const failed = (reason: string): LoginEnd => ({ kind: 'failed', failure: 'failed
 
 /** Login by OAuth 2 alone (RFC 6749, 7636), which says nothing of who somebody is: that is asked by calls of the provider's own. */
 export class OAuthProvider implements Provider {
+  readonly comesBackBy = 'query'
   readonly #dialect: Dialect
 
   constructor(readonly config: ProviderConfig) {

@@ -22,6 +22,7 @@ const library = (): Promise<typeof OpenIdClient> => import('openid-client')
 
 /** OpenID Connect: discovery, authorization code with PKCE, state and nonce; ID tokens verified by the keys of the provider. */
 export class OidcProvider implements Provider {
+  readonly comesBackBy = 'query'
   #discovered: Discovered | undefined
 
   /** @param clock  ms since 1970 */

@@ -27,15 +27,25 @@ export interface LoginWish {
 /** Somebody who vouches for visitors. Both calls ask the network. */
 export interface Provider {
   readonly config: ProviderConfig
+  /** The way in which it sends a browser back: with a query, or with a form. */
+  readonly comesBackBy: 'query' | 'form'
+  /** Looks whether it can be used, as far as that is known without the network. @throws GatewayError CONFIG_INVALID, as a rejection */
+  check?(): Promise<void>
   /** @throws GatewayError VISITOR_PROVIDER_AWAY, as a rejection */
   begin(wish: LoginWish): Promise<LoginStart>
   /**
-   * @param returned     the URL at which the browser came back, with what the provider has put there
+   * @param returned     the URL at which the browser came back, with what the provider has put there; of a form, with its fields
    * @param secret       of the start
    * @param redirectUri  of the start
    * @throws GatewayError VISITOR_PROVIDER_AWAY, as a rejection
    */
   finish(returned: URL, secret: string, expected: Pick<LoginWish, 'state' | 'redirectUri'>): Promise<LoginEnd>
+  /**
+   * The end of a login that nobody has begun here.
+   * @returns the person, and by which name the proof must not come a second time
+   * @throws GatewayError VISITOR_PROVIDER_AWAY, as a rejection
+   */
+  finishUnasked?(returned: URL, redirectUri: string): Promise<{ readonly end: LoginEnd; readonly id: string }>
 }
 
 /** The time that a provider has for an answer. */

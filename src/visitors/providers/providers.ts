@@ -2,6 +2,7 @@ import type { ProviderConfig, VisitorsConfig } from '../config.ts'
 import { OAuthProvider } from './oauth-provider.ts'
 import { OidcProvider } from './oidc-provider.ts'
 import type { Provider } from './provider.ts'
+import { SamlProvider } from './saml-provider.ts'
 
 /** The providers in force, each made once. */
 export class Providers {
@@ -18,10 +19,20 @@ export class Providers {
     if (config === undefined) return undefined
     let provider = this.#made.get(config)
     if (provider === undefined) {
-      provider = config.kind === 'github' || config.kind === 'facebook' ? new OAuthProvider(config) : new OidcProvider(config, this.clock)
+      provider = this.#make(config)
       this.#made.set(config, provider)
     }
     return provider
+  }
+
+  /** Looks whether they can be used, as far as that is known without the network. @throws GatewayError CONFIG_INVALID, as a rejection */
+  async check(): Promise<void> {
+    for (const name of this.config().providers.keys()) await this.find(name)?.check?.()
+  }
+
+  #make(config: ProviderConfig): Provider {
+    if (config.saml !== undefined) return new SamlProvider(config, config.saml, this.clock)
+    return config.kind === 'github' || config.kind === 'facebook' ? new OAuthProvider(config) : new OidcProvider(config, this.clock)
   }
 
   /** Those of the names that there are; of no names: all. */

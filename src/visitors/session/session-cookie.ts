@@ -23,8 +23,12 @@ export const cookieValues = (request: AcceptedRequest, kind: string, scheme: str
 /**
  * A cookie as Set-Cookie has it, for this host alone.
  * @param maxAgeS  undefined: until the browser is closed; 0: it goes now
+ * @param by       `form`: a form of another site brings it as well. Over http, where no browser takes such a cookie, it is left to the
+ *                 browser, which has a habit for forms that come within two minutes
  */
-export function setCookie(kind: string, scheme: string, value: string, maxAgeS?: number): string {
+export function setCookie(kind: string, scheme: string, value: string, maxAgeS?: number, by: 'query' | 'form' = 'query'): string {
   const age = maxAgeS === undefined ? '' : `; Max-Age=${maxAgeS}`
-  return `${cookieName(kind, scheme)}=${value}; Path=/${age}; HttpOnly; SameSite=Lax${scheme === 'https' ? '; Secure' : ''}`
+  const isSecure = scheme === 'https'
+  const site = by === 'query' ? '; SameSite=Lax' : isSecure ? '; SameSite=None' : ''
+  return `${cookieName(kind, scheme)}=${value}; Path=/${age}; HttpOnly${site}${isSecure ? '; Secure' : ''}`
 }

@@ -1,0 +1,35 @@
+import type { OwnAnswer } from '../../outer/access/visitor-check.ts'
+import type { VisitorsConfig } from '../config.ts'
+import type { Page, PageCall } from '../page.ts'
+
+const BINDING = 'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST'
+
+/** `/saml/NAME` of the auth host: what an identity provider has to know of this gateway (SAML Metadata §2.4.4). */
+export const samlPage = (config: () => VisitorsConfig, missing: (call: PageCall) => OwnAnswer): Page => ({
+  place: 'auth',
+  path: '/saml/*',
+  method: 'GET',
+  answer: call => {
+    const name = call.path.slice('/saml/'.length)
+    const { authUrl, providers } = config()
+    const saml = providers.get(name)?.saml
+    if (saml === undefined) return missing(call)
+    const body = `<?xml version="1.0" encoding="UTF-8"?>
+<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="${escape(saml.entityId)}">
+  <SPSSODescriptor AuthnRequestsSigned="false" WantAssertionsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
+    <AssertionConsumerService index="0" isDefault="true" Binding="${BINDING}" Location="${escape(authUrl)}/callback/${name}"/>
+  </SPSSODescriptor>
+</EntityDescriptor>
+`
+    return {
+      status: 200,
+      fields: [
+        ...['Content-Type', 'application/samlmetadata+xml', 'Content-Length', String(Buffer.byteLength(body))],
+        ...['Cache-Control', 'public, max-age=300', 'X-Content-Type-Options', 'nosniff'],
+      ],
+      body,
+    }
+  },
+})
+
+const escape = (text: string): string => text.replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)

@@ -1,0 +1,207 @@
+import { randomBytes } from 'node:crypto'
+import { GatewayError, messageOf } from '../../errors.ts'
+import type { ProviderConfig, SamlSettings } from '../config.ts'
+import { personOf } from './person.ts'
+import { PROVIDER_MS, type LoginEnd, type LoginStart, type LoginWish, type Provider } from './provider.ts'
+import { textOfAnswer } from './oauth-call.ts'
+import { readAssertion, SKEW_MS, type AssertedPerson } from './saml-assertion.ts'
+import { loadSaml, type SamlLibrary } from './saml-library.ts'
+import { readIdpMetadata, type IdpMetadata } from './saml-metadata.ts'
+
+/** Metadata at a URL are asked for again after so long, when somebody logs in. */
+const FRESH_MS = 600_000
+/** The same when what was signed cannot be verified: the provider may sign by a new key. */
+const DOUBTED_MS = 60_000
+/** Characters of an assertion; longer ones would cost more than a login is worth. */
+export const MAX_RESPONSE = 131_072
+
+/** Begins and ends of elements: room for some seven hundred groups. */
+const MAX_MARKS = 1_500
+const MAX_METADATA = 2_097_152
+
+const SHA1 = /xmldsig#(?:rsa-sha1|dsa-sha1|hmac-sha1|sha1)["']/
+/** The name of an algorithm is written as it is. */
+const HIDDEN = /Algorithm\s*=\s*["'][^"'&<]*&/
+
+interface Known {
+  readonly atMs: number
+  readonly metadata: IdpMetadata
+}
+
+const failed = (reason: string, failure: 'failed' | 'cancelled' = 'failed'): LoginEnd => ({ kind: 'failed', failure, reason })
+
+/**
+ * SAML 2.0, Web Browser SSO: a redirect to the identity provider, and a form back. The signature of the assertion is demanded, whatever else is
+ * signed; only what was signed is read, and it has to answer the request of this very login.
+ */
+export class SamlProvider implements Provider {
+  readonly comesBackBy = 'form'
+  #known: Known | undefined
+  #asked: Promise<Known> | undefined
+
+  /** @param clock  ms since 1970 */
+  constructor(
+    readonly config: ProviderConfig,
+    private readonly settings: SamlSettings,
+    private readonly clock: () => number,
+    private readonly load: () => Promise<SamlLibrary> = loadSaml,
+  ) {}
+
+  /** Looks whether it can be used, as far as that is known without the network. @throws GatewayError CONFIG_INVALID, as a rejection */
+  async check(): Promise<void> {
+    const library = await this.load()
+    const { metadata } = this.settings
+    if (metadata.kind === 'url') return
+    await readIdpMetadata(library, metadata.text, this.clock()).catch((cause: unknown) => {
+      throw new GatewayError('CONFIG_INVALID', `${metadata.place}: expected the metadata of an identity provider: ${messageOf(cause)}`, {
+        cause,
+      })
+    })
+  }
+
+  async begin({ redirectUri, state, asksAgain }: LoginWish): Promise<LoginStart> {
+    const library = await this.load()
+    const metadata = await this.#metadata(library, FRESH_MS)
+    // SAML Core §1.3.4; an ID begins with no digit.
+    const request = `_${randomBytes(16).toString('hex')}`
+    const url = await this.#samlOf(library, metadata, redirectUri, { request, asksAgain }).getAuthorizeUrlAsync(state, undefined, {})
+    return { url, secret: request }
+  }
+
+  finish(returned: URL, request: string, { redirectUri }: Pick<LoginWish, 'redirectUri'>): Promise<LoginEnd> {
+    return this.#judge(returned, request, redirectUri).then(end => ('end' in end ? end.end : end.person))
+  }
+
+  async finishUnasked(returned: URL, redirectUri: string): Promise<{ readonly end: LoginEnd; readonly id: string }> {
+    const judged = await this.#judge(returned, undefined, redirectUri)
+    return 'end' in judged ? { end: judged.end, id: '' } : { end: judged.person, id: judged.id }
+  }
+
+  async #judge(
+    returned: URL,
+    request: string | undefined,
+    redirectUri: string,
+  ): Promise<{ readonly end: LoginEnd } | { readonly person: LoginEnd; readonly id: string }> {
+    const [response, ...more] = returned.searchParams.getAll('SAMLResponse')
+    if (response === undefined || more.length > 0) return { end: failed('no SAMLResponse, or more than one') }
+    if (response.length > MAX_RESPONSE) return { end: failed('a SAMLResponse that is too long') }
+    const xml = Buffer.from(response, 'base64').toString('utf8')
+    const unsafe = whyUnsafeResponse(xml)
+    if (unsafe !== undefined) return { end: failed(unsafe) }
+    const library = await this.load()
+    const metadata = await this.#metadata(library, FRESH_MS)
+    const judge = (by: IdpMetadata): Promise<AssertedPerson | string> =>
+      this.#read(this.#samlOf(library, by, redirectUri, {}), response, { issuer: by.entityId, recipient: redirectUri, request })
+    let asserted = await judge(metadata)
+    if (typeof asserted === 'string') {
+      const newer = await this.#metadata(library, DOUBTED_MS)
+      if (newer.certificates.join() !== metadata.certificates.join()) asserted = await judge(newer)
+    }
+    if (typeof asserted === 'string') return { end: failed(asserted) }
+    return { person: this.#personOf(asserted), id: `${metadata.entityId} ${asserted.id}` }
+  }
+
+  async #read(
+    saml: InstanceType<SamlLibrary['SAML']>,
+    response: string,
+    terms: { readonly issuer: string; readonly recipient: string; readonly request: string | undefined },
+  ): Promise<AssertedPerson | string> {
+    try {
+      const { profile } = await saml.validatePostResponseAsync({ SAMLResponse: response })
+      if (profile === null) return 'the provider has not logged anybody in'
+      return readAssertion(profile.getAssertion?.(), { ...terms, audience: this.settings.entityId, nowMs: this.clock() })
+    } catch (error) {
+      return messageOf(error).slice(0, 200)
+    }
+  }
+
+  #samlOf(
+    { SAML }: SamlLibrary,
+    { entityId, loginUrl, certificates }: IdpMetadata,
+    callbackUrl: string,
+    { request, asksAgain = false }: { readonly request?: string; readonly asksAgain?: boolean },
+  ): InstanceType<SamlLibrary['SAML']> {
+    return new SAML({
+      callbackUrl,
+      entryPoint: loginUrl,
+      issuer: this.settings.entityId,
+      audience: this.settings.entityId,
+      idpIssuer: entityId,
+      idpCert: [...certificates],
+      wantAssertionsSigned: true,
+      // Many sign the assertion alone, and it is all that is read.
+      wantAuthnResponseSigned: false,
+      acceptedClockSkewMs: SKEW_MS,
+      forceAuthn: asksAgain,
+      identifierFormat: null,
+      disableRequestedAuthnContext: true,
+      signatureAlgorithm: 'sha256',
+      ...(request !== undefined && { generateUniqueId: () => request }),
+    })
+  }
+
+  #personOf({ nameId, nameFormat, attributes }: AssertedPerson): LoginEnd {
+    const { emailNames, nameNames, groupNames } = this.settings
+    const valuesOf = (names: readonly string[]): readonly string[] =>
+      names.map(name => attributes.get(name) ?? []).find(values => values.length > 0) ?? []
+    const [email = nameFormat.endsWith(':emailAddress') && nameId !== '' ? nameId : undefined] = valuesOf(emailNames)
+    // One that is another one each time names nobody.
+    const subject = nameFormat.endsWith(':transient') || nameId === '' ? email : nameId
+    return personOf(this.config, {
+      ...Object.fromEntries(attributes),
+      sub: subject,
+      email,
+      // The directory of the operator's own company vouches for it: there is nothing in SAML that says so.
+      email_verified: email !== undefined,
+      name: valuesOf(nameNames)[0],
+      preferred_username: undefined,
+      [this.config.groupsClaim]: valuesOf(groupNames),
+    })
+  }
+
+  /** @param maxAgeMs  those at a URL may be as old. @throws GatewayError VISITOR_PROVIDER_AWAY, as a rejection */
+  async #metadata(library: SamlLibrary, maxAgeMs: number): Promise<IdpMetadata> {
+    const known = this.#known
+    const isFile = this.settings.metadata.kind === 'file'
+    if (known !== undefined && (isFile || this.clock() - known.atMs < maxAgeMs)) return known.metadata
+    // One call at a time, whoever wants to know.
+    this.#asked ??= this.#ask(library).finally(() => (this.#asked = undefined))
+    try {
+      this.#known = await this.#asked
+      return this.#known.metadata
+    } catch (error) {
+      // A provider whose metadata are away may well be there.
+      if (known !== undefined) return known.metadata
+      throw error
+    }
+  }
+
+  async #ask(library: SamlLibrary): Promise<Known> {
+    const { metadata } = this.settings
+    try {
+      const text = metadata.kind === 'file' ? metadata.text : await fetchMetadata(metadata.url)
+      const now = this.clock()
+      return { atMs: now, metadata: await readIdpMetadata(library, text, now) }
+    } catch (cause) {
+      const place = metadata.kind === 'file' ? metadata.place : new URL(metadata.url).origin
+      throw new GatewayError('VISITOR_PROVIDER_AWAY', `metadata of ${place}: ${messageOf(cause)}`, { cause })
+    }
+  }
+}
+
+/**
+ * Says why a response is not even read. The usual readers of XML take time by the square of the number of elements; and a comment, which no
+ * signature sees, has cut many a name in two (CVE-2017-11427 and its kind).
+ */
+function whyUnsafeResponse(xml: string): string | undefined {
+  if (xml.includes('<!')) return 'the response has a comment, or a type definition'
+  let marks = 0
+  for (let i = xml.indexOf('<'); i >= 0; i = xml.indexOf('<', i + 1)) if (++marks > MAX_MARKS) return 'the response has too many elements'
+  return SHA1.test(xml) || HIDDEN.test(xml) ? 'signed by SHA-1, which is too weak' : undefined
+}
+
+async function fetchMetadata(url: string): Promise<string> {
+  const answer = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(PROVIDER_MS) })
+  if (answer.status !== 200) throw new Error(`status ${answer.status}`)
+  return textOfAnswer(answer, MAX_METADATA)
+}

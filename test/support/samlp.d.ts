@@ -1,0 +1,24 @@
+/** `samlp` has no types: what the tests use of it. */
+declare module 'samlp' {
+  import type { RequestHandler } from 'express'
+
+  /** As `samlp` passes it to the mapper of claims. */
+  export type SamlUser = Readonly<Record<string, unknown>>
+  export interface SamlClaims {
+    getClaims(): Readonly<Record<string, unknown>>
+    getNameIdentifier(): { readonly nameIdentifier: string; readonly nameIdentifierFormat?: string }
+  }
+  interface SamlOptions {
+    readonly issuer: string
+    readonly cert: string
+    readonly key: string
+    readonly [option: string]: unknown
+  }
+
+  const samlp: {
+    auth(options: SamlOptions & { readonly getUserFromRequest: () => SamlUser | undefined }): RequestHandler
+    metadata(options: Omit<SamlOptions, 'key'>): RequestHandler
+    getSamlResponse(options: SamlOptions, user: SamlUser, done: (error: Error | null, xml: string) => void): void
+  }
+  export default samlp
+}
