@@ -1,5 +1,7 @@
-import { createServer, type Server } from 'node:http'
-import express, { type ErrorRequestHandler, type Express } from 'express'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type express from 'express'
+import type { ErrorRequestHandler, Express } from 'express'
+import { lazily } from '../lazily.ts'
 import { listen } from '../net/listen.ts'
 import { readConsole } from './console.ts'
 import type { EventBook } from '../events/event-book.ts'
@@ -7,8 +9,8 @@ import { eventPages } from './event-pages.ts'
 import type { Exposition } from './exposition.ts'
 import { checkAdminHost, DEFAULT_HOST } from './admin-host.ts'
 import { isThisMachine } from '../address/this-machine.ts'
-import { requireLocalHost, requirePassword } from './guard.ts'
-import { healthPages, type Readiness } from './health.ts'
+import { requireLocalHost, requirePassword, type Guard } from './guard.ts'
+import { answerProbe, type Readiness } from './health.ts'
 import type { LayerStatus } from './status.ts'
 
 /** Where the admin port is, and who may look. */
@@ -31,6 +33,8 @@ export interface AdminPages {
   readonly clock: () => number
 }
 
+const loadExpress = lazily<typeof express>('express')
+
 const TAKEN = 'another layer on this machine may have it: pass --admin-port with another port, 0 for a free one, or none'
 /** A browser, a scraper and a few people; whoever opens more of them wants something else. */
 const MAX_CONNECTIONS = 100
@@ -51,7 +55,7 @@ export class AdminServer {
     const { host = DEFAULT_HOST, password } = options
     this.#server = createServer(
       { headersTimeout: 10_000, requestTimeout: 10_000, connectionsCheckingInterval: 5_000, keepAliveTimeout: 20_000 },
-      createApp(pages, { isLocal: isThisMachine(host), password }),
+      createListener(pages, { isLocal: isThisMachine(host), password }),
     )
     this.#server.maxConnections = MAX_CONNECTIONS
     this.#server.on('clientError', (_error, socket) => socket.destroy())
@@ -72,22 +76,36 @@ export class AdminServer {
   }
 }
 
-function createApp(
+const FIELDS = { 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', 'Cross-Origin-Resource-Policy': 'same-origin' }
+
+/** Answers probes, and hands everything else to the pages, which are made, with what they need, when somebody asks for the first of them. */
+function createListener(
   pages: AdminPages,
   { isLocal, password }: { readonly isLocal: boolean; readonly password: string | undefined },
-): Express {
-  const app = express().disable('x-powered-by').disable('etag')
+): RequestListener {
   // With a password a foreign page has nothing to send: the browser keeps it for the name that the operator has typed.
-  if (isLocal && password === undefined) app.use(requireLocalHost)
-  app.use((_req, res, next) => {
-    res.set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff', 'Cross-Origin-Resource-Policy': 'same-origin' })
-    next()
-  })
-  healthPages(app, pages.readiness)
-  if (password !== undefined) app.use(requirePassword(password, pages.clock))
+  const isForUs: Guard = isLocal && password === undefined ? requireLocalHost : () => true
+  const mayEnter: Guard = password === undefined ? () => true : requirePassword(password, pages.clock)
+  let app: Express | undefined
+  return (request, response) => {
+    for (const [name, value] of Object.entries(FIELDS)) response.setHeader(name, value)
+    if (!isForUs(request, response) || answerProbe(request, response, pages.readiness) || !mayEnter(request, response)) return
+    try {
+      app ??= createApp(pages)
+      app(request, response)
+    } catch {
+      response.writeHead(500, { 'Content-Type': 'text/plain' }).end(FAILED)
+    }
+  }
+}
+
+const FAILED = 'The page failed.\n'
+
+function createApp(pages: AdminPages): Express {
+  const app = loadExpress()().disable('x-powered-by').disable('etag')
   app.get('/metrics', async (_req, res) => {
-    const text = await pages.metrics.text()
-    res.set('Content-Type', pages.metrics.contentType).send(text)
+    const { contentType, text } = await pages.metrics.read()
+    res.set('Content-Type', contentType).send(text)
   })
   app.get('/status', (_req, res) => void res.json(pages.status()))
   if (pages.events !== undefined) eventPages(app, pages.events)
@@ -95,7 +113,7 @@ function createApp(
     app.get(path, (_req, res) => void res.set('Content-Security-Policy', csp).type(type).send(text))
   }
   app.use((_req, res) => void res.status(404).type('text').send('Nothing here; see /, /status, /events, /metrics, /healthz and /readyz.\n'))
-  const onError: ErrorRequestHandler = (_error, _req, res, _next) => void res.status(500).type('text').send('The page failed.\n')
+  const onError: ErrorRequestHandler = (_error, _req, res, _next) => void res.status(500).type('text').send(FAILED)
   app.use(onError)
   return app
 }

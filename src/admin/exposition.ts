@@ -1,6 +1,10 @@
-import { Registry, type Metric } from 'prom-client'
+import type * as PrometheusClient from 'prom-client'
+import type { Metric, Registry } from 'prom-client'
+import { lazily } from '../lazily.ts'
 import type { Histogram } from '../telemetry/histogram.ts'
 import { registerProcessMetrics } from './process-metrics.ts'
+
+const prometheusClient = lazily<typeof PrometheusClient>('prom-client')
 
 /** One number of a metric. */
 export interface Sample {
@@ -32,16 +36,25 @@ export function* histogramSamples({ bounds, counts, sum }: Histogram, labels: Re
 
 /** The text that Prometheus reads. */
 export interface Exposition {
-  readonly contentType: string
-  readonly text: () => Promise<string>
+  readonly read: () => Promise<{ readonly contentType: string; readonly text: string }>
 }
 
-/** Shows `sources`, and CPU, memory and open files of the process. */
+/** Shows `sources`, and CPU, memory and open files of the process. What makes the text of them is loaded when somebody asks for it first. */
 export function createExposition(sources: readonly MetricSource[]): Exposition {
-  const registry = new Registry()
+  let made: Registry | undefined
+  return {
+    read: async () => {
+      const registry = (made ??= createRegistry(sources))
+      return { contentType: registry.contentType, text: await registry.metrics() }
+    },
+  }
+}
+
+function createRegistry(sources: readonly MetricSource[]): Registry {
+  const registry = new (prometheusClient().Registry)()
   registerProcessMetrics(registry)
   for (const source of sources) registry.registerMetric(metricOf(source))
-  return { contentType: registry.contentType, text: () => registry.metrics() }
+  return registry
 }
 
 /** The registry asks for nothing but `get`. Its own Gauge and Histogram would want every number twice: when it changes and when it is read. */

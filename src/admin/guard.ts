@@ -1,12 +1,21 @@
 import { isThisMachine } from '../address/this-machine.ts'
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { RequestHandler } from 'express'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { addressKey } from '../address/address-key.ts'
 
 /** Wrong passwords that one address may send at once, and how fast it gets new ones, milliseconds. */
 const MAX_FAILURES = 5
 const FORGIVE_MS = 2_000
 const MAX_ADDRESSES = 1_000
+
+/** Lets a request pass; false: it has been answered. */
+export type Guard = (request: IncomingMessage, response: ServerResponse) => boolean
+
+function refuse(response: ServerResponse, status: number, text: string, fields: Readonly<Record<string, string>> = {}): false {
+  const own = { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': String(text.length) }
+  response.writeHead(status, { ...fields, ...own }).end(text)
+  return false
+}
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
@@ -42,32 +51,21 @@ class Failures {
  * times has to wait.
  * @param clock  milliseconds, rising
  */
-export function requirePassword(password: string, clock: () => number): RequestHandler {
+export function requirePassword(password: string, clock: () => number): Guard {
   const expected = digest(password)
   const failures = new Failures(clock)
-  return (req, res, next) => {
-    const address = addressKey(req.socket.remoteAddress ?? '')
+  return (request, response) => {
+    const address = addressKey(request.socket.remoteAddress ?? '')
     const waitMs = failures.waitMs(address)
-    if (waitMs > 0) {
-      res
-        .status(429)
-        .set('Retry-After', String(Math.ceil(waitMs / 1000)))
-        .type('text')
-        .send('Too many wrong passwords; try again later.\n')
-      return
-    }
-    const given = passwordOf(req.headers.authorization)
-    if (given !== undefined && timingSafeEqual(digest(given), expected)) {
-      next()
-      return
-    }
+    if (waitMs > 0)
+      return refuse(response, 429, 'Too many wrong passwords; try again later.\n', { 'Retry-After': String(Math.ceil(waitMs / 1000)) })
+    const given = passwordOf(request.headers.authorization)
+    if (given !== undefined && timingSafeEqual(digest(given), expected)) return true
     // A browser asks without a password first, which is no guess.
     if (given !== undefined) failures.add(address)
-    res
-      .status(401)
-      .set('WWW-Authenticate', 'Basic realm="socket-gateway", charset="UTF-8"')
-      .type('text')
-      .send('This page needs the admin password.\n')
+    return refuse(response, 401, 'This page needs the admin password.\n', {
+      'WWW-Authenticate': 'Basic realm="socket-gateway", charset="UTF-8"',
+    })
   }
 }
 
@@ -82,9 +80,8 @@ function passwordOf(authorization: string | undefined): string | undefined {
  * Refuses requests for other names than those of this machine. A page of the Internet can make its own name resolve to 127.0.0.1 and
  * then read, as its own origin, what only this machine should see (DNS rebinding); the Host field still has that name.
  */
-export const requireLocalHost: RequestHandler = (req, res, next) => {
-  const host = (req.headers.host ?? '').toLowerCase()
+export const requireLocalHost: Guard = (request, response) => {
+  const host = (request.headers.host ?? '').toLowerCase()
   const name = /^\[([^\]]*)\](?::\d+)?$/.exec(host)?.[1] ?? host.replace(/:\d+$/, '')
-  if (isThisMachine(name)) next()
-  else res.status(421).type('text').send('This page answers to localhost, 127.0.0.1 and [::1] only.\n')
+  return isThisMachine(name) || refuse(response, 421, 'This page answers to localhost, 127.0.0.1 and [::1] only.\n')
 }

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import jwt from 'jsonwebtoken'
 import { GatewayError } from '../errors.ts'
 import { isIdentifier } from './identifier.ts'
 import { isDialledAs } from './link-name.ts'
@@ -8,6 +7,7 @@ import type { PrivateKey } from './private-key.ts'
 import {
   claimsOf,
   headerOf,
+  jsonWebToken,
   member,
   sameText,
   shown,
@@ -77,8 +77,11 @@ export function createProof(
   const exp = nowSeconds + validityMs / 1000
   const own = isDefault === true ? { own: true } : {}
   const claims = { sub: identifier, ...own, url, aud: audience, nonce, iat: nowSeconds, exp, jti: randomUUID() }
-  return jwt.sign(claims, key, { algorithm, header: { alg: algorithm, typ: TYPE, kid } })
+  return jsonWebToken().sign(claims, key, { algorithm, header: { alg: algorithm, typ: TYPE, kid } })
 }
+
+/** Loads what proofs are verified with, before the first comes: an update may have replaced its files by then. */
+export const prepareProofs = (): void => void jsonWebToken()
 
 /**
  * Holds a proof against one HELLO. Synchronous and without any look-up outside of memory.

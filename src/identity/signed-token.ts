@@ -5,8 +5,12 @@
  * payload that is no object; it compares aud against lists. So the header is judged here, and every claim by who knows what it means.
  */
 import { createHash, timingSafeEqual, type KeyObject } from 'node:crypto'
-import jwt from 'jsonwebtoken'
+import type jwt from 'jsonwebtoken'
 import { messageOf, type GatewayError } from '../errors.ts'
+import { lazily } from '../lazily.ts'
+
+/** The package that signs and verifies: 60 modules, which nothing needs before the first token. */
+export const jsonWebToken = lazily<typeof jwt>('jsonwebtoken')
 
 const MAX_LENGTH = 8_192
 const FORM = /^([\w-]+)\.[\w-]+\.[\w-]+$/
@@ -68,7 +72,7 @@ export function headerOf(token: string, { typ, members, refuse }: TokenType): Me
 export function claimsOf(token: string, key: KeyObject, algorithms: readonly jwt.Algorithm[], refuse: Refuse): Members {
   let claims: unknown
   try {
-    claims = jwt.verify(token, key, { algorithms: [...algorithms], ignoreExpiration: true, ignoreNotBefore: true })
+    claims = jsonWebToken().verify(token, key, { algorithms: [...algorithms], ignoreExpiration: true, ignoreNotBefore: true })
   } catch (cause) {
     throw refuse(messageOf(cause), cause)
   }

@@ -9,7 +9,7 @@
  * for half a minute and once.
  */
 import { createPublicKey, randomUUID, type JsonWebKey, type KeyObject } from 'node:crypto'
-import jwt from 'jsonwebtoken'
+import type jwt from 'jsonwebtoken'
 import { GatewayError, messageOf } from '../errors.ts'
 import { algorithmsOf, thumbprintOf } from './key.ts'
 import { isDialledAs } from './link-name.ts'
@@ -18,6 +18,7 @@ import {
   claimsOf,
   headerOf,
   isSignedToken,
+  jsonWebToken,
   member,
   sameText,
   textClaim,
@@ -68,7 +69,7 @@ export function createTunnelProof({ key, algorithm }: PrivateKey, { tunnel, url,
   const { kty, crv, x, y, n, e } = createPublicKey(key).export({ format: 'jwk' })
   const jwk = kty === 'RSA' ? { kty, n, e } : { kty, crv, x, y }
   const claims = { aud: tunnel, url, iat: nowSeconds, exp: nowSeconds + VALIDITY_SECONDS, jti: randomUUID() }
-  return jwt.sign(claims, key, { algorithm, header: { alg: algorithm, typ: TYPE, jwk } as jwt.JwtHeader })
+  return jsonWebToken().sign(claims, key, { algorithm, header: { alg: algorithm, typ: TYPE, jwk } as jwt.JwtHeader })
 }
 
 /**

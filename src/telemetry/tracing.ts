@@ -1,16 +1,10 @@
-import {
-  context,
-  isSpanContextValid,
-  propagation,
-  ProxyTracerProvider,
-  ROOT_CONTEXT,
-  SpanKind,
-  SpanStatusCode,
-  trace,
-  type Context,
-  type Span,
-  type Tracer,
-} from '@opentelemetry/api'
+import type * as OpenTelemetry from '@opentelemetry/api'
+import type { Context, Span, Tracer } from '@opentelemetry/api'
+import { lazily } from '../lazily.ts'
+
+const openTelemetry = lazily<typeof OpenTelemetry>('@opentelemetry/api')
+/** Where the API of OpenTelemetry keeps what an SDK has registered, so that all copies of it in a process find the same. */
+const REGISTERED = Symbol.for('opentelemetry.js.api.1')
 
 /** The facts of a request when its span begins. */
 export interface SpanStart {
@@ -41,9 +35,6 @@ export interface Tracing {
   start(facts: SpanStart): RequestSpan
 }
 
-/** Which half of the way: the outer layer serves clients, the inner layer is a client of origins. */
-const KINDS = { outer: SpanKind.SERVER, inner: SpanKind.CLIENT } as const
-
 /** Methods that may be part of the name of a span; any other word was made up by a client. */
 const KNOWN = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
@@ -51,19 +42,24 @@ const KNOWN = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS
  * Spans for every request, when a process has an SDK of OpenTelemetry (`node --import ./otel.mjs …`), which decides where they go.
  * @returns undefined when there is none: then `traceparent` and `tracestate` pass like any field, and nothing is done for a request
  */
-export function createTracing(layer: keyof typeof KINDS, version: string): Tracing | undefined {
+export function createTracing(layer: 'outer' | 'inner', version: string): Tracing | undefined {
+  if (!(REGISTERED in globalThis)) return undefined
+  const { ProxyTracerProvider, SpanKind, trace } = openTelemetry()
   const provider = trace.getTracerProvider()
   // A proxy that stands for nothing is what the API gives without an SDK.
   if (provider instanceof ProxyTracerProvider && provider.getDelegateTracer('socket-gateway') === undefined) return undefined
   const tracer = provider.getTracer('socket-gateway', version)
-  return { start: facts => new TracedRequest(tracer, KINDS[layer], facts) }
+  // Which half of the way: the outer layer serves clients, the inner layer is a client of origins.
+  const kind = layer === 'outer' ? SpanKind.SERVER : SpanKind.CLIENT
+  return { start: facts => new TracedRequest(tracer, kind, facts) }
 }
 
 class TracedRequest implements RequestSpan {
   readonly #span: Span
   readonly #context: Context
 
-  constructor(tracer: Tracer, kind: SpanKind, { method, fields, attributes }: SpanStart) {
+  constructor(tracer: Tracer, kind: OpenTelemetry.SpanKind, { method, fields, attributes }: SpanStart) {
+    const { context, propagation, ROOT_CONTEXT, trace } = openTelemetry()
     const active = context.active()
     // An instrumentation of node:http, where there is one, has read the fields already.
     const parent = trace.getSpan(active) === undefined ? propagation.extract(ROOT_CONTEXT, fields, GETTER) : active
@@ -77,6 +73,7 @@ class TracedRequest implements RequestSpan {
   }
 
   inject(fields: readonly string[]): string[] {
+    const { isSpanContextValid, propagation } = openTelemetry()
     if (!isSpanContextValid(this.#span.spanContext())) return [...fields]
     const carrier: Record<string, string> = {}
     propagation.inject(this.#context, carrier)
@@ -92,7 +89,7 @@ class TracedRequest implements RequestSpan {
     if (status > 0) span.setAttribute('http.response.status_code', status)
     for (const [name, value] of Object.entries(attributes)) if (value !== undefined) span.setAttribute(name, value)
     if (error !== undefined) span.setAttribute('error.type', error)
-    if (error !== undefined || status >= 500) span.setStatus({ code: SpanStatusCode.ERROR })
+    if (error !== undefined || status >= 500) span.setStatus({ code: openTelemetry().SpanStatusCode.ERROR })
     span.end()
   }
 }

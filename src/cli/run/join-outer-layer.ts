@@ -3,7 +3,6 @@ import { access, rm } from 'node:fs/promises'
 import { join } from '../../enrolment/join-client.ts'
 import { parseJoinText } from '../../enrolment/join-text.ts'
 import { GatewayError, messageOf, type ErrorCode } from '../../errors.ts'
-import { mintKeyPair } from '../../identity/certificate.ts'
 import { readCertificates } from '../../identity/certificate-file.ts'
 import { proxyFor } from '../../net/http-proxy.ts'
 import type { CliContext } from '../command/context.ts'
@@ -56,6 +55,7 @@ export async function withInvitation(options: InnerValues, context: CliContext):
 async function joinWith(keyFile: string, trustFile: string, options: InnerValues, context: CliContext): Promise<void> {
   const invitation = parseJoinText(options.join ?? '')
   await refuseExisting([keyFile, trustFile])
+  const { mintKeyPair } = await import('../../identity/certificate.ts')
   const pair = await mintKeyPair({ type: 'ec', commonName: invitation.identifier, validityYears: VALIDITY_YEARS })
   const caFile = options['outer-layer-ca']
   const ca = caFile === undefined ? undefined : await readCertificates(caFile)

@@ -4,7 +4,6 @@ import { access, mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseAddress } from '../../address/guarded.ts'
 import { GatewayError, messageOf } from '../../errors.ts'
-import { mintKeyPair } from '../../identity/certificate.ts'
 import { lanAddresses, lanNames } from '../../net/machine-addresses.ts'
 import { writeNewFiles } from '../command/new-files.ts'
 import type { ValuesOf } from '../command/option.ts'
@@ -67,6 +66,7 @@ function inviteHostOf({ 'invite-url': url, 'link-name': [linkName] }: OuterValue
 
 async function mint(certificateFile: string, keyFile: string, host: string | undefined): Promise<void> {
   const names = [...new Set([...(host === undefined ? [] : [host]), ...lanAddresses(), ...lanNames(), 'localhost', '127.0.0.1', '::1'])]
+  const { mintKeyPair } = await import('../../identity/certificate.ts')
   const { certificatePem, privateKeyPem } = await mintKeyPair({
     type: 'ec',
     commonName: 'socket-gateway outer layer',

@@ -4,13 +4,12 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
-import express from 'express'
-import { healthPages, type Readiness } from '../../admin/health.ts'
+import { answerProbe, type Readiness } from '../../admin/health.ts'
 import { ERRORS, GatewayError, type ErrorCode } from '../../errors.ts'
 import { clientAddressOf, peerOf, type Peer } from '../../http/client.ts'
 import { unmapped } from '../../address/mapped.ts'
 import type { Keys } from '../../identity/key-registry.ts'
-import { verifyProof } from '../../identity/proof.ts'
+import { prepareProofs, verifyProof } from '../../identity/proof.ts'
 import { createListener } from '../../link/listener.ts'
 import { STREAM_PATH, SWITCHED_HEAD } from '../../link/stream-dialer.ts'
 import { StreamLink } from '../../link/stream-link.ts'
@@ -107,17 +106,13 @@ export class LinkPort {
   ) {
     this.#unproven = new HandshakeLimits(options.clock, options.isOfService)
     this.#refusals = new Repeats(REFUSAL_PERIOD_MS, options.clock)
-    const pages = express().disable('x-powered-by')
-    healthPages(pages, options.readiness)
-    const { others, isTrusted } = options
-    pages.use((req, res, next) => {
-      if (others.takes(req)) others.answer(req, res, peerOf(req, isTrusted))
-      else next()
+    this.#server = this.#createServer((request, response) => {
+      const fail = (thrown: unknown): void => {
+        request.socket.destroy()
+        this.#fault(thrown)
+      }
+      attempt(fail, () => this.#answer(request, response))
     })
-    pages.use(
-      (_req, res) => void res.status(404).type('text').send('This is the socket port of a socket-gateway: inner layers connect here.\n'),
-    )
-    this.#server = this.#createServer(pages)
     this.#server.on(
       'connection',
       guarded(this.#fault, (socket: Socket) => this.book.enter(socket)),
@@ -134,6 +129,15 @@ export class LinkPort {
   /** A throw in an event that belongs to no connection yet. */
   readonly #fault = (thrown: unknown): void => {
     this.log.error({ err: thrown }, 'internal fault at the socket port')
+  }
+
+  /** Answers a request that is none of a link. */
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    const { others, isTrusted, readiness } = this.options
+    if (answerProbe(request, response, readiness)) return
+    if (others.takes(request)) return others.answer(request, response, peerOf(request, isTrusted))
+    const text = 'This is the socket port of a socket-gateway: inner layers connect here.\n'
+    response.writeHead(404, { 'Content-Type': 'text/plain; charset=utf-8', 'Content-Length': text.length }).end(text)
   }
 
   /** Before socket.io: it ends every other upgrade that is not answered within a second, and an origin may take longer. */
@@ -183,8 +187,10 @@ export class LinkPort {
   }
 
   /** Opens the port. @throws GatewayError LISTEN_FAILED */
-  start(): Promise<number> {
-    return listen(this.#server, this.options.port, this.options.host)
+  async start(): Promise<number> {
+    const port = await listen(this.#server, this.options.port, this.options.host)
+    setImmediate(guarded(this.#fault, prepareProofs))
+    return port
   }
 
   /** Connections that Node.js has. */

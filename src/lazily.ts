@@ -1,0 +1,12 @@
+import { createRequire } from 'node:module'
+
+const require = createRequire(import.meta.url)
+
+/**
+ * A package that is loaded when it is first used, and then kept by Node.js: what a process does not use costs it neither time at the start nor
+ * memory. Its types are imported as types. For packages that are CommonJS; others are loaded by `import()`.
+ */
+export const lazily =
+  <T>(name: string) =>
+  (): T =>
+    require(name) as T
