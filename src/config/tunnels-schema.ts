@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { parsePasswordHash } from '../identity/password-hash.ts'
 import { isTokenHash } from '../identity/token.ts'
+import { tunnelAccessSchema } from './keys/access.ts'
 import { duration, identifiers, integer, parsedBy, ranges } from './keys/parts.ts'
 
 const TOKEN = 'expected the hash of a token such as "sha256:…", as "socket-gateway token" prints it'
@@ -36,13 +37,16 @@ const tunnelSchema = z
         .array(z.string({ error: KEY }).regex(/^[A-Za-z0-9_-]{43}$/, { error: KEY }), { error: 'expected a list of thumbprints' })
         .optional()
         .meta({ description: 'Thumbprints (RFC 7638) of the keys that open it (forward --private-key).' }),
+      access: tunnelAccessSchema
+        .optional()
+        .meta({ description: 'People and programs that open it by proving who they are, as at targets. Needs --visitors.' }),
       maxConnections: integer(1, 1_000_000).optional().meta({ description: 'Connections at a time; more are refused.', default: 100 }),
       idle: duration.optional().meta({
         description: 'Time without a byte in either direction, then the connection is cut; never when absent.',
         examples: ['10m'],
       }),
     },
-    { error: 'expected a map with tokens, users or publicKeys' },
+    { error: 'expected a map with tokens, users, publicKeys or access' },
   )
   .meta({ description: 'Who may open connections to a service behind an inner layer, with "socket-gateway forward".' })
 

@@ -6,6 +6,8 @@ import { AddressRanges } from '../address/address-ranges.ts'
 import { parseTunnelName, type Tunnel, type Tunnels } from '../route/tunnel.ts'
 import type { ConfigFault } from './document/fault.ts'
 import type { tunnelsSchema } from './tunnels-schema.ts'
+import { loginFaults, tunnelAccessOf } from './keys/access.ts'
+import { isOn, type RawKeys } from './keys/key.ts'
 import { isYamlMap, type YamlDocument } from './document/yaml.ts'
 
 const DEFAULT_MAX_CONNECTIONS = 100
@@ -32,8 +34,13 @@ export function checkTunnels(document: YamlDocument, section: unknown, faults: C
     }
     if (!isYamlMap(entry)) continue
     // Nothing is open by default, and what is forgotten is not open either.
-    if (isEmpty(entry['tokens']) && isEmpty(entry['users']) && isEmpty(entry['publicKeys']))
-      faults.push(document.fault(path, 'expected tokens, users or publicKeys: without credentials nobody may open a tunnel'))
+    if (isEmpty(entry['tokens']) && isEmpty(entry['users']) && isEmpty(entry['publicKeys']) && isEmpty(entry['access']))
+      faults.push(document.fault(path, 'expected tokens, users, publicKeys or access: without credentials nobody may open a tunnel'))
+    const { access } = entry
+    if (!isYamlMap(access)) continue
+    if (!['login', 'tokens', 'jwt'].some(lane => isOn(access, lane)))
+      faults.push(document.fault([...path, 'access'], 'expected at least one of login, tokens and jwt'))
+    for (const [key, message] of loginFaults(access)) faults.push(document.fault([...path, ...key], message))
   }
 }
 
@@ -57,6 +64,7 @@ export function createTunnels(document: YamlDocument, section: z.output<typeof t
         tokens: new TokenList(entry.tokens ?? []),
         users: users.length === 0 ? undefined : Object.freeze({ realm: 'tunnels', users: new Map(users), forwards: false, session: false }),
         keys: new Set(entry.publicKeys ?? []),
+        access: entry.access && tunnelAccessOf(entry.access),
         maxConnections: entry.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
         idleMs: entry.idle ?? 0,
       }),

@@ -119,6 +119,7 @@ export class OuterLayer {
     const dispatch = { balancer: new Balancer(this.registry, this.#health, refusals), profiles }
     const nextId = (): string => `${instance}-${(++count).toString(36)}`
     this.#tunnels = new TunnelEdge({
+      visitors: options.visitors?.connections,
       table,
       dispatch,
       isTrusted,

@@ -4,6 +4,7 @@ import { GatewayError } from '../errors.ts'
 import type { AddressRanges } from '../address/address-ranges.ts'
 import { parseHostPort } from '../address/host-port.ts'
 import { parseOriginHost } from '../address/host.ts'
+import type { Access } from './access.ts'
 import type { BasicAuth } from './target.ts'
 import { addressOf } from './tcp-port.ts'
 
@@ -23,6 +24,8 @@ export interface Tunnel {
   readonly users: BasicAuth | undefined
   /** RFC 7638 thumbprints of the keys that open it. */
   readonly keys: ReadonlySet<string>
+  /** People and programs that open it by proving who they are; undefined: none. */
+  readonly access: Access | undefined
   readonly maxConnections: number
   /** 0: never. */
   readonly idleMs: number

@@ -25,6 +25,10 @@ export interface ConnectionRecord {
   readonly durationMs: number
   /** Inner layer that served it, undefined when none did. */
   readonly identifier: string | undefined
+  /** Somebody who has proven who they are; never a token. */
+  readonly visitor?: string | undefined
+  /** The way by which they have come in. */
+  readonly lane?: string | undefined
   /** Undefined after a clean end. */
   readonly error: ErrorCode | undefined
   /** The exact reason, where `error` is set: may name the origin, so it is for the operator alone. */
@@ -60,6 +64,7 @@ function sentenceOf({
   bytesOut,
   durationMs,
   identifier,
+  visitor,
   error,
   reason,
 }: ConnectionRecord): string {
@@ -67,6 +72,7 @@ function sentenceOf({
   const to = target === undefined ? '' : ` → ${target}`
   const asked = name === undefined ? '' : ` for ${name.slice(0, MAX_NAME)}`
   const by = identifier === undefined ? '' : ` by ${identifier}`
+  const who = visitor === undefined ? '' : ` as ${visitor}`
   const end = error === undefined ? '' : ` ${error}${reason === '' ? '' : ` (${reason})`}`
-  return `connection ${from} → ${port}${asked}${to}${end} ${(durationMs / 1000).toFixed(1)} s in ${formatBytes(bytesIn)} out ${formatBytes(bytesOut)}${by}`
+  return `connection ${from}${who} → ${port}${asked}${to}${end} ${(durationMs / 1000).toFixed(1)} s in ${formatBytes(bytesIn)} out ${formatBytes(bytesOut)}${by}`
 }

@@ -58,5 +58,7 @@ function logEvent(event: LoginEvent, log: Log): void {
   const { kind: _kind, ...facts } = event
   if (event.kind === 'login') log.info(facts, `visitor logged in: ${event.who} by ${event.provider}`)
   else if (event.kind === 'logout') log.info(facts, `visitor logged out${event.isEverywhere ? ' everywhere' : ''}: ${event.who}`)
+  else if (event.kind === 'device')
+    log.info(facts, `visitor ${event.isAllowed ? 'let' : 'did not let'} a program open ${event.tunnels.join(', ')}: ${event.who}`)
   else log.warn(facts, `login failed: ${event.reason}`)
 }

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { emailKey, type Access, type CertificateRule, type DemandedClaims, type JwtRule, type LoginRule } from '../../route/access.ts'
 import { Policy, PolicyRule } from '../../route/policy.ts'
-import { isOn, listOf, mapIn, targetKey, type TargetPlace } from './key.ts'
+import { isOn, listOf, mapIn, targetKey, type KeyFault, type RawKeys, type TargetPlace } from './key.ts'
 import { file, flag, isSafeUrl, off, parsedBy, text } from './parts.ts'
 
 /** One value, or a list with at least one. */
@@ -93,6 +93,8 @@ const pathRule = (pattern: string): PolicyRule => {
 const publicPath = text(PATH).check(parsedBy(pathRule))
 
 const HOURS = 'expected a number of hours from 0.01 to 720'
+const hours = z.number({ error: HOURS }).min(0.01, { error: HOURS }).max(720, { error: HOURS })
+const jwtRules = oneOrMore(jwt, 'expected a map with issuer and audience').optional()
 const ACCESS = 'expected a map with login, tokens, jwt, certificates or public, or false'
 
 const schema = {
@@ -104,18 +106,13 @@ const schema = {
           {
             login: login.optional().meta({ description: 'People who log in with a browser.' }),
             tokens: flag.optional().meta({ description: 'Service tokens, as "socket-gateway service-token create" makes them.' }),
-            jwt: oneOrMore(jwt, 'expected a map with issuer and audience')
-              .optional()
-              .meta({ description: 'JWTs of other issuers, verified by the keys that these publish.' }),
+            jwt: jwtRules.meta({ description: 'JWTs of other issuers, verified by the keys that these publish.' }),
             certificates: certificates.optional().meta({ description: 'Client certificates in TLS.' }),
             public: z
               .array(publicPath, { error: 'expected a list of paths' })
               .optional()
               .meta({ description: 'Paths that everybody may ask for; the policy decides on them all the same.' }),
-            sessionHours: z
-              .number({ error: HOURS })
-              .min(0.01, { error: HOURS })
-              .max(720, { error: HOURS })
+            sessionHours: hours
               .optional()
               .meta({ description: 'Hours after which a visitor has to log in again; as the gateway has it when absent.' }),
           },
@@ -130,6 +127,19 @@ const schema = {
         'Who may come, by proving who they are; each lane alone lets in. Needs --visitors. false: all, for a route below a target that has it.',
     }),
 }
+
+const TUNNEL_ACCESS = 'expected a map with login, tokens or jwt'
+
+/** `access` of a tunnel: the ways in that need no browser at the connection itself. */
+export const tunnelAccessSchema = z.strictObject(
+  {
+    login: login.optional().meta({ description: 'People who log in with a browser on any machine (forward --login).' }),
+    tokens: flag.optional().meta({ description: 'Service tokens that were made for this tunnel (forward --token-file).' }),
+    jwt: jwtRules.meta({ description: 'JWTs of other issuers, sent as a bearer token (forward --token-file).' }),
+    sessionHours: hours.optional().meta({ description: 'Hours after which a person has to log in again.' }),
+  },
+  { error: TUNNEL_ACCESS },
+)
 
 type Source = Exclude<z.output<(typeof schema)['access']>, false | undefined>
 
@@ -166,19 +176,38 @@ const certificatesOf = (source: NonNullable<Source['certificates']>, { read }: T
   })
 }
 
-const accessOf = (source: Source, place: TargetPlace): Access =>
+/** The access of a tunnel, without faults. */
+export const tunnelAccessOf = (source: z.output<typeof tunnelAccessSchema>): Access =>
   Object.freeze({
     login: source.login && loginOf(source.login),
     tokens: source.tokens === true,
     jwt: Object.freeze(listOf(source.jwt).map(jwtOf)),
+    certificates: undefined,
+    public: undefined,
+    sessionMs: source.sessionHours === undefined ? undefined : Math.round(source.sessionHours * 3_600_000),
+  })
+
+const accessOf = (source: Source, place: TargetPlace): Access =>
+  Object.freeze({
+    ...tunnelAccessOf(source),
     certificates: source.certificates && certificatesOf(source.certificates, place),
     public: source.public && Policy.of(source.public.map(pathRule)),
-    sessionMs: source.sessionHours === undefined ? undefined : Math.round(source.sessionHours * 3_600_000),
   })
 
 const DEMANDS = ['emails', 'domains', 'groups', 'claims'] as const
 const isEmpty = (value: unknown): boolean =>
   value === undefined || (typeof value === 'object' && value !== null && Object.keys(value).length === 0)
+
+/** Faults of a login that lets in nobody, or everybody by mistake. @param access  as it was read */
+export function* loginFaults(access: RawKeys): Generator<KeyFault> {
+  const rule = mapIn(access, 'login')
+  if (rule === undefined) return
+  const demands = DEMANDS.filter(key => !isEmpty(rule[key]))
+  if (demands.length === 0 && rule['anyone'] !== true)
+    yield [['access', 'login'], 'expected one of emails, domains, groups and claims; for everybody whom the provider knows: anyone: true']
+  if (demands.length > 0 && rule['anyone'] === true)
+    yield [['access', 'login', 'anyone'], `expected either anyone or ${demands.join(', ')}, not both`]
+}
 
 /** The key `access`. */
 export const accessKey = targetKey({
@@ -192,13 +221,7 @@ export const accessKey = targetKey({
     if (access === undefined) return
     if (!['login', 'tokens', 'jwt', 'certificates', 'public'].some(lane => isOn(access, lane)))
       yield [['access'], 'expected at least one of login, tokens, jwt, certificates and public; for nobody at all: allow: []']
-    const rule = mapIn(access, 'login')
-    if (rule === undefined) return
-    const demands = DEMANDS.filter(key => !isEmpty(rule[key]))
-    if (demands.length === 0 && rule['anyone'] !== true)
-      yield [['access', 'login'], 'expected one of emails, domains, groups and claims; for everybody whom the provider knows: anyone: true']
-    if (demands.length > 0 && rule['anyone'] === true)
-      yield [['access', 'login', 'anyone'], `expected either anyone or ${demands.join(', ')}, not both`]
+    yield* loginFaults(access)
   },
   *effects({ treatment }, { path }) {
     const { access } = treatment ?? {}

@@ -84,6 +84,52 @@ export interface VisitorCount {
   readonly count: number
 }
 
+/** Somebody asks for a connection that is carried as it is, and may have proven who they are in the request for it. */
+export interface ConnectionVisit {
+  readonly access: Access
+  /** HOST:PORT of the tunnel. */
+  readonly name: string
+  readonly client: Pick<Client, 'address' | 'host' | 'scheme'>
+  /** Of the request, names and values in turn. */
+  readonly fields: readonly string[]
+  readonly peer: Peer
+}
+
+/** Somebody may have the connection. */
+export interface ConnectionAdmittance {
+  readonly kind: 'admit'
+  readonly visitor: Visitor
+  /** A JWT that says to the origin who it is. */
+  readonly identity: string
+  /** As that of a request. */
+  readonly follow: Admittance['follow']
+}
+
+/** Somebody may not. */
+export interface ConnectionRefusal {
+  readonly kind: 'refuse'
+  readonly code: ErrorCode
+  /** For the log. */
+  readonly reason: string
+  readonly visitor: Visitor | undefined
+  /** For the answer, such as Retry-After. */
+  readonly fields: readonly string[]
+}
+
+/** The verdict about a connection. */
+export type ConnectionDecision = ConnectionAdmittance | ConnectionRefusal
+
+/** Proofs of who somebody is that come with the request for a connection. */
+export interface ConnectionCheck {
+  /** Where programs ask for a login of their user (RFC 8628). */
+  readonly deviceUrl: string
+  /**
+   * @returns undefined where no credential is one of these ways in
+   * @throws GatewayError as that of requests
+   */
+  admit(visit: ConnectionVisit): ConnectionDecision | undefined | Promise<ConnectionDecision | undefined>
+}
+
 /** Logins, tokens and whatever else proves who somebody is. The outer layer asks; it knows nothing of the lanes. */
 export interface VisitorCheck {
   /** True for a host that is the gateway's own, as a whole. @param host  as `parseHost` gives it */
@@ -92,6 +138,7 @@ export interface VisitorCheck {
   pageFor(request: VisitorRequest): OwnPage
   /** @throws GatewayError, as does the promise, where there is no verdict: the request is refused with its code */
   admit(request: AccessRequestOfVisitor): VisitorDecision | Promise<VisitorDecision>
+  readonly connections: ConnectionCheck
   /** Verdicts so far, for metrics. */
   readonly counts: Iterable<VisitorCount>
 }

@@ -8,6 +8,8 @@ import type { Log } from '../../telemetry/log.ts'
 import { acceptHandshake } from '../../tunnel/accept.ts'
 import type { WebSocketStream } from '../../tunnel/web-socket-stream.ts'
 import { CloseCode } from '../../tunnel/wire.ts'
+import { visitorName } from '../../route/access.ts'
+import type { ConnectionAdmittance } from '../access/visitor-check.ts'
 import { BeforeOrigin } from '../inner-layers/tcp-opening.ts'
 import type { DeadlineQueue, QueueNode, Expiring } from '../../net/deadline-queue.ts'
 import { guarded } from '../../net/guard.ts'
@@ -34,6 +36,8 @@ export interface TunnelVisit {
   readonly connectionId: string
   readonly client: { readonly address: string; readonly port: number }
   readonly tunnel: Tunnel
+  /** The visitor, where one has proven who it is. */
+  readonly admittance: ConnectionAdmittance | undefined
   readonly request: IncomingMessage
   readonly early: EarlyBytes
   /** The subprotocol, of those that are known, that the client understands. */
@@ -56,6 +60,7 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
   #socket: WebSocketStream | undefined
   #splice: Splice | undefined
   #lingering: NodeJS.Timeout | undefined
+  #unfollow: (() => void) | undefined
   #isOver = false
 
   /**
@@ -78,15 +83,16 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
   start(): void {
     try {
       const { tunnel } = this.visit
+      this.#unfollow = this.visit.admittance?.follow?.(this.#ended)
       if (!this.#open()) throw new GatewayError('NO_INNER_LAYER', this.#dispatch.absence(tunnel.name, tunnel))
     } catch (thrown) {
       this.#refuse(thrown)
     }
   }
 
-  /** Ends it now: the client gets an answer or a close frame with 1012. Idempotent. */
-  abort(code: ErrorCode, reason: string): void {
-    this.#socket?.abort(CloseCode.RESTART, reason)
+  /** Ends it now: the client gets an answer or a close frame. Idempotent. */
+  abort(code: ErrorCode, reason: string, closeCode: number = CloseCode.RESTART): void {
+    this.#socket?.abort(closeCode, reason)
     if (this.#splice !== undefined) return this.#splice.abort(code, reason)
     this.#fail(code, reason)
   }
@@ -154,6 +160,12 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
 
   // --- the end ---
 
+  /** What has let the visitor in is over. */
+  readonly #ended = guarded(
+    thrown => this.onFault(thrown),
+    (reason: string) => this.abort('VISITOR_SESSION_OVER', reason, CloseCode.POLICY),
+  )
+
   readonly #left = guarded(
     thrown => this.onFault(thrown),
     () => this.#fail('CANCELLED', 'the client left before the origin was connected'),
@@ -182,8 +194,9 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
     if (this.#isOver) return
     this.#isOver = true
     clearTimeout(this.#lingering)
+    this.#unfollow?.()
     this.context.opening.cancel(this)
-    const { client, connectionId, tunnel } = this.visit
+    const { client, connectionId, tunnel, admittance } = this.visit
     this.context.record({
       connectionId,
       client: client.address,
@@ -196,6 +209,7 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
       identifier: this.#dispatch.connection?.identifier,
       error,
       reason,
+      ...(admittance !== undefined && { visitor: visitorName(admittance.visitor), lane: admittance.visitor.lane }),
     })
     this.onOver(this)
   }

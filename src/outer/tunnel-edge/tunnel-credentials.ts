@@ -1,7 +1,10 @@
-import { GatewayError, messageOf } from '../../errors.ts'
+import { ERRORS, GatewayError, messageOf, type ErrorCode } from '../../errors.ts'
 import { parseAuthorization } from '../../identity/token.ts'
 import { isTunnelProof, TUNNEL_PROOF_LIFETIME_MS, verifyTunnelProof, type TunnelProof } from '../../identity/tunnel-proof.ts'
 import type { Tunnel, Tunnels } from '../../route/tunnel.ts'
+import type { Peer } from '../../http/client.ts'
+import { visitorName } from '../../route/access.ts'
+import type { ConnectionAdmittance, ConnectionCheck, ConnectionRefusal } from '../access/visitor-check.ts'
 import { Passwords } from '../access/passwords.ts'
 import { addressKey } from '../../address/address-key.ts'
 import { RateMeter } from '../../rates/rate-meter.ts'
@@ -17,6 +20,15 @@ export interface TunnelRequest {
   readonly name: string | undefined
   readonly authorization: string | undefined
   readonly address: string
+  /** Of the request, names and values in turn. */
+  readonly fields: readonly string[]
+  readonly peer: Peer
+}
+
+/** A tunnel that somebody may open, and who it is where they have proven that. */
+export interface OpenedTunnel {
+  readonly tunnel: Tunnel
+  readonly admittance: ConnectionAdmittance | undefined
 }
 
 /** Decides which client may open which tunnel. */
@@ -27,11 +39,13 @@ export class TunnelCredentials {
 
   /**
    * @param linkNames  as for links: names of this outer layer that a proof may be for; none: any
+   * @param visitors   undefined: nobody proves here who they are
    * @param clock      milliseconds, rising
    * @param now        milliseconds since 1970
    */
   constructor(
     private readonly linkNames: readonly string[],
+    private readonly visitors: ConnectionCheck | undefined,
     clock: () => number,
     private readonly now: () => number,
   ) {
@@ -45,20 +59,47 @@ export class TunnelCredentials {
    * @throws GatewayError TUNNEL_UNAUTHORIZED, whether there is such a tunnel or not; UNKNOWN_TUNNEL or TUNNEL_FORBIDDEN to whoever may open
    *   another one; TUNNEL_ATTEMPTS after too many failures of an address
    */
-  async check(tunnels: Tunnels, request: TunnelRequest): Promise<Tunnel> {
-    const address = addressKey(request.address)
-    if (this.#failures.wait(address) > 0) throw tooManyAttempts(request.address)
-    const opens = await this.#judge(tunnels, request)
+  async check(tunnels: Tunnels, request: TunnelRequest): Promise<OpenedTunnel> {
     const tunnel = request.name === undefined ? undefined : tunnels.get(request.name)
+    const admittance = tunnel === undefined ? undefined : await this.#ask(tunnel, request)
+    if (admittance === undefined) await this.#checkOthers(tunnels, tunnel, request)
+    if (tunnel!.allow?.has(request.address) === false)
+      throw new GatewayError('TUNNEL_FORBIDDEN', `the tunnel is not open to ${request.address}`)
+    return { tunnel: tunnel!, admittance }
+  }
+
+  /** Asks who it is, where the tunnel wants to know; undefined: nobody who has proven that, so that other credentials decide. */
+  async #ask(tunnel: Tunnel, { fields, address, peer }: TunnelRequest): Promise<ConnectionAdmittance | undefined> {
+    const { access, name } = tunnel
+    if (access === undefined || this.visitors === undefined) return undefined
+    const client = { address, host: name, scheme: peer.scheme }
+    const decision = await this.visitors.admit({ access, name, client, fields, peer })
+    if (decision?.kind === 'refuse') throw refusalOf(decision, access.login === undefined ? [] : loginAt(this.visitors))
+    return decision
+  }
+
+  /** Judges tokens, keys and passwords of the targets file. */
+  async #checkOthers(tunnels: Tunnels, tunnel: Tunnel | undefined, request: TunnelRequest): Promise<void> {
+    if (this.#failures.wait(addressKey(request.address)) > 0) throw tooManyAttempts(request.address)
+    const opens = await this.#judge(tunnels, request).catch((thrown: unknown) => {
+      throw this.#withLogin(tunnels, thrown)
+    })
     if (tunnel === undefined) throw new GatewayError('UNKNOWN_TUNNEL', 'there is no such tunnel')
     if (!opens(tunnel)) throw new GatewayError('TUNNEL_FORBIDDEN', 'the credentials are those of another tunnel')
-    if (tunnel.allow?.has(request.address) === false)
-      throw new GatewayError('TUNNEL_FORBIDDEN', `the tunnel is not open to ${request.address}`)
-    return tunnel
+  }
+
+  /** Says where people log in, when some tunnel lets them: whether it is this one is not for everybody to know. */
+  #withLogin(tunnels: Tunnels, thrown: unknown): unknown {
+    if (!(thrown instanceof GatewayError) || thrown.code !== 'TUNNEL_UNAUTHORIZED') return thrown
+    if (![...tunnels.values()].some(({ access }) => access?.login !== undefined)) return thrown
+    if (this.visitors === undefined)
+      return new GatewayError(thrown.code, `${thrown.message}; nobody can log in either, without --visitors`, { fields: thrown.fields })
+    return new GatewayError(thrown.code, thrown.message, { cause: thrown.cause, fields: [...thrown.fields, ...loginAt(this.visitors)] })
   }
 
   /** Finds out what the credentials open; they have to open something. */
-  async #judge(tunnels: Tunnels, { name, authorization, address }: TunnelRequest): Promise<(tunnel: Tunnel) => boolean> {
+  async #judge(tunnels: Tunnels, request: TunnelRequest): Promise<(tunnel: Tunnel) => boolean> {
+    const { name, authorization, address } = request
     const credentials = parseAuthorization(authorization)
     const all = [...tunnels.values()]
     try {
@@ -73,7 +114,7 @@ export class TunnelCredentials {
       this.#failures.take(addressKey(address))
       throw error
     }
-    return this.#judgeUser(tunnels, credentials.user, { name, authorization, address })
+    return this.#judgeUser(tunnels, credentials.user, request)
   }
 
   #judgeProof(all: readonly Tunnel[], token: string, name: string): (tunnel: Tunnel) => boolean {
@@ -119,9 +160,28 @@ export class TunnelCredentials {
   }
 }
 
+/** For programs whose user can log in: where they begin (RFC 8628). */
+const loginAt = ({ deviceUrl }: ConnectionCheck): readonly string[] => ['WWW-Authenticate', `SG-Login device="${deviceUrl}"`]
+
+const CHALLENGE = ['WWW-Authenticate', 'Bearer realm="tunnels"'] as const
+
 /** RFC 9110 §11.6.1 wants a challenge with each 401. */
 const unauthorized = (message: string, cause?: unknown): GatewayError =>
-  new GatewayError('TUNNEL_UNAUTHORIZED', message, { cause, fields: ['WWW-Authenticate', 'Bearer realm="tunnels"'] })
+  new GatewayError('TUNNEL_UNAUTHORIZED', message, { cause, fields: [...CHALLENGE] })
+
+/** Who is known to a lane and not let in: the code that tunnels have for it. */
+function refusalOf({ code, reason, visitor, fields }: ConnectionRefusal, login: readonly string[]): GatewayError {
+  const who = visitor === undefined ? '' : ` (${visitorName(visitor)})`
+  const known = CODES.get(code) ?? code
+  const challenges = ERRORS[known].status === 401 ? [...CHALLENGE, ...login] : []
+  return new GatewayError(known, `${reason}${who}`, { fields: [...challenges, ...fields] })
+}
+
+const CODES: ReadonlyMap<ErrorCode, ErrorCode> = new Map([
+  ['VISITOR_CREDENTIALS', 'TUNNEL_UNAUTHORIZED'],
+  ['VISITOR_FORBIDDEN', 'TUNNEL_FORBIDDEN'],
+  ['RATE_LIMITED', 'TUNNEL_ATTEMPTS'],
+])
 
 /** As long as its text says. */
 const tooManyAttempts = (address: string, cause?: unknown): GatewayError =>

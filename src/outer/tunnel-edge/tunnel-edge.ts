@@ -4,7 +4,7 @@ import { asGatewayError, GatewayError, messageOf, type Refusal } from '../../err
 import { clientAddressOf, type Peer } from '../../http/client.ts'
 import { StreamTable } from '../../mux/stream-table.ts'
 import type { TargetTable } from '../../route/table.ts'
-import { parseTunnelName, type Tunnel } from '../../route/tunnel.ts'
+import { parseTunnelName } from '../../route/tunnel.ts'
 import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { canonicalPath, parseRequestTarget } from '../../route/path.ts'
@@ -17,7 +17,8 @@ import { errorAnswer } from '../../http/errors/error-answer.ts'
 import { endLingering } from '../../net/linger.ts'
 import type { DispatchContext } from '../inner-layers/dispatch.ts'
 import { TunnelConnection } from './tunnel-connection.ts'
-import { TunnelCredentials } from './tunnel-credentials.ts'
+import type { ConnectionCheck } from '../access/visitor-check.ts'
+import { TunnelCredentials, type OpenedTunnel } from './tunnel-credentials.ts'
 
 /** Longer than an inner layer dials, so that it is the one who says why. */
 const OPENING_MS = 30_000
@@ -32,6 +33,8 @@ export interface TunnelEdgeOptions {
   readonly isTrusted: (address: string) => boolean
   /** The names that the `url` of a proof may have; none: anything. */
   readonly linkNames: readonly string[]
+  /** Proofs of who somebody is, for tunnels with `access`; undefined: there are none. */
+  readonly visitors: ConnectionCheck | undefined
   /** A fresh id for the log. */
   readonly nextId: () => string
   /** Milliseconds, rising. */
@@ -54,8 +57,8 @@ export class TunnelEdge {
   #count = 0
 
   constructor(private readonly options: TunnelEdgeOptions) {
-    const { linkNames, clock, record } = options
-    this.#credentials = new TunnelCredentials(linkNames, clock, () => Date.now())
+    const { linkNames, visitors, clock, record } = options
+    this.#credentials = new TunnelCredentials(linkNames, visitors, clock, () => Date.now())
     this.#refusals = new Repeats(REFUSAL_PERIOD_MS, clock)
     this.#record = record
   }
@@ -87,14 +90,14 @@ export class TunnelEdge {
     const refuse = (refusal: Refusal): void => this.#answerRaw(request, socket, refusal)
     this.#admit(request, peer)
       .then(
-        tunnel => {
+        opened => {
           if (socket.destroyed) return
           const violation = checkHandshake(request)
           const offer = readOffer(request)
           if (violation !== undefined || 'status' in offer)
             return refuse({ code: violation?.status === 426 ? 'UPGRADE_REQUIRED' : 'BAD_REQUEST', fields: violation?.fields ?? [] })
           if (offer.subprotocol === undefined) return refuse({ code: 'UPGRADE_REQUIRED' })
-          this.#begin({ request, early, tunnel, subprotocol: offer.subprotocol, peer, refuse })
+          this.#begin({ request, early, ...opened, subprotocol: offer.subprotocol, peer, refuse })
         },
         (thrown: unknown) => refuse(this.#refused(thrown, request, peer)),
       )
@@ -124,7 +127,7 @@ export class TunnelEdge {
   }
 
   /** @throws GatewayError what the request is refused with */
-  async #admit(request: IncomingMessage, peer: Peer): Promise<Tunnel> {
+  async #admit(request: IncomingMessage, peer: Peer): Promise<OpenedTunnel> {
     if (this.options.isDraining()) throw new GatewayError('DRAINING')
     const authorizations = request.headersDistinct['authorization'] ?? []
     return this.#credentials.check(this.options.table().tunnels, {
@@ -132,17 +135,20 @@ export class TunnelEdge {
       // Two fields are not one that is good.
       authorization: authorizations.length === 1 ? authorizations[0] : undefined,
       address: clientAddressOf(request, peer, this.options.isTrusted),
+      fields: request.rawHeaders,
+      peer,
     })
   }
 
-  #begin(visit: {
-    readonly request: IncomingMessage
-    readonly early: EarlyBytes
-    readonly tunnel: Tunnel
-    readonly subprotocol: string
-    readonly peer: Peer
-    readonly refuse: (refusal: Refusal) => void
-  }): void {
+  #begin(
+    visit: OpenedTunnel & {
+      readonly request: IncomingMessage
+      readonly early: EarlyBytes
+      readonly subprotocol: string
+      readonly peer: Peer
+      readonly refuse: (refusal: Refusal) => void
+    },
+  ): void {
     const { tunnel, request, peer } = visit
     const open = this.#open.get(tunnel.name) ?? 0
     if (open >= tunnel.maxConnections) {

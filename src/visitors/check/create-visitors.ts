@@ -1,3 +1,4 @@
+import { DeviceLane } from '../session/device-lane.ts'
 import { SessionLane } from '../session/session-lane.ts'
 import { IdentityTokens } from '../session/identity-token.ts'
 import type { KeyRing } from '../session/key-ring.ts'
@@ -11,12 +12,15 @@ import type { Lane } from '../lane.ts'
 import type { Page } from '../page.ts'
 import type { LoginContext } from '../login/login-context.ts'
 import type { LoginEvent } from '../login-event.ts'
+import { Failures } from '../failures.ts'
 import { AuthLogin } from '../login/auth-login.ts'
+import { DEVICE_AUTHORIZE, DeviceLogin } from '../login/device-login.ts'
 import { HostLogin } from '../login/host-login.ts'
 import { Logout } from '../login/logout.ts'
 import { Providers } from '../providers/providers.ts'
 import { samlPage } from '../login/saml-page.ts'
 import { Tickets } from '../login/tickets.ts'
+import { DevicePages } from '../pages/device-pages.ts'
 import { Pages } from '../pages/pages.ts'
 import { RateMeter } from '../../rates/rate-meter.ts'
 import { jwksPage } from './jwks-page.ts'
@@ -27,6 +31,9 @@ import { Visitors } from './visitors.ts'
 
 /** Logins that one address may begin: each asks a provider. */
 const ATTEMPTS = { perSecond: 1 / 2, burst: 60 } as const
+
+/** The lanes by which a program gets a connection that is carried as it is. */
+const FOR_PROGRAMS: ReadonlySet<string> = new Set(['token', 'jwt'])
 
 /** The parts that other ways in may need. */
 export interface LaneParts {
@@ -45,6 +52,8 @@ export interface VisitorsOptions {
   readonly persist: (revocation: Revocation) => Promise<void>
   /** ms since 1970 */
   readonly clock: () => number
+  /** ms, rising; the default suits everything but tests. */
+  readonly steady?: () => number
   /** Tells of logins and logouts, for the log. */
   readonly onEvent: (event: LoginEvent) => void
   /** Tells a fault of ours. */
@@ -69,14 +78,16 @@ export interface CreatedVisitors {
 
 /** Puts the check of visitors together. */
 export function createVisitors(options: VisitorsOptions): CreatedVisitors {
-  const { config, keys, clock, onFault } = options
+  const { config, keys, clock, steady = () => performance.now(), onFault } = options
   const revocations = new Revocations(clock)
   const seal = new Seal(keys)
   const sessions = new Sessions({ seal, revocations, config, clock })
   const watch = new SessionWatch(onFault)
   const unfollow = revocations.onChange(() => watch.look())
   const identities = new IdentityTokens(keys, () => config().authUrl, clock)
-  const lanes: readonly Lane[] = [...(options.lanes?.({ sessions, seal, watch }) ?? []), new SessionLane(sessions, watch)]
+  const others = options.lanes?.({ sessions, seal, watch }) ?? []
+  const authHost = (): string => config().authHost
+  const devices = new DeviceLane({ seal, sessions, watch, failures: new Failures(steady), authHost, steady })
   const pages = new Pages(config)
   const context: LoginContext = {
     config,
@@ -92,20 +103,24 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
     clock,
   }
   const host = new HostLogin(context)
+  const device = new DeviceLogin(context, { seal, pages: new DevicePages(config), steady })
   const own = [
     ...host.pages,
     ...new AuthLogin(context).pages,
+    ...device.pages,
     ...new Logout(context).pages,
     jwksPage(identities),
     samlPage(config, call => pages.missing(call, [])),
   ]
   const check = new Visitors({
-    lanes,
+    lanes: [...others, new SessionLane(sessions, watch)],
+    connectionLanes: [...others.filter(({ name }) => FOR_PROGRAMS.has(name)), devices],
     people: host,
     origin: new OriginFields(identities, clock),
     pages: new OwnPages([...own, ...(options.pages ?? [])], pages),
     sockets: new SocketProviders(() => config().socketProviders),
-    authHost: () => config().authHost,
+    authHost,
+    deviceUrl: () => config().authUrl + DEVICE_AUTHORIZE,
   })
   return {
     check,

@@ -1,6 +1,7 @@
 import type {
   AccessRequestOfVisitor,
   Admittance,
+  ConnectionCheck,
   OwnPage,
   VisitorCheck,
   VisitorDecision,
@@ -10,6 +11,7 @@ import { isPublic, type LaneName, type Visitor } from '../../route/access.ts'
 import type { Lane, LaneOffer, Rejection, Verdict } from '../lane.ts'
 import type { PeopleAnswers } from '../people.ts'
 import { isNavigation } from '../navigation.ts'
+import { ConnectionVisitors } from './connections.ts'
 import type { OriginFields } from './origin-fields.ts'
 import type { OwnPages } from './own-pages.ts'
 import type { SocketProviders } from './socket-providers.ts'
@@ -20,18 +22,25 @@ import { VisitorCounts } from './visitor-counts.ts'
 export interface VisitorsParts {
   /** In the order in which they are asked. */
   readonly lanes: readonly Lane[]
+  /** Those of connections that are carried as they are. */
+  readonly connectionLanes: readonly Lane[]
   readonly people: PeopleAnswers
   readonly origin: OriginFields
   readonly pages: OwnPages
   readonly sockets: SocketProviders
   readonly authHost: () => string
+  readonly deviceUrl: () => string
 }
 
 /** Asks the lanes of a target in turn, and says what becomes of the request. Whatever is not known for sure lets nobody in. */
 export class Visitors implements VisitorCheck {
   readonly counts = new VisitorCounts()
+  readonly connections: ConnectionCheck
 
-  constructor(private readonly parts: VisitorsParts) {}
+  constructor(private readonly parts: VisitorsParts) {
+    const { connectionLanes: lanes, origin, deviceUrl } = parts
+    this.connections = new ConnectionVisitors({ lanes, origin, counts: this.counts, deviceUrl })
+  }
 
   ownsHost(host: string): boolean {
     return host === this.parts.authHost()

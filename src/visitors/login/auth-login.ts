@@ -178,6 +178,8 @@ export class AuthLogin {
   #handOver(wish: Wish, session: Session, cookies: readonly string[] = []): OwnAnswer {
     const { tickets, sessions, config } = this.context
     const { person, loginId, loggedInMs } = session
+    // A page of this host needs no code: it has the session already.
+    if (wish.origin === config().authUrl) return redirect(`${wish.origin}${wish.path}`, cookies, 303)
     const own: Session = { person, loginId, id: newSessionId(), loggedInMs, seenMs: this.context.clock() }
     const { browser, path, sessionMs, host, origin } = wish
     const code = tickets.sealCode({ id: own.id, browser, path, sessionMs, session: sessionText(own) }, host)

@@ -1,11 +1,12 @@
 import type { OwnAnswer } from '../../outer/access/visitor-check.ts'
-import { fieldOf, parametersOf } from '../fields.ts'
+import { parametersOf } from '../fields.ts'
 import type { Page, PageCall } from '../page.ts'
 import { setCookie } from '../session/session-cookie.ts'
 import { AT_TARGETS, atAuthHost, type KnownSession } from '../session/sessions.ts'
 import type { Revocation } from '../session/revocations.ts'
 import { DONE, LEFT } from './host-login.ts'
 import { authScheme, type LoginContext } from './login-context.ts'
+import { isOfOwnPage } from './own-page.ts'
 
 const MAX_FORM_BYTES = 1_024
 /** Until the next login here, or a day. */
@@ -84,10 +85,3 @@ export class Logout {
 }
 
 const nameOf = ({ session: { person } }: KnownSession): string => person.email ?? person.name ?? person.subject
-
-/** Browsers say with each form where it comes from. */
-function isOfOwnPage({ request, client }: PageCall): boolean {
-  const site = fieldOf(request, 'sec-fetch-site')
-  if (site !== undefined) return site === 'same-origin'
-  return fieldOf(request, 'origin')?.toLowerCase() === `${client.scheme}://${client.host}`.toLowerCase()
-}

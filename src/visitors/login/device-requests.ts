@@ -1,0 +1,142 @@
+import { createHash, randomBytes, randomInt } from 'node:crypto'
+
+/** The time that somebody has for the login, seconds. */
+export const DEVICE_SECONDS = 600
+/** Requests that are open at once: each has a place in memory. */
+const MAX_REQUESTS = 5_000
+/** RFC 8628 §6.1: no vowels, so that it spells nothing, and no letters that look like others. */
+const LETTERS = 'BCDFGHJKLMNPQRSTVWXZ'
+const LETTERS_OF_CODE = 8
+
+/** A program that waits for the login of its user. */
+export interface DeviceRequest {
+  /** What people compare, and may type: eight letters with a hyphen in the middle. */
+  readonly userCode: string
+  /** HOST:PORT of the tunnels that it wants to open. */
+  readonly tunnels: readonly string[]
+  /** The address of the program. */
+  readonly address: string
+}
+
+/** The token that the program gets, and for how long it is good. */
+export interface DeviceResult {
+  readonly token: string
+  readonly expiresMs: number
+}
+
+/** The answer to a program that asks: RFC 8628 §3.5. */
+export type DevicePoll = DeviceResult | 'authorization_pending' | 'access_denied' | 'expired_token'
+
+interface Kept extends DeviceRequest {
+  readonly expiresMs: number
+  readonly key: string
+  result: DeviceResult | 'access_denied' | undefined
+  /** Lets the program go that waits for the result. */
+  wake: (() => void) | undefined
+}
+
+/** Programs that wait for a login: kept in memory, and forgotten after ten minutes. */
+export class DeviceRequests {
+  /** In the order in which they end. */
+  readonly #byDevice = new Map<string, Kept>()
+  readonly #byUser = new Map<string, Kept>()
+
+  /** @param clock  ms since 1970 */
+  constructor(private readonly clock: () => number) {}
+
+  /** @returns the secret of the program; undefined when too many are waiting */
+  begin(tunnels: readonly string[], address: string): { readonly deviceCode: string; readonly request: DeviceRequest } | undefined {
+    this.#forget()
+    if (this.#byDevice.size >= MAX_REQUESTS) return undefined
+    const deviceCode = randomBytes(32).toString('base64url')
+    const key = keyOf(deviceCode)
+    let userCode = mintUserCode()
+    while (this.#byUser.has(userCode)) userCode = mintUserCode()
+    const expiresMs = this.clock() + DEVICE_SECONDS * 1_000
+    const kept: Kept = { userCode, tunnels, address, expiresMs, key, result: undefined, wake: undefined }
+    this.#byDevice.set(key, kept)
+    this.#byUser.set(userCode, kept)
+    return { deviceCode, request: kept }
+  }
+
+  /** The request with a code that nobody has decided on. @param userCode  as `readUserCode` gives it */
+  find(userCode: string): DeviceRequest | undefined {
+    this.#forget()
+    const kept = this.#byUser.get(userCode)
+    return kept?.result === undefined ? kept : undefined
+  }
+
+  /** Decides on a request, once. */
+  decide(userCode: string, result: DeviceResult | 'access_denied'): void {
+    const kept = this.#byUser.get(userCode)
+    if (kept === undefined || kept.result !== undefined) return
+    kept.result = result
+    kept.wake?.()
+  }
+
+  /**
+   * The decision for a program; a token is given once.
+   * @param waitMs  how long to wait for a decision that is not there yet
+   */
+  async poll(deviceCode: string, waitMs: number): Promise<DevicePoll> {
+    this.#forget()
+    const kept = this.#byDevice.get(keyOf(deviceCode))
+    if (kept === undefined) return 'expired_token'
+    if (kept.result === undefined && waitMs > 0) await wait(kept, waitMs)
+    const { result } = kept
+    if (result === undefined) return 'authorization_pending'
+    // Whoever asks twice at once gets it once.
+    if (!this.#byDevice.has(kept.key)) return 'expired_token'
+    this.#remove(kept)
+    return result
+  }
+
+  #forget(): void {
+    const now = this.clock()
+    for (const kept of this.#byDevice.values()) {
+      if (kept.expiresMs > now) return
+      this.#remove(kept)
+    }
+  }
+
+  #remove(kept: Kept): void {
+    this.#byDevice.delete(kept.key)
+    this.#byUser.delete(kept.userCode)
+    kept.wake?.()
+  }
+}
+
+/** A program that asks anew takes the place of the one that waits. */
+function wait(kept: Kept, waitMs: number): Promise<void> {
+  kept.wake?.()
+  return new Promise(resolve => {
+    const done = (): void => {
+      clearTimeout(timer)
+      if (kept.wake === done) kept.wake = undefined
+      resolve()
+    }
+    const timer = setTimeout(done, waitMs)
+    timer.unref()
+    kept.wake = done
+  })
+}
+
+/** Nothing of the secret can be told from how long a look-up takes. */
+const keyOf = (deviceCode: string): string => createHash('sha256').update(deviceCode).digest('base64url')
+
+function mintUserCode(): string {
+  let code = ''
+  for (let i = 0; i < LETTERS_OF_CODE; i++) code += LETTERS[randomInt(LETTERS.length)]!
+  return shown(code)
+}
+
+const shown = (letters: string): string => `${letters.slice(0, LETTERS_OF_CODE / 2)}-${letters.slice(LETTERS_OF_CODE / 2)}`
+
+/** The code as it is kept, however somebody has typed it; undefined for what is none. */
+export function readUserCode(text: string): string | undefined {
+  const letters = text
+    .slice(0, 40)
+    .toUpperCase()
+    .replace(/[^A-Z]/g, '')
+  return letters.length === LETTERS_OF_CODE ? shown(letters) : undefined
+}
