@@ -460,6 +460,23 @@ const ROOMS = {
     ],
     node: ['fs/promises', 'path'],
   },
+  'cli/forward': {
+    rooms: [
+      'errors.ts',
+      'version.ts',
+      'address',
+      'net',
+      'identity',
+      'route',
+      'client',
+      'tunnel',
+      'telemetry',
+      'cli/command',
+      'cli/options',
+      'cli/client',
+    ],
+    node: ['path'],
+  },
   'cli/service': {
     rooms: [
       'errors.ts',
@@ -556,6 +573,7 @@ const ROOMS = {
       'cli/init',
       'cli/local',
       'cli/connect',
+      'cli/forward',
       'cli/service',
       'cli/visitors',
     ],

@@ -104,8 +104,9 @@ export const COMMANDS: readonly Command[] = [
     rest: { name: 'listen-url', describe: 'Pairs of LISTEN (HOST:PORT) and URL (wss://gw.example.com/tunnel/HOST:PORT)' },
     examples: [
       ['socket-gateway forward --token-file alice.token 127.0.0.1:5432 wss://gw.example.com/tunnel/db.lan:5432', 'then: psql -h 127.0.0.1'],
+      ['socket-gateway forward --login 127.0.0.1:5432 wss://gw.example.com/tunnel/db.lan:5432', 'shows where to log in'],
     ],
-    run: async (values, _, context, rest) => (await import('./run/forward.ts')).runForward(values, rest, context),
+    run: async (values, _, context, rest) => (await import('./forward/forward.ts')).runForward(values, rest, context),
   }),
   defineCommand({
     words: ['token'],

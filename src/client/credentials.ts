@@ -1,8 +1,5 @@
-import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { GatewayError, messageOf } from '../errors.ts'
-import { parseJson } from './api-error.ts'
+import { GatewayError } from '../errors.ts'
+import { PrivateFile } from './private-file.ts'
 
 /** The result of a login, for the next command. */
 export interface Credentials {
@@ -27,7 +24,11 @@ const EMPTY: Contents = Object.freeze({ version: 1, current: null, servers: Obje
  * Servers are named as `textOfServer` gives them.
  */
 export class CredentialsFile {
-  constructor(readonly path: string) {}
+  readonly #file: PrivateFile
+
+  constructor(readonly path: string) {
+    this.#file = new PrivateFile(path)
+  }
 
   /** The login at `server`. @throws GatewayError FILE_UNREADABLE, also for a file that others can read */
   async read(server: string): Promise<Credentials | undefined> {
@@ -63,41 +64,16 @@ export class CredentialsFile {
   }
 
   async #load(): Promise<Contents> {
-    let text: string
-    try {
-      const { mode } = await stat(this.path)
-      // Windows has no such bits; there Node.js says 0o666 for every file.
-      if ((mode & 0o077) !== 0 && (mode & 0o777) !== 0o666)
-        throw new GatewayError('FILE_UNREADABLE', `${this.path}: other accounts of this machine can read it; chmod 600 it, or log in again`)
-      text = await readFile(this.path, 'utf8')
-    } catch (cause) {
-      if ((cause as { code?: unknown }).code === 'ENOENT') return EMPTY
-      if (cause instanceof GatewayError) throw cause
-      throw new GatewayError('FILE_UNREADABLE', `${this.path}: ${messageOf(cause)}`, { cause })
-    }
-    const contents = contentsOf(parseJson(text))
+    const value = await this.#file.read()
+    if (value === undefined) return EMPTY
+    const contents = contentsOf(value)
     if (contents === undefined)
       throw new GatewayError('FILE_UNREADABLE', `${this.path} holds no logins of this program; remove it and log in again`)
     return contents
   }
 
-  async #save(contents: Contents): Promise<void> {
-    const staged = `${this.path}.${randomBytes(6).toString('hex')}`
-    try {
-      await mkdir(dirname(this.path), { recursive: true, mode: 0o700 })
-      const file = await open(staged, 'wx', 0o600)
-      try {
-        await file.writeFile(`${JSON.stringify(contents, null, 2)}\n`)
-        await file.sync()
-      } finally {
-        await file.close()
-      }
-      await chmod(staged, 0o600) // whatever the umask is
-      await rename(staged, this.path)
-    } catch (cause) {
-      await rm(staged, { force: true }).catch(() => undefined)
-      throw new GatewayError('FILE_UNREADABLE', `${this.path} cannot be written: ${messageOf(cause)}`, { cause })
-    }
+  #save(contents: Contents): Promise<void> {
+    return this.#file.write(contents)
   }
 }
 

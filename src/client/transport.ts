@@ -84,7 +84,7 @@ export class Transport {
     const proxy = proxyFor(url, env)
     const headers: Record<string, string> = { Accept: 'application/json', 'User-Agent': AGENT, ...call.headers }
     if (call.body !== undefined) {
-      headers['Content-Type'] = 'application/json'
+      headers['Content-Type'] ??= 'application/json'
       headers['Content-Length'] = String(Buffer.byteLength(call.body))
     }
     const options: RequestOptions = {

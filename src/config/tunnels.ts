@@ -7,7 +7,7 @@ import { parseTunnelName, type Tunnel, type Tunnels } from '../route/tunnel.ts'
 import type { ConfigFault } from './document/fault.ts'
 import type { tunnelsSchema } from './tunnels-schema.ts'
 import { loginFaults, tunnelAccessOf } from './keys/access.ts'
-import { isOn, type RawKeys } from './keys/key.ts'
+import { isOn } from './keys/key.ts'
 import { isYamlMap, type YamlDocument } from './document/yaml.ts'
 
 const DEFAULT_MAX_CONNECTIONS = 100

@@ -36,9 +36,13 @@ export interface DialOptions {
 
 /** Somebody answered, and said no. */
 export class TunnelRefused extends GatewayError {
+  /**
+   * @param loginUrl  where a program begins a login of its user (RFC 8628); undefined: nobody can log in there
+   */
   constructor(
     readonly status: number,
     message: string,
+    readonly loginUrl?: string,
   ) {
     super('TUNNEL_REFUSED', message)
   }
@@ -240,5 +244,6 @@ export function refusalOf(url: URL, response: IncomingMessage, body: string): Tu
   const isOurs = lines.length > 2 && /^\d{3} /.test(lines[0]!)
   const said = ((isOurs ? lines[1] : lines[0]) ?? '').slice(0, 200).replace(/[^\x20-\x7e]/g, '?')
   const status = `${url.host} answered ${response.statusCode ?? 0} ${response.statusMessage ?? ''}`.trimEnd()
-  return new TunnelRefused(response.statusCode ?? 0, said === '' ? status : `${status}: ${said}`)
+  const [, loginUrl] = /SG-Login device="([^"]{1,500})"/.exec(response.headers['www-authenticate'] ?? '') ?? []
+  return new TunnelRefused(response.statusCode ?? 0, said === '' ? status : `${status}: ${said}`, loginUrl)
 }

@@ -24,6 +24,8 @@ export interface ForwarderOptions {
   readonly dial: Omit<DialOptions, 'authorization'>
   /** Value of Authorization for one connection through `url`; undefined: what the URL has. */
   readonly authorization: (url: URL) => string | undefined
+  /** Told of each connection for which the credentials were not enough. */
+  readonly onUnauthorized?: (url: URL) => void
   readonly drainTimeoutMs: number
   /** Milliseconds, rising. */
   readonly clock: () => number
@@ -34,6 +36,7 @@ export interface ForwarderOptions {
 const FINAL: ReadonlySet<number> = new Set([400, 401, 403, 404])
 /** A gateway says this to a request that would be a tunnel if it were a WebSocket. */
 const WOULD_OPEN = 426
+const UNAUTHORIZED = 401
 const GONE = 'the forwarder stops'
 /** The shortest time between two log lines of the same complaint, milliseconds. */
 const COMPLAINT_PERIOD_MS = 60_000
@@ -174,6 +177,7 @@ export class Forwarder {
         const { code, message } = asGatewayError(error)
         complain(code, message)
         record(connection, nothing, code, message)
+        if (error instanceof TunnelRefused && error.status === UNAUTHORIZED) this.options.onUnauthorized?.(url)
       },
       onEnd: (connection, { error, bytesFromTunnel, bytesToTunnel }, durationMs) => {
         const failure = error === undefined ? undefined : asGatewayError(error, 'CANCELLED')

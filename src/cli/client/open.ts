@@ -18,7 +18,7 @@ export type ClientValues = ValuesOf<typeof clientOptions>
 const CA_FILE = certificateFile('--ca', 'of the authorities to trust')
 
 /** The folder of this program's files of one user. */
-function folderOf(env: CliContext['env']): string {
+export function folderOf(env: CliContext['env']): string {
   const base = env['XDG_CONFIG_HOME'] || env['APPDATA'] || join(env['HOME'] || homedir(), '.config')
   return join(base, 'socket-gateway')
 }

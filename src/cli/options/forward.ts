@@ -7,6 +7,11 @@ export const forwardOptions = {
   'private-key': optional(FILE, {
     describe: 'File with the private key that opens the tunnels, instead of a token; readable by its owner only',
   }),
+  login: flag('Log in with a browser, on this or any other machine, where the tunnel lets people in who log in'),
+  logins: optional(FILE, {
+    describe: 'File in which logins are kept until they are over, readable by its owner only',
+    defaultText: '~/.config/socket-gateway/tunnels.json',
+  }),
   ca: optional(FILE, {
     describe: 'File with the certificates of the only authorities to trust for wss://',
     defaultText: 'those of Node.js and NODE_EXTRA_CA_CERTS',

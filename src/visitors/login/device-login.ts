@@ -2,7 +2,7 @@
  * Logins for programs, as RFC 8628 has them: the program shows an address and a code, its user logs in with a browser on any machine and
  * says yes, and the program, which asks meanwhile, gets a token.
  *
- *   POST /device/authorize   scope: HOST:PORT of the tunnels, blanks between them  → device_code, user_code, verification_uri
+ *   POST /device/authorize   scope: HOST:PORT of the tunnels, blanks between them; resource: URL of the gateway  → device_code, user_code, verification_uri
  *   GET  /device             ?code=…                                               the page
  *   POST /device/token       grant_type, device_code; wait: seconds, up to 25      → access_token, or an error
  */
@@ -78,7 +78,8 @@ export class DeviceLogin {
     const tunnels = tunnelsIn(formOf(call).get('scope') ?? '')
     if (tunnels === undefined)
       return json(400, { error: 'invalid_scope', error_description: `expected up to ${MAX_TUNNELS} names of tunnels such as db.lan:5432` })
-    const begun = this.#requests.begin(tunnels, call.client.address)
+    const gateway = hostIn(formOf(call).get('resource'))
+    const begun = this.#requests.begin({ tunnels, address: call.client.address, gateway })
     if (begun === undefined) return json(503, { error: 'temporarily_unavailable' }, ['Retry-After', '60'])
     const { deviceCode, request } = begun
     const page = this.context.config().authUrl + PAGE
@@ -187,6 +188,10 @@ function tunnelsIn(scope: string): readonly string[] | undefined {
     return undefined
   }
 }
+
+/** The host of a URL that a program names; whoever logs in sees it. */
+const hostIn = (text: string | undefined): string | undefined =>
+  text !== undefined && text.length <= 300 && URL.canParse(text) ? new URL(text).host : undefined
 
 function json(status: number, value: object, more: readonly string[] = []): OwnAnswer {
   const body = `${JSON.stringify(value)}\n`

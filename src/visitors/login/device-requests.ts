@@ -16,6 +16,8 @@ export interface DeviceRequest {
   readonly tunnels: readonly string[]
   /** The address of the program. */
   readonly address: string
+  /** Host of the gateway that the program will send the token to, as it says. */
+  readonly gateway: string | undefined
 }
 
 /** The token that the program gets, and for how long it is good. */
@@ -45,7 +47,7 @@ export class DeviceRequests {
   constructor(private readonly clock: () => number) {}
 
   /** @returns the secret of the program; undefined when too many are waiting */
-  begin(tunnels: readonly string[], address: string): { readonly deviceCode: string; readonly request: DeviceRequest } | undefined {
+  begin(wanted: Omit<DeviceRequest, 'userCode'>): { readonly deviceCode: string; readonly request: DeviceRequest } | undefined {
     this.#forget()
     if (this.#byDevice.size >= MAX_REQUESTS) return undefined
     const deviceCode = randomBytes(32).toString('base64url')
@@ -53,7 +55,7 @@ export class DeviceRequests {
     let userCode = mintUserCode()
     while (this.#byUser.has(userCode)) userCode = mintUserCode()
     const expiresMs = this.clock() + DEVICE_SECONDS * 1_000
-    const kept: Kept = { userCode, tunnels, address, expiresMs, key, result: undefined, wake: undefined }
+    const kept: Kept = { ...wanted, userCode, expiresMs, key, result: undefined, wake: undefined }
     this.#byDevice.set(key, kept)
     this.#byUser.set(userCode, kept)
     return { deviceCode, request: kept }

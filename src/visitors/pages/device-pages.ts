@@ -11,7 +11,7 @@ interface DeviceTexts {
   readonly goOn: string
   readonly wrong: string
   readonly confirmTitle: string
-  readonly confirmBody: (who: string, address: string) => string
+  readonly confirmBody: (who: string, address: string, gateway: string | undefined) => string
   readonly compare: string
   readonly warning: string
   readonly allow: string
@@ -29,7 +29,8 @@ const ENGLISH: DeviceTexts = {
   goOn: 'Go on',
   wrong: 'There is no such code, or its ten minutes are over. Compare it with what the program shows, or start the program again.',
   confirmTitle: 'Let this program connect?',
-  confirmBody: (who, address) => `A program at ${address} wants to open these connections in your name, ${who}:`,
+  confirmBody: (who, address, gateway) =>
+    `A program at ${address} wants to open these connections${gateway === undefined ? '' : ` through ${gateway}`} in your name, ${who}:`,
   compare: 'It has to show this code:',
   warning: 'Say yes only if you have started it yourself. Nobody who calls or writes to you needs this code.',
   allow: 'Yes, let it connect',
@@ -47,7 +48,8 @@ const FRENCH: DeviceTexts = {
   goOn: 'Continuer',
   wrong: 'Ce code n’existe pas, ou ses dix minutes sont écoulées. Comparez-le avec celui du programme, ou relancez le programme.',
   confirmTitle: 'Autoriser ce programme à se connecter ?',
-  confirmBody: (who, address) => `Un programme à l’adresse ${address} veut ouvrir ces connexions en votre nom, ${who} :`,
+  confirmBody: (who, address, gateway) =>
+    `Un programme à l’adresse ${address} veut ouvrir ces connexions${gateway === undefined ? '' : ` par ${gateway}`} en votre nom, ${who} :`,
   compare: 'Il doit afficher ce code :',
   warning: 'N’acceptez que si vous l’avez lancé vous-même. Personne n’a besoin de vous demander ce code.',
   allow: 'Oui, l’autoriser',
@@ -82,16 +84,17 @@ export class DevicePages {
     facts: {
       readonly who: string
       readonly address: string
+      readonly gateway: string | undefined
       readonly tunnels: readonly string[]
       readonly userCode: string
       readonly switchUrl: string
     },
   ): VisitorAnswer {
-    const { who, address, tunnels, userCode, switchUrl } = facts
+    const { who, address, gateway, tunnels, userCode, switchUrl } = facts
     return this.#draw(request, (words, texts) => ({
       status: 200,
       title: words.confirmTitle,
-      body: html`<p>${words.confirmBody(who, address)}</p>
+      body: html`<p>${words.confirmBody(who, address, gateway)}</p>
         <ul>
           ${tunnels.map(name => html`<li><strong>${name}</strong></li>`)}
         </ul>

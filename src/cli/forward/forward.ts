@@ -1,5 +1,7 @@
 import { isThisMachine } from '../../address/this-machine.ts'
+import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
+import { TunnelLogins } from '../../client/tunnel-logins.ts'
 import { GatewayError } from '../../errors.ts'
 import { readCertificates } from '../../identity/certificate-file.ts'
 import { readPrivateKey } from '../../identity/private-key.ts'
@@ -7,11 +9,14 @@ import { readToken } from '../../identity/token.ts'
 import { createTunnelProof } from '../../identity/tunnel-proof.ts'
 import { parseTunnelName } from '../../route/tunnel.ts'
 import { createConnectionLog } from '../../telemetry/connection-log.ts'
+import type { Log } from '../../telemetry/log.ts'
 import { parseHostPort, type HostPort } from '../../address/host-port.ts'
-import { Forwarder, shownUrl, type Forward } from '../../tunnel/forwarder.ts'
+import { askTunnel, refusalOf } from '../../tunnel/dial.ts'
+import { Forwarder, shownUrl, type Forward, type ForwarderOptions } from '../../tunnel/forwarder.ts'
 import { proxyFor } from '../../net/http-proxy.ts'
 import { TUNNEL_PATH } from '../../tunnel/wire.ts'
 import { AGENT } from '../../version.ts'
+import { folderOf } from '../client/open.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { forwardOptions } from '../options/forward.ts'
@@ -19,6 +24,7 @@ import { certificateFile, PRIVATE_KEY_FILE, readOptionFile, type OptionFile } fr
 import type { ValuesOf } from '../command/option.ts'
 import { createServiceLog, serve } from '../command/serve.ts'
 import { shown } from '../command/shown.ts'
+import { GatewayLogin } from './gateway-login.ts'
 
 type Options = ValuesOf<typeof forwardOptions>
 
@@ -79,8 +85,9 @@ function forwardsOf(words: readonly string[], options: Options): readonly Forwar
 
 /** Returns the credentials that open the tunnels: a token, which is always the same, or a proof, which is fresh for each connection. */
 async function authorizationOf(options: Options): Promise<(url: URL) => string | undefined> {
-  const { 'token-file': tokenFile, 'private-key': keyFile } = options
-  if (tokenFile !== undefined && keyFile !== undefined) throw usage('--token-file and --private-key: expected one of them')
+  const { 'token-file': tokenFile, 'private-key': keyFile, login } = options
+  if ([tokenFile !== undefined, keyFile !== undefined, login].filter(Boolean).length > 1)
+    throw usage('--token-file, --private-key and --login: expected one of them')
   if (tokenFile !== undefined) {
     const token = await readOptionFile(tokenFile, TOKEN_FILE, readToken)
     return () => `Bearer ${token}`
@@ -91,6 +98,33 @@ async function authorizationOf(options: Options): Promise<(url: URL) => string |
     `Bearer ${createTunnelProof(key, { tunnel: tunnelOf(url), url: `${url.protocol}//${url.host}`, nowSeconds: Date.now() / 1000 })}`
 }
 
+const gatewayOf = ({ protocol, host }: URL): string => `${protocol}//${host}`
+
+/** The logins of `--login`, one for each gateway. */
+function createLogins(
+  forwards: readonly Forward[],
+  { logins: file, ca: caFile }: Options,
+  { dial, context, log }: { readonly dial: ForwarderOptions['dial']; readonly context: CliContext; readonly log: Log },
+): ReadonlyMap<string, GatewayLogin> {
+  const logins = new TunnelLogins(file ?? join(folderOf(context.env), 'tunnels.json'))
+  const urls = new Map<string, URL[]>()
+  for (const { url } of forwards) urls.set(gatewayOf(url), [...(urls.get(gatewayOf(url)) ?? []), url])
+  const { ca } = dial
+  return new Map(
+    [...urls].map(([gateway, own]) => {
+      const [first] = own
+      const ask = async (authorization: string | undefined): Promise<void> => {
+        const { response, body } = await askTunnel(first!, {}, { ...dial, authorization })
+        throw refusalOf(first!, response, body)
+      }
+      const way = { env: context.env, ...(ca !== undefined && { ca }), ...(caFile !== undefined && { caOption: '--ca' }) }
+      const tunnels = [...new Set(own.map(tunnelOf))]
+      const show = (text: string): unknown => context.stderr.write(text)
+      return [gateway, new GatewayLogin({ gateway, tunnels, logins, ask, way, show, log, now: Date.now })]
+    }),
+  )
+}
+
 /**
  * Runs `forward` until the process is asked to end.
  * @param words  LISTEN and URL, in pairs
@@ -99,23 +133,26 @@ async function authorizationOf(options: Options): Promise<(url: URL) => string |
 export async function runForward(options: Options, words: readonly string[], context: CliContext): Promise<ExitStatus> {
   const forwards = forwardsOf(words, options)
   const api = options['api-listen'] === undefined ? undefined : hostPortOf(options['api-listen'], '--api-listen')
-  const authorization = await authorizationOf(options)
+  const credentials = await authorizationOf(options)
   const ca = options.ca === undefined ? undefined : await readOptionFile(options.ca, CA_FILE, file => readCertificates(file))
   const log = await createServiceLog(options, context)
+  const dial = {
+    timeoutMs: options['connect-timeout'],
+    agent: AGENT,
+    ca,
+    caOption: '--ca',
+    pingMs: options['ping-interval'],
+    proxyFor: (url: URL) => proxyFor(url, context.env),
+  }
+  const logins = options.login ? createLogins(forwards, options, { dial, context, log }) : undefined
   const forwarder = new Forwarder(
     {
       forwards,
       maxConnections: options['max-connections'],
       api,
-      dial: {
-        timeoutMs: options['connect-timeout'],
-        agent: AGENT,
-        ca,
-        caOption: '--ca',
-        pingMs: options['ping-interval'],
-        proxyFor: url => proxyFor(url, context.env),
-      },
-      authorization,
+      dial,
+      authorization: url => (logins === undefined ? credentials(url) : logins.get(gatewayOf(url))?.authorization),
+      onUnauthorized: url => logins?.get(gatewayOf(url))?.renew(),
       drainTimeoutMs: options['drain-timeout'],
       clock: () => performance.now(),
       record: createConnectionLog(log),
@@ -123,8 +160,14 @@ export async function runForward(options: Options, words: readonly string[], con
     log,
   )
   const bare = forwards.find(({ url }) => url.username === '')
-  if (options['token-file'] === undefined && options['private-key'] === undefined && bare !== undefined)
-    log.warn({}, `no credentials for ${shownUrl(bare.url)}; give --token-file or --private-key`)
-  await serve(forwarder, log, context)
+  if (logins === undefined && options['token-file'] === undefined && options['private-key'] === undefined && bare !== undefined)
+    log.warn({}, `no credentials for ${shownUrl(bare.url)}; give --token-file, --private-key or --login`)
+  try {
+    // Before anything takes signals: whoever does not want to log in after all ends it as any other program.
+    for (const login of logins?.values() ?? []) await login.open()
+    await serve(forwarder, log, context)
+  } finally {
+    for (const login of logins?.values() ?? []) login.close()
+  }
   return 0
 }
