@@ -59,14 +59,21 @@ describe('the section tunnels', () => {
     ['  "db.lan:0": {TOKENS}', '3:3: tunnels."db.lan:0": expected HOST:PORT'],
     ['  "::1:22": {TOKENS}', '3:3: tunnels."::1:22": expected HOST:PORT'],
     ['  "a.lan:1": {TOKENS}\n  "A.lan:1": {TOKENS}', '4:3: tunnels."A.lan:1": duplicate tunnel: the same as the one of line 3'],
-    ['  "a.lan:1": {}', '3:3: tunnels."a.lan:1": expected tokens, users or publicKeys: without credentials nobody may open a tunnel'],
-    ['  "a.lan:1": {tokens: []}', '3:3: tunnels."a.lan:1": expected tokens, users or publicKeys'],
+    [
+      '  "a.lan:1": {}',
+      '3:3: tunnels."a.lan:1": expected tokens, users, publicKeys or access: without credentials nobody may open a tunnel',
+    ],
+    ['  "a.lan:1": {tokens: []}', '3:3: tunnels."a.lan:1": expected tokens, users, publicKeys or access'],
     ['  "a.lan:1": {tokens: [sgt_abc]}', 'expected the hash of a token'],
     ['  "a.lan:1": {publicKeys: [abc]}', 'expected the thumbprint of a key'],
     ['  "a.lan:1": {users: {alice: secret}}', 'expected a hash such as'],
     ['  "a.lan:1": {TOKENS, token: x}', 'unknown key, did you mean "tokens"?'],
     ['  "a.lan:1": {TOKENS, maxConnections: 0}', 'expected an integer from 1 to 1000000'],
     ['  - a', 'expected a map of HOST:PORT to who may open it'],
+    ['  "a.lan:1": {access: {}}', 'expected tokens, users, publicKeys or access'],
+    ['  "a.lan:1": {access: {tokens: false}}', '3:15: tunnels."a.lan:1".access: expected at least one of login, tokens and jwt'],
+    ['  "a.lan:1": {access: {login: {}}}', 'access.login: expected one of emails, domains, groups and claims'],
+    ['  "a.lan:1": {access: {public: [/a]}}', 'tunnels."a.lan:1".access'],
   ])('%s is refused with its place', (source, fault) => {
     expect(faultsOf(`${source.replaceAll('TOKENS', tokens)}\n`).join('\n')).toContain(fault)
   })
