@@ -1,5 +1,6 @@
 /** A process that makes requests as its parent asks by IPC: bulk up and down, clients that stall, and small ones where wrk is missing. */
 import { connect, type Socket } from 'node:net'
+import { setPriority } from 'node:os'
 import { RunningFlood, type Flood, type FloodResult } from './floods.ts'
 import { parseAnswer, requestHead, runLoad, type LoadOptions, type LoadResult, type Target } from './load.ts'
 import { PacedLoad, type PacedResult } from './paced-load.ts'
@@ -40,6 +41,7 @@ export type Reply =
   | { readonly flooded: FloodResult }
 
 const READ_BYTES = 262_144
+const FLOODER_PRIORITY = 10
 const CHUNK = Buffer.alloc(65_536, 'socket-gateway ')
 // Each connection fills the same one: what was read is counted and forgotten.
 const DUMP = Buffer.allocUnsafe(READ_BYTES)
@@ -179,6 +181,8 @@ const work = async (job: Job): Promise<Reply> => {
     case 'pace-end':
       return { paced: await pace!.end() }
     case 'flood':
+      // Strangers have machines of their own: what their half costs must not come out of the time of what is measured.
+      setPriority(FLOODER_PRIORITY)
       flood = new RunningFlood(job.flood)
       return NOTHING
     case 'flood-end':
