@@ -32,6 +32,7 @@ import { listen } from '../../net/listen.ts'
 import { countConnections, SocketBook } from '../../net/socket-book.ts'
 import type { InnerConnection, Registry } from './registry.ts'
 import { HandshakeLimits } from './handshake-limits.ts'
+import { takeTurns } from './tls-turns.ts'
 
 /** Other requests that are served at the socket port; it is asked before inner layers are looked at. */
 export interface OtherRequests {
@@ -169,6 +170,7 @@ export class LinkPort {
       { ...tlsOptions(tls), rejectUnauthorized: false, ALPNProtocols: ['http/1.1', 'http/1.0'], ...settings },
       pages,
     )
+    takeTurns(server, this.#fault)
     this.#unfollow = followCertificates(server, tls)
     if (tls.clientCa !== undefined) demandClientCertificates(server, (address, reason) => this.#certificateRefused(address, reason))
     const refused = (error: Error, socket: TLSSocket): void =>

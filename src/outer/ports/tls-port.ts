@@ -1,11 +1,13 @@
 import { createServer as createListener, type Server as Listener, type Socket } from 'node:net'
 import { createServer, type Server, type TlsOptions, type TLSSocket } from 'node:tls'
+import { addressKey } from '../../address/address-key.ts'
 import { unmapped } from '../../address/mapped.ts'
 import type { Peer } from '../../http/client.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
 import { clientCertificateOf, visitorTlsOptions, type ClientAuthorities } from '../../tls/client-certificate.ts'
 import { followCertificates, tlsOptions } from '../../tls/server.ts'
+import { HandshakeTurns } from '../../tls/handshake-turns.ts'
 import { HANDSHAKE_MS } from '../../tls/settings.ts'
 import type { ConnectionLimits } from '../access/connection-limits.ts'
 import { helloReader, VisitorServers } from './visitor-servers.ts'
@@ -53,6 +55,7 @@ export class TlsEdge {
   readonly #server: Server
   readonly #visitors: VisitorServers | undefined
   readonly #unfollow: () => void
+  readonly #turns = new HandshakeTurns()
   /** Connections that are not handed over yet, by their other end: all that the socket of TLS has in common with the one below. */
   readonly #beginning = new Map<string, { readonly socket: Socket; address: string }>()
 
@@ -155,7 +158,10 @@ export class TlsEdge {
       goOn(bytes)
       // Until TLS is agreed on, a client that ends its half has left; node:tls would wait for it until its time is over.
       socket.allowHalfOpen = false
-      server.emit('connection', socket)
+      const shake = guarded(this.#failOf(socket), () => {
+        if (!socket.destroyed) server.emit('connection', socket)
+      })
+      this.#turns.take(addressKey(this.#beginning.get(keyOf(socket))?.address ?? ''), shake, leave)
     }
     const read = (chunk: Buffer): void => {
       const first = chunk[0] ?? 0

@@ -1,8 +1,10 @@
 import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
+import { addressKey } from '../../address/address-key.ts'
 import { asGatewayError, GatewayError, messageOf } from '../../errors.ts'
 import type { TcpPort } from '../../route/tcp-port.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
+import { HandshakeTurns } from '../../tls/handshake-turns.ts'
 import { followCertificates, tlsOptions } from '../../tls/server.ts'
 import { attempt, guarded } from '../../net/guard.ts'
 import type { ProxiedConnection } from '../../net/write-proxy-header.ts'
@@ -22,6 +24,7 @@ interface Pending {
 export class TcpTerminator {
   readonly #server: Server
   readonly #unfollow: () => void
+  readonly #turns = new HandshakeTurns()
   /** Handshakes under way, by the client's end of the connection: node:tls does not say which socket it was given. */
   readonly #pending = new Map<string, Pending>()
 
@@ -49,7 +52,9 @@ export class TcpTerminator {
       socket.once('close', () => this.#pending.delete(key))
       // Until TLS is agreed on, a client that ends its half has left; node:tls would wait for it until its time is over.
       socket.allowHalfOpen = false
-      this.#server.emit('connection', socket)
+      const shake = guarded(connection.fail, () => void this.#server.emit('connection', socket))
+      const refuse = (): void => connection.abort('CLIENT_TLS', 'too many TLS handshakes wait')
+      this.#turns.take(addressKey(socket.remoteAddress ?? ''), () => connection.isOver || shake(), refuse)
     })
   }
 
