@@ -25,17 +25,12 @@ export default tseslint.config(
     files: ['**/*.{js,cjs}'],
     languageOptions: { globals: { process: 'readonly', console: 'readonly', URL: 'readonly', fetch: 'readonly', AbortSignal: 'readonly' } },
   },
-  // What browsers run.
-  {
-    files: ['src/admin/console/*.js'],
-    languageOptions: { sourceType: 'script', globals: { document: 'readonly', setTimeout: 'readonly' } },
-  },
   {
     files: ['**/*.cjs'],
     languageOptions: { sourceType: 'commonjs', globals: { __filename: 'readonly', module: 'writable', require: 'readonly' } },
   },
   {
-    files: ['**/*.ts'],
+    files: ['**/*.{ts,tsx}'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {

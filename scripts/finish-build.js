@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const src = join(root, 'src')
 const dist = join(root, 'dist')
+/** Built by build-console.js, from elsewhere. */
+const CONSOLE = join('console-app', '/')
 const filesOf = folder =>
   readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter(entry => entry.isFile())
@@ -21,6 +23,6 @@ for (const file of filesOf(src)) {
 }
 
 for (const file of filesOf(dist)) {
-  if (file === '.tsbuildinfo' || existsSync(join(src, file))) continue
+  if (file === '.tsbuildinfo' || file.startsWith(CONSOLE) || existsSync(join(src, file))) continue
   if (!existsSync(join(src, file.replace(/(\.d\.ts|\.js)$/, '.ts')))) rmSync(join(dist, file))
 }

@@ -28,6 +28,8 @@ function reached(starts, extension) {
 const kept = new Set([...reached(['main.js', 'index.js'], '.js'), ...reached(['index.d.ts'], '.d.ts')])
 for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
   const file = join(entry.parentPath, entry.name)
+  // Served as it stands.
+  if (file.startsWith(join(dist, 'console-app', '/'))) continue
   // What the compiler remembers goes as well, or it would not write again what is missing now.
   if (entry.isFile() && !kept.has(file)) rmSync(file)
 }

@@ -3,8 +3,9 @@ import type express from 'express'
 import type { ErrorRequestHandler, Express } from 'express'
 import { lazily } from '../lazily.ts'
 import { listen } from '../net/listen.ts'
-import { readConsole } from './console.ts'
+import { createConsole } from '../console/console-files.ts'
 import type { EventBook } from '../events/event-book.ts'
+import { createCalls, type AdminCall, type RequestAnswerer } from './calls.ts'
 import { eventPages } from './event-pages.ts'
 import type { Exposition } from './exposition.ts'
 import { checkAdminHost, DEFAULT_HOST } from './admin-host.ts'
@@ -29,6 +30,11 @@ export interface AdminPages {
   readonly metrics: Exposition
   /** What has happened; undefined: this layer tells nothing. */
   readonly events: EventBook | undefined
+  readonly calls: readonly AdminCall[]
+  /** Asked before anything else behind the guard, such as an inspector; true: it has answered, or will. */
+  readonly others: readonly RequestAnswerer[]
+  /** Parts of the API that not every layer has, for the console. */
+  readonly features: readonly string[]
   /** Milliseconds, rising. */
   readonly clock: () => number
 }
@@ -109,9 +115,11 @@ function createApp(pages: AdminPages): Express {
   })
   app.get('/status', (_req, res) => void res.json(pages.status()))
   if (pages.events !== undefined) eventPages(app, pages.events)
-  for (const [path, { type, csp, text }] of readConsole()) {
-    app.get(path, (_req, res) => void res.set('Content-Security-Policy', csp).type(type).send(text))
-  }
+  const console = createConsole(() => ({ role: 'operator', features: pages.features }))
+  const others = [...pages.others, createCalls(pages.calls), console]
+  app.use((req, res, next) => {
+    if (!others.some(answer => answer(req, res))) next()
+  })
   app.use((_req, res) => void res.status(404).type('text').send('Nothing here; see /, /status, /events, /metrics, /healthz and /readyz.\n'))
   const onError: ErrorRequestHandler = (_error, _req, res, _next) => void res.status(500).type('text').send(FAILED)
   app.use(onError)

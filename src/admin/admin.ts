@@ -4,8 +4,10 @@ import type { Log } from '../telemetry/log.ts'
 import type { EventBook } from '../events/event-book.ts'
 import { checkAdminHost } from './admin-host.ts'
 import type { AdminOptions, AdminServer } from './admin-server.ts'
+import { numberIn, type AdminCall, type RequestAnswerer } from './calls.ts'
 import type { MetricSource } from './exposition.ts'
 import type { Readiness } from './health.ts'
+import { MAX_MINUTES, MinuteLog, type Reading } from './minutes.ts'
 import type { LayerStatus, OwnStatus } from './status.ts'
 
 export type { AdminOptions } from './admin-server.ts'
@@ -18,6 +20,14 @@ export interface AdminContext {
   readonly metrics: readonly MetricSource[]
   /** What has happened; absent: this layer tells nothing. */
   readonly events?: EventBook
+  /** The numbers that are remembered by minute. */
+  readonly reading: () => Reading
+  /** Calls of this layer; what they change is at stake. */
+  readonly calls?: readonly AdminCall[]
+  /** Other parts of the port, such as an inspector. */
+  readonly others?: readonly RequestAnswerer[]
+  /** Their names, for the console. */
+  readonly features?: readonly string[]
   readonly log: Log
   /** Milliseconds, rising. */
   readonly clock: () => number
@@ -28,6 +38,7 @@ export interface AdminContext {
 /** The operator's view of one layer: watches the event loop in any case, opens the admin port when it is asked for. */
 export class Admin {
   readonly #watch: EventLoopWatch
+  #minutes: MinuteLog | undefined
   #server: AdminServer | undefined
   #isClosed = false
   readonly #startedMs: number
@@ -67,20 +78,34 @@ export class Admin {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#watch.stop()
+    this.#minutes?.stop()
     await this.#server?.close()
   }
 
   /** Loads what the port needs together with it: half of the start of a process that has none. */
   async #open(options: AdminOptions): Promise<number> {
+    const { reading, nowMs, log, calls = [], others = [], clock, events } = this.context
+    const features = [...(this.context.features ?? []), ...(events === undefined ? [] : ['events'])]
     const [{ AdminServer }, { createExposition }] = await Promise.all([import('./admin-server.ts'), import('./exposition.ts')])
     if (this.#isClosed) return 0
     const metrics = createExposition([...this.context.metrics, ...this.#ownMetrics()])
+    const minutes = new MinuteLog(reading, nowMs, log)
+    this.#minutes = minutes
+    minutes.start()
+    const history: AdminCall = {
+      method: 'GET',
+      path: 'minutes',
+      answer: ({ query }) => minutes.latest(numberIn(query, 'last', { usual: 60, max: MAX_MINUTES })),
+    }
     const pages = {
       readiness: this.readiness,
       status: () => this.#status(),
       metrics,
-      events: this.context.events,
-      clock: this.context.clock,
+      events,
+      calls: [history, ...calls],
+      others,
+      features,
+      clock,
     }
     this.#server = new AdminServer(options, pages)
     return this.#server.start()

@@ -34,6 +34,15 @@ export function createOperatorView(options: OperatorViewOptions): Admin {
       lastFailure: failures.last === undefined ? null : { ...failures.last, at: failures.last.at.toISOString() },
     }),
     metrics: metricsOf(options),
+    reading: () => ({
+      counters: {
+        streams: options.counters.streams,
+        failures: sum(failures.counts.values()),
+        bytesIn: options.counters.receivedBytes,
+        bytesOut: options.counters.sentBytes,
+      },
+      gauges: { links: connections.filter(({ isUp }) => isUp).length, inFlight: streamCount() },
+    }),
     log: options.log,
     clock: options.clock,
     nowMs: Date.now,

@@ -1,6 +1,8 @@
 import { Admin } from '../admin/admin.ts'
+import { actionsOf } from './operator-actions.ts'
 import { metricsOf } from './metrics.ts'
 import type { OperatorViewOptions } from './operator-context.ts'
+import { readingOf } from './reading.ts'
 import { readinessOf } from './readiness.ts'
 import { statusOf } from './status.ts'
 
@@ -11,6 +13,8 @@ export function createOperatorView(options: OperatorViewOptions): Admin {
     status: () => statusOf(options),
     metrics: metricsOf(options),
     events: options.events,
+    reading: () => readingOf(options),
+    calls: actionsOf(options),
     log: options.log,
     clock: options.clock,
     nowMs: Date.now,

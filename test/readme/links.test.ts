@@ -56,8 +56,11 @@ describe('links in', () => {
     ) as [{ readonly files: readonly { readonly path: string }[] }]
     const packed = files.map(({ path }) => path)
     expect(packed).toEqual(expect.arrayContaining(PAGES))
-    // What the admin port serves as it stands is no output of the compiler.
-    expect(packed).toEqual(expect.arrayContaining(['html', 'css', 'js'].map(type => `dist/admin/console/console.${type}`)))
+    // What is served as it stands is no output of the compiler.
+    expect(packed).toEqual(
+      expect.arrayContaining(['index.html', 'js', 'css'].map(end => expect.stringMatching(`^dist/console-app/.*${end}$`))),
+    )
+    expect(packed.filter(path => path.includes('.built'))).toEqual([])
     const broken = PAGES.flatMap(page => linksIn(page).map(link => [page, link] as const)).filter(([page, link]) => {
       const [file = ''] = link.split('#')
       const target = normalize(join(dirname(page), file))

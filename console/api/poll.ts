@@ -1,0 +1,67 @@
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
+import { asFault, type ApiFault } from './client.ts'
+
+/** What is known of something that is asked for again and again. */
+export interface Polled<T> {
+  /** The last good answer. */
+  readonly data: T | undefined
+  /** Why the last question failed. */
+  readonly fault: ApiFault | undefined
+  /** When `data` came, milliseconds since 1970. */
+  readonly atMs: number
+  readonly refresh: () => void
+}
+
+/**
+ * Asks again and again while the page can be seen, and at once when it can be seen again.
+ * @param ask       asks once; a new function begins anew
+ * @param periodMs  0: once
+ */
+export function usePoll<T>(ask: ((signal: AbortSignal) => Promise<T>) | undefined, periodMs: number): Polled<T> {
+  const [state, setState] = useState<Omit<Polled<T>, 'refresh'>>({ data: undefined, fault: undefined, atMs: 0 })
+  const again = useRef<() => void>(() => undefined)
+  useEffect(() => {
+    if (ask === undefined) return
+    const controller = new AbortController()
+    let timer: ReturnType<typeof setTimeout> | undefined
+    let isAsking = false
+    const once = async (): Promise<void> => {
+      if (isAsking) return
+      isAsking = true
+      clearTimeout(timer)
+      try {
+        const data = await ask(controller.signal)
+        if (!controller.signal.aborted) setState({ data, fault: undefined, atMs: Date.now() })
+      } catch (error) {
+        if (!controller.signal.aborted) setState(before => ({ ...before, fault: asFault(error) }))
+      }
+      isAsking = false
+      if (!controller.signal.aborted && periodMs > 0 && !document.hidden) timer = setTimeout(() => void once(), periodMs)
+    }
+    const seen = (): void => {
+      if (!document.hidden && periodMs > 0) void once()
+    }
+    again.current = () => void once()
+    document.addEventListener('visibilitychange', seen)
+    window.addEventListener('console-refresh', again.current)
+    const { current } = again
+    void once()
+    return () => {
+      controller.abort()
+      clearTimeout(timer)
+      document.removeEventListener('visibilitychange', seen)
+      window.removeEventListener('console-refresh', current)
+    }
+  }, [ask, periodMs])
+  const refresh = useCallback(() => again.current(), [])
+  return { ...state, refresh }
+}
+
+/** Asks a path of the API again and again. */
+export const useAnswer = <T>(path: string | undefined, periodMs: number, get: Getter): Polled<T> => {
+  const ask = useCallback((signal: AbortSignal) => get<T>(path ?? '', signal), [path, get])
+  return usePoll<T>(path === undefined ? undefined : ask, periodMs)
+}
+
+/** Asks for the answer of a path. */
+export type Getter = <T>(path: string, signal: AbortSignal) => Promise<T>

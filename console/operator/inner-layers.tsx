@@ -1,0 +1,109 @@
+import type { InnerLayerStatus, OuterStatus } from '../../src/admin/status.ts'
+import { call } from '../api/client.ts'
+import { useConfirm } from '../ui/dialog.tsx'
+import { ago, bytes, count, ms, moment } from '../ui/format.ts'
+import { Stale } from '../ui/stale.tsx'
+import { Table } from '../ui/table.tsx'
+import { useStatus } from './operator.tsx'
+
+/** Who is connected, since when, from where; who was refused, and why. */
+export function InnerLayers() {
+  const status = useStatus()
+  const outer = status.data?.layer === 'outer' ? status.data : undefined
+  return (
+    <>
+      <h1>Inner layers</h1>
+      <Stale polled={status} />
+      {outer !== undefined && <Connected status={outer} refresh={status.refresh} />}
+    </>
+  )
+}
+
+const keyOf = ({ identifier, address, key, since }: InnerLayerStatus): string => `${identifier} ${address} ${key} ${since}`
+
+function Connected({ status, refresh }: { readonly status: OuterStatus; readonly refresh: () => void }) {
+  const [ask, question] = useConfirm()
+  const act = (verb: 'drain' | 'disconnect', { identifier }: InnerLayerStatus): void =>
+    ask({
+      title: verb === 'drain' ? `Drain ${identifier}?` : `Disconnect ${identifier}?`,
+      text:
+        verb === 'drain'
+          ? 'It gets no new requests by its links of now, finishes those it has, and connects again.'
+          : 'All its links are cut with whatever they carry. It connects again by itself; to keep it out, revoke its key.',
+      verb: verb === 'drain' ? 'Drain' : 'Disconnect',
+      act: () => call('POST', `api/inner-layers/${encodeURIComponent(identifier)}/${verb}`),
+      onDone: refresh,
+    })
+  return (
+    <>
+      {question}
+      <Table
+        caption="Inner layers that are connected"
+        rows={status.innerLayers}
+        keyOf={keyOf}
+        empty="No inner layer is connected."
+        columns={[
+          { name: 'identifier', cell: row => row.identifier, order: row => row.identifier },
+          { name: 'address', cell: row => row.address, order: row => row.address },
+          { name: 'program', cell: row => row.agent },
+          { name: 'round trip', cell: row => ms(row.roundTripMs), isNumber: true, order: row => row.roundTripMs },
+          { name: 'streams', cell: row => count(row.streams), isNumber: true, order: row => row.streams },
+          { name: 'held', cell: row => bytes(row.outstandingBytes), isNumber: true, order: row => row.outstandingBytes },
+          {
+            name: 'since',
+            cell: row => <span title={moment(row.since)}>{ago(row.since)}</span>,
+            isNumber: true,
+            order: row => -Date.parse(row.since),
+          },
+          { name: 'key', cell: row => <code title={row.key}>{row.key.slice(0, 12)}</code> },
+        ]}
+        actions={row => (
+          <>
+            <button type="button" aria-label={`Drain ${row.identifier}`} onClick={() => act('drain', row)}>
+              Drain
+            </button>
+            <button type="button" class="danger" aria-label={`Disconnect ${row.identifier}`} onClick={() => act('disconnect', row)}>
+              Disconnect
+            </button>
+          </>
+        )}
+      />
+      <h2>Refused</h2>
+      <Table
+        caption="Inner layers that were refused"
+        rows={status.refused}
+        keyOf={({ address, code }) => `${address} ${code}`}
+        empty="None was refused."
+        columns={[
+          { name: 'address', cell: row => row.address },
+          { name: 'times', cell: row => count(row.count), isNumber: true },
+          { name: 'last', cell: row => `${ago(row.at)} ago`, isNumber: true },
+          { name: 'code', cell: row => <code>{row.code}</code> },
+          { name: 'reason', cell: row => row.reason, isLong: true },
+        ]}
+      />
+      {status.service !== null && (
+        <>
+          <h2>Tunnels of sockets</h2>
+          <Table
+            caption="Tunnels of sockets of the service"
+            rows={status.service.firstTunnels}
+            keyOf={keyOf}
+            empty="No tunnel is connected."
+            columns={[
+              { name: 'tunnel', cell: row => row.identifier },
+              { name: 'address', cell: row => row.address },
+              { name: 'program', cell: row => row.agent },
+              { name: 'round trip', cell: row => ms(row.roundTripMs), isNumber: true },
+              { name: 'streams', cell: row => count(row.streams), isNumber: true },
+              { name: 'since', cell: row => ago(row.since), isNumber: true },
+            ]}
+          />
+          {status.service.tunnels > status.service.firstTunnels.length && (
+            <p class="dim">{count(status.service.tunnels - status.service.firstTunnels.length)} more are connected.</p>
+          )}
+        </>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,81 @@
+import { createContext } from 'preact'
+import { useContext, useMemo } from 'preact/hooks'
+import type { LayerStatus } from '../../src/admin/status.ts'
+import type { ConsoleFacts } from '../../src/console/console-files.ts'
+import { call } from '../api/client.ts'
+import { usePoll, type Polled } from '../api/poll.ts'
+import type { Page } from '../app/page.ts'
+import { Shell } from '../app/shell.tsx'
+import { duration } from '../ui/format.ts'
+import { Certificates } from './certificates.tsx'
+import { InnerLayers } from './inner-layers.tsx'
+import { Overview } from './overview.tsx'
+import { Targets } from './targets.tsx'
+
+const PERIOD_MS = 2_000
+
+const NOTHING: Polled<LayerStatus> = { data: undefined, fault: undefined, atMs: 0, refresh: () => undefined }
+const Status = createContext(NOTHING)
+
+/** The status of the layer, asked for every two seconds, for all pages together. */
+export const useStatus = (): Polled<LayerStatus> => useContext(Status)
+
+const ask = (signal: AbortSignal): Promise<LayerStatus> => call('GET', 'status', { signal })
+
+/** The pages of operators. */
+export function Operator({ facts }: { readonly facts: ConsoleFacts }) {
+  const status = usePoll(ask, PERIOD_MS)
+  const isInner = status.data?.layer === 'inner'
+  const pages = useMemo(() => pagesOf(facts, isInner), [facts, isInner])
+  return (
+    <Status.Provider value={status}>
+      <Shell pages={pages} state={<State polled={status} />} menuEnd={<Machines />} />
+    </Status.Provider>
+  )
+}
+
+function pagesOf(_facts: ConsoleFacts, isInner: boolean): readonly Page[] {
+  const all: readonly (Page & { readonly isOfOuter?: boolean })[] = [
+    { name: 'overview', title: 'Overview', letter: 'o', show: () => <Overview /> },
+    { name: 'inner-layers', title: 'Inner layers', letter: 'i', show: () => <InnerLayers />, isOfOuter: true },
+    { name: 'targets', title: 'Targets', letter: 't', show: props => <Targets {...props} />, isOfOuter: true },
+    { name: 'certificates', title: 'Certificates', letter: 'c', show: () => <Certificates />, isOfOuter: true },
+  ]
+  return all.filter(({ isOfOuter }) => !isInner || isOfOuter !== true)
+}
+
+/** In one line: which layer, how it is. */
+function State({ polled: { data, fault } }: { readonly polled: Polled<LayerStatus> }) {
+  if (fault !== undefined)
+    return (
+      <span role="status" class="bad">
+        no answer: {fault.message}
+      </span>
+    )
+  if (data === undefined) return <span role="status">loading</span>
+  const word = !data.ready ? 'not ready' : data.degraded.length === 0 ? 'ready' : 'ready, but degraded'
+  const tone = !data.ready ? 'bad' : data.degraded.length === 0 ? 'good' : 'warn'
+  return (
+    <>
+      <span role="status" class={tone}>
+        {data.layer} layer {word}
+      </span>{' '}
+      <span class="dim">
+        {data.version}, up {duration(data.uptimeSeconds)}
+      </span>
+    </>
+  )
+}
+
+/** The same for machines. */
+function Machines() {
+  return (
+    <p class="machines">
+      {['status', 'metrics', 'healthz', 'readyz'].map(path => (
+        <a key={path} href={path}>
+          {path}
+        </a>
+      ))}
+    </p>
+  )
+}

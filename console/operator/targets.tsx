@@ -1,0 +1,114 @@
+import { useState } from 'preact/hooks'
+import type { OuterStatus, ServiceStatus, TargetStatus } from '../../src/admin/status.ts'
+import type { PageProps } from '../app/page.ts'
+import { go, hrefOf } from '../app/route.ts'
+import { ago, count } from '../ui/format.ts'
+import { Stale } from '../ui/stale.tsx'
+import { Table, type Column } from '../ui/table.tsx'
+import { useStatus } from './operator.tsx'
+
+/** Every target, who serves it, and how its origin is. */
+export function Targets({ query }: PageProps) {
+  const status = useStatus()
+  const outer = status.data?.layer === 'outer' ? status.data : undefined
+  const wanted = query.get('q') ?? ''
+  return (
+    <>
+      <h1>Targets</h1>
+      <Stale polled={status} />
+      {outer !== undefined && <TargetTables status={outer} wanted={wanted} />}
+    </>
+  )
+}
+
+const shownInnerLayers = (row: TargetStatus | ServiceStatus): string =>
+  `${row.innerLayers}${row.identifiers === null ? '' : ` (${row.identifiers.join(', ')})`}`
+
+const COLUMNS: readonly Column<TargetStatus>[] = [
+  { name: 'host', cell: row => row.host, order: row => row.host },
+  { name: 'origin', cell: row => row.origin ?? row.answer },
+  {
+    name: 'inner layers',
+    cell: shownInnerLayers,
+    tone: row => (row.innerLayers === 0 && row.origin !== null ? 'bad' : ''),
+    isNumber: true,
+    order: row => row.innerLayers,
+  },
+  {
+    name: 'health',
+    cell: row => (row.health === null ? '–' : row.health === 'well' ? 'well' : `not well by ${row.avoided.join(', ')}`),
+    tone: row => (row.health === null ? '' : row.health === 'well' ? 'good' : 'bad'),
+    order: row => row.health ?? '',
+  },
+  { name: 'requests', cell: row => count(row.requests), isNumber: true, order: row => row.requests },
+  { name: 'errors', cell: row => count(row.errors), tone: row => (row.errors > 0 ? 'warn' : ''), isNumber: true, order: row => row.errors },
+  {
+    name: 'last error',
+    isLong: true,
+    cell: ({ lastError }) =>
+      lastError === null ? '–' : `${lastError.code}, ${ago(lastError.at)} ago${lastError.reason === null ? '' : `: ${lastError.reason}`}`,
+    tone: () => 'dim',
+  },
+]
+
+const SERVICE_COLUMNS: readonly Column<ServiceStatus>[] = [
+  { name: 'name', cell: row => row.name },
+  { name: 'origin', cell: row => row.origin },
+  { name: 'inner layers', cell: shownInnerLayers, tone: row => (row.innerLayers === 0 ? 'bad' : ''), isNumber: true },
+  { name: 'ended', cell: row => count(row.ended), isNumber: true },
+  { name: 'errors', cell: row => count(row.errors), tone: row => (row.errors > 0 ? 'warn' : ''), isNumber: true },
+]
+
+function TargetTables({ status, wanted }: { readonly status: OuterStatus; readonly wanted: string }) {
+  const [text, setText] = useState(wanted)
+  const filter = (value: string): void => {
+    setText(value)
+    go(hrefOf(['targets'], { q: value }), true)
+  }
+  const rows = status.targets.filter(({ host, origin }) => host.includes(text) || (origin ?? '').includes(text))
+  return (
+    <>
+      <div class="filters">
+        <label>
+          Find
+          <input type="search" value={text} placeholder="host or origin" onInput={event => filter(event.currentTarget.value)} />
+        </label>
+        <span class="dim">
+          {count(rows.length)} of {count(status.targets.length)}
+          {status.targetsOmitted > 0 && `, and ${count(status.targetsOmitted)} more than the table shows`}
+        </span>
+      </div>
+      <Table
+        caption="Targets"
+        columns={COLUMNS}
+        rows={rows}
+        keyOf={({ host }) => host}
+        empty={status.targets.length === 0 ? 'The targets file has no target.' : 'No target is like that.'}
+      />
+      {status.tcp.services.length > 0 && (
+        <>
+          <h2>TCP ports</h2>
+          <Table caption="TCP ports" columns={SERVICE_COLUMNS} rows={status.tcp.services} keyOf={({ name }) => name} empty="" />
+        </>
+      )}
+      {status.tunnels.services.length > 0 && (
+        <>
+          <h2>Tunnels</h2>
+          <Table caption="Tunnels" columns={SERVICE_COLUMNS} rows={status.tunnels.services} keyOf={({ name }) => name} empty="" />
+        </>
+      )}
+      <h2>Hosts without a target</h2>
+      <Table
+        caption="Hosts that were asked for and have no target"
+        rows={status.unknownHosts}
+        keyOf={({ host }) => host}
+        empty="None was asked for."
+        columns={[
+          { name: 'host', cell: row => row.host, isLong: true, order: row => row.host },
+          { name: 'requests', cell: row => count(row.count), isNumber: true, order: row => row.count },
+          { name: 'last', cell: row => `${ago(row.at)} ago`, isNumber: true, order: row => -Date.parse(row.at) },
+        ]}
+      />
+    </>
+  )
+}

@@ -1,0 +1,144 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { asGatewayError, ERRORS, GatewayError, type ErrorCode } from '../errors.ts'
+import { guarded } from '../net/guard.ts'
+
+/** One call of the API of the admin port, beside status, metrics and health. */
+export interface AdminCall {
+  readonly method: 'GET' | 'POST'
+  /** Below `/api/`; `:name` is a part of its own. */
+  readonly path: string
+  /** Gives the answer; undefined: 204. @throws GatewayError answered with its status and code */
+  readonly answer: (facts: CallFacts) => unknown
+}
+
+/** What a call was asked with. */
+export interface CallFacts {
+  readonly params: ReadonlyMap<string, string>
+  readonly query: URLSearchParams
+  readonly body: unknown
+}
+
+/** Answers a request that is its own. @returns whether it was */
+export type RequestAnswerer = (req: IncomingMessage, res: ServerResponse) => boolean
+
+const PREFIX = '/api/'
+/** Bytes of a body. */
+const MAX_BODY = 65_536
+
+/** Creates what answers the calls, for a port that has let the caller in already. */
+export function createCalls(calls: readonly AdminCall[]): RequestAnswerer {
+  return (req, res) => {
+    const url = req.url ?? ''
+    if (!url.startsWith(PREFIX)) return false
+    const [path = '', query = ''] = url.slice(PREFIX.length).split('?', 2)
+    const reply = (status: number, value: unknown): void => {
+      const text = value === undefined ? '' : JSON.stringify(value)
+      res.writeHead(status, value === undefined ? {} : { 'Content-Type': 'application/json; charset=utf-8' }).end(text)
+    }
+    const refuse = (status: number, code: ErrorCode, error_message: string): true => {
+      reply(status, { error: code, error_message })
+      return true
+    }
+    const method = req.method === 'HEAD' ? 'GET' : req.method
+    if (method !== 'GET') {
+      const fault = faultOfSender(req)
+      if (fault === 'another site') return refuse(403, 'FORBIDDEN', 'Pages of other origins change nothing here.')
+      if (fault === 'another type') return refuse(415, 'INVALID', 'Send the body as Content-Type: application/json.')
+    }
+    const found = findCall(calls, method, path)
+    if (found === undefined) return refuse(404, 'NOT_FOUND', 'There is no such call at this port.')
+    readBody(req).then(
+      async body => {
+        try {
+          const result: unknown = await found.call.answer({ params: found.params, query: new URLSearchParams(query), body })
+          reply(result === undefined ? 204 : 200, result)
+        } catch (thrown) {
+          const { code, message } = asGatewayError(thrown)
+          const { status } = ERRORS[code]
+          refuse(status === 0 ? 500 : status, code, message)
+        }
+      },
+      () => res.destroyed || refuse(400, 'INVALID', `The body is not JSON of at most ${MAX_BODY} bytes.`),
+    )
+    return true
+  }
+}
+
+function findCall(calls: readonly AdminCall[], method: string | undefined, path: string) {
+  const parts = path.split('/')
+  for (const call of calls) {
+    const wanted = call.path.split('/')
+    if (call.method !== method || wanted.length !== parts.length) continue
+    if (!wanted.every((part, i) => part.startsWith(':') || part === parts[i])) continue
+    const params = wanted.flatMap((part, i) => (part.startsWith(':') ? [[part.slice(1), decoded(parts[i]!)] as const] : []))
+    return { call, params: new Map(params) }
+  }
+  return undefined
+}
+
+/** What speaks against a change that somebody asks for; undefined: nothing. */
+export type SenderFault = 'another site' | 'another type' | undefined
+
+/**
+ * Lets nothing be changed from pages of other origins, whatever the browser sends along by itself (the password of the port, for one): a
+ * change is JSON, which another origin cannot send without asking first, and comes from this very origin where the browser says from which.
+ */
+export function faultOfSender({ headers }: Pick<IncomingMessage, 'headers'>): SenderFault {
+  const site = headers['sec-fetch-site']
+  const { origin, host = '' } = headers
+  if (site !== undefined && site !== 'same-origin' && site !== 'none') return 'another site'
+  if (origin !== undefined && hostOf(origin) !== host.toLowerCase()) return 'another site'
+  return /^application\/json\s*(?:;|$)/i.test(headers['content-type'] ?? '') ? undefined : 'another type'
+}
+
+function hostOf(origin: string): string | undefined {
+  try {
+    return new URL(origin).host
+  } catch {
+    return undefined
+  }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** Reads a body of JSON; undefined when there is none. */
+function readBody(req: IncomingMessage): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const pieces: Buffer[] = []
+    let length = 0
+    const fail = (thrown: unknown): void => reject(asGatewayError(thrown))
+    req.on(
+      'data',
+      guarded(fail, (piece: Buffer) => {
+        length += piece.length
+        // Read on, so that the answer arrives; nothing more is kept.
+        if (length <= MAX_BODY) pieces.push(piece)
+        else fail(new GatewayError('INVALID', 'too long'))
+      }),
+    )
+    req.on(
+      'end',
+      guarded(fail, () => resolve(length === 0 ? undefined : (JSON.parse(Buffer.concat(pieces).toString()) as unknown))),
+    )
+    req.on('error', fail)
+    req.on(
+      'close',
+      guarded(fail, () => fail(new GatewayError('CANCELLED', 'the caller has left'))),
+    )
+  })
+}
+
+/** A whole number of a query. @throws GatewayError INVALID */
+export function numberIn(query: URLSearchParams, name: string, { usual, max }: { readonly usual: number; readonly max: number }): number {
+  const text = query.get(name)
+  if (text === null) return usual
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1 || value > max) throw new GatewayError('INVALID', `${name}: expected a number from 1 to ${max}`)
+  return value
+}

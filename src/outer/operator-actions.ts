@@ -1,0 +1,38 @@
+import type { AdminCall } from '../admin/calls.ts'
+import { GatewayError } from '../errors.ts'
+import type { InnerConnection } from './inner-layers/registry.ts'
+import type { OperatorViewOptions } from './operator-context.ts'
+
+const REASON = 'by the operator'
+
+/** The calls of the admin port by which operators act on an outer layer. */
+export function actionsOf({ registry, log }: OperatorViewOptions): readonly AdminCall[] {
+  /** @throws GatewayError NOT_FOUND */
+  const linksOf = (identifier: string | undefined): readonly InnerConnection[] => {
+    const found = registry.connections.filter(connection => connection.identifier === identifier)
+    if (found.length === 0) throw new GatewayError('NOT_FOUND', 'no inner layer with this identifier is connected; look at the list again')
+    return found
+  }
+  return [
+    {
+      method: 'POST',
+      path: 'inner-layers/:identifier/drain',
+      answer: ({ params }) => {
+        const links = linksOf(params.get('identifier'))
+        log.warn({ identifier: params.get('identifier'), links: links.length }, 'an inner layer is drained by the operator')
+        for (const { session } of links) void session.drain('GOING_AWAY', REASON)
+        return { links: links.length }
+      },
+    },
+    {
+      method: 'POST',
+      path: 'inner-layers/:identifier/disconnect',
+      answer: ({ params }) => {
+        const links = linksOf(params.get('identifier'))
+        log.warn({ identifier: params.get('identifier'), links: links.length }, 'an inner layer is disconnected by the operator')
+        for (const { session } of links) session.destroy('GOING_AWAY', REASON)
+        return { links: links.length }
+      },
+    },
+  ]
+}

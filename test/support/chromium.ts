@@ -1,0 +1,58 @@
+/** A real browser, one for each test file, and what people who see, hear or move otherwise find wrong with a page. */
+import axe, { type AxeResults } from 'axe-core'
+import { chromium, type Browser, type Page } from 'playwright-core'
+import { onCleanUp } from './cleanup.ts'
+import { programPath } from './needs.ts'
+
+let launched: Promise<Browser> | undefined
+
+/** A page, and what the browser has complained about. */
+export interface Tab {
+  readonly page: Page
+  /** Without what the browser says of answers of 400 and more, and of ports that are closed. */
+  readonly complaints: string[]
+}
+
+/** Opens a page. @param args  of the browser, which the first call starts */
+export async function openTab(url: string, options: Parameters<Browser['newPage']>[0] = {}, args: readonly string[] = []): Promise<Tab> {
+  launched ??= chromium.launch({ executablePath: programPath('chromium')!, args: ['--no-sandbox', ...args] }).then(browser => {
+    onCleanUp(async () => {
+      launched = undefined
+      await browser.close()
+    })
+    return browser
+  })
+  const page = await (await launched).newPage({ locale: 'en', viewport: { width: 1_280, height: 800 }, ...options })
+  page.setDefaultTimeout(60_000)
+  const complaints: string[] = []
+  page.on('console', message => {
+    if (!/Failed to load resource|ERR_CONNECTION/.test(message.text())) complaints.push(message.text())
+  })
+  page.on('pageerror', error => complaints.push(String(error)))
+  await page.goto(url)
+  return { page, complaints }
+}
+
+/** What axe finds wrong with the page, light and dark. */
+export async function faultsOf(page: Page): Promise<readonly string[]> {
+  const faults: string[] = []
+  await page.evaluate(axe.source)
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme })
+    const { violations, passes } = await page.evaluate<AxeResults>('axe.run(document, { preload: false })')
+    if (!passes.some(({ id }) => id === 'color-contrast')) faults.push('axe saw no colours')
+    for (const { id, impact, nodes } of violations)
+      for (const { html, failureSummary } of nodes) faults.push(`${colorScheme}: ${id} (${impact}): ${html} ${failureSummary}`)
+  }
+  await page.emulateMedia({ colorScheme: 'light' })
+  return faults
+}
+
+/** How far the page is wider than a phone, pixels; 0 is well. */
+export async function overhangOf(page: Page): Promise<number> {
+  const before = page.viewportSize()!
+  await page.setViewportSize({ width: 360, height: 640 })
+  const width = await page.evaluate<number>('document.documentElement.scrollWidth')
+  await page.setViewportSize(before)
+  return Math.max(0, width - 360)
+}
