@@ -24,10 +24,16 @@ const ROOMS = {
     rooms: ['errors.ts', 'address', 'identity', 'net', 'rates', 'telemetry'],
     node: ['http', 'net', 'tls', 'stream', 'crypto'],
   },
-  tap: { rooms: ['errors.ts', 'http'] },
-  inspector: { rooms: ['errors.ts', 'http', 'tap', 'telemetry'] },
-  'inspector/api': { rooms: ['errors.ts', 'net', 'inspector'], node: ['http'] },
   events: { rooms: ['net', 'rates'], node: ['crypto'] },
+  tap: { rooms: ['errors.ts', 'http', 'payload'] },
+  'inspector/kept': { rooms: ['http'] },
+  'inspector/redact': {},
+  'inspector/messages': { rooms: ['inspector/kept', 'inspector/redact'], node: ['zlib'] },
+  inspector: {
+    rooms: ['errors.ts', 'http', 'net', 'tap', 'telemetry', 'inspector/kept', 'inspector/redact', 'inspector/messages'],
+    node: ['stream', 'zlib'],
+  },
+  'inspector/api': { rooms: ['errors.ts', 'net', 'inspector', 'inspector/kept'], node: ['http'] },
   folder: { rooms: ['errors.ts', 'pages'], npm: ['express'], node: ['http', 'fs/promises', 'path'] },
   wire: { rooms: ['errors.ts'] },
   http: { rooms: ['errors.ts', 'address'], node: ['net', 'http'] }, // as above
@@ -161,12 +167,26 @@ const ROOMS = {
     node: ['net', 'http', 'https', 'stream', 'fs', 'path'],
   },
   origin: {
-    rooms: ['errors.ts', 'address', 'http', 'http1', 'http2', 'payload', 'net', 'mux', 'splice', 'telemetry'],
+    rooms: ['tap', 'errors.ts', 'address', 'http', 'http1', 'http2', 'payload', 'net', 'mux', 'splice', 'telemetry'],
     npm: ['ipaddr.js'],
     node: [...SOCKETS, 'crypto'],
   },
   inner: {
-    rooms: ['errors.ts', 'address', 'version.ts', 'http', 'payload', 'net', 'mux', 'link', 'identity', 'origin', 'telemetry', 'admin'],
+    rooms: [
+      'tap',
+      'errors.ts',
+      'address',
+      'version.ts',
+      'http',
+      'payload',
+      'net',
+      'mux',
+      'link',
+      'identity',
+      'origin',
+      'telemetry',
+      'admin',
+    ],
     node: ['crypto'],
   },
   platform: {
@@ -287,6 +307,7 @@ const ROOMS = {
   'outer/ports': { rooms: ['errors.ts', 'address', 'http', 'net', 'tls', 'telemetry', 'outer/access'], node: ['net', 'tls'] },
   'outer/exchange': {
     rooms: [
+      'tap',
       'errors.ts',
       'address',
       'http',
@@ -347,6 +368,7 @@ const ROOMS = {
   },
   outer: {
     rooms: [
+      'tap',
       'errors.ts',
       'version.ts',
       'events',

@@ -8,7 +8,7 @@ import { balanceKey } from './keys/balance.ts'
 import { basicAuthKey } from './keys/basic-auth.ts'
 import { headersKey } from './keys/headers.ts'
 import { healthKey, retriesKey } from './keys/health.ts'
-import { identifierKey } from './keys/identifier.ts'
+import { identifierKey, inspectKey } from './keys/identifier.ts'
 import { given, type TargetPlace } from './keys/key.ts'
 import { limitsKey } from './keys/limits.ts'
 import { http2Key, originKey } from './keys/origin.ts'
@@ -79,5 +79,6 @@ export function createTarget(source: Keys, policy: Policy, place: TargetPlace): 
     ...timeouts,
     ...limits,
     ...upgradesKey.create(source, place),
+    ...inspectKey.create(source, place),
   }
 }

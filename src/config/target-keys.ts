@@ -6,7 +6,7 @@ import { balanceKey } from './keys/balance.ts'
 import { basicAuthKey } from './keys/basic-auth.ts'
 import { headersKey } from './keys/headers.ts'
 import { healthKey, retriesKey } from './keys/health.ts'
-import { identifierKey } from './keys/identifier.ts'
+import { identifierKey, inspectKey } from './keys/identifier.ts'
 import type { Effect, EffectRequest, KeyFault, RawKeys, TargetKey } from './keys/key.ts'
 import { limitsKey } from './keys/limits.ts'
 import { http2Key, originKey } from './keys/origin.ts'
@@ -39,6 +39,7 @@ export const otherSchema = {
   ...http2Key.schema,
   ...tlsKey.schema,
   ...upgradesKey.schema,
+  ...inspectKey.schema,
 }
 
 /** In the order in which a request meets them. */
@@ -61,6 +62,7 @@ const KEYS: readonly Pick<TargetKey<never, never>, 'faults' | 'doubts' | 'effect
   upgradesKey,
   balanceKey,
   maintenanceKey,
+  inspectKey,
 ]
 
 /** The effects of every key but origin, policy and identifier. */

@@ -20,7 +20,8 @@ import { ConnectionRecord } from './connection-record.ts'
 import { Connector } from './connector.ts'
 import { FailureLog } from './failure-log.ts'
 import { createOperatorView } from './operator-view.ts'
-import type { OriginContext } from '../origin/origin-exchange.ts'
+import type { Taps } from '../tap/tap.ts'
+import type { OriginContext, OriginDrivers } from '../origin/origin-exchange.ts'
 import { Origins } from '../origin/origin-drivers.ts'
 import { NameLookup } from '../origin/name-lookup.ts'
 import { OriginPolicy } from '../origin/origin-policy.ts'
@@ -56,6 +57,8 @@ export interface InnerLayerOptions {
   readonly connections: number
   readonly allowList: AllowList
   readonly drainTimeoutMs: number
+  /** Looks at what is exchanged with origins. */
+  readonly taps?: Taps
   /** Another way to origins of HTTP than sockets of this machine. */
   readonly dialer?: Dialer
   /** The admin port; none when absent. */
@@ -99,6 +102,7 @@ export class InnerLayer {
       policy,
       ...(options.tcpDialer !== undefined && { dialer: options.tcpDialer }),
       drivers: this.#origins,
+      taps: options.taps,
       health: new HealthChecks(this.#origins, Math.random),
       onFailure: (head, code, reason) => failures.report(head, code, reason),
       tracing: createTracing('inner', VERSION),
@@ -123,6 +127,11 @@ export class InnerLayer {
   /** The admin port once started, 0 when there is none. */
   get adminPort(): number {
     return this.#admin.port
+  }
+
+  /** The ways to origins, within the allow-list. */
+  get drivers(): OriginDrivers {
+    return this.#origins
   }
 
   /** Connections that are up at the moment. */

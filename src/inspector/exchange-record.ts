@@ -1,9 +1,9 @@
 import type { TapEnd, TapStart } from '../tap/tap.ts'
 import { NO_BODY_INFO, type BodyRecord } from './body-record.ts'
-import type { Budget, Holder } from './budget.ts'
-import { fieldIn, namedValues } from './fields-text.ts'
-import type { CloseInfo, ExchangeKind, InterimAnswer, Phases, RequestDetail, RequestSummary } from './record.ts'
-import type { MessageLog } from './message-log.ts'
+import type { Budget, Holder } from './kept/budget.ts'
+import { fieldIn, namedValues } from './kept/fields-text.ts'
+import type { CloseInfo, ExchangeKind, InterimAnswer, Phases, RequestDetail, RequestSummary } from './kept/record.ts'
+import type { MessageLog } from './kept/message-log.ts'
 
 /** Memory of a record without its texts and bytes, about. */
 const RECORD_BYTES = 1_500

@@ -1,8 +1,10 @@
 import type { ExchangeTap, Taps, TapStart } from '../tap/tap.ts'
-import { Budget } from './budget.ts'
+import { Budget } from './kept/budget.ts'
 import { ExchangeRecord, type RecordStart } from './exchange-record.ts'
+import { Decoders } from './decoder.ts'
+import { SecretNames } from './redact/secret-names.ts'
 import { RecordList } from './record-list.ts'
-import type { InspectorState } from './record.ts'
+import type { InspectorState } from './kept/record.ts'
 import { Recorder, type RecorderContext } from './recorder.ts'
 
 /** Most records, whatever they weigh. */
@@ -15,6 +17,10 @@ export interface InspectorOptions {
   readonly budgetBytes: number
   /** Most that is kept of one body, bytes. */
   readonly bodyLimitBytes: number
+  /** Which names have values that are not kept; default: what usually has secrets. */
+  readonly names?: SecretNames
+  /** Bytes of connections that are no HTTP are kept, which nobody can redact. */
+  readonly keepsBytes?: boolean
   /** Milliseconds, rising. */
   readonly clock: () => number
   /** Milliseconds since 1970. */
@@ -44,7 +50,8 @@ export class Inspector implements Taps {
 
   constructor(readonly options: InspectorOptions) {
     this.#budget = new Budget(options.budgetBytes, () => this.#dropOldest())
-    this.#context = { ...options, changed: record => this.#changed(record) }
+    const { names = new SecretNames(), keepsBytes = false } = options
+    this.#context = { ...options, names, keepsBytes, decoders: new Decoders(), changed: record => this.#changed(record) }
   }
 
   get state(): InspectorState {

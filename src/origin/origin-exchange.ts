@@ -10,8 +10,10 @@ import type { OriginProfile } from '../payload/origin-profile.ts'
 import { MAX_INTERIM } from '../http/response-fields.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
 import { splice } from '../splice/splice.ts'
+import { watchSocket, type ExchangeTap, type Taps } from '../tap/tap.ts'
 import type { RequestSpan, Tracing } from '../telemetry/tracing.ts'
 import { originFailure } from './origin-failure.ts'
+import { requestStart } from '../tap/origin-way.ts'
 import { OriginTiming } from './origin-timing.ts'
 import { RequestBody } from './request-body.ts'
 
@@ -66,6 +68,8 @@ export interface OriginContext {
   readonly onFailure: (head: RequestHead, code: ErrorCode, reason: string) => void
   /** Undefined: nobody traces. */
   readonly tracing?: Tracing | undefined
+  /** Undefined: nobody looks at exchanges. */
+  readonly taps?: Taps | undefined
   /** Milliseconds, rising. */
   readonly clock: () => number
 }
@@ -87,6 +91,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   #isOver = false
   #timing: OriginTiming | undefined
   #span: RequestSpan | undefined
+  readonly #tap: ExchangeTap | undefined
   #status = 0
 
   constructor(
@@ -98,6 +103,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     this.#profile = profile
     if (profile?.timing === true) this.#timing = new OriginTiming(context.clock)
     this.#body = head.body.kind === 'none' ? undefined : new RequestBody(stream)
+    if (context.taps !== undefined) this.#tap = context.taps.open(requestStart(this.#head, profile))
   }
 
   /** Sends the request; a body that came in the same message as its head goes out in one piece. */
@@ -120,6 +126,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     this.#bytesIn += chunk.length
     // No driver counts, and what is beyond the length would be another request to the origin.
     if (body.kind === 'length' && this.#bytesIn > body.length) throw new GatewayError('BODY_MISMATCH', 'more bytes than the head says')
+    this.#tap?.sent(chunk)
     this.#body.receive(chunk)
   }
 
@@ -132,6 +139,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     if (body.kind === 'length' && this.#bytesIn < body.length && !this.#hasEnded) {
       throw new GatewayError('BODY_MISMATCH', 'fewer bytes than the head says')
     }
+    this.#tap?.sentEnd(this.#body?.trailers ?? [])
     this.#body?.finish()
   }
 
@@ -142,6 +150,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   onReset(code: ErrorCode, reason: string): void {
     this.context.onFailure(this.#head, code, reason)
     this.#endSpan(code)
+    this.#tap?.end({ error: code, reason })
     this.#giveUp()
   }
 
@@ -149,18 +158,21 @@ export class OriginExchange implements StreamHandler, OriginEvents {
 
   connected(): void {
     this.#timing?.connected()
+    this.#tap?.mark('connected')
   }
 
   interim(status: number, reason: string, fields: RawFields): void {
     if (this.#isOver) return
     if (++this.#interimCount > MAX_INTERIM)
       return this.#fail(new GatewayError('ORIGIN_BAD_RESPONSE', `more than ${MAX_INTERIM} interim responses`))
+    this.#tap?.interim(status, reason, fields)
     this.#guard(() => this.stream.sendHead(encodeResponseHead({ status, reason, body: NO_BODY, fields }), { info: true }))
   }
 
   head(status: number, reason: string, origins: RawFields, isWhole = false): void {
     if (this.#isOver) return
     this.#status = status
+    this.#tap?.head(status, reason, origins)
     this.#guard(() => {
       const fields = this.#timing?.addTo(origins) ?? origins
       const announced = bodyOf(fields)
@@ -168,7 +180,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
       const end = isWhole || isBodyless(this.#head.method, status) || (body.kind === 'length' && body.length === 0)
       this.stream.sendHead(encodeResponseHead({ status, reason, body, fields }), { end })
       this.#hasEnded = end
-      if (end) this.#endSpan()
+      if (end) this.#whole([])
     })
   }
 
@@ -181,15 +193,20 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     this.#status = 101
     try {
       this.#endSpan()
+      const tap = this.#tap
+      tap?.switched(this.#head.upgrade, reason, fields)
       splice(this.stream, socket, {
         head: rest,
+        ...(tap !== undefined && { watch: watchSocket(tap, 'origin') }),
         failure: error => originFailure(error ?? new GatewayError('ORIGIN_CLOSED', 'the origin closed without an end')),
         onEnd: ({ code, reason: why }) => {
+          tap?.end({ error: code, reason: why })
           if (code !== undefined) this.context.onFailure(this.#head, code, why)
         },
       })
     } catch (thrown) {
       socket.destroy()
+      this.#tap?.end({ error: 'INTERNAL' })
       this.stream.reset('INTERNAL', messageOf(thrown))
     }
   }
@@ -197,6 +214,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   data(chunk: Buffer): boolean {
     if (this.#isOver || this.#hasEnded) return true
     let mayGoOn = true
+    this.#tap?.received(chunk)
     this.#guard(() => {
       mayGoOn = this.stream.write(chunk)
     })
@@ -207,7 +225,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     if (this.#isOver || this.#hasEnded) return
     this.#hasEnded = true
     this.#guard(() => {
-      this.#endSpan()
+      this.#whole(trailers)
       this.stream.end(trailers.length === 0 ? undefined : encodeFields(trailers))
     })
   }
@@ -253,6 +271,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
       this.#giveUp()
       this.context.onFailure(this.#head, code, failure.message)
       this.#endSpan(code)
+      this.#tap?.end({ error: code, reason: failure.message })
     } catch {
       // A log or a trace that fails must not keep the stream open.
     }
@@ -270,6 +289,13 @@ export class OriginExchange implements StreamHandler, OriginEvents {
   #endSpan(error?: ErrorCode): void {
     this.#span?.end({ status: this.#status, error })
     this.#span = undefined
+  }
+
+  /** The answer has come whole. */
+  #whole(trailers: RawFields): void {
+    this.#endSpan()
+    this.#tap?.receivedEnd(trailers)
+    this.#tap?.end({})
   }
 
   #giveUp(): void {

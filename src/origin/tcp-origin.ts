@@ -5,6 +5,8 @@ import { guarded } from '../net/guard.ts'
 import { decodeTcpHead, type TcpHead } from '../payload/tcp-head.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
 import { splice } from '../splice/splice.ts'
+import { connectionStart } from '../tap/origin-way.ts'
+import { watchSocket, type ExchangeTap, type Taps } from '../tap/tap.ts'
 import type { Dialer } from './dial.ts'
 import { originFailure } from './origin-failure.ts'
 import type { OriginPolicy } from './origin-policy.ts'
@@ -18,6 +20,8 @@ export interface TcpOriginContext {
   readonly policy: OriginPolicy
   /** Another way to the origins than sockets of this machine. */
   readonly dialer?: Dialer
+  /** Undefined: nobody looks at connections. */
+  readonly taps?: Taps | undefined
   /** The connection has failed, here or by the word of the outer layer. */
   readonly onFailure: (head: TcpHead, code: ErrorCode, reason: string) => void
 }
@@ -28,8 +32,17 @@ export interface TcpOriginContext {
  * @param payload  of the OPEN frame
  * @throws GatewayError PROTOCOL, ORIGIN_FORBIDDEN
  */
-export function acceptTcp(payload: Buffer, stream: MuxStream, { policy, dialer, onFailure }: TcpOriginContext): StreamHandler {
+export function acceptTcp(
+  payload: Buffer,
+  stream: MuxStream,
+  { policy, dialer, taps, onFailure: report }: TcpOriginContext,
+): StreamHandler {
   const head = decodeTcpHead(payload)
+  const tap = taps?.open(connectionStart(head))
+  const onFailure: TcpOriginContext['onFailure'] = (which, code, reason) => {
+    tap?.end({ error: code, reason })
+    report(which, code, reason)
+  }
   try {
     policy.check(head)
   } catch (thrown) {
@@ -37,7 +50,7 @@ export function acceptTcp(payload: Buffer, stream: MuxStream, { policy, dialer, 
     onFailure(head, code, message)
     throw thrown
   }
-  if (dialer !== undefined) return new DialledConnection(stream, head, dialer, onFailure)
+  if (dialer !== undefined) return new DialledConnection(stream, { head, report: onFailure, tap }, dialer)
   const { hostname: host, port } = head
   const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, lookup: policy.lookup(port) })
   const timer = setTimeout(
@@ -46,6 +59,7 @@ export function acceptTcp(payload: Buffer, stream: MuxStream, { policy, dialer, 
   )
   const connected = (): void => {
     clearTimeout(timer)
+    tap?.mark('connected')
     stream.sendHead(CONNECTED)
   }
   socket.once(
@@ -59,11 +73,20 @@ export function acceptTcp(payload: Buffer, stream: MuxStream, { policy, dialer, 
       if (socket.connecting) socket.destroy()
       else socket.resetAndDestroy()
     },
+    ...(tap !== undefined && { watch: watchSocket(tap, 'origin') }),
     onEnd: ({ code, reason }) => {
       clearTimeout(timer)
       if (code !== undefined) onFailure(head, code, reason)
+      else tap?.end({})
     },
   })
+}
+
+/** The connection that is wanted, and who is told. */
+interface DialFacts {
+  readonly head: TcpHead
+  readonly report: TcpOriginContext['onFailure']
+  readonly tap: ExchangeTap | undefined
 }
 
 /** A connection that is dialled in another way: what the client sends meanwhile is kept, within the window of the stream. */
@@ -75,10 +98,10 @@ class DialledConnection implements StreamHandler {
 
   constructor(
     private readonly stream: MuxStream,
-    private readonly head: TcpHead,
+    private readonly facts: DialFacts,
     dialer: Dialer,
-    private readonly report: TcpOriginContext['onFailure'],
   ) {
+    const { head } = facts
     const late = (): void => this.#fail(new GatewayError('ORIGIN_CONNECT_TIMEOUT', `no connection within ${CONNECT_MS / 1000} s`))
     this.#timer = setTimeout(guarded(this.#fail, late), CONNECT_MS)
     dialer.dial(head.hostname, head.port, this.#controller.signal).then(
@@ -110,13 +133,16 @@ class DialledConnection implements StreamHandler {
   onReset(code: ErrorCode, reason: string): void {
     this.#over()
     this.#controller.abort()
-    this.report(this.head, code, reason)
+    this.facts.report(this.facts.head, code, reason)
   }
 
   #join(socket: Duplex): void {
     if (this.#isOver) return void socket.on('error', () => undefined).destroy()
+    const { tap } = this.facts
+    tap?.mark('connected')
     this.stream.sendHead(CONNECTED)
     const early = Buffer.concat(this.#early)
+    if (early.length > 0) tap?.sent(early)
     if (early.length > 0)
       socket.write(
         early,
@@ -125,8 +151,10 @@ class DialledConnection implements StreamHandler {
     splice(this.stream, socket, {
       failure: error =>
         error === undefined ? new GatewayError('ORIGIN_CLOSED', 'the origin closed the connection') : originFailure(error),
+      ...(tap !== undefined && { watch: watchSocket(tap, 'origin') }),
       onEnd: ({ code, reason }) => {
-        if (code !== undefined) this.report(this.head, code, reason)
+        if (code === undefined) tap?.end({})
+        else this.facts.report(this.facts.head, code, reason)
       },
     })
     this.#over()
@@ -137,7 +165,7 @@ class DialledConnection implements StreamHandler {
     this.#over()
     this.#controller.abort()
     const { code, message } = originFailure(thrown)
-    this.report(this.head, code, message)
+    this.facts.report(this.facts.head, code, message)
     this.stream.reset(code, message)
   }
 

@@ -154,6 +154,7 @@ export class OuterLayer {
         held,
         accessCheck: new AccessCheck(clock, limits.rate),
         visitors: options.visitors,
+        taps: options.taps,
         clientOf: (peer, request) => identifyClient(peer, request, isTrusted),
         trustFields: compileTrustFields(options.trustFields ?? []),
         pseudonym: `sg-${instance}`,

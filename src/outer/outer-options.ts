@@ -1,3 +1,4 @@
+import type { Taps } from '../tap/tap.ts'
 import type { AdminOptions } from '../admin/admin.ts'
 import type { OwnErrorPages } from '../http/errors/error-page.ts'
 import type { Events } from '../events/events.ts'
@@ -160,6 +161,8 @@ export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   readonly serverTiming?: boolean
   /** Told of what happens; the default keeps it in memory, for the admin port. Whoever gives them ends them. */
   readonly events?: Events
+  /** Looks at the requests of targets that say `inspect`. */
+  readonly taps?: Taps
   /** The admin port; none when absent, and then nothing is counted. */
   readonly admin?: AdminOptions
   /** Certificates for TCP ports that end TLS; without it, such a port is a fault. */

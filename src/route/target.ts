@@ -169,6 +169,8 @@ export interface Target {
   readonly limits?: TargetLimits | undefined
   /** Protocols that a client may switch to, in lower case; undefined: `DEFAULT_UPGRADES`. */
   readonly upgrades?: readonly string[] | undefined
+  /** Requests are shown to the inspector of the outer layer, where it has one. */
+  readonly isInspected?: true | undefined
   /** Of a socket of the service; undefined: it is the operator's. */
   readonly owner?: Owner | undefined
   /** The answer when nobody serves it, or whoever did is lost; undefined: the usual ones. */

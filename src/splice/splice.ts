@@ -39,6 +39,17 @@ export interface SpliceEnd {
   readonly thrown: unknown
 }
 
+/** Somebody who looks on, and never throws. */
+export interface SpliceWatch {
+  /** Bytes that came from the socket. */
+  read(chunk: Buffer): void
+  /** Nothing more comes from it. */
+  readEnd(): void
+  /** Bytes that went to the socket. */
+  written(chunk: Buffer): void
+  writtenEnd(): void
+}
+
 /** The parts and callbacks of a splice. */
 export interface SpliceOptions {
   /** Bytes of the socket that were read already; they go first. */
@@ -53,6 +64,8 @@ export interface SpliceOptions {
   readonly cut?: () => void
   /** Sees what goes to the socket, after it was handed over. */
   readonly onOut?: (chunk: Buffer) => void
+  /** Looks on. */
+  readonly watch?: SpliceWatch | undefined
   /** Called exactly once: after a clean end when the socket has closed, else at once. */
   readonly onEnd: (end: SpliceEnd) => void
 }
@@ -129,7 +142,10 @@ export class Splice implements StreamHandler {
     )
     this.socket.on(
       'end',
-      guarded(this.#fail, () => this.#stream?.end()),
+      guarded(this.#fail, () => {
+        this.options.watch?.readEnd()
+        this.#stream?.end()
+      }),
     )
     if (!stream.isRemoteOpen) this.socket.end() // its END came before anybody could be told
     if (this.socket.readableEnded) stream.end()
@@ -187,6 +203,7 @@ export class Splice implements StreamHandler {
     if (socket.write(isSmallPart ? Buffer.from(chunk) : chunk)) this.#stream?.consumed(chunk.length)
     else this.#waitingBytes += chunk.length
     this.options.onOut?.(chunk)
+    this.options.watch?.written(chunk)
   }
 
   onTrailers(): void {
@@ -195,6 +212,7 @@ export class Splice implements StreamHandler {
 
   onEnd(): void {
     this.#idleTimer?.refresh()
+    this.options.watch?.writtenEnd()
     this.socket.end()
   }
 
@@ -217,6 +235,7 @@ export class Splice implements StreamHandler {
   #read(chunk: Buffer): void {
     this.#bytesIn += chunk.length
     this.#idleTimer?.refresh()
+    this.options.watch?.read(chunk)
     if (this.#stream?.write(chunk) === false) pauseSocket(this.socket)
   }
 

@@ -69,3 +69,25 @@ export interface Taps {
   /** Undefined: not at this one. */
   open(start: TapStart): ExchangeTap | undefined
 }
+
+/** What a splice tells whoever looks at it. */
+interface Watch {
+  read(chunk: Buffer): void
+  readEnd(): void
+  written(chunk: Buffer): void
+  writtenEnd(): void
+}
+
+/** Shows a tap the bytes of a connection. @param socket  the side that the socket leads to */
+export function watchSocket(tap: ExchangeTap, socket: 'client' | 'origin'): Watch {
+  const [read, readEnd, written, writtenEnd] =
+    socket === 'client'
+      ? (['sent', 'sentEnd', 'received', 'receivedEnd'] as const)
+      : (['received', 'receivedEnd', 'sent', 'sentEnd'] as const)
+  return {
+    read: chunk => tap[read](chunk),
+    readEnd: () => tap[readEnd]([]),
+    written: chunk => tap[written](chunk),
+    writtenEnd: () => tap[writtenEnd]([]),
+  }
+}

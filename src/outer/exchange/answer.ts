@@ -5,6 +5,7 @@ import { allowedTrailers } from '../../http/hop-by-hop.ts'
 import type { HrefMapping } from '../../http/multistatus.ts'
 import type { WritableHead } from '../../http/response-fields.ts'
 import { attempt } from '../../net/guard.ts'
+import type { ExchangeTap } from '../../tap/tap.ts'
 import type { EdgeRequest } from './edge-request.ts'
 import type { LocalAnswer } from './request-plan.ts'
 
@@ -17,7 +18,10 @@ export class Answer {
   #hasHead = false
   #hasBody = false
   #isFlushed = false
+  #trailers: readonly string[] = []
   #hrefs: HrefMapping | undefined
+  /** Undefined: nobody looks at it. */
+  tap: ExchangeTap | undefined
   #watch: ((chunk: Buffer) => void) | undefined
 
   /** @param clock  milliseconds, rising */
@@ -49,6 +53,7 @@ export class Answer {
       throw new GatewayError('ORIGIN_BAD_RESPONSE', messageOf(cause), { cause })
     }
     this.begun()
+    this.tap?.head(head.status, head.reason, head.fields)
     this.#watch = watch
     this.#hrefs = head.hrefs
     this.#length = head.length
@@ -71,7 +76,13 @@ export class Answer {
     this.#isFlushed = true
     // With its reason: one that node:http has refused before, the origin's, would be refused again.
     call.writeHead({ status, reason: STATUS_CODES[status] ?? '', fields })
-    if (call.request.method === 'HEAD' || body === '') return call.end()
+    this.tap?.head(status, STATUS_CODES[status] ?? '', fields)
+    if (call.request.method === 'HEAD' || body === '') {
+      this.tap?.receivedEnd([])
+      return call.end()
+    }
+    this.tap?.received(typeof body === 'string' ? Buffer.from(body) : body)
+    this.tap?.receivedEnd([])
     this.#bytes = Buffer.byteLength(body)
     call.end(body)
   }
@@ -97,6 +108,7 @@ export class Answer {
     const own =
       this.#hrefs?.push(chunk) ?? (this.call.needsDrain && chunk.length * 2 < chunk.buffer.byteLength ? Buffer.from(chunk) : chunk)
     if (own.length === 0) return true
+    this.tap?.received(own)
     if (this.call.write(own)) return true
     this.#unconsumedBytes += chunk.length
     return false
@@ -113,7 +125,9 @@ export class Answer {
   trailers(payload: Buffer): void {
     if (!this.#hasBody || this.#length !== undefined) return
     try {
-      this.call.setTrailers(allowedTrailers(decodeFields(payload)))
+      const trailers = allowedTrailers(decodeFields(payload))
+      this.call.setTrailers(trailers)
+      this.#trailers = trailers
     } catch (cause) {
       throw new GatewayError('ORIGIN_BAD_RESPONSE', messageOf(cause), { cause })
     }
@@ -126,8 +140,11 @@ export class Answer {
       throw new GatewayError('ORIGIN_CLOSED', 'fewer bytes than Content-Length says')
     this.#isFlushed = true
     const rest = this.#hrefs?.end()
-    if (rest !== undefined && rest.length > 0) this.call.end(rest)
-    else this.call.end()
+    if (rest !== undefined && rest.length > 0) {
+      this.tap?.received(rest)
+      this.call.end(rest)
+    } else this.call.end()
+    this.tap?.receivedEnd(this.#trailers)
   }
 
   /** The only honest end once the head is out. */

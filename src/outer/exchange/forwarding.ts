@@ -7,6 +7,7 @@ import type { DeadlineQueues } from '../../net/deadline-queue.ts'
 import { decodeResponseHead } from '../../payload/head-codec.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { EdgeLimits } from '../access/client-limits.ts'
+import { watchSocket, type ExchangeTap } from '../../tap/tap.ts'
 import type { CarrierStream } from '../inner-layers/carrier.ts'
 import { Dispatch, type DispatchContext } from '../inner-layers/dispatch.ts'
 import type { HeldRequest, HeldRequests } from '../inner-layers/held-requests.ts'
@@ -85,6 +86,7 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
   constructor(
     private readonly exchange: ForwardedExchange,
     private readonly plan: ForwardPlan,
+    private readonly tap?: ExchangeTap,
   ) {
     const { context, record } = exchange
     this.dispatch = new Dispatch(context.dispatch)
@@ -128,6 +130,8 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
     if (stream === undefined) return false
     this.#stream = stream
     this.#timing?.dispatched(this.dispatch.connection?.session.roundTripMs ?? 0)
+    this.tap?.mark('dispatched')
+    this.tap?.link(this.dispatch.connection?.session.roundTripMs ?? 0)
     stickTo(plan, this.dispatch.stickTo)
     this.#timer.awaitHead(context.deadlines.of(plan.target.timeouts?.headMs ?? context.headMs))
     if (!hasUpload) return true
@@ -213,10 +217,12 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
     if (head.status === 100) {
       if (!expectsContinue || this.#upload?.isRunning === true) return
       call.writeContinue()
+      this.tap?.interim(100, 'Continue', [])
       this.#upload?.start()
     } else if (!isHttp10) {
       const { status, reason, fields } = interimHead(head, this.plan.response)
       call.writeInterim(status, reason, fields)
+      this.tap?.interim(status, reason, fields)
     }
   }
 
@@ -233,7 +239,10 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
     exchange.end()
     this.#timer.stop()
     answer.begun()
+    const { tap } = this
+    tap?.switched(plan.upgrade, switching.reason, switching.fields)
     const end = context.switched.join(stream, client, {
+      ...(tap !== undefined && { watch: watchSocket(tap, 'client') }),
       idleMs: plan.target.timeouts?.idleMs,
       isToldWhy: plan.admittance?.follow !== undefined && plan.upgrade.toLowerCase() === 'websocket',
       onEnd: ({ code, reason, bytesIn, bytesOut, thrown }) => {

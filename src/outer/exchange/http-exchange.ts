@@ -3,13 +3,15 @@ import { errorAnswer } from '../../http/errors/error-answer.ts'
 import type { OwnErrorPages } from '../../http/errors/error-page.ts'
 import { valuesOf } from '../../http/fields.ts'
 import { guarded } from '../../net/guard.ts'
+import type { ExchangeTap, Taps } from '../../tap/tap.ts'
 import type { RequestLimit } from '../access/request-limit.ts'
 import { Answer } from './answer.ts'
 import type { ClientEvents, EdgeRequest } from './edge-request.ts'
 import { BodyCollector } from './body-collector.ts'
 import { Forwarding, type ForwardedExchange, type ForwardingContext } from './forwarding.ts'
+import { visitorName } from '../../route/access.ts'
 import { planRequest, type ForwardPlan, type LocalAnswer, type Plan, type PlanContext, type ServePlan } from './request-plan.ts'
-import { RequestRecord, type RecordContext } from './request-record.ts'
+import { edgeStart, RequestRecord, type RecordContext } from './request-record.ts'
 
 /** The context that all exchanges share: that of their parts, and the count of requests. */
 export interface ExchangeContext extends PlanContext, RecordContext, ForwardingContext {
@@ -18,6 +20,8 @@ export interface ExchangeContext extends PlanContext, RecordContext, ForwardingC
   readonly limits: PlanContext['limits'] & ForwardingContext['limits']
   readonly dispatch: ForwardingContext['dispatch']
   readonly requestLimit: RequestLimit
+  /** Undefined: nobody looks at exchanges. */
+  readonly taps?: Taps | undefined
 }
 
 /** The time within which the body of a request for a page of ours has to come. */
@@ -41,6 +45,7 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
   /** Ends what has left HTTP. */
   #endSwitched: ((code: ErrorCode, reason: string) => void) | undefined
   #hasEnded = false
+  #tap: ExchangeTap | undefined
 
   /** @param onOver  the answer has left, or the client has: the end of everything */
   constructor(
@@ -91,6 +96,7 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
 
   #proceed(plan: Plan): void {
     if (plan.kind === 'forward') this.#leave = plan.leave
+    if (this.context.taps !== undefined) this.#look(this.context.taps)
     // The client may have left while the plan was made.
     if (this.#hasEnded) return this.#release()
     if (plan.kind === 'serve') return this.#serve(plan)
@@ -98,8 +104,16 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
       return this.#answerVisitor(plan.answer, plan.refusal)
     }
     this.#follow(plan)
-    this.#forwarding = new Forwarding(this, plan)
+    this.#forwarding = new Forwarding(this, plan, this.#tap)
     this.#forwarding.start()
+  }
+
+  /** Shows what happens from now on, where its target wants that. */
+  #look(taps: Taps): void {
+    const { record, call } = this
+    if (this.#tap !== undefined || record.target?.isInspected !== true) return
+    this.#tap = taps.open(edgeStart(call, record))
+    this.answer.tap = this.#tap
   }
 
   /** An answer of ours, which may say no. */
@@ -155,11 +169,13 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
   onUpload(chunk: Buffer): void {
     this.record.bytesIn += chunk.length
     if (this.#hasEnded) return
+    this.#tap?.sent(chunk)
     this.#forwarding?.upload?.add(chunk)
     this.#body?.add(chunk)
   }
 
   onUploadEnd(): void {
+    this.#tap?.sentEnd(this.call.trailers)
     this.#forwarding?.upload?.end()
     if (!this.#hasEnded) this.#body?.end()
   }
@@ -223,6 +239,7 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
   #fail(refusal: Refusal, reason: string): void {
     if (this.#hasEnded || this.call.isGone) return
     const { code } = refusal
+    if (this.context.taps !== undefined) this.#look(this.context.taps)
     this.record.error = code
     this.record.reason = reason
     this.#hasEnded = true
@@ -268,6 +285,8 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
     try {
       this.#release()
       const { connection, repeats } = this.#forwarding?.dispatch ?? {}
+      const { error, reason, visitor } = this.record
+      this.#tap?.end({ error, reason, innerLayer: connection?.identifier, visitor: visitor && visitorName(visitor) })
       this.record.end({ bytesOut, answeredMs: this.answer.startedMs, identifier: connection?.identifier, repeats })
     } finally {
       this.onOver(this) // whatever happens: else the request counts for ever

@@ -8,6 +8,7 @@ import { visitorName, type Visitor } from '../../route/access.ts'
 import type { Owner, Target } from '../../route/target.ts'
 import type { AccessRecord } from '../../telemetry/access-log.ts'
 import type { RequestSpan, Tracing } from '../../telemetry/tracing.ts'
+import type { TapStart } from '../../tap/tap.ts'
 import type { EdgeRequest } from './edge-request.ts'
 import type { Seen } from './request-plan.ts'
 import { spanAttributes, spanOf } from './request-span.ts'
@@ -113,3 +114,25 @@ const withoutQuery = (url = ''): string => {
   const at = [url.indexOf('?'), url.indexOf('#')].filter(index => index >= 0)
   return at.length === 0 ? url : url.slice(0, Math.min(...at))
 }
+
+/** A request as whoever looks at it sees it: as the client has sent it. */
+export function edgeStart({ request, peer }: EdgeRequest, { id, startedMs, client, target, request: accepted }: RequestRecord): TapStart {
+  const { method, target: path, httpVersion, fields } = request
+  return {
+    kind: 'http',
+    scheme: client?.scheme === 'https' ? 'https' : 'http',
+    authority: accepted?.host ?? '',
+    method,
+    path,
+    version: httpVersion,
+    fields,
+    startedMs,
+    requestId: id,
+    client: client?.address ?? peer.address,
+    target: target?.name,
+    way: EDGE,
+  }
+}
+
+/** The way to send it again: as every client does. */
+const EDGE = Object.freeze({ isEdge: true })

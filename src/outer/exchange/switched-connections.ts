@@ -1,7 +1,7 @@
 import { GatewayError, type ErrorCode } from '../../errors.ts'
 import { guarded } from '../../net/guard.ts'
 import { closeFrame, WebSocketFrames } from '../../splice/web-socket-frames.ts'
-import { Splice, type SpliceEnd, type SplicedStream } from '../../splice/splice.ts'
+import { Splice, type SpliceEnd, type SplicedStream, type SpliceWatch } from '../../splice/splice.ts'
 import type { SwitchedClient } from './edge-request.ts'
 
 /** The status of a WebSocket that the gateway ends (RFC 6455 §7.4.1). */
@@ -15,6 +15,8 @@ export interface SwitchOptions {
   readonly idleMs: number | undefined
   /** A WebSocket that may have to end before its time: it is told why then, which needs a look at its frames. */
   readonly isToldWhy?: boolean
+  /** Looks on. */
+  readonly watch?: SpliceWatch | undefined
   readonly onEnd: (end: SpliceEnd) => void
 }
 
@@ -35,13 +37,14 @@ export class SwitchedConnections {
   join(
     stream: SplicedStream,
     { socket, head, cut }: SwitchedClient,
-    { idleMs = this.idleMs, isToldWhy = false, onEnd }: SwitchOptions,
+    { idleMs = this.idleMs, isToldWhy = false, watch, onEnd }: SwitchOptions,
   ): (code: ErrorCode, reason: string) => void {
     const frames = isToldWhy ? new WebSocketFrames() : undefined
     let parting: (() => void) | undefined
     const joined = new Splice(socket, {
       head,
       idleMs,
+      watch,
       ...(cut === undefined ? {} : { cut }),
       ...(frames !== undefined && {
         onOut: chunk => {

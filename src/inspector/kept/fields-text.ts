@@ -1,4 +1,4 @@
-import type { Fields } from '../http/fields.ts'
+import type { Fields } from '../../http/fields.ts'
 import type { NamedValue } from './record.ts'
 
 /**

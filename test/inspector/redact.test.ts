@@ -1,0 +1,127 @@
+import fc from 'fast-check'
+import { describe, expect, test } from '@jest/globals'
+import { redactFields, redactPath } from '../../src/inspector/redact/fields.ts'
+import { SecretNames } from '../../src/inspector/redact/secret-names.ts'
+import { redacted } from './support.ts'
+
+const SECRET = 'hunter2-is-secret'
+const names = new SecretNames()
+
+/** All ways to cut `text` in two, and into single bytes. */
+const cuts = (text: string): Buffer[][] => {
+  const bytes = Buffer.from(text)
+  const twos = Array.from({ length: bytes.length + 1 }, (_each, at) => [bytes.subarray(0, at), bytes.subarray(at)])
+  return [...twos, Array.from(bytes, byte => Buffer.from([byte]))]
+}
+
+const BODIES: readonly (readonly [type: string | undefined, body: string, kept: string])[] = [
+  ['application/json', `{"user":"ada","password":"${SECRET}","n":1}`, '{"user":"ada","password":"***","n":1}'],
+  [
+    'application/json',
+    `{"a":{"access_token" : { "x": "${SECRET}", "y": ["}", "\\"]"] } },"z":true}`,
+    '{"a":{"access_token" : "***" },"z":true}',
+  ],
+  ['application/json; charset=utf-8', `{"pass\\u0077ord":"${SECRET}"}`, '{"pass\\u0077ord":"***"}'],
+  ['application/json', `{"pin": 1234, "max_tokens": 100, "token": 77}`, '{"pin": "***", "max_tokens": 100, "token": "***"}'],
+  ['application/problem+json', `{"secret":null,"ok":1}`, '{"secret":"***","ok":1}'],
+  ['application/x-ndjson', `{"password":"${SECRET}"}\n{"a":"\\"password\\": x"}\n`, '{"password":"***"}\n{"a":"\\"password\\": x"}\n'],
+  ['application/json', `)]}',\n{"jwt":"${SECRET}\\"${SECRET}"}`, `)]}',\n{"jwt":"***"}`],
+  [
+    'application/x-www-form-urlencoded',
+    `user=ada&pass%77ord=${SECRET}&x=1&client_secret=${SECRET}`,
+    'user=ada&pass%77ord=***&x=1&client_secret=***',
+  ],
+  ['text/plain', `{"password":"${SECRET}"}`, '{"password":"***"}'],
+  [undefined, `  {"password":"${SECRET}"}`, '  {"password":"***"}'],
+  ['text/plain', `hello\npassword: ${SECRET} ${SECRET}\nDB_PASSWORD=${SECRET} x=2\n`, 'hello\npassword: ***\nDB_PASSWORD=*** x=2\n'],
+  ['text/plain', `let apiKey = "${SECRET} ${SECRET}";`, 'let apiKey = "***";'],
+  [
+    'application/xml',
+    `<a><password x="1">${SECRET}<b>${SECRET}</b></password><c token='${SECRET}'/></a>`,
+    `<a><password x="1">***</password><c token='***'/></a>`,
+  ],
+  [
+    'text/html',
+    `<input type="hidden" name="csrf_token" value="${SECRET}"><p>1 < 2</p>`,
+    '<input type="hidden" name="csrf_token" value="***"><p>1 < 2</p>',
+  ],
+  [
+    'multipart/form-data; boundary="b-1"',
+    `--b-1\r\nContent-Disposition: form-data; name="password"\r\n\r\n${SECRET}\r\n--b-1\r\nContent-Disposition: form-data; name="j"\r\nContent-Type: application/json\r\n\r\n{"token":"${SECRET}"}\r\n--b-1\r\nContent-Disposition: form-data; name="e"\r\n\r\n\r\n--b-1--\r\n`,
+    `--b-1\r\nContent-Disposition: form-data; name="password"\r\n\r\n***\r\n--b-1\r\nContent-Disposition: form-data; name="j"\r\nContent-Type: application/json\r\n\r\n{"token":"***"}\r\n--b-1\r\nContent-Disposition: form-data; name="e"\r\n\r\n\r\n--b-1--`,
+  ],
+]
+
+describe('bodies are redacted wherever they are cut', () => {
+  for (const [type, body, kept] of BODIES) {
+    test(`${type ?? 'no type'}: ${body.slice(0, 40)}`, () => {
+      for (const pieces of cuts(body)) expect(redacted(type, pieces)).toBe(kept)
+    })
+  }
+
+  test('JSON without secret names is kept as it is', () => {
+    fc.assert(
+      fc.property(fc.json({ maxDepth: 5 }), fc.nat(), (text, at) => {
+        const bytes = Buffer.from(text)
+        const cut = bytes.length === 0 ? 0 : at % bytes.length
+        const kept = redacted('application/json', [bytes.subarray(0, cut), bytes.subarray(cut)])
+        if (!/auth|pwd|pass|pin|otp|cvv|cvc|token|secret|sid|session|jwt|cookie|key/i.test(text)) expect(kept).toBe(text)
+      }),
+    )
+  })
+
+  test('a secret in JSON is never kept, whatever its value is', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 3 }), fc.nat(), (value, at) => {
+        const text = JSON.stringify({ a: [1, { password: [SECRET, value] }, 2], 'x-api-key': SECRET, z: 0 }, null, at % 3)
+        const bytes = Buffer.from(text)
+        const kept = redacted('application/json', [bytes.subarray(0, at % bytes.length), bytes.subarray(at % bytes.length)])
+        expect(kept).not.toContain(SECRET)
+        expect(JSON.parse(kept)).toEqual({ a: [1, { password: '***' }, 2], 'x-api-key': '***', z: 0 })
+      }),
+    )
+  })
+
+  test('what cannot be read is not kept', () => {
+    expect(redacted('application/json; charset=utf-16le', ['x'])).toContain('not kept')
+    expect(redacted('multipart/form-data', ['x'])).toContain('not kept')
+  })
+
+  test('an image is kept byte for byte', () => {
+    expect(redacted('image/png', ['password=x'])).toBe('password=x')
+  })
+})
+
+describe('fields', () => {
+  const took: string[] = []
+  const of = (name: string, value: string): string => redactFields([name, value], names, what => void took.push(what))[1]!
+
+  test.each([
+    ['Authorization', `Bearer ${SECRET}`, 'Bearer ***'],
+    ['authorization', SECRET, '***'],
+    ['Proxy-Authorization', `Basic ${SECRET}`, 'Basic ***'],
+    ['Cookie', `sid=${SECRET}; theme=${SECRET}`, 'sid=***; theme=***'],
+    ['Set-Cookie', `sid=${SECRET}; Path=/; HttpOnly`, 'sid=***; Path=/; HttpOnly'],
+    ['X-API-Key', SECRET, '***'],
+    ['X-Auth-Token', SECRET, '***'],
+    ['Location', `https://a.test/cb?code=${SECRET}&x=1#access_token=${SECRET}`, 'https://a.test/cb?code=***&x=1#access_token=***'],
+    ['Referer', `https://ada:${SECRET}@a.test/?token=${SECRET}`, 'https://***@a.test/?token=***'],
+    ['Sec-WebSocket-Protocol', `graphql-ws, ${'x'.repeat(50)}`, 'graphql-ws, ***'],
+    ['Stripe-Signature', 't=1,v1=abc', 't=1,v1=abc'],
+    ['WWW-Authenticate', 'Bearer realm="x"', 'Bearer realm="x"'],
+    ['Content-Type', 'text/html; charset=utf-8', 'text/html; charset=utf-8'],
+  ])('%s: %s', (name, value, kept) => {
+    expect(of(name, value)).toBe(kept)
+  })
+
+  test('a path keeps everything but secret parameters', () => {
+    expect(redactPath(`/a?x=1&api%5Fkey=${SECRET}&y=2`, names, () => undefined)).toBe('/a?x=1&api%5Fkey=***&y=2')
+  })
+
+  test('more names, and names that are shown after all', () => {
+    const own = new SecretNames({ more: ['x-customer-*'], shown: ['client_secret'] })
+    expect(redacted('application/json', ['{"xCustomerNumber":"1","client_secret":"2","password":"3"}'], own)).toBe(
+      '{"xCustomerNumber":"***","client_secret":"2","password":"***"}',
+    )
+  })
+})
