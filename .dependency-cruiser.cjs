@@ -471,6 +471,7 @@ const ROOMS = {
       'outer/access',
       'visitors',
       'visitors/session',
+      'visitors/providers',
       'visitors/check',
       'visitors/tokens',
       'visitors/jwt',

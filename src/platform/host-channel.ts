@@ -3,7 +3,7 @@ import type { Usage } from '../directory/owner.ts'
 import { GatewayError } from '../errors.ts'
 import type { LogLine } from '../payload/log-note.ts'
 import type { DataPlane } from '../service/contract.ts'
-import type { ApplyFailure, FromService, ServiceLink, ToService } from '../service-host/ipc.ts'
+import type { AccountAnswer, AccountCredentials, ApplyFailure, FromService, ServiceLink, ToService } from '../service-host/ipc.ts'
 import { createLog, type Log, type LogFields, type LogLevel } from '../telemetry/log.ts'
 
 /** Whatever is not acknowledged by then was said to an outer layer that is gone or hangs. */
@@ -24,6 +24,8 @@ export interface HostListeners {
   readonly onUsage: (rows: readonly Usage[]) => void
   /** Visitors of a socket that is watched. */
   readonly onVisitors: (socketId: string, lines: readonly LogLine[]) => void
+  /** Whose credentials they are. Never rejects. */
+  readonly onWho: (credentials: AccountCredentials) => Promise<AccountAnswer>
   /** The host asks for the end, or is gone. */
   readonly onStop: () => void
 }
@@ -107,7 +109,7 @@ export class HostChannel implements DataPlane {
     waiting.resolve(failures)
   }
 
-  #onMessage(message: ToService, { onLink, onTunnels, onKeys, onUsage, onVisitors, onStop }: HostListeners): void {
+  #onMessage(message: ToService, { onLink, onTunnels, onKeys, onUsage, onVisitors, onWho, onStop }: HostListeners): void {
     switch (message.type) {
       case 'link':
         return onLink(message.link)
@@ -121,6 +123,8 @@ export class HostChannel implements DataPlane {
         return onUsage(message.rows)
       case 'visitors':
         return onVisitors(message.socketId, message.lines)
+      case 'who':
+        return void onWho(message.credentials).then(answer => this.#say({ type: 'who', id: message.id, answer }))
       case 'ping':
         return this.#say({ type: 'pong' })
       case 'stop':

@@ -20,6 +20,7 @@ import { dialerTo } from './in-process-server.ts'
 import { VisitorFeed } from './log-feed.ts'
 import { quietLog } from './quiet-log.ts'
 import { createTextRecords } from './text-records.ts'
+import { answerWho } from './answer-who.ts'
 
 const DRAIN_MS = 5_000
 /** Milliseconds between two looks at whether the store is there. */
@@ -86,6 +87,7 @@ export class ServiceProcess {
         onKeys: (up, down) => this.#onComing('enrolment', up, down),
         onUsage: rows => this.#note(this.#service?.usage.add(rows)),
         onVisitors: (socketId, lines) => this.#feed?.visitors(socketId, lines),
+        onWho: credentials => answerWho(this.#service, credentials),
         onStop: () => void this.close(),
       },
       options.log,

@@ -17,6 +17,22 @@ export interface ServiceLink {
   readonly privateKey: string
 }
 
+/** Somebody who wants to log in as an account of the service. */
+export interface AccountCredentials {
+  readonly email: string
+  readonly password: string
+  /** Of the browser. */
+  readonly address: string
+}
+
+/** Whose credentials they are. */
+export type AccountAnswer =
+  | { readonly kind: 'account'; readonly accountId: string; readonly email: string; readonly name: string; readonly role: string }
+  | { readonly kind: 'refused' }
+  /** There were too many wrong ones. */
+  | { readonly kind: 'limited'; readonly waitS: number }
+  | { readonly kind: 'away'; readonly why: string }
+
 /** A message of the service process. */
 export type FromService =
   /** It can take requests now. */
@@ -33,6 +49,8 @@ export type FromService =
   | { readonly type: 'busy'; readonly what: string }
   /** The answer to `ping`. */
   | { readonly type: 'pong' }
+  /** The answer to `who` with the same number. */
+  | { readonly type: 'who'; readonly id: number; readonly answer: AccountAnswer }
   /** The state of its store. */
   | { readonly type: 'health'; readonly isHealthy: boolean }
 
@@ -52,6 +70,8 @@ export type ToService =
   | { readonly type: 'usage'; readonly rows: readonly Usage[] }
   /** Visitors of a socket that it watches. */
   | { readonly type: 'visitors'; readonly socketId: string; readonly lines: readonly LogLine[] }
+  /** Asks whose credentials they are; answered by `who`. */
+  | { readonly type: 'who'; readonly id: number; readonly credentials: AccountCredentials }
   /** Asks whether it is there; answered by `pong`, in whatever state its store and its links are. */
   | { readonly type: 'ping' }
   /** Asks it to finish what is under way and to end. */

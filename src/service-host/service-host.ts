@@ -5,7 +5,8 @@ import type { Log } from '../telemetry/log.ts'
 import { DirectoryFile } from './directory-file.ts'
 import { VisitorLines } from './visitor-lines.ts'
 import type { LogLine } from '../payload/log-note.ts'
-import type { ApplyFailure, FromService, ServiceChild, ServiceLink } from './ipc.ts'
+import { AccountQuestions } from './account-questions.ts'
+import type { AccountAnswer, AccountCredentials, ApplyFailure, FromService, ServiceChild, ServiceLink } from './ipc.ts'
 import { StartWatch, type StartTiming } from './start-watch.ts'
 import { Watchdog, type WatchdogTiming } from './watchdog.ts'
 
@@ -90,6 +91,7 @@ export class ServiceHost {
   #onFirstStart: (() => void) | undefined
   readonly #watched = new Map<string, VisitorLines>()
   #link: ServiceLink | undefined
+  readonly #questions = new AccountQuestions()
   #usageTimer: NodeJS.Timeout | undefined
   #failure: string | undefined
 
@@ -149,6 +151,12 @@ export class ServiceHost {
     this.#child?.send({ type: 'keys', up, down })
   }
 
+  /** Asks the service whose credentials they are. Never rejects. */
+  who(credentials: AccountCredentials): Promise<AccountAnswer> {
+    const child = this.#isReady ? this.#child : undefined
+    return this.#questions.ask(credentials, child && (message => child.send(message)))
+  }
+
   /** Lets the service finish what is under way, then ends it. Idempotent. */
   async close(): Promise<void> {
     this.#isClosing = true
@@ -203,6 +211,7 @@ export class ServiceHost {
       this.#watchdog.stop()
       this.#startWatch.stop()
       this.#unwatchAll()
+      this.#questions.gone()
       if (!this.#isClosing) this.#again(`ended (${how})`)
     })
     child.send({ type: 'tunnels', up: tunnels(), down: [] })
@@ -271,6 +280,8 @@ export class ServiceHost {
       case 'busy':
         this.#startWatch.busy(message.what)
         return log.info({ pid: child.pid }, `the service process ${message.what}, and is not there until that is done`)
+      case 'who':
+        return this.#questions.answered(message.id, message.answer)
       case 'pong':
         return this.#watchdog.answered()
       case 'health':

@@ -64,12 +64,25 @@ export interface Accounts {
   remove(actor: Actor, accountId: string): Promise<void>
 }
 
+/** What people type to say who they are. */
+export interface Credentials {
+  readonly email: string
+  readonly password: string
+}
+
+/** An account, as far as others than its owner may be told. The address was confirmed. */
+export interface Identity {
+  readonly accountId: string
+  readonly email: string
+  readonly name: string
+  readonly role: Role
+}
+
 export interface Sessions {
   /** @returns a JWT of 300 minutes: `user_id`, `exp`, `iss`, `epoch` */
-  login(
-    request: { readonly email: string; readonly password: string },
-    address: string,
-  ): Promise<{ readonly token: string; readonly accountId: string; readonly expiresAt: number }>
+  login(request: Credentials, address: string): Promise<{ readonly token: string; readonly accountId: string; readonly expiresAt: number }>
+  /** Says whose password it is, without a session: for visitors of sockets, who log in by an account. Counted as logins are. */
+  identify(request: Credentials, address: string): Promise<Identity>
   refresh(actor: Actor): Promise<{ readonly token: string; readonly expiresAt: number }>
   /** @param token  such a JWT or an API token */
   authenticate(token: string, address: string): Promise<Actor>

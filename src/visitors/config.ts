@@ -1,7 +1,7 @@
 /** The settings of logins: the file of `--visitors`, parsed and frozen. */
 
-/** The protocol of a provider: OpenID Connect, OAuth 2 in a dialect of its own, or SAML 2.0. */
-export type ProviderKind = 'oidc' | 'google' | 'github' | 'facebook' | 'saml'
+/** The protocol of a provider: OpenID Connect, OAuth 2 in a dialect of its own, SAML 2.0, or accounts of the service. */
+export type ProviderKind = 'oidc' | 'google' | 'github' | 'facebook' | 'saml' | 'accounts'
 
 /** Somebody who vouches for visitors. */
 export interface ProviderConfig {

@@ -60,7 +60,7 @@ async function logIn(
   onBegun(new URL(url))
   const returned = new URL(REDIRECT)
   for (const [name, value] of Object.entries({ state: STATE, ...parameters })) returned.searchParams.set(name, value)
-  return provider.finish(returned, secret, { state: STATE, redirectUri: REDIRECT })
+  return provider.finish({ url: returned, form: new Map(), address: '-' }, secret, { state: STATE, redirectUri: REDIRECT })
 }
 
 describe('OpenID Connect', () => {
@@ -207,7 +207,9 @@ describe('GitHub', () => {
     expect((await logIn(provider)).kind).toBe('failed')
     expect((await logIn(provider, { code: 'c', state: 'x' })).kind).toBe('failed')
     const doubled = new URL(`${REDIRECT}?state=${STATE}&state=${STATE}&code=c`)
-    expect((await provider.finish(doubled, 'v', { state: STATE, redirectUri: REDIRECT })).kind).toBe('failed')
+    expect(
+      (await provider.finish({ url: doubled, form: new Map(), address: '-' }, 'v', { state: STATE, redirectUri: REDIRECT })).kind,
+    ).toBe('failed')
   })
 })
 

@@ -57,9 +57,8 @@ async function logIn(wish: Partial<AssertionWish> = {}, alter: (xml: string, req
 }
 
 const finish = (provider: SamlProvider, xml: string, secret: string): Promise<LoginEnd> => {
-  const returned = new URL(ACS)
-  returned.searchParams.set('SAMLResponse', Buffer.from(xml).toString('base64'))
-  return provider.finish(returned, secret, { redirectUri: ACS })
+  const form = new Map([['SAMLResponse', Buffer.from(xml).toString('base64')]])
+  return provider.finish({ url: new URL(ACS), form, address: '-' }, secret, { redirectUri: ACS })
 }
 
 /** The parts of a response with one assertion. */
@@ -256,12 +255,6 @@ describe('a response', () => {
     ['names of JavaScript', '<constructor><__proto__>x</__proto__></constructor>'],
   ])('that is %s lets nobody in', async (_, xml) => {
     expect(await logIn({}, () => xml)).toMatchObject({ kind: 'failed' })
-  })
-
-  test('that comes twice lets nobody in', async () => {
-    const provider = providerOf(metadataOf(keys))
-    const returned = new URL(`${ACS}?SAMLResponse=PA==&SAMLResponse=PA==`)
-    expect(await provider.finish(returned, '_r', { redirectUri: ACS })).toMatchObject({ kind: 'failed' })
   })
 })
 

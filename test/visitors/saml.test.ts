@@ -155,6 +155,13 @@ describe('an assertion', () => {
     expect((await sendForm(browser, form)).status).toBe(200)
   })
 
+  test('that comes twice, or not at all, lets nobody in', async () => {
+    const { browser, form } = await halfway()
+    const body = `${new URLSearchParams(form.fields).toString()}&SAMLResponse=PA%3D%3D`
+    expect((await browser.go(form.action, { method: 'POST', body, isCrossSite: true })).status).toBe(400)
+    expect(reasonOf()).toContain('no SAMLResponse')
+  })
+
   test('that is far too long is refused before it is read', async () => {
     const { browser, form } = await halfway()
     const long = { ...form, fields: { ...form.fields, SAMLResponse: 'A'.repeat(140_000) } }

@@ -65,7 +65,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
     if (targets !== undefined) await checkTargets(targets, ports, log)
     const table = targets ?? targetsOf(options)
     service = options.service === undefined ? undefined : await createService(options, { file: options.service, tls }, log, context)
-    visitors = options.visitors === undefined ? undefined : await startVisitors(options.visitors, log)
+    visitors = options.visitors === undefined ? undefined : await startVisitors(options.visitors, log, service?.who)
     layer = createOuterLayer(
       {
         appPort: options['app-port'],
@@ -137,8 +137,8 @@ async function checkTargets(targets: TargetsFile, ports: readonly WantedPort[], 
 }
 
 /** Reads the files of visitors; without them, nothing of it is loaded. */
-const startVisitors = async (file: string, log: Log): Promise<RunningVisitors> =>
-  (await import('../visitors/start-visitors.ts')).startVisitors(file, log)
+const startVisitors = async (file: string, log: Log, accounts: OuterService['who'] | undefined): Promise<RunningVisitors> =>
+  (await import('../visitors/start-visitors.ts')).startVisitors(file, log, accounts)
 
 /** Prepares the service; without one, nothing of it is loaded. */
 async function createService(

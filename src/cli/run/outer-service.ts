@@ -6,6 +6,7 @@ import { GatewayError } from '../../errors.ts'
 import { algorithmsOf, thumbprintOf } from '../../identity/key.ts'
 import { forkService } from '../../service-host/fork-service.ts'
 import { ServiceHost } from '../../service-host/service-host.ts'
+import type { AccountAnswer, AccountCredentials } from '../../service-host/ipc.ts'
 import type { Log, LogLevel } from '../../telemetry/log.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ServiceProcessArguments } from './service-process.ts'
@@ -28,6 +29,8 @@ export interface OuterService {
   start(): Promise<void>
   /** The outer layer takes links of the service process on this port of this machine. */
   serve(port: number): void
+  /** Asks whose credentials of an account they are. Never rejects. */
+  readonly who: (credentials: AccountCredentials) => Promise<AccountAnswer>
   close(): Promise<void>
 }
 
@@ -99,6 +102,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     directory,
     start: () => host.start(),
     serve: port => host.link({ url: `ws://127.0.0.1:${port}`, privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }),
+    who: credentials => host.who(credentials),
     close: () => host.close(),
   }
 }

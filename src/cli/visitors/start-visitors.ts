@@ -4,6 +4,7 @@ import type { Log } from '../../telemetry/log.ts'
 import { VisitorLanes } from './visitor-lanes.ts'
 import { createVisitors } from '../../visitors/check/create-visitors.ts'
 import type { LoginEvent } from '../../visitors/login-event.ts'
+import type { AccountCheck } from '../../visitors/providers/accounts-provider.ts'
 import type { Visitors } from '../../visitors/check/visitors.ts'
 
 /** The check of visitors of an outer layer, with the files that it follows. */
@@ -12,8 +13,12 @@ export interface RunningVisitors {
   close(): Promise<void>
 }
 
-/** Reads the files of visitors and follows them. @throws GatewayError CONFIG_INVALID, FILE_UNREADABLE, KEY_INVALID */
-export async function startVisitors(file: string, log: Log): Promise<RunningVisitors> {
+/**
+ * Reads the files of visitors and follows them.
+ * @param accounts  of the service, where there is one
+ * @throws GatewayError CONFIG_INVALID, FILE_UNREADABLE, KEY_INVALID
+ */
+export async function startVisitors(file: string, log: Log, accounts?: AccountCheck): Promise<RunningVisitors> {
   let isStarted = false
   const onFault = (fault: GatewayError): void =>
     log.error({ code: fault.code }, `visitors not reloaded, what was in force stays: ${fault.message}`)
@@ -32,6 +37,7 @@ export async function startVisitors(file: string, log: Log): Promise<RunningVisi
     keys: () => files.keys,
     persist: revocation => files.append(revocation),
     clock: Date.now,
+    accounts,
     onEvent: event => logEvent(event, log),
     lanes: parts => lanes.create(parts),
     onFault: thrown => log.error({ err: thrown }, 'internal fault while visitors are checked'),

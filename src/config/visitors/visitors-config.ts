@@ -78,6 +78,10 @@ export function parseVisitorsConfig(text: string, file: string, files: NamedFile
   for (const [name, provider] of Object.entries(source.providers ?? {})) {
     const place = ['providers', name]
     if (!isProviderName(name)) faults.push(document.fault(place, 'expected a short name of lower-case letters, digits and dashes'))
+    if (provider.kind === 'accounts') {
+      providers.set(name, accountsProviderOf(name, provider.title))
+      continue
+    }
     if (provider.kind === 'saml') {
       const metadata = isUrl(provider.metadata)
         ? { kind: 'url' as const, url: provider.metadata }
@@ -114,7 +118,7 @@ export function parseVisitorsConfig(text: string, file: string, files: NamedFile
   })
 }
 
-function providerOf(name: string, source: Exclude<ProviderSource, { kind: 'saml' }>, clientSecret: string): ProviderConfig {
+function providerOf(name: string, source: Exclude<ProviderSource, { kind: 'saml' | 'accounts' }>, clientSecret: string): ProviderConfig {
   const { clientId, title, scopes = [] } = source
   const shared = { name, clientId, clientSecret, scopes: Object.freeze(scopes) }
   if (source.kind !== undefined && source.kind !== 'oidc')
@@ -143,6 +147,20 @@ function providerOf(name: string, source: Exclude<ProviderSource, { kind: 'saml'
 
 const isUrl = (text: string): boolean => /^[a-z]+:\/\//i.test(text)
 
+/** All that the other kinds have, and these do not need. */
+const BARE = Object.freeze({
+  clientId: '',
+  clientSecret: '',
+  scopes: Object.freeze([]),
+  groupsClaim: 'groups',
+  keptGroups: undefined,
+  keptClaims: Object.freeze([]),
+  trustsEmail: false,
+})
+
+const accountsProviderOf = (name: string, title = 'e-mail and password'): ProviderConfig =>
+  Object.freeze({ ...BARE, name, kind: 'accounts', title, issuer: 'the service' })
+
 function samlProviderOf(
   name: string,
   {
@@ -159,17 +177,13 @@ function samlProviderOf(
 ): ProviderConfig {
   const { keepGroups, keepClaims = [] } = source
   return Object.freeze({
+    ...BARE,
     name,
     kind: 'saml',
     title: title ?? name,
     issuer: place,
-    clientId: '',
-    clientSecret: '',
-    scopes: [],
-    groupsClaim: 'groups',
     keptGroups: keepGroups === undefined ? undefined : new Set(keepGroups),
     keptClaims: Object.freeze(keepClaims),
-    trustsEmail: false,
     saml: Object.freeze({
       entityId: entityId ?? `${authUrl}/saml/${name}`,
       metadata: Object.freeze(metadata),
@@ -197,6 +211,7 @@ export function visitorsPlaces(text: string, file: string): VisitorsPlaces {
     const source = validate(parseYaml(text, file), visitorsFileSchema).value
     if (source === undefined) return { ...placesOf({}, file), named: [] }
     const secrets = Object.values(source.providers ?? {}).flatMap(provider => {
+      if (provider.kind === 'accounts') return []
       if (provider.kind !== 'saml') return [provider.clientSecretFile]
       return isUrl(provider.metadata) ? [] : [provider.metadata]
     })

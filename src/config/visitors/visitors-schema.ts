@@ -41,7 +41,7 @@ const oidc = z.strictObject(
 /** Those that are known by name. */
 const known = z.strictObject(
   {
-    kind: z.literal(['google', 'github', 'facebook'], { error: 'expected oidc, google, github, facebook or saml' }),
+    kind: z.literal(['google', 'github', 'facebook'], { error: 'expected oidc, google, github, facebook, saml or accounts' }),
     issuer: url.optional(),
     ...shared,
   },
@@ -77,6 +77,9 @@ const saml = z.strictObject(
   { error: 'expected a map with kind and metadata' },
 )
 
+/** Accounts of the service beside the outer layer. */
+const accounts = z.strictObject({ kind: z.literal('accounts'), title: title.optional() }, { error: 'expected a map with kind and title' })
+
 const PROVIDERS = 'expected a map of names to providers'
 const SOCKETS = 'expected the name of a provider, or a list of names'
 const HOURS = 'expected a number of hours from 0.01 to 720'
@@ -95,7 +98,7 @@ export const visitorsFileSchema = z.strictObject(
     providers: z
       .record(
         z.string(),
-        z.discriminatedUnion('kind', [oidc, known, saml], {
+        z.discriminatedUnion('kind', [oidc, known, saml, accounts], {
           error: 'expected a provider: issuer, or kind; clientId; clientSecretFile; of SAML: kind, metadata',
         }),
         {

@@ -3,7 +3,7 @@ import { needScope } from '../core/access.ts'
 import { anonymous } from '../core/audit-log.ts'
 import { MINUTE_MS } from '../core/clock.ts'
 import { readTexts } from '../core/socket-settings.ts'
-import type { Sessions } from '../contract.ts'
+import type { Credentials, Identity, Sessions } from '../contract.ts'
 import { invalid, ServiceError } from '../input/service-error.ts'
 import { emailKey, parseEmail } from '../input/texts.ts'
 import type { Actor, Scope } from '../model.ts'
@@ -23,9 +23,20 @@ export class AccountSessions implements Sessions {
   ) {}
 
   async login(
-    { email, password }: { readonly email: string; readonly password: string },
+    credentials: Credentials,
     address: string,
   ): Promise<{ readonly token: string; readonly accountId: string; readonly expiresAt: number }> {
+    const { id, token_epoch: epoch } = await this.#prove(credentials, address, 'session.login')
+    return { ...(await this.tokens()).sign({ accountId: id, epoch }), accountId: id }
+  }
+
+  async identify(credentials: Credentials, address: string): Promise<Identity> {
+    const { id, email, name, role } = await this.#prove(credentials, address, 'visitor.login')
+    return { accountId: id, email, name, role }
+  }
+
+  /** The account of an address and its password, with an audit line of either outcome. */
+  async #prove({ email, password }: Credentials, address: string, action: string) {
     const { audit, attempts, passwords, store } = this.parts
     if (typeof password !== 'string' || password.length > MAX_PASSWORD_LENGTH)
       throw invalid({ path: 'password', message: 'expected a text of at most 1024 characters' })
@@ -36,7 +47,7 @@ export class AccountSessions implements Sessions {
     const isRight = await passwords.verify(password, account?.password_hash ?? undefined)
     const note = {
       by: anonymous(address),
-      action: 'session.login',
+      action,
       object: account === undefined ? 'account' : `account:${account.id}`,
       accountId: account?.id,
     }
@@ -54,7 +65,7 @@ export class AccountSessions implements Sessions {
             .execute()
         await audit.note(db, { ...note, by: { accountId: account.id, kind: 'session', address } })
       })
-      return { ...(await this.tokens()).sign({ accountId: account.id, epoch: account.token_epoch }), accountId: account.id }
+      return account
     })
   }
 

@@ -17,6 +17,7 @@ import { AuthLogin } from '../login/auth-login.ts'
 import { DEVICE_AUTHORIZE, DeviceLogin } from '../login/device-login.ts'
 import { HostLogin } from '../login/host-login.ts'
 import { Logout } from '../login/logout.ts'
+import type { AccountCheck } from '../providers/accounts-provider.ts'
 import { Providers } from '../providers/providers.ts'
 import { samlPage } from '../login/saml-page.ts'
 import { Tickets } from '../login/tickets.ts'
@@ -62,6 +63,8 @@ export interface VisitorsOptions {
   readonly attempts?: { readonly perSecond: number; readonly burst: number }
   /** Other ways in, in the order in which they are asked: before the sessions of browsers. */
   readonly lanes?: (parts: LaneParts) => readonly Lane[]
+  /** Asks the service whose address and password something is; absent: there is no service. */
+  readonly accounts?: AccountCheck | undefined
   /** Other pages of the gateway. */
   readonly pages?: readonly Page[]
 }
@@ -94,7 +97,7 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
     sessions,
     revocations,
     persist: options.persist,
-    providers: new Providers(config, clock),
+    providers: new Providers(config, clock, options.accounts),
     tickets: new Tickets(seal, clock),
     pages,
     attempts: new RateMeter(options.attempts ?? ATTEMPTS, clock),

@@ -5,7 +5,8 @@ import type { OwnAnswer } from '../../outer/access/visitor-check.ts'
 import type { ProviderConfig } from '../config.ts'
 import { parametersOf } from '../fields.ts'
 import type { Page, PageCall } from '../page.ts'
-import type { Provider } from '../providers/provider.ts'
+import { ACCOUNT_PATH } from '../providers/accounts-provider.ts'
+import type { LoginReturn, Provider } from '../providers/provider.ts'
 import { MAX_RESPONSE } from '../providers/saml-provider.ts'
 import { sessionText, type Person, type Session } from '../session/session.ts'
 import { cookieValues, setCookie } from '../session/session-cookie.ts'
@@ -18,6 +19,7 @@ import { LOGIN_MS, type Attempt, type Wish } from './tickets.ts'
 const attemptKind = (state: string): string => `try-${state.slice(0, 8)}`
 /** Of a form of SAML, whose base64 is percent-encoded once more. */
 const MAX_FORM_BYTES = 2 * MAX_RESPONSE
+const NO_FORM: ReadonlyMap<string, string> = new Map()
 const STATE_FORM = /^[\w-]{22}$/
 
 const nameOf = ({ person }: Session): string => person.email ?? person.name ?? person.subject
@@ -30,6 +32,7 @@ export class AuthLogin {
     return [
       { place: 'auth', path: '/login', method: 'GET', answer: call => this.#arrive(call) },
       { place: 'auth', path: '/login/start', method: 'GET', answer: call => this.#start(call) },
+      { place: 'auth', path: ACCOUNT_PATH, method: 'GET', answer: call => this.#askPassword(call) },
       { place: 'auth', path: '/callback/*', method: 'GET', answer: call => this.#comeBack(call, 'query', call.parameters) },
       {
         place: 'auth',
@@ -51,8 +54,7 @@ export class AuthLogin {
     const isAgreed = call.parameters.get('as') === 'known'
     if (known !== undefined && (!wish.isFresh || isAgreed)) return this.#handOver(wish, known.session)
     const [only] = choices
-    if (known === undefined && only !== undefined && choices.length === 1 && !wish.isFresh)
-      return this.#begin(call, only.name, sealed!, false)
+    if (known === undefined && only !== undefined && choices.length === 1 && !wish.isFresh) return this.#begin(call, only.name, sealed!)
     const query = `wish=${encodeURIComponent(sealed!)}`
     return this.context.pages.choose(call, {
       host: new URL(wish.origin).host,
@@ -72,10 +74,19 @@ export class AuthLogin {
     if (wish === undefined) return this.#failed(call, '-', 'a wish that is too old, or none of ours')
     if (!this.context.providers.of(wish.providers ?? undefined).some(provider => provider.name === name))
       return this.#failed(call, '-', 'a provider that is not among those of the target')
-    return this.#begin(call, name, sealed!, call.parameters.get('again') === '1')
+    return this.#begin(call, name, sealed!, { asksAgain: call.parameters.get('again') === '1' })
   }
 
-  async #begin(call: PageCall, name: string, wish: string, asksAgain: boolean): Promise<OwnAnswer> {
+  async #begin(
+    call: PageCall,
+    name: string,
+    wish: string,
+    {
+      asksAgain = false,
+      wasWrong = false,
+      cookies = [],
+    }: { readonly asksAgain?: boolean; readonly wasWrong?: boolean; readonly cookies?: readonly string[] } = {},
+  ): Promise<OwnAnswer> {
     const { config, providers, tickets } = this.context
     const provider = providers.find(name)
     if (provider === undefined) return this.#failed(call, name, 'a provider that is no more')
@@ -83,12 +94,34 @@ export class AuthLogin {
     if (limited !== undefined) return limited
     const state = randomBytes(16).toString('base64url')
     try {
-      const { url, secret } = await provider.begin({ redirectUri: redirectUriOf(config().authUrl, name), state, asksAgain })
+      const { url, secret } = await provider.begin({ redirectUri: redirectUriOf(config().authUrl, name), state, asksAgain, wasWrong })
       const sealed = tickets.sealAttempt({ provider: name, state, secret, wish }, config().authHost)
-      return redirect(url, [setCookie(attemptKind(state), authScheme(config()), sealed, LOGIN_MS / 1000, provider.comesBackBy)])
+      const cookie = setCookie(attemptKind(state), authScheme(config()), sealed, LOGIN_MS / 1000, provider.comesBackBy)
+      return redirect(url, [...cookies, cookie], call.request.method === 'GET' ? 302 : 303)
     } catch (error) {
       return this.#away(call, provider, error, `/login/start?provider=${name}&wish=${encodeURIComponent(wish)}`)
     }
+  }
+
+  /** Somebody logs in by an account of the service: here is its page. */
+  #askPassword(call: PageCall): OwnAnswer {
+    const { config, providers, tickets, pages } = this.context
+    const name = call.parameters.get('provider') ?? ''
+    const state = call.parameters.get('state') ?? ''
+    if (providers.find(name)?.config.kind !== 'accounts') return pages.missing(call, [])
+    const cookies = STATE_FORM.test(state) ? cookieValues(call.request, attemptKind(state), authScheme(config())) : []
+    const attempt = cookies
+      .map(cookie => this.#attemptOf(cookie, state, name, tickets.readAttempt.bind(tickets)))
+      .find(each => each !== undefined)
+    const wish = this.#wishOf(attempt?.wish ?? undefined)
+    if (wish === undefined)
+      return this.#failed(call, name, 'the browser has kept no cookie of the auth host, or has not begun this login', 'cookies')
+    return pages.account(call, {
+      action: `/callback/${name}`,
+      state,
+      origin: wish.origin,
+      wasWrong: call.parameters.get('wrong') === '1',
+    })
   }
 
   /** Each login asks a provider, or costs the proof of a signature. @returns the answer for an address that has begun too many */
@@ -103,15 +136,20 @@ export class AuthLogin {
   }
 
   /** The provider has sent the browser back. */
-  async #comeBack(call: PageCall, by: Provider['comesBackBy'], parameters: ReadonlyMap<string, string>): Promise<OwnAnswer> {
+  async #comeBack(call: PageCall, by: 'query' | 'form', parameters: ReadonlyMap<string, string>): Promise<OwnAnswer> {
     const { config, providers, sessions, tickets, clock } = this.context
     const { authHost, authUrl } = config()
     const scheme = authScheme(config())
     const name = call.path.slice('/callback/'.length)
     const known = providers.find(name)
-    if (known !== undefined && known.comesBackBy !== by) return this.#failed(call, name, `the provider does not come back by a ${by}`)
+    if (known !== undefined && (known.comesBackBy === 'query') !== (by === 'query'))
+      return this.#failed(call, name, `the provider does not come back by a ${by}`)
     const state = parameters.get(by === 'form' ? 'RelayState' : 'state') ?? ''
-    const returned = returnedUrl(`${authUrl}${call.path}${by === 'form' ? '' : call.query}`, by === 'form' ? parameters : undefined)
+    const returned: LoginReturn = {
+      url: new URL(`${authUrl}${call.path}${call.query}`),
+      form: by === 'form' ? parameters : NO_FORM,
+      address: call.client.address,
+    }
     if (!STATE_FORM.test(state)) return by === 'form' ? this.#arriveUnasked(call, known, returned) : this.#failed(call, name, 'no state')
     const kind = attemptKind(state)
     const cookies = cookieValues(call.request, kind, scheme)
@@ -121,13 +159,18 @@ export class AuthLogin {
       .map(cookie => this.#attemptOf(cookie, state, name, tickets.openAttempt.bind(tickets)))
       .find(each => each !== undefined)
     const provider = attempt === undefined ? undefined : known
-    const done = [setCookie(kind, scheme, '', 0, by)]
+    const done = [setCookie(kind, scheme, '', 0, known?.comesBackBy)]
     if (attempt === undefined || provider === undefined)
       return this.#failed(call, name, 'a login that is too old, was used, or is another one', 'failed', done)
     const wish = this.#wishOf(attempt.wish ?? undefined)
     if (wish === undefined) return this.#failed(call, name, 'the page that wanted the login is too long ago', 'failed', done)
     try {
       const end = await provider.finish(returned, attempt.secret, { state, redirectUri: redirectUriOf(authUrl, name) })
+      if (end.kind === 'limited') return this.#limited(call, end, done)
+      if (end.kind === 'failed' && end.failure === 'credentials') {
+        this.#tellFailed(call, name, end.reason)
+        return await this.#begin(call, name, attempt.wish ?? '', { wasWrong: true, cookies: done })
+      }
       if (end.kind === 'failed') return this.#failed(call, name, end.reason, end.failure, done, attempt.wish ?? undefined)
       const session = newSession(end.person, clock())
       this.#tellOf(session, call)
@@ -139,7 +182,7 @@ export class AuthLogin {
   }
 
   /** The provider has sent somebody who has not begun here: anybody can have a browser do that, with a login of their own. */
-  async #arriveUnasked(call: PageCall, provider: Provider | undefined, returned: URL): Promise<OwnAnswer> {
+  async #arriveUnasked(call: PageCall, provider: Provider | undefined, returned: LoginReturn): Promise<OwnAnswer> {
     const { config, sessions, tickets, clock } = this.context
     const landing = provider?.config.saml?.landing
     const name = provider?.config.name ?? '-'
@@ -149,7 +192,7 @@ export class AuthLogin {
     if (limited !== undefined) return limited
     try {
       const { end, id } = await provider.finishUnasked(returned, redirectUriOf(config().authUrl, name))
-      if (end.kind === 'failed') return this.#failed(call, name, end.reason, end.failure)
+      if (end.kind !== 'person') return this.#failed(call, name, end.reason)
       if (!tickets.useAssertion(id)) return this.#failed(call, name, 'an assertion that was used')
       const session = newSession(end.person, clock())
       this.#tellOf(session, call)
@@ -157,6 +200,17 @@ export class AuthLogin {
     } catch (error) {
       return this.#away(call, provider, error, landing)
     }
+  }
+
+  /** There were too many wrong passwords. */
+  #limited(call: PageCall, { waitS, reason }: { readonly waitS: number; readonly reason: string }, cookies: readonly string[]): OwnAnswer {
+    const fields = ['Retry-After', String(waitS), ...cookies.flatMap(cookie => ['Set-Cookie', cookie])]
+    return { ...this.context.pages.refused(call, 'RATE_LIMITED', undefined, fields), refusal: { code: 'RATE_LIMITED', reason } }
+  }
+
+  #tellFailed(call: PageCall, provider: string, reason: string): void {
+    const { providers, onEvent } = this.context
+    onEvent({ kind: 'login-failed', provider: providers.find(provider)?.config.name ?? '-', reason, address: call.client.address })
   }
 
   #tellOf(session: Session, { client }: PageCall): void {
@@ -224,27 +278,23 @@ export class AuthLogin {
     call: PageCall,
     provider: string,
     reason: string,
-    failure: 'failed' | 'unverified' | 'cancelled' | 'cookies' = 'failed',
+    failure: 'failed' | 'unverified' | 'cancelled' | 'cookies' | 'credentials' = 'failed',
     cookies: readonly string[] = [],
     wish?: string,
   ): OwnAnswer {
-    const { pages, providers, onEvent } = this.context
-    onEvent({ kind: 'login-failed', provider: providers.find(provider)?.config.name ?? '-', reason, address: call.client.address })
+    const { pages, providers } = this.context
+    this.#tellFailed(call, provider, reason)
     const again = wish === undefined ? undefined : `/login?wish=${encodeURIComponent(wish)}`
     const title = providers.find(provider)?.config.title ?? ''
     const fields = cookies.flatMap(cookie => ['Set-Cookie', cookie])
-    return { ...pages.failed(call, failure, { provider: title, again, fields }), refusal: { code: 'VISITOR_LOGIN_FAILED', reason } }
+    return {
+      ...pages.failed(call, failure === 'credentials' ? 'failed' : failure, { provider: title, again, fields }),
+      refusal: { code: 'VISITOR_LOGIN_FAILED', reason },
+    }
   }
 }
 
 const redirectUriOf = (authUrl: string, provider: string): string => `${authUrl}/callback/${provider}`
-
-/** The URL at which a browser came back, with the fields of its form in its query. */
-function returnedUrl(url: string, fields: ReadonlyMap<string, string> | undefined): URL {
-  const returned = new URL(url)
-  if (fields !== undefined) returned.search = new URLSearchParams([...fields]).toString()
-  return returned
-}
 
 const shorter = (wanted: number | null, usual: number): number => (wanted === null ? usual : Math.min(wanted, usual))
 

@@ -76,6 +76,11 @@ export class Tickets {
     return this.seal.seal('attempt', authHost, JSON.stringify({ atMs: this.clock(), ...attempt }))
   }
 
+  /** The attempt, which can still be opened. */
+  readAttempt(sealed: string | undefined, authHost: string): Attempt | undefined {
+    return this.#open<Attempt>('attempt', authHost, sealed, LOGIN_MS)
+  }
+
   /** The attempt, once. */
   openAttempt(sealed: string | undefined, authHost: string): Attempt | undefined {
     const attempt = this.#open<Attempt>('attempt', authHost, sealed, LOGIN_MS)

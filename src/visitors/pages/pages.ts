@@ -32,6 +32,39 @@ export class Pages {
     }))
   }
 
+  /**
+   * The form for an account of the service.
+   * @param origin  where the browser goes once it is known: browsers hold redirects behind a form to the policy of its page
+   */
+  account(
+    request: VisitorRequest,
+    {
+      action: to,
+      state,
+      origin,
+      wasWrong,
+    }: { readonly action: string; readonly state: string; readonly origin: string; readonly wasWrong: boolean },
+  ): VisitorAnswer {
+    return this.#draw(request, texts => ({
+      status: 200,
+      title: texts.logIn,
+      formsLeadTo: origin,
+      body: html`${wasWrong ? html`<p class="bad" role="alert">${texts.wrongBody}</p>` : html``}
+        <form method="post" action="${to}">
+          <input type="hidden" name="RelayState" value="${state}" />
+          <p>
+            <label for="email">${texts.email}</label>
+            <input id="email" name="email" type="email" autocomplete="username" maxlength="254" required />
+          </p>
+          <p>
+            <label for="password">${texts.password}</label>
+            <input id="password" name="password" type="password" autocomplete="current-password" maxlength="1024" required />
+          </p>
+          <button class="do">${texts.logIn}</button>
+        </form>`,
+    }))
+  }
+
   /** Somebody is known, and not let in. */
   denied(
     request: VisitorRequest,

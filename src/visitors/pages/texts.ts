@@ -42,6 +42,9 @@ export interface Texts {
   readonly credentialsTitle: string
   readonly credentialsBody: string
   readonly providersMissing: string
+  readonly email: string
+  readonly password: string
+  readonly wrongBody: string
 }
 
 const ENGLISH: Texts = {
@@ -88,6 +91,9 @@ const ENGLISH: Texts = {
   credentialsTitle: 'What you have sent does not open this page',
   credentialsBody: 'It is not valid here, used up, or too old. Ask whoever gave it to you for another one.',
   providersMissing: 'The gateway knows no provider for this address. Whoever runs it has to name one.',
+  email: 'E-mail address',
+  password: 'Password',
+  wrongBody: 'There is no account with this address and this password. Please try again.',
 }
 
 const FRENCH: Texts = {
@@ -137,6 +143,9 @@ const FRENCH: Texts = {
   credentialsTitle: 'Ce que vous avez envoyé n’ouvre pas cette page',
   credentialsBody: 'Ce n’est pas valable ici, épuisé ou trop ancien. Demandez-en un autre à la personne qui vous l’a donné.',
   providersMissing: 'La passerelle ne connaît aucun fournisseur pour cette adresse. La personne qui la gère doit en nommer un.',
+  email: 'Adresse e-mail',
+  password: 'Mot de passe',
+  wrongBody: 'Aucun compte ne correspond à cette adresse et à ce mot de passe. Veuillez réessayer.',
 }
 
 /** The texts in the language that a browser prefers of those that there are. @param accept  value of Accept-Language */

@@ -2,7 +2,7 @@ import { createHash, createHmac, randomBytes } from 'node:crypto'
 import type { ProviderConfig } from '../config.ts'
 import { callProvider, mapOf } from './oauth-call.ts'
 import { personOf } from './person.ts'
-import type { LoginEnd, LoginStart, LoginWish, Provider } from './provider.ts'
+import type { LoginEnd, LoginReturn, LoginStart, LoginWish, Provider } from './provider.ts'
 
 /** The habits that one of them has for itself. */
 interface Dialect {
@@ -41,7 +41,11 @@ export class OAuthProvider implements Provider {
     return Promise.resolve({ url: url.href, secret: verifier })
   }
 
-  async finish(returned: URL, verifier: string, { state, redirectUri }: Pick<LoginWish, 'state' | 'redirectUri'>): Promise<LoginEnd> {
+  async finish(
+    { url: returned }: LoginReturn,
+    verifier: string,
+    { state, redirectUri }: Pick<LoginWish, 'state' | 'redirectUri'>,
+  ): Promise<LoginEnd> {
     const only = (name: string): string | undefined => {
       const values = returned.searchParams.getAll(name)
       return values.length === 1 ? values[0] : undefined

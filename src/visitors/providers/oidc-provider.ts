@@ -2,7 +2,7 @@ import type * as OpenIdClient from 'openid-client'
 import { GatewayError, messageOf } from '../../errors.ts'
 import type { ProviderConfig } from '../config.ts'
 import { personOf } from './person.ts'
-import { PROVIDER_MS, type LoginEnd, type LoginStart, type LoginWish, type Provider } from './provider.ts'
+import { PROVIDER_MS, type LoginEnd, type LoginReturn, type LoginStart, type LoginWish, type Provider } from './provider.ts'
 
 /** The time after which a provider is asked again about itself. */
 const DISCOVERED_MS = 60_000
@@ -48,7 +48,7 @@ export class OidcProvider implements Provider {
     return { url: url.href, secret: JSON.stringify(secret) }
   }
 
-  async finish(returned: URL, secret: string, { state }: Pick<LoginWish, 'state'>): Promise<LoginEnd> {
+  async finish({ url: returned }: LoginReturn, secret: string, { state }: Pick<LoginWish, 'state'>): Promise<LoginEnd> {
     const client = await library()
     const { nonce, verifier } = JSON.parse(secret) as Secret
     const configuration = await this.#discover(client, false)

@@ -12,7 +12,19 @@ export interface LoginStart {
 /** The outcome of a login. */
 export type LoginEnd =
   | { readonly kind: 'person'; readonly person: Person }
-  | { readonly kind: 'failed'; readonly failure: 'failed' | 'unverified' | 'cancelled'; readonly reason: string }
+  | { readonly kind: 'failed'; readonly failure: 'failed' | 'unverified' | 'cancelled' | 'credentials'; readonly reason: string }
+  /** Too many have failed. */
+  | { readonly kind: 'limited'; readonly waitS: number; readonly reason: string }
+
+/** The way in which a browser comes back. */
+export interface LoginReturn {
+  /** Where to, with what the provider has put there. */
+  readonly url: URL
+  /** Fields of the form with which it came; none of those that stand twice. */
+  readonly form: ReadonlyMap<string, string>
+  /** Of the browser. */
+  readonly address: string
+}
 
 /** The parts with which a login is begun. */
 export interface LoginWish {
@@ -22,30 +34,31 @@ export interface LoginWish {
   readonly state: string
   /** Ask, even if the provider knows who it is. */
   readonly asksAgain: boolean
+  /** The last password was none. */
+  readonly wasWrong?: boolean
 }
 
 /** Somebody who vouches for visitors. Both calls ask the network. */
 export interface Provider {
   readonly config: ProviderConfig
-  /** The way in which it sends a browser back: with a query, or with a form. */
-  readonly comesBackBy: 'query' | 'form'
+  /** The way in which a browser comes back: with a query, with a form of another site, or with one of ours. */
+  readonly comesBackBy: 'query' | 'form' | 'own-form'
   /** Looks whether it can be used, as far as that is known without the network. @throws GatewayError CONFIG_INVALID, as a rejection */
   check?(): Promise<void>
   /** @throws GatewayError VISITOR_PROVIDER_AWAY, as a rejection */
   begin(wish: LoginWish): Promise<LoginStart>
   /**
-   * @param returned     the URL at which the browser came back, with what the provider has put there; of a form, with its fields
    * @param secret       of the start
    * @param redirectUri  of the start
    * @throws GatewayError VISITOR_PROVIDER_AWAY, as a rejection
    */
-  finish(returned: URL, secret: string, expected: Pick<LoginWish, 'state' | 'redirectUri'>): Promise<LoginEnd>
+  finish(returned: LoginReturn, secret: string, expected: Pick<LoginWish, 'state' | 'redirectUri'>): Promise<LoginEnd>
   /**
    * The end of a login that nobody has begun here.
    * @returns the person, and by which name the proof must not come a second time
    * @throws GatewayError VISITOR_PROVIDER_AWAY, as a rejection
    */
-  finishUnasked?(returned: URL, redirectUri: string): Promise<{ readonly end: LoginEnd; readonly id: string }>
+  finishUnasked?(returned: LoginReturn, redirectUri: string): Promise<{ readonly end: LoginEnd; readonly id: string }>
 }
 
 /** The time that a provider has for an answer. */

@@ -1,4 +1,5 @@
 import type { ProviderConfig, VisitorsConfig } from '../config.ts'
+import { AccountsProvider, type AccountCheck } from './accounts-provider.ts'
 import { OAuthProvider } from './oauth-provider.ts'
 import { OidcProvider } from './oidc-provider.ts'
 import type { Provider } from './provider.ts'
@@ -8,10 +9,14 @@ import { SamlProvider } from './saml-provider.ts'
 export class Providers {
   readonly #made = new WeakMap<ProviderConfig, Provider>()
 
-  /** @param clock  ms since 1970 */
+  /**
+   * @param clock     ms since 1970
+   * @param accounts  those of the service, where there is one
+   */
   constructor(
     private readonly config: () => VisitorsConfig,
     private readonly clock: () => number,
+    private readonly accounts?: AccountCheck,
   ) {}
 
   find(name: string): Provider | undefined {
@@ -32,6 +37,7 @@ export class Providers {
 
   #make(config: ProviderConfig): Provider {
     if (config.saml !== undefined) return new SamlProvider(config, config.saml, this.clock)
+    if (config.kind === 'accounts') return new AccountsProvider(config, this.accounts)
     return config.kind === 'github' || config.kind === 'facebook' ? new OAuthProvider(config) : new OidcProvider(config, this.clock)
   }
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { GatewayError, messageOf } from '../../errors.ts'
 import type { ProviderConfig, SamlSettings } from '../config.ts'
 import { personOf } from './person.ts'
-import { PROVIDER_MS, type LoginEnd, type LoginStart, type LoginWish, type Provider } from './provider.ts'
+import { PROVIDER_MS, type LoginEnd, type LoginReturn, type LoginStart, type LoginWish, type Provider } from './provider.ts'
 import { textOfAnswer } from './oauth-call.ts'
 import { readAssertion, SKEW_MS, type AssertedPerson } from './saml-assertion.ts'
 import { loadSaml, type SamlLibrary } from './saml-library.ts'
@@ -68,22 +68,21 @@ export class SamlProvider implements Provider {
     return { url, secret: request }
   }
 
-  finish(returned: URL, request: string, { redirectUri }: Pick<LoginWish, 'redirectUri'>): Promise<LoginEnd> {
-    return this.#judge(returned, request, redirectUri).then(end => ('end' in end ? end.end : end.person))
+  finish({ form }: LoginReturn, request: string, { redirectUri }: Pick<LoginWish, 'redirectUri'>): Promise<LoginEnd> {
+    return this.#judge(form.get('SAMLResponse'), request, redirectUri).then(end => ('end' in end ? end.end : end.person))
   }
 
-  async finishUnasked(returned: URL, redirectUri: string): Promise<{ readonly end: LoginEnd; readonly id: string }> {
-    const judged = await this.#judge(returned, undefined, redirectUri)
+  async finishUnasked({ form }: LoginReturn, redirectUri: string): Promise<{ readonly end: LoginEnd; readonly id: string }> {
+    const judged = await this.#judge(form.get('SAMLResponse'), undefined, redirectUri)
     return 'end' in judged ? { end: judged.end, id: '' } : { end: judged.person, id: judged.id }
   }
 
   async #judge(
-    returned: URL,
+    response: string | undefined,
     request: string | undefined,
     redirectUri: string,
   ): Promise<{ readonly end: LoginEnd } | { readonly person: LoginEnd; readonly id: string }> {
-    const [response, ...more] = returned.searchParams.getAll('SAMLResponse')
-    if (response === undefined || more.length > 0) return { end: failed('no SAMLResponse, or more than one') }
+    if (response === undefined) return { end: failed('no SAMLResponse, or more than one') }
     if (response.length > MAX_RESPONSE) return { end: failed('a SAMLResponse that is too long') }
     const xml = Buffer.from(response, 'base64').toString('utf8')
     const unsafe = whyUnsafeResponse(xml)

@@ -26,9 +26,9 @@ export const cookieValues = (request: AcceptedRequest, kind: string, scheme: str
  * @param by       `form`: a form of another site brings it as well. Over http, where no browser takes such a cookie, it is left to the
  *                 browser, which has a habit for forms that come within two minutes
  */
-export function setCookie(kind: string, scheme: string, value: string, maxAgeS?: number, by: 'query' | 'form' = 'query'): string {
+export function setCookie(kind: string, scheme: string, value: string, maxAgeS?: number, by?: 'query' | 'form' | 'own-form'): string {
   const age = maxAgeS === undefined ? '' : `; Max-Age=${maxAgeS}`
   const isSecure = scheme === 'https'
-  const site = by === 'query' ? '; SameSite=Lax' : isSecure ? '; SameSite=None' : ''
+  const site = by !== 'form' ? '; SameSite=Lax' : isSecure ? '; SameSite=None' : ''
   return `${cookieName(kind, scheme)}=${value}; Path=/${age}; HttpOnly${site}${isSecure ? '; Secure' : ''}`
 }
