@@ -340,7 +340,20 @@ const ROOMS = {
     node: ['http', 'http2', 'net', 'stream', 'crypto'],
   },
   'outer/tcp-edge': {
-    rooms: ['errors.ts', 'address', 'http', 'payload', 'net', 'route', 'mux', 'splice', 'tls', 'telemetry', 'outer/inner-layers'],
+    rooms: [
+      'errors.ts',
+      'address',
+      'http',
+      'payload',
+      'net',
+      'route',
+      'mux',
+      'splice',
+      'tls',
+      'telemetry',
+      'outer/access',
+      'outer/inner-layers',
+    ],
     node: ['net', 'tls'],
   },
   'outer/tunnel-edge': {

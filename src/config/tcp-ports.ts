@@ -42,6 +42,12 @@ function* faultsOf(entry: YamlMap, range: PortRange | undefined): Generator<read
   if (hasNames && entry.port !== undefined) yield [['port'], 'expected the port beside the hostname of each name']
   if (entry.clientCa !== undefined && entry.tls !== true)
     yield [['clientCa'], 'expected tls: true beside clientCa, since only who ends TLS sees client certificates']
+  if (entry.clientNames !== undefined && entry.clientCa === undefined)
+    yield [['clientNames'], 'expected clientCa beside clientNames: names count only in certificates that somebody has signed']
+  if (entry.identity === true && entry.proxyProtocol !== 2)
+    yield [['identity'], 'expected proxyProtocol: 2 beside identity, since only that version has a place for it']
+  if (entry.identity === true && entry.clientCa === undefined)
+    yield [['identity'], 'expected clientCa beside identity: without a client certificate nobody proves at this port who they are']
   if (typeof entry.port === 'string' && range !== undefined) {
     const origin = parseRange(entry.port)
     if (origin === undefined || sizeOf(origin) !== sizeOf(range))
@@ -147,12 +153,14 @@ export const createTcpPorts = (
           host: entry.host,
           tls: entry.tls === 'passthrough' ? 'passthrough' : entry.tls === true ? 'terminate' : 'none',
           clientCa,
+          clientNames: Object.freeze([...(entry.clientNames ?? [])]),
           allow: entry.allow === undefined ? undefined : listOf(entry.allow),
           deny: listOf(entry.deny ?? []),
           maxConnections: entry.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
           maxConnectionsPerAddress: entry.maxConnectionsPerAddress ?? DEFAULT_MAX_CONNECTIONS_PER_ADDRESS,
           idleMs: entry.idle ?? 0,
           proxyProtocol: entry.proxyProtocol === 1 || entry.proxyProtocol === 2 ? entry.proxyProtocol : 0,
+          tellsIdentity: entry.identity === true,
           routes: routesOf(entry, port, range),
         }),
       )

@@ -1,7 +1,8 @@
 /** The shape of the section `tcp` of the targets file; keys of its maps (ports, names) are checked in `tcp-ports.ts`. */
 import { z } from 'zod'
 import { parseOriginHost } from '../address/host.ts'
-import { duration, identifiers, integer, originPort, parsedBy, ranges } from './keys/parts.ts'
+import { certificateNames } from './keys/access.ts'
+import { duration, flag, identifiers, integer, originPort, parsedBy, ranges } from './keys/parts.ts'
 
 const PORTS = 'expected an integer from 1 to 65535, or a range such as "30000-30010"'
 const portOrRange = z.union([originPort, z.string({ error: PORTS }).regex(/^\d{1,5}-\d{1,5}$/, { error: PORTS })], { error: PORTS })
@@ -28,6 +29,21 @@ const nameSchema = z
     { error: 'expected a map with the key hostname' },
   )
   .meta({ description: 'Where the connections for one name go.' })
+
+/** Keys about what the origin is told of the client. */
+export const proxyKeys = {
+  proxyProtocol: z
+    .union([z.literal(false), z.literal(1), z.literal(2)], { error: 'expected false, 1 or 2' })
+    .optional()
+    .meta({
+      description: 'Version of the PROXY protocol in which the origin is told who the client is, before its first byte.',
+      default: false,
+    }),
+  identity: flag.optional().meta({
+    description: 'Tells the origin in that header who the client has proven to be; needs proxyProtocol: 2.',
+    default: false,
+  }),
+}
 
 /** One entry: a port or a range of ports. */
 export const tcpEntrySchema = z
@@ -66,6 +82,11 @@ export const tcpEntrySchema = z
         .min(1, { error: 'expected the name of a file' })
         .optional()
         .meta({ description: 'File with the authorities of client certificates, which are then demanded; needs tls: true.' }),
+      clientNames: certificateNames.optional().meta({
+        description:
+          'Names that a client certificate has to have one of, as access.certificates.names has them; all of clientCa when absent.',
+        examples: [['*.staff.example.com', 'ada@example.com']],
+      }),
       allow: ranges.optional().meta({
         description: 'Addresses of clients that may connect; everybody when absent.',
         examples: [['192.0.2.0/24', '2001:db8::/32']],
@@ -83,13 +104,7 @@ export const tcpEntrySchema = z
         description: 'Time without a byte in either direction, then the connection is cut; never when absent.',
         examples: [600_000, '10m'],
       }),
-      proxyProtocol: z
-        .union([z.literal(false), z.literal(1), z.literal(2)], { error: 'expected false, 1 or 2' })
-        .optional()
-        .meta({
-          description: 'Version of the PROXY protocol in which the origin is told who the client is, before its first byte.',
-          default: false,
-        }),
+      ...proxyKeys,
     },
     { error: 'expected a map with the key hostname' },
   )

@@ -1,5 +1,6 @@
 /** The shape of the section `tunnels` of the targets file; its keys are checked in `tunnels.ts`. */
 import { z } from 'zod'
+import { proxyKeys } from './tcp-schema.ts'
 import { parsePasswordHash } from '../identity/password-hash.ts'
 import { isTokenHash } from '../identity/token.ts'
 import { tunnelAccessSchema } from './keys/access.ts'
@@ -45,6 +46,7 @@ const tunnelSchema = z
         description: 'Time without a byte in either direction, then the connection is cut; never when absent.',
         examples: ['10m'],
       }),
+      ...proxyKeys,
     },
     { error: 'expected a map with tokens, users, publicKeys or access' },
   )

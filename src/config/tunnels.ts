@@ -37,6 +37,10 @@ export function checkTunnels(document: YamlDocument, section: unknown, faults: C
     if (isEmpty(entry['tokens']) && isEmpty(entry['users']) && isEmpty(entry['publicKeys']) && isEmpty(entry['access']))
       faults.push(document.fault(path, 'expected tokens, users, publicKeys or access: without credentials nobody may open a tunnel'))
     const { access } = entry
+    if (entry['identity'] === true && (entry['proxyProtocol'] !== 2 || !isYamlMap(access)))
+      faults.push(
+        document.fault([...path, 'identity'], 'expected access and proxyProtocol: 2 beside identity: who it is, and a place for it'),
+      )
     if (!isYamlMap(access)) continue
     if (!['login', 'tokens', 'jwt'].some(lane => isOn(access, lane)))
       faults.push(document.fault([...path, 'access'], 'expected at least one of login, tokens and jwt'))
@@ -67,6 +71,8 @@ export function createTunnels(document: YamlDocument, section: z.output<typeof t
         access: entry.access && tunnelAccessOf(entry.access),
         maxConnections: entry.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
         idleMs: entry.idle ?? 0,
+        proxyProtocol: entry.proxyProtocol === 1 || entry.proxyProtocol === 2 ? entry.proxyProtocol : 0,
+        tellsIdentity: entry.identity === true,
       }),
     )
   }

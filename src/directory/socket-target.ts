@@ -152,6 +152,8 @@ function createPort(socket: DirectorySocket, owner: SocketOwner): TcpPort {
     host: undefined,
     tls: type === 'tls' ? 'terminate' : 'none',
     clientCa: undefined,
+    clientNames: [],
+    tellsIdentity: false,
     // Nothing asks here who comes: what only some may have, nobody gets.
     allow: password === null && visitors === null ? undefined : NOBODY,
     deny: NOBODY,

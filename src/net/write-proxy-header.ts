@@ -26,6 +26,21 @@ export interface ProxiedConnection {
     /** Common name of a client certificate that was verified. */
     readonly clientName?: string | undefined
   }
+  /** Somebody who has proven who they are. Version 2 alone. */
+  readonly visitor?: ProxiedVisitor | undefined
+}
+
+/** Who somebody is, as the origin is told. */
+export interface ProxiedVisitor {
+  /** The way by which they have come in: `login`, `token`, `jwt`, `certificate`. */
+  readonly lane: string
+  /** One person or program for ever, with what vouches for it: `company|1234`. */
+  readonly subject: string
+  readonly email: string | undefined
+  readonly name: string | undefined
+  readonly groups: readonly string[]
+  /** A JWT that says the same, and is signed. */
+  readonly identity: string | undefined
 }
 
 /** §2.2: the signature of version 2. */
@@ -35,6 +50,8 @@ const VERSION_2_PROXY = 0x21
 export const Family = { UNSPEC: 0x00, TCP4: 0x11, TCP6: 0x21 } as const
 /** §2.2: types of the values behind the addresses, and of those inside SSL. */
 const Tlv = { ALPN: 0x01, AUTHORITY: 0x02, SSL: 0x20, SSL_VERSION: 0x21, SSL_CN: 0x22, SSL_CIPHER: 0x23 } as const
+/** §2.2.7: a range for everybody's own purposes. Ours, UTF-8 each, in this order. */
+const VISITOR_TLV = { lane: 0xe0, subject: 0xe1, email: 0xe2, name: 0xe3, groups: 0xe4, identity: 0xe5 } as const
 const CLIENT_SSL = 0x01
 const CLIENT_CERT = 0x02 | 0x04 // on this connection, in this session
 
@@ -52,7 +69,7 @@ function textHeader({ source, destination }: ProxiedConnection): Buffer {
   return Buffer.from(`PROXY ${name} ${source.address} ${destination.address} ${source.port} ${destination.port}\r\n`, 'latin1')
 }
 
-function binaryHeader({ source, destination, authority, alpn, tls }: ProxiedConnection): Buffer {
+function binaryHeader({ source, destination, authority, alpn, tls, visitor }: ProxiedConnection): Buffer {
   const family = familyOf(source, destination)
   const addresses =
     family === Family.UNSPEC ? [] : [bytesOf(source.address), bytesOf(destination.address), uint16(source.port), uint16(destination.port)]
@@ -60,9 +77,19 @@ function binaryHeader({ source, destination, authority, alpn, tls }: ProxiedConn
     ...(alpn === undefined ? [] : tlv(Tlv.ALPN, Buffer.from(alpn, 'latin1'))),
     ...(authority === undefined ? [] : tlv(Tlv.AUTHORITY, Buffer.from(authority, 'utf8'))),
     ...(tls === undefined ? [] : tlv(Tlv.SSL, sslValue(tls))),
+    ...(visitor === undefined ? [] : visitorValues(visitor)),
   ]
   const rest = Buffer.concat([...addresses, ...values])
   return Buffer.concat([SIGNATURE, Buffer.from([VERSION_2_PROXY, family]), uint16(rest.length), rest])
+}
+
+/** The same as fields of HTTP have: groups with commas between them, a comma in a name is `%2C`, a percent sign `%25`. */
+function visitorValues({ lane, subject, email = '', name = '', groups, identity = '' }: ProxiedVisitor): Buffer[] {
+  const listed = groups.map(group => group.replace(/[%,]/g, each => (each === ',' ? '%2C' : '%25'))).join(',')
+  const texts = { lane, subject, email, name, groups: listed, identity }
+  return (Object.keys(VISITOR_TLV) as (keyof typeof VISITOR_TLV)[]).flatMap(key =>
+    texts[key] === '' ? [] : tlv(VISITOR_TLV[key], Buffer.from(texts[key], 'utf8')),
+  )
 }
 
 function sslValue({ version, cipher, clientName }: NonNullable<ProxiedConnection['tls']>): Buffer {

@@ -1,3 +1,4 @@
+import { VisitorCounts } from './access/visitor-counts.ts'
 import { histogramSamples, type MetricSource, type Sample } from '../admin/exposition.ts'
 import { linkMetrics } from '../admin/link-metrics.ts'
 import type { ConnectionNumbers } from '../telemetry/connection-metrics.ts'
@@ -121,9 +122,10 @@ const ROWS: readonly MetricRow[] = [
   {
     name: 'visitors_total',
     type: 'counter',
-    help: 'Requests for targets with `access`, by the lane that decided and by what became of them.',
-    *read({ visitors }) {
-      for (const { lane, outcome, count } of visitors?.counts ?? []) yield { labels: { lane, outcome }, value: count }
+    help: 'Requests for targets and tunnels with `access`, and connections to TCP ports with `clientCa`, by the lane that decided and by what became of them.',
+    *read({ visitors, tcp }) {
+      for (const { lane, outcome, count } of VisitorCounts.sum([visitors?.counts ?? [], tcp.visitors]))
+        yield { labels: { lane, outcome }, value: count }
     },
   },
   {

@@ -32,6 +32,8 @@ export interface TcpPortOptions {
   readonly tls: TcpTls
   /** File with the authorities of which a client certificate is demanded. */
   readonly clientCa: string | undefined
+  /** Names that such a certificate has to have one of; none: every one will do. */
+  readonly clientNames: readonly string[]
   /** Addresses of clients, as `AddressRanges` takes them; undefined: everybody. */
   readonly allow: readonly string[] | undefined
   /** Addresses that are refused whatever `allow` says. */
@@ -43,6 +45,8 @@ export interface TcpPortOptions {
   readonly idleMs: number
   /** Version of the PROXY protocol that the origin is spoken to with, 0: none. */
   readonly proxyProtocol: 0 | 1 | 2
+  /** Says in version 2 who the client has proven to be. */
+  readonly tellsIdentity: boolean
   /** With distinct canonical names. */
   readonly routes: readonly TcpRoute[]
 }

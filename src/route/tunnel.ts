@@ -29,6 +29,10 @@ export interface Tunnel {
   readonly maxConnections: number
   /** 0: never. */
   readonly idleMs: number
+  /** Version of the PROXY protocol that the origin is spoken to with, 0: none. */
+  readonly proxyProtocol: 0 | 1 | 2
+  /** Says in version 2 who the client has proven to be. */
+  readonly tellsIdentity: boolean
 }
 
 /**

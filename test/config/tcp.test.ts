@@ -34,7 +34,7 @@ describe('public ports', () => {
 
   test('take every key', () => {
     const ca = tempFile('ca.crt', '-----BEGIN CERTIFICATE-----\n')
-    const keys = `tls: true, clientCa: "${ca}", allow: 10.0.0.0/8, deny: [10.1.0.0/16], maxConnections: 7, idle: 10m, proxyProtocol: 2`
+    const keys = `tls: true, clientCa: "${ca}", allow: 10.0.0.0/8, deny: [10.1.0.0/16], maxConnections: 7, idle: 10m, proxyProtocol: 2, clientNames: [alice], identity: true`
     const [port] = parse(`  5432: {hostname: "[::1]", host: 127.0.0.1, identifier: [a, b, a], ${keys}}\n`)
     expect(port?.options).toMatchObject({
       host: '127.0.0.1',
@@ -43,6 +43,8 @@ describe('public ports', () => {
       maxConnections: 7,
       idleMs: 600_000,
       proxyProtocol: 2,
+      clientNames: ['alice'],
+      tellsIdentity: true,
     })
     expect(originOf(port)).toBe('[::1]:5432')
     expect(port?.routeOf('anything.example')?.identifiers).toEqual(['a', 'b'])
@@ -96,6 +98,7 @@ describe('a bad section', () => {
           '  "94": {hostname: a, clientCa: ca.crt}',
           '  "95": {hostname: a, allow: [10.0.0.0/33]}',
           '  "96": {hostname: a/b, proxyProtocol: 3}',
+          '  "97": {hostname: a, clientNames: [x], identity: true}',
           '',
         ].join('\n'),
       ).map(fault => fault.replace(/^t\.yaml:/, '')),
@@ -114,6 +117,9 @@ describe('a bad section', () => {
       expect.stringMatching(/^11:\d+: tcp\.95\.allow(?:\[0\])?: expected an address, a CIDR/),
       expect.stringMatching(/^12:\d+: tcp\.96\.hostname: expected a host name or IP address: .*has a path/),
       expect.stringMatching(/^12:\d+: tcp\.96\.proxyProtocol: expected false, 1 or 2, got 3$/),
+      expect.stringMatching(/^13:\d+: tcp\.97\.clientNames: expected clientCa beside clientNames/),
+      expect.stringMatching(/^13:\d+: tcp\.97\.identity: expected proxyProtocol: 2 beside identity/),
+      expect.stringMatching(/^13:\d+: tcp\.97\.identity: expected clientCa beside identity/),
     ])
   })
 
@@ -137,6 +143,7 @@ test('docs/tcp.md and targets.example.yaml have every key', async () => {
   const [page, example] = [await read('docs/tcp.md'), await read('targets.example.yaml')]
   for (const key of Object.keys(tcpEntrySchema.shape)) {
     expect(page).toMatch(new RegExp(`^\\| \`${key}\``, 'm'))
-    if (key !== 'clientCa') expect(example).toMatch(new RegExp(`^    ${key}:`, 'm')) // names a file, which the example could not be read without
+    // The first names a file, which the example could not be read without, and the others need it.
+    if (!['clientCa', 'clientNames', 'identity'].includes(key)) expect(example).toMatch(new RegExp(`^    ${key}:`, 'm'))
   }
 })

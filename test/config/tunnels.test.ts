@@ -70,6 +70,7 @@ describe('the section tunnels', () => {
     ['  "a.lan:1": {TOKENS, token: x}', 'unknown key, did you mean "tokens"?'],
     ['  "a.lan:1": {TOKENS, maxConnections: 0}', 'expected an integer from 1 to 1000000'],
     ['  - a', 'expected a map of HOST:PORT to who may open it'],
+    ['  "a.lan:1": {TOKENS, identity: true, proxyProtocol: 2}', 'expected access and proxyProtocol: 2 beside identity'],
     ['  "a.lan:1": {access: {}}', 'expected tokens, users, publicKeys or access'],
     ['  "a.lan:1": {access: {tokens: false}}', '3:15: tunnels."a.lan:1".access: expected at least one of login, tokens and jwt'],
     ['  "a.lan:1": {access: {login: {}}}', 'access.login: expected one of emails, domains, groups and claims'],

@@ -5,7 +5,9 @@ import { beforeAll, describe, expect, test } from '@jest/globals'
 import type { MintedPair } from '../../src/identity/certificate.ts'
 import { parseProxyHeader } from '../../src/net/read-proxy-header.ts'
 import type { CreateCertificates } from '../../src/outer/tcp-edge/tcp-terminator.ts'
+import { valuesOf } from '../support/proxy-values.ts'
 import { CertificateStore } from '../../src/tls/certificate-store.ts'
+import { ask, parseMetrics } from '../support/admin.ts'
 import { issuerOf, mintAuthority, mintServer, writePair, type PairFiles } from '../support/certificates.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { freePort, listen } from '../support/ports.ts'
@@ -94,6 +96,36 @@ describe('tls: true', () => {
     client.end()
     await client.closed
     expect(client.text).toContain('alice')
+    expect(await layers.connectionLine(3)).toMatchObject({ visitor: 'alice', lane: 'certificate' })
+  })
+
+  test('lets in certificates with one of its names alone, and tells the origin whose it is', async () => {
+    const origin = await startTcpOrigin(echo)
+    const clientCa = tempFile('clients.crt', authority.certificatePem)
+    const keys = `tls: true, proxyProtocol: 2, identity: true, clientCa: "${clientCa}", clientNames: ["alice"]`
+    const layers = await startTls(toOrigin(origin.port, keys), { outer: { admin: { host: '127.0.0.1', port: 0 } } })
+    const visit = async (commonName: string): Promise<RawConnection> => {
+      const mint = { type: 'ec', commonName, validityYears: 1, purpose: 'client', issuer: issuerOf(authority) } as const
+      const { certificatePem: cert, privateKeyPem: key } = await mintKeyPair(mint)
+      return RawConnection.open(layers.tcpPort, trusting('db.example.com', { cert, key }))
+    }
+    const refused = await visit('eve')
+    expect(await refused.closed).toBe('rst')
+    expect(await layers.connectionLine()).toMatchObject({ error: 'VISITOR_FORBIDDEN', reason: expect.stringContaining('eve'), bytesIn: 0 })
+    const client = await visit('alice')
+    client.end()
+    await client.closed
+    const values = valuesOf(client.bytes)
+    expect([0xe0, 0xe1, 0xe2, 0xe3, 0xe5].map(type => values.get(type)?.toString())).toEqual([
+      'certificate',
+      expect.stringMatching(/^certificate\|[0-9a-f]{64}$/),
+      undefined,
+      'alice',
+      undefined,
+    ])
+    const metrics = parseMetrics((await ask(layers.outer.adminPort!, '/metrics')).text)
+    for (const outcome of ['admitted', 'refused'])
+      expect(metrics.get(`socket_gateway_visitors_total{lane="certificate",outcome="${outcome}"}`)).toBe(1)
   })
 
   test('a client that speaks something else is reset, and the log says what it was', async () => {

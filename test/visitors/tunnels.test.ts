@@ -5,6 +5,7 @@ import { addServiceToken, readServiceTokens, type NewServiceToken } from '../../
 import { TokenLane } from '../../src/visitors/tokens/token-lane.ts'
 import type { Browser, Visit } from '../support/browser.ts'
 import type { LogRecord } from '../support/layers.ts'
+import { valuesOf } from '../support/proxy-values.ts'
 import { echo, startTcpOrigin, type TcpOrigin } from '../support/tcp-origin.ts'
 import { ask, basic, bearer, hangUp, tunnelsOf } from '../support/tunnels.ts'
 import { ADA, AUTH, startVisitorLayers, type VisitorLayers } from '../support/visitors.ts'
@@ -17,12 +18,16 @@ let all: VisitorLayers
 let tokens: TokenLane
 let tokenFile: string | undefined
 let db: string
+/** Its origin is told who comes. */
+let told: string
 
 beforeAll(async () => {
   origin = await startTcpOrigin(echo)
   db = `127.0.0.1:${origin.port}`
+  told = `127.0.0.1:${(await startTcpOrigin(echo)).port}`
   const targets = tunnelsOf({
     [db]: '{access: {login: {emails: [ada@example.io]}, tokens: true}}',
+    [told]: '{access: {login: {emails: [ada@example.io]}, tokens: true}, proxyProtocol: 2, identity: true}',
     '127.0.0.1:1': '{access: {login: {groups: [nobody]}}}',
     '127.0.0.1:2': '{tokens: ["sha256:3P8mWqjPz3Yy0vJ2XJt0vQmJb1uGq9mYw1yq1nq3v0E"]}',
   })
@@ -184,6 +189,21 @@ describe('a program whose user logs in elsewhere', () => {
     ['too many', Array.from({ length: 51 }, (_, i) => `a:${i + 1}`).join(' ')],
   ])('that asks for %s gets nothing', async (_, scope) => {
     expect((await post('/device/authorize', { scope })).body['error']).toBe('invalid_scope')
+  })
+})
+
+test('an origin that wants to know is told who it is, by a header that is signed', async () => {
+  const peer = await ask(port(), `/tunnel/${told}`, bearer(await login(told)))
+  await until(() => peer.bytes.length > 16 && peer.bytes.length >= 16 + peer.bytes.readUInt16BE(14))
+  const values = valuesOf(peer.bytes)
+  expect([0xe0, 0xe1, 0xe2, 0xe3, 0xe4].map(type => values.get(type)?.toString())).toEqual([
+    ...['login', 'company|ada', 'ada@example.io', 'Ada Lovelace', 'ops,maths'],
+  ])
+  const [, payload] = values.get(0xe5)!.toString().split('.')
+  expect(JSON.parse(Buffer.from(payload!, 'base64url').toString())).toMatchObject({
+    aud: told,
+    iss: `https://${AUTH}`,
+    email: 'ada@example.io',
   })
 })
 

@@ -46,18 +46,18 @@ export function explainTcp(table: RouteTable, authority: string, file: string): 
   const port = table.tcp.find(({ options }) => options.port === Number(number))
   if (port === undefined)
     return { text: `refused: no entry of tcp has the port ${number === '' ? printable(authority) : number}\n`, isAllowed: false }
-  const { key, line, tls, allow, deny, maxConnections, idleMs, proxyProtocol, clientCa } = port.options
+  const { key, line, tls, allow, deny, maxConnections, idleMs, proxyProtocol, tellsIdentity, clientCa, clientNames } = port.options
   const name = tls === 'none' || host === '' ? undefined : parseHost(host).host
   const route = port.routeOf(name)
   const rows: (readonly [string, string | undefined])[] = [
     ['port', `${number}, ${file}:${line}${key === number ? '' : ` (${key})`}`],
-    ['tls', tls === 'none' ? undefined : `${TLS[tls]}${clientCa === undefined ? '' : `, client certificates of ${clientCa}`}`],
+    ['tls', tls === 'none' ? undefined : `${TLS[tls]}${clientCa === undefined ? '' : `, client certificates of ${clientCa}${clientNames.length === 0 ? '' : ` named ${clientNames.join(' or ')}`}`}`],
     ['name', tls === 'none' ? undefined : `${name ?? 'none'}${route === undefined || route.name === name ? '' : ` (${route.name})`}`],
     ['origin', route && addressOf(route)],
     ['by', route && (route.identifiers === undefined ? 'any inner layer' : `inner layer ${route.identifiers.join(' or ')}`)],
     ['clients', `${allow?.join(', ') ?? 'every address'}${deny.length === 0 ? '' : `, but not ${deny.join(', ')}`}`],
     ['connections', `at most ${maxConnections} at a time${idleMs === 0 ? '' : `, cut after ${idleMs} ms of silence`}`],
-    ['proxy', proxyProtocol === 0 ? undefined : `PROXY protocol version ${proxyProtocol}`],
+    ['proxy', proxyProtocol === 0 ? undefined : `PROXY protocol version ${proxyProtocol}${tellsIdentity ? ', with who the client has proven to be' : ''}`],
   ]
   const facts = formatTable(rows.flatMap(([what, value]) => (value === undefined ? [] : [[what, printable(value)]])))
   const verdict = route === undefined ? 'refused: no entry of names matches (UNKNOWN_HOST)' : 'allowed: connections are carried as they are'

@@ -71,14 +71,17 @@ const jwt = z.strictObject(
 )
 
 const NAME = 'expected a name such as build.example.com or *.staff.example.com'
+/** Names that certificates of clients have. */
+export const certificateNames = z.array(text(NAME).regex(/^(?:\*\.)?[^\s*]{1,253}$/, { error: NAME }), {
+  error: 'expected a list of names',
+})
 const certificates = z.strictObject(
   {
     ca: file.meta({ description: 'File with the authorities of the certificates, in PEM.' }),
     crl: file.optional().meta({
       description: 'File with lists of revoked certificates, in PEM, one of each authority in the chain; none is asked for when absent.',
     }),
-    names: z
-      .array(text(NAME).regex(/^(?:\*\.)?[^\s*]{1,253}$/, { error: NAME }), { error: 'expected a list of names' })
+    names: certificateNames
       .optional()
       .meta({ description: 'Names that a certificate has to have one of; all of the authorities when absent.' }),
   },

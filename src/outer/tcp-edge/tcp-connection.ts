@@ -2,17 +2,23 @@ import type { Socket } from 'node:net'
 import { asGatewayError, ERRORS, GatewayError, type ErrorCode } from '../../errors.ts'
 import { unmapped } from '../../address/mapped.ts'
 import { encodeTcpHead } from '../../payload/tcp-head.ts'
+import { visitorName, type Visitor } from '../../route/access.ts'
 import type { Owner } from '../../route/target.ts'
 import { addressOf, type TcpPort, type TcpRoute } from '../../route/tcp-port.ts'
 import { Splice } from '../../splice/splice.ts'
 import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
 import type { Log } from '../../telemetry/log.ts'
+import type { VisitorCounts } from '../access/visitor-counts.ts'
+import { proxiedVisitor } from '../access/proxied-visitor.ts'
 import { BeforeOrigin } from '../inner-layers/tcp-opening.ts'
 import type { DeadlineQueue, QueueNode, Expiring } from '../../net/deadline-queue.ts'
 import { guarded } from '../../net/guard.ts'
 import { proxyHeader, type Endpoint, type ProxiedConnection } from '../../net/write-proxy-header.ts'
 import type { CarrierStream } from '../inner-layers/carrier.ts'
 import { Dispatch, type DispatchContext } from '../inner-layers/dispatch.ts'
+
+/** Longer ones are none of Node.js. */
+const MAX_TIMER_MS = 2_147_483_647
 
 /** The context that all connections of the public ports share. */
 export interface TcpContext {
@@ -27,6 +33,8 @@ export interface TcpContext {
   readonly clock: () => number
   readonly log: Log
   readonly record: (record: ConnectionRecord) => void
+  /** Who has proven who they are, by their outcomes. */
+  readonly visitors: VisitorCounts
 }
 
 /** A client that may be joined to an origin. */
@@ -38,6 +46,8 @@ export interface TcpRequest {
   readonly inside?: Socket
   /** The facts about TLS for the PROXY protocol. */
   readonly facts?: Pick<ProxiedConnection, 'authority' | 'alpn' | 'tls'>
+  /** Somebody who has proven who they are. */
+  readonly visitor?: Visitor | undefined
 }
 
 /**
@@ -59,6 +69,7 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
   #stream: CarrierStream | undefined
   #splice: Splice | undefined
   #bytesIn = 0
+  #ending: NodeJS.Timeout | undefined
   #isOver = false
 
   /**
@@ -127,6 +138,19 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     this.#finish(code, reason)
   }
 
+  /** Counts that somebody has shown a certificate, or has not. */
+  countVisitor(outcome: 'admitted' | 'refused'): void {
+    this.context.visitors.add('certificate', outcome)
+  }
+
+  /** Ends it at a time, unless that is further away than any connection lasts. @param atMs  ms since 1970 */
+  endAt(atMs: number, reason: string): void {
+    const leftMs = atMs - Date.now()
+    if (this.#isOver || leftMs > MAX_TIMER_MS) return
+    const end = guarded(this.fail, () => this.abort('VISITOR_SESSION_OVER', reason))
+    this.#ending = setTimeout(end, Math.max(0, leftMs)).unref()
+  }
+
   /** The client has ended its half before it has said what it wants: it has left. */
   left(): void {
     this.#left()
@@ -163,15 +187,16 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
 
   /** @returns false when no inner layer is connected that could be asked */
   #open(): boolean {
-    const { route, facts } = this.#greeted!
+    const { route, facts, visitor } = this.#greeted!
     // A tunnel of the service tells its end who comes; inner layers of operators may be too old to be told.
     const payload = encodeTcpHead(route.pool === 'tunnel' ? { ...route, visitor: this.client } : route)
     const stream = this.#dispatch.open({ target: route, payload }, this)
     if (stream === undefined) return false
     this.#stream = stream
     this.context.opening.refresh(this)
-    const { proxyProtocol: version } = this.port.options
-    if (version !== 0) stream.write(proxyHeader(version, { source: this.client, destination: this.#local, ...facts }))
+    const { proxyProtocol: version, tellsIdentity } = this.port.options
+    const who = tellsIdentity && visitor !== undefined ? { visitor: proxiedVisitor(visitor) } : {}
+    if (version !== 0) stream.write(proxyHeader(version, { source: this.client, destination: this.#local, ...facts, ...who }))
     if (this.#head !== undefined) stream.write(this.#head)
     return true
   }
@@ -254,8 +279,9 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
   #finish(code: ErrorCode | undefined, reason: string): void {
     if (this.#isOver) return
     this.#isOver = true
+    clearTimeout(this.#ending)
     this.context.opening.cancel(this)
-    const { route } = this.#greeted ?? {}
+    const { route, visitor } = this.#greeted ?? {}
     const owner = route?.owner
     const record: ConnectionRecord = {
       connectionId: this.#connectionId,
@@ -268,6 +294,7 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
       bytesOut: this.#splice?.bytesOut ?? 0,
       durationMs: this.context.clock() - this.#startedMs,
       identifier: this.#dispatch.connection?.identifier,
+      ...(visitor !== undefined && { visitor: visitorName(visitor), lane: visitor.lane }),
       error: code,
       reason,
       ...(owner !== undefined && { isOfSocket: true }),

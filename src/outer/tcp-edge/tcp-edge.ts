@@ -5,6 +5,7 @@ import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { DeadlineQueue } from '../../net/deadline-queue.ts'
 import type { SocketBook } from '../../net/socket-book.ts'
+import { VisitorCounts } from '../access/visitor-counts.ts'
 import type { DispatchContext } from '../inner-layers/dispatch.ts'
 import type { TcpConnection } from './tcp-connection.ts'
 import { TcpListener, type TcpListenerContext } from './tcp-listener.ts'
@@ -41,6 +42,8 @@ export interface PortFault {
 
 /** The public TCP and TLS ports of the targets file, and those of sockets: opens, closes and changes them without touching connections that are open. */
 export class TcpEdge {
+  /** Client certificates, by their outcomes. */
+  readonly visitors = new VisitorCounts()
   readonly #log: Log
   readonly #terminators: TcpTerminators
   readonly #context: TcpListenerContext
@@ -80,6 +83,7 @@ export class TcpEdge {
         return greeting()
       },
       record,
+      visitors: this.visitors,
       nextNumber: () => ++number,
       terminatorOf: port => terminators.of(port),
       onOpen: connection => this.#connections.add(connection),

@@ -2,7 +2,10 @@ import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { addressKey } from '../../address/address-key.ts'
 import { asGatewayError, GatewayError, messageOf } from '../../errors.ts'
+import { visitorName } from '../../route/access.ts'
+import { certificateVisitor, hasName } from '../../route/certificate-visitor.ts'
 import type { TcpPort } from '../../route/tcp-port.ts'
+import { clientCertificateOf } from '../../tls/client-certificate.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
 import { HandshakeTurns } from '../../tls/handshake-turns.ts'
 import { followCertificates, tlsOptions } from '../../tls/server.ts'
@@ -82,7 +85,16 @@ export class TcpTerminator {
     socket.allowHalfOpen = true
     const wantsCertificate = this.store.clientCa !== undefined
     if (wantsCertificate && !socket.authorized) {
+      connection.countVisitor('refused')
       return connection.abort('CLIENT_TLS', `the client certificate: ${String(socket.authorizationError ?? 'there is none')}`)
+    }
+    const client = wantsCertificate ? clientCertificateOf(socket) : undefined
+    const visitor = client && certificateVisitor(client)
+    if (client !== undefined) {
+      const isNamed = hasName(port.options.clientNames, client)
+      connection.countVisitor(isNamed ? 'admitted' : 'refused')
+      if (!isNamed)
+        return connection.abort('VISITOR_FORBIDDEN', `no name of the certificate of ${visitorName(visitor!)} is one of clientNames`)
     }
     // RFC 8446 §4.6.1: resumed sessions bring their name, too; `false` is none.
     const { servername } = socket as TLSSocket & { readonly servername?: string | false }
@@ -92,7 +104,8 @@ export class TcpTerminator {
     const route = port.routeOf(name)
     if (route === undefined) return connection.abort('UNKNOWN_HOST', unknown(sent))
     socket.pause()
-    connection.join({ route, inside: socket, facts: factsOf(socket, name, wantsCertificate) })
+    connection.join({ route, inside: socket, facts: factsOf(socket, name, wantsCertificate), visitor })
+    if (client !== undefined) connection.endAt(client.notAfterMs, 'the client certificate has expired')
   }
 }
 

@@ -8,8 +8,11 @@ import type { Log } from '../../telemetry/log.ts'
 import { acceptHandshake } from '../../tunnel/accept.ts'
 import type { WebSocketStream } from '../../tunnel/web-socket-stream.ts'
 import { CloseCode } from '../../tunnel/wire.ts'
+import { unmapped } from '../../address/mapped.ts'
+import { proxyHeader } from '../../net/write-proxy-header.ts'
 import { visitorName } from '../../route/access.ts'
 import type { ConnectionAdmittance } from '../access/visitor-check.ts'
+import { proxiedVisitor } from '../access/proxied-visitor.ts'
 import { BeforeOrigin } from '../inner-layers/tcp-opening.ts'
 import type { DeadlineQueue, QueueNode, Expiring } from '../../net/deadline-queue.ts'
 import { guarded } from '../../net/guard.ts'
@@ -116,8 +119,21 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
     const { tunnel } = this.visit
     this.#stream = this.#dispatch.open({ target: tunnel, payload: encodeTcpHead(tunnel) }, this)
     if (this.#stream === undefined) return false
+    this.#introduce(this.#stream)
     this.context.opening.refresh(this)
     return true
+  }
+
+  /** Tells the origin who the client is, where it wants to know. */
+  #introduce(stream: CarrierStream): void {
+    const { tunnel, client, request, admittance } = this.visit
+    const { proxyProtocol: version, tellsIdentity } = tunnel
+    if (version === 0) return
+    const { localAddress = '', localPort = 0 } = request.socket
+    const destination = { address: unmapped(localAddress), port: localPort }
+    const isTold = tellsIdentity && admittance !== undefined
+    const who = isTold ? { visitor: proxiedVisitor(admittance.visitor, admittance.identity) } : {}
+    stream.write(proxyHeader(version, { source: client, destination, ...who }))
   }
 
   override onHead(): void {

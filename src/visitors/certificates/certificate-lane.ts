@@ -1,7 +1,8 @@
 import { GatewayError } from '../../errors.ts'
 import type { PeerCertificate } from '../../http/client.ts'
 import type { AccessRequestOfVisitor } from '../../outer/access/visitor-check.ts'
-import { emailKey, type CertificateRule, type Visitor } from '../../route/access.ts'
+import type { Visitor } from '../../route/access.ts'
+import { certificateVisitor, hasName } from '../../route/certificate-visitor.ts'
 import type { Lane, LaneOffer, Verdict } from '../lane.ts'
 import type { SessionWatch } from '../session/session-watch.ts'
 
@@ -38,7 +39,7 @@ export class CertificateLane implements Lane {
     const visitor = this.#visitorOf(client)
     const reason = client.fault ?? this.#whyOver(client)
     if (reason !== undefined) return { kind: 'refuse', code: 'VISITOR_CREDENTIALS', reason: `the certificate: ${reason}` }
-    if (!isNamed(rule, client))
+    if (!hasName(rule.names, client))
       return { kind: 'refuse', code: 'VISITOR_FORBIDDEN', reason: 'no name of the certificate is one of those', visitor }
     return { kind: 'admit', visitor, follow: ended => this.parts.watch.watch(() => this.#whyOver(client), ended) }
   }
@@ -56,35 +57,8 @@ export class CertificateLane implements Lane {
   #visitorOf(client: PeerCertificate): Visitor {
     const known = this.#visitors.get(client)
     if (known !== undefined) return known
-    const { commonName, dns, emails, uris, fingerprint } = client
-    const [email] = emails
-    const visitor: Visitor = Object.freeze({
-      lane: 'certificate',
-      email: emails.length === 1 && email !== undefined && emailKey(email) !== undefined ? email : undefined,
-      name: commonName ?? dns[0] ?? uris[0],
-      groups: [],
-      claims: new Map<string, readonly string[]>(),
-      subject: fingerprint,
-      provider: 'certificate',
-      sessionId: undefined,
-    })
+    const visitor = certificateVisitor(client)
     this.#visitors.set(client, visitor)
     return visitor
   }
 }
-
-/** Has a certificate one of the names? The common name counts where there is no other (RFC 6125 §6.4.4). */
-function isNamed({ names }: CertificateRule, { dns, emails, uris, commonName }: PeerCertificate): boolean {
-  if (names.length === 0) return true
-  const hosts = dns.length + emails.length + uris.length > 0 || commonName === undefined ? dns : [commonName.toLowerCase()]
-  return names.some(name => {
-    // By its form, and compared with names of that kind alone: a name of DNS may well look like an address.
-    if (name.includes(':')) return uris.includes(name)
-    if (name.includes('@')) return emails.some(each => emailKey(each) !== undefined && emailKey(each) === emailKey(name))
-    const wanted = name.toLowerCase()
-    return wanted.startsWith('*.') ? hosts.some(each => isBelow(each, wanted.slice(1))) : hosts.includes(wanted)
-  })
-}
-
-/** Is a name one label and this domain? @param domain  with its dot */
-const isBelow = (name: string, domain: string): boolean => name.indexOf('.') > 0 && name.slice(name.indexOf('.')) === domain

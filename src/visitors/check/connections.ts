@@ -3,7 +3,7 @@ import type { AccessRequestOfVisitor, ConnectionCheck, ConnectionDecision, Conne
 import type { LaneName } from '../../route/access.ts'
 import type { Lane, Verdict } from '../lane.ts'
 import type { OriginFields } from './origin-fields.ts'
-import type { VisitorCounts } from './visitor-counts.ts'
+import type { VisitorCounts } from '../../outer/access/visitor-counts.ts'
 
 /** The parts of the check. */
 export interface ConnectionsParts {

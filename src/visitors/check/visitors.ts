@@ -16,7 +16,7 @@ import type { OriginFields } from './origin-fields.ts'
 import type { OwnPages } from './own-pages.ts'
 import type { SocketProviders } from './socket-providers.ts'
 import { programAnswer } from './program-answer.ts'
-import { VisitorCounts } from './visitor-counts.ts'
+import { VisitorCounts } from '../../outer/access/visitor-counts.ts'
 
 /** The parts of the check. */
 export interface VisitorsParts {
