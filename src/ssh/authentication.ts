@@ -2,6 +2,7 @@ import type { AuthContext, PublicKeyAuthContext } from 'ssh2'
 import { GatewayError, messageOf } from '../errors.ts'
 import type { OfferedKey, SshAccess } from '../service/contract.ts'
 import type { Actor } from '../service/model.ts'
+import { printable } from './greeting.ts'
 import { checkCertificate, isCertificate, isSignedBy, parseCertificate } from './keys/certificate.ts'
 import { parsePublicKey, verifyBare } from './keys/public-key.ts'
 
@@ -27,17 +28,24 @@ export interface AuthenticationEvents {
   onProven(proven: Proven): void
   /** It is over without a login: the connection has to end. */
   onGivenUp(reason: string): void
+  /** Somebody has to do something else than offer this: words for a person. */
+  onWords(words: string): void
   /** A key was not taken, for the log. */
   onRefused(user: string, reason: string): void
 }
 
 const METHODS: 'publickey'[] = ['publickey']
 const MAX_USER_LENGTH = 255
+/** Keys of one connection that are explained. */
+const MAX_WORDS = 3
+const OF_TOKEN =
+  'Keys on a security token (sk-...) cannot log in here. Use another one: ssh-keygen -t ed25519, socket-gateway account keys add FILE.pub, then ssh -i FILE -o IdentitiesOnly=yes ...'
 
 /** The login of one connection: by a key of an account, or by a certificate of this service for one. */
 export class Authentication {
   #attempts = 0
   #isOver = false
+  #words = 0
 
   constructor(
     private readonly context: AuthenticationContext,
@@ -59,9 +67,20 @@ export class Authentication {
       },
       (thrown: unknown) => {
         this.events.onRefused(shown(attempt.username), messageOf(thrown))
-        if (!this.#isOver) attempt.reject(METHODS)
+        if (this.#isOver) return
+        this.#explain(attempt.key.algo, thrown)
+        attempt.reject(METHODS)
       },
     )
+  }
+
+  /** Keys that nobody has are refused without a word, as everywhere; those that cannot be used by anybody with one. */
+  #explain(algorithm: string, thrown: unknown): void {
+    if (!(thrown instanceof GatewayError) || this.#words >= MAX_WORDS) return
+    const words = isOfToken(algorithm) ? OF_TOKEN : wordsOf(thrown)
+    if (words === undefined) return
+    this.#words++
+    this.events.onWords(words)
   }
 
   async #judge(attempt: PublicKeyAuthContext): Promise<boolean> {
@@ -107,6 +126,15 @@ export class Authentication {
     const isProven = (): boolean => isSignedBy(certificate, key.algo, blob!, signature!)
     return { offered: { algorithm: certificate.algorithm, blob: certificate.blob, certificateOf: user }, isProven }
   }
+}
+
+const isOfToken = (algorithm: string): boolean => algorithm.startsWith('sk-')
+
+/** What keeps a key or certificate from being used, and what to do; undefined for what nobody can do anything about. */
+function wordsOf({ code, message }: GatewayError): string | undefined {
+  if (code === 'INVALID' || code === 'FORBIDDEN') return `This key was not taken: ${printable(message)}.`
+  if (code === 'STORE_UNAVAILABLE') return 'Nobody can log in at the moment; try again in a minute.'
+  return undefined
 }
 
 /** A name of a stranger, for a log. */

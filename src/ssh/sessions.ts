@@ -102,13 +102,18 @@ export class Sessions {
 
   /** Ends the sessions, then the connection. @param status  with which `ssh` exits */
   leave(status: number): void {
-    for (const terminal of this.#terminals) terminal.end(status)
-    this.#terminals.clear()
+    this.end(status)
     // A client that has a session ends by itself once it has read its status; this is for the others.
     setTimeout(
       guarded(this.options.fail, () => this.options.onLeave()),
       LEAVE_MS,
     ).unref()
+  }
+
+  /** Ends the sessions. @param status  with which `ssh` exits */
+  end(status: number): void {
+    for (const terminal of this.#terminals) terminal.end(status)
+    this.#terminals.clear()
   }
 
   /** The connection is gone. */

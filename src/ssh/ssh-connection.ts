@@ -12,7 +12,7 @@ import { SshForward } from './forward.ts'
 import { printable, socketLine, type GreetingFacts } from './greeting.ts'
 import { Sessions } from './sessions.ts'
 import type { SshLimits } from './ssh-limits.ts'
-import type { Connection } from './ssh2.ts'
+import { sendBanner, sendGoodbye, type Connection } from './ssh2.ts'
 import { missingFields, Ssh2Channels } from './ssh2-channels.ts'
 import type { TunnelBook } from './tunnel-book.ts'
 import type { SharedByLinks } from './tunnel-link.ts'
@@ -39,6 +39,7 @@ const KNOWS_NO_HALF_CLOSE = /^(?:Go|Mysocketctl)/
 /** Bytes of answers that a client has not read, above which nothing more is read from it. */
 const UNREAD_BYTES = 1_048_576
 const MAX_WAITING_REQUESTS = 64
+const STOPS = 'This server stops, perhaps to start again: connect once more in a moment.'
 /** Between the end of a tunnel and the word about it, milliseconds. */
 const FAREWELL_MS = 2_000
 
@@ -89,8 +90,9 @@ export class SshConnection {
         onProven: proven => this.#enter(proven),
         onGivenUp: reason => {
           this.#debug(reason)
-          this.end()
+          this.#leave(`${reason}; name the one that is meant: ssh -i FILE -o IdentitiesOnly=yes`)
         },
+        onWords: words => sendBanner(client, words),
         onRefused: (user, reason) => this.#debug(`login of ${user} refused: ${reason}`),
       },
     )
@@ -147,6 +149,13 @@ export class SshConnection {
     endLingering(this.socket)
   }
 
+  /** The same with words, which OpenSSH shows. */
+  #leave(words: string): void {
+    if (this.socket.destroyed) return
+    sendGoodbye(this.client, words)
+    endLingering(this.socket)
+  }
+
   /** Ends now. */
   destroy(): void {
     this.socket.destroy()
@@ -166,10 +175,23 @@ export class SshConnection {
     setTimeout(guarded(this.#fail, tell), FAREWELL_MS).unref()
   }
 
-  /** Lets visitors finish, up to `timeoutMs`, then ends. */
+  /** Says that this server stops, lets visitors finish, up to `timeoutMs`, then ends. */
   async drain(timeoutMs: number): Promise<void> {
+    // Also to who only waits for its turn: its session stays open, and nothing would say why it ends.
+    this.#sessions.say('', STOPS)
     await Promise.all(this.#forwards.map(forward => forward.drain(timeoutMs)))
-    this.end()
+    this.#sessions.end(1)
+    if (this.socket.destroyed) return
+    // Whoever closes the socket at once takes the words with it.
+    const closed = new Promise<void>(
+      resolve =>
+        void this.socket.once(
+          'close',
+          guarded(this.#fail, () => resolve()),
+        ),
+    )
+    this.#leave(STOPS)
+    await closed
   }
 
   // --- login ---

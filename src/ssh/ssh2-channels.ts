@@ -6,7 +6,7 @@ import type { Socket } from 'node:net'
 import type { WindowContext } from '../mux/receive-window.ts'
 import { GatewayError } from '../errors.ts'
 import { guarded } from '../net/guard.ts'
-import type { Connection } from './ssh2.ts'
+import { canSend, type Connection } from './ssh2.ts'
 import { forgetExchange } from './ssh2-memory.ts'
 import { INITIAL_WINDOW_BYTES, TunnelChannel, type ChannelWire } from './tunnel-channel.ts'
 
@@ -82,6 +82,7 @@ export function missingFields(client: Connection): readonly string[] {
   need(typeof channels?.add === 'function' && typeof channels.remove === 'function', '_chanMgr')
   need(protocol !== undefined && '_kexinit' in protocol, '_protocol._kexinit')
   need(protocol !== undefined && '_queue' in protocol, '_protocol._queue')
+  need(canSend(client), '_protocol._packetRW, _protocol._cipher')
   for (const name of METHODS) need(typeof protocol?.[name] === 'function', `_protocol.${name}`)
   for (const name of MESSAGES) need(typeof protocol?._handlers[name] === 'function', `_protocol._handlers.${name}`)
   return missing

@@ -40,3 +40,63 @@ export async function loadSsh2(load: () => Promise<unknown> = () => import('ssh2
     throw new GatewayError('CONFIG_INVALID', text, { cause })
   }
 }
+
+interface PrivateWriter {
+  readonly allocStart: number
+  readonly allocStartKEX: number
+  alloc(bytes: number, isForced?: boolean): Buffer
+  finalize(packet: Buffer, isForced?: boolean): Buffer
+}
+
+interface Sender {
+  readonly _protocol?: {
+    readonly _packetRW?: { readonly write?: PrivateWriter }
+    readonly _cipher?: { encrypt(packet: Buffer): void }
+    readonly _kexinit?: unknown
+    _queue?: Buffer[] | undefined
+  }
+}
+
+/** Messages (RFC 4253 §12, RFC 4252 §6) that ssh2 sends without words of ours, or not at all. */
+const DISCONNECT = 1
+const USERAUTH_BANNER = 53
+const BY_APPLICATION = 11
+
+const string = (text: string): Buffer => {
+  const length = Buffer.byteLength(text)
+  const bytes = Buffer.alloc(4 + length)
+  bytes.writeUInt32BE(length)
+  bytes.write(text, 4)
+  return bytes
+}
+
+/** True where `sendBanner` and `sendGoodbye` find what they need of ssh2. */
+export const canSend = (client: Connection): boolean => {
+  const { _packetRW: packets, _cipher: cipher } = (client as unknown as Sender)._protocol ?? {}
+  return typeof packets?.write?.alloc === 'function' && typeof cipher?.encrypt === 'function'
+}
+
+/** Shows words to whoever logs in, before the login has succeeded (RFC 4252 §5.4). */
+export function sendBanner(client: Connection, words: string): void {
+  const protocol = (client as unknown as Sender)._protocol!
+  const payload = Buffer.concat([Buffer.of(USERAUTH_BANNER), string(`${words}\r\n`), string('')])
+  const write = protocol._packetRW!.write!
+  const packet = write.alloc(payload.length)
+  packet.set(payload, write.allocStart)
+  const done = write.finalize(packet)
+  if (protocol._kexinit === undefined) protocol._cipher!.encrypt(done)
+  else (protocol._queue ??= []).push(done)
+}
+
+/** Ends the conversation with words (RFC 4253 §11.1), which OpenSSH shows; the connection is the caller's to end. */
+export function sendGoodbye(client: Connection, words: string): void {
+  const protocol = (client as unknown as Sender)._protocol!
+  const reason = Buffer.alloc(4)
+  reason.writeUInt32BE(BY_APPLICATION)
+  const payload = Buffer.concat([Buffer.of(DISCONNECT), reason, string(words), string('')])
+  const write = protocol._packetRW!.write!
+  // Also in the middle of a key exchange, as ssh2 does it.
+  const packet = write.alloc(payload.length, true)
+  packet.set(payload, write.allocStartKEX)
+  protocol._cipher!.encrypt(write.finalize(packet, true))
+}

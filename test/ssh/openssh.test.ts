@@ -2,8 +2,10 @@
 import { expect } from '@jest/globals'
 import { spawn } from 'node:child_process'
 import { createServer } from 'node:http'
+import { writeFileSync } from 'node:fs'
 import { connect, createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
+import { wireString } from '../../src/ssh/keys/wire-reader.ts'
 import { exchange } from '../support/exchange.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { changeOf } from '../support/directory.ts'
@@ -178,4 +180,39 @@ testWith(PROGRAMS, 'Ctrl-C ends the session and the connection', async () => {
   ssh.stdin.write('\x03')
   expect((await ended)[0]).toBe(0)
   await until(() => door.door.connectionCount === 0)
+})
+
+/** A public key whose private half would be on a token: `ssh` offers it all the same. */
+const tokenKey = (): KeyFile => {
+  const path = join(tempDir(), 'token')
+  const blob = Buffer.concat([wireString('sk-ssh-ed25519@openssh.com'), wireString(Buffer.alloc(32, 7)), wireString('ssh:')])
+  const line = `sk-ssh-ed25519@openssh.com ${blob.toString('base64')} on a token`
+  writeFileSync(path, '', { mode: 0o600 })
+  writeFileSync(`${path}.pub`, `${line}\n`)
+  return { path, line }
+}
+
+testWith(PROGRAMS, 'whoever offers a key of a token, or one too many, reads what to do', async () => {
+  const ssh = startSsh(await startDoor(), tokenKey(), ['-N', '-o', 'LogLevel=INFO', '-R', '80:127.0.0.1:1'])
+  await ssh.exit
+  expect(ssh.stderr).toContain('Keys on a security token (sk-...) cannot log in here. Use another one: ssh-keygen -t ed25519')
+  // With `none` before it, the key is the second attempt.
+  const impatient = startSsh(await startDoor({ limits: { attempts: 1 } }), await makeKey(), ['-N', '-R', '80:127.0.0.1:1'])
+  await impatient.exit
+  expect(impatient.stderr).toMatch(/Received disconnect .*more than 1 attempts to log in; name the one that is meant: ssh -i FILE/)
+})
+
+testWith(PROGRAMS, 'when the door closes, sessions say so, and clients without one are told', async () => {
+  const { door, key } = await doorWithKey()
+  const shell = startSsh(door, key, ['-R', `http-0:80:127.0.0.1:${await origin('a')}`])
+  const silent = startSsh(door, key, ['-N', '-R', `http-1:80:127.0.0.1:${await origin('b')}`])
+  await shell.waitForLine(/Logs\r\n={55}\r\n/)
+  await door.layers.connected(2)
+  await door.door.close(10_000)
+  const { code } = await shell.exit
+  await silent.exit
+  const words = 'This server stops, perhaps to start again: connect once more in a moment.'
+  expect(shell.stdout).toContain(`\r\n${words}\r\n`)
+  expect(code).not.toBe(0)
+  expect(silent.stderr).toMatch(/Received disconnect from 127\.0\.0\.1 port \d+:11: This server stops, perhaps/)
 })
