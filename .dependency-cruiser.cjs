@@ -51,12 +51,13 @@ const ROOMS = {
   'store/sqlite': { rooms: ['errors.ts'], npm: ['kysely', 'libsql'] },
   store: { rooms: ['errors.ts', 'store/sqlite'], npm: ['kysely', 'pg'], node: ['net', 'fs/promises', 'path'] },
   'service-host': {
-    rooms: ['errors.ts', 'net', 'directory', 'payload', 'telemetry'],
+    rooms: ['events', 'errors.ts', 'net', 'directory', 'payload', 'telemetry'],
     node: ['child_process', 'fs/promises', 'os', 'path'],
   },
-  service: { rooms: ['errors.ts', 'directory'] },
+  service: { rooms: ['errors.ts', 'directory', 'events'] },
   'service/core': {
     rooms: [
+      'events',
       'errors.ts',
       'address',
       'directory',
@@ -73,12 +74,13 @@ const ROOMS = {
     node: ['crypto'],
   },
   'service/accounts': {
-    rooms: ['errors.ts', 'store', 'service', 'service/core', 'service/input', 'service/proofs', 'service/ssh-keys'],
+    rooms: ['address', 'events', 'errors.ts', 'store', 'service', 'service/core', 'service/input', 'service/proofs', 'service/ssh-keys'],
     npm: ['kysely'],
     node: ['crypto'],
   },
   'service/sockets': {
     rooms: [
+      'events',
       'errors.ts',
       'address',
       'directory',
@@ -97,6 +99,7 @@ const ROOMS = {
   },
   'service/rules': {
     rooms: [
+      'events',
       'errors.ts',
       'identity',
       'store',
@@ -152,7 +155,7 @@ const ROOMS = {
     type: ['http', 'https'],
   },
   api: {
-    rooms: ['errors.ts', 'version.ts', 'address', 'net', 'service', 'service/input', 'telemetry'],
+    rooms: ['events', 'errors.ts', 'version.ts', 'address', 'net', 'service', 'service/input', 'telemetry'],
     npm: ['express', 'zod'],
     node: ['net', 'crypto', 'fs/promises', 'path'],
   },
@@ -191,6 +194,7 @@ const ROOMS = {
   },
   platform: {
     rooms: [
+      'events',
       'errors.ts',
       'payload',
       'identity',
@@ -560,6 +564,7 @@ const ROOMS = {
   },
   'cli/run': {
     rooms: [
+      'events',
       'errors.ts',
       'version.ts',
       'address',

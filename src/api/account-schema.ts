@@ -1,5 +1,6 @@
 /** Schemas of accounts, tokens, keys and the audit log in /api/v1. */
 import { z } from 'zod'
+import { SEVERITIES } from '../events/catalogue.ts'
 import { email, id, label, linkToken, password, publicKeyLine, text, time, timeGiven } from './schema.ts'
 
 const ROLES = ['user', 'auditor', 'admin'] as const
@@ -128,6 +129,24 @@ export const auditEntrySchema = z
     details: z.record(z.string(), z.unknown()),
   })
   .meta({ id: 'AuditEntry' })
+
+export const severitySchema = z.enum(SEVERITIES, { error: 'expected info, warning or error' })
+
+export const eventSchema = z
+  .object({
+    id: z.string().meta({ description: 'Its place in the list.' }),
+    at: time,
+    name: z.string().meta({ description: 'Such as tunnel.lost; docs/events.md has all of them.' }),
+    severity: severitySchema,
+    subject: z.string(),
+    message: z.string().meta({ description: 'In one sentence.' }),
+    targets: z.array(z.string()),
+    account: z.string().nullable(),
+    count: z.int().meta({ description: 'Happenings that are in this one.' }),
+    since: time.nullable(),
+    fields: z.record(z.string(), z.union([z.string(), z.number(), z.array(z.string())])),
+  })
+  .meta({ id: 'Event' })
 
 export const usageSchema = z
   .object({

@@ -1,14 +1,31 @@
 /** /api/v1: enrolment of inner layers, audit, accounts of others, and what the service says of itself. */
 import { z } from 'zod'
+import type { EventRequest } from '../service/contract.ts'
 import { VERSION } from '../version.ts'
 import * as schema from './account-schema.ts'
 import { given, operationsOf, type Operation } from './operation.ts'
-import { jwk, linkToken, page, pageQuery, text, timeGiven, uuid } from './schema.ts'
+import { jwk, linkToken, page, pageQuery, text, timeGiven, trueOrFalse, uuid } from './schema.ts'
 import { accountView, auditEntryView, innerKeyView, issuedTokenView, listView, pageView, usageView } from './views.ts'
 
 const { open, withToken } = operationsOf('v1')
 
 const accountId = z.strictObject({ accountId: uuid })
+
+const eventId = text(17).optional()
+const eventQuery = z.strictObject({
+  after: eventId.meta({ description: 'Id: what came after it, the oldest first.' }),
+  before: eventId.meta({ description: 'Id: what came before it.' }),
+  limit: pageQuery.limit,
+  name: text(60).optional().meta({ description: 'Name of an event such as tunnel.lost, or tunnel.* for all that begin so.' }),
+  severity: schema.severitySchema.optional().meta({ description: 'So severe, or more.' }),
+  accountId: uuid.optional(),
+  all: trueOrFalse.meta({ description: 'true: of all accounts, for auditors and admins.' }),
+})
+
+const requestOf = ({ all, ...query }: Partial<z.output<typeof eventQuery>>): EventRequest => ({
+  ...given(query),
+  ...(all === true && { isOfAll: true }),
+})
 
 export const adminOperations: readonly Operation[] = [
   withToken({
@@ -66,6 +83,28 @@ export const adminOperations: readonly Operation[] = [
     }),
     reply: page(schema.auditEntrySchema),
     run: async ({ service }, { query }, actor) => pageView(await service.audit.list(actor, given(query)), auditEntryView),
+  }),
+  withToken({
+    id: 'listEvents',
+    method: 'get',
+    path: '/events',
+    summary:
+      'What has happened: tunnels that come and go, limits, sign-ins from new places. Of the own account; of others for auditors and admins. The youngest comes first, but with `after`.',
+    query: eventQuery,
+    reply: page(schema.eventSchema),
+    errors: ['NOT_FOUND'],
+    run: ({ service }, { query }, actor) => service.events.list(actor, requestOf(query)),
+  }),
+  withToken({
+    id: 'watchEvents',
+    method: 'get',
+    path: '/events/live',
+    summary: 'The same as it happens: one JSON object a line, an empty line every 15 s; with `after`, what came since then first.',
+    query: eventQuery.omit({ before: true, limit: true }),
+    reply: schema.eventSchema,
+    errors: ['NOT_FOUND', 'LIMIT_REACHED'],
+    isStream: true,
+    run: async ({ service }, { query, signal }, actor) => service.events.watch(actor, requestOf(query), signal),
   }),
   withToken({
     id: 'listUsage',

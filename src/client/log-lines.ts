@@ -1,14 +1,18 @@
 import { GatewayError } from '../errors.ts'
 import { errorOfAnswer, parseJson } from './api-error.ts'
 import type { Call, Transport } from './transport.ts'
-import type { LogLine } from './wire.ts'
+import type { AccountEvent, LogLine } from './wire.ts'
 
 /** The API sends an empty line every 15 s while nothing happens. */
 const SILENCE_MS = 50_000
 const MAX_LINE = 64 * 1024
 
-/** Reads NDJSON, one object a line; empty lines keep the connection alive. Ends as `ServiceClient.log` says. */
-export async function* readLines(transport: Transport, call: Call): AsyncGenerator<LogLine, void, undefined> {
+/** Reads NDJSON, one object a line, those that `isLine` takes; empty lines keep the connection alive. Ends as `ServiceClient.log` says. */
+export async function* readLines<Line>(
+  transport: Transport,
+  call: Call,
+  isLine: (value: unknown) => value is Line,
+): AsyncGenerator<Line, void, undefined> {
   const late = new AbortController()
   const timer = setTimeout(() => late.abort(), SILENCE_MS)
   try {
@@ -40,5 +44,12 @@ export async function* readLines(transport: Transport, call: Call): AsyncGenerat
   }
 }
 
-const isLine = (value: unknown): value is LogLine =>
-  typeof value === 'object' && value !== null && typeof (value as { text?: unknown }).text === 'string'
+const hasText = (value: unknown, key: string): boolean =>
+  typeof value === 'object' && value !== null && typeof (value as Readonly<Record<string, unknown>>)[key] === 'string'
+
+/** Is it a line of a log? */
+export const isLogLine = (value: unknown): value is LogLine => hasText(value, 'text')
+
+/** Is it an event? */
+export const isEvent = (value: unknown): value is AccountEvent =>
+  hasText(value, 'id') && hasText(value, 'name') && hasText(value, 'message')

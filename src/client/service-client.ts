@@ -1,13 +1,15 @@
 import { GatewayError } from '../errors.ts'
 import { errorOfAnswer, parseJson } from './api-error.ts'
-import { readLines } from './log-lines.ts'
+import { isEvent, isLogLine, readLines } from './log-lines.ts'
 import { Transport, type Call, type TransportOptions } from './transport.ts'
 import type {
   Account,
   AccountLimits,
   ApiToken,
+  AccountEvent,
   AuditEntry,
   Connection,
+  EventQuery,
   InnerKey,
   IssuedToken,
   Joined,
@@ -213,7 +215,7 @@ export class ServiceClient {
    */
   async *log(socketId: string, signal?: AbortSignal): AsyncGenerator<LogLine, void, undefined> {
     const call = this.#request('GET', `/sockets/${segment(socketId)}/log`, { signal, headers: { Accept: 'application/x-ndjson' } })
-    yield* readLines(this.#transport, call)
+    yield* readLines(this.#transport, call, isLogLine)
   }
 
   // --- enrolment and audit
@@ -238,6 +240,17 @@ export class ServiceClient {
     page: PageRequest & { readonly accountId?: string; readonly action?: string; readonly since?: string } = {},
   ): Promise<Page<AuditEntry>> {
     return this.#call('GET', '/audit', { query: { ...page } })
+  }
+
+  /** @param request.after  id @param request.before  id @param request.all  of all accounts, for auditors and admins */
+  events(request: EventQuery & { readonly before?: string; readonly limit?: number } = {}): Promise<Page<AccountEvent>> {
+    return this.#call('GET', '/events', { query: { ...request } })
+  }
+
+  /** The events since `after`, and each as it happens. Ends as `log` does. */
+  async *liveEvents(request: EventQuery, signal?: AbortSignal): AsyncGenerator<AccountEvent, void, undefined> {
+    const call = this.#request('GET', '/events/live', { query: { ...request }, signal, headers: { Accept: 'application/x-ndjson' } })
+    yield* readLines(this.#transport, call, isEvent)
   }
 
   /** @param request.since  first day, such as 2026-11-28 */

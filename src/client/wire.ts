@@ -181,6 +181,32 @@ export interface AuditEntry {
   readonly details: Readonly<Record<string, unknown>>
 }
 
+/** Something that has happened to an account. */
+export interface AccountEvent {
+  readonly id: string
+  readonly at: string
+  /** Such as `tunnel.lost`. */
+  readonly name: string
+  readonly severity: 'info' | 'warning' | 'error'
+  readonly subject: string
+  readonly message: string
+  readonly targets: readonly string[]
+  readonly account: string | null
+  readonly count: number
+  readonly since: string | null
+  readonly fields: Readonly<Record<string, string | number | readonly string[]>>
+}
+
+/** What is wanted of the events; whatever is absent is no condition. */
+export interface EventQuery {
+  readonly after?: string
+  /** Name of an event, or the first part of names with `.*`. */
+  readonly name?: string
+  readonly severity?: AccountEvent['severity']
+  readonly accountId?: string
+  readonly all?: boolean
+}
+
 /** The use of a socket on one day. */
 export interface Usage {
   /** Such as 2026-11-28, in UTC. */

@@ -1,6 +1,7 @@
 import type { DirectoryChange, DirectoryMessage, DirectorySnapshot } from '../directory/directory.ts'
 import type { Usage } from '../directory/owner.ts'
 import { GatewayError } from '../errors.ts'
+import type { Tell } from '../events/turning-states.ts'
 import type { LogLine } from '../payload/log-note.ts'
 import type { DataPlane } from '../service/contract.ts'
 import type { AccountAnswer, AccountCredentials, ApplyFailure, FromService, ServiceLink, ToService } from '../service-host/ipc.ts'
@@ -83,6 +84,9 @@ export class HostChannel implements DataPlane {
   watch(socketId: string, isWatched: boolean): void {
     this.#say({ type: 'watch', socketId, isWatched })
   }
+
+  /** Tells the operator what has happened to an account. */
+  readonly event: Tell = (name, note, happening) => this.#say({ type: 'event', name, note, happening })
 
   health(isHealthy: boolean): void {
     this.#say({ type: 'health', isHealthy })

@@ -146,6 +146,7 @@ export class ServiceProcess {
       log,
       linkUrls: () => facts.linkUrls,
       textRecords: createTextRecords(),
+      onEvent: channel.event,
       apiUrl: `${facts.appScheme}://${config().hosts.api}${portText(facts)}`,
     }
     const service = await createService(options)

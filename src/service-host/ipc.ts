@@ -1,5 +1,7 @@
 import type { DirectoryMessage } from '../directory/directory.ts'
 import type { Usage } from '../directory/owner.ts'
+import type { EventName, EventNote } from '../events/event.ts'
+import type { Happening } from '../events/turning-states.ts'
 import type { LogLine } from '../payload/log-note.ts'
 import type { LogFields, LogLevel } from '../telemetry/log.ts'
 
@@ -47,6 +49,8 @@ export type FromService =
   | { readonly type: 'watch'; readonly socketId: string; readonly isWatched: boolean }
   /** It answers nothing until it has done this, such as the steps of a large database. */
   | { readonly type: 'busy'; readonly what: string }
+  /** Something has happened to an account. */
+  | { readonly type: 'event'; readonly name: EventName; readonly note: EventNote; readonly happening: Happening }
   /** The answer to `ping`. */
   | { readonly type: 'pong' }
   /** The answer to `who` with the same number. */

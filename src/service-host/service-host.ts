@@ -1,6 +1,7 @@
 import type { DirectoryMessage, DirectorySnapshot } from '../directory/directory.ts'
 import type { Usage } from '../directory/owner.ts'
 import { messageOf } from '../errors.ts'
+import type { Tell } from '../events/turning-states.ts'
 import type { Log } from '../telemetry/log.ts'
 import { DirectoryFile } from './directory-file.ts'
 import { VisitorLines } from './visitor-lines.ts'
@@ -63,6 +64,10 @@ export interface ServiceHostOptions {
   readonly keys: () => readonly { readonly id: string; readonly address: string }[]
   /** The service process does not answer any more: what waits for it is not to wait longer. */
   readonly onSilent: () => void
+  /** Told of the process, and of its database. @param reason  why it is not well */
+  readonly onTurn?: (state: 'service' | 'store', isWell: boolean, reason?: string) => void
+  /** Told of what happens to accounts. */
+  readonly onEvent?: Tell
   /** File of the last directory. */
   readonly stateFile: string
   readonly log: Log
@@ -237,8 +242,12 @@ export class ServiceHost {
           `the service process has not answered for ${silentMs / 1000} s; what waits for it is refused`,
         )
         onSilent()
+        this.#turn('service', false, 'does not answer')
       },
-      onBack: () => log.info({ pid: this.pid }, 'the service process answers again'),
+      onBack: () => {
+        log.info({ pid: this.pid }, 'the service process answers again')
+        this.#turn('service', true)
+      },
       onHung: silentMs => {
         log.error(
           { pid: this.pid, silentMs },
@@ -253,11 +262,16 @@ export class ServiceHost {
     const waitMs = this.#waitMs
     this.#waitMs = Math.min(waitMs * 2, this.#timing.longestWaitMs)
     this.#failure ??= `the service process ${what}`
+    this.#turn('service', false, what)
     this.options.log.error(
       { waitMs },
       `the service process ${what}; sockets and tunnels that are known go on, the API and SSH are back when it is: next start in ${waitMs} ms`,
     )
     this.#timer = setTimeout(() => this.#fork(), waitMs)
+  }
+
+  #turn(state: 'service' | 'store', isWell: boolean, reason?: string): void {
+    if (!this.#isClosing) this.options.onTurn?.(state, isWell, reason)
   }
 
   #onMessage(child: ServiceChild, message: FromService): void {
@@ -268,6 +282,7 @@ export class ServiceHost {
         if (this.#isReady) return
         this.#isReady = true
         this.#failure = undefined
+        this.#turn('service', true)
         this.#startWatch.stop()
         if (!this.#isClosing) this.#watchdog.start()
         return log.info({ pid: child.pid }, 'the service process is ready')
@@ -286,7 +301,9 @@ export class ServiceHost {
         return this.#watchdog.answered()
       case 'health':
         this.#isStoreHealthy = message.isHealthy
-        return
+        return this.#turn('store', message.isHealthy)
+      case 'event':
+        return this.options.onEvent?.(message.name, message.note, message.happening)
       case 'failed':
         this.#failure = message.message
         return log.error({}, `the service process cannot start: ${message.message}`)

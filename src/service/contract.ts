@@ -6,6 +6,7 @@
  */
 import type { DirectoryChange, DirectorySnapshot } from '../directory/directory.ts'
 import type { Usage as SocketUsage } from '../directory/owner.ts'
+import type { GatewayEvent, Severity } from '../events/event.ts'
 import type {
   Account,
   AccountLimits,
@@ -216,6 +217,31 @@ export interface Audit {
   ): Promise<Page<AuditEntry>>
 }
 
+/** The events that somebody asks for. */
+export interface EventRequest {
+  /** Id: what came after it, the oldest first. */
+  readonly after?: string
+  /** Id: what came before it; so does neither of the two, from the end. The youngest first. */
+  readonly before?: string
+  /** 1 to 100, default 50. */
+  readonly limit?: number
+  /** Name of an event, or the first part of names with `.*`. */
+  readonly name?: string
+  /** This severe, or more. */
+  readonly severity?: Severity
+  /** Of another account, for auditors and admins. */
+  readonly accountId?: string
+  /** Of all accounts, for auditors and admins. */
+  readonly isOfAll?: boolean
+}
+
+export interface Events {
+  /** `next`: with `after` that of the next call, otherwise the `before` of the next page. */
+  list(actor: Actor, request: EventRequest): Promise<Page<GatewayEvent>>
+  /** What came after `after`, then each as it happens, until the signal. */
+  watch(actor: Actor, request: EventRequest, signal: AbortSignal): AsyncIterable<GatewayEvent>
+}
+
 /** A letter to one person. */
 export interface Letter {
   readonly to: string
@@ -248,6 +274,7 @@ export interface Service {
   readonly ssh: SshAccess
   readonly enrolment: Enrolment
   readonly audit: Audit
+  readonly events: Events
   readonly usage: Usage
   /** All that the data plane has to know. Whoever sends it on has to do so before anything else is awaited: the changes after it follow at once. */
   snapshot(): Promise<DirectorySnapshot>

@@ -222,5 +222,21 @@ const first: Migration = ({ int, text, blob, serial, end }) => [
   ${end}`,
 ]
 
+const events: Migration = ({ int, text, serial, end }) => [
+  `create table events (
+    id ${serial},
+    at ${int} not null,
+    account_id ${text} not null references accounts (id) on delete cascade,
+    name ${text} not null,
+    subject ${text} not null,
+    count ${int} not null default 1,
+    since ${int},
+    fields ${text} not null default '{}'
+  ${end}`,
+  `create index events_by_account on events (account_id, id)`,
+  `create index events_by_subject on events (account_id, subject, id)`,
+  `create index events_by_time on events (at)`,
+]
+
 /** The first one makes version 1 of an empty database, and so on. */
-export const MIGRATIONS: readonly Migration[] = [first]
+export const MIGRATIONS: readonly Migration[] = [first, events]

@@ -188,6 +188,19 @@ export interface AuditTable {
   details: Generated<string>
 }
 
+/** What has happened to accounts, as events.md has it. */
+export interface EventsTable {
+  id: Generated<number>
+  at: number
+  account_id: string
+  name: string
+  subject: string
+  count: number
+  since: number | null
+  /** JSON. */
+  fields: string
+}
+
 /** Primary key: (account_id, socket_id, day). Outlives the socket. */
 export interface UsageTable {
   account_id: string
@@ -242,6 +255,7 @@ export interface Database {
   service_tokens: ServiceTokensTable
   secrets: SecretsTable
   audit: AuditTable
+  events: EventsTable
   usage: UsageTable
   idempotency: IdempotencyTable
   changes: ChangesTable

@@ -4,6 +4,7 @@ import { lintTargetsInSlices } from '../../config/lint.ts'
 import { TargetsFile } from '../../config/watch.ts'
 import { parseTargets } from '../../config/targets.ts'
 import { GatewayError } from '../../errors.ts'
+import { Events } from '../../events/events.ts'
 import { KeyFiles } from '../../identity/public-keys.ts'
 import { createOuterLayer, type OuterLayer } from '../../outer/outer-layer.ts'
 import type { TableSource } from '../../outer/outer-options.ts'
@@ -42,6 +43,10 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
   checkPortsDiffer(ports)
   const errorPages = options['error-pages'] === undefined ? undefined : await readErrorPages(options['error-pages'])
   const log = await createServiceLog(options, context)
+  const events = new Events({
+    nowMs: Date.now,
+    onFault: thrown => log.error({ err: thrown }, 'internal fault while events were told'),
+  })
   let isStarted = false
   const keys = new KeyFiles(options['public-key'], {
     onChange: registry => {
@@ -64,7 +69,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
       log.warn({}, 'there is no public key yet, so no inner layer can connect; put a certificate into the directory')
     if (targets !== undefined) await checkTargets(targets, ports, log)
     const table = targets ?? targetsOf(options)
-    service = options.service === undefined ? undefined : await createService(options, { file: options.service, tls }, log, context)
+    service = options.service === undefined ? undefined : await createService(options, { file: options.service, tls, events }, log, context)
     visitors = options.visitors === undefined ? undefined : await startVisitors(options.visitors, log, service?.who)
     layer = createOuterLayer(
       {
@@ -98,6 +103,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
         drainDelayMs: options['drain-delay'],
         drainTimeoutMs: options['drain-timeout'],
         limits: edgeLimitsOf(options),
+        events,
         ...(admin !== undefined && { admin }),
       },
       { log },
@@ -143,7 +149,7 @@ const startVisitors = async (file: string, log: Log, accounts: OuterService['who
 /** Prepares the service; without one, nothing of it is loaded. */
 async function createService(
   options: ValuesOf<typeof outerLayerOptions>,
-  { file, tls }: { readonly file: string; readonly tls: ReturnType<typeof createTlsPorts> },
+  { file, tls, events }: { readonly file: string; readonly tls: ReturnType<typeof createTlsPorts>; readonly events: Events },
   log: Log,
   context: CliContext,
 ): Promise<OuterService> {
@@ -152,6 +158,7 @@ async function createService(
     {
       file,
       logLevel: options['log-level'],
+      events,
       appPort: options['app-port'],
       appScheme: tls.app === undefined ? 'http' : 'https',
       socketPort: options['socket-port'],

@@ -2,6 +2,7 @@ import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import { readServiceConfig } from '../../config/service/service-file.ts'
 import { LiveDirectory } from '../../directory/live-directory.ts'
+import type { Events } from '../../events/events.ts'
 import { GatewayError } from '../../errors.ts'
 import { algorithmsOf, thumbprintOf } from '../../identity/key.ts'
 import { forkService } from '../../service-host/fork-service.ts'
@@ -16,6 +17,8 @@ export interface OuterServiceOptions {
   /** Path of service.yaml. */
   readonly file: string
   readonly logLevel: LogLevel
+  /** Told of the process, and by it of accounts. */
+  readonly events: Events
   readonly appPort: number
   readonly appScheme: 'http' | 'https'
   readonly socketPort: number
@@ -94,6 +97,9 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     tunnels: () => listOf(tunnels),
     keys: () => listOf(keys),
     onSilent: () => directory.serviceSilent(),
+    onTurn: (state, isWell, reason) =>
+      options.events.turn(state, isWell, { subject: state, fields: reason === undefined ? {} : { reason } }),
+    onEvent: options.events.book.add,
     stateFile: join(stateDirectory, 'directory.json'),
     log,
     clock: () => performance.now(),

@@ -1,4 +1,5 @@
 /** Logins, and who brings a token. */
+import { networkKey } from '../../address/address-key.ts'
 import { needScope } from '../core/access.ts'
 import { anonymous } from '../core/audit-log.ts'
 import { MINUTE_MS } from '../core/clock.ts'
@@ -9,7 +10,8 @@ import { emailKey, parseEmail } from '../input/texts.ts'
 import type { Actor, Scope } from '../model.ts'
 import { hashSecret, isSecret } from '../proofs/secret-texts.ts'
 import type { SessionTokens } from '../proofs/session-tokens.ts'
-import type { AccountParts } from './account-parts.ts'
+import { newPlaceLetter } from '../core/letters.ts'
+import { frameOf, post, type AccountParts } from './account-parts.ts'
 
 /** More than any password may have, so that nobody has a mebibyte hashed. */
 const MAX_PASSWORD_LENGTH = 1_024
@@ -37,7 +39,7 @@ export class AccountSessions implements Sessions {
 
   /** The account of an address and its password, with an audit line of either outcome. */
   async #prove({ email, password }: Credentials, address: string, action: string) {
-    const { audit, attempts, passwords, store } = this.parts
+    const { audit, attempts, passwords, places, store } = this.parts
     if (typeof password !== 'string' || password.length > MAX_PASSWORD_LENGTH)
       throw invalid({ path: 'password', message: 'expected a text of at most 1024 characters' })
     const key = emailKey(parseEmail(email) ?? '')
@@ -55,6 +57,7 @@ export class AccountSessions implements Sessions {
       if (account === undefined || !isRight || account.state !== 'active') throw new ServiceError('LOGIN_FAILED')
       succeeded()
       const rehashed = passwords.isOutdated(account.password_hash!) ? await passwords.hash(password) : undefined
+      const isNewPlace = await places.isNew(store.db, account.id, address)
       await store.transaction(async ({ db }) => {
         if (rehashed !== undefined)
           await db
@@ -65,8 +68,16 @@ export class AccountSessions implements Sessions {
             .execute()
         await audit.note(db, { ...note, by: { accountId: account.id, kind: 'session', address } })
       })
+      if (isNewPlace) this.#fromNewPlace(account, address)
       return account
     })
+  }
+
+  /** Tells the owner, by a letter as well: whoever has the password may have it from them, or not. */
+  #fromNewPlace({ id, email }: { readonly id: string; readonly email: string }, address: string): void {
+    const { clock, events } = this.parts
+    events.tell('account.new-place', { subject: `${id} ${networkKey(address)}`, account: id, fields: { address, how: 'password' } })
+    post(this.parts, email, () => newPlaceLetter(frameOf(this.parts), email, { address, atMs: clock.now() }))
   }
 
   async refresh(actor: Actor): Promise<{ readonly token: string; readonly expiresAt: number }> {

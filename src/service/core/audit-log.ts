@@ -2,6 +2,7 @@ import type { Kysely } from 'kysely'
 import { addressKey } from '../../address/address-key.ts'
 import { GatewayError, type ErrorCode } from '../../errors.ts'
 import { RateMeter } from '../../rates/rate-meter.ts'
+import type { EventSink } from '../../events/event-sink.ts'
 import type { Database } from '../../store/schema.ts'
 import type { Store } from '../../store/store.ts'
 import type { Log } from '../../telemetry/log.ts'
@@ -42,6 +43,11 @@ const ATTEMPTS: ReadonlySet<ErrorCode> = new Set([
   'PORTS_EXHAUSTED',
 ])
 
+/** Refusals that say that somebody has all that they may have. */
+const LIMITS: ReadonlySet<ErrorCode> = new Set(['LIMIT_REACHED', 'PORTS_EXHAUSTED'])
+
+const isOfAccount = ({ kind }: Doer): boolean => kind !== 'anonymous' && kind !== 'system'
+
 /** Refusals of one address that are kept: a flood of them must not fill the database. */
 const KEPT = { perSecond: 1, burst: 120 }
 /** Occasions of one object that are kept: a client that comes back each second is one story, not a thousand. */
@@ -56,6 +62,7 @@ export class AuditLog {
     private readonly store: Store,
     private readonly now: () => number,
     private readonly log: Log,
+    private readonly events: Pick<EventSink, 'tell'>,
   ) {
     this.#kept = new RateMeter(KEPT, now)
     this.#occasions = new RateMeter(OCCASIONS, now)
@@ -63,7 +70,6 @@ export class AuditLog {
 
   /** Writes one line as part of a transaction. */
   async note(db: Kysely<Database>, { by, action, object, accountId, details = {} }: Note, isRefused = false): Promise<void> {
-    const isAccount = by.kind !== 'anonymous' && by.kind !== 'system'
     await db
       .insertInto('audit')
       .values({
@@ -73,7 +79,7 @@ export class AuditLog {
         address: by.address,
         action,
         object,
-        account_id: accountId ?? (isAccount ? by.accountId : null),
+        account_id: accountId ?? (isOfAccount(by) ? by.accountId : null),
         is_refused: isRefused ? 1 : 0,
         details: JSON.stringify(details),
       })
@@ -85,7 +91,10 @@ export class AuditLog {
     try {
       return await work()
     } catch (thrown) {
-      if (thrown instanceof GatewayError && ATTEMPTS.has(thrown.code)) await this.#refused(note, thrown.code)
+      if (thrown instanceof GatewayError) {
+        if (LIMITS.has(thrown.code)) this.#limited(note, thrown)
+        if (ATTEMPTS.has(thrown.code)) await this.#refused(note, thrown.code)
+      }
       throw thrown
     }
   }
@@ -93,6 +102,12 @@ export class AuditLog {
   /** Writes down that somebody has come, apart from any transaction; where the database is away, it goes on without. */
   async occasion(note: Note): Promise<void> {
     if (this.#occasions.take(`${note.by.accountId} ${note.object}`) === 0) await this.#apart(note, false)
+  }
+
+  #limited({ by, action, accountId }: Note, { code, message }: GatewayError): void {
+    const account = accountId ?? (isOfAccount(by) ? by.accountId : undefined)
+    const fields = { limit: message, code }
+    this.events.tell('limit.reached', { subject: `${account ?? 'service'} ${action}`, ...(account !== undefined && { account }), fields })
   }
 
   async #refused(note: Note, code: ErrorCode): Promise<void> {

@@ -48,3 +48,14 @@ export const passwordChangedLetter = (frame: LetterFrame, to: string): Letter =>
   subject: `The password of your account at ${frame.zone} has changed`,
   text: `The password of your account at ${frame.zone} was changed, and all sessions have ended.\nIf that was not you, ask for a new one at ${frame.apiUrl}/password, and look at your SSH keys and tokens.\n`,
 })
+
+/** Goes to the owner when somebody has signed in from where nobody has before. */
+export const newPlaceLetter = (
+  frame: LetterFrame,
+  to: string,
+  { address, atMs }: { readonly address: string; readonly atMs: number },
+): Letter => ({
+  to,
+  subject: `A sign-in to your account at ${frame.zone} from a new place`,
+  text: `Somebody, hopefully you, has signed in to your account at ${frame.zone} from the address\n\n${address}\n\nat ${new Date(atMs).toUTCString()}. It has not signed in from there before.\nIf that was not you, ask for a new password at ${frame.apiUrl}/password, which ends all sessions, and look at your SSH keys and tokens.\n`,
+})

@@ -1,3 +1,4 @@
+import type { EventSink } from '../../events/event-sink.ts'
 import type { Store } from '../../store/store.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { ServiceConfig } from '../config.ts'
@@ -8,6 +9,7 @@ import type { AuditLog } from './audit-log.ts'
 import type { ServiceClock } from './clock.ts'
 import type { DirectoryFeed } from './directory-feed.ts'
 import type { LiveTunnels } from './live-tunnels.ts'
+import type { NewPlaces } from './new-places.ts'
 
 /** Parts that all rules share. */
 export interface Parts {
@@ -27,6 +29,8 @@ export interface Parts {
   /** Address of this gateway, as tunnels are shown to have been connected to. */
   readonly serverAddress: string
   readonly audit: AuditLog
+  readonly events: EventSink
+  readonly places: NewPlaces
   readonly directory: DirectoryFeed
   readonly live: LiveTunnels
   /** The TXT records of a name; undefined: nobody asks for them. */

@@ -6,6 +6,7 @@ import type { Liveness } from '../sockets/liveness.ts'
 const IDLE_EVERY_MS = 5 * SECOND_MS
 const OLD_EVERY_MS = 10 * MINUTE_MS
 const AUDIT_LIFE_MS = 400 * DAY_MS
+const EVENTS_LIFE_MS = 90 * DAY_MS
 const CHANGES_LIFE_MS = DAY_MS
 /** Revoked and expired tokens are shown no more; they are kept a while for whoever reads the tables. */
 const TOKEN_LIFE_MS = 30 * DAY_MS
@@ -60,6 +61,10 @@ export class CleanUp {
       await db
         .deleteFrom('audit')
         .where('at', '<', now - AUDIT_LIFE_MS)
+        .execute()
+      await db
+        .deleteFrom('events')
+        .where('at', '<', now - EVENTS_LIFE_MS)
         .execute()
     })
     await store.pruneChanges(now - CHANGES_LIFE_MS)

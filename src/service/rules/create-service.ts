@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import type { Tell } from '../../events/turning-states.ts'
 import type { Store } from '../../store/store.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { AccountAdmin } from '../accounts/account-admin.ts'
@@ -13,10 +14,12 @@ import type { ServiceConfig } from '../config.ts'
 import type { Accounts, DataPlane, Mail, Service } from '../contract.ts'
 import { Attempts } from '../core/attempts.ts'
 import { AccountTurns } from '../core/account-turns.ts'
+import { AccountEvents } from '../core/account-events.ts'
 import { AuditLog } from '../core/audit-log.ts'
 import { SYSTEM_CLOCK, type ServiceClock } from '../core/clock.ts'
 import { DirectoryFeed } from '../core/directory-feed.ts'
 import { LiveTunnels } from '../core/live-tunnels.ts'
+import { NewPlaces } from '../core/new-places.ts'
 import { Secrets } from '../core/secrets.ts'
 import type { RandomInteger } from '../names/socket-names.ts'
 import { loadArgon2, Passwords, type Argon2 } from '../proofs/passwords.ts'
@@ -31,6 +34,7 @@ import { SocketTunnels } from '../sockets/tunnels.ts'
 import { AuditReader } from './audit.ts'
 import { CleanUp } from './clean-up.ts'
 import { InnerEnrolment } from './enrolment.ts'
+import { EventReader } from './events.ts'
 import { Start, unlessAway } from './start.ts'
 import { UsageBook } from './usage.ts'
 
@@ -56,6 +60,10 @@ export interface ServiceOptions {
   readonly textRecords?: (name: string) => Promise<readonly string[]>
   readonly clock?: ServiceClock
   readonly random?: RandomInteger
+  /** Told of what happens to accounts, for the operator. */
+  readonly onEvent?: Tell
+  /** Factor of the times in which events are held back, for tests. */
+  readonly eventHoldScale?: number
   /** The longest wait of a call until what it has changed is in force, milliseconds; default: 250. */
   readonly inForceMs?: number
   /** Default: @node-rs/argon2 where it is installed; null: scrypt. */
@@ -84,6 +92,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     onSecrets: () => secrets.reload(),
   })
   const attempts = new Attempts(now)
+  const { onEvent: onTold = () => undefined, eventHoldScale: holdScale } = options
+  const events = new AccountEvents({ store, now, log, onTold, ...(holdScale !== undefined && { holdScale }) })
   const parts: AccountParts = {
     store,
     config,
@@ -95,7 +105,9 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     linkUrls: () => (config().hosts.link.length > 0 ? config().hosts.link : (options.linkUrls?.() ?? [])),
     nodeId: options.nodeId ?? 'gateway',
     serverAddress: options.serverAddress ?? hosts.ssh?.host ?? zone,
-    audit: new AuditLog(store, now, log),
+    audit: new AuditLog(store, now, log, events),
+    events,
+    places: new NewPlaces(now),
     directory,
     live: new LiveTunnels(),
     textRecords: options.textRecords,
@@ -129,6 +141,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     ssh: new SshDoorAccess(parts, secrets, { creation, tunnels }),
     enrolment: new InnerEnrolment(parts, attempts, new LiveTunnels()),
     audit: new AuditReader(parts),
+    events: new EventReader(parts, events),
     usage: new UsageBook(parts),
     snapshot: () => directory.snapshot(),
     start: async () => {
@@ -147,6 +160,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     close: async () => {
       await start.close()
       await cleanUp.close()
+      await events.close()
       await directory.close()
     },
   }

@@ -6,6 +6,15 @@ import type { SocketParts } from './socket-parts.ts'
 
 /** Sockets that are removed in one transaction. */
 const BATCH = 200
+/** Tunnels of which is told that they have not come back after a restart. */
+const MAX_TOLD = 5_000
+
+/** The socket of a tunnel, as it is told of. */
+interface ToldSocket {
+  readonly account_id: string
+  readonly name: string
+  readonly dns_name: string
+}
 
 /** Keeps what the store knows of tunnels in step with those that are connected. */
 export class Liveness {
@@ -14,6 +23,7 @@ export class Liveness {
   async connected(tunnelId: string, address: string): Promise<void> {
     const { clock, live, nodeId, store } = this.parts
     live.connected(tunnelId, address)
+    let told: ToldSocket | undefined
     await this.#quietly('a tunnel that is connected could not be noted', () =>
       store.transaction(async ({ db }) => {
         const now = clock.now()
@@ -24,33 +34,54 @@ export class Liveness {
           .returning('socket_id')
           .executeTakeFirst()
         if (row === undefined) return
+        told = await db.selectFrom('sockets').select(['account_id', 'name', 'dns_name']).where('id', '=', row.socket_id).executeTakeFirst()
         await db.updateTable('sockets').set({ idle_since: null }).where('id', '=', row.socket_id).execute()
         await db.updateTable('inner_keys').set({ seen_at: now }).where('tunnel_id', '=', tunnelId).execute()
       }),
     )
+    if (told !== undefined && live.hasAny([tunnelId])) this.#tell(tunnelId, told, address, true)
   }
 
   async disconnected(tunnelId: string): Promise<void> {
     const { clock, live, store } = this.parts
+    const address = live.addressOf(tunnelId) ?? ''
     if (!live.disconnected(tunnelId)) return
+    let told: ToldSocket | undefined
     await this.#quietly('a tunnel that has gone could not be noted', () =>
       store.transaction(async ({ db }) => {
         const tunnels = await db
           .selectFrom('tunnels')
           .innerJoin('tunnels as others', 'others.socket_id', 'tunnels.socket_id')
-          .select(['others.id', 'others.socket_id'])
+          .innerJoin('sockets', 'sockets.id', 'tunnels.socket_id')
+          .select(['others.id', 'others.socket_id', 'sockets.account_id', 'sockets.name', 'sockets.dns_name'])
           .where('tunnels.id', '=', tunnelId)
           .execute()
         const [first] = tunnels
+        told = first
         if (first === undefined || live.hasAny(tunnels.map(({ id }) => id))) return
         await db.updateTable('sockets').set({ idle_since: clock.now() }).where('id', '=', first.socket_id).execute()
       }),
     )
+    if (told !== undefined && !live.hasAny([tunnelId])) this.#tell(tunnelId, told, address, false)
+  }
+
+  #tell(tunnel: string, { account_id, name, dns_name }: ToldSocket, address: string, isUp: boolean): void {
+    const fields = { tunnel, socket: name, host: dns_name, address }
+    this.parts.events.turn('tunnel', isUp, { subject: tunnel, account: account_id, fields })
   }
 
   /** Starts the time of sockets whose tunnels this process has lost together with its memory; they may come back in time. */
   async restart(): Promise<void> {
     const { clock, nodeId, store } = this.parts
+    const tunnels = await store.db
+      .selectFrom('tunnels')
+      .innerJoin('sockets', 'sockets.id', 'tunnels.socket_id')
+      .select(['tunnels.id', 'sockets.account_id', 'sockets.name', 'sockets.dns_name', 'last_address'])
+      .where('idle_since', 'is', null)
+      .where('last_node', '=', nodeId)
+      .limit(MAX_TOLD)
+      .execute()
+    for (const { id, last_address, ...socket } of tunnels) this.#tell(id, socket, last_address ?? '', false)
     await store.db
       .updateTable('sockets')
       .set({ idle_since: clock.now() })

@@ -1,4 +1,5 @@
 /** Answers for the SSH door. */
+import { networkKey } from '../../address/address-key.ts'
 import { GatewayError } from '../../errors.ts'
 import { Recent } from '../../rates/recent.ts'
 import { DAY_MS, MINUTE_MS } from '../core/clock.ts'
@@ -113,8 +114,18 @@ export class SshDoorAccess implements SshAccess {
     const { audit } = this.parts
     const note = { by: actor, action: 'ssh.serve', object: 'tunnel' }
     const forward = await audit.attempt(note, () => this.#existing(actor, request))
+    await this.#tellOfPlace(actor)
     await audit.occasion({ ...note, object: `tunnel:${forward.tunnel.id}`, details: { socket: forward.socket.id } })
     return forward
+  }
+
+  /** Tells the owner where somebody comes with their key from a new place. While the database is away, nobody knows. */
+  async #tellOfPlace({ accountId, address }: Actor): Promise<void> {
+    const { events, places, store } = this.parts
+    const isNew = await places.isNew(store.db, accountId, address).catch(() => false)
+    if (!isNew) return
+    const subject = `${accountId} ${networkKey(address)}`
+    events.tell('account.new-place', { subject, account: accountId, fields: { address, how: 'ssh' } })
   }
 
   async #existing(actor: Actor, { bindAddress, bindPort, held }: ForwardRequest): Promise<Forward> {
