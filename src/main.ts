@@ -135,7 +135,7 @@ async function run(): Promise<void> {
     untilStopped,
     nghttp2: process.versions['nghttp2'],
     processLimits: await limits(),
-    onMoved: limitGarbage(process.versions.node),
+    onMoved: limitGarbage(),
     onLog: created => (log = created),
     program: process.argv[1] || '',
     execArgv: process.execArgv,

@@ -27,8 +27,9 @@ const MAX_PART = 1 / 10
  * what has waited for a slow reader meanwhile counts as old, and stays until the heap has trebled. With hundreds of slow readers each layer would hold
  * more garbage than data.
  *
- * A few transfers leave little behind. But V8 of Node.js 20 holds young buffers against the limit of the old generation as well, and a heap as small
- * as ours reaches that before they are 32 MiB: a full collection for each 30 MB of a transfer, where now and then a small one does.
+ * A few transfers leave little behind. But V8 holds young buffers against a limit of their own (Node.js 22, 24: 64 MiB since the last full collection)
+ * or of the old generation (20), and reaches it before small objects have filled their space: a full collection for each 30 MB of a transfer, where now
+ * and then a small one does.
  */
 export class GarbageLimit {
   #movedBytes = 0
@@ -37,14 +38,10 @@ export class GarbageLimit {
   #last: 'nothing' | 'young' | 'all' = 'nothing'
   #notBeforeMs = -Infinity
 
-  /**
-   * @param clock    milliseconds, rising
-   * @param isEager  of a few transfers, what is young is collected as well
-   */
+  /** @param clock  milliseconds, rising */
   constructor(
     private readonly heap: Heap,
     private readonly clock: () => number,
-    private readonly isEager = false,
   ) {}
 
   /** Memory of buffers above which is collected, bytes. */
@@ -54,7 +51,6 @@ export class GarbageLimit {
 
   /** Counts bytes that were read or written by way of buffers. @param isMany  while many streams were open */
   moved(bytes: number, isMany = true): void {
-    if (!isMany && !this.isEager) return
     this.#movedBytes += bytes
     if (this.#movedBytes < (isMany ? LOOK_BYTES : YOUNG_LOOK_BYTES)) return
     this.#movedBytes = 0
@@ -96,13 +92,13 @@ const createCollector = (): Collector => {
   return collector as Collector
 }
 
-/** Keeps the garbage of this process small; the function returned is told of bytes that were moved. @param node  its version, as `process.versions` has it */
-export const limitGarbage = (node: string): ((bytes: number, isMany: boolean) => void) => {
+/** Keeps the garbage of this process small; the function returned is told of bytes that were moved */
+export const limitGarbage = (): ((bytes: number, isMany: boolean) => void) => {
   let collector: Collector | undefined
   const heap: Heap = {
     bufferBytes: () => getHeapStatistics().external_memory,
     collect: what => (collector ??= createCollector())(what === 'young' ? { type: 'minor' } : undefined),
   }
-  const limit = new GarbageLimit(heap, () => performance.now(), Number.parseInt(node, 10) <= 20)
+  const limit = new GarbageLimit(heap, () => performance.now())
   return (bytes, isMany) => limit.moved(bytes, isMany)
 }
