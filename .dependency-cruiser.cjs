@@ -127,7 +127,7 @@ const ROOMS = {
     node: [...FILES, 'net'],
   },
   'config/service': {
-    rooms: ['errors.ts', 'files', 'address', 'service', 'config/document', 'config/keys'],
+    rooms: ['errors.ts', 'files', 'address', 'service', 'config/document', 'config/keys', 'config/visitors'],
     npm: ['zod'],
     node: ['crypto', 'fs/promises', 'path', 'os'],
   },

@@ -32,11 +32,12 @@ export type MailConfig =
   | { readonly kind: 'smtp'; readonly url: string; readonly from: string; readonly passwordFile: string | undefined }
   | { readonly kind: 'outbox'; readonly directory: string; readonly from: string }
 
-/** An OpenID provider. Nothing reads it: visitors log in by those of the file of `--visitors`. */
+/** Somebody who vouches for visitors of sockets, as the file of `--visitors` has them; paths of files are absolute. */
 export interface IdentityProvider {
-  readonly issuer: string
-  readonly clientId: string
-  readonly clientSecretFile: string
+  readonly clientSecretFile?: string
+  /** Of kind saml: a file or a URL. */
+  readonly metadata?: string
+  readonly [key: string]: unknown
 }
 
 /** The file of the service, parsed; all paths are absolute. */
@@ -57,6 +58,7 @@ export interface ServiceConfig {
   readonly ports: { readonly from: number; readonly to: number }
   readonly signUp: SignUp
   readonly mail: MailConfig
+  /** The outer layer alone asks them. */
   readonly identityProviders: ReadonlyMap<string, IdentityProvider>
   /** Of an account that has none of its own. */
   readonly limits: Required<AccountLimits>

@@ -36,7 +36,7 @@ export async function startLaneLayers(
   const origin = await startRawOrigin()
   origin.handle((_, socket) => void socket.write(rawResponse(200, 'ok')))
   const { log, records } = captureLog()
-  const visitors = await startVisitors(file, log)
+  const visitors = await startVisitors({ file }, log)
   onCleanUp(() => visitors.close())
   const layers = await startLayers({ origin: origin.port, targets, outer: { ...options.outer, visitors: visitors.check } })
   const ask: LaneLayers['ask'] = async (host, target, lines = [], method = 'GET') => {

@@ -70,7 +70,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
     if (targets !== undefined) await checkTargets(targets, ports, log)
     const table = targets ?? targetsOf(options)
     service = options.service === undefined ? undefined : await createService(options, { file: options.service, tls, events }, log, context)
-    visitors = options.visitors === undefined ? undefined : await startVisitors(options.visitors, log, service?.who)
+    visitors = await startVisitors(options.visitors, service, log)
     layer = createOuterLayer(
       {
         appPort: options['app-port'],
@@ -142,9 +142,14 @@ async function checkTargets(targets: TargetsFile, ports: readonly WantedPort[], 
   await hintAtWarnings(table, file, log)
 }
 
-/** Reads the files of visitors; without them, nothing of it is loaded. */
-const startVisitors = async (file: string, log: Log, accounts: OuterService['who'] | undefined): Promise<RunningVisitors> =>
-  (await import('../visitors/start-visitors.ts')).startVisitors(file, log, accounts)
+/** Reads the files of visitors; where neither they nor the service name a provider, nothing of it is loaded. */
+async function startVisitors(file: string | undefined, service: OuterService | undefined, log: Log): Promise<RunningVisitors | undefined> {
+  const { logins } = service ?? {}
+  if (file === undefined && logins === undefined) return undefined
+  const { startVisitors: start } = await import('../visitors/start-visitors.ts')
+  const theirs = logins === undefined ? {} : { logins: { ...logins, isAlone: file === undefined } }
+  return start({ file: file ?? logins!.besides, accounts: service?.who, ...theirs }, log)
+}
 
 /** Prepares the service; without one, nothing of it is loaded. */
 async function createService(

@@ -28,6 +28,8 @@ export interface OuterServiceOptions {
 /** The service of an outer layer: its directory, and the process that keeps it. */
 export interface OuterService {
   readonly directory: LiveDirectory
+  /** Providers by whom visitors of sockets log in; undefined: the file names none. */
+  readonly logins: OuterLogins | undefined
   /** Starts the process; resolves when its directory is in force, or as much as there is. */
   start(): Promise<void>
   /** The outer layer takes links of the service process on this port of this machine. */
@@ -35,6 +37,15 @@ export interface OuterService {
   /** Asks whose credentials of an account they are. Never rejects. */
   readonly who: (credentials: AccountCredentials) => Promise<AccountAnswer>
   close(): Promise<void>
+}
+
+/** Logins that the file of the service names. */
+export interface OuterLogins {
+  readonly file: string
+  /** The file beside the secrets of the service that a file of visitors would be. */
+  readonly besides: string
+  /** @throws ConfigError CONFIG_INVALID, FILE_UNREADABLE, as a rejection */
+  read(): Promise<{ readonly authUrl: string; readonly providers: Readonly<Record<string, object>> }>
 }
 
 const USUAL_PORTS = { http: 80, https: 443 } as const
@@ -81,6 +92,14 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     fault: () => host.fault,
   })
   const { appPort, appScheme, socketPort, socketScheme } = options
+  const logins: OuterLogins = {
+    file,
+    besides: join(stateDirectory, 'visitors.yaml'),
+    read: async () => ({
+      authUrl: authUrlOf(hosts.auth, options),
+      providers: Object.fromEntries((await readServiceConfig(file)).identityProviders),
+    }),
+  }
   const process: ServiceProcessArguments = {
     file,
     logLevel: options.logLevel,
@@ -106,9 +125,17 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
   })
   return {
     directory,
+    logins: config.identityProviders.size === 0 ? undefined : logins,
     start: () => host.start(),
     serve: port => host.link({ url: `ws://127.0.0.1:${port}`, privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }),
     who: credentials => host.who(credentials),
     close: () => host.close(),
   }
+}
+
+/** The auth host as browsers see it. Logins are for https, wherever TLS ends, but on this machine itself. */
+function authUrlOf(host: string, { appPort, appScheme }: Pick<OuterServiceOptions, 'appPort' | 'appScheme'>): string {
+  const isLocal = host === 'localhost' || host.endsWith('.localhost')
+  if (appScheme === 'http' && !isLocal) return `https://${host}`
+  return `${appScheme}://${host}${appPort === USUAL_PORTS[appScheme] ? '' : `:${appPort}`}`
 }

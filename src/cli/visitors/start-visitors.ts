@@ -1,7 +1,11 @@
-import { VisitorsFile } from '../../config/visitors/visitors-file.ts'
-import { messageOf, type GatewayError } from '../../errors.ts'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { visitorsPlaces } from '../../config/visitors/visitors-config.ts'
+import { VisitorsFile, type ServiceLogins } from '../../config/visitors/visitors-file.ts'
+import { GatewayError, messageOf } from '../../errors.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { VisitorLanes } from './visitor-lanes.ts'
+import { createKeyText } from '../../visitors/session/key-ring.ts'
 import { createVisitors } from '../../visitors/check/create-visitors.ts'
 import type { LoginEvent } from '../../visitors/login-event.ts'
 import type { AccountCheck } from '../../visitors/providers/accounts-provider.ts'
@@ -13,24 +17,38 @@ export interface RunningVisitors {
   close(): Promise<void>
 }
 
+/** The files and the service that logins come from. */
+export interface VisitorsSources {
+  /** The file of `--visitors`; of a service alone, one beside its secrets that need not be there. */
+  readonly file: string
+  /** Providers that the file of the service names. */
+  readonly logins?: ServiceLogins | undefined
+  /** Accounts of the service. */
+  readonly accounts?: AccountCheck | undefined
+}
+
 /**
  * Reads the files of visitors and follows them.
- * @param accounts  of the service, where there is one
  * @throws GatewayError CONFIG_INVALID, FILE_UNREADABLE, KEY_INVALID
  */
-export async function startVisitors(file: string, log: Log, accounts?: AccountCheck): Promise<RunningVisitors> {
+export async function startVisitors({ file, logins, accounts }: VisitorsSources, log: Log): Promise<RunningVisitors> {
+  if (logins?.isAlone === true) await ensureKeys(file)
   let isStarted = false
   const onFault = (fault: GatewayError): void =>
     log.error({ code: fault.code }, `visitors not reloaded, what was in force stays: ${fault.message}`)
-  const files = new VisitorsFile(file, {
-    onChange: () => {
-      if (!isStarted) return
-      log.info({ providers: files.config.providers.size, keys: files.keys.all.length }, 'visitors reloaded')
-      visitors.checkProviders().catch((fault: unknown) => log.error({ err: fault }, `a provider cannot be used: ${messageOf(fault)}`))
+  const files = new VisitorsFile(
+    file,
+    {
+      onChange: () => {
+        if (!isStarted) return
+        log.info({ providers: files.config.providers.size, keys: files.keys.all.length }, 'visitors reloaded')
+        visitors.checkProviders().catch((fault: unknown) => log.error({ err: fault }, `a provider cannot be used: ${messageOf(fault)}`))
+      },
+      onRevoked: revocations => visitors.revocations.add(revocations),
+      onFault,
     },
-    onRevoked: revocations => visitors.revocations.add(revocations),
-    onFault,
-  })
+    logins,
+  )
   const lanes = new VisitorLanes(file, onFault)
   const visitors = createVisitors({
     config: () => files.config,
@@ -57,6 +75,18 @@ export async function startVisitors(file: string, log: Log, accounts?: AccountCh
       visitors.close()
       await Promise.all([files.close(), lanes.close()])
     },
+  }
+}
+
+/** Makes the keys of sessions where the operator has no file of visitors. @throws GatewayError FILE_UNREADABLE */
+async function ensureKeys(file: string): Promise<void> {
+  const { keysFile } = visitorsPlaces('', file)
+  try {
+    await mkdir(dirname(keysFile), { recursive: true, mode: 0o700 })
+    await writeFile(keysFile, createKeyText(Date.now()), { mode: 0o600, flag: 'wx' })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return
+    throw new GatewayError('FILE_UNREADABLE', `${keysFile}: ${messageOf(cause)}`, { cause })
   }
 }
 

@@ -18,13 +18,10 @@ export const identifierKey = targetKey({
 /** The key `inspect`: requests are shown to the inspector. */
 export const inspectKey = targetKey({
   schema: {
-    inspect: z
-      .boolean({ error: 'expected true or false' })
-      .optional()
-      .meta({
-        description: 'Requests and answers are kept for a while for the inspector of the outer layer (--inspect), redacted.',
-        default: false,
-      }),
+    inspect: z.boolean({ error: 'expected true or false' }).optional().meta({
+      description: 'Requests and answers are kept for a while for the inspector of the outer layer (--inspect), redacted.',
+      default: false,
+    }),
   },
   create: ({ inspect }) => ({ isInspected: inspect === true ? (true as const) : undefined }),
   *effects(target) {

@@ -6,6 +6,7 @@ import { DEFAULT_LIMITS, type MailConfig, type ServiceConfig, type ServiceHosts,
 import { ConfigError, type ConfigFault } from '../document/fault.ts'
 import { validate } from '../document/validate.ts'
 import { parseYaml } from '../document/yaml.ts'
+import { isUrl } from '../visitors/visitors-config.ts'
 import { serviceFileSchema } from './service-schema.ts'
 
 type Source = z.infer<typeof serviceFileSchema>
@@ -59,9 +60,13 @@ function createServiceConfig(source: Source, folder: string): ServiceConfig {
     signUp: source.signUp ?? 'closed',
     mail: mailOf(source, stateDirectory, at),
     identityProviders: new Map(
-      Object.entries(identityProviders).map(([name, { issuer, clientId, clientSecretFile }]) => [
+      Object.entries(identityProviders).map(([name, provider]) => [
         name,
-        { issuer, clientId, clientSecretFile: at(clientSecretFile) },
+        {
+          ...provider,
+          ...('clientSecretFile' in provider && { clientSecretFile: at(provider.clientSecretFile) }),
+          ...('metadata' in provider && !isUrl(provider.metadata) && { metadata: at(provider.metadata) }),
+        },
       ]),
     ),
     limits: { ...DEFAULT_LIMITS, ...given(limits ?? {}) },

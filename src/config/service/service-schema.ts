@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { parseHostPort, parsePortRange } from '../../address/host-port.ts'
 import { parseHost } from '../../address/host.ts'
+import { isProviderName, providerSchema } from '../visitors/visitors-schema.ts'
 import { file, flag, integer, parsedBy, text } from '../keys/parts.ts'
 
 const HOST = 'expected a host name such as edge.example.com'
@@ -93,19 +94,6 @@ const mail = z.union(
   { error: MAIL },
 )
 
-const ISSUER = 'expected the URL of an OpenID issuer such as https://accounts.google.com'
-const provider = z.strictObject(
-  {
-    issuer: text(ISSUER).refine(
-      value => isUrl(value, ['https:']) || (isUrl(value, ['http:']) && /^(?:localhost|127\.0\.0\.1)$/.test(new URL(value).hostname)),
-      { error: ISSUER },
-    ),
-    clientId: text('expected the id of this client').min(1, { error: 'expected the id of this client' }),
-    clientSecretFile: file,
-  },
-  { error: 'expected a map with issuer, clientId and clientSecretFile' },
-)
-
 const count = integer(0, 1_000_000).optional()
 const WORD = 'expected a word of lower-case letters, digits and dashes'
 const VERSION = 'expected a version such as v1.0-9-g0efd9e3'
@@ -142,10 +130,10 @@ export const serviceFileSchema = z.strictObject(
     signUp: signUp.optional(),
     mail: mail.optional(),
     identityProviders: z
-      .record(z.string(), provider, { error: 'expected a map of names to providers' })
+      .record(z.string(), providerSchema, { error: 'expected a map of names to providers' })
       .check(
         parsedBy((providers: Readonly<Record<string, unknown>>) => {
-          const odd = Object.keys(providers).find(name => !/^[a-z0-9-]{1,40}$/.test(name))
+          const odd = Object.keys(providers).find(name => !isProviderName(name))
           if (odd !== undefined)
             throw new Error(`expected a short name of lower-case letters, digits and dashes, got ${JSON.stringify(odd)}`)
         }),

@@ -145,7 +145,8 @@ function providerOf(name: string, source: Exclude<ProviderSource, { kind: 'saml'
   })
 }
 
-const isUrl = (text: string): boolean => /^[a-z]+:\/\//i.test(text)
+/** Are metadata at a URL, instead of in a file? */
+export const isUrl = (text: string): boolean => /^[a-z]+:\/\//i.test(text)
 
 /** All that the other kinds have, and these do not need. */
 const BARE = Object.freeze({

@@ -16,6 +16,24 @@ const POLL_MS = 300
 const OTHERS = 0o077
 const MAX_LOGO_BYTES = 262_144
 
+/** The logins that the file of a service names, which come beside those of the file of visitors, or stand alone. */
+export interface ServiceLogins {
+  /** Followed too. */
+  readonly file: string
+  /** There is no file of visitors: the rest is as it is by default, and beside the secrets of the service. */
+  readonly isAlone: boolean
+  /** @throws ConfigError CONFIG_INVALID, FILE_UNREADABLE, as a rejection */
+  read(): Promise<ServiceProviders>
+}
+
+/** Providers by whom visitors of sockets log in. */
+export interface ServiceProviders {
+  /** Origin of the auth host, where no file of visitors names one. */
+  readonly authUrl: string
+  /** As the file of visitors has them, with absolute paths. */
+  readonly providers: Readonly<Record<string, object>>
+}
+
 /** Told of changes. */
 export interface VisitorsFileHandlers {
   /** The configuration or the keys in force are others. */
@@ -45,12 +63,15 @@ export class VisitorsFile {
   constructor(
     readonly file: string,
     private readonly handlers: VisitorsFileHandlers,
+    private readonly service?: ServiceLogins,
   ) {
     this.#followed = new Followed<VisitorsPlaces, Reading>(
       {
-        places: async () => visitorsPlaces(await readFile(file, 'utf8').catch(() => ''), file),
+        places: () => this.#places(),
         fingerprint: async ({ keysFile, revokedFile, named }) =>
-          (await Promise.all([file, keysFile, revokedFile, ...named].map(fingerprintOf))).join('\n'),
+          (await Promise.all([...(service?.isAlone === true ? [] : [file]), keysFile, revokedFile, ...named].map(fingerprintOf))).join(
+            '\n',
+          ),
         read: places => this.#read(places),
         due: () => 'no',
         apply: (reading, tell) => this.#apply(reading, tell),
@@ -90,6 +111,25 @@ export class VisitorsFile {
     await appendRevocation(this.config.revokedFile, revocation)
   }
 
+  async #places(): Promise<VisitorsPlaces> {
+    const { service, file } = this
+    const own = service?.isAlone === true ? '' : await readFile(file, 'utf8').catch(() => '')
+    const places = visitorsPlaces(own, file)
+    if (service === undefined) return places
+    const providers = await service.read().catch(() => undefined)
+    const theirs = providers === undefined ? [] : visitorsPlaces(textOf(providers), file).named
+    return { ...places, named: [...places.named, ...theirs, service.file] }
+  }
+
+  async #readConfig(): Promise<VisitorsConfig> {
+    const { service, file } = this
+    if (service === undefined) return readVisitorsConfig(file)
+    const { authUrl, providers } = await service.read()
+    if (service.isAlone) return parsed(textOf({ authUrl, providers }), file)
+    const own = await readVisitorsConfig(file)
+    return withProviders(own, parsed(textOf({ authUrl: own.authUrl, providers }), service.file))
+  }
+
   async #read({ keysFile, revokedFile }: VisitorsPlaces): Promise<Reading> {
     const faults: { readonly error: GatewayError }[] = []
     const attempt = async <T>(reading: () => Promise<T>): Promise<T | undefined> => {
@@ -100,7 +140,7 @@ export class VisitorsFile {
         return undefined
       }
     }
-    const config = await attempt(() => readVisitorsConfig(this.file))
+    const config = await attempt(() => this.#readConfig())
     const keys = await attempt(async () => readKeyFile(keysFile))
     const revoked = await attempt(async () => {
       const text = await readFile(revokedFile, 'utf8').catch((error: unknown) => {
@@ -133,7 +173,23 @@ export async function readVisitorsConfig(file: string): Promise<VisitorsConfig> 
       : `cannot be read: ${messageOf(cause)}`
     throw new ConfigError([{ file, line: 0, column: 0, path: '', message }], { code: 'FILE_UNREADABLE', cause })
   })
-  return parseVisitorsConfig(text, file, { secret: name => readSecret(name).trim(), text: readText, logo: readLogo })
+  return parsed(text, file)
+}
+
+const parsed = (text: string, file: string): VisitorsConfig =>
+  parseVisitorsConfig(text, file, { secret: name => readSecret(name).trim(), text: readText, logo: readLogo })
+
+/** Those of the service as a file of visitors. */
+const textOf = ({ authUrl, providers }: ServiceProviders): string => JSON.stringify({ auth: authUrl, providers })
+
+/** The file of visitors with the providers of the service, by whom visitors of sockets log in besides. One that both name is that of the file. */
+function withProviders(own: VisitorsConfig, { providers }: Pick<VisitorsConfig, 'providers'>): VisitorsConfig {
+  const more = [...providers].filter(([name]) => !own.providers.has(name))
+  return Object.freeze({
+    ...own,
+    providers: new Map([...own.providers, ...more]),
+    socketProviders: Object.freeze([...new Set([...own.socketProviders, ...providers.keys()])]),
+  })
 }
 
 /** Reads the keys of visitors. @throws GatewayError KEY_INVALID, FILE_UNREADABLE */

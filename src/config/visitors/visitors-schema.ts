@@ -85,6 +85,11 @@ const SOCKETS = 'expected the name of a provider, or a list of names'
 const HOURS = 'expected a number of hours from 0.01 to 720'
 const hours = z.number({ error: HOURS }).min(0.01, { error: HOURS }).max(720, { error: HOURS })
 
+/** A provider of any kind, as the file of a service names them too. */
+export const providerSchema = z.discriminatedUnion('kind', [oidc, known, saml, accounts], {
+  error: 'expected a provider: issuer, or kind; clientId; clientSecretFile; of SAML: kind, metadata',
+})
+
 /** The file. */
 export const visitorsFileSchema = z.strictObject(
   {
@@ -96,15 +101,9 @@ export const visitorsFileSchema = z.strictObject(
     sessionHours: hours.optional(),
     idleHours: z.union([z.literal(0), hours], { error: `${HOURS}, or 0 for never` }).optional(),
     providers: z
-      .record(
-        z.string(),
-        z.discriminatedUnion('kind', [oidc, known, saml, accounts], {
-          error: 'expected a provider: issuer, or kind; clientId; clientSecretFile; of SAML: kind, metadata',
-        }),
-        {
-          error: PROVIDERS,
-        },
-      )
+      .record(z.string(), providerSchema, {
+        error: PROVIDERS,
+      })
       .optional(),
     sockets: oneOrMore(text(SOCKETS), SOCKETS).optional(),
   },
