@@ -238,5 +238,7 @@ const events: Migration = ({ int, text, serial, end }) => [
   `create index events_by_time on events (at)`,
 ]
 
+const proofsOfDomains: Migration = ({ int }) => [`alter table custom_domains add column missing_since ${int}`]
+
 /** The first one makes version 1 of an empty database, and so on. */
-export const MIGRATIONS: readonly Migration[] = [first, events]
+export const MIGRATIONS: readonly Migration[] = [first, events, proofsOfDomains]

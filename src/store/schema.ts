@@ -83,6 +83,8 @@ export interface SocketsTable {
 export interface CustomDomainsTable {
   domain: string
   socket_id: string
+  /** Since when no record shows any more whose it is. */
+  missing_since: number | null
 }
 
 /** Names that are never given to anybody else than the account that had them. */

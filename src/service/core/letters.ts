@@ -59,3 +59,24 @@ export const newPlaceLetter = (
   subject: `A sign-in to your account at ${frame.zone} from a new place`,
   text: `Somebody, hopefully you, has signed in to your account at ${frame.zone} from the address\n\n${address}\n\nat ${new Date(atMs).toUTCString()}. It has not signed in from there before.\nIf that was not you, ask for a new password at ${frame.apiUrl}/password, which ends all sessions, and look at your SSH keys and tokens.\n`,
 })
+
+/** A host name outside of the zone, and the record that shows whose it is. */
+export interface DomainProof {
+  readonly domain: string
+  readonly name: string
+  readonly text: string
+}
+
+/** Goes to the owner of a socket when the record is gone that shows one of its host names to be theirs. */
+export const domainUnprovenLetter = (frame: LetterFrame, to: string, { domain, name, text }: DomainProof): Letter => ({
+  to,
+  subject: `The host name ${domain} at ${frame.zone}`,
+  text: `Nothing in the DNS shows any more that this host name is yours:\n\n${domain}\n\nGive this name\n\n${name}\n\nthe TXT record\n\n${text}\n\nwithin three days; else the host name is taken from your socket.\n`,
+})
+
+/** Goes to the same when that has happened. */
+export const domainGoneLetter = (frame: LetterFrame, to: string, { domain, name, text }: DomainProof): Letter => ({
+  to,
+  subject: `The host name ${domain} is no longer served by ${frame.zone}`,
+  text: `For three days nothing in the DNS has shown that this host name is yours, and it was taken from your socket:\n\n${domain}\n\nTo have it back, give this name\n\n${name}\n\nthe TXT record\n\n${text}\n\nand give the socket its host name again.\n`,
+})

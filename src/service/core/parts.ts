@@ -33,7 +33,7 @@ export interface Parts {
   readonly places: NewPlaces
   readonly directory: DirectoryFeed
   readonly live: LiveTunnels
-  /** The TXT records of a name; undefined: nobody asks for them. */
-  readonly textRecords: ((name: string) => Promise<readonly string[]>) | undefined
+  /** The TXT records of a name, undefined where the DNS does not answer; absent: nobody asks for them. */
+  readonly textRecords: ((name: string) => Promise<readonly string[] | undefined>) | undefined
   readonly turns: AccountTurns
 }

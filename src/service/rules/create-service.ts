@@ -33,6 +33,7 @@ import { SshDoorAccess } from '../sockets/ssh-access.ts'
 import { SocketTunnels } from '../sockets/tunnels.ts'
 import { AuditReader } from './audit.ts'
 import { CleanUp } from './clean-up.ts'
+import { DomainWatch } from './domain-watch.ts'
 import { InnerEnrolment } from './enrolment.ts'
 import { EventReader } from './events.ts'
 import { Start, unlessAway } from './start.ts'
@@ -57,7 +58,7 @@ export interface ServiceOptions {
   /** Address of this gateway, as tunnels show it; default: the host for SSH, else the zone. */
   readonly serverAddress?: string
   /** The TXT records of a name, empty where nothing is known; absent: host names outside of the zone are taken as they are said. */
-  readonly textRecords?: (name: string) => Promise<readonly string[]>
+  readonly textRecords?: (name: string) => Promise<readonly string[] | undefined>
   readonly clock?: ServiceClock
   readonly random?: RandomInteger
   /** Told of what happens to accounts, for the operator. */
@@ -119,6 +120,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const tunnels = new SocketTunnels(parts, secrets)
   const liveness = new Liveness(parts)
   const cleanUp = new CleanUp(parts, liveness)
+  const domains = new DomainWatch(parts)
   const start = new Start(clock, log, async () => {
     await liveness.restart()
     await directory.start()
@@ -146,6 +148,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     snapshot: () => directory.snapshot(),
     start: async () => {
       cleanUp.start()
+      domains.start()
       await start.run()
     },
     reconfigured: async () => {
@@ -161,6 +164,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
       await start.close()
       await cleanUp.close()
       await events.close()
+      await domains.close()
       await directory.close()
     },
   }

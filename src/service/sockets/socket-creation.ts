@@ -191,7 +191,7 @@ export async function insertDomains(db: Kysely<Database>, socketId: string, doma
   for (const domain of domains) {
     const row = await db
       .insertInto('custom_domains')
-      .values({ domain, socket_id: socketId })
+      .values({ domain, socket_id: socketId, missing_since: null })
       .onConflict(conflict => conflict.column('domain').doNothing())
       .returning('domain')
       .executeTakeFirst()

@@ -129,8 +129,14 @@ export class AccountSockets implements Sockets {
           .returningAll()
           .executeTakeFirstOrThrow()
         if (checked.customDomains !== undefined) {
-          await db.deleteFrom('custom_domains').where('socket_id', '=', socket.id).execute()
-          await insertDomains(db, socket.id, checked.customDomains)
+          const wanted = checked.customDomains
+          // Those that stay keep what is known of them.
+          const known = await db.selectFrom('custom_domains').select('domain').where('socket_id', '=', socket.id).execute()
+          const gone = known.filter(({ domain }) => !wanted.includes(domain)).map(({ domain }) => domain)
+          if (gone.length > 0)
+            await db.deleteFrom('custom_domains').where('socket_id', '=', socket.id).where('domain', 'in', gone).execute()
+          const added = wanted.filter(domain => !known.some(row => row.domain === domain))
+          await insertDomains(db, socket.id, added)
         }
         change('socket', socket.id)
         await audit.note(db, { ...note, accountId: socket.account_id, details: { changed: Object.keys(checked) } })
