@@ -123,7 +123,7 @@ describe('tls: true', () => {
       'alice',
       undefined,
     ])
-    const metrics = parseMetrics((await ask(layers.outer.adminPort!, '/metrics')).text)
+    const metrics = parseMetrics((await ask(layers.outer.adminPort, '/metrics')).text)
     for (const outcome of ['admitted', 'refused'])
       expect(metrics.get(`socket_gateway_visitors_total{lane="certificate",outcome="${outcome}"}`)).toBe(1)
   })
