@@ -495,10 +495,11 @@ const ROOMS = {
       'visitors/shares',
       'visitors/certificates',
       'telemetry',
+      'tls',
       'cli/command',
       'cli/options',
     ],
-    node: ['fs/promises', 'path'],
+    node: ['fs/promises', 'path', 'crypto'],
   },
   'cli/forward': {
     rooms: [

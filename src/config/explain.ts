@@ -9,7 +9,7 @@ import { parseRequestTarget } from '../route/path.ts'
 import type { CanonicalPath, RequestTarget } from '../route/path.ts'
 import type { PolicyRule } from '../route/policy.ts'
 import { originOf } from '../route/table.ts'
-import type { RouteTable, Target } from '../route/table.ts'
+import type { Target, TargetTable } from '../route/table.ts'
 
 /** One rule of the policy, and how it reads this request. */
 export interface ExplainedRule {
@@ -69,7 +69,7 @@ const explainRule = (rule: PolicyRule, method: string, path: string): ExplainedR
  * Explains which target and which rule decide on a request. Does no I/O and does not throw.
  * @param url `http://host/path?query`, `https://…`, or without the scheme; split by hand, so that what is shown is what a client sends
  */
-export const explain = (table: RouteTable, method: string, url: string): Explanation => {
+export const explain = (table: Pick<TargetTable, 'match'>, method: string, url: string): Explanation => {
   const [start = '', authority = ''] = /^(?:https?:\/\/)?([^/?#]*)/i.exec(url) ?? []
   const rest = url.slice(start.length)
   const requestTarget = rest.startsWith('/') ? rest : `/${rest}`

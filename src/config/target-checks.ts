@@ -87,6 +87,7 @@ export const checkTargets = (document: YamlDocument, sources: YamlMap, faults: C
     if (source['stripPrefix'] === true)
       faults.push(document.fault([...path, 'stripPrefix'], 'expected a path such as "/app": only a route has a path of its own'))
     policies.set(name, policyOf(document, path, source, faults))
+    checkAuthorities(document, path, source, faults)
     const { routes } = source
     if (!Array.isArray(routes)) continue
     checkRoutes(document, [...path, 'routes'], routes, faults)
@@ -99,6 +100,31 @@ export const checkTargets = (document: YamlDocument, sources: YamlMap, faults: C
     })
   }
   return policies
+}
+
+/** Finds authorities of client certificates that differ within one host: while the connection is made, there is no path yet. */
+const checkAuthorities = (document: YamlDocument, path: readonly PropertyKey[], target: YamlMap, faults: ConfigFault[]): void => {
+  const { routes } = target
+  const below = Array.isArray(routes) ? routes.map((route: unknown, i) => [[...path, 'routes', i], route] as const) : []
+  let first: { readonly certificates: YamlMap; readonly line: number } | undefined
+  for (const [place, keys] of [[path, target] as const, ...below]) {
+    const access = isYamlMap(keys) ? keys['access'] : undefined
+    const certificates = isYamlMap(access) ? access['certificates'] : undefined
+    if (!isYamlMap(certificates)) continue
+    const own = [...place, 'access', 'certificates']
+    first ??= { certificates, line: document.place(own).line }
+    for (const key of ['ca', 'crl']) {
+      const [wanted, got] = [first.certificates[key], certificates[key]]
+      if (wanted === got) continue
+      const expected = wanted === undefined ? `no ${key}` : `the ${key} ${JSON.stringify(wanted)}`
+      faults.push(
+        document.fault(
+          got === undefined ? own : [...own, key],
+          `expected ${expected}, as in line ${first.line}: a host asks for one kind of certificates, whatever the path; names may differ`,
+        ),
+      )
+    }
+  }
 }
 
 /**

@@ -55,10 +55,15 @@ export function visitorTlsOptions(store: CertificateStore, authorities: ClientAu
 export function clientCertificateOf(socket: TLSSocket): PeerCertificate | undefined {
   const certificate = socket.getPeerX509Certificate()
   if (certificate === undefined) return undefined
-  const { dns, emails, uris } = namesOf(certificate.subjectAltName ?? '')
   const { authorized, authorizationError } = socket
+  return peerCertificateOf(certificate, authorized ? undefined : faultOf(authorizationError))
+}
+
+/** The names and times of a certificate. @param fault  why it is not good */
+export function peerCertificateOf(certificate: X509Certificate, fault?: string): PeerCertificate {
+  const { dns, emails, uris } = namesOf(certificate.subjectAltName ?? '')
   return Object.freeze({
-    fault: authorized ? undefined : faultOf(authorizationError),
+    fault,
     notAfterMs: Date.parse(certificate.validTo),
     fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
     dns,

@@ -7,6 +7,8 @@ import { parseVisitorsConfig } from '../../src/config/visitors/visitors-config.t
 import { isPublic, type Access } from '../../src/route/access.ts'
 import type { Target } from '../../src/route/table.ts'
 import type { VisitorsConfig } from '../../src/visitors/config.ts'
+import { mintAuthority } from '../support/certificates.ts'
+import { tempFile } from '../support/temp.ts'
 
 const faultsIn = (parse: () => unknown): readonly string[] => {
   try {
@@ -175,4 +177,17 @@ describe('the file of logins', () => {
     expect(faults).toEqual([expect.stringMatching(fault)])
     expect(faults[0]).toMatch(/visitors\.yaml:\d+:\d+/)
   })
+})
+
+test('authorities of certificates are the same for all paths of a host', async () => {
+  const { certificatePem: pem } = await mintAuthority()
+  const [a, b] = [tempFile('a.pem', pem), tempFile('b.pem', pem)]
+  const routes = (access: string): string => `routes: [{path: /x, access: {certificates: {names: [x], ${access}}}}]`
+  const own = `access: {certificates: {ca: '${a}'}}`
+  const faults = (keys: string): string => faultsOf(keys).join('\n')
+  expect(faultsIn(() => targetOf(`${own}, ${routes(`ca: '${a}'`)}`))).toEqual([])
+  expect(faults(`${own}, ${routes(`ca: '${b}'`)}`)).toMatch(
+    /access\.certificates\.ca: expected the ca "\S+a\.pem", as in line 1: a host asks for one kind/,
+  )
+  expect(faults(`${own}, ${routes(`ca: '${a}', crl: '${b}'`)}`)).toMatch(/access\.certificates\.crl: expected no crl, as in line 1/)
 })

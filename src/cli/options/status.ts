@@ -29,4 +29,5 @@ export const targetsCheckOptions = {
     defaultText: 'not asked',
   }),
   'password-file': statusOptions['password-file'],
+  visitors: optional(FILE, { describe: 'File of logins: finds providers that targets name and it has not', defaultText: 'not asked' }),
 }

@@ -91,5 +91,10 @@ export const shareRevokeOptions = { visitors } as const
 export const targetsExplainOptions = {
   as: optional(LINE, { describe: 'Address of a person who has logged in: says whether access lets them in', defaultText: 'nobody' }),
   token: optional(TEXT, { describe: 'Service token or JWT that a program would send', defaultText: 'none' }),
+  certificate: optional(FILE, { describe: 'Certificate that a client would show, in PEM', defaultText: 'none' }),
+  directory: optional(FILE, {
+    describe: 'File state/directory.json of the outer layer: explains sockets of the service too',
+    defaultText: 'the targets file alone',
+  }),
   visitors,
 } as const

@@ -51,13 +51,23 @@ export function explainTcp(table: RouteTable, authority: string, file: string): 
   const route = port.routeOf(name)
   const rows: (readonly [string, string | undefined])[] = [
     ['port', `${number}, ${file}:${line}${key === number ? '' : ` (${key})`}`],
-    ['tls', tls === 'none' ? undefined : `${TLS[tls]}${clientCa === undefined ? '' : `, client certificates of ${clientCa}${clientNames.length === 0 ? '' : ` named ${clientNames.join(' or ')}`}`}`],
+    [
+      'tls',
+      tls === 'none'
+        ? undefined
+        : `${TLS[tls]}${clientCa === undefined ? '' : `, client certificates of ${clientCa}${clientNames.length === 0 ? '' : ` named ${clientNames.join(' or ')}`}`}`,
+    ],
     ['name', tls === 'none' ? undefined : `${name ?? 'none'}${route === undefined || route.name === name ? '' : ` (${route.name})`}`],
     ['origin', route && addressOf(route)],
     ['by', route && (route.identifiers === undefined ? 'any inner layer' : `inner layer ${route.identifiers.join(' or ')}`)],
     ['clients', `${allow?.join(', ') ?? 'every address'}${deny.length === 0 ? '' : `, but not ${deny.join(', ')}`}`],
     ['connections', `at most ${maxConnections} at a time${idleMs === 0 ? '' : `, cut after ${idleMs} ms of silence`}`],
-    ['proxy', proxyProtocol === 0 ? undefined : `PROXY protocol version ${proxyProtocol}${tellsIdentity ? ', with who the client has proven to be' : ''}`],
+    [
+      'proxy',
+      proxyProtocol === 0
+        ? undefined
+        : `PROXY protocol version ${proxyProtocol}${tellsIdentity ? ', with who the client has proven to be' : ''}`,
+    ],
   ]
   const facts = formatTable(rows.flatMap(([what, value]) => (value === undefined ? [] : [[what, printable(value)]])))
   const verdict = route === undefined ? 'refused: no entry of names matches (UNKNOWN_HOST)' : 'allowed: connections are carried as they are'

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { unreadableTargets } from '../../config/document/fault.ts'
+import { ConfigError, unreadableTargets } from '../../config/document/fault.ts'
 import { lintTargets } from '../../config/lint.ts'
 import { parseTargets } from '../../config/targets.ts'
 import { explain, type ExplainedRule, type Explanation } from '../../config/explain.ts'
@@ -41,10 +41,15 @@ const identifiersOf = (identifiers: readonly string[] | undefined): string => id
  */
 export async function runTargetsCheck(
   file: string,
-  { admin, 'password-file': passwordFile }: ValuesOf<typeof targetsCheckOptions>,
+  { admin, 'password-file': passwordFile, visitors }: ValuesOf<typeof targetsCheckOptions>,
   { stdout }: CliContext,
 ): Promise<ExitStatus> {
   const table = await readTargets(file)
+  if (visitors !== undefined) {
+    const unknown = await (await import('../visitors/unknown-providers.ts')).unknownProviders(table, visitors)
+    // Nobody could come in there.
+    if (unknown.length > 0) throw new ConfigError(unknown.map(({ line, text }) => ({ file, line, column: 1, path: '', message: text })))
+  }
   const unserved = admin === undefined ? [] : await unservedAt(admin, table, passwordFile)
   const warnings = lintTargets(table)
   const rows = table.all.map(target =>
@@ -73,6 +78,10 @@ async function unservedAt(
   return unservedOf(table, connected).map(each => ({ line: each.line, text: `${each.name}: ${unservedText(each, connected)}` }))
 }
 
+/** A query with a share link: whoever has it comes in, so it is shown no more than a token. */
+const hasShare = (query: string): boolean => /[?&]sg-share=/.test(query)
+const withoutShare = (text: string): string => text.replace(/([?&]sg-share=)[^&\s]*/g, '$1…')
+
 function effectOf(rule: ExplainedRule, decisive: ExplainedRule | undefined): string {
   if (!rule.matchesPath) return 'path does not match'
   if (!rule.allowsMethod) return 'method does not match'
@@ -87,7 +96,7 @@ function linesOf(explanation: Explanation, file: string): string {
     [
       'target',
       target &&
-        `"${target.name}", ${file}:${target.line}${hostRule === undefined ? '' : ` (${hostRule === 'any' ? 'any host' : hostRule})`}`,
+        `"${target.name}"${target.line === 0 ? ', a socket of the service' : `, ${file}:${target.line}`}${hostRule === undefined ? '' : ` (${hostRule === 'any' ? 'any host' : hostRule})`}`,
     ],
     ['route', route && `${route.path}, ${file}:${route.line}`],
     ['path', path],
@@ -121,29 +130,30 @@ function linesOf(explanation: Explanation, file: string): string {
  */
 export async function runTargetsExplain(
   args: { readonly file: string; readonly method: string; readonly url: string },
-  { as: email, token, visitors }: ValuesOf<typeof targetsExplainOptions>,
+  { as: email, token, visitors, certificate, directory }: ValuesOf<typeof targetsExplainOptions>,
   { stdout }: CliContext,
 ): Promise<ExitStatus> {
-  const table = await readTargets(args.file)
+  const own = await readTargets(args.file)
   if (args.method === 'TCP') {
-    const { text, isAllowed } = explainTcp(table, args.url, args.file)
+    const { text, isAllowed } = explainTcp(own, args.url, args.file)
     stdout.write(text)
     return isAllowed ? 0 : 1
   }
+  const table = directory === undefined ? own : await (await import('./table-with-sockets.ts')).tableWithSockets(own, directory)
   const explanation = explain(table, args.method, args.url)
   const code = explanation.code === undefined ? '' : ` (${explanation.code})`
-  const { host, target: named, route, path, method } = explanation
+  const { host, target: named, route, path, method, query = '' } = explanation
   const target = host === undefined ? undefined : table.match(host)
-  const own = route === undefined ? target : target?.routes?.all.find(each => each.line === route.line)
-  const access = own?.treatment?.access
-  const isAsked = email !== undefined || token !== undefined
+  const judged = route === undefined ? target : target?.routes?.all.find(each => each.line === route.line)
+  const access = judged?.treatment?.access
+  const isAsked = email !== undefined || token !== undefined || certificate !== undefined || hasShare(query)
   const visitor =
-    isAsked && access !== undefined && host !== undefined && path !== undefined && own !== undefined && named !== undefined
+    isAsked && access !== undefined && host !== undefined && path !== undefined && judged !== undefined && named !== undefined
       ? await (
           await import('../visitors/targets-visitor.ts')
-        ).explainVisitor({ email, token, visitors, target: own.name, access, method, host, path })
+        ).explainVisitor({ email, token, certificate, visitors, target: judged.name, access, method, host, path, query })
       : undefined
   const who = !isAsked ? '' : `\nvisitor  ${printable(visitor?.text ?? 'everybody: the target has no access')}\n`
-  stdout.write(`${linesOf(explanation, args.file)}${who}\n${explanation.verdict}: ${printable(explanation.reason)}${code}\n`)
+  stdout.write(`${withoutShare(linesOf(explanation, args.file))}${who}\n${explanation.verdict}: ${printable(explanation.reason)}${code}\n`)
   return explanation.verdict === 'allowed' && visitor?.isAdmitted !== false ? 0 : 1
 }

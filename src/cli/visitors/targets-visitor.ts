@@ -1,7 +1,16 @@
+import { X509Certificate } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { stateFileOf } from '../../config/visitors/state-file.ts'
+import { readKeyFile, readVisitorsConfig } from '../../config/visitors/visitors-file.ts'
+import { GatewayError, messageOf } from '../../errors.ts'
+import { hasName } from '../../route/certificate-visitor.ts'
+import { peerCertificateOf } from '../../tls/client-certificate.ts'
+import { Seal } from '../../visitors/session/seal.ts'
+import { openShare, readShares, whyNotFor } from '../../visitors/shares/share.ts'
+import { ShareUses } from '../../visitors/shares/share-uses.ts'
 import { readIfAny } from '../../files/change-file.ts'
 import type { AccessRequestOfVisitor } from '../../outer/access/visitor-check.ts'
-import { isPublic, type Access, type LoginRule } from '../../route/access.ts'
+import { emailKey, isPublic, type Access, type LoginRule } from '../../route/access.ts'
 import { Failures } from '../../visitors/failures.ts'
 import { JwtLane } from '../../visitors/jwt/jwt-lane.ts'
 import type { Verdict } from '../../visitors/lane.ts'
@@ -15,6 +24,8 @@ export interface ExplainedVisitor {
   /** Address of a person who has logged in. */
   readonly email: string | undefined
   readonly token: string | undefined
+  /** File with the certificate of a client. */
+  readonly certificate: string | undefined
   /** File of logins, beside which tokens are. */
   readonly visitors: string
   /** Of the target or route. */
@@ -24,24 +35,36 @@ export interface ExplainedVisitor {
   readonly host: string
   /** That the policy sees. */
   readonly path: string
+  /** With a share link, perhaps. */
+  readonly query: string
 }
 
 /** The lane that decides, in words, and whether it lets in. @throws GatewayError CONFIG_INVALID for a file of tokens that is none */
 export async function explainVisitor(wanted: ExplainedVisitor): Promise<{ readonly text: string; readonly isAdmitted: boolean }> {
-  const { access, email, token, path } = wanted
-  const verdict = token === undefined ? undefined : await judgeToken(wanted, token)
-  if (verdict !== undefined && verdict.lane.kind === 'admit') return { text: `${verdict.name}: let in`, isAdmitted: true }
+  const { access, email, path } = wanted
+  const verdicts = [await judgeToken(wanted), await judgeShare(wanted), await judgeCertificate(wanted)].filter(each => each !== undefined)
+  const good = verdicts.find(({ isAdmitted }) => isAdmitted)
+  if (good !== undefined) return good
   if (isPublic(access, path)) return { text: 'public: the path is for all', isAdmitted: true }
-  if (verdict !== undefined && verdict.lane.kind === 'refuse')
-    return { text: `${verdict.name}: refused, ${verdict.lane.reason} (${verdict.lane.code})`, isAdmitted: false }
-  if (email !== undefined && access.login !== undefined) return judgePerson(access.login, email)
+  const [refused] = verdicts
+  if (refused !== undefined) return refused
+  if (email !== undefined && access.login !== undefined) return judgePerson(access, email)
   return { text: 'none: refused, there is no credential of a lane that the target has (VISITOR_REQUIRED)', isAdmitted: false }
 }
 
-async function judgeToken(
-  { access, visitors, target, method, host, path }: ExplainedVisitor,
-  token: string,
-): Promise<{ readonly name: string; readonly lane: Verdict } | undefined> {
+/** A verdict in words. */
+interface Judged {
+  readonly text: string
+  readonly isAdmitted: boolean
+}
+
+const inWords = (name: string, verdict: Verdict): Judged =>
+  verdict.kind === 'refuse'
+    ? { text: `${name}: refused, ${verdict.reason} (${verdict.code})`, isAdmitted: false }
+    : { text: `${name}: let in`, isAdmitted: true }
+
+async function judgeToken({ access, visitors, target, method, host, path, token }: ExplainedVisitor): Promise<Judged | undefined> {
+  if (token === undefined) return undefined
   const parts = {
     watch: new SessionWatch(() => undefined),
     failures: new Failures(() => 0),
@@ -57,13 +80,64 @@ async function judgeToken(
   } as unknown as AccessRequestOfVisitor
   for (const lane of [tokens, new JwtLane(parts)]) {
     const verdict = await lane.judge(request)
-    if (verdict !== undefined) return { name: lane.name, lane: verdict }
+    if (verdict !== undefined) return inWords(lane.name, verdict)
   }
   return undefined
 }
 
+/** Judges a link, and does not use it. */
+async function judgeShare({ visitors, host, method, path, query, email }: ExplainedVisitor): Promise<Judged | undefined> {
+  const [, sealed] = /[?&]sg-share=([^&]*)/.exec(query) ?? []
+  if (sealed === undefined) return undefined
+  const { keysFile } = await readVisitorsConfig(visitors)
+  const keys = readKeyFile(keysFile)
+  const share = openShare(new Seal(() => keys), host, sealed)
+  const refused = (reason: string, code: string): Judged => ({ text: `share: refused, ${reason} (${code})`, isAdmitted: false })
+  if (share === undefined) return refused('the link is none of this host, or its key is gone', 'VISITOR_CREDENTIALS')
+  const stored = readShares(await readIfAny(stateFileOf(visitors, 'shares'))).find(({ id }) => id === share.id)
+  const used = await new ShareUses(stateFileOf(visitors, 'uses'), () => 0).count({ ...share, maxUses: share.maxUses ?? null })
+  const isUsedUp = share.maxUses !== undefined && (used ?? 0) >= share.maxUses
+  const over = [
+    stored?.isRevoked === true && 'the link was revoked',
+    Date.now() >= share.expiresMs && 'the link has expired',
+    isUsedUp && `the link was used ${share.maxUses} times, as often as it may; who has opened it stays in`,
+  ].find(reason => reason !== false)
+  if (over !== undefined) return refused(`${over} (share ${share.id})`, 'VISITOR_SHARE_OVER')
+  const forbidden = whyNotFor(share, method, path)
+  if (forbidden !== undefined) return refused(`${forbidden} (share ${share.id})`, 'VISITOR_FORBIDDEN')
+  if (share.email !== undefined && (email === undefined || emailKey(email) !== share.email))
+    return refused(`the link is for ${share.email} alone, who has to be logged in: --as ${share.email}`, 'VISITOR_FORBIDDEN')
+  const left = share.maxUses === undefined ? '' : `, ${share.maxUses - (used ?? 0)} of ${share.maxUses} uses left`
+  return { text: `share: let in (share ${share.id}${left})`, isAdmitted: true }
+}
+
+/** Judges a certificate as far as its authorities are one step away: the handshake verifies whole chains, and lists of revoked ones. */
+async function judgeCertificate({ access, certificate: file }: ExplainedVisitor): Promise<Judged | undefined> {
+  const { certificates: rule } = access
+  if (file === undefined || rule === undefined) return undefined
+  const certificate = await readFile(file).then(
+    pem => new X509Certificate(pem),
+    (cause: unknown) => {
+      throw new GatewayError('FILE_UNREADABLE', `--certificate ${file}: ${messageOf(cause)}`, { cause })
+    },
+  )
+  const refused = (reason: string, code: string): Judged => ({ text: `certificate: refused, ${reason} (${code})`, isAdmitted: false })
+  const authorities = rule.ca.split(/(?<=-----END CERTIFICATE-----)/).filter(pem => pem.includes('BEGIN'))
+  const isSigned = authorities
+    .map(pem => new X509Certificate(pem))
+    .some(ca => certificate.checkIssued(ca) && certificate.verify(ca.publicKey))
+  if (!isSigned) return refused('none of the authorities of the target has signed it', 'VISITOR_CREDENTIALS')
+  const now = Date.now()
+  if (now < Date.parse(certificate.validFrom) || now > Date.parse(certificate.validTo))
+    return refused(`it is good from ${certificate.validFrom} to ${certificate.validTo}`, 'VISITOR_CREDENTIALS')
+  if (!hasName(rule.names, peerCertificateOf(certificate)))
+    return refused('no name of the certificate is one of those', 'VISITOR_FORBIDDEN')
+  return { text: `certificate: let in${rule.crl === undefined ? '' : ', unless it is on the list of revoked ones'}`, isAdmitted: true }
+}
+
 /** A stand-in for all that a provider would say beside the address. */
-function judgePerson(rule: LoginRule, email: string): { readonly text: string; readonly isAdmitted: boolean } {
+function judgePerson({ login, ofSocket }: Access, email: string): Judged {
+  const rule = login!
   const provider = rule.providers?.[0] ?? 'any provider'
   const person = { provider, subject: email, email, name: undefined, groups: [], claims: new Map<string, readonly string[]>() }
   const open: LoginRule = {
@@ -75,5 +149,6 @@ function judgePerson(rule: LoginRule, email: string): { readonly text: string; r
   const reason = whyNot(open, person)
   if (reason !== undefined) return { text: `login: refused, ${reason} (VISITOR_FORBIDDEN)`, isAdmitted: false }
   const more = rule.groups.size + rule.claims.size > 0 ? ', where the provider says the groups and claims that are demanded' : ''
-  return { text: `login: let in${more}`, isAdmitted: true }
+  const socket = ofSocket === undefined ? '' : ', where they log in by one of the providers for sockets'
+  return { text: `login: let in${more}${socket}`, isAdmitted: true }
 }
