@@ -23,10 +23,13 @@ export function Help({ pages, onClose }: { readonly pages: readonly Page[]; read
       <div class="columns">
         <Keys title="Everywhere" keys={KEYS} />
         <Keys title="In a list" keys={LIST_KEYS} />
-        <Keys title="Go to" keys={pages.map(({ letter, title }) => [`g ${letter}`, title] as const)} />
+        <Keys
+          title="Go to"
+          keys={pages.filter(({ isHidden }) => isHidden !== true).map(({ letter, title }) => [`g ${letter}`, title] as const)}
+        />
       </div>
       <div class="buttons">
-        <button type="button" autofocus onClick={onClose}>
+        <button type="button" data-first onClick={onClose}>
           Close
         </button>
       </div>

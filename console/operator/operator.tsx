@@ -7,6 +7,7 @@ import { usePoll, type Polled } from '../api/poll.ts'
 import type { Page } from '../app/page.ts'
 import { Shell } from '../app/shell.tsx'
 import { duration } from '../ui/format.ts'
+import { REQUEST_PAGES } from '../requests/pages.tsx'
 import { Certificates } from './certificates.tsx'
 import { InnerLayers } from './inner-layers.tsx'
 import { Overview } from './overview.tsx'
@@ -37,6 +38,7 @@ export function Operator({ facts }: { readonly facts: ConsoleFacts }) {
 function pagesOf(_facts: ConsoleFacts, isInner: boolean): readonly Page[] {
   const all: readonly (Page & { readonly isOfOuter?: boolean })[] = [
     { name: 'overview', title: 'Overview', letter: 'o', show: () => <Overview /> },
+    ...REQUEST_PAGES,
     { name: 'inner-layers', title: 'Inner layers', letter: 'i', show: () => <InnerLayers />, isOfOuter: true },
     { name: 'targets', title: 'Targets', letter: 't', show: props => <Targets {...props} />, isOfOuter: true },
     { name: 'certificates', title: 'Certificates', letter: 'c', show: () => <Certificates />, isOfOuter: true },

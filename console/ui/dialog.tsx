@@ -18,6 +18,7 @@ export function Dialog({ title, onClose, children, isWide }: DialogProps) {
   useEffect(() => {
     const dialog = element.current!
     dialog.showModal()
+    dialog.querySelector<HTMLElement>('[data-first]')?.focus()
     return () => dialog.close()
   }, [])
   return (
@@ -73,7 +74,7 @@ export function Confirm({ question, onClose }: { readonly question: Question; re
       <p>{question.text}</p>
       {fault !== undefined && <Fault fault={fault} />}
       <div class="buttons">
-        <button type="button" autofocus onClick={onClose}>
+        <button type="button" data-first onClick={onClose}>
           Cancel
         </button>
         <button type="button" class="danger" disabled={isBusy} onClick={() => void act()}>

@@ -1,0 +1,197 @@
+import { useMemo, useRef, useState } from 'preact/hooks'
+import { call, asFault, type ApiFault } from '../api/client.ts'
+import type { PageProps } from '../app/page.ts'
+import { go, hrefOf } from '../app/route.ts'
+import { useConfirm } from '../ui/dialog.tsx'
+import { Fault } from '../ui/fault.tsx'
+import { bytes, clockTime, count, ms } from '../ui/format.ts'
+import { VirtualList } from '../ui/virtual-list.tsx'
+import { parseFilter } from './filter.ts'
+import { useRequests, type LiveRequests } from './live.ts'
+import { Record } from './record.tsx'
+import type { RequestSummary } from './records.ts'
+
+/** The list of an inspector, or one record of it. */
+export function Requests(props: PageProps) {
+  const id = props.rest[0]
+  return id === undefined ? <List {...props} /> : <Record key={id} id={id} />
+}
+
+const COLUMNS = [
+  { name: 'time' },
+  { name: 'method' },
+  { name: 'host' },
+  { name: 'path' },
+  { name: 'status', isNumber: true },
+  { name: 'ms', isNumber: true },
+  { name: 'bytes', isNumber: true },
+  { name: 'who' },
+] as const
+const TEMPLATE = '6.5rem 4.5rem minmax(6rem, 1.2fr) minmax(9rem, 3fr) 5rem 5rem 5.5rem minmax(4rem, 1fr)'
+
+const toneOf = ({ status, error, isOver }: RequestSummary): string =>
+  error !== null || (status !== null && status >= 500) ? 'bad' : status !== null && status >= 400 ? 'warn' : isOver ? 'good' : 'dim'
+
+const cells = (record: RequestSummary) => [
+  clockTime(record.at),
+  record.kind === 'http' ? record.method : `${record.method} ${record.kind}`,
+  record.host,
+  record.path,
+  <span class={toneOf(record)}>{record.status ?? record.error ?? (record.isOver ? '–' : '…')}</span>,
+  record.durationMs === null ? '…' : ms(record.durationMs),
+  bytes(record.requestBytes + record.responseBytes),
+  record.visitor ?? record.client ?? '',
+]
+const keyOf = ({ id }: RequestSummary): string => id
+const open = ({ id }: RequestSummary): void => go(hrefOf(['requests', id]))
+
+function List({ query }: PageProps) {
+  const [text, setText] = useState(query.get('q') ?? '')
+  const [inside, setInside] = useState(query.get('in') ?? '')
+  const [asked, setAsked] = useState(inside)
+  const [isPaused, setPaused] = useState(false)
+  const [marked, setMarked] = useState<ReadonlySet<string>>(new Set())
+  const live = useRequests(asked, isPaused)
+  const filter = useMemo(() => parseFilter(text), [text])
+  const rows = useMemo(() => live.rows.filter(filter.matches), [live.rows, filter])
+  const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
+
+  const remember = (q: string, within: string): void => go(hrefOf(['requests'], { q, in: within }), true)
+  const changeInside = (value: string): void => {
+    setInside(value)
+    remember(text, value)
+    clearTimeout(timer.current)
+    timer.current = setTimeout(setAsked, 300, value)
+  }
+  const mark = (key: string, { id }: RequestSummary): boolean => {
+    if (key !== 'x') return false
+    setMarked(before => {
+      const next = new Set(before)
+      if (!next.delete(id)) next.add(id)
+      return new Set([...next].slice(-2))
+    })
+    return true
+  }
+  return (
+    <>
+      <h1>Requests</h1>
+      <div class="filters">
+        <label class="grow">
+          Filter
+          <input
+            type="search"
+            value={text}
+            placeholder="host:api status:5xx ms:>500 -path:/health"
+            aria-describedby="filter-help"
+            onInput={event => {
+              setText(event.currentTarget.value)
+              remember(event.currentTarget.value, inside)
+            }}
+          />
+        </label>
+        <label>
+          In heads and bodies
+          <input type="search" value={inside} placeholder="text" onInput={event => changeInside(event.currentTarget.value)} />
+        </label>
+        <button type="button" aria-pressed={isPaused} onClick={() => setPaused(!isPaused)}>
+          {isPaused ? 'Go on' : 'Pause'}
+        </button>
+      </div>
+      <p id="filter-help" class={filter.fault === undefined ? 'dim' : 'bad'} role={filter.fault === undefined ? undefined : 'alert'}>
+        {filter.fault ?? 'host, path, method, status, ms, bytes, code, visitor, client, target, inner, kind, type; - before a word: not'}
+      </p>
+      <Status live={live} shown={rows.length} marked={[...marked]} />
+      <VirtualList
+        label="Requests, newest first"
+        columns={COLUMNS}
+        template={TEMPLATE}
+        rows={rows}
+        keyOf={keyOf}
+        cells={cells}
+        onOpen={open}
+        marked={marked}
+        onKey={mark}
+      />
+    </>
+  )
+}
+
+function Status({ live, shown, marked }: { readonly live: LiveRequests; readonly shown: number; readonly marked: readonly string[] }) {
+  const { rows, state, fault, isLive } = live
+  const [ask, question] = useConfirm()
+  const [imported, setImported] = useState<ApiFault | undefined>()
+  const file = useRef<HTMLInputElement>(null)
+  const clear = (): void =>
+    ask({
+      title: 'Forget all requests?',
+      text: 'All records are gone then.',
+      verb: 'Forget all',
+      act: () => call('DELETE', 'inspector/requests'),
+      onDone: live.again,
+    })
+  const importHar = async (): Promise<void> => {
+    const chosen = file.current?.files?.[0]
+    if (chosen === undefined) return
+    setImported(undefined)
+    try {
+      await call('POST', 'inspector/har', { body: JSON.parse(await chosen.text()) as unknown, timeoutMs: 60_000 })
+    } catch (error) {
+      setImported(asFault(error))
+    }
+  }
+  return (
+    <>
+      {question}
+      {fault !== undefined && fault.status === 404 ? <Off /> : fault !== undefined && <Fault fault={fault} />}
+      {fault !== undefined && rows.length > 0 && <p class="warn">Not live at the moment: what is shown may be old.</p>}
+      {imported !== undefined && <Fault fault={imported} />}
+      <div class="buttons list-tools">
+        <span class="dim" role="status">
+          {count(shown)} of {count(rows.length)} requests{isLive ? ', live' : ''}
+          {state !== undefined &&
+            `; ${bytes(state.heldBytes)} of ${bytes(state.budgetBytes)} used${state.dropped > 0 ? `, ${count(state.dropped)} dropped` : ''}`}
+        </span>
+        {marked.length === 2 ? (
+          <a href={hrefOf(['compare', ...marked.toSorted()])}>Compare the two</a>
+        ) : (
+          <span class="dim">
+            <kbd>x</kbd> marks two to compare
+          </span>
+        )}
+        <a href="inspector/har" download="requests.har">
+          HAR
+        </a>
+        <button type="button" onClick={() => file.current?.click()}>
+          Open a HAR file
+        </button>
+        <input
+          ref={file}
+          type="file"
+          accept=".har,application/json"
+          class="unseen"
+          tabIndex={-1}
+          aria-label="HAR file"
+          onChange={() => void importHar()}
+        />
+        <button type="button" class="danger" onClick={clear}>
+          Forget all
+        </button>
+      </div>
+    </>
+  )
+}
+
+/** How to turn the inspector on. */
+function Off() {
+  return (
+    <div class="panel">
+      <p>
+        <strong>The inspector is off.</strong> Nothing of any request is kept.
+      </p>
+      <p>
+        At an inner layer: <code>--inspect</code>. At an outer layer: <code>inspect: true</code> at the targets that are to be looked at.
+        See docs/inspector.md.
+      </p>
+    </div>
+  )
+}

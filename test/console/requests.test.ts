@@ -1,0 +1,190 @@
+/** The pages of the inspector in a real browser. */
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { beforeAll, describe, expect } from '@jest/globals'
+import type { Page } from 'playwright-core'
+import { createConsole } from '../../src/console/console-files.ts'
+import { InspectorApi } from '../../src/inspector/api/inspector-api.ts'
+import type { Inspector } from '../../src/inspector/inspector.ts'
+import { testInspector } from '../inspector/support.ts'
+import { faultsOf, openTab, overhangOf, type Tab } from '../support/chromium.ts'
+import { onCleanUp } from '../support/cleanup.ts'
+import { programPath, testWith } from '../support/needs.ts'
+
+const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=='
+
+interface Wish {
+  readonly path: string
+  readonly method?: string
+  readonly host?: string
+  readonly status?: number
+  readonly sent?: readonly [type: string, body: string]
+  readonly answer?: readonly [type: string, body: string | Buffer]
+}
+
+let inspector: Inspector
+let tab: Tab
+let page: Page
+let url: string
+
+/** Records one exchange. @returns its id */
+function record({ path, method = 'GET', host = 'a.test', status = 200, sent, answer }: Wish): string {
+  const fields = ['Host', host, ...(sent === undefined ? [] : ['Content-Type', sent[0]])]
+  const tap = inspector.open({
+    kind: 'http',
+    scheme: 'http',
+    authority: host,
+    method,
+    path,
+    version: '1.1',
+    fields,
+    client: '203.0.113.7',
+  })!
+  if (sent !== undefined) tap.sent(Buffer.from(sent[1]))
+  tap.sentEnd([])
+  tap.head(status, 'Fine', answer === undefined ? [] : ['Content-Type', answer[0]])
+  if (answer !== undefined) tap.received(Buffer.from(answer[1] as string))
+  tap.receivedEnd([])
+  tap.end({})
+  return tap.id
+}
+
+/** A frame of a WebSocket: unmasked, at most 125 bytes. */
+const frame = (opcode: number, payload: string | Buffer): Buffer =>
+  Buffer.concat([Buffer.from([0x80 | opcode, payload.length]), Buffer.from(payload as string)])
+
+beforeAll(async () => {
+  if (programPath('chromium') === undefined) return
+  ;({ inspector } = testInspector())
+  const api = new InspectorApi({ inspector, onFault: thrown => expect(thrown).toBeUndefined() })
+  const pages = createConsole(() => ({ role: 'inspector', features: ['inspector'] }))
+  const server = createServer((req, res) => {
+    if (!api.handle(req, res) && !pages(req, res)) res.writeHead(404).end()
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  onCleanUp(() => {
+    api.close()
+    server.closeAllConnections()
+    server.close()
+  })
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  tab = await openTab(url)
+  page = tab.page
+})
+
+const go = async (hash: string): Promise<void> => {
+  await page.evaluate(`location.hash = ${JSON.stringify(hash)}`)
+}
+const rows = () => page.getByRole('grid').getByRole('row')
+const body = (name: string) => page.getByRole('region', { name: `${name}: text` })
+
+describe('the list of requests', () => {
+  testWith(['chromium'], 'shows what comes as it comes, filters, and is walked by keyboard', async () => {
+    await page.getByText('0 of 0 requests, live').waitFor()
+    for (let i = 0; i < 300; i++) record({ path: `/item/${i}`, status: i % 10 === 0 ? 503 : 200, host: i % 2 === 0 ? 'a.test' : 'b.test' })
+    await page.getByText('300 of 300 requests, live').waitFor()
+    // Only what can be seen is drawn, and everything is counted.
+    expect(await rows().count()).toBeLessThan(80)
+    expect(await page.getByRole('grid').getAttribute('aria-rowcount')).toBe('301')
+    await page.getByLabel('Filter').fill('host:a status:5xx')
+    await page.getByText('30 of 300 requests, live').waitFor()
+    await page.getByLabel('Filter').fill('ms:fast')
+    await page.getByRole('alert').getByText('ms: expected a number').waitFor()
+    await page.getByLabel('Filter').fill('')
+    await page.getByText('300 of 300').waitFor()
+    await rows().nth(1).focus()
+    await page.keyboard.press('End')
+    await page.locator('[role=row]:focus', { hasText: '/item/0' }).waitFor()
+    await page.keyboard.press('k')
+    await page.locator('[role=row]:focus', { hasText: '/item/1' }).waitFor()
+    // What comes does not move what is read.
+    const before = await page.locator('[role=row]:focus').boundingBox()
+    record({ path: '/newest' })
+    await page.getByText('301 of 301').waitFor()
+    expect((await page.locator('[role=row]:focus').boundingBox())?.y).toBe(before?.y)
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'GET b.test/item/1', exact: true }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByRole('grid').waitFor()
+    expect(await faultsOf(page)).toEqual([])
+    expect(await overhangOf(page)).toBe(0)
+    await page.getByRole('button', { name: 'Forget all' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Forget all' }).click()
+    await page.getByText('0 of 0 requests, live').waitFor()
+  })
+})
+
+describe('a request', () => {
+  testWith(['chromium'], 'shows heads, phases and bodies in the way that suits them', async () => {
+    const json = record({
+      path: '/json',
+      method: 'POST',
+      sent: ['application/x-www-form-urlencoded', 'a=1&b=x+y'],
+      answer: ['application/json', '{"a":[1,2],"b":"<img src=x>"}'],
+    })
+    await go(`#/requests/${json}`)
+    await body('Answer').getByText('"b": "<img src=x>"').waitFor()
+    await page.getByText('x y').waitFor()
+    await page.getByRole('region', { name: 'Where the time went' }).getByText('in all').waitFor()
+    expect(await page.locator('main img').count()).toBe(0)
+    await page.getByRole('button', { name: 'Hex' }).last().click()
+    await body('Answer').getByText('7b 22 61 22 3a').waitFor()
+    expect(await faultsOf(page)).toEqual([])
+    expect(await overhangOf(page)).toBe(0)
+
+    await go(`#/requests/${record({ path: '/broken', answer: ['application/json', '{"a": 1,\n "b" 2}'] })}`)
+    await page.getByText('Line 2, column 6: expected a colon, found "2".').waitFor()
+    expect(await page.locator('mark').textContent()).toBe('2')
+
+    await go(`#/requests/${record({ path: '/image', answer: ['image/png', Buffer.from(PIXEL, 'base64')] })}`)
+    await page.getByAltText('Answer: the image of the body').waitFor()
+    expect(await page.evaluate<number>("document.querySelector('main img').naturalWidth")).toBe(1)
+
+    await go(`#/requests/${record({ path: '/xml', answer: ['text/xml', '<a><b>1</b></a>'] })}`)
+    await body('Answer').getByText('<b>1</b>').waitFor()
+    await go('#/requests/no-such-request')
+    await page.getByRole('alert').getByText('NOT_FOUND').waitFor()
+  })
+
+  testWith(['chromium'], 'that became a WebSocket shows its messages, and says why it was closed', async () => {
+    const fields = ['Host', 'ws.test', 'Upgrade', 'websocket']
+    const tap = inspector.open({
+      kind: 'http',
+      scheme: 'http',
+      authority: 'ws.test',
+      method: 'GET',
+      path: '/chat',
+      version: '1.1',
+      fields,
+    })!
+    tap.sentEnd([])
+    tap.switched('websocket', 'Switching Protocols', ['Upgrade', 'websocket'])
+    tap.received(frame(1, '{"hello":"from the origin"}'))
+    await go(`#/requests/${tap.id}`)
+    await page.getByRole('button', { name: /from the origin/ }).click()
+    await body('message 0').getByText('"hello": "from the origin"').waitFor()
+    tap.received(frame(1, 'and one more'))
+    await page.getByText('and one more').waitFor()
+    tap.end({ error: 'INNER_LAYER_LOST' })
+    await page.getByText(/^Closed with 1006/).waitFor()
+    expect(await faultsOf(page)).toEqual([])
+  })
+
+  testWith(['chromium'], 'stands beside another', async () => {
+    const [a, b] = ['1', '2'].map(n => record({ path: '/same', answer: ['application/json', `{"same":true,"n":${n}}`] }))
+    await go('#/requests')
+    const both = rows().filter({ hasText: '/same' })
+    for (const i of [0, 1]) {
+      await both.nth(i).focus()
+      await page.keyboard.press('x')
+    }
+    await page.getByRole('link', { name: 'Compare the two' }).click()
+    expect(new URL(page.url()).hash).toBe(`#/compare/${a}/${b}`)
+    const part = page.getByRole('region', { name: 'Body of the answer', exact: true })
+    await part.getByText('1 of 4 lines differ').waitFor()
+    await page.getByLabel('Only what differs').check()
+    expect(await part.getByRole('row', { name: /changed/ }).textContent()).toBe('  "n": 1≠changed  "n": 2')
+    expect(await faultsOf(page)).toEqual([])
+    expect(tab.complaints).toEqual([])
+  })
+})
