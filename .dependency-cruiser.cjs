@@ -149,7 +149,7 @@ const ROOMS = {
   net: { rooms: ['errors.ts', 'address'], node: [...SOCKETS, 'os'] },
   mux: { rooms: ['errors.ts', 'rates', 'wire'], node: ['stream'] },
   link: {
-    rooms: ['errors.ts', 'address', 'rates', 'net', 'mux', 'tls'],
+    rooms: ['errors.ts', 'lazily.ts', 'address', 'rates', 'net', 'mux', 'tls'],
     npm: ['socket.io', 'socket.io-client'],
     node: ['net', 'tls'],
     type: ['http', 'https'],

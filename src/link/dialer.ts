@@ -1,4 +1,4 @@
-import { io, NodeWebSocket } from 'socket.io-client'
+import { io, NodeWebSocket } from './socket-io-client.ts'
 import { messageOf } from '../errors.ts'
 import { MAX_MESSAGE_BYTES, type Link } from '../mux/link.ts'
 import { guarded } from '../net/guard.ts'

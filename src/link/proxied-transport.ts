@@ -1,6 +1,6 @@
 import { isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { NodeWebSocket } from 'socket.io-client'
+import { NodeWebSocket } from './socket-io-client.ts'
 import { connectThrough } from '../net/http-proxy.ts'
 import { zeroMask } from './unmasked-transport.ts'
 

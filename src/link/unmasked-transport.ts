@@ -1,4 +1,4 @@
-import { NodeWebSocket } from 'socket.io-client'
+import { NodeWebSocket } from './socket-io-client.ts'
 import { isThisMachine } from '../address/this-machine.ts'
 import { lookupName } from '../net/lookup-name.ts'
 
