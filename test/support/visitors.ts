@@ -47,6 +47,8 @@ targets:
     { protocol: http, hostname: 127.0.0.1, port: {port}, access: { login: { provider: company, emails: [ada@example.io], domains: [corp.test] }, public: ['/open', '^/hooks/.*'] } }
   board.example.test:
     { protocol: http, hostname: 127.0.0.1, port: {port}, access: { login: { groups: [ops] } } }
+  apps.example.test:
+    { protocol: http, hostname: 127.0.0.1, port: {port}, access: { login: { emails: [ada@example.io], origins: ['https://app.test'] } } }
   free.example.test: { protocol: http, hostname: 127.0.0.1, port: {port} }
 `
 export const WIKI = 'https://wiki.example.test'

@@ -95,6 +95,11 @@ describe('a browser', () => {
   })
 })
 
+const WEB_SOCKET = {
+  ...{ connection: 'Upgrade', upgrade: 'websocket', origin: WIKI },
+  ...{ 'sec-websocket-version': '13', 'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==' },
+}
+
 describe('a program', () => {
   const sends: readonly [string, Record<string, string>, string][] = [
     ['a fetch', { 'sec-fetch-mode': 'cors', accept: 'text/html' }, 'GET'],
@@ -102,6 +107,10 @@ describe('a program', () => {
     ['git', { accept: 'application/x-git-upload-pack-result', 'user-agent': 'git/2.39' }, 'GET'],
     ['a POST', { accept: 'text/html', 'sec-fetch-mode': 'navigate' }, 'POST'],
     ['a frame', { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'iframe' }, 'GET'],
+    ['an EventSource', { accept: 'text/event-stream', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' }, 'GET'],
+    ['a WebSocket', WEB_SOCKET, 'GET'],
+    ['gRPC', { 'content-type': 'application/grpc', te: 'trailers' }, 'POST'],
+    ['a preflight', { origin: 'https://app.test', 'access-control-request-method': 'PUT', 'sec-fetch-mode': 'cors' }, 'OPTIONS'],
     ['a page that is fetched ahead', { accept: 'text/html', 'sec-purpose': 'prefetch' }, 'GET'],
   ]
   test.each(sends)('gets 401 and no redirect: %s', async (_, headers, method) => {
@@ -110,6 +119,36 @@ describe('a program', () => {
     expect(answer.headers['www-authenticate']).toBeTruthy()
     expect(answer.body).toContain('VISITOR_REQUIRED')
     expect(answer.body).toContain('login')
+    expect(at.saw).toEqual([])
+  })
+
+  test('of another site that the login names is told by the browser what it may do, and why it was refused', async () => {
+    const ask = (method: string, origin: string) =>
+      at.browser().send('https://apps.example.test/x', {
+        method,
+        headers: {
+          origin,
+          'sec-fetch-mode': 'cors',
+          ...(method === 'OPTIONS' && { 'access-control-request-method': 'PUT', 'access-control-request-headers': 'x-a, content-type' }),
+        },
+      })
+    const asked = await ask('OPTIONS', 'https://app.test')
+    expect([asked.status, asked.headers]).toEqual([
+      204,
+      expect.objectContaining({
+        'access-control-allow-origin': 'https://app.test',
+        'access-control-allow-credentials': 'true',
+        'access-control-allow-methods': 'PUT',
+        'access-control-allow-headers': 'x-a, content-type',
+        vary: 'Origin',
+      }),
+    ])
+    const sent = await ask('PUT', 'https://app.test')
+    expect([sent.status, sent.headers['access-control-allow-origin']]).toEqual([401, 'https://app.test'])
+    for (const method of ['OPTIONS', 'PUT']) {
+      const other = await ask(method, 'https://evil.test')
+      expect([other.status, other.headers['access-control-allow-origin'], other.headers['vary']]).toEqual([401, undefined, 'Origin'])
+    }
     expect(at.saw).toEqual([])
   })
 

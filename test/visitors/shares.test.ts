@@ -157,6 +157,20 @@ describe('a link', () => {
       expect([url, (await run(['share', url, '--visitors', made.file])).status]).toEqual([url, 2])
     expect((await run(['share', 'https://wiki.test/', '--visitors', made.file, '--email', 'x'])).status).toBe(2)
   })
+
+  test('is made for http on this machine alone, unless that is meant', async () => {
+    const at = async (...args: readonly string[]): Promise<number> => (await run(['share', ...args, '--visitors', made.file])).status
+    for (const url of ['http://localhost:3000/', 'http://wiki.localhost/a', 'http://127.0.0.1/', 'http://[::1]:8080/'])
+      expect([url, await at(url)]).toEqual([url, 0])
+    const refused = await run(['share', 'http://wiki.test/plan', '--visitors', made.file])
+    expect([refused.status, refused.stdout, refused.stderr]).toEqual([
+      2,
+      '',
+      expect.stringContaining('use https:// (a proxy may end TLS), or pass --insecure'),
+    ])
+    expect(await at('http://wiki.test/plan', '--insecure')).toBe(0)
+    expect(await at('http://localhost.evil.test/')).toBe(2)
+  })
 })
 
 describe('--max-uses', () => {

@@ -12,7 +12,8 @@ import { testWith } from '../support/needs.ts'
 import { valuesOf } from '../support/raw-message.ts'
 import { RawConnection, type RawResponse } from '../support/raw-client.ts'
 import { rawResponse } from '../support/raw-origin.ts'
-import { tempDir } from '../support/temp.ts'
+import { mintAuthority, mintServer, startStore, writePair } from '../support/certificates.ts'
+import { tempDir, tempFile } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
 
 const ORIGIN = 'protocol: http, hostname: 127.0.0.1, port: {port}'
@@ -250,8 +251,11 @@ test('wrong tokens are limited by address, and a good one comes in from the same
   expect((await made.ask('api.test', '/', ['X-Forwarded-For: 203.0.113.78', bearer(`sgv_${'0'.repeat(43)}`)])).status).toBe(401)
 })
 
-testWith(['git'], 'git clones and pushes over HTTP with the token as its password', async () => {
+testWith(['git'], 'git clones and pushes over HTTPS with the token as its password', async () => {
   const directory = tempDir()
+  const authority = await mintAuthority()
+  const appCertificates = await startStore([writePair(await mintServer(['localhost'], authority))])
+  const ca = tempFile('ca.crt', authority.certificatePem)
   const git = (
     args: readonly string[],
     input?: { readonly env: Record<string, string> },
@@ -259,7 +263,7 @@ testWith(['git'], 'git clones and pushes over HTTP with the token as its passwor
     new Promise((resolve, reject) => {
       const child = spawn('git', args, {
         cwd: directory,
-        env: { ...process.env, GIT_TERMINAL_PROMPT: '0', HOME: directory, GIT_CONFIG_NOSYSTEM: '1', ...input?.env },
+        env: { ...process.env, GIT_TERMINAL_PROMPT: '0', HOME: directory, GIT_CONFIG_NOSYSTEM: '1', GIT_SSL_CAINFO: ca, ...input?.env },
       })
       let output = ''
       child.stdout.on('data', chunk => (output += String(chunk)))
@@ -308,13 +312,14 @@ testWith(['git'], 'git clones and pushes over HTTP with the token as its passwor
     server.close()
   })
   const { port } = server.address() as AddressInfo
-  const own = await startLaneLayers(`targets: {localhost: {protocol: http, hostname: 127.0.0.1, port: ${port}, access: {tokens: true}}}`)
-  const mine = await create(['--name', 'dev', '--target', 'localhost'], own.file)
-  await until(async () => ![401, 429].includes((await own.ask('localhost', '/', [bearer(mine), 'X-Forwarded-For: 198.51.100.1'])).status), {
-    what: 'the token',
+  const own = await startLaneLayers(`targets: {localhost: {protocol: http, hostname: 127.0.0.1, port: ${port}, access: {tokens: true}}}`, {
+    outer: { appCertificates },
   })
+  const mine = await create(['--name', 'dev', '--target', 'localhost'], own.file)
+  const url = (password: string): string => `https://dev:${password}@localhost:${own.layers.port}/app.git`
+  // What was made is in force within a second.
+  await until(async () => (await git(['ls-remote', url(mine)])).code === 0, { what: 'the token' })
   seen.length = 0
-  const url = (password: string): string => `http://dev:${password}@localhost:${own.layers.port}/app.git`
   expect((await git(['clone', '-q', url(mine), 'work'])).code).toBe(0)
   writeFileSync(join(directory, 'work', 'a.txt'), 'a')
   const commit = ['-C', 'work', '-c', 'user.name=dev', '-c', 'user.email=dev@example.test']

@@ -79,6 +79,7 @@ export const shareOptions = {
     defaultText: 'as often as one likes',
   }),
   email: optional(LINE, { describe: 'Address of the person that it is for, who has to log in', defaultText: 'anybody who has it' }),
+  insecure: flag('Allow a link over http:// to another machine than this one'),
 } as const
 
 /** Options of `share ls`. */

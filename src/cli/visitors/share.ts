@@ -4,6 +4,7 @@ import { parseHost } from '../../address/host.ts'
 import { GatewayError, messageOf } from '../../errors.ts'
 import { changeFile, readIfAny } from '../../files/change-file.ts'
 import { canonicalPath } from '../../route/path.ts'
+import { isSafe } from '../../visitors/session/session-cookie.ts'
 import { Seal } from '../../visitors/session/seal.ts'
 import { addShare, createShare, readShares, revokeShare, sealShare, SHARE_PARAMETER } from '../../visitors/shares/share.ts'
 import { ShareUses } from '../../visitors/shares/share-uses.ts'
@@ -24,10 +25,15 @@ const usesOf = (visitors: string): ShareUses => new ShareUses(stateFileOf(visito
  */
 export async function runShare(
   address: string,
-  { visitors, ttl, methods, 'max-uses': maxUses, email }: ValuesOf<typeof shareOptions>,
+  { visitors, ttl, methods, 'max-uses': maxUses, email, insecure }: ValuesOf<typeof shareOptions>,
   { stdout }: CliContext,
 ): Promise<ExitStatus> {
   const url = readUrl(address)
+  if (url.protocol === 'http:' && !insecure && !isSafe('http', url.hostname.replace(/^\[|\]$/g, '')))
+    throw new GatewayError(
+      'USAGE',
+      `${address}: not encrypted, so whoever reads the link on the way comes in with it; use https:// (a proxy may end TLS), or pass --insecure`,
+    )
   const { keysFile } = await readVisitorsConfig(visitors)
   const keys = readKeyFile(keysFile)
   const now = Date.now()

@@ -7,11 +7,13 @@ import type { LaneOffer, Rejection } from '../lane.ts'
 /**
  * The answer for a program that is not let in: never a redirect. What it could do stands in WWW-Authenticate and in the body.
  * @param offers  of the target's lanes
+ * @param cors    fields by which a page of another site may read it
  */
 export function programAnswer(
   { request }: Pick<VisitorRequest, 'request'>,
   { code, fields: more = [] }: Pick<Rejection, 'code' | 'fields'>,
   offers: readonly LaneOffer[],
+  cors: readonly string[],
 ): VisitorAnswer {
   const { status, text } = ERRORS[code]
   const isJson = acceptsJson(fieldOf(request, 'accept'))
@@ -37,6 +39,7 @@ export function programAnswer(
       ...['Content-Length', String(Buffer.byteLength(body)), 'Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff'],
       ...authenticate.flatMap(challenge => ['WWW-Authenticate', challenge]),
       ...more,
+      ...cors,
     ],
     body,
   }

@@ -15,6 +15,7 @@ import { ConnectionVisitors } from './connections.ts'
 import type { OriginFields } from './origin-fields.ts'
 import type { OwnPages } from './own-pages.ts'
 import type { SocketProviders } from './socket-providers.ts'
+import { corsFields, preflightAnswer } from './cors.ts'
 import { programAnswer } from './program-answer.ts'
 import { VisitorCounts } from '../../outer/access/visitor-counts.ts'
 
@@ -101,6 +102,11 @@ export class Visitors implements VisitorCheck {
       this.counts.add('login', 'sent-to-login')
       return { kind: 'answer', answer: this.parts.people.toLogin(request), code: undefined, reason: undefined, visitor: undefined }
     }
+    const preflight = preflightAnswer(request.request, request.access)
+    if (preflight !== undefined) {
+      this.counts.add('public', 'admitted')
+      return { kind: 'answer', answer: preflight, code: undefined, reason: undefined, visitor: undefined }
+    }
     this.counts.add('none', 'refused')
     return this.#refuse(request, { kind: 'refuse', code: 'VISITOR_REQUIRED', reason: 'no credential of a lane that the target has' })
   }
@@ -109,7 +115,7 @@ export class Visitors implements VisitorCheck {
     const { code, reason, visitor } = rejection
     const answer = isNavigation(request.request)
       ? this.parts.people.refused(request, rejection)
-      : programAnswer(request, rejection, this.#offers(request))
+      : programAnswer(request, rejection, this.#offers(request), corsFields(request.request, request.access))
     return { kind: 'answer', answer, code, reason, visitor }
   }
 
