@@ -1,5 +1,5 @@
 /** JWTs of other issuers: those that are good come in, and every trick with one does not. */
-import { createHmac, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { createHmac, createPublicKey, generateKeyPairSync, sign as rawSign, type KeyObject } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
@@ -14,7 +14,19 @@ const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const stranger = generateKeyPairSync('rsa', { modulusLength: 2048 })
 
 const jwkOf = (key: KeyObject, kid: string, more: object = {}): object => ({ ...key.export({ format: 'jwk' }), kid, use: 'sig', ...more })
-const published: object[] = [jwkOf(rsa.publicKey, 'r'), jwkOf(ec.publicKey, 'e')]
+const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' })
+const p521 = generateKeyPairSync('ec', { namedCurve: 'P-521' })
+const ed25519 = generateKeyPairSync('ed25519')
+const ed448 = generateKeyPairSync('ed448')
+const published: object[] = [
+  jwkOf(rsa.publicKey, 'r'),
+  jwkOf(ec.publicKey, 'e'),
+  jwkOf(p384.publicKey, 'e384'),
+  jwkOf(p521.publicKey, 'e521'),
+  jwkOf(ed25519.publicKey, 'd'),
+  jwkOf(ed448.publicKey, 'd448'),
+  jwkOf(ed25519.publicKey, 'dAlg', { alg: 'EdDSA' }),
+]
 const configuration: (issuer: string) => object = issuer => ({ issuer, jwks_uri: `${issuer}/keys` })
 let fetched = 0
 let visited = 0
@@ -57,6 +69,11 @@ const claims = (more: object = {}): object => ({
 const sign = (payload: object = claims(), options: jwt.SignOptions = {}, key: KeyObject = rsa.privateKey): string =>
   jwt.sign(JSON.parse(JSON.stringify(payload)) as object, key, { algorithm: 'RS256', keyid: 'r', ...options })
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+
+const signEdwards = (header: object, key: KeyObject = ed25519.privateKey, payload: object = claims()): string => {
+  const signed = `${encode(header)}.${encode(payload)}`
+  return `${signed}.${rawSign(null, Buffer.from(signed), key).toString('base64url')}`
+}
 
 /** Status and code of a request with this token, each from another address. */
 let asked = 0
@@ -104,6 +121,18 @@ describe('a good token', () => {
     for (const algorithm of ['RS256', 'RS512', 'PS256', 'PS384'] as const)
       expect(await ask(sign(claims(), { algorithm }))).toEqual([200, undefined])
     expect(await ask(sign(claims(), { algorithm: 'ES256', keyid: 'e' }, ec.privateKey))).toEqual([200, undefined])
+    for (const [algorithm, keyid, { privateKey }] of [
+      ['ES384', 'e384', p384],
+      ['ES512', 'e521', p521],
+    ] as const)
+      expect(await ask(sign(claims(), { algorithm, keyid }, privateKey))).toEqual([200, undefined])
+    for (const [alg, kid, { privateKey }] of [
+      ['EdDSA', 'd', ed25519],
+      ['Ed25519', 'd', ed25519],
+      ['EdDSA', 'd448', ed448],
+      ['EdDSA', 'dAlg', ed25519],
+    ] as const)
+      expect(await ask(signEdwards({ alg, kid, typ: 'JWT' }, privateKey))).toEqual([200, undefined])
     expect(await ask(sign(claims({ aud: ['x', 'other'] })))).toEqual([200, undefined])
     expect(await ask(sign(), 'both.test')).toEqual([200, undefined])
     const response = await made.ask('ci.test', '/', ['Authorization: Bearer of-the-app', `X-SG-Token: ${sign()}`])
@@ -131,11 +160,23 @@ describe('a token that is refused', () => {
     const signed = `${encode({ alg, typ: 'JWT', kid: 'r' })}.${encode(claims())}`
     return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`
   }
+  const hmacBy = (key: KeyObject, kid: string): string => {
+    const signed = `${encode({ alg: 'HS256', typ: 'JWT', kid })}.${encode(claims())}`
+    const secret = key.export({ type: 'spki', format: 'der' }).subarray(-32)
+    return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`
+  }
   const pem = rsa.publicKey.export({ type: 'spki', format: 'pem' })
   const UNKNOWN = [401, 'VISITOR_CREDENTIALS']
   const FORBIDDEN = [403, 'VISITOR_FORBIDDEN']
 
   test.each<[string, () => string, unknown]>([
+    ['is signed by an Edwards curve, by the key id of an RSA key', () => signEdwards({ alg: 'EdDSA', kid: 'r' }), UNKNOWN],
+    ['says another Edwards curve than its key', () => signEdwards({ alg: 'Ed448', kid: 'd' }), UNKNOWN],
+    ['says another name than its key allows', () => signEdwards({ alg: 'Ed25519', kid: 'dAlg' }), UNKNOWN],
+    ['says RSA by the key id of an Edwards curve', () => sign(claims(), { keyid: 'd' }), UNKNOWN],
+    ['is an HMAC by the key of an Edwards curve', () => hmacBy(ed25519.publicKey, 'd'), UNKNOWN],
+    ['is signed by another Edwards key', () => signEdwards({ alg: 'EdDSA', kid: 'd' }, generateKeyPairSync('ed25519').privateKey), UNKNOWN],
+    ['is of an Edwards curve and has no signature', () => signEdwards({ alg: 'EdDSA', kid: 'd' }).replace(/[^.]*$/, ''), UNKNOWN],
     ['has expired', () => sign(claims({ exp: now() - 100 })), UNKNOWN],
     ['never ends', () => sign({ ...claims(), exp: undefined }), UNKNOWN],
     ['ends at infinity', () => raw({ ...claims(), exp: '1e999' }), UNKNOWN],

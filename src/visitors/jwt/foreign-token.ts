@@ -1,7 +1,8 @@
 /** JWTs of somebody else (RFC 7519, RFC 8725): what they say, before and after it is believed. */
-import jwt from 'jsonwebtoken'
+import { verify } from 'node:crypto'
+import jwt, { type Algorithm } from 'jsonwebtoken'
 import type { DemandedClaims, JwtRule } from '../../route/access.ts'
-import type { IssuerKey } from './issuer-key.ts'
+import type { EdwardsAlgorithm, IssuerKey } from './issuer-key.ts'
 
 /** Members of an object in JSON. */
 export type Claims = Readonly<Record<string, unknown>>
@@ -21,6 +22,7 @@ const LEEWAY_S = 30
 /** Tokens of other types are for other readers (RFC 8725 §3.11). */
 const TYPES: ReadonlySet<string> = new Set(['jwt', 'at+jwt', 'application/jwt', 'application/at+jwt'])
 const MAX_KEY_ID = 500
+const EDWARDS: ReadonlySet<string> = new Set<EdwardsAlgorithm>(['EdDSA', 'Ed25519', 'Ed448'])
 
 /** An own member: `__proto__` and its like lend nothing. */
 export const claimOf = (claims: Claims, name: string): unknown => (Object.hasOwn(claims, name) ? claims[name] : undefined)
@@ -41,7 +43,8 @@ function faultOf(header: Claims): string | undefined {
   const [algorithm, type, keyId] = ['alg', 'typ', 'kid'].map(name => claimOf(header, name))
   // It changes the meaning of a token (RFC 7515 §4.1.11). Members that bring a key along (jwk, jku, x5c, x5u) are never looked at.
   if (Object.hasOwn(header, 'crit') || Object.hasOwn(header, 'b64')) return 'its header has crit'
-  if (typeof algorithm !== 'string' || !/^(?:RS|PS|ES)(?:256|384|512)$/.test(algorithm)) return 'its algorithm is none that is accepted'
+  if (typeof algorithm !== 'string' || !(/^(?:RS|PS|ES)(?:256|384|512)$/.test(algorithm) || EDWARDS.has(algorithm)))
+    return 'its algorithm is none that is accepted'
   if (type !== undefined && !(typeof type === 'string' && TYPES.has(type.toLowerCase()))) return 'it is of another type'
   if (keyId !== undefined && (typeof keyId !== 'string' || keyId.length > MAX_KEY_ID)) return 'its key id is none'
   return undefined
@@ -59,8 +62,14 @@ function parse(encoded: string): Claims | undefined {
 
 /** Verifies the signature alone. @returns the claims, none of which has been judged; undefined when it is wrong */
 export function verifiedClaims(text: string, { key, algorithms }: IssuerKey): Claims | undefined {
+  const [head = '', body = '', proof = ''] = text.split('.')
+  const algorithm = claimOf(parse(head) ?? {}, 'alg')
+  if (typeof algorithm !== 'string' || !algorithms.some(each => each === algorithm)) return undefined
   try {
-    const claims: unknown = jwt.verify(text, key, { algorithms: [...algorithms], ignoreExpiration: true, ignoreNotBefore: true })
+    // The library does not know them.
+    if (EDWARDS.has(algorithm))
+      return verify(null, Buffer.from(`${head}.${body}`), key, Buffer.from(proof, 'base64url')) ? parse(body) : undefined
+    const claims: unknown = jwt.verify(text, key, { algorithms: [algorithm as Algorithm], ignoreExpiration: true, ignoreNotBefore: true })
     return typeof claims === 'object' && claims !== null && !Array.isArray(claims) ? (claims as Claims) : undefined
   } catch {
     return undefined

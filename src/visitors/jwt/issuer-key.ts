@@ -2,6 +2,9 @@
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import type { Algorithm } from 'jsonwebtoken'
 
+/** Signatures by Edwards curves (RFC 8037 §3.1), also by their own names (RFC 9864 §2.2). */
+export type EdwardsAlgorithm = 'EdDSA' | 'Ed25519' | 'Ed448'
+
 /** A key of an issuer. */
 export interface IssuerKey {
   readonly key: KeyObject
@@ -9,7 +12,7 @@ export interface IssuerKey {
    * What it may verify. It follows from the kind of the key: were the token to say it, a public key could be taken for the secret of an HMAC,
    * or no signature be wanted at all (RFC 8725 §2.1).
    */
-  readonly algorithms: readonly Algorithm[]
+  readonly algorithms: readonly (Algorithm | EdwardsAlgorithm)[]
   /** As it was published. */
   readonly text: string
 }
@@ -19,6 +22,10 @@ const CURVES: ReadonlyMap<string, Algorithm> = new Map([
   ['P-256', 'ES256'],
   ['P-384', 'ES384'],
   ['P-521', 'ES512'],
+])
+const EDWARDS: ReadonlyMap<string, readonly EdwardsAlgorithm[]> = new Map([
+  ['Ed25519', ['EdDSA', 'Ed25519']],
+  ['Ed448', ['EdDSA', 'Ed448']],
 ])
 /** More are not read. */
 const MAX_KEYS = 100
@@ -47,14 +54,24 @@ export function readIssuerKeys(value: unknown): ReadonlyMap<string, IssuerKey> |
   return keys
 }
 
+function algorithmsOf(kty: string | undefined, curve: string): IssuerKey['algorithms'] {
+  if (kty === 'RSA') return RSA
+  if (kty === 'OKP') return EDWARDS.get(curve) ?? []
+  const algorithm = kty === 'EC' ? CURVES.get(curve) : undefined
+  return algorithm === undefined ? [] : [algorithm]
+}
+
 function readKey(jwk: JsonWebKey & Readonly<Record<string, unknown>>): IssuerKey | undefined {
   const { kty, crv, alg, use, n, e, x, y } = jwk
-  const possible = kty === 'RSA' ? RSA : kty === 'EC' ? [CURVES.get(String(crv))].filter(each => each !== undefined) : []
+  const possible = algorithmsOf(kty, String(crv))
   const algorithms = alg === undefined ? possible : possible.filter(each => each === alg)
   if (algorithms.length === 0 || (use !== undefined && use !== 'sig')) return undefined
   try {
     // The public members alone, whatever else is published.
-    const key = createPublicKey({ key: kty === 'RSA' ? { kty, n, e } : { kty, crv, x, y }, format: 'jwk' } as never)
+    const key = createPublicKey({
+      key: kty === 'RSA' ? { kty, n, e } : kty === 'OKP' ? { kty, crv, x } : { kty, crv, x, y },
+      format: 'jwk',
+    } as never)
     const { modulusLength: bits = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {}
     // With an exponent of 1 anybody can sign.
     if (kty === 'RSA' && (bits < MIN_RSA_BITS || bits > MAX_RSA_BITS || publicExponent < 65_537n)) return undefined
