@@ -54,11 +54,24 @@ export async function startOidc(redirectUris: readonly string[]): Promise<OidcSe
   const provider = await quietly(() =>
     Promise.resolve(
       new Provider(issuer, {
-        clients: [{ client_id: 'gateway', client_secret: 'secret of the gateway', redirect_uris: redirectUris }],
+        clients: [
+          {
+            client_id: 'gateway',
+            client_secret: 'secret of the gateway',
+            redirect_uris: redirectUris,
+            post_logout_redirect_uris: [...new Set(redirectUris.map(uri => `${new URL(uri).origin}/logged-out`))],
+          },
+        ],
         jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: 'k', use: 'sig', alg: 'RS256' }] },
         cookies: { keys: ['for tests'] },
         ttl: { AccessToken: 3_600, AuthorizationCode: 60, Grant: 3_600, IdToken: 3_600, Interaction: 3_600, Session: 3_600 },
-        features: { devInteractions: { enabled: false } },
+        features: {
+          devInteractions: { enabled: false },
+          rpInitiatedLogout: {
+            enabled: true,
+            logoutSource: (answer: { body: string }, form: string) => void (answer.body = `<body>${form}</body>`),
+          },
+        },
         claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name', 'groups', 'department'] },
         interactions: { url: (_: unknown, { uid }: { uid: string }) => `/people/${uid}` },
         findAccount: (_: unknown, id: string) => ({ accountId: id, claims: () => people.get(id) ?? { sub: id } }),

@@ -139,6 +139,40 @@ describe('sessions', () => {
     at.aheadMs += 10
   })
 
+  test('end at the provider as well, by a link of the page, which comes back', async () => {
+    const browser = await loggedIn()
+    const headers = { origin: WIKI, 'sec-fetch-site': 'same-origin' }
+    const out = await browser.go(`${WIKI}/.sg/logout`, { method: 'POST', headers, body: 'scope=everywhere' })
+    at.aheadMs += 10
+    const [, link] = /href="(http:\/\/127[^"]*)">Log out of The company/.exec(out.body) ?? []
+    const end = new URL(link!.replaceAll('&amp;', '&'))
+    expect(Object.fromEntries(end.searchParams)).toEqual({ client_id: 'gateway', post_logout_redirect_uri: `https://${AUTH}/logged-out` })
+    const asked = await browser.go(end.href)
+    const [, xsrf] = /name="xsrf" value="([^"]*)"/.exec(asked.body) ?? []
+    const [, action] = /action="([^"]*)"/.exec(asked.body) ?? []
+    const back = await browser.go(action!, { method: 'POST', body: `xsrf=${xsrf}&logout=yes` })
+    expect([back.status, back.url.startsWith(`https://${AUTH}/logged-out`)]).toEqual([200, true])
+    const before = at.oidc.logins
+    const choice = await browser.go(`${WIKI}/`)
+    const [, start] = /href="(\/login\/start[^"]*)"/.exec(choice.body) ?? []
+    expect((await browser.go(`https://${AUTH}${start!.replaceAll('&amp;', '&')}`)).status).toBe(200)
+    expect(at.oidc.logins).toBe(before + 1)
+  })
+
+  test('end here even while the provider is away', async () => {
+    const browser = await loggedIn()
+    const before = at.config
+    const company = before.providers.get('company')!
+    at.config = { ...before, providers: new Map([['company', { ...company, issuer: 'http://127.0.0.1:9' }]]) }
+    try {
+      const headers = { origin: WIKI, 'sec-fetch-site': 'same-origin' }
+      const out = await browser.go(`${WIKI}/.sg/logout`, { method: 'POST', headers, body: 'scope=here' })
+      expect([out.status, out.body.includes('Log out of')]).toEqual([200, false])
+    } finally {
+      at.config = before
+    }
+  })
+
   test('are not ended by another site', async () => {
     const browser = await loggedIn()
     for (const headers of [{ origin: 'https://evil.test' }, { origin: 'null' }, { 'sec-fetch-site': 'same-site', origin: WIKI }, {}])

@@ -1,6 +1,7 @@
 import type { OwnAnswer } from '../../outer/access/visitor-check.ts'
 import { parametersOf } from '../fields.ts'
 import type { Page, PageCall } from '../page.ts'
+import type { Choice } from '../pages/pages.ts'
 import { setCookie } from '../session/session-cookie.ts'
 import { AT_TARGETS, atAuthHost, type KnownSession } from '../session/sessions.ts'
 import type { Revocation } from '../session/revocations.ts'
@@ -9,6 +10,7 @@ import { authScheme, type LoginContext } from './login-context.ts'
 import { isOfOwnPage } from './own-page.ts'
 
 const MAX_FORM_BYTES = 1_024
+const SOON_MS = 2_000
 /** Until the next login here, or a day. */
 const LEFT_S = 86_400
 
@@ -26,6 +28,7 @@ export class Logout {
         maxBodyBytes: MAX_FORM_BYTES,
         answer: call => this.#leave(call, this.#atTarget(call)),
       },
+      { place: 'auth', path: '/logged-out', method: 'GET', answer: call => this.context.pages.loggedOutElsewhere(call) },
       { place: 'auth', path: '/', method: 'GET', answer: call => this.#ask(call, this.#atAuthHost(call), '/logout') },
       { place: 'auth', path: '/logout', method: 'GET', answer: call => this.#ask(call, this.#atAuthHost(call), '/logout') },
       {
@@ -43,7 +46,7 @@ export class Logout {
     return this.context.pages.logout(call, { who: first && nameOf(first), action })
   }
 
-  #leave(call: PageCall, known: readonly KnownSession[]): OwnAnswer {
+  async #leave(call: PageCall, known: readonly KnownSession[]): Promise<OwnAnswer> {
     const { pages, clock, onEvent } = this.context
     // Another site could log people out as it likes.
     if (!isOfOwnPage(call))
@@ -63,7 +66,19 @@ export class Logout {
       ? [setCookie(AT_TARGETS.kind, scheme, '', 0), setCookie(DONE, scheme, '', 0), setCookie(LEFT, scheme, '1', LEFT_S)]
       : [...this.context.config().providers.keys()].map(name => setCookie(atAuthHost(name).kind, authScheme(this.context.config()), '', 0))
     const fields = cookies.flatMap(cookie => ['Set-Cookie', cookie])
-    return pages.loggedOut(call, { isEverywhere, again: isAtTarget ? '/' : undefined }, fields)
+    const elsewhere = await this.#elsewhere(known)
+    return pages.loggedOut(call, { isEverywhere, again: isAtTarget ? '/' : undefined, elsewhere }, fields)
+  }
+
+  /** Providers at which somebody is logged in still, as far as they say where that ends. A link, since a form may lead nowhere else. */
+  async #elsewhere(known: readonly KnownSession[]): Promise<readonly Choice[]> {
+    const { providers, config } = this.context
+    const ends = known.map(async ({ session }) => {
+      const provider = providers.find(session.person.provider)
+      const url = await soon(provider?.endUrl?.(`${config().authUrl}/logged-out`))
+      return provider === undefined || url === undefined ? [] : [{ title: provider.config.title, url }]
+    })
+    return (await Promise.all(ends)).flat()
   }
 
   /** In force at once; written down for restarts and for other processes. */
@@ -81,6 +96,19 @@ export class Logout {
     const { sessions, config } = this.context
     const at = { request, host: config().authHost, scheme: authScheme(config()) }
     return [...config().providers.keys()].map(name => sessions.find(at, atAuthHost(name))).filter(known => known !== undefined)
+  }
+}
+
+/** What is there soon; a provider that is away keeps nobody from being logged out here. */
+async function soon<T>(value: Promise<T | undefined> | undefined): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>(resolve => (timer = setTimeout(() => resolve(undefined), SOON_MS)))
+  try {
+    return await Promise.race([value, late])
+  } catch {
+    return undefined
+  } finally {
+    clearTimeout(timer)
   }
 }
 

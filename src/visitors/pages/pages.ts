@@ -98,16 +98,30 @@ export class Pages {
 
   loggedOut(
     request: VisitorRequest,
-    { isEverywhere, again }: { readonly isEverywhere: boolean; readonly again: string | undefined },
+    {
+      isEverywhere,
+      again,
+      elsewhere = [],
+    }: { readonly isEverywhere: boolean; readonly again: string | undefined; readonly elsewhere?: readonly Choice[] },
     fields: readonly string[],
   ): VisitorAnswer {
     return this.#draw(request, texts => ({
       status: 200,
       title: texts.loggedOutTitle,
       body: html`<p>${isEverywhere ? texts.loggedOutEverywhereBody : texts.loggedOutBody(request.client.host)}</p>
-        ${again === undefined ? html`` : action(again, texts.logInAgain)}`,
+        ${again === undefined ? html`` : action(again, texts.logInAgain)}
+        ${elsewhere.map(
+          ({ title, url }) =>
+            html`<p>${texts.stillLoggedIn(title)}</p>
+              ${action(url, texts.logOutOf(title), true)}`,
+        )}`,
       fields,
     }))
+  }
+
+  /** Somebody has come back from a provider, at which they have logged out. */
+  loggedOutElsewhere(request: VisitorRequest): VisitorAnswer {
+    return this.#draw(request, texts => ({ status: 200, title: texts.loggedOutTitle, body: html`<p>${texts.loggedOutElsewhereBody}</p>` }))
   }
 
   /** The provider does not answer. @param again  where to try once more */

@@ -45,6 +45,9 @@ export interface Texts {
   readonly email: string
   readonly password: string
   readonly wrongBody: string
+  readonly stillLoggedIn: (provider: string) => string
+  readonly logOutOf: (provider: string) => string
+  readonly loggedOutElsewhereBody: string
 }
 
 const ENGLISH: Texts = {
@@ -93,6 +96,9 @@ const ENGLISH: Texts = {
   providersMissing: 'The gateway knows no provider for this address. Whoever runs it has to name one.',
   email: 'E-mail address',
   password: 'Password',
+  stillLoggedIn: provider => `At ${provider} you are still logged in: from there, this browser gets in again without a password.`,
+  logOutOf: provider => `Log out of ${provider} as well`,
+  loggedOutElsewhereBody: 'You have come back from the provider. Sessions on other addresses end as they were asked to.',
   wrongBody: 'There is no account with this address and this password. Please try again.',
 }
 
@@ -145,6 +151,9 @@ const FRENCH: Texts = {
   providersMissing: 'La passerelle ne connaît aucun fournisseur pour cette adresse. La personne qui la gère doit en nommer un.',
   email: 'Adresse e-mail',
   password: 'Mot de passe',
+  stillLoggedIn: provider => `Vous êtes encore connecté chez ${provider} : depuis là, ce navigateur se reconnecte sans mot de passe.`,
+  logOutOf: provider => `Se déconnecter aussi de ${provider}`,
+  loggedOutElsewhereBody: 'Vous revenez du fournisseur. Les sessions aux autres adresses se terminent comme demandé.',
   wrongBody: 'Aucun compte ne correspond à cette adresse et à ce mot de passe. Veuillez réessayer.',
 }
 

@@ -67,6 +67,16 @@ export class OidcProvider implements Provider {
     }
   }
 
+  /** RP-Initiated Logout §2. The provider asks whoever comes, since no ID token is kept that would tell it who that is. */
+  async endUrl(returnUri: string): Promise<string | undefined> {
+    const client = await library()
+    const configuration = await this.#discover(client, false)
+    const { end_session_endpoint: place } = configuration.serverMetadata()
+    // Only to a page: what the provider says of itself is no reason to run a script of its.
+    if (place === undefined || !isPage(place, this.config.issuer)) return undefined
+    return client.buildEndSessionUrl(configuration, { post_logout_redirect_uri: returnUri }).href
+  }
+
   /** Providers are free to say some of it in the answer of UserInfo alone. What the ID token says goes first. */
   async #complete(
     client: typeof OpenIdClient,
@@ -125,6 +135,9 @@ export class OidcProvider implements Provider {
     return new GatewayError('VISITOR_PROVIDER_AWAY', `${this.config.issuer}: ${reasonOf(cause)}`, { cause })
   }
 }
+
+const isPage = (url: string, issuer: string): boolean =>
+  URL.canParse(url) && (new URL(url).protocol === 'https:' || (issuer.startsWith('http:') && new URL(url).protocol === 'http:'))
 
 /** Did the provider not answer at all, or with a fault of its own? */
 function isAway(error: unknown): boolean {

@@ -54,6 +54,12 @@ export interface Provider {
    */
   finish(returned: LoginReturn, secret: string, expected: Pick<LoginWish, 'state' | 'redirectUri'>): Promise<LoginEnd>
   /**
+   * Where a browser ends its session at the provider; undefined: the provider does not say.
+   * @param returnUri  where the provider sends it back to
+   * @throws GatewayError VISITOR_PROVIDER_AWAY, as a rejection
+   */
+  endUrl?(returnUri: string): Promise<string | undefined>
+  /**
    * The end of a login that nobody has begun here.
    * @returns the person, and by which name the proof must not come a second time
    * @throws GatewayError VISITOR_PROVIDER_AWAY, as a rejection
