@@ -1,5 +1,5 @@
 /** Commands for whoever runs a service, on real files. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { parseServiceConfig } from '../../src/config/service/service-config.ts'
@@ -83,6 +83,38 @@ test('service rotate makes new keys, keeps those before for one time, and says s
   expect({ status, stdout }).toEqual({
     status: 0,
     stdout: 'made jwt-3, cookie-3, ssh-ca-3; the keys before stay good until the next time\n',
+  })
+})
+
+test('service rotate --key-file seals all secrets under a new key; the one before opens copies until it is retired', async () => {
+  const folder = tempDir()
+  const [file, keyFile] = [join(folder, 'service.yaml'), join(folder, 'state', 'service.key')]
+  await run(['service', 'init', '--zone', 'localhost', '--service', file])
+  await run(['service', 'rotate', '--service', file])
+  const rotate = async (...more: string[]): Promise<{ readonly before: Buffer; readonly after: Buffer }> => {
+    const before = await readSecretsKey(keyFile)
+    expect(await run(['service', 'rotate', '--service', file, '--key-file', ...more])).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining(`made a new key in ${keyFile} and sealed all secrets anew; the key before `),
+    })
+    expect(modeOf(keyFile)).toBe(0o600)
+    return { before, after: await readSecretsKey(keyFile) }
+  }
+  const first = await rotate()
+  expect([first.before.length, first.after.length]).toEqual([32, 64])
+  expect(first.after.subarray(32)).toEqual(first.before)
+  // Not the key before that one: two are enough.
+  const second = await rotate()
+  expect(second.after.subarray(32)).toEqual(second.before.subarray(0, 32))
+  const third = await rotate('--retire')
+  expect(third.after).toHaveLength(32)
+  expect(third.before.includes(third.after)).toBe(false)
+  // The new one alone opens what is there, and what is there is of the first rotation still.
+  expect((await run(['service', 'rotate', '--service', file])).stdout).toContain('made jwt-2')
+  writeFileSync(keyFile, `${third.before.toString('base64url', 0, 32)}\n`)
+  expect(await run(['service', 'rotate', '--service', file])).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('cannot be opened'),
   })
 })
 

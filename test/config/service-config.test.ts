@@ -174,6 +174,12 @@ describe('the key of the secrets', () => {
     await expect(readSecretsKey(file)).rejects.toMatchObject({ code: 'KEY_INVALID', message: expect.stringContaining('chmod 600') })
     chmodSync(file, 0o600)
     expect(await readSecretsKey(file)).toHaveLength(32)
+    writeFileSync(file, `${createSecretsKey()}${createSecretsKey()}`)
+    expect(await readSecretsKey(file)).toHaveLength(64)
+    for (const content of ['', '\n', `${createSecretsKey()}x\n`, createSecretsKey().repeat(9)]) {
+      writeFileSync(file, content)
+      await expect(readSecretsKey(file)).rejects.toMatchObject({ code: 'KEY_INVALID' })
+    }
     writeFileSync(file, 'geheim')
     const refusal: unknown = await readSecretsKey(file).catch((error: unknown) => error)
     expect(refusal).toMatchObject({ code: 'KEY_INVALID', message: expect.not.stringContaining('geheim') })

@@ -28,7 +28,10 @@ export const serviceStoreOptions = { service: serviceFile, json: flag('Print the
 export const serviceRotateOptions = {
   service: serviceFile,
   'host-key': flag('Make a new host key of the SSH door as well, which every client will ask about'),
-  retire: flag('End what the keys before have signed at once: everybody logs in again'),
+  retire: flag(
+    'End what the keys before have signed at once: everybody logs in again. With --key-file, take the key before out of the file',
+  ),
+  'key-file': flag('Make a new key in the key file instead, and seal all secrets anew; the key before still opens what is sealed under it'),
   json: flag('Print the answer in JSON'),
 } as const
 

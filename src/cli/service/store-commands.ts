@@ -1,8 +1,8 @@
-import { readSecretsKey } from '../../config/service/secrets-key.ts'
+import { createSecretsKey, readSecretsKey, writeSecretsKey } from '../../config/service/secrets-key.ts'
 import { readServiceConfig } from '../../config/service/service-file.ts'
 import { storeOptionsOf } from '../../config/service/store-options.ts'
-import { rotateSecrets } from '../../service/core/secrets.ts'
-import { backUpStore, openStore } from '../../store/store.ts'
+import { resealSecrets, rotateSecrets } from '../../service/core/secrets.ts'
+import { backUpStore, openStore, type Store } from '../../store/store.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
@@ -51,6 +51,7 @@ export async function runServiceRotate(values: ValuesOf<typeof serviceRotateOpti
   const store = await openStore(await storeOptionsOf(config, context.env))
   const keepsPrevious = !values.retire
   try {
+    if (values['key-file']) return await rotateKeyFile(values, context, { file: config.secretsFile, keys: key, store })
     const purposes = [...(['jwt', 'cookie', 'ssh-ca'] as const), ...(values['host-key'] ? (['ssh-host'] as const) : [])]
     const made = await rotateSecrets(store, key, { purposes, keepsPrevious, now: Date.now() })
     const before = keepsPrevious ? 'the keys before stay good until the next time' : 'the keys before are over; everybody logs in again'
@@ -59,4 +60,32 @@ export async function runServiceRotate(values: ValuesOf<typeof serviceRotateOpti
   } finally {
     await store.close()
   }
+}
+
+interface KeyFile {
+  readonly file: string
+  /** In it by now. */
+  readonly keys: Buffer
+  readonly store: Store
+}
+
+const KEY_BYTES = 32
+
+/** At every moment the file has the keys of all that is sealed: first both, then the database, then what is not needed goes. */
+async function rotateKeyFile(
+  values: ValuesOf<typeof serviceRotateOptions>,
+  context: CliContext,
+  { file, keys, store }: KeyFile,
+): Promise<ExitStatus> {
+  const fresh = Buffer.from(createSecretsKey().trim(), 'base64url')
+  const all = Buffer.concat([fresh, keys])
+  await writeSecretsKey(file, all)
+  await resealSecrets(store, all)
+  const keepsPrevious = !values.retire
+  await writeSecretsKey(file, keepsPrevious ? Buffer.concat([fresh, keys.subarray(0, KEY_BYTES)]) : fresh)
+  const before = keepsPrevious
+    ? 'the key before stays in the file, for copies of the database, until the next time or --retire'
+    : 'the key before is over, and copies of the database from before cannot be used without it'
+  const next = `next: keep a copy of ${file}, give it to each host of the service, and start them again`
+  return write(values, context, { file, keepsPrevious }, `made a new key in ${file} and sealed all secrets anew; ${before}\n${next}\n`)
 }

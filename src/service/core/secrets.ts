@@ -163,6 +163,33 @@ export async function rotateSecrets(store: Store, key: Buffer, { purposes, keeps
   return value
 }
 
+/**
+ * Seals all secrets anew. What cannot be opened any more, and is not used, stays as it is.
+ * @param keys  the new key of the key file, then those before
+ * @throws GatewayError STORE_INVALID for a key file of another database, and nothing is changed
+ */
+export async function resealSecrets(store: Store, keys: Buffer): Promise<void> {
+  const sealing = new SealingKey(keys)
+  // No change is told: the secrets are the same, and processes that run have them in memory.
+  await store.transaction(async ({ db }) => {
+    for (const { id, purpose, sealed, retired_at } of await db.selectFrom('secrets').selectAll().execute()) {
+      const place = `${purpose}:${id}`
+      let secret: Buffer
+      try {
+        secret = sealing.open(sealed, place)
+      } catch (thrown) {
+        if (retired_at !== null) continue
+        throw thrown
+      }
+      await db
+        .updateTable('secrets')
+        .set({ sealed: sealing.seal(secret, place) })
+        .where('id', '=', id)
+        .execute()
+    }
+  })
+}
+
 /** A key and its name. */
 export interface SecretKey {
   readonly id: string

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto'
+import { GatewayError } from '../../errors.ts'
 import type { Tell } from '../../events/turning-states.ts'
 import type { Store } from '../../store/store.ts'
 import type { Log } from '../../telemetry/log.ts'
@@ -90,7 +91,18 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     now,
     log,
     ...(options.inForceMs !== undefined && { inForceMs: options.inForceMs }),
-    onSecrets: () => secrets.reload(),
+    onSecrets: async () => {
+      try {
+        await secrets.reload()
+      } catch (err) {
+        if (!(err instanceof GatewayError) || err.code !== 'STORE_INVALID') throw err
+        // Sealed under a newer key file: nothing else may wait for that.
+        log.error(
+          { err },
+          'new secrets cannot be opened; those of the start stay in use until this process has the key file of the others and starts again',
+        )
+      }
+    },
   })
   const attempts = new Attempts(now)
   const { onEvent: onTold = () => undefined, eventHoldScale: holdScale } = options
