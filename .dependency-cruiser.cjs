@@ -33,7 +33,16 @@ const ROOMS = {
     rooms: ['errors.ts', 'http', 'net', 'tap', 'telemetry', 'inspector/kept', 'inspector/redact', 'inspector/messages'],
     node: ['stream', 'zlib'],
   },
-  'inspector/api': { rooms: ['errors.ts', 'net', 'inspector', 'inspector/kept'], node: ['http'] },
+  'inspector/view': { rooms: ['errors.ts', 'inspector', 'inspector/kept'] },
+  'inspector/replay': {
+    rooms: ['errors.ts', 'http', 'net', 'tap', 'origin', 'inspector', 'inspector/kept', 'inspector/redact'],
+    node: ['stream'],
+  },
+  'inspector/api': {
+    rooms: ['errors.ts', 'net', 'inspector', 'inspector/kept', 'inspector/replay', 'inspector/view'],
+    node: ['http'],
+  },
+  'inspector/port': { rooms: ['errors.ts', 'address', 'console', 'net', 'inspector/api'], node: ['http'] },
   folder: { rooms: ['errors.ts', 'pages'], npm: ['express'], node: ['http', 'fs/promises', 'path'] },
   wire: { rooms: ['errors.ts'] },
   http: { rooms: ['errors.ts', 'address'], node: ['net', 'http'] }, // as above
@@ -434,8 +443,26 @@ const ROOMS = {
     node: ['fs/promises', 'os'],
   },
   'cli/tables': { rooms: ['telemetry', 'client'], npm: ['cli-table3'] },
+  'cli/requests': { rooms: ['errors.ts', 'inspector', 'telemetry', 'units', 'cli/command', 'cli/options'], node: ['fs/promises'] },
+  'cli/inspect': {
+    rooms: [
+      'errors.ts',
+      'address',
+      'inner',
+      'inspector',
+      'inspector/api',
+      'inspector/port',
+      'inspector/redact',
+      'inspector/replay',
+      'tap',
+      'telemetry',
+      'cli/command',
+      'cli/options',
+    ],
+  },
   'cli/connect': {
     rooms: [
+      'cli/inspect',
       'errors.ts',
       'address',
       'payload',
@@ -459,6 +486,7 @@ const ROOMS = {
   },
   'cli/local': {
     rooms: [
+      'cli/inspect',
       'errors.ts',
       'address',
       'payload',
@@ -566,6 +594,7 @@ const ROOMS = {
   'cli/run': {
     rooms: [
       'events',
+      'cli/inspect',
       'errors.ts',
       'version.ts',
       'address',
@@ -616,6 +645,7 @@ const ROOMS = {
       'cli/local',
       'cli/connect',
       'cli/forward',
+      'cli/requests',
       'cli/service',
       'cli/visitors',
     ],

@@ -21,6 +21,10 @@ export interface AdminOptions {
   /** Default 127.0.0.1. */
   readonly host?: string
   readonly password?: string
+  /** Other parts of the port, such as an inspector. */
+  readonly others?: readonly RequestAnswerer[]
+  /** Their names, for the console. */
+  readonly features?: readonly string[]
 }
 
 /** The pages of a layer and their data. */

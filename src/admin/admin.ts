@@ -84,8 +84,9 @@ export class Admin {
 
   /** Loads what the port needs together with it: half of the start of a process that has none. */
   async #open(options: AdminOptions): Promise<number> {
-    const { reading, nowMs, log, calls = [], others = [], clock, events } = this.context
-    const features = [...(this.context.features ?? []), ...(events === undefined ? [] : ['events'])]
+    const { reading, nowMs, log, calls = [], clock, events } = this.context
+    const others = [...(this.context.others ?? []), ...(options.others ?? [])]
+    const features = [...(this.context.features ?? []), ...(options.features ?? []), ...(events === undefined ? [] : ['events'])]
     const [{ AdminServer }, { createExposition }] = await Promise.all([import('./admin-server.ts'), import('./exposition.ts')])
     if (this.#isClosed) return 0
     const metrics = createExposition([...this.context.metrics, ...this.#ownMetrics()])

@@ -1,5 +1,6 @@
 import { CLIENT_COMMANDS, CLIENT_GROUPS } from './client-commands.ts'
 import { SERVICE_COMMANDS, SERVICE_GROUPS } from './service-commands.ts'
+import { INSPECTOR_COMMANDS } from './inspector-commands.ts'
 import { VISITOR_COMMANDS, VISITOR_GROUPS } from './visitor-commands.ts'
 import { certificatesOptions } from './options/certificates.ts'
 import { defineCommand, type Command } from './command/command.ts'
@@ -203,6 +204,7 @@ export const COMMANDS: readonly Command[] = [
         ? (await import('./service/demo.ts')).runServiceDemo(values, context)
         : (await import('./demo/demo.ts')).runDemo(context, values),
   }),
+  ...INSPECTOR_COMMANDS,
   ...CLIENT_COMMANDS,
   ...SERVICE_COMMANDS,
   ...VISITOR_COMMANDS,

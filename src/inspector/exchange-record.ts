@@ -18,7 +18,6 @@ export interface RecordStart extends Omit<TapStart, 'fields' | 'startedMs' | 'ki
   readonly startedMs: number
   /** As `fieldsText` makes it. */
   readonly fields: string
-  readonly isImported?: boolean
 }
 
 /** An answer as far as it is there. */
@@ -51,6 +50,8 @@ export class ExchangeRecord implements Holder {
   close: CloseInfo | undefined
   ended: TapEnd | undefined
   readonly redacted = new Set<string>()
+  /** The record that this one repeats. */
+  replayOf: string | undefined
   /** Bodies whose decoding has not ended. */
   pending = 0
   #heldBytes = 0
@@ -64,6 +65,7 @@ export class ExchangeRecord implements Holder {
     private readonly budget: Budget,
   ) {
     this.kind = start.kind
+    this.replayOf = start.replayOf
     this.hold(RECORD_BYTES + start.fields.length + start.path.length)
   }
 
@@ -125,7 +127,7 @@ export class ExchangeRecord implements Holder {
       responseBytes: (this.responseBody?.bytes ?? 0) + this.receivedBytes,
       type: answer === undefined ? null : mediaType(fieldIn(answer.fields, 'content-type')),
       messages: this.messages?.count ?? 0,
-      replayOf: start.replayOf ?? null,
+      replayOf: this.replayOf ?? null,
       isImported: start.isImported === true,
     }
   }

@@ -60,7 +60,7 @@ export class Recorder implements ExchangeTap {
         path: ownText(redactPath(path, context.names, took)),
         client: client === undefined ? undefined : ownText(client),
         target: target === undefined ? undefined : ownText(target),
-        at: context.nowMs() - (now - (startedMs ?? now)),
+        at: Math.round(context.nowMs() - (now - (startedMs ?? now))),
         startedMs: startedMs ?? now,
         fields: fieldsText(redactFields(fields, context.names, took)),
       },

@@ -7,6 +7,7 @@ import { HttpEdge } from './http-edge/http1-edge.ts'
 import { PlainEdge } from './ports/plain-port.ts'
 import type { ProxiedClients } from './ports/proxied-clients.ts'
 import { RedirectEdge } from './http-edge/redirect-edge.ts'
+import { replayAtEdge, type EdgeReplay, type EdgeReplayResult } from './exchange/replay.ts'
 import { CertificateRules } from '../route/certificate-rule.ts'
 import { TlsEdge } from './ports/tls-port.ts'
 import type { WatchedPort } from './book-watch.ts'
@@ -48,7 +49,10 @@ export class ClientPorts {
   readonly #book: SocketBook
   #ports = { app: 0, http: 0 }
 
-  constructor(options: ClientPortsOptions, context: EdgeContext) {
+  constructor(
+    options: ClientPortsOptions,
+    private readonly context: EdgeContext,
+  ) {
     const {
       port,
       host,
@@ -139,6 +143,11 @@ export class ClientPorts {
   /** Requests that are not over. */
   get openExchanges(): number {
     return this.#http1.openExchanges + this.#http2.openExchanges
+  }
+
+  /** Sends a request again that was recorded here. */
+  replay(request: EdgeReplay): Promise<EdgeReplayResult> {
+    return replayAtEdge(this.context, request)
   }
 
   /** Opens the ports. @throws GatewayError LISTEN_FAILED, with nothing left open */

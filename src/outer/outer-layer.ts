@@ -40,6 +40,7 @@ import { RequestLimit } from './access/request-limit.ts'
 import { Registry } from './inner-layers/registry.ts'
 import { HostHints } from './exchange/host-hints.ts'
 import { SwitchedConnections } from './exchange/switched-connections.ts'
+import type { EdgeReplay, EdgeReplayResult } from './exchange/replay.ts'
 import { TcpEdge } from './tcp-edge/tcp-edge.ts'
 import { TcpTerminators } from './tcp-edge/tcp-terminator.ts'
 import { createTrust } from './ports/trusted-proxies.ts'
@@ -209,14 +210,8 @@ export class OuterLayer {
     }
     this.#listener = new LinkPort(linkOptions, log)
     if (directory !== undefined) {
-      this.#tunnelSessions = new TunnelSessions({
-        directory,
-        registry: this.registry,
-        tcp: this.#tcp,
-        listener: this.#listener,
-        clock,
-        log,
-      })
+      const [tcp, listener] = [this.#tcp, this.#listener]
+      this.#tunnelSessions = new TunnelSessions({ directory, registry: this.registry, tcp, listener, clock, log })
       this.#serviceListener = createServicePort(directory, linkOptions, log)
     }
     this.#books = new BookWatch(() => this.#watched, log)
@@ -283,6 +278,9 @@ export class OuterLayer {
   get tcpPorts(): readonly number[] {
     return this.#tcp.ports
   }
+
+  /** Sends a request again that was recorded here, by the same rules. */
+  readonly replay = (request: EdgeReplay): Promise<EdgeReplayResult> => this.#edge.replay(request)
 
   /** Tunnels that are not over. */
   get openTunnels(): number {

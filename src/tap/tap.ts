@@ -24,6 +24,8 @@ export interface TapStart {
   readonly target?: string | undefined
   /** The exchange that this one repeats. */
   readonly replayOf?: string | undefined
+  /** It was not seen here: a file told of it. */
+  readonly isImported?: boolean | undefined
   /** The way to send the same again, for the layer that has opened the tap; it has no bytes and no fields of the request. */
   readonly way?: unknown
 }

@@ -35,6 +35,7 @@ describe('--help', () => {
       'status',
       'doctor',
       'demo',
+      'requests',
       'login',
       'logout',
       'account',

@@ -8,6 +8,8 @@ import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
 import type { connectOptions, tunnelConnectOptions } from '../options/client.ts'
 import { findSocket, idOf } from '../client/find-socket.ts'
+import { startInspection } from '../inspect/start-inspection.ts'
+import { createLog } from '../../telemetry/log.ts'
 import { createFreshKey, type FreshKey } from '../client/fresh-key.ts'
 import { openSession } from '../client/open.ts'
 import { socketRequest } from '../client/socket-request.ts'
@@ -140,6 +142,9 @@ async function serve(served: Served, after: () => Promise<void>): Promise<ExitSt
   if (socket.visitors !== null)
     screen.say('visitors have to log in; where the gateway has no login for visitors they get 503, and nobody comes in by mistake')
   if (credentials === null) throw new GatewayError('SERVICE_UNREACHABLE', 'the service has registered no key for this tunnel; try again')
+  const log = createLog({ level: 'error', format: 'pretty', destination: { write: text => context.stderr.write(text) } })
+  const inspection = await startInspection(values, log)
+  if (inspection !== undefined) screen.inspector(inspection.url)
   const stopRenewing = session.keepAlive(error => screen.say(`${error.message}; the connection stays until its key is over`))
   try {
     const serving = await (
@@ -157,6 +162,8 @@ async function serve(served: Served, after: () => Promise<void>): Promise<ExitSt
       service: served.service,
       drainTimeoutMs: values['drain-timeout'],
       isInsecureAllowed: values.insecure,
+      inspection,
+      log,
       caFile: values.ca,
     })
     const status = await Promise.race([stopped, serving.ended])
@@ -170,6 +177,7 @@ async function serve(served: Served, after: () => Promise<void>): Promise<ExitSt
     await serving.close().finally(() => clearTimeout(waits))
   } finally {
     stopRenewing()
+    await inspection?.close()
   }
   await after()
   return 0

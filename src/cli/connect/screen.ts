@@ -43,6 +43,12 @@ export class Screen {
     if (others[0] !== undefined) this.#qr(others[0])
   }
 
+  /** Where requests and answers are shown. */
+  inspector(url: string): void {
+    if (this.options.json) this.#event('inspector', { url })
+    else this.context.stdout.write(`${url}   shows requests and answers\n`)
+  }
+
   lines(lines: readonly LogLine[]): void {
     if (this.options.quiet) return
     for (const line of lines) {

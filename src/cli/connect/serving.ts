@@ -8,10 +8,11 @@ import { createInnerLayer, type InnerLayer } from '../../inner/inner-layer.ts'
 import { proxyFor } from '../../net/http-proxy.ts'
 import { AllowList } from '../../origin/allow-list.ts'
 import { parseLogNote, type LogLine } from '../../payload/log-note.ts'
-import { createLog } from '../../telemetry/log.ts'
+import type { Log } from '../../telemetry/log.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { FreshKey } from '../client/fresh-key.ts'
+import type { OriginInspection } from '../inspect/inspection.ts'
 import type { LocalService } from './local-service.ts'
 import { OriginWatch } from './origin-watch.ts'
 import type { Screen } from './screen.ts'
@@ -42,7 +43,9 @@ export interface ServingOptions {
   readonly hint: string
   readonly drainTimeoutMs: number
   readonly isInsecureAllowed: boolean
+  readonly inspection: OriginInspection | undefined
   readonly caFile: string | undefined
+  readonly log: Log
 }
 
 /** The link URLs of the service, all of which are encrypted or lead to this machine. @throws GatewayError */
@@ -81,7 +84,7 @@ export class Serving {
     private readonly options: ServingOptions,
     ca: string | undefined,
   ) {
-    const { credentials, key, context, socket, service, drainTimeoutMs, screen } = options
+    const { credentials, key, context, socket, service, drainTimeoutMs, screen, inspection } = options
     this.#watch = new OriginWatch(service, message => screen.say(message))
     this.#layer = createInnerLayer(
       {
@@ -96,13 +99,15 @@ export class Serving {
         drainTimeoutMs,
         dialer: service.dialer,
         tcpDialer: service.tcpDialer,
+        ...(inspection !== undefined && { taps: inspection.taps }),
         onLog: note => this.#lines(parseLogNote(note)),
         ...(context.onMoved !== undefined && { onMoved: context.onMoved }),
         onUp: () => this.#up(),
         onDown: ({ code, reason }) => this.#down(code, reason),
       },
-      { log: createLog({ level: 'error', format: 'pretty', destination: { write: text => context.stderr.write(text) } }) },
+      { log: options.log },
     )
+    inspection?.serves(this.#layer)
   }
 
   /** Begins to dial. @throws GatewayError USAGE, FILE_UNREADABLE */

@@ -9,6 +9,7 @@ import type { ValuesOf } from '../command/option.ts'
 import { credentialsOf } from '../client/open.ts'
 import { passwordOf } from '../client/socket-request.ts'
 import { connectService } from '../connect/connect.ts'
+import { startInspection } from '../inspect/start-inspection.ts'
 import type { LocalService } from '../connect/local-service.ts'
 import { OriginWatch } from '../connect/origin-watch.ts'
 import { Screen } from '../connect/screen.ts'
@@ -86,7 +87,9 @@ async function runLocal(destination: Destination, service: LocalService, values:
     password: password === undefined ? undefined : { user: password.user, hash: await hashPassword(password.password) },
     onLine,
   })
+  const inspection = await startInspection(values, log)
   const gateway = await startLocalGateway({
+    inspection,
     service,
     table,
     appPort: values['app-port'],
@@ -97,11 +100,13 @@ async function runLocal(destination: Destination, service: LocalService, values:
   })
   const at = (host: string): string => `http://${host}:${gateway.port}`
   screen.listening(at('localhost'), service.urlOf('http'), addresses.map(at))
+  if (inspection !== undefined) screen.inspector(inspection.url)
   if (isOpen && addresses.length === 0) screen.say('this machine has no address in a network, so nobody else can come')
   watch.look()
   await stopped
   watch.close()
   await gateway.close()
+  await inspection?.close()
   await log.flush()
   return 0
 }

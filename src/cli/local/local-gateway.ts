@@ -9,6 +9,7 @@ import { createOuterLayer, type OuterLayer } from '../../outer/outer-layer.ts'
 import type { RouteTable } from '../../route/table.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { createFreshKey } from '../client/fresh-key.ts'
+import type { OriginInspection } from '../inspect/inspection.ts'
 import type { LocalService } from '../connect/local-service.ts'
 
 const LOOPBACK = '127.0.0.1'
@@ -28,6 +29,7 @@ export interface LocalGatewayOptions {
   /** Undefined: all addresses of this machine. */
   readonly appHost: string | undefined
   readonly drainTimeoutMs: number
+  readonly inspection?: OriginInspection | undefined
   readonly log: Log
 }
 
@@ -40,7 +42,7 @@ export interface LocalGateway {
 
 /** Starts both layers, and resolves when they are connected. @throws GatewayError LISTEN_FAILED */
 export async function startLocalGateway(options: LocalGatewayOptions): Promise<LocalGateway> {
-  const { service, table, drainTimeoutMs, log } = options
+  const { service, table, drainTimeoutMs, inspection, log } = options
   const { privateKey } = createFreshKey()
   const key = createPublicKey(privateKey.key)
   const registered = { kid: privateKey.kid, key, algorithms: algorithmsOf(key, 'memory'), identifiers: [IDENTIFIER], source: 'memory' }
@@ -62,6 +64,7 @@ export async function startLocalGateway(options: LocalGatewayOptions): Promise<L
           drainTimeoutMs,
           dialer: service.dialer,
           tcpDialer: service.tcpDialer,
+          ...(inspection !== undefined && { taps: inspection.taps }),
           onUp: () => {
             clearTimeout(timer)
             resolve()
@@ -69,6 +72,7 @@ export async function startLocalGateway(options: LocalGatewayOptions): Promise<L
         },
         { log },
       )
+      inspection?.serves(inner)
       inner.start().catch(reject)
     })
   } catch (error) {

@@ -1,4 +1,5 @@
 /** Options of the commands for users of the service; the names of the client of 2021 stand beside ours. */
+import { inspectOptions } from './inspect.ts'
 import {
   choice,
   duration,
@@ -172,6 +173,7 @@ export const tunnelConnectOptions = {
   'tunnel-id': TUNNEL_ID,
   ...originOptions,
   ...liveOptions,
+  ...inspectOptions,
   ...clientOptions,
 } as const
 
@@ -184,6 +186,7 @@ export const connectOptions = {
   ...protectionOptions,
   ...choosableOptions,
   ...liveOptions,
+  ...inspectOptions,
   ...clientOptions,
 } as const
 

@@ -1,12 +1,14 @@
 /** Headings of --help: fifty options in one list are read by nobody. */
 import { serviceOptions } from '../command/command.ts'
 import { adminOptions } from './admin.ts'
+import { inspectOptions } from './inspect.ts'
 import { limitOptions } from './limits.ts'
 import { tlsOptions } from './tls.ts'
 
 const namesOf = (table: object): readonly string[] => Object.keys(table)
 
 const OPERATORS = namesOf(adminOptions('none'))
+const INSPECTOR = namesOf(inspectOptions)
 const PROCESS = ['config', ...namesOf(serviceOptions)]
 
 /** Of `outer-layer`. */
@@ -18,6 +20,7 @@ export const outerLayerGroups = {
   Answers: ['error-pages', 'remove-csps', 'server-timing'],
   'Times and limits': ['timeout', 'drain-delay', ...namesOf(limitOptions)],
   Operators: OPERATORS,
+  'The inspector': INSPECTOR,
   'Process and log': ['drain-delay', ...PROCESS],
 }
 
@@ -26,5 +29,6 @@ export const innerLayerGroups = {
   'To begin with': ['private-key', 'outer-layer', 'join', 'identifier', 'allow'],
   'The connection': ['connections', 'outer-layer-ca', 'inner-layer-certificate', 'proxy', 'insecure'],
   Operators: OPERATORS,
+  'The inspector': INSPECTOR,
   'Process and log': PROCESS,
 }

@@ -1,6 +1,7 @@
 /** Options of `http`. */
 import { parseHostPattern } from '../../address/host.ts'
 import { flag, listOf, optional, PORT, type Reader } from '../command/option.ts'
+import { inspectOptions } from './inspect.ts'
 import { clientOptions, connectOptions } from './client.ts'
 
 const HOST: Reader<string> = {
@@ -41,6 +42,7 @@ export const httpOptions = {
   label,
   quiet,
   insecure,
+  ...inspectOptions,
   'drain-timeout': connectOptions['drain-timeout'],
   ...clientOptions,
 } as const
@@ -50,5 +52,6 @@ export const httpGroups = {
   'Your service': ['port', 'host', 'hidden-files'],
   'On this machine': ['app-port', 'lan', 'qr', 'allow-host', 'local'],
   'Who may come': ['protected', 'username', 'password'],
+  'The inspector': Object.keys(inspectOptions),
   'A public name by a service': ['server', 'name', 'label', 'api-token', 'ca', 'credentials', 'insecure'],
 } as const

@@ -5,6 +5,7 @@ import { parseProxy } from '../../net/http-proxy.ts'
 import { parseJoinText } from '../../enrolment/join-text.ts'
 import { parseLinkName } from '../../identity/link-name.ts'
 import { OUTER_LAYER_DEFAULTS } from '../../outer/outer-options.ts'
+import { inspectOptions, outerInspectOptions } from './inspect.ts'
 import { adminOptions } from './admin.ts'
 import { serviceOptions } from '../command/command.ts'
 import { limitOptions } from './limits.ts'
@@ -149,6 +150,7 @@ export const outerLayerOptions = {
   ...limitOptions,
   ...tlsOptions,
   ...adminOptions(3002),
+  ...outerInspectOptions,
   ...serviceOptions,
 } as const
 
@@ -189,5 +191,6 @@ export const innerLayerOptions = {
     fallback: [],
   }),
   ...adminOptions('none'),
+  ...inspectOptions,
   ...serviceOptions,
 } as const

@@ -49,6 +49,10 @@ export async function runInnerLayer(given: ValuesOf<typeof innerLayerOptions>, c
     clientFile === undefined ? undefined : await readOptionFile(clientFile, CLIENT_FILE, file => readCertificates(file, privateKey.key))
   const admin = await readAdminOptions(options)
   const log = await createServiceLog(options, context)
+  const inspection =
+    options.inspect === undefined
+      ? undefined
+      : new (await import('../inspect/inspection.ts')).OriginInspection(options.inspect, options, log)
   const layer = createInnerLayer(
     {
       privateKey,
@@ -62,6 +66,7 @@ export async function runInnerLayer(given: ValuesOf<typeof innerLayerOptions>, c
       allowList,
       drainTimeoutMs: options['drain-timeout'],
       ...(admin !== undefined && { admin }),
+      ...(inspection !== undefined && { taps: inspection.taps }),
       ...(context.onMoved !== undefined && { onMoved: context.onMoved }),
     },
     { log },
@@ -72,6 +77,12 @@ export async function runInnerLayer(given: ValuesOf<typeof innerLayerOptions>, c
     { count, because: `outer layers may send ${count} requests at a time, each with a connection to its origin` },
     context,
   )
-  await serve(layer, log, context)
+  inspection?.serves(layer)
+  const start = async (): Promise<void> => {
+    await inspection?.start()
+    if (inspection !== undefined) log.info({ url: inspection.url }, `inspector at ${inspection.url}`)
+    await layer.start()
+  }
+  await serve({ start, close: () => layer.close() }, log, context, inspection === undefined ? [] : [inspection])
   return 0
 }

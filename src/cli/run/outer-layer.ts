@@ -39,6 +39,8 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
   if (options.targets !== undefined && options.target.length > 0)
     throw new GatewayError('USAGE', '--targets and --target: give one of them; a file may have the same in one line, HOST: URL')
   const admin = await readAdminOptions(options)
+  if (options.inspect && admin === undefined)
+    throw new GatewayError('USAGE', '--inspect: the inspector of an outer layer is at its admin port, and --admin-port none opens none')
   const ports = portsOf(options, admin)
   checkPortsDiffer(ports)
   const errorPages = options['error-pages'] === undefined ? undefined : await readErrorPages(options['error-pages'])
@@ -58,6 +60,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
   const stores = [tls.app, tls.socket].filter(store => store !== undefined)
   const targets = options.targets === undefined ? undefined : watchTargets(options.targets, log)
   const invitations = state === undefined ? undefined : createInvitations(state, keys, log, context)
+  const inspection = options.inspect ? new (await import('../inspect/inspection.ts')).EdgeInspection(options, log) : undefined
   let service: OuterService | undefined
   let visitors: RunningVisitors | undefined
   let layer: OuterLayer
@@ -104,7 +107,10 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
         drainTimeoutMs: options['drain-timeout'],
         limits: edgeLimitsOf(options),
         events,
-        ...(admin !== undefined && { admin }),
+        ...(inspection !== undefined && { taps: inspection.taps }),
+        ...(admin !== undefined && {
+          admin: inspection === undefined ? admin : { ...admin, others: [inspection.api.handle], features: ['inspector'] },
+        }),
       },
       { log },
     )
@@ -114,9 +120,10 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
     await log.flush()
     throw error
   }
+  inspection?.serves(layer)
   const count = options['max-connections']
   warnOfFileLimit(log, { count, because: `--max-connections is ${count}` }, context)
-  const parts = [service, targets, visitors, keys, ...stores].filter(part => part !== undefined)
+  const parts = [service, inspection, targets, visitors, keys, ...stores].filter(part => part !== undefined)
   await serve(layerWith(layer, service, invitations), log, context, parts)
   return 0
 }

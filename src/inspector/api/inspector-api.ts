@@ -2,18 +2,32 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GatewayError } from '../../errors.ts'
 import { guarded } from '../../net/guard.ts'
 import type { ExchangeRecord } from '../exchange-record.ts'
+import { importHar } from '../view/import-har.ts'
 import type { Inspector } from '../inspector.ts'
+import { RedactedError, replayRequest, replayTimes, type Replayer } from '../replay/replay.ts'
+import { readEdits } from '../replay/read-edits.ts'
+import { compareRecords } from '../view/compare.ts'
+import { copyAs } from '../view/copy-as.ts'
+import { compileFilter } from '../view/filter.ts'
+import { harOf, readHar } from '../view/har.ts'
 import { replyBytes } from './bytes.ts'
 import { Feed } from './feed.ts'
-import { replyDone, replyError, replyJson, type Call } from './reply.ts'
+import { readJson, refuseForeignPages } from './read-body.ts'
+import { replyDone, replyError, replyHead, replyJson, type Call } from './reply.ts'
 import { listRequests } from './requests.ts'
 
 const PREFIX = '/inspector/'
 const MAX_LIMIT = 1_000
+const MAX_EDITS_BYTES = 16_777_216
+const MAX_HAR_BYTES = 67_108_864
+/** Replays that are under way at a time. */
+const MAX_REPLAYS = 4
 
 /** The parts that calls need. */
 export interface ApiContext {
   readonly inspector: Inspector
+  /** Undefined: nothing can be sent again from here. */
+  readonly replayer?: Replayer | undefined
   /** A fault of ours in a call. */
   readonly onFault: (thrown: unknown) => void
 }
@@ -32,6 +46,7 @@ interface Route {
 export class InspectorApi {
   readonly #feed: Feed
   readonly #routes: readonly Route[]
+  #replays = 0
 
   constructor(private readonly context: ApiContext) {
     const { inspector } = context
@@ -54,11 +69,16 @@ export class InspectorApi {
       route('GET', 'requests/*/response-body', (call, [id]) => this.#body(call, this.#record(id), 'response')),
       route('GET', 'requests/*/messages', (call, [id]) => this.#messages(call, this.#record(id))),
       route('GET', 'requests/*/messages/*', (call, [id, number]) => this.#message(call, this.#record(id), number)),
+      route('GET', 'requests/*/copy', (call, [id]) => replyText(call, copyAs(this.#record(id), call.query.get('as') ?? 'curl'))),
+      route('GET', 'requests/*/compare/*', (call, [one, other]) => replyJson(call, compareRecords(this.#record(one), this.#record(other)))),
+      route('POST', 'requests/*/replay', (call, [id]) => this.#replay(call, this.#record(id))),
+      route('GET', 'har', call => this.#har(call)),
+      route('POST', 'har', call => this.#importHar(call)),
     ]
   }
 
   /** Answers a request below its paths. @returns false for any other, which is untouched */
-  handle(request: IncomingMessage, response: ServerResponse): boolean {
+  readonly handle = (request: IncomingMessage, response: ServerResponse): boolean => {
     const url = request.url ?? ''
     if (!url.startsWith(PREFIX)) return false
     const mark = url.indexOf('?')
@@ -68,6 +88,7 @@ export class InspectorApi {
       thrown => this.#refuse(call, thrown),
       () => {
         const { route, names } = this.#find(request.method ?? '', path.slice(PREFIX.length))
+        if (route.method !== 'GET') refuseForeignPages(request)
         const done = route.handle(call, names)
         if (done instanceof Promise) done.catch((thrown: unknown) => this.#refuse(call, thrown))
       },
@@ -94,7 +115,7 @@ export class InspectorApi {
 
   #refuse(call: Call, thrown: unknown): void {
     if (!(thrown instanceof GatewayError)) this.context.onFault(thrown)
-    replyError(call, thrown)
+    replyError(call, thrown, thrown instanceof RedactedError ? { missing: thrown.missing } : {})
   }
 
   #record(id = ''): ExchangeRecord {
@@ -104,8 +125,7 @@ export class InspectorApi {
   }
 
   #matches({ query }: Call): (record: ExchangeRecord) => boolean {
-    const filter = query.get('filter') ?? ''
-    return filter === '' ? () => true : record => record.start.path.includes(filter)
+    return compileFilter(query.get('filter') ?? '')
   }
 
   #list(call: Call): void {
@@ -136,6 +156,44 @@ export class InspectorApi {
     const type = message?.type === 'binary' || message?.type === 'grpc' ? 'application/octet-stream' : 'text/plain'
     replyBytes(call, message && { bytes: message.body.bytes, type, isCut: message.isCut, name: `${record.id}-${number}` })
   }
+
+  async #replay(call: Call, record: ExchangeRecord): Promise<void> {
+    const { replayer } = this.context
+    if (replayer === undefined) throw new GatewayError('CONFLICT', 'nothing can be sent again from here')
+    const edits = readEdits(await readJson(call.request, MAX_EDITS_BYTES))
+    const request = replayRequest(record, edits)
+    if (this.#replays >= MAX_REPLAYS) throw new GatewayError('OVERLOADED', `${MAX_REPLAYS} replays are under way already`)
+    this.#replays++
+    try {
+      replyJson(call, { results: await replayTimes(replayer, record, request, edits) })
+    } finally {
+      this.#replays--
+    }
+  }
+
+  #har(call: Call): void {
+    const { query } = call
+    const matches = this.#matches(call)
+    const ids = query.has('id') ? new Set(query.getAll('id')) : undefined
+    const wanted = [...this.context.inspector.newestFirst()].filter(record => ids?.has(record.id) !== false && matches(record))
+    const records = wanted.slice(0, limitOf(call, MAX_LIMIT)).reverse()
+    const body = JSON.stringify(harOf(records))
+    replyHead(call, 200, {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Disposition': 'attachment; filename="requests.har"',
+    })
+    call.response.end(call.request.method === 'HEAD' ? undefined : body)
+  }
+
+  async #importHar(call: Call): Promise<void> {
+    const file = await readJson(call.request, MAX_HAR_BYTES)
+    replyJson(call, { ids: importHar(this.context.inspector, readHar(file)) })
+  }
+}
+
+function replyText(call: Call, text: string): void {
+  replyHead(call, 200, { 'Content-Type': 'text/plain; charset=utf-8' })
+  call.response.end(call.request.method === 'HEAD' ? undefined : text)
 }
 
 function numberOf({ query }: Call, name: string, otherwise: number): number {

@@ -35,10 +35,10 @@ export function replyDone(call: Call): void {
   call.response.end()
 }
 
-/** Answers with a fault. */
-export function replyError(call: Call, thrown: unknown): void {
+/** Answers with a fault. @param more  members beside it */
+export function replyError(call: Call, thrown: unknown, more: object = {}): void {
   const error = thrown instanceof GatewayError ? thrown : new GatewayError('INTERNAL', 'the call failed')
   const status = ERRORS[error.code].status || 500
   if (call.response.headersSent) return void call.response.destroy()
-  replyJson(call, { error: { code: error.code, message: error.message } }, status)
+  replyJson(call, { error: { code: error.code, message: error.message }, ...more }, status)
 }

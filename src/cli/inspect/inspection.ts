@@ -1,0 +1,105 @@
+/** Puts an inspector together: what taps see goes into it, and its port shows it. */
+import { performance } from 'node:perf_hooks'
+import { formatHostPort } from '../../address/host-port.ts'
+import type { InnerLayer } from '../../inner/inner-layer.ts'
+import { InspectorApi } from '../../inspector/api/inspector-api.ts'
+import { Inspector } from '../../inspector/inspector.ts'
+import { InspectorPort } from '../../inspector/port/inspector-port.ts'
+import { SecretNames } from '../../inspector/redact/secret-names.ts'
+import { EdgeReplayer, type SendAtEdge } from '../../inspector/replay/edge-replayer.ts'
+import { OriginReplayer } from '../../inspector/replay/origin-replayer.ts'
+import type { Replayer } from '../../inspector/replay/replay.ts'
+import type { Taps } from '../../tap/tap.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { ValuesOf } from '../command/option.ts'
+import type { inspectOptions, outerInspectOptions } from '../options/inspect.ts'
+
+type Keeping = Omit<ValuesOf<typeof inspectOptions>, 'inspect'>
+
+/** An inspector of a layer, from its taps to its API. */
+class Inspection {
+  readonly inspector: Inspector
+  readonly api: InspectorApi
+  #replayer: Replayer | undefined
+  protected readonly onFault: (thrown: unknown) => void
+
+  constructor(layer: 'inner' | 'outer', values: Keeping, log: Log) {
+    this.onFault = thrown => log.error({ err: thrown }, 'internal fault in the inspector; what it looks at goes on')
+    this.inspector = new Inspector({
+      layer,
+      budgetBytes: values['inspect-memory'],
+      bodyLimitBytes: values['inspect-body'],
+      names: new SecretNames({ more: values['inspect-redact'], shown: values['inspect-show'] }),
+      keepsBytes: values['inspect-bytes'],
+      clock: () => performance.now(),
+      nowMs: Date.now,
+      onFault: this.onFault,
+    })
+    // The layer is made with the taps, and the replayer with the layer.
+    const replayer: Replayer = {
+      send: async (request, record) =>
+        this.#replayer === undefined ? { id: null, status: null, durationMs: 0, error: 'DRAINING' } : this.#replayer.send(request, record),
+    }
+    this.api = new InspectorApi({ inspector: this.inspector, replayer, onFault: this.onFault })
+  }
+
+  get taps(): Taps {
+    return this.inspector
+  }
+
+  protected set replayer(replayer: Replayer) {
+    this.#replayer = replayer
+  }
+}
+
+/** The inspector of a process that makes requests to origins, with a port of its own. */
+export class OriginInspection extends Inspection {
+  readonly #port: InspectorPort
+  #url = ''
+
+  /** @throws GatewayError USAGE for an address that others can reach */
+  constructor(
+    private readonly place: NonNullable<ValuesOf<typeof inspectOptions>['inspect']>,
+    values: Keeping,
+    log: Log,
+  ) {
+    super('inner', values, log)
+    this.#port = new InspectorPort(place, this.api, this.onFault)
+  }
+
+  /** The address of the page, once started. */
+  get url(): string {
+    return this.#url
+  }
+
+  /** Opens the port. @throws GatewayError LISTEN_FAILED */
+  async start(): Promise<void> {
+    const port = await this.#port.start()
+    this.#url = `http://${formatHostPort({ host: this.place.host, port })}`
+  }
+
+  /** The layer that sends again what was recorded. */
+  serves(layer: Pick<InnerLayer, 'drivers'>): void {
+    this.replayer = new OriginReplayer(layer.drivers, this.inspector, this.inspector.options.clock)
+  }
+
+  close(): Promise<void> {
+    return this.#port.close()
+  }
+}
+
+/** The inspector of an outer layer, at its admin port. */
+export class EdgeInspection extends Inspection {
+  constructor(values: Omit<ValuesOf<typeof outerInspectOptions>, 'inspect'>, log: Log) {
+    super('outer', values, log)
+  }
+
+  /** The layer that sends again what was recorded. */
+  serves(layer: { readonly replay: SendAtEdge }): void {
+    this.replayer = new EdgeReplayer(request => layer.replay(request), this.inspector)
+  }
+
+  async close(): Promise<void> {
+    this.api.close()
+  }
+}

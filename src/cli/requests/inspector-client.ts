@@ -1,0 +1,67 @@
+import { ERRORS, GatewayError, messageOf, type ErrorCode } from '../../errors.ts'
+import type { ValuesOf } from '../command/option.ts'
+import { readPasswordFile } from '../options/admin.ts'
+import type { requestsOptions } from '../options/requests.ts'
+
+const TIMEOUT_MS = 10_000
+const REPLAY_MS = 600_000
+
+/** Calls of the API of an inspector. */
+export class InspectorClient {
+  private constructor(
+    private readonly base: string,
+    private readonly password: string | undefined,
+  ) {}
+
+  /** @throws GatewayError FILE_UNREADABLE, KEY_INVALID for the file of the password */
+  static async of(values: Pick<ValuesOf<typeof requestsOptions>, 'inspector' | 'password-file'>): Promise<InspectorClient> {
+    const file = values['password-file']
+    return new InspectorClient(values.inspector, file === undefined ? undefined : await readPasswordFile(file, '--password-file'))
+  }
+
+  /** The answer of a call. @throws GatewayError ADMIN_FAILED when there is none, or what the inspector says */
+  async call(path: string, { body, signal }: { readonly body?: unknown; readonly signal?: AbortSignal } = {}): Promise<Response> {
+    const url = new URL(`inspector/${path}`, this.base)
+    const { password } = this
+    const response = await fetch(url, {
+      ...(body !== undefined && { method: 'POST', body: JSON.stringify(body) }),
+      headers: {
+        accept: 'application/json, application/x-ndjson',
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(password !== undefined && { authorization: `Basic ${Buffer.from(`operator:${password}`).toString('base64')}` }),
+      },
+      redirect: 'manual',
+      signal: signal ?? AbortSignal.timeout(body === undefined ? TIMEOUT_MS : REPLAY_MS),
+    }).catch((thrown: unknown) => {
+      throw new GatewayError(
+        'ADMIN_FAILED',
+        `nothing answers at ${this.base}: ${causeOf(thrown)}; start "http", "connect" or "inner-layer" with --inspect, or name the admin port of an outer layer with --inspector`,
+        { cause: thrown },
+      )
+    })
+    if (!response.ok) throw await faultOf(response, this.base)
+    return response
+  }
+
+  /** @throws as `call` */
+  async json<T>(path: string): Promise<T> {
+    return (await (await this.call(path)).json()) as T
+  }
+}
+
+function causeOf(thrown: unknown): string {
+  const { cause } = thrown as { readonly cause?: unknown }
+  return messageOf(cause ?? thrown)
+}
+
+async function faultOf(response: Response, base: string): Promise<GatewayError> {
+  const text = await response.text().catch(() => '')
+  if (response.status === 401) return new GatewayError('ADMIN_FAILED', `${base} asks for another password: --password-file FILE`)
+  try {
+    const { error } = JSON.parse(text) as { readonly error: { readonly code: string; readonly message: string } }
+    if (Object.hasOwn(ERRORS, error.code)) return new GatewayError(error.code as ErrorCode, error.message)
+  } catch {
+    // Not of an inspector.
+  }
+  return new GatewayError('ADMIN_FAILED', `${base} has no inspector: it answered ${response.status}; was the layer started with --inspect?`)
+}
