@@ -512,6 +512,7 @@ const ROOMS = {
       'address',
       'files',
       'config/visitors',
+      'rates',
       'route',
       'outer/access',
       'visitors',
@@ -527,7 +528,7 @@ const ROOMS = {
       'cli/command',
       'cli/options',
     ],
-    node: ['fs/promises', 'path', 'crypto'],
+    node: ['fs/promises', 'path', 'crypto', 'os'],
   },
   'cli/forward': {
     rooms: [

@@ -12,14 +12,22 @@ const FAILURES = { perSecond: 1 / 3, burst: 20 } as const
 export class Failures {
   readonly #meter: RateMeter
 
-  /** @param clock  milliseconds, rising */
-  constructor(clock: () => number, rate: { readonly perSecond: number; readonly burst: number } = FAILURES) {
+  /**
+   * @param clock      milliseconds, rising
+   * @param onRefused  told of those that are not too many
+   */
+  constructor(
+    clock: () => number,
+    rate: { readonly perSecond: number; readonly burst: number } = FAILURES,
+    private readonly onRefused: (address: string, reason: string) => void = () => undefined,
+  ) {
     this.#meter = new RateMeter(rate, clock)
   }
 
   /** Refuses a wrong credential, or the address that has sent too many. @param reason  for the log */
   refuse(address: string, reason: string): Rejection {
     const waitMs = this.#meter.take(addressKey(address))
+    if (waitMs === 0) this.onRefused(address, reason)
     if (waitMs === 0) return { kind: 'refuse', code: 'VISITOR_CREDENTIALS', reason }
     // RFC 9110 §10.2.3
     const fields = ['Retry-After', String(Math.ceil(waitMs / 1000))]

@@ -13,4 +13,14 @@ export type LoginEvent =
       readonly isAllowed: boolean
     }
   | { readonly kind: 'login-failed'; readonly provider: string; readonly reason: string; readonly address: string }
+  /** A program has come in by a token, or somebody by a share link: once an hour for each address. */
+  | {
+      readonly kind: 'token-used' | 'share-used'
+      readonly id: string
+      readonly who: string
+      readonly target: string
+      readonly address: string
+    }
+  /** A token or link that is none, or no longer. */
+  | { readonly kind: 'refused'; readonly reason: string; readonly address: string }
   | { readonly kind: 'logout'; readonly who: string; readonly isEverywhere: boolean; readonly address: string }

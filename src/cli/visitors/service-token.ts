@@ -7,6 +7,7 @@ import { addServiceToken, readServiceTokens, removeServiceToken } from '../../vi
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
+import { auditCommand } from './audit-file.ts'
 import { formatTable } from '../command/table.ts'
 import type { serviceTokenCreateOptions, serviceTokenListOptions, serviceTokenRevokeOptions } from '../options/visitors.ts'
 
@@ -16,10 +17,8 @@ const OWNER_ONLY = 0o600
  * `service-token create`: makes a token for a program and prints it once.
  * @throws GatewayError USAGE, CONFIG_INVALID, FILE_EXISTS, FILE_UNREADABLE
  */
-export async function runServiceTokenCreate(
-  options: ValuesOf<typeof serviceTokenCreateOptions>,
-  { stdout }: CliContext,
-): Promise<ExitStatus> {
+export async function runServiceTokenCreate(options: ValuesOf<typeof serviceTokenCreateOptions>, context: CliContext): Promise<ExitStatus> {
+  const { stdout } = context
   const { visitors, name, target: targets, paths, expires: lastsMs, file } = options
   const methods = [...new Set(options.methods.flatMap(each => each.split(',')))]
   const output = file === undefined ? undefined : await createFile(file)
@@ -29,6 +28,8 @@ export async function runServiceTokenCreate(
       return { text: added.text, result: added }
     })
     await output?.writeFile(`${token}\n`)
+    const { id, expiresAt } = stored
+    await auditCommand(visitors, { kind: 'token-created', id, who: name, targets, methods, paths, expiresAt }, context)
     stdout.write(
       [
         file === undefined ? `token: ${token}` : `wrote ${file}: the token, readable by you only`,
@@ -89,12 +90,13 @@ export async function runServiceTokenList(
 export async function runServiceTokenRevoke(
   wanted: string,
   { visitors }: ValuesOf<typeof serviceTokenRevokeOptions>,
-  { stdout }: CliContext,
+  context: CliContext,
 ): Promise<ExitStatus> {
   const removed = await changeFile(stateFileOf(visitors, 'tokens'), text => {
     const change = removeServiceToken(text, wanted)
     return { text: change.text, result: change.removed }
   })
-  stdout.write(`revoked ${printable(removed.name)} (${removed.id}); it is refused within a second\n`)
+  await auditCommand(visitors, { kind: 'token-revoked', id: removed.id, who: removed.name }, context)
+  context.stdout.write(`revoked ${printable(removed.name)} (${removed.id}); it is refused within a second\n`)
   return 0
 }

@@ -11,6 +11,7 @@ import { ShareUses } from '../../visitors/shares/share-uses.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
+import { auditCommand } from './audit-file.ts'
 import { formatTable } from '../command/table.ts'
 import type { shareListOptions, shareOptions, shareRevokeOptions } from '../options/visitors.ts'
 
@@ -26,7 +27,7 @@ const usesOf = (visitors: string): ShareUses => new ShareUses(stateFileOf(visito
 export async function runShare(
   address: string,
   { visitors, ttl, methods, 'max-uses': maxUses, email, insecure }: ValuesOf<typeof shareOptions>,
-  { stdout }: CliContext,
+  context: CliContext,
 ): Promise<ExitStatus> {
   const url = readUrl(address)
   if (url.protocol === 'http:' && !insecure && !isSafe('http', url.hostname.replace(/^\[|\]$/g, '')))
@@ -48,12 +49,22 @@ export async function runShare(
   const sealed = sealShare(new Seal(() => keys), host, share)
   await changeFile(stateFileOf(visitors, 'shares'), text => ({ text: addShare(text, host, share, now), result: undefined }))
   await usesOf(visitors).tidy(now)
+  const { id, methods: own } = share
+  const made = {
+    id,
+    page: `${host}${share.path}`,
+    methods: own,
+    maxUses,
+    email: share.email,
+    expiresAt: new Date(share.expiresMs).toISOString(),
+  }
+  await auditCommand(visitors, { kind: 'share-created', ...made }, context)
   const query = `${url.search === '' ? '?' : `${url.search}&`}${SHARE_PARAMETER}=${sealed}`
   const limits = [
     maxUses === undefined ? 'as often as one likes' : `${maxUses} times`,
     ...(email === undefined ? [] : [`by ${email} alone`]),
   ]
-  stdout.write(
+  context.stdout.write(
     [
       `${url.origin}${url.pathname}${query}`,
       `id: ${share.id}`,
@@ -108,9 +119,10 @@ export async function runShareList({ visitors, json }: ValuesOf<typeof shareList
 export async function runShareRevoke(
   id: string,
   { visitors }: ValuesOf<typeof shareRevokeOptions>,
-  { stdout }: CliContext,
+  context: CliContext,
 ): Promise<ExitStatus> {
   await changeFile(stateFileOf(visitors, 'shares'), text => ({ text: revokeShare(text, id), result: undefined }))
-  stdout.write(`revoked ${id}; it is refused within a second\n`)
+  await auditCommand(visitors, { kind: 'share-revoked', id }, context)
+  context.stdout.write(`revoked ${id}; it is refused within a second\n`)
   return 0
 }

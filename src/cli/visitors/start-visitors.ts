@@ -4,6 +4,7 @@ import { visitorsPlaces } from '../../config/visitors/visitors-config.ts'
 import { VisitorsFile, type ServiceLogins } from '../../config/visitors/visitors-file.ts'
 import { GatewayError, messageOf } from '../../errors.ts'
 import type { Log } from '../../telemetry/log.ts'
+import { AuditFile } from './audit-file.ts'
 import { VisitorLanes } from './visitor-lanes.ts'
 import { createKeyText } from '../../visitors/session/key-ring.ts'
 import { createVisitors } from '../../visitors/check/create-visitors.ts'
@@ -49,14 +50,19 @@ export async function startVisitors({ file, logins, accounts }: VisitorsSources,
     },
     logins,
   )
-  const lanes = new VisitorLanes(file, onFault)
+  const audit = new AuditFile(file, message => log.error({}, message))
+  const onEvent = (event: LoginEvent): void => {
+    audit.write(event)
+    logEvent(event, log)
+  }
+  const lanes = new VisitorLanes(file, onFault, onEvent)
   const visitors = createVisitors({
     config: () => files.config,
     keys: () => files.keys,
     persist: revocation => files.append(revocation),
     clock: Date.now,
     accounts,
-    onEvent: event => logEvent(event, log),
+    onEvent,
     lanes: parts => lanes.create(parts),
     onFault: thrown => log.error({ err: thrown }, 'internal fault while visitors are checked'),
   })
@@ -74,6 +80,7 @@ export async function startVisitors({ file, logins, accounts }: VisitorsSources,
     close: async () => {
       visitors.close()
       await Promise.all([files.close(), lanes.close()])
+      await audit.close()
     },
   }
 }
@@ -96,5 +103,6 @@ function logEvent(event: LoginEvent, log: Log): void {
   else if (event.kind === 'logout') log.info(facts, `visitor logged out${event.isEverywhere ? ' everywhere' : ''}: ${event.who}`)
   else if (event.kind === 'device')
     log.info(facts, `visitor ${event.isAllowed ? 'let' : 'did not let'} a program open ${event.tunnels.join(', ')}: ${event.who}`)
-  else log.warn(facts, `login failed: ${event.reason}`)
+  else if (event.kind === 'login-failed') log.warn(facts, `login failed: ${event.reason}`)
+  // The access log has a line for each of the others.
 }

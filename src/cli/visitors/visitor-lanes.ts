@@ -1,5 +1,8 @@
 import { StateFile, stateFileOf } from '../../config/visitors/state-file.ts'
 import type { GatewayError } from '../../errors.ts'
+import { Recent } from '../../rates/recent.ts'
+import { visitorName, type Visitor } from '../../route/access.ts'
+import type { LoginEvent } from '../../visitors/login-event.ts'
 import type { LaneParts } from '../../visitors/check/create-visitors.ts'
 import { CertificateLane } from '../../visitors/certificates/certificate-lane.ts'
 import { Failures } from '../../visitors/failures.ts'
@@ -11,9 +14,15 @@ import { ShareUses } from '../../visitors/shares/share-uses.ts'
 import { readServiceTokens, type ServiceToken } from '../../visitors/tokens/service-token.ts'
 import { TokenLane } from '../../visitors/tokens/token-lane.ts'
 
+/** A use is told once in so long, for each token or link and address. */
+const USE_MS = 3_600_000
+const MAX_TOLD = 10_000
+
 /** The ways in beside the logins of people, with the files that they follow. */
 export class VisitorLanes {
-  readonly #failures = new Failures(() => performance.now())
+  readonly #failures: Failures
+  /** Uses that were told lately, by token or link and by address. */
+  readonly #told = new Recent<true>(MAX_TOLD, USE_MS, () => performance.now())
   readonly #tokens: StateFile<readonly ServiceToken[]>
   readonly #shares: StateFile<readonly StoredShare[]>
   readonly #uses: ShareUses
@@ -23,8 +32,18 @@ export class VisitorLanes {
   /**
    * @param file     of visitors
    * @param onFault  a file of theirs cannot be used
+   * @param onEvent  told of what is refused, and of tokens and links that are used
    */
-  constructor(file: string, onFault: (fault: GatewayError) => void) {
+  constructor(
+    file: string,
+    onFault: (fault: GatewayError) => void,
+    private readonly onEvent: (event: LoginEvent) => void,
+  ) {
+    this.#failures = new Failures(
+      () => performance.now(),
+      undefined,
+      (address, reason) => onEvent({ kind: 'refused', reason, address }),
+    )
     this.#tokens = new StateFile({
       file: stateFileOf(file, 'tokens'),
       read: readServiceTokens,
@@ -42,11 +61,19 @@ export class VisitorLanes {
 
   /** Makes the lanes, in the order in which they are asked. */
   create({ watch, seal, sessions }: LaneParts): readonly Lane[] {
-    const shared = { watch, failures: this.#failures, clock: Date.now }
+    const shared = { watch, failures: this.#failures, clock: Date.now, onUse: this.#used }
     const steady = (): number => performance.now()
     this.#tokenLane = new TokenLane(shared)
     this.#shareLane = new ShareLane({ ...shared, seal, sessions, uses: this.#uses, steady })
     return [this.#tokenLane, new JwtLane({ ...shared, steady }), this.#shareLane, new CertificateLane(shared)]
+  }
+
+  readonly #used = (visitor: Visitor, target: string, address: string): void => {
+    const { lane, subject: id } = visitor
+    const key = `${id} ${address}`
+    if (this.#told.get(key) === true) return
+    this.#told.set(key, true)
+    this.onEvent({ kind: lane === 'token' ? 'token-used' : 'share-used', id, who: visitorName(visitor), target, address })
   }
 
   /** Reads the files, then follows them. @throws GatewayError CONFIG_INVALID, FILE_UNREADABLE */

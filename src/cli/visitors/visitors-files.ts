@@ -7,6 +7,7 @@ import { createKeyText, MAX_KEYS, rotateKeyText } from '../../visitors/session/k
 import type { Revocation } from '../../visitors/session/revocations.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
+import { auditCommand } from './audit-file.ts'
 import { writeNewFiles } from '../command/new-files.ts'
 import type { ValuesOf } from '../command/option.ts'
 import type { visitorsInitOptions, visitorsRevokeOptions, visitorsRotateOptions } from '../options/visitors.ts'
@@ -70,7 +71,7 @@ export async function runVisitorsInit(values: InitValues, { stdout }: CliContext
 /** `visitors rotate`: a new key before the others. @throws GatewayError FILE_UNREADABLE, KEY_INVALID */
 export async function runVisitorsRotate(
   { visitors: file }: ValuesOf<typeof visitorsRotateOptions>,
-  { stdout }: CliContext,
+  context: CliContext,
 ): Promise<ExitStatus> {
   const { keysFile } = visitorsPlaces(await textOf(file), file)
   const fresh = `${keysFile}.new`
@@ -82,16 +83,19 @@ export async function runVisitorsRotate(
   } catch (cause) {
     throw new GatewayError('FILE_UNREADABLE', `${fresh}: ${messageOf(cause)}`, { cause })
   }
-  stdout.write(`a new key seals and signs from now on; the last ${MAX_KEYS - 1} before it still open what they have sealed\n`)
+  await auditCommand(file, { kind: 'keys-rotated' }, context)
+  context.stdout.write(`a new key seals and signs from now on; the last ${MAX_KEYS - 1} before it still open what they have sealed\n`)
   return 0
 }
 
 /** `visitors revoke`: ends sessions, within a second. @throws GatewayError USAGE, FILE_UNREADABLE, CONFIG_INVALID */
-export async function runVisitorsRevoke(values: ValuesOf<typeof visitorsRevokeOptions>, { stdout }: CliContext): Promise<ExitStatus> {
+export async function runVisitorsRevoke(values: ValuesOf<typeof visitorsRevokeOptions>, context: CliContext): Promise<ExitStatus> {
   const revocation = revocationOf(values)
   const { revokedFile } = await readVisitorsConfig(values.visitors)
   await appendRevocation(revokedFile, revocation)
-  stdout.write(`wrote ${revokedFile}; these sessions are over within a second, and who logs in from now on is not concerned\n`)
+  const of = values.email ?? values.account ?? values.session ?? 'all'
+  await auditCommand(values.visitors, { kind: 'sessions-revoked', of }, context)
+  context.stdout.write(`wrote ${revokedFile}; these sessions are over within a second, and who logs in from now on is not concerned\n`)
   return 0
 }
 

@@ -13,7 +13,7 @@ interface Reading<Value> {
 }
 
 /** The file beside that of visitors in which commands keep something, such as `visitors.tokens` beside `visitors.yaml`. */
-export function stateFileOf(visitorsFile: string, extension: 'tokens' | 'shares' | 'uses'): string {
+export function stateFileOf(visitorsFile: string, extension: 'tokens' | 'shares' | 'uses' | 'audit'): string {
   const { dir, name } = path.parse(path.resolve(visitorsFile))
   return path.join(dir, `${name}.${extension}`)
 }

@@ -30,6 +30,8 @@ export interface ShareLaneParts {
   readonly sessions: Sessions
   readonly watch: SessionWatch
   readonly failures: Failures
+  /** Told of each that lets somebody in. */
+  readonly onUse?: ((visitor: Visitor, target: string, address: string) => void) | undefined
   readonly uses: ShareUses
   /** ms since 1970 */
   readonly clock: () => number
@@ -93,6 +95,7 @@ export class ShareLane implements Lane {
     if (isPerson && this.#sharesIn(request).some(({ id }) => id === share.id)) return this.#enter(request, share, query)
     return this.parts.uses.take(share).then(isLeft => {
       if (!isLeft) return refuse('VISITOR_SHARE_OVER', 'the link was used as often as it may')
+      this.parts.onUse?.(this.#visitorOf(share, request), request.target, request.client.address)
       return isPerson ? this.#enter(request, share, query) : { ...this.#admit(request, share), query }
     })
   }

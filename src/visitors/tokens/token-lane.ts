@@ -21,6 +21,8 @@ interface KnownToken {
 export interface TokenLaneParts {
   readonly watch: SessionWatch
   readonly failures: Failures
+  /** Told of each that lets somebody in. */
+  readonly onUse?: ((visitor: Visitor, target: string, address: string) => void) | undefined
   /** ms since 1970 */
   readonly clock: () => number
 }
@@ -58,6 +60,7 @@ export class TokenLane implements Lane {
     const { visitor } = known
     const forbidden = whyNot(known, request)
     if (forbidden !== undefined) return { kind: 'refuse', code: 'VISITOR_FORBIDDEN', reason: forbidden, visitor, dropsAuthorization }
+    this.parts.onUse?.(visitor, request.target, request.client.address)
     const follow = (ended: (reason: string) => void): (() => void) => this.parts.watch.watch(() => this.#whyOver(hash, known), ended)
     return { kind: 'admit', visitor, dropsAuthorization, follow }
   }
