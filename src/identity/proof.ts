@@ -67,6 +67,8 @@ export interface ProvenIdentity {
   readonly identifier: string
   /** It serves a tunnel of the service, and nothing else. */
   readonly isTunnel: boolean
+  /** The service has enrolled the key, not the operator. */
+  readonly isEnrolled: boolean
 }
 
 /** Signs a proof: a JWT in compact form, below 2 KiB. */
@@ -104,13 +106,15 @@ export function verifyProof(token: string, expected: ProofExpectation): ProvenId
   if (grant !== undefined && grant.expiresAtMs <= expected.nowSeconds * 1000)
     throw refused(`key ${kid} was for a time that is over: ${new Date(grant.expiresAtMs).toISOString()}`)
   const isTunnel = grant?.tunnel !== undefined
+  const isEnrolled = grant !== undefined && !isTunnel
   const identifiers = isTunnel ? [grant.tunnel] : key.identifiers
   if (identifiers !== undefined && !identifiers.includes(identifier)) {
     const [bound, ...others] = identifiers
-    if (member(claims, 'own') === true && bound !== undefined && others.length === 0) return { kid, identifier: bound, isTunnel }
+    if (member(claims, 'own') === true && bound !== undefined && others.length === 0)
+      return { kid, identifier: bound, isTunnel, isEnrolled }
     throw refused(`key ${kid} is bound to ${identifiers.map(shown).join(', ')} and cannot claim ${shown(identifier)}`)
   }
-  return { kid, identifier, isTunnel }
+  return { kid, identifier, isTunnel, isEnrolled }
 }
 
 const refused: Refuse = (reason, cause) => new GatewayError('AUTH', `proof refused: ${reason}`, { cause })

@@ -92,7 +92,7 @@ const nameOf = ({ options: { port, tls } }: TcpPort, name: string): string =>
 
 const servingOf = (identifiers: readonly string[] | undefined, { registry }: OperatorViewOptions): readonly InnerConnection[] =>
   identifiers === undefined
-    ? registry.operators
+    ? registry.operators.filter(({ isEnrolled }) => isEnrolled !== true)
     : registry.serves({ identifiers })
       ? registry.operators.filter(({ identifier }) => identifiers.includes(identifier))
       : []

@@ -237,9 +237,10 @@ describe('the key of a tunnel', () => {
     expect(events.down).toEqual([tunnelOf(1)])
   })
 
-  test('of an enrolled inner layer serves targets of the file by its identifiers', async () => {
+  test('of an enrolled inner layer serves targets of the file by its identifiers, and none that names nobody', async () => {
     const origin = await startRawOrigin()
-    const targets = `targets: { a.example: { protocol: http, hostname: 127.0.0.1, port: ${origin.port}, policy: '*', identifier: lan } }`
+    const target = (more: string): string => `{ protocol: http, hostname: 127.0.0.1, port: ${origin.port}, policy: '*'${more} }`
+    const targets = `targets: { a.example: ${target(', identifier: lan')}, anybody.example: ${target('')} }`
     const seen: string[] = []
     const { layers, directory } = await startSocketLayers({
       targets,
@@ -249,6 +250,17 @@ describe('the key of a tunnel', () => {
     await directory.apply(changeOf({ keys: [granted] }))
     await layers.addInner({ privateKey, identifier: 'lan' })
     expect((await exchange(layers.port, { host: 'a.example' })).status).toBe(200)
+    // Whoever has the service could enrol a key: what names nobody is the operator's alone.
+    expect((await exchange(layers.port, { host: 'anybody.example' })).code).toBe('NO_INNER_LAYER')
+    expect(await layers.accessLine(2)).toMatchObject({
+      reason: expect.stringContaining('anybody.example names no inner layer, and those that are'),
+    })
+    const { registry } = layers.outer
+    expect([registry.serves({ identifiers: undefined }), registry.serves({ identifiers: ['lan'] }), registry.operatorCount]).toEqual([
+      false,
+      true,
+      1,
+    ])
     await directory.apply(changeOf({ removedKeys: [granted.kid] }))
     expect((await exchange(layers.port, { host: 'a.example' })).code).toBe('NO_INNER_LAYER')
     expect(seen).toEqual([`${granted.kid} 127.0.0.1`, granted.kid])

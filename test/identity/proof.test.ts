@@ -195,11 +195,21 @@ describe('a proof of identity', () => {
     ['RSA', rsa],
     ['EC', ec],
   ])('by a registered %s key is accepted', (_, pair) => {
-    expect(verifyProof(createProof(pair, claims), expected)).toEqual({ kid: pair.kid, identifier: 'lan-a', isTunnel: false })
+    expect(verifyProof(createProof(pair, claims), expected)).toEqual({
+      kid: pair.kid,
+      identifier: 'lan-a',
+      isTunnel: false,
+      isEnrolled: false,
+    })
   })
 
   test('signed with PS256 is accepted for an RSA key', () => {
-    expect(verifyProof(pss({ ...header, alg: 'PS256' }), expected)).toEqual({ kid: rsa.kid, identifier: 'lan-a', isTunnel: false })
+    expect(verifyProof(pss({ ...header, alg: 'PS256' }), expected)).toEqual({
+      kid: rsa.kid,
+      identifier: 'lan-a',
+      isTunnel: false,
+      isEnrolled: false,
+    })
   })
 
   test('may carry claims of a later release', () => {
@@ -292,6 +302,7 @@ describe('an identifier that nobody has chosen', () => {
       kid: ec.kid,
       identifier: 'lan-b',
       isTunnel: false,
+      isEnrolled: false,
     })
     expect(() => verifyProof(createProof(ec, byHostName), bound)).toThrow(/bound to "lan-b" and cannot claim "vm"/)
   })

@@ -20,3 +20,7 @@ export function absenceOf(name: string, wanted: readonly string[] | undefined, c
   const which = connected.length === 1 ? 'it' : 'one of them'
   return `${name} wants ${listOf(wanted, ' or ')}; connected: ${listOf(connected, ', ')} (start ${which} with --identifier ${wanted[0]})`
 }
+
+/** The same for a target that names nobody, while those alone are connected whose keys the service has enrolled. */
+export const onlyEnrolled = (name: string, connected: readonly string[]): string =>
+  `${name} names no inner layer, and those that are connected (${listOf(connected, ', ')}) were enrolled by the service and serve only what names them: give the target an identifier`

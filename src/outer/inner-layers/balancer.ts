@@ -3,7 +3,7 @@ import { addressKey } from '../../address/address-key.ts'
 import type { AcceptedRequest } from '../../http/admission.ts'
 import { cookieOf } from '../../http/cookies.ts'
 import type { Balance, Retries, ServedBy, Target } from '../../route/target.ts'
-import { absenceOf } from './absence.ts'
+import { absenceOf, onlyEnrolled } from './absence.ts'
 import type { OriginHealth } from './origin-health.ts'
 import type { OriginPlace, OriginRefusals } from './origin-refusals.ts'
 import type { InnerConnection, Registry, Preference } from './registry.ts'
@@ -68,7 +68,9 @@ export class Balancer {
   absence(name: string, { identifiers, pool }: ServedBy): string {
     // Which tunnels others have is nobody's business.
     if (pool === 'tunnel') return absenceOf(name, identifiers, [])
-    return absenceOf(name, identifiers, this.registry.identifiers)
+    const connected = this.registry.identifiers
+    if (identifiers === undefined && connected.length > 0 && !this.registry.serves({ identifiers })) return onlyEnrolled(name, connected)
+    return absenceOf(name, identifiers, connected)
   }
 
   /** May one more of the requests of a target be repeated? Takes it from the budget. */

@@ -6,6 +6,8 @@ export interface InnerConnection {
   readonly session: Carrier
   readonly identifier: string
   readonly pool: Pool
+  /** The service has enrolled its key: it serves what names its identifier, and nothing that names nobody. */
+  readonly isEnrolled?: boolean
   /** Thumbprint of the key that proved it. */
   readonly kid: string
   readonly address: string

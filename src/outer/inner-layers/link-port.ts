@@ -261,6 +261,7 @@ export class LinkPort {
     const { validityMs, linkNames } = this.options
     let kid = ''
     let pool: Pool = 'operator'
+    let isEnrolled = false
     greet(link, {
       agent: AGENT,
       hello: { features: [], nonce, audience: this.#audience, time: issuedAtSeconds, validityMs, limits: DEFAULT_LIMITS },
@@ -270,6 +271,7 @@ export class LinkPort {
         const expected = { linkNames, audience: this.#audience, nonce, issuedAtSeconds, nowSeconds: Date.now() / 1000, validityMs }
         const proven = verifyProof(auth.proof, { ...expected, registry: this.options.keys() })
         kid = proven.kid
+        isEnrolled = proven.isEnrolled
         pool = proven.isTunnel || this.options.isOfService === true ? 'tunnel' : 'operator'
         this.#checkClientCertificate(request.socket, kid)
         if (pool === 'tunnel' && this.options.registry.isTakenOver(proven.identifier, instanceOf(kid, proven.identifier, auth.instance)))
@@ -279,7 +281,7 @@ export class LinkPort {
       onReady: ({ ready, auth }) => {
         this.#unproven.proven(request.socket, address)
         const instance = instanceOf(kid, ready.identifier, auth.instance ?? ready.session)
-        const facts = { identifier: ready.identifier, pool, kid, address, agent: printable(auth.agent) }
+        const facts = { identifier: ready.identifier, pool, kid, address, agent: printable(auth.agent), ...(isEnrolled && { isEnrolled }) }
         this.#open(link, facts, { instance, limits: auth.limits })
       },
       onRefused: (code, reason) => {
@@ -311,7 +313,7 @@ export class LinkPort {
 
   #open(
     link: Link,
-    facts: Pick<InnerConnection, 'identifier' | 'pool' | 'kid' | 'address' | 'agent'>,
+    facts: Pick<InnerConnection, 'identifier' | 'pool' | 'isEnrolled' | 'kid' | 'address' | 'agent'>,
     { instance, limits: peerLimits }: { readonly instance: string; readonly limits: typeof DEFAULT_LIMITS },
   ): void {
     const { registry, clock, timing, counters } = this.options

@@ -144,7 +144,7 @@ export class OriginHealth {
   announce(table: TargetTable, connection: InnerConnection, profiles: OriginProfiles): void {
     const checks = new Map<number, HealthCheck>()
     for (const target of table.all) {
-      const isForIt = target.identifiers === undefined || target.identifiers.includes(connection.identifier)
+      const isForIt = target.identifiers === undefined ? connection.isEnrolled !== true : target.identifiers.includes(connection.identifier)
       if (target.health?.check === undefined || target.hostname === '' || !isForIt) continue
       const check = this.#checkOf(target, profiles)
       checks.set(check.number, check)

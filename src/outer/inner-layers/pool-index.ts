@@ -10,7 +10,7 @@ export class PoolIndex {
   readonly #all = new Set<InnerConnection>()
   /** The same as a list, made when somebody asks: thousands may come and go in a moment. */
   #list: readonly InnerConnection[] | undefined
-  /** Of all identifiers, in the order in which they came. */
+  /** Those that get what names nobody, of all identifiers, in the order in which they came. */
   readonly processes: InnerProcess[] = []
   readonly #byInstance = new Map<string, InnerProcess>()
   readonly #byIdentifier = new Map<string, InnerProcess[]>()
@@ -53,7 +53,7 @@ export class PoolIndex {
     if (known !== undefined) return void known.push(connection)
     const process: InnerProcess = [connection]
     this.#byInstance.set(instance, process)
-    this.processes.push(process)
+    if (connection.isEnrolled !== true) this.processes.push(process)
     const same = this.#byIdentifier.get(identifier)
     if (same === undefined) this.#byIdentifier.set(identifier, [process])
     else same.push(process)

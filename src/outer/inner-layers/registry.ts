@@ -68,7 +68,7 @@ export class Registry {
   /** Does any connection serve this? */
   serves({ identifiers, pool = 'operator' }: ServedBy): boolean {
     const index = this.#pools[pool]
-    return identifiers === undefined ? index.size > 0 : identifiers.some(identifier => index.has(identifier))
+    return identifiers === undefined ? index.processes.length > 0 : identifiers.some(identifier => index.has(identifier))
   }
 
   /** The connections of the process that has this one. */
