@@ -57,8 +57,8 @@ const ROOMS = {
   'service/ssh-keys': { rooms: ['service/input'], node: ['crypto'] },
   'service/proofs': { rooms: ['errors.ts', 'identity', 'service/input'], npm: ['jsonwebtoken', '@node-rs/argon2'], node: ['crypto'] },
   mail: { rooms: ['errors.ts'], npm: ['nodemailer'], node: ['crypto', 'fs/promises', 'path'] },
-  'store/sqlite': { rooms: ['errors.ts'], npm: ['kysely', 'libsql'] },
-  store: { rooms: ['errors.ts', 'store/sqlite'], npm: ['kysely', 'pg'], node: ['net', 'fs/promises', 'path'] },
+  'store/sqlite': { rooms: ['errors.ts', 'lazily.ts'], npm: ['kysely', 'libsql'] },
+  store: { rooms: ['errors.ts', 'lazily.ts', 'store/sqlite'], npm: ['kysely', 'pg'], node: ['net', 'fs/promises', 'path'] },
   'service-host': {
     rooms: ['events', 'errors.ts', 'net', 'directory', 'payload', 'telemetry'],
     node: ['child_process', 'fs/promises', 'os', 'path'],
@@ -83,7 +83,18 @@ const ROOMS = {
     node: ['crypto'],
   },
   'service/accounts': {
-    rooms: ['address', 'events', 'errors.ts', 'store', 'service', 'service/core', 'service/input', 'service/proofs', 'service/ssh-keys'],
+    rooms: [
+      'address',
+      'events',
+      'errors.ts',
+      'lazily.ts',
+      'store',
+      'service',
+      'service/core',
+      'service/input',
+      'service/proofs',
+      'service/ssh-keys',
+    ],
     npm: ['kysely'],
     node: ['crypto'],
   },
@@ -91,6 +102,7 @@ const ROOMS = {
     rooms: [
       'events',
       'errors.ts',
+      'lazily.ts',
       'address',
       'directory',
       'identity',

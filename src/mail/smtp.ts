@@ -1,7 +1,7 @@
 /** Hands letters over to a server, one connection each. */
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { createTransport, type Transporter } from 'nodemailer'
+import type { Transporter } from 'nodemailer'
 import { GatewayError, messageOf } from '../errors.ts'
 import type { Letter } from './letter.ts'
 import type { SmtpPlace } from './smtp-url.ts'
@@ -47,6 +47,7 @@ export async function createSmtp(
   { connectMs, silentMs, totalMs }: SmtpTimes,
 ): Promise<{ readonly deliver: Deliver; readonly close: () => void }> {
   const ca = place.caFile === undefined ? undefined : await readCertificates(place.caFile)
+  const { createTransport } = await import('nodemailer')
   const transport: Transporter = createTransport({
     host: place.host,
     port: place.port,

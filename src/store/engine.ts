@@ -1,17 +1,7 @@
 /** kysely over the one database that a URL names. */
-import {
-  Kysely,
-  PostgresAdapter,
-  PostgresDriver,
-  PostgresIntrospector,
-  PostgresQueryCompiler,
-  SqliteAdapter,
-  SqliteIntrospector,
-  SqliteQueryCompiler,
-  sql,
-  type Dialect,
-  type Driver,
-} from 'kysely'
+import type * as KyselyModule from 'kysely'
+import type { Dialect, Driver } from 'kysely'
+import { lazily } from '../lazily.ts'
 import { GatewayError } from '../errors.ts'
 import { postgresFault, sqliteFault, unavailable } from './faults.ts'
 import { GuardedDriver, type DriverGuard } from './guarded-driver.ts'
@@ -24,6 +14,18 @@ import type { Database } from './schema.ts'
 import { SqliteDriver } from './sqlite/sqlite-driver.ts'
 import { copySqlite, IN_MEMORY, openSqliteFile, type SqliteModule } from './sqlite-file.ts'
 import type { StorePlace } from './store-url.ts'
+
+const {
+  Kysely,
+  PostgresAdapter,
+  PostgresDriver,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+  sql,
+} = lazily<typeof KyselyModule>('kysely')()
 
 export interface EngineOptions {
   readonly password?: string
@@ -39,7 +41,7 @@ export interface EngineOptions {
 }
 
 export interface Engine {
-  readonly db: Kysely<Database>
+  readonly db: KyselyModule.Kysely<Database>
   close(): Promise<void>
 }
 
@@ -81,7 +83,7 @@ const POSTGRES: Omit<Dialect, 'createDriver'> = {
 }
 
 /** kysely over a driver that somebody else closes. */
-const over = (dialect: Omit<Dialect, 'createDriver'>, driver: Driver): Kysely<unknown> =>
+const over = (dialect: Omit<Dialect, 'createDriver'>, driver: Driver): KyselyModule.Kysely<unknown> =>
   new Kysely<unknown>({ dialect: { ...dialect, createDriver: () => driver } })
 
 function sqliteEngine(file: string, { sqlite, migrations = MIGRATIONS, now, onAway, onMigrating, onMigrated }: EngineOptions): Engine {

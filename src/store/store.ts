@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { sql, type Kysely, type Transaction } from 'kysely'
+import type * as KyselyModule from 'kysely'
+import type { Kysely, Transaction } from 'kysely'
+import { lazily } from '../lazily.ts'
 import { asGatewayError, GatewayError } from '../errors.ts'
 import { ChangeFeed, type FollowOptions } from './change-feed.ts'
 import { isConflict } from './faults.ts'
@@ -11,6 +13,8 @@ import type { Database } from './schema.ts'
 import { createEngine, type Engine } from './engine.ts'
 import { copySqlite, copySqliteFile, type SqliteModule } from './sqlite-file.ts'
 import { parseStoreUrl } from './store-url.ts'
+
+const { sql } = lazily<typeof KyselyModule>('kysely')()
 
 export interface StoreOptions {
   /** `sqlite:FILE`, `sqlite::memory:` or `postgres://USER@HOST/DATABASE`; see `parseStoreUrl`. */
