@@ -24,6 +24,10 @@ const ROOMS = {
     rooms: ['errors.ts', 'address', 'identity', 'net', 'rates', 'telemetry'],
     node: ['http', 'net', 'tls', 'stream', 'crypto'],
   },
+  'events/delivery': {
+    rooms: ['errors.ts', 'version.ts', 'files', 'net', 'mail', 'events'],
+    node: ['http', 'https', 'crypto', 'fs/promises', 'path'],
+  },
   events: { rooms: ['net', 'rates'], node: ['crypto'] },
   tap: { rooms: ['errors.ts', 'http', 'payload'] },
   'inspector/kept': { rooms: ['http'] },
@@ -142,6 +146,7 @@ const ROOMS = {
     npm: ['zod'],
     node: ['fs', 'fs/promises', 'path', 'os'],
   },
+  'config/events': { rooms: ['errors.ts', 'events', 'config/document', 'config/keys'], npm: ['zod'], node: ['fs/promises', 'path'] },
   config: {
     rooms: ['errors.ts', 'files', 'units', 'address', 'http', 'payload', 'route', 'identity', 'config/document', 'config/keys'],
     npm: ['zod'],
@@ -438,6 +443,7 @@ const ROOMS = {
   },
   'cli/options': {
     rooms: [
+      'events',
       'errors.ts',
       'address',
       'units',
@@ -517,6 +523,21 @@ const ROOMS = {
       'cli/connect',
     ],
     node: ['http', 'crypto', 'path', 'os'],
+  },
+  'cli/events': {
+    rooms: [
+      'errors.ts',
+      'events',
+      'events/delivery',
+      'config/events',
+      'mail',
+      'client',
+      'telemetry',
+      'cli/command',
+      'cli/options',
+      'cli/client',
+    ],
+    node: ['crypto', 'fs/promises', 'path'],
   },
   'cli/visitors': {
     rooms: [
@@ -606,6 +627,7 @@ const ROOMS = {
   },
   'cli/run': {
     rooms: [
+      'cli/events',
       'events',
       'cli/inspect',
       'errors.ts',
@@ -643,6 +665,7 @@ const ROOMS = {
   },
   cli: {
     rooms: [
+      'cli/events',
       'errors.ts',
       'version.ts',
       'client',

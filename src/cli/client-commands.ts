@@ -1,4 +1,5 @@
 /** The commands for users and admins of the service: each calls its API. */
+import { accountEventsOptions } from './options/events.ts'
 import { defineCommand, type Command } from './command/command.ts'
 import {
   accountCreateOptions,
@@ -265,6 +266,12 @@ const OPERATORS: readonly Command[] = [
     options: joinTokenOptions,
     examples: [['socket-gateway admin join-token --identifier lan-a', 'once, within ten minutes']],
     run: async (values, _, context) => (await import('./client/admin.ts')).runJoinToken(values, context),
+  }),
+  defineCommand({
+    words: ['account', 'events'],
+    describe: 'Print what has happened to the account: tunnels, limits, sign-ins from new places',
+    options: accountEventsOptions,
+    run: async (values, _, context) => (await import('./client/events.ts')).runAccountEvents(values, context),
   }),
   defineCommand({
     words: ['audit'],

@@ -1,3 +1,4 @@
+import { eventsOptions } from './options/events.ts'
 import { CLIENT_COMMANDS, CLIENT_GROUPS } from './client-commands.ts'
 import { SERVICE_COMMANDS, SERVICE_GROUPS } from './service-commands.ts'
 import { INSPECTOR_COMMANDS } from './inspector-commands.ts'
@@ -178,6 +179,17 @@ export const COMMANDS: readonly Command[] = [
       ['socket-gateway status --admin 3003 --watch', 'another admin port, every two seconds'],
     ],
     run: async (values, _, context) => (await import('./run/status.ts')).runStatus(values, context),
+  }),
+  defineCommand({
+    words: ['events'],
+    describe: 'Print what has happened to an outer layer: who came and went, what is not well',
+    options: eventsOptions,
+    flagsOnly: true,
+    examples: [
+      ['socket-gateway events', 'the last fifty, the latest last'],
+      ['socket-gateway events --follow --severity warning', 'and what happens from now on'],
+    ],
+    run: async (values, _, context) => (await import('./events/events-command.ts')).runEvents(values, context),
   }),
   defineCommand({
     words: ['doctor'],

@@ -33,6 +33,7 @@ describe('--help', () => {
       'hash-password',
       'targets',
       'status',
+      'events',
       'doctor',
       'demo',
       'requests',

@@ -7,6 +7,30 @@ const TIMEOUT_MS = 5_000
 const failed = (message: string, cause?: unknown): GatewayError => new GatewayError('ADMIN_FAILED', message, { cause })
 
 /**
+ * Sends a request to the admin port of a layer.
+ * @param admin  URL of the port, for messages
+ * @returns the answer, of whatever status, but for a password that is not right
+ * @throws GatewayError ADMIN_FAILED when there is no answer
+ */
+export async function askAdmin(url: URL, admin: string, password: string | undefined, signal: AbortSignal): Promise<Response> {
+  const authorization = password === undefined ? undefined : `Basic ${Buffer.from(`operator:${password}`).toString('base64')}`
+  const response = await fetch(url, {
+    headers: { accept: 'application/json', ...(authorization !== undefined && { authorization }) },
+    redirect: 'manual',
+    signal,
+  }).catch((thrown: unknown) => {
+    throw failed(failureOf(url, admin, causeOf(thrown)), thrown)
+  })
+  if (response.status === 401)
+    throw failed(
+      `${admin} ${password === undefined ? 'asks for a password: add --password-file FILE' : 'refuses this password; is it the one of the layer?'}`,
+    )
+  if (response.status === 429)
+    throw failed(`${admin} has seen too many wrong passwords from here; try again in ${response.headers.get('retry-after') ?? 'some'} s`)
+  return response
+}
+
+/**
  * Asks the admin port of a layer what it does.
  * @param admin  URL that ends in a slash
  * @throws GatewayError ADMIN_FAILED when there is no answer, or none of a layer
@@ -15,24 +39,10 @@ export async function askStatus(
   admin: string,
   password: string | undefined,
 ): Promise<{ readonly status: LayerStatus; readonly text: string }> {
-  const url = new URL('status', admin)
-  const authorization = password === undefined ? undefined : `Basic ${Buffer.from(`operator:${password}`).toString('base64')}`
-  const response = await fetch(url, {
-    headers: { accept: 'application/json', ...(authorization !== undefined && { authorization }) },
-    redirect: 'manual',
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-  }).catch((thrown: unknown) => {
-    throw failed(failureOf(url, admin, causeOf(thrown)), thrown)
-  })
+  const response = await askAdmin(new URL('status', admin), admin, password, AbortSignal.timeout(TIMEOUT_MS))
   const text = await response.text().catch((thrown: unknown) => {
     throw failed(`${admin} did not answer to its end: ${causeOf(thrown)}`, thrown)
   })
-  if (response.status === 401)
-    throw failed(
-      `${admin} ${password === undefined ? 'asks for a password: add --password-file FILE' : 'refuses this password; is it the one of the layer?'}`,
-    )
-  if (response.status === 429)
-    throw failed(`${admin} has seen too many wrong passwords from here; try again in ${response.headers.get('retry-after') ?? 'some'} s`)
   const status = response.ok ? parse(text) : undefined
   if (status === undefined)
     throw failed(

@@ -19,7 +19,7 @@ export const outerLayerGroups = {
   'Behind a proxy': ['trust-proxy', 'trust-fields', 'proxy-protocol'],
   Answers: ['error-pages', 'remove-csps', 'server-timing'],
   'Times and limits': ['timeout', 'drain-delay', ...namesOf(limitOptions)],
-  Operators: OPERATORS,
+  Operators: [...OPERATORS, 'events'],
   'The inspector': INSPECTOR,
   'Process and log': ['drain-delay', ...PROCESS],
 }

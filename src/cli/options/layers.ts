@@ -112,6 +112,10 @@ export const outerLayerOptions = {
       'File of logins, as "visitors init" writes it: for targets with access, which let nobody in without it; reloaded when it changes',
     defaultText: 'none',
   }),
+  events: optional(FILE, {
+    describe: 'File that says where events are kept and who is told of them: log, webhooks, mail',
+    defaultText: 'none: they are kept in memory, for --admin-port',
+  }),
   'app-port': withDefault(PORT, OUTER_LAYER_DEFAULTS.appPort, { describe: 'Port for clients; 0 picks a free one' }),
   'app-host': optional(TEXT, { describe: 'Address to listen on for clients', defaultText: 'all, IPv4 and IPv6' }),
   'socket-port': withDefault(PORT, OUTER_LAYER_DEFAULTS.socketPort, { describe: 'Port for inner layers; 0 picks a free one' }),

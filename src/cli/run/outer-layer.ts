@@ -22,6 +22,7 @@ import { createInvitations, type OuterInvitations } from './outer-invitations.ts
 import type { OuterService } from './outer-service.ts'
 import { openState } from './outer-state.ts'
 import { readErrorPages } from './error-pages.ts'
+import type { Told } from '../events/open-events.ts'
 import type { RunningVisitors } from '../visitors/start-visitors.ts'
 import { checkPortsDiffer, type WantedPort } from '../command/colliding-ports.ts'
 import { createAppCertificates, createTlsPorts } from '../options/tls.ts'
@@ -63,8 +64,11 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
   const inspection = options.inspect ? new (await import('../inspect/inspection.ts')).EdgeInspection(options, log) : undefined
   let service: OuterService | undefined
   let visitors: RunningVisitors | undefined
+  let told: Told | undefined
   let layer: OuterLayer
   try {
+    // First of all: what is told before anybody listens is told to nobody.
+    if (options.events !== undefined) told = await openEvents(options.events, events, log)
     await keys.start()
     isStarted = true
     for (const store of stores) await store.start()
@@ -115,7 +119,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
       { log },
     )
   } catch (error) {
-    const opened = [keys, targets, visitors, ...stores].filter(part => part !== undefined)
+    const opened = [told, keys, targets, visitors, ...stores].filter(part => part !== undefined)
     await Promise.all(opened.map(part => part.close()))
     await log.flush()
     throw error
@@ -123,7 +127,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
   inspection?.serves(layer)
   const count = options['max-connections']
   warnOfFileLimit(log, { count, because: `--max-connections is ${count}` }, context)
-  const parts = [service, inspection, targets, visitors, keys, ...stores].filter(part => part !== undefined)
+  const parts = [service, inspection, targets, visitors, keys, ...stores, told].filter(part => part !== undefined)
   await serve(layerWith(layer, service, invitations), log, context, parts)
   return 0
 }
@@ -148,6 +152,10 @@ async function checkTargets(targets: TargetsFile, ports: readonly WantedPort[], 
   checkPortsDiffer([...ports, ...table.tcp.map(({ options: { port, host } }) => ({ name: `tcp "${port}" in ${file}`, port, host }))])
   await hintAtWarnings(table, file, log)
 }
+
+/** Tells whoever is to be told of events; without a file, nothing of it is loaded. */
+const openEvents = async (file: string, events: Events, log: Log): Promise<Told> =>
+  (await import('../events/open-events.ts')).openEvents(file, events, log)
 
 /** Reads the files of visitors; where neither they nor the service name a provider, nothing of it is loaded. */
 async function startVisitors(file: string | undefined, service: OuterService | undefined, log: Log): Promise<RunningVisitors | undefined> {
