@@ -12,6 +12,7 @@ import { ShareUses } from '../../src/visitors/shares/share-uses.ts'
 import { mintServer, startStore, writePair } from '../support/certificates.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { programPath, testWith } from '../support/needs.ts'
+import { GRACE, settingsOf, startSaml } from '../support/saml.ts'
 import { tempDir } from '../support/temp.ts'
 import { ADA, AUTH, BOARD, startVisitorLayers, TARGETS, WIKI, type VisitorLayers } from '../support/visitors.ts'
 
@@ -57,7 +58,13 @@ beforeAll(async () => {
   const names = [AUTH, SHY, ...['wiki', 'board', 'free', 'none'].map(name => `${name}.example.test`)]
   const appCertificates = await startStore([writePair(await mintServer(names))])
   at = await startVisitorLayers(TARGETS + shy, {
-    visitors: { lanes: given => [shareLane(given)] },
+    visitors: {
+      lanes: given => [shareLane(given)],
+      accounts: ({ email, password }) =>
+        Promise.resolve(
+          password === 'right' ? { kind: 'account', accountId: 'a1', email, name: 'Ada', role: 'user' } : { kind: 'refused' },
+        ),
+    },
     layers: { outer: { appCertificates } },
   })
   context = await startChromium(at.layers.port)
@@ -94,7 +101,7 @@ const faultsOf = async (): Promise<readonly string[]> => {
 /** What the tabulator key reaches, in turn, each with its outline. */
 const reachedByKeyboard = async (): Promise<readonly string[]> => {
   const reached: string[] = []
-  const controls = await page.locator('a[href], button, input, summary').count()
+  const controls = await page.locator('a[href], button, input:not([type=hidden]), summary').count()
   for (let i = 0; i < controls; i++) {
     await page.keyboard.press('Tab')
     reached.push(
@@ -139,7 +146,7 @@ describe('a person in Chromium', () => {
     await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'You are logged out' }).waitFor()
-    await expectGood(['Log in again'])
+    await expectGood(['Log in again', 'Log out of The company as well'])
     await page.getByRole('link', { name: 'Log in again' }).click()
     await page.getByRole('heading', { name: 'Log in to wiki.example.test' }).waitFor()
     await expectGood(['Go on as ada@example.io', 'Log in with The company'])
@@ -184,6 +191,90 @@ describe('a person in Chromium', () => {
     await context.clearCookies()
     expect([await go(linkOf(Date.now() - 1_000)), await heading()]).toEqual([403, 'This link is over'])
     await expectGood(['Log in'])
+  })
+
+  testWith(['chromium'], 'logs in by an account of the service, after a wrong password too', async () => {
+    const before = at.config
+    const own = { ...before.providers.get('company')!, kind: 'accounts', name: 'company', title: 'Your account' } as const
+    at.config = { ...before, providers: new Map([['company', own]]) }
+    try {
+      expect([await go(`${WIKI}/mine`), await heading()]).toEqual([200, 'Log in'])
+      await expectGood(['', '', 'Log in'])
+      const fill = async (password: string): Promise<void> => {
+        await page.getByLabel('E-mail address').fill('ada@example.io')
+        await page.getByLabel('Password').fill(password)
+        await page.keyboard.press('Enter')
+      }
+      await fill('wrong')
+      await page.getByRole('alert').waitFor()
+      await expectGood(['', '', 'Log in'])
+      await fill('right')
+      await page.waitForURL(`${WIKI}/mine`)
+      expect(at.saw.at(-1)?.headers).toMatchObject({ 'x-auth-email': 'ada@example.io', 'x-auth-groups': 'user' })
+    } finally {
+      at.config = before
+    }
+  })
+
+  testWith(['chromium'], 'logs in by SAML, whose form comes from another site', async () => {
+    const before = at.config
+    const idp = await startSaml()
+    idp.user = { ...GRACE, email: ADA.email }
+    const saml = settingsOf({ kind: 'url', url: idp.metadataUrl }, { entityId: `https://${AUTH}/saml/company` })
+    const company = { ...before.providers.get('company')!, kind: 'saml', saml } as const
+    at.config = { ...before, providers: new Map([['company', company]]) }
+    try {
+      await page.goto(`${WIKI}/by-saml`)
+      await page.waitForURL(`${WIKI}/by-saml`)
+      expect(at.saw.at(-1)?.headers).toMatchObject({ 'x-auth-email': ADA.email, 'x-auth-groups': 'ops,navy' })
+    } finally {
+      at.config = before
+    }
+  })
+
+  testWith(['chromium'], 'reads the pages in French, with the picture of the operator', async () => {
+    const before = at.config
+    const picture = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><circle cx="20" cy="20" r="18" fill="#0a5bc4"/></svg>'
+    const company = before.providers.get('company')!
+    const own = { ...company, kind: 'accounts', name: 'own', title: 'Mon compte' } as const
+    const away = { ...company, name: 'away', issuer: 'http://127.0.0.1:9' }
+    at.config = {
+      ...before,
+      logo: { type: 'image/svg+xml', bytes: Buffer.from(picture) },
+      providers: new Map([...before.providers, ['own', own], ['away', away]]),
+    }
+    const speak = async (acceptLanguage: string): Promise<void> => {
+      const protocol = await context.newCDPSession(page)
+      const userAgent = await page.evaluate<string>('navigator.userAgent')
+      await protocol.send('Emulation.setUserAgentOverride', { userAgent, acceptLanguage })
+    }
+    await speak('fr')
+    const isGood = async (title: string, url?: string): Promise<void> => {
+      if (url !== undefined) await page.goto(url)
+      expect([await heading(), await page.locator('html').getAttribute('lang')]).toEqual([title, 'fr'])
+      expect([title, await faultsOf()]).toEqual([title, []])
+      expect(await page.evaluate<number>("document.querySelector('header img').naturalWidth")).toBe(40)
+    }
+    try {
+      at.oidc.person = { sub: 'eve', email: 'eve@elsewhere.test', email_verified: true }
+      await isGood('Accès refusé', `${WIKI}/secret`)
+      await page.getByRole('link', { name: 'Se connecter avec un autre compte' }).click()
+      await isGood('Connexion à wiki.example.test')
+      await isGood('Connexion à board.example.test', `${BOARD}/.sg/login?at=own,away`)
+      await page.getByRole('link', { name: 'Mon compte' }).click()
+      await isGood('Se connecter')
+      await page.goto(`${BOARD}/.sg/login?at=own,away`)
+      await page.getByRole('link', { name: 'The company' }).click()
+      await isGood('La connexion est impossible pour le moment')
+      await isGood('La connexion a échoué', `https://${AUTH}/login?wish=none`)
+      await isGood('Il n’y a rien ici', `https://${AUTH}/none`)
+      await isGood('Déconnexion', `${WIKI}/.sg/logout`)
+      await page.getByRole('button').first().click()
+      await isGood('Vous êtes déconnecté')
+    } finally {
+      at.config = before
+      await speak('en')
+    }
   })
 
   testWith(['chromium'], 'reads the page of an error', async () => {
