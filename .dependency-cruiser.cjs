@@ -37,6 +37,7 @@ const ROOMS = {
     rooms: ['errors.ts', 'http', 'net', 'tap', 'telemetry', 'inspector/kept', 'inspector/redact', 'inspector/messages'],
     node: ['stream', 'zlib'],
   },
+  'inspector/disk': { rooms: ['errors.ts', 'net', 'inspector', 'inspector/kept'], node: ['crypto', 'fs/promises', 'path'] },
   'inspector/view': { rooms: ['errors.ts', 'inspector', 'inspector/kept'] },
   'inspector/replay': {
     rooms: ['errors.ts', 'http', 'net', 'tap', 'origin', 'inspector', 'inspector/kept', 'inspector/redact'],
@@ -469,6 +470,7 @@ const ROOMS = {
       'inner',
       'inspector',
       'inspector/api',
+      'inspector/disk',
       'inspector/port',
       'inspector/redact',
       'inspector/replay',

@@ -46,6 +46,7 @@ export class BodyRecord {
   #isComplete = false
   #hasEnded = false
   #isSettled = false
+  #restored: BodyInfo | undefined
   #note: string | null = null
 
   constructor(
@@ -74,6 +75,22 @@ export class BodyRecord {
     else this.#drop(decoder.note)
   }
 
+  /** A body that was kept somewhere else meanwhile. */
+  static restored(holder: Holder, context: BodyContext, info: BodyInfo, bytes: Buffer): BodyRecord {
+    const body = new BodyRecord(holder, context, {
+      type: info.type ?? undefined,
+      coding: undefined,
+      isBytes: true,
+      onSettled: () => undefined,
+    })
+    body.held.append(bytes)
+    if (info.isCut) body.held.cut()
+    body.#restored = info
+    body.#bytes = info.bytes
+    body.end(info.isComplete)
+    return body
+  }
+
   /** Bytes as they were transferred. */
   get bytes(): number {
     return this.#bytes
@@ -89,11 +106,11 @@ export class BodyRecord {
   }
 
   get redactions(): number {
-    return this.#redactor?.count ?? this.#redactions
+    return this.#restored?.redactions ?? this.#redactor?.count ?? this.#redactions
   }
 
   get coding(): string | null {
-    return this.#coding
+    return this.#restored?.coding ?? this.#coding
   }
 
   add(chunk: Buffer): void {
@@ -120,8 +137,8 @@ export class BodyRecord {
       isCut: this.held.isCut,
       isComplete: this.#isComplete,
       type: this.type,
-      coding: this.#coding,
-      note: this.#note,
+      coding: this.coding,
+      note: this.#restored?.note ?? this.#note,
       redactions: this.redactions,
     }
   }

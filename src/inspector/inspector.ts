@@ -1,4 +1,5 @@
 import type { ExchangeTap, Taps, TapStart } from '../tap/tap.ts'
+import type { BodyContext } from './body-record.ts'
 import { Budget } from './kept/budget.ts'
 import { ExchangeRecord, type RecordStart } from './exchange-record.ts'
 import { Decoders } from './decoder.ts'
@@ -43,6 +44,8 @@ export class Inspector implements Taps {
   readonly #budget: Budget
   readonly #listeners = new Set<InspectorListener>()
   readonly #context: RecorderContext
+  /** The state of what keeps records on disk; undefined: nothing does. */
+  store: (() => InspectorState['store']) | undefined
   #lastAt = 0
   #sequence = 0
   #seen = 0
@@ -64,7 +67,7 @@ export class Inspector implements Taps {
       requests: this.#records.size,
       seen: this.#seen,
       dropped: this.#dropped,
-      store: null,
+      store: this.store?.() ?? null,
     }
   }
 
@@ -80,10 +83,16 @@ export class Inspector implements Taps {
     }
   }
 
-  /** Adds a record that did not come from a tap. @returns undefined when there is no room */
-  add(start: Omit<RecordStart, 'id'>): ExchangeRecord | undefined {
-    const record = new ExchangeRecord({ ...start, id: this.#nextId() }, this.#budget)
+  /** Adds a record of an earlier process, with the id that it had. @returns undefined when there is no room, or it is there already */
+  restore(start: RecordStart): ExchangeRecord | undefined {
+    if (this.#records.get(start.id) !== undefined) return undefined
+    const record = new ExchangeRecord(start, this.#budget)
     return this.#add(record) ? record : undefined
+  }
+
+  /** What bodies that are restored have in common with others. */
+  get bodies(): BodyContext {
+    return this.#context
   }
 
   get(id: string): ExchangeRecord | undefined {

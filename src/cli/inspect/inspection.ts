@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks'
 import { formatHostPort } from '../../address/host-port.ts'
 import type { InnerLayer } from '../../inner/inner-layer.ts'
 import { InspectorApi } from '../../inspector/api/inspector-api.ts'
+import { RecordStore } from '../../inspector/disk/record-store.ts'
 import { Inspector } from '../../inspector/inspector.ts'
 import { InspectorPort } from '../../inspector/port/inspector-port.ts'
 import { SecretNames } from '../../inspector/redact/secret-names.ts'
@@ -14,12 +15,16 @@ import type { Log } from '../../telemetry/log.ts'
 import type { ValuesOf } from '../command/option.ts'
 import type { inspectOptions, outerInspectOptions } from '../options/inspect.ts'
 
+/** The disk may take so many times as much as the memory. */
+const STORE_PART = 4
+
 type Keeping = Omit<ValuesOf<typeof inspectOptions>, 'inspect'>
 
 /** An inspector of a layer, from its taps to its API. */
 class Inspection {
   readonly inspector: Inspector
   readonly api: InspectorApi
+  readonly #store: RecordStore | undefined
   #replayer: Replayer | undefined
   protected readonly onFault: (thrown: unknown) => void
 
@@ -35,6 +40,15 @@ class Inspection {
       nowMs: Date.now,
       onFault: this.onFault,
     })
+    const folder = values['inspect-store']
+    if (folder !== undefined)
+      this.#store = new RecordStore(this.inspector, {
+        folder,
+        hours: values['inspect-hours'],
+        maxBytes: STORE_PART * values['inspect-memory'],
+        nowMs: Date.now,
+        onFault: message => log.warn({ folder }, message),
+      })
     // The layer is made with the taps, and the replayer with the layer.
     const replayer: Replayer = {
       send: async (request, record) =>
@@ -45,6 +59,17 @@ class Inspection {
 
   get taps(): Taps {
     return this.inspector
+  }
+
+  /** Reads what an earlier process has kept. @throws GatewayError FILE_UNREADABLE, KEY_INVALID */
+  async open(): Promise<void> {
+    await this.#store?.start()
+  }
+
+  /** Writes what is to be kept. */
+  async close(): Promise<void> {
+    this.api.close()
+    await this.#store?.close()
   }
 
   protected set replayer(replayer: Replayer) {
@@ -74,6 +99,7 @@ export class OriginInspection extends Inspection {
 
   /** Opens the port. @throws GatewayError LISTEN_FAILED */
   async start(): Promise<void> {
+    await this.open()
     const port = await this.#port.start()
     this.#url = `http://${formatHostPort({ host: this.place.host, port })}`
   }
@@ -83,8 +109,9 @@ export class OriginInspection extends Inspection {
     this.replayer = new OriginReplayer(layer.drivers, this.inspector, this.inspector.options.clock)
   }
 
-  close(): Promise<void> {
-    return this.#port.close()
+  override async close(): Promise<void> {
+    await this.#port.close()
+    await super.close()
   }
 }
 
@@ -97,9 +124,5 @@ export class EdgeInspection extends Inspection {
   /** The layer that sends again what was recorded. */
   serves(layer: { readonly replay: SendAtEdge }): void {
     this.replayer = new EdgeReplayer(request => layer.replay(request), this.inspector)
-  }
-
-  async close(): Promise<void> {
-    this.api.close()
   }
 }

@@ -1,6 +1,6 @@
 /** Options of the inspector. */
 import { parseHostPort, type HostPort } from '../../address/host-port.ts'
-import { flag, listOf, optional, size, TEXT, withDefault, type Reader } from '../command/option.ts'
+import { FILE, flag, integer, listOf, optional, size, TEXT, withDefault, type Reader } from '../command/option.ts'
 
 const HOST = '127.0.0.1'
 /** The port where nothing is said. */
@@ -28,6 +28,11 @@ const keepingOptions = {
     fallback: [],
   }),
   'inspect-show': listOf(TEXT, { describe: 'Name that is kept though it looks like that of a secret; repeatable', fallback: [] }),
+  'inspect-store': optional(FILE, {
+    describe: 'Folder in which what is inspected is kept over a restart, encrypted; its key is made there, for its owner only',
+    defaultText: 'memory alone',
+  }),
+  'inspect-hours': withDefault(integer(1, 8_760), 24, { describe: 'How long it is kept there' }),
   'inspect-bytes': flag('Keep the bytes of TCP connections as well, which nobody can redact'),
 } as const
 

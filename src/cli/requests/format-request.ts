@@ -48,7 +48,7 @@ const fields = (list: readonly NamedValue[]): string[] => list.map(([name, value
 function body(info: BodyInfo, text: string | undefined): string[] {
   if (info.bytes === 0) return []
   const facts = [
-    `${formatSize(info.bytes)}`,
+    formatSize(info.bytes),
     info.coding,
     info.isCut ? 'cut' : null,
     info.note,

@@ -27,10 +27,11 @@ export async function runRequests(values: ValuesOf<typeof requestsOptions>, { st
     print(each)
     if (each.isOver) told.add(each.id)
   }
-  if (feed?.body == null) return 0
+  const body = feed?.body
+  if (body === undefined || body === null) return 0
   void untilStopped().then(() => stop.abort())
   try {
-    for await (const { type, request } of objectsOf(feed.body)) {
+    for await (const { type, request } of objectsOf(body)) {
       if (type !== 'request' || request === undefined || !request.isOver || told.has(request.id)) continue
       told.add(request.id)
       print(request)

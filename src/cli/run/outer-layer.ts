@@ -78,6 +78,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
     const table = targets ?? targetsOf(options)
     service = options.service === undefined ? undefined : await createService(options, { file: options.service, tls, events }, log, context)
     visitors = await startVisitors(options.visitors, service, log)
+    await inspection?.open()
     layer = createOuterLayer(
       {
         appPort: options['app-port'],

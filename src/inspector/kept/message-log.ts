@@ -20,11 +20,14 @@ export class MessageLog {
   #count = 0
   #heldBytes = 0
 
-  /** @param limit  most bytes that are kept */
+  /** @param limit  most bytes that are kept @param dropped  messages that came before, and are not kept */
   constructor(
     private readonly holder: Holder,
     private readonly limit: number,
-  ) {}
+    dropped = 0,
+  ) {
+    this.#count = dropped
+  }
 
   /** Messages that came. */
   get count(): number {

@@ -42,6 +42,10 @@ const FIELDS = ['authentication', 'xcsrftoken']
 /** A name that is longer is none that anybody has given to a secret, characters. */
 const MAX_NAME = 256
 
+/** Names that were judged lately: those of one application come again and again. */
+const MAX_KNOWN = 1_000
+const MAX_KNOWN_NAME = 40
+
 /** Which names have values that must not be kept. */
 export interface SecretNameOptions {
   /** More of them: whole names in any case, `*` for any part. */
@@ -58,6 +62,7 @@ export class SecretNames {
   readonly #parts: readonly string[]
   readonly #patterns: readonly Pattern[]
   readonly #shown: readonly Pattern[]
+  readonly #known = new Map<string, boolean>()
 
   constructor({ more = [], shown = [] }: SecretNameOptions = {}) {
     this.#whole = new Set(WHOLE)
@@ -70,8 +75,16 @@ export class SecretNames {
 
   /** A key of JSON, of a form, of XML. */
   isSecret(name: string): boolean {
+    const known = this.#known.get(name)
+    if (known !== undefined) return known
     const plain = plainName(name)
-    return this.#isShown(plain) ? false : this.#isNamed(plain)
+    const isSecret = this.#isShown(plain) ? false : this.#isNamed(plain)
+    if (name.length <= MAX_KNOWN_NAME) {
+      if (this.#known.size >= MAX_KNOWN) this.#known.clear()
+      // A text of its own: one that was cut out of a tag would keep the tag, with what is secret in it.
+      this.#known.set(Buffer.from(name).toString(), isSecret)
+    }
+    return isSecret
   }
 
   /** A parameter in a URL. */

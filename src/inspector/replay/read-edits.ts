@@ -52,8 +52,7 @@ function setFieldsAt(value: unknown): Record<string, string | null> | undefined 
   if (value === undefined) return undefined
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
     const entries = Object.entries(value)
-    if (entries.length <= 500 && entries.every(([, each]) => each === null || typeof each === 'string'))
-      return Object.fromEntries(entries)
+    if (entries.length <= 500 && entries.every(([, each]) => each === null || typeof each === 'string')) return Object.fromEntries(entries)
   }
   throw invalid('setFields: expected an object of name and value, or null')
 }
