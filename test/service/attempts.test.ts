@@ -26,6 +26,24 @@ test('attempts at one account are five of one address, and others are not locked
   attempts.take('192.0.2.1', 'ada@example.com')
 })
 
+test('attempts at one account from everywhere are a hundred, but for who has logged in there before', () => {
+  let now = 0
+  const attempts = new Attempts(() => now)
+  const at = (address: string) => attempts.take(address, 'ada@example.com')
+  at('192.0.2.1')() // she gets in
+  for (let count = 0; count < 100; count++) at(`2001:db8:${count}::1`)
+  expect(() => at('198.51.100.1')).toThrow(limited(10))
+  at('192.0.2.1')()
+  attempts.take('198.51.100.1', 'bob@example.com')
+  now = 10_000
+  at('198.51.100.1')()
+  // That was right, and the address is one of hers from now on.
+  at('198.51.100.1')
+  now = 15 * 86_400_000
+  for (let count = 0; count < 100; count++) at(`2001:db8:${count}::2`)
+  expect(() => at('192.0.2.1')).toThrow(limited(10))
+})
+
 test('what succeeds does not count', () => {
   const attempts = new Attempts(() => 0)
   for (let count = 0; count < 100; count++) attempts.take('192.0.2.1', 'ada@example.com')()

@@ -1,11 +1,20 @@
 import { addressKey } from '../../address/address-key.ts'
 import { RateMeter } from '../../rates/rate-meter.ts'
+import { Recent } from '../../rates/recent.ts'
 import { rateLimited } from '../input/service-error.ts'
 
 /** Ten at once, then one each six seconds. */
 const OF_ADDRESS = { perSecond: 1 / 6, burst: 10 }
 /** Five at once, then one each half minute, for one account from one address: nobody can lock out somebody who is elsewhere. */
 const OF_ACCOUNT = { perSecond: 1 / 30, burst: 5 }
+/**
+ * A hundred at once, then one each ten seconds, for one account from all addresses at which it has not logged in lately: so many machines
+ * guess no faster than that, and its owner gets in where they usually are.
+ */
+const OF_ACCOUNT_ELSEWHERE = { perSecond: 1 / 10, burst: 100 }
+/** An address at which an account has logged in is known for a week, at most two. */
+const KNOWN_MS = 7 * 86_400_000
+const MAX_KNOWN = 100_000
 /** Passwords of sockets that one account has hashed: each costs as much as a login. */
 const OF_HASHES = { perSecond: 1 / 6, burst: 20 }
 /** Letters to one person, whoever asks for them. */
@@ -15,12 +24,16 @@ const OF_RECIPIENT = { perSecond: 3 / 3_600, burst: 3 }
 export class Attempts {
   readonly #addresses: RateMeter
   readonly #accounts: RateMeter
+  readonly #elsewhere: RateMeter
+  readonly #known: Recent<true>
   readonly #hashes: RateMeter
   readonly #recipients: RateMeter
 
   constructor(now: () => number) {
     this.#addresses = new RateMeter(OF_ADDRESS, now)
     this.#accounts = new RateMeter(OF_ACCOUNT, now)
+    this.#elsewhere = new RateMeter(OF_ACCOUNT_ELSEWHERE, now)
+    this.#known = new Recent(MAX_KNOWN, KNOWN_MS, now)
     this.#hashes = new RateMeter(OF_HASHES, now)
     this.#recipients = new RateMeter(OF_RECIPIENT, now)
   }
@@ -33,13 +46,23 @@ export class Attempts {
   take(address: string, account?: string): () => void {
     const from = addressKey(address)
     const both = account === undefined ? undefined : `${from} ${account}`
-    const waitMs = Math.max(this.#addresses.wait(from), both === undefined ? 0 : this.#accounts.wait(both))
+    // Only what is asked for at an address that is not known counts for the account as a whole.
+    const elsewhere = both === undefined || this.#known.get(both) === true ? undefined : account
+    const waitMs = Math.max(
+      this.#addresses.wait(from),
+      both === undefined ? 0 : this.#accounts.wait(both),
+      elsewhere === undefined ? 0 : this.#elsewhere.wait(elsewhere),
+    )
     if (waitMs > 0) throw rateLimited(waitMs)
     this.#addresses.take(from)
     if (both !== undefined) this.#accounts.take(both)
+    if (elsewhere !== undefined) this.#elsewhere.take(elsewhere)
     return () => {
       this.#addresses.giveBack(from)
-      if (both !== undefined) this.#accounts.giveBack(both)
+      if (both === undefined) return
+      this.#accounts.giveBack(both)
+      this.#known.set(both, true)
+      if (elsewhere !== undefined) this.#elsewhere.giveBack(elsewhere)
     }
   }
 
