@@ -138,6 +138,17 @@ describe.each(await databases())('tunnels on $name', database => {
     })
   })
 
+  test('that go while the service closes are noted before it is closed', async () => {
+    const closing = await startService(await database.empty())
+    const owner = await closing.actor()
+    const { tunnel } = await closing.service.sockets.connect(owner, { name: 'x', jwk: newJwk() })
+    await closing.service.tunnels.connected(tunnel.id, ADDRESS)
+    void closing.service.tunnels.disconnected(tunnel.id)
+    await closing.service.close()
+    const rows = await closing.store.db.selectFrom('sockets').select('idle_since').execute()
+    expect(rows).toEqual([{ idle_since: closing.clock.now() }])
+  })
+
   test('say where they are connected, also when a newer login comes before the end of the older one', async () => {
     const tunnel = await newTunnel()
     const now = () => given.service.tunnels.get(ada, tunnel.socketId, tunnel.id)

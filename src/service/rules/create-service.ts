@@ -177,6 +177,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
       await cleanUp.close()
       await events.close()
       await domains.close()
+      await liveness.settled()
       await directory.close()
     },
   }

@@ -18,7 +18,14 @@ interface ToldSocket {
 
 /** Keeps what the store knows of tunnels in step with those that are connected. */
 export class Liveness {
+  readonly #writing = new Set<Promise<void>>()
+
   constructor(private readonly parts: SocketParts) {}
+
+  /** Resolves when what has come and gone until now is written: the store must not be closed before. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#writing)
+  }
 
   async connected(tunnelId: string, address: string): Promise<void> {
     const { clock, live, nodeId, store } = this.parts
@@ -180,10 +187,9 @@ export class Liveness {
   }
 
   async #quietly(what: string, action: () => Promise<void>): Promise<void> {
-    try {
-      await action()
-    } catch (err) {
-      this.parts.log.warn({ err }, what)
-    }
+    const writing = action().catch((err: unknown) => this.parts.log.warn({ err }, what))
+    this.#writing.add(writing)
+    await writing
+    this.#writing.delete(writing)
   }
 }
