@@ -690,7 +690,7 @@ const ROOMS = {
     npm: ['yargs'],
     node: [],
   },
-  'main.ts': { rooms: ['cli', 'cli/command', 'telemetry'], node: ['tty', 'v8', 'fs'] },
+  'main.cts': { rooms: ['cli', 'cli/command', 'telemetry'], node: ['tty', 'v8', 'fs'] },
   // What `import 'socket-gateway'` gives: it re-exports the two composition roots.
   'index.ts': {
     rooms: [
@@ -712,7 +712,7 @@ const ROOMS = {
 
 const escape = text => text.replace(/[.+]/g, '\\$&')
 const names = list => list.map(escape).join('|')
-const isFile = room => room.endsWith('.ts')
+const isFile = room => /\.c?ts$/.test(room)
 
 /** A regular expression for the files of the room, without those of a room inside it. */
 const pathOf = room => {

@@ -7,6 +7,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts ./scripts
+COPY console ./console
 COPY src ./src
 RUN npm run build
 RUN npm prune --omit=dev
@@ -18,7 +19,7 @@ COPY package.json LICENSE ./
 COPY scripts/healthcheck.js ./healthcheck.js
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
-RUN chmod +x /app/dist/main.js && ln -s /app/dist/main.js /usr/local/bin/socket-gateway
+RUN chmod +x /app/dist/main.cjs && ln -s /app/dist/main.cjs /usr/local/bin/socket-gateway
 # Relative paths of options (innerLayer.key, targets.yaml) mean this folder; a volume mounted here belongs to the user below.
 RUN mkdir /data && chown node:node /data
 WORKDIR /data

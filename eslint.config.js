@@ -30,7 +30,7 @@ export default tseslint.config(
     languageOptions: { sourceType: 'commonjs', globals: { __filename: 'readonly', module: 'writable', require: 'readonly' } },
   },
   {
-    files: ['**/*.{ts,tsx}'],
+    files: ['**/*.{ts,cts,tsx}'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
@@ -58,7 +58,6 @@ export default tseslint.config(
   },
   {
     files: ['src/**/*.ts'],
-    ignores: ['src/main.ts'],
     plugins: { regexp, tables: { rules: { 'open-lookup': openLookup } } },
     rules: {
       'tables/open-lookup': 'error',
@@ -67,7 +66,7 @@ export default tseslint.config(
       'regexp/no-super-linear-move': ['error', { report: 'potential', ignoreSticky: false, ignorePartial: false }],
       'no-restricted-globals': [
         'error',
-        { name: 'process', message: 'only src/main.ts touches process; take what you need as an argument' },
+        { name: 'process', message: 'only src/main.cts touches process; take what you need as an argument' },
       ],
     },
   },

@@ -126,7 +126,7 @@ export class Fleet {
       cpSync(join(ROOT, 'package.json'), join(this.directory, 'package.json'))
       symlinkSync(join(ROOT, 'node_modules'), join(this.directory, 'node_modules'))
     }
-    return join(copy, 'main.js')
+    return join(copy, 'main.cjs')
   }
 
   /** Starts a client. */

@@ -17,12 +17,12 @@ const filesOf = folder =>
     .map(entry => join(entry.parentPath, entry.name).slice(folder.length + 1))
 
 for (const file of filesOf(src)) {
-  if (file.endsWith('.ts')) continue
+  if (/\.c?ts$/.test(file)) continue
   mkdirSync(dirname(join(dist, file)), { recursive: true })
   copyFileSync(join(src, file), join(dist, file))
 }
 
 for (const file of filesOf(dist)) {
   if (file === '.tsbuildinfo' || file.startsWith(CONSOLE) || existsSync(join(src, file))) continue
-  if (!existsSync(join(src, file.replace(/(\.d\.ts|\.js)$/, '.ts')))) rmSync(join(dist, file))
+  if (!existsSync(join(src, file.replace(/\.d\.(c?ts)$/, '.$1').replace(/\.(c?)js$/, '.$1ts')))) rmSync(join(dist, file))
 }

@@ -1,5 +1,5 @@
 /**
- * Removes from the compiled program what nobody imports, before it is packed: neither the program (main.js), nor a program that imports the
+ * Removes from the compiled program what nobody imports, before it is packed: neither the program (main.cjs), nor a program that imports the
  * package (index.js and its types). Reads the imports as the compiler writes them.
  *
  * node scripts/prune.js [DIST]
@@ -25,7 +25,7 @@ function reached(starts, extension) {
   return found
 }
 
-const kept = new Set([...reached(['main.js', 'index.js'], '.js'), ...reached(['index.d.ts'], '.d.ts')])
+const kept = new Set([...reached(['main.cjs', 'index.js'], '.js'), ...reached(['index.d.ts'], '.d.ts')])
 for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
   const file = join(entry.parentPath, entry.name)
   // Served as it stands.

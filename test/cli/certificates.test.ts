@@ -46,7 +46,7 @@ describe('certificates', () => {
   test('mints RSA 4096 for a hundred years under the usual names by default, also under umask 000', async () => {
     const cwd = tempDir()
     const program = 'umask 000; exec "$0" "$1" certificates'
-    const main = join(import.meta.dirname, '../../dist/main.js')
+    const main = join(import.meta.dirname, '../../dist/main.cjs')
     const { code } = await runProcess(['-c', program, process.execPath, main], { program: '/bin/sh', cwd })
     expect(code).toBe(0)
     expect(statSync(join(cwd, 'innerLayer.key')).mode & 0o777).toBe(0o600)

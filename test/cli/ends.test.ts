@@ -144,7 +144,7 @@ test(
 )
 
 describe('an old Node.js', () => {
-  const text = readFileSync(join(ROOT, 'src/main.ts'), 'utf8')
+  const text = readFileSync(join(ROOT, 'src/main.cts'), 'utf8')
 
   test(
     'is told which one is needed, before anything is loaded that it cannot read',

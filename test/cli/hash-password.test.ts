@@ -64,7 +64,7 @@ describe('hash-password', () => {
   })
 
   test('the process itself reads its standard input', async () => {
-    const running = startProcess(['-c', `echo 'from a pipe' | '${process.execPath}' dist/main.js hash-password`], { program: '/bin/sh' })
+    const running = startProcess(['-c', `echo 'from a pipe' | '${process.execPath}' dist/main.cjs hash-password`], { program: '/bin/sh' })
     expect((await running.exit).code).toBe(0)
     expect(await isHashOf('from a pipe', running.stdout)).toBe(true)
   })

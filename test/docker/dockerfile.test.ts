@@ -187,7 +187,7 @@ describe('the image', () => {
     expect(packages).toEqual(expect.arrayContaining(['socket.io', 'express', 'yargs']))
     expect(packages.filter(name => ['jest', 'typescript', 'eslint', 'tsx', 'undici'].includes(name))).toEqual([])
     expect(existsSync(image.path('/app/src'))).toBe(false)
-    expect(statSync(image.path('/app/dist/main.js')).mode & 0o111).not.toBe(0)
+    expect(statSync(image.path('/app/dist/main.cjs')).mode & 0o111).not.toBe(0)
   })
 
   // Both pairs are what the commands of the documentation mint, but for the type of the first: RSA takes seconds.

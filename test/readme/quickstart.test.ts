@@ -124,7 +124,7 @@ describe('the first minute', () => {
   test('is two lines, of scripts that exist and that CI runs', () => {
     expect(blocksOf(sectionOf(README, 'The first minute'), 'sh')).toEqual(['npm ci && npm run demo\n', 'npm ci && npm test\n'])
     const { scripts } = JSON.parse(readPage('package.json')) as { readonly scripts: Readonly<Record<string, string>> }
-    expect(scripts['demo']).toContain('dist/main.js demo')
+    expect(scripts['demo']).toContain('dist/main.cjs demo')
     expect(scripts['test']).toContain('jest')
     for (const line of ['npm ci', 'npm test']) expect(readPage('.ci/run').split('\n')).toContain(line)
   })

@@ -49,7 +49,7 @@ const REFUSED: readonly (readonly [what: string, report: string, files: Readonly
     'outer/tcp-edge-rooms: src/outer/tcp-edge/a.ts',
     { 'outer/tcp-edge/a.ts': using('../http-edge/z.ts'), 'outer/http-edge/z.ts': empty },
   ],
-  ['process beyond main.ts', 'outer-node: src/outer/n.ts', { 'outer/n.ts': using('node:process') }],
+  ['process beyond main.cts', 'outer-node: src/outer/n.ts', { 'outer/n.ts': using('node:process') }],
   ['a circle', 'no-circular: src/mux/c.ts', { 'mux/c.ts': using('./d.ts'), 'mux/d.ts': using('./c.ts') }],
   ['a folder without a row', 'room-without-a-row: src/util/a.ts', { 'util/a.ts': using('../errors.ts'), 'errors.ts': empty }],
   ['a lone file in a folder without a row', 'lone-file-without-a-row: src/helper/a.ts', { 'helper/a.ts': empty }],
@@ -87,7 +87,7 @@ describe('the room table', () => {
         'outer/http-edge/a.ts': using('node:http'),
         'cli/demo/a.ts': using('../../outer/b.ts'),
         'outer/b.ts': using('./http-edge/a.ts'),
-        'main.ts': using('./cli/b.ts'),
+        'main.cts': using('./cli/b.ts'),
         'cli/b.ts': using('./demo/a.ts'),
       }),
     )

@@ -75,7 +75,7 @@ describe('the package that is published', () => {
     const pruning = startProcess([join(ROOT, 'scripts/prune.js'), dist], { program: process.execPath })
     expect(await pruning.exit).toEqual({ code: 0, signal: null })
     const left = readdirSync(dist, { recursive: true }).map(String)
-    expect(left).toEqual(expect.arrayContaining(['main.js', 'index.js', 'index.d.ts', 'cli/run/outer-layer.js', 'outer/outer-layer.d.ts']))
+    expect(left).toEqual(expect.arrayContaining(['main.cjs', 'index.js', 'index.d.ts', 'cli/run/outer-layer.js', 'outer/outer-layer.d.ts']))
     for (const name of ['link/memory-link.js', 'cli/commands.d.ts', 'main.d.ts', '.tsbuildinfo']) expect(left).not.toContain(name)
   })
 })

@@ -1,4 +1,4 @@
-/** The program as its users run it: a child process of the built `dist/main.js`. */
+/** The program as its users run it: a child process of the built `dist/main.cjs`. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { onCleanUp } from './cleanup.ts'
@@ -7,7 +7,7 @@ import { DEADLINE_MS, until, within } from './wait.ts'
 /** The folder that holds package.json. */
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** The program, built. */
-export const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+export const MAIN = fileURLToPath(new URL('../../dist/main.cjs', import.meta.url))
 
 export interface Exit {
   /** Exit status, null when a signal ended the process. */
@@ -20,7 +20,7 @@ export interface ProcessOptions {
   readonly cwd?: string
   /** Options of node itself, before the program. */
   readonly nodeArgs?: readonly string[]
-  /** Another program instead of `dist/main.js` run by this node. */
+  /** Another program instead of `dist/main.cjs` run by this node. */
   readonly program?: string
 }
 
@@ -90,7 +90,7 @@ export class RunningProcess {
 }
 
 /**
- * Starts `node dist/main.js …args`; SG_* of the surroundings does not reach it, and outer layers do not fight for the admin port. The child is killed after the test file.
+ * Starts `node dist/main.cjs …args`; SG_* of the surroundings does not reach it, and outer layers do not fight for the admin port. The child is killed after the test file.
  * `npm test` builds dist/ first; a single file run by hand needs `npm run build` once.
  */
 export const startProcess = (
@@ -109,7 +109,7 @@ export const startProcess = (
   return running
 }
 
-/** Runs `node dist/main.js …args` to its end. */
+/** Runs `node dist/main.cjs …args` to its end. */
 export const runProcess = async (
   args: readonly string[],
   options?: ProcessOptions,

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-import type { CliContext, StopSignal } from './cli/command/context.ts'
-import type { Log } from './telemetry/log.ts'
+import type { CliContext, StopSignal } from './cli/command/context.ts' with { 'resolution-mode': 'import' }
+import type { Log } from './telemetry/log.ts' with { 'resolution-mode': 'import' }
 
 // The only file that touches `process`: arguments, environment, streams, signals and the exit status go through here. It is read by every
 // release of Node.js, so that an old one gets a sentence rather than the SyntaxError of a dependency: no static import, no new syntax.
