@@ -527,18 +527,7 @@ const ROOMS = {
     node: ['http', 'crypto', 'path', 'os'],
   },
   'cli/events': {
-    rooms: [
-      'errors.ts',
-      'events',
-      'events/delivery',
-      'config/events',
-      'mail',
-      'client',
-      'telemetry',
-      'cli/command',
-      'cli/options',
-      'cli/client',
-    ],
+    rooms: ['errors.ts', 'events', 'events/delivery', 'config/events', 'mail', 'telemetry', 'cli/command', 'cli/options'],
     node: ['crypto', 'fs/promises', 'path'],
   },
   'cli/visitors': {

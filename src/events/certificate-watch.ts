@@ -8,7 +8,7 @@ export interface WatchedCertificate {
   readonly use: string
   readonly file: string
   /** PEM of it, of the chain behind it, or of many; or what is known of one. */
-  readonly pem: string | { readonly names: readonly string[]; readonly notAfterMs: number }
+  readonly pem: string | { readonly names: readonly string[]; readonly notAfterMs: number; readonly lifetimeMs?: number }
 }
 
 interface Facts {

@@ -58,6 +58,8 @@ export class OriginHealth {
   readonly #numbersOfTargets = new WeakMap<Target, number>()
   readonly #told = new WeakMap<InnerConnection, AnnouncedChecks>()
   #table: TargetTable | undefined
+  /** The last one that inner layers were told of. */
+  #announced: TargetTable | undefined
 
   /** @param clock  milliseconds, rising @param onTurn  told of origins of the operator */
   constructor(
@@ -142,6 +144,7 @@ export class OriginHealth {
 
   /** Tells one inner layer of the operator what to ask its origins, when that is not what it knows. */
   announce(table: TargetTable, connection: InnerConnection, profiles: OriginProfiles): void {
+    this.#announced = table
     const checks = new Map<number, HealthCheck>()
     for (const target of table.all) {
       const isForIt = target.identifiers === undefined ? connection.isEnrolled !== true : target.identifiers.includes(connection.identifier)
@@ -179,7 +182,7 @@ export class OriginHealth {
   }
 
   #targetsOf(number: number): readonly string[] {
-    return this.#table?.all.filter(target => this.#numbersOfTargets.get(target) === number).map(({ name }) => name) ?? []
+    return this.#announced?.all.filter(target => this.#numbersOfTargets.get(target) === number).map(({ name }) => name) ?? []
   }
 
   #checkOf(target: Target, profiles: OriginProfiles): HealthCheck {
