@@ -2,6 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { createSecretsKey } from '../../src/config/service/secrets-key.ts'
 import { exchange } from '../support/exchange.ts'
 import { freePort, listen } from '../support/ports.ts'
@@ -89,6 +90,9 @@ async function connectTo(origin: number, { run }: Running): Promise<{ readonly h
 
 const startOrigin = (): Promise<number> => listen(createServer((_, response) => response.end('hello')))
 
+/** The pace of a visitor: as fast as the machine can would take its processor from the processes that are to start. */
+const PACE_MS = 10
+
 /** Asks for `host` again and again until told to stop. @returns how often, and what was wrong */
 function askOften({ port }: Running, host: string): () => Promise<{ readonly count: number; readonly failures: readonly string[] }> {
   let isOver = false
@@ -99,6 +103,7 @@ function askOften({ port }: Running, host: string): () => Promise<{ readonly cou
       const { status, body, isComplete } = await exchange(port, { host })
       count++
       if (status !== 200 || !isComplete || body.toString() !== 'hello') failures.push(`${status} ${body.toString()}`)
+      await delay(PACE_MS)
     }
   }
   const asking = Promise.all([ask(), ask()])

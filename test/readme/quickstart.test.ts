@@ -8,6 +8,7 @@ import { createServer } from 'node:http'
 import { delimiter, dirname, join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { load } from 'js-yaml'
+import { run as runHere } from '../cli/context.ts'
 import { testWith } from '../support/needs.ts'
 import { freePort, listen } from '../support/ports.ts'
 import { ROOT, startProcess, type RunningProcess } from '../support/process.ts'
@@ -54,13 +55,9 @@ beforeAll(async () => {
   }
 })
 
-const helps = new Map<string, Promise<string>>()
-/** What `--help` of a command writes, asked once. */
-const helpOf = (command: string): Promise<string> => {
-  const help = helps.get(command) ?? run(`socket-gateway ${command} --help`, prefix)
-  helps.set(command, help)
-  return help
-}
+/** What `--help` of a command writes: of the installed program for all commands together, and else what this process would. */
+const helpOf = async (command: string): Promise<string> =>
+  command === '' ? run('socket-gateway --help', prefix) : (await runHere([...command.split(' '), '--help'])).stdout
 
 const optionsIn = (text: string): string[] => [...new Set([...text.matchAll(/(?<![\w-])--[a-z][a-z-]+/g)].map(([option]) => option))]
 
