@@ -13,6 +13,7 @@ import { mintServer, startStore, writePair } from '../support/certificates.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { programPath, testWith } from '../support/needs.ts'
 import { GRACE, settingsOf, startSaml } from '../support/saml.ts'
+import { RawConnection } from '../support/raw-client.ts'
 import { tempDir } from '../support/temp.ts'
 import { ADA, AUTH, BOARD, startVisitorLayers, TARGETS, WIKI, type VisitorLayers } from '../support/visitors.ts'
 
@@ -153,6 +154,25 @@ describe('a person in Chromium', () => {
     await page.getByRole('link', { name: 'Go on as ada@example.io' }).click()
     await page.waitForURL(`${WIKI}/`)
     expect(await page.locator('body').innerText()).toBe('origin /')
+  })
+
+  testWith(['chromium'], 'lets a program connect, after comparing its code', async () => {
+    const body = new URLSearchParams({ scope: 'db.lan:5432', resource: 'wss://gw.example.test' }).toString()
+    const program = await RawConnection.open(at.layers.port, { tls: { servername: AUTH, rejectUnauthorized: false } })
+    program.write(`POST /device/authorize HTTP/1.1\r\nHost: ${AUTH}\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+    const begun = await program.readResponse('POST')
+    program.destroy()
+    const { user_code: code } = JSON.parse(begun.body.toString()) as { readonly user_code: string }
+    await go(`https://${AUTH}/device`)
+    await expectGood(['', 'Go on'])
+    await page.getByLabel('Code').fill(code.toLowerCase())
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Let this program connect?' }).waitFor()
+    for (const text of ['db.lan:5432', 'gw.example.test', ADA.email, code]) await page.getByText(text).waitFor()
+    await expectGood(['Yes, let it connect', 'No', 'Log in as somebody else'])
+    await page.getByRole('button', { name: 'Yes, let it connect' }).click()
+    await page.getByRole('heading', { name: 'Done' }).waitFor()
+    await expectGood([])
   })
 
   testWith(['chromium'], 'who may not come in is told so, and can be somebody else', async () => {

@@ -78,7 +78,7 @@ export class GatewayLogin {
       ...{ url, gateway, tunnels, now, signal: this.#closing.signal },
       invite: ({ url: page, code, completeUrl }) => {
         show(`To open ${tunnels.join(', ')}, log in at\n\n    ${page}\n\nwith the code ${code}, or open ${completeUrl}\n`)
-        log.warn({ url: completeUrl, code }, `waiting for a login at ${page} with the code ${code}`)
+        log.warn({ url: completeUrl, userCode: code }, `waiting for a login at ${page} with the code ${code}`)
       },
     })
     this.#login = { token, tunnels, expiresMs }

@@ -35,8 +35,10 @@ export async function runServiceTokenCreate(options: ValuesOf<typeof serviceToke
         file === undefined ? `token: ${token}` : `wrote ${file}: the token, readable by you only`,
         `id: ${stored.id}`,
         `expires: ${stored.expiresAt}`,
-        'next: give it to the program, which sends "Authorization: Bearer TOKEN", or X-SG-Token; git: https://ci:TOKEN@HOST/…',
-        'its target needs "access: { tokens: true }"; it is shown this once, and kept as a hash',
+        targets.every(isTunnel)
+          ? `next: give it to the program: socket-gateway forward --token-file FILE LISTEN wss://HOST/tunnel/${targets[0] ?? ''}`
+          : 'next: give it to the program, which sends "Authorization: Bearer TOKEN", or X-SG-Token; git: https://ci:TOKEN@HOST/…',
+        `its ${targets.every(isTunnel) ? 'tunnel' : 'target'} needs "access: { tokens: true }"; it is shown this once, and kept as a hash`,
         '',
       ].join('\n'),
     )
@@ -48,6 +50,9 @@ export async function runServiceTokenCreate(options: ValuesOf<typeof serviceToke
     await output?.close()
   }
 }
+
+/** HOST:PORT; targets have no port. */
+const isTunnel = (name: string): boolean => /:\d+$/.test(name)
 
 const createFile = (file: string): ReturnType<typeof open> =>
   open(file, 'wx', OWNER_ONLY).catch((cause: unknown) => {

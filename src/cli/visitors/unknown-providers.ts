@@ -16,7 +16,11 @@ export async function unknownProviders(
   file: string,
 ): Promise<readonly UnknownProvider[]> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new GatewayError('FILE_UNREADABLE', `${file}: ${messageOf(cause)}`, { cause })
+    const isMissing = (cause as NodeJS.ErrnoException).code === 'ENOENT'
+    const reason = isMissing
+      ? 'no such file; write one with: socket-gateway visitors init --auth https://auth.example.com'
+      : messageOf(cause)
+    throw new GatewayError('FILE_UNREADABLE', `${file}: ${reason}`, { cause })
   })
   // The names alone: whoever checks a file need not be able to read its secrets.
   const { providers } = parseVisitorsConfig(text, file, {

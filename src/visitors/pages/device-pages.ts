@@ -72,7 +72,7 @@ export class DevicePages {
       body: html`<p role="${isWrong ? 'alert' : 'note'}">${isWrong ? words.wrong : words.enterBody}</p>
         <form method="get" action="/device">
           <label for="code">${words.code}</label>
-          <input class="do also" id="code" name="code" required autofocus autocomplete="off" autocapitalize="characters" maxlength="20" />
+          <input id="code" name="code" required autocomplete="off" autocapitalize="characters" maxlength="20" />
           <p><button class="do">${words.goOn}</button></p>
         </form>`,
     }))
