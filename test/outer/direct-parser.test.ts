@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { Socket } from 'node:net'
 import { expect, test } from '@jest/globals'
 import { DirectParser } from '../../src/outer/http-edge/direct-parser.ts'
+import { Http1EdgeRequest } from '../../src/outer/http-edge/http1-edge-request.ts'
 import { PipelineGate } from '../../src/outer/http-edge/pipeline-gate.ts'
 import { listen } from '../support/ports.ts'
 import { RawConnection } from '../support/raw-client.ts'
@@ -114,4 +115,41 @@ test('who asks one after the other is read by the parser itself', async () => {
     expect((await client.readResponse()).body.toString()).toBe(path)
     expect(isDirect(sockets.at(-1)!)).toBe(true)
   }
+})
+
+test('an upload that is paused is read as a stream from then on, which stops when it holds enough', async () => {
+  let [bytes, pauses, hasEnded] = [0, 0, false]
+  let socket: Socket | undefined
+  let gate: PipelineGate | undefined
+  const server = createServer((req, res) => {
+    const call = new Http1EdgeRequest({ address: '127.0.0.1', isTrusted: false, scheme: 'http', localPort: 0 }, req, res, undefined, gate)
+    call.events = {
+      onUpload: chunk => {
+        bytes += chunk.length
+        if (pauses++ > 0) return
+        // Twice in one turn: node:http would make the socket read on, and the parser would not notice.
+        call.pauseUpload()
+        call.resumeUpload()
+        call.pauseUpload()
+        setImmediate(() => call.resumeUpload())
+      },
+      onUploadEnd: () => (hasEnded = true),
+      onDrain: () => undefined,
+      onClosed: () => undefined,
+      onFault: thrown => {
+        throw thrown
+      },
+    }
+    call.startUpload()
+  })
+  server.on('connection', opened => {
+    socket = opened
+    gate = new PipelineGate(opened, { isFull: () => false, isOver: () => false, fail: () => opened.destroy() })
+  })
+  const client = await RawConnection.open(await listen(server))
+  client.write(POST('/', 'x'.repeat(4_000_000)))
+  await until(() => pauses > 0)
+  expect(isDirect(socket!)).toBe(false)
+  await until(() => hasEnded)
+  expect(bytes).toBe(4_000_000)
 })

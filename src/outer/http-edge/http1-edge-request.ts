@@ -5,6 +5,7 @@ import type { Fields } from '../../http/fields.ts'
 import type { WritableHead } from '../../http/response-fields.ts'
 import type { EdgeRequest, ClientEvents } from '../exchange/edge-request.ts'
 import { guarded, type Fail } from '../../net/guard.ts'
+import type { PipelineGate } from './pipeline-gate.ts'
 import { withHsts } from './hsts.ts'
 import { pauseMessage } from '../../net/pause-message.ts'
 import { discardUpload, endAbruptly, endLingering } from '../../net/linger.ts'
@@ -16,11 +17,13 @@ export class Http1EdgeRequest implements EdgeRequest {
   #awaitsDrain = false
   #uploadedBytes = 0
 
+  /** @param gate  of its connection; one that has left node:http has none */
   constructor(
     readonly peer: Peer,
     readonly req: IncomingMessage,
     readonly res: ServerResponse,
     upgrades?: readonly string[],
+    private readonly gate?: PipelineGate,
   ) {
     this.request = { method: req.method ?? '', target: req.url ?? '', httpVersion: req.httpVersion, fields: req.rawHeaders, upgrades }
     res.on(
@@ -58,6 +61,8 @@ export class Http1EdgeRequest implements EdgeRequest {
   }
 
   pauseUpload(): void {
+    // A parser that reads by itself goes on when its socket was resumed and paused in one turn, and the whole upload would wait in memory.
+    this.gate?.close()
     pauseMessage(this.req, this.#uploadedBytes)
   }
 

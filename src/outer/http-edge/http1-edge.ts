@@ -183,12 +183,12 @@ export class HttpEdge {
     const connection = this.#connectionOf(req.socket)
     if (connection.isClosing) return
     if (isBusy(connection)) {
-      connection.waiting.push(() => this.#begin(connection, new Http1EdgeRequest(connection.peer, req, res)))
+      connection.waiting.push(() => this.#begin(connection, new Http1EdgeRequest(connection.peer, req, res, undefined, connection.gate)))
       connection.gate?.crowd()
       return
     }
     if (this.context.tunnels.takes(req)) return this.context.tunnels.answer(req, res, connection.peer)
-    this.#begin(connection, new Http1EdgeRequest(connection.peer, req, res))
+    this.#begin(connection, new Http1EdgeRequest(connection.peer, req, res, undefined, connection.gate))
   }
 
   /** A request to switch protocols, of which node:http has parsed the head and then let go of the socket. */
