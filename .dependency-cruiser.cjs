@@ -181,8 +181,9 @@ const ROOMS = {
     node: ['net', 'tls'],
     type: ['http', 'https'],
   },
+  'api/portal': { rooms: ['errors.ts', 'console', 'service', 'service/input'], npm: ['express', 'zod'] },
   api: {
-    rooms: ['events', 'errors.ts', 'version.ts', 'address', 'net', 'service', 'service/input', 'telemetry'],
+    rooms: ['events', 'errors.ts', 'version.ts', 'address', 'net', 'service', 'service/input', 'telemetry', 'api/portal'],
     npm: ['express', 'zod'],
     node: ['net', 'crypto', 'fs/promises', 'path'],
   },
@@ -235,6 +236,7 @@ const ROOMS = {
       'service',
       'service/rules',
       'api',
+      'api/portal',
       'ssh',
       'service-host',
     ],

@@ -6,6 +6,7 @@ import { call } from '../api/client.ts'
 import { usePoll, type Polled } from '../api/poll.ts'
 import type { Page } from '../app/page.ts'
 import { Shell } from '../app/shell.tsx'
+import { EventsPage } from '../events/events.tsx'
 import { duration } from '../ui/format.ts'
 import { REQUEST_PAGES } from '../requests/pages.tsx'
 import { Certificates } from './certificates.tsx'
@@ -13,6 +14,7 @@ import { InnerLayers } from './inner-layers.tsx'
 import { Overview } from './overview.tsx'
 import { Targets } from './targets.tsx'
 
+const EVENTS = { list: 'events' }
 const PERIOD_MS = 2_000
 
 const NOTHING: Polled<LayerStatus> = { data: undefined, fault: undefined, atMs: 0, refresh: () => undefined }
@@ -35,12 +37,15 @@ export function Operator({ facts }: { readonly facts: ConsoleFacts }) {
   )
 }
 
-function pagesOf(_facts: ConsoleFacts, isInner: boolean): readonly Page[] {
+function pagesOf(facts: ConsoleFacts, isInner: boolean): readonly Page[] {
   const all: readonly (Page & { readonly isOfOuter?: boolean })[] = [
     { name: 'overview', title: 'Overview', letter: 'o', show: () => <Overview /> },
     ...REQUEST_PAGES,
     { name: 'inner-layers', title: 'Inner layers', letter: 'i', show: () => <InnerLayers />, isOfOuter: true },
     { name: 'targets', title: 'Targets', letter: 't', show: props => <Targets {...props} />, isOfOuter: true },
+    ...(facts.features.includes('events')
+      ? [{ name: 'events', title: 'Events', letter: 'e', show: () => <EventsPage source={EVENTS} /> }]
+      : []),
     { name: 'certificates', title: 'Certificates', letter: 'c', show: () => <Certificates />, isOfOuter: true },
   ]
   return all.filter(({ isOfOuter }) => !isInner || isOfOuter !== true)

@@ -36,7 +36,7 @@ export function Table<T>({ caption, columns, rows, keyOf, empty, actions }: Tabl
   const shown = order === undefined ? rows : rows.toSorted((a, b) => compare(order(a), order(b)) * (sorting?.isDown === true ? -1 : 1))
   const sortBy = (name: string): void => setSorting(before => ({ name, isDown: before?.name === name && !before.isDown }))
   return (
-    <div class="scroll" role="region" aria-label={caption} tabIndex={0}>
+    <div class="scroll" role="region" aria-label={`${caption}, table`} tabIndex={0}>
       <table>
         <caption class="unseen">{caption}</caption>
         <thead>

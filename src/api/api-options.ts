@@ -1,5 +1,6 @@
 import type { Log } from '../telemetry/log.ts'
 import type { Service } from '../service/contract.ts'
+import type { PortalOptions } from './portal/portal.ts'
 import type { Actor, Socket } from '../service/model.ts'
 
 /** A visitor of a socket, as somebody sees it who watches the socket. */
@@ -38,6 +39,8 @@ export interface ApiOptions extends Partial<ApiFacts> {
    * client; else that of the connection.
    */
   readonly isBehindGateway: boolean
+  /** The console for users; absent: there is none. */
+  readonly portal?: PortalOptions | undefined
   /** Folder with OS_ARCH/mysocketctl and OS_ARCH/sha256-checksum.txt for `version upgrade` of the old client. */
   readonly downloads?: string | undefined
   /** Between two empty lines of a log in which nothing happens; default 15 s. */

@@ -8,7 +8,8 @@ import { compatibleOperations } from './compatible-operations.ts'
 import { answerError, asAnswer } from './error-answer.ts'
 import type { Operation } from './operation.ts'
 import { downloadPages, formPages, openApiPages } from './pages.ts'
-import { routeOperations } from './routes.ts'
+import { portalPages } from './portal/portal.ts'
+import { addressOf, routeOperations } from './routes.ts'
 import { socketOperations } from './socket-operations.ts'
 
 /** Every operation of both dialects. */
@@ -37,6 +38,8 @@ export function createApi(options: ApiOptions): Express {
     })
     next()
   })
+  const { portal } = options
+  if (portal !== undefined) portalPages(app, portal, { sessions: service.sessions, addressOf: req => addressOf(req, isBehindGateway) })
   openApiPages(app)
   formPages(app)
   routeOperations(app, OPERATIONS, { context: { service, urlOf, clientVersion, logs }, isBehindGateway, keepAliveMs })

@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
 import { createApi } from '../api/api.ts'
+import type { PortalOptions } from '../api/portal/portal.ts'
 import { SERVICE_HOST, SERVICE_IDENTIFIER } from '../directory/layered-table.ts'
 import { GatewayError, messageOf } from '../errors.ts'
 import { thumbprintOf } from '../identity/key.ts'
@@ -236,6 +237,7 @@ export class ServiceProcess {
         service,
         log,
         isBehindGateway: true,
+        portal: portalOf(config(), facts),
         downloads,
         logs: this.#feed!,
         clientVersion: () => config().clientVersion,
@@ -318,6 +320,22 @@ function privateKeyOf(pem: string): PrivateKey {
 }
 
 const portText = ({ appPort }: PublicFacts): string => (appPort === undefined ? '' : `:${appPort}`)
+
+/** The console for users: with names and ports as they are seen from outside. */
+function portalOf({ zone, hosts, ssh }: ServiceConfig, facts: PublicFacts): PortalOptions {
+  const isLocal = hosts.portal === 'localhost' || hosts.portal.endsWith('.localhost')
+  const door = hosts.ssh ?? (ssh === undefined ? undefined : { host: zone, port: ssh.port })
+  return {
+    host: hosts.portal,
+    // Whoever has no TLS of their own has something with TLS before it, but for a try on this machine.
+    isSecure: facts.appScheme === 'https' || !isLocal,
+    service: {
+      zone,
+      api: `${facts.appScheme}://${hosts.api}${portText(facts)}`,
+      ...(door !== undefined && { ssh: door.port === 22 ? door.host : `${door.host}:${door.port}` }),
+    },
+  }
+}
 
 /** The URL at which visitors reach a socket. */
 function urlOf(

@@ -9,6 +9,8 @@ export type StorePlace =
 /** Host names and URLs under which people reach the parts of the service. */
 export interface ServiceHosts {
   readonly api: string
+  /** Of the console for users. */
+  readonly portal: string
   readonly auth: string
   /** ws: or wss: URLs of the socket ports; none: those that the outer layer opens here. */
   readonly link: readonly string[]

@@ -33,6 +33,7 @@ describe('the file of the service', () => {
       hosts: {
         api: 'api.edge.example.com',
         auth: 'auth.edge.example.com',
+        portal: 'portal.edge.example.com',
         download: 'download.edge.example.com',
         link: [],
         ssh: undefined,

@@ -86,6 +86,7 @@ export const TEST_CONFIG: ServiceConfig = {
   hosts: {
     api: 'api.example.com',
     auth: 'auth.example.com',
+    portal: 'portal.example.com',
     link: ['wss://link.example.com'],
     ssh: { host: 'ssh.example.com', port: 22 },
     download: 'download.example.com',

@@ -66,7 +66,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
   const directory = new LiveDirectory({
     zone,
     ports,
-    hosts: [...new Set([hosts.api, hosts.auth, hosts.download])],
+    hosts: [...new Set([hosts.api, hosts.auth, hosts.portal, hosts.download])],
     serviceKey: {
       kid: thumbprintOf(key),
       key,

@@ -91,6 +91,7 @@ function hostsOf({ zone, hosts = {} }: Source): ServiceHosts {
   return {
     api: hosts.api ?? `api.${zone}`,
     auth: hosts.auth ?? `auth.${zone}`,
+    portal: hosts.portal ?? `portal.${zone}`,
     download: hosts.download ?? `download.${zone}`,
     link: typeof link === 'string' ? [link] : link,
     ssh: place,

@@ -110,11 +110,12 @@ export const serviceFileSchema = z.strictObject(
         {
           api: hostName.optional(),
           auth: hostName.optional(),
+          portal: hostName.optional(),
           link: z.union([link, z.array(link)], { error: `${LINK}, or a list of them` }).optional(),
           ssh: sshHost.optional(),
           download: hostName.optional(),
         },
-        { error: 'expected a map with the keys api, auth, link, ssh and download' },
+        { error: 'expected a map with the keys api, auth, portal, link, ssh and download' },
       )
       .optional(),
     ssh: z

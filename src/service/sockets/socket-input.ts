@@ -192,6 +192,7 @@ function parseDomain(text: unknown): string | undefined {
 const hostsOf = ({ hosts }: ServiceConfig): readonly (string | undefined)[] => [
   hosts.api,
   hosts.auth,
+  hosts.portal,
   hosts.download,
   hosts.ssh?.host,
   ...hosts.link.map(url => new URL(url).hostname),

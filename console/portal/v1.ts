@@ -1,0 +1,33 @@
+import { call, type CallOptions } from '../api/client.ts'
+import { useAnswer, usePoll, type Polled } from '../api/poll.ts'
+import { useCallback } from 'preact/hooks'
+import type { Page } from './types.ts'
+
+/** Calls /api/v1. @throws ApiFault */
+export const v1 = <T>(method: string, path: string, options: CallOptions = {}): Promise<T> => call(method, `api/v1/${path}`, options)
+
+const get = <T>(path: string, signal: AbortSignal): Promise<T> => v1('GET', path, { signal })
+
+/** Asks a path of /api/v1 again and again. @param periodMs  0: once */
+export const useV1 = <T>(path: string | undefined, periodMs = 0): Polled<T> => useAnswer<T>(path, periodMs, get)
+
+/** Entries of a list that are read at most; nobody looks at more of them. */
+const MAX_ITEMS = 2_000
+
+/** Asks for a list to its end. */
+export function useList<T>(path: string, periodMs = 0): Polled<readonly T[]> {
+  const ask = useCallback((signal: AbortSignal) => readAll<T>(path, signal), [path])
+  return usePoll(ask, periodMs)
+}
+
+async function readAll<T>(path: string, signal: AbortSignal): Promise<readonly T[]> {
+  const items: T[] = []
+  let cursor: string | null = ''
+  while (cursor !== null && items.length < MAX_ITEMS) {
+    const more: string = cursor === '' ? '' : `${path.includes('?') ? '&' : '?'}cursor=${encodeURIComponent(cursor)}`
+    const page: Page<T> = await v1<Page<T>>('GET', path + more, { signal })
+    items.push(...page.items)
+    cursor = page.next
+  }
+  return items
+}

@@ -1,0 +1,130 @@
+/** The portal of a service in a real browser. */
+import { beforeAll, describe, expect } from '@jest/globals'
+import type { Page } from 'playwright-core'
+import type { LogLine } from '../../src/api/api-options.ts'
+import { newKeyLine, PASSWORD, startApi, type RunningApi } from '../support/api.ts'
+import { faultsOf, openTab, overhangOf, type Tab } from '../support/chromium.ts'
+import { programPath, testWith } from '../support/needs.ts'
+
+const HOST = 'portal.localhost'
+const SERVICE = { zone: 'edge.example.com', api: 'https://api.example.com', ssh: 'ssh.example.com:2222' }
+let api: RunningApi
+let tab: Tab
+let page: Page
+
+/** Visitors of each socket: three, and then nobody. */
+async function* visitors(_actor: unknown, _id: string, signal: AbortSignal): AsyncIterable<LogLine> {
+  for (const path of ['/a', '/b', '/c']) yield { text: `203.0.113.7 "GET ${path} HTTP/1.1" 200`, kind: 'request' }
+  await new Promise<void>(resolve => signal.addEventListener('abort', () => resolve()))
+}
+
+beforeAll(async () => {
+  if (programPath('chromium') === undefined) return
+  api = await startApi({ portal: { host: HOST, isSecure: false, service: SERVICE }, logs: { watch: visitors } })
+  tab = await openTab(`http://${HOST}:${new URL(api.url).port}/`)
+  page = tab.page
+})
+
+const heading = (name: string) => page.getByRole('heading', { level: 1, name, exact: true })
+const menu = (name: string) => page.getByRole('navigation').getByRole('link', { name })
+
+/** Logs in, wherever the page is. */
+async function login(email: string): Promise<void> {
+  await heading('Log in').waitFor()
+  await page.getByLabel('E-mail address', { exact: true }).fill(email)
+  await page.getByLabel('Password', { exact: true }).fill(PASSWORD)
+  await page.getByRole('button', { name: 'Log in' }).click()
+  await page.getByRole('navigation').waitFor()
+}
+
+const expectGood = async (): Promise<void> => {
+  await page.locator('main .empty').filter({ hasText: 'Loading' }).waitFor({ state: 'detached' })
+  expect(await faultsOf(page)).toEqual([])
+  expect(await overhangOf(page)).toBe(0)
+}
+
+describe('somebody with an account', () => {
+  testWith(['chromium'], 'logs in, makes a socket, protects and shares it, watches it, and deletes it', async () => {
+    await heading('Log in').waitFor()
+    await expectGood()
+    await page.getByLabel('E-mail address', { exact: true }).fill('ada@example.com')
+    await page.getByLabel('Password', { exact: true }).fill('not the password')
+    await page.getByRole('button', { name: 'Log in' }).click()
+    await page.getByRole('alert').getByText('LOGIN_FAILED').waitFor()
+    await login('ada@example.com')
+    await page.getByText('There is none yet.').waitFor()
+    await expectGood()
+
+    await page.getByRole('button', { name: 'New socket' }).click()
+    await page.getByLabel('Name', { exact: false }).first().fill('my <b>shop</b>')
+    await page.getByRole('button', { name: 'Create' }).click()
+    await heading('my <b>shop</b>').waitFor()
+    const id = decodeURIComponent(new URL(page.url()).hash.split('/').at(-1)!)
+    await page.getByText(`socket-gateway tunnel connect --socket-id ${id} --port 8000`).waitFor()
+    await page.getByText(/^ssh -p 2222 -R [a-z0-9-]+:80:localhost:8000 [0-9a-f]{32}@ssh\.example\.com$/).waitFor()
+
+    await page.getByRole('button', { name: 'Password' }).click()
+    await page.getByLabel('Password', { exact: false }).last().fill('let me in')
+    await page.getByRole('button', { name: 'Set', exact: true }).click()
+    await page.getByText('password of guest').waitFor()
+    await page.getByRole('button', { name: 'Share' }).click()
+    await page.getByLabel('Only these people').fill('bob@example.com @example.org')
+    await page.getByRole('button', { name: 'Save' }).click()
+    await page.getByText('login of bob@example.com, @example.org').waitFor()
+    await page.getByRole('button', { name: 'Add a tunnel' }).click()
+    await page.getByRole('cell', { name: 'not connected' }).waitFor()
+    await page.getByText(/^socket-gateway login .*--tunnel-id/s).waitFor()
+
+    await page.getByRole('button', { name: 'Watch' }).click()
+    await page.getByText('3 lines, live').waitFor()
+    await page.getByLabel('Find').fill('/b')
+    await page.getByText('1 line, live').waitFor()
+    await expectGood()
+    await page.getByRole('button', { name: 'Stop' }).click()
+
+    await page.getByRole('button', { name: 'Delete', exact: true }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Delete' }).click()
+    await page.getByText('There is none yet.').waitFor()
+  })
+
+  testWith(['chromium'], 'keeps keys and tokens, sees what was done, and logs out', async () => {
+    await menu('Profile, keys, tokens').click()
+    await page.getByLabel('Public key').fill(newKeyLine())
+    await page.getByRole('button', { name: 'Add a key' }).click()
+    await page.getByRole('button', { name: /^Remove the key SHA256:/ }).waitFor()
+    await page.getByLabel('What it is for').fill('deploy')
+    await page.getByRole('button', { name: 'Make a token' }).click()
+    await page.getByText('The token is shown this once:').waitFor()
+    await page.getByRole('button', { name: 'Revoke the token deploy' }).click()
+    await page.getByRole('dialog', { name: 'Revoke deploy?' }).getByRole('button', { name: 'Revoke' }).click()
+    await page.getByRole('button', { name: 'Revoke the token deploy' }).waitFor({ state: 'detached' })
+    await expectGood()
+    for (const name of ['Usage', 'Events', 'Audit']) {
+      await menu(name).click()
+      await heading(name).waitFor()
+      await expectGood()
+    }
+    await page.getByRole('cell', { name: 'token.create' }).or(page.getByText('token')).first().waitFor()
+    expect(await menu('Accounts').count()).toBe(0)
+    // No script has the login.
+    expect(await page.evaluate<string>('document.cookie + JSON.stringify(localStorage)')).not.toMatch(/sg-portal|eyJ/)
+    await page.getByRole('button', { name: 'Log out' }).click()
+    await heading('Log in').waitFor()
+  })
+})
+
+describe('an admin', () => {
+  testWith(['chromium'], 'sees accounts, and suspends one after being asked', async () => {
+    await login('root@example.com')
+    await menu('Accounts').click()
+    await page.getByRole('button', { name: 'Suspend bob@example.com' }).click()
+    await page.getByRole('dialog').getByText('its tunnels are cut').waitFor()
+    await page.getByRole('dialog').getByRole('button', { name: 'Suspend' }).click()
+    await page.getByRole('button', { name: 'Resume bob@example.com' }).waitFor()
+    await expectGood()
+    await menu('Keys of inner layers').click()
+    await page.getByText('No inner layer has joined by a token.').waitFor()
+    await expectGood()
+    expect(tab.complaints).toEqual([])
+  })
+})
