@@ -64,6 +64,8 @@ export interface VisitorsConfig {
   readonly providers: ReadonlyMap<string, ProviderConfig>
   /** Names of those by whom the visitors of sockets of the service log in. */
   readonly socketProviders: readonly string[]
+  /** The same for targets of the operator that name none; undefined: all. */
+  readonly targetProviders?: readonly string[]
 }
 
 /** A picture. */

@@ -86,6 +86,35 @@ describe('a login', () => {
     expect((await browser.go(half.url)).status).toBe(400)
   })
 
+  test('is begun by pages of other sites at will, and the browser brings no more cookies for that than it may', async () => {
+    const browser = at.browser()
+    for (let i = 0; i < 12; i++) await browser.go(`${WIKI}/`, { stopAt: url => url.hostname === '127.0.0.1' })
+    const under = [...browser.jar.get(AUTH)!.keys()].filter(name => name.includes('-try-'))
+    expect(under).toHaveLength(5)
+    // The last ones go on.
+    expect((await browser.go(`${WIKI}/last`)).url).toBe(`${WIKI}/last`)
+  })
+
+  test('by a provider that is no more is none from then on', async () => {
+    const browser = at.browser()
+    await browser.go(`${BOARD}/`)
+    expect((await browser.send(`${BOARD}/`)).status).toBe(200)
+    const before = at.config
+    const partner = { ...before.providers.get('company')!, name: 'partner' }
+    at.config = { ...before, providers: new Map([['partner', partner]]) }
+    try {
+      expect((await browser.send(`${BOARD}/`)).status).toBe(401)
+      // One that is for sockets alone opens no target that does not name it.
+      at.config = { ...before, targetProviders: [] }
+      expect((await browser.send(`${BOARD}/`)).status).toBe(401)
+      expect((await browser.go(`${BOARD}/`)).body).toContain('knows no provider')
+      expect((await at.browser().go(`${WIKI}/`)).status).toBe(200)
+    } finally {
+      at.config = before
+    }
+    expect((await browser.send(`${BOARD}/`)).status).toBe(200)
+  })
+
   test('does not go round in circles when cookies are blocked', async () => {
     for (const blocked of [[AUTH], ['wiki.example.test'], [AUTH, 'wiki.example.test']]) {
       const browser = at.browser()

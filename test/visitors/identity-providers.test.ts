@@ -166,6 +166,8 @@ describe('with a file of visitors as well', () => {
     await both.start()
     try {
       const { authUrl, providers, socketProviders } = both.config
+      // Targets that name no provider are for those of the operator's own file.
+      expect(both.config.targetProviders).toEqual(['partner', 'company'])
       expect([authUrl, [...providers].map(([name, { title }]) => `${name}: ${title}`), socketProviders]).toEqual([
         'https://login.example.test',
         ['partner: The file', 'company: The file', 'own: e-mail and password'],

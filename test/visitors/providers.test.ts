@@ -167,8 +167,8 @@ describe('GitHub', () => {
       if (request.url === '/login/oauth/access_token') return { body: { access_token: 'token', token_type: 'bearer' } }
       if (request.headers.authorization !== 'Bearer token') return { status: 401, body: {} }
       if (request.url === '/api/v3/user') return { body: user }
-      if (request.url === '/api/v3/user/emails') return { body: emails }
-      if (request.url === '/api/v3/user/orgs') return { body: [{ login: 'acme' }] }
+      if (request.url === '/api/v3/user/emails?per_page=100') return { body: emails }
+      if (request.url === '/api/v3/user/orgs?per_page=100') return { body: [{ login: 'acme' }] }
       return undefined
     }
   const USER = { id: 7, login: 'ada', name: null, email: 'shown@profile.test' }

@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { createHmac } from 'node:crypto'
 import { GatewayError } from '../../src/errors.ts'
+import { OriginFields } from '../../src/visitors/check/origin-fields.ts'
 import type { ProviderConfig } from '../../src/visitors/config.ts'
 import type { LoginEnd } from '../../src/visitors/providers/provider.ts'
 import { loadSaml } from '../../src/visitors/providers/saml-library.ts'
@@ -91,6 +92,15 @@ describe('an assertion', () => {
 
   test('may be in a response that is signed as well', async () => {
     expect((await logIn({ signResponse: true })).kind).toBe('person')
+  })
+
+  test('cannot put a field of its own before the origin', async () => {
+    const end = await logIn({ user: { ...GRACE, displayName: 'x\r\nX-Auth-Email: root@example.io', groups: ['a\nb', 'c,d'] } })
+    if (end.kind !== 'person') throw new Error(end.kind)
+    const visitor = { ...end.person, lane: 'login', sessionId: 's' } as const
+    const fields = new OriginFields({ sign: () => ({ token: 't', untilMs: 0 }) }, Date.now).of(visitor, 'wiki.example.test')
+    expect(fields.join('|')).not.toMatch(/[\r\n]/)
+    expect(fields[fields.indexOf('X-Auth-Groups') + 1]).toMatch(/^a ?b,c%2Cd$/)
   })
 
   test('may name somebody by an address alone, and by another name each time', async () => {

@@ -125,7 +125,8 @@ export class VisitorsFile {
     const { service, file } = this
     if (service === undefined) return readVisitorsConfig(file)
     const { authUrl, providers } = await service.read()
-    if (service.isAlone) return parsed(textOf({ authUrl, providers }), file)
+    // What vouches for visitors of sockets does not for those of the operator's targets, unless they name it.
+    if (service.isAlone) return Object.freeze({ ...parsed(textOf({ authUrl, providers }), file), targetProviders: Object.freeze([]) })
     const own = await readVisitorsConfig(file)
     return withProviders(own, parsed(textOf({ authUrl: own.authUrl, providers }), service.file))
   }
@@ -188,6 +189,7 @@ function withProviders(own: VisitorsConfig, { providers }: Pick<VisitorsConfig, 
   return Object.freeze({
     ...own,
     providers: new Map([...own.providers, ...more]),
+    targetProviders: Object.freeze([...own.providers.keys()]),
     socketProviders: Object.freeze([...new Set([...own.socketProviders, ...providers.keys()])]),
   })
 }

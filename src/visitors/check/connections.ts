@@ -2,6 +2,7 @@ import { NO_BODY } from '../../http/message.ts'
 import type { AccessRequestOfVisitor, ConnectionCheck, ConnectionDecision, ConnectionVisit } from '../../outer/access/visitor-check.ts'
 import type { LaneName } from '../../route/access.ts'
 import type { Lane, Verdict } from '../lane.ts'
+import type { DefaultedProviders } from './defaulted-providers.ts'
 import type { OriginFields } from './origin-fields.ts'
 import type { VisitorCounts } from '../../outer/access/visitor-counts.ts'
 
@@ -10,6 +11,7 @@ export interface ConnectionsParts {
   /** In the order in which they are asked: those that a program can use. */
   readonly lanes: readonly Lane[]
   readonly origin: OriginFields
+  readonly defaults: DefaultedProviders
   readonly counts: VisitorCounts
   readonly deviceUrl: () => string
 }
@@ -26,7 +28,7 @@ export class ConnectionVisitors implements ConnectionCheck {
   }
 
   admit(visit: ConnectionVisit): ConnectionDecision | undefined | Promise<ConnectionDecision | undefined> {
-    return this.#ask(requestOf(visit), 0)
+    return this.#ask(requestOf({ ...visit, access: this.parts.defaults.complete(visit.access) }), 0)
   }
 
   #ask(request: AccessRequestOfVisitor, first: number): ConnectionDecision | undefined | Promise<ConnectionDecision | undefined> {

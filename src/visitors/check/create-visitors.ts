@@ -27,7 +27,7 @@ import { RateMeter } from '../../rates/rate-meter.ts'
 import { jwksPage } from './jwks-page.ts'
 import { OriginFields } from './origin-fields.ts'
 import { OwnPages } from './own-pages.ts'
-import { SocketProviders } from './socket-providers.ts'
+import { DefaultedProviders } from './defaulted-providers.ts'
 import { Visitors } from './visitors.ts'
 
 /** Logins that one address may begin: each asks a provider. */
@@ -105,6 +105,7 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
     onFault,
     clock,
   }
+  const defaults = new DefaultedProviders(config)
   const host = new HostLogin(context)
   const device = new DeviceLogin(context, { seal, pages: new DevicePages(config), steady })
   const own = [
@@ -121,7 +122,7 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
     people: host,
     origin: new OriginFields(identities, clock),
     pages: new OwnPages([...own, ...(options.pages ?? [])], pages),
-    sockets: new SocketProviders(() => config().socketProviders),
+    defaults,
     authHost,
     deviceUrl: () => config().authUrl + DEVICE_AUTHORIZE,
   })

@@ -14,7 +14,7 @@ import { isNavigation } from '../navigation.ts'
 import { ConnectionVisitors } from './connections.ts'
 import type { OriginFields } from './origin-fields.ts'
 import type { OwnPages } from './own-pages.ts'
-import type { SocketProviders } from './socket-providers.ts'
+import type { DefaultedProviders } from './defaulted-providers.ts'
 import { corsFields, preflightAnswer } from './cors.ts'
 import { programAnswer } from './program-answer.ts'
 import { VisitorCounts } from '../../outer/access/visitor-counts.ts'
@@ -28,7 +28,7 @@ export interface VisitorsParts {
   readonly people: PeopleAnswers
   readonly origin: OriginFields
   readonly pages: OwnPages
-  readonly sockets: SocketProviders
+  readonly defaults: DefaultedProviders
   readonly authHost: () => string
   readonly deviceUrl: () => string
 }
@@ -39,8 +39,8 @@ export class Visitors implements VisitorCheck {
   readonly connections: ConnectionCheck
 
   constructor(private readonly parts: VisitorsParts) {
-    const { connectionLanes: lanes, origin, deviceUrl } = parts
-    this.connections = new ConnectionVisitors({ lanes, origin, counts: this.counts, deviceUrl })
+    const { connectionLanes: lanes, origin, defaults, deviceUrl } = parts
+    this.connections = new ConnectionVisitors({ lanes, origin, defaults, counts: this.counts, deviceUrl })
   }
 
   ownsHost(host: string): boolean {
@@ -52,7 +52,7 @@ export class Visitors implements VisitorCheck {
   }
 
   admit(request: AccessRequestOfVisitor): VisitorDecision | Promise<VisitorDecision> {
-    const access = this.parts.sockets.complete(request.access)
+    const access = this.parts.defaults.complete(request.access)
     const isForAll = isPublic(access, request.path)
     return this.#ask(access === request.access ? request : { ...request, access }, isForAll, 0)
   }

@@ -9,7 +9,7 @@ import { ACCOUNT_PATH } from '../providers/accounts-provider.ts'
 import type { LoginReturn, Provider } from '../providers/provider.ts'
 import { MAX_RESPONSE } from '../providers/saml-provider.ts'
 import { sessionText, type Person, type Session } from '../session/session.ts'
-import { cookieValues, setCookie } from '../session/session-cookie.ts'
+import { cookieKinds, cookieValues, setCookie } from '../session/session-cookie.ts'
 import { atAuthHost, newSessionId, type KnownSession } from '../session/sessions.ts'
 import { authScheme, type LoginContext } from './login-context.ts'
 import { redirect } from './redirect.ts'
@@ -19,6 +19,8 @@ import { LOGIN_MS, type Attempt, type Wish } from './tickets.ts'
 const attemptKind = (state: string): string => `try-${state.slice(0, 8)}`
 /** Of a form of SAML, whose base64 is percent-encoded once more. */
 const MAX_FORM_BYTES = 2 * MAX_RESPONSE
+/** Logins that one browser has under way. */
+const MAX_ATTEMPTS = 5
 const NO_FORM: ReadonlyMap<string, string> = new Map()
 const STATE_FORM = /^[\w-]{22}$/
 
@@ -97,7 +99,7 @@ export class AuthLogin {
       const { url, secret } = await provider.begin({ redirectUri: redirectUriOf(config().authUrl, name), state, asksAgain, wasWrong })
       const sealed = tickets.sealAttempt({ provider: name, state, secret, wish }, config().authHost)
       const cookie = setCookie(attemptKind(state), authScheme(config()), sealed, LOGIN_MS / 1000, provider.comesBackBy)
-      return redirect(url, [...cookies, cookie], call.request.method === 'GET' ? 302 : 303)
+      return redirect(url, [...cookies, ...this.#surplus(call, state), cookie], call.request.method === 'GET' ? 302 : 303)
     } catch (error) {
       return this.#away(call, provider, error, `/login/start?provider=${name}&wish=${encodeURIComponent(wish)}`)
     }
@@ -122,6 +124,16 @@ export class AuthLogin {
       origin: wish.origin,
       wasWrong: call.parameters.get('wrong') === '1',
     })
+  }
+
+  /**
+   * Ends the oldest logins of a browser that has begun many: pages of other sites could have it begin so many that it brings more cookies
+   * than any request may have.
+   */
+  #surplus({ request }: PageCall, state: string): readonly string[] {
+    const scheme = authScheme(this.context.config())
+    const kinds = cookieKinds(request, attemptKind(''), scheme).filter(kind => kind !== attemptKind(state))
+    return kinds.slice(0, Math.max(0, kinds.length - MAX_ATTEMPTS + 1)).map(kind => setCookie(kind, scheme, '', 0, 'form'))
   }
 
   /** Each login asks a provider, or costs the proof of a signature. @returns the answer for an address that has begun too many */

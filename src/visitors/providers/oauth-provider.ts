@@ -98,10 +98,11 @@ const GITHUB: Dialect = {
     const user = mapOf(await ask('/user'))
     const { id, name, login } = user
     if (typeof id !== 'number') return undefined
-    const emails = await ask('/user/emails')
+    // Thirty of each come by default, and the primary address may be a later one.
+    const emails = await ask('/user/emails?per_page=100')
     // The one that is shown on a profile need not be verified, and may be nobody's.
     const primary = (Array.isArray(emails) ? emails : []).map(mapOf).find(each => each['primary'] === true)
-    const groups = scopes.includes('read:org') ? await ask('/user/orgs') : undefined
+    const groups = scopes.includes('read:org') ? await ask('/user/orgs?per_page=100') : undefined
     return {
       sub: String(id),
       name: name ?? login,

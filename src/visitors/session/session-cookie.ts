@@ -20,6 +20,16 @@ export const cookieName = (kind: string, scheme: string): string => `${scheme ==
 export const cookieValues = (request: AcceptedRequest, kind: string, scheme: string): readonly string[] =>
   cookiesOf(request, cookieName(kind, scheme), MAX_TRIED)
 
+/** The kinds of the cookies of ours that begin with `prefix`, in the order in which the browser sends them: the oldest first (RFC 6265 §5.4). */
+export function cookieKinds({ fields, names }: AcceptedRequest, prefix: string, scheme: string): readonly string[] {
+  const own = cookieName('', scheme)
+  return names
+    .flatMap((name, i) => (name === 'cookie' ? fields[2 * i + 1]!.split(';') : []))
+    .map(pair => pair.slice(0, Math.max(0, pair.indexOf('='))).trim())
+    .filter(name => name.startsWith(own + prefix) && /^[\w-]{1,60}$/.test(name))
+    .map(name => name.slice(own.length))
+}
+
 /**
  * A cookie as Set-Cookie has it, for this host alone.
  * @param maxAgeS  undefined: until the browser is closed; 0: it goes now
