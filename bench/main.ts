@@ -14,6 +14,7 @@ import { longLink } from './groups/long-link.ts'
 import { serviceKilled } from './groups/service-killed.ts'
 import { smallRequests } from './groups/small-requests.ts'
 import { sshDoor } from './groups/ssh-door.ts'
+import { start } from './groups/start.ts'
 import { stalled } from './groups/stalled.ts'
 import { storeAway } from './groups/store-away.ts'
 import { visitors } from './groups/visitors.ts'
@@ -36,6 +37,7 @@ const MEASUREMENTS = [
   ...tcp,
   ...sshDoor,
   connect,
+  start,
   idleService,
   serviceKilled,
   storeAway,
