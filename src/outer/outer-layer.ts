@@ -162,6 +162,7 @@ export class OuterLayer {
         removeCsps: options.removeCsps,
         hints: new HostHints(log),
         errorPages: options.errorPages,
+        abuse: options.abuse,
         nextId,
         clock,
         log,

@@ -157,6 +157,8 @@ export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   readonly limits?: Partial<EdgeLimits>
   /** Error pages of the operator, for browsers, in the place of ours. */
   readonly errorPages?: OwnErrorPages
+  /** Address for complaints about sockets of the service, which their error pages show. */
+  readonly abuse?: string
   /** Answers say where the time went (Server-Timing); anybody can read it. */
   readonly serverTiming?: boolean
   /** Told of what happens; the default keeps it in memory, for the admin port. Whoever gives them ends them. */

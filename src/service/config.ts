@@ -68,6 +68,8 @@ export interface ServiceConfig {
   readonly refusedNames: readonly string[]
   /** The authority on whose a host name outside of the zone is: a TXT record of it, or the admin who gives the right to serve some. */
   readonly domainCheck: 'dns' | 'trusted'
+  /** Address for complaints about sockets, shown on their error pages: an e-mail address or a URL. */
+  readonly abuse: string | undefined
 }
 
 /** Limits of an account where neither the file nor an admin says otherwise. */

@@ -58,6 +58,7 @@ describe('the file of the service', () => {
       },
       refusedNames: [],
       domainCheck: 'dns',
+      abuse: undefined,
     })
   })
 
@@ -100,6 +101,7 @@ names: {refused: [bank], domains: trusted}
     ['zone: a.b\nports: 80-90', '2:1: ports: expected a range of ports such as 40000-59999, all above 1023, got "80-90"'],
     ['zone: a.b\nstore: mysql://x/y', '2:1: store: expected sqlite:FILE, or the URL of a database such as postgres://name@db.lan/gateway'],
     ['zone: a.b\nsignUp: maybe', '2:1: signUp: expected closed, open, or {domains: [example.com]}, got "maybe"'],
+    ['zone: a.b\nabuse: "javascript:x"', '2:1: abuse: expected an e-mail address or a https:// URL, got "javascript:x"'],
     ['zone: a.b\nlimits: {http: -1}', '2:10: limits.http: expected an integer from 0 to 1000000, got -1'],
     ['zone: a.b\nhosts: {link: https://x.y}', '2:9: hosts.link: expected the URL of a socket port such as wss://link.example.com'],
     ['zone: a.b\nmail: {smtp: "smtp://x"}', '2:1: mail.from: expected a mail address such as gateway@example.com, but the key is missing'],

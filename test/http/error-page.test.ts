@@ -7,6 +7,7 @@ import { errorAnswer } from '../../src/http/errors/error-answer.ts'
 import { errorPage, turnOf } from '../../src/http/errors/error-page.ts'
 import { createOwnErrorPages } from '../../src/http/errors/own-error-pages.ts'
 import { exchange } from '../support/exchange.ts'
+import { changeOf, socketOf, startSocketLayers, ZONE } from '../support/directory.ts'
 import { startLayers } from '../support/layers.ts'
 import { tempDir } from '../support/temp.ts'
 
@@ -61,7 +62,7 @@ describe('pages of the operator', () => {
     expect(own.pageOf('UNKNOWN_HOST', '1')?.html).toContain('404 Not Found <b>No target')
     expect(own.pageOf('ORIGIN_TIMEOUT', '1')?.html).toBe('ours is 504ORIGIN_TIMEOUT')
     expect(own.pageOf('BAD_HOST', '1')).toBeUndefined()
-    expect(errorPage('BAD_HOST', '1', own).html).toContain('<main>')
+    expect(errorPage('BAD_HOST', '1', { own }).html).toContain('<main>')
   })
 
   test('are read from a folder, and served with a policy without scripts', async () => {
@@ -85,4 +86,16 @@ describe('pages of the operator', () => {
       await expect(readErrorPages(folder)).rejects.toThrow(`is for no error`)
     }
   })
+})
+
+test('an error page of a socket says where to complain, and no other does', async () => {
+  const { layers, directory } = await startSocketLayers({ outer: { abuse: 'abuse@example.com' } })
+  await directory.apply(changeOf({ sockets: [socketOf(1)] }))
+  const shown = async (of: string, accept = 'text/plain'): Promise<string> =>
+    (await exchange(layers.port, { host: of, headers: { accept } })).body.toString()
+  const page = await shown(`s1.${ZONE}`, 'text/html')
+  expect(page).toContain('<dt>report abuse to</dt><dd>abuse@example.com</dd>')
+  expect(await shown(`s1.${ZONE}`)).toMatch(/code: NO_TUNNEL\n.*\nreport abuse to: abuse@example\.com\n$/)
+  expect(JSON.parse(await shown(`nobody.${ZONE}`, 'application/json'))).toMatchObject({ code: 'NO_SOCKET', abuse: 'abuse@example.com' })
+  expect(await shown('elsewhere.example')).not.toContain('abuse')
 })

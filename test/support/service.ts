@@ -100,6 +100,7 @@ export const TEST_CONFIG: ServiceConfig = {
   limits: DEFAULT_LIMITS,
   refusedNames: ['paypal'],
   domainCheck: 'dns',
+  abuse: undefined,
 }
 
 /** A service under test, and what is around it. */

@@ -98,6 +98,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
         ...(invitations !== undefined && { joining: invitations.endpoint }),
         ...(table !== undefined && { targets: table }),
         ...(service !== undefined && { directory: service.directory }),
+        ...(service?.abuse !== undefined && { abuse: service.abuse }),
         ...(visitors !== undefined && { visitors: visitors.check }),
         timeoutMs: options.timeout,
         validityMs: options.validity,

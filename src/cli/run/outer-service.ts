@@ -28,6 +28,8 @@ export interface OuterServiceOptions {
 /** The service of an outer layer: its directory, and the process that keeps it. */
 export interface OuterService {
   readonly directory: LiveDirectory
+  /** Address for complaints about sockets. */
+  readonly abuse: string | undefined
   /** Providers by whom visitors of sockets log in; undefined: the file names none. */
   readonly logins: OuterLogins | undefined
   /** Starts the process; resolves when its directory is in force, or as much as there is. */
@@ -125,6 +127,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
   })
   return {
     directory,
+    abuse: config.abuse,
     logins: config.identityProviders.size === 0 ? undefined : logins,
     start: () => host.start(),
     serve: port => host.link({ url: `ws://127.0.0.1:${port}`, privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }),

@@ -72,6 +72,7 @@ function createServiceConfig(source: Source, folder: string): ServiceConfig {
     limits: { ...DEFAULT_LIMITS, ...given(limits ?? {}) },
     refusedNames: names?.refused ?? [],
     domainCheck: names?.domains ?? 'dns',
+    abuse: source.abuse,
   })
 }
 
@@ -105,7 +106,7 @@ function mailOf({ mail = 'outbox', zone }: Source, stateDirectory: string, at: (
 }
 
 /** Keys that a running service cannot change. */
-const FIXED = ['zone', 'store', 'secretsFile', 'hosts', 'ssh'] as const
+const FIXED = ['zone', 'store', 'secretsFile', 'hosts', 'ssh', 'abuse'] as const
 
 /** The names of keys that differ and count only after a restart, as they stand in the file. */
 export const fixedChanges = (before: ServiceConfig, after: ServiceConfig): readonly string[] =>

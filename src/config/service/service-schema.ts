@@ -96,6 +96,7 @@ const mail = z.union(
 
 const count = integer(0, 1_000_000).optional()
 const WORD = 'expected a word of lower-case letters, digits and dashes'
+const ABUSE = 'expected an e-mail address or a https:// URL'
 const VERSION = 'expected a version such as v1.0-9-g0efd9e3'
 
 /** The file of the service. */
@@ -126,6 +127,9 @@ export const serviceFileSchema = z.strictObject(
       .optional(),
     clientVersion: text(VERSION)
       .regex(/^[\w.+-]{1,100}$/, { error: VERSION })
+      .optional(),
+    abuse: text(ABUSE)
+      .regex(/^(?:[^\s@<>"]{1,64}@[A-Za-z0-9.-]{1,190}|https:\/\/[\x21-\x7e]{1,200})$/, { error: ABUSE })
       .optional(),
     ports: ports.optional(),
     signUp: signUp.optional(),

@@ -14,22 +14,29 @@ export interface ErrorAnswer {
  * Composes the answer for a refusal: problem+json (RFC 9457) where the client accepts JSON, a page where it accepts HTML, as browsers
  * do that go somewhere, else text.
  * @param accept  value of the Accept field; undefined: there is none
- * @param own     pages of the operator
+ * @param options.own    pages of the operator
+ * @param options.abuse  address for complaints about whoever is behind the host; undefined: it is the operator's own
  */
 export function errorAnswer(
   { code, fields: more }: Refusal,
   requestId: string,
   accept: string | undefined,
-  own?: OwnErrorPages,
+  { own, abuse }: { readonly own?: OwnErrorPages | undefined; readonly abuse?: string | undefined } = {},
 ): ErrorAnswer {
   const { status, text } = ERRORS[code]
   const title = STATUS_CODES[status] ?? 'Error'
-  const page = acceptsHtml(accept) && !acceptsJson(accept) ? errorPage(code, requestId, own) : undefined
+  const page = acceptsHtml(accept) && !acceptsJson(accept) ? errorPage(code, requestId, { own, abuse }) : undefined
   const [type, body] = acceptsJson(accept)
-    ? ['application/problem+json', `${JSON.stringify({ type: 'about:blank', title, status, code, detail: text, requestId })}\n`]
+    ? [
+        'application/problem+json',
+        `${JSON.stringify({ type: 'about:blank', title, status, code, detail: text, requestId, ...(abuse !== undefined && { abuse }) })}\n`,
+      ]
     : page !== undefined
       ? ['text/html', page.html]
-      : ['text/plain', `${status} ${title}\n\n${text}\n\ncode: ${code}\nrequest id: ${requestId}\n`]
+      : [
+          'text/plain',
+          `${status} ${title}\n\n${text}\n\ncode: ${code}\nrequest id: ${requestId}\n${abuse === undefined ? '' : `report abuse to: ${abuse}\n`}`,
+        ]
   const fields = [
     'Content-Type',
     `${type}; charset=utf-8`,

@@ -72,8 +72,12 @@ export function turnOf(code: ErrorCode): Turn {
   return status >= 500 || status === 429 || status === 408 ? 'later' : 'visitor'
 }
 
-/** The page of an error. Nothing on it comes from anywhere but the catalogue and this file, the id apart. */
-export function errorPage(code: ErrorCode, requestId: string, own?: OwnErrorPages): ErrorPage {
+/** The page of an error. Nothing on it comes from anywhere but the catalogue and this file, the id and the operator's address apart. */
+export function errorPage(
+  code: ErrorCode,
+  requestId: string,
+  { own, abuse }: { readonly own?: OwnErrorPages | undefined; readonly abuse?: string | undefined } = {},
+): ErrorPage {
   const replaced = own?.pageOf(code, requestId)
   if (replaced !== undefined) return replaced
   const { status, text } = ERRORS[code]
@@ -88,6 +92,7 @@ export function errorPage(code: ErrorCode, requestId: string, own?: OwnErrorPage
         ['status', String(status)],
         ['code', code],
         ['request id', requestId],
+        ...(abuse === undefined ? [] : [['report abuse to', abuse] as const]),
       ]),
     ],
   })

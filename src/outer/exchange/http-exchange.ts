@@ -17,6 +17,8 @@ import { edgeStart, RequestRecord, type RecordContext } from './request-record.t
 export interface ExchangeContext extends PlanContext, RecordContext, ForwardingContext {
   /** Error pages of the operator. */
   readonly errorPages?: OwnErrorPages | undefined
+  /** Address for complaints about sockets. */
+  readonly abuse?: string | undefined
   readonly limits: PlanContext['limits'] & ForwardingContext['limits']
   readonly dispatch: ForwardingContext['dispatch']
   readonly requestLimit: RequestLimit
@@ -250,7 +252,11 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
 
   #answerError(refusal: Refusal): void {
     const { call } = this
-    const answer = errorAnswer(refusal, this.record.id, valuesOf(call.request.fields, 'accept')[0], this.context.errorPages)
+    const { errorPages: own, abuse } = this.context
+    // Behind these is somebody whom the operator may not know.
+    const isOfSocket = refusal.code === 'NO_SOCKET' || this.record.target?.owner !== undefined
+    const options = { own, abuse: isOfSocket ? abuse : undefined }
+    const answer = errorAnswer(refusal, this.record.id, valuesOf(call.request.fields, 'accept')[0], options)
     const closes = answer.status === 400 || (this.#mayHaveBody && !call.isReceived)
     if (closes || this.context.isDraining()) call.closeAfterwards()
     if (closes) call.discardUpload()
