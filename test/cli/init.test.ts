@@ -1,4 +1,5 @@
 /** `init`: what it writes runs, as it stands, in processes of its own. */
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
@@ -7,6 +8,7 @@ import { load } from 'js-yaml'
 import { runCli } from '../../src/cli/run-cli.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { exchange } from '../support/exchange.ts'
+import { programPath, testWith } from '../support/needs.ts'
 import { freePort, listen } from '../support/ports.ts'
 import { startProcess } from '../support/process.ts'
 import { tempDir } from '../support/temp.ts'
@@ -79,6 +81,28 @@ describe('init', () => {
     })
     expect(read('compose.yaml')).toMatchObject({ services: { 'outer-layer': { ports: ['3000:3000', '3001:3001'] } } })
     expect(readFileSync(join(folder, 'socket-gateway-outer.service'), 'utf8')).toContain(`\nWorkingDirectory=${folder}\n`)
+  })
+
+  testWith(['systemd-analyze'], 'writes units that systemd finds nothing wrong with, whatever the folder is called', async () => {
+    for (const name of ['plain', 'my 100% "gate\\way"']) {
+      const folder = join(tempDir(), name)
+      const target = ['--target', 'a.example.com=https://b.lan']
+      expect(
+        await init(['outer', '--host', 'gw.example.com', '--name', 'lan-a', ...target, '--directory', join(folder, 'outer')]),
+      ).toMatchObject({ status: 0 })
+      const text = `wss://gw.example.com:3001#lan-a:${'s'.repeat(32)}:${'A'.repeat(43)}`
+      expect(await init(['inner', '--join', text, '--allow', '127.0.0.1:8080', '--directory', join(folder, 'inner')])).toMatchObject({
+        status: 0,
+      })
+      for (const layer of ['outer', 'inner']) {
+        const unit = join(folder, layer, `socket-gateway-${layer}.service`)
+        // Warnings go to standard error, and do not change the exit status.
+        const { status, stderr } = spawnSync(programPath('systemd-analyze')!, ['verify', '--man=no', unit], { encoding: 'utf8' })
+        expect([status, stderr.split('\n').filter(line => line.includes('socket-gateway'))]).toEqual([0, []])
+        const words = /^ReadWritePaths="(.*)"$/m.exec(readFileSync(unit, 'utf8'))![1]!
+        expect(words.replaceAll('%%', '%').replace(/\\(.)/g, '$1')).toBe(join(folder, layer))
+      }
+    }
   })
 
   test.each([

@@ -86,6 +86,24 @@ describe('pages of the operator', () => {
       await expect(readErrorPages(folder)).rejects.toThrow(`is for no error`)
     }
   })
+  test.each([
+    ['<p>{{requestid}}</p>', /502\.html: \{\{requestid\}\} stands for nothing; there are \{\{status\}\}/],
+    ['<p>{{ code }}</p>', /\{\{ code \}\} stands for nothing/],
+    ['  \n', /502\.html is empty/],
+    [Buffer.from([0x3c, 0xe4, 0x3e]), /502\.html is not UTF-8/],
+    ['x'.repeat(262_145), /502\.html has more than 256 KiB/],
+  ])('that are broken keep the layer from starting, and say how: %#', async (text, message) => {
+    const folder = tempDir()
+    writeFileSync(join(folder, '502.html'), text)
+    await expect(readErrorPages(folder)).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) })
+  })
+
+  test('have braces, markup that is not closed and a mark of the byte order as they are', async () => {
+    const folder = tempDir()
+    writeFileSync(join(folder, '502.html'), '\ufeff<style>a{b{{c}}</style>{{status}} {{{code}}} {{}} <div>'.replace('{{c}}', '{}}'))
+    const page = (await readErrorPages(folder)).pageOf('NO_INNER_LAYER', '1')!.html
+    expect(page).toBe('<style>a{b{}}</style>502 {NO_INNER_LAYER} {{}} <div>')
+  })
 })
 
 test('an error page of a socket says where to complain, and no other does', async () => {

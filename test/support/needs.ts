@@ -7,6 +7,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   h2load: 'nghttp2-client',
   dot: 'graphviz',
   docker: 'docker.io',
+  'systemd-analyze': 'systemd',
   nc: 'netcat-openbsd',
   sshd: 'openssh-server',
   ssh: 'openssh-client',

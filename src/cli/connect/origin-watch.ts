@@ -5,6 +5,7 @@ const PERIOD_MS = 1_000
 /** Says when nothing answers at the service of the user, and when something does again. */
 export class OriginWatch {
   #isMissing = false
+  #wasUp = false
   #isLooking = false
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
@@ -23,7 +24,9 @@ export class OriginWatch {
     void answers().then(isUp => {
       this.#isLooking = false
       if (this.#isClosed) return
-      if (!isUp && !this.#isMissing) this.say(`nothing answers on ${place} yet: visitors get 502 until your service runs there`)
+      if (!isUp && !this.#isMissing)
+        this.say(`nothing answers on ${place} ${this.#wasUp ? 'any more' : 'yet'}: visitors get 502 until your service runs there`)
+      this.#wasUp ||= isUp
       if (isUp && this.#isMissing) this.say(`${place} answers now`)
       this.#isMissing = !isUp
       if (!isUp) this.#timer = setTimeout(() => this.look(), PERIOD_MS).unref()

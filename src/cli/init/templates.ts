@@ -75,6 +75,8 @@ allow: [${allowed.map(place => JSON.stringify(place)).join(', ')}]
 
 /** A path as systemd reads it: a percent sign begins a specifier. */
 const unitPath = (path: string): string => path.replaceAll('%', '%%')
+/** The same where systemd splits a list into words (systemd.syntax). */
+const unitWord = (path: string): string => `"${unitPath(path).replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`
 
 /** A unit of systemd. @param folder  absolute */
 export const systemdUnit = (
@@ -101,7 +103,7 @@ TimeoutStopSec=40
 LimitNOFILE=65536
 NoNewPrivileges=yes
 ProtectSystem=strict
-ReadWritePaths=${unitPath(folder)}
+ReadWritePaths=${unitWord(folder)}
 PrivateTmp=yes
 PrivateDevices=yes
 ${layer === 'outer' ? '# For ports below 1024.\nAmbientCapabilities=CAP_NET_BIND_SERVICE\n' : ''}RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK

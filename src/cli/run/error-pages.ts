@@ -3,7 +3,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { GatewayError, messageOf } from '../../errors.ts'
 import type { OwnErrorPages } from '../../http/errors/error-page.ts'
-import { createOwnErrorPages, isErrorPageName } from '../../http/errors/own-error-pages.ts'
+import { createOwnErrorPages, isErrorPageName, KNOWN_PLACES, unknownPlaceIn } from '../../http/errors/own-error-pages.ts'
 
 /** A page is held in memory, and sent for each error. */
 const MAX_BYTES = 262_144
@@ -32,7 +32,21 @@ async function readPage(folder: string, file: string): Promise<readonly [name: s
     )
   const path = join(folder, file)
   if ((await stat(path)).size > MAX_BYTES) throw invalid(folder, `${file} has more than ${MAX_BYTES / 1024} KiB`)
-  return [name, await readFile(path, 'utf8')]
+  const text = textOf(await readFile(path))
+  if (text === undefined) throw invalid(folder, `${file} is not UTF-8; save it as that, since it is sent as that`)
+  const unknown = unknownPlaceIn(text)
+  if (unknown !== undefined) throw invalid(folder, `${file}: ${unknown} stands for nothing; there are ${KNOWN_PLACES}`)
+  if (text.trim() === '') throw invalid(folder, `${file} is empty`)
+  return [name, text]
+}
+
+/** Undefined: it is no UTF-8. A mark of the byte order is no part of it. */
+function textOf(bytes: Buffer): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    return undefined
+  }
 }
 
 const invalid = (folder: string, message: string): GatewayError => new GatewayError('CONFIG_INVALID', `--error-pages ${folder}: ${message}`)

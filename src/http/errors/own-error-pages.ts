@@ -15,6 +15,15 @@ const PLACE = new RegExp(`\\{\\{(${PLACES.join('|')})\\}\\}`)
 export const isErrorPageName = (name: string): boolean =>
   Object.hasOwn(ERRORS, name) || /^[45]\d\d$/.test(name) || name === '4xx' || name === '5xx' || name === 'error'
 
+/** The first place in a text that stands for nothing that is known, such as `{{requestid}}`: visitors would read it as it is. */
+export const unknownPlaceIn = (text: string): string | undefined =>
+  Array.from(text.matchAll(/\{\{\s{0,9}(\w{1,40})\s{0,9}\}\}/g), ([place]) => place).find(
+    place => !PLACES.some(known => place === `{{${known}}}`),
+  )
+
+/** Places that there are, as they are written. */
+export const KNOWN_PLACES = PLACES.map(place => `{{${place}}}`).join(', ')
+
 /** Makes pages of texts by such names. */
 export function createOwnErrorPages(texts: ReadonlyMap<string, string>): OwnErrorPages {
   // In turn what stands as it is and what a place names: each page is read once, and written by joining.
