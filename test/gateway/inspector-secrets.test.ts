@@ -1,0 +1,99 @@
+import { randomBytes } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { createServer, request as httpRequest, type IncomingMessage } from 'node:http'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { afterEach, expect, test } from '@jest/globals'
+import { cleanUp, onCleanUp } from '../support/cleanup.ts'
+import { listen } from '../support/ports.ts'
+import { startProcess } from '../support/process.ts'
+import { tempDir } from '../support/temp.ts'
+import { once, until } from '../support/wait.ts'
+
+afterEach(cleanUp)
+
+/** Sends one request on a connection of its own, which is closed after it. */
+async function send(port: number, path: string, headers: Record<string, string>, body = ''): Promise<string> {
+  const asked = httpRequest({
+    port,
+    host: '127.0.0.1',
+    method: 'POST',
+    path,
+    headers: { ...headers, connection: 'close' },
+    agent: false,
+  }).end(body)
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage]
+  let text = ''
+  answer.setEncoding('latin1').on('data', (piece: string) => (text += piece))
+  await once(answer, 'close')
+  return text
+}
+
+test('planted secrets are in no answer of the API, in no file, and in no heap', async () => {
+  const secrets = Array.from({ length: 8 }, () => `planted${randomBytes(12).toString('hex')}`)
+  const [bearer, cookie, query, member, field, setCookie, packed, apiKey] = secrets as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ]
+  const origin = createServer((request, response) => {
+    request.resume().on('end', () => {
+      response.writeHead(200, {
+        connection: 'close',
+        'set-cookie': `sid=${setCookie}; Path=/`,
+        'content-type': 'application/json',
+        'content-encoding': 'gzip',
+      })
+      response.end(gzipSync(JSON.stringify({ visible: 'yes', access_token: { value: packed } })))
+    })
+  })
+  onCleanUp(() => origin.close())
+  const folder = tempDir()
+  const port = await listen(origin)
+  const gateway = startProcess(
+    ['http', String(port), '--local', '--quiet', '--app-port', '0', '--inspect', '0', '--inspect-store', join(folder, 'store')],
+    { nodeArgs: ['--heapsnapshot-signal=SIGUSR2', `--diagnostic-dir=${folder}`], cwd: folder },
+  )
+  const [, app] = await gateway.waitForLine(/http:\/\/localhost:(\d+) →/)
+  const [, page] = await gateway.waitForLine(/http:\/\/127\.0\.0\.1:(\d+) {3}shows/)
+  const headers = { authorization: `Bearer ${bearer}`, cookie: `sid=${cookie}`, 'x-api-key': apiKey }
+  const json = { ...headers, 'content-type': 'application/json' }
+  await send(Number(app), `/a?token=${query}`, json, JSON.stringify({ shown: 'seen', password: member }))
+  await send(Number(app), '/b', { ...headers, 'content-type': 'application/x-www-form-urlencoded' }, `a=1&client_secret=${field}`)
+
+  const api = `http://127.0.0.1:${page}/inspector`
+  const text = async (path: string): Promise<string> => (await fetch(api + path, { headers: { connection: 'close' } })).text()
+  const list = await until(async () => {
+    const { items } = JSON.parse(await text('/requests')) as { items: { id: string; isOver: boolean }[] }
+    return items.length === 2 && items.every(({ isOver }) => isOver) && items
+  })
+  const answers = [await text('/requests'), await text('/har'), await text('/state')]
+  for (const { id } of list as { id: string }[]) {
+    for (const path of ['', '/request-body', '/response-body', '/copy?as=curl', `/compare/${(list as { id: string }[])[0]!.id}`])
+      answers.push(await text(`/requests/${id}${path}`))
+  }
+  const shown = answers.join('\n')
+  expect(shown).toContain('"visible"')
+  for (const secret of secrets) expect(shown).not.toContain(secret)
+
+  process.kill(gateway.pid, 'SIGUSR2')
+  // The last characters of a snapshot.
+  const snapshot = await until(() => {
+    const name = readdirSync(folder).find(file => file.endsWith('.heapsnapshot'))
+    const heap = name === undefined ? '' : readFileSync(join(folder, name), 'latin1')
+    return heap.trimEnd().endsWith(']}') && heap
+  })
+  expect(snapshot).toContain('application/x-www-form-urlencoded')
+  expect(secrets.filter(secret => (snapshot as string).includes(secret))).toEqual([])
+
+  gateway.child.kill('SIGTERM')
+  await gateway.exit
+  const store = readdirSync(join(folder, 'store'))
+  expect(store).toHaveLength(2)
+  for (const file of store) for (const secret of secrets) expect(readFileSync(join(folder, 'store', file), 'latin1')).not.toContain(secret)
+}, 180_000)
