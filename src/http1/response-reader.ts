@@ -85,7 +85,7 @@ export class ResponseReader {
     while (at < bytes.length && this.#expect !== Expect.DONE) {
       const next = this.#read(bytes, at)
       if (next < 0) {
-        this.#held = at === 0 ? bytes : bytes.subarray(at)
+        this.#held = Buffer.from(bytes.subarray(at)) // the piece may change afterwards
         return
       }
       at = next

@@ -7,6 +7,24 @@ const FIRST_BLOCK_BYTES = 1_024
 const MAX_BLOCK_BYTES = 16_384
 /** Memory for what is left of a piece; more of one is kept as it is. */
 const REST_BYTES = 20_480
+/** Memory for a piece that is as long as one read of a socket, and the shortest piece that gets it, bytes. */
+const PIECE_BYTES = 65_536
+const MIN_PIECE_BYTES = 28_672
+/** The memory for such pieces that is kept. */
+const MAX_FREE = 8
+
+/** Memory for pieces of bulk that goes round among the queues of a session: garbage of 64 KiB for each read is what full collections are made for. */
+export class PieceMemory {
+  readonly #free: Buffer[] = []
+
+  take(): Buffer {
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES)
+  }
+
+  giveBack(memory: Buffer): void {
+    if (this.#free.length < MAX_FREE) this.#free.push(memory)
+  }
+}
 
 /**
  * Bytes that wait, in order. What it holds follows the bytes, never the number of pieces in which they came: a peer that sends one
@@ -22,6 +40,12 @@ export class ByteQueue {
   /** Memory for what is left of a piece, and whether some of it was taken and perhaps not copied yet. */
   #rest: Buffer | undefined
   #isRestTaken = false
+  /** Memory that goes round and holds a piece each, by its buffer; and such of which all was taken and perhaps not copied yet. */
+  readonly #lent = new Map<ArrayBufferLike, Buffer>()
+  readonly #taken: Buffer[] = []
+
+  /** @param memory  for what is pushed as a copy */
+  constructor(private readonly memory?: PieceMemory) {}
 
   /** Bytes that wait. */
   get bytes(): number {
@@ -44,6 +68,17 @@ export class ByteQueue {
     }
   }
 
+  /** Adds a copy of `chunk`, which may change afterwards. */
+  pushCopy(chunk: Buffer): void {
+    const { length } = chunk
+    if (this.memory === undefined || length < MIN_PIECE_BYTES || length > PIECE_BYTES)
+      return this.push(length < SMALL_BYTES && this.#pieces.length > 0 ? chunk : Buffer.from(chunk))
+    const memory = this.memory.take()
+    chunk.copy(memory)
+    this.#lent.set(memory.buffer, memory)
+    this.push(memory.subarray(0, length))
+  }
+
   /** Takes the next `length` bytes, of at most `bytes`; the pieces do not change any more. */
   take(length: number): Buffer[] {
     this.#bytes -= length
@@ -51,13 +86,13 @@ export class ByteQueue {
     const pieces = this.#pieces
     if (this.#bytes === 0) {
       this.#block = undefined
-      return pieces.length === 1 ? [pieces.pop()!] : pieces.splice(0)
+      return this.#whole(pieces.length === 1 ? [pieces.pop()!] : pieces.splice(0))
     }
     // One splice, not a shift per piece: a long queue would be moved again and again.
     let count = 0
     let left = length
     while (pieces[count]!.length <= left) left -= pieces[count++]!.length
-    const taken = pieces.splice(0, count)
+    const taken = this.#whole(pieces.splice(0, count))
     if (left > 0) {
       taken.push(pieces[0]!.subarray(0, left))
       pieces[0] = pieces[0]!.subarray(left)
@@ -78,17 +113,43 @@ export class ByteQueue {
     this.#isRestTaken = false
     first.copy(this.#rest)
     this.#pieces[0] = this.#rest.subarray(0, first.length)
+    const memory = this.#lent.get(first.buffer)
+    if (memory !== undefined) this.#giveBack(memory)
+  }
+
+  /** Is `copied` waited for? */
+  get isCopyAwaited(): boolean {
+    return this.#taken.length > 0
   }
 
   /** Whatever was taken is not used any more. */
   copied(): void {
     this.#isRestTaken = false
+    for (const memory of this.#taken) this.#giveBack(memory)
+    this.#taken.length = 0
   }
 
+  /** Drops what waits. Some of it may have been taken and not be copied yet, so its memory is not written to again. */
   clear(): void {
+    this.#lent.clear()
     this.#pieces.length = 0
     this.#bytes = 0
     this.#block = undefined
+  }
+
+  /** Pieces of which nothing is left here. */
+  #whole(pieces: Buffer[]): Buffer[] {
+    if (this.#lent.size === 0) return pieces
+    for (const { buffer } of pieces) {
+      const memory = this.#lent.get(buffer)
+      if (memory !== undefined) this.#taken.push(memory)
+    }
+    return pieces
+  }
+
+  #giveBack(memory: Buffer): void {
+    this.#lent.delete(memory.buffer)
+    this.memory?.giveBack(memory)
   }
 
   #gather(chunk: Buffer): void {

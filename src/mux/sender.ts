@@ -64,8 +64,8 @@ export class Sender {
   readonly #bulk: MuxStream[] = []
   #immediate: NodeJS.Immediate | undefined
   #sentBytes = 0
-  /** Streams that have no credit left after what they have added to the message that is being made. */
-  readonly #starved: MuxStream[] = []
+  /** Streams that want to know when the message is made to which they have added something. */
+  readonly #emitted: MuxStream[] = []
   /** Messages with data of beginnings since the last one with bulk. */
   #messagesOfFirst = 0
   // A fresh quarter of a megabyte for each message is what garbage is made of, so the memory of messages goes round.
@@ -162,7 +162,7 @@ export class Sender {
     this.#control = []
     this.#first.length = 0
     this.#bulk.length = 0
-    this.#starved.length = 0
+    this.#emitted.length = 0
     this.#writer.clear()
   }
 
@@ -220,9 +220,9 @@ export class Sender {
     if (memory !== undefined) this.#lent.push(memory)
     this.#reclaim()
     this.context.sent(bytes)
-    if (this.#starved.length === 0) return
-    for (const stream of this.#starved) stream.copied()
-    this.#starved.length = 0
+    if (this.#emitted.length === 0) return
+    for (const stream of this.#emitted) stream.copied()
+    this.#emitted.length = 0
   }
 
   /** Frees memory that can be written to again: all of it, once the operating system has taken everything. */
@@ -302,7 +302,7 @@ export class Sender {
       const isAlone = turn === queue.length
       const left = targetBytes - writer.bytes
       stream.emit(writer, Math.max(MIN_SLICE_BYTES, Math.min(isAlone ? MAX_PAYLOAD_BYTES : QUANTUM_BYTES, left)))
-      if (stream.isStarved) this.#starved.push(stream)
+      if (stream.isCopyAwaited) this.#emitted.push(stream)
       // `emit` may have called a handler, which may have queued the stream again or ended the session.
       if (stream.hasFrames && !stream.isScheduled) this.#enqueue(stream)
     }

@@ -1,6 +1,7 @@
 import { codeOfReset, ERRORS, GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import { decodeCredit, decodeGoAway, decodePing, decodeReset, encodeGoAway, encodeReset, type Limits } from '../wire/control.ts'
 import { decodeBatch, encodeFrame, Flag, FrameType, MAX_STREAM_ID } from '../wire/frame.ts'
+import { PieceMemory } from './byte-queue.ts'
 import { assertFits } from './limits.ts'
 import type { Link } from './link.ts'
 import { LinkCounters } from './link-counters.ts'
@@ -104,6 +105,7 @@ export class Session {
       budget,
       clock,
       reads: this.#reads,
+      memory: new PieceMemory(),
       roundTripMs: () => liveness.roundTripMs,
       sendControl: (type, flags, stream, payload) => sender.control(type, flags, stream, payload),
       ready: stream => sender.schedule(stream),

@@ -1,7 +1,7 @@
 import { ERRORS, GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import { encodeCredit, encodeReset } from '../wire/control.ts'
 import { Flag, FrameType, MAX_PAYLOAD_BYTES, type BatchWriter } from '../wire/frame.ts'
-import { ByteQueue, ownBytes } from './byte-queue.ts'
+import { ByteQueue, ownBytes, type PieceMemory } from './byte-queue.ts'
 import { assertFits } from './limits.ts'
 import { creditToReadOn, type LimitedStream, type ReadLimit } from './read-limit.ts'
 import { ReceiveWindow, type WindowContext } from './receive-window.ts'
@@ -37,6 +37,7 @@ export interface StreamOwner extends Pick<WindowContext, 'budget' | 'clock' | 'r
   outstanding(bytes: number): void
   closed(stream: MuxStream): void
   readonly reads: ReadLimit
+  readonly memory: PieceMemory
   /** The stream has bytes to send and no credit. */
   stalled(): void
   /** A handler threw what is no GatewayError: a fault of ours, contained to the stream. */
@@ -49,10 +50,7 @@ const LOW_WATER_BYTES = 65_536
 /** A part of a turn that is added to it: a few bytes that the head of a frame has pushed out would be a message of their own. */
 const REST_PART = 32
 
-/**
- * A handler gets this many pieces before it has let go of any; then pieces below this size are gathered. Each costs some hundred bytes
- * on the way to a socket: a peer that sends its credit byte by byte would make megabytes of it.
- */
+/** A handler gets this many pieces before it has let go of any; then those below this size are gathered, as each costs some hundred bytes. */
 const MAX_HELD_PIECES = 64
 const SMALL_PIECE_BYTES = 4_096
 
@@ -60,8 +58,9 @@ const SMALL_PIECE_BYTES = 4_096
 export class MuxStream implements LimitedStream {
   #state: StreamStateValue = StreamState.OPEN
   #credit: number
-  readonly #queue = new ByteQueue()
-  #sentBytes = 0
+  readonly #queue: ByteQueue
+  /** Bytes of DATA that were sent. */
+  sentBytes = 0
   /** Bytes that have credit. */
   #sendableBytes = 0
   #unacknowledgedBytes = 0
@@ -87,6 +86,7 @@ export class MuxStream implements LimitedStream {
     private readonly owner: StreamOwner,
     windows: { readonly sendBytes: number; readonly receiveBytes: number },
   ) {
+    this.#queue = new ByteQueue(owner.memory)
     this.#credit = windows.sendBytes
     this.#creditToReadOn = creditToReadOn(windows.sendBytes)
     this.#window = new ReceiveWindow(windows.receiveBytes, {
@@ -126,11 +126,12 @@ export class MuxStream implements LimitedStream {
     this.#settle()
   }
 
-  /** Queues bytes; false asks to pause until `onWritable`. `chunk` must not change afterwards. */
-  write(chunk: Buffer): boolean {
+  /** Queues bytes; false asks to pause until `onWritable`. @param isBorrowed  `chunk` changes afterwards; any other must not */
+  write(chunk: Buffer, isBorrowed = false): boolean {
     if (this.#ending || (this.#state & StreamState.LOCAL_CLOSED) !== 0) return false
     if (chunk.length > 0) {
-      this.#queue.push(chunk)
+      if (isBorrowed) this.#queue.pushCopy(chunk)
+      else this.#queue.push(chunk)
       this.owner.outstanding(chunk.length)
       this.#countSendable()
       if (this.#credit > 0) this.owner.ready(this)
@@ -197,11 +198,6 @@ export class MuxStream implements LimitedStream {
     }
   }
 
-  /** Bytes of DATA that were sent. */
-  get sentBytes(): number {
-    return this.#sentBytes
-  }
-
   /** True when `emit` would add a frame. */
   get hasFrames(): boolean {
     if ((this.#state & StreamState.LOCAL_CLOSED) !== 0) return false
@@ -211,6 +207,11 @@ export class MuxStream implements LimitedStream {
   /** True while bytes wait for credit. */
   get isStarved(): boolean {
     return this.#credit === 0 && this.#queue.bytes > 0
+  }
+
+  /** True when `copied` has something to do. */
+  get isCopyAwaited(): boolean {
+    return this.isStarved || this.#queue.isCopyAwaited
   }
 
   /** The message with what `emit` has added is made, so that memory can be written to again: what waits keeps no more of it than itself. */
@@ -334,7 +335,7 @@ export class MuxStream implements LimitedStream {
   #take(length: number): Buffer[] {
     this.#credit -= length
     this.#unacknowledgedBytes += length
-    this.#sentBytes += length
+    this.sentBytes += length
     const taken = this.#queue.take(length)
     this.#countSendable()
     if (this.isStarved) this.owner.stalled()
@@ -386,8 +387,7 @@ export class MuxStream implements LimitedStream {
   }
 
   #release(): void {
-    const held = this.#queue.bytes + this.#unacknowledgedBytes + this.#unconsumedBytes
-    if (held > 0) this.owner.outstanding(-held)
+    this.owner.outstanding(-(this.#queue.bytes + this.#unacknowledgedBytes + this.#unconsumedBytes))
     this.#queue.clear()
     this.#countSendable()
     this.owner.reads.forget(this)

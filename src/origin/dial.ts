@@ -37,6 +37,8 @@ export interface DialOptions extends OriginAddress {
   /** DNS, less the addresses that are not allowed. */
   readonly lookup: LookupFunction
   readonly dialer?: Dialer | undefined
+  /** Of a plain connection: whatever is read is read into `buffer`, and there is no event `data`. */
+  readonly onread?: { readonly buffer: Uint8Array; readonly callback: (length: number) => boolean } | undefined
   /** A session of an earlier connection, to resume. */
   readonly session?: Buffer | undefined
 }
@@ -104,8 +106,8 @@ class Attempt {
   }
 
   #plain(): Socket {
-    const { hostname: host, port, lookup } = this.options
-    return connectTcp({ host, port, lookup, ...SOCKET_OPTIONS })
+    const { hostname: host, port, lookup, onread } = this.options
+    return connectTcp({ host, port, lookup, ...SOCKET_OPTIONS, ...(onread !== undefined && { onread }) })
   }
 
   #secure(socket: Duplex | undefined): TLSSocket {

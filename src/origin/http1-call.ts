@@ -92,6 +92,7 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
 
   #dial(): void {
     this.#cancelDial = this.pool.dial(
+      this.#isSwitch,
       connection => {
         this.#cancelDial = undefined
         this.#begin(connection)
@@ -185,10 +186,10 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
 
   // --- from the connection ---
 
-  onBytes(bytes: Buffer): void {
+  onBytes(bytes: Buffer, isBorrowed: boolean): void {
     this.#hasHeard = true
     this.#reader.push(bytes)
-    this.#deliver()
+    this.#deliver(isBorrowed)
   }
 
   onEnd(): void {
@@ -205,7 +206,7 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
   }
 
   /** Delivers what the last piece brought: only now, when all of the piece was found to be right. */
-  #deliver(): void {
+  #deliver(isBorrowed = false): void {
     const reader = this.#reader
     for (const { status, reason, fields } of reader.interims) {
       // A 100 that nobody waits for says nothing (RFC 9110 §15.2).
@@ -224,7 +225,7 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
     let mayGoOn = true
     for (const chunk of reader.chunks) {
       if (this.#isOver) return
-      mayGoOn = this.events.data(chunk) && mayGoOn
+      mayGoOn = this.events.data(chunk, isBorrowed) && mayGoOn
     }
     if (this.#isOver) return
     reader.chunks.length = 0 // whoever waits for a slow reader must not hold what is sent

@@ -3,7 +3,8 @@ import { guarded } from '../net/guard.ts'
 
 /** The present user of a connection. */
 export interface ConnectionUser {
-  onBytes(bytes: Buffer): void
+  /** @param isBorrowed  they change afterwards */
+  onBytes(bytes: Buffer, isBorrowed: boolean): void
   /** The origin sends nothing more. */
   onEnd(): void
   /** It is gone. @param error  undefined: it closed without one */
@@ -37,7 +38,7 @@ export class Http1Connection {
     private readonly onGone: (connection: Http1Connection) => void,
     private readonly onUnasked: (bytes: Buffer) => void,
   ) {
-    socket.on('data', this.#onData)
+    socket.on('data', this.onBytes)
     socket.on('end', this.#onEnd)
     socket.on('error', this.#onError)
     socket.on('close', this.#onClose)
@@ -67,7 +68,7 @@ export class Http1Connection {
     this.#leave()
     const { socket } = this
     socket.pause()
-    socket.off('data', this.#onData)
+    socket.off('data', this.onBytes)
     socket.off('end', this.#onEnd)
     socket.off('close', this.#onClose)
     return socket // the listener of errors stays: there must always be one
@@ -97,11 +98,12 @@ export class Http1Connection {
     user?.onFault(thrown)
   }
 
-  readonly #onData = guarded(this.#fail, (bytes: Buffer) => {
+  /** Bytes were read. @param isBorrowed  they change afterwards */
+  readonly onBytes = guarded(this.#fail, (bytes: Buffer, isBorrowed?: boolean) => {
     if (this.#user === undefined) this.onUnasked(bytes)
     const user = this.#user
     if (user === undefined) this.destroy()
-    else user.onBytes(bytes)
+    else user.onBytes(bytes, isBorrowed === true)
   })
 
   readonly #onEnd = guarded(this.#fail, () => {

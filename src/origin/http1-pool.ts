@@ -17,6 +17,8 @@ const TIMED_OUT = /^HTTP\/1\.[01] 408 /
 export interface PoolOptions extends DialOptions {
   /** A kept connection gets no new request after this time: the name of the origin may stand for another address by then. */
   readonly maxAgeMs: number
+  /** What is read from plain connections is read into it, all of them in turn: a buffer for each would be 64 KiB of garbage for an answer of one. */
+  readonly readBuffer: Buffer
   /** Milliseconds, rising. */
   readonly clock: () => number
 }
@@ -47,10 +49,20 @@ export class Http1Pool {
     return undefined
   }
 
-  /** Makes a connection. @returns gives up; nothing is told any more */
-  dial(onConnection: (connection: Http1Connection) => void, onFailure: (thrown: unknown) => void): () => void {
+  /**
+   * Makes a connection.
+   * @param mayLeave  it may leave HTTP, and then somebody else reads it
+   * @returns gives up; nothing is told any more
+   */
+  dial(mayLeave: boolean, onConnection: (connection: Http1Connection) => void, onFailure: (thrown: unknown) => void): () => void {
+    let made: Http1Connection | undefined
+    const { readBuffer } = this.options
+    const callback = (length: number): boolean => {
+      made?.onBytes(readBuffer.subarray(0, length), true)
+      return true
+    }
     const cancel = dial(
-      { ...this.options, session: this.#session },
+      { ...this.options, session: this.#session, onread: mayLeave ? undefined : { buffer: readBuffer, callback } },
       {
         onSocket: socket => {
           this.#dials.delete(cancel)
@@ -61,6 +73,7 @@ export class Http1Pool {
             gone => this.#gone(gone),
             bytes => this.unasked(bytes),
           )
+          made = connection
           this.#all.add(connection)
           onConnection(connection)
         },

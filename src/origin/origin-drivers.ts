@@ -8,6 +8,8 @@ import { tlsMaterial } from './origin-tls.ts'
 import { evictIdle } from './evict-idle.ts'
 
 const MAX_POOLS = 256
+/** As many as Node reads at a time. */
+const READ_BYTES = 65_536
 /** A kept connection gets no new request after this time, milliseconds; what is under way on it goes on. */
 const MAX_AGE_MS = 60_000
 
@@ -25,6 +27,7 @@ export interface OriginsOptions {
 export class Origins implements OriginDrivers {
   readonly #pools = new Map<string, Http1Pool>()
   readonly #http2: Http2Origins
+  readonly #readBuffer = Buffer.allocUnsafeSlow(READ_BYTES)
 
   constructor(private readonly options: OriginsOptions) {
     const { policy, clock, maxAgeMs = MAX_AGE_MS, dialer } = options
@@ -58,7 +61,8 @@ export class Origins implements OriginDrivers {
     policy.check({ hostname, port })
     evictIdle(this.#pools, MAX_POOLS)
     const lookup = policy.lookup(port)
-    const pool = new Http1Pool({ protocol, hostname, port, tls, alpn: ['http/1.1'], connectMs, lookup, dialer, maxAgeMs, clock })
+    const address = { protocol, hostname, port, tls, alpn: ['http/1.1'], connectMs, lookup, dialer }
+    const pool = new Http1Pool({ ...address, maxAgeMs, readBuffer: this.#readBuffer, clock })
     this.#pools.set(key, pool)
     return pool
   }

@@ -40,8 +40,8 @@ export interface OriginEvents {
   head(status: number, reason: string, fields: RawFields, isWhole?: boolean): void
   /** 101 to a request with `upgrade`: HTTP is over and the socket is all there is. @param rest  what came of it already */
   switched(reason: string, fields: RawFields, socket: Duplex, rest: Buffer): void
-  /** False asks the driver to pause until `resume`. */
-  data(chunk: Buffer): boolean
+  /** False asks the driver to pause until `resume`. @param isBorrowed  `chunk` changes afterwards */
+  data(chunk: Buffer, isBorrowed?: boolean): boolean
   end(trailers: RawFields): void
   failed(thrown: unknown): void
 }
@@ -211,12 +211,12 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     }
   }
 
-  data(chunk: Buffer): boolean {
+  data(chunk: Buffer, isBorrowed = false): boolean {
     if (this.#isOver || this.#hasEnded) return true
     let mayGoOn = true
     this.#tap?.received(chunk)
     this.#guard(() => {
-      mayGoOn = this.stream.write(chunk)
+      mayGoOn = this.stream.write(chunk, isBorrowed)
     })
     return mayGoOn
   }

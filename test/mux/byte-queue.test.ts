@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { ByteQueue } from '../../src/mux/byte-queue.ts'
+import { ByteQueue, PieceMemory } from '../../src/mux/byte-queue.ts'
 
 describe('bytes that wait', () => {
   test('come out as they went in, however they were cut', () => {
@@ -28,6 +28,69 @@ describe('bytes that wait', () => {
         expect([queue.bytes, queue.pieces.length]).toEqual([0, 0])
       }),
     )
+  })
+
+  test('are copied where they have to be, into memory that goes round, and nothing is written to before it was copied', () => {
+    const step = fc.record({
+      length: fc.integer({ min: 1, max: 65_536 }),
+      queue: fc.integer({ min: 0, max: 1 }),
+      part: fc.double({ min: 0, max: 1, noNaN: true }),
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), steps => {
+        const memory = new PieceMemory()
+        const queues = [new ByteQueue(memory), new ByteQueue(memory)]
+        const [pushed, taken]: [Buffer[][], Buffer[][]] = [
+          [[], []],
+          [[], []],
+        ]
+        const scratch = Buffer.alloc(65_536)
+        const take = (at: number, length: number): void => {
+          const queue = queues[at]!
+          const parts = queue.take(length)
+          // As a sender does it: the message is made of all of them, and then the queue is told.
+          taken[at]!.push(Buffer.concat(parts))
+          queue.copied()
+          queue.ownFirst()
+        }
+        steps.forEach(({ length, queue: at, part }, i) => {
+          const chunk = scratch.subarray(0, length).fill(i + 1)
+          pushed[at]!.push(Buffer.from(chunk))
+          queues[at]!.pushCopy(chunk)
+          scratch.fill(0)
+          const wanted = Math.floor(queues[1 - at]!.bytes * part)
+          if (wanted > 0) take(1 - at, wanted)
+        })
+        for (const at of [0, 1]) {
+          if (queues[at]!.bytes > 0) take(at, queues[at]!.bytes)
+          expect(Buffer.concat(taken[at]!).equals(Buffer.concat(pushed[at]!))).toBe(true)
+        }
+      }),
+    )
+  })
+
+  test('of bulk are in the same memory again and again', () => {
+    const queue = new ByteQueue(new PieceMemory())
+    const seen = new Set<ArrayBufferLike>()
+    for (let i = 0; i < 1_000; i++) {
+      queue.pushCopy(Buffer.alloc(65_536, i))
+      queue.pushCopy(Buffer.alloc(60_000, i))
+      for (const { buffer } of queue.take(queue.bytes)) seen.add(buffer)
+      queue.copied()
+    }
+    expect(seen.size).toBe(2)
+  })
+
+  test('that were taken and not copied are not written to when the rest is dropped', () => {
+    const memory = new PieceMemory()
+    const queue = new ByteQueue(memory)
+    queue.pushCopy(Buffer.alloc(65_536, 1))
+    queue.pushCopy(Buffer.alloc(65_536, 1))
+    const taken = queue.take(70_000)
+    queue.clear()
+    const other = new ByteQueue(memory)
+    for (let i = 0; i < 4; i++) other.pushCopy(Buffer.alloc(65_536, 2))
+    expect(Buffer.concat(taken).equals(Buffer.alloc(70_000, 1))).toBe(true)
   })
 
   test('are held in few pieces when they come one by one', () => {

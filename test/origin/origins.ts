@@ -55,8 +55,8 @@ export class Told implements OriginEvents {
     this.#see('switched')
   }
 
-  data(chunk: Buffer): boolean {
-    this.chunks.push(chunk)
+  data(chunk: Buffer, isBorrowed = false): boolean {
+    this.chunks.push(isBorrowed ? Buffer.from(chunk) : chunk)
     this.#see('data')
     return this.wants
   }
