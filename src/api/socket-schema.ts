@@ -17,7 +17,10 @@ const given = {
     .strictObject({ emails: z.array(text(254)).max(200), domains: z.array(text(253)).max(200) })
     .nullable()
     .optional()
-    .meta({ description: 'Visitors that have to log in first; only for http and https, and never with both lists empty.' }),
+    .meta({
+      description:
+        'Visitors that have to log in first, never with both lists empty. Of tcp and tls: with "forward --login", while the public port lets nobody in.',
+    }),
   balance: balance.optional().meta({ description: 'How its tunnels share the load; default least.' }),
   customDomains: z
     .array(text(253))

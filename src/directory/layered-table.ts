@@ -1,6 +1,7 @@
 import { parseHost } from '../address/host.ts'
 import { Policy } from '../route/policy.ts'
 import type { RouteTable, Target, TargetTable } from '../route/table.ts'
+import type { Tunnel } from '../route/tunnel.ts'
 import type { SocketTable } from './socket-table.ts'
 import { PLAIN_TREATMENT, SOCKET_DOMAIN } from './socket-target.ts'
 
@@ -45,6 +46,11 @@ export class LayeredTable implements TargetTable {
     const entry = this.sockets.match(host)
     if (entry?.target !== undefined && (wildcard === undefined || entry.socket.dnsName === host)) return entry.target
     return wildcard ?? file.any
+  }
+
+  socketTunnel(name: string): Tunnel | undefined {
+    const entry = this.sockets.match(name.slice(0, Math.max(0, name.lastIndexOf(':'))))
+    return entry?.tunnel?.name === name ? entry.tunnel : undefined
   }
 
   isOfSockets(host: string): boolean {

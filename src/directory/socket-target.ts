@@ -1,6 +1,8 @@
 import { emailKey, type Access } from '../route/access.ts'
 import { Policy } from '../route/policy.ts'
 import type { Balance, BasicAuth, Health, Retries, Target, Treatment } from '../route/target.ts'
+import { formatHostPort } from '../address/host-port.ts'
+import type { Tunnel } from '../route/tunnel.ts'
 import { TcpPort } from '../route/tcp-port.ts'
 import type { DirectorySocket, SocketVisitors } from './directory.ts'
 import { isEqual } from './is-equal.ts'
@@ -34,6 +36,8 @@ export interface SocketEntry {
   readonly target: Target | undefined
   /** Of the other types. */
   readonly port: TcpPort | undefined
+  /** Of those of the other types that only some visitors may have: no public port asks who comes. */
+  readonly tunnel: Tunnel | undefined
 }
 
 const POLICY = Policy.any()
@@ -44,6 +48,8 @@ const UNVERIFIED = Object.freeze({ tls: Object.freeze({ verify: false }) })
 const RETRIES = { attempts: 2, budgetPercent: 20 } as const
 /** Where there is no other tunnel that could be asked instead, nothing is kept of failures. */
 const NO_EJECTION: Health = Object.freeze({ check: undefined, failures: 0, ejectMs: 0 })
+const NO_TOKENS = Object.freeze({ size: 0, has: () => false })
+const NO_KEYS: ReadonlySet<string> = new Set()
 const NOBODY: readonly string[] = Object.freeze([])
 
 /**
@@ -53,8 +59,8 @@ const NOBODY: readonly string[] = Object.freeze([])
 export function createSocketEntry(socket: DirectorySocket, owner: SocketOwner, previous: SocketEntry | undefined): SocketEntry {
   const isWeb = socket.type === 'http' || socket.type === 'https'
   return isWeb
-    ? { socket, owner, target: createTarget(socket, owner, previous), port: undefined }
-    : { socket, owner, target: undefined, port: createPort(socket, owner) }
+    ? { socket, owner, target: createTarget(socket, owner, previous), port: undefined, tunnel: undefined }
+    : { socket, owner, target: undefined, port: createPort(socket, owner), tunnel: createTunnel(socket, owner, previous) }
 }
 
 function createTarget(socket: DirectorySocket, owner: SocketOwner, previous: SocketEntry | undefined): Target {
@@ -139,6 +145,33 @@ function balanceOf({ balance }: DirectorySocket, previous: SocketEntry | undefin
   if (balance === 'address') return BY_ADDRESS
   const before = previous?.target?.balance
   return before?.kind === 'round-robin' ? before : Object.freeze({ kind: 'round-robin' })
+}
+
+function createTunnel(socket: DirectorySocket, owner: SocketOwner, previous: SocketEntry | undefined): Tunnel | undefined {
+  const { dnsName, tunnelIds, limits, visitors } = socket
+  const before = previous?.owner === owner ? previous : undefined
+  // As for web sockets: who has something open is judged by the same rule as long as it says the same.
+  if (before === undefined || !isEqual(visitors, before.socket.visitors)) owner.latest = accessOf(visitors, owner)
+  if (visitors === null) return undefined
+  const port = socket.port!
+  return Object.freeze({
+    name: formatHostPort({ host: dnsName, port }),
+    line: 0,
+    hostname: hostnameOf(socket),
+    port,
+    identifiers: tunnelIds,
+    pool: 'tunnel',
+    owner,
+    allow: undefined,
+    tokens: NO_TOKENS,
+    users: undefined,
+    keys: NO_KEYS,
+    access: owner.latest,
+    maxConnections: limits.maxConnections,
+    idleMs: 0,
+    proxyProtocol: 0,
+    tellsIdentity: false,
+  })
 }
 
 function createPort(socket: DirectorySocket, owner: SocketOwner): TcpPort {

@@ -4,7 +4,7 @@ import { bracketed, formatHostPort } from '../address/host-port.ts'
 import { parseHostPattern } from '../address/host.ts'
 import type { Target } from './target.ts'
 import type { TcpPort } from './tcp-port.ts'
-import type { Tunnels } from './tunnel.ts'
+import type { Tunnel, Tunnels } from './tunnel.ts'
 
 export type { Target } from './target.ts'
 
@@ -47,6 +47,8 @@ export interface TargetTable {
   readonly tunnels: Tunnels
   /** The target of a host, also one that is not listed. @param host  as `parseHost` gives it */
   match(host: string): Target | undefined
+  /** The tunnel of a socket that only some may have, by its name. Absent: there are no sockets. */
+  socketTunnel?(name: string): Tunnel | undefined
   /** May only sockets of the service have this name? Absent: no name is such a one. */
   isOfSockets?(host: string): boolean
 }

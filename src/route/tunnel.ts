@@ -5,7 +5,7 @@ import type { AddressRanges } from '../address/address-ranges.ts'
 import { parseHostPort } from '../address/host-port.ts'
 import { parseOriginHost } from '../address/host.ts'
 import type { Access } from './access.ts'
-import type { BasicAuth } from './target.ts'
+import type { BasicAuth, Owner, Pool } from './target.ts'
 import { addressOf } from './tcp-port.ts'
 
 /** One service, and who may open it. Frozen. */
@@ -17,6 +17,9 @@ export interface Tunnel {
   readonly hostname: string
   readonly port: number
   readonly identifiers: readonly string[] | undefined
+  readonly pool?: Pool | undefined
+  /** Of a socket of the service. */
+  readonly owner?: Owner | undefined
   /** Addresses of clients that may come; undefined: all. */
   readonly allow: AddressRanges | undefined
   /** Is it one of the tokens that open it? Takes as long whichever it is. */

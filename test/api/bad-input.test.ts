@@ -201,13 +201,6 @@ describe('sockets that would be for nobody, or protected by nothing', () => {
       ENABLED,
     ],
     [
-      'a login on tcp',
-      { type: 'tcp', visitors: { emails: ['a@b.c'], domains: [] } },
-      'visitors',
-      { socket_type: 'tcp', cloud_authentication_enabled: true, [emails]: ['a@b.c'] },
-      ENABLED,
-    ],
-    [
       'protected without a user',
       { password: { user: 'u', password: '' } },
       'password.password',

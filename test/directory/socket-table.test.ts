@@ -142,6 +142,9 @@ describe('the sockets in force', () => {
     expect(access?.ofSocket?.latest).toBeUndefined()
     put(table, socketOf(2, { type: 'tcp', port: 40_000, visitors }))
     expect(table.match(`s2.${ZONE}`)?.port?.admits('192.0.2.1')).toBe(false)
+    expect(table.match(`s2.${ZONE}`)?.tunnel).toMatchObject({ name: `s2.${ZONE}:40000`, pool: 'tunnel', access: { login: { domains } } })
+    put(table, socketOf(2, { type: 'tcp', port: 40_000 }))
+    expect(table.match(`s2.${ZONE}`)?.tunnel).toBeUndefined()
   })
 
   test('count what they were used for, and tell it once', () => {

@@ -201,7 +201,6 @@ describe.each(await databases())('sockets on $name', database => {
     ['a password that is empty', { password: { user: 'a', password: '' } }, 'password.password'],
     ['a password on tcp', { type: 'tcp', password: { user: 'a', password: 'b' } }, 'password'],
     ['visitors without any', { visitors: { emails: [], domains: [] } }, 'visitors'],
-    ['visitors on tls', { type: 'tls', visitors: { emails: ['a@example.com'], domains: [] } }, 'visitors'],
     ['an address that is none', { visitors: { emails: ['a@example.com', 'nobody'], domains: [] } }, 'visitors.emails[1]'],
     ['a domain that is none', { visitors: { emails: [], domains: [''] } }, 'visitors.domains[0]'],
     ['another balance', { balance: 'random' as 'least' }, 'balance'],

@@ -3,7 +3,6 @@ import { asGatewayError, ERRORS, GatewayError, type ErrorCode } from '../../erro
 import { unmapped } from '../../address/mapped.ts'
 import { encodeTcpHead } from '../../payload/tcp-head.ts'
 import { visitorName, type Visitor } from '../../route/access.ts'
-import type { Owner } from '../../route/target.ts'
 import { addressOf, type TcpPort, type TcpRoute } from '../../route/tcp-port.ts'
 import { Splice } from '../../splice/splice.ts'
 import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
@@ -14,6 +13,7 @@ import { BeforeOrigin } from '../inner-layers/tcp-opening.ts'
 import type { DeadlineQueue, QueueNode, Expiring } from '../../net/deadline-queue.ts'
 import { guarded } from '../../net/guard.ts'
 import { proxyHeader, type Endpoint, type ProxiedConnection } from '../../net/write-proxy-header.ts'
+import { countConnection } from '../inner-layers/count-connection.ts'
 import type { CarrierStream } from '../inner-layers/carrier.ts'
 import { Dispatch, type DispatchContext } from '../inner-layers/dispatch.ts'
 
@@ -300,17 +300,9 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
       ...(owner !== undefined && { isOfSocket: true }),
     }
     this.context.record(record)
-    if (owner !== undefined) count(owner, record)
+    if (owner !== undefined) countConnection(owner, record)
     this.onOver(this)
   }
-}
-
-/** For the owner of the socket. */
-function count(owner: Owner, { client, error, bytesIn, bytesOut, durationMs }: ConnectionRecord): void {
-  owner.countConnection(bytesIn, bytesOut)
-  if (!owner.isWatched) return
-  const status = error === undefined ? 200 : ERRORS[error].status || ERRORS.CANCELLED.status
-  owner.tell({ kind: 'connection', at: Date.now() - durationMs, client, status, bytesOut, bytesIn, durationMs })
 }
 
 const ignore = (): void => undefined

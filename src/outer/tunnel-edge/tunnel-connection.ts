@@ -17,6 +17,7 @@ import { BeforeOrigin } from '../inner-layers/tcp-opening.ts'
 import type { DeadlineQueue, QueueNode, Expiring } from '../../net/deadline-queue.ts'
 import { guarded } from '../../net/guard.ts'
 import type { EarlyBytes } from '../../net/early-bytes.ts'
+import { countConnection } from '../inner-layers/count-connection.ts'
 import type { CarrierStream } from '../inner-layers/carrier.ts'
 import { Dispatch, type DispatchContext } from '../inner-layers/dispatch.ts'
 
@@ -87,7 +88,9 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
     try {
       const { tunnel } = this.visit
       this.#unfollow = this.visit.admittance?.follow?.(this.#ended)
-      if (!this.#open()) throw new GatewayError('NO_INNER_LAYER', this.#dispatch.absence(tunnel.name, tunnel))
+      if (this.#open()) return
+      if (tunnel.owner !== undefined) throw new GatewayError('NO_TUNNEL', 'no tunnel of this socket is connected')
+      throw new GatewayError('NO_INNER_LAYER', this.#dispatch.absence(tunnel.name, tunnel))
     } catch (thrown) {
       this.#refuse(thrown)
     }
@@ -116,8 +119,10 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
 
   /** @returns false when no inner layer is connected that could be asked */
   #open(): boolean {
-    const { tunnel } = this.visit
-    this.#stream = this.#dispatch.open({ target: tunnel, payload: encodeTcpHead(tunnel) }, this)
+    const { tunnel, client } = this.visit
+    // A tunnel of the service tells its end who comes; inner layers of operators may be too old to be told.
+    const payload = encodeTcpHead(tunnel.pool === 'tunnel' ? { ...tunnel, visitor: client } : tunnel)
+    this.#stream = this.#dispatch.open({ target: tunnel, payload }, this)
     if (this.#stream === undefined) return false
     this.#introduce(this.#stream)
     this.context.opening.refresh(this)
@@ -213,7 +218,8 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
     this.#unfollow?.()
     this.context.opening.cancel(this)
     const { client, connectionId, tunnel, admittance } = this.visit
-    this.context.record({
+    const { owner } = tunnel
+    const record: ConnectionRecord = {
       connectionId,
       client: client.address,
       clientPort: client.port,
@@ -226,7 +232,10 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
       error,
       reason,
       ...(admittance !== undefined && { visitor: visitorName(admittance.visitor), lane: admittance.visitor.lane }),
-    })
+      ...(owner !== undefined && { isOfSocket: true }),
+    }
+    this.context.record(record)
+    if (owner !== undefined) countConnection(owner, record)
     this.onOver(this)
   }
 }

@@ -1,6 +1,7 @@
 import { ERRORS, GatewayError, messageOf, type ErrorCode } from '../../errors.ts'
 import { parseAuthorization } from '../../identity/token.ts'
 import { isTunnelProof, TUNNEL_PROOF_LIFETIME_MS, verifyTunnelProof, type TunnelProof } from '../../identity/tunnel-proof.ts'
+import type { TargetTable } from '../../route/table.ts'
 import type { Tunnel, Tunnels } from '../../route/tunnel.ts'
 import type { Peer } from '../../http/client.ts'
 import { visitorName } from '../../route/access.ts'
@@ -59,8 +60,9 @@ export class TunnelCredentials {
    * @throws GatewayError TUNNEL_UNAUTHORIZED, whether there is such a tunnel or not; UNKNOWN_TUNNEL or TUNNEL_FORBIDDEN to whoever may open
    *   another one; TUNNEL_ATTEMPTS after too many failures of an address
    */
-  async check(tunnels: Tunnels, request: TunnelRequest): Promise<OpenedTunnel> {
-    const tunnel = request.name === undefined ? undefined : tunnels.get(request.name)
+  async check(table: Pick<TargetTable, 'tunnels' | 'socketTunnel'>, request: TunnelRequest): Promise<OpenedTunnel> {
+    const { tunnels } = table
+    const tunnel = request.name === undefined ? undefined : (tunnels.get(request.name) ?? table.socketTunnel?.(request.name))
     const admittance = tunnel === undefined ? undefined : await this.#ask(tunnel, request)
     if (admittance === undefined) await this.#checkOthers(tunnels, tunnel, request)
     if (tunnel!.allow?.has(request.address) === false)
@@ -82,16 +84,16 @@ export class TunnelCredentials {
   async #checkOthers(tunnels: Tunnels, tunnel: Tunnel | undefined, request: TunnelRequest): Promise<void> {
     if (this.#failures.wait(addressKey(request.address)) > 0) throw tooManyAttempts(request.address)
     const opens = await this.#judge(tunnels, request).catch((thrown: unknown) => {
-      throw this.#withLogin(tunnels, thrown)
+      throw this.#withLogin(tunnel?.owner === undefined ? [...tunnels.values()] : [tunnel], thrown)
     })
     if (tunnel === undefined) throw new GatewayError('UNKNOWN_TUNNEL', 'there is no such tunnel')
     if (!opens(tunnel)) throw new GatewayError('TUNNEL_FORBIDDEN', 'the credentials are those of another tunnel')
   }
 
   /** Says where people log in, when some tunnel lets them: whether it is this one is not for everybody to know. */
-  #withLogin(tunnels: Tunnels, thrown: unknown): unknown {
+  #withLogin(tunnels: readonly Tunnel[], thrown: unknown): unknown {
     if (!(thrown instanceof GatewayError) || thrown.code !== 'TUNNEL_UNAUTHORIZED') return thrown
-    if (![...tunnels.values()].some(({ access }) => access?.login !== undefined)) return thrown
+    if (!tunnels.some(({ access }) => access?.login !== undefined)) return thrown
     if (this.visitors === undefined)
       return new GatewayError(thrown.code, `${thrown.message}; nobody can log in either, without --visitors`, { fields: thrown.fields })
     return new GatewayError(thrown.code, thrown.message, { cause: thrown.cause, fields: [...thrown.fields, ...loginAt(this.visitors)] })

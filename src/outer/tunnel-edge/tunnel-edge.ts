@@ -70,7 +70,10 @@ export class TunnelEdge {
 
   /** Is this a request for a tunnel? Without tunnels none is, and the path is like any other. */
   takes(request: IncomingMessage): boolean {
-    return request.url?.startsWith(TUNNEL_PATH) === true && this.options.table().tunnels.size > 0
+    if (request.url?.startsWith(TUNNEL_PATH) !== true) return false
+    const table = this.options.table()
+    // Paths below it are those of other sockets' applications, too: of sockets, those alone that there are.
+    return table.tunnels.size > 0 || isOfSocket(table, nameOf(request))
   }
 
   /**
@@ -79,9 +82,12 @@ export class TunnelEdge {
    * @param target  in origin-form
    */
   owns(target: string): boolean {
-    if (this.options.table().tunnels.size === 0) return false
+    const table = this.options.table()
+    if (table.tunnels.size === 0 && table.socketTunnel === undefined) return false
     const { path } = parseRequestTarget(target)
-    return `${canonicalPath(path, true).path}/`.startsWith(TUNNEL_PATH)
+    const { path: canonical } = canonicalPath(path, true)
+    if (!`${canonical}/`.startsWith(TUNNEL_PATH)) return false
+    return table.tunnels.size > 0 || isOfSocket(table, nameOf({ url: canonical }))
   }
 
   /** A request that `takes` took, with its socket. */
@@ -130,7 +136,7 @@ export class TunnelEdge {
   async #admit(request: IncomingMessage, peer: Peer): Promise<OpenedTunnel> {
     if (this.options.isDraining()) throw new GatewayError('DRAINING')
     const authorizations = request.headersDistinct['authorization'] ?? []
-    return this.#credentials.check(this.options.table().tunnels, {
+    return this.#credentials.check(this.options.table(), {
       name: nameOf(request),
       // Two fields are not one that is good.
       authorization: authorizations.length === 1 ? authorizations[0] : undefined,
@@ -214,10 +220,12 @@ export class TunnelEdge {
 }
 
 /** HOST:PORT behind `/tunnel/`, canonical; undefined for what is none. */
-function nameOf({ url = '' }: IncomingMessage): string | undefined {
+function nameOf({ url = '' }: Pick<IncomingMessage, 'url'>): string | undefined {
   try {
     return parseTunnelName(decodeURIComponent(url.slice(TUNNEL_PATH.length).split('?', 1)[0]!)).name
   } catch {
     return undefined
   }
 }
+
+const isOfSocket = (table: TargetTable, name: string | undefined): boolean => name !== undefined && table.socketTunnel?.(name) !== undefined

@@ -105,7 +105,7 @@ function checkParts(request: SocketPatch, type: SocketType, rules: SocketRules, 
   const { password, visitors, balance, customDomains } = request
   if (password !== undefined && password !== null) checkPassword(password, type, faults)
   if (balance !== undefined && !BALANCES.includes(balance)) faults.add('balance', `expected ${BALANCES.join(', ')}`)
-  const checkedVisitors = visitors === undefined || visitors === null ? visitors : checkVisitors(visitors, type, faults)
+  const checkedVisitors = visitors === undefined || visitors === null ? visitors : checkVisitors(visitors, faults)
   const domains = customDomains === undefined ? undefined : checkDomains(customDomains, type, rules, faults)
   return {
     ...(password !== undefined && { password }),
@@ -126,9 +126,8 @@ function checkPassword({ user, password }: { readonly user: unknown; readonly pa
     faults.add('password.password', `expected 1 to ${MAX_PASSWORD_LENGTH} characters without control characters`)
 }
 
-function checkVisitors(visitors: SocketVisitors, type: SocketType, faults: Faults): SocketVisitors {
+function checkVisitors(visitors: SocketVisitors, faults: Faults): SocketVisitors {
   const { emails, domains } = visitors as { readonly emails: unknown; readonly domains: unknown }
-  if (!isWeb(type)) faults.add('visitors', 'only sockets of type http and https can ask visitors for a login')
   const checked = { emails: [] as string[], domains: [] as string[] }
   if (!Array.isArray(emails)) faults.add('visitors.emails', 'expected a list')
   else

@@ -36,7 +36,7 @@ export class DeviceLane implements Lane {
   }
 
   judge({ access, request, client, target }: AccessRequestOfVisitor): Verdict | undefined {
-    const { login: rule, sessionMs } = access
+    const { login: rule, sessionMs, ofSocket } = access
     if (rule === undefined) return undefined
     const text = credentialsOf(request).find(each => isDeviceToken(each.text))?.text
     if (text === undefined) return undefined
@@ -49,7 +49,11 @@ export class DeviceLane implements Lane {
     if (over !== undefined) return { kind: 'refuse', code: 'VISITOR_SESSION_OVER', reason: over, visitor }
     const reason = tunnels.includes(target) ? whyNot(rule, session.person) : 'the login was for other tunnels'
     if (reason !== undefined) return { kind: 'refuse', code: 'VISITOR_FORBIDDEN', reason, visitor }
-    return { kind: 'admit', visitor, follow: ended => watch.watch(() => sessions.whyEnded(session, sessionMs), ended) }
+    const check = (): string | undefined => {
+      const now = ofSocket?.latest?.login
+      return sessions.whyEnded(session, sessionMs) ?? (now && whyNot(now, session.person))
+    }
+    return { kind: 'admit', visitor, follow: ended => watch.watch(check, ended) }
   }
 
   /** Told by the check of connections. */
