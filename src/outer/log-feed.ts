@@ -5,8 +5,10 @@ import type { Carrier } from './inner-layers/carrier.ts'
 
 /** Lines in a second, in the long run and at once: nobody reads faster, and a flood of requests must not become a flood of notes. */
 const LINES_PER_SECOND = 50
-/** Lines that one note has. */
+/** Lines that one note has, and that wait for a link with more important things to carry. */
 const MAX_LINES = 20
+/** Between two looks whether the link has room, milliseconds. */
+const HELD_UP_MS = 50
 /** Lines that were left out are told after this time at the latest, milliseconds. */
 const OMITTED_MS = 1_000
 
@@ -19,14 +21,15 @@ export interface LogFeedOptions {
 }
 
 /**
- * The live log of one socket on its way to one inner layer. It comes last: what is too much, or would wait, is counted and left out, and
- * a line says how many were.
+ * The live log of one socket on its way to one inner layer. It comes last: a few lines wait while the link is busy, what is too much is counted and left out,
+ * and a line says how many were.
  */
 export class LogFeed {
   readonly #bucket: TokenBucket
   #lines: LogLine[] = []
   #omitted = 0
   #immediate: NodeJS.Immediate | undefined
+  #retry: NodeJS.Timeout | undefined
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
 
@@ -40,13 +43,14 @@ export class LogFeed {
     if (this.#lines.length >= MAX_LINES || !this.#bucket.take()) return this.#omit(1)
     this.#lines.push(line)
     // Behind whatever this turn of the event loop sends.
-    this.#immediate ??= setImmediate(() => attempt(this.options.onFault, () => this.#flush()))
+    if (this.#retry === undefined) this.#immediate ??= setImmediate(() => attempt(this.options.onFault, () => this.#flush()))
   }
 
   /** Nothing is told any more. */
   close(): void {
     this.#isClosed = true
     clearImmediate(this.#immediate)
+    clearTimeout(this.#retry)
     clearTimeout(this.#timer)
   }
 
@@ -57,12 +61,15 @@ export class LogFeed {
 
   #flush(): void {
     this.#immediate = undefined
+    this.#retry = undefined
     const lines = this.#lines
-    this.#lines = []
     const { session } = this.options
-    if (!session.isOpen) return
-    if (session.isHeldUp === true) return this.#omit(lines.length)
-    session.note(encodeLogNote(lines))
+    if (session.isOpen && session.isHeldUp === true) {
+      this.#retry = setTimeout(() => attempt(this.options.onFault, () => this.#flush()), HELD_UP_MS).unref()
+      return
+    }
+    this.#lines = []
+    if (session.isOpen) session.note(encodeLogNote(lines))
   }
 
   #tellOmitted(): void {

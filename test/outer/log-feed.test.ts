@@ -38,14 +38,16 @@ test('lines of one turn are one note, in their order', async () => {
   expect(told.map(({ at }) => at)).toEqual([0, 1, 2])
 })
 
-test('nothing is added to a link that takes nothing: it is counted, and told when there is room again', async () => {
+test('nothing is added to a link that takes nothing: twenty lines wait, the others are counted, and told when there is room again', async () => {
   const { told, session, feed } = start()
   session.isHeldUp = true
-  for (let i = 0; i < 5; i++) feed.add(lineOf(i))
+  for (let i = 0; i < 25; i++) feed.add(lineOf(i))
   await new Promise(resolve => setImmediate(() => setImmediate(resolve)))
+  feed.add(lineOf(25))
   expect(told).toEqual([])
   session.isHeldUp = false
-  await until(() => omitted(told) === 5)
+  await until(() => omitted(told) === 6)
+  expect(told.filter(({ kind }) => kind === 'connection').map(({ at }) => at)).toEqual(Array.from({ length: 20 }, (_, i) => i))
 })
 
 test('fifty lines come at once, the others as a number, and a line that cannot be told ends nothing', async () => {
