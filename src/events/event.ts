@@ -34,6 +34,8 @@ export interface EventNote {
   readonly targets?: readonly string[]
   readonly account?: string
   readonly fields: Readonly<Record<string, FieldValue>>
+  /** Of a state that is not well: it is so since the process began, so that nothing was lost where it is well soon. */
+  readonly isFromStart?: boolean
 }
 
 const MAX_TEXT = 300

@@ -104,7 +104,7 @@ export class TurningStates {
     const entry: Entry = {
       state,
       isWell,
-      told: first ? undefined : true,
+      told: first || note.isFromStart === true ? undefined : true,
       toldMs: -Infinity,
       level: 0,
       downs: isWell ? 0 : 1,
@@ -124,15 +124,15 @@ export class TurningStates {
 
   #settle(entry: Entry, nowMs: number): void {
     const { isWell, told, downs, firstDownMs, changedMs, badMs, note, badNote = note } = entry
-    const { bad, good, again } = STATES[entry.state]
+    const { bad, good, again, first } = STATES[entry.state]
     entry.dueMs = undefined
     entry.downs = 0
     this.#due.delete(entry)
     const several = downs > 1 ? { count: downs, sinceMs: firstDownMs } : { count: 1 }
     if (isWell && told === true) {
       if (downs > 0) this.#say(entry, again, note, { atMs: changedMs, ...several, sinceMs: firstDownMs }, nowMs)
-    } else if (isWell) this.#say(entry, good, note, { atMs: changedMs, count: 1 }, nowMs)
-    else if (told !== false) this.#say(entry, bad, badNote, { atMs: badMs, ...several }, nowMs)
+    } else if (isWell && (told === false || first)) this.#say(entry, good, note, { atMs: changedMs, count: 1 }, nowMs)
+    else if (!isWell && told !== false) this.#say(entry, bad, badNote, { atMs: badMs, ...several }, nowMs)
     entry.told = isWell
   }
 

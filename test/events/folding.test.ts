@@ -102,6 +102,21 @@ describe('a state that turns', () => {
     expect(told).toEqual(['target.unserved', 'target.served'])
   })
 
+  test('that is not well from the start is told when it stays so, and is no interruption when it does not', () => {
+    const told: string[] = []
+    const states = new TurningStates((name, _note, { count }) => told.push(`${name} ×${count}`))
+    const fromStart = { ...note, isFromStart: true }
+    for (const key of ['soon', 'late']) states.turn('target', false, fromStart, key, 0)
+    states.turn('target', true, note, 'soon', 3_000)
+    states.look(20_000)
+    expect(told).toEqual(['target.unserved ×1'])
+    states.turn('target', false, note, 'soon', 60_000)
+    states.turn('target', true, note, 'soon', 61_000)
+    states.look(80_000)
+    states.turn('target', true, note, 'late', 90_000)
+    expect(told.slice(1)).toEqual(['target.interrupted ×1', 'target.served ×1'])
+  })
+
   test('costs a bounded memory, whoever makes up the names', () => {
     const states = new TurningStates(() => undefined)
     for (let index = 0; index < 30_000; index++) states.turn('inner-layer', true, note, `name-${index}`, index)

@@ -16,6 +16,7 @@ interface Group {
 /** Tells of targets of the operator that no inner layer serves, one event for all that want the same inner layers. */
 export class UnservedTargets {
   #unserved: ReadonlySet<string> = new Set()
+  #isFirst = true
 
   constructor(
     private readonly sink: EventSink,
@@ -30,11 +31,12 @@ export class UnservedTargets {
     for (const [key, { identifiers, names }] of groups) {
       const isServed = this.registry.serves({ identifiers })
       if (!isServed) unserved.add(key)
-      this.sink.turn('target', isServed, noteOf([...names], identifiers), key)
+      this.sink.turn('target', isServed, { ...noteOf([...names], identifiers), isFromStart: this.#isFirst }, key)
     }
     // What is no longer wanted is not served again: it is nothing any more.
     for (const key of this.#unserved) if (!groups.has(key)) this.sink.forget('target', key)
     this.#unserved = unserved
+    this.#isFirst = false
   }
 }
 
