@@ -136,6 +136,22 @@ describe('OpenID Connect', () => {
     expect((await logInWith(token)).kind).toBe('failed')
   })
 
+  test('asks Google for an account, since it knows no other way to ask again', async () => {
+    answer = serve(
+      () => '',
+      () => '',
+    )
+    const promptOf = async (kind: 'google' | 'oidc', asksAgain: boolean): Promise<string | null> => {
+      const provider = new OidcProvider(configOf(kind), Date.now)
+      return new URL((await provider.begin({ redirectUri: REDIRECT, state: STATE, asksAgain })).url).searchParams.get('prompt')
+    }
+    expect([await promptOf('google', true), await promptOf('google', false), await promptOf('oidc', true)]).toEqual([
+      'select_account',
+      null,
+      'login',
+    ])
+  })
+
   test('lets nobody in with another state, or an answer that says no', async () => {
     answer = serve(
       () => '',
