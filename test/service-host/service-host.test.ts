@@ -22,13 +22,17 @@ if (mode !== 'mute') process.on('message', message => {
   if (message.type === 'link') {
     send({ type: 'ready' })
     send({ type: 'watch', socketId: 's', isWatched: true })
+    if (mode === 'tells') {
+      send({ type: 'health', isHealthy: true })
+      send({ type: 'event', name: 'tunnel.lost', note: { subject: 't', account: 'a', fields: {} }, happening: { atMs: 1, count: 1 } })
+    }
     send({ type: 'watch', socketId: 'unknown', isWatched: true })
   }
   if (message.type === 'ping') send({ type: 'pong' })
   if (message.type === 'stop' && mode !== 'deaf') process.disconnect()
 })
 if (mode === 'fails') { send({ type: 'failed', message: 'no database' }); process.exit(1) }
-if (mode === 'well') send({ type: 'directory', id: 1, message: { type: 'snapshot', seq: 1, sockets: [], keys: [] } })
+if (mode === 'well' || mode === 'tells') send({ type: 'directory', id: 1, message: { type: 'snapshot', seq: 1, sockets: [], keys: [] } })
 process.on('disconnect', () => process.exit(0))
 `
 
@@ -156,6 +160,28 @@ describe('the service process beside the outer layer', () => {
     expect(records.some(({ msg }) => msg.includes('next start in 50 ms'))).toBe(true)
     await host.close()
     expect(forks).toHaveLength(2)
+  })
+
+  test('tells of its end and its return, of its database and of accounts, and nothing of an end that was asked for', async () => {
+    const turns: (readonly [string, boolean, string | undefined])[] = []
+    const told: unknown[] = []
+    const { host, forks, start } = setUp('tells', {
+      onTurn: (state, isWell, reason) => turns.push([state, isWell, reason]),
+      onEvent: (...event) => told.push(event),
+    })
+    await start()
+    process.kill(forks[0]!, 'SIGKILL')
+    await until(() => forks.length === 2 && host.fault === undefined)
+    await until(() => told.length === 2)
+    const happening = { atMs: 1, count: 1 }
+    expect(told[0]).toEqual(['tunnel.lost', { subject: 't', account: 'a', fields: {} }, happening])
+    await host.close()
+    expect(turns.filter(([state]) => state === 'service')).toEqual([
+      ['service', true, undefined],
+      ['service', false, 'ended (SIGKILL)'],
+      ['service', true, undefined],
+    ])
+    expect(turns.filter(([state]) => state === 'store')[0]).toEqual(['store', true, undefined])
   })
 
   test('that hangs is noticed, told, ended and started again', async () => {
