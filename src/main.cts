@@ -113,6 +113,8 @@ async function limits(): Promise<string | undefined> {
 async function run(): Promise<void> {
   // Half of these threads may look names up at a time, and a name server that is silent holds one for seconds. Read when the first is used.
   if (process.env['UV_THREADPOOL_SIZE'] === undefined) process.env['UV_THREADPOOL_SIZE'] = THREADS
+  const { keepCompiled } = await import('./compile-cache.ts')
+  keepCompiled(process.env['HOME'], process.getuid === undefined ? undefined : process.getuid())
   const { setFlagsFromString } = await import('node:v8')
   isTerminal = (await import('node:tty')).isatty
   terminals = [0, 1, 2].filter(isTerminal)
