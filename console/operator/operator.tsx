@@ -42,7 +42,13 @@ function pagesOf(facts: ConsoleFacts, isInner: boolean): readonly Page[] {
     { name: 'overview', title: 'Overview', letter: 'o', show: () => <Overview /> },
     ...REQUEST_PAGES,
     { name: 'inner-layers', title: 'Inner layers', letter: 'i', show: () => <InnerLayers />, isOfOuter: true },
-    { name: 'targets', title: 'Targets', letter: 't', show: props => <Targets {...props} />, isOfOuter: true },
+    {
+      name: 'targets',
+      title: 'Targets',
+      letter: 't',
+      show: props => <Targets {...props} explains={facts.features.includes('explain')} />,
+      isOfOuter: true,
+    },
     ...(facts.features.includes('events')
       ? [{ name: 'events', title: 'Events', letter: 'e', show: () => <EventsPage source={EVENTS} /> }]
       : []),

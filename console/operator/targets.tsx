@@ -3,12 +3,13 @@ import type { OuterStatus, ServiceStatus, TargetStatus } from '../../src/admin/s
 import type { PageProps } from '../app/page.ts'
 import { go, hrefOf } from '../app/route.ts'
 import { ago, count } from '../ui/format.ts'
+import { Explain } from './explain.tsx'
 import { Stale } from '../ui/stale.tsx'
 import { Table, type Column } from '../ui/table.tsx'
 import { useStatus } from './operator.tsx'
 
 /** Every target, who serves it, and how its origin is. */
-export function Targets({ query }: PageProps) {
+export function Targets({ query, explains }: PageProps & { readonly explains: boolean }) {
   const status = useStatus()
   const outer = status.data?.layer === 'outer' ? status.data : undefined
   const wanted = query.get('q') ?? ''
@@ -16,6 +17,7 @@ export function Targets({ query }: PageProps) {
     <>
       <h1>Targets</h1>
       <Stale polled={status} />
+      {outer !== undefined && explains && <Explain />}
       {outer !== undefined && <TargetTables status={outer} wanted={wanted} />}
     </>
   )

@@ -81,6 +81,11 @@ export function useRequests(filter: string, isPaused: boolean): LiveRequests {
           if (signal.aborted) return
           if (error instanceof Reset) known.clear()
           else fault = asFault(error)
+          // What cannot be read stays so.
+          if (fault?.status === 400) {
+            drawNow()
+            return
+          }
           soon()
           if (!(error instanceof Reset)) await new Promise(resolve => setTimeout(resolve, RETRY_MS))
         }

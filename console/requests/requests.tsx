@@ -1,4 +1,4 @@
-import { useMemo, useRef, useState } from 'preact/hooks'
+import { useRef, useState } from 'preact/hooks'
 import { call, asFault, type ApiFault } from '../api/client.ts'
 import type { PageProps } from '../app/page.ts'
 import { go, hrefOf } from '../app/route.ts'
@@ -6,7 +6,6 @@ import { useConfirm } from '../ui/dialog.tsx'
 import { Fault } from '../ui/fault.tsx'
 import { bytes, clockTime, count, ms } from '../ui/format.ts'
 import { VirtualList } from '../ui/virtual-list.tsx'
-import { parseFilter } from './filter.ts'
 import { useRequests, type LiveRequests } from './live.ts'
 import { Record } from './record.tsx'
 import type { RequestSummary } from './records.ts'
@@ -16,6 +15,9 @@ export function Requests(props: PageProps) {
   const id = props.rest[0]
   return id === undefined ? <List {...props} /> : <Record key={id} id={id} />
 }
+
+/** Between the last key and the question, milliseconds. */
+const ASK_MS = 150
 
 const COLUMNS = [
   { name: 'time' },
@@ -47,21 +49,17 @@ const open = ({ id }: RequestSummary): void => go(hrefOf(['requests', id]))
 
 function List({ query }: PageProps) {
   const [text, setText] = useState(query.get('q') ?? '')
-  const [inside, setInside] = useState(query.get('in') ?? '')
-  const [asked, setAsked] = useState(inside)
+  const [asked, setAsked] = useState(text)
   const [isPaused, setPaused] = useState(false)
   const [marked, setMarked] = useState<ReadonlySet<string>>(new Set())
   const live = useRequests(asked, isPaused)
-  const filter = useMemo(() => parseFilter(text), [text])
-  const rows = useMemo(() => live.rows.filter(filter.matches), [live.rows, filter])
+  const { rows } = live
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
-
-  const remember = (q: string, within: string): void => go(hrefOf(['requests'], { q, in: within }), true)
-  const changeInside = (value: string): void => {
-    setInside(value)
-    remember(text, value)
+  const change = (value: string): void => {
+    setText(value)
+    go(hrefOf(['requests'], { q: value }), true)
     clearTimeout(timer.current)
-    timer.current = setTimeout(setAsked, 300, value)
+    timer.current = setTimeout(setAsked, ASK_MS, value)
   }
   const mark = (key: string, { id }: RequestSummary): boolean => {
     if (key !== 'x') return false
@@ -81,26 +79,20 @@ function List({ query }: PageProps) {
           <input
             type="search"
             value={text}
-            placeholder="host:api status:5xx ms:>500 -path:/health"
+            placeholder="host:api status:5xx duration:>500ms text:order -path:/health"
             aria-describedby="filter-help"
-            onInput={event => {
-              setText(event.currentTarget.value)
-              remember(event.currentTarget.value, inside)
-            }}
+            onInput={event => change(event.currentTarget.value)}
           />
-        </label>
-        <label>
-          In heads and bodies
-          <input type="search" value={inside} placeholder="text" onInput={event => changeInside(event.currentTarget.value)} />
         </label>
         <button type="button" aria-pressed={isPaused} onClick={() => setPaused(!isPaused)}>
           {isPaused ? 'Go on' : 'Pause'}
         </button>
       </div>
-      <p id="filter-help" class={filter.fault === undefined ? 'dim' : 'bad'} role={filter.fault === undefined ? undefined : 'alert'}>
-        {filter.fault ?? 'host, path, method, status, ms, bytes, code, visitor, client, target, inner, kind, type; - before a word: not'}
+      <p id="filter-help" class="dim">
+        host, path, method, status, duration, size, code, visitor, client, target, inner, kind, type, header, text, body, is; - before a
+        word: not
       </p>
-      <Status live={live} shown={rows.length} marked={[...marked]} />
+      <Status live={live} asked={asked} marked={[...marked]} />
       <VirtualList
         label="Requests, newest first"
         columns={COLUMNS}
@@ -116,7 +108,13 @@ function List({ query }: PageProps) {
   )
 }
 
-function Status({ live, shown, marked }: { readonly live: LiveRequests; readonly shown: number; readonly marked: readonly string[] }) {
+interface StatusProps {
+  readonly live: LiveRequests
+  readonly asked: string
+  readonly marked: readonly string[]
+}
+
+function Status({ live, asked, marked }: StatusProps) {
   const { rows, state, fault, isLive } = live
   const [ask, question] = useConfirm()
   const [imported, setImported] = useState<ApiFault | undefined>()
@@ -147,7 +145,8 @@ function Status({ live, shown, marked }: { readonly live: LiveRequests; readonly
       {imported !== undefined && <Fault fault={imported} />}
       <div class="buttons list-tools">
         <span class="dim" role="status">
-          {count(shown)} of {count(rows.length)} requests{isLive ? ', live' : ''}
+          {count(rows.length)}
+          {asked !== '' && state !== undefined && ` of ${count(Math.max(rows.length, state.requests))}`} requests{isLive ? ', live' : ''}
           {state !== undefined &&
             `; ${bytes(state.heldBytes)} of ${bytes(state.budgetBytes)} used${state.dropped > 0 ? `, ${count(state.dropped)} dropped` : ''}`}
         </span>
@@ -158,7 +157,7 @@ function Status({ live, shown, marked }: { readonly live: LiveRequests; readonly
             <kbd>x</kbd> marks two to compare
           </span>
         )}
-        <a href="inspector/har" download="requests.har">
+        <a href={`inspector/har?filter=${encodeURIComponent(asked)}`} download="requests.har">
           HAR
         </a>
         <button type="button" onClick={() => file.current?.click()}>

@@ -23,7 +23,9 @@ export interface AdminOptions {
   readonly password?: string
   /** Other parts of the port, such as an inspector. */
   readonly others?: readonly RequestAnswerer[]
-  /** Their names, for the console. */
+  /** Further calls of the API. */
+  readonly calls?: readonly AdminCall[]
+  /** Names of these parts, for the console. */
   readonly features?: readonly string[]
 }
 

@@ -103,7 +103,7 @@ export class Admin {
       status: () => this.#status(),
       metrics,
       events,
-      calls: [history, ...calls],
+      calls: [history, ...calls, ...(options.calls ?? [])],
       others,
       features,
       clock,

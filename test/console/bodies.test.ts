@@ -10,8 +10,6 @@ import { viewsOf } from '../../console/requests/bodies/views.ts'
 import { formatXml } from '../../console/requests/bodies/xml.ts'
 import { copyAs, quote } from '../../console/requests/copy-as.ts'
 import { diffLines } from '../../console/requests/diff.ts'
-import { parseFilter } from '../../console/requests/filter.ts'
-import type { RequestSummary } from '../../console/requests/records.ts'
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text)
 
@@ -139,45 +137,6 @@ describe('other bodies', () => {
       '00000000  30 31 32 33 34 35 36 37  38 39 61 62 63 64 65 66  0123456789abcdef',
       `00000010  7e${' '.repeat(46)}  ~`,
     ])
-  })
-})
-
-describe('a filter', () => {
-  const record = {
-    id: '1',
-    kind: 'http',
-    method: 'POST',
-    host: 'api.example.com',
-    path: '/v1/users?a=b',
-    status: 404,
-    durationMs: 512,
-    error: null,
-    visitor: 'ada@example.com',
-    client: '203.0.113.7',
-    requestBytes: 10,
-    responseBytes: 20,
-  } as RequestSummary
-
-  test.each([
-    ['', true],
-    ['host:API status:4xx', true],
-    ['status:404 ms:>500 bytes:<=30', true],
-    ['status:>=500', false],
-    ['-status:404', false],
-    ['-path:/health users', true],
-    ['"post api"', true],
-    ['code:ORIGIN', false],
-    ['visitor:ada client:203', true],
-    ['nothing', false],
-    ['constructor:x', false],
-  ])('%j', (text, expected) => {
-    expect(parseFilter(text)).toMatchObject({ fault: undefined })
-    expect(parseFilter(text).matches(record)).toBe(expected)
-  })
-
-  test('that cannot be read says how it is written', () => {
-    expect(parseFilter('status:fine').fault).toBe('status: expected a number, such as status:>500 or status:5xx')
-    expect(parseFilter('ms:fast').fault).toBe('ms: expected a number, such as ms:>500')
   })
 })
 

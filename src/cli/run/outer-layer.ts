@@ -1,4 +1,6 @@
 import type { AdminOptions } from '../../admin/admin.ts'
+import type { AdminCall } from '../../admin/calls.ts'
+import { explain } from '../../config/explain.ts'
 import { formatFault } from '../../config/document/fault.ts'
 import { lintTargetsInSlices } from '../../config/lint.ts'
 import { TargetsFile } from '../../config/watch.ts'
@@ -26,6 +28,16 @@ import type { Told } from '../events/open-events.ts'
 import type { RunningVisitors } from '../visitors/start-visitors.ts'
 import { checkPortsDiffer, type WantedPort } from '../command/colliding-ports.ts'
 import { createAppCertificates, createTlsPorts } from '../options/tls.ts'
+
+/** Longest URL that is explained. */
+const MAX_URL = 8_192
+
+/** The call of the admin port that says what would happen to a request, without sending it. */
+const explainCall = (source: TableSource): AdminCall => ({
+  method: 'GET',
+  path: 'explain',
+  answer: ({ query }) => explain(source.table, query.get('method') ?? 'GET', (query.get('url') ?? '').slice(0, MAX_URL)),
+})
 
 /** Names that stand for trusting no proxy at all. */
 const NOBODY = 'none'
@@ -115,7 +127,12 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
         events,
         ...(inspection !== undefined && { taps: inspection.taps }),
         ...(admin !== undefined && {
-          admin: inspection === undefined ? admin : { ...admin, others: [inspection.api.handle], features: ['inspector'] },
+          admin: {
+            ...admin,
+            ...(table !== undefined && { calls: [explainCall(table)] }),
+            ...(inspection !== undefined && { others: [inspection.api.handle] }),
+            features: [...(table === undefined ? [] : ['explain']), ...(inspection === undefined ? [] : ['inspector'])],
+          },
         }),
       },
       { log },
