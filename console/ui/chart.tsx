@@ -39,9 +39,9 @@ export function Chart({ title, times, series, format }: ChartProps) {
   const names = series.map(({ name }) => name).join()
   useEffect(() => {
     if (width === 0) return
-    const style = getComputedStyle(place.current!)
-    const line = style.getPropertyValue('--line')
-    const dim = style.getPropertyValue('--dim')
+    const colors = colorsOf(place.current!)
+    const line = colors('--line')
+    const dim = colors('--dim')
     const axis = { stroke: dim, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 } }
     plot.current = new uPlot(
       {
@@ -54,13 +54,13 @@ export function Chart({ title, times, series, format }: ChartProps) {
         series: [
           { value: (_plot, time) => (time === null ? '–' : new Date(time * 1000).toLocaleTimeString('sv').slice(0, 5)) },
           ...series.map(({ name, color, isFilled }) => {
-            const stroke = style.getPropertyValue(color)
+            const stroke = colors(color)
             return {
               label: name,
               stroke,
               width: 2,
               points: { show: times.length < 3 },
-              ...(isFilled === true && { fill: `${stroke}33` }),
+              ...(isFilled === true && { fill: stroke.replace('rgb(', 'rgba(').replace(')', ', 0.2)') }),
               value: (_plot: uPlot, value: number | null) => (value === null ? '–' : format(value)),
             }
           }),
@@ -81,6 +81,16 @@ export function Chart({ title, times, series, format }: ChartProps) {
     </figure>
   )
 }
+
+/** Colours of custom properties as a canvas takes them: it knows neither variables nor light and dark. */
+const colorsOf =
+  (element: HTMLElement) =>
+  (name: string): string => {
+    element.style.color = `var(${name})`
+    const { color } = getComputedStyle(element)
+    element.style.color = ''
+    return color
+  }
 
 const dataOf = (times: readonly number[], series: readonly Series[]): uPlot.AlignedData =>
   [times, ...series.map(({ values }) => values)] as unknown as uPlot.AlignedData
