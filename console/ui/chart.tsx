@@ -22,6 +22,8 @@ export interface ChartProps {
 }
 
 const HEIGHT = 160
+/** The shortest time that is drawn. */
+const MIN_SECONDS = 600
 
 /** A chart over time, and its figures in words for those who do not see it. */
 export function Chart({ title, times, series, format }: ChartProps) {
@@ -49,7 +51,11 @@ export function Chart({ title, times, series, format }: ChartProps) {
         height: HEIGHT,
         cursor: { y: false },
         legend: { live: true },
-        scales: { y: { range: (_plot, _min, max) => [0, max === null || max <= 0 ? 1 : max * 1.1] } },
+        scales: {
+          // One minute alone would be drawn within years.
+          x: { range: ({ data: [shown] }) => rangeOf(shown) },
+          y: { range: (_plot, _min, max) => [0, max === null || max <= 0 ? 1 : max * 1.1] },
+        },
         axes: [axis, { ...axis, size: 62, values: (_plot, ticks) => ticks.map(format) }],
         series: [
           { value: (_plot, time) => (time === null ? '–' : new Date(time * 1000).toLocaleTimeString('sv').slice(0, 5)) },
@@ -80,6 +86,11 @@ export function Chart({ title, times, series, format }: ChartProps) {
       <div ref={place} class="chart-place" role="img" aria-label={`${title}: ${summaryOf(series, format)}`} />
     </figure>
   )
+}
+
+const rangeOf = (times: ArrayLike<number>): [number, number] => {
+  const last = times[times.length - 1] ?? Date.now() / 1000
+  return [Math.min(times[0] ?? last, last - MIN_SECONDS), last]
 }
 
 /** Colours of custom properties as a canvas takes them: it knows neither variables nor light and dark. */
