@@ -359,13 +359,10 @@ export class OuterLayer {
 
   /** Ends what clients have. */
   #cut(): Promise<void> {
-    this.#edge.destroy()
-    const closed = this.#tcp.destroy()
-    this.#switched.destroy()
-    this.#tunnels.destroy()
+    for (const part of [this.#edge, this.#switched, this.#tunnels]) part.destroy()
     this.#deadlines.close()
     this.#books.close()
-    return closed
+    return this.#tcp.destroy()
   }
 
   async #drain(): Promise<void> {
