@@ -381,8 +381,7 @@ export class OuterLayer {
       await Promise.all([this.#edge.close(), this.#tcp.close()])
       await Promise.all([this.#listener.drain(), this.#serviceListener?.drain()])
     }
-    const done = await settleWithin(finish(), this.options.drainTimeoutMs)
-    if (!done) {
+    if (!(await settleWithin(finish(), this.options.drainTimeoutMs))) {
       const left = { requests: this.#edge.openExchanges, connections: this.#tcp.openConnections }
       this.log.warn(left, 'drain timeout: requests in flight are cut')
     }
