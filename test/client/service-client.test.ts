@@ -119,6 +119,12 @@ const CALLS: Readonly<Record<string, () => Promise<unknown>>> = {
   listInnerKeys: () => root.innerKeys(),
   revokeInnerKey: async () => root.revokeInnerKey((await anybody.join(await joinToken(), newJwk())).kid),
   listAudit: () => ada.audit({ since: '2026-01-01T00:00:00Z', action: 'socket.create' }),
+  listEvents: async () => (await happened(), ada.events({ limit: 10 })),
+  watchEvents: async () => {
+    await happened()
+    for await (const event of ada.liveEvents({ after: '0' })) return [event]
+    return []
+  },
   listUsage: async () => {
     const counts = { requests: 1, connections: 2, bytesIn: 3, bytesOut: 4 }
     await api.given.service.usage.add([{ accountId: api.ids.ada, socketId: await socket(), ...counts }])
@@ -139,6 +145,8 @@ const CALLS: Readonly<Record<string, () => Promise<unknown>>> = {
   getVersion: () => anybody.version(),
   endSessions: async () => clientOf((await anybody.login(EVE.email, 'another password')).token).endSessions(),
 }
+/** A tunnel that comes is an event. */
+const happened = async (): Promise<void> => api.given.service.tunnels.connected((await tunnel())[1], '203.0.113.7')
 const socket = async (): Promise<string> => {
   const { items } = await ada.sockets({ limit: 1 })
   return items[0]?.id ?? (await ada.createSocket({ name: 'demo' })).id

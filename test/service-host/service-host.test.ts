@@ -170,6 +170,7 @@ describe('the service process beside the outer layer', () => {
       onEvent: (...event) => told.push(event),
     })
     await start()
+    await until(() => told.length === 1)
     process.kill(forks[0]!, 'SIGKILL')
     await until(() => forks.length === 2 && host.fault === undefined)
     await until(() => told.length === 2)

@@ -19,10 +19,10 @@ export interface LaneLayers {
   ask(host: string, target: string, lines?: readonly string[], method?: string): Promise<RawResponse>
 }
 
-/** Writes the files of visitors. @returns the path of the first */
-export function writeVisitorsFiles(directory = tempDir()): string {
+/** Writes the files of visitors. @param more  of the first: keys as YAML. @returns the path of the first */
+export function writeVisitorsFiles(directory = tempDir(), more = ''): string {
   const file = join(directory, 'visitors.yaml')
-  writeFileSync(file, 'auth: https://auth.example.test\n')
+  writeFileSync(file, `auth: https://auth.example.test\n${more}`)
   writeFileSync(join(directory, 'visitors.key'), createKeyText(Date.now()))
   chmodSync(join(directory, 'visitors.key'), 0o600)
   return file

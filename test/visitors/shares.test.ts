@@ -8,7 +8,7 @@ import { Seal } from '../../src/visitors/session/seal.ts'
 import { sealShare } from '../../src/visitors/shares/share.ts'
 import { ShareUses } from '../../src/visitors/shares/share-uses.ts'
 import { sessionText, type Session } from '../../src/visitors/session/session.ts'
-import { startLaneLayers, type LaneLayers } from '../support/lanes.ts'
+import { startLaneLayers, writeVisitorsFiles, type LaneLayers } from '../support/lanes.ts'
 import { valuesOf } from '../support/raw-message.ts'
 import { RawConnection, type RawResponse } from '../support/raw-client.ts'
 import { rawResponse } from '../support/raw-origin.ts'
@@ -46,7 +46,11 @@ const cookieOf = (response: RawResponse): string => `Cookie: ${value(response, '
 const codeOf = (response: RawResponse): string | undefined => /VISITOR_\w+|RATE_LIMITED/.exec(response.body.toString())?.[0]
 
 beforeAll(async () => {
-  made = await startLaneLayers(TARGETS)
+  const directory = tempDir()
+  const secret = join(directory, 'company.secret')
+  writeFileSync(secret, 'secret', { mode: 0o600 })
+  const company = `providers: { company: { issuer: https://idp.example.test, clientId: a, clientSecretFile: ${secret} } }\n`
+  made = await startLaneLayers(TARGETS, { file: writeVisitorsFiles(directory, company) })
 })
 beforeEach(() => {
   made.origin.clear()
