@@ -8,6 +8,7 @@ import { doctorOptions } from '../../src/cli/options/doctor.ts'
 import { isYamlMap, parseYaml } from '../../src/config/document/yaml.ts'
 import { lintTargets } from '../../src/config/lint.ts'
 import { parseVisitorsConfig } from '../../src/config/visitors/visitors-config.ts'
+import { parseEventsConfig } from '../../src/config/events/events-file.ts'
 import { parseServiceConfig } from '../../src/config/service/service-config.ts'
 import { serviceFileSchema } from '../../src/config/service/service-schema.ts'
 import { parseTargets } from '../../src/config/targets.ts'
@@ -52,9 +53,10 @@ const keysOf = ({ text, place }: Snippet): readonly string[] => {
 }
 const isService = (snippet: Snippet): boolean => keysOf(snippet)[0] === 'zone'
 const isLogins = (snippet: Snippet): boolean => keysOf(snippet)[0] === 'auth'
+const isEvents = (snippet: Snippet): boolean => keysOf(snippet).includes('webhooks')
 const isTargets = (snippet: Snippet): boolean => {
   const [first = ''] = keysOf(snippet)
-  if (isService(snippet) || isLogins(snippet)) return false
+  if (isService(snippet) || isLogins(snippet) || isEvents(snippet)) return false
   // An option of the same name has a file as its value.
   return ['targets', 'tcp', 'tunnels'].includes(first) || !(FOREIGN.includes(first) || Object.hasOwn(doctorOptions, first))
 }
@@ -91,12 +93,16 @@ describe('a file of logins', () => {
   })
 })
 
+describe('a file of events', () => {
+  test.each(SNIPPETS.filter(isEvents).map(({ place, text }) => [place, text]))('%s', (_place, text) => {
+    expect(() => parseEventsConfig(text, 'events.yaml')).not.toThrow()
+  })
+})
+
 describe('a file of options', () => {
-  test.each(
-    SNIPPETS.filter(
-      snippet => !isTargets(snippet) && !isService(snippet) && !isLogins(snippet) && !FOREIGN.includes(keysOf(snippet)[0]!),
-    ).map(({ place, text }) => [place, text]),
-  )('%s', async (_place, text) => {
+  const isOther = (snippet: Snippet): boolean =>
+    isTargets(snippet) || isService(snippet) || isLogins(snippet) || isEvents(snippet) || FOREIGN.includes(keysOf(snippet)[0]!)
+  test.each(SNIPPETS.filter(snippet => !isOther(snippet)).map(({ place, text }) => [place, text]))('%s', async (_place, text) => {
     const file = join(tempDir(), 'gateway.yaml')
     writeFileSync(file, text)
     const config = await readConfigFile(file, doctorOptions)
