@@ -8,7 +8,8 @@ const ACTION = /(?:account|session|token|socket|tunnel|ssh-key|ssh|inner|join-to
 
 test('the actions of the audit log are those of the page', () => {
   const files = readdirSync(join(ROOT, 'src/service'), { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts'))
-  const source = files.map(name => readFileSync(join(ROOT, 'src/service', name), 'utf8')).join('\n')
+  // What is told is an event, and stands in docs/events.md.
+  const source = files.map(name => readFileSync(join(ROOT, 'src/service', name), 'utf8').replace(/\.tell\('[^']*'/g, '')).join('\n')
   const written = [...source.matchAll(new RegExp(`'(${ACTION.source})'`, 'g'))].map(match => match[1]!)
   const page = readFileSync(join(ROOT, 'docs/service.md'), 'utf8')
   const [section = ''] = /^## Audit log\n[^]*?(?=^## )/m.exec(page) ?? []
