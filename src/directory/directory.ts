@@ -60,6 +60,13 @@ export interface DirectoryKey {
   readonly expiresAt: number | null
 }
 
+/** The logins of visitors by an account of the service that are over. */
+export interface EndedLogins {
+  readonly accountId: string
+  /** Those that were begun until then, milliseconds since 1970. */
+  readonly atMs: number
+}
+
 /** All that is in force. */
 export interface DirectorySnapshot {
   readonly type: 'snapshot'
@@ -67,6 +74,8 @@ export interface DirectorySnapshot {
   readonly seq: number
   readonly sockets: readonly DirectorySocket[]
   readonly keys: readonly DirectoryKey[]
+  /** As far back as any login may last. */
+  readonly endedLogins: readonly EndedLogins[]
 }
 
 /** A step from one state to the next: first what goes, then what comes or replaces the one of the same id. */
@@ -79,6 +88,7 @@ export interface DirectoryChange {
   readonly keys: readonly DirectoryKey[]
   /** Tunnels whose sessions have to end now. */
   readonly endedTunnels: readonly string[]
+  readonly endedLogins: readonly EndedLogins[]
 }
 
 /** A message from the service to the data plane. */

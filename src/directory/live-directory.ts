@@ -3,7 +3,7 @@ import type { LogLine } from '../payload/log-note.ts'
 import type { RouteTable, TargetTable } from '../route/table.ts'
 import type { Owner } from '../route/target.ts'
 import type { TcpPort } from '../route/tcp-port.ts'
-import type { DirectorySnapshot } from './directory.ts'
+import type { DirectorySnapshot, EndedLogins } from './directory.ts'
 import { LayeredKeys } from './granted-keys.ts'
 import { LayeredTable, serviceTargets } from './layered-table.ts'
 import type { Usage } from './owner.ts'
@@ -102,9 +102,22 @@ export class LiveDirectory {
     return [...faults, ...ofPorts]
   }
 
+  /**
+   * Tells `listener` of logins of visitors by accounts of the service that are over: of those that are known at once, and of each that comes.
+   * @returns ends it
+   */
+  onLoginsEnded(listener: (ended: readonly EndedLogins[]) => void): () => void {
+    const known = this.#table.endedLogins
+    if (known.length > 0) listener(known)
+    return this.onChange(({ endedLogins }) => {
+      if (endedLogins.length > 0) listener(endedLogins)
+      return Promise.resolve([])
+    })
+  }
+
   /** The service process does not answer: its links end, so that nobody waits for it. It dials again when it is back. */
   serviceSilent(): void {
-    const nothing = { openedPorts: [], closedPorts: [], revokedKeys: [], supersededKeys: [], endedTunnels: [] }
+    const nothing = { openedPorts: [], closedPorts: [], revokedKeys: [], supersededKeys: [], endedTunnels: [], endedLogins: [] }
     for (const listener of this.#listeners) void listener({ ...nothing, isServiceSilent: true })
   }
 

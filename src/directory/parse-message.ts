@@ -5,7 +5,15 @@
 import { GatewayError } from '../errors.ts'
 import { parsePasswordHash } from '../identity/password-hash.ts'
 import { isIdentifier } from '../identity/identifier.ts'
-import type { DirectoryChange, DirectoryKey, DirectoryMessage, DirectorySocket, SocketPassword, SocketVisitors } from './directory.ts'
+import type {
+  DirectoryChange,
+  DirectoryKey,
+  DirectoryMessage,
+  DirectorySocket,
+  EndedLogins,
+  SocketPassword,
+  SocketVisitors,
+} from './directory.ts'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 /** Names as `parseHost` gives them; addresses and single labels are none that a socket could have. */
@@ -114,6 +122,14 @@ function keyOf(value: unknown): DirectoryKey {
   })
 }
 
+function endedLoginsOf(value: unknown): EndedLogins {
+  const raw = objectOf(value, 'the end of logins')
+  return Object.freeze({
+    accountId: idOf(raw['accountId']),
+    atMs: wholeOf(raw['atMs'], 'the end of logins', 0, Number.MAX_SAFE_INTEGER),
+  })
+}
+
 /** Reads a message of the service process. @throws GatewayError CONFIG_INVALID */
 export function parseDirectoryMessage(value: unknown): DirectoryMessage {
   const raw = objectOf(value, 'it')
@@ -121,7 +137,9 @@ export function parseDirectoryMessage(value: unknown): DirectoryMessage {
   const seq = wholeOf(raw['seq'], 'its number', 0, Number.MAX_SAFE_INTEGER)
   const sockets = listOf(raw['sockets'], 'sockets', socketOf)
   const keys = listOf(raw['keys'], 'keys', keyOf)
-  if (type === 'snapshot') return { type, seq, sockets, keys }
+  // The file of an earlier release has none.
+  const endedLogins = listOf(raw['endedLogins'] ?? [], 'endedLogins', endedLoginsOf)
+  if (type === 'snapshot') return { type, seq, sockets, keys, endedLogins }
   const change: DirectoryChange = {
     type,
     seq,
@@ -130,6 +148,7 @@ export function parseDirectoryMessage(value: unknown): DirectoryMessage {
     sockets,
     keys,
     endedTunnels: listOf(raw['endedTunnels'], 'endedTunnels', idOf),
+    endedLogins,
   }
   return change
 }

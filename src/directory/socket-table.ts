@@ -1,4 +1,4 @@
-import type { DirectoryKey, DirectoryMessage, DirectorySnapshot, DirectorySocket } from './directory.ts'
+import type { DirectoryKey, DirectoryMessage, DirectorySnapshot, DirectorySocket, EndedLogins } from './directory.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { TcpPort } from '../route/tcp-port.ts'
 import { isEqual } from './is-equal.ts'
@@ -32,6 +32,8 @@ export interface DirectoryEffects {
   readonly supersededKeys: readonly string[]
   /** Tunnels whose sessions end. */
   readonly endedTunnels: readonly string[]
+  /** Logins of visitors that are over. */
+  readonly endedLogins: readonly EndedLogins[]
   /** The service process does not answer: its links end. */
   readonly isServiceSilent?: boolean
 }
@@ -43,6 +45,7 @@ class Effects {
   readonly revoked = new Set<string>()
   readonly superseded = new Set<string>()
   readonly ended = new Set<string>()
+  endedLogins: readonly EndedLogins[] = []
   readonly faults: SocketFault[] = []
 
   get whole(): DirectoryEffects {
@@ -53,6 +56,7 @@ class Effects {
       revokedKeys: [...this.revoked],
       supersededKeys: [...this.superseded],
       endedTunnels: [...this.ended],
+      endedLogins: this.endedLogins,
     }
   }
 }
@@ -68,6 +72,8 @@ export class SocketTable {
   readonly #byPort = new Map<number, SocketEntry>()
   readonly #byTunnel = new Map<string, SocketEntry>()
   readonly #used = new Set<SocketOwner>()
+  /** Account → until when logins by it are over. */
+  readonly #endedLogins = new Map<string, number>()
   /** Of the last snapshot: what it has in it already is not taken again. */
   #snapshotSeq = -1
   #lastSeq = -1
@@ -112,7 +118,12 @@ export class SocketTable {
   /** All that is in force, as a message. */
   snapshot(): DirectorySnapshot {
     const sockets = [...this.#byId.values()].map(({ socket }) => socket)
-    return { type: 'snapshot', seq: Math.max(0, this.#lastSeq), sockets, keys: this.keys.all }
+    return { type: 'snapshot', seq: Math.max(0, this.#lastSeq), sockets, keys: this.keys.all, endedLogins: this.endedLogins }
+  }
+
+  /** Logins of visitors that are over. */
+  get endedLogins(): readonly EndedLogins[] {
+    return [...this.#endedLogins].map(([accountId, atMs]) => ({ accountId, atMs }))
   }
 
   /** The use of the sockets since the last call: those alone that were. */
@@ -125,6 +136,7 @@ export class SocketTable {
   /** Takes over a message that `parseDirectoryMessage` has let through. */
   apply(message: DirectoryMessage): { readonly effects: DirectoryEffects; readonly faults: readonly SocketFault[] } {
     const effects = new Effects()
+    this.#endLogins(message, effects)
     this.#lastSeq = message.type === 'snapshot' ? message.seq : Math.max(this.#lastSeq, message.seq)
     if (message.type === 'snapshot') this.#replace(message, effects)
     else if (message.seq > this.#snapshotSeq) {
@@ -134,6 +146,15 @@ export class SocketTable {
       this.#add(message, effects)
     }
     return { effects: effects.whole, faults: effects.faults }
+  }
+
+  /** An end is for ever, whatever order messages come in. */
+  #endLogins({ type, endedLogins }: DirectoryMessage, effects: Effects): void {
+    const before = new Map(this.#endedLogins)
+    // What a snapshot does not have any more is older than any login.
+    if (type === 'snapshot') this.#endedLogins.clear()
+    for (const { accountId, atMs } of endedLogins) this.#endedLogins.set(accountId, Math.max(atMs, before.get(accountId) ?? 0))
+    effects.endedLogins = endedLogins.filter(({ accountId, atMs }) => atMs > (before.get(accountId) ?? -1))
   }
 
   #replace(snapshot: DirectorySnapshot, effects: Effects): void {

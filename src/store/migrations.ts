@@ -240,5 +240,12 @@ const events: Migration = ({ int, text, serial, end }) => [
 
 const proofsOfDomains: Migration = ({ int }) => [`alter table custom_domains add column missing_since ${int}`]
 
+const endedLogins: Migration = ({ int, text, end }) => [
+  `create table ended_logins (
+    account_id ${text} primary key,
+    at ${int} not null
+  ${end}`,
+]
+
 /** The first one makes version 1 of an empty database, and so on. */
-export const MIGRATIONS: readonly Migration[] = [first, events, proofsOfDomains]
+export const MIGRATIONS: readonly Migration[] = [first, events, proofsOfDomains, endedLogins]

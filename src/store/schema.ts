@@ -226,6 +226,13 @@ export interface IdempotencyTable {
   expires_at: number
 }
 
+/** Until when logins of visitors by an account are over. */
+export interface EndedLoginsTable {
+  /** Refers to nothing, so that it outlives the account. */
+  account_id: string
+  at: number
+}
+
 /** Changes, in the order in which it was committed. Written by `StoreTransaction.change` alone. */
 export interface ChangesTable {
   seq: Generated<number>
@@ -260,6 +267,7 @@ export interface Database {
   events: EventsTable
   usage: UsageTable
   idempotency: IdempotencyTable
+  ended_logins: EndedLoginsTable
   changes: ChangesTable
   nodes: NodesTable
 }

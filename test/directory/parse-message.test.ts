@@ -8,11 +8,21 @@ const { granted } = grantedKey({ tunnelId: tunnelOf(1) })
 describe('a message of the service process', () => {
   test('comes out as it went in, without what nobody knows', () => {
     const tcp = socketOf(2, { type: 'tls', port: 40_000 })
-    const change = changeOf({ sockets: [socketOf(1), tcp], keys: [granted], removedSockets: [idOf(9)], endedTunnels: [tunnelOf(9)] })
+    const endedLogins = [{ accountId: idOf(1, 2), atMs: 1_000 }]
+    const change = changeOf({
+      sockets: [socketOf(1), tcp],
+      keys: [granted],
+      removedSockets: [idOf(9)],
+      endedTunnels: [tunnelOf(9)],
+      endedLogins,
+    })
     const sent = { ...change, more: true, sockets: change.sockets.map(socket => ({ ...socket, secret: 'x' })) }
     expect(parseDirectoryMessage(JSON.parse(JSON.stringify(sent)))).toEqual(change)
-    const snapshot = { type: 'snapshot', seq: 7, sockets: [], keys: [] }
+    const snapshot = { type: 'snapshot', seq: 7, sockets: [], keys: [], endedLogins }
     expect(parseDirectoryMessage(snapshot)).toEqual(snapshot)
+    // The file of an earlier release.
+    const { endedLogins: _, ...earlier } = snapshot
+    expect(parseDirectoryMessage(earlier)).toEqual({ ...snapshot, endedLogins: [] })
   })
 
   test.each([
@@ -43,6 +53,13 @@ describe('a message of the service process', () => {
   ])('with a key with %s is refused', (_, wrong) => {
     expect(() => parseDirectoryMessage(changeOf({ keys: [{ ...granted, ...wrong } as never] }))).toThrow('a message of the service process')
   })
+
+  test.each([{ accountId: 'ada', atMs: 1 }, { accountId: idOf(1), atMs: -1 }, { accountId: idOf(1), atMs: 'now' }, null])(
+    'with an end of logins that is none is refused: %j',
+    wrong => {
+      expect(() => parseDirectoryMessage(changeOf({ endedLogins: [wrong as never] }))).toThrow('a message of the service process')
+    },
+  )
 
   test('that is anything else is refused with the same code', () => {
     fc.assert(

@@ -60,6 +60,7 @@ describe('the sockets in force', () => {
       revokedKeys: [granted.kid],
       supersededKeys: [],
       endedTunnels: [tunnelOf(2)],
+      endedLogins: [],
     })
     expect([table.size, table.ports, table.keys.size]).toEqual([0, [], 0])
   })
@@ -77,7 +78,7 @@ describe('the sockets in force', () => {
     expect(table.keys.isLeaving(first.kid, tunnelOf(2), Date.now())).toBe(false)
     expect(table.keys.isLeaving(first.kid, tunnelOf(1), Date.now() + 90_001)).toBe(false)
     const { seq } = changeOf({})
-    const replaced = table.apply({ type: 'snapshot', seq, sockets: [socketOf(1)], keys: [third] }).effects
+    const replaced = table.apply({ type: 'snapshot', seq, sockets: [socketOf(1)], keys: [third], endedLogins: [] }).effects
     expect(replaced).toMatchObject({ supersededKeys: [second.kid], revokedKeys: [] })
     // Given again, it is a key like any other, and can be revoked.
     table.apply(changeOf({ keys: [first], removedKeys: [third.kid] }))
@@ -89,19 +90,30 @@ describe('the sockets in force', () => {
     const table = create()
     put(table, socketOf(1), socketOf(2))
     const { seq } = changeOf({})
-    const { effects } = table.apply({ type: 'snapshot', seq, sockets: [socketOf(2), socketOf(3)], keys: [] })
+    const { effects } = table.apply({ type: 'snapshot', seq, sockets: [socketOf(2), socketOf(3)], keys: [], endedLogins: [] })
     expect(effects.endedTunnels).toEqual([tunnelOf(1)])
     expect([1, 2, 3].map(number => table.match(`s${number}.${ZONE}`) !== undefined)).toEqual([false, true, true])
     table.apply({ ...changeOf({ removedSockets: [idOf(3)] }), seq })
     expect(table.size).toBe(2)
-    expect(table.snapshot()).toEqual({ type: 'snapshot', seq, sockets: [socketOf(2), socketOf(3)], keys: [] })
+    expect(table.snapshot()).toEqual({ type: 'snapshot', seq, sockets: [socketOf(2), socketOf(3)], keys: [], endedLogins: [] })
+  })
+
+  test('remember which logins are over, whatever comes first, until a snapshot has them no longer', () => {
+    const table = create()
+    const ended = (number: number, atMs: number) => ({ accountId: idOf(number, 2), atMs })
+    expect(table.apply(changeOf({ endedLogins: [ended(1, 5), ended(2, 5)] })).effects.endedLogins).toEqual([ended(1, 5), ended(2, 5)])
+    expect(table.apply(changeOf({ endedLogins: [ended(1, 4)] })).effects.endedLogins).toEqual([])
+    const { seq } = changeOf({})
+    const snapshot = { type: 'snapshot', seq, sockets: [], keys: [], endedLogins: [ended(1, 3), ended(3, 9)] } as const
+    expect(table.apply(snapshot).effects.endedLogins).toEqual([ended(3, 9)])
+    expect(table.endedLogins).toEqual([ended(1, 5), ended(3, 9)])
   })
 
   test('are the same objects after a snapshot that says the same of them', () => {
     const table = create()
     put(table, socketOf(1), socketOf(2))
     const [first, second] = [table.get(idOf(1)), table.get(idOf(2))]
-    table.apply({ type: 'snapshot', seq: 1_000_000, sockets: [socketOf(1), socketOf(2, { tunnelIds: [] })], keys: [] })
+    table.apply({ type: 'snapshot', seq: 1_000_000, sockets: [socketOf(1), socketOf(2, { tunnelIds: [] })], keys: [], endedLogins: [] })
     expect(table.get(idOf(1))).toBe(first)
     expect(table.get(idOf(2))).not.toBe(second)
   })
@@ -159,7 +171,7 @@ describe('the sockets in force', () => {
 
   test('of ten thousand one changes in microseconds of CPU', () => {
     const table = create()
-    table.apply({ type: 'snapshot', seq: 0, sockets: Array.from({ length: 10_000 }, (_, i) => socketOf(i)), keys: [] })
+    table.apply({ type: 'snapshot', seq: 0, sockets: Array.from({ length: 10_000 }, (_, i) => socketOf(i)), keys: [], endedLogins: [] })
     const begun = process.cpuUsage()
     for (let i = 0; i < 1_000; i++) put(table, socketOf(i, { tunnelIds: [tunnelOf(i), idOf(i, 4)] }))
     const { user, system } = process.cpuUsage(begun)

@@ -68,7 +68,7 @@ class Copy {
   }
 
   snapshot(): DirectorySnapshot {
-    return { type: 'snapshot', seq: this.applied.length, sockets: [], keys: [] }
+    return { type: 'snapshot', seq: this.applied.length, sockets: [], keys: [], endedLogins: [] }
   }
 }
 

@@ -46,6 +46,7 @@ export const changeOf = (parts: Partial<DirectoryChange>): DirectoryChange => ({
   sockets: [],
   keys: [],
   endedTunnels: [],
+  endedLogins: [],
   ...parts,
 })
 

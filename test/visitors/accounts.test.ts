@@ -3,16 +3,20 @@ import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { answerWho } from '../../src/platform/answer-who.ts'
 import { AccountQuestions } from '../../src/service-host/account-questions.ts'
 import type { ToService } from '../../src/service-host/ipc.ts'
+import type { Service } from '../../src/service/contract.ts'
+import type { Actor } from '../../src/service/model.ts'
 import type { ProviderConfig } from '../../src/visitors/config.ts'
 import type { AccountCheck } from '../../src/visitors/providers/accounts-provider.ts'
 import { PASSWORD, startApi, type RunningApi } from '../support/api.ts'
 import type { Browser, Visit } from '../support/browser.ts'
+import { until } from '../support/wait.ts'
 import { AUTH, startVisitorLayers, type VisitorLayers } from '../support/visitors.ts'
 
 const WIKI = 'https://wiki.example.test'
 const TARGETS = `
 targets:
   wiki.example.test: { protocol: http, hostname: 127.0.0.1, port: {port}, access: { login: { provider: own, emails: [ada@example.com] } } }
+  open.example.test: { protocol: http, hostname: 127.0.0.1, port: {port}, access: { login: { provider: own, anyone: true } } }
   admin.example.test: { protocol: http, hostname: 127.0.0.1, port: {port}, access: { login: { provider: own, groups: [admin] } } }
 `
 const OWN: ProviderConfig = {
@@ -34,13 +38,14 @@ let api: RunningApi
 /** Instead of the service. */
 let ask: AccountCheck | undefined
 beforeAll(async () => {
-  api = await startApi()
   at = await startVisitorLayers(TARGETS, {
     config: { providers: new Map([['own', OWN]]) },
     visitors: { accounts: credentials => ask?.(credentials) ?? answerWho(api.given.service, credentials) },
     // Each test comes from somewhere else: the service counts what is wrong by address.
     layers: { outer: { trustProxy: ['127.0.0.1'] } },
   })
+  // The data plane of the service is this gateway, as far as logins are concerned.
+  api = await startApi({}, { dataPlane: { apply: async ({ endedLogins }) => at.visitors.revocations.endLogins(endedLogins) } })
 })
 let from = ''
 let tests = 0
@@ -183,5 +188,79 @@ describe('the service', () => {
     expect(await third).toMatchObject({ kind: 'away' })
     expect(await lasting.ask(credentials, undefined)).toMatchObject({ kind: 'away' })
     expect(sent.map(message => message.type === 'who' && message.id)).toEqual([1, 1, 2, 3])
+  })
+})
+
+describe('a session by an account of the service', () => {
+  const OPEN = 'https://open.example.test'
+  const NEXT = 'another right password'
+  /** The service has a clock of its own, which stands still. */
+  const now = (): void => api.given.clock.advance(Math.max(0, Date.now() - api.given.clock.now()))
+  const logInAs = async (email: string, password = PASSWORD): Promise<Browser> => {
+    const browser = at.browser()
+    expect((await logIn(browser, await open(browser, `${OPEN}/`), email, password)).status).toBe(200)
+    return browser
+  }
+  const statusOf = async (browser: Browser): Promise<number> => (await browser.send(`${OPEN}/`, { headers: headers() })).status
+  const join = async (email: string): Promise<string> => {
+    await api.given.service.accounts.signUp({ name: 'Eve', email, password: PASSWORD }, from)
+    return (await api.given.service.accounts.confirm(await api.given.tokenFor(email))).id
+  }
+  /** The same person at the API. */
+  const ownerOf = async (email: string): Promise<Actor> => {
+    const { token } = await api.given.service.sessions.login({ email, password: PASSWORD }, from)
+    return api.given.service.sessions.authenticate(token, from)
+  }
+
+  test.each<[string, string | undefined, (service: Service, email: string, id: string) => Promise<unknown>]>([
+    [
+      'a new password',
+      NEXT,
+      async ({ accounts }, email) => accounts.changePassword(await ownerOf(email), { current: PASSWORD, next: NEXT }),
+    ],
+    [
+      'a new password by letter',
+      NEXT,
+      async ({ accounts }, email) => {
+        await accounts.requestReset(email, from)
+        const letter = await until(() => api.given.letters.find(({ to, text }) => to === email && text.includes('/password#')), {
+          what: 'the letter',
+        })
+        await accounts.reset(/sgo_[\w-]{43}/.exec(letter.text)![0], NEXT)
+      },
+    ],
+    ['the end of all sessions', PASSWORD, async ({ sessions }, email) => sessions.endAll(await ownerOf(email))],
+    [
+      'another role, which is its group',
+      PASSWORD,
+      async ({ accounts }, _, id) => accounts.setRole(await api.given.actor('admin'), id, 'auditor'),
+    ],
+    [
+      'a suspension, for good',
+      PASSWORD,
+      async ({ accounts }, _, id) => {
+        const admin = await api.given.actor('admin')
+        await accounts.suspend(admin, id)
+        await accounts.resume(admin, id)
+      },
+    ],
+    ['its account', undefined, async ({ accounts }, _, id) => accounts.remove(await api.given.actor('admin'), id)],
+  ])('is over with %s', async (_, password, end) => {
+    const email = `eve-${tests}@example.com`
+    const id = await join(email)
+    const [eve, ada] = [await logInAs(email), await logInAs('ada@example.com')]
+    expect(await statusOf(eve)).toBe(200)
+    now()
+    await end(api.given.service, email, id)
+    expect([await statusOf(eve), await statusOf(ada)]).toEqual([401, 200])
+    if (password !== undefined) expect(await statusOf(await logInAs(email, password))).toBe(200)
+    // A gateway that begins anew hears of it as well.
+    expect((await api.given.service.snapshot()).endedLogins).toContainEqual({ accountId: id, atMs: api.given.clock.now() })
+  })
+
+  test('is forgotten once no login can be as old', async () => {
+    expect((await api.given.service.snapshot()).endedLogins.length).toBeGreaterThan(0)
+    api.given.clock.advance(32 * 86_400_000)
+    await until(async () => (await api.given.service.snapshot()).endedLogins.length === 0, { what: 'the clean-up' })
   })
 })

@@ -65,6 +65,7 @@ beforeAll(async () => {
       file: logins!.besides,
       logins: { ...logins!, isAlone: true },
       accounts: credentials => answerWho(api.given.service, credentials),
+      onLoginsEnded: live.onLoginsEnded.bind(live),
     },
     silentLog,
   )
@@ -142,6 +143,11 @@ describe('a socket with cloud authentication, by the file of the service alone',
     const visit = await browser.go(`https://${AUTH}/callback/own`, { method: 'POST', body })
     expect([visit.status, visit.url]).toEqual([200, page])
     expect(saw.at(-1)).toMatchObject({ 'x-auth-email': 'bob@example.com', 'x-auth-groups': 'user' })
+    // The end of the account ends the session, by way of the directory.
+    const { service, clock } = api.given
+    clock.advance(Math.max(0, Date.now() - clock.now()))
+    await service.accounts.remove(await api.given.actor('admin'), api.ids.bob)
+    expect((await browser.send(page)).status).toBe(401)
   })
 })
 

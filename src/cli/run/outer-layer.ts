@@ -182,7 +182,8 @@ async function startVisitors(file: string | undefined, service: OuterService | u
   if (file === undefined && logins === undefined) return undefined
   const { startVisitors: start } = await import('../visitors/start-visitors.ts')
   const theirs = logins === undefined ? {} : { logins: { ...logins, isAlone: file === undefined } }
-  return start({ file: file ?? logins!.besides, accounts: service?.who, ...theirs }, log)
+  const onLoginsEnded = service?.directory.onLoginsEnded.bind(service.directory)
+  return start({ file: file ?? logins!.besides, accounts: service?.who, onLoginsEnded, ...theirs }, log)
 }
 
 /** Prepares the service; without one, nothing of it is loaded. */

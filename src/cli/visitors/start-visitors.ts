@@ -7,6 +7,7 @@ import type { Log } from '../../telemetry/log.ts'
 import { AuditFile } from './audit-file.ts'
 import { VisitorLanes } from './visitor-lanes.ts'
 import { createKeyText } from '../../visitors/session/key-ring.ts'
+import type { EndedLogins } from '../../visitors/session/revocations.ts'
 import { createVisitors } from '../../visitors/check/create-visitors.ts'
 import type { LoginEvent } from '../../visitors/login-event.ts'
 import type { AccountCheck } from '../../visitors/providers/accounts-provider.ts'
@@ -26,13 +27,15 @@ export interface VisitorsSources {
   readonly logins?: ServiceLogins | undefined
   /** Accounts of the service. */
   readonly accounts?: AccountCheck | undefined
+  /** Tells of logins by these accounts that are over. @returns ends it */
+  readonly onLoginsEnded?: ((listener: (ended: readonly EndedLogins[]) => void) => () => void) | undefined
 }
 
 /**
  * Reads the files of visitors and follows them.
  * @throws GatewayError CONFIG_INVALID, FILE_UNREADABLE, KEY_INVALID
  */
-export async function startVisitors({ file, logins, accounts }: VisitorsSources, log: Log): Promise<RunningVisitors> {
+export async function startVisitors({ file, logins, accounts, onLoginsEnded }: VisitorsSources, log: Log): Promise<RunningVisitors> {
   if (logins?.isAlone === true) await ensureKeys(file)
   let isStarted = false
   const onFault = (fault: GatewayError): void =>
@@ -75,9 +78,11 @@ export async function startVisitors({ file, logins, accounts }: VisitorsSources,
     throw error
   }
   isStarted = true
+  const unfollow = onLoginsEnded?.(ended => visitors.revocations.endLogins(ended))
   return {
     check: visitors.check,
     close: async () => {
+      unfollow?.()
       visitors.close()
       await Promise.all([files.close(), lanes.close()])
       await audit.close()

@@ -5,6 +5,7 @@ import { lazily } from '../../lazily.ts'
 import type { Database, Row } from '../../store/schema.ts'
 import type { StoreTransaction } from '../../store/store.ts'
 import { changesAll, needId, needRole, needScope, notFound } from '../core/access.ts'
+import { endLogins } from '../core/ended-logins.ts'
 import { pageOf, readCursor, type Cursor } from '../core/pages.ts'
 import { checkLimits } from '../core/socket-settings.ts'
 import { accountOf } from '../core/views.ts'
@@ -48,10 +49,11 @@ export class AccountAdmin {
   }
 
   async suspend(actor: Actor, accountId: string): Promise<Account> {
-    return this.#change(actor, accountId, 'account.suspend', {}, async db => {
+    return this.#change(actor, accountId, 'account.suspend', {}, async transaction => {
       if (accountId === actor.accountId) throw new ServiceError('CONFLICT', 'Nobody can suspend their own account; ask another admin.')
       // The epoch ends all sessions for good: after the account is resumed, people log in again.
-      return db
+      await endLogins(transaction, accountId, this.parts.clock.now())
+      return transaction.db
         .updateTable('accounts')
         .set(({ eb }) => ({ state: 'suspended', token_epoch: eb('token_epoch', '+', 1) }))
         .where('id', '=', accountId)
@@ -62,7 +64,7 @@ export class AccountAdmin {
   }
 
   async resume(actor: Actor, accountId: string): Promise<Account> {
-    return this.#change(actor, accountId, 'account.resume', {}, db =>
+    return this.#change(actor, accountId, 'account.resume', {}, ({ db }) =>
       db
         .updateTable('accounts')
         .set({ state: 'active' })
@@ -74,7 +76,7 @@ export class AccountAdmin {
   }
 
   async setLimits(actor: Actor, accountId: string, limits: AccountLimits): Promise<Account> {
-    return this.#change(actor, accountId, 'account.limits', { limits }, db => {
+    return this.#change(actor, accountId, 'account.limits', { limits }, ({ db }) => {
       const checked = checkLimits(limits)
       if (!checked.success)
         throw invalid(...checked.error.issues.map(({ path, message }) => ({ path: ['limits', ...path].join('.'), message })))
@@ -88,16 +90,19 @@ export class AccountAdmin {
   }
 
   async setRole(actor: Actor, accountId: string, role: Role): Promise<Account> {
-    return this.#change(actor, accountId, 'account.role', { role }, async db => {
+    return this.#change(actor, accountId, 'account.role', { role }, async transaction => {
+      const { db } = transaction
       const checked = checkRole(role)
       if (checked !== 'admin') await this.#keepAnAdmin(db, accountId)
+      // The role is the group of its visitors.
+      await endLogins(transaction, accountId, this.parts.clock.now())
       return db.updateTable('accounts').set({ role: checked }).where('id', '=', accountId).returningAll().executeTakeFirst()
     })
   }
 
   /** By an admin, or by the owner after a login. */
   async remove(actor: Actor, accountId: string): Promise<void> {
-    const { audit, store, directory } = this.parts
+    const { audit, clock, store, directory } = this.parts
     const note = { by: actor, action: 'account.remove', object: `account:${accountId}`, accountId }
     await audit.attempt(note, async () => {
       const id = needId(accountId)
@@ -110,6 +115,7 @@ export class AccountAdmin {
         await this.removeSockets(transaction, id)
         const row = await transaction.db.deleteFrom('accounts').where('id', '=', id).returning('id').executeTakeFirst()
         if (row === undefined) throw notFound()
+        await endLogins(transaction, id, clock.now())
         transaction.change('account', id)
         await audit.note(transaction.db, note)
       })
@@ -129,7 +135,7 @@ export class AccountAdmin {
     accountId: string,
     action: string,
     details: Readonly<Record<string, unknown>>,
-    work: (db: Kysely<Database>) => Promise<Row<'accounts'> | undefined>,
+    work: (transaction: StoreTransaction) => Promise<Row<'accounts'> | undefined>,
   ): Promise<Account> {
     const { audit, store, directory } = this.parts
     const note = { by: actor, action, object: `account:${accountId}`, accountId, details }
@@ -137,7 +143,7 @@ export class AccountAdmin {
       needRole(actor, 'admin')
       const id = needId(accountId)
       const { value, seq } = await store.changing(async transaction => {
-        const row = await work(transaction.db)
+        const row = await work(transaction)
         if (row === undefined) throw notFound()
         transaction.change('account', id)
         await audit.note(transaction.db, note)

@@ -1,6 +1,7 @@
 /** The own account of people, as they manage it. */
 import { needScope, needId, notFound, readsAll } from '../core/access.ts'
 import { anonymous } from '../core/audit-log.ts'
+import { endLogins } from '../core/ended-logins.ts'
 import { passwordChangedLetter, resetLetter } from '../core/letters.ts'
 import { createLink, needLink, useLink } from '../core/one-time-links.ts'
 import { accountOf } from '../core/views.ts'
@@ -43,9 +44,9 @@ export class OwnAccount {
     })
   }
 
-  /** Ends all sessions. */
+  /** Ends all sessions, of visitors as well. */
   async changePassword(actor: Actor, { current, next }: { readonly current: string; readonly next: string }): Promise<void> {
-    const { audit, attempts, passwords, store } = this.parts
+    const { audit, attempts, clock, directory, passwords, store } = this.parts
     const note = { by: actor, action: 'account.password', object: `account:${actor.accountId}` }
     await audit.attempt(note, async () => {
       // A token, which lies in a file, must not be enough to take the account away.
@@ -58,15 +59,18 @@ export class OwnAccount {
         throw new ServiceError('LOGIN_FAILED', 'The current password is wrong.')
       succeeded()
       const hash = await passwords.hash(checked)
-      await store.transaction(async ({ db }) => {
+      const { seq } = await store.changing(async transaction => {
+        const { db } = transaction
         await db
           .updateTable('accounts')
           .set(({ eb }) => ({ password_hash: hash, token_epoch: eb('token_epoch', '+', 1) }))
           .where('id', '=', account.id)
           .execute()
         await db.deleteFrom('one_time').where('account_id', '=', account.id).where('purpose', '=', 'reset').execute()
+        await endLogins(transaction, account.id, clock.now())
         await audit.note(db, note)
       })
+      await directory.inForce(seq)
       post(this.parts, account.email, () => passwordChangedLetter(frameOf(this.parts), account.email))
     })
   }
@@ -97,7 +101,8 @@ export class OwnAccount {
     const checked = checkPassword(password, 'password')
     await needLink(store.db, token, 'reset', clock.now())
     const hash = await passwords.hash(checked)
-    const { value: email, seq } = await store.changing(async ({ db, change }) => {
+    const { value: email, seq } = await store.changing(async transaction => {
+      const { db, change } = transaction
       const id = await useLink(db, token, 'reset', clock.now())
       const row = await db
         .updateTable('accounts')
@@ -115,6 +120,7 @@ export class OwnAccount {
         .returning('fingerprint')
         .execute()
       if (ofSignUp.length > 0) change('account', id)
+      await endLogins(transaction, id, clock.now())
       const details = ofSignUp.length === 0 ? {} : { removedKeys: ofSignUp.map(({ fingerprint }) => fingerprint) }
       await audit.note(db, {
         by: { ...anonymous(''), accountId: id },

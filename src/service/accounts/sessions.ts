@@ -3,6 +3,7 @@ import { networkKey } from '../../address/address-key.ts'
 import { needScope } from '../core/access.ts'
 import { anonymous } from '../core/audit-log.ts'
 import { MINUTE_MS } from '../core/clock.ts'
+import { endLogins } from '../core/ended-logins.ts'
 import { readTexts } from '../core/socket-settings.ts'
 import type { Credentials, Identity, Sessions } from '../contract.ts'
 import { invalid, ServiceError } from '../input/service-error.ts'
@@ -59,6 +60,9 @@ export class AccountSessions implements Sessions {
       const rehashed = passwords.isOutdated(account.password_hash!) ? await passwords.hash(password) : undefined
       const isNewPlace = await places.isNew(store.db, account.id, address)
       await store.transaction(async ({ db }) => {
+        // What has ended all sessions meanwhile ends this one as well.
+        const now = await db.selectFrom('accounts').select('token_epoch').where('id', '=', account.id).executeTakeFirst()
+        if (now?.token_epoch !== account.token_epoch) throw new ServiceError('LOGIN_FAILED')
         if (rehashed !== undefined)
           await db
             .updateTable('accounts')
@@ -141,18 +145,21 @@ export class AccountSessions implements Sessions {
   }
 
   async endAll(actor: Actor): Promise<void> {
-    const { audit, store } = this.parts
+    const { audit, clock, directory, store } = this.parts
     const note = { by: actor, action: 'session.end-all', object: `account:${actor.accountId}` }
     await audit.attempt(note, async () => {
       needScope(actor, 'account')
-      await store.transaction(async ({ db }) => {
+      const { seq } = await store.changing(async transaction => {
+        const { db } = transaction
         await db
           .updateTable('accounts')
           .set(({ eb }) => ({ token_epoch: eb('token_epoch', '+', 1) }))
           .where('id', '=', actor.accountId)
           .execute()
+        await endLogins(transaction, actor.accountId, clock.now())
         await audit.note(db, note)
       })
+      await directory.inForce(seq)
     })
   }
 }

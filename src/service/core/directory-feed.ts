@@ -5,13 +5,13 @@ import type { Store } from '../../store/store.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { ServiceConfig } from '../config.ts'
 import type { DataPlane } from '../contract.ts'
-import { belongingsOf, directoryKeys, directorySockets, tunnelsInForce } from './directory-rows.ts'
+import { belongingsOf, directoryKeys, directorySockets, endedLoginsOf, tunnelsInForce } from './directory-rows.ts'
 
 /** The time that a call waits until what it has changed is in force. */
 const WAIT_MS = 250
 
 /** The kinds of rows in `changes`. What `account` stands for is all that belongs to it, `config` for all sockets. */
-export type ChangeKind = 'socket' | 'tunnel' | 'key' | 'account' | 'config' | 'secret'
+export type ChangeKind = 'socket' | 'tunnel' | 'key' | 'account' | 'logins' | 'config' | 'secret'
 
 interface Waiting {
   readonly seq: number
@@ -77,6 +77,7 @@ export class DirectoryFeed {
       const { value, seq } = await store.read(async db => ({
         sockets: await directorySockets(db, config()),
         keys: await directoryKeys(db, now()),
+        endedLogins: await endedLoginsOf(db),
       }))
       for (const socket of value.sockets) this.#notePort(socket)
       this.#snapshotSeq = seq
@@ -136,6 +137,7 @@ export class DirectoryFeed {
         removedSockets: missing(socketIds, new Set(sockets.map(({ id }) => id))),
         removedKeys: missing(kids, new Set(keys.map(({ kid }) => kid))),
         endedTunnels: missing(tunnelIds, tunnels),
+        endedLogins: await endedLoginsOf(db, of('logins')),
       }
     })
     for (const id of value.removedSockets) {
@@ -144,8 +146,8 @@ export class DirectoryFeed {
     }
     const opening = value.sockets.filter(({ id, port }) => port !== null && this.#ports.get(id) !== port)
     const others = value.sockets.filter(socket => !opening.includes(socket))
-    const step = (part: Partial<DirectoryChange>): Promise<void> =>
-      dataPlane.apply({ type: 'change', seq, removedSockets: [], removedKeys: [], sockets: [], keys: [], endedTunnels: [], ...part })
+    const nothing = { removedSockets: [], removedKeys: [], sockets: [], keys: [], endedTunnels: [], endedLogins: [] }
+    const step = (part: Partial<DirectoryChange>): Promise<void> => dataPlane.apply({ type: 'change', seq, ...nothing, ...part })
     // What goes, goes first: it may free a port or a name.
     const first = { ...value, sockets: others }
     if (Object.values(first).some(list => list.length > 0)) await this.#tell(() => step(first))

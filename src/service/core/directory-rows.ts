@@ -1,6 +1,6 @@
 /** The directory for the data plane, read from the tables. */
 import type { Kysely } from 'kysely'
-import type { DirectoryKey, DirectorySocket } from '../../directory/directory.ts'
+import type { DirectoryKey, DirectorySocket, EndedLogins } from '../../directory/directory.ts'
 import type { Database } from '../../store/schema.ts'
 import type { ServiceConfig } from '../config.ts'
 import { readLimits, readSettings, readTextMap, readTexts } from './socket-settings.ts'
@@ -114,6 +114,18 @@ export async function directoryKeys(db: Kysely<Database>, now: number, kids?: re
     identifiers: row.identifiers === null ? null : readTexts(row.identifiers, `identifiers of key ${row.kid}`),
     expiresAt: row.expires_at,
   }))
+}
+
+/** Reads which logins of visitors are over. @param accountIds  of these; undefined: all */
+export async function endedLoginsOf(db: Kysely<Database>, accountIds?: readonly string[]): Promise<EndedLogins[]> {
+  const rows = await inChunks(accountIds, some =>
+    db
+      .selectFrom('ended_logins')
+      .selectAll()
+      .$if(some !== undefined, query => query.where('account_id', 'in', some!))
+      .execute(),
+  )
+  return rows.map(row => ({ accountId: row.account_id, atMs: row.at }))
 }
 
 /** Which of these tunnels may be connected: there, and of an active account? */

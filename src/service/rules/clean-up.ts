@@ -10,6 +10,8 @@ const EVENTS_LIFE_MS = 90 * DAY_MS
 const CHANGES_LIFE_MS = DAY_MS
 /** Revoked and expired tokens are shown no more; they are kept a while for whoever reads the tables. */
 const TOKEN_LIFE_MS = 30 * DAY_MS
+/** No login of a visitor lasts longer than 30 days. */
+const ENDED_LOGINS_LIFE_MS = 31 * DAY_MS
 
 /** Takes away what has had its time. */
 export class CleanUp {
@@ -61,6 +63,10 @@ export class CleanUp {
       await db
         .deleteFrom('audit')
         .where('at', '<', now - AUDIT_LIFE_MS)
+        .execute()
+      await db
+        .deleteFrom('ended_logins')
+        .where('at', '<', now - ENDED_LOGINS_LIFE_MS)
         .execute()
       await db
         .deleteFrom('events')

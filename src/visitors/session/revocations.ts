@@ -12,6 +12,12 @@ export type Revocation = { readonly atMs: number } & (
   | { readonly kind: 'session'; readonly id: string }
 )
 
+/** Logins by an account of the service of this gateway that are over: those that were begun until then. */
+export interface EndedLogins {
+  readonly accountId: string
+  readonly atMs: number
+}
+
 /** No session is older. */
 const LONGEST_MS = 720 * 3_600_000
 
@@ -20,6 +26,8 @@ export class Revocations {
   readonly #emails = new Map<string, number>()
   readonly #accounts = new Map<string, number>()
   readonly #sessions = new Map<string, number>()
+  /** By the id of an account, which no other provider gives to anybody. */
+  readonly #ofService = new Map<string, number>()
   readonly #listeners = new Set<() => void>()
   #allMs = -Infinity
   #revision = 0
@@ -41,9 +49,13 @@ export class Revocations {
   /** Puts revocations in force, beside those that are. */
   add(revocations: readonly Revocation[]): void {
     for (const each of revocations) this.#add(each)
-    this.#forget()
-    this.#revision++
-    for (const listener of this.#listeners) listener()
+    this.#changed()
+  }
+
+  /** Ends logins by accounts of the service. */
+  endLogins(ended: readonly EndedLogins[]): void {
+    for (const { accountId, atMs } of ended) raise(this.#ofService, accountId, atMs)
+    this.#changed()
   }
 
   isRevoked({ person, loginId, id, loggedInMs }: Session): boolean {
@@ -52,8 +64,15 @@ export class Revocations {
     const key = email === undefined ? undefined : emailKey(email)
     return (
       (key !== undefined && loggedInMs <= (this.#emails.get(key) ?? -Infinity)) ||
-      loggedInMs <= (this.#accounts.get(accountKey(provider, subject)) ?? -Infinity)
+      loggedInMs <= (this.#accounts.get(accountKey(provider, subject)) ?? -Infinity) ||
+      loggedInMs <= (this.#ofService.get(subject) ?? -Infinity)
     )
+  }
+
+  #changed(): void {
+    this.#forget()
+    this.#revision++
+    for (const listener of this.#listeners) listener()
   }
 
   #add(revocation: Revocation): void {
@@ -76,7 +95,8 @@ export class Revocations {
   /** The age that no session reaches: revocations are kept no longer. */
   #forget(): void {
     const oldestMs = this.clock() - LONGEST_MS
-    for (const map of [this.#emails, this.#accounts, this.#sessions]) for (const [key, atMs] of map) if (atMs < oldestMs) map.delete(key)
+    for (const map of [this.#emails, this.#accounts, this.#sessions, this.#ofService])
+      for (const [key, atMs] of map) if (atMs < oldestMs) map.delete(key)
   }
 }
 
