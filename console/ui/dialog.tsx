@@ -17,9 +17,14 @@ export function Dialog({ title, onClose, children, isWide }: DialogProps) {
   const id = useId()
   useEffect(() => {
     const dialog = element.current!
+    const before = document.activeElement
     dialog.showModal()
     dialog.querySelector<HTMLElement>('[data-first]')?.focus()
-    return () => dialog.close()
+    return () => {
+      dialog.close()
+      // The browser does so only for a dialog that is still on the page.
+      if (before instanceof HTMLElement) before.focus({ preventScroll: true })
+    }
   }, [])
   return (
     <dialog

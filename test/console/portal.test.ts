@@ -113,6 +113,82 @@ describe('somebody with an account', () => {
   })
 })
 
+describe('somebody without a mouse', () => {
+  /** Goes on by Tab until what has this name has the focus. */
+  const tabTo = async (name: string): Promise<void> => {
+    const seen: string[] = []
+    for (let i = 0; i < 60; i++) {
+      await page.keyboard.press('Tab')
+      const at = await page.evaluate<string>(
+        "(() => { const at = document.activeElement; return at?.getAttribute('aria-label') ?? at?.labels?.[0]?.textContent ?? at?.textContent ?? '' })()",
+      )
+      if (at.startsWith(name)) return
+      seen.push(at.slice(0, 40))
+    }
+    throw new Error(`Tab does not reach "${name}", only ${[...new Set(seen)].join(' | ')}`)
+  }
+  const type = async (name: string, text: string): Promise<void> => {
+    await tabTo(name)
+    await page.keyboard.type(text)
+  }
+  const press = async (name: string, key = 'Enter'): Promise<void> => {
+    await tabTo(name)
+    await page.keyboard.press(key)
+  }
+
+  testWith(['chromium'], 'logs in, makes, protects, shares and deletes a socket, adds and removes a key, and logs out', async () => {
+    await heading('Log in').waitFor()
+    await type('E-mail address', 'bob@example.com')
+    await type('Password', PASSWORD)
+    await page.keyboard.press('Enter')
+    await page.getByRole('navigation').waitFor()
+    await press('Sockets')
+    await page.getByText('There is none yet.').waitFor()
+
+    await press('New socket')
+    await page.getByRole('dialog', { name: 'New socket' }).waitFor()
+    await page.keyboard.press('Escape')
+    await page.getByRole('dialog').waitFor({ state: 'detached' })
+    // The focus is where it was.
+    await page.locator('button:focus', { hasText: 'New socket' }).waitFor()
+    await page.keyboard.press('Space')
+    await page.getByRole('dialog', { name: 'New socket' }).waitFor()
+    await page.locator('input[name=name]:focus').waitFor()
+    await page.keyboard.type('by hand')
+    await page.keyboard.press('Enter')
+    await heading('by hand').waitFor()
+
+    await press('Password')
+    await page.getByRole('dialog', { name: 'Password for visitors' }).waitFor()
+    await type('Password', 'let me in')
+    await page.keyboard.press('Enter')
+    await page.getByText('password of guest').waitFor()
+    await press('Share')
+    await page.getByRole('dialog', { name: 'Share' }).waitFor()
+    await type('Only these people', 'ada@example.com')
+    await press('Save', 'Space')
+    await page.getByText('login of ada@example.com').waitFor()
+    await press('Delete')
+    await page.getByRole('dialog', { name: 'Delete by hand?' }).waitFor()
+    await page.locator('button:focus', { hasText: 'Cancel' }).waitFor()
+    await press('Delete')
+    await page.getByText('There is none yet.').waitFor()
+
+    await press('Profile, keys, tokens')
+    await heading('Profile, keys, tokens').waitFor()
+    await type('Public key', newKeyLine())
+    await press('Add a key')
+    await press('Remove the key SHA256:')
+    await page.getByRole('dialog').waitFor()
+    await page.locator('button:focus', { hasText: 'Cancel' }).waitFor()
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await page.getByRole('button', { name: /^Remove the key SHA256:/ }).waitFor({ state: 'detached' })
+    await press('Log out')
+    await heading('Log in').waitFor()
+  })
+})
+
 describe('an admin', () => {
   testWith(['chromium'], 'sees accounts, and suspends one after being asked', async () => {
     await login('root@example.com')
