@@ -1,12 +1,51 @@
 /** The console of operators in a real browser. */
 import { writeFileSync } from 'node:fs'
 import { describe, expect } from '@jest/globals'
+import type { Page } from 'playwright-core'
+import { explainCall } from '../../src/cli/run/outer-layer.ts'
+import { parseTargets } from '../../src/config/targets.ts'
 import { faultsOf, openTab, overhangOf } from '../support/chromium.ts'
 import { exchange } from '../support/exchange.ts'
 import { startLayers } from '../support/layers.ts'
 import { testWith } from '../support/needs.ts'
 import { freePort } from '../support/ports.ts'
 import { until } from '../support/wait.ts'
+
+/**
+ * Of each canvas of the page: pixels in each of these colours of the style, or nearly, and the least contrast of these colours to what is behind
+ * the canvas.
+ */
+const pixelsOf = (page: Page, names: readonly string[]): Promise<readonly { readonly pixels: number[]; readonly contrast: number }[]> =>
+  page.evaluate(`(() => {
+    const rgbOf = text => text.match(/[\\d.]+/g).slice(0, 3).map(Number)
+    const light = rgb => {
+      const [r, g, b] = rgb.map(value => (value / 255 <= 0.03928 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4))
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b
+    }
+    const backOf = element => {
+      const { backgroundColor } = getComputedStyle(element)
+      return /, 0\\)$/.test(backgroundColor) ? backOf(element.parentElement) : rgbOf(backgroundColor)
+    }
+    return [...document.querySelectorAll('main canvas')].map(canvas => {
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height)
+      const back = light(backOf(canvas))
+      const wanted = ${JSON.stringify(names)}.map(name => {
+        const probe = document.body.appendChild(document.createElement('i'))
+        probe.style.color = 'var(' + name + ')'
+        const rgb = rgbOf(getComputedStyle(probe).color)
+        probe.remove()
+        return rgb
+      })
+      const pixels = wanted.map(() => 0)
+      for (let i = 0; i < data.length; i += 4)
+        if (data[i + 3] > 200)
+          wanted.forEach((rgb, k) => {
+            if (rgb.every((value, channel) => Math.abs(value - data[i + channel]) < 16)) pixels[k] += 1
+          })
+      const contrast = Math.min(...wanted.map(light).map(own => (Math.max(own, back) + 0.05) / (Math.min(own, back) + 0.05)))
+      return { pixels, contrast }
+    })
+  })()`)
 
 describe('the console of an outer layer', () => {
   testWith(['chromium'], 'shows what needs attention first, and follows what changes by itself', async () => {
@@ -62,6 +101,55 @@ describe('the console of an outer layer', () => {
     }
   })
 
+  testWith(['chromium'], 'explains a request, and tells what has happened', async () => {
+    const targets = 'targets:\n  a.test: {protocol: http, hostname: 127.0.0.1, port: 9, policy: {/pub: [GET]}}\n'
+    const admin = { port: 0, calls: [explainCall({ table: parseTargets(targets, 'targets.yaml') })], features: ['explain'] }
+    const layers = await startLayers({ targets, outer: { admin }, inner: { identifier: 'lan-<b>a</b>' } })
+    const { page, complaints } = await openTab(`http://127.0.0.1:${layers.outer.adminPort}/#/targets`)
+    await page.getByText('Explain a request').click()
+    await page.getByLabel('URL').fill('https://a.test/pub?q=1')
+    await page.keyboard.press('Enter')
+    const verdict = page.locator('details').getByRole('status')
+    await verdict.getByText('allowed').first().waitFor()
+    await verdict.getByText('http://127.0.0.1:9/pub?q=1').waitFor()
+    await page.getByLabel('URL').fill('https://a.test/secret')
+    await page.getByRole('button', { name: 'Explain' }).click()
+    await verdict.getByText('POLICY_REFUSED').waitFor()
+    await verdict.getByText('/pub GET, line 2: does not fit').waitFor()
+    expect([await faultsOf(page), await overhangOf(page)]).toEqual([[], 0])
+
+    await page.getByRole('link', { name: 'Events' }).click()
+    const rows = page.getByRole('table').getByRole('row')
+    await rows.filter({ hasText: 'inner-layer.connected' }).getByRole('cell', { name: 'lan-<b>a</b>', exact: true }).waitFor()
+    await page.getByLabel('Find').fill('gateway.started')
+    await rows.filter({ hasText: 'inner-layer.connected' }).waitFor({ state: 'detached' })
+    await page.getByLabel('Find').fill('')
+    await page.getByLabel('At least').selectOption('error')
+    await page.getByText('Nothing of that kind has happened.').waitFor()
+    await page.getByLabel('At least').selectOption('info')
+    await rows.filter({ hasText: 'gateway.started' }).waitFor()
+    expect([await faultsOf(page), await overhangOf(page)]).toEqual([[], 0])
+    expect(complaints).toEqual([])
+  })
+
+  testWith(['chromium'], 'draws its charts in colours that can be seen, light and dark', async () => {
+    const layers = await startLayers({ targets: 'targets: {a.test: {respond: {status: 204}}}\n', outer: { admin: { port: 0 } } })
+    await exchange(layers.port, { host: 'a.test' })
+    const { page } = await openTab(`http://127.0.0.1:${layers.outer.adminPort}/`)
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme })
+      const drawn = await until(
+        async () => {
+          const [requests] = await pixelsOf(page, ['--blue', '--dim'])
+          return requests?.pixels.every(count => count > 4) === true ? requests : undefined
+        },
+        { what: `a chart in colours, ${colorScheme}` },
+      )
+      expect(drawn.contrast).toBeGreaterThan(3)
+      expect(await page.locator('main canvas').count()).toBe(4)
+    }
+  })
+
   testWith(['chromium'], 'works by keyboard alone', async () => {
     const layers = await startLayers({ outer: { admin: { port: 0 } } })
     const { page } = await openTab(`http://127.0.0.1:${layers.outer.adminPort}/`)
@@ -92,7 +180,7 @@ describe('every page for operators', () => {
     await exchange(layers.port, { host: 'a.test' })
     await exchange(layers.port, { host: 'misspelt.test' })
     for (const [port, names] of [
-      [layers.outer.adminPort, ['overview', 'inner-layers', 'targets', 'certificates', 'no-such-page']],
+      [layers.outer.adminPort, ['overview', 'inner-layers', 'targets', 'events', 'certificates', 'no-such-page']],
       [layers.inner.adminPort, ['overview']],
     ] as const) {
       const { page, complaints } = await openTab(`http://127.0.0.1:${port}/`)

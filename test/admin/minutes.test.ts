@@ -1,6 +1,8 @@
 /** What is remembered by minute, and the calls that change something. */
 import { request } from 'node:http'
 import { describe, expect, test } from '@jest/globals'
+import { explainCall } from '../../src/cli/run/outer-layer.ts'
+import { parseTargets } from '../../src/config/targets.ts'
 import { MAX_MINUTES, MinuteLog, percentile, type Minutes, type Reading } from '../../src/admin/minutes.ts'
 import { ask, basic, type AdminAnswer } from '../support/admin.ts'
 import { exchange } from '../support/exchange.ts'
@@ -82,6 +84,35 @@ describe('the calls of the admin port', () => {
         text: expect.stringContaining('"INVALID"'),
       })
     expect(await ask(layers.outer.adminPort, '/api/nothing')).toMatchObject({ status: 404, text: expect.stringContaining('"NOT_FOUND"') })
+  })
+
+  test('explain a request without sending it, whatever is asked', async () => {
+    const targets = 'targets:\n  a.test:\n    protocol: http\n    hostname: 127.0.0.1\n    port: 9\n    policy:\n      /pub: [GET]\n'
+    const calls = [explainCall({ table: parseTargets(targets, 'targets.yaml') })]
+    const layers = await startLayers({ targets, outer: { admin: { port: 0, calls } } })
+    const explain = async (query: string): Promise<Record<string, unknown>> => {
+      const { status, text } = await ask(layers.outer.adminPort, `/api/explain?${query}`)
+      return { status, ...(JSON.parse(text) as object) }
+    }
+    expect(await explain(`url=${encodeURIComponent('http://a.test/x/../pub?q=1')}`)).toMatchObject({
+      status: 200,
+      verdict: 'allowed',
+      method: 'GET',
+      path: '/pub',
+      target: { name: 'a.test', line: 2 },
+      rule: { pattern: '/pub', line: 7 },
+      originUrl: 'http://127.0.0.1:9/pub?q=1',
+    })
+    for (const [query, code] of [
+      ['method=POST&url=a.test/pub', 'POLICY_REFUSED'],
+      ['url=b.test/', 'UNKNOWN_HOST'],
+      ['url=ftp://a.test/', 'BAD_TARGET'],
+      ['method=TRACE&url=a.test/pub', 'METHOD_REFUSED'],
+    ] as const)
+      expect([query, await explain(query)]).toMatchObject([query, { status: 200, verdict: 'refused', code }])
+    for (const query of ['', 'url=', 'url=%zz&method=%ff', `url=a.test/${'x'.repeat(10_000)}`])
+      expect([query, await explain(query)]).toMatchObject([query, { status: 200, verdict: 'refused' }])
+    expect(layers.accessLog).toEqual([])
   })
 
   test('change nothing for pages of other origins, whatever the browser sends along', async () => {

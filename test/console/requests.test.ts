@@ -1,4 +1,5 @@
 /** The pages of the inspector in a real browser. */
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { beforeAll, describe, expect } from '@jest/globals'
@@ -15,6 +16,7 @@ import { startLayers } from '../support/layers.ts'
 import { listen } from '../support/ports.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { programPath, testWith } from '../support/needs.ts'
+import { until } from '../support/wait.ts'
 
 const PIXEL = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=='
 
@@ -119,6 +121,54 @@ describe('the list of requests', () => {
   })
 })
 
+describe('a list of 100,000 requests', () => {
+  testWith(['chromium'], 'draws only what can be seen, and End goes to the last one', async () => {
+    const COUNT = 100_000
+    record({ path: '/item' })
+    const { summary } = await newest(inspector)
+    inspector.clear()
+    const pages = createConsole(() => ({ role: 'inspector', features: ['inspector'] }))
+    // Twice what an inspector keeps, so its API is answered here: rows in their order, page by page, and a stream that is still.
+    const server = createServer((req, res) => {
+      const asked = new URL(req.url!, 'http://localhost')
+      if (asked.pathname === '/inspector/requests/stream') {
+        res.writeHead(200).write('\n')
+        return
+      }
+      if (asked.pathname !== '/inspector/requests') {
+        if (!pages(req, res)) res.writeHead(404).end()
+        return
+      }
+      const from = Number(asked.searchParams.get('cursor') ?? 0)
+      const to = Math.min(COUNT, from + Number(asked.searchParams.get('limit')))
+      const items = Array.from({ length: to - from }, (_, i) => {
+        const number = COUNT - from - i
+        return { ...summary, id: String(number).padStart(6, '0'), path: `/item/${number}` }
+      })
+      res.setHeader('Content-Type', 'application/json').end(JSON.stringify({ items, next: to < COUNT ? String(to) : null }))
+    })
+    onCleanUp(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    const { page: long, complaints } = await openTab(`http://127.0.0.1:${await listen(server)}/`)
+    await long.getByText(/^100,000 requests/).waitFor()
+    const nodes = (): Promise<number> => long.evaluate("document.querySelectorAll('*').length")
+    const focused = (text: string) => long.locator('[role=row]:focus', { hasText: text })
+    expect(await nodes()).toBeLessThan(1_000)
+    await long.getByRole('grid').getByRole('row').nth(1).focus()
+    await long.keyboard.press('End')
+    await focused('/item/1').waitFor()
+    expect(await long.locator('[role=row]:focus').getAttribute('aria-rowindex')).toBe(String(COUNT + 1))
+    await long.keyboard.press('PageUp')
+    await long.keyboard.press('Home')
+    await focused('/item/100000').waitFor()
+    expect(await nodes()).toBeLessThan(1_000)
+    expect(complaints).toEqual([])
+    await long.close()
+  })
+})
+
 describe('a replay', () => {
   testWith(['chromium'], 'is sent edited, to the origin, and stands beside the original', async () => {
     const seen: string[] = []
@@ -184,6 +234,46 @@ describe('a request', () => {
     await body('Answer').getByText('<b>1</b>').waitFor()
     await go('#/requests/no-such-request')
     await page.getByRole('alert').getByText('NOT_FOUND').waitFor()
+  })
+
+  testWith(['chromium'], 'is copied as a command, and goes out and comes in as HAR', async () => {
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    const copied = (): Promise<string> => page.evaluate('navigator.clipboard.readText()')
+    const id = record({ path: '/har', method: 'POST', sent: ['text/plain', "it's"], answer: ['text/plain', 'the answer'] })
+    await go(`#/requests/${id}`)
+    await page.getByRole('heading', { name: 'POST a.test/har', exact: true }).waitFor()
+    for (const [program, words] of [
+      ['curl', ['curl --globoff http://a.test/har', `--data-raw 'it'\\''s'`]],
+      ['fetch', ['await fetch("http://a.test/har"', '"body": "it\'s"']],
+      ['httpie', ['http --ignore-stdin --raw ', 'POST http://a.test/har']],
+    ] as const) {
+      const button = page.getByRole('button', { name: `Copy as ${program}` })
+      // The body is asked for as the pointer comes, and the copy has it once it is there.
+      await until(async () => {
+        await button.click()
+        const text = await copied()
+        return words.every(word => text.includes(word))
+      })
+      await page
+        .getByRole('button', { name: `Copy as ${program}` })
+        .getByText('Copied')
+        .first()
+        .waitFor()
+    }
+    await go('#/requests?q=path:/har')
+    await rows().filter({ hasText: '/har' }).waitFor()
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'HAR' }).click()])
+    const file = await download.path()
+    const { log } = JSON.parse(readFileSync(file, 'utf8')) as { log: { entries: { request: { url: string } }[] } }
+    expect([download.suggestedFilename(), log.entries.map(({ request }) => request.url)]).toEqual(['requests.har', ['http://a.test/har']])
+    inspector.clear()
+    await rows().filter({ hasText: '/har' }).waitFor({ state: 'detached' })
+    await page.getByLabel('HAR file').setInputFiles({ name: 'not.har', mimeType: 'application/json', buffer: Buffer.from('{"log": 7}') })
+    await page.getByRole('alert').getByText('INVALID').waitFor()
+    await page.getByLabel('HAR file').setInputFiles(file)
+    await rows().filter({ hasText: '/har' }).click()
+    await page.getByText('a HAR file').waitFor()
+    await body('Answer').getByText('the answer').waitFor()
   })
 
   testWith(['chromium'], 'that became a WebSocket shows its messages, and says why it was closed', async () => {

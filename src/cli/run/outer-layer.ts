@@ -33,7 +33,7 @@ import { createAppCertificates, createTlsPorts } from '../options/tls.ts'
 const MAX_URL = 8_192
 
 /** The call of the admin port that says what would happen to a request, without sending it. */
-const explainCall = (source: TableSource): AdminCall => ({
+export const explainCall = (source: Pick<TableSource, 'table'>): AdminCall => ({
   method: 'GET',
   path: 'explain',
   answer: ({ query }) => explain(source.table, query.get('method') ?? 'GET', (query.get('url') ?? '').slice(0, MAX_URL)),
