@@ -4,7 +4,15 @@ import { GatewayError } from '../errors.ts'
 import type { Tell } from '../events/turning-states.ts'
 import type { LogLine } from '../payload/log-note.ts'
 import type { DataPlane } from '../service/contract.ts'
-import type { AccountAnswer, AccountCredentials, ApplyFailure, FromService, ServiceLink, ToService } from '../service-host/ipc.ts'
+import type {
+  AccountAnswer,
+  AccountCredentials,
+  ApplyFailure,
+  FromService,
+  ServiceLink,
+  SocketLogin,
+  ToService,
+} from '../service-host/ipc.ts'
 import { createLog, type Log, type LogFields, type LogLevel } from '../telemetry/log.ts'
 
 /** Whatever is not acknowledged by then was said to an outer layer that is gone or hangs. */
@@ -25,6 +33,7 @@ export interface HostListeners {
   readonly onUsage: (rows: readonly Usage[]) => void
   /** Visitors of a socket that is watched. */
   readonly onVisitors: (socketId: string, lines: readonly LogLine[]) => void
+  readonly onSocketLogin: (login: SocketLogin) => void
   /** Whose credentials they are. Never rejects. */
   readonly onWho: (credentials: AccountCredentials) => Promise<AccountAnswer>
   /** The host asks for the end, or is gone. */
@@ -113,7 +122,8 @@ export class HostChannel implements DataPlane {
     waiting.resolve(failures)
   }
 
-  #onMessage(message: ToService, { onLink, onTunnels, onKeys, onUsage, onVisitors, onWho, onStop }: HostListeners): void {
+  #onMessage(message: ToService, listeners: HostListeners): void {
+    const { onLink, onTunnels, onKeys, onUsage, onVisitors, onSocketLogin, onWho, onStop } = listeners
     switch (message.type) {
       case 'link':
         return onLink(message.link)
@@ -127,6 +137,8 @@ export class HostChannel implements DataPlane {
         return onUsage(message.rows)
       case 'visitors':
         return onVisitors(message.socketId, message.lines)
+      case 'socket-login':
+        return onSocketLogin(message.login)
       case 'who':
         return void onWho(message.credentials).then(answer => this.#say({ type: 'who', id: message.id, answer }))
       case 'ping':

@@ -88,6 +88,7 @@ export class ServiceProcess {
         onKeys: (up, down) => this.#onComing('enrolment', up, down),
         onUsage: rows => this.#note(this.#service?.usage.add(rows)),
         onVisitors: (socketId, lines) => this.#feed?.visitors(socketId, lines),
+        onSocketLogin: login => this.#note(this.#service?.audit.socketLogin(login)),
         onWho: credentials => answerWho(this.#service, credentials),
         onStop: () => void this.close(),
       },

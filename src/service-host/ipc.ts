@@ -35,6 +35,17 @@ export type AccountAnswer =
   | { readonly kind: 'limited'; readonly waitS: number }
   | { readonly kind: 'away'; readonly why: string }
 
+/** Somebody who has come in at a socket by a login. */
+export interface SocketLogin {
+  readonly socketId: string
+  /** An address or a name, as the provider vouches for it. */
+  readonly who: string
+  readonly provider: string
+  readonly by: 'browser' | 'program'
+  /** Of the browser or the program. */
+  readonly address: string
+}
+
 /** A message of the service process. */
 export type FromService =
   /** It can take requests now. */
@@ -74,6 +85,7 @@ export type ToService =
   | { readonly type: 'usage'; readonly rows: readonly Usage[] }
   /** Visitors of a socket that it watches. */
   | { readonly type: 'visitors'; readonly socketId: string; readonly lines: readonly LogLine[] }
+  | { readonly type: 'socket-login'; readonly login: SocketLogin }
   /** Asks whose credentials they are; answered by `who`. */
   | { readonly type: 'who'; readonly id: number; readonly credentials: AccountCredentials }
   /** Asks whether it is there; answered by `pong`, in whatever state its store and its links are. */

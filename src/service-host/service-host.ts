@@ -7,7 +7,7 @@ import { DirectoryFile } from './directory-file.ts'
 import { VisitorLines } from './visitor-lines.ts'
 import type { LogLine } from '../payload/log-note.ts'
 import { AccountQuestions } from './account-questions.ts'
-import type { AccountAnswer, AccountCredentials, ApplyFailure, FromService, ServiceChild, ServiceLink } from './ipc.ts'
+import type { AccountAnswer, AccountCredentials, ApplyFailure, FromService, ServiceChild, ServiceLink, SocketLogin } from './ipc.ts'
 import { StartWatch, type StartTiming } from './start-watch.ts'
 import { Watchdog, type WatchdogTiming } from './watchdog.ts'
 
@@ -154,6 +154,11 @@ export class ServiceHost {
   /** Tells the service of inner layers that were enrolled. */
   keys(up: readonly { readonly id: string; readonly address: string }[], down: readonly string[]): void {
     this.#child?.send({ type: 'keys', up, down })
+  }
+
+  /** Tells the service who has come in at a socket. A process that is away does not hear of it. */
+  socketLogin({ socketId, who, provider, by, address }: SocketLogin): void {
+    this.#child?.send({ type: 'socket-login', login: { socketId, who, provider, by, address } })
   }
 
   /** Asks the service whose credentials they are. Never rejects. */

@@ -215,6 +215,14 @@ export interface Audit {
     actor: Actor,
     page: PageRequest & { readonly accountId?: string; readonly action?: string; readonly since?: number },
   ): Promise<Page<AuditEntry>>
+  /** Somebody has come in at a socket by a login, as the data plane says. Never rejects for an unknown one. */
+  socketLogin(login: {
+    readonly socketId: string
+    readonly who: string
+    readonly provider: string
+    readonly by: 'browser' | 'program'
+    readonly address: string
+  }): Promise<void>
 }
 
 /** The events that somebody asks for. */

@@ -12,6 +12,16 @@ export type LoginEvent =
       readonly tunnels: readonly string[]
       readonly isAllowed: boolean
     }
+  /** Somebody has come in at a socket of the service by a login: once a day for each session. */
+  | {
+      readonly kind: 'socket-login'
+      readonly socketId: string
+      readonly provider: string
+      readonly who: string
+      /** With a browser, or with a program of theirs. */
+      readonly by: 'browser' | 'program'
+      readonly address: string
+    }
   | { readonly kind: 'login-failed'; readonly provider: string; readonly reason: string; readonly address: string }
   /** A program has come in by a token, or somebody by a share link: once an hour for each address. */
   | {

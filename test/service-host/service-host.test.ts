@@ -134,7 +134,7 @@ describe('the service process beside the outer layer', () => {
     expect(statSync(stateFile).mode & 0o777).toBe(0o600)
   })
 
-  test('hears who visits a socket that it watches, within bounds, and what was used before it ends', async () => {
+  test('hears who visits a socket that it watches, within bounds, who has logged in at one, and what was used before it ends', async () => {
     const { host, copy, records, heard, start } = setUp('well')
     await start()
     await until(() => {
@@ -145,6 +145,10 @@ describe('the service process beside the outer layer', () => {
     expect(visitors.socketId).toBe('s')
     expect(visitors.lines).toHaveLength(101)
     expect(visitors.lines.at(-1)).toMatchObject({ kind: 'omitted' })
+    const login = { socketId: 's', who: 'ada@example.io', provider: 'company', by: 'browser', address: '192.0.2.3' } as const
+    host.socketLogin(login)
+    await until(() => heard('socket-login'))
+    expect(records.find(({ msg }) => msg === 'heard socket-login')?.['heard']).toEqual({ type: 'socket-login', login })
     await host.close()
     const usage = records.find(({ msg }) => msg === 'heard usage')?.['heard']
     expect(usage).toEqual({ type: 'usage', rows: copy.takeUsage() })

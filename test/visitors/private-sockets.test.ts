@@ -2,10 +2,11 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { createVisitors, type CreatedVisitors } from '../../src/visitors/check/create-visitors.ts'
 import { sealDeviceToken } from '../../src/visitors/session/device-token.ts'
+import type { LoginEvent } from '../../src/visitors/login-event.ts'
 import { createKeyText, readKeys } from '../../src/visitors/session/key-ring.ts'
 import { Seal } from '../../src/visitors/session/seal.ts'
 import { onCleanUp } from '../support/cleanup.ts'
-import { changeOf, socketOf, startSocketLayers, ZONE, type SocketLayers } from '../support/directory.ts'
+import { changeOf, idOf, socketOf, startSocketLayers, ZONE, type SocketLayers } from '../support/directory.ts'
 import { RawConnection } from '../support/raw-client.ts'
 import { freePort } from '../support/ports.ts'
 import { echo, startTcpOrigin } from '../support/tcp-origin.ts'
@@ -19,6 +20,7 @@ let visitors: CreatedVisitors
 let name: string
 let port: number
 let seq = 1
+const events: LoginEvent[] = []
 
 const put = (emails: readonly string[]): Promise<unknown> =>
   all.directory.apply(
@@ -37,7 +39,7 @@ beforeAll(async () => {
     keys: () => keys,
     persist: () => Promise.resolve(),
     clock: Date.now,
-    onEvent: () => undefined,
+    onEvent: event => events.push(event),
     onFault: thrown => {
       throw thrown
     },
@@ -76,6 +78,8 @@ test('the people of its list open it, others do not, and its port is open to nob
   expect((await open(bearer(tokenOf('eve@example.io')))).status).toBe(403)
   expect((await open(bearer(tokenOf('ada@example.io', ['other.lan:1'])))).status).toBe(403)
   expect((await open(bearer(tokenOf('ada@example.io', [name], 'partner')))).status).toBe(403)
+  const by = { provider: 'company', who: 'ada@example.io', by: 'program', address: '127.0.0.1' }
+  expect(events).toEqual([{ kind: 'socket-login', socketId: idOf(1), ...by }])
   // Perhaps before it is known to be open.
   const end = await RawConnection.open(port).then(
     client => client.closed,

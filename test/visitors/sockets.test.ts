@@ -3,7 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { request, type IncomingMessage } from 'node:http'
 import { runCli } from '../../src/cli/run-cli.ts'
 import { LiveDirectory } from '../../src/directory/live-directory.ts'
-import type { Socket } from '../../src/service/model.ts'
+import type { LoginEvent } from '../../src/visitors/login-event.ts'
+import type { AuditEntry, Socket } from '../../src/service/model.ts'
 import { startApi, type RunningApi } from '../support/api.ts'
 import { ZONE } from '../support/directory.ts'
 import { TEST_CONFIG } from '../support/service.ts'
@@ -18,6 +19,8 @@ let at: VisitorLayers
 let api: RunningApi
 let socket: Socket
 let page: string
+/** Lines of the audit log under way. */
+const told: Promise<void>[] = []
 /** What `connect` has said. */
 let shown = ''
 let stop: () => void
@@ -25,7 +28,10 @@ let ended: Promise<number>
 
 beforeAll(async () => {
   const directory = new LiveDirectory({ zone: ZONE, ports: { from: 1_024, to: 65_535 } })
-  at = await startVisitorLayers('targets: {}', { layers: { outer: { directory }, inners: 0 } })
+  const onEvent = (event: LoginEvent): void => {
+    if (event.kind === 'socket-login') told.push(api.given.service.audit.socketLogin(event))
+  }
+  at = await startVisitorLayers('targets: {}', { visitors: { onEvent }, layers: { outer: { directory }, inners: 0 } })
   const hosts = { ...TEST_CONFIG.hosts, link: [`ws://127.0.0.1:${at.layers.socketPort}`] }
   const apply = async (change: unknown): Promise<void> => {
     await directory.apply(change)
@@ -59,7 +65,38 @@ const allow = async (visitors: unknown): Promise<void> => {
   expect((await api.v1('PATCH', `/sockets/${socket.id}`, { body: { visitors } })).status).toBe(200)
 }
 
+/** Who has come in, as the owner reads it. */
+const visits = async (token = 'ada'): Promise<readonly AuditEntry[]> => {
+  await Promise.all(told)
+  const { json } = await api.v1('GET', '/audit?action=visitor.login', { token })
+  return (json as { items: AuditEntry[] }).items.filter(({ object }) => object === `socket:${socket.id}`)
+}
+
 describe('a socket with cloud authentication', () => {
+  test('has who comes in with a login in the audit log of its owner, once; nobody hears of who is not let in', async () => {
+    const before = (await visits()).length
+    const browser = at.browser()
+    await browser.go(page)
+    await browser.send(page)
+    await allow({ ...PEOPLE, domains: ['others.test'] })
+    expect((await browser.send(page)).status).toBe(200)
+    at.oidc.person = EVE
+    expect((await at.browser().go(page)).status).toBe(403)
+    const [line, ...more] = await visits()
+    expect(line).toMatchObject({
+      actor: 'anonymous',
+      object: `socket:${socket.id}`,
+      isRefused: false,
+      details: { who: 'ada@example.io', provider: 'company', by: 'browser' },
+    })
+    expect(more.length).toBe(before)
+    expect(JSON.stringify([line, ...more])).not.toContain('eve@')
+    expect(await visits('bob')).toEqual([])
+    expect((await visits('root')).length).toBe(before + 1)
+    await api.given.service.audit.socketLogin({ socketId: api.ids.ada, who: '-', provider: '-', by: 'program', address: '192.0.2.1' })
+    expect((await visits()).length).toBe(before + 1)
+  })
+
   test('has the people log in that its owner has named, and tells its origin and its owner who they are', async () => {
     expect(shown).toMatch(/│ true +│ for some/)
     const visit = await at.browser().go(`${page}?a=1`)

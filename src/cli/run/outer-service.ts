@@ -7,7 +7,7 @@ import { GatewayError } from '../../errors.ts'
 import { algorithmsOf, thumbprintOf } from '../../identity/key.ts'
 import { forkService } from '../../service-host/fork-service.ts'
 import { ServiceHost } from '../../service-host/service-host.ts'
-import type { AccountAnswer, AccountCredentials } from '../../service-host/ipc.ts'
+import type { AccountAnswer, AccountCredentials, SocketLogin } from '../../service-host/ipc.ts'
 import type { Log, LogLevel } from '../../telemetry/log.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ServiceProcessArguments } from './service-process.ts'
@@ -38,6 +38,8 @@ export interface OuterService {
   serve(port: number): void
   /** Asks whose credentials of an account they are. Never rejects. */
   readonly who: (credentials: AccountCredentials) => Promise<AccountAnswer>
+  /** Tells it who has come in at a socket by a login. */
+  readonly onSocketLogin: (login: SocketLogin) => void
   close(): Promise<void>
 }
 
@@ -132,6 +134,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     start: () => host.start(),
     serve: port => host.link({ url: `ws://127.0.0.1:${port}`, privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }),
     who: credentials => host.who(credentials),
+    onSocketLogin: login => host.socketLogin(login),
     close: () => host.close(),
   }
 }

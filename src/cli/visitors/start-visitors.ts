@@ -27,6 +27,8 @@ export interface VisitorsSources {
   readonly logins?: ServiceLogins | undefined
   /** Accounts of the service. */
   readonly accounts?: AccountCheck | undefined
+  /** Told of who has come in at a socket of the service. */
+  readonly onSocketLogin?: ((login: Extract<LoginEvent, { readonly kind: 'socket-login' }>) => void) | undefined
   /** Tells of logins by these accounts that are over. @returns ends it */
   readonly onLoginsEnded?: ((listener: (ended: readonly EndedLogins[]) => void) => () => void) | undefined
 }
@@ -35,7 +37,10 @@ export interface VisitorsSources {
  * Reads the files of visitors and follows them.
  * @throws GatewayError CONFIG_INVALID, FILE_UNREADABLE, KEY_INVALID
  */
-export async function startVisitors({ file, logins, accounts, onLoginsEnded }: VisitorsSources, log: Log): Promise<RunningVisitors> {
+export async function startVisitors(
+  { file, logins, accounts, onLoginsEnded, onSocketLogin }: VisitorsSources,
+  log: Log,
+): Promise<RunningVisitors> {
   if (logins?.isAlone === true) await ensureKeys(file)
   let isStarted = false
   const onFault = (fault: GatewayError): void =>
@@ -56,6 +61,7 @@ export async function startVisitors({ file, logins, accounts, onLoginsEnded }: V
   const audit = new AuditFile(file, message => log.error({}, message))
   const onEvent = (event: LoginEvent): void => {
     audit.write(event)
+    if (event.kind === 'socket-login') onSocketLogin?.(event)
     logEvent(event, log)
   }
   const lanes = new VisitorLanes(file, onFault, onEvent)

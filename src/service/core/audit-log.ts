@@ -48,7 +48,7 @@ const LIMITS: ReadonlySet<ErrorCode> = new Set(['LIMIT_REACHED', 'PORTS_EXHAUSTE
 
 const isOfAccount = ({ kind }: Doer): boolean => kind !== 'anonymous' && kind !== 'system'
 
-/** Refusals of one address that are kept: a flood of them must not fill the database. */
+/** Refusals of one address, and visitors of one object, that are kept: a flood of them must not fill the database. */
 const KEPT = { perSecond: 1, burst: 120 }
 /** Occasions of one object that are kept: a client that comes back each second is one story, not a thousand. */
 const OCCASIONS = { perSecond: 1 / 60, burst: 20 }
@@ -57,6 +57,7 @@ const OCCASIONS = { perSecond: 1 / 60, burst: 20 }
 export class AuditLog {
   readonly #kept: RateMeter
   readonly #occasions: RateMeter
+  readonly #visits: RateMeter
 
   constructor(
     private readonly store: Store,
@@ -65,6 +66,7 @@ export class AuditLog {
     private readonly events: Pick<EventSink, 'tell'>,
   ) {
     this.#kept = new RateMeter(KEPT, now)
+    this.#visits = new RateMeter(KEPT, now)
     this.#occasions = new RateMeter(OCCASIONS, now)
   }
 
@@ -102,6 +104,11 @@ export class AuditLog {
   /** Writes down that somebody has come, apart from any transaction; where the database is away, it goes on without. */
   async occasion(note: Note): Promise<void> {
     if (this.#occasions.take(`${note.by.accountId} ${note.object}`) === 0) await this.#apart(note, false)
+  }
+
+  /** The same for visitors of an object, of whom there may be many. */
+  async visit(note: Note): Promise<void> {
+    if (this.#visits.take(note.object) === 0) await this.#apart(note, false)
   }
 
   #limited({ by, action, accountId }: Note, { code, message }: GatewayError): void {

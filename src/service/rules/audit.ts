@@ -1,12 +1,13 @@
-/** The audit log, as it is read. */
+/** The audit log, as it is read, and what others write into it. */
 import { needScope, notFound, readsAll } from '../core/access.ts'
+import { anonymous } from '../core/audit-log.ts'
 import { nextOf, readCursor } from '../core/pages.ts'
 import type { Parts } from '../core/parts.ts'
 import { auditEntryOf } from '../core/views.ts'
 import type { Audit, PageRequest } from '../contract.ts'
 import type { Actor, AuditEntry, Page } from '../model.ts'
 
-/** Reads the audit log, the newest first. */
+/** Reads the audit log, the newest first, and takes what the data plane tells. */
 export class AuditReader implements Audit {
   constructor(private readonly parts: Parts) {}
 
@@ -32,5 +33,13 @@ export class AuditReader implements Audit {
     const shown = rows.slice(0, limit)
     const last = rows.length > limit ? shown.at(-1) : undefined
     return { items: shown.map(auditEntryOf), next: last === undefined ? null : nextOf({ at: last.id, id: '0' }) }
+  }
+
+  async socketLogin({ socketId, address, ...details }: Parameters<Audit['socketLogin']>[0]): Promise<void> {
+    const { audit, store } = this.parts
+    const row = await store.db.selectFrom('sockets').select('account_id').where('id', '=', socketId).executeTakeFirst()
+    if (row === undefined) return
+    const note = { by: anonymous(address), action: 'visitor.login', object: `socket:${socketId}`, accountId: row.account_id, details }
+    await audit.visit(note)
   }
 }

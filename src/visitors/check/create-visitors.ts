@@ -7,6 +7,7 @@ import { Revocations } from '../session/revocations.ts'
 import { Seal } from '../session/seal.ts'
 import { Sessions } from '../session/sessions.ts'
 import { SessionWatch } from '../session/session-watch.ts'
+import { SocketLogins } from '../session/socket-logins.ts'
 import type { VisitorsConfig } from '../config.ts'
 import type { Lane } from '../lane.ts'
 import type { Page } from '../page.ts'
@@ -90,7 +91,8 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
   const identities = new IdentityTokens(keys, () => config().authUrl, clock)
   const others = options.lanes?.({ sessions, seal, watch }) ?? []
   const authHost = (): string => config().authHost
-  const devices = new DeviceLane({ seal, sessions, watch, failures: new Failures(steady), authHost, steady })
+  const logins = new SocketLogins(options.onEvent, steady)
+  const devices = new DeviceLane({ seal, sessions, watch, logins, failures: new Failures(steady), authHost, steady })
   const pages = new Pages(config)
   const context: LoginContext = {
     config,
@@ -117,7 +119,7 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
     samlPage(config, call => pages.missing(call, [])),
   ]
   const check = new Visitors({
-    lanes: [...others, new SessionLane(sessions, watch)],
+    lanes: [...others, new SessionLane(sessions, watch, logins)],
     connectionLanes: [...others.filter(({ name }) => FOR_PROGRAMS.has(name)), devices],
     people: host,
     origin: new OriginFields(identities, clock),

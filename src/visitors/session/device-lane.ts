@@ -10,6 +10,7 @@ import type { Seal } from './seal.ts'
 import { visitorOf } from './session.ts'
 import type { Sessions } from './sessions.ts'
 import type { SessionWatch } from './session-watch.ts'
+import type { SocketLogins } from './socket-logins.ts'
 
 /** Tokens that were opened lately: the visitor of one is the same object each time. */
 const MAX_KNOWN = 5_000
@@ -20,6 +21,7 @@ export interface DeviceLaneParts {
   readonly seal: Seal
   readonly sessions: Sessions
   readonly watch: SessionWatch
+  readonly logins: SocketLogins
   readonly failures: Failures
   readonly authHost: () => string
   /** ms, rising */
@@ -40,7 +42,7 @@ export class DeviceLane implements Lane {
     if (rule === undefined) return undefined
     const text = credentialsOf(request).find(each => isDeviceToken(each.text))?.text
     if (text === undefined) return undefined
-    const { seal, sessions, watch, failures, authHost } = this.parts
+    const { seal, sessions, watch, logins, failures, authHost } = this.parts
     const grant = openDeviceToken(seal, authHost(), text)
     if (grant === undefined) return failures.refuse(client.address, 'a token of a login that is none of ours, or too old')
     const { session, tunnels } = grant
@@ -49,6 +51,7 @@ export class DeviceLane implements Lane {
     if (over !== undefined) return { kind: 'refuse', code: 'VISITOR_SESSION_OVER', reason: over, visitor }
     const reason = tunnels.includes(target) ? whyNot(rule, session.person) : 'the login was for other tunnels'
     if (reason !== undefined) return { kind: 'refuse', code: 'VISITOR_FORBIDDEN', reason, visitor }
+    logins.admitted(access, session, { visitor, by: 'program', address: client.address })
     const check = (): string | undefined => {
       const now = ofSocket?.latest?.login
       return sessions.whyEnded(session, sessionMs) ?? (now && whyNot(now, session.person))

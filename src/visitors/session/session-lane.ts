@@ -5,6 +5,7 @@ import { whyCrossSite } from './cross-site.ts'
 import { whyNot } from './login-rule.ts'
 import { AT_TARGETS, type KnownSession, type Sessions } from './sessions.ts'
 import type { SessionWatch } from './session-watch.ts'
+import type { SocketLogins } from './socket-logins.ts'
 
 /** Judged for a target: what is the same for all of its requests with this session. */
 interface Judged {
@@ -22,6 +23,7 @@ export class SessionLane implements Lane {
   constructor(
     private readonly sessions: Sessions,
     private readonly watch: SessionWatch,
+    private readonly logins: SocketLogins,
   ) {}
 
   judge({ access, request, client, host }: AccessRequestOfVisitor): Verdict | undefined {
@@ -32,7 +34,7 @@ export class SessionLane implements Lane {
     const { session, visitor } = known
     // Known, but not by whom this target asks: that is no login here.
     if (rule.providers !== undefined && !rule.providers.includes(session.person.provider)) return undefined
-    const verdict = this.#verdictOf(known, rule, { sessionMs, ofSocket })
+    const verdict = this.#verdictOf(known, rule, { sessionMs, ofSocket }, client.address)
     if (verdict.kind === 'refuse') return verdict
     const crossing = whyCrossSite(request, client, rule)
     if (crossing !== undefined) return { kind: 'refuse', code: 'VISITOR_CROSS_SITE', reason: crossing, visitor }
@@ -45,12 +47,14 @@ export class SessionLane implements Lane {
     return { lane: 'login', challenge: undefined, how: 'people log in with a browser at', url: `${client.scheme}://${client.host}/` }
   }
 
-  #verdictOf(known: KnownSession, rule: LoginRule, more: Pick<Access, 'sessionMs' | 'ofSocket'>): Admission | Rejection {
+  #verdictOf(known: KnownSession, rule: LoginRule, more: Pick<Access, 'sessionMs' | 'ofSocket'>, address: string): Admission | Rejection {
     const { sessionMs } = more
     const judged = this.#judged.get(known)
     if (judged?.rule === rule && judged.sessionMs === sessionMs) return judged.verdict
     const verdict = this.#judge(known, rule, more)
     this.#judged.set(known, { rule, sessionMs, verdict })
+    const { session, visitor } = known
+    if (verdict.kind === 'admit') this.logins.admitted(more, session, { visitor, by: 'browser', address })
     return verdict
   }
 
