@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { createSecretsKey } from '../../src/config/service/secrets-key.ts'
+import { Browser } from '../support/browser.ts'
 import { exchange } from '../support/exchange.ts'
 import { freePort, listen } from '../support/ports.ts'
 import { startProcess, type RunningProcess } from '../support/process.ts'
@@ -14,6 +15,7 @@ import { until } from '../support/wait.ts'
 
 const PASSWORD = 'correct horse battery'
 const EMAIL = 'ann@example.com'
+const EVE = 'eve@example.com'
 
 interface Running {
   readonly directory: string
@@ -42,6 +44,7 @@ async function startWhole(store = ''): Promise<Running> {
     `hosts: { api: localhost, link: "ws://localhost:${links.port}" }`,
     'signUp: open',
     'mail: outbox',
+    'identityProviders: { own: { kind: accounts } }',
     'limits: { requestsPerSecond: 1000000 }',
     store,
   ]
@@ -70,15 +73,25 @@ async function startWhole(store = ''): Promise<Running> {
   }
 }
 
-/** Makes an account, confirms it by the link of the outbox, and logs in. */
-async function enter({ directory, call, run }: Running): Promise<string> {
-  expect((await call('POST', '/user', { name: 'Ann', email: EMAIL, password: PASSWORD, sshkey: '' })).status).toBe(200)
+/** Makes an account, confirms it by the link of the outbox, and logs in at the API. @returns its token */
+async function signUp({ directory, call }: Running, email: string): Promise<string> {
+  expect((await call('POST', '/user', { name: 'Ann', email, password: PASSWORD, sshkey: '' })).status).toBe(200)
   const outbox = join(directory, 'state', 'outbox')
-  const letter = await until(() => readdirSync(outbox).map(name => readFileSync(join(outbox, name), 'utf8'))[0])
+  const letter = await until(() =>
+    readdirSync(outbox)
+      .map(name => readFileSync(join(outbox, name), 'utf8'))
+      .find(text => text.includes(email)),
+  )
   expect((await call('GET', /\/user\/confirm\/\S+/.exec(letter)![0])).body.toString()).toContain('You have confirmed your account')
-  expect(await run('login', '--email', EMAIL, '--password', PASSWORD).exit).toEqual({ code: 0, signal: null })
-  const session = await call('POST', '/login', { email: EMAIL, password: PASSWORD })
+  const session = await call('POST', '/login', { email, password: PASSWORD })
   return (JSON.parse(session.body.toString()) as { token: string }).token
+}
+
+/** The same, and logs in for commands. */
+async function enter(whole: Running): Promise<string> {
+  const token = await signUp(whole, EMAIL)
+  expect(await whole.run('login', '--email', EMAIL, '--password', PASSWORD).exit).toEqual({ code: 0, signal: null })
+  return token
 }
 
 /** Serves an origin by `connect`. @returns the host of its socket */
@@ -114,6 +127,34 @@ function askOften({ port }: Running, host: string): () => Promise<{ readonly cou
   }
 }
 
+/** Somebody logs in at a socket by their account; its owner reads who it was, and a new password is the end of it. */
+async function visitWithLogin(
+  whole: Running,
+  { host, token, socketId }: { readonly host: string; readonly token: string; readonly socketId: string },
+): Promise<void> {
+  const { port, call } = whole
+  const eve = await signUp(whole, EVE)
+  const visitors = { emails: [EVE], domains: [] }
+  expect((await call('PATCH', `/api/v1/sockets/${socketId}`, { visitors }, token)).status).toBe(200)
+  const browser = new Browser(port)
+  const url = `http://${host}:${port}/`
+  const page = await browser.go(url)
+  const [, action] = /<form method="post" action="([^"]*)"/.exec(page.body) ?? []
+  const [, state] = /name="RelayState" value="([^"]*)"/.exec(page.body) ?? []
+  const body = new URLSearchParams({ RelayState: state!, email: EVE, password: PASSWORD }).toString()
+  const origin = `http://auth.localhost:${port}`
+  const visit = await browser.go(`${origin}${action}`, { method: 'POST', body, headers: { origin } })
+  expect([visit.status, visit.url, visit.body]).toEqual([200, url, 'hello'])
+  await until(async () => {
+    const audit = await call('GET', '/api/v1/audit?action=visitor.login', undefined, token)
+    const text = audit.body.toString()
+    return text.includes(`socket:${socketId}`) && text.includes(EVE)
+  })
+  const change = { current: PASSWORD, next: `another ${PASSWORD}` }
+  expect((await call('PUT', '/api/v1/account/password', change, eve)).status).toBe(204)
+  await until(async () => (await browser.send(url)).status === 401, { what: 'the end of the session' })
+}
+
 describe('an outer layer with a service', () => {
   test('serves what a user connects, through the death of its service process, and ends without a trace', async () => {
     const whole = await startWhole()
@@ -131,10 +172,11 @@ describe('an outer layer with a service', () => {
     expect(count).toBeGreaterThan(0)
     // The tunnel was told anew, so the socket of `connect` has not gone for want of one.
     const sockets = JSON.parse((await whole.call('GET', '/api/v1/sockets', undefined, token)).body.toString()) as {
-      items: { tunnels: { connected: boolean }[] }[]
+      items: { id: string; tunnels: { connected: boolean }[] }[]
     }
     expect(JSON.stringify(sockets)).toContain(host)
     await until(() => user.stdout.includes('"GET / HTTP/1.1" 200 5 '), { what: `a line of the log in ${user.output}` })
+    await visitWithLogin(whole, { host, token, socketId: sockets.items[0]!.id })
     expect(await user.stop('SIGINT')).toEqual({ code: 0, signal: null })
     expect((await exchange(whole.port, { host })).status).toBe(404)
     const pid = whole.servicePid()
