@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks'
 import type { OuterStatus, ServiceStatus, TargetStatus } from '../../src/admin/status.ts'
 import type { PageProps } from '../app/page.ts'
 import { go, hrefOf } from '../app/route.ts'
-import { ago, count } from '../ui/format.ts'
+import { ago, count, duration, ms, plural } from '../ui/format.ts'
 import { Explain } from './explain.tsx'
 import { Stale } from '../ui/stale.tsx'
 import { Table, type Column } from '../ui/table.tsx'
@@ -26,8 +26,36 @@ export function Targets({ query, explains }: PageProps & { readonly explains: bo
 const shownInnerLayers = (row: TargetStatus | ServiceStatus): string =>
   `${row.innerLayers}${row.identifiers === null ? '' : ` (${row.identifiers.join(', ')})`}`
 
+/** Rules that a row shows; the others are in the file. */
+const SHOWN_RULES = 5
+
+/** Which requests are let through: methods and paths, a line each. */
+function Policy({ row: { policy, policyOmitted } }: { readonly row: TargetStatus }) {
+  if (policy.length === 0) return <span class="warn">nothing</span>
+  const more = policy.length + policyOmitted - SHOWN_RULES
+  return (
+    <>
+      {policy.slice(0, SHOWN_RULES).map(({ pattern, methods, line }) => (
+        <span key={`${line} ${pattern}`} class="rule" title={line === null ? undefined : `line ${line}`}>
+          {methods.includes('*') ? 'any method' : methods.join(', ')} {pattern === '*' ? 'on any path' : <code>{pattern}</code>}
+        </span>
+      ))}
+      {more > 0 && <span class="rule dim">and {plural(more, 'rule')} more</span>}
+    </>
+  )
+}
+
+const healthOf = ({ health, avoided, healthCheck }: TargetStatus): string => {
+  const state = health === null ? '–' : health === 'well' ? 'well' : `not well by ${avoided.join(', ')}`
+  return healthCheck === null
+    ? state
+    : `${state}; asks for ${healthCheck.path} every ${healthCheck.intervalMs < 1000 ? ms(healthCheck.intervalMs) : duration(healthCheck.intervalMs / 1000)}`
+}
+
 const COLUMNS: readonly Column<TargetStatus>[] = [
   { name: 'host', cell: row => row.host, order: row => row.host },
+  { name: 'line', cell: row => row.line ?? '–', isNumber: true, order: row => row.line ?? 0 },
+  { name: 'lets through', cell: row => <Policy row={row} />, isLong: true },
   { name: 'origin', cell: row => row.origin ?? row.answer },
   {
     name: 'inner layers',
@@ -38,7 +66,7 @@ const COLUMNS: readonly Column<TargetStatus>[] = [
   },
   {
     name: 'health',
-    cell: row => (row.health === null ? '–' : row.health === 'well' ? 'well' : `not well by ${row.avoided.join(', ')}`),
+    cell: healthOf,
     tone: row => (row.health === null ? '' : row.health === 'well' ? 'good' : 'bad'),
     order: row => row.health ?? '',
   },
@@ -70,6 +98,9 @@ function TargetTables({ status, wanted }: { readonly status: OuterStatus; readon
   const rows = status.targets.filter(({ host, origin }) => host.includes(text) || (origin ?? '').includes(text))
   return (
     <>
+      <p class="dim">
+        Of {status.reload.file}, read {ago(status.reload.loadedAt)} ago.
+      </p>
       <div class="filters">
         <label>
           Find

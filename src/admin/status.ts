@@ -41,10 +41,25 @@ export interface CertificateStatus {
   readonly notAfter: string
 }
 
+/** One rule of a policy: a request is allowed when any of them allows it. */
+export interface RuleStatus {
+  /** `*`, a path, or a regular expression with a leading `^`. */
+  readonly pattern: string
+  /** `*` among them: every method but CONNECT and TRACE. */
+  readonly methods: readonly string[]
+  readonly line: number | null
+}
+
 /** One target, or one of its routes. */
 export interface TargetStatus {
   /** The key in the targets file; of a route, its path follows. */
   readonly host: string
+  /** Of the key in the file that `reload` names; null: made in code. */
+  readonly line: number | null
+  /** At most 20 rules; without any, nothing is allowed. */
+  readonly policy: readonly RuleStatus[]
+  /** Rules that are not among them. */
+  readonly policyOmitted: number
   /** Null: it answers by itself. */
   readonly origin: string | null
   /** The answer of the gateway itself, such as `410 (fixed)`; null: the origin answers. */
@@ -53,6 +68,8 @@ export interface TargetStatus {
   readonly identifiers: readonly string[] | null
   /** Connections of inner layers that may serve it. */
   readonly innerLayers: number
+  /** The path of the health check, and how often it is asked for; null: none, so that requests alone say how it is. */
+  readonly healthCheck: { readonly path: string; readonly intervalMs: number } | null
   /** Null: nothing is known yet. */
   readonly health: 'well' | 'not well' | null
   /** Identifiers of those that are asked last, since the origin is not well there. */

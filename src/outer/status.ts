@@ -10,6 +10,8 @@ import type { OperatorViewOptions } from './operator-context.ts'
 const MAX_ROWS = 1_000
 /** Rows of tunnels of the service, which are not the operator's. */
 const MAX_TUNNELS = 100
+/** Rules of each target. */
+const MAX_RULES = 20
 
 /** Returns the part that an outer layer adds to its status, read when somebody asks. */
 export function statusOf(options: OperatorViewOptions): OwnStatus {
@@ -116,6 +118,9 @@ function serviceStatus(name: string, service: Service, options: OperatorViewOpti
   }
 }
 
+/** What is made in code has line 0. */
+const lineOf = ({ line }: { readonly line: number }): number | null => (line > 0 ? line : null)
+
 function targetStatus(target: Target, options: OperatorViewOptions): TargetStatus {
   const { health, requests } = options
   const serving = servingOf(target.identifiers, options)
@@ -123,13 +128,19 @@ function targetStatus(target: Target, options: OperatorViewOptions): TargetStatu
   const metrics = requests.targets.get(target.name)
   const lastError = metrics?.lastError
   const answer = ownAnswerOf(target)
+  const { rules } = target.policy
+  const check = target.health?.check
   const isKnown = metrics !== undefined && metrics.requestCount > metrics.errorCount
   return {
     host: target.name,
+    line: lineOf(target),
+    policy: rules.slice(0, MAX_RULES).map(rule => ({ pattern: rule.pattern, methods: rule.methods, line: lineOf(rule) })),
+    policyOmitted: Math.max(0, rules.length - MAX_RULES),
     origin: answer === undefined ? originOf(target) : null,
     answer: answer ?? null,
     identifiers: target.identifiers ?? null,
     innerLayers: serving.length,
+    healthCheck: check === undefined ? null : { path: check.path, intervalMs: check.intervalMs },
     health: answer !== undefined || serving.length === 0 ? null : avoided.length > 0 ? 'not well' : isKnown ? 'well' : null,
     avoided: [...new Set(avoided.map(({ identifier }) => identifier))],
     requests: metrics?.requestCount ?? 0,

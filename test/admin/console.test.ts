@@ -106,6 +106,10 @@ describe('the console of an outer layer', () => {
     const admin = { port: 0, calls: [explainCall({ table: parseTargets(targets, 'targets.yaml') })], features: ['explain'] }
     const layers = await startLayers({ targets, outer: { admin }, inner: { identifier: 'lan-<b>a</b>' } })
     const { page, complaints } = await openTab(`http://127.0.0.1:${layers.outer.adminPort}/#/targets`)
+    const target = page.getByRole('row', { name: /^a\.test/ })
+    await target.getByText('GET /pub', { exact: true }).waitFor()
+    await target.getByRole('cell', { name: '2', exact: true }).waitFor()
+    await page.getByText(`Of ${layers.targetsFile}, read`).waitFor()
     await page.getByText('Explain a request').click()
     await page.getByLabel('URL').fill('https://a.test/pub?q=1')
     await page.keyboard.press('Enter')

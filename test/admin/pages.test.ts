@@ -77,6 +77,31 @@ describe('the admin port of an outer layer', () => {
     ])
   })
 
+  test('says of each target where it stands in the file, what it lets through, and which check its origin has', async () => {
+    const { targets } = await outerStatus(layers)
+    const everything = { pattern: '*', methods: ['*'] }
+    expect(
+      targets.map(({ host, line, policy, policyOmitted, healthCheck }) => ({ host, line, policy, policyOmitted, healthCheck })),
+    ).toEqual(
+      ['a.test', 'b.test', 'c.test'].map((host, i) => ({
+        host,
+        line: i + 2,
+        policy: [{ ...everything, line: i + 2 }],
+        policyOmitted: 0,
+        healthCheck: null,
+      })),
+    )
+    const paths = Array.from({ length: 30 }, (_, i) => `/p${i}: [GET, HEAD]`).join(', ')
+    const others = `targets:
+  a.test: {protocol: http, hostname: 127.0.0.1, port: 9, policy: {${paths}}, health: {path: /up, interval: 60s}}
+  b.test: {protocol: http, hostname: 127.0.0.1, port: 9, policy: {}}
+`
+    const [a, b] = (await outerStatus(await startLayers({ targets: others, inners: 0, outer: { admin: { port: 0 } } }))).targets
+    expect(a).toMatchObject({ policyOmitted: 10, healthCheck: { path: '/up', intervalMs: 60_000 } })
+    expect([a!.policy.length, a!.policy[0]]).toEqual([20, { pattern: '/p0', methods: ['GET', 'HEAD'], line: 2 }])
+    expect(b!.policy).toEqual([])
+  })
+
   test('counts requests by target, method and class of the status, and never by what a client made up', async () => {
     const metrics = parseMetrics((await ask(port, '/metrics')).text)
     expect(metrics.get('socket_gateway_requests_total{target="a.test",method="POST",status="2xx"}')).toBe(3)
