@@ -7,6 +7,7 @@ import { Fleet, ROOT } from './fleet.ts'
 import { bulk } from './groups/bulk.ts'
 import { connect } from './groups/connect.ts'
 import { floods } from './groups/floods.ts'
+import { console } from './groups/console.ts'
 import { fairness } from './groups/fairness.ts'
 import { idleService } from './groups/idle-service.ts'
 import { https } from './groups/https.ts'
@@ -39,6 +40,7 @@ const MEASUREMENTS = [
   connect,
   start,
   idleService,
+  console,
   serviceKilled,
   storeAway,
   floods,
