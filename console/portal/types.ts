@@ -37,7 +37,7 @@ export interface Socket {
   readonly url: string
   readonly ports: readonly number[]
   readonly password: { readonly user: string; readonly password: string } | null
-  readonly visitors: { readonly emails: readonly string[]; readonly domains: readonly string[] } | null
+  readonly visitors: { readonly emails: readonly string[]; readonly domains: readonly string[]; readonly groups?: readonly string[] } | null
   readonly isEphemeral: boolean
   readonly state: 'active' | 'suspended'
   readonly tunnels: readonly Tunnel[]

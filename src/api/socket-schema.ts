@@ -14,12 +14,16 @@ const given = {
     .optional()
     .meta({ description: 'Name and password that visitors have to give; only for http and https.' }),
   visitors: z
-    .strictObject({ emails: z.array(text(254)).max(200), domains: z.array(text(253)).max(200) })
+    .strictObject({
+      emails: z.array(text(254)).max(200),
+      domains: z.array(text(253)).max(200),
+      groups: z.array(text(254)).max(200).optional(),
+    })
     .nullable()
     .optional()
     .meta({
       description:
-        'Visitors that have to log in first, never with both lists empty. Of tcp and tls: with "forward --login", while the public port lets nobody in.',
+        'Visitors that have to log in first, never with all lists empty: of one of the addresses or domains, and in one of the groups of their provider, as far as they are given. Of tcp and tls: with "forward --login", while the public port lets nobody in.',
     }),
   balance: balance.optional().meta({ description: 'How its tunnels share the load; default least.' }),
   customDomains: z
@@ -78,7 +82,13 @@ export const socketSchema = z
       .object({ user: z.string(), password: z.string() })
       .nullable()
       .meta({ description: 'The password itself only in the reply to the call that set it, else empty.' }),
-    visitors: z.object({ emails: z.array(z.string()), domains: z.array(z.string()) }).nullable(),
+    visitors: z
+      .object({
+        emails: z.array(z.string()),
+        domains: z.array(z.string()),
+        groups: z.array(z.string()).optional().meta({ description: 'Absent where none is asked for.' }),
+      })
+      .nullable(),
     balance: z.enum(['least', 'round-robin', 'address']),
     limits: z.object({ requestsPerSecond: z.number(), concurrency: z.number(), maxConnections: z.number() }),
     isEphemeral: z.boolean(),

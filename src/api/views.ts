@@ -78,6 +78,12 @@ export const tunnelView = (tunnel: Tunnel): unknown => ({
   createdAt: timeOf(tunnel.createdAt),
 })
 
+const visitorsView = ({ emails, domains, groups }: NonNullable<Socket['visitors']>): unknown => ({
+  emails,
+  domains,
+  ...(groups !== undefined && { groups }),
+})
+
 /** The ports at which visitors reach a socket: those of its URL, where the gateway does not have the usual ones. */
 export function portsOf({ type, ports }: Pick<Socket, 'type' | 'ports'>, url: string): readonly number[] {
   const port = type === 'http' || type === 'https' ? new URL(url).port : ''
@@ -94,7 +100,7 @@ export const socketView = (socket: Socket, url: string): unknown => ({
   customDomains: socket.customDomains,
   ports: portsOf(socket, url),
   password: socket.password === null ? null : { user: socket.password.user, password: socket.password.password },
-  visitors: socket.visitors === null ? null : { emails: socket.visitors.emails, domains: socket.visitors.domains },
+  visitors: socket.visitors && visitorsView(socket.visitors),
   balance: socket.balance,
   limits: {
     requestsPerSecond: socket.limits.requestsPerSecond,

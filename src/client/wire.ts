@@ -18,6 +18,8 @@ export interface SocketPassword {
 export interface SocketVisitors {
   readonly emails: readonly string[]
   readonly domains: readonly string[]
+  /** The visitor has to be in one of them as well, or at all, where neither addresses nor domains are named; absent: none is asked for. */
+  readonly groups?: readonly string[] | undefined
 }
 
 /** A socket to be made. */

@@ -8,12 +8,14 @@ export interface SocketPassword {
   readonly hash: string
 }
 
-/** The visitors of a socket that a login has to show first. Never both empty. */
+/** The visitors of a socket that a login has to show first. Never all empty. */
 export interface SocketVisitors {
   /** Addresses in lower case. */
   readonly emails: readonly string[]
   /** Domains of addresses, in lower case. */
   readonly domains: readonly string[]
+  /** The visitor has to be in one of them as well, or at all, where neither addresses nor domains are named; absent: none is asked for. */
+  readonly groups?: readonly string[] | undefined
 }
 
 /** The share of the gateway that one socket may have. */

@@ -71,11 +71,12 @@ function passwordOf(value: unknown): SocketPassword | null {
 
 function visitorsOf(value: unknown): SocketVisitors | null {
   if (value === null) return null
-  const { emails, domains } = objectOf(value, 'the visitors of a socket')
+  const { emails, domains, groups } = objectOf(value, 'the visitors of a socket')
   const isAddress = (item: unknown): string => textOf(item, 'a visitor', text => text.length <= 320)
   return Object.freeze({
     emails: listOf(emails, 'the visitors of a socket', isAddress, MAX_VISITORS),
     domains: listOf(domains, 'the visitors of a socket', isAddress, MAX_VISITORS),
+    ...(groups !== undefined && { groups: listOf(groups, 'the visitors of a socket', isAddress, MAX_VISITORS) }),
   })
 }
 

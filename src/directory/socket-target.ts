@@ -124,7 +124,7 @@ function accessOf(visitors: SocketVisitors | null, owner: SocketOwner): Access |
     providers: undefined,
     emails: new Set(visitors.emails.map(emailKey).filter(key => key !== undefined)),
     domains: new Set(visitors.domains.map(domain => domain.toLowerCase())),
-    groups: new Set<string>(),
+    groups: new Set(visitors.groups),
     claims: new Map<string, ReadonlySet<string>>(),
     anyone: false,
     origins: new Set<string>(),

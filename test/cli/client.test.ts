@@ -189,6 +189,17 @@ describe('socket', () => {
     for (const name of ['x', 'y']) await ada(['socket', 'delete', name])
   })
 
+  test('create asks for groups as well, and shows them beside the lists of 2021', async () => {
+    const cloud = await ada(['socket', 'create', '-n', 'y', '-c', '-d', 'corp.test', '--allowed-groups', 'ops,dba'])
+    expect(cloud.stdout).toMatch(/│ ALLOWED EMAIL DOMAINS │ ALLOWED GROUPS │/)
+    expect(api.seen.at(-1)).toMatchObject([
+      'sockets.create',
+      {},
+      { visitors: { emails: [], domains: ['corp.test'], groups: ['ops', 'dba'] } },
+    ])
+    await ada(['socket', 'delete', 'y'])
+  })
+
   test.each([
     [['--name', ''], 'error: empty name not allowed'],
     [['--name', 'x', '--protected'], 'error: --username required when using --protected'],
@@ -197,6 +208,8 @@ describe('socket', () => {
     [['--name', 'x', '--type', 'udp'], 'error: --type should be either http, https, tcp or tls'],
     [['--name', 'x', '--cloudauth'], 'No Email or Email Domains were provided.\n  No-one will have access.'],
     [['--name', 'x', '-e', 'a@b.c'], 'for --cloudauth, which is missing'],
+    [['--name', 'x', '--allowed-groups', 'ops'], 'for --cloudauth, which is missing'],
+    [['--name', 'x', '-c', '-e', 'nonsense', '--allowed-groups', 'ops'], 'everybody of --allowed-groups could come'],
   ])('create %j is refused before it is sent', async (argv, message) => {
     const before = api.seen.length
     expect(await ada(['socket', 'create', ...argv])).toMatchObject({ status: 1, stdout: '', stderr: expect.stringContaining(message) })

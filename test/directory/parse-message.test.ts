@@ -7,7 +7,7 @@ const { granted } = grantedKey({ tunnelId: tunnelOf(1) })
 
 describe('a message of the service process', () => {
   test('comes out as it went in, without what nobody knows', () => {
-    const tcp = socketOf(2, { type: 'tls', port: 40_000 })
+    const tcp = socketOf(2, { type: 'tls', port: 40_000, visitors: { emails: [], domains: [], groups: ['ops'] } })
     const endedLogins = [{ accountId: idOf(1, 2), atMs: 1_000 }]
     const change = changeOf({
       sockets: [socketOf(1), tcp],
@@ -38,6 +38,7 @@ describe('a message of the service process', () => {
     ['a rate of nothing', { limits: { requestsPerSecond: 0, concurrency: 1, maxConnections: 1 } }],
     ['a user with a colon', { password: { user: 'a:b', hash: '$scrypt$ln=14,r=8,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA' } }],
     ['a password in the clear', { password: { user: 'a', hash: 'secret' } }],
+    ['groups that are no list', { visitors: { emails: [], domains: ['b.example'], groups: 'ops' } }],
     ['visitors that are no lists', { visitors: { emails: 'a@b.example', domains: [] } }],
   ])('with %s is refused, and says nothing that it holds', (_, wrong) => {
     const message = changeOf({ sockets: [{ ...socketOf(1), ...wrong } as never] })

@@ -146,6 +146,35 @@ describe('a socket with cloud authentication', () => {
     expect((await at.browser().send(page)).status).toBe(200)
   })
 
+  test('asks for a group as well, or for nothing else, where its owner has named some', async () => {
+    const statusOf = async (visitors: unknown, person: typeof ADA | typeof BOB | typeof EVE): Promise<number> => {
+      await allow(visitors)
+      at.oidc.person = person
+      return (await at.browser().go(page)).status
+    }
+    expect(await statusOf({ ...PEOPLE, groups: ['dba', 'ops'] }, ADA)).toBe(200)
+    // Of the right domain, and in no group.
+    expect(await statusOf({ ...PEOPLE, groups: ['dba', 'ops'] }, BOB)).toBe(403)
+    expect(await statusOf({ ...PEOPLE, groups: ['dba', 'Ops'] }, ADA)).toBe(403)
+    const alone = { emails: [], domains: [], groups: ['maths', 'maths'] }
+    expect([await statusOf(alone, ADA), await statusOf(alone, EVE)]).toEqual([200, 403])
+    expect((await api.v1('GET', `/sockets/${socket.id}`)).json).toMatchObject({ visitors: { ...alone, groups: ['maths'] } })
+    const browser = at.browser()
+    at.oidc.person = ADA
+    await browser.go(page)
+    await allow({ ...alone, groups: ['ops', 'dba'] })
+    expect((await browser.send(page)).status).toBe(200)
+    await allow({ ...alone, groups: ['dba'] })
+    expect((await browser.send(page)).status).toBe(403)
+    for (const visitors of [
+      { ...alone, groups: [] },
+      { ...alone, groups: [''] },
+      { ...alone, groups: ['a\nb'] },
+      { ...alone, groups: 'ops' },
+    ])
+      expect((await api.v1('PATCH', `/sockets/${socket.id}`, { body: { visitors } })).status).toBe(400)
+  })
+
   test('is closed while the operator has no provider for sockets, and asks again where another one counts', async () => {
     const before = at.config
     const browser = at.browser()

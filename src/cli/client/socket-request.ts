@@ -14,6 +14,7 @@ export interface ProtectionValues {
   readonly cloudauth: boolean
   readonly 'allowed-email-addresses': readonly (readonly string[])[]
   readonly 'allowed-email-domains': readonly (readonly string[])[]
+  readonly 'allowed-groups': readonly (readonly string[])[]
 }
 
 /** The words of the client of 2021, and its exit status. */
@@ -35,7 +36,9 @@ export function passwordOf(values: Pick<ProtectionValues, 'protected' | 'usernam
 export function visitorsOf(values: ProtectionValues, { stderr }: Pick<CliContext, 'stderr'>): SocketVisitors | undefined {
   const emails = values['allowed-email-addresses'].flat()
   const domains = values['allowed-email-domains'].flat()
+  const groups = values['allowed-groups'].flat()
   if (!values.cloudauth) {
+    if (groups.length > 0) throw invalid('error: --allowed-groups is for --cloudauth, which is missing; without it everybody could come')
     if (emails.length + domains.length > 0)
       throw invalid(
         'error: --allowed_email_addresses and --allowed_email_domains are for --cloudauth, which is missing; without it everybody could come',
@@ -45,11 +48,13 @@ export function visitorsOf(values: ProtectionValues, { stderr }: Pick<CliContext
   const bad = emails.filter(email => !EMAIL.test(email))
   for (const email of bad) stderr.write(`Warning: ignoring invalid email ${JSON.stringify(email)}\n`)
   const good = emails.filter(email => EMAIL.test(email))
-  if (good.length + domains.length === 0)
+  if (emails.length > 0 && good.length + domains.length === 0 && groups.length > 0)
+    throw invalid('error: none of --allowed_email_addresses is an e-mail address; everybody of --allowed-groups could come')
+  if (good.length + domains.length + groups.length === 0)
     throw invalid(
       'No Email or Email Domains were provided.\nNo-one will have access.\nGive --allowed_email_addresses or --allowed_email_domains',
     )
-  return { emails: good, domains }
+  return { emails: good, domains, ...(groups.length > 0 && { groups }) }
 }
 
 /** The options of `socket create` and `connect` as a request. @throws GatewayError INVALID in the words of the client of 2021 */

@@ -87,7 +87,7 @@ const protectionOptions = {
       'Password that visitors have to give, with --protected; as a variable SG_VISITOR_PASSWORD, since SG_PASSWORD is that of the login',
     variable: 'SG_VISITOR_PASSWORD',
   }),
-  cloudauth: { ...flag('Visitors have to log in, and to be of the addresses or domains below'), aliases: ['c'] },
+  cloudauth: { ...flag('Visitors have to log in, and to be of the addresses, domains or groups below'), aliases: ['c'] },
   'allowed-email-addresses': flattened('With --cloudauth: e-mail addresses that may come, with commas between them', [
     'e',
     'allowed_email_addresses',
@@ -96,6 +96,10 @@ const protectionOptions = {
     'd',
     'allowed_email_domains',
   ]),
+  'allowed-groups': flattened(
+    'With --cloudauth: groups at the provider that may come, with commas between them; beside addresses or domains, a visitor has to be of both',
+    [],
+  ),
 }
 
 const choosableOptions = {
@@ -272,6 +276,6 @@ export const versionUpgradeOptions = {
 /** Headings of `connect --help`. */
 export const connectGroups = {
   'Your service': ['port', 'host', 'type', 'name'],
-  'Who may come': ['protected', 'username', 'password', 'cloudauth', 'allowed-email-addresses', 'allowed-email-domains'],
+  'Who may come': ['protected', 'username', 'password', 'cloudauth', 'allowed-email-addresses', 'allowed-email-domains', 'allowed-groups'],
   'The public name': ['label', 'custom-domain', 'balance'],
 } as const

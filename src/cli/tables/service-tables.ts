@@ -32,8 +32,8 @@ export function formatSocket(socket: ShownSocket): string {
   if (visitors !== null)
     parts.push(
       `\nCloud Authentication, login details:\n${formatBox({
-        head: ['ALLOWED EMAIL ADDRESSES', 'ALLOWED EMAIL DOMAINS'],
-        rows: [[visitors.emails, visitors.domains]],
+        head: ['ALLOWED EMAIL ADDRESSES', 'ALLOWED EMAIL DOMAINS', ...(visitors.groups === undefined ? [] : ['ALLOWED GROUPS'])],
+        rows: [[visitors.emails, visitors.domains, ...(visitors.groups === undefined ? [] : [visitors.groups])]],
       })}`,
     )
   return parts.join('')

@@ -6,7 +6,7 @@ import type { AccountLimits } from '../model.ts'
 const settingsSchema = z.object({
   password: z.object({ user: z.string(), hash: z.string() }).nullable().default(null),
   visitors: z
-    .object({ emails: z.array(z.string()), domains: z.array(z.string()) })
+    .object({ emails: z.array(z.string()), domains: z.array(z.string()), groups: z.array(z.string()).optional() })
     .nullable()
     .default(null),
   balance: z.enum(['least', 'round-robin', 'address']).default('least'),

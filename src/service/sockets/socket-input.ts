@@ -13,6 +13,7 @@ import type { RefusedWords } from '../names/refused-words.ts'
 const TYPES: readonly SocketType[] = ['http', 'https', 'tcp', 'tls']
 const BALANCES: readonly Socket['balance'][] = ['least', 'round-robin', 'address']
 const MAX_DOMAINS = 10
+const MAX_GROUP_LENGTH = 254
 const MAX_VISITORS = 200
 const MAX_USER_LENGTH = 128
 const MAX_PASSWORD_LENGTH = 256
@@ -127,8 +128,8 @@ function checkPassword({ user, password }: { readonly user: unknown; readonly pa
 }
 
 function checkVisitors(visitors: SocketVisitors, faults: Faults): SocketVisitors {
-  const { emails, domains } = visitors as { readonly emails: unknown; readonly domains: unknown }
-  const checked = { emails: [] as string[], domains: [] as string[] }
+  const { emails, domains, groups = [] } = visitors as { readonly emails: unknown; readonly domains: unknown; readonly groups?: unknown }
+  const checked = { emails: [] as string[], domains: [] as string[], groups: [] as string[] }
   if (!Array.isArray(emails)) faults.add('visitors.emails', 'expected a list')
   else
     emails.forEach((text: unknown, at) => {
@@ -143,12 +144,27 @@ function checkVisitors(visitors: SocketVisitors, faults: Faults): SocketVisitors
       if (domain === undefined) faults.add(`visitors.domains[${at}]`, 'expected the domain of e-mail addresses such as example.com')
       else checked.domains.push(domain)
     })
-  if (Array.isArray(emails) && Array.isArray(domains)) {
-    if (emails.length + domains.length === 0)
-      faults.add('visitors', 'expected at least one address or domain; with none of them nobody has access')
-    if (emails.length + domains.length > MAX_VISITORS) faults.add('visitors', `expected at most ${MAX_VISITORS} addresses and domains`)
+  if (!Array.isArray(groups)) faults.add('visitors.groups', 'expected a list')
+  else
+    groups.forEach((group: unknown, at) => {
+      if (typeof group !== 'string' || group === '' || group.length > MAX_GROUP_LENGTH || /\p{C}/u.test(group))
+        faults.add(
+          `visitors.groups[${at}]`,
+          `expected the name of a group, of 1 to ${MAX_GROUP_LENGTH} characters without control characters`,
+        )
+      else checked.groups.push(group)
+    })
+  if (Array.isArray(emails) && Array.isArray(domains) && Array.isArray(groups)) {
+    const count = emails.length + domains.length + groups.length
+    if (count === 0) faults.add('visitors', 'expected at least one address, domain or group; with none of them nobody has access')
+    if (count > MAX_VISITORS) faults.add('visitors', `expected at most ${MAX_VISITORS} addresses, domains and groups`)
   }
-  return { emails: [...new Set(checked.emails)], domains: [...new Set(checked.domains)] }
+  const unique = new Set(checked.groups)
+  return {
+    emails: [...new Set(checked.emails)],
+    domains: [...new Set(checked.domains)],
+    ...(unique.size > 0 && { groups: [...unique] }),
+  }
 }
 
 /** Names that belong to no one, or to this machine (RFC 6761, RFC 6762, RFC 8375). */
