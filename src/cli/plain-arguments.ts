@@ -11,6 +11,9 @@ export interface PlainArguments {
 /** An argument that is a value as it stands. yargs takes quotes off, and what begins with a dash may be an option. */
 const isValue = (text: string | undefined): text is string => text !== undefined && text !== '' && !/^[-'"]|['"]$/.test(text)
 
+/** The thumbprint of a key, as one in 64 is: base64url that begins with a dash. No option has such a name. */
+const isDashedThumbprint = (text: string | undefined): text is string => text !== undefined && /^-[A-Za-z0-9_-]{42}$/.test(text)
+
 /** The command that these words name, and how many of them; undefined where that is not plain. */
 function commandOf(words: readonly string[]): Command | undefined {
   const command = longestCommand((word, index) => words[index] === word)
@@ -35,10 +38,12 @@ const namesOf = (command: Command): ReadonlyMap<string, string> =>
  */
 export function plainArguments(argv: readonly string[]): PlainArguments | undefined {
   const firstFlag = argv.findIndex(text => !isValue(text))
-  const words = firstFlag === -1 ? argv : argv.slice(0, firstFlag)
-  const command = commandOf(words)
+  const values = firstFlag === -1 ? argv : argv.slice(0, firstFlag)
+  const command = commandOf(values)
   if (command === undefined) return undefined
   const { positionals = [] } = command
+  const dashed = argv[values.length]
+  const words = values.length < command.words.length + positionals.length && isDashedThumbprint(dashed) ? [...values, dashed] : values
   const places = words.slice(command.words.length)
   if (places.length > positionals.length || positionals.slice(places.length).some(({ isOptional }) => isOptional !== true)) return undefined
   const flags = new Map<string, unknown>(places.map((text, index) => [positionals[index]!.name, text]))

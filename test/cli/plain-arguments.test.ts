@@ -112,6 +112,15 @@ describe('a plain command line', () => {
     expect(plainArguments(['targets', 'check', 'targets.yaml'])?.words).toEqual(['targets', 'check'])
   })
 
+  test('has thumbprints of keys that begin with a dash, which yargs takes for options', async () => {
+    const key = `-${'x-_4Z7'.repeat(7)}`
+    expect(plainArguments(['inner', 'revoke', key, '--json'])).toEqual({ words: ['inner', 'revoke'], flags: { key, json: true } })
+    expect(await byYargs(['inner', 'revoke', key])).toBeUndefined()
+    for (const argv of [[key], [key, key], [key.slice(1), key], ['--json', key]].map(behind => ['inner', 'revoke', ...behind]))
+      expect([argv, plainArguments(argv) === undefined]).toEqual([argv, argv.length !== 3])
+    expect(plainArguments(['inner', 'ls', key])).toBeUndefined()
+  })
+
   test.each([
     ['a mistake', ['outer-layer', '--no-such-option', '1']],
     ['a value that is missing', ['outer-layer', '--app-port']],
