@@ -31,7 +31,7 @@ const config = {
   },
 }
 
-/** What the built files depend on, as one short text. */
+/** A digest of everything that the built files depend on. */
 function fingerprint() {
   const hash = createHash('sha256')
   const files = readdirSync(sources, { recursive: true, withFileTypes: true })

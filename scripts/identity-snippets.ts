@@ -65,7 +65,7 @@ const TOKENS: readonly (readonly [string, string])[] = [
   ],
 ]
 
-/** What the page says in a language, with the keys at this machine. */
+/** The snippet of the page in a language, with the keys at this machine. */
 function snippetOf(language: string, jwks: string): string {
   const page = readFileSync(join(import.meta.dirname, '..', 'docs', 'visitors.md'), 'utf8')
   const [, text] = new RegExp(`^\`\`\`${language}\\n(// [^\\n]*|# [^\\n]*)\\n([\\s\\S]*?)^\`\`\``, 'm').exec(page)?.slice(1) ?? []

@@ -1,4 +1,4 @@
-/** What whoever looks at a gateway waits for: the console in a browser, and a filter over many requests of an inspector. */
+/** Waits of people who look at a gateway: the console in a browser, and a filter over many requests of an inspector. */
 import { readFileSync } from 'node:fs'
 import { Agent, get } from 'node:http'
 import { gzipSync } from 'node:zlib'

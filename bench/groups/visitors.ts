@@ -1,5 +1,5 @@
 /**
- * What a login costs: the same 1 KiB GET with the same session, to a target that asks who comes, to one that does not, and to a gateway
+ * The cost of a login: the same 1 KiB GET with the same session, to a target that asks who comes, to one that does not, and to a gateway
  * without any login; and the first request of each session, which is opened and signed for.
  */
 import { Agent, request } from 'node:http'

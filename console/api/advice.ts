@@ -1,4 +1,4 @@
-/** What to do about a code, where the message of the gateway does not say it already. */
+/** Advice about a code, where the message of the gateway does not say it already. */
 const BY_CODE = new Map([
   ['NOT_REACHED', 'Is the process running, and the port the same? The page asks again by itself.'],
   ['NO_ANSWER', 'The process may be busy or standing still. The page asks again by itself.'],

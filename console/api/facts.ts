@@ -1,6 +1,6 @@
 import type { ConsoleFacts } from '../../src/console/console-files.ts'
 
-/** What the server has written into the page. */
+/** The facts that the server has written into the page. */
 export function readFacts(): ConsoleFacts {
   const text = document.querySelector<HTMLMetaElement>('meta[name=socket-gateway]')?.content ?? ''
   try {

@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
 import { asFault, type ApiFault } from './client.ts'
 
-/** What is known of something that is asked for again and again. */
+/** The state of something that is asked for again and again. */
 export interface Polled<T> {
   /** The last good answer. */
   readonly data: T | undefined

@@ -16,7 +16,7 @@ const LIST_KEYS: readonly (readonly [string, string])[] = [
   ['x', 'mark the row, two of them to compare'],
 ]
 
-/** How everything works by keyboard. */
+/** The keys that everything works by. */
 export function Help({ pages, onClose }: { readonly pages: readonly Page[]; readonly onClose: () => void }) {
   return (
     <Dialog title="By keyboard" onClose={onClose}>

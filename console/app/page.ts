@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 
-/** What a page is given. */
+/** The properties of a page. */
 export interface PageProps {
   /** The rest of the path, behind the name of the page. */
   readonly rest: readonly string[]

@@ -33,7 +33,7 @@ export function applyScheme(scheme: Scheme): void {
   else document.documentElement.dataset['scheme'] = scheme
 }
 
-/** What is in force now, `light` or `dark`; follows choice and system. */
+/** The scheme in force, `light` or `dark`; follows choice and system. */
 export function useScheme(): string {
   const [value, setValue] = useState(currentScheme)
   useEffect(() => {

@@ -18,7 +18,7 @@ interface EventPage {
 const PERIOD_MS = 3_000
 const SEVERITIES = ['info', 'warning', 'error'] as const
 
-/** What has happened, the latest first. */
+/** The list of events, the latest first. */
 export function EventsPage({ source }: { readonly source: EventSource }) {
   const [severity, setSeverity] = useState('info')
   const [wanted, setWanted] = useState('')

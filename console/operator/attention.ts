@@ -12,7 +12,7 @@ export interface Attention {
 const DAY_MS = 86_400_000
 const SOON_MS = 14 * DAY_MS
 
-/** What needs attention, the worst first. */
+/** Returns everything that needs attention, the worst first. */
 export function attentionOf(status: LayerStatus, nowMs: number): readonly Attention[] {
   const all: readonly Attention[] = [
     ...status.reasons.map(text => ({ tone: 'bad', text }) as const),

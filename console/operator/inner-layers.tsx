@@ -6,7 +6,7 @@ import { Stale } from '../ui/stale.tsx'
 import { Table } from '../ui/table.tsx'
 import { useStatus } from './operator.tsx'
 
-/** Who is connected, since when, from where; who was refused, and why. */
+/** Inner layers: those connected, since when, from where; those refused, and why. */
 export function InnerLayers() {
   const status = useStatus()
   const outer = status.data?.layer === 'outer' ? status.data : undefined

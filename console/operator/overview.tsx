@@ -13,7 +13,7 @@ import { useStatus } from './operator.tsx'
 const PERIOD_MS = 10_000
 const ask = (signal: AbortSignal): Promise<Minutes> => call('GET', 'api/minutes?last=180', { signal })
 
-/** What needs attention, then how it is going, by minute. */
+/** The first page: matters that need attention, then charts by minute. */
 export function Overview() {
   const status = useStatus()
   const minutes = usePoll(ask, PERIOD_MS)

@@ -3,12 +3,12 @@ import { moment } from '../ui/format.ts'
 import { Stale } from '../ui/stale.tsx'
 import { Table } from '../ui/table.tsx'
 import { useHere } from './portal.tsx'
-import type { AuditEntry, Page } from './types.ts'
+import type { AuditEntry, Page } from '../../src/client/wire.ts'
 import { useV1 } from './v1.ts'
 
 const PERIOD_MS = 10_000
 
-/** What was done: of the own account, of all for auditors and admins. */
+/** The audit log: of the own account, of all for auditors and admins. */
 export function AuditPage(_props: PageProps) {
   const { account } = useHere()
   const audit = useV1<Page<AuditEntry>>('audit?limit=100', PERIOD_MS)

@@ -3,7 +3,7 @@ import { call } from '../api/client.ts'
 import { Field, Form, textOf } from '../ui/form.tsx'
 import { v1 } from './v1.ts'
 
-/** Who somebody is. */
+/** The form that somebody logs in with. */
 export function Login({ onDone }: { readonly onDone: () => void }) {
   const [said, setSaid] = useState('')
   return (

@@ -12,11 +12,11 @@ import { InnerKeys } from './inner-keys.tsx'
 import { Login } from './login.tsx'
 import { Profile } from './profile.tsx'
 import { Sockets } from './sockets.tsx'
-import type { Account } from './types.ts'
+import type { Account } from '../../src/client/wire.ts'
 import { UsagePage } from './usage.tsx'
 import { useV1 } from './v1.ts'
 
-/** What all pages know: whose login it is, and the names of the service. */
+/** The context of all pages: whose login it is, and the names of the service. */
 export interface Here {
   readonly account: Account
   readonly service: NonNullable<ConsoleFacts['service']>
@@ -28,7 +28,7 @@ const HereContext = createContext<Here | undefined>(undefined)
 /** Whose login it is. */
 export const useHere = (): Here => useContext(HereContext)!
 
-/** How often the login is made to last longer, milliseconds; it lasts for five hours. */
+/** Interval at which the login is made to last longer, milliseconds; it lasts for five hours. */
 const REFRESH_MS = 3_600_000
 const ACCOUNT_MS = 60_000
 

@@ -8,7 +8,7 @@ import { ago, plural } from '../ui/format.ts'
 import { Stale } from '../ui/stale.tsx'
 import { Table } from '../ui/table.tsx'
 import { SocketPage } from './socket.tsx'
-import type { Socket } from './types.ts'
+import type { Socket } from '../../src/client/wire.ts'
 import { useList, v1 } from './v1.ts'
 
 const PERIOD_MS = 5_000
@@ -25,7 +25,7 @@ export const stateOf = ({ state, tunnels }: Socket): string => {
   return state === 'suspended' ? 'suspended' : up === 0 ? 'nothing connected' : `${plural(up, 'tunnel')} connected`
 }
 
-/** How a socket is protected, in words. */
+/** The protection of a socket, in words. */
 export const protectionOf = ({ password, visitors }: Socket): string => {
   const ways = [
     ...(password === null ? [] : [`password of ${password.user}`]),

@@ -3,13 +3,13 @@ import { Chart } from '../ui/chart.tsx'
 import { bytes, count } from '../ui/format.ts'
 import { Stale } from '../ui/stale.tsx'
 import { Table } from '../ui/table.tsx'
-import type { Page, Socket, Usage } from './types.ts'
+import type { Page, Socket, Usage } from '../../src/client/wire.ts'
 import { useList, useV1 } from './v1.ts'
 
 const DAYS = 30
 const DAY_MS = 86_400_000
 
-/** How much the own sockets were used, by day. */
+/** The use of the own sockets, by day. */
 export function UsagePage() {
   const since = useMemo(() => new Date(Date.now() - (DAYS - 1) * DAY_MS).toISOString().slice(0, 10), [])
   const usage = useV1<Page<Usage>>(`usage?since=${since}`, 60_000)

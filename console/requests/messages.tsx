@@ -67,7 +67,7 @@ export function Messages({ record }: { readonly record: RequestDetail }) {
   )
 }
 
-/** How a WebSocket has ended, and what that means. */
+/** The end of a WebSocket, and what that means. */
 export function Close({ close: { code, reason, by, isClean, explanation } }: { readonly close: CloseInfo }) {
   return (
     <p class={isClean ? 'note' : 'note bad'}>
@@ -116,5 +116,5 @@ function MessageBytes({ path, type, label }: { readonly path: string; readonly t
   return bytes === undefined ? <p class="empty">Loading…</p> : <Bytes bytes={bytes} type={type} label={label} />
 }
 
-/** How often a record that is not over is looked at again, milliseconds. */
+/** Interval at which a record that is not over is looked at again, milliseconds. */
 export const RECORD_PERIOD_MS = PERIOD_MS

@@ -180,7 +180,7 @@ function Status({ live, asked, marked }: StatusProps) {
   )
 }
 
-/** How to turn the inspector on. */
+/** Advice on turning the inspector on. */
 function Off() {
   return (
     <div class="panel">

@@ -50,7 +50,7 @@ export function Dialog({ title, onClose, children, isWide }: DialogProps) {
 /** Something dangerous that somebody is about to do. */
 export interface Question {
   readonly title: string
-  /** What will happen, and what of it cannot be undone. */
+  /** The consequences, with those that cannot be undone. */
   readonly text: ComponentChildren
   /** The verb of the button. */
   readonly verb: string

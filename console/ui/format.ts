@@ -9,7 +9,7 @@ export function duration(seconds: number): string {
   return `${Math.floor(s / 86_400)} d`
 }
 
-/** How long ago a time was. */
+/** Says how long ago a time was. */
 export const ago = (iso: string | number, now = Date.now()): string =>
   duration((now - (typeof iso === 'number' ? iso : Date.parse(iso))) / 1000)
 

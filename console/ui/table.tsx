@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
 
-/** How a value looks: as it should, not quite, not at all, or less important. */
+/** The tone of a value: as it should be, not quite, not at all, or less important. */
 export type Tone = 'good' | 'warn' | 'bad' | 'dim' | ''
 
 /** One column of a table. */
@@ -18,7 +18,7 @@ export interface Column<T> {
 
 /** Properties of a table. */
 export interface TableProps<T> {
-  /** What the table is about, for those who hear it. */
+  /** The subject of the table, for those who hear it. */
   readonly caption: string
   readonly columns: readonly Column<T>[]
   readonly rows: readonly T[]

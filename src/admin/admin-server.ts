@@ -34,7 +34,7 @@ export interface AdminPages {
   readonly readiness: () => Readiness
   readonly status: () => LayerStatus
   readonly metrics: Exposition
-  /** What has happened; undefined: this layer tells nothing. */
+  /** The book of events; undefined: this layer tells nothing. */
   readonly events: EventBook | undefined
   readonly calls: readonly AdminCall[]
   /** Asked before anything else behind the guard, such as an inspector; true: it has answered, or will. */

@@ -18,7 +18,7 @@ export interface AdminContext {
   readonly readiness: () => Readiness
   readonly status: () => OwnStatus
   readonly metrics: readonly MetricSource[]
-  /** What has happened; absent: this layer tells nothing. */
+  /** The book of events; absent: this layer tells nothing. */
   readonly events?: EventBook
   /** The numbers that are remembered by minute. */
   readonly reading: () => Reading

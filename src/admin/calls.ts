@@ -12,7 +12,7 @@ export interface AdminCall {
   readonly answer: (facts: CallFacts) => unknown
 }
 
-/** What a call was asked with. */
+/** The input of a call. */
 export interface CallFacts {
   readonly params: ReadonlyMap<string, string>
   readonly query: URLSearchParams

@@ -15,7 +15,7 @@ export interface Reading {
 export interface Minutes {
   /** When each began, seconds since 1970. */
   readonly at: readonly number[]
-  /** How long each was. */
+  /** Durations of them, seconds. */
   readonly seconds: readonly number[]
   /** By name: what was counted in each minute, or how much it was at its end; null where there is nothing to measure. */
   readonly series: Readonly<Record<string, readonly (number | null)[]>>

@@ -83,7 +83,7 @@ function textsIn({ body }: Answer): Partial<Record<string, string>> {
   )
 }
 
-/** What a stranger says is shown at a terminal. */
+/** Tells whether words of a stranger may be shown at a terminal. */
 const isLine = (text: string): boolean => text.length <= 8_192 && /^[\x20-\x7e]*$/.test(text)
 
 function numberIn({ body }: Answer, name: string, otherwise: number): number {

@@ -199,7 +199,7 @@ export interface AccountEvent {
   readonly fields: Readonly<Record<string, string | number | readonly string[]>>
 }
 
-/** What is wanted of the events; whatever is absent is no condition. */
+/** Conditions for events; an absent one is none. */
 export interface EventQuery {
   readonly after?: string
   /** Name of an event, or the first part of names with `.*`. */

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { extname } from 'node:path'
 import { gzipSync } from 'node:zlib'
 
-/** What the page has to know before it asks for anything. */
+/** Facts that the page needs before it asks for anything. */
 export interface ConsoleFacts {
   /** Operators of a layer, users of the service, or whoever looks at the requests of one process. */
   readonly role: 'operator' | 'user' | 'inspector'

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 
-/** What speaks against a change that somebody asks for; undefined: nothing. */
+/** Returns the objection to a change that somebody asks for; undefined: there is none. */
 export type SenderFault = 'another site' | 'another type' | undefined
 
 /**

@@ -1,10 +1,10 @@
-/** How much an event matters. */
+/** The weight of an event. */
 export const SEVERITIES = ['info', 'warning', 'error'] as const
 export type Severity = (typeof SEVERITIES)[number]
 
 interface EventKind {
   readonly severity: Severity
-  /** What has happened, in one sentence; `{field}` stands for the value of that field. */
+  /** The event in one sentence; `{field}` stands for the value of that field. */
   readonly message: string
   /** Its fields, and what each means. */
   readonly fields: Readonly<Record<string, string>>

@@ -4,7 +4,7 @@ import type { EventSink } from './event-sink.ts'
 
 /** Certificates that somebody relies on. */
 export interface WatchedCertificate {
-  /** What it is for, in words. */
+  /** Its purpose, in words. */
   readonly use: string
   readonly file: string
   /** PEM of it, of the chain behind it, or of many; or what is known of one. */
@@ -90,7 +90,7 @@ function thresholdOf(days: number, lifetimeMs = Infinity): number | undefined {
 
 const END = '-----END CERTIFICATE-----'
 
-/** What has been read already, so that each of them is good. */
+/** Certificates of a PEM text that has been read already, so that each of them is good. */
 const certificatesIn = (pem: string): readonly X509Certificate[] =>
   pem
     .split(END)

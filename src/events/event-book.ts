@@ -9,7 +9,7 @@ export const KEPT_EVENTS = 10_000
 const SLACK = 1_000
 /** Events of one name: a hundred thousand tunnels that come at once are one story. */
 const FLOOD = { perSecond: 1, burst: 200 }
-/** What is too many of one name is told as one after this time, milliseconds. */
+/** The time after which the surplus of one name is told as one event, milliseconds. */
 const FLOOD_MS = 10_000
 
 /** A place in the list of events, and what is wanted of it. */

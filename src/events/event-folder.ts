@@ -13,7 +13,7 @@ export interface EventFolderOptions {
   readonly tell: Tell
   /** Milliseconds since 1970. */
   readonly nowMs: () => number
-  /** What is thrown while something is told. */
+  /** Takes errors that are thrown while something is told. */
   readonly onFault: (thrown: unknown) => void
   /** Factor of all times in which things are held back; the default suits everything but tests. */
   readonly holdScale?: number

@@ -28,7 +28,7 @@ export interface GatewayEvent {
   readonly fields: Readonly<Record<string, FieldValue>>
 }
 
-/** What whoever tells of an event says of it. */
+/** The part of an event that its teller gives. */
 export interface EventNote {
   readonly subject: string
   readonly targets?: readonly string[]

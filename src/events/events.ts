@@ -8,13 +8,13 @@ import type { EventSink } from './event-sink.ts'
 export interface EventsOptions {
   /** Milliseconds since 1970. */
   readonly nowMs: () => number
-  /** What is thrown where something is told, or listened to. */
+  /** Takes errors that are thrown where something is told, or listened to. */
   readonly onFault: (thrown: unknown) => void
   /** Factor of all times in which things are held back; the default suits everything but tests. */
   readonly holdScale?: number
 }
 
-/** What happens in a process: said by its parts, folded, and kept in a book. */
+/** The events of a process: said by its parts, folded, and kept in a book. */
 export class Events implements EventSink {
   readonly book: EventBook
   readonly #folder: EventFolder

@@ -18,7 +18,7 @@ interface Entry {
 }
 
 /**
- * What happens once, or again and again: told at once, and what comes after it as one event that counts. Strangers choose the subjects of some, so
+ * Events that happen once, or again and again: the first is told at once, and those after it as one event that counts. Strangers choose the subjects of some, so
  * beyond a thousand of them nothing is told one by one. Computes only: its owner has the clock.
  */
 export class Occasions {

@@ -1,7 +1,7 @@
 import { STATES, type EventName, type StateName } from './catalogue.ts'
 import type { EventNote } from './event.ts'
 
-/** How often and when something has happened that is told now. */
+/** Count and times of something that is told now. */
 export interface Happening {
   /** Milliseconds since 1970; of several, the last. */
   readonly atMs: number

@@ -90,7 +90,7 @@ export class Inspector implements Taps {
     return this.#add(record) ? record : undefined
   }
 
-  /** What bodies that are restored have in common with others. */
+  /** Parts that restored bodies have in common with others. */
   get bodies(): BodyContext {
     return this.#context
   }

@@ -3,7 +3,7 @@ import type { TapEnd } from '../tap/tap.ts'
 import type { CloseInfo } from './kept/record.ts'
 import type { CloseFrame } from './messages/web-socket-reader.ts'
 
-/** What was seen of the end of a WebSocket. */
+/** The end of a WebSocket, as far as it was seen. */
 export interface SeenEnd {
   /** In the order in which they came. */
   readonly frames: readonly CloseFrame[]

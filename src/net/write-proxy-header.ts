@@ -30,7 +30,7 @@ export interface ProxiedConnection {
   readonly visitor?: ProxiedVisitor | undefined
 }
 
-/** Who somebody is, as the origin is told. */
+/** The identity of a client, as the origin is told. */
 export interface ProxiedVisitor {
   /** The way by which they have come in: `login`, `token`, `jwt`, `certificate`. */
   readonly lane: string

@@ -17,7 +17,7 @@ const TIMED_OUT = /^HTTP\/1\.[01] 408 /
 export interface PoolOptions extends DialOptions {
   /** A kept connection gets no new request after this time: the name of the origin may stand for another address by then. */
   readonly maxAgeMs: number
-  /** What is read from plain connections is read into it, all of them in turn: a buffer for each would be 64 KiB of garbage for an answer of one. */
+  /** The memory that plain connections are read into, all of them in turn: a buffer for each would be 64 KiB of garbage for an answer of one. */
   readonly readBuffer: Buffer
   /** Milliseconds, rising. */
   readonly clock: () => number

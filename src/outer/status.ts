@@ -118,7 +118,7 @@ function serviceStatus(name: string, service: Service, options: OperatorViewOpti
   }
 }
 
-/** What is made in code has line 0. */
+/** Returns the line in the file; null for a target made in code, which has line 0. */
 const lineOf = ({ line }: { readonly line: number }): number | null => (line > 0 ? line : null)
 
 function targetStatus(target: Target, options: OperatorViewOptions): TargetStatus {

@@ -65,7 +65,7 @@ export interface Accounts {
   remove(actor: Actor, accountId: string): Promise<void>
 }
 
-/** What people type to say who they are. */
+/** The credentials that people type. */
 export interface Credentials {
   readonly email: string
   readonly password: string
@@ -246,7 +246,7 @@ export interface EventRequest {
 export interface Events {
   /** `next`: with `after` that of the next call, otherwise the `before` of the next page. */
   list(actor: Actor, request: EventRequest): Promise<Page<GatewayEvent>>
-  /** What came after `after`, then each as it happens, until the signal. */
+  /** Yields the events after `after`, then each as it happens, until the signal. */
   watch(actor: Actor, request: EventRequest, signal: AbortSignal): AsyncIterable<GatewayEvent>
 }
 

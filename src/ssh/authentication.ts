@@ -130,7 +130,7 @@ export class Authentication {
 
 const isOfToken = (algorithm: string): boolean => algorithm.startsWith('sk-')
 
-/** What keeps a key or certificate from being used, and what to do; undefined for what nobody can do anything about. */
+/** Returns why a key or certificate cannot be used, and what to do; undefined where nobody can do anything about it. */
 function wordsOf({ code, message }: GatewayError): string | undefined {
   if (code === 'INVALID' || code === 'FORBIDDEN') return `This key was not taken: ${printable(message)}.`
   if (code === 'STORE_UNAVAILABLE') return 'Nobody can log in at the moment; try again in a minute.'

@@ -190,7 +190,7 @@ export interface AuditTable {
   details: Generated<string>
 }
 
-/** What has happened to accounts, as events.md has it. */
+/** Events of accounts, as docs/events.md has them. */
 export interface EventsTable {
   id: Generated<number>
   at: number

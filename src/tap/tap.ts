@@ -72,7 +72,7 @@ export interface Taps {
   open(start: TapStart): ExchangeTap | undefined
 }
 
-/** What a splice tells whoever looks at it. */
+/** The listener of a splice. */
 interface Watch {
   read(chunk: Buffer): void
   readEnd(): void

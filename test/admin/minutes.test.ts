@@ -1,4 +1,4 @@
-/** What is remembered by minute, and the calls that change something. */
+/** The memory by minute, and the calls that change something. */
 import { request } from 'node:http'
 import { describe, expect, test } from '@jest/globals'
 import { explainCall } from '../../src/cli/run/outer-layer.ts'

@@ -1,4 +1,4 @@
-/** What Node.js keeps of a start for the next one, and where. */
+/** The code that Node.js keeps of a start for the next one, and its place. */
 import { chmodSync, existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as nodeModule from 'node:module'

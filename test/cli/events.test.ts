@@ -1,4 +1,4 @@
-/** Who is told of events: the file of `--events` with its log, webhooks and mail, and the command that prints them. */
+/** Receivers of events: the file of `--events` with its log, webhooks and mail, and the command that prints them. */
 import { createServer } from 'node:http'
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

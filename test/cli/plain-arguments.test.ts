@@ -16,7 +16,7 @@ const contextOf = (argv: readonly string[]): CliContext => ({
   untilStopped: () => Promise.resolve(undefined),
 })
 
-/** What yargs makes of it: words and values, undefined where it complains. */
+/** The reading of yargs: words and values, undefined where it complains. */
 async function byYargs(argv: readonly string[]): Promise<{ words: string[]; flags: Record<string, unknown> } | undefined> {
   try {
     const { _: words, $0: _script, ...flags } = await createParser(contextOf(argv)).parseAsync([...argv])

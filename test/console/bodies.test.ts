@@ -1,4 +1,4 @@
-/** How the console reads what was recorded. */
+/** The console's readers of recorded bodies. */
 import { execFileSync } from 'node:child_process'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'

@@ -5,7 +5,7 @@ import { TurningStates } from '../../src/events/turning-states.ts'
 
 const note = { subject: 'lan-a', fields: { identifier: 'lan-a' } }
 
-/** What is told, with when and how often, and a clock in seconds. */
+/** Events that are told, with times and counts, and a clock in seconds. */
 function statesAt(): { readonly told: string[]; at(second: number, isUp?: boolean): void; forget(): void; readonly isWaiting: boolean } {
   const told: string[] = []
   const states = new TurningStates((name, _note, { atMs, count }) => told.push(`${name} @${atMs / 1_000} ×${count}`))

@@ -28,7 +28,7 @@ export async function newest(inspector: Inspector, count = 1): Promise<ExchangeR
   return [...inspector.newestFirst()][0]!
 }
 
-/** What is kept of `pieces`. */
+/** Returns the part of `pieces` that is kept. */
 export function redacted(type: string | undefined, pieces: readonly (string | Buffer)[], names = new SecretNames()): string {
   const kept: Buffer[] = []
   const { redactor, note } = redactorFor(type, names, (bytes, from, to) => void kept.push(Buffer.from(bytes.subarray(from, to))))

@@ -1,4 +1,4 @@
-/** What happens to an outer layer, as it is told: files that cannot be reloaded, inner layers that are refused, origins that are not well, limits. */
+/** The events of an outer layer: files that cannot be reloaded, inner layers that are refused, origins that are not well, limits. */
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'

@@ -55,7 +55,7 @@ beforeAll(async () => {
   }
 })
 
-/** What `--help` of a command writes: of the installed program for all commands together, and else what this process would. */
+/** The output of `--help` of a command: of the installed program for all commands together, and else what this process would. */
 const helpOf = async (command: string): Promise<string> =>
   command === '' ? run('socket-gateway --help', prefix) : (await runHere([...command.split(' '), '--help'])).stdout
 

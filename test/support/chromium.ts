@@ -33,7 +33,7 @@ export async function openTab(url: string, options: Parameters<Browser['newPage'
   return { page, complaints }
 }
 
-/** What axe finds wrong with the page, light and dark. */
+/** The complaints of axe about the page, light and dark. */
 export async function faultsOf(page: Page): Promise<readonly string[]> {
   const faults: string[] = []
   await page.evaluate(axe.source)
@@ -48,7 +48,7 @@ export async function faultsOf(page: Page): Promise<readonly string[]> {
   return faults
 }
 
-/** How far the page is wider than a phone, pixels; 0 is well. */
+/** The width of the page beyond that of a phone, pixels; 0 is well. */
 export async function overhangOf(page: Page): Promise<number> {
   const before = page.viewportSize()!
   await page.setViewportSize({ width: 360, height: 640 })

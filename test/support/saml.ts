@@ -45,7 +45,7 @@ const mapper = ({ id, nameIdFormat, ...attributes }: SamlUser): SamlClaims => ({
 /** `samlp` reads what it tells of claims from the prototype of the mapper. */
 const claims = Object.assign((user: SamlUser) => mapper(user), { prototype: { metadata: [] } })
 
-/** What an assertion is made of; the defaults suit a login that is as it should be. */
+/** The parts of an assertion; the defaults suit a login that is as it should be. */
 export interface AssertionWish {
   readonly user?: SamlUser
   readonly issuer: string
@@ -74,12 +74,12 @@ export interface SamlServer {
   readonly issuer: string
   readonly metadataUrl: string
   readonly loginUrl: string
-  /** Who the next one is; undefined: nobody, whom it tells so. */
+  /** The next person; undefined: nobody, and it says so. */
   user: SamlUser | undefined
   /** By which it signs, and which stands in its metadata. */
   keys: IdpKeys
   announced: IdpKeys
-  /** How often its metadata were asked for. */
+  /** Count of the requests for its metadata. */
   readonly metadataAsked: number
   /** Whether each login had to be new. */
   readonly forced: boolean[]
@@ -166,7 +166,7 @@ export async function logInBySaml(browser: Browser, url: string): Promise<Visit>
   return visit.body.includes('SAMLResponse') ? sendForm(browser, formIn(visit.body)) : visit
 }
 
-/** How the gateway knows the provider. */
+/** The gateway's configuration of the provider. */
 export const settingsOf = (metadata: SamlSettings['metadata'], more: Partial<SamlSettings> = {}): SamlSettings => ({
   entityId: 'https://auth.example.test/saml/corp',
   metadata,

@@ -1,4 +1,4 @@
-/** Who came, who was refused, and what lets somebody in: in a file beside that of logins. */
+/** Visitors who came or were refused, and credentials that were made or revoked: in a file beside that of logins. */
 import { chmodSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { expect, test } from '@jest/globals'
 import { stateFileOf } from '../../src/config/visitors/state-file.ts'

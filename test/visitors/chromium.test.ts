@@ -89,7 +89,7 @@ afterEach(() => {
 const go = async (url: string): Promise<number> => (await page.goto(url))!.status()
 const heading = (): Promise<string> => page.getByRole('heading', { level: 1 }).innerText()
 
-/** What is wrong with the page for people who see, hear or move otherwise. */
+/** The faults of the page for people who see, hear or move otherwise. */
 const faultsOf = async (): Promise<readonly string[]> => {
   await page.evaluate(axe.source)
   const { violations, passes } = await page.evaluate<AxeResults>('axe.run(document, { preload: false })')
@@ -99,7 +99,7 @@ const faultsOf = async (): Promise<readonly string[]> => {
   )
 }
 
-/** What the tabulator key reaches, in turn, each with its outline. */
+/** The elements that the tabulator key reaches, in turn, each with its outline. */
 const reachedByKeyboard = async (): Promise<readonly string[]> => {
   const reached: string[] = []
   const controls = await page.locator('a[href], button, input:not([type=hidden]), summary').count()

@@ -21,7 +21,7 @@ let socket: Socket
 let page: string
 /** Lines of the audit log under way. */
 const told: Promise<void>[] = []
-/** What `connect` has said. */
+/** The output of `connect`. */
 let shown = ''
 let stop: () => void
 let ended: Promise<number>
@@ -65,7 +65,7 @@ const allow = async (visitors: unknown): Promise<void> => {
   expect((await api.v1('PATCH', `/sockets/${socket.id}`, { body: { visitors } })).status).toBe(200)
 }
 
-/** Who has come in, as the owner reads it. */
+/** The visitors who came in, as the owner reads it. */
 const visits = async (token = 'ada'): Promise<readonly AuditEntry[]> => {
   await Promise.all(told)
   const { json } = await api.v1('GET', '/audit?action=visitor.login', { token })

@@ -41,7 +41,7 @@ const port = (): number => all.layers.port
 let elsewhere = 0
 const from = (): string => `X-Forwarded-For: 198.51.100.${++elsewhere}`
 
-/** What a program sends to the auth host. */
+/** The request of a program to the auth host. */
 async function post(
   path: string,
   form: Readonly<Record<string, string>>,

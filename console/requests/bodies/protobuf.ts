@@ -4,7 +4,7 @@ import { utf8 } from './multipart.ts'
 export interface ProtoField {
   readonly number: number
   readonly kind: 'varint' | 'fixed64' | 'bytes' | 'fixed32'
-  /** How it may be read, the likeliest first. */
+  /** Possible readings, the likeliest first. */
   readonly readings: readonly string[]
   /** When its bytes are a message themselves. */
   readonly fields?: readonly ProtoField[]

@@ -23,7 +23,7 @@ const OWNER_ONLY = 0o600
 const LAST_LETTERS_MS = 2_000
 const LOOK_MS = 20
 
-/** Whoever is told of events, until `close`. */
+/** The receivers of events, until `close`. */
 export interface Told {
   close(): Promise<void>
 }

@@ -7,7 +7,7 @@ import { TunnelRefused } from '../../tunnel/dial.ts'
 
 /** A login that has less left than this is over soon, milliseconds. */
 const SOON_MS = 5_000
-/** Nobody is asked again before, milliseconds. */
+/** Shortest time between two questions to a person, milliseconds. */
 const PAUSE_MS = 60_000
 
 /** The parts of a login at one gateway. */

@@ -14,7 +14,7 @@ export function formatSummary(each: RequestSummary): string {
   )
 }
 
-/** What is shown of the bodies. */
+/** The part of the bodies that is shown. */
 export interface ShownBodies {
   readonly request: string | undefined
   readonly response: string | undefined

@@ -1,4 +1,4 @@
-/** Who came, who was refused, and what lets somebody in: lines of JSON beside the file of logins. Never a token, and never a link. */
+/** Visitors who came or were refused, and credentials that were made or revoked: lines of JSON beside the file of logins. Never a token, and never a link. */
 import { appendFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { stateFileOf } from '../../config/visitors/state-file.ts'

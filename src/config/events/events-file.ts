@@ -92,7 +92,7 @@ export interface WebhookConfig {
   readonly filter: EventFilter
 }
 
-/** Who is told what. Paths are absolute. */
+/** Receivers of events, and their filters. Paths are absolute. */
 export interface EventsConfig {
   readonly log: { readonly path: string; readonly maxBytes: number; readonly maxAgeMs: number; readonly maxFiles: number }
   readonly stateDirectory: string

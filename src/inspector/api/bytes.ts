@@ -40,7 +40,7 @@ const TEXTS: ReadonlySet<string> = new Set([
   'application/yaml',
 ])
 
-/** What of a media type may stand in a header field. */
+/** Returns the part of a media type that may stand in a header field. */
 const printable = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?').slice(0, 200)
 
 /** Answers with recorded bytes. @throws GatewayError NOT_FOUND for none */

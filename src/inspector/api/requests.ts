@@ -9,7 +9,7 @@ export interface RequestPage {
   readonly next: string | null
 }
 
-/** What a page of the list is to have. */
+/** The wishes for a page of the list. */
 export interface PageWish {
   readonly matches: (record: ExchangeRecord) => boolean
   readonly limit: number

@@ -13,7 +13,7 @@ const KEY_BYTES = 32
 /** A file takes no more after this time, or this size. */
 const FILE_MS = 3_600_000
 const FILE_BYTES = 16_777_216
-/** What waits to be written. */
+/** A record that waits to be written. */
 const MAX_WAITING = 1_000
 const WRITE_MS = 1_000
 const NAME = /^requests-(\d{13})\.sealed$/

@@ -52,7 +52,7 @@ export interface RequestSummary {
   readonly isImported: boolean
 }
 
-/** What is kept of a body. */
+/** The part of a body that is kept. */
 export interface BodyInfo {
   /** Bytes as they were transferred. */
   readonly bytes: number
@@ -96,7 +96,7 @@ export interface CloseInfo {
   /** The side that closed first, or that was lost. */
   readonly by: 'client' | 'origin' | 'gateway' | 'unknown'
   readonly isClean: boolean
-  /** What happened, in a sentence. */
+  /** The failure, in a sentence. */
   readonly explanation: string
 }
 

@@ -20,7 +20,7 @@ export interface CloseFrame {
   readonly reason: string
 }
 
-/** What one direction of a WebSocket has agreed on, and who is told. */
+/** The terms of one direction of a WebSocket, and the listener. */
 export interface WebSocketOptions {
   readonly from: 'client' | 'origin'
   /** `permessage-deflate` was agreed on. */

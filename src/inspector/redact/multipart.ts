@@ -12,7 +12,7 @@ export type PartRedactor = (type: string | undefined, sink: Sink) => Redactor
 /** `multipart/…` (RFC 2046 §5.1): parts with secret names go, the others are read as what they are. */
 export class MultipartRedactor implements Redactor {
   readonly #delimiter: Buffer
-  /** What may be the begin of a delimiter, or a head that is not whole. */
+  /** Bytes that may begin a delimiter, or a head that is not whole. */
   #rest: Buffer = Buffer.from('\r\n')
   #isFirst = true
   #isInHead = false

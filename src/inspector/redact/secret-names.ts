@@ -1,4 +1,4 @@
-/** What stands where something was taken out. */
+/** The text in place of something that was taken out. */
 export const CENSOR = '***'
 
 /** Names that give access wherever they stand in a name, in lower case without what joins words. */

@@ -16,7 +16,7 @@ export interface ReplayRequest {
   readonly replayOf: string
 }
 
-/** What became of it. */
+/** The outcome. */
 export interface ReplayResult {
   /** The record of it; null: there is none. */
   readonly id: string | null
@@ -46,7 +46,7 @@ export interface ReplayEdits {
   readonly allowRedacted?: boolean | undefined
 }
 
-/** What a request that was recorded lacks, so that it cannot be sent as it was. */
+/** The parts that a recorded request lacks, so that it cannot be sent as it was. */
 export class RedactedError extends GatewayError {
   constructor(readonly missing: readonly string[]) {
     super('CONFLICT', `these were redacted: ${missing.join(', ')}; give them, or set allowRedacted`)

@@ -224,7 +224,7 @@ function headerKey({ value }: Term): Matcher {
   return ({ start, answer }) => isIn(start.fields) || isIn(answer?.fields)
 }
 
-/** Whatever case ASCII letters have; other letters as they are written. */
+/** Compares ASCII letters in any case, and other letters as they are written. */
 function textMatcher(value: string, withHeads: boolean): Matcher {
   const needle = value.toLowerCase()
   const inBytes = Buffer.from(value, 'utf8').toString('latin1').toLowerCase()

@@ -7,7 +7,7 @@ import type { Registry } from '../inner-layers/registry.ts'
 
 const MAX_NAMED = 3
 
-/** What wants the same inner layers, and has none or all of them together. */
+/** Targets that want the same inner layers, and have none or all of them together. */
 interface Group {
   readonly identifiers: readonly string[] | undefined
   readonly names: Set<string>

@@ -9,7 +9,7 @@ export interface EdgeReplay {
   readonly scheme: 'http' | 'https'
 }
 
-/** What became of it. */
+/** The outcome. */
 export interface EdgeReplayResult {
   /** The id that the log has. */
   readonly requestId: string

@@ -33,7 +33,7 @@ export interface TcpContext {
   readonly clock: () => number
   readonly log: Log
   readonly record: (record: ConnectionRecord) => void
-  /** Who has proven who they are, by their outcomes. */
+  /** Counts of visitors with a proof, by outcome. */
   readonly visitors: VisitorCounts
 }
 

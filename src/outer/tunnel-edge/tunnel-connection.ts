@@ -181,7 +181,7 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
 
   // --- the end ---
 
-  /** What has let the visitor in is over. */
+  /** Ends the connection: the right that let the visitor in is over. */
   readonly #ended = guarded(
     thrown => this.onFault(thrown),
     (reason: string) => this.abort('VISITOR_SESSION_OVER', reason, CloseCode.POLICY),

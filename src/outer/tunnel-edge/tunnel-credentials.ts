@@ -171,7 +171,7 @@ const CHALLENGE = ['WWW-Authenticate', 'Bearer realm="tunnels"'] as const
 const unauthorized = (message: string, cause?: unknown): GatewayError =>
   new GatewayError('TUNNEL_UNAUTHORIZED', message, { cause, fields: [...CHALLENGE] })
 
-/** Who is known to a lane and not let in: the code that tunnels have for it. */
+/** The code of tunnels for a visitor whom a lane knows and does not let in. */
 function refusalOf({ code, reason, visitor, fields }: ConnectionRefusal, login: readonly string[]): GatewayError {
   const who = visitor === undefined ? '' : ` (${visitorName(visitor)})`
   const known = CODES.get(code) ?? code

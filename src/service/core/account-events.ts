@@ -22,7 +22,7 @@ export interface AccountEventsOptions {
   readonly holdScale?: number
 }
 
-/** What happens to accounts: folded, kept in the store for them to read, and told to the operator. Nothing of it throws. */
+/** The events of accounts: folded, kept in the store for them to read, and told to the operator. Nothing of it throws. */
 export class AccountEvents implements EventSink {
   readonly #folder: EventFolder
   readonly #listeners = new Set<() => void>()

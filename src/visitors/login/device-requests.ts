@@ -10,7 +10,7 @@ const LETTERS_OF_CODE = 8
 
 /** A program that waits for the login of its user. */
 export interface DeviceRequest {
-  /** What people compare, and may type: eight letters with a hyphen in the middle. */
+  /** The code that people compare, and may type: eight letters with a hyphen in the middle. */
   readonly userCode: string
   /** HOST:PORT of the tunnels that it wants to open. */
   readonly tunnels: readonly string[]

@@ -99,7 +99,7 @@ export class Logout {
   }
 }
 
-/** What is there soon; a provider that is away keeps nobody from being logged out here. */
+/** Waits a moment only: a provider that is away keeps nobody from being logged out here. */
 async function soon<T>(value: Promise<T | undefined> | undefined): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<undefined>(resolve => (timer = setTimeout(() => resolve(undefined), SOON_MS)))

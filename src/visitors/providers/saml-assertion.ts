@@ -1,4 +1,4 @@
-/** What an assertion says, once its signature has been verified (SAML Core §2, SAML Profiles §4.1.4). */
+/** The content of an assertion, once its signature has been verified (SAML Core §2, SAML Profiles §4.1.4). */
 
 /** As xml2js gives an element: texts, attributes below `$`, and lists of elements by name. */
 type Parsed = Readonly<Record<string, unknown>>
@@ -27,7 +27,7 @@ export interface AssertedPerson {
 const BEARER = 'urn:oasis:names:tc:SAML:2.0:cm:bearer'
 /** Clocks may differ by as much. */
 export const SKEW_MS = 60_000
-/** What answers no request is no older: so long it is remembered. */
+/** Greatest age of an assertion that answers no request; it is remembered for so long. */
 const UNASKED_MS = 300_000
 const MAX_CHARS = 4_096
 
