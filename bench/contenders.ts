@@ -123,6 +123,12 @@ const mintKeyPair = async (fleet: Fleet): Promise<{ readonly key: string; readon
 export const keyPairOf = async (fleet: Fleet): Promise<{ readonly key: string; readonly certificate: string }> =>
   (keyPair ??= await mintKeyPair(fleet))
 
+/** Options of an outer layer that listens on this machine alone. */
+export const listenHere = (port: number, socketPort: number): readonly (string | number)[] => {
+  const clients = ['--app-host', '127.0.0.1', '--app-port', port]
+  return [...clients, '--socket-host', '127.0.0.1', '--socket-port', socketPort, '--admin-port', 0]
+}
+
 /** What a gateway is started with beyond what every one has. */
 export interface GatewayOptions {
   /** Where a relay stands between the layers: it is started with the port of the outer layer and tells the inner layer's. */
@@ -152,16 +158,7 @@ export const startGateway = async (
   const layer = (...args: readonly (string | number)[]): Service =>
     fleet.serve([process.execPath, fleet.program(), ...args.map(String), '--log-format', 'json'])
   const listen = [
-    '--app-host',
-    '127.0.0.1',
-    '--app-port',
-    port,
-    '--socket-host',
-    '127.0.0.1',
-    '--socket-port',
-    socketPort,
-    '--admin-port',
-    0,
+    ...listenHere(port, socketPort),
     ...(tls === undefined ? [] : ['--tls-certificate', tls.certificate, '--tls-key', tls.key]),
   ]
   const outer = layer('outer-layer', '--public-key', certificate, '--targets', targetsFile, ...listen, ...more)

@@ -1,8 +1,8 @@
-/** What a start costs, and what a layer holds that has nothing to do. */
+/** The cost of a start, and the memory of a layer that has nothing to do. */
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Bench, Figures, Measurement } from '../bench.ts'
-import { keyPairOf } from '../contenders.ts'
+import { keyPairOf, listenHere } from '../contenders.ts'
 import { freePorts, type Service } from '../fleet.ts'
 import { cpuSeconds, rssBytes } from '../proc.ts'
 import type { Group } from '../report.ts'
@@ -58,19 +58,7 @@ const startBoth = async (bench: Bench): Promise<Record<string, Figures>> => {
     JSON.stringify({ targets: { '*': { protocol: 'http', hostname: '127.0.0.1', port } } }),
   )
   const files = ['--public-key', certificate, '--targets', targets]
-  const ports = [
-    '--app-host',
-    '127.0.0.1',
-    '--app-port',
-    port,
-    '--socket-host',
-    '127.0.0.1',
-    '--socket-port',
-    socketPort,
-    '--admin-port',
-    0,
-  ]
-  const outer = await startLayer(bench, 'outer layer ready', ['outer-layer', ...files, ...ports])
+  const outer = await startLayer(bench, 'outer layer ready', ['outer-layer', ...files, ...listenHere(port, socketPort)])
   const link = ['--outer-layer', `ws://127.0.0.1:${socketPort}`, '--connections', 1]
   const inner = await startLayer(bench, '"connected to ', ['inner-layer', '--private-key', key, ...link, '--allow', '127.0.0.1:*'])
   await delay(isQuick ? QUICK_IDLE_MS : IDLE_MS)

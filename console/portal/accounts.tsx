@@ -6,7 +6,7 @@ import { ago } from '../ui/format.ts'
 import { Stale } from '../ui/stale.tsx'
 import { Table } from '../ui/table.tsx'
 import { useHere } from './portal.tsx'
-import type { Account } from './types.ts'
+import type { Account } from '../../src/client/wire.ts'
 import { useList, v1 } from './v1.ts'
 
 const ROLES = ['user', 'auditor', 'admin'] as const

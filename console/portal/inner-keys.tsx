@@ -3,7 +3,7 @@ import { ago, moment } from '../ui/format.ts'
 import { Stale } from '../ui/stale.tsx'
 import { Table } from '../ui/table.tsx'
 import { useHere } from './portal.tsx'
-import type { InnerKey } from './types.ts'
+import type { InnerKey } from '../../src/client/wire.ts'
 import { useList, v1 } from './v1.ts'
 
 /** Keys of inner layers that have joined, and their revocation. */

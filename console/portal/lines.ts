@@ -1,4 +1,4 @@
-import type { Socket } from './types.ts'
+import type { Socket } from '../../src/client/wire.ts'
 
 /** Lines that connect a machine to a socket, for one program. */
 export interface ConnectLines {

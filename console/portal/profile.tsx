@@ -7,7 +7,7 @@ import { ago, count, moment } from '../ui/format.ts'
 import { Stale } from '../ui/stale.tsx'
 import { Table } from '../ui/table.tsx'
 import { useHere } from './portal.tsx'
-import type { SshKey, Token } from './types.ts'
+import type { ApiToken, SshKey } from '../../src/client/wire.ts'
 import { useList, v1 } from './v1.ts'
 
 const SCOPES = ['read', 'sockets', 'connect', 'account', 'admin'] as const
@@ -134,7 +134,7 @@ function Keys() {
 }
 
 function Tokens() {
-  const tokens = useList<Token>('account/tokens')
+  const tokens = useList<ApiToken>('account/tokens')
   const [ask, question] = useConfirm()
   const [made, setMade] = useState<string | undefined>()
   const create = (form: FormData): Promise<{ readonly token: string }> => {

@@ -10,7 +10,7 @@ import { linesFor } from './lines.ts'
 import { LiveLog } from './live-log.tsx'
 import { useHere } from './portal.tsx'
 import { protectionOf, stateOf, visitorsOf } from './sockets.tsx'
-import type { Socket } from './types.ts'
+import type { Socket } from '../../src/client/wire.ts'
 import { useV1, v1 } from './v1.ts'
 
 const PERIOD_MS = 3_000

@@ -1,7 +1,7 @@
 import { call, type CallOptions } from '../api/client.ts'
 import { useAnswer, usePoll, type Polled } from '../api/poll.ts'
 import { useCallback } from 'preact/hooks'
-import type { Page } from './types.ts'
+import type { Page } from '../../src/client/wire.ts'
 
 /** Calls /api/v1. @throws ApiFault */
 export const v1 = <T>(method: string, path: string, options: CallOptions = {}): Promise<T> => call(method, `api/v1/${path}`, options)
