@@ -38,8 +38,6 @@ const METHODS: 'publickey'[] = ['publickey']
 const MAX_USER_LENGTH = 255
 /** Keys of one connection that are explained. */
 const MAX_WORDS = 3
-const OF_TOKEN =
-  'Keys on a security token (sk-...) cannot log in here. Use another one: ssh-keygen -t ed25519, socket-gateway account keys add FILE.pub, then ssh -i FILE -o IdentitiesOnly=yes ...'
 
 /** The login of one connection: by a key of an account, or by a certificate of this service for one. */
 export class Authentication {
@@ -68,16 +66,16 @@ export class Authentication {
       (thrown: unknown) => {
         this.events.onRefused(shown(attempt.username), messageOf(thrown))
         if (this.#isOver) return
-        this.#explain(attempt.key.algo, thrown)
+        this.#explain(thrown)
         attempt.reject(METHODS)
       },
     )
   }
 
   /** Keys that nobody has are refused without a word, as everywhere; those that cannot be used by anybody with one. */
-  #explain(algorithm: string, thrown: unknown): void {
+  #explain(thrown: unknown): void {
     if (!(thrown instanceof GatewayError) || this.#words >= MAX_WORDS) return
-    const words = isOfToken(algorithm) ? OF_TOKEN : wordsOf(thrown)
+    const words = wordsOf(thrown)
     if (words === undefined) return
     this.#words++
     this.events.onWords(words)
@@ -127,8 +125,6 @@ export class Authentication {
     return { offered: { algorithm: certificate.algorithm, blob: certificate.blob, certificateOf: user }, isProven }
   }
 }
-
-const isOfToken = (algorithm: string): boolean => algorithm.startsWith('sk-')
 
 /** Returns why a key or certificate cannot be used, and what to do; undefined where nobody can do anything about it. */
 function wordsOf({ code, message }: GatewayError): string | undefined {

@@ -65,7 +65,7 @@ describe('a line of authorized_keys', () => {
       `ssh-ed25519 ${Buffer.concat([Buffer.from(ED25519.split(' ')[1]!, 'base64'), Buffer.of(0)]).toString('base64')}`,
     ],
     ['DSA', 'ssh-dss AAAAB3NzaC1kc3M= x'],
-    ['a security token', 'sk-ssh-ed25519@openssh.com AAAA x'],
+    ['a key of a security token that is damaged', 'sk-ssh-ed25519@openssh.com AAAA x'],
     ['nothing', ''],
     ['a comment without end', `${ED25519} ${'x'.repeat(201)}`],
     ['far too much', 'x'.repeat(100_000)],

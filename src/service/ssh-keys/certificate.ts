@@ -49,7 +49,8 @@ export function signCertificate(
   authority: KeyObject,
   { key, principals, keyId, validFrom, validUntil, serial }: CertificateRequest,
 ): string {
-  const type = `${key.algorithm}-cert-v01@openssh.com`
+  // Those of keys on security tokens have the suffix once.
+  const type = `${key.algorithm.replace('@openssh.com', '')}-cert-v01@openssh.com`
   const reader = new SshReader(key.blob)
   reader.string() // the algorithm; what follows it is the key
   const seconds = (ms: number): Buffer => sshUint64(BigInt(Math.floor(ms / 1_000)))

@@ -28,13 +28,15 @@ const CURVES: ReadonlyMap<string, { readonly name: string; readonly crv: string;
 
 const EXPECTED = 'expected one line with a public key, such as "ssh-ed25519 AAAA… comment", as in ~/.ssh/id_ed25519.pub'
 
-const ON_A_TOKEN = 'keys on security tokens are not supported; make another key with: ssh-keygen -t ed25519'
-
 /** Words with which a line begins whose key is refused for its kind. */
 const REFUSED: ReadonlyMap<string, string> = new Map([
   ['ssh-dss', 'DSA keys are refused, they are too weak; make another key with: ssh-keygen -t ed25519'],
-  ['sk-ssh-ed25519@openssh.com', ON_A_TOKEN],
-  ['sk-ecdsa-sha2-nistp256@openssh.com', ON_A_TOKEN],
+])
+
+/** Keys whose private half is on a security token: the key that they have within, before the text that says whom they sign for. */
+const ON_TOKENS: ReadonlyMap<string, string> = new Map([
+  ['sk-ssh-ed25519@openssh.com', 'ssh-ed25519'],
+  ['sk-ecdsa-sha2-nistp256@openssh.com', 'ecdsa-sha2-nistp256'],
 ])
 
 /** Returns the fingerprint of a key as ssh-keygen -l prints it. */
@@ -45,7 +47,7 @@ export const lineOf = ({ algorithm, blob, comment }: Pick<SshPublicKey, 'algorit
   `${algorithm} ${blob.toString('base64')}${comment === '' ? '' : ` ${comment}`}`
 
 /**
- * Reads one line of authorized_keys: Ed25519, ECDSA, or RSA of 2048 bits and more. Options before the key, certificates, several lines and
+ * Reads one line of authorized_keys: Ed25519, ECDSA, either on a security token as well, or RSA of 2048 bits and more. Options before the key, certificates, several lines and
  * private keys are refused.
  * @param path  member of the request that has it
  * @throws ServiceError INVALID
@@ -63,7 +65,7 @@ export function parsePublicKey(text: unknown, path = 'key'): SshPublicKey {
   const refused = REFUSED.get(algorithm)
   if (refused !== undefined) return refuse(refused)
   if (algorithm.includes('-cert-v0')) return refuse(`this is a certificate; ${EXPECTED}`)
-  if (algorithm !== 'ssh-ed25519' && algorithm !== 'ssh-rsa' && !CURVES.has(algorithm))
+  if (algorithm !== 'ssh-ed25519' && algorithm !== 'ssh-rsa' && !CURVES.has(algorithm) && !ON_TOKENS.has(algorithm))
     return refuse(`${EXPECTED}; options before the key and other kinds of keys are refused`)
   const comment = rest.join(' ')
   if (comment.length > MAX_COMMENT_LENGTH) return refuse(`the comment has ${comment.length} characters; at most ${MAX_COMMENT_LENGTH}`)
@@ -85,13 +87,20 @@ function faultOfBlob(algorithm: string, blob: Buffer): string | undefined {
   }
   try {
     if (algorithm === 'ssh-rsa') return faultOfRsa(fields)
-    const jwk = algorithm === 'ssh-ed25519' ? ed25519(fields) : ecdsa(fields, CURVES.get(algorithm)!)
+    const inner = ON_TOKENS.get(algorithm)
+    if (inner !== undefined && !isApplication(fields.pop())) return `the key is damaged; ${EXPECTED}`
+    const plain = inner ?? algorithm
+    const jwk = plain === 'ssh-ed25519' ? ed25519(fields) : ecdsa(fields, CURVES.get(plain)!)
     if (jwk !== undefined) createPublicKey({ key: jwk, format: 'jwk' }) // throws for a point that is not on the curve
     return jwk === undefined ? `the key is damaged; ${EXPECTED}` : undefined
   } catch {
     return `the key is damaged; ${EXPECTED}`
   }
 }
+
+/** Whom a security token signs for: `ssh:`, unless somebody has said otherwise. One for web sites is none. */
+const isApplication = (field: Buffer | undefined): boolean =>
+  field !== undefined && field.length <= 256 && field.toString('latin1').startsWith('ssh:')
 
 const ed25519 = (fields: readonly Buffer[]) =>
   fields.length === 1 && fields[0]!.length === 32 ? { kty: 'OKP', crv: 'Ed25519', x: fields[0]!.toString('base64url') } : undefined

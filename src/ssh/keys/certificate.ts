@@ -1,13 +1,10 @@
-import type { KeyObject } from 'node:crypto'
 import { GatewayError } from '../../errors.ts'
-import { blobOf, parsePublicKey, readKey, verifyWhole } from './public-key.ts'
+import { blobOf, parsePublicKey, readKey, verifyWhole, type Verifier } from './public-key.ts'
+import { keyAlgorithmOf } from './token-key.ts'
 import { WireReader } from './wire-reader.ts'
 
 /** A certificate of OpenSSH for a user's key (PROTOCOL.certkeys), its authority not judged yet. */
-export interface UserCertificate {
-  /** Of the key inside, such as ecdsa-sha2-nistp256. */
-  readonly algorithm: string
-  readonly key: KeyObject
+export interface UserCertificate extends Verifier {
   /** The key inside, as it would be offered without a certificate. */
   readonly blob: Buffer
   readonly keyId: string
@@ -39,10 +36,10 @@ export function parseCertificate(bytes: Buffer): UserCertificate {
   const reader = new WireReader(bytes)
   const type = reader.text()
   if (!isCertificate(type)) throw invalid('is none')
-  const algorithm = type.slice(0, -SUFFIX.length)
+  const algorithm = keyAlgorithmOf(type)
   reader.string() // a nonce, against collisions of hashes
   const start = reader.position
-  const key = readKey(algorithm, reader)
+  const verifier = readKey(algorithm, reader)
   const blob = blobOf(algorithm, bytes.subarray(start, reader.position))
   reader.u64() // serial number
   if (reader.u32() !== USER) throw invalid('is not one of a user')
@@ -56,7 +53,7 @@ export function parseCertificate(bytes: Buffer): UserCertificate {
   const signed = bytes.subarray(0, reader.position)
   const signature = reader.string()
   reader.end()
-  return { algorithm, key, blob, keyId, principals, validAfter, validBefore, criticalOptions, authority, signed, signature }
+  return { ...verifier, blob, keyId, principals, validAfter, validBefore, criticalOptions, authority, signed, signature }
 }
 
 /**
@@ -83,7 +80,7 @@ export function checkCertificate(
 
 /** True when `data` was signed by the key inside. @param said  the algorithm that the client names */
 export function isSignedBy(certificate: UserCertificate, said: string, data: Buffer, signature: Buffer): boolean {
-  const name = said.endsWith(SUFFIX) ? said.slice(0, -SUFFIX.length) : said
+  const name = isCertificate(said) ? keyAlgorithmOf(said) : said
   const isSame = certificate.algorithm === 'ssh-rsa' ? RSA.has(name) : name === certificate.algorithm
   return isSame && verifyWhole(certificate, data, signature, true)
 }

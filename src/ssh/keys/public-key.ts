@@ -1,13 +1,20 @@
 import { createPublicKey, verify, type KeyObject } from 'node:crypto'
 import { GatewayError } from '../../errors.ts'
+import { innerAlgorithm, readTokenSignature, signedByToken } from './token-key.ts'
 import { WireReader, wireString } from './wire-reader.ts'
 
-/** A public key of SSH. */
-export interface SshPublicKey {
+/** What a signature is checked with. */
+export interface Verifier {
   /** Such as ssh-ed25519. */
   readonly algorithm: string
-  readonly blob: Buffer
   readonly key: KeyObject
+  /** Of a key on a security token: whom it signs for, such as `ssh:`. */
+  readonly application?: Buffer
+}
+
+/** A public key of SSH. */
+export interface SshPublicKey extends Verifier {
+  readonly blob: Buffer
 }
 
 interface Curve {
@@ -37,13 +44,19 @@ const ED25519 = 'ssh-ed25519'
 export function parsePublicKey(blob: Buffer): SshPublicKey {
   const reader = new WireReader(blob)
   const algorithm = reader.text()
-  const key = readKey(algorithm, reader)
+  const verifier = readKey(algorithm, reader)
   reader.end()
-  return { algorithm, blob, key }
+  return { ...verifier, blob }
 }
 
 /** Reads what follows the name of the algorithm, in a key or in a certificate. @throws GatewayError INVALID */
-export function readKey(algorithm: string, reader: WireReader): KeyObject {
+export function readKey(algorithm: string, reader: WireReader): Verifier {
+  const inner = innerAlgorithm(algorithm)
+  const key = readPlainKey(inner ?? algorithm, reader)
+  return inner === undefined ? { algorithm, key } : { algorithm, key, application: reader.string() }
+}
+
+function readPlainKey(algorithm: string, reader: WireReader): KeyObject {
   const url = (bytes: Buffer): string => bytes.toString('base64url')
   try {
     if (algorithm === ED25519) return createPublicKey({ format: 'jwk', key: { kty: 'OKP', crv: 'Ed25519', x: url(reader.string()) } })
@@ -75,8 +88,10 @@ export interface BareSignature {
 }
 
 /** Checks a signature that ssh2 has taken apart. */
-export function verifyBare({ algorithm, key }: SshPublicKey, data: Buffer, { bytes, hash }: BareSignature): boolean {
+export function verifyBare(verifier: Verifier, data: Buffer, { bytes, hash }: BareSignature): boolean {
+  const { algorithm, key } = verifier
   try {
+    if (verifier.application !== undefined) return verifyOnToken(verifier, data, bytes)
     const curve = CURVES.get(algorithm)
     if (curve !== undefined) return verify(curve.hash, data, { key, dsaEncoding: 'der' }, bytes)
     return verify(algorithm === ED25519 ? null : (hash ?? 'sha1'), data, key, bytes)
@@ -89,27 +104,41 @@ export function verifyBare({ algorithm, key }: SshPublicKey, data: Buffer, { byt
  * Checks a whole signature of SSH: the name of its algorithm, then its bytes.
  * @param allowsSha1  of RSA keys
  */
-export function verifyWhole({ algorithm, key }: Omit<SshPublicKey, 'blob'>, data: Buffer, signature: Buffer, allowsSha1: boolean): boolean {
+export function verifyWhole(verifier: Verifier, data: Buffer, signature: Buffer, allowsSha1: boolean): boolean {
+  const { algorithm, key } = verifier
   try {
     const reader = new WireReader(signature)
-    const [name, bytes] = [reader.text(), reader.string()]
+    const name = reader.text()
+    const bytes = reader.string()
+    if (verifier.application !== undefined)
+      return name === algorithm && verifyOnToken(verifier, data, Buffer.concat([bytes, signature.subarray(reader.position)]))
     reader.end()
-    const curve = CURVES.get(algorithm)
-    if (curve !== undefined) {
-      if (name !== algorithm) return false
-      const parts = new WireReader(bytes)
-      const [r, s] = [parts.mpint(), parts.mpint()]
-      parts.end()
-      if (r.length > curve.bytes || s.length > curve.bytes) return false
-      const plain = Buffer.concat([Buffer.alloc(curve.bytes - r.length), r, Buffer.alloc(curve.bytes - s.length), s])
-      return verify(curve.hash, data, { key, dsaEncoding: 'ieee-p1363' }, plain)
-    }
-    if (algorithm === ED25519) return name === ED25519 && verify(null, data, key, bytes)
+    if (algorithm !== 'ssh-rsa') return name === algorithm && verifyPlain(algorithm, key, data, bytes)
     const hash = RSA_HASHES.get(name)
     return hash !== undefined && (allowsSha1 || hash !== 'sha1') && verify(hash, data, key, bytes)
   } catch {
     return false
   }
+}
+
+/** @param bytes  the signature, then what the token says of how it was made */
+function verifyOnToken({ algorithm, key, application }: Verifier, data: Buffer, bytes: Buffer): boolean {
+  const { signature, isTouched, said } = readTokenSignature(bytes)
+  // A token signs without a touch only for programs that ask it to: whoever has the machine could use it then.
+  return isTouched && verifyPlain(innerAlgorithm(algorithm)!, key, signedByToken(application!, said, data), signature)
+}
+
+/** Checks a signature of Ed25519, or one of ECDSA as two numbers (RFC 5656 §3.1.2). */
+function verifyPlain(algorithm: string, key: KeyObject, data: Buffer, bytes: Buffer): boolean {
+  if (algorithm === ED25519) return verify(null, data, key, bytes)
+  const curve = CURVES.get(algorithm)
+  if (curve === undefined) return false
+  const parts = new WireReader(bytes)
+  const [r, s] = [parts.mpint(), parts.mpint()]
+  parts.end()
+  if (r.length > curve.bytes || s.length > curve.bytes) return false
+  const plain = Buffer.concat([Buffer.alloc(curve.bytes - r.length), r, Buffer.alloc(curve.bytes - s.length), s])
+  return verify(curve.hash, data, { key, dsaEncoding: 'ieee-p1363' }, plain)
 }
 
 /** The blob of a key, as a client would offer it without a certificate. */

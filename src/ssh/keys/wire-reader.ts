@@ -15,6 +15,12 @@ export class WireReader {
     return this.#at === this.bytes.length
   }
 
+  byte(): number {
+    const value = this.#need(1)[0]!
+    this.#at += 1
+    return value
+  }
+
   u32(): number {
     const value = this.#need(4).readUInt32BE(0)
     this.#at += 4
