@@ -541,6 +541,7 @@ const ROOMS = {
       'config/visitors',
       'rates',
       'route',
+      'service-host',
       'outer/access',
       'visitors',
       'visitors/session',

@@ -9,6 +9,7 @@ import { Table } from '../ui/table.tsx'
 import { linesFor } from './lines.ts'
 import { LiveLog } from './live-log.tsx'
 import { useHere } from './portal.tsx'
+import { Shares } from './shares.tsx'
 import { protectionOf, stateOf, visitorsOf } from './sockets.tsx'
 import type { Socket } from '../../src/client/wire.ts'
 import { useV1, v1 } from './v1.ts'
@@ -87,6 +88,7 @@ function Shown({ socket, refresh }: { readonly socket: Socket; readonly refresh:
       </div>
       <Connect socket={socket} />
       <Tunnels socket={socket} path={path} refresh={refresh} />
+      {isHttp && <Shares socket={socket} path={path} />}
       <LiveLog path={`api/v1/${path}/log`} />
     </>
   )

@@ -6,11 +6,12 @@ import type { NewSocket, Socket } from '../service/model.ts'
 import { given, operationsOf, type ApiContext, type Operation } from './operation.ts'
 import { page, pageQuery, publicKeyLine, trueOrFalse, uuid, text } from './schema.ts'
 import * as schema from './socket-schema.ts'
-import { credentialsView, listView, pageView, socketView, tunnelView } from './views.ts'
+import { credentialsView, listView, pageView, shareView, socketView, tunnelView } from './views.ts'
 
 const { withToken } = operationsOf('v1')
 
 const socketId = z.strictObject({ socketId: uuid })
+const shareId = z.strictObject({ socketId: uuid, shareId: uuid })
 const tunnelId = z.strictObject({ socketId: uuid, tunnelId: uuid })
 const ETAG = { 'If-Match': 'ETag of the socket as the caller has seen it; 409 CONFLICT when it has been changed since.' }
 const IDEMPOTENCY = {
@@ -206,5 +207,41 @@ export const socketOperations: readonly Operation[] = [
     run: async ({ service }, { params, body }, actor) => ({
       certificate: await service.tunnels.certificate(actor, params.socketId, params.tunnelId, body.publicKey),
     }),
+  }),
+  withToken({
+    id: 'listShares',
+    method: 'get',
+    path: '/sockets/{socketId}/shares',
+    summary: 'Share links of a socket, without what makes them links.',
+    params: socketId,
+    reply: page(schema.shareSchema),
+    errors: ['NOT_FOUND'],
+    run: async ({ service }, { params }, actor) => listView(await service.shares.list(actor, params.socketId), shareView),
+  }),
+  withToken({
+    id: 'createShare',
+    method: 'post',
+    path: '/sockets/{socketId}/shares',
+    summary: 'Makes a link that lets in whoever has it, at a socket whose visitors have to log in.',
+    params: socketId,
+    body: schema.newShareSchema,
+    status: 201,
+    reply: schema.issuedShareSchema,
+    errors: ['NOT_FOUND', 'CONFLICT', 'LIMIT_REACHED'],
+    run: async (context, { params, body }, actor) => {
+      const { share, secret } = await context.service.shares.create(actor, params.socketId, given(body))
+      const socket = await context.service.sockets.get(actor, params.socketId)
+      return { ...shareView(share), url: `${context.urlOf(socket)}${share.path}?sg-share=${secret}` }
+    },
+  }),
+  withToken({
+    id: 'revokeShare',
+    method: 'delete',
+    path: '/sockets/{socketId}/shares/{shareId}',
+    summary: 'Ends a share link, and what is open by it.',
+    params: shareId,
+    status: 204,
+    errors: ['NOT_FOUND'],
+    run: ({ service }, { params }, actor) => service.shares.revoke(actor, params.socketId, params.shareId),
   }),
 ]

@@ -1,6 +1,6 @@
 /** Schemas of sockets and tunnels in /api/v1. */
 import { z } from 'zod'
-import { id, jwk, label, text, time } from './schema.ts'
+import { id, jwk, label, text, time, timeGiven } from './schema.ts'
 
 const TYPES = ['http', 'https', 'tcp', 'tls'] as const
 const socketType = z.enum(TYPES, { error: 'expected http, https, tcp or tls' })
@@ -128,3 +128,44 @@ export const logLineSchema = z
     at: time.optional(),
   })
   .meta({ id: 'LogLine' })
+
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', '*'] as const
+
+export const newShareSchema = z
+  .strictObject({
+    path: text(500).optional().meta({ description: 'This path, and everything below it; default `/`, which is all.' }),
+    methods: z
+      .array(z.enum(METHODS, { error: `expected ${METHODS.join(', ')}` }))
+      .min(1)
+      .max(METHODS.length)
+      .optional()
+      .meta({ description: 'Default GET and HEAD; `*`: every method.' }),
+    expiresAt: timeGiven.optional().meta({ description: 'RFC 3339, at most a year from now; default: in a day.' }),
+    maxUses: z
+      .int({ error: 'expected a whole number' })
+      .min(1, { error: 'expected at least 1' })
+      .max(10_000, { error: 'expected at most 10000' })
+      .optional()
+      .meta({ description: 'How often it may be opened; default: as often as one likes.' }),
+    email: text(254)
+      .optional()
+      .meta({ description: 'Address of the person that it is for, who has to log in; default: whoever has the link.' }),
+  })
+  .meta({ id: 'NewShare' })
+
+const share = {
+  id,
+  socketId: id,
+  path: z.string(),
+  methods: z.array(z.string()),
+  email: z.string().nullable(),
+  maxUses: z.int().nullable(),
+  uses: z.int().nullable().meta({ description: 'How often it was opened; null where that is not limited.' }),
+  createdAt: time,
+  expiresAt: time,
+  usedAt: time.nullable(),
+}
+export const shareSchema = z.object(share).meta({ id: 'Share' })
+export const issuedShareSchema = z
+  .object({ ...share, url: z.string().meta({ description: 'The link, which is shown this once.' }) })
+  .meta({ id: 'IssuedShare' })

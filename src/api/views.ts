@@ -7,6 +7,7 @@ import type {
   InnerKey,
   IssuedToken,
   Page,
+  SharedLink,
   Socket,
   SshKey,
   Tunnel,
@@ -113,6 +114,19 @@ export const socketView = (socket: Socket, url: string): unknown => ({
   createdAt: timeOf(socket.createdAt),
   updatedAt: timeOf(socket.updatedAt),
   etag: socket.etag,
+})
+
+export const shareView = ({ id, socketId, path, methods, email, maxUses, uses, ...times }: SharedLink): object => ({
+  id,
+  socketId,
+  path,
+  methods,
+  email,
+  maxUses,
+  uses,
+  createdAt: timeOf(times.createdAt),
+  expiresAt: timeOf(times.expiresAt),
+  usedAt: timeOrNull(times.usedAt),
 })
 
 export const credentialsView = ({ tunnelId, identifier, kid, linkUrls, expiresAt }: TunnelCredentials): unknown => ({

@@ -11,6 +11,7 @@ import type {
   Connection,
   EventQuery,
   InnerKey,
+  IssuedShare,
   IssuedToken,
   Joined,
   Jwk,
@@ -20,6 +21,8 @@ import type {
   PageRequest,
   Role,
   Scope,
+  Share,
+  ShareRequest,
   Socket,
   SocketChange,
   SocketRequest,
@@ -175,6 +178,19 @@ export class ServiceClient {
   connect(request: SocketRequest & { readonly jwk?: Jwk }, idempotencyKey?: string, signal?: AbortSignal): Promise<Connection> {
     const headers: Record<string, string> = idempotencyKey === undefined ? {} : { 'Idempotency-Key': idempotencyKey }
     return this.#call('POST', '/connect', { body: request, headers, signal })
+  }
+
+  async shares(socketId: string): Promise<readonly Share[]> {
+    return (await this.#call<Page<Share>>('GET', `/sockets/${segment(socketId)}/shares`)).items
+  }
+
+  /** Makes a link that lets visitors in; it is shown this once. */
+  createShare(socketId: string, share: ShareRequest = {}): Promise<IssuedShare> {
+    return this.#call('POST', `/sockets/${segment(socketId)}/shares`, { body: share })
+  }
+
+  revokeShare(socketId: string, shareId: string): Promise<void> {
+    return this.#call('DELETE', `/sockets/${segment(socketId)}/shares/${segment(shareId)}`)
   }
 
   createTunnel(socketId: string): Promise<Tunnel> {

@@ -76,6 +76,39 @@ export interface Socket {
   readonly etag: string
 }
 
+/** A share link to be made. */
+export interface ShareRequest {
+  /** This path, and everything below it; default `/`, which is all. */
+  readonly path?: string | undefined
+  /** Default GET and HEAD; `*`: every method. */
+  readonly methods?: readonly string[] | undefined
+  /** Default: in a day. */
+  readonly expiresAt?: string | undefined
+  readonly maxUses?: number | undefined
+  /** The person that it is for, who has to log in. */
+  readonly email?: string | undefined
+}
+
+/** A link that lets visitors in at a socket. */
+export interface Share {
+  readonly id: string
+  readonly socketId: string
+  readonly path: string
+  readonly methods: readonly string[]
+  readonly email: string | null
+  readonly maxUses: number | null
+  /** Null where that is not limited. */
+  readonly uses: number | null
+  readonly createdAt: string
+  readonly expiresAt: string
+  readonly usedAt: string | null
+}
+
+/** A link that was just made. */
+export interface IssuedShare extends Share {
+  readonly url: string
+}
+
 /** By which an inner layer serves a tunnel. */
 export interface TunnelCredentials {
   readonly tunnelId: string

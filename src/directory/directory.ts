@@ -1,3 +1,5 @@
+import type { SocketShare } from '../route/access.ts'
+
 /** The types of a socket, as the service and its clients name them. */
 export type SocketType = 'http' | 'https' | 'tcp' | 'tls'
 
@@ -46,6 +48,8 @@ export interface DirectorySocket {
   readonly visitors: SocketVisitors | null
   readonly balance: 'least' | 'round-robin' | 'address'
   readonly limits: SocketLimits
+  /** Links that let in whoever has them, where visitors have to log in; absent: none. */
+  readonly shares?: readonly SocketShare[] | undefined
 }
 
 /** A key by which an inner layer may prove itself, and for what. */

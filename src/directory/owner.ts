@@ -1,5 +1,5 @@
 import type { LogLine } from '../payload/log-note.ts'
-import type { Access, SocketAccess } from '../route/access.ts'
+import type { Access, SocketAccess, SocketShare } from '../route/access.ts'
 import type { Owner } from '../route/target.ts'
 
 /** Sums of one socket over some time. */
@@ -17,6 +17,7 @@ export interface Usage {
 /** The use of one socket since somebody asked last, the watchers of its visitors, and who may come at the moment. */
 export class SocketOwner implements Owner, SocketAccess {
   latest: Access | undefined
+  shares: readonly SocketShare[] = []
   #requests = 0
   #connections = 0
   #bytesIn = 0

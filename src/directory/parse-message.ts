@@ -5,6 +5,7 @@
 import { GatewayError } from '../errors.ts'
 import { parsePasswordHash } from '../identity/password-hash.ts'
 import { isIdentifier } from '../identity/identifier.ts'
+import type { SocketShare } from '../route/access.ts'
 import type {
   DirectoryChange,
   DirectoryKey,
@@ -19,6 +20,9 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
 /** Names as `parseHost` gives them; addresses and single labels are none that a socket could have. */
 const HOST_NAME = /^[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.[a-z][a-z0-9-]{0,62}$/
 const KID = /^[A-Za-z0-9_-]{43}$/
+const SECRET_HASH = /^sha256:[\w-]{43}$/
+const METHOD = /^(?:\*|[A-Z]{1,20})$/
+const MAX_SHARED_PATH = 500
 const MAX_NAME = 253
 const MAX_LIST = 100
 const MAX_VISITORS = 10_000
@@ -80,6 +84,20 @@ function visitorsOf(value: unknown): SocketVisitors | null {
   })
 }
 
+function shareOf(value: unknown): SocketShare {
+  const raw = objectOf(value, 'a share link')
+  const { maxUses, email } = raw
+  return Object.freeze({
+    id: idOf(raw['id']),
+    hash: textOf(raw['hash'], 'the hash of a share link', text => SECRET_HASH.test(text)),
+    path: textOf(raw['path'], 'the path of a share link', text => text.length <= MAX_SHARED_PATH && text.startsWith('/')),
+    methods: listOf(raw['methods'], 'the methods of a share link', item => textOf(item, 'a method', text => METHOD.test(text)), MAX_LIST),
+    expiresMs: wholeOf(raw['expiresMs'], 'the end of a share link', 0, Number.MAX_SAFE_INTEGER),
+    maxUses: maxUses === null ? null : wholeOf(maxUses, 'the uses of a share link', 1, MAX_COUNT),
+    email: email === null ? null : textOf(email, 'the person of a share link', text => text.length <= 320),
+  })
+}
+
 function socketOf(value: unknown): DirectorySocket {
   const raw = objectOf(value, 'a socket')
   const type = oneOf(raw['type'], 'the type of a socket', ['http', 'https', 'tcp', 'tls'])
@@ -103,6 +121,7 @@ function socketOf(value: unknown): DirectorySocket {
       concurrency: wholeOf(limits['concurrency'], 'concurrency', 1, MAX_COUNT),
       maxConnections: wholeOf(limits['maxConnections'], 'maxConnections', 1, MAX_COUNT),
     }),
+    ...(raw['shares'] !== undefined && { shares: listOf(raw['shares'], 'the share links of a socket', shareOf, MAX_LIST) }),
   })
 }
 

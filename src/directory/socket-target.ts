@@ -50,6 +50,7 @@ const RETRIES = { attempts: 2, budgetPercent: 20 } as const
 const NO_EJECTION: Health = Object.freeze({ check: undefined, failures: 0, ejectMs: 0 })
 const NO_TOKENS = Object.freeze({ size: 0, has: () => false })
 const NO_KEYS: ReadonlySet<string> = new Set()
+const NO_SHARES: SocketOwner['shares'] = Object.freeze([])
 const NOBODY: readonly string[] = Object.freeze([])
 
 /**
@@ -58,6 +59,7 @@ const NOBODY: readonly string[] = Object.freeze([])
  */
 export function createSocketEntry(socket: DirectorySocket, owner: SocketOwner, previous: SocketEntry | undefined): SocketEntry {
   const isWeb = socket.type === 'http' || socket.type === 'https'
+  owner.shares = socket.shares ?? NO_SHARES
   return isWeb
     ? { socket, owner, target: createTarget(socket, owner, previous), port: undefined, tunnel: undefined }
     : { socket, owner, target: undefined, port: createPort(socket, owner), tunnel: createTunnel(socket, owner, previous) }

@@ -66,6 +66,26 @@ export interface SocketAccess {
   readonly socketId: string
   /** In force now; undefined: everybody may come. */
   readonly latest: Access | undefined
+  /** Those in force now. */
+  readonly shares: readonly SocketShare[]
+}
+
+/** A link that the owner of a socket has made: whoever has it comes in. */
+export interface SocketShare {
+  /** UUID. */
+  readonly id: string
+  /** SHA-256 of the secret in the link, base64url behind `sha256:`. */
+  readonly hash: string
+  /** This path, and everything below it. */
+  readonly path: string
+  /** `*` among them: every method. */
+  readonly methods: readonly string[]
+  /** ms since 1970 */
+  readonly expiresMs: number
+  /** Null: as often as one likes. */
+  readonly maxUses: number | null
+  /** The person that it is for, who has to log in; null: whoever has the link. */
+  readonly email: string | null
 }
 
 /** Somebody, or some program, who has proven who they are. */

@@ -35,7 +35,7 @@ export type AccountAnswer =
   | { readonly kind: 'limited'; readonly waitS: number }
   | { readonly kind: 'away'; readonly why: string }
 
-/** Somebody who has come in at a socket by a login. */
+/** Somebody who has come in at a socket by a login, or by a link. */
 export interface SocketLogin {
   readonly socketId: string
   /** An address or a name, as the provider vouches for it. */
@@ -44,6 +44,8 @@ export interface SocketLogin {
   readonly by: 'browser' | 'program'
   /** Of the browser or the program. */
   readonly address: string
+  /** The link of its owner that it was. */
+  readonly shareId?: string
 }
 
 /** A message of the service process. */

@@ -15,10 +15,12 @@ import type {
   AuditEntry,
   InnerKey,
   IssuedToken,
+  NewShare,
   NewSocket,
   Page,
   Role,
   Scope,
+  SharedLink,
   Socket,
   SocketPatch,
   SshKey,
@@ -116,6 +118,16 @@ export interface Sockets {
     actor: Actor,
     request: NewSocket & { readonly jwk?: Readonly<Record<string, string>>; readonly idempotencyKey?: string },
   ): Promise<{ readonly socket: Socket; readonly tunnel: Tunnel; readonly credentials: TunnelCredentials | null }>
+}
+
+/** Links that let visitors in at sockets that ask for a login. */
+export interface Shares {
+  /** @returns the link, and the secret in it, which is shown this once; CONFLICT where everybody may come */
+  create(actor: Actor, socketId: string, wanted: NewShare): Promise<{ readonly share: SharedLink; readonly secret: string }>
+  /** Those that are not over. */
+  list(actor: Actor, socketId: string): Promise<readonly SharedLink[]>
+  /** Ends what is open by it as well. */
+  revoke(actor: Actor, socketId: string, shareId: string): Promise<void>
 }
 
 export interface Tunnels {
@@ -222,6 +234,8 @@ export interface Audit {
     readonly provider: string
     readonly by: 'browser' | 'program'
     readonly address: string
+    /** The link that it was. */
+    readonly shareId?: string
   }): Promise<void>
 }
 
@@ -279,6 +293,7 @@ export interface Service {
   readonly apiTokens: ApiTokens
   readonly sockets: Sockets
   readonly tunnels: Tunnels
+  readonly shares: Shares
   readonly ssh: SshAccess
   readonly enrolment: Enrolment
   readonly audit: Audit

@@ -119,6 +119,35 @@ export interface Socket {
   readonly etag: string
 }
 
+/** A link to be made; what is absent is as said. */
+export interface NewShare {
+  /** This path, and everything below it; default: all. */
+  readonly path?: string
+  /** Default: GET and HEAD; `*`: every method. */
+  readonly methods?: readonly string[]
+  /** Default: in a day. */
+  readonly expiresAt?: number
+  /** Default: as often as one likes. */
+  readonly maxUses?: number
+  /** The person that it is for, who has to log in; default: whoever has the link. */
+  readonly email?: string
+}
+
+/** A link that lets visitors in at a socket. The link itself is shown once. */
+export interface SharedLink {
+  readonly id: string
+  readonly socketId: string
+  readonly path: string
+  readonly methods: readonly string[]
+  readonly email: string | null
+  readonly maxUses: number | null
+  /** Null where nobody counts. */
+  readonly uses: number | null
+  readonly createdAt: number
+  readonly expiresAt: number
+  readonly usedAt: number | null
+}
+
 /** A page of a list. */
 export interface Page<T> {
   readonly items: readonly T[]

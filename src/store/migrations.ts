@@ -247,5 +247,23 @@ const endedLogins: Migration = ({ int, text, end }) => [
   ${end}`,
 ]
 
+const shares: Migration = ({ int, text, end }) => [
+  `create table shares (
+    id ${text} primary key,
+    socket_id ${text} not null references sockets (id) on delete cascade,
+    hash ${text} not null unique,
+    path ${text} not null,
+    methods ${text} not null,
+    email ${text},
+    max_uses ${int},
+    uses ${int} not null default 0,
+    created_at ${int} not null,
+    expires_at ${int} not null,
+    used_at ${int}
+  ${end}`,
+  `create index shares_by_socket on shares (socket_id, created_at)`,
+  `create index shares_by_expiry on shares (expires_at)`,
+]
+
 /** The first one makes version 1 of an empty database, and so on. */
-export const MIGRATIONS: readonly Migration[] = [first, events, proofsOfDomains, endedLogins]
+export const MIGRATIONS: readonly Migration[] = [first, events, proofsOfDomains, endedLogins, shares]

@@ -165,6 +165,24 @@ export interface ServiceTokensTable {
   revoked_at: number | null
 }
 
+/** Links that let visitors in at a socket, with which they go. */
+export interface SharesTable {
+  id: string
+  socket_id: string
+  /** Unique. */
+  hash: string
+  path: string
+  /** JSON. */
+  methods: string
+  /** Of whom it is for; null: whoever has it. */
+  email: string | null
+  max_uses: number | null
+  uses: Generated<number>
+  created_at: number
+  expires_at: number
+  used_at: number | null
+}
+
 export interface SecretsTable {
   id: string
   /** Such as jwt, ssh-host, ssh-ca, cookie, identity. */
@@ -259,6 +277,7 @@ export interface Database {
   retired_names: RetiredNamesTable
   ports: PortsTable
   tunnels: TunnelsTable
+  shares: SharesTable
   inner_keys: InnerKeysTable
   join_tokens: JoinTokensTable
   service_tokens: ServiceTokensTable

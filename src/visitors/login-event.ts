@@ -30,6 +30,9 @@ export type LoginEvent =
       readonly who: string
       readonly target: string
       readonly address: string
+      /** Of a link that the owner of this socket has made, such a one that may be used so often, each time. */
+      readonly socketId?: string
+      readonly by?: 'browser' | 'program'
     }
   /** A token or link that is none, or no longer. */
   | { readonly kind: 'refused'; readonly reason: string; readonly address: string }

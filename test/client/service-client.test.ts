@@ -26,6 +26,8 @@ type Same<Wire, Schema extends z.ZodType> =
     : never
 const SAME: {
   readonly socket: Same<wire.Socket, typeof sockets.socketSchema>
+  readonly share: Same<wire.Share, typeof sockets.shareSchema>
+  readonly issuedShare: Same<wire.IssuedShare, typeof sockets.issuedShareSchema>
   readonly tunnel: Same<wire.Tunnel, typeof sockets.tunnelSchema>
   readonly connection: Same<wire.Connection, typeof sockets.connectionSchema>
   readonly credentials: Same<wire.TunnelCredentials, typeof sockets.credentialsSchema>
@@ -40,6 +42,7 @@ const SAME: {
   readonly usage: Same<wire.Usage, typeof accounts.usageSchema>
 } = {
   ...{ socket: true, tunnel: true, connection: true, credentials: true, account: true, key: true },
+  ...{ share: true, issuedShare: true },
   ...{ login: true, token: true, issued: true, inner: true, joined: true, audit: true, usage: true },
 }
 
@@ -108,6 +111,16 @@ const CALLS: Readonly<Record<string, () => Promise<unknown>>> = {
   deleteSocket: async () => ada.deleteSocket(await socket()),
   watchSocket: async () => lines(await socket()),
   connect: () => ada.connect({ name: 'demo', jwk: newJwk() }, 'key'),
+  listShares: async () => {
+    const id = await withLogin()
+    await ada.createShare(id)
+    return ada.shares(id)
+  },
+  createShare: async () => ada.createShare(await withLogin(), { path: '/plan', methods: ['*'], maxUses: 3, email: 'bob@example.com' }),
+  revokeShare: async () => {
+    const id = await withLogin()
+    return ada.revokeShare(id, (await ada.createShare(id)).id)
+  },
   listTunnels: async () => ada.tunnels((await tunnel())[0]),
   createTunnel: async () => ada.createTunnel(await socket()),
   getTunnel: async () => ada.tunnel(...(await tunnel())),
@@ -151,6 +164,9 @@ const socket = async (): Promise<string> => {
   const { items } = await ada.sockets({ limit: 1 })
   return items[0]?.id ?? (await ada.createSocket({ name: 'demo' })).id
 }
+/** A socket whose visitors have to log in. */
+const withLogin = async (): Promise<string> =>
+  (await ada.createSocket({ name: 'for some', visitors: { emails: ['bob@example.com'], domains: [] } })).id
 const tunnel = async (): Promise<[string, string]> => {
   const id = await socket()
   return [id, (await ada.createTunnel(id)).id]

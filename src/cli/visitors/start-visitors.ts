@@ -9,6 +9,7 @@ import { VisitorLanes } from './visitor-lanes.ts'
 import { createKeyText } from '../../visitors/session/key-ring.ts'
 import type { EndedLogins } from '../../visitors/session/revocations.ts'
 import { createVisitors } from '../../visitors/check/create-visitors.ts'
+import type { SocketLogin } from '../../service-host/ipc.ts'
 import type { LoginEvent } from '../../visitors/login-event.ts'
 import type { AccountCheck } from '../../visitors/providers/accounts-provider.ts'
 import type { Visitors } from '../../visitors/check/visitors.ts'
@@ -28,7 +29,7 @@ export interface VisitorsSources {
   /** Accounts of the service. */
   readonly accounts?: AccountCheck | undefined
   /** Told of who has come in at a socket of the service. */
-  readonly onSocketLogin?: ((login: Extract<LoginEvent, { readonly kind: 'socket-login' }>) => void) | undefined
+  readonly onSocketLogin?: ((login: SocketLogin) => void) | undefined
   /** Tells of logins by these accounts that are over. @returns ends it */
   readonly onLoginsEnded?: ((listener: (ended: readonly EndedLogins[]) => void) => () => void) | undefined
 }
@@ -61,7 +62,8 @@ export async function startVisitors(
   const audit = new AuditFile(file, message => log.error({}, message))
   const onEvent = (event: LoginEvent): void => {
     audit.write(event)
-    if (event.kind === 'socket-login') onSocketLogin?.(event)
+    const came = socketLoginOf(event)
+    if (came !== undefined) onSocketLogin?.(came)
     logEvent(event, log)
   }
   const lanes = new VisitorLanes(file, onFault, onEvent)
@@ -106,6 +108,17 @@ async function ensureKeys(file: string): Promise<void> {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return
     throw new GatewayError('FILE_UNREADABLE', `${keysFile}: ${messageOf(cause)}`, { cause })
   }
+}
+
+/** Somebody who has come in at a socket of the service, by a login or by a link of its owner. */
+export function socketLoginOf(event: LoginEvent): SocketLogin | undefined {
+  if (event.kind === 'socket-login') {
+    const { socketId, who, provider, by, address } = event
+    return { socketId, who, provider, by, address }
+  }
+  if (event.kind !== 'share-used' || event.socketId === undefined) return undefined
+  const { socketId, id, who, by = 'browser', address } = event
+  return { socketId, who, provider: 'share', by, address, shareId: id }
 }
 
 function logEvent(event: LoginEvent, log: Log): void {

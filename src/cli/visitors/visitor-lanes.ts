@@ -9,7 +9,7 @@ import { Failures } from '../../visitors/failures.ts'
 import type { Lane } from '../../visitors/lane.ts'
 import { JwtLane } from '../../visitors/jwt/jwt-lane.ts'
 import { readShares, type StoredShare } from '../../visitors/shares/share.ts'
-import { ShareLane } from '../../visitors/shares/share-lane.ts'
+import { ShareLane, type SharedSocket } from '../../visitors/shares/share-lane.ts'
 import { ShareUses } from '../../visitors/shares/share-uses.ts'
 import { readServiceTokens, type ServiceToken } from '../../visitors/tokens/service-token.ts'
 import { TokenLane } from '../../visitors/tokens/token-lane.ts'
@@ -68,12 +68,15 @@ export class VisitorLanes {
     return [this.#tokenLane, new JwtLane({ ...shared, steady }), this.#shareLane, new CertificateLane(shared)]
   }
 
-  readonly #used = (visitor: Visitor, target: string, address: string): void => {
+  readonly #used = (visitor: Visitor, target: string, address: string, ofSocket?: SharedSocket): void => {
     const { lane, subject: id } = visitor
     const key = `${id} ${address}`
-    if (this.#told.get(key) === true) return
+    // Of those that may be used so often, each use is told: its owner counts them.
+    if (ofSocket?.isLimited !== true && this.#told.get(key) === true) return
     this.#told.set(key, true)
-    this.onEvent({ kind: lane === 'token' ? 'token-used' : 'share-used', id, who: visitorName(visitor), target, address })
+    const { socketId, by } = ofSocket ?? {}
+    const at = socketId === undefined ? {} : { socketId, ...(by !== undefined && { by }) }
+    this.onEvent({ kind: lane === 'token' ? 'token-used' : 'share-used', id, who: visitorName(visitor), target, address, ...at })
   }
 
   /** Reads the files, then follows them. @throws GatewayError CONFIG_INVALID, FILE_UNREADABLE */

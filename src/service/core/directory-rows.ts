@@ -1,7 +1,7 @@
 /** The directory for the data plane, read from the tables. */
 import type { Kysely } from 'kysely'
 import type { DirectoryKey, DirectorySocket, EndedLogins } from '../../directory/directory.ts'
-import type { Database } from '../../store/schema.ts'
+import type { Database, Row } from '../../store/schema.ts'
 import type { ServiceConfig } from '../config.ts'
 import { readLimits, readSettings, readTextMap, readTexts } from './socket-settings.ts'
 
@@ -28,6 +28,16 @@ const grouped = <T, V>(rows: readonly T[], keyOf: (row: T) => string, valueOf: (
   }
   return groups
 }
+
+const sharedOf = (row: Row<'shares'>): NonNullable<DirectorySocket['shares']>[number] => ({
+  id: row.id,
+  hash: row.hash,
+  path: row.path,
+  methods: readTexts(row.methods, `methods of share ${row.id}`),
+  expiresMs: row.expires_at,
+  maxUses: row.max_uses,
+  email: row.email,
+})
 
 /** Reads the sockets that are in force. @param ids  of these; undefined: all */
 export async function directorySockets(db: Kysely<Database>, config: ServiceConfig, ids?: readonly string[]): Promise<DirectorySocket[]> {
@@ -59,6 +69,16 @@ export async function directorySockets(db: Kysely<Database>, config: ServiceConf
       .orderBy('domain')
       .execute(),
   )
+  const shares = await inChunks(ids, some =>
+    db
+      .selectFrom('shares')
+      .selectAll()
+      .$if(some !== undefined, query => query.where('socket_id', 'in', some!))
+      .orderBy('created_at')
+      .orderBy('id')
+      .execute(),
+  )
+  const sharesOf = grouped(shares, row => row.socket_id, sharedOf)
   const tunnelsOf = grouped(
     tunnels,
     row => row.socket_id,
@@ -88,6 +108,7 @@ export async function directorySockets(db: Kysely<Database>, config: ServiceConf
         concurrency: limits.concurrency,
         maxConnections: limits.maxConnections,
       },
+      ...(sharesOf.has(row.id) && { shares: sharesOf.get(row.id) }),
     }
   })
 }

@@ -35,10 +35,18 @@ export class AuditReader implements Audit {
     return { items: shown.map(auditEntryOf), next: last === undefined ? null : nextOf({ at: last.id, id: '0' }) }
   }
 
-  async socketLogin({ socketId, address, ...details }: Parameters<Audit['socketLogin']>[0]): Promise<void> {
-    const { audit, store } = this.parts
+  async socketLogin({ socketId, address, shareId, ...facts }: Parameters<Audit['socketLogin']>[0]): Promise<void> {
+    const { audit, clock, store } = this.parts
     const row = await store.db.selectFrom('sockets').select('account_id').where('id', '=', socketId).executeTakeFirst()
     if (row === undefined) return
+    if (shareId !== undefined)
+      await store.db
+        .updateTable('shares')
+        .set(({ eb }) => ({ uses: eb('uses', '+', 1), used_at: clock.now() }))
+        .where('id', '=', shareId)
+        .where('socket_id', '=', socketId)
+        .execute()
+    const details = { ...facts, ...(shareId !== undefined && { share: shareId }) }
     const note = { by: anonymous(address), action: 'visitor.login', object: `socket:${socketId}`, accountId: row.account_id, details }
     await audit.visit(note)
   }

@@ -50,6 +50,7 @@ export class CleanUp {
         .where('created_at', '<', now - HOUR_MS)
         .where(eb => eb.not(eb.exists(eb.selectFrom('one_time').select('hash').whereRef('one_time.account_id', '=', 'accounts.id'))))
         .execute()
+      await db.deleteFrom('shares').where('expires_at', '<=', now).execute()
       await db.deleteFrom('idempotency').where('expires_at', '<=', now).execute()
       await db
         .deleteFrom('join_tokens')

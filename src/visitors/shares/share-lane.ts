@@ -11,7 +11,17 @@ import type { Seal } from '../session/seal.ts'
 import { cookieValues, setCookie } from '../session/session-cookie.ts'
 import { AT_TARGETS, type Sessions } from '../session/sessions.ts'
 import type { SessionWatch } from '../session/session-watch.ts'
-import { openShare, sealShare, SHARE_FIELD, SHARE_PARAMETER, whyNotFor, type Share, type StoredShare } from './share.ts'
+import {
+  isOfSocket,
+  openShare,
+  sealShare,
+  SHARE_FIELD,
+  SHARE_PARAMETER,
+  shareOfSocket,
+  whyNotFor,
+  type Share,
+  type StoredShare,
+} from './share.ts'
 import type { ShareUses } from './share-uses.ts'
 
 /** Of the cookie that somebody gets who has opened a link; it holds shares with dots between them. */
@@ -31,12 +41,20 @@ export interface ShareLaneParts {
   readonly watch: SessionWatch
   readonly failures: Failures
   /** Told of each that lets somebody in. */
-  readonly onUse?: ((visitor: Visitor, target: string, address: string) => void) | undefined
+  readonly onUse?: ((visitor: Visitor, target: string, address: string, ofSocket?: SharedSocket) => void) | undefined
   readonly uses: ShareUses
   /** ms since 1970 */
   readonly clock: () => number
   /** ms, rising */
   readonly steady: () => number
+}
+
+/** The socket whose owner has made a share. */
+export interface SharedSocket {
+  readonly socketId: string
+  /** May it be used so often and no more? */
+  readonly isLimited: boolean
+  readonly by: 'browser' | 'program'
 }
 
 /** A share as a request brings it. */
@@ -46,7 +64,7 @@ interface Brought {
   readonly query: string | undefined
 }
 
-/** Share links, made by whoever runs the gateway, at every target that asks who comes. */
+/** Share links, made by whoever runs the gateway, or by the owner of a socket, at every target that asks who comes. */
 export class ShareLane implements Lane {
   readonly name = 'share'
   readonly #visitors: Recent<Visitor>
@@ -74,7 +92,8 @@ export class ShareLane implements Lane {
 
   #judgeLink(request: AccessRequestOfVisitor, { text, query }: Brought): Verdict | undefined | Promise<Verdict | undefined> {
     const { seal, failures } = this.parts
-    const share = openShare(seal, request.host, text)
+    const { ofSocket } = request.access
+    const share = (ofSocket && shareOfSocket(ofSocket.shares, text)) ?? openShare(seal, request.host, text)
     if (share === undefined) return { ...failures.refuse(request.client.address, 'a share link that is none of this host'), query }
     const refuse = (code: Rejection['code'], reason: string): Rejection => ({
       kind: 'refuse',
@@ -82,7 +101,7 @@ export class ShareLane implements Lane {
       reason: `${reason} (share ${share.id})`,
       query,
     })
-    const over = this.#whyOver(share)
+    const over = this.#whyOver(share, request)
     if (over !== undefined) return refuse('VISITOR_SHARE_OVER', over)
     const forbidden = whyNotFor(share, request.request.method, request.path)
     if (forbidden !== undefined) return refuse('VISITOR_FORBIDDEN', forbidden)
@@ -95,14 +114,20 @@ export class ShareLane implements Lane {
     if (isPerson && this.#sharesIn(request).some(({ id }) => id === share.id)) return this.#enter(request, share, query)
     return this.parts.uses.take(share).then(isLeft => {
       if (!isLeft) return refuse('VISITOR_SHARE_OVER', 'the link was used as often as it may')
-      this.parts.onUse?.(this.#visitorOf(share, request), request.target, request.client.address)
+      const shared = ofSocket &&
+        isOfSocket(share) && {
+          socketId: ofSocket.socketId,
+          isLimited: share.maxUses !== undefined,
+          by: query === undefined ? ('program' as const) : ('browser' as const),
+        }
+      this.parts.onUse?.(this.#visitorOf(share, request), request.target, request.client.address, shared || undefined)
       return isPerson ? this.#enter(request, share, query) : { ...this.#admit(request, share), query }
     })
   }
 
   #judgeCookie(request: AccessRequestOfVisitor): Verdict | undefined {
     for (const share of this.#sharesIn(request)) {
-      if (this.#whyOver(share) !== undefined || whyNotFor(share, request.request.method, request.path) !== undefined) continue
+      if (this.#whyOver(share, request) !== undefined || whyNotFor(share, request.request.method, request.path) !== undefined) continue
       if (this.#personOf(share, request) !== 'there') continue
       const crossing = whyCrossSite(request.request, request.client, request.access.login ?? NO_LOGIN)
       if (crossing !== undefined) return { kind: 'refuse', code: 'VISITOR_CROSS_SITE', reason: crossing }
@@ -114,7 +139,7 @@ export class ShareLane implements Lane {
   #admit(request: AccessRequestOfVisitor, share: Share): Extract<Verdict, { kind: 'admit' }> {
     const { sessions, watch } = this.parts
     const session = share.email === undefined ? undefined : this.#sessionOf(request)
-    const over = (): string | undefined => this.#whyOver(share) ?? (session && sessions.whyEnded(session))
+    const over = (): string | undefined => this.#whyOver(share, request) ?? (session && sessions.whyEnded(session))
     return { kind: 'admit', visitor: this.#visitorOf(share, request), follow: ended => watch.watch(over, ended) }
   }
 
@@ -133,18 +158,20 @@ export class ShareLane implements Lane {
   }
 
   /** Those that the browser has, and that are not over. */
-  #sharesIn({ request, client, host }: AccessRequestOfVisitor): readonly Share[] {
+  #sharesIn({ request, client, host, access }: AccessRequestOfVisitor): readonly Share[] {
     if (!request.names.includes('cookie')) return []
     const [value = ''] = cookieValues(request, COOKIE, client.scheme)
     if (value === '') return []
     return value
       .split(SEPARATOR, MAX_SHARES)
       .map(text => openShare(this.parts.seal, host, text))
-      .filter(share => share !== undefined && this.#whyOver(share) === undefined) as readonly Share[]
+      .filter(share => share !== undefined && this.#whyOver(share, { access }) === undefined) as readonly Share[]
   }
 
-  #whyOver({ id, expiresMs }: Share): string | undefined {
-    if (this.#revoked.has(id)) return 'the link was revoked'
+  #whyOver(share: Share, { access: { ofSocket } }: Pick<AccessRequestOfVisitor, 'access'>): string | undefined {
+    const { id, expiresMs } = share
+    const isGone = isOfSocket(share) && ofSocket?.shares.some(each => each.id === id) !== true
+    if (isGone || this.#revoked.has(id)) return 'the link was revoked'
     return this.parts.clock() >= expiresMs ? 'the link has expired' : undefined
   }
 

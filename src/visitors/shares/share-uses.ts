@@ -50,7 +50,7 @@ export class ShareUses {
   /** Forgets what is over. Files that nobody needs are all that is left when it fails. @param now  ms since 1970 */
   async tidy(now: number): Promise<void> {
     const names = await readdir(this.directory).catch(() => [])
-    const over = names.filter(name => Number(/^[0-9a-f]{16}-(\d{1,15})$/.exec(name)?.[1] ?? Infinity) < now)
+    const over = names.filter(name => Number(/^(?:[0-9a-f]{16}|[0-9a-f-]{36})-(\d{1,15})$/.exec(name)?.[1] ?? Infinity) < now)
     await Promise.all(over.map(name => rm(path.join(this.directory, name), { force: true }).catch(() => undefined)))
   }
 }

@@ -1,7 +1,7 @@
 /** Share links: what somebody without an account may see, for how long and how often. */
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { GatewayError } from '../../errors.ts'
-import { emailKey } from '../../route/access.ts'
+import { emailKey, type SocketShare } from '../../route/access.ts'
 import { isWithin } from '../path-scope.ts'
 import type { Seal } from '../session/seal.ts'
 
@@ -71,6 +71,30 @@ export function openShare(seal: Seal, host: string, text: string): Share | undef
   const [, id, path, methods, expiresMs, maxUses, email] = sealed
   return Object.freeze({ id, path, methods, expiresMs, maxUses: maxUses ?? undefined, email: email ?? undefined })
 }
+
+/** The secret of a link that the owner of a socket has made. Of it the gateway knows a hash alone. */
+const OF_SOCKET = /^sgl_[\w-]{43}$/
+
+/** The share behind such a link; undefined for what is none of this socket. */
+export function shareOfSocket(shares: readonly SocketShare[], text: string): Share | undefined {
+  if (shares.length === 0 || !OF_SOCKET.test(text)) return undefined
+  const hash = `sha256:${createHash('sha256').update(text).digest('base64url')}`
+  const found = shares.find(share => share.hash === hash)
+  if (found === undefined) return undefined
+  const { id, path, methods, expiresMs, maxUses, email } = found
+  return Object.freeze({
+    id,
+    path,
+    methods,
+    expiresMs,
+    maxUses: maxUses ?? undefined,
+    // Whom the gateway cannot compare with anybody, nobody is.
+    email: email === null ? undefined : (emailKey(email) ?? email),
+  })
+}
+
+/** Was it made by the owner of a socket? It is over as soon as that has it no more. */
+export const isOfSocket = ({ id }: Pick<Share, 'id'>): boolean => !ID.test(id)
 
 /** Says why a share is not for a request; undefined: it is. @param path  that the policy sees */
 export function whyNotFor({ methods, path: root }: Share, method: string, path: string): string | undefined {
