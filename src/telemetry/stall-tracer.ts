@@ -34,16 +34,27 @@ function watch({ beats, stallMs, lookMs, post, inspector }: WatchContext): void 
     session.connectToMainThread()
     const urls = new Map<string, string>()
     session.on('Debugger.scriptParsed', ({ params: { scriptId, url } }) => urls.set(scriptId, url))
+    let isOpen = true
+    let isRead = false
+    // Comes more than once where several watch this process: a halt for one of them is told to all, also to those that are done.
     session.on('Debugger.paused', ({ params }) => {
-      post(
-        params.callFrames
-          .slice(0, 20)
-          .map(
-            ({ functionName, location: { scriptId, lineNumber } }) =>
-              `${functionName || '(anonymous)'} (${urls.get(scriptId) ?? ''}:${String(lineNumber + 1)})`,
-          ),
-      )
-      session.post('Debugger.resume', () => session.disconnect())
+      if (!isOpen) return
+      // A stack from after the stall says nothing about it.
+      if (!isRead && Atomics.load(beats, 0) === beat) {
+        isRead = true
+        post(
+          params.callFrames
+            .slice(0, 20)
+            .map(
+              ({ functionName, location: { scriptId, lineNumber } }) =>
+                `${functionName || '(anonymous)'} (${urls.get(scriptId) ?? ''}:${String(lineNumber + 1)})`,
+            ),
+        )
+      }
+      session.post('Debugger.resume', () => {
+        isOpen = false
+        session.disconnect()
+      })
     })
     session.post('Debugger.enable', () => session.post('Debugger.pause'))
   }, lookMs)
