@@ -20,6 +20,8 @@ const { createSshDoor } = (await built('ssh/door.js')) as typeof Doors
 const { createLog } = (await built('telemetry/log.js')) as typeof Logs
 const ACCOUNT = '00000000-0000-4000-8000-000000000000'
 
+let logins = 0
+
 const forwardOf = (name: string): Forward => {
   const id = `00000000-0000-4000-8000-${name.slice(1).padStart(12, '0')}`
   const tunnel = {
@@ -34,6 +36,7 @@ const forwardOf = (name: string): Forward => {
   }
   return {
     isNew: false,
+    login: ++logins,
     tunnel,
     socket: {
       id,

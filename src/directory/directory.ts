@@ -64,6 +64,8 @@ export interface DirectoryKey {
   readonly identifiers: readonly string[] | null
   /** Milliseconds since 1970; null: never. */
   readonly expiresAt: number | null
+  /** Of a tunnel: the login that it was given for, the newest with the highest number; absent: an earlier release has said nothing. */
+  readonly login?: number | undefined
 }
 
 /** The logins of visitors by an account of the service that are over. */

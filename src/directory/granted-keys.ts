@@ -81,9 +81,9 @@ export class GrantedKeys {
   }
 }
 
-function parse({ kid, jwk, tunnelId, identifiers, expiresAt }: DirectoryKey): RegisteredKey | null {
+function parse({ kid, jwk, tunnelId, identifiers, expiresAt, login }: DirectoryKey): RegisteredKey | null {
   try {
-    const grant = Object.freeze({ tunnel: tunnelId ?? undefined, expiresAtMs: expiresAt ?? Infinity })
+    const grant = Object.freeze({ tunnel: tunnelId ?? undefined, expiresAtMs: expiresAt ?? Infinity, login })
     const key = registeredJwk(jwk, tunnelId === null ? (identifiers ?? []) : [tunnelId], SOURCE)
     // The id is what everything else is found by: it has to be the one of the key.
     return key.kid === kid ? Object.freeze({ ...key, grant }) : null

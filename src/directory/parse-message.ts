@@ -132,13 +132,15 @@ function keyOf(value: unknown): DirectoryKey {
   const jwk = objectOf(raw['jwk'], 'a JWK')
   const members = Object.entries(jwk).map(([name, member]) => [name, textOf(member, 'a JWK', text => text.length <= 2_000)] as const)
   const tunnelId = raw['tunnelId'] === null ? null : idOf(raw['tunnelId'])
-  const expiresAt = raw['expiresAt']
+  const { expiresAt, login } = raw
   return Object.freeze({
     kid: kidOf(raw['kid']),
     jwk: Object.freeze(Object.fromEntries(members)),
     tunnelId,
     identifiers: tunnelId === null ? listOf(raw['identifiers'], 'the identifiers of a key', identifierOf, MAX_LIST) : null,
     expiresAt: expiresAt === null ? null : wholeOf(expiresAt, 'the end of a key', 0, Number.MAX_SAFE_INTEGER),
+    // The file of an earlier release has none.
+    ...(login !== undefined && { login: wholeOf(login, 'the login of a key', 0, Number.MAX_SAFE_INTEGER) }),
   })
 }
 

@@ -21,6 +21,8 @@ export interface KeyGrant {
   readonly tunnel: string | undefined
   /** Milliseconds since 1970; Infinity: never. */
   readonly expiresAtMs: number
+  /** Of a tunnel: the login that it was given for, among those of the tunnel. */
+  readonly login?: number | undefined
 }
 
 /** The keys that inner layers may prove themselves with. */

@@ -69,6 +69,8 @@ export interface ProvenIdentity {
   readonly isTunnel: boolean
   /** The service has enrolled the key, not the operator. */
   readonly isEnrolled: boolean
+  /** Of a tunnel: the login that the key was given for, the newest with the highest number. */
+  readonly login?: number | undefined
 }
 
 /** Signs a proof: a JWT in compact form, below 2 KiB. */
@@ -111,10 +113,10 @@ export function verifyProof(token: string, expected: ProofExpectation): ProvenId
   if (identifiers !== undefined && !identifiers.includes(identifier)) {
     const [bound, ...others] = identifiers
     if (member(claims, 'own') === true && bound !== undefined && others.length === 0)
-      return { kid, identifier: bound, isTunnel, isEnrolled }
+      return { kid, identifier: bound, isTunnel, isEnrolled, login: grant?.login }
     throw refused(`key ${kid} is bound to ${identifiers.map(shown).join(', ')} and cannot claim ${shown(identifier)}`)
   }
-  return { kid, identifier, isTunnel, isEnrolled }
+  return { kid, identifier, isTunnel, isEnrolled, login: grant?.login }
 }
 
 const refused: Refuse = (reason, cause) => new GatewayError('AUTH', `proof refused: ${reason}`, { cause })

@@ -44,6 +44,8 @@ export interface Introduction {
   readonly agent: string
   /** The same text in all connections of this process. */
   readonly instance?: string
+  /** Of the service process: the login by which it serves a tunnel. */
+  readonly login?: number
   /** The link now belongs to the session that this must create, synchronously. */
   readonly onReady: (peer: { readonly ready: Ready; readonly hello: Hello }) => void
   readonly onRefused: (code: ErrorCode, reason: string) => void
@@ -80,8 +82,9 @@ export function introduce(link: Link, introduction: Introduction): (code: ErrorC
       if (version < hello.min || version < VERSIONS.min) {
         throw new GatewayError('VERSION', versionText(hello.min, hello.max, OUTER, INNER))
       }
-      const { agent, instance, limits } = introduction
-      const auth: Auth = { version, proof: introduction.prove(hello), agent, limits, ...(instance !== undefined && { instance }) }
+      const { agent, instance, login, limits } = introduction
+      const own = { ...(instance !== undefined && { instance }), ...(login !== undefined && { login }) }
+      const auth: Auth = { version, proof: introduction.prove(hello), agent, limits, ...own }
       link.send(encodeFrame(FrameType.AUTH, 0, 0, encodeObject(auth)))
     } else {
       const peer = { ready: decodeReady(onlyFrame(message, FrameType.READY)), hello }

@@ -171,6 +171,8 @@ export interface Forward {
   readonly tunnel: Tunnel
   /** Made for this forward, and goes with it. */
   readonly isNew: boolean
+  /** Its login among those of the tunnel, the newest with the highest number. */
+  readonly login: number
 }
 
 /** For the SSH door. */

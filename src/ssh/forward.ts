@@ -35,6 +35,7 @@ const SILENT =
 /** One forward of an SSH connection: serves a tunnel through channels of that connection while it is its turn. */
 export class SshForward implements Served {
   readonly tunnelId: string
+  readonly login: number
   #link: TunnelLink | undefined
   #up: Promise<void> | undefined
 
@@ -43,6 +44,7 @@ export class SshForward implements Served {
     readonly options: SshForwardOptions,
   ) {
     this.tunnelId = options.granted.tunnel.id
+    this.login = options.granted.login
   }
 
   get isServing(): boolean {
@@ -93,6 +95,7 @@ export class SshForward implements Served {
       const link = new TunnelLink(this.shared, {
         tunnelId: this.tunnelId,
         socketId: granted.socket.id,
+        login: granted.login,
         opener,
         onHttpChannel: channel => {
           if (silentMs !== undefined) channel.expectAnswer(silentMs, () => new GatewayError('ORIGIN_TIMEOUT', SILENT))
@@ -106,8 +109,10 @@ export class SshForward implements Served {
         onDown: (code, reason) => {
           if (this.#link !== link) return
           // A login that did not come through this door has the tunnel, and dialling again would take it back.
-          if (code === 'TAKEN_OVER') this.rest()
-          else if (code === 'KEY_REMOVED') onRemoved(reason)
+          if (code === 'TAKEN_OVER') {
+            this.rest()
+            resolve()
+          } else if (code === 'KEY_REMOVED') onRemoved(reason)
         },
         onLines,
         onFailure,

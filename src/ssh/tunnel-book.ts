@@ -1,6 +1,8 @@
 /** A forward that may serve its tunnel. */
 export interface Served {
   readonly tunnelId: string
+  /** Its place among the logins of the tunnel: the highest is the newest. */
+  readonly login: number
   /** Begins to serve; resolves when visitors reach it, or when that takes too long. */
   serve(): Promise<void>
   /** Serves no new visitors; those that are there finish. */
@@ -40,8 +42,10 @@ export class TunnelBook {
     const { tunnelId } = served
     const holders = this.#holders.get(tunnelId) ?? []
     this.#holders.set(tunnelId, holders)
-    holders.push(served)
+    // What two connections have asked for at the same time may have been answered in either order.
+    holders.splice(holders.findLastIndex(({ login }) => login <= served.login) + 1, 0, served)
     if (holders.length > MAX_HOLDERS) holders.shift()!.evicted()
+    if (holders.at(-1) !== served) return served.rest()
     await served.serve()
     const now = this.#holders.get(tunnelId) ?? []
     if (now.at(-1) !== served) return served.rest() // a newer one has come, or it has left

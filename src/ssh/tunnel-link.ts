@@ -42,6 +42,8 @@ export interface SharedByLinks {
 export interface TunnelLinkOptions {
   readonly tunnelId: string
   readonly socketId: string
+  /** Its login among those of the tunnel. */
+  readonly login: number
   readonly opener: ChannelOpener
   /** Each channel for requests, before its first one. */
   readonly onHttpChannel: (channel: TunnelChannel) => void
@@ -68,7 +70,7 @@ export class TunnelLink {
     private readonly options: TunnelLinkOptions,
   ) {
     const { linkTo, log, clock } = shared
-    const { tunnelId } = options
+    const { tunnelId, login } = options
     const onNote = (note: Readonly<Record<string, unknown>> & { readonly note: string }): void => {
       if (note.note === 'log') options.onLines(parseLogNote(note).map(formatLogLine))
     }
@@ -79,6 +81,7 @@ export class TunnelLink {
         agent: AGENT,
         // Each tunnel is a process of its own to the outer layer: none stands for another.
         instance: randomUUID(),
+        login,
         limits: DEFAULT_LIMITS,
         prove: hello =>
           createProof(linkTo.privateKey, {

@@ -39,6 +39,8 @@ export interface Auth {
   readonly agent: string
   /** Random text, the same in all connections of one process: they share a machine, and a fate. An older inner layer sends none. */
   readonly instance?: string
+  /** From the service process alone, of a tunnel that it serves itself: its login among those of the tunnel. */
+  readonly login?: number
   readonly limits: Limits
 }
 

@@ -41,6 +41,29 @@ test('a process that comes back to its tunnel is no newer login than the one tha
   expect([isTakenOver('old'), isTakenOver('newest')]).toEqual([false, false])
 })
 
+test('the number that the service has given a login counts before the order of arrival, as after a restart', () => {
+  const registry = new Registry()
+  const login = (process: string, number?: number): InnerConnection => ({
+    ...connectionOf(new HereCarrier(), 'a tunnel', process, 'tunnel'),
+    login: number,
+  })
+  const isTakenOver = (process: string, number?: number): boolean => registry.isTakenOver('a tunnel', process, number)
+  registry.add(login('newest', 20))
+  expect([isTakenOver('older', 10), isTakenOver('newest', 20), isTakenOver('next', 30), isTakenOver('unknown')]).toEqual([
+    true,
+    false,
+    false,
+    false,
+  ])
+  const next = login('next', 30)
+  registry.add(next)
+  registry.remove(next)
+  registry.add(login('newest again', 20))
+  expect([isTakenOver('next', 30), isTakenOver('newest', 20)]).toEqual([false, true]) // of one login, the one that came last
+  registry.add(login('without a number'))
+  expect(isTakenOver('newest again', 20)).toBe(true)
+})
+
 test('of processes that are gone so many are remembered', () => {
   const order = new LoginOrder()
   for (const name of ['first', 'second', 'third']) order.came(name)

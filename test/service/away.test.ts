@@ -46,7 +46,8 @@ testWith(
     expect(await service.ssh.identify('ada', lost.offered, ADDRESS)).toMatchObject({ accountId: ada.accountId })
     await service.accounts.removeKey(ada, lostId)
     given.clock.advance(1)
-    expect((await comeIn()).tunnel.id).toBe(tunnel.id)
+    const before = await comeIn()
+    expect(before.tunnel.id).toBe(tunnel.id)
     const count = { accountId: ada.accountId, socketId: socket.id, requests: 1, connections: 0, bytesIn: 0, bytesOut: 0 }
     await service.usage.add([count])
     await relay.close()
@@ -63,7 +64,10 @@ testWith(
     ])
       await expect(call()).rejects.toMatchObject(away)
     expect(service.isHealthy()).toBe(false)
-    expect((await comeIn()).tunnel.id).toBe(tunnel.id)
+    const [during, again] = [await comeIn(), await comeIn()]
+    expect(during.tunnel.id).toBe(tunnel.id)
+    // The newest login of a tunnel is known without the database as well.
+    expect([during.login > before.login, again.login > during.login]).toEqual([true, true])
     await service.usage.add([count])
     await service.usage.add([count])
     await service.tunnels.connected(tunnel.id, ADDRESS)
@@ -77,6 +81,7 @@ testWith(
     const next = await service.sockets.create(ada, { name: 'y' })
     await until(() => plane.sockets.has(next.id), { what: 'the new socket to be in force' })
     expect(await service.sessions.authenticate(token, ADDRESS)).toMatchObject({ accountId: ada.accountId })
+    expect((await comeIn()).login).toBeGreaterThan(again.login)
   },
 )
 

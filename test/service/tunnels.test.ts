@@ -102,6 +102,30 @@ describe.each(await databases())('tunnels on $name', database => {
     expect((await credentials(second, true)).kid).toBe(newer.kid)
   })
 
+  test('have their logins in order, also when the clock is set back; a renewal is none', async () => {
+    const { id, socketId, relayPort } = await newTunnel()
+    const logins: (number | undefined)[] = []
+    const connect = async (jwk: Readonly<Record<string, string>>, isRenewal = false): Promise<void> => {
+      const { kid } = await given.service.tunnels.credentials(ada, socketId, id, jwk, { isRenewal })
+      logins.push(given.plane.keys.get(kid)!.login)
+    }
+    const ssh = async (): Promise<void> =>
+      void logins.push((await given.service.ssh.forward(ada, { bindAddress: 'localhost', bindPort: relayPort, held: [] })).login)
+    const [first, second] = [newJwk(), newJwk()]
+    await connect(first)
+    await ssh()
+    await connect(first, true)
+    given.clock.advance(1_000)
+    await connect(second)
+    given.clock.advance(-DAY_MS)
+    await ssh()
+    await connect(first)
+    given.clock.advance(DAY_MS)
+    const [one, bySsh, renewed, two, set, last] = logins as number[]
+    expect(renewed).toBe(one)
+    expect([bySsh! > one!, two! > bySsh!, set! > two!, last! > set!]).toEqual([true, true, true, true])
+  })
+
   test('keep their key while they are connected, however long', async () => {
     const tunnel = await newTunnel()
     const { kid, expiresAt } = await given.service.tunnels.credentials(ada, tunnel.socketId, tunnel.id, newJwk())

@@ -9,7 +9,10 @@ class Forward implements Served {
   isEvicted = false
   #up: () => void = () => undefined
 
-  constructor(private readonly isSlow = false) {}
+  constructor(
+    private readonly isSlow = false,
+    readonly login = 0,
+  ) {}
 
   serve(): Promise<void> {
     this.isServing = true
@@ -56,6 +59,16 @@ describe('the book of tunnels', () => {
     slow.up()
     await taken
     expect(serving([old, slow, newest])).toEqual([2])
+  })
+
+  test('goes by the number of the login, whoever is put in first', async () => {
+    const book = new TunnelBook()
+    const [first, second, late] = [new Forward(false, 1), new Forward(false, 3), new Forward(false, 2)]
+    for (const forward of [first, second, late]) await book.take(forward)
+    expect(serving([first, second, late])).toEqual([1])
+    second.rest()
+    book.leave(second)
+    expect(serving([first, second, late])).toEqual([2])
   })
 
   test('has so many holders of one tunnel: the oldest one goes', async () => {

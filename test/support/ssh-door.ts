@@ -34,6 +34,8 @@ export interface DoorOptions {
   /** Sockets of type tcp. Default 1. */
   readonly tcp?: number
   readonly access?: Partial<SshAccess>
+  /** Logins that its tunnels had before. */
+  readonly logins?: number
 }
 
 /** The door, its outer layer, and the stand-in for the rules. */
@@ -130,6 +132,7 @@ export const startDoor = async (options: DoorOptions = {}): Promise<Door> => {
   const said: string[] = []
   const user = accountId.replaceAll('-', '')
   const unused = { http: [...http], tcp: [...tcp] }
+  let logins = options.logins ?? 0
   const find = ({ bindAddress, bindPort, held }: ForwardRequest): ReadySocket | undefined => {
     const all = [...http, ...tcp]
     if (!['', 'localhost', '127.0.0.1', '::1'].includes(bindAddress))
@@ -148,7 +151,7 @@ export const startDoor = async (options: DoorOptions = {}): Promise<Door> => {
       asked.push(request)
       const ready = find(request)
       if (ready === undefined) throw new GatewayError('NOT_FOUND', 'there is no socket of this name')
-      return { ...ready, isNew: false }
+      return { ...ready, isNew: false, login: ++logins }
     },
     hostKeys: async () => [generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string],
     authorities: async () => authorities,

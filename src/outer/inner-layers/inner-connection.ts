@@ -14,5 +14,7 @@ export interface InnerConnection {
   readonly agent: string
   /** The same for all connections of one process. */
   readonly instance: string
+  /** Of a tunnel: its login among those of the tunnel, the newest with the highest; absent: the service has not said. */
+  readonly login?: number | undefined
   readonly since: Date
 }

@@ -262,6 +262,7 @@ export class LinkPort {
     let kid = ''
     let pool: Pool = 'operator'
     let isEnrolled = false
+    let login: number | undefined
     greet(link, {
       agent: AGENT,
       hello: { features: [], nonce, audience: this.#audience, time: issuedAtSeconds, validityMs, limits: DEFAULT_LIMITS },
@@ -274,14 +275,24 @@ export class LinkPort {
         isEnrolled = proven.isEnrolled
         pool = proven.isTunnel || this.options.isOfService === true ? 'tunnel' : 'operator'
         this.#checkClientCertificate(request.socket, kid)
-        if (pool === 'tunnel' && this.options.registry.isTakenOver(proven.identifier, instanceOf(kid, proven.identifier, auth.instance)))
+        login = this.options.isOfService === true ? loginOf(auth.login) : proven.login
+        const instance = instanceOf(kid, proven.identifier, auth.instance)
+        if (pool === 'tunnel' && this.options.registry.isTakenOver(proven.identifier, instance, login))
           throw new GatewayError('TAKEN_OVER', 'a newer login serves this tunnel')
         return { session: randomBytes(8).toString('hex'), identifier: proven.identifier }
       },
       onReady: ({ ready, auth }) => {
         this.#unproven.proven(request.socket, address)
         const instance = instanceOf(kid, ready.identifier, auth.instance ?? ready.session)
-        const facts = { identifier: ready.identifier, pool, kid, address, agent: printable(auth.agent), ...(isEnrolled && { isEnrolled }) }
+        const facts = {
+          identifier: ready.identifier,
+          pool,
+          kid,
+          login,
+          address,
+          agent: printable(auth.agent),
+          ...(isEnrolled && { isEnrolled }),
+        }
         this.#open(link, facts, { instance, limits: auth.limits })
       },
       onRefused: (code, reason) => {
@@ -313,7 +324,7 @@ export class LinkPort {
 
   #open(
     link: Link,
-    facts: Pick<InnerConnection, 'identifier' | 'pool' | 'isEnrolled' | 'kid' | 'address' | 'agent'>,
+    facts: Pick<InnerConnection, 'identifier' | 'pool' | 'isEnrolled' | 'kid' | 'login' | 'address' | 'agent'>,
     { instance, limits: peerLimits }: { readonly instance: string; readonly limits: typeof DEFAULT_LIMITS },
   ): void {
     const { registry, clock, timing, counters } = this.options
@@ -359,6 +370,9 @@ const printable = (text: string): string => text.slice(0, 64).replace(/[^\x20-\x
 /** A process as the registry tells it from others, whatever it calls itself. @param name  of its own choice */
 const instanceOf = (kid: string, identifier: string, name: unknown): string =>
   `${kid} ${identifier} ${typeof name === 'string' ? name.slice(0, 64) : ''}`
+
+/** The login that the service process says a tunnel of its own has. */
+const loginOf = (value: unknown): number | undefined => (Number.isSafeInteger(value) ? (value as number) : undefined)
 
 const refuseStream = (): never => {
   throw new GatewayError('REFUSED_STREAM', 'an inner layer opens no streams')

@@ -82,9 +82,9 @@ export class Registry {
   }
 
   add(connection: InnerConnection): void {
-    const { pool, identifier, kid, instance } = connection
+    const { pool, identifier, kid, instance, login } = connection
     const earlier = pool === 'tunnel' ? this.#pools.tunnel.of([identifier]).flat() : []
-    if (pool === 'tunnel') this.#logins.came(instance)
+    if (pool === 'tunnel') this.#logins.came(instance, login)
     this.#pools[pool].add(connection)
     const ofKey = this.#byKey.get(kid)
     if (ofKey === undefined) this.#byKey.set(kid, new Set([connection]))
@@ -95,8 +95,8 @@ export class Registry {
   }
 
   /** Is the tunnel served by a process that has logged in after this one? Then this one comes back, and is not the newest login. */
-  isTakenOver(tunnel: string, instance: string): boolean {
-    return this.ofTunnel(tunnel).some(({ session, instance: newer }) => session.isOpen && this.#logins.isBefore(instance, newer))
+  isTakenOver(tunnel: string, instance: string, login?: number): boolean {
+    return this.ofTunnel(tunnel).some(({ session, instance: newer }) => session.isOpen && this.#logins.isBefore(instance, newer, login))
   }
 
   /** Lets the sessions of a key that a newer one has taken the place of finish, and go. */

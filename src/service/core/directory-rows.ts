@@ -120,7 +120,7 @@ export async function directoryKeys(db: Kysely<Database>, now: number, kids?: re
       .selectFrom('inner_keys')
       .leftJoin('tunnels', 'tunnels.id', 'inner_keys.tunnel_id')
       .leftJoin('accounts', 'accounts.id', 'tunnels.account_id')
-      .select(['kid', 'jwk', 'inner_keys.tunnel_id', 'identifiers', 'expires_at', 'accounts.state'])
+      .select(['kid', 'jwk', 'inner_keys.tunnel_id', 'identifiers', 'expires_at', 'inner_keys.created_at', 'accounts.state'])
       .where('revoked_at', 'is', null)
       .where(eb => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', now)]))
       // The key of an enrolled inner layer has no tunnel: it is the operator's, whatever becomes of the account that enrolled it.
@@ -134,6 +134,7 @@ export async function directoryKeys(db: Kysely<Database>, now: number, kids?: re
     tunnelId: row.tunnel_id,
     identifiers: row.identifiers === null ? null : readTexts(row.identifiers, `identifiers of key ${row.kid}`),
     expiresAt: row.expires_at,
+    ...(row.tunnel_id !== null && { login: row.created_at }),
   }))
 }
 

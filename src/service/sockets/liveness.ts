@@ -36,7 +36,7 @@ export class Liveness {
         const now = clock.now()
         const row = await db
           .updateTable('tunnels')
-          .set(({ eb }) => ({ login_seq: eb('login_seq', '+', 1), last_node: nodeId, last_address: address, last_connected_at: now }))
+          .set({ last_node: nodeId, last_address: address, last_connected_at: now })
           .where('id', '=', tunnelId)
           .returning('socket_id')
           .executeTakeFirst()

@@ -10,6 +10,7 @@ import { ServiceError } from '../input/service-error.ts'
 import type { Actor, Role, Socket } from '../model.ts'
 import { authorityBlob } from '../ssh-keys/certificate.ts'
 import { fingerprintOf } from '../ssh-keys/public-key.ts'
+import { numberLogin } from './logins.ts'
 import type { SocketCreation } from './socket-creation.ts'
 import type { SocketParts } from './socket-parts.ts'
 import type { SocketTunnels } from './tunnels.ts'
@@ -37,6 +38,8 @@ const accountOf = (answer: Actor | Forward): string => ('socket' in answer ? ans
 export class SshDoorAccess implements SshAccess {
   readonly #identified: Recent<Kept<Actor>>
   readonly #forwarded: Recent<Kept<Forward>>
+  /** The last login of each tunnel by SSH, for the time when the database is away. */
+  readonly #logins: Recent<number>
   /** When an account has changed: what was known of it before counts no more. */
   readonly #changed: Recent<number>
 
@@ -47,6 +50,7 @@ export class SshDoorAccess implements SshAccess {
   ) {
     this.#identified = new Recent(KEPT, DAY_MS, parts.clock.now)
     this.#forwarded = new Recent(KEPT, DAY_MS, parts.clock.now)
+    this.#logins = new Recent(KEPT, 30 * DAY_MS, parts.clock.now)
     this.#changed = new Recent(KEPT, 2 * DAY_MS, parts.clock.now)
     parts.directory.onAccountChange(accountId => this.#changed.set(accountId, parts.clock.now()))
   }
@@ -114,9 +118,20 @@ export class SshDoorAccess implements SshAccess {
     const { audit } = this.parts
     const note = { by: actor, action: 'ssh.serve', object: 'tunnel' }
     const forward = await audit.attempt(note, () => this.#existing(actor, request))
+    const login = await this.#login(forward.tunnel.id)
     await this.#tellOfPlace(actor)
     await audit.occasion({ ...note, object: `tunnel:${forward.tunnel.id}`, details: { socket: forward.socket.id } })
-    return forward
+    return { ...forward, login }
+  }
+
+  /** Numbers a login, also while the database is away. */
+  async #login(tunnelId: string): Promise<number> {
+    const { clock, store } = this.parts
+    const last = this.#logins.get(tunnelId) ?? 0
+    const now = Math.max(clock.now(), last + 1)
+    const login = await numberLogin(store.db, tunnelId, now).catch(() => now)
+    this.#logins.set(tunnelId, login)
+    return login
   }
 
   /** Tells the owner where somebody comes with their key from a new place. While the database is away, nobody knows. */
@@ -202,7 +217,7 @@ export class SshDoorAccess implements SshAccess {
     const [socket] = await socketsOf(this.parts, db, await db.selectFrom('sockets').selectAll().where('id', '=', socketId).execute())
     const tunnel = await db.selectFrom('tunnels').selectAll().where('id', '=', tunnelId).executeTakeFirst()
     if (socket === undefined || tunnel === undefined) throw new ServiceError('NOT_FOUND', 'The socket was deleted in the meantime.')
-    return { socket, tunnel: tunnelOf(this.parts, tunnel), isNew }
+    return { socket, tunnel: tunnelOf(this.parts, tunnel), isNew, login: this.parts.clock.now() }
   }
 
   async hostKeys(): Promise<readonly string[]> {

@@ -6,6 +6,7 @@ import { GatewayError } from '../../errors.ts'
 import { algorithmsOf, thumbprintOf } from '../../identity/key.ts'
 import { DAY_MS } from '../core/clock.ts'
 import { invalid } from '../input/service-error.ts'
+import { numberLogin } from './logins.ts'
 
 /** The life of a key; it is prolonged while its tunnel is connected. */
 export const KEY_LIFE_MS = 30 * DAY_MS
@@ -78,6 +79,7 @@ export async function registerKey(
   { now, isFirst = false, isRenewal = false }: KeyRegistration,
 ): Promise<number> {
   const expiresAt = now + KEY_LIFE_MS
+  const login = isRenewal ? now : await numberLogin(db, tunnel.id, now)
   if (isRenewal) await refuseAfterNewer(db, tunnel, kid)
   const older = isFirst
     ? []
@@ -90,13 +92,16 @@ export async function registerKey(
       tunnel_id: tunnel.id,
       account_id: tunnel.account_id,
       identifiers: null,
-      created_at: now,
+      created_at: login,
       expires_at: expiresAt,
       revoked_at: null,
       seen_at: null,
     })
     .onConflict(conflict =>
-      conflict.column('kid').doUpdateSet({ expires_at: expiresAt, created_at: now }).where('inner_keys.tunnel_id', '=', tunnel.id),
+      conflict
+        .column('kid')
+        .doUpdateSet({ expires_at: expiresAt, ...(!isRenewal && { created_at: login }) })
+        .where('inner_keys.tunnel_id', '=', tunnel.id),
     )
     .returning('kid')
     .executeTakeFirst()
