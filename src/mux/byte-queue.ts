@@ -40,9 +40,10 @@ export class ByteQueue {
   /** Memory for what is left of a piece, and whether some of it was taken and perhaps not copied yet. */
   #rest: Buffer | undefined
   #isRestTaken = false
-  /** Memory that goes round and holds a piece each, by its buffer; and such of which all was taken and perhaps not copied yet. */
-  readonly #lent = new Map<ArrayBufferLike, Buffer>()
-  readonly #taken: Buffer[] = []
+  /** Memory that goes round and holds a piece each, by its buffer; undefined until there is some, since most queues never have any. */
+  #lent: Map<ArrayBufferLike, Buffer> | undefined
+  /** Such of which all was taken and perhaps not copied yet. */
+  #taken: Buffer[] | undefined
 
   /** @param memory  for what is pushed as a copy */
   constructor(private readonly memory?: PieceMemory) {}
@@ -75,6 +76,7 @@ export class ByteQueue {
       return this.push(length < SMALL_BYTES && this.#pieces.length > 0 ? chunk : Buffer.from(chunk))
     const memory = this.memory.take()
     chunk.copy(memory)
+    this.#lent ??= new Map()
     this.#lent.set(memory.buffer, memory)
     this.push(memory.subarray(0, length))
   }
@@ -113,42 +115,46 @@ export class ByteQueue {
     this.#isRestTaken = false
     first.copy(this.#rest)
     this.#pieces[0] = this.#rest.subarray(0, first.length)
-    const memory = this.#lent.get(first.buffer)
+    const memory = this.#lent?.get(first.buffer)
     if (memory !== undefined) this.#giveBack(memory)
   }
 
   /** Is `copied` waited for? */
   get isCopyAwaited(): boolean {
-    return this.#taken.length > 0
+    return this.#taken !== undefined
   }
 
   /** Whatever was taken is not used any more. */
   copied(): void {
     this.#isRestTaken = false
+    if (this.#taken === undefined) return
     for (const memory of this.#taken) this.#giveBack(memory)
-    this.#taken.length = 0
+    this.#taken = undefined
   }
 
   /** Drops what waits. Some of it may have been taken and not be copied yet, so its memory is not written to again. */
   clear(): void {
-    this.#lent.clear()
-    this.#pieces.length = 0
+    this.#lent = undefined
+    if (this.#pieces.length > 0) this.#pieces.length = 0
     this.#bytes = 0
     this.#block = undefined
   }
 
   /** Pieces of which nothing is left here. */
   #whole(pieces: Buffer[]): Buffer[] {
-    if (this.#lent.size === 0) return pieces
+    const lent = this.#lent
+    if (lent === undefined || lent.size === 0) return pieces
     for (const { buffer } of pieces) {
-      const memory = this.#lent.get(buffer)
-      if (memory !== undefined) this.#taken.push(memory)
+      const memory = lent.get(buffer)
+      if (memory === undefined) continue
+      this.#taken ??= []
+      this.#taken.push(memory)
     }
     return pieces
   }
 
   #giveBack(memory: Buffer): void {
-    this.#lent.delete(memory.buffer)
+    this.#lent?.delete(memory.buffer)
     this.memory?.giveBack(memory)
   }
 

@@ -57,7 +57,7 @@ export class ReadLimit {
 
   /** The stream is over. */
   forget(stream: LimitedStream): void {
-    this.#waiting.delete(stream)
+    if (this.#waiting.size > 0) this.#waiting.delete(stream)
   }
 
   /** Nothing is called any more. */

@@ -68,7 +68,7 @@ export class MuxStream implements LimitedStream {
   /** The number of pieces in which the bytes that the handler holds were delivered. */
   #heldPieces = 0
   /** Small pieces that came while the handler held many: they are delivered together once it has let go of some. */
-  readonly #parked = new ByteQueue()
+  #parked: ByteQueue | undefined
   #ending = false
   #trailers: Uint8Array | undefined
   #blocked = false
@@ -167,8 +167,8 @@ export class MuxStream implements LimitedStream {
     if (bytes === 0 || this.isClosed) return
     this.#unconsumedBytes -= bytes
     this.owner.outstanding(-bytes)
-    if (this.#unconsumedBytes === this.#parked.bytes) this.#heldPieces = 0
-    if (this.#parked.bytes > 0) {
+    if (this.#unconsumedBytes === (this.#parked?.bytes ?? 0)) this.#heldPieces = 0
+    if (this.#parked !== undefined && this.#parked.bytes > 0) {
       try {
         this.#deliverParked()
       } catch (thrown) {
@@ -309,8 +309,8 @@ export class MuxStream implements LimitedStream {
       this.owner.outstanding(payload.length)
       if (payload.length < SMALL_PIECE_BYTES && this.#heldPieces >= MAX_HELD_PIECES) {
         // The first piece of a queue is kept as it is, and a view would keep the whole message.
-        this.#parked.push(this.#parked.bytes === 0 ? Buffer.from(payload) : payload)
-        return
+        const parked = (this.#parked ??= new ByteQueue())
+        return parked.push(parked.bytes === 0 ? Buffer.from(payload) : payload)
       }
       this.#deliverParked()
       this.#heldPieces++
@@ -324,7 +324,7 @@ export class MuxStream implements LimitedStream {
   }
 
   #deliverParked(): void {
-    if (this.#parked.bytes === 0) return
+    if (this.#parked === undefined || this.#parked.bytes === 0) return
     for (const piece of this.#parked.take(this.#parked.bytes)) {
       this.#heldPieces++
       if (this.#aborted) return
@@ -391,7 +391,7 @@ export class MuxStream implements LimitedStream {
     this.#queue.clear()
     this.#countSendable()
     this.owner.reads.forget(this)
-    this.#parked.clear()
+    this.#parked?.clear()
     this.#unacknowledgedBytes = 0
     this.#unconsumedBytes = 0
     this.#window.close()

@@ -33,8 +33,10 @@ export class ByteWriter {
 
   /** An unsigned integer below 2^53. */
   u53(value: number): this {
-    for (let shift = 7; shift >= 0; shift--) this.#text += characterOf(Math.floor(value / 2 ** (8 * shift)))
-    return this
+    const high = Math.floor(value / 0x1_0000_0000)
+    this.u16(high >>> 16).u16(high)
+    const low = value >>> 0
+    return this.u16(low >>> 16).u16(low)
   }
 
   /** Length u16, then one byte per character. */
