@@ -1,18 +1,48 @@
 import { useState } from 'preact/hooks'
+import type { ConsoleFacts } from '../../src/console/console-files.ts'
+import { go, useRoute } from '../app/route.ts'
 import { call } from '../api/client.ts'
 import { Field, Form, textOf } from '../ui/form.tsx'
 import { v1 } from './v1.ts'
 
-/** The form that somebody logs in with. */
-export function Login({ onDone }: { readonly onDone: () => void }) {
+/** Properties of the page of logins. */
+export interface LoginProps {
+  readonly providers: NonNullable<ConsoleFacts['providers']>
+  readonly onDone: () => void
+}
+
+/** Ends the login by a provider as well, where there may be one: the next login asks who it is. */
+export const leaveProvider = (): Promise<unknown> =>
+  fetch('/.sg/logout', { method: 'POST', headers: { 'content-type': 'application/x-www-form-urlencoded' } }).catch(() => undefined)
+
+/** The form that somebody logs in with, and the providers by whom they do. */
+export function Login({ providers, onDone }: LoginProps) {
   const [said, setSaid] = useState('')
+  const { path } = useRoute()
+  const isUnknown = path[0] === 'no-account'
+  const enter = (): void => {
+    if (isUnknown) go('#/', true)
+    onDone()
+  }
   return (
     <main class="login" id="main">
       <h1>Log in</h1>
+      {isUnknown && <NoAccount />}
+      {providers.length > 0 && (
+        <ul class="providers" aria-label="By somebody who knows you">
+          {providers.map(({ name, title }) => (
+            <li key={name}>
+              <a class="button" href={`/portal/sign-in/${encodeURIComponent(name)}`}>
+                Log in with {title}
+              </a>
+            </li>
+          ))}
+        </ul>
+      )}
       <Form
         verb="Log in"
         act={form => call('POST', 'portal/session', { body: { email: textOf(form, 'email'), password: form.get('password') } })}
-        onDone={onDone}
+        onDone={enter}
       >
         <Field label="E-mail address" name="email" type="email" isRequired autocomplete="username" />
         <Field label="Password" name="password" type="password" isRequired autocomplete="current-password" />
@@ -43,6 +73,21 @@ export function Login({ onDone }: { readonly onDone: () => void }) {
         </Form>
       </details>
     </main>
+  )
+}
+
+/** There is no account for whom a provider has vouched. */
+function NoAccount() {
+  return (
+    <div class="fault" role="alert">
+      <p>
+        <strong>There is no account with your address.</strong> The login has worked, but nobody has an active account here with the address
+        that it gives. Ask for an account with that address, or ask an admin of the service for an invitation.
+      </p>
+      <button type="button" onClick={() => void leaveProvider().then(() => location.replace('/'))}>
+        Log in as somebody else
+      </button>
+    </div>
   )
 }
 

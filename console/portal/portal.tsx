@@ -9,7 +9,7 @@ import { Stale } from '../ui/stale.tsx'
 import { Accounts } from './accounts.tsx'
 import { AuditPage } from './audit.tsx'
 import { InnerKeys } from './inner-keys.tsx'
-import { Login } from './login.tsx'
+import { leaveProvider, Login } from './login.tsx'
 import { Profile } from './profile.tsx'
 import { Sockets } from './sockets.tsx'
 import type { Account } from '../../src/client/wire.ts'
@@ -21,6 +21,8 @@ export interface Here {
   readonly account: Account
   readonly service: NonNullable<ConsoleFacts['service']>
   readonly refresh: () => void
+  /** Logs out here. */
+  readonly leave: () => void
 }
 
 const HereContext = createContext<Here | undefined>(undefined)
@@ -45,14 +47,14 @@ export function Portal({ facts }: { readonly facts: ConsoleFacts }) {
   }, [])
   const role = data?.role
   const pages = useMemo(() => pagesOf(role), [role])
-  const service = facts.service ?? { zone: '', api: '' }
+  const { service = { zone: '', api: '' }, providers = [] } = facts
   if (isOut)
     return (
       <>
         <header class="top">
           <span class="brand">{service.zone === '' ? 'socket-gateway' : service.zone}</span>
         </header>
-        <Login onDone={refresh} />
+        <Login providers={providers} onDone={refresh} />
       </>
     )
   if (data === undefined)
@@ -62,10 +64,12 @@ export function Portal({ facts }: { readonly facts: ConsoleFacts }) {
       </main>
     )
   const leave = (): void => {
-    call('DELETE', 'portal/session').then(refresh, refresh)
+    // Whoever sits here next is not to come in by the login of whoever has left.
+    const ending = providers.length === 0 ? Promise.resolve() : leaveProvider()
+    ending.then(() => call('DELETE', 'portal/session')).then(refresh, refresh)
   }
   return (
-    <HereContext.Provider value={{ account: data, service, refresh }}>
+    <HereContext.Provider value={{ account: data, service, refresh, leave }}>
       <Shell
         pages={pages}
         state={data.email}

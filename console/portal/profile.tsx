@@ -1,5 +1,4 @@
 import { useState } from 'preact/hooks'
-import { call } from '../api/client.ts'
 import { CopyLine } from '../ui/copy.tsx'
 import { useConfirm } from '../ui/dialog.tsx'
 import { Field, Form, textOf } from '../ui/form.tsx'
@@ -14,16 +13,15 @@ const SCOPES = ['read', 'sockets', 'connect', 'account', 'admin'] as const
 
 /** The own account: name, password, keys, tokens, logins. */
 export function Profile() {
-  const { account, refresh } = useHere()
+  const { account, refresh, leave } = useHere()
   const [ask, question] = useConfirm()
-  const leave = (): Promise<unknown> => call('DELETE', 'portal/session').then(refresh, refresh)
   const endAll = (): void =>
     ask({
       title: 'Log out everywhere?',
       text: 'Every login of this account ends, this one too. Tokens of programs stay.',
       verb: 'Log out everywhere',
       act: () => v1('DELETE', 'sessions'),
-      onDone: () => void leave(),
+      onDone: leave,
     })
   return (
     <>
@@ -61,7 +59,7 @@ export function Profile() {
           <Form
             verb="Change"
             act={form => v1('PUT', 'account/password', { body: { current: form.get('current'), next: form.get('next') } })}
-            onDone={() => void leave()}
+            onDone={leave}
           >
             <input type="text" name="account" autocomplete="username" value={account.email} hidden readOnly />
             <Field label="Password of now" name="current" type="password" isRequired autocomplete="current-password" />

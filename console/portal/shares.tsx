@@ -40,7 +40,8 @@ export function Shares({ socket, path }: { readonly socket: Socket; readonly pat
       <h2>Share links</h2>
       <p class="dim">
         A link lets in whoever has it, without a login, to one page and what is below it.
-        {socket.visitors === null && ' Nobody has to log in at this socket, so that there is nothing for a link to open: Share says who may come.'}
+        {socket.visitors === null &&
+          ' Nobody has to log in at this socket, so that there is nothing for a link to open: Share says who may come.'}
       </p>
       <Stale polled={shares} />
       {shares.data !== undefined && (

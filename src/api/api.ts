@@ -39,7 +39,9 @@ export function createApi(options: ApiOptions): Express {
     next()
   })
   const { portal } = options
-  if (portal !== undefined) portalPages(app, portal, { sessions: service.sessions, addressOf: req => addressOf(req, isBehindGateway) })
+  // Without the gateway before it, nobody has asked the providers, and anybody could say what they have said.
+  const pages = portal === undefined || isBehindGateway ? portal : { ...portal, providers: [] }
+  if (pages !== undefined) portalPages(app, pages, { sessions: service.sessions, addressOf: req => addressOf(req, isBehindGateway) })
   openApiPages(app)
   formPages(app)
   routeOperations(app, OPERATIONS, { context: { service, urlOf, clientVersion, logs }, isBehindGateway, keepAliveMs })

@@ -11,6 +11,8 @@ export interface ConsoleFacts {
   readonly features: readonly string[]
   /** Of users: the names of the service. */
   readonly service?: { readonly zone: string; readonly api: string; readonly ssh?: string }
+  /** Of users: those by whom they log in, beside their password. */
+  readonly providers?: readonly { readonly name: string; readonly title: string }[]
 }
 
 interface ConsoleFile {

@@ -1,5 +1,7 @@
 import { parseHost } from '../address/host.ts'
+import type { Access } from '../route/access.ts'
 import { Policy } from '../route/policy.ts'
+import { RoutePath, Routes } from '../route/routes.ts'
 import type { RouteTable, Target, TargetTable } from '../route/table.ts'
 import type { Tunnel } from '../route/tunnel.ts'
 import type { SocketTable } from './socket-table.ts'
@@ -58,15 +60,31 @@ export class LayeredTable implements TargetTable {
   }
 }
 
+/** The portal, where people may log in by providers. */
+export interface PortalHost {
+  readonly host: string
+  /** Names of the providers. */
+  readonly providers: readonly string[]
+}
+
+/** The path of the portal at which a login by the provider whose name follows ends: the gateway asks there who comes, and says so to the service. */
+export const PORTAL_SIGN_IN = '/portal/sign-in/'
+
 /** The targets of the hosts of the service itself, such as its API. @throws GatewayError BAD_HOST */
-export function serviceTargets(hosts: readonly string[]): ReadonlyMap<string, Target> {
-  return new Map(hosts.map(host => [parseHost(host).host, serviceTarget(parseHost(host).host)]))
+export function serviceTargets(hosts: readonly string[], portal?: PortalHost): ReadonlyMap<string, Target> {
+  return new Map(
+    hosts.map(name => {
+      const { host } = parseHost(name)
+      const providers = portal === undefined || parseHost(portal.host).host !== host ? [] : portal.providers
+      return [host, serviceTarget(host, providers)]
+    }),
+  )
 }
 
 const POLICY = Policy.any()
 
-const serviceTarget = (host: string): Target =>
-  Object.freeze({
+function serviceTarget(host: string, providers: readonly string[]): Target {
+  const target = {
     name: host,
     line: 0,
     protocol: 'http',
@@ -77,4 +95,30 @@ const serviceTarget = (host: string): Target =>
     pool: 'tunnel',
     absence: 'SERVICE_AWAY',
     treatment: PLAIN_TREATMENT,
+  } as const
+  if (providers.length === 0) return Object.freeze(target)
+  const routes = providers.map((provider): Target => {
+    const path = new RoutePath(`${PORTAL_SIGN_IN}${provider}`)
+    return Object.freeze({ ...target, path, treatment: Object.freeze({ ...PLAIN_TREATMENT, access: accessBy(provider) }) })
+  })
+  return Object.freeze({ ...target, routes: new Routes(routes) })
+}
+
+/** Everybody whom the provider knows. */
+const accessBy = (provider: string): Access =>
+  Object.freeze({
+    login: Object.freeze({
+      providers: Object.freeze([provider]),
+      emails: new Set<string>(),
+      domains: new Set<string>(),
+      groups: new Set<string>(),
+      claims: new Map<string, ReadonlySet<string>>(),
+      anyone: true,
+      origins: new Set<string>(),
+    }),
+    tokens: false,
+    jwt: [],
+    certificates: undefined,
+    public: undefined,
+    sessionMs: undefined,
   })

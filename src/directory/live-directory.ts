@@ -5,7 +5,7 @@ import type { Owner } from '../route/target.ts'
 import type { TcpPort } from '../route/tcp-port.ts'
 import type { DirectorySnapshot, EndedLogins } from './directory.ts'
 import { LayeredKeys } from './granted-keys.ts'
-import { LayeredTable, serviceTargets } from './layered-table.ts'
+import { LayeredTable, serviceTargets, type PortalHost } from './layered-table.ts'
 import type { Usage } from './owner.ts'
 import { parseDirectoryMessage } from './parse-message.ts'
 import { SocketTable, type DirectoryBounds, type DirectoryEffects, type SocketFault } from './socket-table.ts'
@@ -20,6 +20,8 @@ export interface PortFault {
 export interface LiveDirectoryOptions extends DirectoryBounds {
   /** Hosts that the service process serves itself, such as that of its API; they go before sockets. */
   readonly hosts?: readonly string[]
+  /** One of them, where people log in by providers; absent: by their password alone. */
+  readonly portal?: PortalHost
   /** Public key of the service process; absent: it has no links of its own. */
   readonly serviceKey?: RegisteredKey
   /** The fault that keeps the service from being whole; undefined: it is. Anybody may read it (`/readyz`). */
@@ -50,7 +52,7 @@ export class LiveDirectory {
   /** @throws GatewayError BAD_HOST */
   constructor(private readonly options: LiveDirectoryOptions) {
     this.#table = new SocketTable(options)
-    this.#service = serviceTargets(options.hosts ?? [])
+    this.#service = serviceTargets(options.hosts ?? [], options.portal)
   }
 
   /** The number of sockets. */

@@ -184,7 +184,7 @@ export const EVENTS = {
   'account.new-place': {
     severity: 'warning',
     message: 'a sign-in from {address}, where this account has not signed in before',
-    fields: { address: 'IP address of the sign-in', how: '`password`, or `ssh`' },
+    fields: { address: 'IP address of the sign-in', how: '`password`, `ssh`, or the provider that vouches' },
   },
   'limit.reached': {
     severity: 'warning',

@@ -323,13 +323,14 @@ function privateKeyOf(pem: string): PrivateKey {
 const portText = ({ appPort }: PublicFacts): string => (appPort === undefined ? '' : `:${appPort}`)
 
 /** The console for users: with names and ports as they are seen from outside. */
-function portalOf({ zone, hosts, ssh }: ServiceConfig, facts: PublicFacts): PortalOptions {
+function portalOf({ zone, hosts, ssh, portalProviders }: ServiceConfig, facts: PublicFacts): PortalOptions {
   const isLocal = hosts.portal === 'localhost' || hosts.portal.endsWith('.localhost')
   const door = hosts.ssh ?? (ssh === undefined ? undefined : { host: zone, port: ssh.port })
   return {
     host: hosts.portal,
     // Whoever has no TLS of their own has something with TLS before it, but for a try on this machine.
     isSecure: facts.appScheme === 'https' || !isLocal,
+    providers: portalProviders,
     service: {
       zone,
       api: `${facts.appScheme}://${hosts.api}${portText(facts)}`,

@@ -42,6 +42,13 @@ export interface IdentityProvider {
   readonly [key: string]: unknown
 }
 
+/** Somebody by whom people log in to the portal. */
+export interface PortalProvider {
+  readonly name: string
+  /** For people. */
+  readonly title: string
+}
+
 /** The file of the service, parsed; all paths are absolute. */
 export interface ServiceConfig {
   /** Sockets are names directly below it, in lower case. */
@@ -62,6 +69,8 @@ export interface ServiceConfig {
   readonly mail: MailConfig
   /** The outer layer alone asks them. */
   readonly identityProviders: ReadonlyMap<string, IdentityProvider>
+  /** Those of them whose word on an address counts for its account: people log in to the portal by them. */
+  readonly portalProviders: readonly PortalProvider[]
   /** Of an account that has none of its own. */
   readonly limits: Required<AccountLimits>
   /** Words that no label of a socket may contain, beside those that are always refused. */

@@ -86,6 +86,14 @@ export interface Sessions {
   login(request: Credentials, address: string): Promise<{ readonly token: string; readonly accountId: string; readonly expiresAt: number }>
   /** Says whose password it is, without a session: for visitors of sockets, who log in by an account. Counted as logins are. */
   identify(request: Credentials, address: string): Promise<Identity>
+  /**
+   * Logs in the account of an address for which a provider vouches whose word counts here.
+   * @returns undefined: there is none, or it is not active
+   */
+  vouched(
+    request: { readonly email: string; readonly provider: string },
+    address: string,
+  ): Promise<{ readonly token: string; readonly expiresAt: number } | undefined>
   refresh(actor: Actor): Promise<{ readonly token: string; readonly expiresAt: number }>
   /** @param token  such a JWT or an API token */
   authenticate(token: string, address: string): Promise<Actor>

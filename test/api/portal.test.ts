@@ -3,10 +3,16 @@ import { beforeAll, describe, expect, test } from '@jest/globals'
 import { PASSWORD, startApi, type ApiAnswer, type RunningApi } from '../support/api.ts'
 
 const HOST = 'portal.example.com'
+const PORTAL = {
+  host: HOST,
+  isSecure: true,
+  service: { zone: 'edge.example.com', api: 'https://api.example.com' },
+  providers: [{ name: 'company', title: 'Example Corp' }],
+}
 let api: RunningApi
 
 beforeAll(async () => {
-  api = await startApi({ portal: { host: HOST, isSecure: true, service: { zone: 'edge.example.com', api: 'https://api.example.com' } } })
+  api = await startApi({ portal: PORTAL })
 })
 
 /** Fields of a request that a page of the portal sends. */
@@ -95,5 +101,35 @@ describe('the portal', () => {
     })
     expect((await send('POST', '/portal/session', PAGE, { email: 7 })).status).toBe(400)
     expect((await send('DELETE', '/portal/session', { host: HOST })).status).toBe(403)
+  })
+
+  test('logs in whom the gateway has let in by a provider, to the account with exactly that address, and says where there is none', async () => {
+    const at = '/portal/sign-in/company'
+    const arrive = async (email?: string, path = at, host = HOST): Promise<string> => {
+      const { status, headers } = await send('GET', path, { host, ...(email !== undefined && { 'x-auth-email': email }) })
+      return `${status} ${headers.get('location') ?? '-'} ${headers.get('set-cookie')?.split('=')[0] ?? '-'}`
+    }
+    const entered = '303 / __Host-sg-portal'
+    expect([await arrive('ada@example.com'), await arrive('Ada@Example.com')]).toEqual([entered, entered])
+    const unknown = '303 /#/no-account -'
+    // The sign for Kelvin is a "k" for Unicode, and another person at the provider.
+    for (const email of [
+      undefined,
+      '',
+      'eve@example.com',
+      'ada@example.com, bob@example.com',
+      'ad\u0430@example.com',
+      '\u212a@example.com',
+    ])
+      expect([email, await arrive(email && Buffer.from(email).toString('latin1'))]).toEqual([email, unknown])
+    for (const path of [`${at}/`, '/portal/sign-in/Company', '/Portal/sign-in/company', '/portal/sign-in/partner', `${at}%2f`])
+      expect([path, await arrive('ada@example.com', path)]).toEqual([path, '404 - -'])
+    expect(await arrive('ada@example.com', at, 'api.example.com')).toBe('404 - -')
+    await api.v1('POST', `/admin/accounts/${api.ids.bob}/suspend`, { token: 'root' })
+    expect(await arrive('bob@example.com')).toBe(unknown)
+    await api.v1('POST', `/admin/accounts/${api.ids.bob}/resume`, { token: 'root' })
+    const open = await startApi({ portal: PORTAL, isBehindGateway: false })
+    const forged = { host: HOST, 'x-auth-email': 'ada@example.com' }
+    expect((await open.old('GET', at, { token: null, headers: forged })).status).toBe(404)
   })
 })

@@ -44,6 +44,7 @@ describe('the file of the service', () => {
       signUp: 'closed',
       mail: { kind: 'outbox', directory: '/etc/gw/state/outbox', from: 'gateway@edge.example.com' },
       identityProviders: new Map(),
+      portalProviders: [],
       limits: {
         http: 10,
         tcp: 5,

@@ -97,6 +97,7 @@ export const TEST_CONFIG: ServiceConfig = {
   signUp: 'open',
   mail: { kind: 'outbox', directory: 'outbox', from: 'gateway@example.com' },
   identityProviders: new Map(),
+  portalProviders: [],
   limits: DEFAULT_LIMITS,
   refusedNames: ['paypal'],
   domainCheck: 'dns',

@@ -71,6 +71,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     zone,
     ports,
     hosts: [...new Set([hosts.api, hosts.auth, hosts.portal, hosts.download])],
+    portal: { host: hosts.portal, providers: config.portalProviders.map(({ name }) => name) },
     serviceKey: {
       kid: thumbprintOf(key),
       key,

@@ -26,7 +26,7 @@ export function parseServiceConfig(text: string, file: string): ServiceConfig {
   const validated = validate(document, serviceFileSchema)
   const faults: ConfigFault[] = [...document.faults, ...validated.faults]
   if (validated.value !== undefined) {
-    const { signUp = 'closed', mail, store = '', storePasswordFile } = validated.value
+    const { signUp = 'closed', mail, store = '', storePasswordFile, identityProviders = {}, portalProviders = [] } = validated.value
     // A sign-up that nobody can confirm has to be meant.
     if (signUp !== 'closed' && mail === undefined)
       faults.push(
@@ -35,6 +35,10 @@ export function parseServiceConfig(text: string, file: string): ServiceConfig {
           'accounts are confirmed by mail, and there is no key mail; give mail: {smtp: …, from: …}, or mail: outbox, where confirmations are files for you to hand on',
         ),
       )
+    portalProviders.forEach((name, at) => {
+      if (!Object.hasOwn(identityProviders, name))
+        faults.push(document.fault(['portalProviders', at], 'expected the name of one of identityProviders'))
+    })
     if (storePasswordFile !== undefined && !store.startsWith('postgres'))
       faults.push(document.fault(['storePasswordFile'], 'only a store of postgres://… has a password'))
   }
@@ -47,7 +51,7 @@ function createServiceConfig(source: Source, folder: string): ServiceConfig {
   const secretsFile = at(source.secrets ?? 'state/service.key')
   const stateDirectory = path.dirname(secretsFile)
   const [from, to] = source.ports ?? DEFAULT_PORTS
-  const { zone, ssh, names, identityProviders = {}, limits } = source
+  const { zone, ssh, names, identityProviders = {}, portalProviders = [], limits } = source
   return Object.freeze({
     zone,
     store: storeOf(source, at),
@@ -69,12 +73,23 @@ function createServiceConfig(source: Source, folder: string): ServiceConfig {
         },
       ]),
     ),
+    portalProviders: [...new Set(portalProviders)].map(name => ({ name, title: titleOf(name, identityProviders[name]!) })),
     limits: { ...DEFAULT_LIMITS, ...given(limits ?? {}) },
     refusedNames: names?.refused ?? [],
     domainCheck: names?.domains ?? 'dns',
     abuse: source.abuse,
   })
 }
+
+/** Providers that are known by name. */
+const TITLES: ReadonlyMap<unknown, string> = new Map([
+  ['google', 'Google'],
+  ['github', 'GitHub'],
+  ['facebook', 'Facebook'],
+])
+
+const titleOf = (name: string, { kind, title }: { readonly kind?: string | undefined; readonly title?: string | undefined }): string =>
+  title ?? TITLES.get(kind) ?? name
 
 /** The limits that are there. */
 const given = (limits: NonNullable<Source['limits']>): Partial<ServiceConfig['limits']> =>
@@ -106,7 +121,7 @@ function mailOf({ mail = 'outbox', zone }: Source, stateDirectory: string, at: (
 }
 
 /** Keys that a running service cannot change. */
-const FIXED = ['zone', 'store', 'secretsFile', 'hosts', 'ssh', 'abuse'] as const
+const FIXED = ['zone', 'store', 'secretsFile', 'hosts', 'ssh', 'abuse', 'portalProviders'] as const
 
 /** The names of keys that differ and count only after a restart, as they stand in the file. */
 export const fixedChanges = (before: ServiceConfig, after: ServiceConfig): readonly string[] =>

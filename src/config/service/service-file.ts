@@ -96,8 +96,8 @@ export class ServiceFile {
       this.#config = config
       return
     }
-    const { zone, store, secretsFile, stateDirectory, hosts, ssh } = before
-    this.#config = Object.freeze({ ...config, zone, store, secretsFile, stateDirectory, hosts, ssh })
+    const { zone, store, secretsFile, stateDirectory, hosts, ssh, portalProviders } = before
+    this.#config = Object.freeze({ ...config, zone, store, secretsFile, stateDirectory, hosts, ssh, portalProviders })
     this.handlers.onChange(this.#config, fixedChanges(before, config))
   }
 }

@@ -94,6 +94,7 @@ const mail = z.union(
   { error: MAIL },
 )
 
+const PORTAL_PROVIDER = 'expected a list of names of identityProviders'
 const count = integer(0, 1_000_000).optional()
 const WORD = 'expected a word of lower-case letters, digits and dashes'
 const ABUSE = 'expected an e-mail address or a https:// URL'
@@ -144,6 +145,7 @@ export const serviceFileSchema = z.strictObject(
         }),
       )
       .optional(),
+    portalProviders: z.array(text(PORTAL_PROVIDER), { error: PORTAL_PROVIDER }).optional(),
     limits: z
       .strictObject(
         {

@@ -14,6 +14,8 @@ import type { SessionTokens } from '../proofs/session-tokens.ts'
 import { newPlaceLetter } from '../core/letters.ts'
 import { frameOf, post, type AccountParts } from './account-parts.ts'
 
+/** Characters of ASCII that can be seen. */
+const PLAIN = /^[\x21-\x7e]+$/
 /** More than any password may have, so that nobody has a mebibyte hashed. */
 const MAX_PASSWORD_LENGTH = 1_024
 
@@ -31,6 +33,24 @@ export class AccountSessions implements Sessions {
   ): Promise<{ readonly token: string; readonly accountId: string; readonly expiresAt: number }> {
     const { id, token_epoch: epoch } = await this.#prove(credentials, address, 'session.login')
     return { ...(await this.tokens()).sign({ accountId: id, epoch }), accountId: id }
+  }
+
+  async vouched(
+    { email, provider }: { readonly email: string; readonly provider: string },
+    address: string,
+  ): Promise<{ readonly token: string; readonly expiresAt: number } | undefined> {
+    const { audit, places, store } = this.parts
+    // Of two addresses that only Unicode takes for one, each may be somebody else at the provider.
+    const key = PLAIN.test(email) ? emailKey(parseEmail(email) ?? '') : ''
+    const account = await store.db.selectFrom('accounts').selectAll().where('email_key', '=', key).executeTakeFirst()
+    if (account?.state !== 'active') return undefined
+    const isNewPlace = await places.isNew(store.db, account.id, address)
+    const by = { accountId: account.id, kind: 'session', address } as const
+    await store.transaction(({ db }) =>
+      audit.note(db, { by, action: 'session.login', object: `account:${account.id}`, accountId: account.id, details: { provider } }),
+    )
+    if (isNewPlace) this.#fromNewPlace(account, address, provider)
+    return (await this.tokens()).sign({ accountId: account.id, epoch: account.token_epoch })
   }
 
   async identify(credentials: Credentials, address: string): Promise<Identity> {
@@ -78,9 +98,9 @@ export class AccountSessions implements Sessions {
   }
 
   /** Tells the owner, by a letter as well: whoever has the password may have it from them, or not. */
-  #fromNewPlace({ id, email }: { readonly id: string; readonly email: string }, address: string): void {
+  #fromNewPlace({ id, email }: { readonly id: string; readonly email: string }, address: string, how = 'password'): void {
     const { clock, events } = this.parts
-    events.tell('account.new-place', { subject: `${id} ${networkKey(address)}`, account: id, fields: { address, how: 'password' } })
+    events.tell('account.new-place', { subject: `${id} ${networkKey(address)}`, account: id, fields: { address, how } })
     post(this.parts, email, () => newPlaceLetter(frameOf(this.parts), email, { address, atMs: clock.now() }))
   }
 
