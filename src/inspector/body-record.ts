@@ -22,6 +22,8 @@ export interface BodyStart {
   readonly type: string | undefined
   /** The content coding; undefined for none. */
   readonly coding: string | undefined
+  /** Bytes that are announced; undefined: none are. */
+  readonly length?: number | undefined
   /** Reads it in another way than its media type says, and keeps it elsewhere. */
   readonly reader?: Redactor | undefined
   /** Bytes of no protocol that is known here. */
@@ -56,7 +58,7 @@ export class BodyRecord {
   ) {
     this.#limit = bodyLimitBytes
     this.type = start.type ?? null
-    const held = new HeldBytes(holder, bodyLimitBytes)
+    const held = new HeldBytes(holder, bodyLimitBytes, start.coding === undefined ? start.length : undefined)
     this.held = held
     const sink: Sink = (bytes, from, to) => held.append(bytes, from, to)
     if (start.isBytes === true) this.#redactor = new KeepAll(sink)
@@ -183,7 +185,10 @@ const codingOf = (field: string | undefined): string | null => {
 
 /** Text whose letters have two or four bytes: a mark at its begin, or every other byte empty. */
 function isWide(chunk: Buffer): boolean {
-  const [a, b, c, d] = chunk
+  const a = chunk[0]
+  const b = chunk[1]
+  const c = chunk[2]
+  const d = chunk[3]
   if ((a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff)) return true
   return (
     chunk.length >= 4 &&

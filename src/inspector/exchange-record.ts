@@ -1,12 +1,15 @@
 import type { TapEnd, TapStart } from '../tap/tap.ts'
 import { NO_BODY_INFO, type BodyRecord } from './body-record.ts'
 import type { Budget, Holder } from './kept/budget.ts'
+import type { Slabs } from './kept/slabs.ts'
 import { fieldIn, namedValues } from './kept/fields-text.ts'
 import type { CloseInfo, ExchangeKind, InterimAnswer, Phases, RequestDetail, RequestSummary } from './kept/record.ts'
 import type { MessageLog } from './kept/message-log.ts'
 
 /** Memory of a record without its texts and bytes, about. */
 const RECORD_BYTES = 1_500
+const NOTHING_REDACTED: ReadonlySet<string> = new Set()
+const NO_INTERIM: readonly InterimAnswer[] = []
 
 /** The begin of an exchange, redacted and in texts of its own. */
 export interface RecordStart extends Omit<TapStart, 'fields' | 'startedMs' | 'kind'> {
@@ -36,6 +39,15 @@ export interface RecordTimes {
   endMs?: number
 }
 
+/** The neighbours of a record in a list, and among those that have settled. */
+export interface RecordLinks {
+  before: ExchangeRecord | undefined
+  behind: ExchangeRecord | undefined
+  isSettled: boolean
+  settledBefore: ExchangeRecord | undefined
+  settledBehind: ExchangeRecord | undefined
+}
+
 /** Everything that is kept of one exchange. */
 export class ExchangeRecord implements Holder {
   kind: ExchangeKind
@@ -44,12 +56,20 @@ export class ExchangeRecord implements Holder {
   responseBody: BodyRecord | undefined
   requestTrailers = ''
   responseTrailers = ''
-  readonly interim: InterimAnswer[] = []
   answer: RecordedAnswer | undefined
   messages: MessageLog | undefined
   close: CloseInfo | undefined
   ended: TapEnd | undefined
-  readonly redacted = new Set<string>()
+  /** Places of a list: see `RecordList`. */
+  readonly links: RecordLinks = {
+    before: undefined,
+    behind: undefined,
+    isSettled: false,
+    settledBefore: undefined,
+    settledBehind: undefined,
+  }
+  #interim: InterimAnswer[] | undefined
+  #redacted: Set<string> | undefined
   /** The record that this one repeats. */
   replayOf: string | undefined
   /** Bodies whose decoding has not ended. */
@@ -71,6 +91,28 @@ export class ExchangeRecord implements Holder {
 
   get id(): string {
     return this.start.id
+  }
+
+  get slabs(): Slabs {
+    return this.budget.slabs
+  }
+
+  /** Fields, parameters and the like whose values were taken out. */
+  get redacted(): ReadonlySet<string> {
+    return this.#redacted ?? NOTHING_REDACTED
+  }
+
+  /** Something was taken out. */
+  addRedacted(what: string): void {
+    ;(this.#redacted ??= new Set()).add(what)
+  }
+
+  get interim(): readonly InterimAnswer[] {
+    return this.#interim ?? NO_INTERIM
+  }
+
+  addInterim(answer: InterimAnswer): void {
+    ;(this.#interim ??= []).push(answer)
   }
 
   get isOver(): boolean {
@@ -100,9 +142,17 @@ export class ExchangeRecord implements Holder {
   /** Gives everything back. */
   release(): void {
     if (this.#isGone) return
+    this.requestBody?.held.release()
+    this.responseBody?.held.release()
+    this.messages?.release()
     this.budget.hold(-this.#heldBytes)
     this.#heldBytes = 0
     this.#isGone = true
+  }
+
+  /** Bytes towards the client, as they were transferred. */
+  get responseBytes(): number {
+    return (this.responseBody?.bytes ?? 0) + this.receivedBytes
   }
 
   get summary(): RequestSummary {
@@ -124,7 +174,7 @@ export class ExchangeRecord implements Holder {
       visitor: ended?.visitor ?? null,
       client: start.client ?? null,
       requestBytes: (this.requestBody?.bytes ?? 0) + this.sentBytes,
-      responseBytes: (this.responseBody?.bytes ?? 0) + this.receivedBytes,
+      responseBytes: this.responseBytes,
       type: answer === undefined ? null : mediaType(fieldIn(answer.fields, 'content-type')),
       messages: this.messages?.count ?? 0,
       replayOf: this.replayOf ?? null,

@@ -1,6 +1,7 @@
 import type { ExchangeTap, Taps, TapStart } from '../tap/tap.ts'
 import type { BodyContext } from './body-record.ts'
 import { Budget } from './kept/budget.ts'
+import { OwnTexts } from './kept/own-texts.ts'
 import { ExchangeRecord, type RecordStart } from './exchange-record.ts'
 import { Decoders } from './decoder.ts'
 import { SecretNames } from './redact/secret-names.ts'
@@ -47,6 +48,7 @@ export class Inspector implements Taps {
   /** The state of what keeps records on disk; undefined: nothing does. */
   store: (() => InspectorState['store']) | undefined
   #lastAt = 0
+  #idOfTime = ''
   #sequence = 0
   #seen = 0
   #dropped = 0
@@ -54,7 +56,14 @@ export class Inspector implements Taps {
   constructor(readonly options: InspectorOptions) {
     this.#budget = new Budget(options.budgetBytes, () => this.#dropOldest())
     const { names = new SecretNames(), keepsBytes = false } = options
-    this.#context = { ...options, names, keepsBytes, decoders: new Decoders(), changed: record => this.#changed(record) }
+    this.#context = {
+      ...options,
+      names,
+      keepsBytes,
+      texts: new OwnTexts(),
+      decoders: new Decoders(),
+      changed: record => this.#changed(record),
+    }
   }
 
   get state(): InspectorState {
@@ -88,6 +97,11 @@ export class Inspector implements Taps {
     if (this.#records.get(start.id) !== undefined) return undefined
     const record = new ExchangeRecord(start, this.#budget)
     return this.#add(record) ? record : undefined
+  }
+
+  /** All of a restored record is there. */
+  restored(record: ExchangeRecord): void {
+    this.#records.settle(record)
   }
 
   /** Parts that restored bodies have in common with others. */
@@ -124,10 +138,13 @@ export class Inspector implements Taps {
 
   /** Ids rise with time, also in the order of texts. */
   #nextId(): string {
-    const at = Math.max(this.options.nowMs(), this.#lastAt)
-    this.#sequence = at === this.#lastAt ? this.#sequence + 1 : 0
-    this.#lastAt = at
-    return at.toString(36).padStart(9, '0') + this.#sequence.toString(36).padStart(4, '0')
+    const at = this.options.nowMs()
+    if (at > this.#lastAt) {
+      this.#lastAt = at
+      this.#sequence = 0
+      this.#idOfTime = at.toString(36).padStart(9, '0')
+    } else this.#sequence++
+    return this.#idOfTime + this.#sequence.toString(36).padStart(4, '0')
   }
 
   #add(record: ExchangeRecord): boolean {
@@ -143,7 +160,7 @@ export class Inspector implements Taps {
   }
 
   #dropOldest(): boolean {
-    const oldest = this.#records.oldest(({ isSettled }) => isSettled)
+    const oldest = this.#records.oldestSettled
     if (oldest === undefined) return false
     this.#dropped++
     this.delete(oldest)
@@ -157,6 +174,8 @@ export class Inspector implements Taps {
 
   #changed(record: ExchangeRecord): void {
     if (record.isGone) return
+    if (record.isSettled) this.#records.settle(record)
+    if (this.#listeners.size === 0) return
     for (const listener of this.#listeners) listener.changed(record)
   }
 

@@ -1,14 +1,11 @@
 import type { ExchangeRecord } from './exchange-record.ts'
 
-/** Gaps at the front that are removed together. */
-const MAX_GAP = 1_024
-
-/** Records in the order in which they began, found by id. */
+/** Records in the order in which they began, found by id; and those of which nothing changes any more, in the order in which that came. */
 export class RecordList {
-  #items: (ExchangeRecord | undefined)[] = []
-  /** Places at the front of `#items` that are empty. */
-  #first = 0
   readonly #byId = new Map<string, ExchangeRecord>()
+  #last: ExchangeRecord | undefined
+  #firstSettled: ExchangeRecord | undefined
+  #lastSettled: ExchangeRecord | undefined
 
   get size(): number {
     return this.#byId.size
@@ -19,41 +16,59 @@ export class RecordList {
   }
 
   add(record: ExchangeRecord): void {
-    this.#items.push(record)
+    const { links } = record
+    links.before = this.#last
+    if (this.#last !== undefined) this.#last.links.behind = record
+    this.#last = record
     this.#byId.set(record.id, record)
   }
 
+  /** Nothing of it changes any more. */
+  settle(record: ExchangeRecord): void {
+    const { links } = record
+    if (links.isSettled || this.#byId.get(record.id) !== record) return
+    links.isSettled = true
+    links.settledBefore = this.#lastSettled
+    if (this.#lastSettled === undefined) this.#firstSettled = record
+    else this.#lastSettled.links.settledBehind = record
+    this.#lastSettled = record
+  }
+
   delete(record: ExchangeRecord): void {
-    if (!this.#byId.delete(record.id)) return
-    const at = this.#items.indexOf(record, this.#first)
-    this.#items[at] = undefined
-    while (this.#first < this.#items.length && this.#items[this.#first] === undefined) this.#first++
-    if (this.#first < MAX_GAP && this.#first < this.#items.length) return
-    this.#items = this.#items.slice(this.#first)
-    this.#first = 0
+    if (this.#byId.get(record.id) !== record) return
+    this.#byId.delete(record.id)
+    const { links } = record
+    const { before, behind, settledBefore, settledBehind } = links
+    if (before !== undefined) before.links.behind = behind
+    if (behind === undefined) this.#last = before
+    else behind.links.before = before
+    links.before = links.behind = undefined
+    if (!links.isSettled) return
+    if (settledBefore === undefined) this.#firstSettled = settledBehind
+    else settledBefore.links.settledBehind = settledBehind
+    if (settledBehind === undefined) this.#lastSettled = settledBefore
+    else settledBehind.links.settledBefore = settledBefore
+    links.settledBefore = links.settledBehind = undefined
   }
 
   /** Forgets all of them. */
   clear(): void {
-    this.#items = []
-    this.#first = 0
+    for (const { links } of this.#byId.values()) links.before = links.behind = links.settledBefore = links.settledBehind = undefined
     this.#byId.clear()
+    this.#last = this.#firstSettled = this.#lastSettled = undefined
   }
 
-  /** The oldest record that fulfils the condition. */
-  oldest(isWanted: (record: ExchangeRecord) => boolean): ExchangeRecord | undefined {
-    for (let i = this.#first; i < this.#items.length; i++) {
-      const record = this.#items[i]
-      if (record !== undefined && isWanted(record)) return record
-    }
-    return undefined
+  /** The one that has not changed for the longest time; undefined: all are under way. */
+  get oldestSettled(): ExchangeRecord | undefined {
+    return this.#firstSettled
   }
 
   /** From the newest to the oldest. */
   *newestFirst(): Generator<ExchangeRecord> {
-    for (let i = this.#items.length - 1; i >= this.#first; i--) {
-      const record = this.#items[i]
-      if (record !== undefined) yield record
+    for (let record = this.#last; record !== undefined;) {
+      const { before } = record.links
+      yield record
+      record = before
     }
   }
 }

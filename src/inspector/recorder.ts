@@ -3,7 +3,8 @@ import type { ExchangeTap, TapEnd, TapMark, TapStart } from '../tap/tap.ts'
 import { BodyRecord, type BodyContext } from './body-record.ts'
 import { ExchangeRecord, mediaType } from './exchange-record.ts'
 import type { Budget } from './kept/budget.ts'
-import { fieldIn, fieldsText, namedValues, ownText } from './kept/fields-text.ts'
+import { fieldsText, namedValues, ownText } from './kept/fields-text.ts'
+import type { OwnTexts } from './kept/own-texts.ts'
 import { MessageLog } from './kept/message-log.ts'
 import { EventStreamReader } from './messages/event-stream-reader.ts'
 import { GrpcReader } from './messages/grpc-reader.ts'
@@ -25,12 +26,15 @@ export interface RecorderContext extends BodyContext {
   readonly changed: (record: ExchangeRecord) => void
   /** Bytes of connections that are no HTTP are kept, which nobody can redact. */
   readonly keepsBytes: boolean
+  readonly texts: OwnTexts
 }
 
 /** Records one exchange. A fault of ours ends the recording and nothing else. */
 export class Recorder implements ExchangeTap {
   readonly record: ExchangeRecord
   #isDone = false
+  #request: BodyFields
+  #answer: BodyFields = NO_FIELDS
   #protocol: string | undefined
   /** Readers of a WebSocket, by the side that sends. */
   #sockets: { readonly client: WebSocketReader; readonly origin: WebSocketReader } | undefined
@@ -45,28 +49,38 @@ export class Recorder implements ExchangeTap {
     budget: Budget,
     private readonly context: RecorderContext,
   ) {
-    const { fields, startedMs, kind, path, authority, method, client, target, ...rest } = start
+    const { fields, startedMs, client, target } = start
+    const { texts, names } = context
     const now = context.clock()
     const redacted: string[] = []
     const took = (what: string): void => void redacted.push(`request ${what}`)
     this.#budget = budget
+    const path = redactPath(start.path, names, took)
+    const kept = redactFields(fields, names, took)
+    this.#request = bodyFields(kept, texts)
+    const isGrpc = this.#request.type?.startsWith('application/grpc') === true
     this.record = new ExchangeRecord(
       {
-        ...rest,
         id,
-        kind: kind === 'tcp' ? 'tcp' : isGrpc(fields) ? 'grpc' : 'http',
-        method: ownText(method),
-        authority: ownText(authority),
-        path: ownText(redactPath(path, context.names, took)),
-        client: client === undefined ? undefined : ownText(client),
-        target: target === undefined ? undefined : ownText(target),
+        kind: start.kind === 'tcp' ? 'tcp' : isGrpc ? 'grpc' : 'http',
+        scheme: start.scheme,
+        method: texts.own(start.method),
+        authority: texts.own(start.authority),
+        path: ownText(path),
+        version: start.version,
+        requestId: start.requestId,
+        client: client === undefined ? undefined : texts.own(client),
+        target: target === undefined ? undefined : texts.own(target),
         at: Math.round(context.nowMs() - (now - (startedMs ?? now))),
         startedMs: startedMs ?? now,
-        fields: fieldsText(redactFields(fields, context.names, took)),
+        fields: fieldsText(kept),
+        replayOf: start.replayOf,
+        isImported: start.isImported,
+        way: start.way,
       },
       budget,
     )
-    for (const what of redacted) this.record.redacted.add(what)
+    for (const what of redacted) this.record.addRedacted(what)
   }
 
   get id(): string {
@@ -93,7 +107,7 @@ export class Recorder implements ExchangeTap {
   sentEnd(trailers: Fields): void {
     this.#guard(() => {
       this.#firstToEnd ??= 'client'
-      this.record.requestTrailers = this.#fieldsText(trailers, 'request trailer')
+      this.record.requestTrailers = this.#text(this.#redacted(trailers, 'request trailer'))
       this.record.requestBody?.end(true)
     })
   }
@@ -102,8 +116,13 @@ export class Recorder implements ExchangeTap {
     this.#guard(() => {
       const { interim, start } = this.record
       if (interim.length >= MAX_INTERIM) return
-      const text = this.#fieldsText(fields, 'interim')
-      interim.push({ status, reason: ownText(reason), fields: namedValues(text), afterMs: this.context.clock() - start.startedMs })
+      const text = this.#text(this.#redacted(fields, 'interim'))
+      this.record.addInterim({
+        status,
+        reason: this.context.texts.own(reason),
+        fields: namedValues(text),
+        afterMs: this.context.clock() - start.startedMs,
+      })
     })
   }
 
@@ -111,9 +130,11 @@ export class Recorder implements ExchangeTap {
     this.#guard(() => {
       const { record } = this
       record.times.headMs = this.context.clock()
-      const text = this.#fieldsText(fields, 'response')
-      record.answer = { status, reason: ownText(reason), fields: text }
-      if (mediaType(fieldIn(text, 'content-type')) === 'text/event-stream') record.kind = 'events'
+      const { texts } = this.context
+      const kept = this.#redacted(fields, 'response')
+      this.#answer = bodyFields(kept, texts)
+      record.answer = { status, reason: texts.own(reason), fields: this.#text(kept) }
+      if (mediaType(this.#answer.type) === 'text/event-stream') record.kind = 'events'
       this.context.changed(record)
     })
   }
@@ -133,7 +154,7 @@ export class Recorder implements ExchangeTap {
           from,
           isDeflated,
           onClose: frame => void this.#closeFrames.push(frame),
-          onBroken: why => this.record.redacted.add(`not read further: ${why}`),
+          onBroken: why => this.record.addRedacted(`not read further: ${why}`),
         })
       this.#sockets = { client: reader('client'), origin: reader('origin') }
     })
@@ -149,7 +170,7 @@ export class Recorder implements ExchangeTap {
   receivedEnd(trailers: Fields): void {
     this.#guard(() => {
       this.#firstToEnd ??= 'origin'
-      this.record.responseTrailers = this.#fieldsText(trailers, 'response trailer')
+      this.record.responseTrailers = this.#text(this.#redacted(trailers, 'response trailer'))
       this.record.responseBody?.end(true)
     })
   }
@@ -182,7 +203,7 @@ export class Recorder implements ExchangeTap {
     if (this.#sockets !== undefined) this.#sockets[from].push(chunk)
     else if (this.context.keepsBytes) {
       const side = from === 'client' ? 'requestBody' : 'responseBody'
-      return (record[side] ??= this.#body('', undefined, true)).add(chunk)
+      return (record[side] ??= this.#body(NO_FIELDS, undefined, true)).add(chunk)
     }
     if (from === 'client') record.sentBytes += chunk.length
     else record.receivedBytes += chunk.length
@@ -191,7 +212,7 @@ export class Recorder implements ExchangeTap {
   #requestBody(): BodyRecord {
     const { record } = this
     return (record.requestBody ??= this.#body(
-      record.start.fields,
+      this.#request,
       record.kind === 'grpc' ? new GrpcReader(this.#messages(), 'client') : undefined,
     ))
   }
@@ -199,8 +220,7 @@ export class Recorder implements ExchangeTap {
   #responseBody(): BodyRecord {
     const { record } = this
     if (record.responseBody !== undefined) return record.responseBody
-    const fields = record.answer?.fields ?? ''
-    return (record.responseBody = this.#body(fields, this.#readerOf(record)))
+    return (record.responseBody = this.#body(this.#answer, this.#readerOf(record)))
   }
 
   #readerOf({ kind }: ExchangeRecord): Redactor | undefined {
@@ -220,12 +240,13 @@ export class Recorder implements ExchangeTap {
     }
   }
 
-  #body(fields: string, reader: Redactor | undefined, isBytes = false): BodyRecord {
+  #body({ type, coding, length }: BodyFields, reader: Redactor | undefined, isBytes = false): BodyRecord {
     const { record } = this
     record.pending++
     return new BodyRecord(record, this.context, {
-      type: fieldIn(fields, 'content-type'),
-      coding: reader instanceof GrpcReader ? undefined : fieldIn(fields, 'content-encoding'),
+      type,
+      coding: reader instanceof GrpcReader ? undefined : coding,
+      length,
       reader,
       isBytes,
       onSettled: () => {
@@ -235,12 +256,16 @@ export class Recorder implements ExchangeTap {
     })
   }
 
-  /** Fields as they may be kept, and paid for. */
-  #fieldsText(fields: Fields, where: string): string {
+  /** Fields as they may be kept. */
+  #redacted(fields: Fields, where: string): Fields {
+    return redactFields(fields, this.context.names, what => this.record.addRedacted(`${where} ${what}`))
+  }
+
+  /** Fields that may be kept as one text, which is paid for. */
+  #text(fields: Fields): string {
     if (fields.length === 0) return ''
-    const { record } = this
-    const text = fieldsText(redactFields(fields, this.context.names, what => void record.redacted.add(`${where} ${what}`)))
-    record.hold(text.length)
+    const text = fieldsText(fields)
+    this.record.hold(text.length)
     return text
   }
 
@@ -255,5 +280,23 @@ export class Recorder implements ExchangeTap {
   }
 }
 
-const isGrpc = (fields: Fields): boolean =>
-  fields.some((value, i) => i % 2 === 1 && value.startsWith('application/grpc') && fields[i - 1]!.toLowerCase() === 'content-type')
+/** The fields that say what a body is. */
+interface BodyFields {
+  type: string | undefined
+  coding: string | undefined
+  /** Bytes that are announced; undefined: none are. */
+  length: number | undefined
+}
+
+const NO_FIELDS: BodyFields = Object.freeze({ type: undefined, coding: undefined, length: undefined })
+
+function bodyFields(fields: Fields, texts: OwnTexts): BodyFields {
+  const found: BodyFields = { type: undefined, coding: undefined, length: undefined }
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const name = fields[i]!
+    if (name.length === 12 && name.toLowerCase() === 'content-type') found.type ??= texts.own(fields[i + 1]!)
+    else if (name.length === 14 && name.toLowerCase() === 'content-length') found.length = Number(fields[i + 1]!)
+    else if (name.length === 16 && name.toLowerCase() === 'content-encoding') found.coding ??= texts.own(fields[i + 1]!)
+  }
+  return found
+}

@@ -50,6 +50,52 @@ const BODIES: readonly (readonly [type: string | undefined, body: string, kept: 
     `--b-1\r\nContent-Disposition: form-data; name="password"\r\n\r\n${SECRET}\r\n--b-1\r\nContent-Disposition: form-data; name="j"\r\nContent-Type: application/json\r\n\r\n{"token":"${SECRET}"}\r\n--b-1\r\nContent-Disposition: form-data; name="e"\r\n\r\n\r\n--b-1--\r\n`,
     `--b-1\r\nContent-Disposition: form-data; name="password"\r\n\r\n***\r\n--b-1\r\nContent-Disposition: form-data; name="j"\r\nContent-Type: application/json\r\n\r\n{"token":"***"}\r\n--b-1\r\nContent-Disposition: form-data; name="e"\r\n\r\n\r\n--b-1--`,
   ],
+  // URLs and parameters inside strings, with the escapes that programs write.
+  [
+    'application/json',
+    `{"next":"https://a.test/cb?code=${SECRET}&x=1#access_token=${SECRET}","n":1}`,
+    '{"next":"https://a.test/cb?code=***&x=1#access_token=***","n":1}',
+  ],
+  [
+    'application/json',
+    `{"u":"https:\\/\\/ada:${SECRET}@a.test\\/?a=1\\u0026sig=${SECRET}\\u0026b=2","log":"x\\nDB_PASSWORD=${SECRET} y"}`,
+    '{"u":"https:\\/\\/***@a.test\\/?a=1\\u0026sig=***\\u0026b=2","log":"x\\nDB_PASSWORD=*** y"}',
+  ],
+  [
+    'application/json',
+    `["/login?next=https%3A%2F%2Fa.test%2F%3Ftoken%3D${SECRET}%26x%3D1&y=2","a?key\\u003d${SECRET}"]`,
+    '["/login?next=https%3A%2F%2Fa.test%2F%3Ftoken%3D***%26x%3D1&y=2","a?key\\u003d***"]',
+  ],
+  [
+    'application/json',
+    '{"code":"x","at":"12:30:00","mail":"a@b.test","q":"?page=2&sort=up"}',
+    '{"code":"x","at":"12:30:00","mail":"a@b.test","q":"?page=2&sort=up"}',
+  ],
+  [
+    'application/json',
+    `"${'x'.repeat(700)} https://u:${SECRET}@h/?ticket=${SECRET} y"`,
+    `"${'x'.repeat(700)} https://***@h/?ticket=*** y"`,
+  ],
+  [
+    'text/plain',
+    `see https://ada:${SECRET}@a.test/x?sig=${SECRET}&page=2 or <https://b.test/#id_token=${SECRET}>`,
+    'see https://***@a.test/x?sig=***&page=2 or <https://b.test/#id_token=***>',
+  ],
+  [
+    'application/x-www-form-urlencoded',
+    `next=https%3A%2F%2Fa.test%2F%3Ftoken%3D${SECRET}%26x%3D1&code=1`,
+    'next=https%3A%2F%2Fa.test%2F%3Ftoken%3D***%26x%3D1&code=1',
+  ],
+  [
+    'text/html',
+    `<a href="https://a.test/?token=${SECRET}&amp;sig=${SECRET}&amp;b=1">x</a><b>password</b>: ${SECRET}`,
+    '<a href="https://a.test/?token=***&amp;sig=***&amp;b=1">x</a><b>password</b>: ***',
+  ],
+  [
+    'application/x-protobuf',
+    `\x0a\x30https://a.test/?sig=${SECRET}\x10\x01\x1a\x05abcde`,
+    `\x0a\x30https://a.test/?sig=${'*'.repeat(SECRET.length)}\x10\x01\x1a\x05abcde`,
+  ],
 ]
 
 describe('bodies are redacted wherever they are cut', () => {
@@ -58,6 +104,49 @@ describe('bodies are redacted wherever they are cut', () => {
       for (const pieces of cuts(body)) expect(redacted(type, pieces)).toBe(kept)
     })
   }
+
+  const pieces = fc.constantFrom(
+    ...[
+      '"',
+      '\\',
+      '\\u0026',
+      '\\u003d',
+      'token',
+      'key',
+      'x',
+      '=',
+      ':',
+      '://',
+      '?',
+      '&',
+      ';',
+      '#',
+      '%3D',
+      '%26',
+      '%',
+      ' ',
+      '\n',
+      '@',
+      '{',
+      '}',
+      '<b',
+      '>',
+      SECRET,
+    ],
+  )
+  test.each(['application/json', 'text/plain; x', 'text/css', 'application/x-www-form-urlencoded', 'application/protobuf', 'text/html'])(
+    'whatever it is made of, the same of it is kept: %s',
+    type => {
+      fc.assert(
+        fc.property(fc.array(pieces, { maxLength: 30 }), fc.array(fc.nat(), { maxLength: 4 }), (parts, at) => {
+          const bytes = Buffer.from(parts.join(''))
+          const ends = [...at.map(each => each % (bytes.length + 1)).sort((a, b) => a - b), bytes.length]
+          const cut = ends.map((end, i) => bytes.subarray(i === 0 ? 0 : ends[i - 1], end))
+          expect(redacted(type, cut)).toBe(redacted(type, [bytes]))
+        }),
+      )
+    },
+  )
 
   test('JSON without secret names is kept as it is', () => {
     fc.assert(
@@ -106,6 +195,14 @@ describe('fields', () => {
     ['X-Auth-Token', SECRET, '***'],
     ['Location', `https://a.test/cb?code=${SECRET}&x=1#access_token=${SECRET}`, 'https://a.test/cb?code=***&x=1#access_token=***'],
     ['Referer', `https://ada:${SECRET}@a.test/?token=${SECRET}`, 'https://***@a.test/?token=***'],
+    [
+      'Link',
+      `<https://a.test/?page=2&token=${SECRET}>; rel="next", <https://a.test/?key=${SECRET}>; rel=last`,
+      '<https://a.test/?page=2&token=***>; rel="next", <https://a.test/?key=***>; rel=last',
+    ],
+    ['Location', `/login?next=%2Fx%3Ftoken%3D${SECRET}%26y`, '/login?next=%2Fx%3Ftoken%3D***%26y'],
+    ['Refresh', `0;url=https://a.test/?code=${SECRET}`, '0;url=https://a.test/?code=***'],
+    ['Cache-Control', 'max-age=1, key=x', 'max-age=1, key=x'],
     ['Sec-WebSocket-Protocol', `graphql-ws, ${'x'.repeat(50)}`, 'graphql-ws, ***'],
     ['Stripe-Signature', 't=1,v1=abc', 't=1,v1=abc'],
     ['WWW-Authenticate', 'Bearer realm="x"', 'Bearer realm="x"'],

@@ -81,9 +81,9 @@ export function restoreRecord(inspector: Inspector, text: string): boolean {
   Object.assign(record.times, dump.times)
   record.answer = dump.answer
   ;[record.requestTrailers, record.responseTrailers] = dump.trailers
-  record.interim.push(...dump.interim)
+  for (const answer of dump.interim) record.addInterim(answer)
   record.close = dump.close
-  for (const what of dump.redacted) record.redacted.add(what)
+  for (const what of dump.redacted) record.addRedacted(what)
   record.replayOf = dump.replayOf
   record.sentBytes = dump.sentBytes
   record.receivedBytes = dump.receivedBytes
@@ -101,5 +101,6 @@ export function restoreRecord(inspector: Inspector, text: string): boolean {
     record.messages = log
   }
   record.ended = dump.ended
+  inspector.restored(record)
   return true
 }

@@ -5,9 +5,18 @@ import type { NamedValue } from './record.ts'
  * Fields as one text, a line for each name and each value. A text of its own: a value that was cut out of a larger one would keep all of
  * that in memory, with what was redacted in it.
  */
-export const fieldsText = (fields: Fields): string => fields.map(oneLine).join('\n')
+export function fieldsText(fields: Fields): string {
+  // Of fewer than two it would be no text of its own.
+  const text = fields.length < 2 ? fields.map(ownText).join('') : fields.join('\n')
+  return countLines(text) === Math.max(1, fields.length) ? text : fields.map(field => field.replaceAll('\n', ' ')).join('\n')
+}
 
-const oneLine = (text: string): string => (text.includes('\n') ? text.replaceAll('\n', ' ') : text)
+/** Names and values have no line of their own, but for those of a file that somebody has written. */
+function countLines(text: string): number {
+  let lines = 1
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) lines++
+  return lines
+}
 
 /** The fields of a text made by `fieldsText`. */
 export function fieldsOf(text: string): string[] {

@@ -69,6 +69,11 @@ export class MessageLog {
     return number < this.dropped ? undefined : this.#messages[number - this.dropped]
   }
 
+  /** Gives all of them back. */
+  release(): void {
+    for (const { body } of this.#messages) body.release()
+  }
+
   get all(): readonly HeldMessage[] {
     return this.#messages
   }

@@ -1,5 +1,5 @@
-import { decoded } from './form.ts'
-import { CENSOR, type SecretNames } from './secret-names.ts'
+import { CENSOR, type FieldKind, type SecretNames } from './secret-names.ts'
+import { TextRedactor } from './text.ts'
 
 /** Told of each place where something was taken out. */
 export type Took = (what: string) => void
@@ -11,27 +11,35 @@ const SCHEME = /^[\w-]{1,40}(?= )/
  * Fields of a head as they may be kept. Authorization keeps its scheme, cookies their names and attributes, URLs everything but secret
  * parameters; the names of all fields stay.
  */
-export function redactFields(fields: readonly string[], names: SecretNames, took: Took): string[] {
-  const safe = [...fields]
-  for (let i = 0; i + 1 < safe.length; i += 2) {
-    const name = safe[i]!.toLowerCase()
-    const value = safe[i + 1]!
-    const shown = fieldValue(name, value, names)
+export function redactFields(fields: readonly string[], names: SecretNames, took: Took): readonly string[] {
+  let safe: string[] | undefined
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const value = fields[i + 1]!
+    const shown = fieldValue(names.fieldKind(fields[i]!), value, names)
     if (shown === value) continue
+    safe ??= [...fields]
     safe[i + 1] = shown
-    took(`field ${name}`)
+    took(`field ${fields[i]!.toLowerCase()}`)
   }
-  return safe
+  return safe ?? fields
 }
 
-function fieldValue(name: string, value: string, names: SecretNames): string {
+function fieldValue(kind: FieldKind, value: string, names: SecretNames): string {
   if (value === '') return value
-  if (name === 'cookie' && names.isSecretField(name)) return cookies(value)
-  if (name === 'set-cookie' && names.isSecretField(name)) return setCookie(value)
-  if (name === 'sec-websocket-protocol') return protocols(value)
-  if (name.endsWith('authenticate') || name === 'www-authenticate') return value
-  if (names.isSecretField(name)) return withScheme(value)
-  return redactUrls(value, names)
+  switch (kind) {
+    case 'open':
+      return redactUrls(value, names)
+    case 'secret':
+      return withScheme(value)
+    case 'cookie':
+      return cookies(value)
+    case 'set-cookie':
+      return setCookie(value)
+    case 'protocols':
+      return protocols(value)
+    case 'shown':
+      return value
+  }
 }
 
 function withScheme(value: string): string {
@@ -66,51 +74,26 @@ const protocols = (value: string): string =>
     .join(',')
     .trim()
 
-/** Parameters with secret names taken out of whatever has a query or a fragment, and the password before the host of a URL. */
+/** Parameters with secret names taken out of the URLs in a text, and what stands before their hosts to log in. */
 export function redactUrls(value: string, names: SecretNames): string {
-  const safe = value.includes('://') ? withoutPassword(value) : value
-  const mark = /[?#]/.exec(safe)?.index ?? -1
-  if (mark < 0 || !safe.includes('=', mark)) return safe
-  return safe.slice(0, mark) + redactQuery(safe.slice(mark), names)
+  if (!mayHaveSecrets(value)) return value
+  const kept: Uint8Array[] = []
+  const redactor = new TextRedactor(names, (bytes, from, to) => void kept.push(bytes.slice(from, to)), 'urls')
+  redactor.push(Buffer.from(value))
+  redactor.end()
+  return redactor.count === 0 ? value : Buffer.concat(kept).toString()
+}
+
+/** Most values are neither a URL nor have one in them. */
+function mayHaveSecrets(value: string): boolean {
+  if (value.includes('=')) return value.includes('?') || value.includes('&') || value.includes('#') || value.includes('://')
+  return (value.includes('@') && value.includes('://')) || value.includes('%3D') || value.includes('%3d')
 }
 
 /** A path with its query. */
 export function redactPath(path: string, names: SecretNames, took: Took): string {
-  const mark = path.indexOf('?')
-  if (mark < 0) return path
-  const safe = path.slice(0, mark) + redactQuery(path.slice(mark), names)
+  if (!path.includes('=') && !path.includes('%3')) return path
+  const safe = redactUrls(path, names)
   if (safe !== path) took('query')
   return safe
-}
-
-/** `text` begins with what begins its first parameter. */
-function redactQuery(text: string, names: SecretNames): string {
-  let safe = ''
-  let at = 0
-  while (at < text.length) {
-    // A parameter from its separator to the next one, or to what ends a URL in a list or a sentence.
-    let end = at + 1
-    while (end < text.length && !SEPARATORS.has(text[end]!)) end++
-    const pair = text.slice(at, end)
-    const equals = pair.indexOf('=')
-    const isSecret = equals > 0 && names.isSecretInQuery(decoded(pair.slice(1, equals)))
-    safe += isSecret ? pair.slice(0, equals + 1) + CENSOR : pair
-    at = end
-  }
-  return safe
-}
-
-const SEPARATORS: ReadonlySet<string> = new Set(['&', ';', '?', '#', ' ', '"', '<', '>', ','])
-
-/** RFC 3986 §3.2.1. */
-function withoutPassword(value: string): string {
-  const parts = value.split('://')
-  return parts
-    .map((part, i) => {
-      if (i === 0) return part
-      const end = /[/?#\s"<>,]/.exec(part)?.index ?? part.length
-      const at = part.lastIndexOf('@', end)
-      return at < 0 || at > end ? part : `${CENSOR}${part.slice(at)}`
-    })
-    .join('://')
 }

@@ -1,61 +1,70 @@
-import { CENSOR, type SecretNames } from './secret-names.ts'
-import type { Redactor, Sink } from './sink.ts'
+import { AMPERSAND, byteSet, EQUALS, PERCENT, percentAt, SEMICOLON } from './bytes.ts'
+import { isSecretParameter, MAX_NAME } from './parameter.ts'
+import { PieceReader } from './pieces.ts'
 
-const AMPERSAND = 0x26
-const SEMICOLON = 0x3b
-const EQUALS = 0x3d
-const MAX_NAME = 600
-const MASK = Buffer.from(CENSOR)
+const ENDS_PAIR = byteSet('&;')
+/** Ends the value of a parameter of a URL that is a value itself. */
+const ENDS_INNER: ReadonlySet<number> = new Set([AMPERSAND, SEMICOLON, 0x23])
 
-/** `application/x-www-form-urlencoded`. */
-export class FormRedactor implements Redactor {
-  readonly #name = Buffer.allocUnsafeSlow(MAX_NAME)
-  #nameLength = 0
-  #isInName = true
-  #isSecret = false
-  #count = 0
+/** `application/x-www-form-urlencoded`, with URLs as values. */
+export class FormRedactor extends PieceReader {
+  #state: 'name' | 'value' | 'secret' | 'innerSecret' = 'name'
 
-  constructor(
-    private readonly names: SecretNames,
-    private readonly sink: Sink,
-  ) {}
-
-  get count(): number {
-    return this.#count
-  }
-
-  push(chunk: Uint8Array): void {
+  protected override read(bytes: Uint8Array, isLast: boolean): number {
+    const { length } = bytes
     let from = 0
-    for (let i = 0; i < chunk.length; i++) {
-      const byte = chunk[i]!
-      if (byte === AMPERSAND || byte === SEMICOLON) {
-        if (this.#isSecret) from = i
-        this.#isInName = true
-        this.#isSecret = false
-        this.#nameLength = 0
-      } else if (this.#isInName && byte === EQUALS) {
-        this.#isInName = false
-        if (!this.names.isSecret(decoded(this.#name.toString('latin1', 0, this.#nameLength)))) continue
-        this.sink(chunk, from, i + 1)
-        this.sink(MASK, 0, MASK.length)
-        this.#count++
-        this.#isSecret = true
-      } else if (this.#isInName && this.#nameLength < MAX_NAME) this.#name[this.#nameLength++] = byte
+    let at = 0
+    let pair = 0
+    while (at < length) {
+      const byte = bytes[at]!
+      const isInner = byte === PERCENT && this.#state !== 'secret' && this.#state !== 'name'
+      if (isInner && at + 2 >= length && !isLast) break
+      const inner = isInner ? percentAt(bytes, at) : -1
+      if (ENDS_PAIR[byte] === 1) {
+        if (this.#drops) from = at
+        this.#state = 'name'
+        pair = at + 1
+      } else if (this.#state === 'name') {
+        if (byte === EQUALS) {
+          const isSecret = at - pair <= MAX_NAME * 2 && this.names.judge(bytes, pair, at, 'encoded') !== 'open'
+          if (isSecret) this.#begin(bytes, from, at + 1, 'secret')
+          else this.#state = 'value'
+        }
+      } else if (this.#state === 'value') {
+        if (inner === EQUALS && isSecretParameter(bytes, at, from, this.names, true) > 0) {
+          at += 2
+          this.#begin(bytes, from, at + 1, 'innerSecret')
+        }
+      } else if (this.#state === 'innerSecret' && ENDS_INNER.has(inner)) {
+        from = at
+        this.#state = 'value'
+      }
+      at++
     }
-    if (!this.#isSecret) this.sink(chunk, from, chunk.length)
+    // Of what is dropped an escape is read again that is not whole.
+    if (this.#drops) return at
+    let rest = length
+    if (!isLast && this.#state === 'value') rest = Math.max(from, valueRest(bytes, from))
+    else if (!isLast && length - pair <= MAX_NAME * 2) rest = pair
+    this.keep(bytes, from, rest)
+    return rest
   }
 
-  end(): void {
-    // What was held back is a secret.
+  get #drops(): boolean {
+    return this.#state === 'secret' || this.#state === 'innerSecret'
+  }
+
+  #begin(bytes: Uint8Array, from: number, to: number, state: 'secret' | 'innerSecret'): void {
+    this.keep(bytes, from, to)
+    this.mask()
+    this.#state = state
   }
 }
 
-/** A name of a form or a query; as it is when its escapes are not valid. */
-export function decoded(name: string): string {
-  if (!name.includes('%') && !name.includes('+')) return name
-  try {
-    return decodeURIComponent(name.replaceAll('+', ' '))
-  } catch {
-    return name
-  }
+/** Where the last name begins that may have its sign of equality in the next piece. */
+function valueRest(bytes: Uint8Array, least: number): number {
+  let at = bytes.length
+  const end = Math.max(least, at - MAX_NAME)
+  while (at > end && ENDS_PAIR[bytes[at - 1]!] === 0 && bytes[at - 1] !== EQUALS) at--
+  return at
 }

@@ -1,11 +1,14 @@
+import { GREATER, LESS } from './bytes.ts'
+import { redactUrls } from './fields.ts'
 import { CENSOR, type SecretNames } from './secret-names.ts'
 import type { Redactor, Sink } from './sink.ts'
 import { TextRedactor } from './text.ts'
 
 /** Most of a tag that is looked at, bytes; the rest of a longer one is dropped. */
 const MAX_TAG = 16_384
-const LESS = 0x3c
-const GREATER = 0x3e
+/** Most tags are shorter, bytes. */
+const FIRST_TAG = 128
+const LESS_BYTES = Buffer.from('<')
 const MASK = Buffer.from(CENSOR)
 
 /** Begins a tag behind `<`: a letter, `/`, `!`, `?`. */
@@ -18,7 +21,7 @@ const beginsTag = (byte: number): boolean =>
  */
 export class MarkupRedactor implements Redactor {
   readonly #text: TextRedactor
-  readonly #tag = Buffer.allocUnsafeSlow(MAX_TAG)
+  #tag = Buffer.allocUnsafeSlow(FIRST_TAG)
   #tagLength = 0
   #quote = 0
   /** The element whose text is dropped, and how many of that name are open; empty: none. */
@@ -43,12 +46,12 @@ export class MarkupRedactor implements Redactor {
       const byte = chunk[i]!
       if (this.#tagLength > 0) {
         if (this.#tagLength === 1 && !beginsTag(byte)) {
-          if (this.#secret === '') this.#text.push(this.#tag.subarray(0, 1))
+          if (this.#secret === '') this.#text.push(LESS_BYTES)
           this.#tagLength = 0
           from = i
           continue
         }
-        if (this.#tagLength < MAX_TAG) this.#tag[this.#tagLength++] = byte
+        this.#addToTag(byte)
         if (this.#ends(byte)) {
           this.#read()
           this.#tagLength = 0
@@ -56,6 +59,7 @@ export class MarkupRedactor implements Redactor {
         }
       } else if (byte === LESS) {
         if (this.#secret === '' && i > from) this.#text.push(chunk.subarray(from, i))
+        this.#text.pause()
         this.#tag[0] = byte
         this.#tagLength = 1
         this.#quote = 0
@@ -66,6 +70,13 @@ export class MarkupRedactor implements Redactor {
 
   end(): void {
     // A tag that never ended is dropped.
+    this.#text.end()
+  }
+
+  #addToTag(byte: number): void {
+    if (this.#tagLength === MAX_TAG) return
+    if (this.#tagLength === this.#tag.length) this.#tag = Buffer.concat([this.#tag], this.#tag.length * 2)
+    this.#tag[this.#tagLength++] = byte
   }
 
   #ends(byte: number): boolean {
@@ -103,14 +114,16 @@ export class MarkupRedactor implements Redactor {
 
   /** The tag without the values of secret attributes. */
   #withoutSecrets(tag: string): string {
+    if (!tag.includes('=')) return tag
     const attributes = attributesOf(tag)
     const isNamed = attributes.some(({ name, value }) => NAMING.has(name.toLowerCase()) && this.names.isSecret(value))
     let safe = ''
     let at = 0
-    for (const { name, from, to } of attributes) {
+    for (const { name, value, from, to } of attributes) {
       const isSecret = this.names.isSecret(localName(name)) || (isNamed && VALUES.has(name.toLowerCase()))
-      if (!isSecret || to === from) continue
-      safe += tag.slice(at, from) + CENSOR
+      const shown = isSecret ? CENSOR : redactUrls(value, this.names)
+      if (shown === value || to === from) continue
+      safe += tag.slice(at, from) + shown
       at = to
       this.#count++
     }

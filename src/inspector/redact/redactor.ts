@@ -16,12 +16,12 @@ export type RedactorChoice = { readonly redactor: Redactor; readonly note: null 
 export function redactorFor(type: string | undefined, names: SecretNames, sink: Sink, depth = 0): RedactorChoice {
   const chosen = (redactor: Redactor): RedactorChoice => ({ redactor, note: null })
   const [media, parameters] = partsOf(type ?? '')
-  const charset = parameterOf(parameters, 'charset')
+  const charset = parameters === '' ? '' : parameterOf(parameters, 'charset')
   // Names have other bytes there, and none would be found.
-  if (/^(?:utf-?(?:16|32)|ucs|utf-?7|.*ebcdic|ibm)/i.test(charset))
+  if (charset !== '' && /^(?:utf-?(?:16|32)|ucs|utf-?7|.*ebcdic|ibm)/i.test(charset))
     return { redactor: undefined, note: `not kept: the charset ${charset.slice(0, 20)} cannot be redacted` }
   if (media === '') return chosen(new Sniffer(names, sink))
-  if (media.endsWith('json') || media.includes('json')) return chosen(new JsonRedactor(names, sink))
+  if (media.includes('json')) return chosen(new JsonRedactor(names, sink))
   if (media === 'application/x-www-form-urlencoded') return chosen(new FormRedactor(names, sink))
   if (media.startsWith('multipart/')) {
     const boundary = parameterOf(parameters, 'boundary')
@@ -34,6 +34,7 @@ export function redactorFor(type: string | undefined, names: SecretNames, sink: 
   if (media.endsWith('xml') || media === 'text/html' || media === 'image/svg+xml') return chosen(new MarkupRedactor(names, sink))
   if (media === 'text/plain') return chosen(new Sniffer(names, sink))
   if (media.startsWith('text/') || TEXTS.has(media)) return chosen(new TextRedactor(names, sink))
+  if (PROTOBUF.has(media)) return chosen(new TextRedactor(names, sink, 'binary'))
   if (BYTES.has(media) || /^(?:image|audio|video|font)\//.test(media) || media.startsWith('application/grpc'))
     return chosen(new KeepAll(sink))
   return chosen(new Sniffer(names, sink))
@@ -47,12 +48,14 @@ const TEXTS: ReadonlySet<string> = new Set([
   'application/graphql',
   'application/sql',
 ])
-const BYTES: ReadonlySet<string> = new Set([
-  'application/wasm',
-  'application/zip',
-  'application/pdf',
+const BYTES: ReadonlySet<string> = new Set(['application/wasm', 'application/zip', 'application/pdf'])
+const PROTOBUF: ReadonlySet<string> = new Set([
   'application/x-protobuf',
   'application/protobuf',
+  'application/vnd.google.protobuf',
+  'application/cbor',
+  'application/msgpack',
+  'application/x-msgpack',
 ])
 
 /** Looks at the first bytes: programs send JSON as text, as bytes, and as nothing at all. */
@@ -93,7 +96,7 @@ class Sniffer implements Redactor {
     const { names, sink } = this
     if (first === 0x7b || first === 0x5b || first === 0x22) return new JsonRedactor(names, sink)
     if (first === 0x3c) return new MarkupRedactor(names, sink)
-    return chunk.subarray(0, 512).includes(0) ? new KeepAll(sink) : new TextRedactor(names, sink)
+    return new TextRedactor(names, sink, chunk.subarray(0, 512).includes(0) ? 'binary' : 'text')
   }
 }
 

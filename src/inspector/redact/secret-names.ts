@@ -44,7 +44,23 @@ const MAX_NAME = 256
 
 /** Names that were judged lately: those of one application come again and again. */
 const MAX_KNOWN = 1_000
-const MAX_KNOWN_NAME = 40
+/** Names as bytes that were judged lately, by a sum of their bytes; a power of two. */
+const SLOTS = 1_024
+const MAX_KNOWN_BYTES = 64
+
+/** `count`: secret, but for a number, which is a count under a name like `max_tokens`. */
+export type Verdict = 'open' | 'secret' | 'count'
+/** Where a name stands: as it is, with the escapes of JSON, or of a form; or as a parameter of a URL, with these. */
+export type NamePlace = 'plain' | 'json' | 'encoded' | 'url'
+
+/** The way to redact a field of a head. `shown`: its value says nothing that is secret. */
+export type FieldKind = 'open' | 'secret' | 'cookie' | 'set-cookie' | 'protocols' | 'shown'
+
+interface Judged {
+  readonly bytes: Uint8Array
+  readonly place: NamePlace
+  readonly verdict: Verdict
+}
 
 /** Which names have values that must not be kept. */
 export interface SecretNameOptions {
@@ -62,7 +78,8 @@ export class SecretNames {
   readonly #parts: readonly string[]
   readonly #patterns: readonly Pattern[]
   readonly #shown: readonly Pattern[]
-  readonly #known = new Map<string, boolean>()
+  readonly #fieldsKnown = new Map<string, FieldKind>()
+  readonly #judged: (Judged | undefined)[] = new Array<Judged | undefined>(SLOTS).fill(undefined)
 
   constructor({ more = [], shown = [] }: SecretNameOptions = {}) {
     this.#whole = new Set(WHOLE)
@@ -73,18 +90,29 @@ export class SecretNames {
     this.#shown = shown.map(patternOf)
   }
 
+  /** A name that stands in `bytes[from…to)`. Those of one application come again and again, so no text is made of most. */
+  judge(bytes: Uint8Array, from: number, to: number, place: NamePlace): Verdict {
+    const length = to - from
+    if (length <= 0) return 'open'
+    if (length > MAX_KNOWN_BYTES) return this.#judgeText(textOf(bytes, from, to), place)
+    let sum = length
+    for (let i = from; i < to; i++) sum = (Math.imul(sum, 31) + bytes[i]!) | 0
+    const slot = (sum ^ (sum >>> 15)) & (SLOTS - 1)
+    const known = this.#judged[slot]
+    if (known !== undefined && known.place === place && known.bytes.length === length) {
+      let i = 0
+      while (i < length && known.bytes[i] === bytes[from + i]) i++
+      if (i === length) return known.verdict
+    }
+    const verdict = this.#judgeText(textOf(bytes, from, to), place)
+    this.#judged[slot] = { bytes: Uint8Array.prototype.slice.call(bytes, from, to), place, verdict }
+    return verdict
+  }
+
   /** A key of JSON, of a form, of XML. */
   isSecret(name: string): boolean {
-    const known = this.#known.get(name)
-    if (known !== undefined) return known
     const plain = plainName(name)
-    const isSecret = this.#isShown(plain) ? false : this.#isNamed(plain)
-    if (name.length <= MAX_KNOWN_NAME) {
-      if (this.#known.size >= MAX_KNOWN) this.#known.clear()
-      // A text of its own: one that was cut out of a tag would keep the tag, with what is secret in it.
-      this.#known.set(Buffer.from(name).toString(), isSecret)
-    }
-    return isSecret
+    return this.#isShown(plain) ? false : this.#isNamed(plain)
   }
 
   /** A parameter in a URL. */
@@ -93,15 +121,30 @@ export class SecretNames {
     return this.#isShown(plain) ? false : this.#query.has(plain) || this.#isNamed(plain)
   }
 
-  /** A field of a head. */
-  isSecretField(name: string): boolean {
-    const plain = plainName(name)
-    return this.#isShown(plain) ? false : this.#fields.has(plain) || this.#isNamed(plain)
+  /** The kind of a field of a head, by its name in any case. */
+  fieldKind(name: string): FieldKind {
+    const known = this.#fieldsKnown.get(name)
+    if (known !== undefined) return known
+    const kind = this.#kindOf(name.toLowerCase())
+    if (this.#fieldsKnown.size >= MAX_KNOWN) this.#fieldsKnown.clear()
+    // A text of its own: one that was cut out of a larger one would keep that, with what is secret in it.
+    if (name.length <= MAX_KNOWN_BYTES) this.#fieldsKnown.set(Buffer.from(name).toString(), kind)
+    return kind
   }
 
-  /** Numbers under names like `max_tokens` are counts. */
-  isCount(name: string): boolean {
-    return plainName(name).endsWith('tokens')
+  #kindOf(name: string): FieldKind {
+    if (name === 'sec-websocket-protocol') return 'protocols'
+    if (name.endsWith('authenticate')) return 'shown'
+    const plain = plainName(name)
+    if (this.#isShown(plain) || !(this.#fields.has(plain) || this.#isNamed(plain))) return 'open'
+    return name === 'cookie' || name === 'set-cookie' ? name : 'secret'
+  }
+
+  #judgeText(text: string, place: NamePlace): Verdict {
+    if (place === 'url') return this.isSecretInQuery(decoded(text)) ? 'secret' : 'open'
+    const name = place === 'json' ? unescaped(text) : place === 'encoded' ? decoded(text) : text
+    if (!this.isSecret(name)) return 'open'
+    return plainName(name).endsWith('tokens') ? 'count' : 'secret'
   }
 
   #isShown(plain: string): boolean {
@@ -145,4 +188,22 @@ function plainName(name: string): string {
     else if (code >= 65 && code <= 90) plain += String.fromCharCode(code + 32)
   }
   return plain
+}
+
+const textOf = (bytes: Uint8Array, from: number, to: number): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset + from, Math.min(to - from, MAX_NAME)).toString('utf8')
+
+/** A name of a form or a query; as it is when its escapes are not valid. */
+function decoded(name: string): string {
+  if (!name.includes('%') && !name.includes('+')) return name
+  try {
+    return decodeURIComponent(name.replaceAll('+', ' '))
+  } catch {
+    return name
+  }
+}
+
+function unescaped(name: string): string {
+  if (!name.includes('\\')) return name
+  return name.replace(/\\u([0-9a-f]{4})/gi, (_all, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)))
 }

@@ -1,111 +1,227 @@
-import { CENSOR, type SecretNames } from './secret-names.ts'
-import type { Redactor, Sink } from './sink.ts'
+import {
+  AMPERSAND,
+  APOSTROPHE,
+  BACKSLASH,
+  BACKTICK,
+  byteSet,
+  type ByteSet,
+  COLON,
+  EQUALS,
+  HASH,
+  NEWLINE,
+  PERCENT,
+  percentAt,
+  QUESTION,
+  QUOTE,
+  RETURN,
+  SEMICOLON,
+  SPACE,
+  TAB,
+} from './bytes.ts'
+import { IN_URL, isSecretParameter, nameStart, schemeEnd, userEnd } from './parameter.ts'
+import { PieceReader } from './pieces.ts'
+import type { SecretNames } from './secret-names.ts'
+import type { Sink } from './sink.ts'
 
-const MAX_NAME = 256
-const MASK = Buffer.from(CENSOR)
-const NEWLINE = 0x0a
-const RETURN = 0x0d
-const QUOTES: ReadonlySet<number> = new Set([0x22, 0x27, 0x60])
-const COLON = 0x3a
-const EQUALS = 0x3d
+const NOTHING = new Uint8Array(0)
+const STARS = new Uint8Array(1_024).fill(0x2a)
 
-const isWord = (byte: number): boolean =>
-  (byte >= 97 && byte <= 122) || (byte >= 65 && byte <= 90) || (byte >= 48 && byte <= 57) || byte === 0x5f || byte === 0x2d || byte === 0x2e
+const MEANINGFUL = byteSet(':=%')
+/** May stand between a name and its separator. */
+const BETWEEN = byteSet(' \t"\'`')
+const MAX_BETWEEN = 64
+/** Ends a value without quotes behind `=`, one in a URL, one between bytes that are no text, and one behind a colon, which may be a credential with its scheme. */
+const ENDS_VALUE = byteSet(' \t&;,\n\r<"\'`')
+const ENDS_URL_VALUE = byteSet('&;#<>"\'`', [[0x00, 0x20]])
+const ENDS_BINARY_VALUE = byteSet('&;#<>"\'`', [
+  [0x00, 0x20],
+  [0x7f, 0xff],
+])
+const ENDS_COLON_VALUE = byteSet('\n\r<"\'`}')
+const ENDS_INNER: ReadonlySet<number> = new Set([AMPERSAND, SEMICOLON, HASH, QUESTION])
 
-/** `name=value` and `name: value` in text of any kind: logs, scripts, settings. A value in quotes ends with its quote, others with the line or what separates. */
-export class TextRedactor implements Redactor {
-  readonly #name = Buffer.allocUnsafeSlow(MAX_NAME)
-  #nameLength = 0
-  /** The name is whole: a separator may come. */
-  #isNamed = false
-  /** A secret value comes; its separator. */
+const isQuote = (byte: number): boolean => byte === QUOTE || byte === APOSTROPHE || byte === BACKTICK
+const isBlank = (byte: number): boolean => byte === SPACE || byte === TAB
+
+/** `separator`: behind the separator of a secret name. `quoted`, `bare`, `inner`: in what is dropped, `inner` of a URL that is a value of another one. */
+type State = 'text' | 'separator' | 'quoted' | 'bare' | 'inner'
+
+/**
+ * The text that is read. `text`: of any kind, such as logs and scripts, with `name=value` and `name: value`; `urls`: only URLs in it are looked
+ * at; `binary`: the same between bytes that mean something else, so as many stars stand for what was taken out.
+ */
+export type TextKind = 'text' | 'urls' | 'binary'
+
+/** Text of any kind. A value in quotes ends with its quote, others with the line or what separates. */
+export class TextRedactor extends PieceReader {
+  #state: State = 'text'
   #separator = 0
-  /** In a value that is dropped; the quote that ends it, 0 for none. */
-  #isInValue = false
   #quote = 0
   #isEscaped = false
-  #count = 0
+  #ends: ByteSet = ENDS_VALUE
+  /** Begin of what is kept and not yet given on. */
+  #from = 0
 
   constructor(
-    private readonly names: SecretNames,
-    private readonly sink: Sink,
-  ) {}
-
-  get count(): number {
-    return this.#count
+    names: SecretNames,
+    sink: Sink,
+    private readonly kind: TextKind = 'text',
+  ) {
+    super(names, sink)
   }
 
-  push(chunk: Uint8Array): void {
-    let from = 0
-    for (let i = 0; i < chunk.length; i++) {
-      const byte = chunk[i]!
-      if (this.#isInValue) {
-        if (!this.#ends(byte)) continue
-        this.#isInValue = false
-        from = i
-      } else if (this.#separator !== 0) {
-        if (byte === 0x20 || byte === 0x09) continue
-        if (byte === NEWLINE || byte === RETURN) this.#separator = 0
-        else if (QUOTES.has(byte)) this.#begin(chunk, from, i + 1, byte)
-        else if (byte === COLON || byte === EQUALS) this.#separator = byte
-        else this.#begin(chunk, from, i, 0)
-      } else this.#read(byte)
+  protected override read(bytes: Uint8Array, isLast: boolean): number {
+    const { length } = bytes
+    this.#from = 0
+    let at = 0
+    while (at < length) {
+      let next: number
+      if (this.#state === 'text') {
+        while (at < length && MEANINGFUL[bytes[at]!] === 0) at++
+        if (at === length) break
+        next = this.#meaning(bytes, at, isLast)
+        if (next < 0) return this.#wait(bytes, at)
+      } else if (this.#state === 'separator') next = this.#behindSeparator(bytes, at)
+      else {
+        next = this.#inValue(bytes, at, isLast)
+        if (next < 0) return -next - 1
+      }
+      at = next
     }
-    if (!this.#isInValue) this.sink(chunk, from, chunk.length)
+    if (this.#state === 'text' && !isLast) return this.#wait(bytes, length)
+    if (this.#state === 'text' || this.#state === 'separator') this.keep(bytes, this.#from, length)
+    return length
   }
 
-  end(): void {
-    // What was held back is a secret.
+  /** What may be the begin of a name, and from `to` on, is read again. */
+  #wait(bytes: Uint8Array, to: number): number {
+    const rest = nameRest(bytes, to, this.#from)
+    this.keep(bytes, this.#from, rest)
+    return rest
   }
 
-  #begin(chunk: Uint8Array, from: number, to: number, quote: number): void {
-    this.sink(chunk, from, to)
-    this.sink(MASK, 0, MASK.length)
-    this.#count++
-    this.#isInValue = true
+  /** A colon, a sign of equality, or an escape that may be one. @returns where to go on; -1: what follows is needed */
+  #meaning(bytes: Uint8Array, at: number, isLast: boolean): number {
+    const byte = bytes[at]!
+    const isUrls = this.kind !== 'text'
+    if (byte === COLON) {
+      const slashes = schemeEnd(bytes, at, isLast)
+      if (slashes < 0) return -1
+      if (slashes > 0) return this.#host(bytes, at + slashes, isLast)
+      if (isUrls || !this.#isSecretBefore(bytes, at)) return at + 1
+      return this.#behindName(byte, at)
+    }
+    if (byte === PERCENT) {
+      if (at + 2 >= bytes.length && !isLast) return -1
+      if (percentAt(bytes, at) !== EQUALS || isSecretParameter(bytes, at, this.#from, this.names, true) === 0) return at + 1
+      return this.#begin(bytes, at + 3, 'inner', this.#urlEnds)
+    }
+    const end = isUrls ? at : beforeBlanks(bytes, at, this.#from)
+    const secret = isSecretParameter(bytes, end, this.#from, this.names, isUrls)
+    if (secret === 0) return at + 1
+    return secret === IN_URL ? this.#begin(bytes, at + 1, 'bare', this.#urlEnds) : this.#behindName(byte, at)
+  }
+
+  get #urlEnds(): ByteSet {
+    return this.kind === 'binary' ? ENDS_BINARY_VALUE : ENDS_URL_VALUE
+  }
+
+  #isSecretBefore(bytes: Uint8Array, at: number): boolean {
+    const end = beforeBlanks(bytes, at, this.#from)
+    return this.names.judge(bytes, nameStart(bytes, end, this.#from), end, 'plain') !== 'open'
+  }
+
+  #behindName(separator: number, at: number): number {
+    this.#state = 'separator'
+    this.#separator = separator
+    return at + 1
+  }
+
+  #host(bytes: Uint8Array, at: number, isLast: boolean): number {
+    const end = userEnd(bytes, at, isLast)
+    if (end === -2) return -1
+    if (end < 0) return at
+    this.keep(bytes, this.#from, at)
+    if (this.kind === 'binary') this.#stars(end - at)
+    this.mask(this.kind === 'binary' ? NOTHING : undefined)
+    this.#from = end
+    return end
+  }
+
+  #behindSeparator(bytes: Uint8Array, begin: number): number {
+    let at = begin
+    while (at < bytes.length && isBlank(bytes[at]!)) at++
+    if (at === bytes.length) return at
+    const byte = bytes[at]!
+    if (byte === NEWLINE || byte === RETURN) {
+      this.#state = 'text'
+      return at
+    }
+    if (byte === COLON || byte === EQUALS) {
+      this.#separator = byte
+      return at + 1
+    }
+    if (!isQuote(byte)) return this.#begin(bytes, at, 'bare', this.#separator === EQUALS ? ENDS_VALUE : ENDS_COLON_VALUE)
+    this.#quote = byte
     this.#isEscaped = false
-    this.#quote = quote
+    return this.#begin(bytes, at + 1, 'quoted', ENDS_VALUE)
   }
 
-  #ends(byte: number): boolean {
-    if (this.#quote !== 0) {
-      if (this.#isEscaped) this.#isEscaped = false
-      else if (byte === 0x5c) this.#isEscaped = true
-      else if (byte === this.#quote || byte === NEWLINE) return this.#over()
-      return false
+  /** A value begins at `at` that is dropped. */
+  #begin(bytes: Uint8Array, at: number, state: 'quoted' | 'bare' | 'inner', ends: ByteSet): number {
+    this.keep(bytes, this.#from, at)
+    this.mask(this.kind === 'binary' ? NOTHING : undefined)
+    this.#state = state
+    this.#ends = ends
+    return at
+  }
+
+  /** @returns where to go on; -1 - N: from N on it is read again */
+  #inValue(bytes: Uint8Array, begin: number, isLast: boolean): number {
+    let at = begin
+    let isOver = false
+    let isWaiting = false
+    for (; at < bytes.length && !isOver && !isWaiting; at++) {
+      const byte = bytes[at]!
+      if (this.#state === 'quoted') isOver = this.#endsQuoted(byte)
+      else if (this.#ends[byte] === 1) isOver = true
+      else if (this.#state === 'inner' && byte === PERCENT) {
+        isWaiting = at + 2 >= bytes.length && !isLast
+        isOver = !isWaiting && ENDS_INNER.has(percentAt(bytes, at))
+      }
     }
-    if (byte === NEWLINE || byte === RETURN || byte === 0x3c || QUOTES.has(byte)) return this.#over()
-    // A value behind `=` ends like one in a query; one behind a colon may be a credential with its scheme.
-    const isBare = this.#separator === EQUALS
-    if (isBare ? byte === 0x20 || byte === 0x09 || byte === 0x26 || byte === 0x3b || byte === 0x2c : byte === 0x7d) return this.#over()
+    if (isOver || isWaiting) at--
+    if (this.kind === 'binary') this.#stars(at - begin)
+    if (isWaiting) return -1 - at
+    if (isOver) {
+      this.#state = 'text'
+      this.#from = at
+    }
+    return at
+  }
+
+  #endsQuoted(byte: number): boolean {
+    if (this.#isEscaped) this.#isEscaped = false
+    else if (byte === BACKSLASH) this.#isEscaped = true
+    else return byte === this.#quote || byte === NEWLINE
     return false
   }
 
-  #over(): boolean {
-    this.#separator = 0
-    this.#nameLength = 0
-    this.#isNamed = false
-    return true
+  #stars(count: number): void {
+    for (let left = count; left > 0; left -= STARS.length) this.keep(STARS, 0, Math.min(left, STARS.length))
   }
+}
 
-  #read(byte: number): void {
-    if (isWord(byte)) {
-      if (this.#isNamed) {
-        this.#nameLength = 0
-        this.#isNamed = false
-      }
-      if (this.#nameLength < MAX_NAME) this.#name[this.#nameLength++] = byte
-      return
-    }
-    if (this.#nameLength === 0) return
-    if (byte === COLON || byte === EQUALS) {
-      if (this.names.isSecret(this.#name.toString('latin1', 0, this.#nameLength))) this.#separator = byte
-      this.#nameLength = 0
-      this.#isNamed = false
-      return
-    }
-    // The quote behind a name, and spaces before a separator.
-    this.#isNamed = true
-    if (byte !== 0x20 && byte !== 0x09 && !QUOTES.has(byte)) this.#nameLength = 0
-  }
+/** Where a name ends that stands before `at`, perhaps with blanks and a quote between. */
+function beforeBlanks(bytes: Uint8Array, at: number, least: number): number {
+  const end = Math.max(least, at - MAX_BETWEEN)
+  let to = at
+  while (to > end && BETWEEN[bytes[to - 1]!] === 1) to--
+  return to
+}
+
+/** Where the last name begins, with what stands before it, that may have its separator at `to` or behind it. */
+function nameRest(bytes: Uint8Array, to: number, least: number): number {
+  const at = nameStart(bytes, beforeBlanks(bytes, to, least), least)
+  return at > least ? at - 1 : at
 }

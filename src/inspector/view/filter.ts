@@ -81,7 +81,7 @@ const KEYS: ReadonlyMap<string, (term: Term) => Matcher> = new Map([
   ['kind', exactKey(({ kind }) => kind)],
   ['status', numberKey(({ answer }) => answer?.status, statusOf)],
   ['duration', numberKey(({ times, start }) => (times.endMs === undefined ? undefined : times.endMs - start.startedMs), durationOf)],
-  ['size', numberKey(({ summary }) => summary.responseBytes, sizeOf)],
+  ['size', numberKey(({ responseBytes }) => responseBytes, sizeOf)],
   ['is', stateKey],
   ['header', headerKey],
   ['text', term => textMatcher(term.value, true)],
@@ -227,8 +227,8 @@ function headerKey({ value }: Term): Matcher {
 /** Compares ASCII letters in any case, and other letters as they are written. */
 function textMatcher(value: string, withHeads: boolean): Matcher {
   const needle = value.toLowerCase()
-  const inBytes = Buffer.from(value, 'utf8').toString('latin1').toLowerCase()
-  const has = (bytes: Buffer | undefined): boolean => bytes !== undefined && bytes.toString('latin1').toLowerCase().includes(inBytes)
+  const inBytes = Buffer.from(value, 'utf8').map(byte => LOWER[byte]!)
+  const has = (bytes: Buffer | undefined): boolean => bytes !== undefined && includesLower(bytes, inBytes)
   return record => {
     const { start, answer, messages } = record
     if (
@@ -241,4 +241,20 @@ function textMatcher(value: string, withHeads: boolean): Matcher {
     if (has(record.requestBody?.held.bytes) || has(record.responseBody?.held.bytes)) return true
     return messages?.all.some(({ body }) => has(body.bytes)) === true
   }
+}
+
+/** Letters of ASCII in lower case, other bytes as they are. */
+const LOWER: Readonly<Uint8Array> = Uint8Array.from({ length: 256 }, (_each, byte) => (byte >= 65 && byte <= 90 ? byte + 32 : byte))
+
+/** Looks for `wanted`, which is in lower case, without a text of all the bytes. Linear but for what repeats the begin of `wanted`. */
+function includesLower(bytes: Uint8Array, wanted: Uint8Array): boolean {
+  const first = wanted[0]!
+  const last = bytes.length - wanted.length
+  for (let at = 0; at <= last; at++) {
+    if (LOWER[bytes[at]!] !== first) continue
+    let i = 1
+    while (i < wanted.length && LOWER[bytes[at + i]!] === wanted[i]) i++
+    if (i === wanted.length) return true
+  }
+  return false
 }
