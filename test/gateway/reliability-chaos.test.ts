@@ -1,10 +1,10 @@
 /** Random requests over links that break at random to an origin that misbehaves at random, judged by one oracle. The seed is printed. */
-import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { expect, test } from '@jest/globals'
 import { exchange, type Outcome } from '../support/exchange.ts'
 import { startLayers } from '../support/layers.ts'
 import { quiet } from '../support/quiet.ts'
+import { bytesOf, hashOf, randomOf } from '../support/random.ts'
 import { rawResponse, startRawOrigin, type RawRequest } from '../support/raw-origin.ts'
 import { SEED } from '../support/seed.ts'
 import { startRelay, type Relay } from '../support/relay.ts'
@@ -12,31 +12,6 @@ import { DEADLINE_MS, until } from '../support/wait.ts'
 
 const RUN_MS = 8_000
 const CLIENTS = 12
-
-/** mulberry32: 0 … 1, the same for the same seed. */
-const randomOf = (seed: number): (() => number) => {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
-/** `length` bytes that only this seed makes. */
-const bytesOf = (seed: number, length: number): Buffer => {
-  const words = new Uint32Array(Math.ceil(length / 4))
-  let state = (seed ^ 0x9e3779b9) >>> 0 || 1
-  for (let i = 0; i < words.length; i++) {
-    state ^= state << 13
-    state ^= state >>> 17
-    words[i] = state ^= state << 5
-  }
-  return Buffer.from(words.buffer, 0, length)
-}
-
-const hashOf = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('base64url')
 
 /** What the origin does, as the path says: the test decides it, so that its oracle knows. */
 const MOODS = ['length', 'chunked', 'slow', 'die-before', 'die-in-head', 'die-in-body', 'early', 'never'] as const

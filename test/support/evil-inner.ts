@@ -19,6 +19,10 @@ export interface Frame {
 
 export interface HandPlayedOptions {
   readonly port: number
+  /** Instead of `ws:` to this port of 127.0.0.1. */
+  readonly url?: string
+  /** PEM of the authority to trust for `wss:`. */
+  readonly ca?: string
   readonly privateKey: PrivateKey
   readonly identifier?: string
   /** Changes the claims before they are signed. */
@@ -51,14 +55,12 @@ export const playInner = async (options: HandPlayedOptions): Promise<HandPlayed>
     proof = (honest: string): string => honest,
     onFrame,
   } = options
+  const { url = `ws://127.0.0.1:${port}`, ca } = options
   const frames: Frame[] = []
   let ended: string | undefined
   const prove = (hello: Hello): string => {
     const { audience, nonce, time, validityMs } = hello
-    return proof(
-      createProof(privateKey, claims({ identifier, url: `ws://127.0.0.1:${port}`, audience, nonce, nowSeconds: time, validityMs }, hello)),
-      hello,
-    )
+    return proof(createProof(privateKey, claims({ identifier, url, audience, nonce, nowSeconds: time, validityMs }, hello)), hello)
   }
   const up: { link?: Link } = {}
   const send = (type: number, flags: number, stream: number, payload?: Uint8Array): void =>
@@ -86,7 +88,7 @@ export const playInner = async (options: HandPlayedOptions): Promise<HandPlayed>
   await new Promise<void>((resolve, reject) => {
     const refused = (reason: string): void => reject(new Error(reason))
     const giveUp = dial(
-      { url: `ws://127.0.0.1:${port}` },
+      { url, ...(ca === undefined ? {} : { ca }) },
       {
         onFailure: refused,
         onLink: link =>

@@ -32,12 +32,25 @@ export interface Relay {
   readonly bytes: { readonly up: number; readonly down: number }
   /** For bytes that are read from now on; what is in flight keeps its order. */
   setDelay(delayMs: number): void
-  /** Becomes a black hole: sockets stay open, nothing is read or handed over, not even an end; new connections hang. */
-  pause(): void
+  /** The same for the rate of each direction; undefined: unlimited. */
+  setRate(bytesPerSecond: number | undefined): void
+  /** The same for pieces of so many bytes; undefined: whole. */
+  setSplit(bytes: number | undefined): void
+  /** Changes one bit of the next bytes that are read in this direction. */
+  corrupt(direction: 'up' | 'down'): void
+  /** Resets whoever connects, as long as it is true. */
+  refuses: boolean
+  /**
+   * Becomes a black hole: sockets stay open, nothing is read or handed over, not even an end; new connections hang. With a direction, bytes
+   * of the other one still pass: half-open.
+   */
+  pause(direction?: 'up' | 'down'): void
   /** Ends the black hole; what was in flight arrives now. */
   resume(): void
   /** Resets every connection on both sides, at once; new ones are accepted. */
   cut(): void
+  /** Ends every connection on both sides in good order, behind what was handed over. */
+  end(): void
   /** Stops listening and resets every connection. */
   close(): Promise<void>
 }
@@ -46,14 +59,16 @@ interface Direction {
   /** When the line has sent all it was given (ms of performance.now): how the rate is kept. */
   lineFreeAt: number
   delivered: number
+  isPaused: boolean
+  /** One bit of the next bytes is to be changed. */
+  isCorrupting: boolean
 }
 
 interface Line {
   delayMs: number
-  readonly bytesPerSecond: number
+  bytesPerSecond: number
   readonly maxInFlightBytes: number | undefined
-  readonly splitAt: number | undefined
-  isPaused: boolean
+  splitAt: number | undefined
 }
 
 /** Bytes, an orderly end, or a reset, and when it arrives. */
@@ -90,7 +105,9 @@ class Pipe {
     this.#schedule()
   }
 
+  /** Stops reading and handing over where its direction is paused. */
   hold(): void {
+    if (!this.direction.isPaused) return
     this.#clearTimer()
     this.from.pause()
   }
@@ -103,7 +120,12 @@ class Pipe {
   }
 
   #read(bytes: Buffer): void {
-    const { delayMs, bytesPerSecond, splitAt, isPaused } = this.line
+    const { delayMs, bytesPerSecond, splitAt } = this.line
+    const { isPaused } = this.direction
+    if (this.direction.isCorrupting) {
+      this.direction.isCorrupting = false
+      bytes[bytes.length >> 1]! ^= 1
+    }
     if (delayMs === 0 && bytesPerSecond === Infinity && splitAt === undefined && !isPaused && this.#parcels.length === 0) {
       this.#write(bytes)
     } else {
@@ -130,7 +152,7 @@ class Pipe {
 
   #schedule(): void {
     const next = this.#parcels[0]
-    if (this.#timer !== undefined || next === undefined || this.line.isPaused) return
+    if (this.#timer !== undefined || next === undefined || this.direction.isPaused) return
     const waitMs = next.dueAt - performance.now()
     const deliver = (): void => {
       this.#timer = undefined
@@ -164,9 +186,9 @@ class Pipe {
   }
 
   #updateReading(): void {
-    const { delayMs, maxInFlightBytes = delayMs > 0 ? 16 << 20 : 1 << 20, isPaused } = this.line
+    const { delayMs, maxInFlightBytes = delayMs > 0 ? 16 << 20 : 1 << 20 } = this.line
     const isFull = this.to.writable && this.#queuedBytes + this.to.writableLength >= maxInFlightBytes
-    if (isFull || isPaused) this.from.pause()
+    if (isFull || this.direction.isPaused) this.from.pause()
     else if (this.from.isPaused()) this.from.resume()
   }
 
@@ -193,7 +215,7 @@ class Connection {
         if (--open === 0) onClosed()
       })
     }
-    if (line.isPaused) this.hold()
+    this.hold()
   }
 
   hold(): void {
@@ -208,6 +230,11 @@ class Connection {
     for (const pipe of this.#pipes) pipe.stop()
     for (const socket of this.#sockets) socket.resetAndDestroy()
   }
+
+  end(): void {
+    for (const pipe of this.#pipes) pipe.stop()
+    for (const socket of this.#sockets) socket.destroySoon()
+  }
 }
 
 /** Starts a relay on a free port of 127.0.0.1; it is closed after the test file. */
@@ -217,15 +244,16 @@ export const startRelay = async (options: RelayOptions): Promise<Relay> => {
     bytesPerSecond: options.bytesPerSecond ?? Infinity,
     maxInFlightBytes: options.maxInFlightBytes,
     splitAt: options.splitAt,
-    isPaused: false,
   }
-  const up: Direction = { lineFreeAt: 0, delivered: 0 }
-  const down: Direction = { lineFreeAt: 0, delivered: 0 }
+  const up: Direction = { lineFreeAt: 0, delivered: 0, isPaused: false, isCorrupting: false }
+  const down: Direction = { lineFreeAt: 0, delivered: 0, isPaused: false, isCorrupting: false }
+  let refuses = false
   const connections = new Set<Connection>()
   let accepted = 0
 
   // Half-open on both sides: an end is a parcel like any other and arrives when it is due.
   const server = createServer({ allowHalfOpen: true, noDelay: true }, client => {
+    if (refuses) return void client.resetAndDestroy()
     accepted++
     const target = connect({ ...options.target, allowHalfOpen: true, noDelay: true })
     const connection = new Connection(line, [up, down], client, target, () => connections.delete(connection))
@@ -266,15 +294,35 @@ export const startRelay = async (options: RelayOptions): Promise<Relay> => {
     setDelay: delayMs => {
       line.delayMs = delayMs
     },
-    pause: () => {
-      line.isPaused = true
+    setRate: bytesPerSecond => {
+      line.bytesPerSecond = bytesPerSecond ?? Infinity
+    },
+    setSplit: bytes => {
+      line.splitAt = bytes
+    },
+    corrupt: direction => {
+      ;(direction === 'up' ? up : down).isCorrupting = true
+    },
+    get refuses() {
+      return refuses
+    },
+    set refuses(value) {
+      refuses = value
+    },
+    pause: direction => {
+      if (direction !== 'down') up.isPaused = true
+      if (direction !== 'up') down.isPaused = true
       for (const connection of connections) connection.hold()
     },
     resume: () => {
-      line.isPaused = false
+      up.isPaused = false
+      down.isPaused = false
       for (const connection of connections) connection.proceed()
     },
     cut,
+    end: () => {
+      for (const connection of connections) connection.end()
+    },
     close,
   }
 }

@@ -1,0 +1,49 @@
+/**
+ * `npm run chaos [-- --minutes N] [--seed S] [--each] [--only ID]`: each fault once and N minutes of mixed chaos beside it (docs/reliability.md).
+ * Ends with 1 when the oracle has found something.
+ */
+import { parseArgs } from 'node:util'
+import { cleanUp } from '../support/cleanup.ts'
+import { FAULTS } from './faults.ts'
+import { runFaults, runMixed, type Report } from './runs.ts'
+import { KINDS_HERE } from './world.ts'
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '2' },
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+    only: { type: 'string', multiple: true },
+    each: { type: 'boolean', default: true },
+  },
+  allowNegative: true,
+})
+const seed = Number(values.seed)
+const minutes = Number(values.minutes)
+const say = (text: string): void => void process.stdout.write(`${text}\n`)
+
+const startedMs = performance.now()
+say(`chaos: seed ${seed}, Node.js ${process.versions.node}, ${KINDS_HERE.join(', ')}`)
+const wanted = FAULTS.filter(({ id }) => values.only?.includes(id) ?? values.each)
+const runs: Promise<Report>[] = []
+for (const isLong of [false, true]) {
+  const part = wanted.filter(fault => (fault.isLong ?? false) === isLong)
+  if (part.length > 0) runs.push(runFaults(isLong ? 'long' : 'short', part, seed, say))
+}
+if (minutes > 0 && values.only === undefined) runs.push(runMixed('mixed', minutes * 60_000, seed, say))
+
+let faultCount = 0
+try {
+  for (const report of await Promise.all(runs)) {
+    const tally = [...report.tally].map(([what, count]) => `${count} ${what}`).join(', ')
+    say(`${report.name}: ${report.requests} requests: ${tally}`)
+    for (const fault of report.faults) say(`  ${fault}`)
+    faultCount += report.faultCount
+  }
+  const seconds = Math.round((performance.now() - startedMs) / 1000)
+  say(`chaos: ${wanted.length} faults, ${minutes} minutes mixed, ${faultCount} violations, ${seconds} s; --seed ${seed} repeats it`)
+} catch (error) {
+  faultCount++
+  say(`chaos, --seed ${seed}: ${(error as Error).stack}`)
+}
+await cleanUp()
+process.exit(faultCount === 0 ? 0 : 1)
