@@ -72,6 +72,7 @@ const ROOMS = {
   service: { rooms: ['errors.ts', 'directory', 'events'] },
   'service/core': {
     rooms: [
+      'identity',
       'events',
       'errors.ts',
       'address',
@@ -136,6 +137,7 @@ const ROOMS = {
       'service/input',
       'service/names',
       'service/proofs',
+      'service/ssh-keys',
       'service/accounts',
       'service/sockets',
     ],
@@ -304,8 +306,13 @@ const ROOMS = {
     ],
     node: ['crypto'],
   },
+  'visitors/holders': {
+    rooms: ['address', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session', 'visitors/login', 'visitors/pages'],
+    node: ['crypto'],
+  },
   'visitors/check': {
     rooms: [
+      'visitors/holders',
       'errors.ts',
       'http',
       'rates',
@@ -535,6 +542,7 @@ const ROOMS = {
   },
   'cli/visitors': {
     rooms: [
+      'visitors/holders',
       'errors.ts',
       'address',
       'files',

@@ -28,11 +28,13 @@ async function allSockets({ sockets: rules }: Service, actor: Actor): Promise<re
   return all
 }
 
-const view = ({ urlOf }: ApiContext, socket: Socket): z.output<typeof schema.compatibleSocket> =>
-  schema.compatibleSocketView(socket, urlOf(socket))
+async function view({ urlOf, service }: ApiContext, socket: Socket): Promise<z.output<typeof schema.compatibleSocket>> {
+  const sshCa = schema.hasSshAuthority(socket) ? await service.visitorCertificates.sshAuthority() : ''
+  return schema.compatibleSocketView(socket, urlOf(socket), sshCa)
+}
 
 const list = async (context: ApiContext, _call: unknown, actor: Actor): Promise<unknown> =>
-  (await allSockets(context.service, actor)).map(socket => view(context, socket))
+  Promise.all((await allSockets(context.service, actor)).map(socket => view(context, socket)))
 
 export const compatibleOperations: readonly Operation[] = [
   open({

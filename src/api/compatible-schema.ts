@@ -124,8 +124,15 @@ export const compatibleTunnelView = ({ id, relayPort, server }: Tunnel): z.outpu
   tunnel_server: server,
 })
 
-/** A socket as the old client reads it. @param url  where visitors reach it */
-export const compatibleSocketView = (socket: Socket, url: string): z.output<typeof compatibleSocket> => ({
+/** Does a socket have an authority by which its visitors log in with SSH? */
+export const hasSshAuthority = ({ type, visitors }: Socket): boolean => visitors !== null && (type === 'tcp' || type === 'tls')
+
+/**
+ * A socket as the old client reads it.
+ * @param url    where visitors reach it
+ * @param sshCa  a line for TrustedUserCAKeys; empty: it has none
+ */
+export const compatibleSocketView = (socket: Socket, url: string, sshCa: string): z.output<typeof compatibleSocket> => ({
   socket_id: socket.id,
   name: socket.name,
   dnsname: socket.dnsName,
@@ -138,6 +145,6 @@ export const compatibleSocketView = (socket: Socket, url: string): z.output<type
   [EMAILS]: [...(socket.visitors?.emails ?? [])],
   [DOMAINS]: [...(socket.visitors?.domains ?? [])],
   user_name: sshUserOf(socket.accountId),
-  ssh_ca: '', // of sockets that visitors reach by SSH with a certificate, which are not offered
+  ssh_ca: sshCa,
   tunnels: socket.tunnels.map(compatibleTunnelView),
 })

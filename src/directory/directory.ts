@@ -84,6 +84,8 @@ export interface DirectorySnapshot {
   readonly keys: readonly DirectoryKey[]
   /** As far back as any login may last. */
   readonly endedLogins: readonly EndedLogins[]
+  /** PEM of the authorities that certify visitors; absent: there are none. */
+  readonly authorities?: string | undefined
 }
 
 /** A step from one state to the next: first what goes, then what comes or replaces the one of the same id. */
@@ -97,6 +99,8 @@ export interface DirectoryChange {
   /** Tunnels whose sessions have to end now. */
   readonly endedTunnels: readonly string[]
   readonly endedLogins: readonly EndedLogins[]
+  /** As in a snapshot; absent: those that were. */
+  readonly authorities?: string | undefined
 }
 
 /** A message from the service to the data plane. */

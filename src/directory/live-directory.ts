@@ -1,5 +1,6 @@
 import type { Keys, RegisteredKey } from '../identity/key-registry.ts'
 import type { LogLine } from '../payload/log-note.ts'
+import type { Access } from '../route/access.ts'
 import type { RouteTable, TargetTable } from '../route/table.ts'
 import type { Owner } from '../route/target.ts'
 import type { TcpPort } from '../route/tcp-port.ts'
@@ -34,6 +35,16 @@ export interface LiveDirectoryOptions extends DirectoryBounds {
   readonly onKeyUp?: (kid: string, address: string) => void
   /** No inner layer with this key is left. */
   readonly onKeyDown?: (kid: string) => void
+}
+
+/** A socket of type tcp or tls that only some may have. */
+export interface HeldSocket {
+  /** HOST:PORT. */
+  readonly name: string
+  readonly host: string
+  readonly port: number
+  readonly accountId: string
+  readonly access: Access
 }
 
 type Listener = (effects: DirectoryEffects) => Promise<readonly PortFault[]>
@@ -81,6 +92,13 @@ export class LiveDirectory {
   /** The keys of the operator with those of the service behind them. */
   layerKeys(operator: Keys): Keys {
     return new LayeredKeys(operator, this.#table.keys)
+  }
+
+  /** The socket of a host at which people prove by a certificate who they are. @param host  in lower case */
+  heldSocket(host: string): HeldSocket | undefined {
+    const { socket, tunnel } = this.#table.match(host) ?? {}
+    if (socket === undefined || tunnel?.access === undefined) return undefined
+    return { name: tunnel.name, host: socket.dnsName, port: tunnel.port, accountId: socket.accountId, access: tunnel.access }
   }
 
   /** The owner of the socket that a tunnel is of. */

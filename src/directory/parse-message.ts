@@ -28,6 +28,8 @@ const MAX_LIST = 100
 const MAX_VISITORS = 10_000
 const MAX_PORT = 65_535
 const MAX_COUNT = 1_000_000_000
+const MAX_AUTHORITIES = 65_536
+const CERTIFICATES = /^(?:-----BEGIN CERTIFICATE-----\n[A-Za-z0-9+/=\n]{1,20000}\n-----END CERTIFICATE-----\n)*$/
 
 type Raw = Readonly<Record<string, unknown>>
 
@@ -152,6 +154,11 @@ function endedLoginsOf(value: unknown): EndedLogins {
   })
 }
 
+const authoritiesOf = (value: unknown): { readonly authorities?: string } =>
+  value === undefined
+    ? {}
+    : { authorities: textOf(value, 'authorities', text => text.length <= MAX_AUTHORITIES && CERTIFICATES.test(text)) }
+
 /** Reads a message of the service process. @throws GatewayError CONFIG_INVALID */
 export function parseDirectoryMessage(value: unknown): DirectoryMessage {
   const raw = objectOf(value, 'it')
@@ -161,7 +168,8 @@ export function parseDirectoryMessage(value: unknown): DirectoryMessage {
   const keys = listOf(raw['keys'], 'keys', keyOf)
   // The file of an earlier release has none.
   const endedLogins = listOf(raw['endedLogins'] ?? [], 'endedLogins', endedLoginsOf)
-  if (type === 'snapshot') return { type, seq, sockets, keys, endedLogins }
+  const authorities = authoritiesOf(raw['authorities'])
+  if (type === 'snapshot') return { type, seq, sockets, keys, endedLogins, ...authorities }
   const change: DirectoryChange = {
     type,
     seq,
@@ -171,6 +179,7 @@ export function parseDirectoryMessage(value: unknown): DirectoryMessage {
     keys,
     endedTunnels: listOf(raw['endedTunnels'], 'endedTunnels', idOf),
     endedLogins,
+    ...authorities,
   }
   return change
 }

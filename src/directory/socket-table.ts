@@ -12,6 +12,8 @@ export interface DirectoryBounds {
   readonly zone: string
   /** The ports of sockets, both ends included; absent: none. */
   readonly ports?: { readonly from: number; readonly to: number }
+  /** Ports can end TLS, so that those of sockets of type tcp can ask for a certificate as well; default: they cannot. */
+  readonly endsTls?: boolean
 }
 
 /** A socket that is not in force as it was asked for. */
@@ -77,6 +79,8 @@ export class SocketTable {
   /** Of the last snapshot: what it has in it already is not taken again. */
   #snapshotSeq = -1
   #lastSeq = -1
+  /** PEM of the authorities that certify visitors. */
+  #authorities = ''
 
   constructor(private readonly bounds: DirectoryBounds) {}
 
@@ -118,7 +122,9 @@ export class SocketTable {
   /** All that is in force, as a message. */
   snapshot(): DirectorySnapshot {
     const sockets = [...this.#byId.values()].map(({ socket }) => socket)
-    return { type: 'snapshot', seq: Math.max(0, this.#lastSeq), sockets, keys: this.keys.all, endedLogins: this.endedLogins }
+    const authorities = this.#authorities === '' ? {} : { authorities: this.#authorities }
+    const seq = Math.max(0, this.#lastSeq)
+    return { type: 'snapshot', seq, sockets, keys: this.keys.all, endedLogins: this.endedLogins, ...authorities }
   }
 
   /** Logins of visitors that are over. */
@@ -137,6 +143,7 @@ export class SocketTable {
   apply(message: DirectoryMessage): { readonly effects: DirectoryEffects; readonly faults: readonly SocketFault[] } {
     const effects = new Effects()
     this.#endLogins(message, effects)
+    this.#trust(message, effects)
     this.#lastSeq = message.type === 'snapshot' ? message.seq : Math.max(this.#lastSeq, message.seq)
     if (message.type === 'snapshot') this.#replace(message, effects)
     else if (message.seq > this.#snapshotSeq) {
@@ -155,6 +162,13 @@ export class SocketTable {
     if (type === 'snapshot') this.#endedLogins.clear()
     for (const { accountId, atMs } of endedLogins) this.#endedLogins.set(accountId, Math.max(atMs, before.get(accountId) ?? 0))
     effects.endedLogins = endedLogins.filter(({ accountId, atMs }) => atMs > (before.get(accountId) ?? -1))
+  }
+
+  /** Ports that ask for certificates ask for those of other authorities, whatever order messages come in. */
+  #trust({ authorities }: DirectoryMessage, effects: Effects): void {
+    if (authorities === undefined || authorities === this.#authorities) return
+    this.#authorities = authorities
+    for (const { socket } of [...this.#byPort.values()]) if (socket.visitors !== null) this.#put(socket, effects)
   }
 
   #replace(snapshot: DirectorySnapshot, effects: Effects): void {
@@ -216,7 +230,7 @@ export class SocketTable {
     const previous = this.#byId.get(socket.id)
     const isSameOwner = previous?.socket.accountId === socket.accountId
     const owner = isSameOwner ? previous.owner : new SocketOwner(socket.id, socket.accountId, used => void this.#used.add(used))
-    const entry = createSocketEntry(socket, owner, previous)
+    const entry = createSocketEntry(socket, owner, { previous, authorities: this.#authorities, endsTls: this.bounds.endsTls === true })
     if (previous !== undefined) this.#unlink(previous, new Set(socket.tunnelIds), effects)
     this.#byId.set(socket.id, entry)
     for (const host of [socket.dnsName, ...socket.customDomains]) this.#byHost.set(host, entry)

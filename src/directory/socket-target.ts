@@ -36,8 +36,16 @@ export interface SocketEntry {
   readonly target: Target | undefined
   /** Of the other types. */
   readonly port: TcpPort | undefined
-  /** Of those of the other types that only some visitors may have: no public port asks who comes. */
+  /** Of those of the other types that only some visitors may have. */
   readonly tunnel: Tunnel | undefined
+}
+
+/** The means by which a port finds out who comes. */
+interface Doors {
+  /** PEM of the authorities that certify visitors; empty: there are none. */
+  readonly authorities: string
+  /** Can any port end TLS? Those of type tls always do. */
+  readonly endsTls: boolean
 }
 
 const POLICY = Policy.any()
@@ -57,12 +65,17 @@ const NOBODY: readonly string[] = Object.freeze([])
  * What is served for a socket. Everything that somebody counts by stays the same object as long as its part of the socket is the same:
  * limits do not begin anew, and nobody has to log in again, when a tunnel comes.
  */
-export function createSocketEntry(socket: DirectorySocket, owner: SocketOwner, previous: SocketEntry | undefined): SocketEntry {
+export function createSocketEntry(
+  socket: DirectorySocket,
+  owner: SocketOwner,
+  { previous, ...doors }: Doors & { readonly previous: SocketEntry | undefined },
+): SocketEntry {
   const isWeb = socket.type === 'http' || socket.type === 'https'
   owner.shares = socket.shares ?? NO_SHARES
-  return isWeb
-    ? { socket, owner, target: createTarget(socket, owner, previous), port: undefined, tunnel: undefined }
-    : { socket, owner, target: undefined, port: createPort(socket, owner), tunnel: createTunnel(socket, owner, previous) }
+  if (isWeb) return { socket, owner, target: createTarget(socket, owner, previous), port: undefined, tunnel: undefined }
+  // First, since it says who may come now.
+  const tunnel = createTunnel(socket, owner, previous)
+  return { socket, owner, target: undefined, port: createPort(socket, owner, tunnel, doors), tunnel }
 }
 
 function createTarget(socket: DirectorySocket, owner: SocketOwner, previous: SocketEntry | undefined): Target {
@@ -176,21 +189,26 @@ function createTunnel(socket: DirectorySocket, owner: SocketOwner, previous: Soc
   })
 }
 
-function createPort(socket: DirectorySocket, owner: SocketOwner): TcpPort {
-  const { type, tunnelIds, limits, password, visitors } = socket
+function createPort(socket: DirectorySocket, owner: SocketOwner, tunnel: Tunnel | undefined, { authorities, endsTls }: Doors): TcpPort {
+  const { type, tunnelIds, limits, password } = socket
   const port = socket.port!
   const { maxConnections } = limits
+  const canAsk = authorities !== '' && (endsTls || type === 'tls')
+  const access = tunnel?.access
+  const visitors = access !== undefined && canAsk ? Object.freeze({ authorities, access, name: tunnel!.name }) : undefined
+  // A password can be asked for nowhere here, and who comes not everywhere: what only some may have, nobody gets then.
+  const isForAll = access === undefined || visitors !== undefined
   return new TcpPort({
     key: String(port),
     line: 0,
     port,
     host: undefined,
-    tls: type === 'tls' ? 'terminate' : 'none',
+    tls: type === 'tls' || visitors !== undefined ? 'terminate' : 'none',
     clientCa: undefined,
     clientNames: [],
+    visitors,
     tellsIdentity: false,
-    // Nothing asks here who comes: what only some may have, nobody gets.
-    allow: password === null && visitors === null ? undefined : NOBODY,
+    allow: password === null && isForAll ? undefined : NOBODY,
     deny: NOBODY,
     maxConnections,
     maxConnectionsPerAddress: maxConnections,

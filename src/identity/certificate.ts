@@ -83,25 +83,47 @@ export async function mintKeyPair(options: MintOptions): Promise<MintedPair> {
   wanted.setUTCFullYear(now.getUTCFullYear() + options.validityYears)
   // What outlives its issuer cannot be verified then, and some programs refuse it from the start.
   const notAfter = new Date(Math.min(wanted.getTime(), issuer === undefined ? Infinity : Date.parse(issuer.certificate.validTo)))
-  const signer = issuer?.key ?? privateKey
-  const algorithm = signatureAlgorithm(signer.asymmetricKeyType === 'rsa' ? 'rsa' : 'ec')
-  const signed = toBeSigned({
-    purpose,
-    subject: nameOf(options.commonName),
-    names,
-    publicKey,
-    notBefore: new Date(now.getTime() - BACKDATE_MS),
-    notAfter,
-    algorithm,
-    issuer: issuer === undefined ? undefined : parseIssuer(issuer.certificate.raw),
-  })
-  const signature = sign('sha256', Buffer.from(toBytes(signed), 'latin1'), signer).toString('latin1')
+  const pem = signed(
+    { purpose, commonName: options.commonName, names, publicKey, notBefore: new Date(now.getTime() - BACKDATE_MS), notAfter },
+    issuer?.key ?? privateKey,
+    issuer,
+  )
   return {
     privateKeyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
-    certificatePem: certificatePem(signed, algorithm, signature),
+    certificatePem: pem,
     thumbprint: thumbprintOf(publicKey),
     notAfter,
   }
+}
+
+/** The words of a certificate for the key of somebody else, who is a TLS client. */
+export interface CertifiedClient {
+  readonly publicKey: KeyObject
+  readonly commonName: string
+  /** DNS names, e-mail addresses and URIs, in ASCII. */
+  readonly names: readonly string[]
+  readonly notBefore: Date
+  readonly notAfter: Date
+}
+
+/** Certifies the key of a TLS client. @returns PEM */
+export const certifyClient = (client: CertifiedClient, issuer: Issuer): string =>
+  signed({ purpose: 'client', ...client }, issuer.key, issuer)
+
+function signed(
+  { commonName, ...facts }: CertifiedClient & { readonly purpose: Purpose },
+  signer: KeyObject,
+  issuer: Issuer | undefined,
+): string {
+  const algorithm = signatureAlgorithm(signer.asymmetricKeyType === 'rsa' ? 'rsa' : 'ec')
+  const unsigned = toBeSigned({
+    ...facts,
+    subject: nameOf(commonName),
+    algorithm,
+    issuer: issuer === undefined ? undefined : parseIssuer(issuer.certificate.raw),
+  })
+  const signature = sign('sha256', Buffer.from(toBytes(unsigned), 'latin1'), signer).toString('latin1')
+  return certificatePem(unsigned, algorithm, signature)
 }
 
 /**

@@ -27,8 +27,8 @@ const OID = {
 
 const universal = (type: forge.asn1.Type, constructed: boolean, value: string | Asn1[]): Asn1 =>
   asn1.create(asn1.Class.UNIVERSAL, type, constructed, value)
-// Context-specific tags, which forge's types know by universal names only: [0], [2], [3] and [7].
-const { NONE: TAG_0, INTEGER: TAG_2, BITSTRING: TAG_3, ODESC: TAG_7 } = asn1.Type
+// Context-specific tags, which forge's types know by universal names only: [0] to [3], [6] and [7].
+const { NONE: TAG_0, BOOLEAN: TAG_1, INTEGER: TAG_2, BITSTRING: TAG_3, OID: TAG_6, ODESC: TAG_7 } = asn1.Type
 const tagged = (tag: forge.asn1.Type, constructed: boolean, value: string | Asn1[]): Asn1 =>
   asn1.create(asn1.Class.CONTEXT_SPECIFIC, tag, constructed, value)
 const oid = (dotted: string): Asn1 => universal(asn1.Type.OID, false, asn1.oidToDer(dotted).getBytes())
@@ -90,10 +90,14 @@ function ipv6Bytes(address: string): readonly number[] {
   return all.flatMap(group => [group >> 8, group & 0xff])
 }
 
-// RFC 5280 §4.2.1.6: dNSName is [2], iPAddress [7] in network byte order.
+const URI = /^[a-z][a-z0-9+.-]*:/
+
+// RFC 5280 §4.2.1.6: rfc822Name is [1], dNSName [2], uniformResourceIdentifier [6], iPAddress [7] in network byte order.
 function alternativeName(name: string): Asn1 {
   if (isIPv4(name)) return tagged(TAG_7, false, String.fromCharCode(...name.split('.').map(Number)))
-  return isIPv6(name) ? tagged(TAG_7, false, String.fromCharCode(...ipv6Bytes(name))) : tagged(TAG_2, false, name)
+  if (isIPv6(name)) return tagged(TAG_7, false, String.fromCharCode(...ipv6Bytes(name)))
+  if (URI.test(name)) return tagged(TAG_6, false, name)
+  return tagged(name.includes('@') ? TAG_1 : TAG_2, false, name)
 }
 
 // Bits of RFC 5280 §4.2.1.3, the first octet says how many of the last are unused. Without keyCertSign, which §4.2.1.9 forbids without
@@ -143,7 +147,7 @@ export function parseIssuer(der: Buffer): Issuer {
 export interface ToBeSigned {
   readonly purpose: Purpose
   readonly subject: Asn1
-  /** DNS names in A-labels, wildcards too, and IP addresses without brackets. */
+  /** DNS names in A-labels, wildcards too, and IP addresses without brackets; of a person, e-mail addresses and URIs in ASCII. */
   readonly names: readonly string[]
   readonly publicKey: KeyObject
   readonly notBefore: Date

@@ -183,6 +183,7 @@ export class OuterLayer {
     this.#tcp = new TcpEdge({
       dispatch,
       terminators: new TcpTerminators(options.tcpCertificates ?? (() => undefined)),
+      check: options.visitors?.connections,
       isTrusted,
       nextId,
       clock,

@@ -35,7 +35,8 @@ export function formatLogLine(line: LogLine): string {
   const at = timeOf(line.at)
   if (line.kind === 'connection') {
     const bytes = `bytes_sent:${line.bytesOut} bytes_received:${line.bytesIn}`
-    return `${client} [${at}] TCP ${line.status} ${bytes} session_time: ${seconds(line.durationMs)}`
+    const who = line.visitor === undefined ? '' : ` visitor: ${orDash(line.visitor)}`
+    return `${client} [${at}] TCP ${line.status} ${bytes} session_time: ${seconds(line.durationMs)}${who}`
   }
   const request = `${escaped(line.method)} ${escaped(line.path)} HTTP/${escaped(line.version)}`
   const { status, bytes, referer, agent, durationMs, visitor = '' } = line

@@ -36,6 +36,8 @@ export interface ConnectionLine {
   /** From the visitor. */
   readonly bytesIn: number
   readonly durationMs: number
+  /** Somebody who has proven who they are. */
+  readonly visitor?: string | undefined
 }
 
 /** Lines that were left out here: there were too many, or the link had more important things to carry. */
@@ -86,7 +88,7 @@ function parseLine(value: unknown): LogLine {
     line[name] = given
   }
   const { visitor } = raw
-  if (kind === 'request' && visitor !== undefined) {
+  if (kind !== 'omitted' && visitor !== undefined) {
     if (typeof visitor !== 'string' || visitor.length > MAX_LOG_TEXT)
       throw new GatewayError('PROTOCOL', 'a line of a log without a valid "visitor"')
     line['visitor'] = visitor

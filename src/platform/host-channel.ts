@@ -8,7 +8,9 @@ import type {
   AccountAnswer,
   AccountCredentials,
   ApplyFailure,
+  CertificateAnswer,
   FromService,
+  HolderRequest,
   ServiceLink,
   SocketLogin,
   ToService,
@@ -36,6 +38,8 @@ export interface HostListeners {
   readonly onSocketLogin: (login: SocketLogin) => void
   /** Whose credentials they are. Never rejects. */
   readonly onWho: (credentials: AccountCredentials) => Promise<AccountAnswer>
+  /** A certificate for somebody. Never rejects. */
+  readonly onCertify: (request: HolderRequest) => Promise<CertificateAnswer>
   /** The host asks for the end, or is gone. */
   readonly onStop: () => void
 }
@@ -123,7 +127,7 @@ export class HostChannel implements DataPlane {
   }
 
   #onMessage(message: ToService, listeners: HostListeners): void {
-    const { onLink, onTunnels, onKeys, onUsage, onVisitors, onSocketLogin, onWho, onStop } = listeners
+    const { onLink, onTunnels, onKeys, onUsage, onVisitors, onSocketLogin, onWho, onCertify, onStop } = listeners
     switch (message.type) {
       case 'link':
         return onLink(message.link)
@@ -141,6 +145,8 @@ export class HostChannel implements DataPlane {
         return onSocketLogin(message.login)
       case 'who':
         return void onWho(message.credentials).then(answer => this.#say({ type: 'who', id: message.id, answer }))
+      case 'certify':
+        return void onCertify(message.request).then(answer => this.#say({ type: 'certified', id: message.id, answer }))
       case 'ping':
         return this.#say({ type: 'pong' })
       case 'stop':

@@ -64,6 +64,7 @@ export interface Access {
 /** The rules of one socket, which its owner may change while visitors have something open. */
 export interface SocketAccess {
   readonly socketId: string
+  readonly accountId: string
   /** In force now; undefined: everybody may come. */
   readonly latest: Access | undefined
   /** Those in force now. */

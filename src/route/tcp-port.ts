@@ -1,6 +1,7 @@
 /** Public port → origin, for connections that are carried as they are. */
 import { AddressRanges } from '../address/address-ranges.ts'
 import { formatHostPort } from '../address/host-port.ts'
+import type { Access } from './access.ts'
 import type { Owner, Pool } from './target.ts'
 
 /** Where the connections of a port, or of one name on it, go. */
@@ -20,6 +21,15 @@ export interface TcpRoute {
 /** The treatment of TLS at a port: none, ending it, or reading the name in its first message and carrying it on unopened. */
 export type TcpTls = 'none' | 'terminate' | 'passthrough'
 
+/** The people who may come to a port of a socket of the service. */
+export interface PortVisitors {
+  /** PEM of those that certify them. */
+  readonly authorities: string
+  readonly access: Access
+  /** HOST:PORT of the socket, as its tunnels have it. */
+  readonly name: string
+}
+
 /** Options of a port. */
 export interface TcpPortOptions {
   /** The key in the file: a port, or the range that this one is from. */
@@ -34,6 +44,8 @@ export interface TcpPortOptions {
   readonly clientCa: string | undefined
   /** Names that such a certificate has to have one of; none: every one will do. */
   readonly clientNames: readonly string[]
+  /** People who may come, by a certificate that the service gave them when they had logged in; absent: nobody is asked for one. */
+  readonly visitors?: PortVisitors | undefined
   /** Addresses of clients, as `AddressRanges` takes them; undefined: everybody. */
   readonly allow: readonly string[] | undefined
   /** Addresses that are refused whatever `allow` says. */

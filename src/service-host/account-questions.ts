@@ -1,46 +1,42 @@
-import type { AccountAnswer, AccountCredentials, ToService } from './ipc.ts'
+import type { AccountAnswer, AccountCredentials, CertificateAnswer, HolderRequest, ToService } from './ipc.ts'
+import { Questions } from './questions.ts'
 
 /** A hash takes a fraction of a second; whatever is not there by then will not come. */
 const ANSWER_MS = 10_000
-/** Questions under way: each costs a hash. */
-const MAX_ASKED = 64
 
-const away = (why: string): AccountAnswer => ({ kind: 'away', why })
+type Send = ((message: ToService) => void) | undefined
 
-interface Asked {
-  readonly resolve: (answer: AccountAnswer) => void
-  readonly timer: NodeJS.Timeout
-}
-
-/** Questions to the service process whose credentials something is. Each is answered, whatever becomes of that process. */
+/** Questions to the service process whose credentials something is, and for certificates of people whom it need not know. */
 export class AccountQuestions {
-  readonly #asked = new Map<number, Asked>()
-  #nextId = 1
+  readonly #who: Questions<AccountAnswer>
+  readonly #certificates: Questions<CertificateAnswer>
 
-  constructor(private readonly answerMs = ANSWER_MS) {}
+  constructor(answerMs = ANSWER_MS) {
+    this.#who = new Questions<AccountAnswer>(answerMs, why => ({ kind: 'away', why }))
+    this.#certificates = new Questions<CertificateAnswer>(answerMs, why => ({ kind: 'away', why }))
+  }
 
   /** @param send  to the process that runs now; undefined: none does */
-  ask(credentials: AccountCredentials, send: ((message: ToService) => void) | undefined): Promise<AccountAnswer> {
-    if (send === undefined) return Promise.resolve(away('the service process is not there'))
-    if (this.#asked.size >= MAX_ASKED) return Promise.resolve(away('too many logins at a time'))
-    const id = this.#nextId++
-    return new Promise(resolve => {
-      const timer = setTimeout(() => this.answered(id, away('the service process does not answer')), this.answerMs)
-      this.#asked.set(id, { resolve, timer })
-      send({ type: 'who', id, credentials })
-    })
+  ask(credentials: AccountCredentials, send: Send): Promise<AccountAnswer> {
+    return this.#who.ask(send && (id => send({ type: 'who', id, credentials })))
+  }
+
+  /** @param send  as above */
+  certify(request: HolderRequest, send: Send): Promise<CertificateAnswer> {
+    return this.#certificates.ask(send && (id => send({ type: 'certify', id, request })))
   }
 
   answered(id: number, answer: AccountAnswer): void {
-    const asked = this.#asked.get(id)
-    if (asked === undefined) return
-    this.#asked.delete(id)
-    clearTimeout(asked.timer)
-    asked.resolve(answer)
+    this.#who.answered(id, answer)
+  }
+
+  certified(id: number, answer: CertificateAnswer): void {
+    this.#certificates.answered(id, answer)
   }
 
   /** The process is gone, and its answers with it. */
   gone(): void {
-    for (const id of [...this.#asked.keys()]) this.answered(id, away('the service process has ended'))
+    this.#who.gone()
+    this.#certificates.gone()
   }
 }

@@ -35,6 +35,24 @@ export type AccountAnswer =
   | { readonly kind: 'limited'; readonly waitS: number }
   | { readonly kind: 'away'; readonly why: string }
 
+/** A certificate for somebody who has logged in, and may come to a socket. */
+export interface HolderRequest {
+  readonly kind: 'tls' | 'ssh'
+  /** PEM of a request for a certificate; a line of authorized_keys. */
+  readonly text: string
+  readonly who: string
+  readonly names: readonly string[]
+  /** Milliseconds since 1970. */
+  readonly validUntil: number
+}
+
+/** The certificate, or why there is none. */
+export type CertificateAnswer =
+  | { readonly kind: 'certificate'; readonly text: string }
+  /** What was sent is no request. */
+  | { readonly kind: 'refused'; readonly why: string }
+  | { readonly kind: 'away'; readonly why: string }
+
 /** Somebody who has come in at a socket by a login, or by a link. */
 export interface SocketLogin {
   readonly socketId: string
@@ -68,6 +86,8 @@ export type FromService =
   | { readonly type: 'pong' }
   /** The answer to `who` with the same number. */
   | { readonly type: 'who'; readonly id: number; readonly answer: AccountAnswer }
+  /** The answer to `certify` with the same number. */
+  | { readonly type: 'certified'; readonly id: number; readonly answer: CertificateAnswer }
   /** The state of its store. */
   | { readonly type: 'health'; readonly isHealthy: boolean }
 
@@ -90,6 +110,8 @@ export type ToService =
   | { readonly type: 'socket-login'; readonly login: SocketLogin }
   /** Asks whose credentials they are; answered by `who`. */
   | { readonly type: 'who'; readonly id: number; readonly credentials: AccountCredentials }
+  /** Asks for a certificate; answered by `certified`. */
+  | { readonly type: 'certify'; readonly id: number; readonly request: HolderRequest }
   /** Asks whether it is there; answered by `pong`, in whatever state its store and its links are. */
   | { readonly type: 'ping' }
   /** Asks it to finish what is under way and to end. */

@@ -7,7 +7,17 @@ import { DirectoryFile } from './directory-file.ts'
 import { VisitorLines } from './visitor-lines.ts'
 import type { LogLine } from '../payload/log-note.ts'
 import { AccountQuestions } from './account-questions.ts'
-import type { AccountAnswer, AccountCredentials, ApplyFailure, FromService, ServiceChild, ServiceLink, SocketLogin } from './ipc.ts'
+import type {
+  AccountAnswer,
+  AccountCredentials,
+  ApplyFailure,
+  CertificateAnswer,
+  FromService,
+  HolderRequest,
+  ServiceChild,
+  ServiceLink,
+  SocketLogin,
+} from './ipc.ts'
 import { StartWatch, type StartTiming } from './start-watch.ts'
 import { Watchdog, type WatchdogTiming } from './watchdog.ts'
 
@@ -167,6 +177,12 @@ export class ServiceHost {
     return this.#questions.ask(credentials, child && (message => child.send(message)))
   }
 
+  /** Asks the service for a certificate. Never rejects. */
+  certify(request: HolderRequest): Promise<CertificateAnswer> {
+    const child = this.#isReady ? this.#child : undefined
+    return this.#questions.certify(request, child && (message => child.send(message)))
+  }
+
   /** Lets the service finish what is under way, then ends it. Idempotent. */
   async close(): Promise<void> {
     this.#isClosing = true
@@ -302,6 +318,8 @@ export class ServiceHost {
         return log.info({ pid: child.pid }, `the service process ${message.what}, and is not there until that is done`)
       case 'who':
         return this.#questions.answered(message.id, message.answer)
+      case 'certified':
+        return this.#questions.certified(message.id, message.answer)
       case 'pong':
         return this.#watchdog.answered()
       case 'health':

@@ -274,6 +274,29 @@ export interface Events {
   watch(actor: Actor, request: EventRequest, signal: AbortSignal): AsyncIterable<GatewayEvent>
 }
 
+/** A certificate for somebody whom the data plane lets in at a socket: it has asked who they are, and says what they are called. */
+export interface HolderRequest {
+  /** Of TLS, for a request in PEM; of SSH, for a line of authorized_keys. */
+  readonly kind: 'tls' | 'ssh'
+  readonly text: string
+  /** For people who read it: an address, or a name. */
+  readonly who: string
+  /** E-mail addresses and URIs, in ASCII. */
+  readonly names: readonly string[]
+  /** Milliseconds since 1970. */
+  readonly validUntil: number
+}
+
+/** Certificates of visitors, by authorities that no one but these rules can use. */
+export interface VisitorCertificates {
+  /** @returns PEM, or a line @throws GatewayError KEY_INVALID, INVALID for what is no request, STORE_UNAVAILABLE */
+  certify(request: HolderRequest): Promise<string>
+  /** PEM of the authorities that count. */
+  authorities(): Promise<string>
+  /** The authority of SSH, as a line for TrustedUserCAKeys. */
+  sshAuthority(): Promise<string>
+}
+
 /** A letter to one person. */
 export interface Letter {
   readonly to: string
@@ -309,6 +332,7 @@ export interface Service {
   readonly audit: Audit
   readonly events: Events
   readonly usage: Usage
+  readonly visitorCertificates: VisitorCertificates
   /** All that the data plane has to know. Whoever sends it on has to do so before anything else is awaited: the changes after it follow at once. */
   snapshot(): Promise<DirectorySnapshot>
   /** Begins with clean-up of ephemeral sockets and old rows, until `close`. */

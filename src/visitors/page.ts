@@ -9,9 +9,9 @@ export interface PageCall extends VisitorRequest {
 
 /** A page of the gateway itself. */
 export interface Page {
-  /** On the auth host, or on every host with logins, below `/.sg/`. */
-  readonly place: 'auth' | 'target'
-  /** Compared exactly, such as `/login` or `/.sg/session`; with `*` for its last part, everything that is in no other folder. */
+  /** On the auth host; on every host with logins, below `/.sg/`; on the host of the API of a service, in between its own paths. */
+  readonly place: 'auth' | 'target' | 'api'
+  /** Compared exactly, such as `/login` or `/.sg/session`; `*` for its last part or the one before stands for any one part. */
   readonly path: string
   readonly method: 'GET' | 'POST'
   /** Bytes of a body, at most; absent: none is taken. */

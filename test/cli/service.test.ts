@@ -77,12 +77,15 @@ test('service rotate makes new keys, keeps those before for one time, and says s
   await run(['service', 'init', '--zone', 'localhost', '--service', file])
   const rotate = async (...more: string[]): Promise<unknown> =>
     JSON.parse((await run(['service', 'rotate', '--service', file, '--json', ...more])).stdout)
-  expect(await rotate()).toEqual({ made: ['jwt-1', 'cookie-1', 'ssh-ca-1'], keepsPrevious: true })
-  expect(await rotate('--host-key', '--retire')).toEqual({ made: ['jwt-2', 'cookie-2', 'ssh-ca-2', 'ssh-host-1'], keepsPrevious: false })
+  expect(await rotate()).toEqual({ made: ['jwt-1', 'cookie-1', 'ssh-ca-1', 'visitor-ca-1'], keepsPrevious: true })
+  expect(await rotate('--host-key', '--visitor-ssh-key', '--retire')).toEqual({
+    made: ['jwt-2', 'cookie-2', 'ssh-ca-2', 'visitor-ca-2', 'ssh-host-1', 'visitor-ssh-ca-1'],
+    keepsPrevious: false,
+  })
   const { status, stdout } = await run(['service', 'rotate', '--service', file])
   expect({ status, stdout }).toEqual({
     status: 0,
-    stdout: 'made jwt-3, cookie-3, ssh-ca-3; the keys before stay good until the next time\n',
+    stdout: 'made jwt-3, cookie-3, ssh-ca-3, visitor-ca-3; the keys before stay good until the next time\n',
   })
 })
 

@@ -28,6 +28,7 @@ export const serviceStoreOptions = { service: serviceFile, json: flag('Print the
 export const serviceRotateOptions = {
   service: serviceFile,
   'host-key': flag('Make a new host key of the SSH door as well, which every client will ask about'),
+  'visitor-ssh-key': flag('Make a new authority of visitors for SSH as well, which every origin that trusts it has to be told'),
   retire: flag(
     'End what the keys before have signed at once: everybody logs in again. With --key-file, take the key before out of the file',
   ),

@@ -183,8 +183,8 @@ async function startVisitors(file: string | undefined, service: OuterService | u
   const { startVisitors: start } = await import('../visitors/start-visitors.ts')
   const theirs = logins === undefined ? {} : { logins: { ...logins, isAlone: file === undefined } }
   const onLoginsEnded = service?.directory.onLoginsEnded.bind(service.directory)
-  const { who: accounts, onSocketLogin } = service ?? {}
-  return start({ file: file ?? logins!.besides, accounts, onLoginsEnded, onSocketLogin, ...theirs }, log)
+  const { who: accounts, held, onSocketLogin } = service ?? {}
+  return start({ file: file ?? logins!.besides, accounts, held, onLoginsEnded, onSocketLogin, ...theirs }, log)
 }
 
 /** Prepares the service; without one, nothing of it is loaded. */

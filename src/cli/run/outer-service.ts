@@ -1,13 +1,13 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import { readServiceConfig } from '../../config/service/service-file.ts'
-import { LiveDirectory } from '../../directory/live-directory.ts'
+import { LiveDirectory, type HeldSocket } from '../../directory/live-directory.ts'
 import type { Events } from '../../events/events.ts'
 import { GatewayError } from '../../errors.ts'
 import { algorithmsOf, thumbprintOf } from '../../identity/key.ts'
 import { forkService } from '../../service-host/fork-service.ts'
 import { ServiceHost } from '../../service-host/service-host.ts'
-import type { AccountAnswer, AccountCredentials, SocketLogin } from '../../service-host/ipc.ts'
+import type { AccountAnswer, AccountCredentials, CertificateAnswer, HolderRequest, SocketLogin } from '../../service-host/ipc.ts'
 import type { Log, LogLevel } from '../../telemetry/log.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ServiceProcessArguments } from './service-process.ts'
@@ -38,6 +38,12 @@ export interface OuterService {
   serve(port: number): void
   /** Asks whose credentials of an account they are. Never rejects. */
   readonly who: (credentials: AccountCredentials) => Promise<AccountAnswer>
+  /** Its sockets that programs open with certificates. */
+  readonly held: {
+    readonly apiHost: string
+    find(host: string): HeldSocket | undefined
+    certify(request: HolderRequest): Promise<CertificateAnswer>
+  }
   /** Tells it who has come in at a socket by a login. */
   readonly onSocketLogin: (login: SocketLogin) => void
   close(): Promise<void>
@@ -70,6 +76,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
   const directory = new LiveDirectory({
     zone,
     ports,
+    endsTls: options.appScheme === 'https',
     hosts: [...new Set([hosts.api, hosts.auth, hosts.portal, hosts.download])],
     portal: { host: hosts.portal, providers: config.portalProviders.map(({ name }) => name) },
     serviceKey: {
@@ -135,6 +142,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     start: () => host.start(),
     serve: port => host.link({ url: `ws://127.0.0.1:${port}`, privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }),
     who: credentials => host.who(credentials),
+    held: { apiHost: hosts.api, find: name => directory.heldSocket(name), certify: request => host.certify(request) },
     onSocketLogin: login => host.socketLogin(login),
     close: () => host.close(),
   }

@@ -52,7 +52,11 @@ export async function runServiceRotate(values: ValuesOf<typeof serviceRotateOpti
   const keepsPrevious = !values.retire
   try {
     if (values['key-file']) return await rotateKeyFile(values, context, { file: config.secretsFile, keys: key, store })
-    const purposes = [...(['jwt', 'cookie', 'ssh-ca'] as const), ...(values['host-key'] ? (['ssh-host'] as const) : [])]
+    const purposes = [
+      ...(['jwt', 'cookie', 'ssh-ca', 'visitor-ca'] as const),
+      ...(values['host-key'] ? (['ssh-host'] as const) : []),
+      ...(values['visitor-ssh-key'] ? (['visitor-ssh-ca'] as const) : []),
+    ]
     const made = await rotateSecrets(store, key, { purposes, keepsPrevious, now: Date.now() })
     const before = keepsPrevious ? 'the keys before stay good until the next time' : 'the keys before are over; everybody logs in again'
     const host = values['host-key'] ? '\nnext: start the service again, and tell people of the new host key (ssh-keyscan)' : ''

@@ -10,6 +10,7 @@ import { createKeyText } from '../../visitors/session/key-ring.ts'
 import type { EndedLogins } from '../../visitors/session/revocations.ts'
 import { createVisitors } from '../../visitors/check/create-visitors.ts'
 import type { SocketLogin } from '../../service-host/ipc.ts'
+import type { HeldSockets } from '../../visitors/holders/held-socket.ts'
 import type { LoginEvent } from '../../visitors/login-event.ts'
 import type { AccountCheck } from '../../visitors/providers/accounts-provider.ts'
 import type { Visitors } from '../../visitors/check/visitors.ts'
@@ -28,6 +29,8 @@ export interface VisitorsSources {
   readonly logins?: ServiceLogins | undefined
   /** Accounts of the service. */
   readonly accounts?: AccountCheck | undefined
+  /** Sockets of the service that programs open with certificates. */
+  readonly held?: HeldSockets | undefined
   /** Told of who has come in at a socket of the service. */
   readonly onSocketLogin?: ((login: SocketLogin) => void) | undefined
   /** Tells of logins by these accounts that are over. @returns ends it */
@@ -39,7 +42,7 @@ export interface VisitorsSources {
  * @throws GatewayError CONFIG_INVALID, FILE_UNREADABLE, KEY_INVALID
  */
 export async function startVisitors(
-  { file, logins, accounts, onLoginsEnded, onSocketLogin }: VisitorsSources,
+  { file, logins, accounts, held, onLoginsEnded, onSocketLogin }: VisitorsSources,
   log: Log,
 ): Promise<RunningVisitors> {
   if (logins?.isAlone === true) await ensureKeys(file)
@@ -73,6 +76,7 @@ export async function startVisitors(
     persist: revocation => files.append(revocation),
     clock: Date.now,
     accounts,
+    held,
     onEvent,
     lanes: parts => lanes.create(parts),
     onFault: thrown => log.error({ err: thrown }, 'internal fault while visitors are checked'),

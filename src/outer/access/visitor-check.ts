@@ -1,5 +1,5 @@
 import type { AcceptedRequest } from '../../http/admission.ts'
-import type { Client, Peer } from '../../http/client.ts'
+import type { Client, Peer, PeerCertificate } from '../../http/client.ts'
 import type { ErrorCode } from '../../errors.ts'
 import type { Access, LaneName, Visitor } from '../../route/access.ts'
 
@@ -95,6 +95,16 @@ export interface ConnectionVisit {
   readonly peer: Peer
 }
 
+/** Somebody has shown a certificate at the port of a socket, which an authority of the service has signed. */
+export interface HolderVisit {
+  readonly access: Access
+  /** HOST:PORT of the socket. */
+  readonly name: string
+  /** Address of the client. */
+  readonly address: string
+  readonly certificate: PeerCertificate
+}
+
 /** Somebody may have the connection. */
 export interface ConnectionAdmittance {
   readonly kind: 'admit'
@@ -128,12 +138,18 @@ export interface ConnectionCheck {
    * @throws GatewayError as that of requests
    */
   admit(visit: ConnectionVisit): ConnectionDecision | undefined | Promise<ConnectionDecision | undefined>
+  /** The same of a certificate. @throws GatewayError as that of requests */
+  admitHolder(visit: HolderVisit): ConnectionDecision
 }
 
 /** Logins, tokens and whatever else proves who somebody is. The outer layer asks; it knows nothing of the lanes. */
 export interface VisitorCheck {
-  /** True for a host that is the gateway's own, as a whole. @param host  as `parseHost` gives it */
-  ownsHost(host: string): boolean
+  /**
+   * True for a host that is the gateway's own, as a whole, and for a path of another one that is.
+   * @param host    as `parseHost` gives it
+   * @param target  of the request: its path, with the query
+   */
+  owns(host: string, target: string): boolean
   /** The page of the gateway for a path of its own host, or for one below `/.sg/` of a host with logins. Never throws for what a client sends. */
   pageFor(request: VisitorRequest): OwnPage
   /** @throws GatewayError, as does the promise, where there is no verdict: the request is refused with its code */

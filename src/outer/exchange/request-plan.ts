@@ -158,10 +158,10 @@ function ownPageOf(
   visitors: VisitorCheck,
   { request, client, peer, hostname: host }: Omit<Admitted, 'located' | 'span'>,
 ): OwnPage | undefined {
-  const isOwnHost = visitors.ownsHost(host)
-  if (!isOwnHost && !request.target.startsWith(OWN_PATHS)) return undefined
-  const target = isOwnHost ? undefined : table().match(host)
-  if (!isOwnHost && (target === undefined || !hasLogin(target))) return undefined
+  const isOwn = visitors.owns(host, request.target)
+  if (!isOwn && !request.target.startsWith(OWN_PATHS)) return undefined
+  const target = isOwn ? undefined : table().match(host)
+  if (!isOwn && (target === undefined || !hasLogin(target))) return undefined
   if (peer.tls !== undefined) checkServerName(peer.tls, request.host, target, table())
   const mark = request.target.indexOf('?')
   const [path, query] = mark < 0 ? [request.target, ''] : [request.target.slice(0, mark), request.target.slice(mark)]

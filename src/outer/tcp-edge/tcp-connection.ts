@@ -7,6 +7,7 @@ import { addressOf, type TcpPort, type TcpRoute } from '../../route/tcp-port.ts'
 import { Splice } from '../../splice/splice.ts'
 import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
 import type { Log } from '../../telemetry/log.ts'
+import type { Admittance, ConnectionAdmittance, ConnectionCheck, HolderVisit } from '../access/visitor-check.ts'
 import type { VisitorCounts } from '../access/visitor-counts.ts'
 import { proxiedVisitor } from '../access/proxied-visitor.ts'
 import { BeforeOrigin } from '../inner-layers/tcp-opening.ts'
@@ -35,6 +36,8 @@ export interface TcpContext {
   readonly record: (record: ConnectionRecord) => void
   /** Counts of visitors with a proof, by outcome. */
   readonly visitors: VisitorCounts
+  /** Says who may come to sockets of the service; undefined: nobody who has to log in. */
+  readonly check: ConnectionCheck | undefined
 }
 
 /** A client that may be joined to an origin. */
@@ -70,6 +73,8 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
   #splice: Splice | undefined
   #bytesIn = 0
   #ending: NodeJS.Timeout | undefined
+  #unfollow: (() => void) | undefined
+  #refused: Visitor | undefined
   #isOver = false
 
   /**
@@ -141,6 +146,26 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
   /** Counts that somebody has shown a certificate, or has not. */
   countVisitor(outcome: 'admitted' | 'refused'): void {
     this.context.visitors.add('certificate', outcome)
+  }
+
+  /** Asks who somebody with a certificate is, and whether they may come. @returns undefined where they may not: it has ended then */
+  judge(visit: Omit<HolderVisit, 'address'>): ConnectionAdmittance | undefined {
+    const { check } = this.context
+    if (check === undefined) {
+      this.abort('VISITOR_LOGIN_MISSING', 'the outer layer has no providers')
+      return undefined
+    }
+    const decision = check.admitHolder({ ...visit, address: this.client.address })
+    if (decision.kind === 'admit') return decision
+    this.#refused = decision.visitor
+    this.abort(decision.code, decision.reason)
+    return undefined
+  }
+
+  /** Ends it when what has let its visitor in is over. */
+  follow(follow: Admittance['follow']): void {
+    if (this.#isOver) return
+    this.#unfollow = follow?.(guarded(this.fail, reason => this.abort('VISITOR_SESSION_OVER', reason)))
   }
 
   /** Ends it at a time, unless that is further away than any connection lasts. @param atMs  ms since 1970 */
@@ -280,8 +305,9 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     if (this.#isOver) return
     this.#isOver = true
     clearTimeout(this.#ending)
+    this.#unfollow?.()
     this.context.opening.cancel(this)
-    const { route, visitor } = this.#greeted ?? {}
+    const { route, visitor = this.#refused } = this.#greeted ?? {}
     const owner = route?.owner
     const record: ConnectionRecord = {
       connectionId: this.#connectionId,

@@ -5,11 +5,12 @@ import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { DeadlineQueue } from '../../net/deadline-queue.ts'
 import type { SocketBook } from '../../net/socket-book.ts'
+import type { ConnectionCheck } from '../access/visitor-check.ts'
 import { VisitorCounts } from '../access/visitor-counts.ts'
 import type { DispatchContext } from '../inner-layers/dispatch.ts'
 import type { TcpConnection } from './tcp-connection.ts'
 import { TcpListener, type TcpListenerContext } from './tcp-listener.ts'
-import type { TcpTerminators } from './tcp-terminator.ts'
+import { authorityKeyOf, type TcpTerminators } from './tcp-terminator.ts'
 
 /** For a client to say which name it wants or to finish its handshake, milliseconds. */
 const GREETING_MS = 10_000
@@ -23,6 +24,8 @@ export interface TcpEdgeOptions {
   readonly dispatch: DispatchContext
   /** Ends TLS. */
   readonly terminators: TcpTerminators
+  /** Says who may come to sockets of the service; undefined: nobody who has to log in. */
+  readonly check?: ConnectionCheck | undefined
   /** Is this the address of a proxy of ours, behind which many clients share one address? */
   readonly isTrusted: (address: string) => boolean
   /** A fresh id for the log. */
@@ -63,7 +66,7 @@ export class TcpEdge {
   #isClosed = false
   #onIdle: (() => void) | undefined
 
-  constructor({ dispatch, terminators, isTrusted, nextId, clock, log, record }: TcpEdgeOptions) {
+  constructor({ dispatch, terminators, check, isTrusted, nextId, clock, log, record }: TcpEdgeOptions) {
     this.#log = log
     this.#terminators = terminators
     // Made for the first connection: who has no such port has no timers for it either.
@@ -72,6 +75,7 @@ export class TcpEdge {
     let number = 0
     this.#context = {
       dispatch,
+      check,
       isTrusted,
       nextId,
       clock,
@@ -164,10 +168,10 @@ export class TcpEdge {
       this.#missed.delete(number)
       await listener?.close()
     }
-    const secured = opened.find(port => !this.#terminators.isReady(port))
+    const secured = opened.filter(port => !this.#terminators.isReady(port))
     let failure: string | undefined
-    if (secured !== undefined) {
-      const prepare = this.#terminators.prepare([...this.#needed, secured])
+    if (secured.length > 0) {
+      const prepare = this.#terminators.prepare([...this.#needed, ...secured])
       await prepare.catch((error: unknown) => void (failure = asGatewayError(error).message))
     }
     for (const port of opened) {
@@ -194,10 +198,11 @@ export class TcpEdge {
     this.#work = this.#work.then(() => this.#changeSockets([...this.#missed.values()], [])).then(ignore, ignore)
   }
 
-  /** Ports that need something to be read: those of the file, and one of the sockets that end TLS, which all need the same. */
+  /** Ports that need something to be read: those of the file, and of the sockets that end TLS one of each kind. */
   get #needed(): readonly TcpPort[] {
-    for (const { port } of this.#ofSockets.values()) if (port.options.tls === 'terminate') return [...this.#wanted, port]
-    return this.#wanted
+    const kinds = new Map<string, TcpPort>()
+    for (const { port } of this.#ofSockets.values()) if (port.options.tls === 'terminate') kinds.set(authorityKeyOf(port), port)
+    return [...this.#wanted, ...kinds.values()]
   }
 
   get #all(): readonly TcpListener[] {

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net'
-import { createServer, type Server, type TLSSocket } from 'node:tls'
+import { createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls'
 import { addressKey } from '../../address/address-key.ts'
 import { asGatewayError, GatewayError, messageOf } from '../../errors.ts'
-import { visitorName } from '../../route/access.ts'
+import { visitorName, type Visitor } from '../../route/access.ts'
 import { certificateVisitor, hasName } from '../../route/certificate-visitor.ts'
-import type { TcpPort } from '../../route/tcp-port.ts'
-import { clientCertificateOf } from '../../tls/client-certificate.ts'
+import type { PortVisitors, TcpPort } from '../../route/tcp-port.ts'
+import { clientCertificateOf, visitorTlsOptions } from '../../tls/client-certificate.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
 import { HandshakeTurns } from '../../tls/handshake-turns.ts'
 import { followCertificates, tlsOptions } from '../../tls/server.ts'
@@ -31,11 +31,22 @@ export class TcpTerminator {
   /** Handshakes under way, by the client's end of the connection: node:tls does not say which socket it was given. */
   readonly #pending = new Map<string, Pending>()
 
-  /** @param store  started; closed with this */
-  constructor(private readonly store: CertificateStore) {
+  /**
+   * @param store        started; closed with this
+   * @param authorities  PEM of those that certify people for sockets of the service; undefined: these are none
+   */
+  constructor(
+    private readonly store: CertificateStore,
+    private readonly authorities?: string,
+  ) {
     // Refused here with its reason; node:tls would just hang up.
-    this.#server = createServer({ ...tlsOptions(store), rejectUnauthorized: false })
-    this.#unfollow = followCertificates(this.#server, store)
+    const options = (): TlsOptions =>
+      authorities === undefined
+        ? { ...tlsOptions(store), rejectUnauthorized: false }
+        : visitorTlsOptions(store, { ca: authorities, crl: undefined })
+    this.#server = createServer(options())
+    this.#unfollow =
+      authorities === undefined ? followCertificates(this.#server, store) : store.subscribe(() => this.#server.setSecureContext(options()))
     this.#server.on('secureConnection', (socket: TLSSocket) =>
       this.#attempt(socket, pending => {
         if (pending.connection.isOver) socket.destroy()
@@ -83,6 +94,8 @@ export class TcpTerminator {
 
   #secured(socket: TLSSocket, { connection, port }: Pending): void {
     socket.allowHalfOpen = true
+    const { visitors } = port.options
+    if (visitors !== undefined) return this.#held(socket, { connection, port }, visitors)
     const wantsCertificate = this.store.clientCa !== undefined
     if (wantsCertificate && !socket.authorized) {
       connection.countVisitor('refused')
@@ -96,16 +109,36 @@ export class TcpTerminator {
       if (!isNamed)
         return connection.abort('VISITOR_FORBIDDEN', `no name of the certificate of ${visitorName(visitor!)} is one of clientNames`)
     }
+    if (!this.#join(socket, { connection, port }, visitor)) return
+    if (client !== undefined) connection.endAt(client.notAfterMs, 'the client certificate has expired')
+  }
+
+  /** Somebody who may come to a socket of the service by the certificate that they got when they had logged in. */
+  #held(socket: TLSSocket, pending: Pending, { access, name, authorities }: PortVisitors): void {
+    const { connection } = pending
+    // The list was made for the port since: by then other authorities may count.
+    const certificate = this.authorities === authorities ? clientCertificateOf(socket) : undefined
+    if (certificate === undefined) return connection.abort('VISITOR_REQUIRED', 'the client has shown no certificate of a login')
+    const decision = connection.judge({ access, name, certificate })
+    if (decision === undefined) return
+    if (this.#join(socket, pending, decision.visitor)) connection.follow(decision.follow)
+  }
+
+  /** @returns false where it cannot be joined */
+  #join(socket: TLSSocket, { connection, port }: Pending, visitor: Visitor | undefined): boolean {
     // RFC 8446 §4.6.1: resumed sessions bring their name, too; `false` is none.
     const { servername } = socket as TLSSocket & { readonly servername?: string | false }
     const sent = typeof servername === 'string' && servername !== '' ? servername : undefined
     connection.name = sent
     const name = canonicalName(sent)
     const route = port.routeOf(name)
-    if (route === undefined) return connection.abort('UNKNOWN_HOST', unknown(sent))
+    if (route === undefined) {
+      connection.abort('UNKNOWN_HOST', unknown(sent))
+      return false
+    }
     socket.pause()
-    connection.join({ route, inside: socket, facts: factsOf(socket, name, wantsCertificate), visitor })
-    if (client !== undefined) connection.endAt(client.notAfterMs, 'the client certificate has expired')
+    connection.join({ route, inside: socket, facts: factsOf(socket, name, visitor !== undefined), visitor })
+    return true
   }
 }
 
@@ -160,7 +193,7 @@ function afterPreamble(connection: TcpConnection, socket: Socket, then: () => vo
   socket.resume()
 }
 
-/** The terminators of the ports in force: one for each file of authorities of clients, and one without. */
+/** The terminators of the ports in force: one for each set of authorities of clients, and one without. */
 export class TcpTerminators {
   #terminators = new Map<string, TcpTerminator>()
 
@@ -171,7 +204,7 @@ export class TcpTerminators {
    * @throws GatewayError of the first that fails; the others are ready
    */
   async prepare(ports: readonly TcpPort[]): Promise<void> {
-    const wanted = new Map(ports.filter(({ options }) => options.tls === 'terminate').map(port => [caOf(port), port]))
+    const wanted = new Map(ports.filter(({ options }) => options.tls === 'terminate').map(port => [authorityKeyOf(port), port]))
     for (const [ca, terminator] of this.#terminators) {
       if (wanted.has(ca)) continue
       this.#terminators.delete(ca)
@@ -191,12 +224,12 @@ export class TcpTerminators {
 
   /** Has everything that the port needs been read? */
   isReady(port: TcpPort): boolean {
-    return port.options.tls !== 'terminate' || this.#terminators.has(caOf(port))
+    return port.options.tls !== 'terminate' || this.#terminators.has(authorityKeyOf(port))
   }
 
   /** The terminator of a port that is ready and ends TLS. */
   of(port: TcpPort): TcpTerminator {
-    return this.#terminators.get(caOf(port))!
+    return this.#terminators.get(authorityKeyOf(port))!
   }
 
   async close(): Promise<void> {
@@ -213,8 +246,10 @@ export class TcpTerminators {
       )
     }
     await store.start()
-    return new TcpTerminator(store)
+    return new TcpTerminator(store, options.visitors?.authorities)
   }
 }
 
-const caOf = ({ options }: TcpPort): string => options.clientCa ?? ''
+/** By whom client certificates have to be signed: ports of one kind share what ends their TLS. */
+export const authorityKeyOf = ({ options: { visitors, clientCa } }: TcpPort): string =>
+  visitors === undefined ? `file ${clientCa ?? ''}` : `people ${visitors.authorities}`

@@ -48,6 +48,8 @@ export class DirectoryFeed {
       readonly inForceMs?: number
       /** Another secret is in force. */
       readonly onSecrets?: () => Promise<void>
+      /** PEM of the authorities of visitors' certificates; absent: there are none. */
+      readonly authorities?: () => Promise<string>
     },
   ) {}
 
@@ -81,7 +83,7 @@ export class DirectoryFeed {
       }))
       for (const socket of value.sockets) this.#notePort(socket)
       this.#snapshotSeq = seq
-      return { type: 'snapshot', seq, ...value }
+      return { type: 'snapshot', seq, ...value, ...(await this.#authorities()) }
     })
   }
 
@@ -108,6 +110,11 @@ export class DirectoryFeed {
     throw failed
   }
 
+  async #authorities(): Promise<{ readonly authorities?: string }> {
+    const { authorities } = this.options
+    return authorities === undefined ? {} : { authorities: await authorities() }
+  }
+
   #inTurn<T>(action: () => Promise<T>): Promise<T> {
     const result = this.#turn.then(action, action)
     this.#turn = result.catch(() => undefined)
@@ -119,7 +126,9 @@ export class DirectoryFeed {
     this.#forget(changes)
     const of = (kind: ChangeKind): string[] => [...new Set(changes.filter(change => change.kind === kind).map(change => change.object_id))]
     const seq = changes.at(-1)!.seq
-    if (of('secret').length > 0) await this.options.onSecrets?.()
+    const hasSecrets = of('secret').length > 0
+    if (hasSecrets) await this.options.onSecrets?.()
+    const authorities = hasSecrets ? await this.#authorities() : {}
     const { value } = await store.read(async db => {
       const belongings = await belongingsOf(db, of('account'))
       const [socketIds, tunnelIds, kids] = [
@@ -149,8 +158,8 @@ export class DirectoryFeed {
     const nothing = { removedSockets: [], removedKeys: [], sockets: [], keys: [], endedTunnels: [], endedLogins: [] }
     const step = (part: Partial<DirectoryChange>): Promise<void> => dataPlane.apply({ type: 'change', seq, ...nothing, ...part })
     // What goes, goes first: it may free a port or a name.
-    const first = { ...value, sockets: others }
-    if (Object.values(first).some(list => list.length > 0)) await this.#tell(() => step(first))
+    const first = { ...value, ...authorities, sockets: others }
+    if (Object.values(first).some(({ length }) => length > 0)) await this.#tell(() => step(first))
     // Each new port in a step of its own, so that one that cannot be opened concerns nobody else.
     await Promise.all(opening.map(socket => this.#open(socket, () => step({ sockets: [socket] }))))
     this.#seq = seq

@@ -1,10 +1,11 @@
 /** Secrets of the service, which all its processes share: sealed in the database under a key outside of it. */
-import { createPrivateKey, createSecretKey, generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto'
+import { createPrivateKey, createSecretKey, generateKeyPairSync, randomBytes, X509Certificate, type KeyObject } from 'node:crypto'
+import type { Issuer } from '../../identity/certificate.ts'
 import type { Store } from '../../store/store.ts'
 import { SealingKey } from '../proofs/sealed.ts'
 
 /** The purpose of a secret. */
-export type SecretPurpose = 'jwt' | 'ssh-host' | 'ssh-ca' | 'cookie'
+export type SecretPurpose = 'jwt' | 'ssh-host' | 'ssh-ca' | 'cookie' | 'visitor-ca' | 'visitor-ssh-ca'
 
 interface Secret {
   readonly id: string
@@ -13,12 +14,27 @@ interface Secret {
 
 const pem = (key: KeyObject): Buffer => Buffer.from(key.export({ type: 'pkcs8', format: 'pem' }) as string)
 
+/** An authority, for as long as certificates of ten years or less are of use; who wants another one earlier rotates it. */
+const AUTHORITY_YEARS = 20
+
 /** Makers of fresh secrets. Keys of SSH are Ed25519 and, for clients of 2021 that know nothing else, not RSA. */
-const FRESH: Readonly<Record<SecretPurpose, () => Buffer>> = {
+const FRESH: Readonly<Record<SecretPurpose, () => Buffer | Promise<Buffer>>> = {
   jwt: () => randomBytes(32),
   cookie: () => randomBytes(32),
   'ssh-host': () => pem(generateKeyPairSync('ed25519').privateKey),
   'ssh-ca': () => pem(generateKeyPairSync('ed25519').privateKey),
+  // Not the one of tunnels: what a visitor has signed must open no door of the service.
+  'visitor-ssh-ca': () => pem(generateKeyPairSync('ed25519').privateKey),
+  'visitor-ca': async () => {
+    const { mintKeyPair } = await import('../../identity/certificate.ts')
+    const { privateKeyPem, certificatePem } = await mintKeyPair({
+      type: 'ec',
+      commonName: `visitors ${randomBytes(4).toString('hex')}`,
+      validityYears: AUTHORITY_YEARS,
+      purpose: 'ca',
+    })
+    return Buffer.from(privateKeyPem + certificatePem)
+  },
 }
 
 /** The secrets, read once and then kept in memory, so that they outlive a database that is away. */
@@ -58,9 +74,20 @@ export class Secrets {
   }
 
   /** Private keys of SSH, the newest first. @throws GatewayError as `load` */
-  async private(purpose: 'ssh-host' | 'ssh-ca'): Promise<readonly [SecretKey, ...SecretKey[]]> {
+  async private(purpose: 'ssh-host' | 'ssh-ca' | 'visitor-ssh-ca'): Promise<readonly [SecretKey, ...SecretKey[]]> {
     await this.load()
     return this.#of(purpose, bytes => createPrivateKey(bytes))
+  }
+
+  /** Authorities that certify visitors, the newest first: that one signs, and all of them count. @throws GatewayError as `load` */
+  async authorities(): Promise<readonly [Issuer, ...Issuer[]]> {
+    await this.load()
+    const [first, ...others] = (this.#known.get('visitor-ca') ?? []).map(({ bytes }) => ({
+      key: createPrivateKey(bytes),
+      certificate: new X509Certificate(bytes.subarray(bytes.indexOf('-----BEGIN CERTIFICATE'))),
+    }))
+    if (first === undefined) throw new Error('secret visitor-ca is used before it is loaded')
+    return [first, ...others]
   }
 
   #of(purpose: SecretPurpose, keyOf: (bytes: Buffer) => KeyObject): readonly [SecretKey, ...SecretKey[]] {
@@ -89,7 +116,7 @@ export class Secrets {
           .values({
             id,
             purpose,
-            sealed: this.sealing.seal(FRESH[purpose](), `${purpose}:${id}`),
+            sealed: this.sealing.seal(await FRESH[purpose](), `${purpose}:${id}`),
             created_at: this.now(),
             retired_at: null,
           })
@@ -139,7 +166,7 @@ export async function rotateSecrets(store: Store, key: Buffer, { purposes, keeps
         .values({
           id,
           purpose,
-          sealed: sealing.seal(FRESH[purpose](), `${purpose}:${id}`),
+          sealed: sealing.seal(await FRESH[purpose](), `${purpose}:${id}`),
           created_at: Math.max(now, (rows[0]?.created_at ?? 0) + 1),
           retired_at: null,
         })

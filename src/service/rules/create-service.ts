@@ -38,6 +38,7 @@ import { CleanUp } from './clean-up.ts'
 import { DomainWatch } from './domain-watch.ts'
 import { InnerEnrolment } from './enrolment.ts'
 import { EventReader } from './events.ts'
+import { HolderCertificates } from './holder-certificates.ts'
 import { Start, unlessAway } from './start.ts'
 import { UsageBook } from './usage.ts'
 
@@ -84,6 +85,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const now = (): number => clock.now()
   const secrets = new Secrets(store, new SealingKey(options.secretsKey), now)
   await unlessAway(() => secrets.load())
+  const visitorCertificates = new HolderCertificates(secrets, clock)
   const passwords = await Passwords.create(options.argon2 === undefined ? await loadArgon2() : (options.argon2 ?? undefined))
   const directory = new DirectoryFeed({
     store,
@@ -92,6 +94,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     now,
     log,
     ...(options.inForceMs !== undefined && { inForceMs: options.inForceMs }),
+    authorities: () => visitorCertificates.authorities(),
     onSecrets: async () => {
       try {
         await secrets.reload()
@@ -159,6 +162,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     audit: new AuditReader(parts),
     events: new EventReader(parts, events),
     usage: new UsageBook(parts),
+    visitorCertificates,
     snapshot: () => directory.snapshot(),
     start: async () => {
       cleanUp.start()

@@ -1,6 +1,13 @@
 import { NO_BODY } from '../../http/message.ts'
-import type { AccessRequestOfVisitor, ConnectionCheck, ConnectionDecision, ConnectionVisit } from '../../outer/access/visitor-check.ts'
+import type {
+  AccessRequestOfVisitor,
+  ConnectionCheck,
+  ConnectionDecision,
+  ConnectionVisit,
+  HolderVisit,
+} from '../../outer/access/visitor-check.ts'
 import type { LaneName } from '../../route/access.ts'
+import type { HolderLane } from '../holders/holder-lane.ts'
 import type { Lane, Verdict } from '../lane.ts'
 import type { DefaultedProviders } from './defaulted-providers.ts'
 import type { OriginFields } from './origin-fields.ts'
@@ -12,6 +19,8 @@ export interface ConnectionsParts {
   readonly lanes: readonly Lane[]
   readonly origin: OriginFields
   readonly defaults: DefaultedProviders
+  /** Of certificates at ports of sockets. */
+  readonly holders: HolderLane
   readonly counts: VisitorCounts
   readonly deviceUrl: () => string
 }
@@ -31,6 +40,12 @@ export class ConnectionVisitors implements ConnectionCheck {
     return this.#ask(requestOf({ ...visit, access: this.parts.defaults.complete(visit.access) }), 0)
   }
 
+  admitHolder(visit: HolderVisit): ConnectionDecision {
+    const { holders, defaults } = this.parts
+    const verdict = holders.judge({ ...visit, access: defaults.complete(visit.access) })
+    return this.#decide({ target: visit.name }, 'certificate', verdict)
+  }
+
   #ask(request: AccessRequestOfVisitor, first: number): ConnectionDecision | undefined | Promise<ConnectionDecision | undefined> {
     const { lanes } = this.parts
     for (let i = first; i < lanes.length; i++) {
@@ -43,7 +58,7 @@ export class ConnectionVisitors implements ConnectionCheck {
     return undefined
   }
 
-  #decide({ target }: AccessRequestOfVisitor, lane: LaneName, verdict: Verdict): ConnectionDecision {
+  #decide({ target }: Pick<AccessRequestOfVisitor, 'target'>, lane: LaneName, verdict: Verdict): ConnectionDecision {
     const { counts, origin } = this.parts
     if (verdict.kind === 'admit') {
       counts.add(lane, 'admitted')

@@ -17,14 +17,20 @@ import { Failures } from '../failures.ts'
 import { AuthLogin } from '../login/auth-login.ts'
 import { DEVICE_AUTHORIZE, DeviceLogin } from '../login/device-login.ts'
 import { HostLogin } from '../login/host-login.ts'
+import type { HeldSockets } from '../holders/held-socket.ts'
+import { HolderLane } from '../holders/holder-lane.ts'
+import { HolderLogin } from '../holders/holder-login.ts'
+import { HolderSigning } from '../holders/holder-signing.ts'
 import { Logout } from '../login/logout.ts'
 import type { AccountCheck } from '../providers/accounts-provider.ts'
 import { Providers } from '../providers/providers.ts'
 import { samlPage } from '../login/saml-page.ts'
 import { Tickets } from '../login/tickets.ts'
 import { DevicePages } from '../pages/device-pages.ts'
+import { HolderPages } from '../pages/holder-pages.ts'
 import { Pages } from '../pages/pages.ts'
 import { RateMeter } from '../../rates/rate-meter.ts'
+import type { Access } from '../../route/access.ts'
 import { jwksPage } from './jwks-page.ts'
 import { OriginFields } from './origin-fields.ts'
 import { OwnPages } from './own-pages.ts'
@@ -66,6 +72,8 @@ export interface VisitorsOptions {
   readonly lanes?: (parts: LaneParts) => readonly Lane[]
   /** Asks the service whose address and password something is; absent: there is no service. */
   readonly accounts?: AccountCheck | undefined
+  /** The sockets of a service that programs open with certificates; absent: there are none. */
+  readonly held?: HeldSockets | undefined
   /** Other pages of the gateway. */
   readonly pages?: readonly Page[]
 }
@@ -92,7 +100,8 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
   const others = options.lanes?.({ sessions, seal, watch }) ?? []
   const authHost = (): string => config().authHost
   const logins = new SocketLogins(options.onEvent, steady)
-  const devices = new DeviceLane({ seal, sessions, watch, logins, failures: new Failures(steady), authHost, steady })
+  const ofPrograms = { seal, sessions, watch, logins, failures: new Failures(steady), authHost, steady }
+  const devices = new DeviceLane(ofPrograms)
   const pages = new Pages(config)
   const context: LoginContext = {
     config,
@@ -110,6 +119,7 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
   const defaults = new DefaultedProviders(config)
   const host = new HostLogin(context)
   const device = new DeviceLogin(context, { seal, pages: new DevicePages(config), steady })
+  const { held } = options
   const own = [
     ...host.pages,
     ...new AuthLogin(context).pages,
@@ -117,6 +127,7 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
     ...new Logout(context).pages,
     jwksPage(identities),
     samlPage(config, call => pages.missing(call, [])),
+    ...(held === undefined ? [] : holderPages(context, { seal, held, defaults, steady })),
   ]
   const check = new Visitors({
     lanes: [...others, new SessionLane(sessions, watch, logins)],
@@ -126,6 +137,8 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
     pages: new OwnPages([...own, ...(options.pages ?? [])], pages),
     defaults,
     authHost,
+    apiHost: held?.apiHost,
+    holders: new HolderLane(ofPrograms),
     deviceUrl: () => config().authUrl + DEVICE_AUTHORIZE,
   })
   return {
@@ -137,4 +150,18 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
       watch.close()
     },
   }
+}
+
+/** Logins and certificates for programs that open sockets of a service. */
+function holderPages(
+  context: LoginContext,
+  {
+    seal,
+    held: sockets,
+    defaults,
+    steady,
+  }: { readonly seal: Seal; readonly held: HeldSockets; readonly defaults: DefaultedProviders; readonly steady: () => number },
+): readonly Page[] {
+  const parts = { seal, sockets, pages: new HolderPages(context.config), ruleOf: (access: Access) => defaults.complete(access).login }
+  return [...new HolderLogin(context, parts).pages, ...new HolderSigning(context, parts, steady).pages]
 }

@@ -24,13 +24,27 @@ export class OwnPages {
     }
   }
 
+  /** Is a page here, for any method? */
+  has(place: Page['place'], path: string): boolean {
+    return this.#methodsOf(place, path) !== undefined
+  }
+
   pageFor(request: VisitorRequest, place: Page['place']): OwnPage {
     const { method } = request.request
-    const folder = request.path.slice(0, request.path.lastIndexOf('/') + 1)
-    const methods = this.#pages.get(`${place} ${request.path}`) ?? this.#pages.get(`${place} ${folder}*`)
+    const methods = this.#methodsOf(place, request.path)
     const page = methods?.get(method === 'HEAD' ? 'GET' : method)
     if (page === undefined) return { maxBodyBytes: 0, answer: () => this.otherwise.missing(request, [...(methods?.keys() ?? [])]) }
     return { maxBodyBytes: page.maxBodyBytes ?? 0, answer: body => page.answer(callOf(request, body)) }
+  }
+
+  #methodsOf(place: Page['place'], path: string): ReadonlyMap<string, Page> | undefined {
+    const last = path.lastIndexOf('/')
+    const before = path.lastIndexOf('/', last - 1)
+    return (
+      this.#pages.get(`${place} ${path}`) ??
+      this.#pages.get(`${place} ${path.slice(0, last + 1)}*`) ??
+      (before < 0 ? undefined : this.#pages.get(`${place} ${path.slice(0, before + 1)}*${path.slice(last)}`))
+    )
   }
 }
 

@@ -8,6 +8,7 @@ import type {
   VisitorRequest,
 } from '../../outer/access/visitor-check.ts'
 import { isPublic, type LaneName, type Visitor } from '../../route/access.ts'
+import type { HolderLane } from '../holders/holder-lane.ts'
 import type { Lane, LaneOffer, Rejection, Verdict } from '../lane.ts'
 import type { PeopleAnswers } from '../people.ts'
 import { isNavigation } from '../navigation.ts'
@@ -30,6 +31,9 @@ export interface VisitorsParts {
   readonly pages: OwnPages
   readonly defaults: DefaultedProviders
   readonly authHost: () => string
+  /** Host of the API of a service, some paths of which are pages of ours; undefined: there is no service. */
+  readonly apiHost: string | undefined
+  readonly holders: HolderLane
   readonly deviceUrl: () => string
 }
 
@@ -39,16 +43,22 @@ export class Visitors implements VisitorCheck {
   readonly connections: ConnectionCheck
 
   constructor(private readonly parts: VisitorsParts) {
-    const { connectionLanes: lanes, origin, defaults, deviceUrl } = parts
-    this.connections = new ConnectionVisitors({ lanes, origin, defaults, counts: this.counts, deviceUrl })
+    const { connectionLanes: lanes, origin, defaults, holders, deviceUrl } = parts
+    this.connections = new ConnectionVisitors({ lanes, origin, defaults, holders, counts: this.counts, deviceUrl })
   }
 
-  ownsHost(host: string): boolean {
-    return host === this.parts.authHost()
+  owns(host: string, target: string): boolean {
+    const { authHost, apiHost, pages } = this.parts
+    if (host === authHost()) return true
+    if (host !== apiHost) return false
+    const mark = target.indexOf('?')
+    return pages.has('api', mark < 0 ? target : target.slice(0, mark))
   }
 
   pageFor(request: VisitorRequest): OwnPage {
-    return this.parts.pages.pageFor(request, this.ownsHost(request.host) ? 'auth' : 'target')
+    const { authHost, apiHost, pages } = this.parts
+    const { host } = request
+    return pages.pageFor(request, host === authHost() ? 'auth' : host === apiHost ? 'api' : 'target')
   }
 
   admit(request: AccessRequestOfVisitor): VisitorDecision | Promise<VisitorDecision> {
