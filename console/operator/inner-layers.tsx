@@ -1,6 +1,8 @@
+import { useState } from 'preact/hooks'
 import type { InnerLayerStatus, OuterStatus } from '../../src/admin/status.ts'
 import { call } from '../api/client.ts'
-import { useConfirm } from '../ui/dialog.tsx'
+import { CopyLine } from '../ui/copy.tsx'
+import { Dialog, useConfirm } from '../ui/dialog.tsx'
 import { ago, bytes, count, ms, moment } from '../ui/format.ts'
 import { Stale } from '../ui/stale.tsx'
 import { Table } from '../ui/table.tsx'
@@ -23,6 +25,7 @@ const keyOf = ({ identifier, address, key, since }: InnerLayerStatus): string =>
 
 function Connected({ status, refresh }: { readonly status: OuterStatus; readonly refresh: () => void }) {
   const [ask, question] = useConfirm()
+  const [revoking, setRevoking] = useState<InnerLayerStatus | undefined>()
   const act = (verb: 'drain' | 'disconnect', { identifier }: InnerLayerStatus): void =>
     ask({
       title: verb === 'drain' ? `Drain ${identifier}?` : `Disconnect ${identifier}?`,
@@ -37,6 +40,7 @@ function Connected({ status, refresh }: { readonly status: OuterStatus; readonly
   return (
     <>
       {question}
+      {revoking !== undefined && <Revoke row={revoking} onClose={() => setRevoking(undefined)} />}
       <Table
         caption="Inner layers that are connected"
         rows={status.innerLayers}
@@ -64,6 +68,9 @@ function Connected({ status, refresh }: { readonly status: OuterStatus; readonly
             </button>
             <button type="button" class="danger" aria-label={`Disconnect ${row.identifier}`} onClick={() => act('disconnect', row)}>
               Disconnect
+            </button>
+            <button type="button" class="danger" aria-label={`Revoke the key of ${row.identifier}`} onClick={() => setRevoking(row)}>
+              Revoke
             </button>
           </>
         )}
@@ -105,5 +112,39 @@ function Connected({ status, refresh }: { readonly status: OuterStatus; readonly
         </>
       )}
     </>
+  )
+}
+
+/** The words of one argument of a shell. */
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
+
+/** The way to take a key away: files of keys are the operator's, and no page touches them. */
+function Revoke({ row: { identifier, key, keyFile }, onClose }: { readonly row: InnerLayerStatus; readonly onClose: () => void }) {
+  return (
+    <Dialog title={`Revoke the key of ${identifier}?`} onClose={onClose}>
+      {keyFile === null ? (
+        <>
+          <p>The service keeps this key. An admin revokes it in the portal, or with:</p>
+          <CopyLine text={`socket-gateway inner revoke -- ${key}`} label="the command" />
+        </>
+      ) : (
+        <>
+          <p>
+            Its key is in <code>{keyFile}</code> at the outer layer, which follows that file and changes none of them by itself. Move it
+            away, and within two seconds its links are cut, and it cannot come back:
+          </p>
+          <CopyLine text={`mv -- ${quoted(keyFile)} ${quoted(`${keyFile}.revoked`)}`} label="the command" />
+          <p class="dim">
+            Where the file has several keys, take this one alone out of it: <code>{key}</code>. Where --public-key names the file and not
+            its directory, take it out of the command line as well: the next start expects it.
+          </p>
+        </>
+      )}
+      <div class="buttons">
+        <button type="button" data-first onClick={onClose}>
+          Close
+        </button>
+      </div>
+    </Dialog>
   )
 }

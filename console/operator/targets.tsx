@@ -1,5 +1,8 @@
-import { useState } from 'preact/hooks'
+import { useMemo, useState } from 'preact/hooks'
 import type { OuterStatus, ServiceStatus, TargetStatus } from '../../src/admin/status.ts'
+import type { Protection } from '../../src/config/explain.ts'
+import { call } from '../api/client.ts'
+import { usePoll } from '../api/poll.ts'
 import type { PageProps } from '../app/page.ts'
 import { go, hrefOf } from '../app/route.ts'
 import { ago, count, duration, ms, plural } from '../ui/format.ts'
@@ -8,17 +11,21 @@ import { Stale } from '../ui/stale.tsx'
 import { Table, type Column } from '../ui/table.tsx'
 import { useStatus } from './operator.tsx'
 
+const PROTECTION_MS = 10_000
+const askProtection = (signal: AbortSignal): Promise<{ readonly items: readonly Protection[] }> => call('GET', 'api/protection', { signal })
+
 /** Every target, who serves it, and how its origin is. */
 export function Targets({ query, explains }: PageProps & { readonly explains: boolean }) {
   const status = useStatus()
   const outer = status.data?.layer === 'outer' ? status.data : undefined
   const wanted = query.get('q') ?? ''
+  const protection = usePoll(explains ? askProtection : undefined, PROTECTION_MS)
   return (
     <>
       <h1>Targets</h1>
       <Stale polled={status} />
       {outer !== undefined && explains && <Explain />}
-      {outer !== undefined && <TargetTables status={outer} wanted={wanted} />}
+      {outer !== undefined && <TargetTables status={outer} wanted={wanted} protections={protection.data?.items} />}
     </>
   )
 }
@@ -50,6 +57,24 @@ const healthOf = ({ health, avoided, healthCheck }: TargetStatus): string => {
   return healthCheck === null
     ? state
     : `${state}; asks for ${healthCheck.path} every ${healthCheck.intervalMs < 1000 ? ms(healthCheck.intervalMs) : duration(healthCheck.intervalMs / 1000)}`
+}
+
+/** The column of who may come, and how much they may ask for. */
+const protectionColumn = (protections: readonly Protection[]): Column<TargetStatus> => {
+  const effectsOf = new Map(protections.map(({ host, effects }) => [host, effects]))
+  return {
+    name: 'who, how much',
+    isLong: true,
+    cell: ({ host }) => {
+      const effects = effectsOf.get(host)
+      if (effects === undefined) return 'anybody'
+      return effects.map(([key, text]) => (
+        <span key={key} class="rule">
+          <code>{key}</code>: {text}
+        </span>
+      ))
+    },
+  }
 }
 
 const COLUMNS: readonly Column<TargetStatus>[] = [
@@ -89,7 +114,17 @@ const SERVICE_COLUMNS: readonly Column<ServiceStatus>[] = [
   { name: 'errors', cell: row => count(row.errors), tone: row => (row.errors > 0 ? 'warn' : ''), isNumber: true },
 ]
 
-function TargetTables({ status, wanted }: { readonly status: OuterStatus; readonly wanted: string }) {
+interface TargetTablesProps {
+  readonly status: OuterStatus
+  readonly wanted: string
+  readonly protections: readonly Protection[] | undefined
+}
+
+function TargetTables({ status, wanted, protections }: TargetTablesProps) {
+  const columns = useMemo(
+    () => (protections === undefined ? COLUMNS : [...COLUMNS.slice(0, 3), protectionColumn(protections), ...COLUMNS.slice(3)]),
+    [protections],
+  )
   const [text, setText] = useState(wanted)
   const filter = (value: string): void => {
     setText(value)
@@ -113,7 +148,7 @@ function TargetTables({ status, wanted }: { readonly status: OuterStatus; readon
       </div>
       <Table
         caption="Targets"
-        columns={COLUMNS}
+        columns={columns}
         rows={rows}
         keyOf={({ host }) => host}
         empty={status.targets.length === 0 ? 'The targets file has no target.' : 'No target is like that.'}

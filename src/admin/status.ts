@@ -26,6 +26,8 @@ export interface InnerLayerStatus {
   readonly agent: string
   /** Thumbprint of its key. */
   readonly key: string
+  /** The file that it is in; null: the service keeps it, or it is not registered any more. */
+  readonly keyFile: string | null
   readonly since: string
   /** 0 until measured. */
   readonly roundTripMs: number

@@ -124,3 +124,34 @@ export const explain = (table: Pick<TargetTable, 'match'>, method: string, url: 
     ...outcome,
   }
 }
+
+/** The keys that say who may come to a target, and how much they may ask for. */
+const PROTECTING: ReadonlySet<string> = new Set([
+  'deny',
+  'allow',
+  'limits.rate',
+  'limits.concurrency',
+  'limits.body',
+  'basicAuth',
+  'access',
+])
+
+/** What of a target or a route keeps others out, and much. */
+export interface Protection {
+  /** The key in the targets file; of a route, its path follows. */
+  readonly host: string
+  readonly effects: readonly Effect[]
+}
+
+/** Says who may come to each target, and how much they may ask for: of at most `max` of those that say something about it. */
+export function protectionsOf({ all }: Pick<TargetTable, 'all'>, max: number): readonly Protection[] {
+  const found: Protection[] = []
+  for (const target of all) {
+    if (found.length >= max) break
+    // As for a path of which nothing is said: one that is for all is an exception.
+    const request = { method: 'GET', scheme: 'https', host: target.name, path: target.path?.prefix ?? '/', query: '' }
+    const effects = effectsOf(target, request).filter(([key]) => PROTECTING.has(key))
+    if (effects.length > 0) found.push({ host: target.name, effects })
+  }
+  return found
+}

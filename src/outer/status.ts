@@ -20,7 +20,7 @@ export function statusOf(options: OperatorViewOptions): OwnStatus {
   return {
     layer: 'outer',
     ports: ports(),
-    innerLayers: registry.operators.map(innerStatus),
+    innerLayers: registry.operators.map(connection => innerStatus(connection, keys)),
     service:
       options.directory === undefined
         ? null
@@ -28,7 +28,7 @@ export function statusOf(options: OperatorViewOptions): OwnStatus {
             sockets: options.directory.size,
             fault: options.directory.fault ?? null,
             tunnels: registry.tunnelCount,
-            firstTunnels: registry.tunnels.slice(0, MAX_TUNNELS).map(innerStatus),
+            firstTunnels: registry.tunnels.slice(0, MAX_TUNNELS).map(connection => innerStatus(connection, keys)),
           },
     targets: shownTargets(options).map(target => targetStatus(target, options)),
     targetsOmitted: Math.max(0, table.all.length - MAX_ROWS),
@@ -72,11 +72,21 @@ function shownTargets({ targets: { table }, requests }: OperatorViewOptions): re
 
 const isoOf = (ms: number): string => new Date(ms).toISOString()
 
-const innerStatus = ({ identifier, address, agent, kid, since, session }: InnerConnection): InnerLayerStatus => ({
+/** The file of a key of the operator. */
+function keyFileOf(kid: string, { registry }: OperatorViewOptions['keys']): string | null {
+  const key = registry.get(kid)
+  return key === undefined || key.grant !== undefined ? null : key.source
+}
+
+const innerStatus = (
+  { identifier, address, agent, kid, since, session }: InnerConnection,
+  keys: OperatorViewOptions['keys'],
+): InnerLayerStatus => ({
   identifier,
   address,
   agent,
   key: kid,
+  keyFile: keyFileOf(kid, keys),
   since: since.toISOString(),
   roundTripMs: session.roundTripMs,
   streams: session.streamCount,

@@ -1,8 +1,9 @@
 /** The console of operators in a real browser. */
+import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { describe, expect } from '@jest/globals'
 import type { Page } from 'playwright-core'
-import { explainCall } from '../../src/cli/run/outer-layer.ts'
+import { explainCall, protectionCall } from '../../src/cli/run/outer-layer.ts'
 import { parseTargets } from '../../src/config/targets.ts'
 import { faultsOf, openTab, overhangOf } from '../support/chromium.ts'
 import { exchange } from '../support/exchange.ts'
@@ -99,16 +100,31 @@ describe('the console of an outer layer', () => {
       await until(() => links() !== undefined && links() !== before)
       await page.getByRole('button', { name: `${verb} lan-a` }).waitFor()
     }
+    // Files of keys are the operator's: the page says what to do with them.
+    await page.getByRole('button', { name: 'Revoke the key of lan-a' }).click()
+    const line = page.getByRole('dialog', { name: 'Revoke the key of lan-a?' }).getByText(/^mv -- /)
+    expect(await faultsOf(page)).toEqual([])
+    execFileSync('sh', ['-c', await line.innerText()])
+    await page.keyboard.press('Escape')
+    await page.getByText('No inner layer is connected.').waitFor()
   })
 
   testWith(['chromium'], 'explains a request, and tells what has happened', async () => {
-    const targets = 'targets:\n  a.test: {protocol: http, hostname: 127.0.0.1, port: 9, policy: {/pub: [GET]}}\n'
-    const admin = { port: 0, calls: [explainCall({ table: parseTargets(targets, 'targets.yaml') })], features: ['explain'] }
+    const targets = `targets:
+  a.test: {protocol: http, hostname: 127.0.0.1, port: 9, policy: {/pub: [GET]}}
+  b.test: {protocol: http, hostname: 127.0.0.1, port: 9, limits: {rate: {perSecond: 5}}, deny: [10.0.0.0/8], access: {tokens: true}}
+`
+    const table = { table: parseTargets(targets, 'targets.yaml') }
+    const admin = { port: 0, calls: [explainCall(table), protectionCall(table)], features: ['explain'] }
     const layers = await startLayers({ targets, outer: { admin }, inner: { identifier: 'lan-<b>a</b>' } })
     const { page, complaints } = await openTab(`http://127.0.0.1:${layers.outer.adminPort}/#/targets`)
     const target = page.getByRole('row', { name: /^a\.test/ })
     await target.getByText('GET /pub', { exact: true }).waitFor()
     await target.getByRole('cell', { name: '2', exact: true }).waitFor()
+    await target.getByRole('cell', { name: 'anybody', exact: true }).waitFor()
+    const guarded = page.getByRole('row', { name: /^b\.test/ })
+    for (const text of ['deny: not from 10.0.0.0/8', 'limits.rate: 5 a second for each address, 5 at once', 'access: a service token'])
+      await guarded.getByText(text).waitFor()
     await page.getByText(`Of ${layers.targetsFile}, read`).waitFor()
     await page.getByText('Explain a request').click()
     await page.getByLabel('URL').fill('https://a.test/pub?q=1')

@@ -1,6 +1,6 @@
 import type { AdminOptions } from '../../admin/admin.ts'
 import type { AdminCall } from '../../admin/calls.ts'
-import { explain } from '../../config/explain.ts'
+import { explain, protectionsOf } from '../../config/explain.ts'
 import { formatFault } from '../../config/document/fault.ts'
 import { lintTargetsInSlices } from '../../config/lint.ts'
 import { TargetsFile } from '../../config/watch.ts'
@@ -37,6 +37,16 @@ export const explainCall = (source: Pick<TableSource, 'table'>): AdminCall => ({
   method: 'GET',
   path: 'explain',
   answer: ({ query }) => explain(source.table, query.get('method') ?? 'GET', (query.get('url') ?? '').slice(0, MAX_URL)),
+})
+
+/** Targets of which it is said, as many as the status has. */
+const MAX_TARGETS = 1_000
+
+/** The call of the admin port that says who may come to the targets, and how much they may ask for. */
+export const protectionCall = (source: Pick<TableSource, 'table'>): AdminCall => ({
+  method: 'GET',
+  path: 'protection',
+  answer: () => ({ items: protectionsOf(source.table, MAX_TARGETS) }),
 })
 
 /** Names that stand for trusting no proxy at all. */
@@ -129,7 +139,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
         ...(admin !== undefined && {
           admin: {
             ...admin,
-            ...(table !== undefined && { calls: [explainCall(table)] }),
+            ...(table !== undefined && { calls: [explainCall(table), protectionCall(table)] }),
             ...(inspection !== undefined && { others: [inspection.api.handle] }),
             features: [...(table === undefined ? [] : ['explain']), ...(inspection === undefined ? [] : ['inspector'])],
           },
