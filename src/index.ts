@@ -39,7 +39,7 @@ export {
   type OuterLayerDefaults,
   type OuterLayerOptions,
   type TableSource,
-} from './outer/outer-options.ts'
+} from './outer/options/outer-options.ts'
 export { explain, type Explanation } from './config/explain.ts'
 export { RouteTable, type Target } from './route/table.ts'
 export { CertificateStore, type CertificateStoreOptions } from './tls/certificate-store.ts'

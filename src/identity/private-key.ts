@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import { platform } from 'node:os'
 import { GatewayError, messageOf } from '../errors.ts'
+import type { RegisteredKey } from './key-registry.ts'
 import { algorithmsOf, pemBlocksOf, readKeyText, thumbprintOf } from './key.ts'
 
 /** The key that an inner layer proves itself with. */
@@ -26,6 +27,15 @@ export async function readPrivateKey(file: string): Promise<PrivateKey> {
   const [algorithm] = algorithmsOf(key, file)
   return { key, kid: thumbprintOf(createPublicKey(key)), algorithm }
 }
+
+/** The public half of a key, as one that proofs are held against. @param source  the file that it was read from */
+export const registeredHalfOf = ({ key, kid, algorithm }: PrivateKey, source: string): RegisteredKey => ({
+  kid,
+  key: createPublicKey(key),
+  algorithms: algorithm === 'ES256' ? ['ES256'] : ['RS256', 'PS256'],
+  identifiers: undefined,
+  source,
+})
 
 /**
  * Reads a private key of any type in PEM (PKCS #8, PKCS #1 or SEC 1).

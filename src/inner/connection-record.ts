@@ -1,5 +1,5 @@
 import type { ConnectionStatus } from '../admin/status.ts'
-import type { Connector } from './connector.ts'
+import type { Connector } from '../link/connector.ts'
 
 /** The record of one connection to an outer layer, for operators. */
 export class ConnectionRecord {

@@ -21,6 +21,8 @@ export interface DialOptions {
   readonly key?: string
   /** An HTTP proxy on the way, http: with or without a name and a password. */
   readonly proxy?: URL | undefined
+  /** Time for everything from the name of the host to the connection of socket.io, milliseconds. */
+  readonly connectMs?: number
 }
 
 /** Events of one attempt; exactly one of the first two is called, neither after giving up. */
@@ -31,7 +33,7 @@ export interface DialEvents {
   readonly onGone?: () => void
 }
 
-/** Time for everything from the name of the host to the connection of socket.io, milliseconds. */
+/** The default of `connectMs`. */
 const CONNECT_MS = 10_000
 
 /** Dials once, without any retry: when to try again is the caller's policy. The function returned gives up, or destroys the link. */
@@ -71,7 +73,8 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
     if (link === undefined) fail(`internal fault: ${messageOf(thrown)}`)
     else link.fail(thrown)
   }
-  const timer = setTimeout(() => fail(`no answer within ${CONNECT_MS / 1000} s`), CONNECT_MS)
+  const { connectMs = CONNECT_MS } = options
+  const timer = setTimeout(() => fail(`no answer within ${connectMs / 1000} s`), connectMs)
   const connected = (): void => {
     if (isOver) return
     isOver = true

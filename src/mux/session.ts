@@ -43,6 +43,8 @@ export interface SessionOptions {
   readonly onFault?: (thrown: unknown) => void
   /** Shared by all sessions of a process. */
   readonly counters?: LinkCounters
+  /** The code of streams that are lost with the link; by default the layer at its other end. */
+  readonly lost?: ErrorCode
   /** Bytes that may be in flight at first, where the way is known; the default is little, since it may be a slow one. */
   readonly firstFlightBytes?: number
   /** After this id the session drains by itself; the default leaves late frames a meaning. */
@@ -75,7 +77,7 @@ export class Session {
   ) {
     const { clock, budget, role, lastId = LAST_OPENED_ID } = options
     this.#nextId = role === 'outer' ? 1 : 2
-    this.#lost = role === 'outer' ? 'INNER_LAYER_LOST' : 'OUTER_LAYER_LOST'
+    this.#lost = options.lost ?? (role === 'outer' ? 'INNER_LAYER_LOST' : 'OUTER_LAYER_LOST')
     this.#lastId = lastId
     this.#rates = new PeerRates(clock)
     const counters = options.counters ?? new LinkCounters()

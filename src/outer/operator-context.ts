@@ -1,4 +1,5 @@
 import type { AdminOptions } from '../admin/admin.ts'
+import type { Cluster } from '../cluster/cluster.ts'
 import type { EventBook } from '../events/event-book.ts'
 import type { LinkCounters } from '../mux/link-counters.ts'
 import type { ConnectionMetrics } from '../telemetry/connection-metrics.ts'
@@ -11,7 +12,7 @@ import type { ConnectionLimits } from './access/connection-limits.ts'
 import type { OriginHealth } from './inner-layers/origin-health.ts'
 import type { Registry } from './inner-layers/registry.ts'
 import type { SwitchedConnections } from './exchange/switched-connections.ts'
-import type { DirectorySource, KeySource, TableSource } from './outer-options.ts'
+import type { DirectorySource, KeySource, TableSource } from './options/outer-options.ts'
 import type { Sightings } from './sightings.ts'
 import type { TcpEdge } from './tcp-edge/tcp-edge.ts'
 import type { TunnelEdge } from './tunnel-edge/tunnel-edge.ts'
@@ -24,6 +25,8 @@ export interface OperatorViewOptions {
   readonly targets: TableSource
   readonly keys: KeySource
   readonly directory: Pick<DirectorySource, 'size' | 'fault'> | undefined
+  /** Undefined: it is alone. */
+  readonly cluster: Pick<Cluster, 'facts' | 'fault' | 'nodes' | 'relays'> | undefined
   /** When this process made what it serves from, where nothing says a later time. */
   readonly startedAt: Date
   /** Those of the ports with TLS. */

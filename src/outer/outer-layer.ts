@@ -5,7 +5,6 @@ import type { Admin } from '../admin/admin.ts'
 import { compileTrustFields } from '../http/believed-fields.ts'
 import { identifyClient } from '../http/client.ts'
 import { LinkCounters } from '../mux/link-counters.ts'
-import { DEFAULT_TIMING } from '../mux/liveness.ts'
 import { settleWithin } from '../mux/settle-within.ts'
 import { createAccessLog } from '../telemetry/access-log.ts'
 import { createConnectionLog, type ConnectionRecord } from '../telemetry/connection-log.ts'
@@ -21,11 +20,12 @@ import { ConnectionLimits } from './access/connection-limits.ts'
 import { DeadlineQueues } from '../net/deadline-queue.ts'
 import { DEFAULT_EDGE_LIMITS } from './access/client-limits.ts'
 import { HeldRequests, MAX_HELD } from './inner-layers/held-requests.ts'
-import { LinkPort, type LinkPortOptions } from './inner-layers/link-port.ts'
+import { LinkPort } from './inner-layers/link-port.ts'
 import { createOperatorView } from './operator-view.ts'
-import { OUTER_LAYER_DEFAULTS, type OuterLayerDefaults, type OuterLayerOptions } from './outer-options.ts'
-import { alwaysOf, offersHttp2, othersOf } from './derived-options.ts'
-import { sourcesOf, type Sources } from './sources.ts'
+import { OUTER_LAYER_DEFAULTS, type OuterLayerDefaults, type OuterLayerOptions } from './options/outer-options.ts'
+import { alwaysOf, offersHttp2 } from './options/derived-options.ts'
+import { linkPortOptions } from './link-port-options.ts'
+import { sourcesOf, type Sources } from './options/sources.ts'
 import { TunnelSessions } from './tunnel-sessions.ts'
 import { createServicePort } from './service-port.ts'
 import { Sightings } from './sightings.ts'
@@ -38,6 +38,8 @@ import { Balancer } from './inner-layers/balancer.ts'
 import { AccessCheck } from './access/access-check.ts'
 import { RequestLimit } from './access/request-limit.ts'
 import { Registry } from './inner-layers/registry.ts'
+import { Cluster } from '../cluster/cluster.ts'
+import { followConnections } from './follow-connections.ts'
 import { HostHints } from './exchange/host-hints.ts'
 import { SwitchedConnections } from './exchange/switched-connections.ts'
 import type { EdgeReplay, EdgeReplayResult } from './exchange/replay.ts'
@@ -63,6 +65,8 @@ export class OuterLayer {
   readonly #sources: Sources
   /** With a directory only. */
   readonly #tunnelSessions: TunnelSessions | undefined
+  /** With other outer layers only. */
+  readonly #cluster: Cluster | undefined
   /** For the links of the service process. */
   readonly #serviceListener: LinkPort | undefined
   #socketPort = 0
@@ -103,20 +107,17 @@ export class OuterLayer {
     const profiles = this.#profiles
     this.#health = new OriginHealth(clock, log, turn => this.#events.originTurned(turn))
     const refusals = new OriginRefusals(log)
-    this.registry.onAdd = connection => {
-      if (connection.pool === 'operator') this.#health.announce(table(), connection, profiles)
-      this.#tunnelSessions?.added(connection)
-      held.wake(connection)
-      this.#events.added(connection)
-    }
-    this.registry.onRemove = (connection, wasLast) => {
-      held.lost(connection)
-      this.#tunnelSessions?.removed(connection)
-      this.#events.removed(connection)
-      if (!wasLast) return
-      this.#health.left(connection)
-      refusals.left(connection)
-    }
+    followConnections({
+      registry: this.registry,
+      held,
+      health: this.#health,
+      refusals,
+      profiles,
+      table,
+      events: () => this.#events,
+      tunnelSessions: () => this.#tunnelSessions,
+      cluster: () => this.#cluster,
+    })
     const dispatch = { balancer: new Balancer(this.registry, this.#health, refusals), profiles }
     const nextId = (): string => `${instance}-${(++count).toString(36)}`
     this.#tunnels = new TunnelEdge({
@@ -190,32 +191,27 @@ export class OuterLayer {
       log,
       record: endOfConnection,
     })
-    const linkOptions: LinkPortOptions = {
-      port: options.socketPort,
-      ...(options.socketHost === undefined ? {} : { host: options.socketHost }),
-      tls: options.socketCertificates,
+    const linkOptions = linkPortOptions(options, {
       keys: this.#sources.allKeys,
-      validityMs: options.validityMs,
-      linkNames: options.linkNames ?? [],
       isTrusted,
-      timing: options.timing ?? DEFAULT_TIMING,
       clock,
       registry: this.registry,
-      others: othersOf(options.joining, this.#tunnels),
+      tunnels: this.#tunnels,
       counters,
-      onNote: (connection, payload) => {
-        if (connection.pool === 'operator') this.#health.onNote(connection, payload)
-        else this.#tunnelSessions?.onNote(connection, payload)
-      },
+      health: this.#health,
+      tunnelSessions: () => this.#tunnelSessions,
       readiness: () => this.#admin.readiness(),
       onRefused: refused => this.#events.refused(refused, sightings),
-    }
+    })
     this.#listener = new LinkPort(linkOptions, log)
     if (directory !== undefined) {
       const [tcp, listener] = [this.#tcp, this.#listener]
       this.#tunnelSessions = new TunnelSessions({ directory, registry: this.registry, tcp, listener, clock, log })
       this.#serviceListener = createServicePort(directory, linkOptions, log)
     }
+    const { timing, cluster } = options
+    if (cluster !== undefined)
+      this.#cluster = new Cluster(cluster, { registry: this.registry, profiles, counters, timing, clock, log, onNodes: () => undefined })
     this.#books = new BookWatch(() => this.#watched, log)
     this.#events = new LayerEvents({ layer: options, sources: this.#sources, registry: this.registry, tcp: this.#tcp, log })
     this.#admin = createOperatorView({
@@ -225,6 +221,7 @@ export class OuterLayer {
       targets,
       keys,
       directory,
+      cluster: this.#cluster,
       startedAt: new Date(),
       certificates: [options.appCertificates, options.socketCertificates].filter(store => store !== undefined),
       requests,
@@ -246,17 +243,23 @@ export class OuterLayer {
     })
   }
 
+  /** This process among other outer layers; undefined: it is alone. */
+  get cluster(): Cluster | undefined {
+    return this.#cluster
+  }
+
   /** The ports that are open, once started. */
   get ports(): { readonly app: number; readonly socket: number } {
     return { app: this.#edge.ports.app, socket: this.#socketPort }
   }
 
   get #watched(): readonly WatchedPort[] {
-    const service = this.#serviceListener
+    const [service, nodes] = [this.#serviceListener, this.#cluster?.port]
     return [
       this.#edge.watched,
       ...this.#tcp.watched,
       watchedPort(`socket port ${this.#socketPort}`, this.#listener),
+      ...(nodes === undefined ? [] : [watchedPort('the port of other nodes', nodes)]),
       ...(service === undefined ? [] : [watchedPort('the port of the service', service)]),
     ]
   }
@@ -304,27 +307,17 @@ export class OuterLayer {
       this.#servicePort = (await this.#serviceListener?.start()) ?? 0
       await this.#tcp.start(targets.table.tcp)
       await this.#tunnelSessions?.follow()
+      await this.#cluster?.start()
       await this.#edge.start()
     } catch (error) {
       this.#unfollow()
-      await Promise.all([this.#listener.close(), this.#serviceListener?.close(), this.#tcp.destroy(), this.#admin.close()])
+      await Promise.all([this.#closeLinks(), this.#tcp.destroy(), this.#admin.close()])
       throw error
     }
     this.#books.start()
     this.#events.start()
-    logStarted(
-      {
-        options: this.options,
-        appPort: this.ports.app,
-        httpPort: this.httpPort,
-        socketPort: this.#socketPort,
-        tcpPorts: this.tcpPorts,
-        adminPort: this.#admin.port,
-        targets: targets.table.targets.map(({ name }) => name),
-        keys: keys.registry.size,
-      },
-      this.log,
-    )
+    const names = targets.table.targets.map(({ name }) => name)
+    logStarted({ options: this.options, open: this, targets: names, keys: keys.registry.size }, this.log)
   }
 
   /** Takes over what the sources of targets and keys have from now on. */
@@ -354,8 +347,11 @@ export class OuterLayer {
     this.#unfollow()
     void this.#cut()
     void this.#admin.close()
-    void this.#listener.close()
-    void this.#serviceListener?.close()
+    void this.#closeLinks()
+  }
+
+  #closeLinks(): Promise<unknown> {
+    return Promise.all([this.#listener.close(), this.#serviceListener?.close(), this.#cluster?.destroy()])
   }
 
   /** Ends what clients have. */
@@ -368,6 +364,7 @@ export class OuterLayer {
 
   async #drain(): Promise<void> {
     this.#isDraining = true
+    this.#cluster?.leaving()
     this.#events.close()
     this.log.info(
       { requests: this.#edge.openExchanges, connections: this.#tcp.openConnections },
@@ -386,8 +383,9 @@ export class OuterLayer {
       const left = { requests: this.#edge.openExchanges, connections: this.#tcp.openConnections }
       this.log.warn(left, 'drain timeout: requests in flight are cut')
     }
+    await this.#cluster?.close()
     await this.#cut()
-    await Promise.all([this.#listener.close(), this.#serviceListener?.close()])
+    await this.#closeLinks()
     await this.#admin.close()
     this.#unfollow()
   }

@@ -11,7 +11,16 @@ const MAX_LISTED = 10
  * Is the outer layer of use, and what is wrong beside that? Anybody can ask, so it names no file, host or inner layer: those are for the
  * log and the status.
  */
-export function readinessOf({ isDraining, targets, registry, tcp, certificates, keys, directory }: OperatorViewOptions): Readiness {
+export function readinessOf({
+  isDraining,
+  targets,
+  registry,
+  tcp,
+  certificates,
+  keys,
+  directory,
+  cluster,
+}: OperatorViewOptions): Readiness {
   const reasons: string[] = []
   const degraded: string[] = []
   if (isDraining()) reasons.push('shutting down')
@@ -19,7 +28,7 @@ export function readinessOf({ isDraining, targets, registry, tcp, certificates, 
   const missed = wanted.filter(({ identifiers }) => !registry.serves({ identifiers })).length
   // Without targets of its own it is there for sockets, whose tunnels are no business of the operator.
   const answersItself = wanted.length === 0 && (targets.table.targets.length > 0 || directory !== undefined)
-  if (registry.operatorCount === 0 && !answersItself) reasons.push('no inner layer is connected')
+  if (!registry.hasOperators && !answersItself) reasons.push('no inner layer is connected')
   else if (missed > 0 && missed === wanted.length) reasons.push('no inner layer that any target wants is connected')
   else if (missed > 0)
     degraded.push(
@@ -30,6 +39,7 @@ export function readinessOf({ isDraining, targets, registry, tcp, certificates, 
   const faults = keys.faults?.length ?? 0
   if (faults > 0) degraded.push(`${plural(faults, 'public key is', 'public keys are')} not in force`)
   if (directory?.fault !== undefined) degraded.push(directory.fault)
+  if (cluster?.fault !== undefined) degraded.push('the store of the cluster does not answer; what was known is in force')
   if (tcp.faults.length > 0) degraded.push(tcpFaultOf(tcp.missing))
   return { reasons, degraded }
 }

@@ -1,6 +1,6 @@
 import type { Log } from '../telemetry/log.ts'
 import { LinkPort, type LinkPortOptions, type OtherRequests } from './inner-layers/link-port.ts'
-import type { DirectorySource } from './outer-options.ts'
+import type { DirectorySource } from './options/outer-options.ts'
 
 const NO_OTHERS: OtherRequests = Object.freeze({ takes: () => false, answer: () => undefined, upgrade: () => undefined })
 

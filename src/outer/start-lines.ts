@@ -1,16 +1,18 @@
 /** Log lines for the moment when the ports are open. */
 import type { Log } from '../telemetry/log.ts'
-import type { OuterLayerOptions } from './outer-options.ts'
+import type { OuterLayerOptions } from './options/outer-options.ts'
 import { plural } from '../telemetry/plural.ts'
 
-/** The ports that are open; a port is 0 where there is none. */
+/** What there is at the start. */
 export interface Started {
   readonly options: Pick<OuterLayerOptions, 'appCertificates' | 'socketCertificates' | 'directory' | 'joining'>
-  readonly appPort: number
-  readonly httpPort: number
-  readonly socketPort: number
-  readonly tcpPorts: readonly number[]
-  readonly adminPort: number
+  /** The ports that are open; 0 where there is none. */
+  readonly open: {
+    readonly ports: { readonly app: number; readonly socket: number }
+    readonly httpPort: number
+    readonly tcpPorts: readonly number[]
+    readonly adminPort: number
+  }
   /** Names of the targets, as they stand in the file. */
   readonly targets: readonly string[]
   readonly keys: number
@@ -18,7 +20,9 @@ export interface Started {
 
 /** Says what is open, where to look first, and what comes next. */
 export function logStarted(started: Started, log: Log): void {
-  const { options, appPort, httpPort, socketPort, tcpPorts, adminPort, targets, keys } = started
+  const { options, open, targets, keys } = started
+  const { httpPort, tcpPorts, adminPort } = open
+  const { app: appPort, socket: socketPort } = open.ports
   const appScheme = options.appCertificates === undefined ? 'http' : 'https'
   const socketScheme = options.socketCertificates === undefined ? 'ws' : 'wss'
   // Nothing of a file is served, and nobody but the tunnels of a service is waited for.
@@ -57,9 +61,9 @@ export function logStarted(started: Started, log: Log): void {
 }
 
 /** A URL that has a target, as far as one can be made of the file; the host in it decides. */
-function urlOf({ appPort, targets }: Started, appScheme: 'http' | 'https'): string {
+function urlOf({ open: { ports }, targets }: Started, appScheme: 'http' | 'https'): string {
   const name = targets.find(target => !target.includes('*')) ?? targets[0]?.replaceAll('*', 'www') ?? 'localhost'
   const host = name === 'www' ? 'localhost' : name
-  const isDefault = appPort === (appScheme === 'https' ? 443 : 80)
-  return `${appScheme}://${host}${isDefault ? '' : `:${appPort}`}/`
+  const isDefault = ports.app === (appScheme === 'https' ? 443 : 80)
+  return `${appScheme}://${host}${isDefault ? '' : `:${ports.app}`}/`
 }

@@ -4,7 +4,7 @@ import type { Log } from '../telemetry/log.ts'
 import type { InnerConnection, Registry } from './inner-layers/registry.ts'
 import type { LinkPort } from './inner-layers/link-port.ts'
 import { LogFeed } from './log-feed.ts'
-import type { DirectoryEffects, DirectorySource } from './outer-options.ts'
+import type { DirectoryEffects, DirectorySource } from './options/outer-options.ts'
 import type { PortFault, TcpEdge } from './tcp-edge/tcp-edge.ts'
 
 /** The parts that follow a directory. */

@@ -4,6 +4,9 @@ import { NO_BODY, STREAM_BODY, type BodyKind, type RequestHead, type ResponseHea
 import { ByteReader, ByteWriter, readFields, takeWithFields } from './byte-codec.ts'
 
 const KIND_HTTP = 1
+/** Places of the flags and of the number of a profile in the payload of an OPEN frame. */
+const FLAGS_AT = 1
+const PROFILE_AT = 2
 const EXPECTS_CONTINUE = 0x01
 const HAS_PROFILE = 0x02
 const HAS_UPGRADE = 0x04
@@ -42,6 +45,15 @@ export function encodeRequestHead(head: RequestHead): Buffer {
   writeBody(writer, head.body)
   return takeWithFields(writer, head.fields)
 }
+
+/** The number of the profile in the payload of an OPEN frame of any kind; 0 for none. */
+export const profileIn = (payload: Buffer): number =>
+  payload[0] === KIND_HTTP && payload.length >= PROFILE_AT + 2 && (payload[FLAGS_AT]! & HAS_PROFILE) !== 0
+    ? payload.readUInt16BE(PROFILE_AT)
+    : 0
+
+/** Writes another number over that of the profile, which has to be there. */
+export const replaceProfile = (payload: Buffer, number: number): void => void payload.writeUInt16BE(number, PROFILE_AT)
 
 /** The inverse of `encodeRequestHead`. @throws GatewayError PROTOCOL */
 export function decodeRequestHead(payload: Buffer): RequestHead {

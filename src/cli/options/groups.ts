@@ -1,6 +1,7 @@
 /** Headings of --help: fifty options in one list are read by nobody. */
 import { serviceOptions } from '../command/command.ts'
 import { adminOptions } from './admin.ts'
+import { clusterOptions } from './cluster.ts'
 import { inspectOptions } from './inspect.ts'
 import { limitOptions } from './limits.ts'
 import { tlsOptions } from './tls.ts'
@@ -19,6 +20,7 @@ export const outerLayerGroups = {
   'Behind a proxy': ['trust-proxy', 'trust-fields', 'proxy-protocol'],
   Answers: ['error-pages', 'remove-csps', 'server-timing'],
   'Times and limits': ['timeout', 'drain-delay', ...namesOf(limitOptions)],
+  'Several outer layers': namesOf(clusterOptions),
   Operators: [...OPERATORS, 'events'],
   'The inspector': INSPECTOR,
   'Process and log': ['drain-delay', ...PROCESS],

@@ -4,9 +4,10 @@ import { isIdentifier } from '../../identity/identifier.ts'
 import { parseProxy } from '../../net/http-proxy.ts'
 import { parseJoinText } from '../../enrolment/join-text.ts'
 import { parseLinkName } from '../../identity/link-name.ts'
-import { OUTER_LAYER_DEFAULTS } from '../../outer/outer-options.ts'
+import { OUTER_LAYER_DEFAULTS } from '../../outer/options/outer-options.ts'
 import { inspectOptions, outerInspectOptions } from './inspect.ts'
 import { adminOptions } from './admin.ts'
+import { clusterOptions } from './cluster.ts'
 import { serviceOptions } from '../command/command.ts'
 import { limitOptions } from './limits.ts'
 import { tlsOptions } from './tls.ts'
@@ -152,6 +153,7 @@ export const outerLayerOptions = {
   }),
   'server-timing': flag('Say in answers where the time went (Server-Timing); clients can read it'),
   ...limitOptions,
+  ...clusterOptions,
   ...tlsOptions,
   ...adminOptions(3002),
   ...outerInspectOptions,

@@ -93,6 +93,13 @@ export function createTlsPorts(values: TlsValues, log: Log): TlsPorts {
   return { app, socket: undefined }
 }
 
+/** Another store over the files of `--socket-tls-certificate`, for nodes of a cluster; undefined when there are none. */
+export function createNodeCertificates(values: TlsValues, log: Log): CertificateStore | undefined {
+  const certificates = values['socket-tls-certificate']
+  if (certificates.length === 0) return undefined
+  return new CertificateStore({ certificates, keys: values['socket-tls-key'], ...reportsOf('port of other nodes', log) })
+}
+
 /**
  * Another store over the files of `--tls-certificate`; undefined when there are none.
  * @param clientCa  file with authorities: clients need a certificate of one of them

@@ -1,6 +1,7 @@
 import type { AdminOptions } from '../../admin/admin.ts'
 import type { AdminCall } from '../../admin/calls.ts'
 import { explain, protectionsOf } from '../../config/explain.ts'
+import type { ClusterOptions } from '../../cluster/cluster.ts'
 import { formatFault } from '../../config/document/fault.ts'
 import { lintTargetsInSlices } from '../../config/lint.ts'
 import { TargetsFile } from '../../config/watch.ts'
@@ -9,7 +10,7 @@ import { GatewayError } from '../../errors.ts'
 import { Events } from '../../events/events.ts'
 import { KeyFiles } from '../../identity/public-keys.ts'
 import { createOuterLayer, type OuterLayer } from '../../outer/outer-layer.ts'
-import type { TableSource } from '../../outer/outer-options.ts'
+import type { TableSource } from '../../outer/options/outer-options.ts'
 import type { RouteTable } from '../../route/table.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { readAdminOptions } from '../options/admin.ts'
@@ -27,7 +28,7 @@ import { readErrorPages } from './error-pages.ts'
 import type { Told } from '../events/open-events.ts'
 import type { RunningVisitors } from '../visitors/start-visitors.ts'
 import { checkPortsDiffer, type WantedPort } from '../command/colliding-ports.ts'
-import { createAppCertificates, createTlsPorts } from '../options/tls.ts'
+import { createAppCertificates, createNodeCertificates, createTlsPorts } from '../options/tls.ts'
 
 /** Longest URL that is explained. */
 const MAX_URL = 8_192
@@ -87,6 +88,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
   let service: OuterService | undefined
   let visitors: RunningVisitors | undefined
   let told: Told | undefined
+  let cluster: ClusterOptions | undefined
   let layer: OuterLayer
   try {
     // First of all: what is told before anybody listens is told to nobody.
@@ -101,6 +103,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
     service = options.service === undefined ? undefined : await createService(options, { file: options.service, tls, events }, log, context)
     visitors = await startVisitors(options.visitors, service, log)
     await inspection?.open()
+    cluster = options.cluster === undefined ? undefined : await createCluster({ ...options, cluster: options.cluster }, log)
     layer = createOuterLayer(
       {
         appPort: options['app-port'],
@@ -119,6 +122,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
         keys,
         ...(invitations !== undefined && { joining: invitations.endpoint }),
         ...(table !== undefined && { targets: table }),
+        ...(cluster !== undefined && { cluster }),
         ...(service !== undefined && { directory: service.directory }),
         ...(service?.abuse !== undefined && { abuse: service.abuse }),
         ...(visitors !== undefined && { visitors: visitors.check }),
@@ -148,7 +152,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
       { log },
     )
   } catch (error) {
-    const opened = [told, keys, targets, visitors, ...stores].filter(part => part !== undefined)
+    const opened = [told, keys, targets, visitors, cluster?.certificates, ...stores].filter(part => part !== undefined)
     await Promise.all(opened.map(part => part.close()))
     await log.flush()
     throw error
@@ -156,7 +160,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
   inspection?.serves(layer)
   const count = options['max-connections']
   warnOfFileLimit(log, { count, because: `--max-connections is ${count}` }, context)
-  const parts = [service, inspection, targets, visitors, keys, ...stores, told].filter(part => part !== undefined)
+  const parts = [service, inspection, targets, visitors, keys, cluster?.certificates, ...stores, told].filter(part => part !== undefined)
   await serve(layerWith(layer, service, invitations), log, context, parts)
   return 0
 }
@@ -195,6 +199,17 @@ async function startVisitors(file: string | undefined, service: OuterService | u
   const onLoginsEnded = service?.directory.onLoginsEnded.bind(service.directory)
   const { who: accounts, held, onSocketLogin } = service ?? {}
   return start({ file: file ?? logins!.besides, accounts, held, onLoginsEnded, onSocketLogin, ...theirs }, log)
+}
+
+/** Reads what makes this process a node of a cluster; without one, nothing of it is loaded. */
+async function createCluster(
+  options: ValuesOf<typeof outerLayerOptions> & { readonly cluster: string },
+  log: Log,
+): Promise<ClusterOptions> {
+  const { openCluster } = await import('../cluster/open-cluster.ts')
+  const opened = await openCluster(options, () => createNodeCertificates(options, log), log)
+  await opened.certificates?.start()
+  return opened
 }
 
 /** Prepares the service; without one, nothing of it is loaded. */

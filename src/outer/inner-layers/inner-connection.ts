@@ -16,5 +16,7 @@ export interface InnerConnection {
   readonly instance: string
   /** Of a tunnel: its login among those of the tunnel, the newest with the highest; absent: the service has not said. */
   readonly login?: number | undefined
+  /** The node of the cluster that has the connection; undefined: this process itself. */
+  readonly node?: string
   readonly since: Date
 }

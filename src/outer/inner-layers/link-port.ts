@@ -19,7 +19,7 @@ import type { Link } from '../../mux/link.ts'
 import type { LinkCounters } from '../../mux/link-counters.ts'
 import type { Timing } from '../../mux/liveness.ts'
 import { GrowthBudget } from '../../mux/receive-window.ts'
-import { Session } from '../../mux/session.ts'
+import { Session, type SessionOptions } from '../../mux/session.ts'
 import type { Pool } from '../../route/target.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { mutedText, Repeats } from '../../telemetry/repeats.ts'
@@ -69,6 +69,12 @@ export interface LinkPortOptions {
   readonly registry: Registry
   /** Called with the notes of an inner layer, which are about all its streams. @throws GatewayError PROTOCOL, which ends the session */
   readonly onNote: (connection: InnerConnection, payload: Buffer) => void
+  /** Makes what takes the streams that the peer opens; absent: none are taken, as from inner layers. */
+  readonly serve?: (connection: InnerConnection) => SessionOptions['accept']
+  /** Who connects here, in the log; by default an inner layer. */
+  readonly peer?: 'inner layer' | 'node'
+  /** Limits of each session, both ways. */
+  readonly limits?: SessionOptions['limits']
   readonly others: OtherRequests
   readonly counters: LinkCounters
   /** Is this process ready? */
@@ -98,6 +104,9 @@ export class LinkPort {
   readonly #audience = randomBytes(16).toString('hex')
   readonly #unproven: HandshakeLimits
   readonly #refusals: Repeats
+  /** Who connects here, in the log. */
+  readonly #peer: 'inner layer' | 'node'
+  readonly #limits: SessionOptions['limits']
   #unfollow: (() => void) | undefined
   #isDraining = false
 
@@ -105,6 +114,8 @@ export class LinkPort {
     private readonly options: LinkPortOptions,
     private readonly log: Log,
   ) {
+    this.#peer = options.peer ?? 'inner layer'
+    this.#limits = options.limits ?? DEFAULT_LIMITS
     this.#unproven = new HandshakeLimits(options.clock, options.isOfService)
     this.#refusals = new Repeats(REFUSAL_PERIOD_MS, options.clock)
     this.#server = this.#createServer((request, response) => {
@@ -229,7 +240,7 @@ export class LinkPort {
   #recheck(connections: Iterable<InnerConnection>): void {
     const keys = this.options.keys()
     for (const { kid, identifier, session } of [...connections])
-      if (!keys.allows(kid, identifier)) session.destroy('KEY_REMOVED', 'the key of this inner layer is no longer accepted')
+      if (!keys.allows(kid, identifier)) session.destroy('KEY_REMOVED', `the key of this ${this.#peer} is no longer accepted`)
   }
 
   #admit(request: IncomingMessage): string | undefined {
@@ -265,7 +276,7 @@ export class LinkPort {
     let login: number | undefined
     greet(link, {
       agent: AGENT,
-      hello: { features: [], nonce, audience: this.#audience, time: issuedAtSeconds, validityMs, limits: DEFAULT_LIMITS },
+      hello: { features: [], nonce, audience: this.#audience, time: issuedAtSeconds, validityMs, limits: this.#limits },
       verify: auth => {
         // Its handshake began before; a session now would be one that nobody drains.
         if (this.#isDraining) throw new GatewayError('DRAINING', REASON)
@@ -296,13 +307,13 @@ export class LinkPort {
         this.#open(link, facts, { instance, limits: auth.limits })
       },
       onRefused: (code, reason) => {
-        if (LEAVING.has(code)) return this.log.debug({ address, code, reason }, `no inner layer from ${address}: ${reason}`)
+        if (LEAVING.has(code)) return this.log.debug({ address, code, reason }, `no ${this.#peer} from ${address}: ${reason}`)
         this.options.onRefused({ address, code, reason })
         // It comes back every few seconds, and the times in the reason differ.
         const muted = this.#refusals.take(`${address} ${code} ${reason.replace(/\d+(?:\.\d+)?/g, '0')}`)
         if (muted === undefined) return
         const fields = { address, code, reason, ...(muted > 0 && { muted }) }
-        this.log.warn(fields, `refused an inner layer from ${address}: ${reason}${mutedText(muted)}`)
+        this.log.warn(fields, `refused ${this.#peer === 'node' ? 'a' : 'an'} ${this.#peer} from ${address}: ${reason}${mutedText(muted)}`)
       },
     })
   }
@@ -325,32 +336,34 @@ export class LinkPort {
   #open(
     link: Link,
     facts: Pick<InnerConnection, 'identifier' | 'pool' | 'isEnrolled' | 'kid' | 'login' | 'address' | 'agent'>,
-    { instance, limits: peerLimits }: { readonly instance: string; readonly limits: typeof DEFAULT_LIMITS },
+    { instance, limits: peerLimits }: { readonly instance: string; readonly limits: SessionOptions['limits'] },
   ): void {
     const { registry, clock, timing, counters } = this.options
+    const name = `${this.#peer} "${facts.identifier}"`
     const session = new Session(link, {
       role: 'outer',
-      limits: DEFAULT_LIMITS,
+      limits: this.#limits,
       peerLimits,
       budget: this.#budget,
       clock,
       timing,
       counters,
-      accept: refuseStream,
+      accept: (payload, stream) => accept(payload, stream),
       onNote: payload => this.options.onNote(connection, payload),
-      onGoAway: (_code, reason) => this.log.info({ ...facts, reason }, `inner layer "${facts.identifier}" is leaving`),
+      onGoAway: (_code, reason) => this.log.info({ ...facts, reason }, `${name} is leaving`),
       onClose: (code, given) => {
         const reason = given || ERRORS[code].text
         this.#own.delete(connection)
         registry.remove(connection)
-        this.log.info({ ...facts, code, reason, connections: registry.size }, `inner layer "${facts.identifier}" disconnected: ${reason}`)
+        this.log.info({ ...facts, code, reason, connections: registry.size }, `${name} disconnected: ${reason}`)
       },
       onFault: thrown => this.log.error({ err: thrown }, 'internal fault while handling a stream'),
     })
     const connection: InnerConnection = { ...facts, instance, session, since: new Date() }
+    const accept = this.options.serve?.(connection) ?? refuseStream
     this.#own.add(connection)
     registry.add(connection)
-    this.log.info({ ...facts, connections: registry.size }, `inner layer "${facts.identifier}" connected from ${facts.address}`)
+    this.log.info({ ...facts, connections: registry.size }, `${name} connected from ${facts.address}`)
   }
 }
 

@@ -5,9 +5,11 @@ export type InnerProcess = InnerConnection[]
 
 const NONE: readonly InnerProcess[] = Object.freeze([])
 
-/** The connections of one pool, as those who pick need them. */
+/** The connections of one pool, as those who pick need them: those of this process, and those that other nodes have. */
 export class PoolIndex {
+  /** Of this process. */
   readonly #all = new Set<InnerConnection>()
+  readonly #remote = new Set<InnerConnection>()
   /** The same as a list, made when somebody asks: thousands may come and go in a moment. */
   #list: readonly InnerConnection[] | undefined
   /** Those that get what names nobody, of all identifiers, in the order in which they came. */
@@ -15,14 +17,19 @@ export class PoolIndex {
   readonly #byInstance = new Map<string, InnerProcess>()
   readonly #byIdentifier = new Map<string, InnerProcess[]>()
 
-  /** In the order in which they came. */
+  /** Those of this process, in the order in which they came. */
   get connections(): readonly InnerConnection[] {
     return (this.#list ??= [...this.#all])
   }
 
-  /** The number of connections. */
+  /** The number of connections of this process. */
   get size(): number {
     return this.#all.size
+  }
+
+  /** Is nobody connected, here or to another node? */
+  get isEmpty(): boolean {
+    return this.#byInstance.size === 0
   }
 
   /** Identifiers of the inner layers that are connected. */
@@ -46,7 +53,7 @@ export class PoolIndex {
   }
 
   add(connection: InnerConnection): void {
-    this.#all.add(connection)
+    this.#setOf(connection).add(connection)
     this.#list = undefined
     const { instance, identifier } = connection
     const known = this.#byInstance.get(instance)
@@ -61,7 +68,7 @@ export class PoolIndex {
 
   /** @returns whether it was the last one of its process; undefined when it was not there */
   remove(connection: InnerConnection): boolean | undefined {
-    if (!this.#all.delete(connection)) return undefined
+    if (!this.#setOf(connection).delete(connection)) return undefined
     this.#list = undefined
     const { instance, identifier } = connection
     const process = this.#byInstance.get(instance)!
@@ -73,6 +80,10 @@ export class PoolIndex {
     drop(same, process)
     if (same.length === 0) this.#byIdentifier.delete(identifier)
     return true
+  }
+
+  #setOf({ node }: InnerConnection): Set<InnerConnection> {
+    return node === undefined ? this.#all : this.#remote
   }
 }
 

@@ -3,7 +3,7 @@ import type { Pool, ServedBy } from '../../route/target.ts'
 import type { Carrier } from './carrier.ts'
 import type { InnerConnection } from './inner-connection.ts'
 import { LoginOrder } from './login-order.ts'
-import { PoolIndex, type InnerProcess } from './pool-index.ts'
+import { PoolIndex } from './pool-index.ts'
 
 export type { InnerConnection } from './inner-connection.ts'
 
@@ -37,7 +37,7 @@ export class Registry {
   /** A connection has gone, and is no longer among `connections`. @param wasLast  of its process */
   onRemove: (connection: InnerConnection, wasLast: boolean) => void = () => undefined
 
-  /** Connections at the moment, of each pool in the order in which they came. */
+  /** Connections of this process at the moment, of each pool in the order in which they came. */
   get connections(): readonly InnerConnection[] {
     return [...this.operators, ...this.tunnels]
   }
@@ -55,6 +55,11 @@ export class Registry {
   /** The number of connections. */
   get size(): number {
     return this.#pools.operator.size + this.tunnelCount
+  }
+
+  /** Is any inner layer of the operator connected, here or to another node? */
+  get hasOperators(): boolean {
+    return !this.#pools.operator.isEmpty
   }
 
   get operatorCount(): number {
@@ -81,9 +86,14 @@ export class Registry {
     return this.#pools.operator.identifiers
   }
 
+  /** Takes in a connection, of this process or of another node. */
   add(connection: InnerConnection): void {
-    const { pool, identifier, kid, instance, login } = connection
-    const earlier = pool === 'tunnel' ? this.#pools.tunnel.of([identifier]).flat() : []
+    const { pool, identifier, kid, instance, login, node } = connection
+    if (node !== undefined) {
+      this.#pools[pool].add(connection)
+      return this.onAdd(connection)
+    }
+    const earlier = pool === 'tunnel' ? this.ofTunnel(identifier) : []
     if (pool === 'tunnel') this.#logins.came(instance, login)
     this.#pools[pool].add(connection)
     const ofKey = this.#byKey.get(kid)
@@ -96,7 +106,16 @@ export class Registry {
 
   /** Is the tunnel served by a process that has logged in after this one? Then this one comes back, and is not the newest login. */
   isTakenOver(tunnel: string, instance: string, login?: number): boolean {
-    return this.ofTunnel(tunnel).some(({ session, instance: newer }) => session.isOpen && this.#logins.isBefore(instance, newer, login))
+    const isNewer = ({ node, instance: other, login: theirs }: InnerConnection): boolean =>
+      node === undefined ? this.#logins.isBefore(instance, other, login) : login !== undefined && theirs !== undefined && login < theirs
+    const all = this.#pools.tunnel.of([tunnel]).flat()
+    return all.some(connection => connection.session.isOpen && isNewer(connection))
+  }
+
+  /** Another node has a newer login of this tunnel: lets the sessions of other processes here finish, and go. @param instance  that has logged in there */
+  takenOverElsewhere(tunnel: string, instance: string): void {
+    for (const connection of this.ofTunnel(tunnel))
+      if (connection.instance !== instance && connection.session.isOpen) void takeOver(connection.session)
   }
 
   /** Lets the sessions of a key that a newer one has taken the place of finish, and go. */
@@ -106,9 +125,10 @@ export class Registry {
 
   /** Idempotent. */
   remove(connection: InnerConnection): void {
-    const { pool, kid, instance } = connection
+    const { pool, kid, instance, node } = connection
     const wasLast = this.#pools[pool].remove(connection)
     if (wasLast === undefined) return
+    if (node !== undefined) return this.onRemove(connection, wasLast)
     if (pool === 'tunnel') this.#logins.left(instance)
     const ofKey = this.#byKey.get(kid)
     if (ofKey?.delete(connection) === true && ofKey.size === 0) this.#byKey.delete(kid)
@@ -119,6 +139,7 @@ export class Registry {
    * The inner layer with the least outstanding bytes, then the fewest streams, then the next in turn; of its connections the one with
    * the least outstanding bytes. Equal ones are filled in order: many streams in one connection share its messages, which cost more
    * than what is in them.
+   * One of this process goes before those of other nodes, unless the target's wish says otherwise.
    * @param tried  connections that have failed this request already; another one of the same inner layer is the last resort,
    *               since they are often lost together, one a moment after the other
    * @param wish   what the target says of the choice; undefined: the load decides alone
@@ -143,7 +164,7 @@ export class Registry {
       if (connection === undefined) isFull ||= isProcessFull
       else if (tried?.some(other => isSameProcess(other, connection)) === true) spare ??= connection
       else {
-        const rank = wish === undefined ? 0 : rankOf(wish, connection)
+        const rank = (wish === undefined ? 0 : rankOf(wish, connection)) + (connection.node === undefined ? OWN_RANK : 0)
         const isBetter =
           rank === bestRank ? wish?.turn === undefined && (bestLoad === undefined || isLess(load, bestLoad)) : rank > bestRank
         if (best !== undefined && !isBetter) continue
@@ -160,9 +181,14 @@ export class Registry {
     return [...(this.#byKey.get(kid) ?? [])]
   }
 
-  /** The connections that serve this tunnel, the one that gets its streams last. */
+  /** The connections of this process that serve this tunnel, the one that gets its streams last. */
   ofTunnel(tunnel: string): readonly InnerConnection[] {
-    return this.#pools.tunnel.of([tunnel]).flat()
+    return this.#pools.tunnel.of([tunnel]).flat().filter(isOwn)
+  }
+
+  /** The connection of the process `instance` here that would get its next stream; undefined: there is none that can take one. */
+  ofProcess(process: Pick<InnerConnection, 'instance' | 'pool'>): InnerConnection | undefined {
+    return pickOf(this.processOf(process).filter(isOwn), undefined).connection
   }
 }
 
@@ -176,6 +202,11 @@ async function takeOver(session: Carrier): Promise<void> {
 const rankOf = ({ avoids, score }: Preference, connection: InnerConnection): number =>
   (score?.(connection) ?? 0) - (avoids?.(connection) === true ? 2 ** 33 : 0)
 
+/** Between two scores. */
+const OWN_RANK = 0.5
+
+const isOwn = ({ node }: InnerConnection): boolean => node === undefined
+
 interface Load {
   outstandingBytes: number
   streams: number
@@ -183,7 +214,7 @@ interface Load {
 
 /** The connection of one inner layer that would get the next stream, and the load of all of them. */
 function pickOf(
-  process: InnerProcess,
+  process: readonly InnerConnection[],
   tried: readonly InnerConnection[] | undefined,
 ): { readonly connection: InnerConnection | undefined; readonly load: Load; readonly isFull: boolean } {
   const load: Load = { outstandingBytes: 0, streams: 0 }
@@ -195,10 +226,14 @@ function pickOf(
     load.outstandingBytes += session.outstandingBytes
     load.streams += session.streamCount
     if (!session.hasRoom) isFull = true
-    else if (best === undefined || isAhead(best.session, session)) best = connection
+    else if (best === undefined || isPreferred(connection, best)) best = connection
   }
   return { connection: best, load, isFull }
 }
+
+/** Of the connections of one process: one of this node, then the one that has less to do. */
+const isPreferred = (connection: InnerConnection, best: InnerConnection): boolean =>
+  isOwn(connection) === isOwn(best) ? isAhead(best.session, connection.session) : isOwn(connection)
 
 const isAhead = (a: Carrier, b: Carrier): boolean =>
   b.outstandingBytes < a.outstandingBytes || (b.outstandingBytes === a.outstandingBytes && a.streamCount >= b.streamCount + STREAMS_AHEAD)

@@ -1,6 +1,6 @@
-import { GatewayError } from '../errors.ts'
-import { KeyRegistry, type Keys } from '../identity/key-registry.ts'
-import { RouteTable, type TargetTable } from '../route/table.ts'
+import { GatewayError } from '../../errors.ts'
+import { KeyRegistry, type Keys } from '../../identity/key-registry.ts'
+import { RouteTable, type TargetTable } from '../../route/table.ts'
 import type { KeySource, OuterLayerOptions, TableSource } from './outer-options.ts'
 
 /** The sources that an outer layer serves from. */

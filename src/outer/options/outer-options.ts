@@ -1,19 +1,20 @@
-import type { Taps } from '../tap/tap.ts'
-import type { AdminOptions } from '../admin/admin.ts'
-import type { OwnErrorPages } from '../http/errors/error-page.ts'
-import type { Events } from '../events/events.ts'
-import type { Keys, RegisteredKey } from '../identity/key-registry.ts'
-import type { KeyExpiry } from '../identity/public-keys.ts'
-import type { Timing } from '../mux/liveness.ts'
-import type { LogLine } from '../payload/log-note.ts'
-import type { RouteTable, TargetTable } from '../route/table.ts'
-import type { TcpPort } from '../route/tcp-port.ts'
-import type { CertificateStore } from '../tls/certificate-store.ts'
-import type { EdgeLimits } from './access/client-limits.ts'
-import type { VisitorCheck } from './access/visitor-check.ts'
-import type { OtherRequests } from './inner-layers/link-port.ts'
-import type { PortFault } from './tcp-edge/tcp-edge.ts'
-import type { CreateCertificates } from './tcp-edge/tcp-terminator.ts'
+import type { Taps } from '../../tap/tap.ts'
+import type { AdminOptions } from '../../admin/admin.ts'
+import type { OwnErrorPages } from '../../http/errors/error-page.ts'
+import type { ClusterOptions } from '../../cluster/cluster.ts'
+import type { Events } from '../../events/events.ts'
+import type { Keys, RegisteredKey } from '../../identity/key-registry.ts'
+import type { KeyExpiry } from '../../identity/public-keys.ts'
+import type { Timing } from '../../mux/liveness.ts'
+import type { LogLine } from '../../payload/log-note.ts'
+import type { RouteTable, TargetTable } from '../../route/table.ts'
+import type { TcpPort } from '../../route/tcp-port.ts'
+import type { CertificateStore } from '../../tls/certificate-store.ts'
+import type { EdgeLimits } from '../access/client-limits.ts'
+import type { VisitorCheck } from '../access/visitor-check.ts'
+import type { OtherRequests } from '../inner-layers/link-port.ts'
+import type { PortFault } from '../tcp-edge/tcp-edge.ts'
+import type { CreateCertificates } from '../tcp-edge/tcp-terminator.ts'
 
 /** The targets in force, which may be others each time that somebody asks. What is absent never happens, as with a table made by hand. */
 export interface TableSource {
@@ -120,6 +121,8 @@ export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   readonly keys?: KeySource
   /** The targets, such as a `TargetsFile`, started. May be absent where there is a directory. */
   readonly targets?: TableSource
+  /** Other outer layers: whoever is connected to one of them is served by all. */
+  readonly cluster?: ClusterOptions
   /** Sockets of a service, and keys of their tunnels. */
   readonly directory?: DirectorySource
   readonly appHost?: string

@@ -1,9 +1,9 @@
-import { GatewayError } from '../errors.ts'
-import type { OriginProfile } from '../payload/origin-profile.ts'
-import type { Log } from '../telemetry/log.ts'
-import type { EdgeLimits } from './access/client-limits.ts'
-import { faultOfHttp2 } from './http-edge/http2-support.ts'
-import type { OtherRequests } from './inner-layers/link-port.ts'
+import { GatewayError } from '../../errors.ts'
+import type { OriginProfile } from '../../payload/origin-profile.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { EdgeLimits } from '../access/client-limits.ts'
+import { faultOfHttp2 } from '../http-edge/http2-support.ts'
+import type { OtherRequests } from '../inner-layers/link-port.ts'
 import type { OuterLayerOptions } from './outer-options.ts'
 
 /** HTTP/2, unless this Node.js cannot. @throws GatewayError USAGE where there is no other way */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { BackOff } from '../../src/inner/back-off.ts'
+import { BackOff } from '../../src/link/back-off.ts'
 
 describe('the back-off of an inner layer', () => {
   test('never waits longer than 1.5 s for an outer layer that is away, and doubles until then', () => {

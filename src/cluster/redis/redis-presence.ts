@@ -1,0 +1,281 @@
+import { messageOf } from '../../errors.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { NodeFacts, Presence, PresenceListener, ServedProcess } from '../presence.ts'
+import { KnownNodes } from './known-nodes.ts'
+import { createRedis, type RedisClient } from './redis-client.ts'
+import type { RedisPlace } from './redis-url.ts'
+import { BEAT, CHANGE, LEAVE, LIST } from './scripts.ts'
+
+/** Options of a presence in Redis. */
+export interface RedisPresenceOptions {
+  readonly place: RedisPlace
+  /** Nodes of one name are one cluster. */
+  readonly name: string
+  readonly log: Log
+  /** Milliseconds, rising. */
+  readonly clock: () => number
+  /** Milliseconds since 1970. */
+  readonly wallClock: () => number
+}
+
+/** Between two signs of life, and how long one counts, milliseconds: together less than three seconds. */
+const BEAT_MS = 600
+const ALIVE_MS = 2_000
+/** Processes that one command tells of. */
+const MAX_AT_ONCE = 500
+/** A list that is made anew gets a number that follows on nothing that others know. */
+const REWRITE_STEP = 1_000
+/** The time for a last word, milliseconds. */
+const LEAVE_MS = 1_000
+
+type Change = { readonly add: readonly ServedProcess[]; readonly remove: readonly number[] }
+
+/**
+ * A presence in Redis. Each node says every 600 ms that it lives, in the same breath hears who else does, and tells of changes at once. What is lost in
+ * between is seen by the number of the list, and the list is read anew. Redis away: what was known stays known. Redis empty: each node
+ * sees that its own list has gone, and writes it again.
+ */
+export class RedisPresence implements Presence {
+  readonly #redis: RedisClient
+  readonly #subscriber: RedisClient
+  /** In the order in which they are asked for, one at a time. */
+  #turn: Promise<unknown> = Promise.resolve()
+  readonly #own = new Map<number, ServedProcess>()
+  readonly #added = new Map<number, ServedProcess>()
+  readonly #removed = new Set<number>()
+  #isFlushDue = false
+  #facts: NodeFacts | undefined
+  #known: KnownNodes | undefined
+  /** Of our list in Redis; undefined: it has to be written anew. */
+  #version: number | undefined
+  #lastVersion = 0
+  #offsetMs = 0
+  #timer: NodeJS.Timeout | undefined
+  #isBeating = false
+  #fault: string | undefined = 'Redis has not answered yet'
+  #closing: Promise<void> | undefined
+
+  constructor(private readonly options: RedisPresenceOptions) {
+    this.#redis = createRedis(options.place)
+    this.#subscriber = createRedis(options.place)
+    // Each attempt that fails is an event; what fails is said once, by the beat.
+    for (const client of [this.#redis, this.#subscriber]) client.on('error', () => undefined)
+    this.#subscriber.on('message', (_channel: string, message: string) => this.#heard(message))
+  }
+
+  get fault(): string | undefined {
+    return this.#fault
+  }
+
+  now(): number {
+    return this.options.wallClock() + this.#offsetMs
+  }
+
+  start(facts: NodeFacts, listener: PresenceListener): void {
+    this.#facts = facts
+    this.#known = new KnownNodes({ self: facts.id, listener, clock: this.options.clock, aliveMs: ALIVE_MS })
+    void this.#redis.connect().catch(() => undefined)
+    void this.#subscriber
+      .connect()
+      .then(() => this.#subscriber.subscribe(this.#channel))
+      .catch(() => undefined)
+    // Once more after each reconnection: ioredis does so by itself, when the first time has gone well.
+    this.#subscriber.on('ready', () => void this.#subscriber.subscribe(this.#channel).catch(() => undefined))
+    this.#redis.on('ready', () => this.#beatSoon(0))
+    this.#beatSoon(0)
+  }
+
+  change(facts: NodeFacts): void {
+    this.#facts = facts
+    this.#beatSoon(0)
+  }
+
+  serve(process: ServedProcess): void {
+    this.#own.set(process.number, process)
+    this.#added.set(process.number, process)
+    this.#flushSoon()
+  }
+
+  unserve(number: number): void {
+    this.#own.delete(number)
+    // Perhaps on its way already.
+    this.#added.delete(number)
+    this.#removed.add(number)
+    this.#flushSoon()
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#leave()
+    return this.#closing
+  }
+
+  async #leave(): Promise<void> {
+    clearTimeout(this.#timer)
+    const { id } = this.#facts ?? {}
+    if (id !== undefined && this.#redis.status === 'ready') {
+      const last = this.#inTurn(() =>
+        this.#redis.eval(LEAVE, 4, ...this.#keys('nodes', 'facts', 'versions', `served:${id}`), id, this.#channel),
+      )
+      const late = new Promise<void>(resolve => setTimeout(resolve, LEAVE_MS).unref())
+      await Promise.race([last.catch(() => undefined), late])
+    }
+    this.#redis.disconnect()
+    this.#subscriber.disconnect()
+  }
+
+  // --- telling
+
+  #flushSoon(): void {
+    if (this.#isFlushDue || this.#known === undefined) return
+    this.#isFlushDue = true
+    // Many come together, when another node has died.
+    setImmediate(() => {
+      this.#isFlushDue = false
+      void this.#inTurn(() => this.#flush()).catch(() => undefined)
+    })
+  }
+
+  /** Tells of what has changed since the last time. */
+  async #flush(): Promise<void> {
+    if (this.#version === undefined || this.#closing !== undefined) return
+    while (this.#added.size > 0 || this.#removed.size > 0) {
+      const add = [...this.#added.values()].slice(0, MAX_AT_ONCE)
+      const remove = [...this.#removed].slice(0, MAX_AT_ONCE)
+      for (const { number } of add) this.#added.delete(number)
+      for (const number of remove) this.#removed.delete(number)
+      await this.#write({ add, remove }, 0)
+    }
+  }
+
+  /** Writes the list as a whole. */
+  async #rewrite(): Promise<void> {
+    this.#added.clear()
+    this.#removed.clear()
+    const all = [...this.#own.values()]
+    await this.#write({ add: all.slice(0, MAX_AT_ONCE), remove: [] }, this.#lastVersion + REWRITE_STEP)
+    for (let at = MAX_AT_ONCE; at < all.length; at += MAX_AT_ONCE)
+      await this.#write({ add: all.slice(at, at + MAX_AT_ONCE), remove: [] }, 0)
+  }
+
+  async #write({ add, remove }: Change, version: number): Promise<void> {
+    const { id } = this.#facts!
+    const text = JSON.stringify({ add, remove })
+    const values = add.flatMap(process => [String(process.number), JSON.stringify(process)])
+    try {
+      const written = await this.#redis.eval(
+        CHANGE,
+        2,
+        ...this.#keys('versions', `served:${id}`),
+        id,
+        this.#channel,
+        version,
+        text,
+        add.length,
+        ...values,
+        ...remove,
+      )
+      this.#version = this.#lastVersion = Number(written)
+    } catch (thrown) {
+      // Nobody knows whether it was done.
+      this.#version = undefined
+      throw thrown
+    }
+  }
+
+  // --- hearing
+
+  #beatSoon(inMs: number): void {
+    if (this.#closing !== undefined) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => void this.#beat(), inMs).unref()
+  }
+
+  async #beat(): Promise<void> {
+    if (this.#isBeating) return
+    this.#isBeating = true
+    try {
+      await this.#inTurn(() => this.#look())
+      this.#says(undefined)
+    } catch (thrown) {
+      this.#known?.silent()
+      this.#says(messageOf(thrown))
+    } finally {
+      this.#isBeating = false
+      this.#beatSoon(BEAT_MS)
+    }
+  }
+
+  async #look(): Promise<void> {
+    const known = this.#known
+    const facts = this.#facts
+    if (known === undefined || facts === undefined || this.#closing !== undefined) return
+    const beganMs = this.options.wallClock()
+    const answer = (await this.#redis.eval(
+      BEAT,
+      3,
+      ...this.#keys('nodes', 'facts', 'versions'),
+      facts.id,
+      JSON.stringify(facts),
+      ALIVE_MS,
+      this.#key('served:'),
+    )) as [number, string, ...string[]]
+    const [nowMs, ours, ...rest] = answer
+    this.#offsetMs = nowMs - (beganMs + this.options.wallClock()) / 2
+    if (this.#version === undefined || ours !== String(this.#version)) await this.#rewrite()
+    const alive = []
+    for (let i = 0; i + 2 < rest.length; i += 3) alive.push({ id: rest[i]!, facts: rest[i + 1]!, version: Number(rest[i + 2]) })
+    for (const id of known.saw(alive)) await this.#read(id)
+    await this.#flush()
+  }
+
+  /** Reads what a node serves. */
+  async #read(id: string): Promise<void> {
+    const list = (await this.#redis.eval(LIST, 2, ...this.#keys('versions', `served:${id}`), id)) as string[]
+    const [version, ...pairs] = list
+    const processes: string[] = []
+    for (let i = 1; i < pairs.length; i += 2) processes.push(pairs[i]!)
+    this.#known?.list(id, Number(version), processes)
+  }
+
+  #heard(message: string): void {
+    const known = this.#known
+    if (known === undefined || this.#closing !== undefined) return
+    try {
+      // What does not follow on what is known is read anew, with the next look.
+      if (!known.heard(message)) this.#beatSoon(0)
+    } catch (thrown) {
+      this.options.log.warn({ reason: messageOf(thrown) }, 'a message of another node cannot be read')
+    }
+  }
+
+  #says(fault: string | undefined): void {
+    const { log, place } = this.options
+    const text = fault === undefined ? undefined : `Redis at ${place.text} does not answer: ${fault}`
+    if ((text === undefined) === (this.#fault === undefined)) return
+    if (text === undefined) log.info({ redis: place.text }, `Redis at ${place.text} answers`)
+    else log.warn({ redis: place.text, reason: fault }, `${text}; this node goes on with what it knows`)
+    this.#fault = text
+  }
+
+  async #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const before = this.#turn
+    const mine = (async () => {
+      await before
+      return action()
+    })()
+    this.#turn = mine.catch(() => undefined)
+    return mine
+  }
+
+  #key(name: string): string {
+    return `{${this.options.name}}:${name}`
+  }
+
+  #keys(...names: readonly string[]): string[] {
+    return names.map(name => this.#key(name))
+  }
+
+  get #channel(): string {
+    return this.#key('changes')
+  }
+}

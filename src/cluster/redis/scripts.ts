@@ -1,0 +1,72 @@
+/*
+ * What a node does in Redis, each in one step. All keys share a hash slot, so that this works in a cluster of Redis as well:
+ *
+ *   {NAME}:nodes      sorted set: id → when it is over, milliseconds on the clock of Redis
+ *   {NAME}:facts      hash: id → NodeFacts
+ *   {NAME}:versions   hash: id → a number that grows with each change of what the node serves
+ *   {NAME}:served:ID  hash: number → ServedProcess
+ *   {NAME}:changes    channel: `ID VERSION {"add":[…],"remove":[…]}`, `ID gone`, `ID here`
+ */
+
+/** After so long nothing is left of a node that has died without a word, milliseconds. */
+const FORGOTTEN_MS = 60_000
+
+/**
+ * Shows a node and looks who else is there. KEYS: nodes, facts, versions. ARGV: id, facts, time to live, prefix of the lists.
+ * Gives the time, the version of this node that Redis has, then for each node that is alive: id, facts, version.
+ */
+export const BEAT = `
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
+redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - ${FORGOTTEN_MS})) do
+  redis.call('ZREM', KEYS[1], id)
+  redis.call('HDEL', KEYS[2], id)
+  redis.call('HDEL', KEYS[3], id)
+  redis.call('DEL', ARGV[4] .. id)
+end
+local answer = { now, redis.call('HGET', KEYS[3], ARGV[1]) or '' }
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], now, '+inf')) do
+  answer[#answer + 1] = id
+  answer[#answer + 1] = redis.call('HGET', KEYS[2], id) or ''
+  answer[#answer + 1] = redis.call('HGET', KEYS[3], id) or '0'
+end
+return answer`
+
+/**
+ * Changes what a node serves, and tells. KEYS: versions, its list. ARGV: id, channel, version, text of the change, how many come, then number and process of
+ * each, then the numbers that go. Version 0: one more than before; any other: the list is made anew.
+ */
+export const CHANGE = `
+local version = tonumber(ARGV[3])
+if version == 0 then
+  version = redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
+else
+  redis.call('DEL', KEYS[2])
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+end
+local come = tonumber(ARGV[5])
+for i = 6, 5 + 2 * come, 2 do
+  redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+end
+for i = 6 + 2 * come, #ARGV do
+  redis.call('HDEL', KEYS[2], ARGV[i])
+end
+redis.call('PUBLISH', ARGV[2], ARGV[1] .. ' ' .. string.format('%d', version) .. ' ' .. ARGV[4])
+return version`
+
+/** Reads what a node serves. KEYS: versions, its list. ARGV: id. Gives the version, then number and process of each. */
+export const LIST = `
+local answer = redis.call('HGETALL', KEYS[2])
+table.insert(answer, 1, redis.call('HGET', KEYS[1], ARGV[1]) or '0')
+return answer`
+
+/** Takes a node out. KEYS: nodes, facts, versions, its list. ARGV: id, channel. */
+export const LEAVE = `
+redis.call('ZREM', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[2], ARGV[1])
+redis.call('HDEL', KEYS[3], ARGV[1])
+redis.call('DEL', KEYS[4])
+redis.call('PUBLISH', ARGV[2], ARGV[1] .. ' gone')
+return 1`

@@ -1,0 +1,52 @@
+/** Outer layers of one cluster in this process, on a real Redis. */
+import type { ClusterOptions } from '../../src/cluster/cluster.ts'
+import { RedisPresence } from '../../src/cluster/redis/redis-presence.ts'
+import { parseRedisUrl } from '../../src/cluster/redis/redis-url.ts'
+import { mintKeyPair } from '../../src/identity/certificate.ts'
+import { KeyRegistry } from '../../src/identity/key-registry.ts'
+import { registeredHalfOf } from '../../src/identity/private-key.ts'
+import { captureLog, privateKeyOf, startLayers, type Layers, type LayersOptions } from './layers.ts'
+import { until } from './wait.ts'
+
+/** What `nodeOptions` makes: the same key for all nodes of the file. */
+const minted = mintKeyPair({ type: 'ec', commonName: 'node', validityYears: 1 })
+
+export const nodeOptions = async (
+  redisPort: number,
+  more: Partial<ClusterOptions> & { readonly cluster?: string } = {},
+): Promise<ClusterOptions> => {
+  const { cluster = 'test', ...rest } = more
+  const key = privateKeyOf(await minted)
+  const keys = new KeyRegistry([registeredHalfOf(key, 'node.key')])
+  const presence = new RedisPresence({
+    place: parseRedisUrl(`redis://127.0.0.1:${redisPort}`),
+    name: cluster,
+    log: captureLog().log,
+    clock: () => performance.now(),
+    wallClock: Date.now,
+  })
+  return { presence, port: 0, host: '127.0.0.1', key, keys, ...rest }
+}
+
+/** Starts a node, without an inner layer unless `inners` says so. */
+export const startNode = async (
+  redisPort: number,
+  options: LayersOptions = {},
+  more: Partial<ClusterOptions> & { readonly cluster?: string } = {},
+): Promise<Layers> => startLayers({ inners: 0, ...options, outer: { ...options.outer, cluster: await nodeOptions(redisPort, more) } })
+
+/** Resolves when every node is linked to every other one, and knows of this many processes of inner layers elsewhere. */
+export const linked = async (nodes: readonly Layers[], processes: readonly number[]): Promise<void> => {
+  for (const [index, { outer }] of nodes.entries())
+    await until(
+      () => {
+        const others = outer.cluster!.nodes
+        return (
+          others.length === nodes.length - 1 &&
+          others.every(({ isLinked }) => isLinked) &&
+          others.reduce((sum, other) => sum + other.processes, 0) === processes[index]
+        )
+      },
+      { what: `node ${index} to know of ${nodes.length - 1} nodes with ${processes[index]} processes` },
+    )
+}
