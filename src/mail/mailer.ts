@@ -28,13 +28,23 @@ export interface MailerOptions {
   readonly retryMs?: number
 }
 
+/** A letter that its sender keeps until it has gone. */
+export interface Tracking {
+  /** Of the Message-ID field, as `messageIdOf` makes it: the same for the same letter after a restart, by which mail servers, people and the outbox know it. */
+  readonly messageId: string
+  /** For how long it is of use, milliseconds. */
+  readonly maxAgeMs: number
+  /** It has gone, or is given up; not called for one that waits when the mailer is closed. */
+  readonly onSettled: () => void
+}
+
 /** Takes letters, and sees to it that they go. */
 export interface Mailer {
   /**
    * Resolves when the letter is taken, not when it has gone: whether a server is there is nothing that the caller should wait for.
    * @throws GatewayError INVALID (it would be more than one letter) or OVERLOADED (1,000 wait already)
    */
-  send(letter: Letter): Promise<void>
+  send(letter: Letter, tracking?: Tracking): Promise<void>
   /** Letters that have been taken and are still here. */
   readonly waiting: number
   /** Waits up to two seconds for letters that are on their way; those that wait are lost. */
@@ -71,6 +81,7 @@ export async function createMailer(options: MailerOptions): Promise<Mailer> {
 
 interface Waiting extends Delivery {
   readonly takenAt: number
+  readonly tracking: Tracking | undefined
   attempts: number
 }
 
@@ -102,11 +113,12 @@ class QueuedMailer implements Mailer {
     return this.#queue.length + this.#later.length
   }
 
-  async send(letter: Letter): Promise<void> {
+  async send(letter: Letter, tracking?: Tracking): Promise<void> {
     checkLetter(letter)
     if (this.#isClosed || this.waiting >= MAX_WAITING)
       throw new GatewayError('OVERLOADED', 'the letter is not sent: too many letters wait for the mail server')
-    this.#queue.push({ letter, messageId: messageIdOf(this.#options.place.from), takenAt: this.#now(), attempts: 0 })
+    const messageId = tracking?.messageId ?? messageIdOf(this.#options.place.from)
+    this.#queue.push({ letter, messageId, takenAt: this.#now(), tracking, attempts: 0 })
     if (this.#timer === undefined) this.#run()
   }
 
@@ -124,6 +136,7 @@ class QueuedMailer implements Mailer {
     for (let waiting = this.#queue[0]; waiting !== undefined && !this.#isClosed; waiting = this.#queue[0]) {
       const fault = await this.#deliverOne(waiting)
       this.#queue.shift()
+      if (fault === undefined) quietly(() => waiting.tracking?.onSettled())
       // Behind the others, so that one at which the server always breaks off does not hold them up.
       if (fault !== undefined) this.#later.push(waiting)
       if (fault?.again === 'server') {
@@ -137,7 +150,8 @@ class QueuedMailer implements Mailer {
   }
 
   async #deliverOne(waiting: Waiting): Promise<DeliveryFault | undefined> {
-    if (this.#now() - waiting.takenAt > MAX_AGE_MS) return this.#lose('it could not be delivered for an hour')
+    const maxAgeMs = waiting.tracking?.maxAgeMs ?? MAX_AGE_MS
+    if (this.#now() - waiting.takenAt > maxAgeMs) return this.#lose(`it could not be delivered for ${hoursOf(maxAgeMs)}`)
     waiting.attempts += 1
     try {
       await this.#deliver(waiting)
@@ -184,6 +198,8 @@ class QueuedMailer implements Mailer {
     this.#closeDelivery()
   }
 }
+
+const hoursOf = (ms: number): string => (ms === 3_600_000 ? 'an hour' : `${ms / 3_600_000} hours`)
 
 /** Runs a listener of the log, whose faults must not stop letters. */
 function quietly(tell: () => void): void {

@@ -18,6 +18,8 @@ export const createOutbox =
     const file = join(directory, `${stamp}-${id}.txt`)
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 })
+      // Written before a crash, which its sender does not know.
+      if ((await readdir(directory)).some(name => name.endsWith(`-${id}.txt`))) return
       const handle = await open(`${file}.partial`, 'wx', 0o600)
       try {
         await handle.writeFile(`Date: ${date.toUTCString()}\nFrom: ${from}\nTo: ${to}\nSubject: ${subject}\n\n${text}`)

@@ -10,15 +10,19 @@ import { sendTo } from '../../events/delivery/send.ts'
 import { mintSecret, readSecret } from '../../events/delivery/signature.ts'
 import { StateFile } from '../../events/delivery/state-file.ts'
 import { Webhook } from '../../events/delivery/webhook.ts'
+import type { GatewayEvent } from '../../events/event.ts'
 import { matcherOf } from '../../events/event-filter.ts'
 import type { Events } from '../../events/events.ts'
 import { createMailer } from '../../mail/mailer.ts'
+import { messageIdOf } from '../../mail/smtp.ts'
 import { LogFile } from '../../telemetry/log-file.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { writeNewFiles } from '../command/new-files.ts'
 import { readPasswordFile } from '../options/admin.ts'
 
 const OWNER_ONLY = 0o600
+/** For how long a letter about events is of use, milliseconds. */
+const LETTER_MS = 86_400_000
 /** For letters that wait when the process ends, milliseconds. */
 const LAST_LETTERS_MS = 2_000
 const LOOK_MS = 20
@@ -36,7 +40,8 @@ export async function openEvents(file: string, events: Events, log: Log): Promis
   const config = await readEventsConfig(file)
   await makeDirectory(config.stateDirectory)
   const { book } = events
-  book.restore(await readEvents(config.log.path))
+  const known = await readEvents(config.log.path)
+  book.restore(known)
   const eventLog = new LogFile({ ...config.log, nowMs: Date.now, onFault: message => log.error({}, message) })
   await eventLog.open()
   const closing: (() => Promise<void>)[] = [() => eventLog.close()]
@@ -48,7 +53,7 @@ export async function openEvents(file: string, events: Events, log: Log): Promis
       book.listen(event => webhook.take(event))
       closing.push(() => webhook.close())
     }
-    if (config.mail !== undefined) closing.push(await startMail(config.mail, config.stateDirectory, events, log))
+    if (config.mail !== undefined) closing.push(await startMail(config.mail, { directory: config.stateDirectory, known, events }, log))
   } catch (thrown) {
     await Promise.all(closing.map(close => close()))
     throw thrown
@@ -117,8 +122,7 @@ async function secretOf(file: string, name: string, log: Log): Promise<Buffer> {
 
 async function startMail(
   mail: NonNullable<EventsConfig['mail']>,
-  directory: string,
-  events: Events,
+  { directory, known, events }: { readonly directory: string; readonly known: readonly GatewayEvent[]; readonly events: Events },
   log: Log,
 ): Promise<() => Promise<void>> {
   const { smtp, from, to, passwordFile, everyMs, filter } = mail
@@ -135,11 +139,17 @@ async function startMail(
     to,
     from: 'socket-gateway',
     fits: matcherOf(filter),
-    send: letter => mailer.send(letter),
+    send: (letter, messageId) =>
+      new Promise((resolve, reject) => {
+        mailer.send(letter, { messageId, maxAgeMs: LETTER_MS, onSettled: resolve }).catch(reject)
+      }),
+    newId: () => messageIdOf(from),
+    state: new StateFile(join(directory, 'mail.json'), message => log.error({}, `mail: ${message}`)),
     everyMs,
     nowMs: Date.now,
     onFault: thrown => log.error({ err: thrown }, 'a letter about events was not sent'),
   })
+  await digest.start(known)
   events.book.listen(event => digest.take(event))
   return async () => {
     await digest.close()
@@ -147,5 +157,6 @@ async function startMail(
     const endMs = Date.now() + LAST_LETTERS_MS
     while (mailer.waiting > 0 && Date.now() < endMs) await delay(LOOK_MS)
     await mailer.close()
+    await digest.kept()
   }
 }
