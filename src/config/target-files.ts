@@ -34,6 +34,8 @@ export function readNamedFile(targetsFile: string, name: string, kind: FileKind)
   }
   if (kind === 'text') return text
   if (kind === 'certificate' && !text.includes('-----BEGIN CERTIFICATE-----')) return refuse('expected certificates in PEM format')
+  if (kind === 'revocation list' && !text.includes('-----BEGIN X509 CRL-----'))
+    return refuse('expected lists of revoked certificates in PEM format')
   if (kind === 'private key') {
     if (!/-----BEGIN (?:RSA |EC )?PRIVATE KEY-----/.test(text)) return refuse('expected a private key in PEM format, not encrypted')
     // On Windows every mode reads 0666 and means nothing.

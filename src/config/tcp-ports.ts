@@ -5,6 +5,7 @@ import { messageOf } from '../errors.ts'
 import { parseHostPattern, parseOriginHost } from '../address/host.ts'
 import { TcpPort, type TcpRoute } from '../route/tcp-port.ts'
 import type { ConfigFault } from './document/fault.ts'
+import type { FileKind } from './keys/key.ts'
 import { readNamedFile } from './target-files.ts'
 import type { tcpEntrySchema, tcpSchema } from './tcp-schema.ts'
 import { isYamlMap, type YamlDocument, type YamlMap } from './document/yaml.ts'
@@ -42,6 +43,8 @@ function* faultsOf(entry: YamlMap, range: PortRange | undefined): Generator<read
   if (hasNames && entry.port !== undefined) yield [['port'], 'expected the port beside the hostname of each name']
   if (entry.clientCa !== undefined && entry.tls !== true)
     yield [['clientCa'], 'expected tls: true beside clientCa, since only who ends TLS sees client certificates']
+  if (entry.clientCrl !== undefined && entry.clientCa === undefined)
+    yield [['clientCrl'], 'expected clientCa beside clientCrl: only authorities that are known can revoke']
   if (entry.clientNames !== undefined && entry.clientCa === undefined)
     yield [['clientNames'], 'expected clientCa beside clientNames: names count only in certificates that somebody has signed']
   if (entry.identity === true && entry.proxyProtocol !== 2)
@@ -138,12 +141,17 @@ export const createTcpPorts = (
     const range = parseRange(key)
     if (range === undefined) continue
     const { line } = document.place(['tcp', key])
-    const clientCa = entry.clientCa === undefined ? undefined : resolve(dirname(file), entry.clientCa)
-    try {
-      if (clientCa !== undefined) readNamedFile(file, clientCa, 'certificate')
-    } catch (error) {
-      faults.push(document.fault(['tcp', key, 'clientCa'], messageOf(error)))
+    const fileOf = (name: 'clientCa' | 'clientCrl', kind: FileKind): string | undefined => {
+      const named = entry[name]
+      if (named === undefined) return undefined
+      try {
+        readNamedFile(file, named, kind)
+      } catch (error) {
+        faults.push(document.fault(['tcp', key, name], messageOf(error)))
+      }
+      return resolve(dirname(file), named)
     }
+    const [clientCa, clientCrl] = [fileOf('clientCa', 'certificate'), fileOf('clientCrl', 'revocation list')]
     for (let port = range.from; port <= range.to; port++) {
       ports.push(
         new TcpPort({
@@ -153,6 +161,7 @@ export const createTcpPorts = (
           host: entry.host,
           tls: entry.tls === 'passthrough' ? 'passthrough' : entry.tls === true ? 'terminate' : 'none',
           clientCa,
+          clientCrl,
           clientNames: Object.freeze([...(entry.clientNames ?? [])]),
           allow: entry.allow === undefined ? undefined : listOf(entry.allow),
           deny: listOf(entry.deny ?? []),

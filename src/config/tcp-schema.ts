@@ -82,6 +82,10 @@ export const tcpEntrySchema = z
         .min(1, { error: 'expected the name of a file' })
         .optional()
         .meta({ description: 'File with the authorities of client certificates, which are then demanded; needs tls: true.' }),
+      clientCrl: z.string({ error: 'expected the name of a file' }).min(1, { error: 'expected the name of a file' }).optional().meta({
+        description:
+          'File with lists of revoked certificates in PEM, one for each authority in the chain; nothing is asked of them when absent; needs clientCa.',
+      }),
       clientNames: certificateNames.optional().meta({
         description:
           'Names that a client certificate has to have one of, as access.certificates.names has them; all of clientCa when absent.',

@@ -30,3 +30,20 @@ export async function readCertificates(file: string, belongsTo?: KeyObject): Pro
   }
   return certificates.map(({ pem }) => pem).join('')
 }
+
+/** Reads a PEM file of one or more lists of revoked certificates. @throws GatewayError KEY_INVALID or FILE_UNREADABLE */
+export async function readRevocationLists(file: string): Promise<readonly string[]> {
+  const lists = revocationListsIn(await readKeyText(file, undefined, MAX_BUNDLE_BYTES))
+  if (lists.length === 0)
+    throw new GatewayError(
+      'KEY_INVALID',
+      `${file}: no list of revoked certificates found; expected PEM that begins with -----BEGIN X509 CRL-----`,
+    )
+  return lists
+}
+
+/** The lists in a text, each by itself. */
+export const revocationListsIn = (text: string): readonly string[] =>
+  pemBlocksOf(text)
+    .filter(({ label }) => label === 'X509 CRL')
+    .map(({ pem }) => pem)

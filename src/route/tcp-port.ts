@@ -42,6 +42,8 @@ export interface TcpPortOptions {
   readonly tls: TcpTls
   /** File with the authorities of which a client certificate is demanded. */
   readonly clientCa: string | undefined
+  /** File with lists of what these have revoked; absent: nothing is asked of them. */
+  readonly clientCrl?: string | undefined
   /** Names that such a certificate has to have one of; none: every one will do. */
   readonly clientNames: readonly string[]
   /** People who may come, by a certificate that the service gave them when they had logged in; absent: nobody is asked for one. */

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asGatewayError, GatewayError, messageOf } from '../errors.ts'
-import { readCertificates } from '../identity/certificate-file.ts'
+import { readCertificates, readRevocationLists } from '../identity/certificate-file.ts'
 import { fingerprintOf } from '../files/fingerprint.ts'
 import { Followed } from '../files/followed.ts'
 import { readServerPair, type ServerPair } from './server-pair.ts'
@@ -21,6 +21,8 @@ export interface CertificateStoreOptions {
   readonly keys: readonly string[]
   /** File with the authorities whose clients are let in; absent: clients are not asked for certificates. */
   readonly clientCa?: string
+  /** File with lists of what these have revoked; absent: nothing is asked of them. */
+  readonly clientCrl?: string | undefined
   /** Names of the options, for messages. Default `--tls-certificate` and `--tls-key`. */
   readonly optionNames?: { readonly certificate: string; readonly key: string }
   /** Other certificates are in force. */
@@ -43,6 +45,7 @@ interface Reading {
   readonly pairs: readonly ServerPair[]
   readonly faults: readonly { readonly error: GatewayError; readonly isNamed: boolean }[]
   readonly clientCa: string | undefined
+  readonly clientCrls: readonly string[] | undefined
 }
 
 /** Server name → pair: exact before wildcard, of two for the same name the first. */
@@ -63,6 +66,7 @@ export class CertificateStore {
   #pairs: readonly ServerPair[] = []
   #index: ReadonlyMap<string, ServerPair> = new Map()
   #clientCa: string | undefined
+  #clientCrls: readonly string[] | undefined
   #readAtMs = 0
   /** Those of the values that are directories, found out once: one that is away for a moment has to stay one. */
   #directories: ReadonlySet<string> = new Set()
@@ -104,6 +108,11 @@ export class CertificateStore {
   /** PEM of the authorities of clients. */
   get clientCa(): string | undefined {
     return this.#clientCa
+  }
+
+  /** PEM of the lists of what they have revoked, each by itself: Node.js reads one of a text. */
+  get clientCrls(): readonly string[] | undefined {
+    return this.#clientCrls
   }
 
   /** Returns the certificate for a client that asks for `serverName` (RFC 6066 §3): exact, then a wildcard of one label, then the default. */
@@ -149,9 +158,9 @@ export class CertificateStore {
     return isFaulty && Math.abs(this.#now() - this.#readAtMs) >= RETRY_MS
   }
 
-  #apply({ pairs, faults, clientCa }: Reading, tellFaults: () => void, wasFaulty: boolean): void {
+  #apply({ pairs, faults, clientCa, clientCrls }: Reading, tellFaults: () => void, wasFaulty: boolean): void {
     tellFaults()
-    const isSame = describe(pairs, clientCa) === describe(this.#pairs, this.#clientCa)
+    const isSame = describe(pairs, [clientCa, clientCrls]) === describe(this.#pairs, [this.#clientCa, this.#clientCrls])
     // None is left when a directory was emptied: the last ones serve on, since a TLS port without any serves nobody.
     if (isSame || pairs.length === 0) {
       if (wasFaulty && faults.length === 0) this.#options.onRecovery?.(this.#pairs)
@@ -160,6 +169,7 @@ export class CertificateStore {
     this.#pairs = pairs
     this.#index = indexOf(pairs)
     this.#clientCa = clientCa
+    this.#clientCrls = clientCrls
     this.#options.onChange?.(pairs)
     for (const listener of this.#listeners) listener()
   }
@@ -187,38 +197,46 @@ export class CertificateStore {
   }
 
   async #fingerprint(places: readonly PairPlace[]): Promise<string> {
-    const { clientCa } = this.#options
+    const { clientCa, clientCrl } = this.#options
     const files = places.flatMap(place => ('error' in place ? [] : [place.certificate, place.key]))
-    const marks = await Promise.all((clientCa === undefined ? files : [...files, clientCa]).map(fingerprintOf))
+    const marks = await Promise.all([...files, clientCa, clientCrl].filter(file => file !== undefined).map(fingerprintOf))
     return [...marks, ...places.map(place => ('error' in place ? place.error.message : ''))].join('\n')
   }
 
   async #read(places: readonly PairPlace[]): Promise<Reading> {
     this.#readAtMs = this.#now()
     const [pairs, faults]: [ServerPair[], { error: GatewayError; isNamed: boolean }[]] = [[], []]
-    const clientCa = await this.#readClientCa(error => faults.push({ error, isNamed: true }))
+    const onFault = (error: GatewayError): number => faults.push({ error, isNamed: true })
+    const { clientCa: caFile, clientCrl: crlFile } = this.#options
+    const clientCa = await readOr(this.#clientCa, caFile, readCertificates, onFault)
+    const clientCrls = await readOr(this.#clientCrls, crlFile, readRevocationLists, onFault)
     for (const place of places) {
       try {
         if ('error' in place) throw place.error
-        pairs.push(await readServerPair(place.certificate, place.key, { clientCa, nowMs: this.#now() }))
+        pairs.push(await readServerPair(place.certificate, place.key, { clientCa, clientCrls, nowMs: this.#now() }))
       } catch (error) {
         faults.push({ error: asGatewayError(error), isNamed: place.isNamed })
         const last = 'error' in place ? undefined : this.#pairs.find(({ source }) => source === place.certificate)
         if (last !== undefined) pairs.push(last)
       }
     }
-    return { pairs, faults, clientCa }
+    return { pairs, faults, clientCa, clientCrls }
   }
+}
 
-  async #readClientCa(onFault: (fault: GatewayError) => void): Promise<string | undefined> {
-    const { clientCa } = this.#options
-    if (clientCa === undefined) return undefined
-    try {
-      return await readCertificates(clientCa)
-    } catch (error) {
-      onFault(asGatewayError(error))
-      return this.#clientCa
-    }
+/** Reads a file, if there is one; what was read before stays where it cannot be used. */
+async function readOr<T>(
+  last: T | undefined,
+  file: string | undefined,
+  read: (file: string) => Promise<T>,
+  onFault: (fault: GatewayError) => unknown,
+): Promise<T | undefined> {
+  if (file === undefined) return undefined
+  try {
+    return await read(file)
+  } catch (error) {
+    onFault(asGatewayError(error))
+    return last
   }
 }
 
@@ -234,8 +252,8 @@ async function directoriesOf(paths: readonly string[]): Promise<ReadonlySet<stri
   return directories
 }
 
-const describe = (pairs: readonly ServerPair[], clientCa: string | undefined): string =>
-  JSON.stringify([clientCa, ...pairs.map(({ source, cert, key }) => [source, cert, key])])
+const describe = (pairs: readonly ServerPair[], ofClients: readonly unknown[]): string =>
+  JSON.stringify([ofClients, ...pairs.map(({ source, cert, key }) => [source, cert, key])])
 
 /** The pairs in a directory, by name. A key without a certificate may wait for it; a certificate without a key is a fault. */
 async function pairsIn(directory: string): Promise<PairPlace[]> {

@@ -2,6 +2,7 @@
 import { constants, type X509Certificate } from 'node:crypto'
 import { createSecureContext, type SecureContext, type TlsOptions, type TLSSocket } from 'node:tls'
 import type { PeerCertificate } from '../http/client.ts'
+import { revocationListsIn } from '../identity/certificate-file.ts'
 import type { CertificateStore } from './certificate-store.ts'
 import type { ServerPair } from './server-pair.ts'
 import { HANDSHAKE_MS, TLS_SETTINGS } from './settings.ts'
@@ -24,7 +25,8 @@ export function visitorTlsOptions(store: CertificateStore, authorities: ClientAu
     ...TLS_SETTINGS,
     secureOptions: TLS_SETTINGS.secureOptions | constants.SSL_OP_NO_TICKET,
     ca,
-    ...(crl !== undefined && { crl }),
+    // Node.js reads one list of a text.
+    ...(crl !== undefined && { crl: [...revocationListsIn(crl)] }),
   }
   const contexts = new WeakMap<ServerPair, SecureContext>()
   const contextOf = (pair: ServerPair): SecureContext => {

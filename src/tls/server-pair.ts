@@ -62,14 +62,19 @@ function checkKey(key: KeyObject, file: string): void {
 
 /**
  * Reads a certificate with its chain, and its key.
- * @param clientCa  PEM of the authorities whose clients a server with this pair lets in
+ * @param clientCa    PEM of the authorities whose clients a server with this pair lets in
+ * @param clientCrls  PEM of lists of what these have revoked
  * @param nowMs  certificates that are not valid at this time are refused
  * @throws GatewayError FILE_UNREADABLE or KEY_INVALID, naming the file and what to do
  */
 export async function readServerPair(
   certificateFile: string,
   keyFile: string,
-  { clientCa, nowMs }: { readonly clientCa: string | undefined; readonly nowMs: number },
+  {
+    clientCa,
+    clientCrls,
+    nowMs,
+  }: { readonly clientCa: string | undefined; readonly clientCrls?: readonly string[] | undefined; readonly nowMs: number },
 ): Promise<ServerPair> {
   const text = await readKeyText(certificateFile)
   if (isKeyAlone(text) && !isKeyAlone(await readKeyText(keyFile)))
@@ -94,7 +99,12 @@ export async function readServerPair(
   const cert = chain.map(({ pem }) => pem).join('')
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
   try {
-    const context = createSecureContext({ ...TLS_SETTINGS, cert, key, ...(clientCa !== undefined && { ca: clientCa }) })
+    const context = createSecureContext({
+      ...TLS_SETTINGS,
+      ...{ cert, key },
+      ...(clientCa !== undefined && { ca: clientCa }),
+      ...(clientCrls !== undefined && { crl: [...clientCrls] }),
+    })
     return { source: certificateFile, names: namesOf(certificate), notAfter, cert, key, context, covers: host => covers(certificate, host) }
   } catch (cause) {
     throw invalid(`${certificateFile} with ${keyFile}: TLS cannot use them: ${messageOf(cause)}`, cause)

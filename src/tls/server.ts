@@ -6,10 +6,17 @@ import { HANDSHAKE_MS, TLS_SETTINGS } from './settings.ts'
 /** The context of clients that name no server: `tls.Server` keeps it by itself, in contrast to those of the SNI callback. */
 function defaultContext(store: CertificateStore): TlsOptions {
   const { cert, key } = store.match(undefined)
-  const { clientCa } = store
+  const { clientCa, clientCrls } = store
   // Without tickets under client certificates: who resumes would be let in by the authorities of the time of the first handshake.
   const secureOptions = clientCa === undefined ? TLS_SETTINGS.secureOptions : TLS_SETTINGS.secureOptions | constants.SSL_OP_NO_TICKET
-  return { ...TLS_SETTINGS, secureOptions, cert, key, ...(clientCa !== undefined && { ca: clientCa }) }
+  return {
+    ...TLS_SETTINGS,
+    secureOptions,
+    cert,
+    key,
+    ...(clientCa !== undefined && { ca: clientCa }),
+    ...(clientCrls !== undefined && { crl: [...clientCrls] }),
+  }
 }
 
 /**

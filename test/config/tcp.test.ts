@@ -144,6 +144,6 @@ test('docs/tcp.md and targets.example.yaml have every key', async () => {
   for (const key of Object.keys(tcpEntrySchema.shape)) {
     expect(page).toMatch(new RegExp(`^\\| \`${key}\``, 'm'))
     // The first names a file, which the example could not be read without, and the others need it.
-    if (!['clientCa', 'clientNames', 'identity'].includes(key)) expect(example).toMatch(new RegExp(`^    ${key}:`, 'm'))
+    if (!['clientCa', 'clientCrl', 'clientNames', 'identity'].includes(key)) expect(example).toMatch(new RegExp(`^    ${key}:`, 'm'))
   }
 })

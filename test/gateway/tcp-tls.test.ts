@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { connect as connectTcp } from 'node:net'
 import { connect, createServer as createTlsServer, type ConnectionOptions } from 'node:tls'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import type { MintedPair } from '../../src/identity/certificate.ts'
 import { parseProxyHeader } from '../../src/net/read-proxy-header.ts'
@@ -16,7 +19,8 @@ import { startTcpLayers, toOrigin, type TcpLayers } from '../support/tcp-layers.
 import { startLayers } from '../support/layers.ts'
 import { tcpSection } from '../support/tcp-layers.ts'
 import { echo, startTcpOrigin } from '../support/tcp-origin.ts'
-import { tempFile } from '../support/temp.ts'
+import { testWith } from '../support/needs.ts'
+import { tempDir, tempFile } from '../support/temp.ts'
 import { mintKeyPair } from '../../src/identity/certificate.ts'
 import { once, until } from '../support/wait.ts'
 
@@ -28,8 +32,11 @@ beforeAll(async () => {
   files = writePair(await mintServer(['db.example.com', '*.wild.example', 'localhost'], authority))
 })
 
-const certificates: CreateCertificates = clientCa =>
-  new CertificateStore({ certificates: [files.certificate], keys: [files.key], ...(clientCa !== undefined && { clientCa }) })
+const certificates: CreateCertificates = (clientCa, clientCrl) =>
+  new CertificateStore({
+    ...{ certificates: [files.certificate], keys: [files.key], clientCrl, pollMs: 20 },
+    ...(clientCa !== undefined && { clientCa }),
+  })
 
 const startTls = (keys: string, more: Parameters<typeof startTcpLayers>[1] = {}): Promise<TcpLayers> =>
   startTcpLayers(keys, { ...more, outer: { ...more.outer, tcpCertificates: certificates } })
@@ -37,6 +44,24 @@ const startTls = (keys: string, more: Parameters<typeof startTcpLayers>[1] = {})
 const trusting = (servername: string, more: ConnectionOptions = {}): { readonly tls: ConnectionOptions } => ({
   tls: { ca: authority.certificatePem, servername, ...more },
 })
+
+/** The list of an authority, by OpenSSL. @param folder  of its own */
+async function revocationList(
+  folder: string,
+  { certificatePem, privateKeyPem }: MintedPair,
+  revoked: readonly MintedPair[],
+): Promise<string> {
+  const file = (name: string, text: string): string => {
+    writeFileSync(join(folder, name), text)
+    return join(folder, name)
+  }
+  const [cert, key] = [file('ca.crt', certificatePem), file('ca.key', privateKeyPem)]
+  const settings = `database=${file('index.txt', '')}\ncrlnumber=${file('number', '01\n')}\ndefault_md=sha256\ndefault_crl_days=30\n`
+  const config = file('ca.cnf', `[ca]\ndefault_ca=d\n[d]\n${settings}`)
+  const openssl = (...args: string[]) => promisify(execFile)('openssl', ['ca', '-config', config, '-cert', cert, '-keyfile', key, ...args])
+  for (const [i, pair] of revoked.entries()) await openssl('-revoke', file(`${i}.crt`, pair.certificatePem))
+  return (await openssl('-gencrl')).stdout
+}
 
 describe('tls: true', () => {
   test('ends TLS; the origin gets plain TCP, and each half ends on its own', async () => {
@@ -126,6 +151,34 @@ describe('tls: true', () => {
     const metrics = parseMetrics((await ask(layers.outer.adminPort, '/metrics')).text)
     for (const outcome of ['admitted', 'refused'])
       expect(metrics.get(`socket_gateway_visitors_total{lane="certificate",outcome="${outcome}"}`)).toBe(1)
+  })
+
+  testWith(['openssl'], 'asks the lists of what was revoked, which are followed, of each authority in the file', async () => {
+    const origin = await startTcpOrigin(echo)
+    const other = await mintKeyPair({ type: 'ec', commonName: 'other CA', validityYears: 1, purpose: 'ca' })
+    const [folder, otherFolder] = [tempDir(), tempDir()]
+    const clientCa = tempFile('clients.crt', authority.certificatePem + other.certificatePem)
+    const clientOf = (commonName: string, by: MintedPair): Promise<MintedPair> =>
+      mintKeyPair({ type: 'ec', commonName, validityYears: 1, purpose: 'client', issuer: issuerOf(by) })
+    const [alice, eve, bob] = [await clientOf('alice', authority), await clientOf('eve', authority), await clientOf('bob', other)]
+    const lists = async (revoked: readonly MintedPair[]): Promise<string> =>
+      (await revocationList(folder, authority, revoked)) + (await revocationList(otherFolder, other, []))
+    const clientCrl = tempFile('clients.crl', await lists([eve]))
+    const layers = await startTls(toOrigin(origin.port, `tls: true, clientCa: "${clientCa}", clientCrl: "${clientCrl}"`))
+    const comesIn = async ({ certificatePem: cert, privateKeyPem: key }: MintedPair): Promise<boolean> => {
+      const client = await RawConnection.open(layers.tcpPort, trusting('db.example.com', { cert, key }))
+      client.socket.end('hello')
+      await client.closed
+      return client.text === 'hello'
+    }
+    expect([await comesIn(alice), await comesIn(eve), await comesIn(bob)]).toEqual([true, false, true])
+    expect(await layers.connectionLine(2)).toMatchObject({ error: 'CLIENT_TLS', reason: expect.stringMatching(/CERT_REVOKED|revoked/) })
+    writeFileSync(clientCrl, await lists([eve, alice]))
+    await until(async () => !(await comesIn(alice)), { what: 'the newer list' })
+    expect([await comesIn(eve), await comesIn(bob)]).toEqual([false, true])
+    // What is no list changes nothing.
+    writeFileSync(clientCrl, 'nothing')
+    expect([await comesIn(alice), await comesIn(bob)]).toEqual([false, true])
   })
 
   test('a client that speaks something else is reset, and the log says what it was', async () => {

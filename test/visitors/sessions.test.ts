@@ -1,7 +1,8 @@
 /** Sessions of people who have logged in: how long they last, what ends them, and who may use them. */
-import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { createKeyRing, createKeyText, readKeys, rotateKeyText } from '../../src/visitors/session/key-ring.ts'
 import type { Revocation } from '../../src/visitors/session/revocations.ts'
+import { SessionWatch } from '../../src/visitors/session/session-watch.ts'
 import { WebSocket } from 'ws'
 import { exchange } from '../support/exchange.ts'
 import { watch } from '../support/websocket.ts'
@@ -229,6 +230,70 @@ describe('what is open', () => {
     expect([end.messages.map(String), end.closed]).toEqual([['there'], [{ code: 1_008, reason: 'VISITOR_SESSION_OVER' }]])
     expect(at.saw.at(-1)?.headers['x-auth-email']).toBe('ada@example.io')
     at.aheadMs += 10
+  })
+
+  test('ends when the time of its session is over, with a code that says why', async () => {
+    at.aheadMs = 40
+    const browser = at.browser()
+    await browser.go(`${WIKI}/`)
+    const headers = {
+      host: 'wiki.example.test',
+      origin: WIKI,
+      cookie: `__Host-sg-login-visitor=${browser.cookie('wiki.example.test', '__Host-sg-login-visitor')!}`,
+      'x-forwarded-proto': 'https',
+    }
+    const socket = new WebSocket(`ws://127.0.0.1:${at.layers.port}/ws`, { headers })
+    const end = watch(socket)
+    await once(socket, 'open')
+    let begun = 0
+    const lines = at.layers.accessLog.filter(({ error }) => error === 'VISITOR_SESSION_OVER').length
+    const download = exchange(at.layers.port, { ...{ host: headers.host, path: '/endless', headers }, onData: () => begun++ })
+    await until(() => begun > 0, { what: 'the download' })
+    // A look before the end: both go on.
+    at.aheadMs = 8 * 3_600_000 - 60_000
+    at.visitors.revocations.add([{ kind: 'session', atMs: Date.now(), id: 'of somebody else' }])
+    socket.send('there')
+    await until(() => end.messages.length === 1, { what: 'the echo' })
+    // The look behind it, which otherwise comes by itself (below).
+    at.aheadMs = 8 * 3_600_000 + 1_000
+    at.visitors.revocations.add([{ kind: 'session', atMs: Date.now(), id: 'of somebody else again' }])
+    await until(() => end.closed.length === 1, { what: 'the close' })
+    expect(end.closed).toEqual([{ code: 1_008, reason: 'VISITOR_SESSION_OVER' }])
+    expect((await download).isComplete).toBe(false)
+    const over = await until(() => {
+      const found = at.layers.accessLog.filter(({ error }) => error === 'VISITOR_SESSION_OVER').slice(lines)
+      return found.length === 2 ? found : undefined
+    })
+    for (const line of over) expect(line['reason']).toBe('the session has lasted as long as it may')
+  })
+
+  test('is looked at within a minute, again and again', () => {
+    jest.useFakeTimers()
+    try {
+      const ends: string[] = []
+      const session = { over: undefined as string | undefined }
+      const looks = new SessionWatch(thrown => {
+        throw thrown
+      })
+      const leave = looks.watch(
+        () => session.over,
+        reason => ends.push(reason),
+      )
+      looks.watch(
+        () => undefined,
+        () => ends.push('another one'),
+      )
+      jest.advanceTimersByTime(600_000)
+      expect(ends).toEqual([])
+      session.over = 'its time is over'
+      jest.advanceTimersByTime(60_000)
+      expect([ends, looks.size]).toEqual([['its time is over'], 1])
+      leave()
+      looks.close()
+      expect(jest.getTimerCount()).toBe(0)
+    } finally {
+      jest.useRealTimers()
+    }
   })
 
   test('no WebSocket opens without Origin, or for a page of another host', async () => {

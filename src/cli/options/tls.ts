@@ -102,15 +102,16 @@ export function createNodeCertificates(values: TlsValues, log: Log): Certificate
 
 /**
  * Another store over the files of `--tls-certificate`; undefined when there are none.
- * @param clientCa  file with authorities: clients need a certificate of one of them
+ * @param clientCa   file with authorities: clients need a certificate of one of them
+ * @param clientCrl  file with lists of what these have revoked
  */
-export function createAppCertificates(values: TlsValues, log: Log, clientCa?: string): CertificateStore | undefined {
+export function createAppCertificates(values: TlsValues, log: Log, clientCa?: string, clientCrl?: string): CertificateStore | undefined {
   const certificates = values['tls-certificate']
   if (certificates.length === 0) return undefined
   return new CertificateStore({
     certificates,
     keys: values['tls-key'],
-    ...(clientCa !== undefined && { clientCa }),
+    ...(clientCa !== undefined && { clientCa, clientCrl }),
     ...reportsOf(clientCa === undefined ? 'app port' : `ports with ${clientCa}`, log),
   })
 }

@@ -115,7 +115,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
         appH2c: options['app-h2c'],
         ...(context.nghttp2 !== undefined && { nghttp2: context.nghttp2 }),
         ...(context.onMoved !== undefined && { onMoved: context.onMoved }),
-        tcpCertificates: clientCa => createAppCertificates(options, log, clientCa),
+        tcpCertificates: (clientCa, clientCrl) => createAppCertificates(options, log, clientCa, clientCrl),
         socketPort: options['socket-port'],
         ...(options['socket-host'] !== undefined && { socketHost: options['socket-host'] }),
         ...(tls.socket !== undefined && { socketCertificates: tls.socket }),

@@ -46,7 +46,8 @@ export function explainTcp(table: RouteTable, authority: string, file: string): 
   const port = table.tcp.find(({ options }) => options.port === Number(number))
   if (port === undefined)
     return { text: `refused: no entry of tcp has the port ${number === '' ? printable(authority) : number}\n`, isAllowed: false }
-  const { key, line, tls, allow, deny, maxConnections, idleMs, proxyProtocol, tellsIdentity, clientCa, clientNames } = port.options
+  const { key, line, tls, allow, deny, maxConnections, idleMs, proxyProtocol, tellsIdentity, clientCa, clientCrl, clientNames } =
+    port.options
   const name = tls === 'none' || host === '' ? undefined : parseHost(host).host
   const route = port.routeOf(name)
   const rows: (readonly [string, string | undefined])[] = [
@@ -55,7 +56,7 @@ export function explainTcp(table: RouteTable, authority: string, file: string): 
       'tls',
       tls === 'none'
         ? undefined
-        : `${TLS[tls]}${clientCa === undefined ? '' : `, client certificates of ${clientCa}${clientNames.length === 0 ? '' : ` named ${clientNames.join(' or ')}`}`}`,
+        : `${TLS[tls]}${clientCa === undefined ? '' : `, client certificates of ${clientCa}${clientNames.length === 0 ? '' : ` named ${clientNames.join(' or ')}`}${clientCrl === undefined ? '' : `, on no list of ${clientCrl}`}`}`,
     ],
     ['name', tls === 'none' ? undefined : `${name ?? 'none'}${route === undefined || route.name === name ? '' : ` (${route.name})`}`],
     ['origin', route && addressOf(route)],

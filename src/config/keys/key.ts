@@ -4,7 +4,7 @@ import type { RoutePath } from '../../route/routes.ts'
 import type { Target } from '../../route/target.ts'
 
 /** The content that a file named by the targets file has to have. */
-export type FileKind = 'text' | 'certificate' | 'private key'
+export type FileKind = 'text' | 'certificate' | 'private key' | 'revocation list'
 
 /** Where a target or route stands: what does not follow from its own keys. */
 export interface TargetPlace {

@@ -14,8 +14,8 @@ import type { ProxiedConnection } from '../../net/write-proxy-header.ts'
 import type { TcpConnection } from './tcp-connection.ts'
 import { canonicalName, unknown } from './tcp-hello.ts'
 
-/** Makes a store, not started, for ports that demand client certificates of `clientCa`; undefined when the gateway has no certificates. */
-export type CreateCertificates = (clientCa: string | undefined) => CertificateStore | undefined
+/** Makes a store, not started, for ports that demand client certificates of `clientCa` that are on no list of `clientCrl`; undefined when the gateway has no certificates. */
+export type CreateCertificates = (clientCa: string | undefined, clientCrl: string | undefined) => CertificateStore | undefined
 
 /** A handshake under way. */
 interface Pending {
@@ -238,7 +238,7 @@ export class TcpTerminators {
   }
 
   async #start({ options }: TcpPort): Promise<TcpTerminator> {
-    const store = this.create(options.clientCa)
+    const store = this.create(options.clientCa, options.clientCrl)
     if (store === undefined) {
       throw new GatewayError(
         'CONFIG_INVALID',
@@ -251,5 +251,5 @@ export class TcpTerminators {
 }
 
 /** By whom client certificates have to be signed: ports of one kind share what ends their TLS. */
-export const authorityKeyOf = ({ options: { visitors, clientCa } }: TcpPort): string =>
-  visitors === undefined ? `file ${clientCa ?? ''}` : `people ${visitors.authorities}`
+export const authorityKeyOf = ({ options: { visitors, clientCa, clientCrl } }: TcpPort): string =>
+  visitors === undefined ? JSON.stringify([clientCa, clientCrl]) : `people ${visitors.authorities}`
