@@ -382,6 +382,7 @@ const ROOMS = {
   },
   'outer/tcp-edge': {
     rooms: [
+      'tap',
       'errors.ts',
       'address',
       'http',
@@ -399,6 +400,7 @@ const ROOMS = {
   },
   'outer/tunnel-edge': {
     rooms: [
+      'tap',
       'errors.ts',
       'address',
       'http',

@@ -57,6 +57,9 @@ function treatmentOf(source: Keys, place: TargetPlace, { limits }: Pick<Target, 
   return preserveHost || given(rest) !== undefined ? Object.freeze({ ...rest, preserveHost }) : undefined
 }
 
+/** The inspector shows how long a connection to the origin took, which only the inner layer knows. */
+const inspectTiming = ({ inspect }: Keys): { readonly timing?: true } => (inspect === true ? { timing: true } : {})
+
 /** Makes a target, or a route with the keys that it has inherited. */
 export function createTarget(source: Keys, policy: Policy, place: TargetPlace): Target {
   const limits = limitsKey.create(source, place)
@@ -75,7 +78,7 @@ export function createTarget(source: Keys, policy: Policy, place: TargetPlace): 
     ...healthKey.create(source, place),
     ...retriesKey.create(source, place),
     ...maintenanceKey.create(source, place),
-    profile: given({ ...http2Key.create(source, place), ...tlsKey.create(source, place), ...timeouts }),
+    profile: given({ ...http2Key.create(source, place), ...tlsKey.create(source, place), ...timeouts, ...inspectTiming(source) }),
     ...timeouts,
     ...limits,
     ...upgradesKey.create(source, place),

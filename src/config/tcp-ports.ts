@@ -170,6 +170,7 @@ export const createTcpPorts = (
           idleMs: entry.idle ?? 0,
           proxyProtocol: entry.proxyProtocol === 1 || entry.proxyProtocol === 2 ? entry.proxyProtocol : 0,
           tellsIdentity: entry.identity === true,
+          ...(entry.inspect === true && { isInspected: true }),
           routes: routesOf(entry, port, range),
         }),
       )

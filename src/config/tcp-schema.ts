@@ -30,8 +30,13 @@ const nameSchema = z
   )
   .meta({ description: 'Where the connections for one name go.' })
 
-/** Keys about what the origin is told of the client. */
+/** Keys about what the origin is told of the client, and what operators are shown. */
 export const proxyKeys = {
+  inspect: flag.optional().meta({
+    description:
+      'Sizes and times of connections are kept for a while for the inspector of the outer layer (--inspect), their bytes with --inspect-bytes.',
+    default: false,
+  }),
   proxyProtocol: z
     .union([z.literal(false), z.literal(1), z.literal(2)], { error: 'expected false, 1 or 2' })
     .optional()

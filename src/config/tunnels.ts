@@ -73,6 +73,7 @@ export function createTunnels(document: YamlDocument, section: z.output<typeof t
         idleMs: entry.idle ?? 0,
         proxyProtocol: entry.proxyProtocol === 1 || entry.proxyProtocol === 2 ? entry.proxyProtocol : 0,
         tellsIdentity: entry.identity === true,
+        ...(entry.inspect === true && { isInspected: true as const }),
       }),
     )
   }

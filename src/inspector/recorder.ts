@@ -93,6 +93,11 @@ export class Recorder implements ExchangeTap {
     else times.connectedMs ??= this.context.clock()
   }
 
+  connect(ms: number): void {
+    const { times, start } = this.record
+    times.connectedMs ??= (times.dispatchedMs ?? start.startedMs) + ms
+  }
+
   link(roundTripMs: number): void {
     this.record.times.linkMs ??= roundTripMs
   }

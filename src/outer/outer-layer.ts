@@ -128,6 +128,7 @@ export class OuterLayer {
       linkNames: options.linkNames ?? [],
       nextId,
       clock,
+      taps: options.taps,
       isDraining: () => this.#isDraining,
       log,
       record: endOfConnection,
@@ -189,6 +190,7 @@ export class OuterLayer {
       nextId,
       clock,
       log,
+      taps: options.taps,
       record: endOfConnection,
     })
     const linkOptions = linkPortOptions(options, {

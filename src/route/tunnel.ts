@@ -36,6 +36,8 @@ export interface Tunnel {
   readonly proxyProtocol: 0 | 1 | 2
   /** Says in version 2 who the client has proven to be. */
   readonly tellsIdentity: boolean
+  /** Connections are shown to the inspector of the outer layer, where it has one. */
+  readonly isInspected?: true | undefined
 }
 
 /**

@@ -51,6 +51,8 @@ export interface ExchangeTap {
   /** The id of what is recorded. */
   readonly id: string
   mark(point: TapMark): void
+  /** Time that a connection to the origin took, as the inner layer says, milliseconds. */
+  connect(ms: number): void
   /** Time of the way between the layers, there and back, milliseconds. */
   link(roundTripMs: number): void
   /** Bytes towards the origin: of the body, or after a switch of protocols of the connection. */

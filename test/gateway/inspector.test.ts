@@ -55,6 +55,7 @@ describe('an exchange is seen at either end', () => {
           'Content-Type': 'application/json',
           'Content-Encoding': 'gzip',
           'X-Case': 'Kept',
+          'Server-Timing': 'app;dur=1',
         })
         response.end(gzipSync(JSON.stringify({ hello: 'you', token: SECRET })))
       })
@@ -79,7 +80,11 @@ describe('an exchange is seen at either end', () => {
       expect(JSON.stringify([detail, inspector.state])).not.toContain(SECRET)
     }
     expect([...inner.newestFirst()][0]!.phases).toMatchObject({ edge: null, link: null, connect: expect.any(Number) })
-    expect([...outer.newestFirst()][0]!.phases).toMatchObject({ edge: expect.any(Number), link: expect.any(Number) })
+    const { phases } = [...outer.newestFirst()][0]!
+    const measured = { edge: expect.any(Number), link: expect.any(Number), connect: expect.any(Number), body: expect.any(Number) }
+    expect(phases).toMatchObject(measured)
+    // What the inner layer says of its connection is for the inspector alone.
+    expect(answer.headers.get('server-timing')).toBe('app;dur=1')
     expect([...outer.newestFirst()][0]!.detail).toMatchObject({
       host: `localhost:${layers.port}`,
       target: 'localhost',

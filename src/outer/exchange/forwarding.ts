@@ -17,6 +17,7 @@ import { ExchangeTimer, type TimeoutListener, type WaitingFor } from './exchange
 import type { HostHints } from './host-hints.ts'
 import { stickTo, type ForwardPlan, type LocalAnswer } from './request-plan.ts'
 import type { RequestRecord } from './request-record.ts'
+import { connectMsOf, withoutInnerTiming } from './inner-timing.ts'
 import { ServerTiming } from './server-timing.ts'
 import type { SwitchedConnections } from './switched-connections.ts'
 import { Upload, type UploadContext } from './upload.ts'
@@ -194,8 +195,9 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
     const { exchange, plan } = this
     const { answer, call, context } = exchange
     if (answer.hasHead) throw new GatewayError('ORIGIN_BAD_RESPONSE', 'a second head')
-    const head = decodeResponseHead(payload)
-    if (info) return this.#interim(head)
+    const decoded = decodeResponseHead(payload)
+    if (info) return this.#interim(decoded)
+    const head = plan.target.isInspected === true ? this.#timed(decoded) : decoded
     if (head.status === 101) return this.#switch(head)
     const writable = responseHead(head, plan.response)
     this.#timing?.addTo(writable.fields)
@@ -207,6 +209,14 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
     this.#upload?.settle()
     this.dispatch.answered(plan.target)
     this.#timer.awaitBody(context.deadlines.of(plan.target.timeouts?.idleMs ?? context.limits.idleMs))
+  }
+
+  /** Shows what the inner layer says of its connection, and keeps that from clients where nobody wants them to be told. */
+  #timed(head: ResponseHead): ResponseHead {
+    const connectMs = connectMsOf(head)
+    if (connectMs === undefined) return head
+    this.tap?.connect(connectMs)
+    return this.#timing === undefined ? withoutInnerTiming(head) : head
   }
 
   #interim(head: ResponseHead): void {

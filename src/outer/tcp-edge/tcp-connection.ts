@@ -5,6 +5,8 @@ import { encodeTcpHead } from '../../payload/tcp-head.ts'
 import { visitorName, type Visitor } from '../../route/access.ts'
 import { addressOf, type TcpPort, type TcpRoute } from '../../route/tcp-port.ts'
 import { Splice } from '../../splice/splice.ts'
+import { connectionStart } from '../../tap/origin-way.ts'
+import { watchSocket, type ExchangeTap, type Taps } from '../../tap/tap.ts'
 import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Admittance, ConnectionAdmittance, ConnectionCheck, HolderVisit } from '../access/visitor-check.ts'
@@ -34,6 +36,8 @@ export interface TcpContext {
   readonly clock: () => number
   readonly log: Log
   readonly record: (record: ConnectionRecord) => void
+  /** Undefined: nobody looks at connections. */
+  readonly taps?: Taps | undefined
   /** Counts of visitors with a proof, by outcome. */
   readonly visitors: VisitorCounts
   /** Says who may come to sockets of the service; undefined: nobody who has to log in. */
@@ -76,6 +80,7 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
   #unfollow: (() => void) | undefined
   #refused: Visitor | undefined
   #isOver = false
+  #tap: ExchangeTap | undefined
 
   /**
    * @param id      a number of its own, for whoever keeps connections
@@ -114,6 +119,7 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
   join(greeted: TcpRequest): void {
     if (this.#isOver) return
     this.#greeted = greeted
+    if (this.context.taps !== undefined && this.port.options.isInspected === true) this.#look(this.context.taps, greeted.route)
     const source = greeted.inside ?? this.socket
     if (greeted.inside !== undefined) {
       source.on('error', ignore)
@@ -127,6 +133,18 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     } catch (thrown) {
       this.#refuse(thrown)
     }
+  }
+
+  #look(taps: Taps, route: TcpRoute): void {
+    const { port, tls } = this.port.options
+    this.#tap = taps.open({
+      ...connectionStart(route),
+      scheme: tls === 'none' ? 'tcp' : 'tls',
+      authority: `${this.#name ?? '*'}:${port}`,
+      startedMs: this.#startedMs,
+      requestId: this.#connectionId,
+      client: this.client.address,
+    })
   }
 
   #absence(route: TcpRoute): GatewayError {
@@ -219,6 +237,8 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     if (stream === undefined) return false
     this.#stream = stream
     this.context.opening.refresh(this)
+    this.#tap?.mark('dispatched')
+    this.#tap?.link(this.#dispatch.connection?.session.roundTripMs ?? 0)
     const { proxyProtocol: version, tellsIdentity } = this.port.options
     const who = tellsIdentity && visitor !== undefined ? { visitor: proxiedVisitor(visitor) } : {}
     if (version !== 0) stream.write(proxyHeader(version, { source: this.client, destination: this.#local, ...facts, ...who }))
@@ -245,6 +265,9 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     this.context.opening.cancel(this)
     const source = this.#source
     source.off('data', this.#onFirst)
+    const tap = this.#tap
+    tap?.mark('connected')
+    if (this.#head !== undefined) tap?.sent(this.#head)
     this.#head = undefined
     this.#dispatch.connected()
     this.#splice = new Splice(source, {
@@ -252,6 +275,7 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
       failure: error =>
         new GatewayError('CANCELLED', error === undefined ? 'the client closed the connection' : `the client: ${error.message}`),
       cut: () => this.#cut(),
+      ...(tap !== undefined && { watch: watchSocket(tap, 'client') }),
       onEnd: ({ code, reason, thrown }) => {
         if (thrown !== undefined) this.#logFault(thrown)
         this.#finish(code, reason)
@@ -327,6 +351,12 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     }
     this.context.record(record)
     if (owner !== undefined) countConnection(owner, record)
+    this.#tap?.end({
+      error: code,
+      reason,
+      innerLayer: record.identifier,
+      ...(visitor !== undefined && { visitor: visitorName(visitor) }),
+    })
     this.onOver(this)
   }
 }

@@ -5,6 +5,7 @@ import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { DeadlineQueue } from '../../net/deadline-queue.ts'
 import type { SocketBook } from '../../net/socket-book.ts'
+import type { Taps } from '../../tap/tap.ts'
 import type { ConnectionCheck } from '../access/visitor-check.ts'
 import { VisitorCounts } from '../access/visitor-counts.ts'
 import type { DispatchContext } from '../inner-layers/dispatch.ts'
@@ -33,6 +34,8 @@ export interface TcpEdgeOptions {
   /** Milliseconds, rising. */
   readonly clock: () => number
   readonly log: Log
+  /** Undefined: nobody looks at connections. */
+  readonly taps?: Taps | undefined
   /** Takes each connection that has ended. */
   readonly record: (record: ConnectionRecord) => void
 }
@@ -66,7 +69,7 @@ export class TcpEdge {
   #isClosed = false
   #onIdle: (() => void) | undefined
 
-  constructor({ dispatch, terminators, check, isTrusted, nextId, clock, log, record }: TcpEdgeOptions) {
+  constructor({ dispatch, terminators, check, isTrusted, nextId, clock, log, taps, record }: TcpEdgeOptions) {
     this.#log = log
     this.#terminators = terminators
     // Made for the first connection: who has no such port has no timers for it either.
@@ -80,6 +83,7 @@ export class TcpEdge {
       nextId,
       clock,
       log,
+      taps,
       get opening() {
         return opening()
       },

@@ -3,6 +3,8 @@ import { asGatewayError, ERRORS, GatewayError, type ErrorCode, type Refusal } fr
 import { encodeTcpHead } from '../../payload/tcp-head.ts'
 import type { Tunnel } from '../../route/tunnel.ts'
 import { Splice } from '../../splice/splice.ts'
+import { connectionStart } from '../../tap/origin-way.ts'
+import { watchSocket, type ExchangeTap, type Taps, type TapStart } from '../../tap/tap.ts'
 import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { acceptHandshake } from '../../tunnel/accept.ts'
@@ -33,6 +35,8 @@ export interface TunnelContext {
   readonly clock: () => number
   readonly log: Log
   readonly record: (record: ConnectionRecord) => void
+  /** Undefined: nobody looks at connections. */
+  readonly taps?: Taps | undefined
 }
 
 /** A client of a tunnel, with its connection and request. */
@@ -66,6 +70,7 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
   #lingering: NodeJS.Timeout | undefined
   #unfollow: (() => void) | undefined
   #isOver = false
+  readonly #tap: ExchangeTap | undefined
 
   /**
    * @param id      a number of its own, for whoever keeps connections
@@ -81,6 +86,12 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
     this.#startedMs = context.clock()
     this.#dispatch = new Dispatch(context.dispatch)
     visit.early.socket.once('close', this.#left)
+    if (context.taps !== undefined && visit.tunnel.isInspected === true) this.#tap = context.taps.open(this.#start())
+  }
+
+  #start(): TapStart {
+    const { tunnel, client, connectionId } = this.visit
+    return { ...connectionStart(tunnel), startedMs: this.#startedMs, requestId: connectionId, client: client.address }
   }
 
   /** Asks an inner layer for the connection. */
@@ -124,6 +135,8 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
     const payload = encodeTcpHead(tunnel.pool === 'tunnel' ? { ...tunnel, visitor: client } : tunnel)
     this.#stream = this.#dispatch.open({ target: tunnel, payload }, this)
     if (this.#stream === undefined) return false
+    this.#tap?.mark('dispatched')
+    this.#tap?.link(this.#dispatch.connection?.session.roundTripMs ?? 0)
     this.#introduce(this.#stream)
     this.context.opening.refresh(this)
     return true
@@ -148,10 +161,13 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
     this.#dispatch.connected()
     const socket = acceptHandshake(request, early.socket, early.take(), { subprotocol, deflate: false })
     this.#socket = socket
+    const tap = this.#tap
+    tap?.mark('connected')
     this.#splice = new Splice(socket, {
       idleMs: tunnel.idleMs,
       failure: error => new GatewayError('CANCELLED', error === undefined ? 'the client closed the tunnel' : error.message),
       cut: () => socket.abort(CloseCode.INTERNAL, 'the connection to the service was lost'),
+      ...(tap !== undefined && { watch: watchSocket(tap, 'client') }),
       onEnd: ({ code, reason, thrown }) => {
         if (thrown !== undefined) this.#logFault(thrown)
         this.#finish(this.#lingering === undefined ? code : undefined, reason)
@@ -236,6 +252,12 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
     }
     this.context.record(record)
     if (owner !== undefined) countConnection(owner, record)
+    this.#tap?.end({
+      error,
+      reason,
+      innerLayer: record.identifier,
+      ...(admittance !== undefined && { visitor: visitorName(admittance.visitor) }),
+    })
     this.onOver(this)
   }
 }

@@ -5,6 +5,7 @@ import { clientAddressOf, type Peer } from '../../http/client.ts'
 import { StreamTable } from '../../mux/stream-table.ts'
 import type { TargetTable } from '../../route/table.ts'
 import { parseTunnelName } from '../../route/tunnel.ts'
+import type { Taps } from '../../tap/tap.ts'
 import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { canonicalPath, parseRequestTarget } from '../../route/path.ts'
@@ -42,6 +43,8 @@ export interface TunnelEdgeOptions {
   /** True once the process is leaving. */
   readonly isDraining: () => boolean
   readonly log: Log
+  /** Undefined: nobody looks at connections. */
+  readonly taps?: Taps | undefined
   /** Takes each connection that has ended. */
   readonly record: (record: ConnectionRecord) => void
 }
@@ -162,10 +165,10 @@ export class TunnelEdge {
       return visit.refuse({ code: 'OVERLOADED' })
     }
     this.#open.set(tunnel.name, open + 1)
-    const { dispatch, clock, log, nextId } = this.options
+    const { dispatch, clock, log, taps, nextId } = this.options
     const connection = new TunnelConnection(
       ++this.#count,
-      { dispatch, clock, log, opening: (this.#opening ??= new DeadlineQueue(OPENING_MS, clock)), record: this.#record },
+      { dispatch, clock, log, taps, opening: (this.#opening ??= new DeadlineQueue(OPENING_MS, clock)), record: this.#record },
       {
         ...visit,
         connectionId: nextId(),
