@@ -208,6 +208,7 @@ const ROOMS = {
   inner: {
     rooms: [
       'tap',
+      'events',
       'errors.ts',
       'address',
       'version.ts',

@@ -15,6 +15,7 @@ const INNER_LAYER = {
   address: 'IP address from which it comes',
   key: 'thumbprint of its key',
 }
+const OUTER_LAYER = { url: 'URL of its socket port' }
 const TUNNEL = {
   tunnel: 'id of the tunnel',
   socket: 'name of the socket that it serves',
@@ -62,6 +63,26 @@ export const EVENTS = {
     severity: 'warning',
     message: 'an inner layer from {address} was refused: {reason}',
     fields: { address: 'IP address from which it comes', code: 'code of the refusal, see errors.md', reason: 'why, in words' },
+  },
+  'outer-layer.connected': {
+    severity: 'info',
+    message: 'connected to the outer layer {url} as "{identifier}"',
+    fields: { ...OUTER_LAYER, identifier: 'the identifier that it has granted', agent: 'program and release of the outer layer' },
+  },
+  'outer-layer.lost': {
+    severity: 'warning',
+    message: 'not connected to the outer layer {url}: {reason}',
+    fields: { ...OUTER_LAYER, reason: 'why, in words' },
+  },
+  'outer-layer.reconnected': {
+    severity: 'info',
+    message: 'the connection to the outer layer {url} was lost and has come back',
+    fields: { ...OUTER_LAYER, identifier: 'the identifier that it has granted', agent: 'program and release of the outer layer' },
+  },
+  'outer-layer.refused': {
+    severity: 'warning',
+    message: 'the outer layer {url} has refused this inner layer: {reason}',
+    fields: { ...OUTER_LAYER, code: 'code of the refusal, see errors.md', reason: 'why, in words' },
   },
   'target.unserved': {
     severity: 'error',
@@ -219,6 +240,7 @@ export type EventName = keyof typeof EVENTS
 /** States that turn, with the events that say so. `first`: whether it is news that all is well when nothing was before. */
 export const STATES = {
   'inner-layer': { bad: 'inner-layer.lost', good: 'inner-layer.connected', again: 'inner-layer.reconnected', first: true, holdMs: 10_000 },
+  'outer-layer': { bad: 'outer-layer.lost', good: 'outer-layer.connected', again: 'outer-layer.reconnected', first: true, holdMs: 10_000 },
   target: { bad: 'target.unserved', good: 'target.served', again: 'target.interrupted', first: false, holdMs: 10_000 },
   origin: { bad: 'origin.unhealthy', good: 'origin.well', again: 'origin.unsteady', first: false, holdMs: 10_000 },
   reload: { bad: 'reload.refused', good: 'reload.well', again: 'reload.unsteady', first: false, holdMs: 2_000 },

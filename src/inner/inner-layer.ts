@@ -19,6 +19,7 @@ import type { Dialer } from '../origin/dial.ts'
 import { ConnectionRecord } from './connection-record.ts'
 import { Connector } from '../link/connector.ts'
 import { FailureLog } from './failure-log.ts'
+import { LayerEvents } from './layer-events.ts'
 import { createOperatorView } from './operator-view.ts'
 import type { Taps } from '../tap/tap.ts'
 import type { OriginContext, OriginDrivers } from '../origin/origin-exchange.ts'
@@ -71,6 +72,8 @@ export interface InnerLayerOptions {
   readonly onUp?: () => void
   /** A connection has ended, or could not be made. */
   readonly onDown?: (facts: DownFacts) => void
+  /** Factor of the times in which events are held back; the default suits everything but tests. */
+  readonly eventHoldScale?: number
   /** Liveness of the links; the default suits everything but tests. */
   readonly timing?: Timing
   /** Told of bytes that links have moved, and whether many streams were open, so that the process can keep its garbage small. */
@@ -87,6 +90,8 @@ export class InnerLayer {
   readonly #counters: LinkCounters
   readonly #records: ConnectionRecord[] = []
   readonly #admin: Admin
+  /** For the admin port: without it, nobody could read them. */
+  readonly #events: LayerEvents | undefined
   #isDraining = false
   #closing: Promise<void> | undefined
 
@@ -97,13 +102,14 @@ export class InnerLayer {
     const policy = new OriginPolicy(options.allowList, new NameLookup(() => performance.now()))
     this.#origins = new Origins({ policy, clock: () => performance.now(), ...(options.dialer !== undefined && { dialer: options.dialer }) })
     this.#counters = new LinkCounters(options.onMoved)
+    this.#events = options.admin === undefined ? undefined : eventsOf(options, log)
     const failures = new FailureLog(log, options.allowList.open, () => performance.now())
     this.#context = {
       policy,
       ...(options.tcpDialer !== undefined && { dialer: options.tcpDialer }),
       drivers: this.#origins,
       taps: options.taps,
-      health: new HealthChecks(this.#origins, Math.random),
+      health: new HealthChecks(this.#origins, Math.random, this.#events?.originTurned),
       onFailure: (head, code, reason) => failures.report(head, code, reason),
       tracing: createTracing('inner', VERSION),
       clock: () => performance.now(),
@@ -114,6 +120,7 @@ export class InnerLayer {
     this.#admin = createOperatorView({
       admin: options.admin,
       identifier: options.identifier,
+      events: this.#events?.book,
       connections: this.#records,
       failures,
       counters: this.#counters,
@@ -161,6 +168,7 @@ export class InnerLayer {
   async start(): Promise<void> {
     const { outerLayers, identifier, allowList, connections } = this.options
     await this.#admin.start()
+    this.#events?.start()
     const admin = this.#admin.port
     this.log.info(
       { identifier, outerLayers, connections, ...(admin > 0 && { adminPort: admin }) },
@@ -184,6 +192,7 @@ export class InnerLayer {
   /** Ends now. */
   destroy(): void {
     this.#isDraining = true
+    this.#events?.close()
     for (const connector of this.#connectors) connector.destroy()
     this.#context.health.close()
     this.#origins.close()
@@ -249,12 +258,15 @@ export class InnerLayer {
       onUp: ({ identifier: granted, agent }) => {
         lastReason = ''
         record.up(agent)
+        this.#events?.connected(url, granted, agent)
         this.log.info({ outerLayer: url, identifier: granted, agent }, `connected to ${name} as "${granted}"`)
         this.options.onUp?.()
       },
       onDown: ({ code, reason: given, wasUp, retryMs }) => {
         const reason = given || ERRORS[code].text
         record.down(reason)
+        const isUp = this.#records.some(each => each.outerLayer === url && each.isUp)
+        if (!this.#isDraining) this.#events?.lost(url, { code, reason, isUp })
         const fields = { outerLayer: url, code, reason, retryMs }
         const next = retryMs === undefined ? '' : `${reason.endsWith('?') ? ' N' : '; n'}ext attempt in ${retryMs} ms`
         if (wasUp && retryMs === undefined) this.log.info(fields, `left ${name}: ${reason}`)
@@ -288,6 +300,17 @@ export class InnerLayer {
 
 /** Makes an inner layer; `start` begins to dial. */
 export const createInnerLayer = (options: InnerLayerOptions, { log }: { readonly log: Log }): InnerLayer => new InnerLayer(options, log)
+
+/** Events of an inner layer, with the certificates that its links need. */
+function eventsOf({ identifier, outerLayerCa, clientCertificate, eventHoldScale }: InnerLayerOptions, log: Log): LayerEvents {
+  const certificates = [
+    ...(outerLayerCa === undefined ? [] : [{ use: 'authority of the outer layer', file: '--outer-layer-ca', pem: outerLayerCa }]),
+    ...(clientCertificate === undefined
+      ? []
+      : [{ use: 'client certificate for the outer layer', file: '--inner-layer-certificate', pem: clientCertificate }]),
+  ]
+  return new LayerEvents({ identifier, certificates, log, holdScale: eventHoldScale })
+}
 
 /** Scheme and authority of the URL that is dialled, in one spelling. */
 function authorityOf(url: string): string {

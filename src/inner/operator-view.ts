@@ -1,5 +1,6 @@
 import { Admin, type AdminOptions } from '../admin/admin.ts'
 import type { MetricSource } from '../admin/exposition.ts'
+import type { EventBook } from '../events/event-book.ts'
 import type { Readiness } from '../admin/health.ts'
 import { linkMetrics, type SessionNumbers } from '../admin/link-metrics.ts'
 import type { LinkCounters } from '../mux/link-counters.ts'
@@ -11,6 +12,8 @@ import type { FailureLog } from './failure-log.ts'
 export interface OperatorViewOptions {
   /** Undefined: no admin port. */
   readonly admin: AdminOptions | undefined
+  /** Undefined: nobody could read it. */
+  readonly events: EventBook | undefined
   readonly identifier: string
   readonly connections: readonly ConnectionRecord[]
   readonly failures: FailureLog
@@ -34,6 +37,7 @@ export function createOperatorView(options: OperatorViewOptions): Admin {
       lastFailure: failures.last === undefined ? null : { ...failures.last, at: failures.last.at.toISOString() },
     }),
     metrics: metricsOf(options),
+    ...(options.events !== undefined && { events: options.events }),
     reading: () => ({
       counters: {
         streams: options.counters.streams,

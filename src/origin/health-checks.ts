@@ -15,6 +15,9 @@ const MAX_PROBES = 2_000
 /** Told of a check that was wanted: `reason` says why it is not healthy. */
 export type OnHealth = (number: number, isHealthy: boolean, reason: string) => void
 
+/** Told of an origin that is well, or is not, as often as that changes. */
+export type OnTurn = (check: HealthCheck, isHealthy: boolean, reason: string) => void
+
 /** The checks that one session asks for. */
 export interface HealthWatch {
   /** @param isFirst  instead of all that was wanted before */
@@ -27,10 +30,11 @@ export class HealthChecks {
   readonly #probes = new Map<string, Probe>()
   readonly #turns = { active: 0 }
 
-  /** @param random  0 … 1: checks of many inner layers must not fall into step */
+  /** @param random  0 … 1: checks of many inner layers must not fall into step @param onTurn  told of each origin once, whoever wants to know */
   constructor(
     private readonly drivers: Pick<OriginDrivers, 'http1' | 'http2'>,
     private readonly random: () => number,
+    private readonly onTurn: OnTurn = () => undefined,
   ) {}
 
   /** Origins that are asked at the moment. */
@@ -79,7 +83,7 @@ export class HealthChecks {
     const known = this.#probes.get(key)
     if (known !== undefined) return known
     if (this.#probes.size >= MAX_PROBES) return undefined
-    const probe = new Probe(key, check, profile, this.drivers, this.#turns, this.random)
+    const probe = new Probe(key, check, profile, this.drivers, this.#turns, this.random, this.onTurn)
     this.#probes.set(key, probe)
     return probe
   }
@@ -113,6 +117,7 @@ class Probe {
     private readonly drivers: Pick<OriginDrivers, 'http1' | 'http2'>,
     private readonly turns: { active: number },
     private readonly random: () => number,
+    private readonly onTurn: OnTurn,
   ) {
     const { protocol, hostname, port, host, path } = check
     this.#head = {
@@ -209,7 +214,8 @@ class Probe {
     this.#streak = 0
     this.#isHealthy = isHealthy
     this.#reason = reason
-    for (const listener of this.#listeners) {
+    const own: Listener = (...turn) => this.onTurn(this.check, ...turn)
+    for (const listener of [own, ...this.#listeners]) {
       try {
         listener(isHealthy, reason)
       } catch {
