@@ -169,6 +169,7 @@ const ROWS = {
   // --- the service: accounts, sockets, their tunnels
   NO_SOCKET: { status: 404, text: 'There is nothing at this address, or not any more; check it, or ask whoever gave it to you.' },
   NO_TUNNEL: { status: 502, text: 'No tunnel of this socket is connected; its owner has to connect one.' },
+  QUOTA_REACHED: { status: 429, text: 'The bytes of this day are used up at this address; come back tomorrow (UTC), or ask its owner.' },
   INVALID: { status: 400, text: 'The request to the API is not valid; every fault is listed with its path.' },
   UNAUTHENTICATED: { status: 401, text: 'The call needs a valid token; log in again.' },
   LOGIN_FAILED: { status: 401, text: 'The e-mail address or the password is wrong, or the account is not active.' },

@@ -31,6 +31,7 @@ export const newTokenSchema = z
   .meta({ id: 'NewToken' })
 
 const count = z.int({ error: 'expected a whole number' }).min(0, { error: 'expected no negative number' }).max(1_000_000_000).optional()
+const bytes = z.int({ error: 'expected a whole number' }).min(0, { error: 'expected no negative number' }).optional()
 const right = z.boolean({ error: 'expected true or false' }).optional()
 const limits = {
   http: count.meta({ description: 'Sockets of type http and https.' }),
@@ -41,6 +42,7 @@ const limits = {
   requestsPerSecond: count,
   concurrency: count,
   maxConnections: count,
+  bytesPerDay: bytes.meta({ description: 'Bytes in a day (UTC), in both directions and of all sockets together; 0: as many as it likes.' }),
   vanity: right.meta({ description: 'May it choose the names of its sockets?' }),
   customDomains: right.meta({ description: 'May it serve host names outside of the zone?' }),
 }

@@ -135,6 +135,7 @@ export interface AccountLimits {
   readonly requestsPerSecond?: number | undefined
   readonly concurrency?: number | undefined
   readonly maxConnections?: number | undefined
+  readonly bytesPerDay?: number | undefined
   readonly vanity?: boolean | undefined
   readonly customDomains?: boolean | undefined
 }

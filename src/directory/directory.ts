@@ -75,6 +75,17 @@ export interface EndedLogins {
   readonly atMs: number
 }
 
+/** The bytes that an account may move in a day, in both directions and at all of its sockets together. */
+export interface AccountQuota {
+  readonly accountId: string
+  /** 0: as many as it likes. */
+  readonly bytesPerDay: number
+  /** Days since 1970, by UTC. */
+  readonly day: number
+  /** Bytes of that day, as far as the service knows. */
+  readonly used: number
+}
+
 /** All that is in force. */
 export interface DirectorySnapshot {
   readonly type: 'snapshot'
@@ -86,6 +97,8 @@ export interface DirectorySnapshot {
   readonly endedLogins: readonly EndedLogins[]
   /** PEM of the authorities that certify visitors; absent: there are none. */
   readonly authorities?: string | undefined
+  /** Of the accounts that have one; absent: none has. */
+  readonly quotas?: readonly AccountQuota[] | undefined
 }
 
 /** A step from one state to the next: first what goes, then what comes or replaces the one of the same id. */
@@ -101,6 +114,8 @@ export interface DirectoryChange {
   readonly endedLogins: readonly EndedLogins[]
   /** As in a snapshot; absent: those that were. */
   readonly authorities?: string | undefined
+  /** Of the accounts where it is another one now, or may be new here. */
+  readonly quotas?: readonly AccountQuota[] | undefined
 }
 
 /** A message from the service to the data plane. */

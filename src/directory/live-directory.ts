@@ -35,6 +35,8 @@ export interface LiveDirectoryOptions extends DirectoryBounds {
   readonly onKeyUp?: (kid: string, address: string) => void
   /** No inner layer with this key is left. */
   readonly onKeyDown?: (kid: string) => void
+  /** Milliseconds since 1970: the day of quotas. */
+  readonly nowMs?: () => number
 }
 
 /** A socket of type tcp or tls that only some may have. */
@@ -62,7 +64,7 @@ export class LiveDirectory {
 
   /** @throws GatewayError BAD_HOST */
   constructor(private readonly options: LiveDirectoryOptions) {
-    this.#table = new SocketTable(options)
+    this.#table = new SocketTable(options, options.nowMs)
     this.#service = serviceTargets(options.hosts ?? [], options.portal)
   }
 

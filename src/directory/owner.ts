@@ -1,6 +1,7 @@
 import type { LogLine } from '../payload/log-note.ts'
 import type { Access, SocketAccess, SocketShare } from '../route/access.ts'
-import type { Owner } from '../route/target.ts'
+import type { Metered, Owner } from '../route/target.ts'
+import type { Quota } from './quota.ts'
 
 /** Sums of one socket over some time. */
 export interface Usage {
@@ -30,10 +31,20 @@ export class SocketOwner implements Owner, SocketAccess {
     readonly socketId: string,
     readonly accountId: string,
     private readonly onUsed: (owner: SocketOwner) => void,
+    /** Of the account; one object for all of its sockets. */
+    private readonly quota?: Quota,
   ) {}
 
   get isWatched(): boolean {
     return this.#watchers.size > 0
+  }
+
+  checkQuota(): void {
+    this.quota?.check()
+  }
+
+  follow(metered: Metered): (() => void) | undefined {
+    return this.quota?.isSet === true ? this.quota.follow(metered) : undefined
   }
 
   countRequest(bytesIn: number, bytesOut: number): void {
@@ -75,6 +86,7 @@ export class SocketOwner implements Owner, SocketAccess {
   #count(bytesIn: number, bytesOut: number): void {
     this.#bytesIn += bytesIn
     this.#bytesOut += bytesOut
+    this.quota?.count(bytesIn + bytesOut)
     if (this.#isUsed) return
     this.#isUsed = true
     this.onUsed(this)

@@ -7,6 +7,7 @@ import { parsePasswordHash } from '../identity/password-hash.ts'
 import { isIdentifier } from '../identity/identifier.ts'
 import type { SocketShare } from '../route/access.ts'
 import type {
+  AccountQuota,
   DirectoryChange,
   DirectoryKey,
   DirectoryMessage,
@@ -159,6 +160,12 @@ const authoritiesOf = (value: unknown): { readonly authorities?: string } =>
     ? {}
     : { authorities: textOf(value, 'authorities', text => text.length <= MAX_AUTHORITIES && CERTIFICATES.test(text)) }
 
+function quotaOf(value: unknown): AccountQuota {
+  const raw = objectOf(value, 'a quota')
+  const number = (name: string): number => wholeOf(raw[name], 'a quota', 0, Number.MAX_SAFE_INTEGER)
+  return Object.freeze({ accountId: idOf(raw['accountId']), bytesPerDay: number('bytesPerDay'), day: number('day'), used: number('used') })
+}
+
 /** Reads a message of the service process. @throws GatewayError CONFIG_INVALID */
 export function parseDirectoryMessage(value: unknown): DirectoryMessage {
   const raw = objectOf(value, 'it')
@@ -169,7 +176,8 @@ export function parseDirectoryMessage(value: unknown): DirectoryMessage {
   // The file of an earlier release has none.
   const endedLogins = listOf(raw['endedLogins'] ?? [], 'endedLogins', endedLoginsOf)
   const authorities = authoritiesOf(raw['authorities'])
-  if (type === 'snapshot') return { type, seq, sockets, keys, endedLogins, ...authorities }
+  const quotas = raw['quotas'] === undefined ? {} : { quotas: listOf(raw['quotas'], 'quotas', quotaOf) }
+  if (type === 'snapshot') return { type, seq, sockets, keys, endedLogins, ...authorities, ...quotas }
   const change: DirectoryChange = {
     type,
     seq,
@@ -180,6 +188,7 @@ export function parseDirectoryMessage(value: unknown): DirectoryMessage {
     endedTunnels: listOf(raw['endedTunnels'], 'endedTunnels', idOf),
     endedLogins,
     ...authorities,
+    ...quotas,
   }
   return change
 }

@@ -4,6 +4,7 @@ import type { TcpPort } from '../route/tcp-port.ts'
 import { isEqual } from './is-equal.ts'
 import { GrantedKeys } from './granted-keys.ts'
 import { SocketOwner, type Usage } from './owner.ts'
+import { Quota } from './quota.ts'
 import { createSocketEntry, type SocketEntry } from './socket-target.ts'
 
 /** The part of the world that the service process may give away. */
@@ -74,6 +75,8 @@ export class SocketTable {
   readonly #byPort = new Map<number, SocketEntry>()
   readonly #byTunnel = new Map<string, SocketEntry>()
   readonly #used = new Set<SocketOwner>()
+  /** By account: of those that have sockets here, or a limit. */
+  readonly #quotas = new Map<string, Quota>()
   /** Account → until when logins by it are over. */
   readonly #endedLogins = new Map<string, number>()
   /** Of the last snapshot: what it has in it already is not taken again. */
@@ -82,7 +85,11 @@ export class SocketTable {
   /** PEM of the authorities that certify visitors. */
   #authorities = ''
 
-  constructor(private readonly bounds: DirectoryBounds) {}
+  /** @param nowMs  milliseconds since 1970 */
+  constructor(
+    private readonly bounds: DirectoryBounds,
+    private readonly nowMs: () => number = Date.now,
+  ) {}
 
   /** The number of sockets. */
   get size(): number {
@@ -123,8 +130,10 @@ export class SocketTable {
   snapshot(): DirectorySnapshot {
     const sockets = [...this.#byId.values()].map(({ socket }) => socket)
     const authorities = this.#authorities === '' ? {} : { authorities: this.#authorities }
+    const limited = [...this.#quotas.values()].filter(({ isSet }) => isSet).map(({ told }) => told)
+    const quotas = limited.length === 0 ? {} : { quotas: limited }
     const seq = Math.max(0, this.#lastSeq)
-    return { type: 'snapshot', seq, sockets, keys: this.keys.all, endedLogins: this.endedLogins, ...authorities }
+    return { type: 'snapshot', seq, sockets, keys: this.keys.all, endedLogins: this.endedLogins, ...authorities, ...quotas }
   }
 
   /** Logins of visitors that are over. */
@@ -134,6 +143,7 @@ export class SocketTable {
 
   /** The use of the sockets since the last call: those alone that were. */
   takeUsage(): readonly Usage[] {
+    for (const quota of this.#quotas.values()) quota.look()
     const usage = [...this.#used].map(owner => owner.take())
     this.#used.clear()
     return usage
@@ -144,6 +154,7 @@ export class SocketTable {
     const effects = new Effects()
     this.#endLogins(message, effects)
     this.#trust(message, effects)
+    this.#limit(message)
     this.#lastSeq = message.type === 'snapshot' ? message.seq : Math.max(this.#lastSeq, message.seq)
     if (message.type === 'snapshot') this.#replace(message, effects)
     else if (message.seq > this.#snapshotSeq) {
@@ -153,6 +164,21 @@ export class SocketTable {
       this.#add(message, effects)
     }
     return { effects: effects.whole, faults: effects.faults }
+  }
+
+  #limit({ type, quotas = [] }: DirectoryMessage): void {
+    const named = new Set(quotas.map(({ accountId }) => accountId))
+    const none = { bytesPerDay: 0, day: 0, used: 0 }
+    if (type === 'snapshot') for (const [accountId, quota] of this.#quotas) if (!named.has(accountId)) quota.set({ accountId, ...none })
+    for (const quota of quotas) this.#quotaOf(quota.accountId).set(quota)
+  }
+
+  #quotaOf(accountId: string): Quota {
+    const known = this.#quotas.get(accountId)
+    if (known !== undefined) return known
+    const quota = new Quota(accountId, this.nowMs)
+    this.#quotas.set(accountId, quota)
+    return quota
   }
 
   /** An end is for ever, whatever order messages come in. */
@@ -229,7 +255,7 @@ export class SocketTable {
   #put(socket: DirectorySocket, effects: Effects): void {
     const previous = this.#byId.get(socket.id)
     const isSameOwner = previous?.socket.accountId === socket.accountId
-    const owner = isSameOwner ? previous.owner : new SocketOwner(socket.id, socket.accountId, used => void this.#used.add(used))
+    const owner = isSameOwner ? previous.owner : this.#ownerOf(socket)
     const entry = createSocketEntry(socket, owner, { previous, authorities: this.#authorities, endsTls: this.bounds.endsTls === true })
     if (previous !== undefined) this.#unlink(previous, new Set(socket.tunnelIds), effects)
     this.#byId.set(socket.id, entry)
@@ -239,6 +265,10 @@ export class SocketTable {
     if (port === undefined) return
     this.#byPort.set(port.options.port, entry)
     effects.opened.set(port.options.port, port)
+  }
+
+  #ownerOf({ id, accountId }: DirectorySocket): SocketOwner {
+    return new SocketOwner(id, accountId, used => void this.#used.add(used), this.#quotaOf(accountId))
   }
 
   #remove(id: string, effects: Effects): void {

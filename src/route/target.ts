@@ -122,12 +122,23 @@ export interface Treatment {
   readonly removeCsps: boolean | undefined
 }
 
+/** A request or a connection that is under way. */
+export interface Metered {
+  /** In both directions until now. */
+  readonly bytes: () => number
+  readonly end: (code: 'QUOTA_REACHED', reason: string) => void
+}
+
 /** Whose socket it is, and what is counted for it. One object for as long as there is the socket. */
 export interface Owner {
   readonly socketId: string
   readonly accountId: string
   /** Somebody wants to see who comes. */
   readonly isWatched: boolean
+  /** @throws GatewayError QUOTA_REACHED when the account has used up the bytes of this day */
+  checkQuota(): void
+  /** Counts something that is under way, where bytes are limited. @returns to be called at its end, before it is counted as a whole */
+  follow(metered: Metered): (() => void) | undefined
   /** Counts a request that has ended. @param bytesIn  from the client @param bytesOut  to the client */
   countRequest(bytesIn: number, bytesOut: number): void
   /** Counts a connection that has ended. */

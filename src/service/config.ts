@@ -91,6 +91,7 @@ export const DEFAULT_LIMITS: Required<AccountLimits> = Object.freeze({
   requestsPerSecond: 100,
   concurrency: 200,
   maxConnections: 100,
+  bytesPerDay: 0,
   vanity: false,
   customDomains: false,
 })

@@ -33,6 +33,8 @@ export interface AccountLimits {
   readonly requestsPerSecond?: number
   readonly concurrency?: number
   readonly maxConnections?: number
+  /** Bytes in a day (UTC), in both directions and of all sockets together; 0: as many as it likes. */
+  readonly bytesPerDay?: number
   /** May it choose the names of its sockets? */
   readonly vanity?: boolean
   /** May it serve host names outside of the zone? */

@@ -54,6 +54,7 @@ describe('the file of the service', () => {
         requestsPerSecond: 100,
         concurrency: 200,
         maxConnections: 100,
+        bytesPerDay: 0,
         vanity: false,
         customDomains: false,
       },

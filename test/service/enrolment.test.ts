@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals'
 import type { Actor, AuditEntry } from '../../src/service/model.ts'
 import { ADDRESS, newJwk, nextAddress, startService, type TestService } from '../support/service.ts'
 import { databases } from '../support/stores.ts'
+import { until } from '../support/wait.ts'
 
 const MINUTE_MS = 60_000
 const DAY_MS = 1_440 * MINUTE_MS
@@ -188,6 +189,31 @@ describe.each(await databases())('enrolment, audit and usage on $name', database
       const { length } = await given.store.db.selectFrom('audit').select('id').where('address', '=', address).execute()
       expect(length).toBe(120)
     })
+  })
+
+  test('who has used up the bytes of a day is told once, as are all data planes, also after a restart', async () => {
+    const ada = await given.actor()
+    const socket = await given.service.sockets.create(ada, { name: 'x' })
+    const day = Math.floor(given.clock.now() / DAY_MS)
+    const quota = { accountId: ada.accountId, bytesPerDay: 1_000, day }
+    const count = { accountId: ada.accountId, socketId: socket.id, requests: 1, connections: 0, bytesIn: 400, bytesOut: 200 }
+    await given.service.usage.add([count])
+    await given.service.accounts.setLimits(admin, ada.accountId, { bytesPerDay: 1_000 })
+    expect(given.plane.quotas.get(ada.accountId)).toEqual({ ...quota, used: 600 })
+    for (let times = 0; times < 2; times++) await given.service.usage.add([count])
+    await until(() => given.plane.quotas.get(ada.accountId)!.used >= 1_200, { what: 'the data plane to be told' })
+    expect((await given.service.snapshot()).quotas).toContainEqual({ ...quota, used: 1_800 })
+    const told = async () => (await given.service.events.list(ada, {})).items.filter(({ name }) => name === 'limit.reached')
+    await until(async () => (await told()).length === 1, { what: 'the event' })
+    expect(await told()).toMatchObject([{ fields: { code: 'QUOTA_REACHED', limit: '1000 bytes in a day, until midnight (UTC)' } }])
+    // The next socket of the account, wherever it comes first.
+    given.plane.quotas.clear()
+    await given.service.sockets.create(ada, { name: 'y' })
+    expect(given.plane.quotas.get(ada.accountId)?.used).toBe(1_800)
+    given.clock.advance(DAY_MS)
+    expect((await given.service.snapshot()).quotas).toContainEqual({ ...quota, day: day + 1, used: 0 })
+    await given.service.accounts.setLimits(admin, ada.accountId, {})
+    expect(given.plane.quotas.get(ada.accountId)).toMatchObject({ bytesPerDay: 0 })
   })
 
   test('what was used is added up by day', async () => {

@@ -1,6 +1,6 @@
 /** The rules of the service over a real store, with a data plane, letters and a clock that the test has in hand. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import type { DirectoryChange, DirectoryKey, DirectorySocket } from '../../src/directory/directory.ts'
+import type { AccountQuota, DirectoryChange, DirectoryKey, DirectorySocket } from '../../src/directory/directory.ts'
 import { GatewayError } from '../../src/errors.ts'
 import { DEFAULT_LIMITS, type ServiceConfig } from '../../src/service/config.ts'
 import type { DataPlane, Letter, Service } from '../../src/service/contract.ts'
@@ -48,6 +48,7 @@ export class TestClock implements ServiceClock {
 export class TestDataPlane implements DataPlane {
   readonly sockets = new Map<string, DirectorySocket>()
   readonly keys = new Map<string, DirectoryKey>()
+  readonly quotas = new Map<string, AccountQuota>()
   readonly ended: string[] = []
   readonly changes: DirectoryChange[] = []
   /** Ports that cannot be opened. */
@@ -67,6 +68,7 @@ export class TestDataPlane implements DataPlane {
       if (!this.refused.has(socket.dnsName)) this.sockets.set(socket.id, socket)
     }
     for (const key of change.keys) this.keys.set(key.kid, key)
+    for (const quota of change.quotas ?? []) this.quotas.set(quota.accountId, quota)
     this.ended.push(...change.endedTunnels)
     if (change.sockets.some(({ dnsName }) => this.refused.has(dnsName))) throw new GatewayError('LISTEN_FAILED', 'a name of the operator')
   }

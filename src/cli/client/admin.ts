@@ -78,6 +78,7 @@ function limitsOf(values: ValuesOf<typeof adminLimitsOptions>): AccountLimits {
     requestsPerSecond: values['requests-per-second'],
     concurrency: values.concurrency,
     maxConnections: values['max-connections'],
+    bytesPerDay: values['bytes-per-day'],
     vanity: isYes(values.vanity),
     customDomains: isYes(values['custom-domains']),
   }

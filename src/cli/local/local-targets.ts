@@ -51,6 +51,8 @@ const ownerOf = (tell: Owner['tell']): Owner => ({
   socketId: 'local',
   accountId: 'local',
   isWatched: true,
+  checkQuota: () => undefined,
+  follow: () => undefined,
   countRequest: () => undefined,
   countConnection: () => undefined,
   tell,

@@ -10,6 +10,7 @@ import {
   optional,
   PORT,
   required,
+  size,
   TEXT,
   withDefault,
   type Option,
@@ -237,6 +238,10 @@ export const adminLimitsOptions = {
   'requests-per-second': limitOption('Requests per second to each socket'),
   concurrency: limitOption('Requests at a time to each socket'),
   'max-connections': limitOption('TCP connections at a time to each socket'),
+  'bytes-per-day': optional(size(0), {
+    describe: 'Bytes in a day of all sockets together, in both directions; 0: as many as it likes',
+    defaultText: 'unchanged',
+  }),
   vanity: yesOrNo('May it choose the names of its sockets? yes or no'),
   'custom-domains': yesOrNo('May it serve host names outside of the zone? yes or no'),
   defaults: flag('Back to the limits of the service, but for those that are given here'),

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { parseHostPort, parsePortRange } from '../../address/host-port.ts'
 import { parseHost } from '../../address/host.ts'
 import { isProviderName, providerSchema } from '../visitors/visitors-schema.ts'
-import { file, flag, integer, parsedBy, text } from '../keys/parts.ts'
+import { file, flag, integer, parsedBy, size, text } from '../keys/parts.ts'
 
 const HOST = 'expected a host name such as edge.example.com'
 const isName = (value: string): boolean => {
@@ -157,6 +157,7 @@ export const serviceFileSchema = z.strictObject(
           requestsPerSecond: integer(1, 1_000_000).optional(),
           concurrency: integer(1, 1_000_000).optional(),
           maxConnections: integer(1, 1_000_000).optional(),
+          bytesPerDay: size.optional(),
           vanity: flag.optional(),
           customDomains: flag.optional(),
         },

@@ -94,6 +94,7 @@ function proxyStatus(code: ErrorCode): string {
     case 'ADDRESS_REFUSED':
     case 'CREDENTIALS_REQUIRED':
     case 'RATE_LIMITED':
+    case 'QUOTA_REACHED':
       return 'http_request_denied'
     case 'INTERNAL':
       return 'proxy_internal_error'

@@ -32,6 +32,13 @@ const OWNERS: Partial<Record<ErrorCode, { readonly title: string; readonly hints
     title: 'Nothing is here',
     hints: ['A name goes with its socket. If this one was yours, a new one takes one command:', 'socket-gateway connect PORT'],
   },
+  QUOTA_REACHED: {
+    title: 'Enough for today',
+    hints: [
+      'Whoever runs this gateway lets an account move so many bytes in a day, at all of its addresses together. The next day begins at midnight (UTC).',
+      'If it is yours, ask whoever runs the gateway for more.',
+    ],
+  },
   VISITOR_LOGIN_MISSING: {
     title: 'This address is for some visitors only',
     hints: [

@@ -19,7 +19,7 @@ import { stickTo, type ForwardPlan, type LocalAnswer } from './request-plan.ts'
 import type { RequestRecord } from './request-record.ts'
 import { connectMsOf, withoutInnerTiming } from './inner-timing.ts'
 import { ServerTiming } from './server-timing.ts'
-import type { SwitchedConnections } from './switched-connections.ts'
+import type { Switched, SwitchedConnections } from './switched-connections.ts'
 import { Upload, type UploadContext } from './upload.ts'
 
 /** The inner layer that had the request has gone, or takes no more: another one may come. */
@@ -60,8 +60,8 @@ export interface ForwardedExchange {
   readonly hasEnded: boolean
   /** The answer is complete. */
   end(): void
-  /** The connection has left HTTP. @param end  ends it */
-  leftHttp(end: (code: ErrorCode, reason: string) => void): void
+  /** The connection has left HTTP. */
+  leftHttp(switched: Switched): void
   /** The connection has left HTTP and is over. @param failure  undefined after a clean end */
   switched(bytesIn: number, bytesOut: number, failure: { readonly code: ErrorCode; readonly reason: string } | undefined): void
   /** Answers with the error, or cuts. */
@@ -251,7 +251,7 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
     answer.begun()
     const { tap } = this
     tap?.switched(plan.upgrade, switching.reason, switching.fields)
-    const end = context.switched.join(stream, client, {
+    const switched = context.switched.join(stream, client, {
       ...(tap !== undefined && { watch: watchSocket(tap, 'client') }),
       idleMs: plan.target.timeouts?.idleMs,
       isToldWhy: plan.admittance?.follow !== undefined && plan.upgrade.toLowerCase() === 'websocket',
@@ -261,7 +261,7 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
         exchange.switched(bytesIn, bytesOut, code === undefined ? undefined : { code, reason })
       },
     })
-    exchange.leftHttp(end)
+    exchange.leftHttp(switched)
   }
 
   onData(chunk: Buffer): void {

@@ -11,6 +11,7 @@ import { BodyCollector } from './body-collector.ts'
 import { Forwarding, type ForwardedExchange, type ForwardingContext } from './forwarding.ts'
 import { visitorName } from '../../route/access.ts'
 import { planRequest, type ForwardPlan, type LocalAnswer, type Plan, type PlanContext, type ServePlan } from './request-plan.ts'
+import type { Switched } from './switched-connections.ts'
 import { edgeStart, RequestRecord, type RecordContext } from './request-record.ts'
 
 /** The context that all exchanges share: that of their parts, and the count of requests. */
@@ -44,8 +45,9 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
   #late: NodeJS.Timeout | undefined
   /** The session of the visitor is no longer followed. */
   #unfollow: (() => void) | undefined
-  /** Ends what has left HTTP. */
-  #endSwitched: ((code: ErrorCode, reason: string) => void) | undefined
+  /** Its bytes are no longer counted against a quota. */
+  #unmeter: (() => void) | undefined
+  #switched: Switched | undefined
   #hasEnded = false
   #tap: ExchangeTap | undefined
 
@@ -127,12 +129,20 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
     this.answerHere({ ...answer, fields: [...answer.fields, 'X-Request-Id', record.id] })
   }
 
-  /** Ends the request with what let its visitor in. */
-  #follow({ admittance }: ForwardPlan): void {
+  /** Ends the request with what let its visitor in, and with the quota of its socket. */
+  #follow({ admittance, target }: ForwardPlan): void {
     this.#unfollow = admittance?.follow?.(reason => {
-      this.#endSwitched?.('VISITOR_SESSION_OVER', reason)
-      this.fail('VISITOR_SESSION_OVER', reason)
+      this.#cut('VISITOR_SESSION_OVER', reason)
     })
+    this.#unmeter = target.owner?.follow({
+      bytes: () => this.#switched?.bytes() ?? this.record.bytesIn + this.answer.bytes,
+      end: (code, reason) => this.#cut(code, reason),
+    })
+  }
+
+  #cut(code: ErrorCode, reason: string): void {
+    this.#switched?.end(code, reason)
+    this.fail(code, reason)
   }
 
   /** Answers with a page of ours, once the body is here. */
@@ -201,9 +211,8 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
     this.#hasEnded = true
   }
 
-  /** The connection has left HTTP. @param end  ends it */
-  leftHttp(end: (code: ErrorCode, reason: string) => void): void {
-    this.#endSwitched = end
+  leftHttp(switched: Switched): void {
+    this.#switched = switched
   }
 
   /** The connection has left HTTP and is over. */
@@ -284,6 +293,8 @@ export class HttpExchange<Call extends EdgeRequest = EdgeRequest> implements Cli
     this.#leave = undefined
     this.#unfollow?.()
     this.#unfollow = undefined
+    this.#unmeter?.()
+    this.#unmeter = undefined
   }
 
   #over(bytesOut: number): void {

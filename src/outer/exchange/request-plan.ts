@@ -123,6 +123,7 @@ export function planRequest(context: PlanContext, call: Pick<EdgeRequest, 'peer'
   }
   const host = targetOf(context.table(), hostname, request)
   seen.target = host
+  host.owner?.checkQuota()
   if (peer.tls !== undefined) checkServerName(peer.tls, request.host, host, context.table())
   // RFC 9110 §9.3.7: `OPTIONS *` asks about the gateway itself, and Max-Forwards 0 ends here.
   if (isAnsweredHere(request)) return answerPlan({ status: 204, fields: ['Allow', ALLOWED], body: '' })

@@ -20,6 +20,14 @@ export interface SwitchOptions {
   readonly onEnd: (end: SpliceEnd) => void
 }
 
+/** A connection that has left HTTP. */
+export interface Switched {
+  /** Ends both sides. */
+  readonly end: (code: ErrorCode, reason: string) => void
+  /** In both directions until now. */
+  readonly bytes: () => number
+}
+
 /** Connections that have left HTTP: no server of Node knows of them any more, so this does. */
 export class SwitchedConnections {
   readonly #open = new Set<Splice>()
@@ -33,12 +41,12 @@ export class SwitchedConnections {
     return this.#open.size
   }
 
-  /** Joins the stream and the client from now on. @returns ends both */
+  /** Joins the stream and the client from now on. */
   join(
     stream: SplicedStream,
     { socket, head, cut }: SwitchedClient,
     { idleMs = this.idleMs, isToldWhy = false, watch, onEnd }: SwitchOptions,
-  ): (code: ErrorCode, reason: string) => void {
+  ): Switched {
     const frames = isToldWhy ? new WebSocketFrames() : undefined
     let parting: (() => void) | undefined
     const joined = new Splice(socket, {
@@ -61,7 +69,7 @@ export class SwitchedConnections {
     this.#open.add(joined)
     joined.attach(stream)
     if (this.#isDestroyed) joined.abort('DRAINING', 'the gateway stops')
-    return (code, reason) => {
+    const end = (code: ErrorCode, reason: string): void => {
       if (frames === undefined) return joined.abort(code, reason)
       const part = (): void => joined.part(code, reason, closeFrame(POLICY_VIOLATION, code))
       if (frames.isBetween) return part()
@@ -73,6 +81,7 @@ export class SwitchedConnections {
       )
       setTimeout(late, FRAME_MS).unref()
     }
+    return { end, bytes: () => joined.bytesIn + joined.bytesOut }
   }
 
   /** Cuts all of them, and whatever is joined from now on. */

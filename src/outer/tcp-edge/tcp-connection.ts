@@ -76,6 +76,7 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
   #stream: CarrierStream | undefined
   #splice: Splice | undefined
   #bytesIn = 0
+  #unmeter: (() => void) | undefined
   #ending: NodeJS.Timeout | undefined
   #unfollow: (() => void) | undefined
   #refused: Visitor | undefined
@@ -125,7 +126,13 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
       source.on('error', ignore)
       source.on('close', guarded(this.fail, this.#left))
     }
+    const { owner } = greeted.route
     try {
+      owner?.checkQuota()
+      this.#unmeter = owner?.follow({
+        bytes: () => this.#bytesIn + (this.#splice?.bytesIn ?? 0) + (this.#splice?.bytesOut ?? 0),
+        end: (code, reason) => this.abort(code, reason),
+      })
       if (!this.#open()) throw this.#absence(greeted.route)
       if (greeted.head !== undefined) return this.#send(greeted.head)
       source.once('data', this.#onFirst)
@@ -330,6 +337,7 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     this.#isOver = true
     clearTimeout(this.#ending)
     this.#unfollow?.()
+    this.#unmeter?.()
     this.context.opening.cancel(this)
     const { route, visitor = this.#refused } = this.#greeted ?? {}
     const owner = route?.owner

@@ -69,6 +69,7 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
   #splice: Splice | undefined
   #lingering: NodeJS.Timeout | undefined
   #unfollow: (() => void) | undefined
+  #unmeter: (() => void) | undefined
   #isOver = false
   readonly #tap: ExchangeTap | undefined
 
@@ -98,6 +99,11 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
   start(): void {
     try {
       const { tunnel } = this.visit
+      tunnel.owner?.checkQuota()
+      this.#unmeter = tunnel.owner?.follow({
+        bytes: () => (this.#splice?.bytesIn ?? 0) + (this.#splice?.bytesOut ?? 0),
+        end: (code, reason) => this.abort(code, reason),
+      })
       this.#unfollow = this.visit.admittance?.follow?.(this.#ended)
       if (this.#open()) return
       if (tunnel.owner !== undefined) throw new GatewayError('NO_TUNNEL', 'no tunnel of this socket is connected')
@@ -232,6 +238,7 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
     this.#isOver = true
     clearTimeout(this.#lingering)
     this.#unfollow?.()
+    this.#unmeter?.()
     this.context.opening.cancel(this)
     const { client, connectionId, tunnel, admittance } = this.visit
     const { owner } = tunnel

@@ -1,17 +1,19 @@
 import { GatewayError } from '../../errors.ts'
-import type { DirectoryChange, DirectorySnapshot, DirectorySocket } from '../../directory/directory.ts'
+import type { Kysely } from 'kysely'
+import type { AccountQuota, DirectoryChange, DirectorySnapshot, DirectorySocket } from '../../directory/directory.ts'
 import type { Change } from '../../store/change-feed.ts'
+import type { Database } from '../../store/schema.ts'
 import type { Store } from '../../store/store.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { ServiceConfig } from '../config.ts'
 import type { DataPlane } from '../contract.ts'
-import { belongingsOf, directoryKeys, directorySockets, endedLoginsOf, tunnelsInForce } from './directory-rows.ts'
+import { belongingsOf, directoryKeys, directorySockets, endedLoginsOf, quotasOf, tunnelsInForce } from './directory-rows.ts'
 
 /** The time that a call waits until what it has changed is in force. */
 const WAIT_MS = 250
 
 /** The kinds of rows in `changes`. What `account` stands for is all that belongs to it, `config` for all sockets. */
-export type ChangeKind = 'socket' | 'tunnel' | 'key' | 'account' | 'logins' | 'config' | 'secret'
+export type ChangeKind = 'socket' | 'tunnel' | 'key' | 'account' | 'logins' | 'quota' | 'config' | 'secret'
 
 interface Waiting {
   readonly seq: number
@@ -80,10 +82,12 @@ export class DirectoryFeed {
         sockets: await directorySockets(db, config()),
         keys: await directoryKeys(db, now()),
         endedLogins: await endedLoginsOf(db),
+        quotas: (await quotasOf(db, { config: config(), now: now() })).filter(({ bytesPerDay }) => bytesPerDay > 0),
       }))
       for (const socket of value.sockets) this.#notePort(socket)
       this.#snapshotSeq = seq
-      return { type: 'snapshot', seq, ...value, ...(await this.#authorities()) }
+      const { quotas, ...rest } = value
+      return { type: 'snapshot', seq, ...rest, ...(quotas.length > 0 && { quotas }), ...(await this.#authorities()) }
     })
   }
 
@@ -147,6 +151,7 @@ export class DirectoryFeed {
         removedKeys: missing(kids, new Set(keys.map(({ kid }) => kid))),
         endedTunnels: missing(tunnelIds, tunnels),
         endedLogins: await endedLoginsOf(db, of('logins')),
+        quotas: await this.#quotas(db, of('config').length > 0, [...of('account'), ...of('quota')], sockets),
       }
     })
     for (const id of value.removedSockets) {
@@ -164,6 +169,20 @@ export class DirectoryFeed {
     await Promise.all(opening.map(socket => this.#open(socket, () => step({ sockets: [socket] }))))
     this.#seq = seq
     for (const waiting of this.#waiting) if (waiting.seq <= seq) waiting.done()
+  }
+
+  /** Of accounts that have changed, also where they have none any more; and of those whose sockets come, where they have one. */
+  async #quotas(
+    db: Kysely<Database>,
+    isConfig: boolean,
+    accountIds: readonly string[],
+    sockets: readonly DirectorySocket[],
+  ): Promise<readonly AccountQuota[]> {
+    const changed = new Set(accountIds)
+    const all = [...new Set([...changed, ...sockets.map(({ accountId }) => accountId)])]
+    if (all.length === 0) return []
+    const quotas = await quotasOf(db, { config: this.options.config(), now: this.options.now() }, all)
+    return quotas.filter(({ accountId, bytesPerDay }) => isConfig || bytesPerDay > 0 || changed.has(accountId))
   }
 
   /** A socket that cannot be served (its name is another one's by now, say) must not hold up all that comes after it. */

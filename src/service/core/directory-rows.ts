@@ -1,8 +1,9 @@
 /** The directory for the data plane, read from the tables. */
 import type { Kysely } from 'kysely'
-import type { DirectoryKey, DirectorySocket, EndedLogins } from '../../directory/directory.ts'
+import type { AccountQuota, DirectoryKey, DirectorySocket, EndedLogins } from '../../directory/directory.ts'
 import type { Database, Row } from '../../store/schema.ts'
 import type { ServiceConfig } from '../config.ts'
+import { DAY_MS } from './clock.ts'
 import { readLimits, readSettings, readTextMap, readTexts } from './socket-settings.ts'
 
 /** PostgreSQL and SQLite bound the parameters of a statement. */
@@ -148,6 +149,40 @@ export async function endedLoginsOf(db: Kysely<Database>, accountIds?: readonly 
       .execute(),
   )
   return rows.map(row => ({ accountId: row.account_id, atMs: row.at }))
+}
+
+/**
+ * Reads the quotas of accounts, with what they have used of this day.
+ * @param accountIds  of these, those without a quota among them; undefined: all that have one
+ */
+export async function quotasOf(
+  db: Kysely<Database>,
+  { config, now }: { readonly config: ServiceConfig; readonly now: number },
+  accountIds?: readonly string[],
+): Promise<AccountQuota[]> {
+  const day = Math.floor(now / DAY_MS)
+  const accounts = await inChunks(accountIds, some =>
+    db
+      .selectFrom('accounts')
+      .select(['id', 'limits'])
+      // Where the service has no limit, those alone who have one of their own.
+      .$if(some === undefined && config.limits.bytesPerDay === 0, query => query.where('limits', 'like', '%bytesPerDay%'))
+      .$if(some !== undefined, query => query.where('id', 'in', some!))
+      .execute(),
+  )
+  const quotas = accounts.map(({ id, limits }) => ({ accountId: id, ...config.limits, ...readLimits(limits, id) }))
+  const limited = quotas.flatMap(({ accountId, bytesPerDay }) => (bytesPerDay > 0 ? [accountId] : []))
+  const used = await inChunks(limited, some =>
+    db
+      .selectFrom('usage')
+      .select(({ fn, eb }) => ['account_id', fn.sum<number>(eb('bytes_in', '+', eb.ref('bytes_out'))).as('bytes')])
+      .where('day', '=', new Date(day * DAY_MS).toISOString().slice(0, 10))
+      .where('account_id', 'in', some!)
+      .groupBy('account_id')
+      .execute(),
+  )
+  const usedBy = new Map(used.map(({ account_id, bytes }) => [account_id, bytes]))
+  return quotas.map(({ accountId, bytesPerDay }) => ({ accountId, bytesPerDay, day, used: usedBy.get(accountId) ?? 0 }))
 }
 
 /** Which of these tunnels may be connected: there, and of an active account? */

@@ -23,6 +23,7 @@ const limitsSchema = z.object({
   requestsPerSecond: z.number().int().positive().optional(),
   concurrency: z.number().int().positive().optional(),
   maxConnections: z.number().int().positive().optional(),
+  bytesPerDay: z.number().int().nonnegative().optional(),
   vanity: z.boolean().optional(),
   customDomains: z.boolean().optional(),
 })

@@ -1,4 +1,5 @@
 /** The use of each socket, by day. */
+import { quotasOf } from '../core/directory-rows.ts'
 import { needScope, notFound, readsAll } from '../core/access.ts'
 import type { Parts } from '../core/parts.ts'
 import type { Usage, UsageCount, UsageOfDay } from '../contract.ts'
@@ -15,6 +16,9 @@ export class UsageBook implements Usage {
   /** By day and socket. */
   #waiting = new Map<string, UsageOfDay>()
 
+  /** Accounts of which it was told on this day that their bytes are used up. */
+  #told = { day: 0, accounts: new Set<string>() }
+
   constructor(private readonly parts: Parts) {}
 
   async add(counts: readonly UsageCount[]): Promise<void> {
@@ -25,10 +29,33 @@ export class UsageBook implements Usage {
     this.#waiting = new Map()
     try {
       await this.#write([...writing.values()])
+      await this.#tellOfQuotas([...new Set(counts.map(({ accountId }) => accountId))])
     } catch (err) {
       for (const count of writing.values()) this.#wait(count)
       this.parts.log.warn({ err, sockets: writing.size }, 'usage could not be written; it is kept and tried again')
     }
+  }
+
+  /** Tells whose bytes of this day are used up, and the data planes of other processes as well. */
+  async #tellOfQuotas(accountIds: readonly string[]): Promise<void> {
+    const { clock, config, events, store } = this.parts
+    if (accountIds.length === 0) return
+    const quotas = await quotasOf(store.db, { config: config(), now: clock.now() }, accountIds)
+    const reached = quotas.filter(({ bytesPerDay, used }) => bytesPerDay > 0 && used >= bytesPerDay).filter(quota => this.#isNews(quota))
+    if (reached.length === 0) return
+    await store.changing(async ({ change }) => reached.forEach(({ accountId }) => change('quota', accountId)))
+    for (const { accountId, bytesPerDay, day } of reached) {
+      const fields = { limit: `${bytesPerDay} bytes in a day, until midnight (UTC)`, code: 'QUOTA_REACHED' }
+      events.tell('limit.reached', { subject: `${accountId} bytes ${day}`, account: accountId, fields })
+    }
+  }
+
+  #isNews({ accountId, day, bytesPerDay }: { readonly accountId: string; readonly day: number; readonly bytesPerDay: number }): boolean {
+    if (day !== this.#told.day) this.#told = { day, accounts: new Set() }
+    const key = `${accountId} ${bytesPerDay}`
+    const isNews = !this.#told.accounts.has(key)
+    this.#told.accounts.add(key)
+    return isNews
   }
 
   #wait(count: UsageOfDay): void {
