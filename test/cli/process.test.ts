@@ -17,6 +17,9 @@ beforeAll(async () => {
   await run(['certificates', '--type', 'ec', '--common-name', 'lan-a', '--private-key', key, '--certificate', crt])
 })
 
+/** Here it is the program itself that is tested, as it is installed. */
+const SHIPPED = { isShipped: true }
+
 const targetsFile = (originPort: number): string => {
   const file = join(tempDir(), 'targets.json')
   writeFileSync(file, JSON.stringify({ targets: { localhost: { protocol: 'http', hostname: '127.0.0.1', port: originPort } } }))
@@ -30,13 +33,17 @@ interface Outer {
 }
 
 const startOuter = async (targets: string, ...more: string[]): Promise<Outer> => {
-  const outer = startProcess(['outer-layer', '--public-key', crt, '--targets', targets, '--app-port', '0', '--socket-port', '0', ...more])
+  const args = ['--public-key', crt, '--targets', targets, '--app-port', '0', '--socket-port', '0', ...more]
+  const outer = startProcess(['outer-layer', ...args], SHIPPED)
   const [, appPort, socketPort] = await outer.waitForLine(/"appPort":(\d+),"socketPort":(\d+)/)
   return { outer, appPort: Number(appPort), socketPort: Number(socketPort) }
 }
 
 const startInner = (socketPort: number, ...more: string[]): RunningProcess =>
-  startProcess(['inner-layer', '--private-key', key, '--outer-layer', `ws://localhost:${socketPort}`, '--identifier', 'lan-a', ...more])
+  startProcess(
+    ['inner-layer', '--private-key', key, '--outer-layer', `ws://localhost:${socketPort}`, '--identifier', 'lan-a', ...more],
+    SHIPPED,
+  )
 
 const statusOf = (port: number): Promise<number | undefined> =>
   new Promise((resolve, reject) => {
@@ -83,7 +90,8 @@ describe('the two layers as processes', () => {
     mkdirSync(keys)
     writeFileSync(join(keys, 'lan-a.crt'), readFileSync(crt))
     const targets = targetsFile(1)
-    const outer = startProcess(['outer-layer', '--public-key', keys, '--targets', targets, '--app-port', '0', '--socket-port', '0'])
+    const ports = ['--app-port', '0', '--socket-port', '0']
+    const outer = startProcess(['outer-layer', '--public-key', keys, '--targets', targets, ...ports], SHIPPED)
     const [, socketPort] = await outer.waitForLine(/"socketPort":(\d+)/)
     startInner(Number(socketPort))
     await outer.waitForLine(/"connections":2/)
@@ -108,7 +116,7 @@ describe('the two layers as processes', () => {
 
   test('take all options from the environment', async () => {
     const env = { SG_PUBLIC_KEY: crt, SG_TARGETS: targetsFile(1), SG_APP_PORT: '0', SG_SOCKET_PORT: '0', SG_LOG_FORMAT: 'pretty' }
-    const outer = startProcess(['outer-layer'], { env })
+    const outer = startProcess(['outer-layer'], { env, ...SHIPPED })
     await outer.waitForLine(/INFO {2}outer layer ready/)
     expect(outer.stdout).not.toContain('\u001b')
   })

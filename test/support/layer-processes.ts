@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { testKeyPair } from './layers.ts'
-import { MAIN, startProcess, type RunningProcess } from './process.ts'
+import { PROGRAM, startProcess, type RunningProcess } from './process.ts'
 import { tempDir } from './temp.ts'
 import { until } from './wait.ts'
 
@@ -49,7 +49,7 @@ export const createLayerProcesses = async (originPort: number): Promise<LayerPro
   const run = (args: readonly string[], openFiles: number | undefined, env: Readonly<Record<string, string>> = {}): RunningProcess =>
     openFiles === undefined
       ? startProcess(args, { env })
-      : startProcess(['-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh', process.execPath, MAIN, ...args], { program: '/bin/sh', env })
+      : startProcess(['-c', `ulimit -n ${openFiles}; exec "$@"`, 'sh', process.execPath, PROGRAM, ...args], { program: '/bin/sh', env })
 
   return {
     directory,

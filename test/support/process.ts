@@ -1,4 +1,4 @@
-/** The program as its users run it: a child process of the built `dist/main.cjs`. */
+/** The program as its users run it, in a child process. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { onCleanUp } from './cleanup.ts'
@@ -6,8 +6,10 @@ import { DEADLINE_MS, until, within } from './wait.ts'
 
 /** The folder that holds package.json. */
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-/** The program, built. */
+/** The program, built: what is shipped. */
 export const MAIN = fileURLToPath(new URL('../../dist/main.cjs', import.meta.url))
+/** The same in few files, which takes half the time to start (scripts/jest/program.js). */
+export const PROGRAM = process.env['SOCKET_GATEWAY_PROGRAM'] ?? MAIN
 
 export interface Exit {
   /** Exit status, null when a signal ended the process. */
@@ -20,7 +22,9 @@ export interface ProcessOptions {
   readonly cwd?: string
   /** Options of node itself, before the program. */
   readonly nodeArgs?: readonly string[]
-  /** Another program instead of `dist/main.cjs` run by this node. */
+  /** Runs what is shipped, file by file, for tests of just that. */
+  readonly isShipped?: boolean
+  /** Another program instead of ours run by this node. */
   readonly program?: string
 }
 
@@ -90,15 +94,15 @@ export class RunningProcess {
 }
 
 /**
- * Starts `node dist/main.cjs …args`; SG_* of the surroundings does not reach it, and outer layers do not fight for the admin port. The child is killed after the test file.
+ * Starts the program with these arguments; SG_* of the surroundings does not reach it, and outer layers do not fight for the admin port. The child is killed after the test file.
  * `npm test` builds dist/ first; a single file run by hand needs `npm run build` once.
  */
 export const startProcess = (
   args: readonly string[],
-  { env = {}, cwd = ROOT, nodeArgs = [], program }: ProcessOptions = {},
+  { env = {}, cwd = ROOT, nodeArgs = [], isShipped = false, program }: ProcessOptions = {},
 ): RunningProcess => {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('SG_') && key !== 'NODE_OPTIONS'))
-  const [file, all] = program === undefined ? [process.execPath, [...nodeArgs, MAIN, ...args]] : [program, [...args]]
+  const [file, all] = program === undefined ? [process.execPath, [...nodeArgs, isShipped ? MAIN : PROGRAM, ...args]] : [program, [...args]]
   const child = spawn(file, all, { cwd, env: { ...inherited, SG_ADMIN_PORT: 'none', ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const running = new RunningProcess(child, args.join(' '))
   onCleanUp(async () => {
@@ -109,7 +113,7 @@ export const startProcess = (
   return running
 }
 
-/** Runs `node dist/main.cjs …args` to its end. */
+/** Runs the program to its end. */
 export const runProcess = async (
   args: readonly string[],
   options?: ProcessOptions,
