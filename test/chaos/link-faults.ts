@@ -208,10 +208,10 @@ export const LINK_FAULTS: readonly Fault[] = [
       }
       onCleanUp(close)
       await Promise.all(layers.map(layer => layer.start()))
-      await until(() => up >= STORM, { deadlineMs: 120_000, what: `${STORM} links` })
+      await until(() => up >= STORM, { deadlineMs: 180_000, what: `${STORM} links` })
       const before = relay.accepted
       relay.cut()
-      await until(() => relay.accepted >= before + STORM && up >= STORM, { deadlineMs: 120_000, what: `${STORM} links again` })
+      await until(() => relay.accepted >= before + STORM && up >= STORM, { deadlineMs: 180_000, what: `${STORM} links again` })
       await world.serves()
       await close()
       await relay.close()

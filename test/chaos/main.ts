@@ -24,16 +24,21 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`)
 const startedMs = performance.now()
 say(`chaos: seed ${seed}, Node.js ${process.versions.node}, ${KINDS_HERE.join(', ')}`)
 const wanted = FAULTS.filter(({ id }) => values.only?.includes(id) ?? values.each)
-const runs: Promise<Report>[] = []
-for (const isLong of [false, true]) {
-  const part = wanted.filter(fault => (fault.isLong ?? false) === isLong)
-  if (part.length > 0) runs.push(runFaults(isLong ? 'long' : 'short', part, seed, say))
+const part = (name: string, isLong: boolean): Promise<Report>[] => {
+  const faults = wanted.filter(fault => (fault.isLong ?? false) === isLong)
+  return faults.length === 0 ? [] : [runFaults(name, faults, seed, say)]
 }
-if (minutes > 0 && values.only === undefined) runs.push(runMixed('mixed', minutes * 60_000, seed, say))
+/** The short faults keep this process busy; those that wait for a silence do not, and so the chaos runs beside them. */
+const runAll = async (): Promise<Report[]> => {
+  const short = await Promise.all(part('short', false))
+  const isMixed = minutes > 0 && values.only === undefined
+  const rest = [...part('long', true), ...(isMixed ? [runMixed('mixed', minutes * 60_000, seed, say)] : [])]
+  return [...short, ...(await Promise.all(rest))]
+}
 
 let faultCount = 0
 try {
-  for (const report of await Promise.all(runs)) {
+  for (const report of await runAll()) {
     const tally = [...report.tally].map(([what, count]) => `${count} ${what}`).join(', ')
     say(`${report.name}: ${report.requests} requests: ${tally}`)
     for (const fault of report.faults) say(`  ${fault}`)

@@ -273,13 +273,18 @@ tunnels:
     for (const client of this.#clients.splice(0)) client.close()
   }
 
-  /** Whatever was done: an ordinary request is served. */
+  /** Whatever was done: an ordinary request is served. @throws Error with what was answered instead, and with the status of the outer layer */
   async serves(): Promise<void> {
-    await until(
-      async () =>
-        (await exchange(this.doors.appPort, { path: '/well', host: 'a.test', signal: AbortSignal.timeout(20_000) })).status === 200,
-      { deadlineMs: 90_000, what: 'an ordinary request to be served' },
-    )
+    let last = 'nothing'
+    const isServed = async (): Promise<boolean> => {
+      const { status, body } = await exchange(this.doors.appPort, { path: '/well', host: 'a.test', signal: AbortSignal.timeout(20_000) })
+      last = `${status} ${body.toString().slice(0, 300)}`
+      return status === 200
+    }
+    await until(isServed, { deadlineMs: 120_000, what: 'an ordinary request to be served' }).catch(async (error: unknown) => {
+      const status = await ask(this.#adminPort, '/status').catch((failure: unknown) => ({ text: String(failure) }))
+      throw new Error(`an ordinary request gets ${last}; ${status.text.slice(0, 3_000)}`, { cause: error })
+    })
   }
 
   /** Remembers what processes hold when nothing is under way. */

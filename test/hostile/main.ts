@@ -1,0 +1,46 @@
+/**
+ * `npm run fuzz [-- --minutes N] [--seed S] [--only NAME] [--main FILE]`: hostile input for N minutes in all (docs/reliability.md). `--main` is the
+ * `main.cjs` of another build. Ends with 1 when something was found.
+ */
+import { parseArgs } from 'node:util'
+import { cleanUp } from '../support/cleanup.ts'
+import { Chance } from '../support/random.ts'
+import { MAIN } from '../support/process.ts'
+import { FUZZERS } from './fuzzers.ts'
+import { Gateway, HAS_HTTP2 } from './gateway.ts'
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '4' },
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+    only: { type: 'string', multiple: true },
+    main: { type: 'string', default: MAIN },
+  },
+})
+const say = (text: string): void => void process.stdout.write(`${text}\n`)
+const seed = Number(values.seed)
+const names = (values.only ?? [...FUZZERS.keys()]).filter(name => {
+  if (HAS_HTTP2 || !name.startsWith('http2')) return true
+  say(`${name}: left out, the HTTP/2 of this Node.js is not safe`)
+  return false
+})
+const eachMs = (Number(values.minutes) * 60_000) / names.length
+say(`fuzz: seed ${seed}, Node.js ${process.versions.node}, ${Math.round(eachMs / 1000)} s each`)
+
+let found = 0
+for (const name of names) {
+  const gateway = await Gateway.start(values.main)
+  const end = performance.now() + eachMs
+  const count = await FUZZERS.get(name)!(gateway, new Chance(seed), () => performance.now() >= end).catch((error: unknown) => {
+    gateway.faults.push(String((error as Error).stack))
+    return 0
+  })
+  const grown = gateway.faults.length === 0 ? `, ${Math.round(gateway.grownMiB)} MiB more afterwards` : ''
+  say(`${gateway.faults.length === 0 ? 'ok  ' : 'FAIL'} ${name}: ${count} inputs, ${gateway.lines} access lines${grown}`)
+  for (const fault of gateway.faults) say(`  ${fault}`)
+  found += gateway.faults.length
+  await gateway.close()
+}
+say(`fuzz: ${found} found; --seed ${seed} repeats it`)
+await cleanUp()
+process.exit(found === 0 ? 0 : 1)
