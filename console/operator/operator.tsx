@@ -9,6 +9,7 @@ import { Shell } from '../app/shell.tsx'
 import { EventsPage } from '../events/events.tsx'
 import { duration } from '../ui/format.ts'
 import { REQUEST_PAGES } from '../requests/pages.tsx'
+import { OperatorAccounts, OperatorAudit } from './accounts.tsx'
 import { Certificates } from './certificates.tsx'
 import { InnerLayers } from './inner-layers.tsx'
 import { Overview } from './overview.tsx'
@@ -51,6 +52,12 @@ function pagesOf(facts: ConsoleFacts, isInner: boolean): readonly Page[] {
     },
     ...(facts.features.includes('events')
       ? [{ name: 'events', title: 'Events', letter: 'e', show: () => <EventsPage source={EVENTS} /> }]
+      : []),
+    ...(facts.features.includes('accounts')
+      ? [
+          { name: 'accounts', title: 'Accounts', letter: 'a', show: () => <OperatorAccounts /> },
+          { name: 'audit', title: 'Audit', letter: 'u', show: () => <OperatorAudit /> },
+        ]
       : []),
     { name: 'certificates', title: 'Certificates', letter: 'c', show: () => <Certificates />, isOfOuter: true },
   ]

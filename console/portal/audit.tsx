@@ -20,32 +20,37 @@ export function AuditPage(_props: PageProps) {
         {isAll ? 'What all accounts have done, the latest hundred.' : 'What was done by you and with what is yours, the latest hundred.'}
       </p>
       <Stale polled={audit} />
-      {audit.data !== undefined && (
-        <Table
-          caption="What was done"
-          rows={audit.data.items}
-          keyOf={({ id }) => String(id)}
-          empty="Nothing yet."
-          columns={[
-            { name: 'when', cell: row => moment(row.at) },
-            {
-              name: 'what',
-              cell: row => (row.isRefused ? `${row.action}, refused` : row.action),
-              tone: row => (row.isRefused ? 'bad' : ''),
-              order: row => row.action,
-            },
-            { name: 'by', cell: row => (row.actor === account.id ? 'you' : row.actor), isLong: true, order: row => row.actor },
-            { name: 'how', cell: row => row.actorKind },
-            { name: 'from', cell: row => row.address },
-            { name: 'with', cell: row => row.object, isLong: true },
-            {
-              name: 'details',
-              cell: row => (Object.keys(row.details).length === 0 ? '' : <code>{JSON.stringify(row.details)}</code>),
-              isLong: true,
-            },
-          ]}
-        />
-      )}
+      {audit.data !== undefined && <AuditTable rows={audit.data.items} self={account.id} />}
     </>
+  )
+}
+
+/** Lines of an audit log. @param self  id of the account that looks at it */
+export function AuditTable({ rows, self }: { readonly rows: readonly AuditEntry[]; readonly self?: string }) {
+  return (
+    <Table
+      caption="What was done"
+      rows={rows}
+      keyOf={({ id }) => String(id)}
+      empty="Nothing yet."
+      columns={[
+        { name: 'when', cell: row => moment(row.at) },
+        {
+          name: 'what',
+          cell: row => (row.isRefused ? `${row.action}, refused` : row.action),
+          tone: row => (row.isRefused ? 'bad' : ''),
+          order: row => row.action,
+        },
+        { name: 'by', cell: row => (row.actor === self ? 'you' : row.actor), isLong: true, order: row => row.actor },
+        { name: 'how', cell: row => row.actorKind },
+        { name: 'from', cell: row => row.address },
+        { name: 'with', cell: row => row.object, isLong: true },
+        {
+          name: 'details',
+          cell: row => (Object.keys(row.details).length === 0 ? '' : <code>{JSON.stringify(row.details)}</code>),
+          isLong: true,
+        },
+      ]}
+    />
   )
 }

@@ -122,7 +122,7 @@ export const auditEntrySchema = z
   .object({
     id: z.int(),
     at: time,
-    actor: z.string().meta({ description: 'Id of an account, or `system`.' }),
+    actor: z.string().meta({ description: 'Id of an account, `operator` for the admin port of the outer layer, or `system`.' }),
     actorKind: z.enum(['session', 'token', 'ssh', 'anonymous', 'system']),
     address: z.string(),
     action: z.string(),

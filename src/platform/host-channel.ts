@@ -11,6 +11,8 @@ import type {
   CertificateAnswer,
   FromService,
   HolderRequest,
+  OperatorAnswer,
+  OperatorRequest,
   ServiceLink,
   SocketLogin,
   ToService,
@@ -39,6 +41,8 @@ export interface HostListeners {
   /** Whose credentials they are. Never rejects. */
   readonly onWho: (credentials: AccountCredentials) => Promise<AccountAnswer>
   /** A certificate for somebody. Never rejects. */
+  /** What an operator wants. Never rejects. */
+  readonly onOperate: (request: OperatorRequest) => Promise<OperatorAnswer>
   readonly onCertify: (request: HolderRequest) => Promise<CertificateAnswer>
   /** The host asks for the end, or is gone. */
   readonly onStop: () => void
@@ -127,7 +131,7 @@ export class HostChannel implements DataPlane {
   }
 
   #onMessage(message: ToService, listeners: HostListeners): void {
-    const { onLink, onTunnels, onKeys, onUsage, onVisitors, onSocketLogin, onWho, onCertify, onStop } = listeners
+    const { onLink, onTunnels, onKeys, onUsage, onVisitors, onSocketLogin, onWho, onCertify, onOperate, onStop } = listeners
     switch (message.type) {
       case 'link':
         return onLink(message.link)
@@ -145,6 +149,8 @@ export class HostChannel implements DataPlane {
         return onSocketLogin(message.login)
       case 'who':
         return void onWho(message.credentials).then(answer => this.#say({ type: 'who', id: message.id, answer }))
+      case 'operate':
+        return void onOperate(message.request).then(answer => this.#say({ type: 'operated', id: message.id, answer }))
       case 'certify':
         return void onCertify(message.request).then(answer => this.#say({ type: 'certified', id: message.id, answer }))
       case 'ping':

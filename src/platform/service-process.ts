@@ -21,6 +21,7 @@ import { dialerTo } from './in-process-server.ts'
 import { VisitorFeed } from './log-feed.ts'
 import { quietLog } from './quiet-log.ts'
 import { createTextRecords } from './text-records.ts'
+import { answerOperator } from './answer-operator.ts'
 import { answerCertify, answerWho } from './answer-who.ts'
 
 const DRAIN_MS = 5_000
@@ -90,6 +91,7 @@ export class ServiceProcess {
         onVisitors: (socketId, lines) => this.#feed?.visitors(socketId, lines),
         onSocketLogin: login => this.#note(this.#service?.audit.socketLogin(login)),
         onWho: credentials => answerWho(this.#service, credentials),
+        onOperate: request => answerOperator(this.#service, request),
         onCertify: request => answerCertify(this.#service, request),
         onStop: () => void this.close(),
       },

@@ -66,6 +66,17 @@ export interface SocketLogin {
   readonly shareId?: string
 }
 
+/** Something that an operator wants of the service, at the admin port. */
+export type OperatorRequest =
+  | { readonly kind: 'accounts' | 'audit'; readonly cursor?: string | undefined }
+  | { readonly kind: 'suspend' | 'resume'; readonly accountId: string }
+
+/** The answer, as the API of the service has it. */
+export type OperatorAnswer =
+  | { readonly kind: 'done'; readonly value: unknown }
+  | { readonly kind: 'refused'; readonly code: string; readonly why: string }
+  | { readonly kind: 'away'; readonly why: string }
+
 /** A message of the service process. */
 export type FromService =
   /** It can take requests now. */
@@ -86,6 +97,8 @@ export type FromService =
   | { readonly type: 'pong' }
   /** The answer to `who` with the same number. */
   | { readonly type: 'who'; readonly id: number; readonly answer: AccountAnswer }
+  /** The answer to `operate` with the same number. */
+  | { readonly type: 'operated'; readonly id: number; readonly answer: OperatorAnswer }
   /** The answer to `certify` with the same number. */
   | { readonly type: 'certified'; readonly id: number; readonly answer: CertificateAnswer }
   /** The state of its store. */
@@ -112,6 +125,8 @@ export type ToService =
   | { readonly type: 'who'; readonly id: number; readonly credentials: AccountCredentials }
   /** Asks for a certificate; answered by `certified`. */
   | { readonly type: 'certify'; readonly id: number; readonly request: HolderRequest }
+  /** Something that an operator wants; answered by `operated`. */
+  | { readonly type: 'operate'; readonly id: number; readonly request: OperatorRequest }
   /** Asks whether it is there; answered by `pong`, in whatever state its store and its links are. */
   | { readonly type: 'ping' }
   /** Asks it to finish what is under way and to end. */

@@ -14,6 +14,8 @@ import type {
   CertificateAnswer,
   FromService,
   HolderRequest,
+  OperatorAnswer,
+  OperatorRequest,
   ServiceChild,
   ServiceLink,
   SocketLogin,
@@ -167,14 +169,21 @@ export class ServiceHost {
   }
 
   /** Tells the service who has come in at a socket. A process that is away does not hear of it. */
-  socketLogin({ socketId, who, provider, by, address }: SocketLogin): void {
-    this.#child?.send({ type: 'socket-login', login: { socketId, who, provider, by, address } })
+  socketLogin({ socketId, who, provider, by, address, shareId }: SocketLogin): void {
+    const login = { socketId, who, provider, by, address, ...(shareId !== undefined && { shareId }) }
+    this.#child?.send({ type: 'socket-login', login })
   }
 
   /** Asks the service whose credentials they are. Never rejects. */
   who(credentials: AccountCredentials): Promise<AccountAnswer> {
     const child = this.#isReady ? this.#child : undefined
     return this.#questions.ask(credentials, child && (message => child.send(message)))
+  }
+
+  /** Asks the service what an operator wants. Never rejects. */
+  operate(request: OperatorRequest): Promise<OperatorAnswer> {
+    const child = this.#isReady ? this.#child : undefined
+    return this.#questions.operate(request, child && (message => child.send(message)))
   }
 
   /** Asks the service for a certificate. Never rejects. */
@@ -318,6 +327,8 @@ export class ServiceHost {
         return log.info({ pid: child.pid }, `the service process ${message.what}, and is not there until that is done`)
       case 'who':
         return this.#questions.answered(message.id, message.answer)
+      case 'operated':
+        return this.#questions.operated(message.id, message.answer)
       case 'certified':
         return this.#questions.certified(message.id, message.answer)
       case 'pong':

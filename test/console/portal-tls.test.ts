@@ -19,6 +19,7 @@ const PASSWORD = 'correct horse battery'
 const ANN = { sub: 'ann', email: 'Ann@Example.com', email_verified: true, name: 'Ann' }
 
 let port: number
+let adminPort: number
 let outbox: string
 let oidc: OidcServer
 let tab: Tab
@@ -29,6 +30,7 @@ beforeAll(async () => {
   if (programPath('chromium') === undefined) return
   const directory = tempDir()
   port = await freePort()
+  adminPort = await freePort()
   oidc = await startOidc([at('auth', '/callback/company')])
   const { certificate, key } = writePair(await mintServer([`*.${ZONE}`]), 'server', directory)
   const state = join(directory, 'state')
@@ -46,7 +48,7 @@ beforeAll(async () => {
     'portalProviders: [company]',
   ]
   writeFileSync(service, lines.join('\n'))
-  const args = ['--app-port', String(port), '--socket-port', '0', '--admin-port', 'none', '--log-format', 'json']
+  const args = ['--app-port', String(port), '--socket-port', '0', '--admin-port', String(adminPort), '--log-format', 'json']
   const outer = startProcess(['outer-layer', '--service', service, '--tls-certificate', certificate, '--tls-key', key, ...args], {
     env: { SG_DRAIN_DELAY: '0' },
   })
@@ -149,5 +151,35 @@ describe('the portal behind an outer layer with TLS', () => {
     expect(await ask('/portal/sign-in/company/', { ...forged, ...asPage })).toBe(`302 ${at('auth', '/login')} 0`)
     for (const path of ['/Portal/sign-in/company', '/portal/sign-in/COMPANY', '/portal/sign-in/partner', '/portal/sign-in'])
       expect([path, (await ask(path, { ...forged, ...asPage })).replace(/^40[04] - 0$/, 'nothing')]).toEqual([path, 'nothing'])
+  })
+})
+
+describe('the console of the operator of that outer layer', () => {
+  testWith(['chromium'], 'has the accounts of the service and its audit log, and suspends after asking', async () => {
+    const { page: console, complaints } = await openTab(`http://127.0.0.1:${adminPort}/#/accounts`)
+    const open = async (name: string): Promise<void> => {
+      await console.getByRole('navigation').getByRole('link', { name }).click()
+      await console.getByRole('heading', { level: 1, name }).waitFor()
+      await console.locator('main .empty').filter({ hasText: 'Loading' }).waitFor({ state: 'detached' })
+      expect(await faultsOf(console)).toEqual([])
+      expect(await overhangOf(console)).toBe(0)
+    }
+    await console.getByRole('button', { name: 'Suspend ann@example.com' }).click()
+    await console.getByRole('dialog').getByText('its tunnels are cut').waitFor()
+    await console.getByRole('dialog').getByRole('button', { name: 'Suspend' }).click()
+    await console.getByRole('button', { name: 'Resume ann@example.com' }).waitFor()
+    await open('Accounts')
+    await open('Audit')
+    await console.getByRole('row', { name: /account\.suspend operator/ }).waitFor()
+    // Whoever is suspended is out, by a provider as well.
+    await page.goto(at('portal'))
+    await heading('Log in').waitFor()
+    await byProvider().click()
+    await page.getByText('There is no account with your address.').waitFor()
+    await console.getByRole('navigation').getByRole('link', { name: 'Accounts' }).click()
+    await console.getByRole('button', { name: 'Resume ann@example.com' }).click()
+    await console.getByRole('dialog').getByRole('button', { name: 'Resume' }).click()
+    await console.getByRole('button', { name: 'Suspend ann@example.com' }).waitFor()
+    expect(complaints).toEqual([])
   })
 })

@@ -143,9 +143,13 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
         ...(admin !== undefined && {
           admin: {
             ...admin,
-            ...(table !== undefined && { calls: [explainCall(table), protectionCall(table)] }),
+            calls: [...(table === undefined ? [] : [explainCall(table), protectionCall(table)]), ...(service?.calls ?? [])],
             ...(inspection !== undefined && { others: [inspection.api.handle] }),
-            features: [...(table === undefined ? [] : ['explain']), ...(inspection === undefined ? [] : ['inspector'])],
+            features: [
+              ...(table === undefined ? [] : ['explain']),
+              ...(inspection === undefined ? [] : ['inspector']),
+              ...(service === undefined ? [] : ['accounts']),
+            ],
           },
         }),
       },

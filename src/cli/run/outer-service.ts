@@ -8,6 +8,8 @@ import { algorithmsOf, thumbprintOf } from '../../identity/key.ts'
 import { forkService } from '../../service-host/fork-service.ts'
 import { ServiceHost } from '../../service-host/service-host.ts'
 import type { AccountAnswer, AccountCredentials, CertificateAnswer, HolderRequest, SocketLogin } from '../../service-host/ipc.ts'
+import { accountCalls } from './account-calls.ts'
+import type { AdminCall } from '../../admin/calls.ts'
 import type { Log, LogLevel } from '../../telemetry/log.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ServiceProcessArguments } from './service-process.ts'
@@ -36,6 +38,8 @@ export interface OuterService {
   start(): Promise<void>
   /** The outer layer takes links of the service process on this port of this machine. */
   serve(port: number): void
+  /** Calls of the admin port about its accounts. */
+  readonly calls: readonly AdminCall[]
   /** Asks whose credentials of an account they are. Never rejects. */
   readonly who: (credentials: AccountCredentials) => Promise<AccountAnswer>
   /** Its sockets that programs open with certificates. */
@@ -141,6 +145,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     logins: config.identityProviders.size === 0 ? undefined : logins,
     start: () => host.start(),
     serve: port => host.link({ url: `ws://127.0.0.1:${port}`, privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }),
+    calls: accountCalls(request => host.operate(request)),
     who: credentials => host.who(credentials),
     held: { apiHost: hosts.api, find: name => directory.heldSocket(name), certify: request => host.certify(request) },
     onSocketLogin: login => host.socketLogin(login),
