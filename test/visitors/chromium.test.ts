@@ -1,17 +1,20 @@
 /** People at the pages of the gateway, in a real browser: with a mouse, with a keyboard, on a phone, in the dark, and as a screen reader has them. */
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect } from '@jest/globals'
 import axe, { type AxeResults } from 'axe-core'
 import { chromium, type BrowserContext, type Page } from 'playwright-core'
 import type { LaneParts } from '../../src/visitors/check/create-visitors.ts'
 import { Failures } from '../../src/visitors/failures.ts'
+import type { HeldSocket } from '../../src/visitors/holders/held-socket.ts'
 import { createShare, sealShare } from '../../src/visitors/shares/share.ts'
 import { ShareLane } from '../../src/visitors/shares/share-lane.ts'
 import { ShareUses } from '../../src/visitors/shares/share-uses.ts'
 import { mintServer, startStore, writePair } from '../support/certificates.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { programPath, testWith } from '../support/needs.ts'
+import { listen } from '../support/ports.ts'
 import { GRACE, settingsOf, startSaml } from '../support/saml.ts'
 import { RawConnection } from '../support/raw-client.ts'
 import { tempDir } from '../support/temp.ts'
@@ -19,6 +22,30 @@ import { ADA, AUTH, BOARD, startVisitorLayers, TARGETS, WIKI, type VisitorLayers
 
 /** The browser keeps no cookies of this one. */
 const SHY = 'shy.example.test'
+/** A socket of the service that some may have. */
+const SHELL: HeldSocket = {
+  name: 'shell.example.test:40123',
+  host: 'shell.example.test',
+  port: 40_123,
+  accountId: 'a1',
+  access: {
+    login: {
+      providers: undefined,
+      emails: new Set([ADA.email]),
+      domains: new Set(),
+      groups: new Set(),
+      claims: new Map(),
+      anyone: false,
+      origins: new Set(),
+    },
+    tokens: false,
+    jwt: [],
+    certificates: undefined,
+    public: undefined,
+    sessionMs: undefined,
+    ofSocket: { socketId: 's1', accountId: 'a1', latest: undefined, shares: [] },
+  },
+}
 const PHONE = { width: 320, height: 640 }
 const DESK = { width: 1_024, height: 768 }
 
@@ -61,6 +88,11 @@ beforeAll(async () => {
   at = await startVisitorLayers(TARGETS + shy, {
     visitors: {
       lanes: given => [shareLane(given)],
+      held: {
+        apiHost: 'api.example.test',
+        find: host => (host === SHELL.host ? SHELL : undefined),
+        certify: () => Promise.resolve({ kind: 'away', why: 'nobody asks here' }),
+      },
       accounts: ({ email, password }) =>
         Promise.resolve(
           password === 'right' ? { kind: 'account', accountId: 'a1', email, name: 'Ada', role: 'user' } : { kind: 'refused' },
@@ -173,6 +205,28 @@ describe('a person in Chromium', () => {
     await page.getByRole('button', { name: 'Yes, let it connect' }).click()
     await page.getByRole('heading', { name: 'Done' }).waitFor()
     await expectGood([])
+  })
+
+  testWith(['chromium'], 'lets a program on the same machine connect, which gets its token at the port that it has opened', async () => {
+    const asked: string[] = []
+    const program = createServer((request, response) => {
+      asked.push(request.url ?? '')
+      response.setHeader('content-type', 'text/html')
+      response.end('<!doctype html><title>program</title>you can close this page')
+    })
+    const port = await listen(program)
+    const url = `https://${AUTH}/mtls-ca/socket/${SHELL.host}/auth?port=${port}`
+    expect([await go(url), await heading()]).toEqual([200, 'Let this program connect?'])
+    for (const text of [SHELL.host, ADA.email, String(port)]) await page.getByText(text).first().waitFor()
+    await expectGood(['Yes, let it connect', 'No', 'Log in as somebody else'])
+    await page.getByRole('button', { name: 'Yes, let it connect' }).click()
+    await page.getByText('you can close this page').waitFor()
+    expect(asked.filter(path => path.startsWith('/?token='))).toHaveLength(1)
+    // No other page may have it: neither its address nor what it refers to is told to anybody.
+    await go(url)
+    await page.getByRole('button', { name: 'No', exact: true }).click()
+    await page.getByText('you can close this page').waitFor()
+    expect(asked.some(path => path === '/?error=access_denied')).toBe(true)
   })
 
   testWith(['chromium'], 'who may not come in is told so, and can be somebody else', async () => {
@@ -288,6 +342,21 @@ describe('a person in Chromium', () => {
       await isGood('La connexion est impossible pour le moment')
       await isGood('La connexion a échoué', `https://${AUTH}/login?wish=none`)
       await isGood('Il n’y a rien ici', `https://${AUTH}/none`)
+      await isGood('Votre navigateur ne garde pas les cookies', `https://${SHY}/`)
+      await isGood('Se connecter pour un programme', `https://${AUTH}/device`)
+      await page.getByRole('textbox').fill('BBBB-BBBB')
+      await page.keyboard.press('Enter')
+      await page.getByRole('alert').waitFor()
+      await isGood('Se connecter pour un programme')
+      const wanted = { path: '/plan', methods: ['GET'], maxUses: undefined, email: undefined, expiresMs: Date.now() - 1_000 }
+      const over = sealShare(parts.seal, 'board.example.test', createShare(wanted))
+      await isGood('Ce lien n’est plus valable', `${BOARD}/plan?sg-share=${over}`)
+      at.oidc.person = ADA
+      await page.goto(`https://${AUTH}/mtls-ca/socket/${SHELL.host}/auth?port=1`)
+      await page.getByRole('link', { name: 'Se connecter avec un autre compte' }).click()
+      await page.getByRole('link', { name: 'The company' }).click()
+      await page.getByRole('heading', { name: 'Autoriser ce programme à se connecter ?' }).waitFor()
+      await isGood('Autoriser ce programme à se connecter ?')
       await isGood('Déconnexion', `${WIKI}/.sg/logout`)
       await page.getByRole('button').first().click()
       await isGood('Vous êtes déconnecté')
