@@ -10,6 +10,7 @@ import { attempt } from '../net/guard.ts'
 import { LinkPort } from '../outer/inner-layers/link-port.ts'
 import type { OriginProfiles } from '../outer/inner-layers/origin-profiles.ts'
 import { Registry, type InnerConnection } from '../outer/inner-layers/registry.ts'
+import { encodeNodesNote, type AdvertisedNode } from '../payload/nodes-note.ts'
 import { decodeNote } from '../payload/origin-profile.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { CertificateStore } from '../tls/certificate-store.ts'
@@ -52,8 +53,6 @@ export interface ClusterContext {
   /** Milliseconds, rising. */
   readonly clock: () => number
   readonly log: Log
-  /** Nodes have come, gone or changed. */
-  readonly onNodes: () => void
 }
 
 /** Another node, and what is known of it. */
@@ -89,6 +88,7 @@ export class Cluster implements PresenceListener {
   #number = 0
   #facts: NodeFacts
   #isStarted = false
+  #isTelling = false
 
   constructor(
     private readonly options: ClusterOptions,
@@ -179,6 +179,7 @@ export class Cluster implements PresenceListener {
   leaving(): void {
     this.#facts = { ...this.#facts, isDraining: true }
     if (this.#isStarted) this.options.presence.change(this.#facts)
+    this.#tellInnerLayers()
   }
 
   /** Takes itself out; then lets the streams between nodes finish, and ends the links. */
@@ -200,6 +201,7 @@ export class Cluster implements PresenceListener {
   /** A connection of this process has come. */
   added(connection: InnerConnection): void {
     const { pool, instance, identifier, kid, address, agent, login, isEnrolled = false } = connection
+    if (this.#advertised.length > 0) connection.session.note(this.#nodesNote)
     const name = keyOf(connection)
     const known = this.#own.get(name)
     if (known !== undefined) {
@@ -234,7 +236,7 @@ export class Cluster implements PresenceListener {
       this.#others.set(facts.id, { facts, link, connections: new Map() })
       link.start()
     }
-    this.context.onNodes()
+    this.#tellInnerLayers()
   }
 
   nodeGone(id: string): void {
@@ -243,7 +245,7 @@ export class Cluster implements PresenceListener {
     this.#others.delete(id)
     this.#remove(other, [...other.connections.keys()])
     other.link.destroy()
-    this.context.onNodes()
+    this.#tellInnerLayers()
   }
 
   served(id: string, processes: readonly ServedProcess[]): void {
@@ -280,6 +282,31 @@ export class Cluster implements PresenceListener {
     const isOlder = (own: InnerConnection): boolean =>
       login !== undefined && own.login !== undefined ? own.login < login : (this.#own.get(keyOf(own))?.atMs ?? 0) < atMs
     if (registry.ofTunnel(identifier).every(isOlder)) registry.takenOverElsewhere(identifier, instance)
+  }
+
+  /** The nodes that inner layers may connect to, this one among them. */
+  get #advertised(): readonly AdvertisedNode[] {
+    return [this.#facts, ...[...this.#others.values()].map(({ facts }) => facts)]
+      .filter(({ linkUrl, isDraining }) => linkUrl !== '' && !isDraining)
+      .map(({ id, linkUrl, zone }) => ({ id, url: linkUrl, zone }))
+  }
+
+  get #nodesNote(): Buffer {
+    const { zone, isDraining } = this.#facts
+    return encodeNodesNote({ self: this.id, zone, isLeaving: isDraining, nodes: this.#advertised })
+  }
+
+  /** Tells the inner layers of this node which nodes there are; many changes of one turn are one. */
+  #tellInnerLayers(): void {
+    if (this.#isTelling) return
+    this.#isTelling = true
+    setImmediate(() => {
+      this.#isTelling = false
+      this.#contain(() => {
+        const note = this.#nodesNote
+        for (const { session } of this.context.registry.connections) if (session.isOpen) session.note(note)
+      })
+    })
   }
 
   get #linkOptions(): NodeLinkOptions {

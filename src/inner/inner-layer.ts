@@ -17,7 +17,7 @@ import type { Admin, AdminOptions } from '../admin/admin.ts'
 import type { AllowList } from '../origin/allow-list.ts'
 import type { Dialer } from '../origin/dial.ts'
 import { ConnectionRecord } from './connection-record.ts'
-import { Connector } from '../link/connector.ts'
+import { Connector, type ConnectorOptions } from '../link/connector.ts'
 import { FailureLog } from './failure-log.ts'
 import { LayerEvents } from './layer-events.ts'
 import { createOperatorView } from './operator-view.ts'
@@ -27,6 +27,8 @@ import { Origins } from '../origin/origin-drivers.ts'
 import { NameLookup } from '../origin/name-lookup.ts'
 import { OriginPolicy } from '../origin/origin-policy.ts'
 import { HealthChecks } from '../origin/health-checks.ts'
+import { NodeLinks, type FoundLinks } from './node-links.ts'
+import { parseNodesNote } from '../payload/nodes-note.ts'
 import { createSessionHandler, type HealthContext } from './session-handler.ts'
 import type { TcpOriginContext } from '../origin/tcp-origin.ts'
 import { decodeNote, encodeNote } from '../payload/origin-profile.ts'
@@ -56,6 +58,8 @@ export interface InnerLayerOptions {
   readonly proxyFor?: (url: URL) => URL | undefined
   /** Connections to each outer layer. */
   readonly connections: number
+  /** Outer layers of a cluster to be linked to, with others that those of `outerLayers` tell of; default 2. */
+  readonly nodes?: number
   readonly allowList: AllowList
   readonly drainTimeoutMs: number
   /** Looks at what is exchanged with origins. */
@@ -89,6 +93,7 @@ export class InnerLayer {
   readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
   readonly #counters: LinkCounters
   readonly #records: ConnectionRecord[] = []
+  readonly #nodeLinks: NodeLinks
   readonly #admin: Admin
   /** For the admin port: without it, nobody could read them. */
   readonly #events: LayerEvents | undefined
@@ -115,8 +120,15 @@ export class InnerLayer {
       clock: () => performance.now(),
     }
     for (const url of options.outerLayers) {
-      for (let number = 1; number <= options.connections; number++) this.#connectors.push(this.#createConnector(url, number))
+      for (let number = 1; number <= options.connections; number++) this.#connectors.push(this.#createConnector(url, number, true))
     }
+    const isEncrypted = options.outerLayers.every(url => /^(?:wss|https):/i.test(url))
+    this.#nodeLinks = new NodeLinks({
+      wanted: options.nodes ?? 2,
+      admits: url => !isEncrypted || /^wss:/i.test(url),
+      create: url => this.#find(url),
+      random: Math.random,
+    })
     this.#admin = createOperatorView({
       admin: options.admin,
       identifier: options.identifier,
@@ -193,6 +205,7 @@ export class InnerLayer {
   destroy(): void {
     this.#isDraining = true
     this.#events?.close()
+    this.#nodeLinks.stop()
     for (const connector of this.#connectors) connector.destroy()
     this.#context.health.close()
     this.#origins.close()
@@ -201,6 +214,7 @@ export class InnerLayer {
 
   async #drain(): Promise<void> {
     this.#isDraining = true
+    this.#nodeLinks.stop()
     this.log.info({}, 'draining: requests in flight finish, new ones go elsewhere')
     // Sessions first: origins are still needed by the streams that finish.
     const done = await settleWithin(Promise.all(this.#connectors.map(connector => connector.drain())), this.options.drainTimeoutMs)
@@ -209,7 +223,27 @@ export class InnerLayer {
     await this.#admin.close()
   }
 
-  #createConnector(url: string, number: number): Connector {
+  /** Links to an outer layer that another one has told of. */
+  #find(url: string): FoundLinks {
+    this.log.info({ outerLayer: url }, `another outer layer of the cluster is at ${url}`)
+    const own = Array.from({ length: this.options.connections }, (_, index) => this.#createConnector(url, index + 1, false))
+    this.#connectors.push(...own)
+    const forget = (): void => {
+      for (const list of [this.#connectors, this.#records]) {
+        const kept = (list as (Connector | ConnectionRecord)[]).filter(each => !isOf(each, own))
+        list.splice(0, list.length, ...(kept as never[]))
+      }
+    }
+    return {
+      start: () => own.forEach(connector => connector.start()),
+      drain: async () => {
+        await Promise.all(own.map(connector => connector.drain()))
+        forget()
+      },
+    }
+  }
+
+  #createConnector(url: string, number: number, isGiven: boolean): Connector {
     const { privateKey, identifier, outerLayerCa, clientCertificate } = this.options
     const proxy = this.options.proxyFor?.(new URL(url))
     const place = proxy === undefined ? url : `${url} through the proxy ${placeOfProxy(proxy)}`
@@ -252,7 +286,7 @@ export class InnerLayer {
         timing: this.options.timing ?? DEFAULT_TIMING,
         onFault: thrown => this.log.error({ err: thrown }, 'internal fault while handling a stream'),
       },
-      serve: note => this.#serve(note),
+      serve: note => this.#serve(note, isGiven),
       clock: () => performance.now(),
       random: Math.random,
       onUp: ({ identifier: granted, agent }) => {
@@ -283,19 +317,31 @@ export class InnerLayer {
     return connector
   }
 
-  #serve(note: (payload: Buffer) => void): ReturnType<typeof createSessionHandler> {
+  #serve(note: (payload: Buffer) => void, isGiven: boolean): ReturnType<ConnectorOptions['serve']> {
     const handler = createSessionHandler(this.#context, note)
     const { onLog } = this.options
-    if (onLog === undefined) return handler
     // The session exists once this has returned.
-    queueMicrotask(() => note(encodeNote({ note: 'watch-log' })))
-    const onNote = (payload: Buffer): void => {
-      const said = decodeNote(payload)
-      if (said.note === 'log') onLog(said)
-      else handler.onNote(payload)
+    if (onLog !== undefined) queueMicrotask(() => note(encodeNote({ note: 'watch-log' })))
+    const session = {}
+    return {
+      ...handler,
+      onNote: payload => {
+        const said = decodeNote(payload)
+        if (said.note === 'nodes') this.#nodeLinks.told(session, parseNodesNote(said), isGiven)
+        else if (said.note === 'log' && onLog !== undefined) onLog(said)
+        else handler.onNote(said)
+      },
+      close: () => {
+        this.#nodeLinks.lost(session)
+        handler.close()
+      },
     }
-    return { ...handler, onNote }
   }
+}
+
+const isOf = (each: Connector | ConnectionRecord, own: readonly Connector[]): boolean => {
+  const connector = each instanceof Connector ? each : each.connector
+  return connector !== undefined && own.includes(connector)
 }
 
 /** Makes an inner layer; `start` begins to dial. */

@@ -1,6 +1,6 @@
 import { decodeRequestHead } from '../payload/head-codec.ts'
 import { encodeHealthReport, parseHealthNote } from '../payload/health-note.ts'
-import { AnnouncedProfiles, decodeNote } from '../payload/origin-profile.ts'
+import { AnnouncedProfiles, type decodeNote } from '../payload/origin-profile.ts'
 import { KIND_TCP } from '../payload/tcp-head.ts'
 import type { SessionOptions } from '../mux/session.ts'
 import type { HealthChecks } from '../origin/health-checks.ts'
@@ -18,7 +18,11 @@ export interface HealthContext {
 export function createSessionHandler(
   context: OriginContext & TcpOriginContext & HealthContext,
   note: (payload: Buffer) => void,
-): Required<Pick<SessionOptions, 'accept' | 'onNote'>> & { readonly close: () => void } {
+): Required<Pick<SessionOptions, 'accept'>> & {
+  /** A note, read. @throws GatewayError PROTOCOL */
+  readonly onNote: (note: ReturnType<typeof decodeNote>) => void
+  readonly close: () => void
+} {
   const watch = context.health.watch((number, isHealthy, reason) => note(encodeHealthReport({ number, isHealthy, reason })))
   const profiles = new AnnouncedProfiles(MAX_PROFILES)
   return {
@@ -29,8 +33,7 @@ export function createSessionHandler(
       exchange.start()
       return exchange
     },
-    onNote: payload => {
-      const note = decodeNote(payload)
+    onNote: note => {
       if (note.note === 'health') {
         const { checks, isFirst } = parseHealthNote(note)
         return watch.want(checks, isFirst, profiles.of)

@@ -213,7 +213,7 @@ export class OuterLayer {
     }
     const { timing, cluster } = options
     if (cluster !== undefined)
-      this.#cluster = new Cluster(cluster, { registry: this.registry, profiles, counters, timing, clock, log, onNodes: () => undefined })
+      this.#cluster = new Cluster(cluster, { registry: this.registry, profiles, counters, timing, clock, log })
     this.#books = new BookWatch(() => this.#watched, log)
     this.#events = new LayerEvents({ layer: options, sources: this.#sources, registry: this.registry, tcp: this.#tcp, log })
     this.#admin = createOperatorView({

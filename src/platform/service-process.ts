@@ -257,6 +257,7 @@ export class ServiceProcess {
           identifier: SERVICE_IDENTIFIER,
           // A second login as the same would take the place of the first.
           connections: 1,
+          nodes: 1,
           allowList: new AllowList([`${SERVICE_HOST}:80`]),
           drainTimeoutMs: DRAIN_MS,
           dialer: dialerTo(server),

@@ -29,7 +29,7 @@ export const outerLayerGroups = {
 /** Of `inner-layer`. */
 export const innerLayerGroups = {
   'To begin with': ['private-key', 'outer-layer', 'join', 'identifier', 'allow'],
-  'The connection': ['connections', 'outer-layer-ca', 'inner-layer-certificate', 'proxy', 'insecure'],
+  'The connection': ['connections', 'nodes', 'outer-layer-ca', 'inner-layer-certificate', 'proxy', 'insecure'],
   Operators: OPERATORS,
   'The inspector': INSPECTOR,
   'Process and log': PROCESS,

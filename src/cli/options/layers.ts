@@ -191,6 +191,9 @@ export const innerLayerOptions = {
   }),
   insecure: flag('Allow ws:// and http:// to other machines than this one'),
   connections: withDefault(integer(1, 64), 2, { describe: 'Connections to each outer layer' }),
+  nodes: withDefault(integer(1, 16), 2, {
+    describe: 'Outer layers of a cluster to be linked to, with others that those of --outer-layer tell of, in different zones',
+  }),
   allow: listOf(TEXT, {
     describe:
       'HOST:PORT that may be reached; repeatable. * stands for any letters of one label, alone for any host or port; HOST may be a range such as 10.0.0.0/8. Without it: every host but link-local and cloud-metadata addresses',

@@ -63,6 +63,7 @@ export async function runInnerLayer(given: ValuesOf<typeof innerLayerOptions>, c
       ...(clientCertificate !== undefined && { clientCertificate }),
       proxyFor: url => options.proxy ?? proxyFor(url, context.env),
       connections: options.connections,
+      nodes: options.nodes,
       allowList,
       drainTimeoutMs: options['drain-timeout'],
       ...(admin !== undefined && { admin }),

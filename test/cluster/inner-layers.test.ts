@@ -1,0 +1,34 @@
+/** Inner layers that know one node, and find others. */
+import { describe, expect } from '@jest/globals'
+import { exchange } from '../support/exchange.ts'
+import type { Layers } from '../support/layers.ts'
+import { testWith } from '../support/needs.ts'
+import { linked, startNode } from '../support/nodes.ts'
+import { freePort } from '../support/ports.ts'
+import { startRawOrigin } from '../support/raw-origin.ts'
+import { REDIS_PROGRAMS, startRedis } from '../support/redis.ts'
+import { until } from '../support/wait.ts'
+
+describe('an inner layer that was given one node', () => {
+  testWith(REDIS_PROGRAMS, 'keeps a link to another one in another zone, and finds a third when one leaves', async () => {
+    const redis = await startRedis()
+    const origin = await startRawOrigin()
+    const start = async (zone: string): Promise<Layers> => {
+      const socketPort = await freePort()
+      const options = { origin: origin.port, outer: { socketPort } }
+      return startNode(redis, options, { zone, name: zone, linkUrl: `ws://127.0.0.1:${socketPort}` })
+    }
+    const [a, b, c] = [await start('east'), await start('east'), await start('west')]
+    await linked([a, b, c], [0, 0, 0])
+    await a.addInner()
+    await c.connected(1)
+    expect(b.outer.registry.connections).toHaveLength(0)
+    await a.outer.close()
+    await b.connected(1)
+    expect(c.outer.registry.connections).toHaveLength(1)
+    expect((await exchange(b.port, { host: 'any.test' })).status).toBe(200)
+    // It goes on looking for the one that it was given.
+    const url = `ws://127.0.0.1:${a.socketPort}`
+    await until(() => a.innerLogs.some(({ msg }) => msg.startsWith(`cannot connect to ${url}`)), { what: 'another attempt to reach it' })
+  })
+})
