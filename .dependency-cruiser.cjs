@@ -713,6 +713,7 @@ const ROOMS = {
       'client',
       'config',
       'config/document',
+      'cli/cluster',
       'cli/command',
       'cli/options',
       'cli/run',

@@ -14,10 +14,11 @@ import { doctorOptions } from './options/doctor.ts'
 import { innerLayerGroups, outerLayerGroups } from './options/groups.ts'
 import { innerLayerOptions, outerLayerOptions } from './options/layers.ts'
 import { targetsExplainOptions } from './options/visitors.ts'
-import { statusOptions, targetsCheckOptions } from './options/status.ts'
+import { clusterDrainOptions, statusOptions, targetsCheckOptions } from './options/status.ts'
 
 /** Words that other commands stand below, and what those are about. */
 export const GROUPS: Readonly<Record<string, string>> = {
+  cluster: 'Look at the nodes of a cluster, or empty one of them',
   init: 'Write the files of a layer: options, targets, systemd, compose',
   targets: 'Check a targets file, or explain what it decides',
   ...CLIENT_GROUPS,
@@ -168,6 +169,21 @@ export const COMMANDS: readonly Command[] = [
     examples: [['socket-gateway targets explain targets.yaml GET http://api.example.com/v1/users', 'exit status 0 allowed, 1 refused']],
     run: async (values, { file = '', method = '', url = '' }, context) =>
       (await import('./run/targets.ts')).runTargetsExplain({ file, method, url }, values, context),
+  }),
+  defineCommand({
+    words: ['cluster', 'status'],
+    describe: 'Show the nodes of a cluster, as one of them sees them',
+    options: statusOptions,
+    examples: [['socket-gateway cluster status', 'asks the outer layer on this machine']],
+    run: async (values, _, context) => (await import('./cluster/cluster-status.ts')).runClusterStatus(values, context),
+  }),
+  defineCommand({
+    words: ['cluster', 'drain'],
+    describe: 'Have a node send its inner layers to other nodes, and take no new ones until it starts again',
+    options: clusterDrainOptions,
+    positionals: [{ name: 'node', describe: 'Name of the node, as "cluster status" shows it' }],
+    examples: [['socket-gateway cluster drain node-2', 'asks the outer layer on this machine to pass it on']],
+    run: async (values, { node }, context) => (await import('./cluster/cluster-status.ts')).runClusterDrain(node!, values, context),
   }),
   defineCommand({
     words: ['status'],

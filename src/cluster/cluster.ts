@@ -11,7 +11,7 @@ import { LinkPort } from '../outer/inner-layers/link-port.ts'
 import type { OriginProfiles } from '../outer/inner-layers/origin-profiles.ts'
 import { Registry, type InnerConnection } from '../outer/inner-layers/registry.ts'
 import { encodeNodesNote, type AdvertisedNode } from '../payload/nodes-note.ts'
-import { decodeNote } from '../payload/origin-profile.ts'
+import { decodeNote, encodeNote } from '../payload/origin-profile.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { CertificateStore } from '../tls/certificate-store.ts'
 import { AGENT } from '../version.ts'
@@ -53,6 +53,8 @@ export interface ClusterContext {
   /** Milliseconds, rising. */
   readonly clock: () => number
   readonly log: Log
+  /** Lets the sessions of inner layers finish, and takes no new ones. */
+  readonly onDrain: () => void
 }
 
 /** Another node, and what is known of it. */
@@ -126,7 +128,8 @@ export class Cluster implements PresenceListener {
         },
         onNote: (connection, payload) => {
           const note = decodeNote(payload)
-          if (note.note === 'who') connection.session.note(answerQuestion(note, this.id, key))
+          if (note.note === 'drain') this.#drain()
+          else if (note.note === 'who') connection.session.note(answerQuestion(note, this.id, key))
           else noteOf.get(connection)?.(payload)
         },
         others: NO_OTHERS,
@@ -173,6 +176,24 @@ export class Cluster implements PresenceListener {
     this.#isStarted = true
     this.options.presence.start(this.#facts, this)
     return port
+  }
+
+  /** Has a node send its inner layers elsewhere. @param name  its name or its id @returns whether there is such a node, and a link to it */
+  drainNode(name: string): boolean {
+    const isMeant = ({ id, name: of }: NodeFacts): boolean => id === name || of === name
+    if (isMeant(this.#facts)) {
+      this.#drain()
+      return true
+    }
+    const other = [...this.#others.values()].find(({ facts }) => isMeant(facts))
+    return other?.link.tell(encodeNote({ note: 'drain' })) === true
+  }
+
+  /** Its inner layers go to other nodes; clients are served by way of these from then on. */
+  #drain(): void {
+    this.context.log.warn({}, 'an operator drains this node: its inner layers go to other nodes')
+    this.leaving()
+    this.context.onDrain()
   }
 
   /** Others see that this node leaves, and send nothing new. */

@@ -109,6 +109,13 @@ export class NodeLink {
     if (this.#proven?.isOpen === true) this.#proven.note(payload)
   }
 
+  /** Tells the node something, now. @returns whether there is a link to it */
+  tell(payload: Uint8Array): boolean {
+    if (this.#proven?.isOpen !== true) return false
+    this.#proven.note(payload)
+    return true
+  }
+
   /** Ends it now, with the streams in it. */
   destroy(): void {
     this.#lost()

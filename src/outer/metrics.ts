@@ -75,6 +75,23 @@ const ROWS: readonly MetricRow[] = [
     help: 'Bytes of bodies to clients.',
     read: byTarget(({ bytesOut }, labels) => [{ labels, value: bytesOut }]),
   },
+  {
+    name: 'cluster_nodes',
+    type: 'gauge',
+    help: 'Other nodes of the cluster, by whether there is a link to them.',
+    read: function* ({ cluster }) {
+      if (cluster === undefined) return
+      const linked = cluster.nodes.filter(({ isLinked }) => isLinked).length
+      yield { labels: { linked: 'true' }, value: linked }
+      yield { labels: { linked: 'false' }, value: cluster.nodes.length - linked }
+    },
+  },
+  {
+    name: 'cluster_relayed_streams_total',
+    type: 'counter',
+    help: 'Streams of other nodes that this one has passed on to its inner layers.',
+    read: one(({ cluster }) => cluster?.relays.total ?? 0),
+  },
   { name: 'requests_in_flight', type: 'gauge', help: 'Requests that are not over.', read: one(({ openRequests }) => openRequests()) },
   {
     name: 'repeats_total',

@@ -6,7 +6,7 @@ import type { OperatorViewOptions } from './operator-context.ts'
 const REASON = 'by the operator'
 
 /** The calls of the admin port by which operators act on an outer layer. */
-export function actionsOf({ registry, log }: OperatorViewOptions): readonly AdminCall[] {
+export function actionsOf({ registry, cluster, log }: OperatorViewOptions): readonly AdminCall[] {
   /** @throws GatewayError NOT_FOUND */
   const linksOf = (identifier: string | undefined): readonly InnerConnection[] => {
     const found = registry.connections.filter(connection => connection.identifier === identifier)
@@ -34,5 +34,28 @@ export function actionsOf({ registry, log }: OperatorViewOptions): readonly Admi
         return { links: links.length }
       },
     },
+    ...(cluster === undefined ? [] : clusterCalls(cluster)),
   ]
 }
+
+/** The calls about other nodes. */
+const clusterCalls = (cluster: NonNullable<OperatorViewOptions['cluster']>): readonly AdminCall[] => [
+  {
+    method: 'GET',
+    path: 'cluster',
+    answer: () => ({
+      fault: cluster.fault ?? null,
+      self: cluster.facts,
+      relays: { open: cluster.relays.streamCount, total: cluster.relays.total },
+      nodes: cluster.nodes,
+    }),
+  },
+  {
+    method: 'POST',
+    path: 'cluster/nodes/:name/drain',
+    answer: ({ params }) => {
+      if (!cluster.drainNode(params.get('name') ?? ''))
+        throw new GatewayError('NOT_FOUND', 'there is no node with this name that can be reached; look at the list again')
+    },
+  },
+]

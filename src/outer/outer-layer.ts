@@ -212,8 +212,9 @@ export class OuterLayer {
       this.#serviceListener = createServicePort(directory, linkOptions, log)
     }
     const { timing, cluster } = options
-    if (cluster !== undefined)
-      this.#cluster = new Cluster(cluster, { registry: this.registry, profiles, counters, timing, clock, log })
+    const onDrain = (): void => void this.#listener.drain()
+    const { registry } = this
+    if (cluster !== undefined) this.#cluster = new Cluster(cluster, { registry, profiles, counters, timing, clock, log, onDrain })
     this.#books = new BookWatch(() => this.#watched, log)
     this.#events = new LayerEvents({ layer: options, sources: this.#sources, registry: this.registry, tcp: this.#tcp, log })
     this.#admin = createOperatorView({

@@ -23,8 +23,12 @@ describe('an inner layer that was given one node', () => {
     await a.addInner()
     await c.connected(1)
     expect(b.outer.registry.connections).toHaveLength(0)
-    await a.outer.close()
+    expect(b.outer.cluster!.drainNode('nobody')).toBe(false)
+    expect(b.outer.cluster!.drainNode(a.outer.cluster!.id)).toBe(true)
     await b.connected(1)
+    await a.connected(0)
+    // Without inner layers, it serves by way of the others.
+    expect((await exchange(a.port, { host: 'any.test' })).status).toBe(200)
     expect(c.outer.registry.connections).toHaveLength(1)
     expect((await exchange(b.port, { host: 'any.test' })).status).toBe(200)
     // It goes on looking for the one that it was given.

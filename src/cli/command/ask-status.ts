@@ -12,10 +12,22 @@ const failed = (message: string, cause?: unknown): GatewayError => new GatewayEr
  * @returns the answer, of whatever status, but for a password that is not right
  * @throws GatewayError ADMIN_FAILED when there is no answer
  */
-export async function askAdmin(url: URL, admin: string, password: string | undefined, signal: AbortSignal): Promise<Response> {
+export async function askAdmin(
+  url: URL,
+  admin: string,
+  password: string | undefined,
+  signal: AbortSignal,
+  method: 'GET' | 'POST' = 'GET',
+): Promise<Response> {
   const authorization = password === undefined ? undefined : `Basic ${Buffer.from(`operator:${password}`).toString('base64')}`
   const response = await fetch(url, {
-    headers: { accept: 'application/json', ...(authorization !== undefined && { authorization }) },
+    method,
+    ...(method === 'POST' && { body: '{}' }),
+    headers: {
+      accept: 'application/json',
+      ...(method === 'POST' && { 'content-type': 'application/json' }),
+      ...(authorization !== undefined && { authorization }),
+    },
     redirect: 'manual',
     signal,
   }).catch((thrown: unknown) => {

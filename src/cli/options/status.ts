@@ -22,6 +22,9 @@ export const statusOptions = {
   'password-file': optional(FILE, { describe: 'File with the admin password, in its first line' }),
 }
 
+/** Options of `cluster drain`. */
+export const clusterDrainOptions = { admin: statusOptions.admin, 'password-file': statusOptions['password-file'] }
+
 /** Options of `targets check`. */
 export const targetsCheckOptions = {
   admin: optional(ADMIN, {

@@ -1,0 +1,87 @@
+import { GatewayError } from '../../errors.ts'
+import { askAdmin } from '../command/ask-status.ts'
+import type { ExitStatus } from '../command/command.ts'
+import type { CliContext } from '../command/context.ts'
+import type { ValuesOf } from '../command/option.ts'
+import { readPasswordFile } from '../options/admin.ts'
+import type { clusterDrainOptions, statusOptions } from '../options/status.ts'
+
+const TIMEOUT_MS = 5_000
+
+/** A node, as the admin port of one shows it. */
+interface ShownNode {
+  readonly name: string
+  readonly url: string
+  readonly zone: string
+  readonly isDraining: boolean
+  readonly agent: string
+  /** Undefined: the one that was asked. */
+  readonly isLinked?: boolean
+  readonly roundTripMs?: number
+  readonly processes?: number
+}
+
+interface ClusterStatus {
+  readonly fault: string | null
+  readonly self: ShownNode
+  readonly nodes: readonly ShownNode[]
+}
+
+/**
+ * `cluster status`: asks the admin port of a node for all of them.
+ * @returns 0 when there is a link to every other node and their store answers, else 1
+ * @throws GatewayError ADMIN_FAILED
+ */
+export async function runClusterStatus(options: ValuesOf<typeof statusOptions>, { stdout }: CliContext): Promise<ExitStatus> {
+  const status = (await (await ask('GET', 'api/cluster', options)).json()) as ClusterStatus
+  stdout.write(options.json ? `${JSON.stringify(status)}\n` : formatCluster(status))
+  return status.fault === null && status.nodes.every(({ isLinked }) => isLinked === true) ? 0 : 1
+}
+
+/** `cluster drain NODE`. @throws GatewayError ADMIN_FAILED */
+export async function runClusterDrain(
+  node: string,
+  options: ValuesOf<typeof clusterDrainOptions>,
+  { stdout }: CliContext,
+): Promise<ExitStatus> {
+  await ask('POST', `api/cluster/nodes/${encodeURIComponent(node)}/drain`, options)
+  stdout.write(`${node} sends its inner layers to other nodes, and takes no new ones until it starts again\n`)
+  return 0
+}
+
+async function ask(method: 'GET' | 'POST', path: string, options: ValuesOf<typeof clusterDrainOptions>): Promise<Response> {
+  const { admin, 'password-file': file } = options
+  const password = file === undefined ? undefined : await readPasswordFile(file, '--password-file')
+  const response = await askAdmin(new URL(path, admin), admin, password, AbortSignal.timeout(TIMEOUT_MS), method)
+  if (response.ok) return response
+  const { error_message: reason } = (await response.json().catch(() => ({}))) as { readonly error_message?: string }
+  throw new GatewayError(
+    'ADMIN_FAILED',
+    method === 'GET' ? `the outer layer at ${admin} is no node of a cluster (--cluster)` : `${admin}: ${reason ?? response.status}`,
+  )
+}
+
+function formatCluster({ fault, self, nodes }: ClusterStatus): string {
+  const rows = [self, ...nodes].map(node => [
+    node.name,
+    node.url,
+    node.zone === '' ? '-' : node.zone,
+    stateOf(node),
+    node.roundTripMs === undefined ? '-' : `${node.roundTripMs.toFixed(1)} ms`,
+    node.processes === undefined ? '-' : String(node.processes),
+  ])
+  const table = [['node', 'url', 'zone', 'state', 'round trip', 'inner layers'], ...rows]
+  const widths = table[0]!.map((_, column) => Math.max(...table.map(row => row[column]!.length)))
+  const lines = table.map(row =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  )
+  return `${[...lines, ...(fault === null ? [] : ['', fault])].join('\n')}\n`
+}
+
+const stateOf = ({ isLinked, isDraining }: ShownNode): string => {
+  const link = isLinked === undefined ? 'this one' : isLinked ? 'linked' : 'no link'
+  return isDraining ? `${link}, draining` : link
+}
