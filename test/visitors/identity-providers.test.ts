@@ -1,7 +1,7 @@
 /** Providers in the file of a service: sockets with cloud authentication need no file of visitors, and nothing of the operator's targets. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { createServer } from 'node:http'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createOuterService } from '../../src/cli/run/outer-service.ts'
 import { runCli } from '../../src/cli/run-cli.ts'
@@ -122,6 +122,34 @@ describe('a socket with cloud authentication, by the file of the service alone',
     const keys = join(directory, 'state', 'visitors.key')
     expect(statSync(keys).mode & 0o777).toBe(0o600)
     expect(JSON.parse(readFileSync(keys, 'utf8'))).toMatchObject({ keys: [{ id: expect.any(String) }] })
+  })
+
+  test('has its commands: links, rotated keys and ended sessions need no file of visitors', async () => {
+    oidc.person = ADA
+    const file = join(directory, 'state', 'visitors.yaml')
+    const run = async (...argv: string[]): Promise<string> => {
+      let [out, err] = ['', '']
+      const status = await runCli({
+        argv: [...argv, '--visitors', file],
+        env: {},
+        stdout: { write: text => (out += text) },
+        stderr: { write: text => (err += text) },
+        logDestination: { write: () => true },
+        untilStopped: () => Promise.resolve(undefined),
+      })
+      expect([status, err]).toEqual([0, ''])
+      return out
+    }
+    const browser = new Browser(layers.port)
+    await browser.go(page)
+    const [, link] = /(https:\S+sg-share=\S+)/.exec(await run('share', page)) ?? []
+    const guest = await new Browser(layers.port).go(link!)
+    expect([guest.status, guest.body]).toEqual([200, 'origin /page'])
+    await run('visitors', 'rotate')
+    expect((await browser.send(page)).status).toBe(200)
+    await run('visitors', 'revoke', '--email', 'ada@example.io')
+    await until(async () => (await browser.send(page)).status === 401, { what: 'the end of the session' })
+    expect(existsSync(file)).toBe(false)
   })
 
   test('follows the file: another provider counts as soon as it is there, and a wrong one changes nothing', async () => {

@@ -1,5 +1,5 @@
 import { stateFileOf } from '../../config/visitors/state-file.ts'
-import { readKeyFile, readVisitorsConfig } from '../../config/visitors/visitors-file.ts'
+import { readKeyFile, readVisitorsPlaces } from '../../config/visitors/visitors-file.ts'
 import { parseHost } from '../../address/host.ts'
 import { GatewayError, messageOf } from '../../errors.ts'
 import { changeFile, readIfAny } from '../../files/change-file.ts'
@@ -35,7 +35,7 @@ export async function runShare(
       'USAGE',
       `${address}: not encrypted, so whoever reads the link on the way comes in with it; use https:// (a proxy may end TLS), or pass --insecure`,
     )
-  const { keysFile } = await readVisitorsConfig(visitors)
+  const { keysFile } = await readVisitorsPlaces(visitors)
   const keys = readKeyFile(keysFile)
   const now = Date.now()
   const share = createShare({

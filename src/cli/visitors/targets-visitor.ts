@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { stateFileOf } from '../../config/visitors/state-file.ts'
-import { readKeyFile, readVisitorsConfig } from '../../config/visitors/visitors-file.ts'
+import { readKeyFile, readVisitorsPlaces } from '../../config/visitors/visitors-file.ts'
 import { GatewayError, messageOf } from '../../errors.ts'
 import { hasName } from '../../route/certificate-visitor.ts'
 import { peerCertificateOf } from '../../tls/client-certificate.ts'
@@ -89,7 +89,7 @@ async function judgeToken({ access, visitors, target, method, host, path, token 
 async function judgeShare({ visitors, host, method, path, query, email }: ExplainedVisitor): Promise<Judged | undefined> {
   const [, sealed] = /[?&]sg-share=([^&]*)/.exec(query) ?? []
   if (sealed === undefined) return undefined
-  const { keysFile } = await readVisitorsConfig(visitors)
+  const { keysFile } = await readVisitorsPlaces(visitors)
   const keys = readKeyFile(keysFile)
   const share = openShare(new Seal(() => keys), host, sealed)
   const refused = (reason: string, code: string): Judged => ({ text: `share: refused, ${reason} (${code})`, isAdmitted: false })

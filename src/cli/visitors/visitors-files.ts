@@ -1,7 +1,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { parseVisitorsConfig, visitorsPlaces } from '../../config/visitors/visitors-config.ts'
-import { appendRevocation, readVisitorsConfig } from '../../config/visitors/visitors-file.ts'
+import { parseVisitorsConfig } from '../../config/visitors/visitors-config.ts'
+import { appendRevocation, readVisitorsPlaces } from '../../config/visitors/visitors-file.ts'
 import { GatewayError, messageOf } from '../../errors.ts'
 import { createKeyText, MAX_KEYS, rotateKeyText } from '../../visitors/session/key-ring.ts'
 import type { Revocation } from '../../visitors/session/revocations.ts'
@@ -73,7 +73,7 @@ export async function runVisitorsRotate(
   { visitors: file }: ValuesOf<typeof visitorsRotateOptions>,
   context: CliContext,
 ): Promise<ExitStatus> {
-  const { keysFile } = visitorsPlaces(await textOf(file), file)
+  const { keysFile } = await readVisitorsPlaces(file)
   const fresh = `${keysFile}.new`
   const text = rotateKeyText(await textOf(keysFile), Date.now())
   try {
@@ -91,7 +91,7 @@ export async function runVisitorsRotate(
 /** `visitors revoke`: ends sessions, within a second. @throws GatewayError USAGE, FILE_UNREADABLE, CONFIG_INVALID */
 export async function runVisitorsRevoke(values: ValuesOf<typeof visitorsRevokeOptions>, context: CliContext): Promise<ExitStatus> {
   const revocation = revocationOf(values)
-  const { revokedFile } = await readVisitorsConfig(values.visitors)
+  const { revokedFile } = await readVisitorsPlaces(values.visitors)
   await appendRevocation(revokedFile, revocation)
   const of = values.email ?? values.account ?? values.session ?? 'all'
   await auditCommand(values.visitors, { kind: 'sessions-revoked', of }, context)

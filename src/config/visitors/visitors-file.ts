@@ -177,6 +177,24 @@ export async function readVisitorsConfig(file: string): Promise<VisitorsConfig> 
   return parsed(text, file)
 }
 
+/**
+ * Finds the keys and the revocations for a command. Where there is no file of visitors but its keys, a service has made these, and goes by what is
+ * there by default.
+ * @throws ConfigError CONFIG_INVALID, FILE_UNREADABLE
+ */
+export async function readVisitorsPlaces(file: string): Promise<Pick<VisitorsPlaces, 'keysFile' | 'revokedFile'>> {
+  const byDefault = visitorsPlaces('', file)
+  return !isThere(file) && isThere(byDefault.keysFile) ? byDefault : readVisitorsConfig(file)
+}
+
+function isThere(file: string): boolean {
+  try {
+    return statSync(file).isFile()
+  } catch {
+    return false
+  }
+}
+
 const parsed = (text: string, file: string): VisitorsConfig =>
   parseVisitorsConfig(text, file, { secret: name => readSecret(name).trim(), text: readText, logo: readLogo })
 
