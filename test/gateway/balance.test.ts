@@ -7,7 +7,7 @@ import { AllowList } from '../../src/origin/allow-list.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { exchange, type ExchangeOptions, type Outcome } from '../support/exchange.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
-import { freePort } from '../support/ports.ts'
+import { freePort, listen } from '../support/ports.ts'
 import { until } from '../support/wait.ts'
 
 /** An origin that says which request it got, in the order in which they came. */
@@ -147,10 +147,7 @@ targets:
 }
 
 test('timeouts.connect: an origin that takes the connection and says nothing of TLS is 504, in time, by either driver', async () => {
-  const server = createTcpServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  onCleanUp(() => void server.close())
-  const { port } = server.address() as AddressInfo
+  const port = await listen(createTcpServer())
   const layers = await startLayers({
     targets: `targets: {a.test: {hostname: 127.0.0.1, port: ${port}, timeouts: {connect: 200ms}}}`,
   })
@@ -198,11 +195,10 @@ describe('retries', () => {
       if (hits <= 2) req.socket.destroy()
       else res.end('ok')
     })
-    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-    onCleanUp(() => void server.close())
+    const port = await listen(server)
     const layers = await startLayers({
       inners: 2,
-      targets: `targets: {a.test: {protocol: http, hostname: 127.0.0.1, port: ${(server.address() as AddressInfo).port}, retries: {}}}`,
+      targets: `targets: {a.test: {protocol: http, hostname: 127.0.0.1, port: ${port}, retries: {}}}`,
     })
     expect(await ask(layers, { host: 'a.test', method: 'POST', body: 'x' })).toMatchObject({ status: 502, repeats: 0 })
     hits = 0

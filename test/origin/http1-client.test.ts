@@ -18,7 +18,6 @@ const startPlayer = async (bytes: string | Buffer, then: (socket: Socket) => voi
     socket.on('error', () => undefined)
     socket.once('data', () => socket.write(bytes, 'latin1' as never, () => then(socket)))
   })
-  onCleanUp(() => void server.close())
   return listen(server)
 }
 

@@ -1,19 +1,29 @@
 import { randomInt } from 'node:crypto'
-import { createServer, type AddressInfo, type Server } from 'node:net'
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { onCleanUp } from './cleanup.ts'
 
-/** Listens on a free port of `host`; resolves to the port. The server is closed after the test file. */
+/** Ends the server after the test file, with the connections that it has: one that nobody reads would not notice the end of its client. */
+export const closeAfterwards = (server: Server): void => {
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  onCleanUp(() => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  })
+}
+
+/** Listens on a free port of `host`; resolves to the port. The server and its connections are closed after the test file. */
 export const listen = async (server: Server, host = '127.0.0.1', port = 0): Promise<number> => {
+  closeAfterwards(server)
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, () => {
       server.off('error', reject)
       resolve()
     })
-  })
-  onCleanUp(() => {
-    server.close()
-    if ('closeAllConnections' in server) (server as Server & { closeAllConnections(): void }).closeAllConnections()
   })
   return (server.address() as AddressInfo).port
 }
