@@ -136,7 +136,7 @@ export type ToService =
 export interface ServiceChild {
   readonly pid: number | undefined
   /** Nothing happens when it is gone. */
-  send(message: ToService): void
+  readonly send: (message: ToService) => void
   onMessage(listener: (message: FromService) => void): void
   /** Told once. @param how  exit status or signal */
   onEnd(listener: (how: string) => void): void

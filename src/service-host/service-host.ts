@@ -169,28 +169,23 @@ export class ServiceHost {
   }
 
   /** Tells the service who has come in at a socket. A process that is away does not hear of it. */
-  socketLogin({ socketId, who, provider, by, address, shareId }: SocketLogin): void {
-    const login = { socketId, who, provider, by, address, ...(shareId !== undefined && { shareId }) }
+  socketLogin(login: SocketLogin): void {
     this.#child?.send({ type: 'socket-login', login })
   }
 
-  /** Asks the service whose credentials they are. Never rejects. */
-  who(credentials: AccountCredentials): Promise<AccountAnswer> {
-    const child = this.#isReady ? this.#child : undefined
-    return this.#questions.ask(credentials, child && (message => child.send(message)))
+  /** The way to the process; undefined: it is not ready. */
+  get #ready(): ServiceChild['send'] | undefined {
+    return this.#isReady ? this.#child?.send : undefined
   }
+
+  /** Asks the service whose credentials they are. Never rejects. */
+  readonly who = (credentials: AccountCredentials): Promise<AccountAnswer> => this.#questions.ask(credentials, this.#ready)
 
   /** Asks the service what an operator wants. Never rejects. */
-  operate(request: OperatorRequest): Promise<OperatorAnswer> {
-    const child = this.#isReady ? this.#child : undefined
-    return this.#questions.operate(request, child && (message => child.send(message)))
-  }
+  readonly operate = (request: OperatorRequest): Promise<OperatorAnswer> => this.#questions.operate(request, this.#ready)
 
   /** Asks the service for a certificate. Never rejects. */
-  certify(request: HolderRequest): Promise<CertificateAnswer> {
-    const child = this.#isReady ? this.#child : undefined
-    return this.#questions.certify(request, child && (message => child.send(message)))
-  }
+  readonly certify = (request: HolderRequest): Promise<CertificateAnswer> => this.#questions.certify(request, this.#ready)
 
   /** Lets the service finish what is under way, then ends it. Idempotent. */
   async close(): Promise<void> {
