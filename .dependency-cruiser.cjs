@@ -267,7 +267,7 @@ const ROOMS = {
     npm: ['ssh2'],
     node: ['net', 'stream', 'crypto'],
   },
-  'outer/access': { rooms: ['errors.ts', 'address', 'http', 'net', 'route', 'identity', 'rates'], node: ['crypto'] },
+  'outer/access': { rooms: ['errors.ts', 'address', 'http', 'net', 'pages', 'route', 'identity', 'rates'], node: ['crypto'] },
   visitors: { rooms: ['errors.ts', 'address', 'http', 'rates', 'route', 'outer/access'] },
   'visitors/session': {
     rooms: ['errors.ts', 'http', 'rates', 'route', 'outer/access', 'visitors'],

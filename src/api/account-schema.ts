@@ -43,6 +43,7 @@ const limits = {
   concurrency: count,
   maxConnections: count,
   bytesPerDay: bytes.meta({ description: 'Bytes in a day (UTC), in both directions and of all sockets together; 0: as many as it likes.' }),
+  interstitial: right.meta({ description: 'Do browsers see a page of the gateway before their first visit of one of its sockets?' }),
   vanity: right.meta({ description: 'May it choose the names of its sockets?' }),
   customDomains: right.meta({ description: 'May it serve host names outside of the zone?' }),
 }

@@ -136,6 +136,7 @@ export interface AccountLimits {
   readonly concurrency?: number | undefined
   readonly maxConnections?: number | undefined
   readonly bytesPerDay?: number | undefined
+  readonly interstitial?: boolean | undefined
   readonly vanity?: boolean | undefined
   readonly customDomains?: boolean | undefined
 }

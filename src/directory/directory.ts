@@ -48,6 +48,8 @@ export interface DirectorySocket {
   readonly visitors: SocketVisitors | null
   readonly balance: 'least' | 'round-robin' | 'address'
   readonly limits: SocketLimits
+  /** Browsers see a page of the gateway before their first visit; absent: they do not. */
+  readonly interstitial?: boolean | undefined
   /** Links that let in whoever has them, where visitors have to log in; absent: none. */
   readonly shares?: readonly SocketShare[] | undefined
 }

@@ -118,6 +118,7 @@ function socketOf(value: unknown): DirectorySocket {
     tunnelIds: listOf(raw['tunnelIds'], 'the tunnels of a socket', idOf, MAX_LIST),
     password: passwordOf(raw['password']),
     visitors: visitorsOf(raw['visitors']),
+    ...(raw['interstitial'] === true && { interstitial: true }),
     balance: oneOf(raw['balance'], 'the balance of a socket', ['least', 'round-robin', 'address']),
     limits: Object.freeze({
       requestsPerSecond: isRate ? requestsPerSecond : refuse('requestsPerSecond is not what it should be'),

@@ -102,13 +102,13 @@ function createTarget(socket: DirectorySocket, owner: SocketOwner, previous: Soc
 const hostnameOf = ({ id }: DirectorySocket): string => `${id}.${SOCKET_DOMAIN}`
 
 function treatmentOf(
-  { password, visitors, limits, dnsName }: DirectorySocket,
+  { password, visitors, limits, dnsName, interstitial = false }: DirectorySocket,
   owner: SocketOwner,
   previous: SocketEntry | undefined,
 ): Treatment {
   const before = previous?.owner === owner ? previous.target?.treatment : undefined
   const was = previous?.socket
-  if (before !== undefined && isEqual([password, visitors, limits], [was?.password, was?.visitors, was?.limits])) return before
+  if (before !== undefined && isEqual([password, visitors, limits, interstitial], [was?.password, was?.visitors, was?.limits, was?.interstitial ?? false])) return before
   const basicAuth: BasicAuth | undefined =
     password === null
       ? undefined
@@ -129,6 +129,8 @@ function treatmentOf(
       isShared: true,
     }),
     concurrency,
+    // Whoever logs in reads a page of ours anyhow.
+    ...(interstitial && visitors === null && { hasInterstitial: true }),
   } as const)
 }
 

@@ -70,4 +70,7 @@ function withoutLogins(value: string): string {
   return left.trim()
 }
 
+/** Would this Set-Cookie set a cookie of ours? */
+export const setsOurs = (value: string): boolean => isLogin(nameOf(value))
+
 const isLogin = (name: string): boolean => name.startsWith(LOGIN_COOKIE) || name.startsWith(`__Host-${LOGIN_COOKIE}`)

@@ -1,6 +1,7 @@
 /** The fields that the client gets. An inner layer may be broken or taken: nothing of it is written unchecked. */
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import { GatewayError, messageOf } from '../errors.ts'
+import { setsOurs } from './cookies.ts'
 import { appendAdded, isRemoved, type FieldEdits } from './field-edits.ts'
 import { valuesOf } from './fields.ts'
 import type { BodyKind, ResponseHead } from './message.ts'
@@ -32,6 +33,8 @@ export interface ResponseContext {
   readonly loginCookie?: string | undefined
   /** The same for a session of a visitor. */
   readonly visitorCookie?: string | undefined
+  /** The origin must not say that somebody has been here, or is logged in. */
+  readonly dropsOurCookies?: boolean | undefined
 }
 
 /** A final head that can be written as it stands. */
@@ -133,6 +136,7 @@ function endToEnd(source: readonly string[], context: ResponseContext, wants: (n
     const isDropped = (HOP_BY_HOP.has(name) && name !== 'trailer') || name === 'alt-svc' || dropped?.has(name) === true
     if (isDropped || !wants(name) || (context.removeCsps && CSP.has(name))) continue
     if (edits !== undefined && isRemoved(edits, name)) continue
+    if (context.dropsOurCookies === true && name === 'set-cookie' && setsOurs(source[2 * i + 1]!)) continue
     fields.push(source[2 * i]!, publicValue(name, source[2 * i + 1]!, context.names))
   }
   return fields

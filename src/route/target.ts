@@ -114,6 +114,8 @@ export interface Treatment {
   readonly requestFields: FieldEdits | undefined
   readonly responseFields: FieldEdits | undefined
   readonly preserveHost: boolean
+  /** Browsers see a page of ours before their first visit. */
+  readonly hasInterstitial?: boolean
   /** Fields that a trusted peer may send, beside those of the layer. */
   readonly trustFields: TrustFields | undefined
   /** The gateway names itself in Via; undefined: it does not. */

@@ -92,6 +92,7 @@ export const DEFAULT_LIMITS: Required<AccountLimits> = Object.freeze({
   concurrency: 200,
   maxConnections: 100,
   bytesPerDay: 0,
+  interstitial: false,
   vanity: false,
   customDomains: false,
 })

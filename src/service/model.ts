@@ -35,6 +35,8 @@ export interface AccountLimits {
   readonly maxConnections?: number
   /** Bytes in a day (UTC), in both directions and of all sockets together; 0: as many as it likes. */
   readonly bytesPerDay?: number
+  /** Do browsers see a page of the gateway before their first visit of one of its sockets? */
+  readonly interstitial?: boolean
   /** May it choose the names of its sockets? */
   readonly vanity?: boolean
   /** May it serve host names outside of the zone? */

@@ -55,6 +55,7 @@ describe('the file of the service', () => {
         concurrency: 200,
         maxConnections: 100,
         bytesPerDay: 0,
+        interstitial: false,
         vanity: false,
         customDomains: false,
       },

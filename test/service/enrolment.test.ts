@@ -216,6 +216,14 @@ describe.each(await databases())('enrolment, audit and usage on $name', database
     expect(given.plane.quotas.get(ada.accountId)).toMatchObject({ bytesPerDay: 0 })
   })
 
+  test('browsers see a page before their first visit where the service or an admin says so', async () => {
+    const ada = await given.actor()
+    const { id } = await given.service.sockets.create(ada, { name: 'x' })
+    expect(given.plane.sockets.get(id)!.interstitial).toBeUndefined()
+    await given.service.accounts.setLimits(admin, ada.accountId, { interstitial: true })
+    expect(given.plane.sockets.get(id)!.interstitial).toBe(true)
+  })
+
   test('what was used is added up by day', async () => {
     const ada = await given.actor()
     const socket = await given.service.sockets.create(ada, { name: 'x' })

@@ -79,6 +79,7 @@ function limitsOf(values: ValuesOf<typeof adminLimitsOptions>): AccountLimits {
     concurrency: values.concurrency,
     maxConnections: values['max-connections'],
     bytesPerDay: values['bytes-per-day'],
+    interstitial: isYes(values.interstitial),
     vanity: isYes(values.vanity),
     customDomains: isYes(values['custom-domains']),
   }

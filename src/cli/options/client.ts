@@ -242,6 +242,7 @@ export const adminLimitsOptions = {
     describe: 'Bytes in a day of all sockets together, in both directions; 0: as many as it likes',
     defaultText: 'unchanged',
   }),
+  interstitial: yesOrNo('Do browsers see a page of the gateway before their first visit? yes or no'),
   vanity: yesOrNo('May it choose the names of its sockets? yes or no'),
   'custom-domains': yesOrNo('May it serve host names outside of the zone? yes or no'),
   defaults: flag('Back to the limits of the service, but for those that are given here'),

@@ -74,7 +74,7 @@ function createServiceConfig(source: Source, folder: string): ServiceConfig {
       ]),
     ),
     portalProviders: [...new Set(portalProviders)].map(name => ({ name, title: titleOf(name, identityProviders[name]!) })),
-    limits: { ...DEFAULT_LIMITS, ...given(limits ?? {}) },
+    limits: { ...DEFAULT_LIMITS, interstitial: source.interstitial === true, ...given(limits ?? {}) },
     refusedNames: names?.refused ?? [],
     domainCheck: names?.domains ?? 'dns',
     abuse: source.abuse,

@@ -164,6 +164,7 @@ export const serviceFileSchema = z.strictObject(
         { error: 'expected a map of limits' },
       )
       .optional(),
+    interstitial: flag.optional(),
     names: z
       .strictObject(
         {

@@ -1,6 +1,7 @@
 import { GatewayError } from '../../errors.ts'
 import type { AcceptedRequest } from '../../http/admission.ts'
 import type { BasicAuth, RateLimit, Target, Treatment } from '../../route/target.ts'
+import { Interstitial } from './interstitial.ts'
 import { LoginSessions } from './login-sessions.ts'
 import { Passwords, userOf } from './passwords.ts'
 import { rateLimited } from './rate-limited.ts'
@@ -35,6 +36,8 @@ export class AccessCheck {
   readonly #counts = new WeakMap<Treatment, Counts>()
 
   readonly #meter: RateMeter | undefined
+  /** The page before a first visit. */
+  readonly interstitial: Interstitial
 
   /**
    * @param clock  milliseconds, rising
@@ -46,6 +49,7 @@ export class AccessCheck {
   ) {
     this.#passwords = new Passwords(clock)
     this.#sessions = new LoginSessions(clock)
+    this.interstitial = new Interstitial(clock)
     this.#meter = rate === undefined ? undefined : new RateMeter(rate, clock)
   }
 

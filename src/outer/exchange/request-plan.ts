@@ -98,6 +98,8 @@ export interface PlanContext {
   /** Our name, for loops. */
   readonly pseudonym: string
   readonly removeCsps: boolean
+  /** Address for complaints about sockets. */
+  readonly abuse?: string | undefined
 }
 
 /**
@@ -199,7 +201,12 @@ function visitPlan(
 
 function decidePlan(context: PlanContext, admitted: Admitted, login: Login | undefined, admittance?: Admittance): Plan {
   const { request, client, located } = admitted
-  const { answer } = located.target.treatment ?? {}
+  const { answer, hasInterstitial } = located.target.treatment ?? {}
+  if (hasInterstitial === true) {
+    const { hostname } = admitted
+    const first = context.accessCheck.interstitial.answer({ request, scheme: client.scheme, hostname, abuse: context.abuse })
+    if (first !== undefined) return answerPlan(first)
+  }
   decide(located, request.method)
   const { target, path, query } = located
   if (answer !== undefined) {
@@ -261,6 +268,7 @@ function forwardPlan(context: PlanContext, admitted: Admitted, login: Login | un
     cookie: undefined,
     loginCookie: login?.cookie,
     visitorCookie: admittance?.cookie,
+    dropsOurCookies: treatment?.hasInterstitial,
   }
   const leave = treatment?.concurrency === undefined ? undefined : context.accessCheck.enter(target, treatment)
   return { kind: 'forward', target, request, client, payload, profile, upgrade, maxBodyBytes, response, admittance, leave }

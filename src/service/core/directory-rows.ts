@@ -104,6 +104,7 @@ export async function directorySockets(db: Kysely<Database>, config: ServiceConf
       password,
       visitors,
       balance,
+      ...(limits.interstitial && { interstitial: true }),
       limits: {
         requestsPerSecond: limits.requestsPerSecond,
         concurrency: limits.concurrency,

@@ -24,6 +24,7 @@ const limitsSchema = z.object({
   concurrency: z.number().int().positive().optional(),
   maxConnections: z.number().int().positive().optional(),
   bytesPerDay: z.number().int().nonnegative().optional(),
+  interstitial: z.boolean().optional(),
   vanity: z.boolean().optional(),
   customDomains: z.boolean().optional(),
 })
