@@ -88,6 +88,12 @@ function onFault(fault: unknown): void {
 /** Resolves when everything that was written to a stream has left, or cannot. */
 const written = (stream: NodeJS.WriteStream): Promise<void> => new Promise(resolve => stream.write('', () => resolve()))
 
+/** Milliseconds of CPU that this process has used. */
+const cpuMs = (): number => {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1_000
+}
+
 /** The channel to the process that has started this one. What cannot be sent is lost, as all is that is under way when either of them dies. */
 function parent(): CliContext['parent'] {
   if (process.send === undefined) return undefined
@@ -137,7 +143,7 @@ async function run(): Promise<void> {
     untilStopped,
     nghttp2: process.versions['nghttp2'],
     processLimits: await limits(),
-    onMoved: limitGarbage(),
+    onMoved: limitGarbage(cpuMs),
     onLog: created => (log = created),
     program: process.argv[1] || '',
     execArgv: process.execArgv,

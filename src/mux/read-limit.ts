@@ -3,6 +3,12 @@ const READ_BYTES = 65_536
 /** Bytes of all streams together that wait for the link before fewer of them read on. */
 const MAX_QUEUED_BYTES = 524_288
 
+/** The part of a window below which another read is hardly worth its memory. */
+const LEAST_CREDIT_PART = 1 / 16
+
+/** Bytes of credit beyond its queue with which a stream reads that was never told to pause: of its first read of 64 KiB all but the head of a request has credit. */
+export const creditToRead = (windowBytes: number): number => Math.max(1, Math.floor(windowBytes * LEAST_CREDIT_PART))
+
 const MIN_CREDIT_BYTES = 45_056
 const MIN_CREDIT_PART = 11 / 16
 

@@ -3,7 +3,7 @@ import { encodeCredit, encodeReset } from '../wire/control.ts'
 import { Flag, FrameType, MAX_PAYLOAD_BYTES, type BatchWriter } from '../wire/frame.ts'
 import { ByteQueue, ownBytes, type PieceMemory } from './byte-queue.ts'
 import { assertFits } from './limits.ts'
-import { creditToReadOn, type LimitedStream, type ReadLimit } from './read-limit.ts'
+import { creditToRead, creditToReadOn, type LimitedStream, type ReadLimit } from './read-limit.ts'
 import { ReceiveWindow, type WindowContext } from './receive-window.ts'
 import { step, StreamState, type Direction, type StreamStateValue } from './stream-state.ts'
 
@@ -72,10 +72,10 @@ export class MuxStream implements LimitedStream {
   #ending = false
   #trailers: Uint8Array | undefined
   #blocked = false
-  #hasStalled = false // it was asked to pause before
   #aborted = false
   readonly #window: ReceiveWindow
-  readonly #creditToReadOn: number
+  /** Beyond what is queued; more once it was asked to pause. */
+  #creditToRead: number
   /** Set by the owner: whom to tell. */
   handler: StreamHandler | undefined
   /** Used by the session's scheduler alone. */
@@ -84,11 +84,11 @@ export class MuxStream implements LimitedStream {
   constructor(
     readonly id: number,
     private readonly owner: StreamOwner,
-    windows: { readonly sendBytes: number; readonly receiveBytes: number },
+    private readonly windows: { readonly sendBytes: number; readonly receiveBytes: number },
   ) {
     this.#queue = new ByteQueue(owner.memory)
     this.#credit = windows.sendBytes
-    this.#creditToReadOn = creditToReadOn(windows.sendBytes)
+    this.#creditToRead = creditToRead(windows.sendBytes)
     this.#window = new ReceiveWindow(windows.receiveBytes, {
       budget: owner.budget,
       clock: owner.clock,
@@ -110,7 +110,7 @@ export class MuxStream implements LimitedStream {
   /** True when `write` would be asked to pause: nothing more should be read for this stream. */
   get needsPause(): boolean {
     const roomBytes = this.#credit - this.#queue.bytes
-    return roomBytes < (this.#hasStalled ? this.#creditToReadOn : 1) || this.#queue.bytes >= HIGH_WATER_BYTES
+    return roomBytes < this.#creditToRead || this.#queue.bytes >= HIGH_WATER_BYTES
   }
 
   /**
@@ -137,7 +137,7 @@ export class MuxStream implements LimitedStream {
       if (this.#credit > 0) this.owner.ready(this)
       else if (this.#queue.bytes === chunk.length) this.owner.stalled()
     }
-    this.#hasStalled ||= this.needsPause
+    if (this.needsPause) this.#creditToRead = creditToReadOn(this.windows.sendBytes)
     this.#blocked = this.needsPause || !this.owner.reads.mayRead(this)
     return !this.#blocked
   }

@@ -18,12 +18,12 @@ export class EarlyBytes {
     if (this.#bytes >= MAX_BYTES) this.socket.pause()
   })
 
-  /** @param head  what node:http had read already */
+  /** @param head  what node:http had read already; it may change afterwards */
   constructor(
     readonly socket: Duplex,
     head: Buffer,
   ) {
-    this.#chunks = head.length > 0 ? [head] : []
+    this.#chunks = head.length > 0 ? [Buffer.from(head)] : []
     this.#bytes = head.length
     socket.on('data', this.#onData)
     socket.on('end', this.#leave)

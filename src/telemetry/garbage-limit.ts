@@ -9,8 +9,18 @@ export interface Heap {
   readonly collect: (what: 'young' | 'all') => void
 }
 
-/** So often it looks, bytes that were moved. */
+/**
+ * Milliseconds, rising: of time, and of CPU that this process has used. On a busy machine a collection takes many times as long by the one, and by
+ * the other what the threads of the collector do beside it counts as well.
+ */
+export interface Clocks {
+  readonly wallMs: () => number
+  readonly cpuMs: () => number
+}
+
+/** So often it looks, bytes that were moved. Memory is given back beside the event loop: what a collection has brought is seen after a few more. */
 const LOOK_BYTES = 4_194_304
+const RESULT_BYTES = 1_048_576
 /** Below this nothing is collected that V8 does not collect itself. */
 const MIN_LIMIT_BYTES = 20_971_520
 /** Memory in use may not fill the limit: each look would collect, and find nothing. */
@@ -19,7 +29,7 @@ const HEADROOM_BYTES = 10_485_760
 const YOUNG_LOOK_BYTES = 2_097_152
 const MIN_YOUNG_BYTES = 10_485_760
 const YOUNG_HEADROOM_BYTES = 4_194_304
-/** The part of the time that it takes at most. */
+/** The part of the CPU of this process that it takes at most. */
 const MAX_PART = 1 / 10
 
 /**
@@ -35,13 +45,15 @@ export class GarbageLimit {
   #movedBytes = 0
   #limitBytes = MIN_LIMIT_BYTES
   #youngLimitBytes = MIN_YOUNG_BYTES
-  #last: 'nothing' | 'young' | 'all' = 'nothing'
+  /** The collection whose result is not seen yet. */
+  #last: 'few' | 'young' | 'all' | undefined
+  /** What was young was not enough. */
+  #isYoungInVain = false
   #notBeforeMs = -Infinity
 
-  /** @param clock  milliseconds, rising */
   constructor(
     private readonly heap: Heap,
-    private readonly clock: () => number,
+    private readonly clocks: Clocks,
   ) {}
 
   /** Memory of buffers above which is collected, bytes. */
@@ -52,33 +64,33 @@ export class GarbageLimit {
   /** Counts bytes that were read or written by way of buffers. @param isMany  while many streams were open */
   moved(bytes: number, isMany = true): void {
     this.#movedBytes += bytes
-    if (this.#movedBytes < (isMany ? LOOK_BYTES : YOUNG_LOOK_BYTES)) return
+    if (this.#movedBytes < (this.#last !== undefined ? RESULT_BYTES : isMany ? LOOK_BYTES : YOUNG_LOOK_BYTES)) return
     this.#movedBytes = 0
-    const startMs = this.clock()
-    if (startMs < this.#notBeforeMs) return
     const held = this.heap.bufferBytes()
-    if (isMany) this.#look(held)
-    else this.#lookAtYoung(held)
-    if (this.#last === 'nothing') return
-    const endMs = this.clock()
-    this.#notBeforeMs = endMs + (endMs - startMs) / MAX_PART
+    this.#see(held)
+    if (held < (isMany ? this.#limitBytes : this.#youngLimitBytes)) return
+    const { wallMs, cpuMs } = this.clocks
+    const hadUsedMs = cpuMs()
+    if (hadUsedMs < this.#notBeforeMs) return
+    const startedMs = wallMs()
+    if (!isMany) this.#last = 'few'
+    else this.#last = this.#isYoungInVain ? 'all' : 'young'
+    this.heap.collect(this.#last === 'all' ? 'all' : 'young')
+    const usedMs = cpuMs()
+    this.#notBeforeMs = usedMs + Math.min(wallMs() - startedMs, usedMs - hadUsedMs) / MAX_PART
   }
 
-  #look(held: number): void {
-    // Memory is given back beside the event loop, so the result of one collection shows at the next look.
-    if (this.#last === 'all') this.#limitBytes = Math.max(MIN_LIMIT_BYTES, held + HEADROOM_BYTES)
-    if (held < this.#limitBytes) {
-      this.#last = 'nothing'
-      return
-    }
-    this.#last = this.#last === 'young' ? 'all' : 'young'
-    this.heap.collect(this.#last)
-  }
-
-  #lookAtYoung(held: number): void {
-    if (this.#last !== 'nothing') this.#youngLimitBytes = Math.max(MIN_YOUNG_BYTES, held + YOUNG_HEADROOM_BYTES)
-    this.#last = held < this.#youngLimitBytes ? 'nothing' : 'young'
-    if (this.#last === 'young') this.heap.collect('young')
+  /** What the last collection has left, if it is known by now. A limit that was set too early, or for what was in use then, comes down again. */
+  #see(held: number): void {
+    const [limitBytes, youngLimitBytes] = [held + HEADROOM_BYTES, held + YOUNG_HEADROOM_BYTES]
+    if (this.#last === 'young') this.#isYoungInVain = held >= this.#limitBytes
+    else if (this.#last === 'all') this.#isYoungInVain = false
+    this.#limitBytes = Math.max(MIN_LIMIT_BYTES, this.#last === 'all' ? limitBytes : Math.min(this.#limitBytes, limitBytes))
+    this.#youngLimitBytes = Math.max(
+      MIN_YOUNG_BYTES,
+      this.#last === 'few' ? youngLimitBytes : Math.min(this.#youngLimitBytes, youngLimitBytes),
+    )
+    this.#last = undefined
   }
 }
 
@@ -92,13 +104,16 @@ const createCollector = (): Collector => {
   return collector as Collector
 }
 
-/** Keeps the garbage of this process small; the function returned is told of bytes that were moved */
-export const limitGarbage = (): ((bytes: number, isMany: boolean) => void) => {
+/**
+ * Keeps the garbage of this process small; the function returned is told of bytes that were moved.
+ * @param cpuMs  milliseconds of CPU that this process has used
+ */
+export const limitGarbage = (cpuMs: () => number): ((bytes: number, isMany: boolean) => void) => {
   let collector: Collector | undefined
   const heap: Heap = {
     bufferBytes: () => getHeapStatistics().external_memory,
     collect: what => (collector ??= createCollector())(what === 'young' ? { type: 'minor' } : undefined),
   }
-  const limit = new GarbageLimit(heap, () => performance.now())
+  const limit = new GarbageLimit(heap, { wallMs: () => performance.now(), cpuMs })
   return (bytes, isMany) => limit.moved(bytes, isMany)
 }

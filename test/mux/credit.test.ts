@@ -41,6 +41,14 @@ describe('credit', () => {
     expect(reader.bytes.equals(body)).toBe(true)
   })
 
+  test('is awaited as well when the first read has left next to none of it', async () => {
+    const { outer, inner } = startPair({ inner: { consumes: false } })
+    const { stream } = openStream(outer)
+    expect(stream.write(pattern(WINDOW - 5_000, 5))).toBe(true)
+    expect(stream.write(pattern(4_000, 6))).toBe(false)
+    await until(() => inner.accepted[0]?.receivedBytes === WINDOW - 1_000)
+  })
+
   test('is awaited until most of a read has some, so that little of it waits in memory', async () => {
     const { outer, inner } = startPair({ inner: { consumes: false, budget: new GrowthBudget(0) } })
     const { recorder } = openStream(outer)

@@ -144,6 +144,16 @@ describe('an upload kept for another attempt', () => {
     expect(replay.pieces.every(({ buffer }, i) => buffer === reads[i]!.buffer)).toBe(true)
   })
 
+  test('of which the origin takes some: no more than could be sent again after the next turn', () => {
+    const replay = new ReplayBuffer()
+    const [first, second] = [pattern(WINDOW - 100, 1), pattern(WINDOW, 2)]
+    replay.add(first)
+    replay.isTaken = true
+    expect(Buffer.concat(replay.pieces).equals(first)).toBe(true)
+    replay.add(second)
+    expect([replay.isIncomplete, replay.pieces]).toEqual([true, []])
+  })
+
   test('a part of a read that many share: it does not hold all of them', () => {
     const replay = new ReplayBuffer()
     for (let i = 0; i < 4; i++) replay.add(Buffer.alloc(262_144).subarray(5, 16_389))

@@ -19,7 +19,9 @@ interface Asked {
 }
 
 /** A server with gates that ask for a halt from the second request on; answers when told. */
-const startServer = async (): Promise<{ readonly port: number; readonly asked: Asked[]; readonly sockets: Socket[] }> => {
+const startServer = async (
+  readBuffer?: Buffer,
+): Promise<{ readonly port: number; readonly asked: Asked[]; readonly sockets: Socket[] }> => {
   const asked: Asked[] = []
   const sockets: Socket[] = []
   let gate: PipelineGate | undefined
@@ -41,7 +43,8 @@ const startServer = async (): Promise<{ readonly port: number; readonly asked: A
   })
   server.on('connection', socket => {
     sockets.push(socket)
-    gate = new PipelineGate(socket, { isFull: () => open > 1, isOver: () => false, fail: () => socket.destroy() })
+    const shared = readBuffer !== undefined && { readBuffer }
+    gate = new PipelineGate(socket, { isFull: () => open > 1, isOver: () => false, ...shared, fail: () => socket.destroy() })
   })
   return { port: await listen(server), asked, sockets }
 }
@@ -152,4 +155,23 @@ test('an upload that is paused is read as a stream from then on, which stops whe
   expect(isDirect(socket!)).toBe(false)
   await until(() => hasEnded)
   expect(bytes).toBe(4_000_000)
+})
+
+test('what waits of a read into memory that all connections share does not change with it', async () => {
+  const readBuffer = Buffer.alloc(65_536)
+  const { port, asked, sockets } = await startServer(readBuffer)
+  const client = await RawConnection.open(port)
+  const paths = Array.from({ length: 300 }, (_, i) => `/${i}`)
+  const [first, others] = [paths.slice(0, 2), paths.slice(2)].map(some => some.map(GET).join(''))
+  client.write(first!)
+  await until(() => asked.length === 2)
+  client.write(others!)
+  await until(() => sockets[0]!.bytesRead === first!.length + others!.length)
+  expect(readBuffer.toString('latin1', 0, 3)).toBe('GET')
+  readBuffer.fill(0)
+  for (let i = 0; i < paths.length; i++) {
+    await until(() => asked.length > i)
+    asked[i]!.answer()
+    expect((await client.readResponse()).body.toString()).toBe(paths[i])
+  }
 })

@@ -14,7 +14,7 @@ const startLimit = ({ ms = 0 } = {}) => {
       state.nowMs += ms
     },
   }
-  const limit = new GarbageLimit(heap, () => state.nowMs)
+  const limit = new GarbageLimit(heap, { wallMs: () => state.nowMs, cpuMs: () => state.nowMs })
   return { state, limit, look: (): void => limit.moved(4 * MIB) }
 }
 
@@ -47,6 +47,28 @@ describe('a limit of garbage', () => {
     for (let i = 0; i < 1_000; i++) look()
     expect(state.collected).toEqual(['young', 'all'])
     expect(limit.limitBytes).toBeGreaterThan(40 * MIB)
+  })
+
+  test('comes down again when what was in use has left, or was not given back yet when it was looked at', () => {
+    const { state, limit, look } = startLimit()
+    state.heldBytes = 80 * MIB
+    for (let i = 0; i < 3; i++) look()
+    const high = limit.limitBytes
+    state.heldBytes = 15 * MIB
+    look()
+    expect(limit.limitBytes).toBeLessThan(high - 50 * MIB)
+    expect(limit.limitBytes).toBeGreaterThan(15 * MIB)
+  })
+
+  test('sees soon what a collection has brought, so that one of all is made when it has to be', () => {
+    const { state, limit, look } = startLimit()
+    state.heldBytes = 40 * MIB
+    look()
+    state.heldBytes = 8 * MIB
+    limit.moved(MIB)
+    state.heldBytes = 40 * MIB
+    look()
+    expect(state.collected).toEqual(['young', 'young'])
   })
 
   test('takes a tenth of the time at most', () => {
@@ -82,7 +104,7 @@ describe('a limit of garbage', () => {
 
   test('is one of this process', () => {
     // The heap of a test is none that anybody could count on: what is claimed is that it can be asked and collected.
-    const moved = limitGarbage()
+    const moved = limitGarbage(() => performance.now())
     const held: Buffer[] = []
     for (let i = 0; i < 12; i++) {
       held.push(Buffer.allocUnsafeSlow(4 * MIB))

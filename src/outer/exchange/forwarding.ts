@@ -186,7 +186,7 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
 
   onCredit(): void {
     this.#timer.alive()
-    this.#upload?.sent()
+    this.#upload?.taken()
   }
 
   // --- response ---

@@ -14,6 +14,8 @@ export class ReplayBuffer {
   #isIncomplete = false
   /** The upload is complete. */
   hasEnded = false
+  /** The origin has taken some of it: it is refused no more, and can only be lost. So no more than would be kept after the next turn is kept now. */
+  isTaken = false
 
   /** Everything so far; empty when it was too much to keep. What is added later does not change it. */
   get pieces(): readonly Buffer[] {
@@ -27,12 +29,16 @@ export class ReplayBuffer {
 
   /** @param bytes  that have left for the inner layer that has the request now */
   sent(bytes: number): void {
-    if (bytes <= MAX_SENT_BYTES) return
-    this.#isIncomplete = true
-    this.#queue.clear()
+    if (bytes > MAX_SENT_BYTES) this.#giveUp()
   }
 
   add(chunk: Buffer): void {
+    if (this.isTaken && this.#queue.bytes + chunk.length > MAX_SENT_BYTES) this.#giveUp()
     if (!this.#isIncomplete) this.#queue.push(ownBytes(chunk))
+  }
+
+  #giveUp(): void {
+    this.#isIncomplete = true
+    this.#queue.clear()
   }
 }

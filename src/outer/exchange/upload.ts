@@ -70,6 +70,7 @@ export class Upload {
   detach(): void {
     this.sent()
     this.#stream = undefined
+    if (this.#replay !== undefined) this.#replay.isTaken = false
   }
 
   /** There will be no other stream. */
@@ -120,6 +121,12 @@ export class Upload {
   /** More of it may have left for the inner layer. */
   sent(): void {
     if (this.#stream !== undefined) this.#replay?.sent(this.#stream.sentBytes)
+  }
+
+  /** The origin has taken some of it. */
+  taken(): void {
+    if (this.#replay !== undefined) this.#replay.isTaken = true
+    this.sent()
   }
 
   /** Pauses the upload, since no more can be taken for now. */

@@ -20,6 +20,8 @@ import { countConnections } from '../../net/socket-book.ts'
 
 /** Longer than the idle timeout of usual load balancers in front (60 s), so that they close first. Node waits a second longer than it announces. */
 const KEEP_ALIVE_MS = 65_000
+/** The most that one read brings. */
+const READ_BYTES = 65_536
 /** Pipelined requests that wait on one connection before nothing more is parsed. */
 const MAX_WAITING = 8
 
@@ -57,6 +59,7 @@ export class HttpEdge {
   readonly #connections = new WeakMap<Duplex, Connection>()
   /** Connections on which nothing was asked yet. */
   readonly #fresh = new Set<Duplex>()
+  readonly #readBuffer = Buffer.allocUnsafeSlow(READ_BYTES)
   #openExchanges = 0
   #onIdle: (() => void) | undefined
 
@@ -175,6 +178,7 @@ export class HttpEdge {
     connection.gate = new PipelineGate(socket, {
       isFull: () => connection.waiting.length >= MAX_WAITING,
       isOver: () => connection.isDeaf || connection.fault !== undefined,
+      readBuffer: this.#readBuffer,
       fail: this.#failOf(socket),
     })
   }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { attempt, guarded, type Fail } from '../../net/guard.ts'
+import { readInto } from '../../net/read-into.ts'
 import { DirectParser } from './direct-parser.ts'
 
 /** Heads of requests that are given to the parser at a time. */
@@ -25,6 +26,8 @@ export interface PipelineGateOptions {
   readonly isFull: () => boolean
   /** Nothing that comes is looked at any more. */
   readonly isOver: () => boolean
+  /** What is read once the parser no longer reads by itself is read into this, which all connections share; absent: into memory of its own. */
+  readonly readBuffer?: Buffer
   readonly fail: Fail
 }
 
@@ -75,6 +78,8 @@ export class PipelineGate {
     this.#direct = undefined
     this.socket.removeListener('data', this.#onData)
     this.#listen()
+    const { readBuffer } = this.options
+    if (readBuffer !== undefined) readInto(this.socket, readBuffer, this.#onBorrowed)
   }
 
   /** The connection has left HTTP: what comes is no business of a parser. */
@@ -121,6 +126,22 @@ export class PipelineGate {
     thrown => this.options.fail(thrown),
     (chunk: Buffer) => this.#read(chunk),
   )
+
+  /** @param chunk  changes afterwards */
+  readonly #onBorrowed = (chunk: Buffer): boolean => {
+    if (!this.#isOpen) return false
+    attempt(this.options.fail, () => {
+      this.#read(chunk)
+      this.#ownLast(chunk)
+    })
+    return true
+  }
+
+  /** Nothing that waits changes any more. */
+  #ownLast(chunk: Buffer): void {
+    const last = this.#held.at(-1)
+    if (last?.buffer === chunk.buffer) this.#held[this.#held.length - 1] = Buffer.from(last)
+  }
 
   #read(chunk: Buffer): void {
     this.close() // what was put back into the socket comes this way
