@@ -82,7 +82,11 @@ describe.each(EVENTS)('a throw in %s', event => {
         stream.on('error', () => undefined)
         const raw = { method: 'POST', target: '/', httpVersion: '2.0', endsWithHead: false, fields: [] }
         throwAt(
-          new Http2EdgeRequest({ peer: PEER, stall: undefined, moved: () => undefined, uploaded: () => undefined }, stream, raw),
+          new Http2EdgeRequest(
+            { peer: PEER, stall: undefined, moved: () => undefined, uploaded: () => undefined, carried: () => undefined },
+            stream,
+            raw,
+          ),
           event,
           faults,
         )

@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net'
+
 /** The most that may be saved up. */
 const CAPACITY = 10_000
 const PER_SECOND = 500
@@ -10,11 +12,50 @@ export const FRAME_COST = {
   settings: 100,
   /** Each has to be answered; clients of gRPC measure the way with them while they send or receive. */
   ping: 2,
+  /** A frame that carries nothing and of which node:http2 says nothing, such as WINDOW_UPDATE, PRIORITY or padding: as many bytes of them. */
+  barren: 1,
   /** Earned by a stream that came to its end. */
   wholeStream: -20,
   /** Earned by a piece of a body. */
   piece: -2,
 } as const
+
+/** Bytes of a WINDOW_UPDATE, and those before the payload of any frame. */
+const BARREN_BYTES = 13
+const FRAME_BYTES = 9
+/** Bytes that may be explained before they come: a client gives back windows once it has read what was sent. */
+const MAX_AHEAD_BYTES = 1_048_576
+
+/**
+ * Finds the bytes of a connection that carry nothing, by what is left when all others are accounted for: those of heads and bodies, and as
+ * many as were sent, for whoever is sent something gives windows back.
+ */
+export class BarrenBytes {
+  #explained = 0
+  #sent = 0
+
+  constructor(private readonly socket: Pick<Socket, 'bytesRead' | 'bytesWritten'>) {}
+
+  /** Bytes of a head or a piece of a body came; twice as many are explained, since there may be some padding. */
+  carried(bytes: number): void {
+    this.#explained += 2 * bytes + FRAME_BYTES
+  }
+
+  /** Bytes that may still come of a stream that is over. */
+  expect(bytes: number): void {
+    this.#explained += bytes
+  }
+
+  /** The number of frames that carried nothing since it was asked last. @param held  bytes of bodies that nobody has taken yet */
+  count(held: number): number {
+    const { bytesRead, bytesWritten } = this.socket
+    this.#explained += bytesWritten - this.#sent
+    this.#sent = bytesWritten
+    const left = bytesRead - held - this.#explained
+    this.#explained = Math.min(Math.max(this.#explained, bytesRead - held), bytesRead + MAX_AHEAD_BYTES)
+    return Math.max(0, Math.floor(left / BARREN_BYTES))
+  }
+}
 
 /**
  * The most that those frames of one client may cost that lead to nothing (RFC 9113 §10.5): five hundred broken streams, five thousand PINGs

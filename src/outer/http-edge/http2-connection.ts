@@ -5,7 +5,7 @@ import { http2Request } from '../../http2/http2-request.ts'
 import { guarded } from '../../net/guard.ts'
 import type { EdgeContext } from './edge-context.ts'
 import { HttpExchange } from '../exchange/http-exchange.ts'
-import { FRAME_COST } from './frame-budget.ts'
+import { BarrenBytes, FRAME_COST } from './frame-budget.ts'
 import type { Http2Budget } from './http2-budgets.ts'
 import { Http2EdgeRequest, type Http2CallContext } from './http2-edge-request.ts'
 import { Http2Liveness } from './http2-liveness.ts'
@@ -43,6 +43,7 @@ export class Http2Connection {
   readonly #liveness: Http2Liveness
   readonly #shared: Http2CallContext
   readonly #window: UploadWindow
+  readonly #barren: BarrenBytes
   /** Requests that are open, each with the bytes of its head. */
   readonly #calls = new Map<Http2EdgeRequest, number>()
   #isOver = false
@@ -67,7 +68,9 @@ export class Http2Connection {
       stall: deadlines.of(limits.writeStallMs),
       moved: () => budget.earn(FRAME_COST.piece),
       uploaded: bytes => this.#window.received(bytes),
+      carried: bytes => this.#barren.carried(bytes),
     }
+    this.#barren = new BarrenBytes(socket)
     this.#window = new UploadWindow(session, options.uploads)
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
     session.on(
@@ -147,6 +150,7 @@ export class Http2Connection {
    */
   look(): string | undefined {
     if (this.#isOver) return undefined
+    this.#countBarren()
     const isGone = this.#session.destroyed || this.#socket.destroyed
     // Between the one and the other there are a few turns.
     if (isGone && this.#wasGone) {
@@ -169,6 +173,7 @@ export class Http2Connection {
   readonly #closed = (): void => {
     if (this.#isOver) return
     this.#isOver = true
+    this.#countBarren()
     this.destroy()
     for (const call of [...this.#calls.keys()]) call.abandon()
     this.#window.close()
@@ -180,6 +185,7 @@ export class Http2Connection {
     // Reset at once: there is no client left to answer.
     if (stream.destroyed || stream.closed) return this.#spend(FRAME_COST.brokenStream)
     const bytes = bytesOf(raw)
+    this.#barren.carried(bytes)
     if (!this.#budget.hold(bytes)) {
       stream.close(NGHTTP2_ENHANCE_YOUR_CALM)
       return this.#spend(FRAME_COST.brokenStream)
@@ -203,10 +209,19 @@ export class Http2Connection {
     this.#calls.delete(call)
     if (!call.endsWithHead) this.#window.end()
     this.#budget.release(bytes)
+    if (!call.isReceived) this.#barren.expect(this.#window.bytes)
     if (call.isFinished) this.#budget.earn(FRAME_COST.wholeStream)
     else if (!call.isCut) this.#spend(FRAME_COST.brokenStream)
     if (this.#calls.size === 0 && this.#session.closed) this.#linger()
     this.options.onEnd()
+  }
+
+  /** Frames of which node:http2 says nothing are seen by what is left of all bytes when those of messages are taken away. */
+  #countBarren(): void {
+    let held = 0
+    for (const { stream } of this.#calls.keys()) held += stream.readableLength
+    const frames = this.#barren.count(held)
+    if (frames > 0) this.#spend(frames * FRAME_COST.barren)
   }
 
   /** RFC 9113 §10.5: a client that makes work of which nothing comes is told to calm down, and left. */

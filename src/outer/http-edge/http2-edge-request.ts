@@ -23,8 +23,10 @@ export interface Http2CallContext {
   readonly stall: DeadlineQueue | undefined
   /** Bytes move: whoever does that may also send frames that cost something. */
   readonly moved: () => void
-  /** Bytes of an upload came. */
+  /** Bytes of an upload came and are taken. */
   readonly uploaded: (bytes: number) => void
+  /** Bytes came that are part of a message, taken or not. */
+  readonly carried: (bytes: number) => void
 }
 
 /** A request of HTTP/2 (RFC 9113), over the core API of node:http2. */
@@ -104,6 +106,7 @@ export class Http2EdgeRequest implements EdgeRequest, Expiring {
       'data',
       guarded(this.#fail, (chunk: Buffer) => {
         this.context.moved()
+        this.context.carried(chunk.length)
         this.context.uploaded(chunk.length)
         this.events?.onUpload(chunk)
       }),
@@ -111,6 +114,7 @@ export class Http2EdgeRequest implements EdgeRequest, Expiring {
     stream.on(
       'trailers',
       guarded(this.#fail, (_headers: unknown, _flags: number, raw: string[]) => {
+        for (const text of raw) this.context.carried(text.length)
         this.trailers = withoutPseudoFields(raw)
       }),
     )
@@ -136,8 +140,19 @@ export class Http2EdgeRequest implements EdgeRequest, Expiring {
   discardUpload(): void {
     this.#discards = true
     this.stream.removeAllListeners('data')
+    this.countUpload()
     this.stream.resume()
     if (this.#hasEnded) this.#leaveUpload()
+  }
+
+  /** Counts what comes from now on and nobody else counts. Whether it is read is for others to say. */
+  protected countUpload(): void {
+    const { stream } = this
+    stream.pause()
+    stream.on(
+      'data',
+      guarded(this.#fail, (chunk: Buffer) => this.context.carried(chunk.length)),
+    )
   }
 
   // --- answer ---

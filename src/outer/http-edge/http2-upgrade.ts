@@ -46,6 +46,7 @@ export class Http2UpgradeCall extends Http2EdgeRequest {
     this.events = undefined
     this.#hasSwitched = true
     this.flush()
+    this.countUpload()
     // `close` would end the half first; this resets it alone.
     return { socket: stream, head: NOTHING, cut: () => void stream.destroy(new Error('the other end is gone')) }
   }

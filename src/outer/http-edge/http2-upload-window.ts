@@ -31,6 +31,11 @@ export class UploadWindow {
     private readonly budget: UploadBudget,
   ) {}
 
+  /** Bytes that may be under way for one upload. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
   /** An upload begins; false: it is one too many for what was borrowed, and may be tried again. */
   begin(): boolean {
     if (this.#borrowedBytes > 0 && this.#uploads >= MAX_UPLOADS) {
