@@ -6,6 +6,9 @@ import { Simulation } from './mux-simulator.ts'
 
 const SCHEDULES = Number(process.env['SG_SCHEDULES'] ?? 2_000)
 
+/** For a million of them. */
+const LONG_MS = 7_200_000
+
 const commands = fc.array(fc.nat(2 ** 30 - 1), { minLength: 1, maxLength: 160, size: 'max' })
 const run = (isHostile: boolean): void => {
   fc.assert(
@@ -17,6 +20,6 @@ const run = (isHostile: boolean): void => {
 }
 
 describe(`${SCHEDULES} schedules`, () => {
-  test('of peers of good faith lose, repeat and reorder nothing, and leave nothing behind', () => run(false))
-  test('of messages that were falsified end sessions at worst, and leave nothing behind', () => run(true))
+  test('of peers of good faith lose, repeat and reorder nothing, and leave nothing behind', () => run(false), LONG_MS)
+  test('of messages that were falsified end sessions at worst, and leave nothing behind', () => run(true), LONG_MS)
 })
