@@ -128,7 +128,7 @@ export const EVENTS = {
     severity: 'error',
     message: '{what} were not reloaded, the last good ones stay in force: {reason}',
     fields: {
-      what: '`targets`, `public keys`, `certificates of the app port` or `certificates of the socket port`',
+      what: '`targets`, `public keys`, `certificates of the app port`, `certificates of the socket port`, `visitors` or `service`',
       reason: 'the fault, with its place',
     },
   },
@@ -205,7 +205,7 @@ export const EVENTS = {
   'account.new-place': {
     severity: 'warning',
     message: 'a sign-in from {address}, where this account has not signed in before',
-    fields: { address: 'IP address of the sign-in', how: '`password`, `ssh`, or the provider that vouches' },
+    fields: { address: 'IP address of the sign-in', how: '`password`, `ssh`, the provider that vouches, or `token` with its name' },
   },
   'limit.reached': {
     severity: 'warning',

@@ -72,6 +72,7 @@ export class ServiceProcess {
   readonly #up = { tunnels: new Map<string, string>(), enrolment: new Map<string, string>() }
   readonly #notes = new Set<Promise<void>>()
   #closing: Promise<void> | undefined
+  #isFileFaulty = false
   #over: () => void = () => undefined
   /** Resolves when the host has asked for the end, or is gone, and everything is closed. */
   readonly ended: Promise<void>
@@ -108,6 +109,15 @@ export class ServiceProcess {
       throw thrown
     }
     await this.#serve()
+  }
+
+  /** The file of the configuration cannot be used as it is now, or can be again. Told at once, once for each fault. */
+  fileTurned(fault: string | undefined): void {
+    if (fault === undefined && !this.#isFileFaulty) return
+    this.#isFileFaulty = fault !== undefined
+    const fields = { what: 'service', ...(fault !== undefined && { reason: fault }) }
+    const name = fault === undefined ? 'reload.well' : 'reload.refused'
+    this.#channel.event(name, { subject: 'service', fields }, { atMs: Date.now(), count: 1 })
   }
 
   /** The configuration has changed. */

@@ -46,6 +46,14 @@ async function start(options: LayersOptions): Promise<Told> {
 }
 
 describe('an outer layer tells', () => {
+  test('of other files that could not be reloaded', async () => {
+    let fault = 'visitors.yaml:1: no'
+    const { find } = await start({ outer: { reloads: () => [{ what: 'visitors', fault }] } })
+    expect(await find('reload.refused')).toMatchObject({ subject: 'visitors', fields: { what: 'visitors', reason: fault } })
+    fault = ''
+    await find('reload.well')
+  })
+
   test('that the targets were not reloaded, with the place, and that they are well again', async () => {
     const { layers, find } = await start({ origin: 9, targets: 'targets: {a.test: {protocol: http, hostname: 127.0.0.1, port: 9}}\n' })
     writeFileSync(layers.targetsFile, 'targets: {a.test: {hostnam: x}}\n')

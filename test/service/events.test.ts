@@ -116,6 +116,25 @@ describe.each(await databases())('events of accounts on $name', database => {
     })
   })
 
+  test('tell of an API token that comes from a new network, and no more of one that travels', async () => {
+    const owner = await given.actor()
+    const { token } = await given.service.apiTokens.create(owner, { name: 'ci', scopes: ['read'] })
+    const use = (network: number) => given.service.sessions.authenticate(token, `198.18.${network}.1`)
+    const told = async (): Promise<unknown[]> =>
+      (await given.service.events.list(owner, { name: 'account.new-place', limit: 100 })).items.map(({ fields }) => fields)
+    await use(1)
+    await use(1)
+    await use(2)
+    await until(async () => (await told()).length === 1)
+    expect(await told()).toEqual([{ address: '198.18.2.1', how: 'token ci' }])
+    for (let network = 3; network <= 15; network++) await use(network)
+    await until(async () => (await told()).length === 9)
+    const { items } = await given.service.audit.list(owner, { action: 'token.use', limit: 100 })
+    expect(items.map(({ address }) => address).slice(-2)).toEqual(['198.18.2.1', '198.18.1.1'])
+    expect(items).toHaveLength(15)
+    expect(await told()).toHaveLength(9)
+  })
+
   test('tell once of a limit that is reached again and again', async () => {
     const ada = await given.actor('user', { http: 1 })
     await given.service.sockets.create(ada, { name: 'one' })

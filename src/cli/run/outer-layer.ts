@@ -125,7 +125,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
         ...(cluster !== undefined && { cluster }),
         ...(service !== undefined && { directory: service.directory }),
         ...(service?.abuse !== undefined && { abuse: service.abuse }),
-        ...(visitors !== undefined && { visitors: visitors.check }),
+        ...(visitors !== undefined && { visitors: visitors.check, reloads: reloadsOf(visitors) }),
         timeoutMs: options.timeout,
         validityMs: options.validity,
         linkNames: options['link-name'],
@@ -215,6 +215,9 @@ async function createCluster(
   await opened.certificates?.start()
   return opened
 }
+
+/** Faults of the files of visitors, for whoever is told of events. */
+const reloadsOf = (visitors: RunningVisitors) => () => [{ what: 'visitors', fault: visitors.fault() }]
 
 /** Prepares the service; without one, nothing of it is loaded. */
 async function createService(

@@ -32,10 +32,14 @@ export async function runServiceProcess([json = '']: readonly string[], context:
   const service = new ServiceFile(file, {
     onChange: (_config, fixed) => {
       process?.reconfigured()
+      process?.fileTurned(undefined)
       const later = fixed.length === 0 ? '' : `; ${fixed.join(', ')} count after a restart of the outer layer`
       log.info({ file }, `${file} reloaded${later}`)
     },
-    onFault: fault => log.error({ code: fault.code }, `${file} not reloaded, the last good one stays in force: ${fault.message}`),
+    onFault: fault => {
+      process?.fileTurned(fault.message)
+      log.error({ code: fault.code }, `${file} not reloaded, the last good one stays in force: ${fault.message}`)
+    },
   })
   // From a terminal the same signal comes to the outer layer, which asks this process to end when it is time.
   void context.untilStopped({ hangup: true })

@@ -94,6 +94,11 @@ export class VisitorsFile {
     return this.#keys
   }
 
+  /** Faults of the files as they are now; what was good stays in force. */
+  get faults(): readonly GatewayError[] {
+    return this.#followed.faults
+  }
+
   /** Reads the files, then follows them. @throws GatewayError CONFIG_INVALID, FILE_UNREADABLE, KEY_INVALID; nothing is followed then */
   async start(): Promise<void> {
     await this.#followed.start(({ faults: [fault] }) => {

@@ -32,7 +32,12 @@ const LIMITS: ReadonlyMap<string, string> = new Map([
 /** The parts of an outer layer that something happens to. */
 export interface LayerEventsOptions {
   /** Without events of its own, the layer makes some, which nobody has but its admin port. */
-  readonly layer: { readonly events?: Events; readonly appCertificates?: CertificateStore; readonly socketCertificates?: CertificateStore }
+  readonly layer: {
+    readonly events?: Events
+    readonly appCertificates?: CertificateStore
+    readonly socketCertificates?: CertificateStore
+    readonly reloads?: () => readonly { readonly what: string; readonly fault: string }[]
+  }
   /** Of the operator. */
   readonly sources: {
     readonly targets: { readonly table: TargetTable; readonly fault?: { readonly message: string } | undefined }
@@ -148,8 +153,9 @@ export class LayerEvents {
   }
 
   #look(): void {
-    const { sources, tcp } = this.options
+    const { sources, tcp, layer } = this.options
     const { targets, keys } = sources
+    for (const { what, fault } of layer.reloads?.() ?? []) this.#reload(what, fault)
     this.#reload('targets', targets.fault?.message)
     this.#reload('public keys', keys.faults?.map(({ message }) => message).join('; '))
     for (const { port, store } of this.#stores)
@@ -185,8 +191,20 @@ export class LayerEvents {
       file,
       pem: { names, notAfterMs },
     }))
-    return [...ofPorts, ...ofKeys]
+    return [...ofPorts, ...ofKeys, ...authoritiesIn(this.options.sources.targets.table)]
   }
+}
+
+/** Authorities of client certificates, of TCP ports and of targets. */
+function authoritiesIn({ tcp, all }: TargetTable): readonly WatchedCertificate[] {
+  const ofPorts = tcp.flatMap(({ options: { key, clientCa } }) =>
+    clientCa === undefined ? [] : [{ use: 'client authorities of a TCP port', file: `clientCa of tcp "${key}"`, pem: clientCa }],
+  )
+  const ofTargets = all.flatMap(({ name, treatment }) => {
+    const ca = treatment?.access?.certificates?.ca
+    return ca === undefined ? [] : [{ use: 'client authorities of a target', file: `access.certificates of "${name}"`, pem: ca }]
+  })
+  return [...ofPorts, ...ofTargets]
 }
 
 const END = '-----END CERTIFICATE-----'

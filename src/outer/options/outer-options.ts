@@ -166,6 +166,8 @@ export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   readonly serverTiming?: boolean
   /** Told of what happens; the default keeps it in memory, for the admin port. Whoever gives them ends them. */
   readonly events?: Events
+  /** Faults of other files that are followed, by what they are; empty where all is well. */
+  readonly reloads?: () => readonly { readonly what: string; readonly fault: string }[]
   /** Looks at the requests of targets that say `inspect`. */
   readonly taps?: Taps
   /** The admin port; none when absent, and then nothing is counted. */

@@ -139,7 +139,7 @@ export class AccountSessions implements Sessions {
     const row = await store.db
       .selectFrom('api_tokens')
       .innerJoin('accounts', 'accounts.id', 'api_tokens.account_id')
-      .select(['api_tokens.id', 'account_id', 'role', 'scopes', 'used_at', 'expires_at'])
+      .select(['api_tokens.id', 'account_id', 'role', 'scopes', 'used_at', 'expires_at', 'api_tokens.name'])
       .where('hash', '=', hashSecret(token))
       .where('revoked_at', 'is', null)
       .where(eb => eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', now)]))
@@ -154,6 +154,7 @@ export class AccountSessions implements Sessions {
         .where('id', '=', row.id)
         .execute()
         .catch(() => undefined)
+    await this.#placed({ accountId: row.account_id, tokenId: row.id, name: row.name }, address).catch(() => undefined)
     return {
       accountId: row.account_id,
       role: row.role,
@@ -162,6 +163,20 @@ export class AccountSessions implements Sessions {
       address,
       ...(row.expires_at !== null && { endsAt: row.expires_at }),
     }
+  }
+
+  /** Writes down whence a token comes, once for each network, and tells its owner of one that is new. */
+  async #placed(
+    { accountId, tokenId, name }: { readonly accountId: string; readonly tokenId: string; readonly name: string },
+    address: string,
+  ): Promise<void> {
+    const { audit, events, places, store } = this.parts
+    const place = await places.ofToken(store.db, { accountId, tokenId }, address)
+    if (place === 'known') return
+    await audit.occasion({ by: { accountId, kind: 'token', address }, action: 'token.use', object: `token:${tokenId}`, accountId })
+    if (place !== 'new') return
+    const subject = `${accountId} ${tokenId} ${networkKey(address)}`
+    events.tell('account.new-place', { subject, account: accountId, fields: { address, how: `token ${name}` } })
   }
 
   async endAll(actor: Actor): Promise<void> {
