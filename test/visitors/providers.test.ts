@@ -8,6 +8,7 @@ import { OAuthProvider } from '../../src/visitors/providers/oauth-provider.ts'
 import { OidcProvider } from '../../src/visitors/providers/oidc-provider.ts'
 import type { LoginEnd, Provider } from '../../src/visitors/providers/provider.ts'
 import { listen } from '../support/ports.ts'
+import { startVisitorLayers, WIKI } from '../support/visitors.ts'
 
 const REDIRECT = 'https://auth.example.test/callback/p'
 const STATE = 's'.repeat(22)
@@ -240,4 +241,23 @@ test('Facebook: proves that the token is its own, and takes only the address tha
   })
   const me = new URL(asked.find(({ url }) => url.startsWith('/v21.0/me'))!.url, issuer)
   expect(me.searchParams.get('appsecret_proof')).toBe(createHmac('sha256', 'secret').update('token').digest('hex'))
+})
+
+test('Facebook: what it puts behind the address does not stay behind that of the page', async () => {
+  const fake = createServer((request, response) => {
+    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://x')
+    if (pathname.endsWith('/dialog/oauth')) {
+      const back = `${searchParams.get('redirect_uri')!}?code=c&state=${searchParams.get('state')!}#_=_`
+      return void response.writeHead(302, { location: back }).end()
+    }
+    const body = pathname.endsWith('/access_token') ? { access_token: 'token' } : { id: '9', name: 'Ada', email: 'ada@example.io' }
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+  })
+  const facebook = configOf('facebook', { name: 'company', issuer: `http://127.0.0.1:${await listen(fake)}` })
+  const at = await startVisitorLayers(undefined, { config: { providers: new Map([['company', facebook]]) } })
+  const { status, way } = await at.browser().go(`${WIKI}/page`)
+  expect(status).toBe(200)
+  // A browser carries the fragment on until an address has one of its own, if it is an empty one.
+  const after = way.slice(way.findIndex(url => url.endsWith('#_=_')) + 1)
+  expect(after).toEqual([expect.stringMatching(/^https:\/\/wiki\.example\.test\/\.sg\/session\?code=[^#]+#$/), `${WIKI}/page`])
 })

@@ -12,7 +12,7 @@ import { sessionText, type Person, type Session } from '../session/session.ts'
 import { cookieKinds, cookieValues, setCookie } from '../session/session-cookie.ts'
 import { atAuthHost, newSessionId, type KnownSession } from '../session/sessions.ts'
 import { authScheme, type LoginContext } from './login-context.ts'
-import { redirect } from './redirect.ts'
+import { redirect, withoutFragment } from './redirect.ts'
 import { LOGIN_MS, type Attempt, type Wish } from './tickets.ts'
 
 /** Cookies of logins under way: one for each, so that two tabs do not disturb each other. */
@@ -187,7 +187,8 @@ export class AuthLogin {
       const session = newSession(end.person, clock())
       this.#tellOf(session, call)
       const cookie = sessions.issue(session, authHost, scheme, atAuthHost(name))
-      return this.#handOver(wish, session, [...done, cookie])
+      const answer = this.#handOver(wish, session, [...done, cookie])
+      return provider.config.kind === 'facebook' ? withoutFragment(answer) : answer
     } catch (error) {
       return this.#away(call, provider, error, `/login?wish=${encodeURIComponent(attempt.wish ?? '')}`, done)
     }
