@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { hashToken } from '../../src/identity/token.ts'
+import { replayRequest } from '../../src/inspector/replay/replay.ts'
 import { newest, testInspector } from '../inspector/support.ts'
 import { cleanUp } from '../support/cleanup.ts'
 import { openGrpcClient, PATH, same, startGrpcServer } from '../support/grpc.ts'
@@ -30,7 +31,8 @@ test('messages of gRPC are counted and sized at either end', async () => {
   const call = client.makeServerStreamRequest(PATH.serverStream, same, same, Buffer.alloc(500, 1)).resume()
   await once(call, 'end')
   for (const { inspector, faults } of [inner, outer]) {
-    const { kind, messages, detail, answer } = await newest(inspector)
+    const record = await newest(inspector)
+    const { kind, messages, detail, answer } = record
     expect([kind, answer!.status]).toEqual(['grpc', 200])
     expect(messages!.from(0, 10).map(({ from, type, bytes }) => [from, type, bytes])).toEqual([
       ['client', 'grpc', 500],
@@ -40,6 +42,7 @@ test('messages of gRPC are counted and sized at either end', async () => {
     ])
     expect(detail.response!.trailers).toContainEqual(['grpc-status', '0'])
     expect(detail.request.body).toMatchObject({ bytes: 505, note: 'kept as messages' })
+    expect(() => replayRequest(record, {})).toThrow(/a gRPC call cannot be sent again: its messages depend on the answers/)
     expect(faults).toEqual([])
   }
 })

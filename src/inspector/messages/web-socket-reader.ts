@@ -140,6 +140,7 @@ export class WebSocketReader {
       if (this.#deflatedBytes <= MAX_COMPRESSED && !this.#isWindowLost) this.#deflated.push(Buffer.from(plain))
       else this.#deflated = []
     }
+    if (plain !== bytes) plain.fill(0)
   }
 
   #unmasked(bytes: Buffer): Buffer {

@@ -4,8 +4,8 @@ import { TextRedactor } from './text.ts'
 /** Told of each place where something was taken out. */
 export type Took = (what: string) => void
 
-/** Characters that a scheme of Authorization has (RFC 9110 §11.1). */
-const SCHEME = /^[\w-]{1,40}(?= )/
+/** Longest scheme of Authorization. */
+const MAX_SCHEME = 40
 
 /**
  * Fields of a head as they may be kept. Authorization keeps its scheme, cookies their names and attributes, URLs everything but secret
@@ -43,8 +43,19 @@ function fieldValue(kind: FieldKind, value: string, names: SecretNames): string 
 }
 
 function withScheme(value: string): string {
-  const scheme = SCHEME.exec(value)?.[0]
-  return scheme === undefined ? CENSOR : `${scheme} ${CENSOR}`
+  // No regular expression looks at secrets: the engine keeps the last text that matched one.
+  const end = value.indexOf(' ')
+  return end > 0 && end <= MAX_SCHEME && isScheme(value, end) ? `${value.slice(0, end)} ${CENSOR}` : CENSOR
+}
+
+/** Characters that a scheme has (RFC 9110 §11.1). */
+function isScheme(value: string, end: number): boolean {
+  for (let i = 0; i < end; i++) {
+    const code = value.charCodeAt(i)
+    const isLetter = ((code | 0x20) >= 97 && (code | 0x20) <= 122) || code === 0x2d || code === 0x5f
+    if (!isLetter && !(code >= 48 && code <= 57)) return false
+  }
+  return true
 }
 
 const cookies = (value: string): string =>
@@ -66,11 +77,12 @@ function setCookie(value: string): string {
 
 /** Browsers have no other place for a token of a WebSocket, so programs put it here. */
 const MAX_PROTOCOL = 40
+const TOKEN_WORDS = ['token', 'bearer', 'auth', 'jwt']
 
 const protocols = (value: string): string =>
   value
     .split(',')
-    .map(each => (each.trim().length > MAX_PROTOCOL || /token|bearer|auth|jwt/i.test(each) ? ` ${CENSOR}` : each))
+    .map(each => (each.trim().length > MAX_PROTOCOL || TOKEN_WORDS.some(word => each.toLowerCase().includes(word)) ? ` ${CENSOR}` : each))
     .join(',')
     .trim()
 
@@ -78,9 +90,12 @@ const protocols = (value: string): string =>
 export function redactUrls(value: string, names: SecretNames): string {
   if (!mayHaveSecrets(value)) return value
   const kept: Uint8Array[] = []
-  const redactor = new TextRedactor(names, (bytes, from, to) => void kept.push(bytes.slice(from, to)), 'urls')
-  redactor.push(Buffer.from(value))
+  const redactor = new TextRedactor(names, (bytes, from, to) => void kept.push(Uint8Array.prototype.slice.call(bytes, from, to)), 'urls')
+  const bytes = Buffer.from(value)
+  redactor.push(bytes)
   redactor.end()
+  // It may be a part of memory that all share.
+  bytes.fill(0)
   return redactor.count === 0 ? value : Buffer.concat(kept).toString()
 }
 

@@ -89,8 +89,8 @@ export class MarkupRedactor implements Redactor {
 
   #read(): void {
     const tag = this.#tag.toString('latin1', 0, this.#tagLength)
-    const name = /^<\/?([^\s/>]*)/.exec(tag)?.[1] ?? ''
     const isEnd = tag.startsWith('</')
+    const name = tagName(tag, isEnd ? 2 : 1)
     if (this.#secret !== '') {
       if (name !== this.#secret) return
       if (isEnd) this.#depth--
@@ -133,6 +133,12 @@ export class MarkupRedactor implements Redactor {
 
 const NAMING: ReadonlySet<string> = new Set(['name', 'id', 'property', 'key'])
 const VALUES: ReadonlySet<string> = new Set(['value', 'content'])
+
+function tagName(tag: string, from: number): string {
+  let to = from
+  while (to < tag.length && !isBlank(tag[to]!) && tag[to] !== '/' && tag[to] !== '>') to++
+  return tag.slice(from, to)
+}
 
 const localName = (name: string): string => name.slice(name.indexOf(':') + 1)
 

@@ -33,7 +33,11 @@ export class MultipartRedactor implements Redactor {
   }
 
   push(chunk: Uint8Array): void {
-    let bytes: Buffer = Buffer.concat([this.#rest, chunk])
+    const last = this.#rest
+    const all = Buffer.alloc(last.length + chunk.length)
+    last.copy(all)
+    all.set(chunk, last.length)
+    let bytes: Buffer = all
     for (;;) {
       if (this.#isInHead) {
         const end = bytes.indexOf(BLANK)
@@ -63,7 +67,12 @@ export class MultipartRedactor implements Redactor {
       bytes = bytes.subarray(next)
       this.#isInHead = true
     }
-    this.#rest = Buffer.from(bytes)
+    const rest = Buffer.alloc(bytes.length)
+    bytes.copy(rest)
+    this.#rest = rest
+    // Nothing of what was taken out stays in memory that is given back as it is.
+    last.fill(0)
+    all.fill(0)
   }
 
   end(): void {
@@ -72,6 +81,7 @@ export class MultipartRedactor implements Redactor {
       if (this.#rest.length >= 2 && this.#rest[0] === 0x2d && this.#rest[1] === 0x2d) this.sink(this.#rest, 0, 2)
     } else this.#give(this.#rest)
     this.#endPart()
+    this.#rest.fill(0)
   }
 
   #give(bytes: Buffer): void {

@@ -27,16 +27,22 @@ export abstract class PieceReader implements Redactor {
   }
 
   push(chunk: Uint8Array): void {
-    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk])
+    const last = this.#rest
+    const bytes = last.length === 0 ? chunk : joined(last, chunk)
     const done = this.read(bytes, false)
     this.#given = Math.max(0, this.#given - done)
     // A copy: the piece belongs to somebody else, and has secrets in it.
     this.#rest = done === bytes.length ? NOTHING : Uint8Array.prototype.slice.call(bytes, done)
+    if (last.length === 0) return
+    // Nothing of what was taken out stays in memory that is given back as it is.
+    last.fill(0)
+    bytes.fill(0)
   }
 
   end(): void {
     const rest = this.#rest
     if (rest.length > 0) this.read(rest, true)
+    rest.fill(0)
     this.#rest = NOTHING
     this.#given = 0
   }
@@ -66,4 +72,11 @@ export abstract class PieceReader implements Redactor {
     this.#count++
     this.sink(mask, 0, mask.length)
   }
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(first.length + second.length)
+  bytes.set(first)
+  bytes.set(second, first.length)
+  return bytes
 }

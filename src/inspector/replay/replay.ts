@@ -1,6 +1,7 @@
 import { GatewayError } from '../../errors.ts'
 import type { ExchangeRecord } from '../exchange-record.ts'
 import { namedValues } from '../kept/fields-text.ts'
+import type { ExchangeKind } from '../kept/record.ts'
 import { CENSOR } from '../redact/secret-names.ts'
 
 /** A request that is to be sent again. */
@@ -53,6 +54,13 @@ export class RedactedError extends GatewayError {
   }
 }
 
+/** What is no single request: its messages depend on what the other side has said meanwhile. */
+const CONVERSATIONS: ReadonlyMap<ExchangeKind, string> = new Map<ExchangeKind, string>([
+  ['websocket', 'a WebSocket cannot be sent again: its messages depend on the answers to them; requests show lists each of them'],
+  ['grpc', 'a gRPC call cannot be sent again: its messages depend on the answers to them; requests show lists each of them'],
+  ['tcp', 'a TCP connection cannot be sent again: its bytes depend on the answers to them'],
+])
+
 /** Fields that the sender makes anew. */
 const FRAMING: ReadonlySet<string> = new Set([
   'content-length',
@@ -74,7 +82,7 @@ const PATH = /^\/[\x21-\x7e]*$/
  */
 export function replayRequest(record: ExchangeRecord, edits: ReplayEdits): ReplayRequest {
   const { start, requestBody } = record
-  if (!record.detail.canReplay) throw new GatewayError('CONFLICT', 'this cannot be sent again from here')
+  if (!record.detail.canReplay) throw new GatewayError('CONFLICT', CONVERSATIONS.get(record.kind) ?? 'this cannot be sent again from here')
   const method = edits.method ?? start.method
   const path = edits.path ?? start.path
   if (!NAME.test(method)) throw new GatewayError('INVALID', 'method: not a method')
