@@ -4,6 +4,7 @@
  * nothing is `instanceof` another Array.
  */
 const { register, registerHooks } = require('node:module')
+const { setTimeout } = require('node:timers')
 const { pathToFileURL } = require('node:url')
 const { default: Runtime } = require('jest-runtime')
 
@@ -24,6 +25,21 @@ const hook = async directory => {
 
 // Nothing is left to do: at its exit Node.js waits for ever, at full speed, for some sockets that were reset (Environment::CleanupHandles).
 process.once('beforeExit', () => process.exit())
+
+/** What jest-worker sends when no file is left, and the time that it waits then, half of which is for what closes by itself. */
+const CHILD_MESSAGE_END = 2
+const GRACE_MS = 250
+
+/** A test that leaves something open keeps its worker alive, and Jest ends that by force without a word of the reason. */
+function endInTime([type]) {
+  if (type !== CHILD_MESSAGE_END) return
+  process.off('message', endInTime)
+  setTimeout(() => {
+    process.stderr.write(`a test file has left something open: ${process.getActiveResourcesInfo().join(' ')}\n`)
+    process.exit()
+  }, GRACE_MS).unref()
+}
+if (process.argv[1]?.endsWith('processChild.js')) process.on('message', endInTime)
 
 let hooked
 let sourceMapOf = () => undefined
