@@ -64,7 +64,7 @@ const ROOMS = {
   'service/proofs': { rooms: ['errors.ts', 'identity', 'service/input'], npm: ['jsonwebtoken', '@node-rs/argon2'], node: ['crypto'] },
   mail: { rooms: ['errors.ts'], npm: ['nodemailer'], node: ['crypto', 'fs/promises', 'path'] },
   'store/sqlite': { rooms: ['errors.ts', 'lazily.ts'], npm: ['kysely', 'libsql'] },
-  store: { rooms: ['errors.ts', 'lazily.ts', 'store/sqlite'], npm: ['kysely', 'pg'], node: ['net', 'fs/promises', 'path'] },
+  store: { rooms: ['errors.ts', 'store/sqlite'], npm: ['kysely', 'pg'], node: ['net', 'fs/promises', 'path'] },
   'service-host': {
     rooms: ['events', 'errors.ts', 'net', 'directory', 'payload', 'telemetry'],
     node: ['child_process', 'fs/promises', 'os', 'path'],
@@ -94,7 +94,6 @@ const ROOMS = {
       'address',
       'events',
       'errors.ts',
-      'lazily.ts',
       'store',
       'service',
       'service/core',
@@ -109,7 +108,6 @@ const ROOMS = {
     rooms: [
       'events',
       'errors.ts',
-      'lazily.ts',
       'address',
       'directory',
       'identity',

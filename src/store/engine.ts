@@ -1,7 +1,16 @@
 /** kysely over the one database that a URL names. */
-import type * as KyselyModule from 'kysely'
-import type { Dialect, Driver } from 'kysely'
-import { lazily } from '../lazily.ts'
+import type { Dialect, Driver, Kysely as KyselyType } from 'kysely'
+import {
+  Kysely,
+  PostgresAdapter,
+  PostgresDriver,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+  sql,
+} from './sqlite/kysely.ts'
 import { GatewayError } from '../errors.ts'
 import { postgresFault, sqliteFault, unavailable } from './faults.ts'
 import { GuardedDriver, type DriverGuard } from './guarded-driver.ts'
@@ -14,18 +23,6 @@ import type { Database } from './schema.ts'
 import { SqliteDriver } from './sqlite/sqlite-driver.ts'
 import { copySqlite, IN_MEMORY, openSqliteFile, type SqliteModule } from './sqlite-file.ts'
 import type { StorePlace } from './store-url.ts'
-
-const {
-  Kysely,
-  PostgresAdapter,
-  PostgresDriver,
-  PostgresIntrospector,
-  PostgresQueryCompiler,
-  SqliteAdapter,
-  SqliteIntrospector,
-  SqliteQueryCompiler,
-  sql,
-} = lazily<typeof KyselyModule>('kysely')()
 
 export interface EngineOptions {
   readonly password?: string
@@ -41,7 +38,7 @@ export interface EngineOptions {
 }
 
 export interface Engine {
-  readonly db: KyselyModule.Kysely<Database>
+  readonly db: KyselyType<Database>
   close(): Promise<void>
 }
 
@@ -83,7 +80,7 @@ const POSTGRES: Omit<Dialect, 'createDriver'> = {
 }
 
 /** kysely over a driver that somebody else closes. */
-const over = (dialect: Omit<Dialect, 'createDriver'>, driver: Driver): KyselyModule.Kysely<unknown> =>
+const over = (dialect: Omit<Dialect, 'createDriver'>, driver: Driver): KyselyType<unknown> =>
   new Kysely<unknown>({ dialect: { ...dialect, createDriver: () => driver } })
 
 function sqliteEngine(file: string, { sqlite, migrations = MIGRATIONS, now, onAway, onMigrating, onMigrated }: EngineOptions): Engine {

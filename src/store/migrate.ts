@@ -1,11 +1,8 @@
 /** Brings a database to the version of this program, in one transaction under a lock: it has happened, or nothing has. */
-import type * as KyselyModule from 'kysely'
+import { sql } from './kysely.ts'
 import type { Kysely, Transaction } from 'kysely'
-import { lazily } from '../lazily.ts'
 import { GatewayError } from '../errors.ts'
 import { MIGRATIONS, POSTGRES_WORDS, SQLITE_WORDS, type Migration } from './migrations.ts'
-
-const { sql } = lazily<typeof KyselyModule>('kysely')()
 
 /** The version that a program of this release makes and needs. */
 export const SCHEMA_VERSION = MIGRATIONS.length

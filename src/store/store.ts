@@ -1,7 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type * as KyselyModule from 'kysely'
+import { sql } from './kysely.ts'
 import type { Kysely, Transaction } from 'kysely'
-import { lazily } from '../lazily.ts'
 import { asGatewayError, GatewayError } from '../errors.ts'
 import { ChangeFeed, type FollowOptions } from './change-feed.ts'
 import { isConflict } from './faults.ts'
@@ -13,8 +12,6 @@ import type { Database } from './schema.ts'
 import { createEngine, type Engine } from './engine.ts'
 import { copySqlite, copySqliteFile, type SqliteModule } from './sqlite-file.ts'
 import { parseStoreUrl } from './store-url.ts'
-
-const { sql } = lazily<typeof KyselyModule>('kysely')()
 
 export interface StoreOptions {
   /** `sqlite:FILE`, `sqlite::memory:` or `postgres://USER@HOST/DATABASE`; see `parseStoreUrl`. */

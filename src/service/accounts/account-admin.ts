@@ -1,7 +1,6 @@
 /** Accounts, as admins manage them. */
-import type * as KyselyModule from 'kysely'
+import { sql } from '../../store/kysely.ts'
 import type { Kysely } from 'kysely'
-import { lazily } from '../../lazily.ts'
 import type { Database, Row } from '../../store/schema.ts'
 import type { StoreTransaction } from '../../store/store.ts'
 import { changesAll, needId, needRole, needScope, notFound } from '../core/access.ts'
@@ -15,8 +14,6 @@ import { emailKey } from '../input/texts.ts'
 import type { Account, AccountLimits, Actor, Page, Role } from '../model.ts'
 import type { AccountParts } from './account-parts.ts'
 import { checkRole } from './invitations.ts'
-
-const { sql } = lazily<typeof KyselyModule>('kysely')()
 
 /** Takes all sockets of an account away, as part of a transaction. */
 export type RemoveSockets = (transaction: StoreTransaction, accountId: string) => Promise<void>

@@ -1,14 +1,11 @@
 /** Public ports of sockets of type tcp and tls, and relay ports of tunnels. The constraints of the store decide, never what a process remembers. */
-import type * as KyselyModule from 'kysely'
+import { sql } from '../../store/kysely.ts'
 import type { Insertable, Kysely } from 'kysely'
-import { lazily } from '../../lazily.ts'
 import type { Database, Row } from '../../store/schema.ts'
 import type { ServiceConfig } from '../config.ts'
 import { DAY_MS } from '../core/clock.ts'
 import { ServiceError } from '../input/service-error.ts'
 import type { RandomInteger } from '../names/socket-names.ts'
-
-const { sql } = lazily<typeof KyselyModule>('kysely')()
 
 const TRIES = 20
 /** A freed port is given to nobody for so long: whoever knows it must not meet somebody else there. */

@@ -1,6 +1,5 @@
 /** Sockets, as their owners see and change them. */
-import type * as KyselyModule from 'kysely'
-import { lazily } from '../../lazily.ts'
+import { sql } from '../../store/kysely.ts'
 import type { Row } from '../../store/schema.ts'
 import type { StoreTransaction } from '../../store/store.ts'
 import { needScope, notFound, readsAll } from '../core/access.ts'
@@ -16,8 +15,6 @@ import { insertDomains, type SocketCreation } from './socket-creation.ts'
 import { checkPatch } from './socket-input.ts'
 import { hashForEdge, limitsOf, lockAccount, socketFor, type SocketParts } from './socket-parts.ts'
 import { removeSockets } from './socket-removal.ts'
-
-const { sql } = lazily<typeof KyselyModule>('kysely')()
 
 /** The rules of sockets. */
 export class AccountSockets implements Sockets {

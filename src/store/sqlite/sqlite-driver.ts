@@ -1,13 +1,10 @@
 /** kysely over one SQLite connection, which only one at a time may have: whoever hands it out sees to that. */
 import { setImmediate as immediate } from 'node:timers/promises'
-import type * as KyselyModule from 'kysely'
+import { CompiledQuery } from './kysely.ts'
 import type { DatabaseConnection, Driver, QueryResult, TransactionSettings, CompiledQuery as Query } from 'kysely'
-import { lazily } from '../../lazily.ts'
 import { sqliteValue, type SqliteConnection, type SqliteStatement } from './sqlite-connection.ts'
 
 // As CommonJS, here and wherever values of it are used: Node.js loads that in two thirds of the time of the ES modules, and one copy is enough.
-const { CompiledQuery } = lazily<typeof KyselyModule>('kysely')()
-
 /** Statements that are kept prepared; the service has some hundred. */
 const MAX_STATEMENTS = 300
 /** The longest that statements follow each other without a turn of the event loop, milliseconds. They are synchronous, and awaiting them is not enough. */
