@@ -9,6 +9,7 @@ import { connect } from './groups/connect.ts'
 import { floods } from './groups/floods.ts'
 import { console } from './groups/console.ts'
 import { fairness } from './groups/fairness.ts'
+import { cluster } from './groups/cluster.ts'
 import { idleService } from './groups/idle-service.ts'
 import { https } from './groups/https.ts'
 import { longLink } from './groups/long-link.ts'
@@ -40,6 +41,7 @@ const MEASUREMENTS = [
   connect,
   start,
   idleService,
+  cluster,
   console,
   serviceKilled,
   storeAway,
