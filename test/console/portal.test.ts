@@ -200,6 +200,35 @@ describe('somebody without a mouse', () => {
 })
 
 describe('an admin', () => {
+  testWith(['chromium'], 'is told on each page how old it is when the gateway does not answer, and reads the keys by ?', async () => {
+    await login('root@example.com')
+    const pages = ['Sockets', 'Usage', 'Events', 'Profile, keys, tokens', 'Audit', 'Accounts', 'Keys of inner layers']
+    for (const name of pages) {
+      await menu(name).click()
+      await heading(name).waitFor()
+      await page.locator('main .empty').filter({ hasText: 'Loading' }).waitFor({ state: 'detached' })
+      await page.keyboard.press('?')
+      await page.getByRole('dialog', { name: 'By keyboard' }).getByText(name, { exact: true }).waitFor()
+      await page.keyboard.press('Escape')
+      await page.getByRole('dialog').waitFor({ state: 'detached' })
+      await page.route('**/api/v1/**', route => route.abort())
+      await page.keyboard.press('r')
+      await page
+        .getByText(/^This is .+ old\.$/)
+        .first()
+        .waitFor()
+      await page.getByText('NOT_REACHED').first().waitFor()
+      await expectGood()
+      await page.unroute('**/api/v1/**')
+      await page.keyboard.press('r')
+      await page
+        .getByText(/^This is .+ old\.$/)
+        .first()
+        .waitFor({ state: 'detached' })
+    }
+    await page.getByRole('button', { name: 'Log out' }).click()
+  })
+
   testWith(['chromium'], 'sees accounts, and suspends one after being asked', async () => {
     await login('root@example.com')
     await menu('Accounts').click()
