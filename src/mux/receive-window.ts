@@ -37,6 +37,9 @@ const MIN_CYCLE_MS = 1
 /** A window grows at most by this factor at a time. */
 const MAX_FACTOR = 8
 
+/** A peer that has stalled reads on with so much credit, and leaves less unused meanwhile; with less than this it surely waits for more. */
+const UNUSED_BYTES = 45_056
+const WAITING_BYTES = 32_768
 /** A peer with less credit than this cannot fill a frame, bytes. */
 const STARVED_BYTES = 16_384
 /** A reader that takes its bytes within this time keeps up, however short the round trip. */
@@ -55,7 +58,7 @@ export interface WindowContext {
 
 /**
  * Credit the peer may still spend on one stream. The window grows to twice what the link carries in one round trip while the peer has
- * credit, at most eightfold at a time: below that the window holds the stream back. It never grows for a reader that does not keep up.
+ * credit, and by what one that waits leaves unused, at most eightfold at a time: below that the window holds the stream back. It never grows for a reader that does not keep up.
  * @throws GatewayError FLOW_EXCEEDED from `received`, when the peer spends credit it was not lent
  */
 export class ReceiveWindow {
@@ -68,6 +71,7 @@ export class ReceiveWindow {
   #cycleBytes = 0
   #cycleMs = 0
   #cycleHeldMs = 0
+  #cycleHasWaited = false
   #arrivedAtMs = 0
   #isStarved = true
   /** Credit granted less than a round trip ago, which the peer cannot have used yet. */
@@ -97,7 +101,9 @@ export class ReceiveWindow {
     // A gap in which the peer had no credit is the doing of this window, and no measure of what the link and the peer can do.
     if (!this.#isStarved) this.#cycleMs += now - this.#arrivedAtMs
     this.#arrivedAtMs = now
-    this.#isStarved = this.#left - this.#unseenCredit(now) < STARVED_BYTES
+    const creditBytes = this.#left - this.#unseenCredit(now)
+    this.#isStarved = creditBytes < STARVED_BYTES
+    this.#cycleHasWaited ||= creditBytes < WAITING_BYTES
   }
 
   /** The consumer has taken `bytes`. A CREDIT per DATA would double the frames, so credit goes back a quarter window at a time. */
@@ -143,9 +149,11 @@ export class ReceiveWindow {
     this.#cycleBytes = 0
     this.#cycleMs = 0
     this.#cycleHeldMs = 0
+    const unusedBytes = this.#cycleHasWaited ? UNUSED_BYTES : 0
+    this.#cycleHasWaited = false
     if (!isReadInTime) return 0
     const { budget } = this.context
-    const wanted = 2 * bytesPerMs * this.#roundTripMs()
+    const wanted = 2 * bytesPerMs * this.#roundTripMs() + unusedBytes
     const more = Math.floor(Math.min(wanted - this.#size, (MAX_FACTOR - 1) * this.#size, MAX_WINDOW_BYTES - this.#size, budget.leftBytes))
     if (more * 4 < this.#size || !budget.take(more)) return 0
     this.#grown += more
