@@ -18,7 +18,7 @@ export type Say = (text: string) => void
 
 const WORKERS = 8
 /** No fault takes as long; one that does is one. */
-const FAULT_MS = 400_000
+const FAULT_MS = 700_000
 
 /** A world that works, from its first request to its last line. */
 const runWorld = async (name: string, seed: number, use: (world: World) => Promise<void>): Promise<Report> => {
@@ -48,6 +48,7 @@ export const runFaults = (name: string, faults: readonly Fault[], seed: number, 
       await within(run(world), id, FAULT_MS).catch((error: unknown) => world.ledger.fault(`${id}: ${String(error)}`))
       await within(world.serves(), 'an ordinary request').catch((error: unknown) => world.ledger.fault(`after ${id}: ${String(error)}`))
       const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
+      if (world.ledger.faultCount > before) say(`  ${world.ledger.faults.at(-1) ?? ''}`)
       say(`${world.ledger.faultCount === before ? 'ok  ' : 'FAIL'} ${id}: ${what} (${seconds} s)`)
     }
   })

@@ -111,7 +111,7 @@ const many = (before: string, piece: string, after: string) => (times: number) =
 
 /** Small things that must cost what their bytes cost. */
 export const AMPLIFIED: readonly Amplified[] = [
-  { name: 'chunks of one byte', connections: 100, times: 60_000, bytes: many(CHUNKED, '1\r\nx\r\n', '') },
+  { name: 'chunks of one byte', connections: 40, times: 60_000, bytes: many(CHUNKED, '1\r\nx\r\n', '') },
   { name: 'trailer fields', connections: 5, times: 201, bytes: many(`${CHUNKED}0\r\n`, 'a:\r\n', '\r\n') },
   {
     name: 'trailer fields of GET',
