@@ -293,6 +293,7 @@ describe.each(await databases())('sockets on $name', database => {
       expect(given.plane.keys.get(credentials!.kid)).toEqual({
         kid: credentials!.kid,
         jwk,
+        login: expect.any(Number),
         tunnelId: tunnel.id,
         identifiers: null,
         expiresAt: credentials!.expiresAt,
