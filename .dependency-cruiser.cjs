@@ -363,8 +363,10 @@ const ROOMS = {
     ],
     node: ['http', 'stream'],
   },
+  'outer/quick-edge': { rooms: ['http', 'net', 'outer/exchange'], node: ['net'] },
   'outer/http-edge': {
     rooms: [
+      'outer/quick-edge',
       'errors.ts',
       'address',
       'http',

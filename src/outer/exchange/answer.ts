@@ -152,9 +152,9 @@ export class Answer {
     this.call.cut(this.#length === undefined && isHttp10)
   }
 
-  /** Sends the head, if nothing has taken it along. */
+  /** Sends the head, if nothing has taken it along, and what waits with it. */
   flush(): void {
-    if (this.#isFlushed) return
+    if (this.#isFlushed && this.call.isWaiting !== true) return
     this.#isFlushed = true
     attempt(
       thrown => this.call.events?.onFault(thrown),

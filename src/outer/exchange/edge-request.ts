@@ -71,6 +71,8 @@ export interface EdgeRequest {
   switchProtocols?(upgrade: string, head: Pick<WritableHead, 'reason' | 'fields'>): SwitchedClient
   /** @throws when a field or the reason has characters that cannot be sent; nothing was written */
   writeHead(head: Pick<WritableHead, 'status' | 'reason' | 'fields'>): void
+  /** True while what was written of the body waits for `flush`, as the head does; absent: it never does. */
+  readonly isWaiting?: boolean
   /** Sends a head that waits for its body. */
   flush(): void
   /** False asks to pause until `onDrain`. */

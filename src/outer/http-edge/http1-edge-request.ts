@@ -6,7 +6,7 @@ import type { WritableHead } from '../../http/response-fields.ts'
 import type { EdgeRequest, ClientEvents } from '../exchange/edge-request.ts'
 import { guarded, type Fail } from '../../net/guard.ts'
 import type { PipelineGate } from './pipeline-gate.ts'
-import { withHsts } from './hsts.ts'
+import { withHsts } from '../../http/hsts.ts'
 import { pauseMessage } from '../../net/pause-message.ts'
 import { discardUpload, endAbruptly, endLingering } from '../../net/linger.ts'
 

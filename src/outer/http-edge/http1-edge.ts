@@ -12,6 +12,7 @@ import { EarlyBytes } from '../../net/early-bytes.ts'
 import { Http1EdgeRequest } from './http1-edge-request.ts'
 import { headWithoutUpgrade, Http1UpgradeCall, mayUpgrade } from './http1-upgrade.ts'
 import { PipelineGate } from './pipeline-gate.ts'
+import { QuickConnection, type QuickEdge } from '../quick-edge/quick-connection.ts'
 import { HttpExchange } from '../exchange/http-exchange.ts'
 import { attempt, guarded, type Fail } from '../../net/guard.ts'
 import { untilEmpty } from '../../net/until-empty.ts'
@@ -20,6 +21,7 @@ import { countConnections } from '../../net/socket-book.ts'
 
 /** Longer than the idle timeout of usual load balancers in front (60 s), so that they close first. Node waits a second longer than it announces. */
 const KEEP_ALIVE_MS = 65_000
+const KEEP_ALIVE_MARGIN_MS = 1_000
 /** The most that one read brings. */
 const READ_BYTES = 65_536
 /** Pipelined requests that wait on one connection before nothing more is parsed. */
@@ -53,9 +55,16 @@ export interface HttpEdgeOptions {
   readonly keepAliveMs?: number
 }
 
-/** Step 1 of the path: raw node:http, no framework. One request of a connection at a time. */
+/**
+ * Step 1 of the path: raw node:http, no framework. One request of a connection at a time. Plain requests do not get as far as that: what is
+ * read and written for them here is half of what it costs in node:http.
+ */
 export class HttpEdge {
   readonly #server: Server
+  /** What node:http does with a connection. */
+  readonly #parse: (socket: Socket) => void
+  readonly #quick: QuickEdge
+  readonly #quickConnections = new Set<QuickConnection>()
   readonly #connections = new WeakMap<Duplex, Connection>()
   /** Connections on which nothing was asked yet. */
   readonly #fresh = new Set<Duplex>()
@@ -82,9 +91,11 @@ export class HttpEdge {
     })
     // Node cuts longer lists off silently, and framing fields behind the cut would vanish from sight.
     this.#server.maxHeadersCount = 0
-    this.#server.prependListener('connection', (socket: Socket) => attempt(this.#failOf(socket), () => this.#admitConnection(socket)))
-    // Behind the listener of node:http itself.
-    this.#server.on('connection', (socket: Socket) => attempt(this.#failOf(socket), () => this.#putGate(socket)))
+    const [parse] = this.#server.listeners('connection') as ((socket: Socket) => void)[]
+    this.#server.removeListener('connection', parse!)
+    this.#parse = parse!.bind(this.#server)
+    this.#server.on('connection', (socket: Socket) => attempt(this.#failOf(socket), () => this.#take(socket)))
+    this.#quick = this.#createQuickEdge()
     const accept = (req: IncomingMessage, res: ServerResponse): void => attempt(this.#failOf(req.socket), () => this.#accept(req, res))
     this.#server.on('request', accept)
     this.#server.on('checkContinue', accept)
@@ -142,6 +153,7 @@ export class HttpEdge {
         this.#onIdle = resolve
       })
     }
+    for (const connection of this.#quickConnections) connection.destroy()
     this.#server.closeIdleConnections()
     // Connections on which no request was begun are neither idle nor busy to node:http.
     this.#server.closeAllConnections()
@@ -151,6 +163,7 @@ export class HttpEdge {
   /** Cuts everything. */
   destroy(): void {
     this.#server.close()
+    for (const connection of this.#quickConnections) connection.destroy()
     this.#server.closeAllConnections()
   }
 
@@ -162,19 +175,55 @@ export class HttpEdge {
     }
   }
 
-  /** A connection beyond the limits gets one answer, whatever it was about to ask. */
-  #admitConnection(socket: Socket): void {
-    if (this.#connections.has(socket)) return
-    const reason = this.options.connections.admit(socket, unmapped(socket.remoteAddress ?? ''))
-    if (reason !== undefined) this.#fault(socket, { code: 'OVERLOADED', reason })
+  #take(socket: Socket): void {
+    const isAdmitted = this.#admitConnection(socket)
+    this.#fresh.add(socket)
+    socket.once('close', () => this.#fresh.delete(socket))
+    if (isAdmitted) this.#quickConnections.add(new QuickConnection(socket, this.#connectionOf(socket).peer, this.#quick))
+    else this.#parseByNode(socket)
   }
 
-  #putGate(socket: Socket): void {
-    const connection = this.#connectionOf(socket)
-    if (connection.gate === undefined) {
-      this.#fresh.add(socket)
-      socket.once('close', () => this.#fresh.delete(socket))
+  /** A connection beyond the limits gets one answer, whatever it was about to ask. */
+  #admitConnection(socket: Socket): boolean {
+    if (this.#connections.has(socket)) return true
+    const reason = this.options.connections.admit(socket, unmapped(socket.remoteAddress ?? ''))
+    if (reason !== undefined) this.#fault(socket, { code: 'OVERLOADED', reason })
+    return reason === undefined
+  }
+
+  #createQuickEdge(): QuickEdge {
+    const { context, options } = this
+    const { deadlines, limits } = context
+    const keepAliveMs = options.keepAliveMs ?? KEEP_ALIVE_MS
+    const over = (): void => {
+      this.#openExchanges--
+      if (this.#openExchanges === 0) this.#onIdle?.()
     }
+    return {
+      headerBytes: limits.headerBytes,
+      keepAliveSeconds: Math.floor(keepAliveMs / 1_000),
+      first: deadlines.of(limits.headerMs),
+      further: deadlines.of(keepAliveMs === 0 ? 0 : keepAliveMs + KEEP_ALIVE_MARGIN_MS),
+      isForOthers: target => context.tunnels.owns(target),
+      begin: (request, socket) => {
+        this.#openExchanges++
+        this.#fresh.delete(socket)
+        new HttpExchange(context, request, over).start()
+      },
+      handOver: (connection, bytes) => {
+        this.#quickConnections.delete(connection)
+        this.#parseByNode(connection.socket)
+        this.#connectionOf(connection.socket).gate?.feed(bytes)
+      },
+      gone: connection => void this.#quickConnections.delete(connection),
+      late: ({ socket }) => this.#fault(socket, { code: 'REQUEST_TIMEOUT', reason: 'Request timeout' }),
+      failOf: socket => this.#failOf(socket),
+    }
+  }
+
+  #parseByNode(socket: Socket): void {
+    this.#parse(socket)
+    const connection = this.#connectionOf(socket)
     connection.gate = new PipelineGate(socket, {
       isFull: () => connection.waiting.length >= MAX_WAITING,
       isOver: () => connection.isDeaf || connection.fault !== undefined,
@@ -224,7 +273,7 @@ export class HttpEdge {
   /** RFC 9110 §7.8: an Upgrade that is not wanted is ignored. The socket gets a parser again, and the head without that field. */
   #parseAgain(req: IncomingMessage, early: EarlyBytes): void {
     early.giveBack(headWithoutUpgrade(req))
-    this.#server.emit('connection', early.socket)
+    this.#parseByNode(req.socket)
     early.socket.resume()
   }
 

@@ -7,7 +7,7 @@ import type { WritableHead } from '../../http/response-fields.ts'
 import type { EdgeRequest, ClientEvents } from '../exchange/edge-request.ts'
 import { leave, type DeadlineQueue, type QueueNode, type Expiring } from '../../net/deadline-queue.ts'
 import { attempt, guarded, type Fail } from '../../net/guard.ts'
-import { withHsts } from './hsts.ts'
+import { withHsts } from '../../http/hsts.ts'
 
 const { NGHTTP2_NO_ERROR } = constants
 /** After a cut, what is on its way to the client may take this long, milliseconds. */

@@ -72,6 +72,13 @@ export class PipelineGate {
     this.#direct?.stop()
   }
 
+  /** Takes what was read before it stood here. */
+  feed(chunk: Buffer): void {
+    const isOneHead = chunk.indexOf(END_OF_HEAD, chunk.indexOf(END_OF_HEAD) + 1) < 0
+    if (this.#direct !== undefined && isOneHead) this.#deliver.call(this.socket, chunk)
+    else this.#read(chunk)
+  }
+
   /** The parser no longer reads by itself. */
   close(): void {
     if (this.#direct === undefined) return

@@ -1,4 +1,4 @@
-import type { Peer } from '../../http/client.ts'
+import type { Peer } from './client.ts'
 
 const NAME = 'strict-transport-security'
 
