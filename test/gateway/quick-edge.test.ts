@@ -196,10 +196,10 @@ describe('a connection', () => {
     busy.write(request('GET', '/slow'))
     const answerNow = await until(() => answerIt)
     const closing = own.outer.close()
+    await idle.closed // before the other one has its answer
     answerNow()
     expect((await busy.readResponse()).fields).toContainEqual(['Connection', 'close'])
     expect(await busy.closed).toBe('fin')
-    await idle.closed
     await closing
   })
 })

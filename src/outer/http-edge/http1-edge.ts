@@ -146,6 +146,7 @@ export class HttpEdge {
   /** Takes no new connections; resolves once the requests in flight are over. */
   async close(): Promise<void> {
     const closed = new Promise<void>(resolve => this.#server.close(() => resolve()))
+    for (const connection of this.#quickConnections) connection.endIfIdle()
     // Whoever was accepted gets the first request answered; isDraining of the context says that it is the last.
     await untilEmpty(() => this.#fresh.size, this.context.limits.lastRequestMs)
     if (this.#openExchanges > 0) {

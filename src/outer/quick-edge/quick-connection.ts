@@ -63,6 +63,11 @@ export class QuickConnection implements Expiring, QuickPlace {
     edge.first?.refresh(this)
   }
 
+  /** Ends it if its requests are answered; one on which nothing was asked yet goes on. */
+  endIfIdle(): void {
+    if (this.#hasAsked && this.#request === undefined && this.#heldBytes === 0) this.socket.destroy()
+  }
+
   /** Ends it now. */
   destroy(): void {
     this.socket.destroy()
