@@ -74,10 +74,20 @@ export class QuickConnection implements Expiring, QuickPlace {
   }
 
   onDeadline(): void {
-    if (this.#hasAsked) return void this.socket.destroy()
-    this.#isOver = true
-    this.edge.late(this)
+    // Whatever has come while the process had no time is read before anything is late.
+    setImmediate(this.#onLate)
   }
+
+  readonly #onLate = guarded(
+    thrown => this.#fail(thrown),
+    () => {
+      const isAwaitedAnew = this.earlier !== undefined
+      if (this.#isOver || this.#request !== undefined || isAwaitedAnew) return
+      if (this.#hasAsked) return void this.socket.destroy()
+      this.#isOver = true
+      this.edge.late(this)
+    },
+  )
 
   onFault(thrown: unknown): void {
     this.#fail(thrown)
