@@ -7,6 +7,7 @@ import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import forge from 'node-forge'
 import { runCli } from '../../src/cli/run-cli.ts'
+import { GatewayError } from '../../src/errors.ts'
 import { LiveDirectory } from '../../src/directory/live-directory.ts'
 import type { AuditEntry, Socket } from '../../src/service/model.ts'
 import { rotateSecrets } from '../../src/service/core/secrets.ts'
@@ -92,9 +93,11 @@ beforeAll(async () => {
   })
   const hosts = { ...TEST_CONFIG.hosts, link: [`ws://127.0.0.1:${at.layers.socketPort}`] }
   const apply = async (change: unknown): Promise<void> => {
-    await directory.apply(change)
+    const [fault] = await directory.apply(change)
+    if (fault !== undefined) throw new GatewayError('LISTEN_FAILED', fault.message)
   }
-  api = await startApi({}, { dataPlane: { apply }, config: { hosts } })
+  // Below the ports that systems give to connections: one of those cannot be opened while somebody has it.
+  api = await startApi({}, { dataPlane: { apply }, config: { hosts, ports: { from: 20_000, to: 29_999 } } })
   await directory.apply(await api.given.service.snapshot())
   const origin = await startTcpOrigin(echo)
   connect(origin.port, 'a shell', 'tls')
@@ -166,6 +169,8 @@ const heard = (tls: TLSSocket): Promise<string> =>
   new Promise(resolve => {
     tls.once('data', (bytes: Buffer) => resolve(bytes.toString()))
     tls.once('close', () => resolve('closed'))
+    // It may have been cut before anybody listened.
+    if (tls.destroyed) resolve('closed')
   })
 
 async function dial(to: Socket, cert?: string, key = KEY): Promise<TLSSocket> {
@@ -202,8 +207,9 @@ describe('a person whose program opens a socket', () => {
     const leftMs = Date.parse(certificate.validTo) - Date.now()
     expect([leftMs > 0, leftMs <= 3_600_000]).toEqual([true, true])
     const count = lines().length
-    expect(await say(socket, json['client_certificate'])).toBe('hello')
+    const answer = await say(socket, json['client_certificate'])
     const line = await until(() => lines()[count])
+    expect([answer, line['reason']]).toEqual(['hello', undefined])
     expect(line).toMatchObject({ visitor: 'ada@example.io', lane: 'certificate', name: socket.dnsName })
     await Promise.all(told)
     const { items } = (await api.v1('GET', '/audit?action=visitor.login')).json as { items: AuditEntry[] }
