@@ -1,5 +1,5 @@
 /** What every measurement is given. */
-import type { Contender, ContenderName, Origins } from './contenders.ts'
+import type { Contender, Origins } from './contenders.ts'
 import type { Client, Fleet } from './fleet.ts'
 import { parseWrk, wrkArguments, type LoadOptions, type LoadResult, type Target } from './load.ts'
 import { cpuSeconds } from './proc.ts'
@@ -50,7 +50,7 @@ export type Figures = Readonly<Record<string, number>>
 
 /** The figures of every run of every contender. */
 export class Samples {
-  readonly #runs = new Map<ContenderName, Figures[]>()
+  readonly #runs = new Map<string, Figures[]>()
 
   /** Runs the contenders in turns (A B C A B C …), so that whatever disturbs the machine for a while disturbs all of them. */
   static async collect(bench: Bench, contenders: readonly Contender[], run: (contender: Contender) => Promise<Figures>): Promise<Samples> {
@@ -66,18 +66,18 @@ export class Samples {
   }
 
   /** Every run's figure. */
-  of(name: ContenderName, key: string): number[] {
+  of(name: string, key: string): number[] {
     return (this.#runs.get(name) ?? []).map(figures => figures[key] ?? NaN)
   }
 
   /** Medians of all figures. */
-  medians(name: ContenderName): Record<string, number> {
+  medians(name: string): Record<string, number> {
     const keys = Object.keys(this.#runs.get(name)?.[0] ?? {})
     return Object.fromEntries(keys.map(key => [key, median(this.of(name, key))]))
   }
 
   /** The median over the rounds of this contender's figure in relation to the one-hop proxy's. */
-  ratio(name: ContenderName, key: string): number {
+  ratio(name: string, key: string): number {
     return medianRatio(this.of(name, key), this.of('one-hop Node proxy', key))
   }
 }

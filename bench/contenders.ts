@@ -7,12 +7,10 @@ import { NODE_HOST, STATIC_HOST } from './hosts.ts'
 import type { Target } from './load.ts'
 import { startNginxOrigin, startNginxProxy } from './nginx.ts'
 
-/** The names that stand in the tables. */
-export type ContenderName = 'direct' | 'one-hop Node proxy' | 'nginx' | 'gateway'
-
 /** Where a contender takes requests, and whose CPU is its own. */
 export interface Contender {
-  readonly name: ContenderName
+  /** As it stands in the tables: `direct`, `one-hop Node proxy`, `nginx`, `gateway`, or another one of a group of its own. */
+  readonly name: string
   readonly staticPort: number
   readonly nodePort: number
   /** Empty for `direct`: the origin's own work is nobody's overhead. */
@@ -139,6 +137,8 @@ export interface GatewayOptions {
   readonly tcp?: Readonly<Record<string, object>>
   /** Files for HTTPS at the port of clients. */
   readonly tls?: ServerPair
+  /** Files for TLS between the layers. */
+  readonly linkTls?: ServerPair
   /** More options of the outer layer. */
   readonly outer?: readonly string[]
 }
@@ -147,7 +147,7 @@ export interface GatewayOptions {
 export const startGateway = async (
   fleet: Fleet,
   origins: Origins,
-  { link = async port => port, targets: others = {}, tcp = {}, tls, outer: more = [] }: GatewayOptions = {},
+  { link = async port => port, targets: others = {}, tcp = {}, tls, linkTls, outer: more = [] }: GatewayOptions = {},
 ): Promise<Gateway> => {
   const { key, certificate } = await keyPairOf(fleet)
   const target = (port: number): object => ({ protocol: 'http', hostname: '127.0.0.1', port })
@@ -160,10 +160,13 @@ export const startGateway = async (
   const listen = [
     ...listenHere(port, socketPort),
     ...(tls === undefined ? [] : ['--tls-certificate', tls.certificate, '--tls-key', tls.key]),
+    ...(linkTls === undefined ? [] : ['--socket-tls-certificate', linkTls.certificate, '--socket-tls-key', linkTls.key]),
   ]
   const outer = layer('outer-layer', '--public-key', certificate, '--targets', targetsFile, ...listen, ...more)
   const linkPort = await link(socketPort)
-  const inner = layer('inner-layer', '--private-key', key, '--outer-layer', `ws://127.0.0.1:${linkPort}`, '--allow', '127.0.0.1:*')
+  const url =
+    linkTls === undefined ? [`ws://127.0.0.1:${linkPort}`] : [`wss://localhost:${linkPort}`, '--outer-layer-ca', linkTls.certificate]
+  const inner = layer('inner-layer', '--private-key', key, '--allow', '127.0.0.1:*', '--outer-layer', ...url)
   await ready(outer, 'the gateway', answers({ port, host: STATIC_HOST, path: '/1k' }, tls !== undefined))
   const stop = (): void => {
     outer.stop()

@@ -12,7 +12,7 @@ import type { Job, Reply } from './client.ts'
 /** The folder that holds package.json. */
 export const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const NICE = ['nice', '-n', '-15']
-const READY_MS = 15_000
+const READY_MS = 60_000
 const LOG_TAIL = 2_000
 const JOB_MS = 60_000
 const ENDED = 'the benchmark was ended'

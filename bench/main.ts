@@ -13,6 +13,7 @@ import { cluster } from './groups/cluster.ts'
 import { idleService } from './groups/idle-service.ts'
 import { https } from './groups/https.ts'
 import { longLink } from './groups/long-link.ts'
+import { others } from './groups/others.ts'
 import { serviceKilled } from './groups/service-killed.ts'
 import { smallRequests } from './groups/small-requests.ts'
 import { sshDoor } from './groups/ssh-door.ts'
@@ -46,6 +47,7 @@ const MEASUREMENTS = [
   serviceKilled,
   storeAway,
   floods,
+  others,
 ]
 const PAGE = join(ROOT, 'docs/benchmarks.md')
 /** A group that hangs must not stay. Most take under a minute with 5 rounds on a machine that does nothing else. */

@@ -1,7 +1,7 @@
 /**
  * The Node origin: `node --import tsx bench/origin.ts PORT`. Serves what nginx cannot, and the files too where there is no nginx.
  *
- *   GET  /1k /50m /100m   so many bytes
+ *   GET  /1k /64k /50m /100m   so many bytes
  *   GET  /stream          1 GiB of zeros, made as fast as they are read
  *   POST /sink            reads the body, then answers 200
  *   POST /unread          never reads the body, never answers
@@ -11,7 +11,7 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-const SIZES: Readonly<Record<string, number>> = { '/1k': 1024, '/50m': 50 << 20, '/100m': 100 << 20, '/stream': 2 ** 30 }
+const SIZES: Readonly<Record<string, number>> = { '/1k': 1024, '/64k': 65_536, '/50m': 50 << 20, '/100m': 100 << 20, '/stream': 2 ** 30 }
 const ZEROS = Buffer.alloc(65_536)
 const KIB = Buffer.alloc(1024, 'x')
 const open = { streams: 0, unread: 0 }
