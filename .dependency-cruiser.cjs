@@ -90,17 +90,7 @@ const ROOMS = {
     node: ['crypto'],
   },
   'service/accounts': {
-    rooms: [
-      'address',
-      'events',
-      'errors.ts',
-      'store',
-      'service',
-      'service/core',
-      'service/input',
-      'service/proofs',
-      'service/ssh-keys',
-    ],
+    rooms: ['address', 'events', 'errors.ts', 'store', 'service', 'service/core', 'service/input', 'service/proofs', 'service/ssh-keys'],
     npm: ['kysely'],
     node: ['crypto'],
   },

@@ -108,7 +108,11 @@ function treatmentOf(
 ): Treatment {
   const before = previous?.owner === owner ? previous.target?.treatment : undefined
   const was = previous?.socket
-  if (before !== undefined && isEqual([password, visitors, limits, interstitial], [was?.password, was?.visitors, was?.limits, was?.interstitial ?? false])) return before
+  if (
+    before !== undefined &&
+    isEqual([password, visitors, limits, interstitial], [was?.password, was?.visitors, was?.limits, was?.interstitial ?? false])
+  )
+    return before
   const basicAuth: BasicAuth | undefined =
     password === null
       ? undefined
