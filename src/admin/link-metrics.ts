@@ -69,7 +69,7 @@ export function linkMetrics(counters: LinkNumbers, sessions: () => Iterable<Sess
     counter('received_messages', 'Messages received from links.', () => counters.receivedMessages),
     counter(
       'credit_stalls',
-      'Times that a stream had bytes to send and no credit: its reader is slower than its writer.',
+      'Times that a stream had no credit for what it has to send: its reader is slower than its writer.',
       () => counters.creditStalls,
     ),
     counter('flight_stalls', 'Times that data waited for the peer to acknowledge what was in flight.', () => counters.flightStalls),

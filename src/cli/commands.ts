@@ -14,7 +14,7 @@ import { doctorOptions } from './options/doctor.ts'
 import { innerLayerGroups, outerLayerGroups } from './options/groups.ts'
 import { innerLayerOptions, outerLayerOptions } from './options/layers.ts'
 import { targetsExplainOptions } from './options/visitors.ts'
-import { clusterDrainOptions, statusOptions, targetsCheckOptions } from './options/status.ts'
+import { clusterDrainOptions, clusterStatusOptions, statusOptions, targetsCheckOptions } from './options/status.ts'
 
 /** Words that other commands stand below, and what those are about. */
 export const GROUPS: Readonly<Record<string, string>> = {
@@ -173,7 +173,7 @@ export const COMMANDS: readonly Command[] = [
   defineCommand({
     words: ['cluster', 'status'],
     describe: 'Show the nodes of a cluster, as one of them sees them',
-    options: statusOptions,
+    options: clusterStatusOptions,
     examples: [['socket-gateway cluster status', 'asks the outer layer on this machine']],
     run: async (values, _, context) => (await import('./cluster/cluster-status.ts')).runClusterStatus(values, context),
   }),

@@ -10,7 +10,7 @@ export class LinkCounters {
   receivedMessages = 0
   /** Streams opened by either side. */
   streams = 0
-  /** The number of times that a stream had bytes to send and no credit: its reader is slower than its writer. */
+  /** The number of times that a stream had no credit for what it has to send: its reader is slower than its writer. */
   creditStalls = 0
   /** The number of times that a session had data to send and as much in flight as the link delivers in a round trip. */
   flightStalls = 0

@@ -38,7 +38,7 @@ export interface StreamOwner extends Pick<WindowContext, 'budget' | 'clock' | 'r
   closed(stream: MuxStream): void
   readonly reads: ReadLimit
   readonly memory: PieceMemory
-  /** The stream has bytes to send and no credit. */
+  /** The stream has bytes to send and no credit, or has no more of them read since those would have none. */
   stalled(): void
   /** A handler threw what is no GatewayError: a fault of ours, contained to the stream. */
   fault(thrown: unknown): void
@@ -338,7 +338,7 @@ export class MuxStream implements LimitedStream {
     this.sentBytes += length
     const taken = this.#queue.take(length)
     this.#countSendable()
-    if (this.isStarved) this.owner.stalled()
+    if (this.isStarved || (this.#queue.bytes === 0 && !this.#ending && this.needsPause)) this.owner.stalled()
     return taken
   }
 

@@ -32,6 +32,7 @@ describe('--help', () => {
       'sokken',
       'hash-password',
       'targets',
+      'cluster',
       'status',
       'events',
       'doctor',

@@ -4,7 +4,7 @@ import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
 import { readPasswordFile } from '../options/admin.ts'
-import type { clusterDrainOptions, statusOptions } from '../options/status.ts'
+import type { clusterDrainOptions, clusterStatusOptions } from '../options/status.ts'
 
 const TIMEOUT_MS = 5_000
 
@@ -32,7 +32,7 @@ interface ClusterStatus {
  * @returns 0 when there is a link to every other node and their store answers, else 1
  * @throws GatewayError ADMIN_FAILED
  */
-export async function runClusterStatus(options: ValuesOf<typeof statusOptions>, { stdout }: CliContext): Promise<ExitStatus> {
+export async function runClusterStatus(options: ValuesOf<typeof clusterStatusOptions>, { stdout }: CliContext): Promise<ExitStatus> {
   const status = (await (await ask('GET', 'api/cluster', options)).json()) as ClusterStatus
   stdout.write(options.json ? `${JSON.stringify(status)}\n` : formatCluster(status))
   return status.fault === null && status.nodes.every(({ isLinked }) => isLinked === true) ? 0 : 1

@@ -22,6 +22,13 @@ export const statusOptions = {
   'password-file': optional(FILE, { describe: 'File with the admin password, in its first line' }),
 }
 
+/** Options of `cluster status`. */
+export const clusterStatusOptions = {
+  admin: statusOptions.admin,
+  json: statusOptions.json,
+  'password-file': statusOptions['password-file'],
+}
+
 /** Options of `cluster drain`. */
 export const clusterDrainOptions = { admin: statusOptions.admin, 'password-file': statusOptions['password-file'] }
 
