@@ -82,7 +82,9 @@ export class QuickConnection implements Expiring, QuickPlace {
     thrown => this.#fail(thrown),
     () => {
       const isAwaitedAnew = this.earlier !== undefined
-      if (this.#isOver || this.#request !== undefined || isAwaitedAnew) return
+      if (isAwaitedAnew) return
+      if (this.socket.writableEnded) return void this.socket.destroy()
+      if (this.#isOver || this.#request !== undefined) return
       if (this.#hasAsked) return void this.socket.destroy()
       this.#isOver = true
       this.edge.late(this)
@@ -99,7 +101,8 @@ export class QuickConnection implements Expiring, QuickPlace {
     thrown => this.#fail(thrown),
     (chunk: Buffer) => {
       if (this.#isOver) return
-      if (this.#request !== undefined) return this.#hold(chunk)
+      // Also behind the answer, until the turn in which it is node:http's: nothing of it may be missing there.
+      if (this.#request !== undefined || this.#heldBytes > 0) return this.#hold(chunk)
       const head = quickHead(chunk, this.edge.headerBytes)
       if (head === undefined || this.edge.isForOthers(head.target)) return this.#handOver(chunk)
       leave(this)
@@ -112,8 +115,14 @@ export class QuickConnection implements Expiring, QuickPlace {
 
   readonly #onEnd = guarded(
     thrown => this.#fail(thrown),
-    // A client that says nothing more counts as one that has left.
-    () => void this.socket.end(),
+    () => {
+      // What was written still leaves, if the client takes it in time.
+      this.socket.end()
+      this.#isOver = true
+      this.edge.further?.refresh(this)
+      // A client that says nothing more counts as one that has left, also where bytes wait that it does not read.
+      this.#request?.left()
+    },
   )
 
   readonly #onDrain = guarded(
@@ -154,7 +163,6 @@ export class QuickConnection implements Expiring, QuickPlace {
       socket.destroySoon()
     } else if (this.#heldBytes > 0) {
       // In a turn of its own, so that a burst of one client is not answered before all others.
-      this.#isOver = true
       setImmediate(this.#goOn)
     } else this.edge.further?.refresh(this)
   }
@@ -162,8 +170,7 @@ export class QuickConnection implements Expiring, QuickPlace {
   readonly #goOn = guarded(
     thrown => this.#fail(thrown),
     () => {
-      if (this.socket.destroyed) return
-      this.#isOver = false
+      if (this.#isOver) return
       const held = this.#held.splice(0)
       this.#handOver(held.length === 1 ? held[0]! : Buffer.concat(held))
       if (this.#isPaused) this.socket.resume()

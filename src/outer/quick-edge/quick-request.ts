@@ -38,6 +38,7 @@ export class QuickRequest implements EdgeRequest {
   #hasBody = false
   #isLast = false
   #hasEnded = false
+  #isClosed = false
   #trailers = ''
 
   constructor(
@@ -203,9 +204,15 @@ export class QuickRequest implements EdgeRequest {
     else endLingering(socket)
   }
 
+  /** The client has left while the connection is still there: an answer that is not whole will not be. */
+  left(): void {
+    if (!this.#hasEnded) this.closed()
+  }
+
   /** The connection is gone. */
   closed(): void {
-    if (this.isFinished) return
+    if (this.isFinished || this.#isClosed) return
+    this.#isClosed = true
     this.#isWaiting = false
     this.events?.onClosed()
   }
@@ -216,7 +223,7 @@ export class QuickRequest implements EdgeRequest {
   }
 
   readonly #finish = guarded(this.#fail, (error?: Error | null): void => {
-    if ((error ?? undefined) !== undefined || this.isFinished || this.place.socket.destroyed) return // its `close` tells
+    if ((error ?? undefined) !== undefined || this.isFinished || this.#isClosed || this.place.socket.destroyed) return // its `close` tells
     this.isFinished = true
     this.events?.onClosed()
     this.place.onAnswered(this.#isLast)
