@@ -17,7 +17,7 @@ import type { CertificateStore } from '../tls/certificate-store.ts'
 import { AGENT } from '../version.ts'
 import { NodeLink, type NodeLinkOptions } from './node-link.ts'
 import { NODE_LIMITS, NODE_TIMING } from './node-limits.ts'
-import { answerQuestion } from './node-proof.ts'
+import { answerQuestion, UNKNOWN_NODE } from './node-proof.ts'
 import type { NodeFacts, Presence, PresenceListener, ServedProcess } from './presence.ts'
 import { RelayCarrier } from './relay-carrier.ts'
 import { Relays } from './relays.ts'
@@ -120,6 +120,7 @@ export class Cluster implements PresenceListener {
         clock,
         registry: new Registry(),
         peer: 'node',
+        unknownKey: UNKNOWN_NODE,
         limits: NODE_LIMITS,
         serve: connection => {
           const { accept, onNote } = this.relays.serve()

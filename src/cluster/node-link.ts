@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { GatewayError, messageOf } from '../errors.ts'
+import { ERRORS, GatewayError, messageOf } from '../errors.ts'
 import type { Keys } from '../identity/key-registry.ts'
 import type { PrivateKey } from '../identity/private-key.ts'
 import { createProof } from '../identity/proof.ts'
@@ -14,7 +14,7 @@ import { guarded } from '../net/guard.ts'
 import { decodeNote } from '../payload/origin-profile.ts'
 import type { Log } from '../telemetry/log.ts'
 import { AGENT } from '../version.ts'
-import { checkAnswer, encodeQuestion, PROOF_MS, type Question } from './node-proof.ts'
+import { checkAnswer, encodeQuestion, PROOF_MS, UNKNOWN_NODE, type Question } from './node-proof.ts'
 import { NODE_CONNECT_MS, NODE_LIMITS } from './node-limits.ts'
 
 /** The settings that the links to all nodes share. */
@@ -34,6 +34,13 @@ export interface NodeLinkOptions {
   readonly log: Log
   /** The link to a node is up, so that it can be given streams. */
   readonly onUp: (node: string) => void
+}
+
+/** The same reason with advice for nodes, where it has advice for inner layers. */
+function adviceOf(reason: string): string {
+  if (reason === ERRORS.AUTH.text) return `it refuses the proof of this node; ${UNKNOWN_NODE}, and look at the clocks`
+  const [what = '', advice] = reason.split('; nothing listens there')
+  return advice === undefined ? reason : `${what}; nothing listens there: does the node run, and is this its --node-url?`
 }
 
 /** The link to one other node, for what is sent through it: kept up as long as the node is there, and dialled again when it is lost. */
@@ -82,7 +89,10 @@ export class NodeLink {
         if (retryMs === undefined) return
         const isNews = wasUp || reason !== this.#lastReason
         this.#lastReason = wasUp ? '' : reason
-        log[isNews ? 'warn' : 'debug']({ node: name, url, code, reason, retryMs }, `no link to the node ${name} at ${url}: ${reason}`)
+        log[isNews ? 'warn' : 'debug'](
+          { node: name, url, code, reason, retryMs },
+          `no link to the node ${name} at ${url}: ${adviceOf(reason)}`,
+        )
       },
     })
   }

@@ -22,6 +22,9 @@ export interface Question {
   readonly timeSeconds: number
 }
 
+/** Advice where a node proves a key that this one does not know. */
+export const UNKNOWN_NODE = 'give all nodes the same --node-key, or each other theirs as --node-public-key'
+
 /** The note that asks. */
 export const encodeQuestion = ({ nonce, audience, timeSeconds }: Question): Buffer =>
   encodeNote({ note: 'who', nonce, audience, time: timeSeconds } as { note: string })
@@ -45,6 +48,7 @@ export function checkAnswer({ proof }: Note, { nonce, audience, timeSeconds }: Q
     issuedAtSeconds: timeSeconds,
     nowSeconds: timeSeconds,
     validityMs: PROOF_MS,
+    unknownKey: UNKNOWN_NODE,
   })
   if (proven.identifier !== node)
     throw new GatewayError('AUTH', `at this URL is the node ${JSON.stringify(proven.identifier)}, not ${JSON.stringify(node)}`)

@@ -59,6 +59,8 @@ export interface ProofExpectation {
   readonly issuedAtSeconds: number
   readonly nowSeconds: number
   readonly validityMs: number
+  /** Advice where nobody knows the key; by default that for the key of an inner layer. */
+  readonly unknownKey?: string | undefined
 }
 
 /** The inner layer that has proven itself, and its key. */
@@ -92,7 +94,7 @@ export const prepareProofs = (): void => void jsonWebToken()
  * @throws GatewayError AUTH, its message being the exact reason: for the log, not for the peer
  */
 export function verifyProof(token: string, expected: ProofExpectation): ProvenIdentity {
-  const key = keyOf(headerOf(token, PROOF), expected.registry)
+  const key = keyOf(headerOf(token, PROOF), expected)
   const claims = claimsOf(token, key.key, key.algorithms, refused)
   checkTimes(claims, expected)
   // RFC 7519 §4.1.3 allows a list of audiences; a proof is for one outer layer
@@ -119,15 +121,17 @@ export function verifyProof(token: string, expected: ProofExpectation): ProvenId
   return { kid, identifier, isTunnel, isEnrolled, login: grant?.login }
 }
 
+const PUBLIC_KEY = 'give its certificate to the outer layer as --public-key'
+
 const refused: Refuse = (reason, cause) => new GatewayError('AUTH', `proof refused: ${reason}`, { cause })
 
 const PROOF: TokenType = { typ: TYPE, members: new Set(['alg', 'typ', 'kid']), refuse: refused }
 
-function keyOf(header: Members, registry: Pick<Keys, 'get'>): RegisteredKey {
+function keyOf(header: Members, { registry, unknownKey = PUBLIC_KEY }: ProofExpectation): RegisteredKey {
   const kid = member(header, 'kid')
   if (typeof kid !== 'string') throw refused('kid is missing or not a string')
   const key = registry.get(kid)
-  if (key === undefined) throw refused(`kid ${shown(kid)} is not registered; give its certificate to the outer layer as --public-key`)
+  if (key === undefined) throw refused(`kid ${shown(kid)} is not registered; ${unknownKey}`)
   const algorithm = member(header, 'alg')
   if (!key.algorithms.some(allowed => allowed === algorithm)) {
     throw refused(`alg is ${shown(algorithm)}, key ${key.kid} is for ${key.algorithms.join(' or ')}`)

@@ -54,7 +54,11 @@ const clusterCalls = (cluster: NonNullable<OperatorViewOptions['cluster']>): rea
     method: 'POST',
     path: 'cluster/nodes/:name/drain',
     answer: ({ params }) => {
-      if (!cluster.drainNode(params.get('name') ?? ''))
+      const wanted = params.get('name') ?? ''
+      const same = [cluster.facts, ...cluster.nodes].filter(({ name }) => name === wanted).length
+      if (same > 1)
+        throw new GatewayError('CONFLICT', `${same} nodes have this name: give its id (cluster status --json), or each its own --node-name`)
+      if (!cluster.drainNode(wanted))
         throw new GatewayError('NOT_FOUND', 'there is no node with this name that can be reached; look at the list again')
     },
   },

@@ -53,13 +53,19 @@ export class RedisPresence implements Presence {
   #timer: NodeJS.Timeout | undefined
   #isBeating = false
   #fault: string | undefined = 'Redis has not answered yet'
+  /** Beats that have failed since the last one that went well. */
+  #failures = 0
+  #isFaultTold = false
+  /** The fault of the connection itself: what a command says of it is only that there is none. */
+  #cause: string | undefined
   #closing: Promise<void> | undefined
 
   constructor(private readonly options: RedisPresenceOptions) {
     this.#redis = createRedis(options.place)
     this.#subscriber = createRedis(options.place)
     // Each attempt that fails is an event; what fails is said once, by the beat.
-    for (const client of [this.#redis, this.#subscriber]) client.on('error', () => undefined)
+    this.#subscriber.on('error', () => undefined)
+    this.#redis.on('error', (thrown: unknown) => (this.#cause = messageOf(thrown)))
     this.#subscriber.on('message', (_channel: string, message: string) => this.#heard(message))
   }
 
@@ -81,7 +87,10 @@ export class RedisPresence implements Presence {
       .catch(() => undefined)
     // Once more after each reconnection: ioredis does so by itself, when the first time has gone well.
     this.#subscriber.on('ready', () => void this.#subscriber.subscribe(this.#channel).catch(() => undefined))
-    this.#redis.on('ready', () => this.#beatSoon(0))
+    this.#redis.on('ready', () => {
+      this.#cause = undefined
+      this.#beatSoon(0)
+    })
     this.#beatSoon(0)
   }
 
@@ -198,7 +207,7 @@ export class RedisPresence implements Presence {
       this.#says(undefined)
     } catch (thrown) {
       this.#known?.silent()
-      this.#says(messageOf(thrown))
+      this.#says(this.#cause ?? messageOf(thrown))
     } finally {
       this.#isBeating = false
       this.#beatSoon(BEAT_MS)
@@ -250,11 +259,22 @@ export class RedisPresence implements Presence {
 
   #says(fault: string | undefined): void {
     const { log, place } = this.options
-    const text = fault === undefined ? undefined : `Redis at ${place.text} does not answer: ${fault}`
-    if ((text === undefined) === (this.#fault === undefined)) return
-    if (text === undefined) log.info({ redis: place.text }, `Redis at ${place.text} answers`)
-    else log.warn({ redis: place.text, reason: fault }, `${text}; this node goes on with what it knows`)
+    if (fault === undefined) {
+      if (this.#fault !== undefined) log.info({ redis: place.text }, `Redis at ${place.text} answers`)
+      this.#fault = undefined
+      this.#failures = 0
+      this.#isFaultTold = false
+      return
+    }
+    const remedy = /^(?:WRONGPASS|NOAUTH)/.test(fault) ? '; give user and password in SG_CLUSTER, redis://USER:PASSWORD@HOST:PORT' : ''
+    const text = `Redis at ${place.text} does not answer: ${fault.replace(/\.$/, '')}${remedy}`
+    // At the start, a connection may take longer than the first beat.
+    const isNews = !this.#isFaultTold && (this.#fault === undefined || this.#failures > 0)
     this.#fault = text
+    this.#failures += 1
+    if (!isNews) return
+    this.#isFaultTold = true
+    log.warn({ redis: place.text, reason: fault }, `${text}; this node goes on with what it knows`)
   }
 
   async #inTurn<T>(action: () => Promise<T>): Promise<T> {

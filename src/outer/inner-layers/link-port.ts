@@ -73,6 +73,8 @@ export interface LinkPortOptions {
   readonly serve?: (connection: InnerConnection) => SessionOptions['accept']
   /** Who connects here, in the log; by default an inner layer. */
   readonly peer?: 'inner layer' | 'node'
+  /** Advice in the log where nobody knows the key of a peer. */
+  readonly unknownKey?: string
   /** Limits of each session, both ways. */
   readonly limits?: SessionOptions['limits']
   readonly others: OtherRequests
@@ -281,7 +283,7 @@ export class LinkPort {
         // Its handshake began before; a session now would be one that nobody drains.
         if (this.#isDraining) throw new GatewayError('DRAINING', REASON)
         const expected = { linkNames, audience: this.#audience, nonce, issuedAtSeconds, nowSeconds: Date.now() / 1000, validityMs }
-        const proven = verifyProof(auth.proof, { ...expected, registry: this.options.keys() })
+        const proven = verifyProof(auth.proof, { ...expected, registry: this.options.keys(), unknownKey: this.options.unknownKey })
         kid = proven.kid
         isEnrolled = proven.isEnrolled
         pool = proven.isTunnel || this.options.isOfService === true ? 'tunnel' : 'operator'
