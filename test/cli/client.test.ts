@@ -82,7 +82,7 @@ describe('login', () => {
 
   test.each([
     [['--email', 'nobody'], 'error: invalid email address: "nobody"', 1],
-    [['--email', 'a@b.c'], '--password is missing: the input has no line for it', 2],
+    [['--email', 'a@b.c'], '--password is missing, and there is no terminal to ask at; give --password, or one line on standard input', 2],
   ])('%j is refused', async (argv, message, status) => {
     expect(await run(['login', '--server', api.url, ...argv], { input: argv[1] === 'nobody' ? 'x' : '' })).toMatchObject({
       status,

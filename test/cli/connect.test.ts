@@ -203,7 +203,7 @@ describe('connect', () => {
   test.each([
     [['connect'], 'required flag(s) "port" not set', 2],
     [['connect', '0'], 'error: invalid port: "0"', 2],
-    [['connect', '8000', '--port', '1'], 'the port is given twice', 2],
+    [['connect', '8000', '--port', '1'], 'the port is given twice: the argument and --port 1 both mean the port of your service', 2],
     [['connect', '8000', '--name', ''], 'error: empty name not allowed', 1],
     [['connect', '8000', '--protected'], 'error: --username required when using --protected', 1],
     [['tunnel', 'connect', '-p', '80'], 'required flag(s) "socket_id" not set', 2],

@@ -220,7 +220,9 @@ describe('what http is for', () => {
 
   test('a port is given once', () => {
     expect(parseDestination(undefined, { port: 80, host: 'nas' })).toEqual(port('nas', 80))
-    expect(() => parseDestination('80', { port: 80, host: 'nas' })).toThrow('twice')
+    expect(() => parseDestination('80', { port: 80, host: 'nas' })).toThrow(
+      'twice: the argument and --port 80 both mean your service; the port for clients is --app-port',
+    )
   })
 })
 

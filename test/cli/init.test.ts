@@ -106,7 +106,11 @@ describe('init', () => {
   })
 
   test.each([
-    [['outer'], '--host is missing'],
+    [
+      ['outer'],
+      '--host is missing, and there is no terminal to ask at; give --host, --name and --target, or one line each on standard input',
+    ],
+    [['outer', '--name', 'n', '--host', 'a'], '--target is missing, and there is no terminal to ask at; give --target, or one line on'],
     [['outer', '--host', 'a/b', '--name', 'n', '--target', 'a=http://b'], 'expected a host name'],
     [['outer', '--host', 'a', '--name', 'n', '--target', 'a=http://b/path'], 'expected HOST=URL'],
     [['inner', '--join', 'x', '--allow', 'a:1'], 'in quotes'],

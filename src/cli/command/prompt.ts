@@ -6,6 +6,10 @@ const MAX_CHARACTERS = 1_024
 
 const usage = (message: string): GatewayError => new GatewayError('USAGE', message)
 
+/** "--host, --name and --target". */
+const listed = (options: readonly string[]): string =>
+  options.length < 2 ? options.join('') : `${options.slice(0, -1).join(', ')} and ${options.at(-1)}`
+
 /** Asks for lines: at a terminal, which does not show what is secret, or of standard input, one line after the other. */
 class Prompt {
   readonly #input: Input | undefined
@@ -26,16 +30,16 @@ class Prompt {
   /**
    * Asks for one line.
    * @param label   written at a terminal, such as `Email: `
-   * @param option  that would have given it, for the message
+   * @param missing  the options that would have given it and the lines after it, for the message
    * @throws GatewayError USAGE when there is none
    */
-  async line(label: string, option: string, { isHidden = false }: { readonly isHidden?: boolean } = {}): Promise<string> {
-    if (this.#input === undefined) throw usage(`there is no standard input to read it from; give ${option}`)
+  async line(label: string, missing: readonly string[], { isHidden = false }: { readonly isHidden?: boolean } = {}): Promise<string> {
+    if (this.#input === undefined) throw usage(`there is no standard input to read it from; give ${listed(missing)}`)
     if (this.isTerminal) this.context.stderr.write(label)
     if (isHidden) this.#input.setRawMode?.(true)
     try {
       const line = await this.#read(isHidden && this.isTerminal)
-      if (line === undefined || line === '') throw usage(`${option} is missing: the input has no line for it`)
+      if (line === undefined || line === '') throw usage(this.#nothingFor(missing))
       return line
     } finally {
       if (isHidden) this.#input.setRawMode?.(false)
@@ -46,6 +50,13 @@ class Prompt {
   /** Lets go of standard input, which else keeps the process. */
   async close(): Promise<void> {
     await this.#chunks?.return?.()
+  }
+
+  #nothingFor(missing: readonly string[]): string {
+    const [option = ''] = missing
+    if (this.isTerminal) return `${option} is missing: nothing was typed`
+    const lines = missing.length === 1 ? 'one line' : 'one line each'
+    return `${option} is missing, and there is no terminal to ask at; give ${listed(missing)}, or ${lines} on standard input`
   }
 
   async #read(areKeys: boolean): Promise<string | undefined> {
@@ -88,7 +99,10 @@ export async function askFor(wanted: readonly Wanted[], context: Pick<CliContext
   const prompt = new Prompt(context)
   try {
     const values: string[] = []
-    for (const { value, label, option, isHidden = false } of wanted) values.push(value ?? (await prompt.line(label, option, { isHidden })))
+    for (const [at, { value, label, isHidden = false }] of wanted.entries()) {
+      const missing = wanted.slice(at).flatMap(each => (each.value === undefined ? [each.option] : []))
+      values.push(value ?? (await prompt.line(label, missing, { isHidden })))
+    }
     return values
   } finally {
     await prompt.close()

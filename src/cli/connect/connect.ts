@@ -22,7 +22,7 @@ type Live = ValuesOf<typeof tunnelConnectOptions> | ValuesOf<typeof connectOptio
 /** The port of the user's service. @throws GatewayError USAGE */
 function portOf(argument: string | undefined, option: number | undefined, command: string): number {
   if (argument !== undefined && option !== undefined)
-    throw new GatewayError('USAGE', `the port is given twice; see socket-gateway ${command} --help`)
+    throw new GatewayError('USAGE', `the port is given twice: the argument and --port ${option} both mean the port of your service`)
   if (argument === undefined && option === undefined)
     throw new GatewayError(
       'USAGE',

@@ -20,7 +20,8 @@ const usage = (message: string): GatewayError => new GatewayError('USAGE', messa
 
 /** Reads what the command is for: a port, HOST:PORT, the URL of an origin, or the path of a folder. @throws GatewayError USAGE */
 export function parseDestination(argument: string | undefined, { port, host }: DestinationValues): Destination {
-  if (argument !== undefined && port !== undefined) throw usage('the port is given twice; see socket-gateway http --help')
+  if (argument !== undefined && port !== undefined)
+    throw usage(`the port is given twice: the argument and --port ${port} both mean your service; the port for clients is --app-port`)
   if (port !== undefined) return { kind: 'port', protocol: 'http', host, port }
   if (argument === undefined || argument === '') throw usage(`expected ${WANTED}`)
   if (/^\d+$/.test(argument)) return { kind: 'port', protocol: 'http', ...placeOf({ host, port: Number(argument) }, argument) }
