@@ -295,3 +295,12 @@ test('doctor without any option asks which layer is meant', async () => {
   })
   expect((await run(['doctor', '--origin', 'nonsense'])).status).toBe(2)
 })
+
+test('doctor takes the lines of two machines', async () => {
+  const outer = await doctor('--invite', 'lan-a', '--target', 'a.test=http://127.0.0.1:1', '--app-port', '0', '--socket-port', '0')
+  expect(lineOf(outer.lines, 'public keys')).toMatch(/^ok .*--invite$/)
+  expect(lineOf(outer.lines, 'targets')).toMatch(/^ok .* 1 target by --target$/)
+  const invitation = `wss://a.test#lan-a:${'s'.repeat(32)}:${'p'.repeat(43)}`
+  const inner = await doctor('--join', invitation, '--private-key', `${tempDir()}/none.key`)
+  expect(inner).toMatchObject({ status: 2, stderr: expect.stringMatching(/nobody has joined with this --join yet; start inner-layer/) })
+})

@@ -11,6 +11,7 @@ import { exchange } from '../support/exchange.ts'
 import { freePort, listen } from '../support/ports.ts'
 import { tempDir } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
+import { run } from './context.ts'
 
 interface Running {
   stderr: string
@@ -106,6 +107,10 @@ describe('outer-layer --invite and inner-layer --join', () => {
     const secret = outer.joinText.split(':').at(-2) ?? ''
     expect(secret).toHaveLength(32)
     for (const text of [outer.log, inner.log, inner.stderr]) expect(text).not.toContain(secret)
+
+    const look = await run(['doctor', '--join', outer.joinText, '--private-key', join(inner.folder, 'innerLayer.key')])
+    expect(look.stdout).toMatch(/^ok {4}proof .* accepted as "lan-a"$/m)
+    expect(look.stdout).not.toContain('FAIL')
 
     const late = startInner(outer.joinText)
     expect(await late.exit).toBe(1)

@@ -5,6 +5,7 @@ import { silentLog } from '../../telemetry/log.ts'
 import { colorsOf, printable } from '../../telemetry/pretty.ts'
 import type { ExitStatus } from '../command/command.ts'
 import { hasColor, type CliContext } from '../command/context.ts'
+import { afterJoining } from '../run/join-outer-layer.ts'
 import type { doctorOptions } from '../options/doctor.ts'
 import type { ValuesOf } from '../command/option.ts'
 import { createTlsPorts } from '../options/tls.ts'
@@ -21,13 +22,14 @@ type DoctorValues = ValuesOf<typeof doctorOptions>
  * @returns 0 when nothing has failed, 1 otherwise
  * @throws GatewayError USAGE when no option says which layer is meant
  */
-export async function runDoctor(values: DoctorValues, context: CliContext): Promise<ExitStatus> {
+export async function runDoctor(given: DoctorValues, context: CliContext): Promise<ExitStatus> {
+  const values = await afterJoining(given)
   const isInner = values['outer-layer'].length > 0 || values['private-key'] !== undefined || values.origin.length > 0
-  const isOuter = values['public-key'].length > 0 || values.targets !== undefined
+  const isOuter = values['public-key'].length > 0 || values.targets !== undefined || values.target.length > 0 || values.invite.length > 0
   if (!isInner && !isOuter)
     throw new GatewayError(
       'USAGE',
-      'doctor checks what a layer would be started with: give the options of inner-layer (such as --outer-layer) or of outer-layer (such as --targets), or their file with --config',
+      'doctor checks what a layer would be started with: give the options of inner-layer (such as --outer-layer, --join) or of outer-layer (such as --targets, --invite), or their file with --config',
     )
   const findings: Finding[] = []
   const print = printerOf(context)
@@ -81,6 +83,8 @@ function outerFactsOf(values: DoctorValues): Parameters<typeof checkOuter>[0] {
   return {
     publicKeys: values['public-key'],
     targets: values.targets,
+    namedTargets: values.target.length,
+    isByInvitation: values.invite.length > 0,
     linkNames: values['link-name'],
     ports,
     hasCertificate: values['tls-certificate'].length > 0,

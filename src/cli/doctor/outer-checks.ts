@@ -16,6 +16,10 @@ import { checkPorts, checkTcpPorts, type ListeningPort } from './port-checks.ts'
 export interface OuterSetup {
   readonly publicKeys: readonly string[]
   readonly targets: string | undefined
+  /** How many targets stand in the command line: whoever has read it has checked them. */
+  readonly namedTargets: number
+  /** Keys come by invitations. */
+  readonly isByInvitation: boolean
   readonly linkNames: readonly string[]
   /** Without those of the targets file. */
   readonly ports: readonly ListeningPort[]
@@ -31,10 +35,12 @@ export interface OuterSetup {
 
 /** The checks of an outer layer, in the order in which it needs things. */
 export async function* checkOuter(facts: OuterSetup): AsyncGenerator<Finding> {
-  if (facts.publicKeys.length === 0) yield warn('public keys', 'not given', 'add --public-key to check them')
+  if (facts.publicKeys.length === 0 && facts.isByInvitation) yield ok('public keys', 'those of inner layers that join by --invite')
+  else if (facts.publicKeys.length === 0) yield warn('public keys', 'not given', 'add --public-key to check them')
   else yield* checkKeys(facts.publicKeys)
   let table: RouteTable | undefined
-  if (facts.targets === undefined) yield warn('targets', 'not given', 'add --targets to check the file')
+  if (facts.targets === undefined && facts.namedTargets > 0) yield ok('targets', `${plural(facts.namedTargets, 'target')} by --target`)
+  else if (facts.targets === undefined) yield warn('targets', 'not given', 'add --targets to check the file')
   else table = yield* checkTargets(facts.targets)
   if (facts.linkNames.length === 0)
     yield warn('link name', 'proofs of identity may be for any outer layer', 'add --link-name HOST, as inner layers dial this one')

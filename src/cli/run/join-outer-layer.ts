@@ -12,6 +12,8 @@ import type { innerLayerOptions } from '../options/layers.ts'
 
 type InnerValues = ValuesOf<typeof innerLayerOptions>
 
+type JoinValues = Pick<InnerValues, 'join' | 'private-key' | 'outer-layer' | 'outer-layer-ca' | 'identifier'>
+
 /** Options of an inner layer that has its key. */
 export type ReadyValues = InnerValues & { readonly 'private-key': string }
 
@@ -36,12 +38,28 @@ const trustFileOf = (keyFile: string): string => `${keyFile.replace(/\.key$/, ''
  * @throws GatewayError USAGE; AUTH when somebody else answers; INVITATION_INVALID, OUTER_LAYER_LOST
  */
 export async function withInvitation(options: InnerValues, context: CliContext): Promise<ReadyValues> {
-  const { join: text, 'private-key': given = KEY_FILE, 'outer-layer-ca': caFile } = options
+  const { join: text, 'private-key': given = KEY_FILE } = options
   if (text === undefined) return { ...options, 'private-key': given }
+  if (await exists(given)) context.stderr.write(`${given} is there: this inner layer has joined, and goes on with it\n`)
+  else await joinWith(given, trustFileOf(given), options, context)
+  return asJoined(options, text)
+}
+
+/**
+ * The options of an inner layer that has joined by this text, for a look at them: nobody joins.
+ * @throws GatewayError USAGE while it has not
+ */
+export async function afterJoining<Values extends JoinValues>(options: Values): Promise<Values> {
+  const { join: text, 'private-key': key = KEY_FILE } = options
+  if (text === undefined) return options
+  if (await exists(key)) return asJoined(options, text)
+  throw new GatewayError('USAGE', `${key} is not there: nobody has joined with this --join yet; start inner-layer with it first`)
+}
+
+async function asJoined<Values extends JoinValues>(options: Values, text: string): Promise<Values & { readonly 'private-key': string }> {
+  const { 'private-key': given = KEY_FILE, 'outer-layer-ca': caFile } = options
   const invitation = parseJoinText(text)
   const trustFile = trustFileOf(given)
-  if (await exists(given)) context.stderr.write(`${given} is there: this inner layer has joined, and goes on with it\n`)
-  else await joinWith(given, trustFile, options, context)
   const isTrusted = caFile === undefined && (await exists(trustFile))
   return {
     ...options,
