@@ -48,6 +48,7 @@ const ROOMS = {
     rooms: ['errors.ts', 'net', 'inspector', 'inspector/kept', 'inspector/replay', 'inspector/view'],
     node: ['http'],
   },
+  'inspector/sockets': { rooms: ['errors.ts', 'directory', 'tap', 'inspector', 'inspector/kept', 'inspector/view'] },
   'inspector/port': { rooms: ['errors.ts', 'address', 'console', 'net', 'inspector/api'], node: ['http'] },
   folder: { rooms: ['errors.ts', 'pages'], npm: ['express'], node: ['http', 'fs/promises', 'path'] },
   wire: { rooms: ['errors.ts'] },
@@ -503,6 +504,7 @@ const ROOMS = {
     rooms: [
       'errors.ts',
       'address',
+      'directory',
       'inner',
       'inspector',
       'inspector/api',
@@ -510,6 +512,7 @@ const ROOMS = {
       'inspector/port',
       'inspector/redact',
       'inspector/replay',
+      'inspector/sockets',
       'tap',
       'telemetry',
       'cli/command',

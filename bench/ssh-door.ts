@@ -49,6 +49,7 @@ const forwardOf = (name: string): Forward => {
       password: null,
       visitors: null,
       balance: 'least',
+      inspect: false,
       limits: { requestsPerSecond: 1e9, concurrency: 1e9, maxConnections: 1e9 },
       isEphemeral: false,
       state: 'active',

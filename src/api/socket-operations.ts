@@ -6,12 +6,13 @@ import type { NewSocket, Socket } from '../service/model.ts'
 import { given, operationsOf, type ApiContext, type Operation } from './operation.ts'
 import { page, pageQuery, publicKeyLine, trueOrFalse, uuid, text } from './schema.ts'
 import * as schema from './socket-schema.ts'
-import { credentialsView, listView, pageView, shareView, socketView, tunnelView } from './views.ts'
+import { credentialsView, listView, pageView, seenDetailView, seenRequestView, shareView, socketView, tunnelView } from './views.ts'
 
 const { withToken } = operationsOf('v1')
 
 const socketId = z.strictObject({ socketId: uuid })
 const shareId = z.strictObject({ socketId: uuid, shareId: uuid })
+const requestId = z.strictObject({ socketId: uuid, requestId: text(40) })
 const tunnelId = z.strictObject({ socketId: uuid, tunnelId: uuid })
 const ETAG = { 'If-Match': 'ETag of the socket as the caller has seen it; 409 CONFLICT when it has been changed since.' }
 const IDEMPOTENCY = {
@@ -243,5 +244,30 @@ export const socketOperations: readonly Operation[] = [
     status: 204,
     errors: ['NOT_FOUND'],
     run: ({ service }, { params }, actor) => service.shares.revoke(actor, params.socketId, params.shareId),
+  }),
+  withToken({
+    id: 'listRequests',
+    method: 'get',
+    path: '/sockets/{socketId}/requests',
+    summary: 'Requests that were recorded at a socket with `inspect`, the newest first. For its owner alone.',
+    params: socketId,
+    query: z.strictObject({
+      ...pageQuery,
+      filter: text(1_000).optional().meta({ description: 'As docs/inspector.md has it, such as `status:>=400 path:/pay`.' }),
+    }),
+    reply: page(schema.seenRequestSchema),
+    errors: ['NOT_FOUND', 'CONFLICT', 'OVERLOADED'],
+    run: async ({ service }, { params, query }, actor) =>
+      pageView(await service.requests.list(actor, params.socketId, given(query)), seenRequestView),
+  }),
+  withToken({
+    id: 'getRequest',
+    method: 'get',
+    path: '/sockets/{socketId}/requests/{requestId}',
+    summary: 'A request that was recorded, with heads, bodies and messages. For the owner of the socket alone.',
+    params: requestId,
+    reply: schema.seenRequestDetailSchema,
+    errors: ['NOT_FOUND', 'CONFLICT', 'OVERLOADED'],
+    run: async ({ service }, { params }, actor) => seenDetailView(await service.requests.get(actor, params.socketId, params.requestId)),
   }),
 ]

@@ -26,6 +26,10 @@ const given = {
         'Visitors that have to log in first, never with all lists empty: of one of the addresses or domains, and in one of the groups of their provider, as far as they are given. Of tcp and tls: with "forward --login", while the public port lets nobody in.',
     }),
   balance: balance.optional().meta({ description: 'How its tunnels share the load; default least.' }),
+  inspect: z.boolean({ error: 'expected true or false' }).optional().meta({
+    description:
+      'What comes to it is recorded, without what looks like a secret, for its owner alone (`/sockets/{socketId}/requests`), where the operator of the gateway has turned that on; default false.',
+  }),
   customDomains: z
     .array(text(253))
     .max(50)
@@ -90,6 +94,7 @@ export const socketSchema = z
       })
       .nullable(),
     balance: z.enum(['least', 'round-robin', 'address']),
+    inspect: z.boolean().meta({ description: 'Is what comes to it recorded for its owner?' }),
     limits: z.object({ requestsPerSecond: z.number(), concurrency: z.number(), maxConnections: z.number() }),
     isEphemeral: z.boolean(),
     state: z.enum(['active', 'suspended']),
@@ -169,3 +174,73 @@ export const shareSchema = z.object(share).meta({ id: 'Share' })
 export const issuedShareSchema = z
   .object({ ...share, url: z.string().meta({ description: 'The link, which is shown this once.' }) })
   .meta({ id: 'IssuedShare' })
+
+const seenRequest = {
+  id: z.string(),
+  kind: z.enum(['http', 'websocket', 'events', 'grpc', 'tcp']),
+  at: time,
+  durationMs: z.number().nullable().meta({ description: 'Null while it is under way.' }),
+  isOver: z.boolean(),
+  scheme: z.string(),
+  method: z.string().meta({ description: 'Empty for tcp.' }),
+  host: z.string(),
+  path: z.string().meta({ description: 'Path and query, without what looks like a secret.' }),
+  status: z.int().nullable(),
+  error: z.string().nullable().meta({ description: 'Code of docs/errors.md.' }),
+  visitor: z.string().nullable(),
+  client: z.string().nullable(),
+  requestBytes: z.int(),
+  responseBytes: z.int(),
+  type: z.string().nullable().meta({ description: 'Media type of the answer.' }),
+  messages: z.int(),
+}
+export const seenRequestSchema = z.object(seenRequest).meta({ id: 'SeenRequest' })
+
+const fields = z.array(z.tuple([z.string(), z.string()])).meta({ description: 'Names and values, a character for each byte.' })
+const seenHalf = {
+  fields,
+  trailers: fields,
+  body: z
+    .object({
+      bytes: z.int().meta({ description: 'As they were transferred.' }),
+      isCut: z.boolean().meta({ description: 'There was more than is kept.' }),
+      isComplete: z.boolean(),
+      type: z.string().nullable(),
+      note: z.string().nullable().meta({ description: 'Why nothing or not all is kept; null: all is.' }),
+      redactions: z.int().meta({ description: 'Places where something was taken out.' }),
+      text: z.string().nullable().meta({ description: 'Of a body in UTF-8, decoded.' }),
+      base64: z.string().nullable().meta({ description: 'Of any other body.' }),
+    })
+    .meta({ id: 'SeenBody' }),
+}
+const ms = z.number().nullable()
+
+export const seenRequestDetailSchema = z
+  .object({
+    ...seenRequest,
+    version: z.string(),
+    requestId: z.string().nullable().meta({ description: 'The id that the visitor got.' }),
+    phases: z
+      .object({ edge: ms, link: ms, connect: ms, firstByte: ms, body: ms })
+      .meta({ description: 'Where the time went, milliseconds; null where that is not known.' }),
+    request: z.object(seenHalf),
+    response: z.object({ ...seenHalf, status: z.int(), reason: z.string() }).nullable(),
+    close: z
+      .object({ code: z.int(), reason: z.string(), by: z.string(), explanation: z.string() })
+      .nullable()
+      .meta({ description: 'The end of a WebSocket.' }),
+    messageList: z
+      .array(
+        z.object({
+          number: z.int(),
+          at: time,
+          from: z.enum(['client', 'origin']),
+          type: z.string(),
+          bytes: z.int(),
+          text: z.string().nullable(),
+        }),
+      )
+      .meta({ description: 'The first hundred messages that are kept.' }),
+    redacted: z.array(z.string()).meta({ description: 'Fields, parameters and the like whose values were taken out.' }),
+  })
+  .meta({ id: 'SeenRequestDetail' })

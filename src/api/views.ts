@@ -1,4 +1,5 @@
 /** The model as /api/v1 shows it: every field by name, so that a new one of the model is not shown by accident. */
+import type { SeenRequest, SeenRequestDetail } from '../service/contract.ts'
 import type { UsageOfDay } from '../service/contract.ts'
 import type {
   Account,
@@ -103,6 +104,7 @@ export const socketView = (socket: Socket, url: string): unknown => ({
   password: socket.password === null ? null : { user: socket.password.user, password: socket.password.password },
   visitors: socket.visitors && visitorsView(socket.visitors),
   balance: socket.balance,
+  inspect: socket.inspect,
   limits: {
     requestsPerSecond: socket.limits.requestsPerSecond,
     concurrency: socket.limits.concurrency,
@@ -114,6 +116,13 @@ export const socketView = (socket: Socket, url: string): unknown => ({
   createdAt: timeOf(socket.createdAt),
   updatedAt: timeOf(socket.updatedAt),
   etag: socket.etag,
+})
+
+export const seenRequestView = <T extends SeenRequest>({ at, ...request }: T): object => ({ ...request, at: timeOf(at) })
+
+export const seenDetailView = ({ messageList, ...request }: SeenRequestDetail): object => ({
+  ...seenRequestView(request as SeenRequest),
+  messageList: messageList.map(({ at, ...message }) => ({ ...message, at: timeOf(at) })),
 })
 
 export const shareView = ({ id, socketId, path, methods, email, maxUses, uses, ...times }: SharedLink): object => ({

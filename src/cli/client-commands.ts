@@ -135,7 +135,7 @@ const SOCKETS: readonly Command[] = [
   }),
   defineCommand({
     words: ['socket', 'update'],
-    describe: 'Change the name, the protection or the balance of a socket',
+    describe: 'Change the name, the protection, the balance or the inspection of a socket',
     options: socketUpdateOptions,
     positionals: [SOCKET],
     examples: [['socket-gateway socket update web --protected --username john --password secret', 'web is the name of the socket']],

@@ -21,6 +21,8 @@ import type {
   PageRequest,
   Role,
   Scope,
+  SeenRequest,
+  SeenRequestDetail,
   Share,
   ShareRequest,
   Socket,
@@ -178,6 +180,15 @@ export class ServiceClient {
   connect(request: SocketRequest & { readonly jwk?: Jwk }, idempotencyKey?: string, signal?: AbortSignal): Promise<Connection> {
     const headers: Record<string, string> = idempotencyKey === undefined ? {} : { 'Idempotency-Key': idempotencyKey }
     return this.#call('POST', '/connect', { body: request, headers, signal })
+  }
+
+  /** Requests that were recorded at a socket with `inspect`, the newest first. @param page.filter  as docs/inspector.md has it */
+  requests(socketId: string, page: PageRequest & { readonly filter?: string } = {}): Promise<Page<SeenRequest>> {
+    return this.#call('GET', `/sockets/${segment(socketId)}/requests`, { query: { ...page } })
+  }
+
+  request(socketId: string, requestId: string): Promise<SeenRequestDetail> {
+    return this.#call('GET', `/sockets/${segment(socketId)}/requests/${segment(requestId)}`)
   }
 
   async shares(socketId: string): Promise<readonly Share[]> {

@@ -159,6 +159,11 @@ export class LiveDirectory {
     return this.#table.takeUsage()
   }
 
+  /** Is what comes to a socket recorded for its owner? */
+  isInspected(socketId: string): boolean {
+    return this.#table.get(socketId)?.socket.inspect === true
+  }
+
   /** Tells `watcher` who comes to a socket, until the returned function is called. @returns undefined for a socket that is not there */
   watch(socketId: string, watcher: (line: LogLine) => void): (() => void) | undefined {
     return this.#table.get(socketId)?.owner.watch(watcher)

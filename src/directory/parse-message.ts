@@ -119,6 +119,7 @@ function socketOf(value: unknown): DirectorySocket {
     password: passwordOf(raw['password']),
     visitors: visitorsOf(raw['visitors']),
     ...(raw['interstitial'] === true && { interstitial: true }),
+    ...(raw['inspect'] === true && { inspect: true }),
     balance: oneOf(raw['balance'], 'the balance of a socket', ['least', 'round-robin', 'address']),
     limits: Object.freeze({
       requestsPerSecond: isRate ? requestsPerSecond : refuse('requestsPerSecond is not what it should be'),

@@ -96,8 +96,11 @@ function createTarget(socket: DirectorySocket, owner: SocketOwner, previous: Soc
     retries: previous?.target?.retries ?? (Object.freeze({ ...RETRIES }) as Retries),
     profile: isSecure ? UNVERIFIED : undefined,
     owner,
+    ...inspection(socket),
   })
 }
+
+const inspection = ({ inspect }: DirectorySocket): { readonly isInspected?: true } => (inspect === true ? { isInspected: true } : {})
 
 const hostnameOf = ({ id }: DirectorySocket): string => `${id}.${SOCKET_DOMAIN}`
 
@@ -192,6 +195,7 @@ function createTunnel(socket: DirectorySocket, owner: SocketOwner, previous: Soc
     idleMs: 0,
     proxyProtocol: 0,
     tellsIdentity: false,
+    ...inspection(socket),
   })
 }
 
@@ -220,6 +224,7 @@ function createPort(socket: DirectorySocket, owner: SocketOwner, tunnel: Tunnel 
     maxConnectionsPerAddress: maxConnections,
     idleMs: 0,
     proxyProtocol: 0,
+    ...inspection(socket),
     routes: [{ name: '*', hostname: hostnameOf(socket), port, identifiers: tunnelIds, pool: 'tunnel', owner }],
   })
 }

@@ -12,7 +12,7 @@ const NOTHING_REDACTED: ReadonlySet<string> = new Set()
 const NO_INTERIM: readonly InterimAnswer[] = []
 
 /** The begin of an exchange, redacted and in texts of its own. */
-export interface RecordStart extends Omit<TapStart, 'fields' | 'startedMs' | 'kind'> {
+export interface RecordStart extends Omit<TapStart, 'fields' | 'startedMs' | 'kind' | 'owner'> {
   readonly id: string
   readonly kind: ExchangeKind
   /** Milliseconds since 1970. */
@@ -21,6 +21,8 @@ export interface RecordStart extends Omit<TapStart, 'fields' | 'startedMs' | 'ki
   readonly startedMs: number
   /** As `fieldsText` makes it. */
   readonly fields: string
+  /** Of the service, that it came to. */
+  readonly socketId?: string | undefined
 }
 
 /** An answer as far as it is there. */

@@ -1,6 +1,6 @@
 import type { ExchangeTap, Taps, TapStart } from '../tap/tap.ts'
 import type { BodyContext } from './body-record.ts'
-import { Budget } from './kept/budget.ts'
+import { Budget, type BudgetPool } from './kept/budget.ts'
 import { OwnTexts } from './kept/own-texts.ts'
 import { ExchangeRecord, type RecordStart } from './exchange-record.ts'
 import { Decoders } from './decoder.ts'
@@ -17,6 +17,8 @@ export interface InspectorOptions {
   readonly layer: 'inner' | 'outer'
   /** Memory for records, bytes. */
   readonly budgetBytes: number
+  /** Memory that several inspectors share; undefined: it is this one's alone. */
+  readonly pool?: BudgetPool | undefined
   /** Most that is kept of one body, bytes. */
   readonly bodyLimitBytes: number
   /** Which names have values that are not kept; default: what usually has secrets. */
@@ -54,7 +56,7 @@ export class Inspector implements Taps {
   #dropped = 0
 
   constructor(readonly options: InspectorOptions) {
-    this.#budget = new Budget(options.budgetBytes, () => this.#dropOldest())
+    this.#budget = new Budget(options.budgetBytes, () => this.#dropOldest(), options.pool)
     const { names = new SecretNames(), keepsBytes = false } = options
     this.#context = {
       ...options,
@@ -120,6 +122,12 @@ export class Inspector implements Taps {
   delete(record: ExchangeRecord): void {
     this.#forget(record)
     this.#gone([record.id])
+  }
+
+  /** Is never used again: what it holds does not count for others any more. */
+  close(): void {
+    this.clear()
+    this.#budget.close()
   }
 
   /** Forgets all records; what is under way is not recorded any more. */

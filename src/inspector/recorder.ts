@@ -76,6 +76,7 @@ export class Recorder implements ExchangeTap {
         fields: fieldsText(kept),
         replayOf: start.replayOf,
         isImported: start.isImported,
+        ...(start.owner !== undefined && { socketId: start.owner.socketId }),
         way: start.way,
       },
       budget,

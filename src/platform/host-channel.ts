@@ -1,5 +1,6 @@
 import type { DirectoryChange, DirectoryMessage, DirectorySnapshot } from '../directory/directory.ts'
 import type { Usage } from '../directory/owner.ts'
+import type { RequestsAnswer, RequestsQuestion } from '../directory/socket-requests.ts'
 import { GatewayError } from '../errors.ts'
 import type { Tell } from '../events/turning-states.ts'
 import type { LogLine } from '../payload/log-note.ts'
@@ -17,10 +18,13 @@ import type {
   SocketLogin,
   ToService,
 } from '../service-host/ipc.ts'
+import { Questions } from '../service-host/questions.ts'
 import { createLog, type Log, type LogFields, type LogLevel } from '../telemetry/log.ts'
 
 /** Whatever is not acknowledged by then was said to an outer layer that is gone or hangs. */
 const APPLIED_WITHIN_MS = 5_000
+/** The same for an answer. */
+const ANSWER_MS = 10_000
 
 /** The process at the other end, as the command line gives it. */
 export interface HostProcess {
@@ -56,6 +60,11 @@ interface Waiting {
 /** The channel to the outer layer: the directory goes there, what happens at the tunnels comes back. */
 export class HostChannel implements DataPlane {
   readonly #waiting = new Map<number, Waiting>()
+  readonly #requests = new Questions<RequestsAnswer>(ANSWER_MS, () => ({
+    kind: 'refused',
+    code: 'OVERLOADED',
+    why: 'the records cannot be read now; try again in a while',
+  }))
   #nextId = 1
 
   constructor(
@@ -82,6 +91,11 @@ export class HostChannel implements DataPlane {
   /** Replaces all that the data plane knows. @returns sockets that it cannot serve */
   replace(snapshot: DirectorySnapshot): Promise<readonly ApplyFailure[]> {
     return this.#send(snapshot)
+  }
+
+  /** Asks for recorded requests of a socket. Never rejects. */
+  requests(question: RequestsQuestion): Promise<RequestsAnswer> {
+    return this.#requests.ask(id => this.#say({ type: 'requests', id, question }))
   }
 
   ready(): void {
@@ -153,6 +167,8 @@ export class HostChannel implements DataPlane {
         return void onOperate(message.request).then(answer => this.#say({ type: 'operated', id: message.id, answer }))
       case 'certify':
         return void onCertify(message.request).then(answer => this.#say({ type: 'certified', id: message.id, answer }))
+      case 'requests':
+        return this.#requests.answered(message.id, message.answer)
       case 'ping':
         return this.#say({ type: 'pong' })
       case 'stop':

@@ -157,6 +157,7 @@ export class ServiceProcess {
           for (const id of change.removedSockets) this.#feed?.ended(id)
           return channel.apply(change)
         },
+        requests: question => channel.requests(question),
       },
       log,
       linkUrls: () => facts.linkUrls,

@@ -1,5 +1,6 @@
 import type { DirectoryMessage } from '../directory/directory.ts'
 import type { Usage } from '../directory/owner.ts'
+import type { RequestsAnswer, RequestsQuestion } from '../directory/socket-requests.ts'
 import type { EventName, EventNote } from '../events/event.ts'
 import type { Happening } from '../events/turning-states.ts'
 import type { LogLine } from '../payload/log-note.ts'
@@ -101,6 +102,8 @@ export type FromService =
   | { readonly type: 'operated'; readonly id: number; readonly answer: OperatorAnswer }
   /** The answer to `certify` with the same number. */
   | { readonly type: 'certified'; readonly id: number; readonly answer: CertificateAnswer }
+  /** Asks for recorded requests; answered by `requests` with the same number. */
+  | { readonly type: 'requests'; readonly id: number; readonly question: RequestsQuestion }
   /** The state of its store. */
   | { readonly type: 'health'; readonly isHealthy: boolean }
 
@@ -127,6 +130,8 @@ export type ToService =
   | { readonly type: 'certify'; readonly id: number; readonly request: HolderRequest }
   /** Something that an operator wants; answered by `operated`. */
   | { readonly type: 'operate'; readonly id: number; readonly request: OperatorRequest }
+  /** The answer to `requests` with the same number. */
+  | { readonly type: 'requests'; readonly id: number; readonly answer: RequestsAnswer }
   /** Asks whether it is there; answered by `pong`, in whatever state its store and its links are. */
   | { readonly type: 'ping' }
   /** Asks it to finish what is under way and to end. */

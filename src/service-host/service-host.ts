@@ -1,11 +1,11 @@
-import type { DirectoryMessage, DirectorySnapshot } from '../directory/directory.ts'
-import type { Usage } from '../directory/owner.ts'
+import type { DirectoryMessage } from '../directory/directory.ts'
+import type { RequestsAnswer, RequestsQuestion } from '../directory/socket-requests.ts'
 import { messageOf } from '../errors.ts'
 import type { Tell } from '../events/turning-states.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { DirectoryCopy } from './directory-copy.ts'
 import { DirectoryFile } from './directory-file.ts'
 import { VisitorLines } from './visitor-lines.ts'
-import type { LogLine } from '../payload/log-note.ts'
 import { AccountQuestions } from './account-questions.ts'
 import type {
   AccountAnswer,
@@ -22,6 +22,13 @@ import type {
 } from './ipc.ts'
 import { StartWatch, type StartTiming } from './start-watch.ts'
 import { Watchdog, type WatchdogTiming } from './watchdog.ts'
+
+/** Nothing is recorded at this gateway. */
+const NOT_RECORDED: RequestsAnswer = {
+  kind: 'refused',
+  code: 'CONFLICT',
+  why: 'this gateway does not record requests of sockets; its operator can turn that on: inspect: true in the file of the service',
+}
 
 /** Times of the host, milliseconds. */
 export interface ServiceHostTiming {
@@ -50,21 +57,6 @@ const TIMING: ServiceHostTiming = {
   start: { askMs: 1_000, hungAsks: 60, lateAsks: 300, workAsks: 3_600 },
 }
 
-/** The copy of the directory that requests are served from. */
-export interface DirectoryCopy {
-  /**
-   * Checks the message and puts it in force, whatever its sender.
-   * @param message  foreign: of another process, or of a file
-   * @throws GatewayError CONFIG_INVALID with the place, and nothing is changed
-   */
-  apply(message: unknown): Promise<readonly ApplyFailure[]>
-  snapshot(): DirectorySnapshot
-  /** The use of the sockets since the last call. */
-  takeUsage(): readonly Usage[]
-  /** Tells `watcher` who visits a socket. @returns ends it; undefined for a socket that is not there */
-  watch(socketId: string, watcher: (line: LogLine) => void): (() => void) | undefined
-}
-
 /** Options of the host. */
 export interface ServiceHostOptions {
   /** Starts the service process. */
@@ -80,6 +72,8 @@ export interface ServiceHostOptions {
   readonly onTurn?: (state: 'service' | 'store', isWell: boolean, reason?: string) => void
   /** Told of what happens to accounts. */
   readonly onEvent?: Tell
+  /** Requests of sockets that were recorded; absent: none are. Does not throw. */
+  readonly onRequests?: (question: RequestsQuestion) => RequestsAnswer
   /** File of the last directory. */
   readonly stateFile: string
   readonly log: Log
@@ -326,6 +320,10 @@ export class ServiceHost {
         return this.#questions.operated(message.id, message.answer)
       case 'certified':
         return this.#questions.certified(message.id, message.answer)
+      case 'requests': {
+        const answer = this.options.onRequests?.(message.question) ?? NOT_RECORDED
+        return child.send({ type: 'requests', id: message.id, answer })
+      }
       case 'pong':
         return this.#watchdog.answered()
       case 'health':

@@ -79,6 +79,8 @@ export interface ServiceConfig {
   readonly domainCheck: 'dns' | 'trusted'
   /** Address for complaints about sockets, shown on their error pages: an e-mail address or a URL. */
   readonly abuse: string | undefined
+  /** Requests of sockets are recorded for owners who want that; absent: where the outer layer has --inspect. */
+  readonly inspect?: boolean
 }
 
 /** Limits of an account where neither the file nor an admin says otherwise. */

@@ -6,6 +6,7 @@
  */
 import type { DirectoryChange, DirectorySnapshot } from '../directory/directory.ts'
 import type { Usage as SocketUsage } from '../directory/owner.ts'
+import type { RequestsAnswer, RequestsQuestion, SeenRequest, SeenRequestDetail } from '../directory/socket-requests.ts'
 import type { GatewayEvent, Severity } from '../events/event.ts'
 import type {
   Account,
@@ -27,6 +28,8 @@ import type {
   Tunnel,
   TunnelCredentials,
 } from './model.ts'
+
+export type { SeenRequest, SeenRequestDetail } from '../directory/socket-requests.ts'
 
 /** A place in a list. @property limit  1 to 100, default 50 */
 export interface PageRequest {
@@ -317,6 +320,15 @@ export interface Mail {
 export interface DataPlane {
   /** Resolves when the change is in force, or not to be waited for any longer. @throws GatewayError LISTEN_FAILED where a port cannot be opened */
   apply(change: DirectoryChange): Promise<void>
+  /** Requests of sockets that were recorded; absent: none are. Never rejects. */
+  requests?(question: RequestsQuestion): Promise<RequestsAnswer>
+}
+
+/** Requests that were recorded at sockets, for their owners and nobody else: admins of the service neither. CONFLICT: nothing is recorded here. */
+export interface SocketRequests {
+  /** The newest first. @param page.filter  as docs/inspector.md has it */
+  list(actor: Actor, socketId: string, page: PageRequest & { readonly filter?: string }): Promise<Page<SeenRequest>>
+  get(actor: Actor, socketId: string, requestId: string): Promise<SeenRequestDetail>
 }
 
 /** All rules together. */
@@ -327,6 +339,7 @@ export interface Service {
   readonly sockets: Sockets
   readonly tunnels: Tunnels
   readonly shares: Shares
+  readonly requests: SocketRequests
   readonly ssh: SshAccess
   readonly enrolment: Enrolment
   readonly audit: Audit

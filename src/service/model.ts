@@ -81,12 +81,14 @@ export interface NewSocket {
   readonly password?: { readonly user: string; readonly password: string } | null
   readonly visitors?: SocketVisitors | null
   readonly balance?: 'least' | 'round-robin' | 'address'
+  /** What comes to it is recorded for its owner, where the gateway does so; default: it is not. */
+  readonly inspect?: boolean
   /** Goes by itself when no tunnel was up for so long, milliseconds; absent: it stays. */
   readonly ephemeralMs?: number
 }
 
 /** A change of a socket; what is absent stays. */
-export type SocketPatch = Partial<Pick<NewSocket, 'name' | 'password' | 'visitors' | 'balance' | 'customDomains'>>
+export type SocketPatch = Partial<Pick<NewSocket, 'name' | 'password' | 'visitors' | 'balance' | 'customDomains' | 'inspect'>>
 
 export interface Tunnel {
   readonly id: string
@@ -113,6 +115,8 @@ export interface Socket {
   readonly password: { readonly user: string; readonly password: string } | null
   readonly visitors: SocketVisitors | null
   readonly balance: 'least' | 'round-robin' | 'address'
+  /** What comes to it is recorded for its owner, where the gateway does so. */
+  readonly inspect: boolean
   readonly limits: SocketLimits
   readonly isEphemeral: boolean
   readonly state: 'active' | 'suspended'

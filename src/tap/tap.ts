@@ -26,6 +26,8 @@ export interface TapStart {
   readonly replayOf?: string | undefined
   /** It was not seen here: a file told of it. */
   readonly isImported?: boolean | undefined
+  /** The socket of the service that it came to; undefined: it is the operator's. */
+  readonly owner?: { readonly socketId: string; readonly accountId: string } | undefined
   /** The way to send the same again, for the layer that has opened the tap; it has no bytes and no fields of the request. */
   readonly way?: unknown
 }

@@ -20,6 +20,7 @@ const socketOf = (line: string, more: Partial<Socket> = {}): Socket => {
     password: null,
     visitors: cloud === 'true' ? { emails: [], domains: [] } : null,
     balance: 'least',
+    inspect: false,
     limits: { requestsPerSecond: 100, concurrency: 200, maxConnections: 100 },
     isEphemeral: false,
     state: 'active',

@@ -10,6 +10,7 @@ import { ApiError } from '../../src/client/api-error.ts'
 import { parseServerUrl } from '../../src/client/server-url.ts'
 import { ServiceClient } from '../../src/client/service-client.ts'
 import type * as wire from '../../src/client/wire.ts'
+import type { RequestsAnswer, RequestsQuestion, SeenHalf, SeenRequest, SeenRequestDetail } from '../../src/directory/socket-requests.ts'
 import { GatewayError } from '../../src/errors.ts'
 import { VERSION } from '../../src/version.ts'
 import { newKeyLine, PASSWORD, startApi } from '../support/api.ts'
@@ -27,6 +28,8 @@ type Same<Wire, Schema extends z.ZodType> =
 const SAME: {
   readonly socket: Same<wire.Socket, typeof sockets.socketSchema>
   readonly share: Same<wire.Share, typeof sockets.shareSchema>
+  readonly seen: Same<wire.SeenRequest, typeof sockets.seenRequestSchema>
+  readonly seenDetail: Same<wire.SeenRequestDetail, typeof sockets.seenRequestDetailSchema>
   readonly issuedShare: Same<wire.IssuedShare, typeof sockets.issuedShareSchema>
   readonly tunnel: Same<wire.Tunnel, typeof sockets.tunnelSchema>
   readonly connection: Same<wire.Connection, typeof sockets.connectionSchema>
@@ -42,7 +45,7 @@ const SAME: {
   readonly usage: Same<wire.Usage, typeof accounts.usageSchema>
 } = {
   ...{ socket: true, tunnel: true, connection: true, credentials: true, account: true, key: true },
-  ...{ share: true, issuedShare: true },
+  ...{ share: true, issuedShare: true, seen: true, seenDetail: true },
   ...{ login: true, token: true, issued: true, inner: true, joined: true, audit: true, usage: true },
 }
 
@@ -53,7 +56,35 @@ const logs: LogFeed = {
     yield line
   },
 }
-const api = await startApi({ logs, clientVersion: () => 'v1.0' })
+const seen: SeenRequest = {
+  kind: 'http',
+  ...{ id: '1', at: 1_700_000_000_000, durationMs: 3, isOver: true, scheme: 'https', method: 'GET', host: 'a.example.com' },
+  ...{
+    path: '/',
+    status: 200,
+    error: null,
+    visitor: null,
+    client: '192.0.2.1',
+    requestBytes: 0,
+    responseBytes: 2,
+    type: null,
+    messages: 1,
+  },
+}
+const half: SeenHalf = {
+  fields: [['Host', 'a.example.com']],
+  trailers: [],
+  body: { bytes: 2, isCut: false, isComplete: true, type: 'text/plain', note: null, redactions: 0, text: 'ok', base64: null },
+}
+const detail: SeenRequestDetail = {
+  ...{ ...seen, version: '1.1', requestId: 'r1', phases: { edge: 1, link: null, connect: null, firstByte: 1, body: 0 }, request: half },
+  ...{ response: { ...half, status: 200, reason: 'OK' }, close: { code: 1006, reason: '', by: 'client', explanation: 'gone' } },
+  messageList: [{ number: 0, at: seen.at, from: 'client', type: 'text', bytes: 2, text: 'hi' }],
+  redacted: ['request field cookie'],
+}
+const requests = async ({ kind }: RequestsQuestion): Promise<RequestsAnswer> =>
+  kind === 'list' ? { kind, items: [seen], next: '1' } : { kind, request: detail }
+const api = await startApi({ logs, clientVersion: () => 'v1.0' }, { dataPlane: { apply: async () => undefined, requests } })
 const clientOf = (token: string): ServiceClient => new ServiceClient({ server: parseServerUrl(api.url), env: {}, token: () => token })
 const [ada, bob, root] = [clientOf(api.tokens.ada), clientOf(api.tokens.bob), clientOf(api.tokens.root)]
 const anybody = new ServiceClient({ server: parseServerUrl(api.url), env: {} })
@@ -121,6 +152,8 @@ const CALLS: Readonly<Record<string, () => Promise<unknown>>> = {
     const id = await withLogin()
     return ada.revokeShare(id, (await ada.createShare(id)).id)
   },
+  listRequests: async () => ada.requests(await socket(), { limit: 10, filter: 'status:>=400' }),
+  getRequest: async () => ada.request(await socket(), '1'),
   listTunnels: async () => ada.tunnels((await tunnel())[0]),
   createTunnel: async () => ada.createTunnel(await socket()),
   getTunnel: async () => ada.tunnel(...(await tunnel())),

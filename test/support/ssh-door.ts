@@ -84,6 +84,7 @@ const readySocket = (accountId: string, type: 'http' | 'tcp', number: number, po
     password: null,
     visitors: null,
     balance: 'least',
+    inspect: false,
     limits: { requestsPerSecond: 100_000, concurrency: 1_000, maxConnections: 1_000 },
     isEphemeral: true,
     state: 'active',

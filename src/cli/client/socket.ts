@@ -13,7 +13,7 @@ import { passwordOf, socketRequest, visitorsOf } from './socket-request.ts'
 
 /** `socket create`. */
 export async function runSocketCreate(values: ValuesOf<typeof socketCreateOptions>, context: CliContext): Promise<ExitStatus> {
-  const request = socketRequest(values, context)
+  const request = { ...socketRequest(values, context), ...(values.inspect && { inspect: true }) }
   const socket = await (await openClient(values, context)).createSocket(request)
   return answer(values, context, socket, () => formatSocket(socket))
 }
@@ -64,6 +64,7 @@ function changeOf(values: ValuesOf<typeof socketUpdateOptions>, context: CliCont
     ...(visitors !== undefined && { visitors }),
     ...(values.name !== undefined && { name: values.name }),
     ...(values.balance !== undefined && { balance: values.balance }),
+    ...(values.inspect !== undefined && { inspect: values.inspect === 'yes' }),
     ...(values['custom-domain'].length > 0 && { customDomains: values['custom-domain'] }),
   }
 }

@@ -124,6 +124,7 @@ export const socketCreateOptions = {
   protected: { ...flag('Visitors have to give --username and --password'), aliases: ['p'] },
   ...protectionOptions,
   ...choosableOptions,
+  inspect: flag('Record requests for you alone, without what looks like a secret, where the gateway does so'),
   ...clientOptions,
 } as const
 
@@ -140,6 +141,9 @@ export const socketLsOptions = {
   ...clientOptions,
 } as const
 
+const yesOrNo = (what: string): Option<'yes' | 'no' | undefined> =>
+  optional(choice(['yes', 'no'] as const), { describe: what, defaultText: 'unchanged' })
+
 /** Options of `socket update`. */
 export const socketUpdateOptions = {
   'socket-id': SOCKET_ID,
@@ -149,6 +153,7 @@ export const socketUpdateOptions = {
   ...protectionOptions,
   'custom-domain': choosableOptions['custom-domain'],
   balance: optional(choice(['least', 'round-robin', 'address'] as const), { describe: 'Which of several tunnels a request takes' }),
+  inspect: yesOrNo('Record requests for you alone, without what looks like a secret, where the gateway does so? yes or no'),
   ...clientOptions,
 } as const
 
@@ -225,8 +230,6 @@ export const adminAccountsOptions = { email: ACCOUNT_FILTER, ...clientOptions } 
 
 const limitOption = (what: string): Option<number | undefined> =>
   optional(integer(0, 1_000_000), { describe: what, defaultText: 'unchanged' })
-const yesOrNo = (what: string): Option<'yes' | 'no' | undefined> =>
-  optional(choice(['yes', 'no'] as const), { describe: what, defaultText: 'unchanged' })
 
 /** Options of `admin limits`. */
 export const adminLimitsOptions = {

@@ -50,6 +50,8 @@ export const inspectOptions = {
 
 /** Options of the inspector of the outer layer, at its admin port. */
 export const outerInspectOptions = {
-  inspect: flag('Show requests of targets that say "inspect: true", at the admin port'),
+  inspect: flag(
+    'Show requests of targets that say "inspect: true", at the admin port, and record those of sockets with --inspect for their owners',
+  ),
   ...keepingOptions,
 } as const

@@ -24,6 +24,7 @@ import { createServiceLog, serve, type Layer } from '../command/serve.ts'
 import { createInvitations, type OuterInvitations } from './outer-invitations.ts'
 import type { OuterService } from './outer-service.ts'
 import { openState } from './outer-state.ts'
+import { layeredTaps } from '../inspect/layered-taps.ts'
 import { readErrorPages } from './error-pages.ts'
 import type { Told } from '../events/open-events.ts'
 import type { RunningVisitors } from '../visitors/start-visitors.ts'
@@ -104,6 +105,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
     visitors = await startVisitors(options.visitors, service, log)
     await inspection?.open()
     cluster = options.cluster === undefined ? undefined : await createCluster({ ...options, cluster: options.cluster }, log)
+    const taps = layeredTaps(inspection?.taps, service?.taps)
     layer = createOuterLayer(
       {
         appPort: options['app-port'],
@@ -139,7 +141,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
         drainTimeoutMs: options['drain-timeout'],
         limits: edgeLimitsOf(options),
         events,
-        ...(inspection !== undefined && { taps: inspection.taps }),
+        ...(taps !== undefined && { taps }),
         ...(admin !== undefined && {
           admin: {
             ...admin,
@@ -231,6 +233,7 @@ async function createService(
     {
       file,
       logLevel: options['log-level'],
+      inspection: { isOn: options.inspect, keeping: options },
       events,
       appPort: options['app-port'],
       appScheme: tls.app === undefined ? 'http' : 'https',

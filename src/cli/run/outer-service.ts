@@ -9,6 +9,7 @@ import { forkService } from '../../service-host/fork-service.ts'
 import { ServiceHost } from '../../service-host/service-host.ts'
 import type { AccountAnswer, AccountCredentials, CertificateAnswer, HolderRequest, SocketLogin } from '../../service-host/ipc.ts'
 import { accountCalls } from './account-calls.ts'
+import type { SocketInspection, SocketKeeping } from '../inspect/socket-inspection.ts'
 import type { AdminCall } from '../../admin/calls.ts'
 import type { Log, LogLevel } from '../../telemetry/log.ts'
 import type { CliContext } from '../command/context.ts'
@@ -19,6 +20,8 @@ export interface OuterServiceOptions {
   /** Path of service.yaml. */
   readonly file: string
   readonly logLevel: LogLevel
+  /** How requests of sockets are recorded for their owners, and whether they are, whatever the file says; absent: nothing is. */
+  readonly inspection?: { readonly isOn: boolean; readonly keeping: SocketKeeping }
   /** Told of the process, and by it of accounts. */
   readonly events: Events
   readonly appPort: number
@@ -30,6 +33,8 @@ export interface OuterServiceOptions {
 /** The service of an outer layer: its directory, and the process that keeps it. */
 export interface OuterService {
   readonly directory: LiveDirectory
+  /** Records requests of sockets for their owners; undefined: nothing does. */
+  readonly taps: SocketInspection['taps'] | undefined
   /** Address for complaints about sockets. */
   readonly abuse: string | undefined
   /** Providers by whom visitors of sockets log in; undefined: the file names none. */
@@ -107,6 +112,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     },
     fault: () => host.fault,
   })
+  const inspection = await inspectionOf(options, config.inspect === true, { directory, log })
   const { appPort, appScheme, socketPort, socketScheme } = options
   const logins: OuterLogins = {
     file,
@@ -135,12 +141,14 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     onTurn: (state, isWell, reason) =>
       options.events.turn(state, isWell, { subject: state, fields: reason === undefined ? {} : { reason } }),
     onEvent: options.events.book.add,
+    ...(inspection !== undefined && { onRequests: inspection.answer }),
     stateFile: join(stateDirectory, 'directory.json'),
     log,
     clock: () => performance.now(),
   })
   return {
     directory,
+    taps: inspection?.taps,
     abuse: config.abuse,
     logins: config.identityProviders.size === 0 ? undefined : logins,
     start: () => host.start(),
@@ -149,8 +157,22 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     who: credentials => host.who(credentials),
     held: { apiHost: hosts.api, find: name => directory.heldSocket(name), certify: request => host.certify(request) },
     onSocketLogin: login => host.socketLogin(login),
-    close: () => host.close(),
+    close: async () => {
+      await host.close()
+      await inspection?.close()
+    },
   }
+}
+
+/** Begins to record requests of sockets; where nobody wants that, nothing of it is loaded. */
+async function inspectionOf(
+  { inspection }: OuterServiceOptions,
+  isInFile: boolean,
+  { directory, log }: { readonly directory: LiveDirectory; readonly log: Log },
+): Promise<SocketInspection | undefined> {
+  if (inspection === undefined || !(inspection.isOn || isInFile)) return undefined
+  const { createSocketInspection } = await import('../inspect/socket-inspection.ts')
+  return createSocketInspection(inspection.keeping, id => directory.isInspected(id), log)
 }
 
 /** The auth host as browsers see it. Logins are for https, wherever TLS ends, but on this machine itself. */

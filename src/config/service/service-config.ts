@@ -78,6 +78,7 @@ function createServiceConfig(source: Source, folder: string): ServiceConfig {
     refusedNames: names?.refused ?? [],
     domainCheck: names?.domains ?? 'dns',
     abuse: source.abuse,
+    ...(source.inspect === true && { inspect: true }),
   })
 }
 
@@ -121,7 +122,7 @@ function mailOf({ mail = 'outbox', zone }: Source, stateDirectory: string, at: (
 }
 
 /** Keys that a running service cannot change. */
-const FIXED = ['zone', 'store', 'secretsFile', 'hosts', 'ssh', 'abuse', 'portalProviders'] as const
+const FIXED = ['zone', 'store', 'secretsFile', 'hosts', 'ssh', 'abuse', 'portalProviders', 'inspect'] as const
 
 /** The names of keys that differ and count only after a restart, as they stand in the file. */
 export const fixedChanges = (before: ServiceConfig, after: ServiceConfig): readonly string[] =>

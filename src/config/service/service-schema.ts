@@ -165,6 +165,7 @@ export const serviceFileSchema = z.strictObject(
       )
       .optional(),
     interstitial: flag.optional(),
+    inspect: flag.optional(),
     names: z
       .strictObject(
         {

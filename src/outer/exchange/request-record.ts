@@ -130,6 +130,7 @@ export function edgeStart({ request, peer }: EdgeRequest, { id, startedMs, clien
     requestId: id,
     client: client?.address ?? peer.address,
     target: target?.name,
+    owner: target?.owner,
     way: EDGE,
   }
 }

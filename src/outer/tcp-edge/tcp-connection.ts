@@ -151,6 +151,7 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
       startedMs: this.#startedMs,
       requestId: this.#connectionId,
       client: this.client.address,
+      owner: route.owner,
     })
   }
 

@@ -92,7 +92,9 @@ export class TunnelConnection extends BeforeOrigin implements Expiring {
 
   #start(): TapStart {
     const { tunnel, client, connectionId } = this.visit
-    return { ...connectionStart(tunnel), startedMs: this.#startedMs, requestId: connectionId, client: client.address }
+    const { owner, name } = tunnel
+    const shown = owner === undefined ? {} : { owner, authority: name }
+    return { ...connectionStart(tunnel), startedMs: this.#startedMs, requestId: connectionId, client: client.address, ...shown }
   }
 
   /** Asks an inner layer for the connection. */

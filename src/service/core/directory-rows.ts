@@ -91,7 +91,7 @@ export async function directorySockets(db: Kysely<Database>, config: ServiceConf
     row => row.domain,
   )
   return rows.map(row => {
-    const { password, visitors, balance } = readSettings(row.settings, row.id)
+    const { password, visitors, balance, inspect } = readSettings(row.settings, row.id)
     const limits = { ...config.limits, ...readLimits(row.limits, row.account_id) }
     return {
       id: row.id,
@@ -105,6 +105,7 @@ export async function directorySockets(db: Kysely<Database>, config: ServiceConf
       visitors,
       balance,
       ...(limits.interstitial && { interstitial: true }),
+      ...(inspect && { inspect: true }),
       limits: {
         requestsPerSecond: limits.requestsPerSecond,
         concurrency: limits.concurrency,

@@ -10,6 +10,7 @@ const settingsSchema = z.object({
     .nullable()
     .default(null),
   balance: z.enum(['least', 'round-robin', 'address']).default('least'),
+  inspect: z.boolean().default(false),
 })
 
 export type SocketSettings = Readonly<z.infer<typeof settingsSchema>>

@@ -29,6 +29,7 @@ import { SessionTokens } from '../proofs/session-tokens.ts'
 import { Liveness } from '../sockets/liveness.ts'
 import { SocketCreation } from '../sockets/socket-creation.ts'
 import { removeSockets } from '../sockets/socket-removal.ts'
+import { RecordedRequests } from '../sockets/requests.ts'
 import { SocketShares } from '../sockets/shares.ts'
 import { AccountSockets } from '../sockets/sockets.ts'
 import { SshDoorAccess } from '../sockets/ssh-access.ts'
@@ -147,6 +148,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     apiTokens: new AccountTokens(parts),
     sockets: new AccountSockets(parts, creation),
     shares: new SocketShares(parts),
+    requests: new RecordedRequests(parts, dataPlane),
     tunnels: {
       create: (...args) => tunnels.create(...args),
       list: (...args) => tunnels.list(...args),

@@ -39,6 +39,8 @@ export interface CheckedSocket {
   readonly password: { readonly user: string; readonly password: string } | null
   readonly visitors: SocketVisitors | null
   readonly balance: Socket['balance']
+  /** Absent: it is not said, as in calls of an earlier release that come again. */
+  readonly inspect?: boolean
   readonly ephemeralMs: number | null
 }
 
@@ -86,12 +88,13 @@ export function checkNewSocket(request: NewSocket, rules: SocketRules): CheckedS
     password: parts.password ?? null,
     visitors: parts.visitors ?? null,
     balance: parts.balance ?? 'least',
+    ...(parts.inspect !== undefined && { inspect: parts.inspect }),
     ephemeralMs: ephemeralMs ?? null,
   }
 }
 
 /** The changes of a patch; undefined stays as it is. */
-export type CheckedPatch = Partial<Pick<CheckedSocket, 'name' | 'customDomains' | 'password' | 'visitors' | 'balance'>>
+export type CheckedPatch = Partial<Pick<CheckedSocket, 'name' | 'customDomains' | 'password' | 'visitors' | 'balance' | 'inspect'>>
 
 /** @throws ServiceError as `checkNewSocket` */
 export function checkPatch(patch: SocketPatch, type: SocketType, rules: SocketRules): CheckedPatch {
@@ -103,15 +106,17 @@ export function checkPatch(patch: SocketPatch, type: SocketType, rules: SocketRu
 }
 
 function checkParts(request: SocketPatch, type: SocketType, rules: SocketRules, faults: Faults): Omit<CheckedPatch, 'name'> {
-  const { password, visitors, balance, customDomains } = request
+  const { password, visitors, balance, customDomains, inspect } = request
   if (password !== undefined && password !== null) checkPassword(password, type, faults)
   if (balance !== undefined && !BALANCES.includes(balance)) faults.add('balance', `expected ${BALANCES.join(', ')}`)
+  if (inspect !== undefined && typeof inspect !== 'boolean') faults.add('inspect', 'expected true or false')
   const checkedVisitors = visitors === undefined || visitors === null ? visitors : checkVisitors(visitors, faults)
   const domains = customDomains === undefined ? undefined : checkDomains(customDomains, type, rules, faults)
   return {
     ...(password !== undefined && { password }),
     ...(checkedVisitors !== undefined && { visitors: checkedVisitors }),
     ...(balance !== undefined && { balance }),
+    ...(inspect !== undefined && { inspect }),
     ...(domains !== undefined && { customDomains: domains }),
   }
 }

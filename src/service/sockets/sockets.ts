@@ -111,11 +111,12 @@ export class AccountSockets implements Sockets {
         const socket = await socketFor(db, actor, socketId, 'write')
         if (etag !== undefined && etag !== String(socket.version)) throw new ServiceError('CONFLICT')
         const before = readSettings(socket.settings, socket.id)
-        const { password, visitors, balance } = checked
+        const { password, visitors, balance, inspect } = checked
         const settings = {
           password: password === undefined ? before.password : password && { user: password.user, hash },
           visitors: visitors === undefined ? before.visitors : visitors,
           balance: balance ?? before.balance,
+          inspect: inspect ?? before.inspect,
         }
         const row = await db
           .updateTable('sockets')
