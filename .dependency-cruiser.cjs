@@ -418,7 +418,7 @@ const ROOMS = {
     rooms: ['errors.ts', 'version.ts', 'identity', 'link', 'mux', 'net', 'payload', 'route', 'telemetry', 'tls', 'outer/inner-layers'],
     node: ['crypto'],
   },
-  'cluster/redis': { rooms: ['errors.ts', 'lazily.ts', 'telemetry', 'cluster'], npm: ['ioredis'] },
+  'cluster/redis': { rooms: ['errors.ts', 'lazily.ts', 'identity', 'telemetry', 'cluster'], npm: ['ioredis'] },
   'outer/options': {
     rooms: [
       'tap',

@@ -17,7 +17,7 @@ import type { CertificateStore } from '../tls/certificate-store.ts'
 import { AGENT } from '../version.ts'
 import { NodeLink, type NodeLinkOptions } from './node-link.ts'
 import { NODE_LIMITS, NODE_TIMING } from './node-limits.ts'
-import { answerQuestion, UNKNOWN_NODE } from './node-proof.ts'
+import { answerQuestion, linkNameOf, UNKNOWN_NODE } from './node-proof.ts'
 import type { NodeFacts, Presence, PresenceListener, ServedProcess } from './presence.ts'
 import { RelayCarrier } from './relay-carrier.ts'
 import { Relays } from './relays.ts'
@@ -86,6 +86,8 @@ export class Cluster implements PresenceListener {
   readonly #own = new Map<string, OwnProcess>()
   readonly #byNumber = new Map<number, OwnProcess>()
   readonly #port: LinkPort
+  /** The name by which others have to have dialled. */
+  readonly #linkNames: string[] = []
   readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
   #number = 0
   #facts: NodeFacts
@@ -114,7 +116,7 @@ export class Cluster implements PresenceListener {
         tls: certificates,
         keys: () => keys,
         validityMs: 1_000,
-        linkNames: [],
+        linkNames: this.#linkNames,
         isTrusted: () => false,
         timing,
         clock,
@@ -130,7 +132,7 @@ export class Cluster implements PresenceListener {
         onNote: (connection, payload) => {
           const note = decodeNote(payload)
           if (note.note === 'drain') this.#drain()
-          else if (note.note === 'who') connection.session.note(answerQuestion(note, this.id, key))
+          else if (note.note === 'who') connection.session.note(answerQuestion(note, this.#facts, key))
           else noteOf.get(connection)?.(payload)
         },
         others: NO_OTHERS,
@@ -174,6 +176,7 @@ export class Cluster implements PresenceListener {
       const scheme = this.options.certificates === undefined ? 'ws' : 'wss'
       this.#facts = { ...this.#facts, url: `${scheme}://${this.options.host ?? '127.0.0.1'}:${port}` }
     }
+    this.#linkNames.push(linkNameOf(this.#facts.url))
     this.#isStarted = true
     this.options.presence.start(this.#facts, this)
     return port
@@ -251,7 +254,7 @@ export class Cluster implements PresenceListener {
 
   node(facts: NodeFacts): void {
     const known = this.#others.get(facts.id)
-    if (known !== undefined && known.facts.url === facts.url) known.facts = facts
+    if (known !== undefined && isSamePlace(known.facts, facts)) known.facts = facts
     else {
       if (known !== undefined) this.nodeGone(facts.id)
       const link = new NodeLink(facts, this.#linkOptions)
@@ -277,7 +280,7 @@ export class Cluster implements PresenceListener {
     for (const process of processes) {
       const { number, isEnrolled, atMs, ...facts } = process
       if (other.connections.has(number)) continue
-      const session = new RelayCarrier(other.link, number)
+      const session = new RelayCarrier(other.link, process)
       const connection: InnerConnection = { ...facts, ...(isEnrolled && { isEnrolled }), node: id, session, since: new Date(atMs) }
       other.connections.set(number, connection)
       this.#contain(() => registry.add(connection))
@@ -306,9 +309,9 @@ export class Cluster implements PresenceListener {
     if (registry.ofTunnel(identifier).every(isOlder)) registry.takenOverElsewhere(identifier, instance)
   }
 
-  /** The nodes that inner layers may connect to, this one among them. */
+  /** The nodes that inner layers may connect to, this one among them: whoever answers there can send them requests, so each has stood for its address. */
   get #advertised(): readonly AdvertisedNode[] {
-    return [this.#facts, ...[...this.#others.values()].map(({ facts }) => facts)]
+    return [this.#facts, ...[...this.#others.values()].filter(({ link }) => link.hasProven).map(({ facts }) => facts)]
       .filter(({ linkUrl, isDraining }) => linkUrl !== '' && !isDraining)
       .map(({ id, linkUrl, zone }) => ({ id, url: linkUrl, zone }))
   }
@@ -335,6 +338,7 @@ export class Cluster implements PresenceListener {
     const { timing = NODE_TIMING, counters, clock, log, registry } = this.context
     const { key, keys, ca } = this.options
     const onUp = (id: string): void => {
+      this.#tellInnerLayers()
       // Requests that wait for an inner layer may wait for one that is there.
       for (const connection of this.#others.get(id)?.connections.values() ?? []) this.#contain(() => registry.onAdd(connection))
     }
@@ -345,5 +349,8 @@ export class Cluster implements PresenceListener {
     attempt(thrown => this.context.log.error({ err: thrown }, 'internal fault while a node was told of'), action)
   }
 }
+
+/** Has a node said the same of how it is reached? */
+const isSamePlace = (a: NodeFacts, b: NodeFacts): boolean => a.url === b.url && a.linkUrl === b.linkUrl && a.zone === b.zone
 
 const keyOf = ({ pool, instance }: Pick<InnerConnection, 'pool' | 'instance'>): string => `${pool} ${instance}`

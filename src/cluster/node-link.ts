@@ -14,7 +14,7 @@ import { guarded } from '../net/guard.ts'
 import { decodeNote } from '../payload/origin-profile.ts'
 import type { Log } from '../telemetry/log.ts'
 import { AGENT } from '../version.ts'
-import { checkAnswer, encodeQuestion, PROOF_MS, UNKNOWN_NODE, type Question } from './node-proof.ts'
+import { authorityOf, checkAnswer, encodeQuestion, PROOF_MS, UNKNOWN_NODE, type Question, type SignedFacts } from './node-proof.ts'
 import { NODE_CONNECT_MS, NODE_LIMITS } from './node-limits.ts'
 
 /** The settings that the links to all nodes share. */
@@ -52,9 +52,10 @@ export class NodeLink {
   #proven: Session | undefined
   #proof: { readonly question: Question; readonly timer: NodeJS.Timeout } | undefined
   #lastReason = ''
+  #hasProven = false
 
   constructor(
-    readonly node: { readonly id: string; readonly name: string; readonly url: string },
+    readonly node: SignedFacts & { readonly name: string },
     private readonly options: NodeLinkOptions,
   ) {
     const { id, key, ca, budget, counters, timing, clock, log } = options
@@ -100,6 +101,11 @@ export class NodeLink {
   /** The session while it is up and proven. */
   get session(): Session | undefined {
     return this.#proven
+  }
+
+  /** Has the node stood for its addresses, be it up or not at the moment? */
+  get hasProven(): boolean {
+    return this.#hasProven
   }
 
   start(): void {
@@ -154,13 +160,14 @@ export class NodeLink {
     const { id, name, url } = this.node
     const session = this.#connector.session
     try {
-      checkAnswer(note, proof.question, id, keys)
+      checkAnswer(note, proof.question, this.node, keys)
     } catch (thrown) {
       log.warn({ node: name, url, reason: messageOf(thrown) }, `the node ${name} at ${url} does not prove itself: ${messageOf(thrown)}`)
       return session?.destroy('AUTH', 'the proof of the node was refused')
     }
     if (session?.isOpen !== true) return
     this.#proven = session
+    this.#hasProven = true
     for (const announced of this.#announced) session.note(announced)
     this.#lastReason = ''
     log.info({ node: name, url, roundTripMs: session.roundTripMs }, `linked to the node ${name} at ${url}`)
@@ -178,9 +185,4 @@ export class NodeLink {
 
 const refuseStream = (): never => {
   throw new GatewayError('REFUSED_STREAM', 'nodes open streams in the links that they have dialled')
-}
-
-const authorityOf = (url: string): string => {
-  const { protocol, host } = new URL(url)
-  return `${protocol}//${host}`
 }

@@ -1,16 +1,21 @@
 import type { ErrorCode } from '../errors.ts'
 import type { StreamHandler } from '../mux/stream.ts'
 import type { Carrier, CarrierStream } from '../outer/inner-layers/carrier.ts'
-import { encodeRelayHead } from '../payload/relay-head.ts'
+import { encodeRelayHead, encodeRelayTarget } from '../payload/relay-head.ts'
 import type { NodeLink } from './node-link.ts'
+import type { ServedProcess } from './presence.ts'
 
 /** An inner layer that another node has, as one that carries streams: they go to that node, and from there to the inner layer. */
 export class RelayCarrier implements Carrier {
-  /** @param process  its number at that node */
+  readonly #target: Buffer
+
+  /** @param process  as that node has shown it */
   constructor(
     private readonly link: NodeLink,
-    private readonly process: number,
-  ) {}
+    { number, pool, identifier, instance, isEnrolled }: ServedProcess,
+  ) {
+    this.#target = encodeRelayTarget({ process: number, isTunnel: pool === 'tunnel', isEnrolled, identifier, instance })
+  }
 
   get isOpen(): boolean {
     return this.link.session?.isOpen === true
@@ -33,7 +38,7 @@ export class RelayCarrier implements Carrier {
   }
 
   open(payload: Uint8Array, handler: StreamHandler, options?: { readonly end?: boolean }): CarrierStream {
-    return this.link.open(encodeRelayHead(this.process, payload), handler, options)
+    return this.link.open(encodeRelayHead(this.#target, payload), handler, options)
   }
 
   note(payload: Uint8Array): void {

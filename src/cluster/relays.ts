@@ -4,7 +4,7 @@ import type { InnerConnection } from '../outer/inner-layers/inner-connection.ts'
 import type { OriginProfiles } from '../outer/inner-layers/origin-profiles.ts'
 import { AnnouncedProfiles, decodeNote } from '../payload/origin-profile.ts'
 import { profileIn, replaceProfile } from '../payload/head-codec.ts'
-import { decodeRelayHead } from '../payload/relay-head.ts'
+import { decodeRelayHead, type RelayTarget } from '../payload/relay-head.ts'
 import { RelayStream } from './relay-stream.ts'
 
 /** Profiles that one node may announce. */
@@ -47,9 +47,10 @@ export class Relays {
   }
 
   #relay(head: Buffer, stream: MuxStream, announced: AnnouncedProfiles): StreamHandler {
-    const { process, payload } = decodeRelayHead(head)
-    const connection = this.options.connectionOf(process)
-    if (connection === undefined) throw new GatewayError('REFUSED_STREAM', 'the inner layer has left this node')
+    const { payload, ...target } = decodeRelayHead(head)
+    const connection = this.options.connectionOf(target.process)
+    if (connection === undefined || !isMeant(connection, target))
+      throw new GatewayError('REFUSED_STREAM', 'the inner layer has left this node')
     this.#translate(payload, connection, announced)
     this.#count++
     this.#open++
@@ -75,3 +76,10 @@ export class Relays {
     if (ours !== theirs) replaceProfile(payload, ours)
   }
 }
+
+/** Was the sender told the truth of it? Else somebody gets what is meant for somebody else. */
+const isMeant = ({ pool, identifier, instance, isEnrolled = false }: InnerConnection, target: RelayTarget): boolean =>
+  identifier === target.identifier &&
+  instance === target.instance &&
+  (pool === 'tunnel') === target.isTunnel &&
+  isEnrolled === target.isEnrolled

@@ -25,8 +25,11 @@ export interface NodesNote {
 export const MAX_NODES = 64
 const MAX_TEXT = 512
 
+/** The note; what no inner layer would take is left out of it, since that would end their links. */
 export const encodeNodesNote = ({ self, zone, isLeaving, nodes }: NodesNote): Buffer =>
-  encodeNote({ note: 'nodes', self, zone, isLeaving, nodes: nodes.slice(0, MAX_NODES) } as { note: string })
+  encodeNote({ note: 'nodes', self, zone: zone.slice(0, MAX_TEXT), isLeaving, nodes: nodes.filter(isNode).slice(0, MAX_NODES) } as {
+    note: string
+  })
 
 type Raw = Readonly<Record<string, unknown>>
 

@@ -1,3 +1,4 @@
+import { isIdentifier } from '../../identity/identifier.ts'
 import type { NodeFacts, PresenceListener, ServedProcess } from '../presence.ts'
 
 /** Options of what is known. */
@@ -67,7 +68,7 @@ export class KnownNodes {
     const known = this.#nodes.get(id)
     // Perhaps more was heard while it was read.
     if (known === undefined || version < known.version) return
-    const processes = texts.map(text => parseProcess(JSON.parse(text))).filter(process => process !== undefined)
+    const processes = texts.map(text => parseProcess(parseJson(text))).filter(process => process !== undefined)
     const numbers = new Set(processes.map(({ number }) => number))
     this.#change(id, known, { add: processes, remove: [...known.numbers].filter(number => !numbers.has(number)) })
     known.version = version
@@ -115,25 +116,42 @@ type Raw = Readonly<Record<string, unknown>>
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= MAX_FACTS
 
-/** Undefined for what another release has written in a way that this one cannot read. */
-function parseFacts(id: string, text: string): NodeFacts | undefined {
-  let raw: Raw
+const recordOf = (value: unknown): Raw => (typeof value === 'object' && value !== null ? (value as Raw) : {})
+
+function parseJson(text: string): unknown {
   try {
-    raw = JSON.parse(text) as Raw
+    return JSON.parse(text)
   } catch {
     return undefined
   }
-  const { name, url, zone, linkUrl, isDraining, agent } = raw
-  if (!isText(name) || !isText(url) || !isText(zone) || !isText(linkUrl) || !isText(agent) || !URL.canParse(url)) return undefined
+}
+
+/** Undefined for what another release has written in a way that this one cannot read. */
+function parseFacts(id: string, text: string): NodeFacts | undefined {
+  const { name, url, zone, linkUrl, isDraining, agent } = recordOf(parseJson(text))
+  if (
+    !isIdentifier(id) ||
+    !isText(name) ||
+    !isIdentifier(name.trim()) ||
+    !isText(url) ||
+    !isText(zone) ||
+    !isText(linkUrl) ||
+    !isText(agent)
+  )
+    return undefined
+  if (!/^wss?:\/\//i.test(url) || !URL.canParse(url)) return undefined
   return { id, name, url, zone, linkUrl, agent, isDraining: isDraining === true }
 }
 
+const MAX_TIME_MS = 8.64e15
+
+/** Key by key: whatever else is there is not taken over. */
 function parseProcess(value: unknown): ServedProcess | undefined {
-  const raw = (typeof value === 'object' && value !== null ? value : {}) as Raw
-  const { number, identifier, pool, kid, address, agent, instance, isEnrolled, login, atMs } = raw
+  const { number, identifier, pool, kid, address, agent, instance, isEnrolled, login, atMs } = recordOf(value)
   if (typeof number !== 'number' || !Number.isInteger(number) || number < 1 || number > 0xffff_ffff) return undefined
   if (pool !== 'operator' && pool !== 'tunnel') return undefined
-  if (![identifier, kid, address, agent, instance].every(isText) || typeof atMs !== 'number') return undefined
+  if (!isIdentifier(identifier) || !isText(kid) || !isText(address) || !isText(agent) || !isText(instance)) return undefined
+  if (typeof atMs !== 'number' || Math.abs(atMs) > MAX_TIME_MS) return undefined
   if (login !== undefined && typeof login !== 'number') return undefined
-  return { ...(raw as unknown as ServedProcess), isEnrolled: isEnrolled === true }
+  return { number, identifier, pool, kid, address, agent, instance, isEnrolled: isEnrolled === true, login, atMs }
 }

@@ -233,8 +233,18 @@ export class RedisPresence implements Presence {
     if (this.#version === undefined || ours !== String(this.#version)) await this.#rewrite()
     const alive = []
     for (let i = 0; i + 2 < rest.length; i += 3) alive.push({ id: rest[i]!, facts: rest[i + 1]!, version: Number(rest[i + 2]) })
-    for (const id of known.saw(alive)) await this.#read(id)
+    for (const id of known.saw(alive)) await this.#readIfPossible(id)
     await this.#flush()
+  }
+
+  /** One list that cannot be read keeps nobody from what there is of the other nodes. */
+  async #readIfPossible(id: string): Promise<void> {
+    try {
+      await this.#read(id)
+    } catch (thrown) {
+      if (!isReply(thrown)) throw thrown
+      this.options.log.debug({ reason: messageOf(thrown) }, `what the node ${JSON.stringify(id)} serves cannot be read`)
+    }
   }
 
   /** Reads what a node serves. */
@@ -299,3 +309,6 @@ export class RedisPresence implements Presence {
     return this.#key('changes')
   }
 }
+
+/** Has Redis answered, and said that something is wrong? */
+const isReply = (thrown: unknown): boolean => thrown instanceof Error && thrown.name === 'ReplyError'
