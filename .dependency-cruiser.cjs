@@ -471,7 +471,7 @@ const ROOMS = {
     node: ['crypto'],
   },
   'cli/command': {
-    rooms: ['errors.ts', 'units', 'tls', 'admin', 'route', 'config', 'config/document', 'telemetry'],
+    rooms: ['errors.ts', 'enrolment', 'units', 'tls', 'admin', 'route', 'config', 'config/document', 'telemetry'],
     node: ['fs/promises', 'path'],
   },
   'cli/options': {

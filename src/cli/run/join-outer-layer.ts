@@ -1,37 +1,26 @@
 /** `inner-layer --join TEXT`: makes a key, has it taken by the outer layer that has invited, and goes on with it; the next time it is there. */
-import { access, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from '../../enrolment/join-client.ts'
 import { parseJoinText } from '../../enrolment/join-text.ts'
 import { GatewayError, messageOf, type ErrorCode } from '../../errors.ts'
 import { readCertificates } from '../../identity/certificate-file.ts'
 import { proxyFor } from '../../net/http-proxy.ts'
 import type { CliContext } from '../command/context.ts'
+import { asJoined, exists, KEY_FILE, trustFileOf } from '../command/joined.ts'
 import { refuseExisting, writeNewFiles } from '../command/new-files.ts'
 import type { ValuesOf } from '../command/option.ts'
 import type { innerLayerOptions } from '../options/layers.ts'
 
 type InnerValues = ValuesOf<typeof innerLayerOptions>
 
-type JoinValues = Pick<InnerValues, 'join' | 'private-key' | 'outer-layer' | 'outer-layer-ca' | 'identifier'>
-
 /** Options of an inner layer that has its key. */
 export type ReadyValues = InnerValues & { readonly 'private-key': string }
 
-const KEY_FILE = 'innerLayer.key'
 const OWNER_ONLY = 0o600
 const EVERYBODY = 0o644
 const VALIDITY_YEARS = 100
 /** The outer layer has said that it does not take the key. */
 const REFUSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['INVITATION_INVALID', 'RATE_LIMITED', 'INVALID', 'AUTH', 'KEY_INVALID'])
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  )
-
-/** The certificate to trust stands beside the key. */
-const trustFileOf = (keyFile: string): string => `${keyFile.replace(/\.key$/, '')}.outer-layer.crt`
 
 /**
  * The options with the key, the URL and the certificate that the invitation stands for.
@@ -43,31 +32,6 @@ export async function withInvitation(options: InnerValues, context: CliContext):
   if (await exists(given)) context.stderr.write(`${given} is there: this inner layer has joined, and goes on with it\n`)
   else await joinWith(given, trustFileOf(given), options, context)
   return asJoined(options, text)
-}
-
-/**
- * The options of an inner layer that has joined by this text, for a look at them: nobody joins.
- * @throws GatewayError USAGE while it has not
- */
-export async function afterJoining<Values extends JoinValues>(options: Values): Promise<Values> {
-  const { join: text, 'private-key': key = KEY_FILE } = options
-  if (text === undefined) return options
-  if (await exists(key)) return asJoined(options, text)
-  throw new GatewayError('USAGE', `${key} is not there: nobody has joined with this --join yet; start inner-layer with it first`)
-}
-
-async function asJoined<Values extends JoinValues>(options: Values, text: string): Promise<Values & { readonly 'private-key': string }> {
-  const { 'private-key': given = KEY_FILE, 'outer-layer-ca': caFile } = options
-  const invitation = parseJoinText(text)
-  const trustFile = trustFileOf(given)
-  const isTrusted = caFile === undefined && (await exists(trustFile))
-  return {
-    ...options,
-    'private-key': given,
-    'outer-layer': options['outer-layer'].length > 0 ? options['outer-layer'] : [invitation.url],
-    identifier: options.identifier ?? invitation.identifier,
-    'outer-layer-ca': isTrusted ? trustFile : caFile,
-  }
 }
 
 async function joinWith(keyFile: string, trustFile: string, options: InnerValues, context: CliContext): Promise<void> {
