@@ -41,6 +41,9 @@ test('is shown to browsers that go to a page, in a frame as well, and says whose
   expect(page.headers['cache-control']).toBe('no-store')
   for (const destination of ['document', 'iframe', 'object'])
     expect((await ask({ 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': destination })).text).toContain('You are about to visit')
+  // A form of another site leads there as well, and what it shows could do whatever the button does.
+  const form = { ...HTML, 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Site': 'cross-site' }
+  expect((await ask(form, { method: 'POST' })).text).toContain('You are about to visit')
   expect(seen).toHaveLength(before)
 })
 
@@ -64,9 +67,17 @@ test('is gone for whoever has pressed its button, at this host alone; the origin
   expect((await ask({ ...HTML, Cookie: `mine=1; ${cookie}` })).text).toBe('origin GET /a?b=1')
   expect(seen.at(-1)).toMatchObject({ cookie: 'mine=1' })
   expect((await ask({ ...HTML, Cookie: cookie }, { host: `s2.${ZONE}` })).text).toContain('You are about to visit')
-  for (const wrong of ['sg-login-visit=1', `${cookie}x`, cookie.replace(/=\d+/, '=0'), 'sg-login-visit=.'])
+  for (const wrong of [
+    `sg-login-visit=1.${'\xe9'.repeat(43)}`,
+    'sg-login-visit=1',
+    `${cookie}x`,
+    cookie.replace(/=\d+/, '=0'),
+    'sg-login-visit=.',
+  ])
     expect((await ask({ ...HTML, Cookie: wrong })).text).toContain('You are about to visit')
   expect((await enter({ Origin: `http://${host}` })).headers['set-cookie']).toHaveLength(1)
+  const form = { ...HTML, 'Sec-Fetch-Mode': 'navigate', Cookie: cookie }
+  expect((await ask(form, { method: 'POST' })).text).toBe('origin POST /a?b=1')
 })
 
 test('cannot be passed by a link, a form of another page, or a cookie that the origin sets', async () => {

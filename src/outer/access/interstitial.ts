@@ -51,8 +51,9 @@ export class Interstitial {
 
   #hasCome({ request, hostname, scheme }: InterstitialVisit): boolean {
     const [issued = '', proof = ''] = (cookieOf(request, nameFor(scheme)) ?? '').split('.', 2)
-    const wanted = this.#proof(hostname, issued)
-    if (proof.length !== wanted.length || !timingSafeEqual(Buffer.from(proof), Buffer.from(wanted))) return false
+    // Not its characters: a cookie may have some that are longer than a byte.
+    const [given, wanted] = [Buffer.from(proof), Buffer.from(this.#proof(hostname, issued))]
+    if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) return false
     const ageMs = this.clock() - Number(issued)
     return ageMs >= 0 && ageMs < LIFETIME_MS
   }
@@ -67,7 +68,9 @@ export class Interstitial {
     const fields = ['Location', to, 'Content-Length', '0', 'Cache-Control', 'no-store']
     if (request.method === 'POST' && isOfOurPage(request)) {
       const issued = String(Math.floor(this.clock()))
-      const attributes = `Path=/; Max-Age=${LIFETIME_MS / 1_000}; HttpOnly; SameSite=Lax${scheme === 'https' ? '; Secure' : ''}`
+      // It lets nobody in, so that it may come along with forms of other sites, which logins and payments end with.
+      const sites = scheme === 'https' ? 'SameSite=None; Secure' : 'SameSite=Lax'
+      const attributes = `Path=/; Max-Age=${LIFETIME_MS / 1_000}; HttpOnly; ${sites}`
       fields.push('Set-Cookie', `${nameFor(scheme)}=${issued}.${this.#proof(hostname, issued)}; ${attributes}`)
     }
     return { status: 303, fields, body: '' }
@@ -106,11 +109,11 @@ const valueOf = ({ fields, names }: AcceptedRequest, wanted: string): string | u
   return at < 0 ? undefined : fields[2 * at + 1]
 }
 
-/** A browser that goes to a page, in a frame as well: there it shows nothing. */
+/** A browser that goes to a page, in a frame as well: there it shows nothing. By a form as well, or a page with one would be a way around. */
 function isOfPerson(request: AcceptedRequest): boolean {
-  if (request.method !== 'GET' || request.upgrades !== undefined) return false
+  if (request.upgrades !== undefined) return false
   const mode = valueOf(request, 'sec-fetch-mode')
-  return mode === undefined ? acceptsHtml(valueOf(request, 'accept')) : mode === 'navigate'
+  return mode === undefined ? request.method === 'GET' && acceptsHtml(valueOf(request, 'accept')) : mode === 'navigate'
 }
 
 /** Fetch metadata, or Origin where there is none: over http to other machines browsers send no metadata. */
