@@ -8,18 +8,37 @@ import { FAULTS } from './faults.ts'
 import { runFaults, runMixed, type Report } from './runs.ts'
 import { KINDS_HERE } from './world.ts'
 
+const USAGE = `usage: npm run chaos -- [--minutes N] [--seed S] [--only ID]… [--no-each]
+  --minutes N  of mixed chaos, beside the faults; 2 by default, 0 for none
+  --seed S     repeats the requests and faults of a run
+  --only ID    this fault alone, such as F24; repeatable
+  --no-each    mixed chaos alone
+faults:`
+
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '2' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     only: { type: 'string', multiple: true },
     each: { type: 'boolean', default: true },
+    help: { type: 'boolean', short: 'h', default: false },
   },
   allowNegative: true,
 })
 const seed = Number(values.seed)
 const minutes = Number(values.minutes)
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
+
+if (values.help) {
+  say(USAGE)
+  for (const { id, what } of FAULTS) say(`  ${id}  ${what}`)
+  process.exit()
+}
+const unknown = values.only?.find(id => FAULTS.every(fault => fault.id !== id))
+if (unknown !== undefined) {
+  say(`--only ${unknown}: there is no such fault; see --help`)
+  process.exit(2)
+}
 
 const startedMs = performance.now()
 say(`chaos: seed ${seed}, Node.js ${process.versions.node}, ${KINDS_HERE.join(', ')}`)

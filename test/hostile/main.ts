@@ -9,15 +9,32 @@ import { MAIN } from '../support/process.ts'
 import { FUZZERS } from './fuzzers.ts'
 import { Gateway, HAS_HTTP2 } from './gateway.ts'
 
+const USAGE = `usage: npm run fuzz -- [--minutes N] [--seed S] [--only NAME]… [--main FILE]
+  --minutes N  for all programs together; 4 by default
+  --seed S     repeats the inputs of a run
+  --only NAME  this program alone; repeatable
+  --main FILE  main.cjs of another build
+programs:`
+
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '4' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     only: { type: 'string', multiple: true },
     main: { type: 'string', default: MAIN },
+    help: { type: 'boolean', short: 'h', default: false },
   },
 })
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
+if (values.help) {
+  say(`${USAGE} ${[...FUZZERS.keys()].join(', ')}`)
+  process.exit()
+}
+const unknown = values.only?.find(name => !FUZZERS.has(name))
+if (unknown !== undefined) {
+  say(`--only ${unknown}: there is no such program; see --help`)
+  process.exit(2)
+}
 const seed = Number(values.seed)
 const names = (values.only ?? [...FUZZERS.keys()]).filter(name => {
   if (HAS_HTTP2 || !name.startsWith('http2')) return true
