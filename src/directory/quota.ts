@@ -65,8 +65,10 @@ export class Quota {
     const open = { metered, seen: 0 }
     this.#open.add(open)
     return () => {
+      this.#roll(dayOf(this.nowMs()))
       this.#open.delete(open)
-      this.#used = Math.max(0, this.#used - open.seen)
+      // Below zero for the moment, where some of it was of the day before.
+      this.#used -= open.seen
     }
   }
 

@@ -95,3 +95,32 @@ test.each([{ bytesPerDay: -1 }, { used: 'all' }, { day: 1.5 }, { accountId: 'ada
   const quota = { accountId: idOf(1, 2), bytesPerDay: 100, day: 1, used: 10, ...wrong }
   expect(() => parseDirectoryMessage(changeOf({ quotas: [quota as never] }))).toThrow('a message of the service process')
 })
+
+test('what ends after midnight counts from there, whether somebody has looked since or not', () => {
+  let now = NOON
+  for (const hasLooked of [true, false]) {
+    now = NOON
+    const quota = new Quota(idOf(1, 2), () => now)
+    quota.set({ accountId: idOf(1, 2), bytesPerDay: 1_000, day: dayOf(now), used: 0 })
+    let bytes = 900
+    const end = quota.follow({ bytes: () => bytes, end: () => undefined })
+    quota.look()
+    now += 12 * HOUR_MS
+    if (hasLooked) quota.look()
+    quota.count(70)
+    bytes += 30
+    end()
+    quota.count(bytes) // all of it, at its end
+    expect(quota.told.used).toBe(100)
+    expect(refusal(quota)).toBeUndefined()
+  }
+  // Nobody has noticed the midnight before the end of it.
+  now = NOON
+  const quota = new Quota(idOf(1, 2), () => now)
+  quota.set({ accountId: idOf(1, 2), bytesPerDay: 1_000, day: dayOf(now), used: 0 })
+  const end = quota.follow({ bytes: () => 900, end: () => undefined })
+  now += 12 * HOUR_MS
+  end()
+  quota.count(900)
+  expect(quota.told.used).toBe(0)
+})
