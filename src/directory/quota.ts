@@ -11,6 +11,8 @@ export const dayOf = (nowMs: number): number => Math.floor(nowMs / DAY_MS)
 interface Open {
   readonly metered: Metered
   seen: number
+  /** Those of the days before. */
+  before: number
 }
 
 /**
@@ -21,6 +23,8 @@ export class Quota {
   #bytesPerDay = 0
   #day = 0
   #used = 0
+  /** Bytes of the days before in what is about to be counted whole. */
+  #before = 0
   readonly #open = new Set<Open>()
 
   /** @param nowMs  milliseconds since 1970 */
@@ -45,9 +49,11 @@ export class Quota {
     if (day === this.#day) this.#used = Math.max(this.#used, used)
   }
 
+  /** Counts something that is over, all of it. */
   count(bytes: number): void {
     this.#roll(dayOf(this.nowMs()))
-    this.#used += bytes
+    this.#used += Math.max(0, bytes - this.#before)
+    this.#before = 0
   }
 
   /** @throws GatewayError QUOTA_REACHED when nothing is left of this day */
@@ -62,13 +68,13 @@ export class Quota {
 
   /** Counts something while it is under way. @returns to be called before all of it is counted */
   follow(metered: Metered): () => void {
-    const open = { metered, seen: 0 }
+    const open = { metered, seen: 0, before: 0 }
     this.#open.add(open)
     return () => {
       this.#roll(dayOf(this.nowMs()))
       this.#open.delete(open)
-      // Below zero for the moment, where some of it was of the day before.
-      this.#used -= open.seen
+      this.#used = Math.max(0, this.#used - (open.seen - open.before))
+      this.#before = open.before
     }
   }
 
@@ -77,7 +83,7 @@ export class Quota {
     this.#roll(dayOf(this.nowMs()))
     for (const open of this.#open) {
       const bytes = open.metered.bytes()
-      this.count(bytes - open.seen)
+      this.#used += bytes - open.seen
       open.seen = bytes
     }
     if (this.isSet && this.#used >= this.#bytesPerDay) for (const { metered } of [...this.#open]) metered.end('QUOTA_REACHED', this.#reason)
@@ -92,6 +98,6 @@ export class Quota {
     this.#day = day
     this.#used = 0
     // What was under way at midnight counts from there.
-    for (const open of this.#open) open.seen = open.metered.bytes()
+    for (const open of this.#open) open.seen = open.before = open.metered.bytes()
   }
 }
