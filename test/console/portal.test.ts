@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect } from '@jest/globals'
 import type { Page } from 'playwright-core'
 import type { LogLine } from '../../src/api/api-options.ts'
+import type { RequestsAnswer, RequestsQuestion, SeenHalf, SeenRequest } from '../../src/directory/socket-requests.ts'
 import { newKeyLine, PASSWORD, startApi, type RunningApi } from '../support/api.ts'
 import { faultsOf, openTab, overhangOf, type Tab } from '../support/chromium.ts'
 import { programPath, testWith } from '../support/needs.ts'
@@ -18,9 +19,29 @@ async function* visitors(_actor: unknown, _id: string, signal: AbortSignal): Asy
   await new Promise<void>(resolve => signal.addEventListener('abort', () => resolve()))
 }
 
+const SEEN: SeenRequest = {
+  ...{ id: '1', at: Date.now(), durationMs: 12, isOver: true, scheme: 'https', method: 'POST', host: 'a.edge.example.com', path: '/pay' },
+  ...{ kind: 'http', status: 402, error: null, visitor: null, client: '192.0.2.1', requestBytes: 9, responseBytes: 9, type: null },
+  messages: 0,
+}
+const half = (text: string): SeenHalf => ({
+  fields: [['Content-Type', 'application/json']],
+  trailers: [],
+  body: { bytes: 9, isCut: false, isComplete: true, type: 'application/json', note: null, redactions: 0, text, base64: null },
+})
+/** One request of each socket. */
+async function requests({ kind }: RequestsQuestion): Promise<RequestsAnswer> {
+  if (kind === 'list') return { kind, items: [SEEN], next: null }
+  const phases = { edge: 1, link: 2, connect: 3, firstByte: 4, body: 2 }
+  const response = { ...half('{"due":"<b>7</b>"}'), status: 402, reason: 'Payment Required' }
+  const more = { version: '1.1', requestId: null, phases, close: null, messageList: [], redacted: ['request field authorization'] }
+  return { kind, request: { ...SEEN, ...more, request: half('{"sum":7}'), response } }
+}
+
 beforeAll(async () => {
   if (programPath('chromium') === undefined) return
-  api = await startApi({ portal: { host: HOST, isSecure: false, service: SERVICE }, logs: { watch: visitors } })
+  const dataPlane = { apply: async () => undefined, requests }
+  api = await startApi({ portal: { host: HOST, isSecure: false, service: SERVICE }, logs: { watch: visitors } }, { dataPlane })
   tab = await openTab(`http://${HOST}:${new URL(api.url).port}/`)
   page = tab.page
 })
@@ -84,6 +105,16 @@ describe('somebody with an account', () => {
     await page.getByRole('button', { name: 'Add a tunnel' }).click()
     await page.getByRole('cell', { name: 'not connected' }).waitFor()
     await page.getByText(/^socket-gateway login .*--tunnel-id/s).waitFor()
+
+    await page.getByRole('button', { name: 'Record requests' }).click()
+    await page.getByRole('button', { name: /^Show POST \/pay of / }).click()
+    const request = page.getByRole('dialog', { name: 'POST /pay' })
+    await request.getByText('"<b>7</b>"').waitFor()
+    await request.getByText('Taken out before anything was kept: request field authorization.').waitFor()
+    await expectGood()
+    await request.getByRole('button', { name: 'Close' }).click()
+    await page.getByRole('button', { name: 'Stop recording' }).click()
+    await page.getByRole('button', { name: 'Record requests' }).waitFor()
 
     await page.getByRole('button', { name: 'Watch' }).click()
     await page.getByText('3 lines, live').waitFor()
