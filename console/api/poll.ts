@@ -25,6 +25,7 @@ export function usePoll<T>(ask: ((signal: AbortSignal) => Promise<T>) | undefine
     const controller = new AbortController()
     let timer: ReturnType<typeof setTimeout> | undefined
     let isAsking = false
+    let isWanted = false
     const once = async (): Promise<void> => {
       if (isAsking) return
       isAsking = true
@@ -36,12 +37,20 @@ export function usePoll<T>(ask: ((signal: AbortSignal) => Promise<T>) | undefine
         if (!controller.signal.aborted) setState(before => ({ ...before, fault: asFault(error) }))
       }
       isAsking = false
+      if (isWanted && !controller.signal.aborted) {
+        isWanted = false
+        return once()
+      }
       if (!controller.signal.aborted && periodMs > 0 && !document.hidden) timer = setTimeout(() => void once(), periodMs)
     }
     const seen = (): void => {
       if (!document.hidden && periodMs > 0) void once()
     }
-    again.current = () => void once()
+    // What is under way may have been answered before what somebody wants to see has happened.
+    again.current = () => {
+      if (isAsking) isWanted = true
+      else void once()
+    }
     document.addEventListener('visibilitychange', seen)
     window.addEventListener('console-refresh', again.current)
     const { current } = again
