@@ -25,6 +25,19 @@ describe('the sockets in force', () => {
     expect(table.match('s3.edge.example.com')).toBeUndefined()
   })
 
+  test('are shown to whoever records for their owners where these say so, ports and tunnels as well', () => {
+    const table = create()
+    const [web, tcp] = [socketOf(1), socketOf(2, { type: 'tcp', port: 40_000, visitors: { emails: ['a@example.com'], domains: [] } })]
+    const shown = (inspect?: true): unknown[] => {
+      const { effects } = put(table, { ...web, inspect }, { ...tcp, inspect })
+      const [target, tunnel] = [table.match(web.dnsName)?.target, table.match(tcp.dnsName)?.tunnel]
+      return [target?.isInspected, tunnel?.isInspected, effects.openedPorts.map(({ options }) => options.isInspected)]
+    }
+    expect(shown()).toEqual([undefined, undefined, [undefined]])
+    expect(shown(true)).toEqual([true, true, [true]])
+    expect(shown()).toEqual([undefined, undefined, [undefined]])
+  })
+
   test('keep what is counted by when tunnels come and go, and only then', () => {
     const table = create()
     const first = socketOf(1, { password: { user: 'a', hash: HASH }, balance: 'round-robin' })
