@@ -20,7 +20,7 @@ const WITH = 'with an idle service'
 
 const startWithService = async ({ fleet, origins, isQuick }: Bench): Promise<Gateway> => {
   const [socketPort = 0] = await freePorts(1)
-  const service = await initService(fleet, socketPort)
+  const service = await initService(fleet, socketPort, { yaml: `limits: { http: ${SOCKETS}, creationsPerHour: ${SOCKETS} }\n` })
   const gateway = await startGateway(fleet, origins, { outer: ['--service', service.file] })
   const api = `http://localhost:${gateway.port}`
   const credentials = await joinService(fleet, api, service)
