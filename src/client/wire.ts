@@ -33,7 +33,7 @@ export interface SocketRequest {
   readonly password?: SocketPassword | null | undefined
   readonly visitors?: SocketVisitors | null | undefined
   readonly balance?: Balance | undefined
-  /** What comes to it is recorded for its owner, where the gateway does so; default: it is not. */
+  /** True: requests that come to it are recorded for its owner, where the gateway does so; default: it is not. */
   readonly inspect?: boolean | undefined
   /** The socket goes when no tunnel was up for so long; absent: it stays, but one by `connect` goes after 60 s. */
   readonly ephemeralSeconds?: number | undefined

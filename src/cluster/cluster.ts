@@ -25,7 +25,7 @@ import { Relays } from './relays.ts'
 /** Options of a node. */
 export interface ClusterOptions {
   readonly presence: Presence
-  /** How other nodes reach this one, ws: or wss:. Undefined: at the port that is opened, on this machine. */
+  /** The URL at which other nodes reach this one, ws: or wss:. Undefined: at the port that is opened, on this machine. */
   readonly url?: string | undefined
   readonly port: number
   readonly host?: string | undefined
@@ -39,7 +39,7 @@ export interface ClusterOptions {
   /** For operators; by default the id. */
   readonly name?: string | undefined
   readonly zone?: string | undefined
-  /** How inner layers reach this node, which they are told of; undefined: they are not. */
+  /** The URL at which inner layers reach this node, which they are told of; undefined: they are not. */
   readonly linkUrl?: string | undefined
 }
 

@@ -36,7 +36,7 @@ export interface ServedProcess {
   readonly atMs: number
 }
 
-/** What a presence tells of the others. Nothing of it may throw. */
+/** The listener that a presence tells of the others. Nothing of it may throw. */
 export interface PresenceListener {
   /** A node has come, or is another one than before in one of its facts. */
   node(facts: NodeFacts): void
@@ -50,7 +50,7 @@ export interface PresenceListener {
 
 /** Which nodes there are, and who is connected to them. Nothing in flight passes through it. */
 export interface Presence {
-  /** What keeps it from being told and from telling; undefined: all is well. What was known stays known. */
+  /** The fault that keeps it from being told and from telling; undefined: all is well. What was known stays known. */
   readonly fault: string | undefined
   /** Milliseconds since 1970 on the clock that all nodes share. */
   now(): number

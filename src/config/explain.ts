@@ -136,7 +136,7 @@ const PROTECTING: ReadonlySet<string> = new Set([
   'access',
 ])
 
-/** What of a target or a route keeps others out, and much. */
+/** The part of a target or a route that keeps others out, and limits the rest. */
 export interface Protection {
   /** The key in the targets file; of a route, its path follows. */
   readonly host: string

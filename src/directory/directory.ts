@@ -50,7 +50,7 @@ export interface DirectorySocket {
   readonly limits: SocketLimits
   /** Browsers see a page of the gateway before their first visit; absent: they do not. */
   readonly interstitial?: boolean | undefined
-  /** What comes to it is recorded for its owner; absent: it is not. */
+  /** True: requests that come to it are recorded for its owner; absent: it is not. */
   readonly inspect?: boolean | undefined
   /** Links that let in whoever has them, where visitors have to log in; absent: none. */
   readonly shares?: readonly SocketShare[] | undefined

@@ -3,7 +3,7 @@ import type { Log } from '../telemetry/log.ts'
 import type { OuterLayerOptions } from './options/outer-options.ts'
 import { plural } from '../telemetry/plural.ts'
 
-/** What there is at the start. */
+/** The state at the start. */
 export interface Started {
   readonly options: Pick<OuterLayerOptions, 'appCertificates' | 'socketCertificates' | 'directory' | 'joining'>
   /** The ports that are open; 0 where there is none. */

@@ -45,7 +45,7 @@ export interface HostListeners {
   /** Whose credentials they are. Never rejects. */
   readonly onWho: (credentials: AccountCredentials) => Promise<AccountAnswer>
   /** A certificate for somebody. Never rejects. */
-  /** What an operator wants. Never rejects. */
+  /** Does what an operator wants. Never rejects. */
   readonly onOperate: (request: OperatorRequest) => Promise<OperatorAnswer>
   readonly onCertify: (request: HolderRequest) => Promise<CertificateAnswer>
   /** The host asks for the end, or is gone. */

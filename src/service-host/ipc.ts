@@ -50,7 +50,7 @@ export interface HolderRequest {
 /** The certificate, or why there is none. */
 export type CertificateAnswer =
   | { readonly kind: 'certificate'; readonly text: string }
-  /** What was sent is no request. */
+  /** The answer to what is no request. */
   | { readonly kind: 'refused'; readonly why: string }
   | { readonly kind: 'away'; readonly why: string }
 

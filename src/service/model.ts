@@ -81,7 +81,7 @@ export interface NewSocket {
   readonly password?: { readonly user: string; readonly password: string } | null
   readonly visitors?: SocketVisitors | null
   readonly balance?: 'least' | 'round-robin' | 'address'
-  /** What comes to it is recorded for its owner, where the gateway does so; default: it is not. */
+  /** True: requests that come to it are recorded for its owner, where the gateway does so; default: it is not. */
   readonly inspect?: boolean
   /** Goes by itself when no tunnel was up for so long, milliseconds; absent: it stays. */
   readonly ephemeralMs?: number
@@ -115,7 +115,7 @@ export interface Socket {
   readonly password: { readonly user: string; readonly password: string } | null
   readonly visitors: SocketVisitors | null
   readonly balance: 'least' | 'round-robin' | 'address'
-  /** What comes to it is recorded for its owner, where the gateway does so. */
+  /** True: requests that come to it are recorded for its owner, where the gateway does so. */
   readonly inspect: boolean
   readonly limits: SocketLimits
   readonly isEphemeral: boolean

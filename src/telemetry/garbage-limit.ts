@@ -47,7 +47,7 @@ export class GarbageLimit {
   #youngLimitBytes = MIN_YOUNG_BYTES
   /** The collection whose result is not seen yet. */
   #last: 'few' | 'young' | 'all' | undefined
-  /** What was young was not enough. */
+  /** Collecting what was young was not enough. */
   #isYoungInVain = false
   #notBeforeMs = -Infinity
 
@@ -80,7 +80,7 @@ export class GarbageLimit {
     this.#notBeforeMs = usedMs + Math.min(wallMs() - startedMs, usedMs - hadUsedMs) / MAX_PART
   }
 
-  /** What the last collection has left, if it is known by now. A limit that was set too early, or for what was in use then, comes down again. */
+  /** Takes in what the last collection has left, if it is known by now. A limit that was set too early, or for what was in use then, comes down again. */
   #see(held: number): void {
     const [limitBytes, youngLimitBytes] = [held + HEADROOM_BYTES, held + YOUNG_HEADROOM_BYTES]
     if (this.#last === 'young') this.#isYoungInVain = held >= this.#limitBytes

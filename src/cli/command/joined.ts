@@ -1,4 +1,4 @@
-/** What an inner layer has joined with: the key, and the certificate to trust beside it. */
+/** The things that an inner layer has joined with: the key, and the certificate to trust beside it. */
 import { access } from 'node:fs/promises'
 import { parseJoinText } from '../../enrolment/join-text.ts'
 import { GatewayError } from '../../errors.ts'

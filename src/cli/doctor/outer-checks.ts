@@ -16,7 +16,7 @@ import { checkPorts, checkTcpPorts, type ListeningPort } from './port-checks.ts'
 export interface OuterSetup {
   readonly publicKeys: readonly string[]
   readonly targets: string | undefined
-  /** How many targets stand in the command line: whoever has read it has checked them. */
+  /** The number of targets in the command line: whoever has read it has checked them. */
   readonly namedTargets: number
   /** Keys come by invitations. */
   readonly isByInvitation: boolean

@@ -20,7 +20,7 @@ export type SocketKeeping = Pick<
   'inspect-memory' | 'inspect-body' | 'inspect-redact' | 'inspect-show'
 >
 
-/** What records requests of sockets, and shows them to their owners. */
+/** The recorder of requests of sockets, which shows them to their owners. */
 export interface SocketInspection {
   readonly taps: Taps
   readonly answer: (question: RequestsQuestion) => RequestsAnswer

@@ -20,7 +20,7 @@ export interface OuterServiceOptions {
   /** Path of service.yaml. */
   readonly file: string
   readonly logLevel: LogLevel
-  /** How requests of sockets are recorded for their owners, and whether they are, whatever the file says; absent: nothing is. */
+  /** The way in which requests of sockets are recorded for their owners, and whether they are, whatever the file says; absent: nothing is. */
   readonly inspection?: { readonly isOn: boolean; readonly keeping: SocketKeeping }
   /** Told of the process, and by it of accounts. */
   readonly events: Events

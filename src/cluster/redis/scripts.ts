@@ -1,5 +1,5 @@
 /*
- * What a node does in Redis, each in one step. All keys share a hash slot, so that this works in a cluster of Redis as well:
+ * The steps of a node in Redis, each done at once. All keys share a hash slot, so that this works in a cluster of Redis as well:
  *
  *   {NAME}:nodes      sorted set: id → when it is over, milliseconds on the clock of Redis
  *   {NAME}:facts      hash: id → NodeFacts

@@ -33,7 +33,7 @@ interface KeptLetter extends Letter {
   readonly messageId: string
 }
 
-/** What is kept until it has gone. */
+/** A thing that is kept until it has gone. */
 interface Kept {
   /** When the last letter was written, milliseconds since 1970. */
   readonly sentMs: number

@@ -93,7 +93,7 @@ export class TextRedactor extends PieceReader {
     return length
   }
 
-  /** What may be the begin of a name, and from `to` on, is read again. */
+  /** Bytes that may be the begin of a name, and from `to` on, is read again. */
   #wait(bytes: Uint8Array, to: number): number {
     const rest = nameRest(bytes, to, this.#from)
     this.keep(bytes, this.#from, rest)

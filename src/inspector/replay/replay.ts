@@ -54,7 +54,7 @@ export class RedactedError extends GatewayError {
   }
 }
 
-/** What is no single request: its messages depend on what the other side has said meanwhile. */
+/** A record that is no single request: its messages depend on what the other side has said meanwhile. */
 const CONVERSATIONS: ReadonlyMap<ExchangeKind, string> = new Map<ExchangeKind, string>([
   ['websocket', 'a WebSocket cannot be sent again: its messages depend on the answers to them; requests show lists each of them'],
   ['grpc', 'a gRPC call cannot be sent again: its messages depend on the answers to them; requests show lists each of them'],

@@ -21,7 +21,7 @@ export interface SocketInspectorsOptions extends Pick<InspectorOptions, 'bodyLim
   readonly isInspected: (socketId: string) => boolean
 }
 
-/** What is kept of one account. */
+/** The records of one account. */
 interface Kept {
   readonly inspector: Inspector
   /** Of the last request, milliseconds since 1970. */

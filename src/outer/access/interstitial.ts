@@ -8,7 +8,7 @@ import { facts, policyOf, renderPage } from '../../pages/page.ts'
 /** The time after which somebody is asked once more. */
 const LIFETIME_MS = 7 * 86_400_000
 const PATH = '/.sg/visit'
-/** What a person may have come for; longer, they begin at the front page. */
+/** The page that a person may have come for; longer, they begin at the front page. */
 const MAX_PATH = 2_000
 const PLACE = /^\/[\x21-\x5b\x5d-\x7e]*$/
 

@@ -1,7 +1,7 @@
 import type { ResponseHead } from '../../http/message.ts'
 
 const FIELD = 'Server-Timing'
-/** What the inner layer says behind the fields of the origin, where its profile of the origin asks for that. */
+/** The field that the inner layer adds behind the fields of the origin, where its profile of the origin asks for that. */
 const TIMING = /^connect;dur=(\d{1,9}\.\d), origin;dur=\d{1,9}\.\d$/
 
 /** The time that a connection to the origin took, as the inner layer says; undefined: it does not say. */

@@ -61,7 +61,7 @@ export interface HttpEdgeOptions {
  */
 export class HttpEdge {
   readonly #server: Server
-  /** What node:http does with a connection. */
+  /** The listener of node:http for a connection. */
   readonly #parse: (socket: Socket) => void
   readonly #quick: QuickEdge
   readonly #quickConnections = new Set<QuickConnection>()

@@ -26,7 +26,7 @@ export interface PipelineGateOptions {
   readonly isFull: () => boolean
   /** Nothing that comes is looked at any more. */
   readonly isOver: () => boolean
-  /** What is read once the parser no longer reads by itself is read into this, which all connections share; absent: into memory of its own. */
+  /** The memory for what is read once the parser no longer reads by itself, which all connections share; absent: into memory of its own. */
   readonly readBuffer?: Buffer
   readonly fail: Fail
 }

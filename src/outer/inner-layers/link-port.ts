@@ -71,7 +71,7 @@ export interface LinkPortOptions {
   readonly onNote: (connection: InnerConnection, payload: Buffer) => void
   /** Makes what takes the streams that the peer opens; absent: none are taken, as from inner layers. */
   readonly serve?: (connection: InnerConnection) => SessionOptions['accept']
-  /** Who connects here, in the log; by default an inner layer. */
+  /** The word for those who connect here, in the log; by default an inner layer. */
   readonly peer?: 'inner layer' | 'node'
   /** Advice in the log where nobody knows the key of a peer. */
   readonly unknownKey?: string
@@ -106,7 +106,7 @@ export class LinkPort {
   readonly #audience = randomBytes(16).toString('hex')
   readonly #unproven: HandshakeLimits
   readonly #refusals: Repeats
-  /** Who connects here, in the log. */
+  /** The word for those who connect here, in the log. */
   readonly #peer: 'inner layer' | 'node'
   readonly #limits: SessionOptions['limits']
   #unfollow: (() => void) | undefined

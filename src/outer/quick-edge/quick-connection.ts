@@ -144,7 +144,7 @@ export class QuickConnection implements Expiring, QuickPlace {
     },
   )
 
-  /** What comes behind a request waits as bytes: it is read meanwhile, since that is how a client is seen to leave. */
+  /** Keeps what comes behind a request as bytes: it is read meanwhile, since that is how a client is seen to leave. */
   #hold(chunk: Buffer): void {
     this.#held.push(chunk)
     this.#heldBytes += chunk.length

@@ -149,7 +149,7 @@ export class QuickRequest implements EdgeRequest {
     return socket.write(LINE_END, 'latin1')
   }
 
-  /** What comes in one turn leaves in one write, however many pieces there are. */
+  /** Lets what comes in one turn leave in one write, however many pieces there are. */
   #cork(): void {
     if (this.#isCorked) return
     this.#isCorked = true

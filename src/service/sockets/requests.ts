@@ -31,7 +31,7 @@ export class RecordedRequests implements SocketRequests {
     return answer.request
   }
 
-  /** What visitors have sent is for whoever may change the socket, and owns it: the role of an admin does not reach it. */
+  /** Guards what visitors have sent: it is for whoever may change the socket, and owns it: the role of an admin does not reach it. */
   async #ask(actor: Actor, socketId: string, question: Asked): Promise<RequestsAnswer> {
     needScope(actor, 'sockets')
     const { id, account_id } = await socketFor(this.parts.store.db, actor, socketId, 'read')

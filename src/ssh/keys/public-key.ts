@@ -3,7 +3,7 @@ import { GatewayError } from '../../errors.ts'
 import { innerAlgorithm, readTokenSignature, signedByToken } from './token-key.ts'
 import { WireReader, wireString } from './wire-reader.ts'
 
-/** What a signature is checked with. */
+/** The key that a signature is checked with. */
 export interface Verifier {
   /** Such as ssh-ed25519. */
   readonly algorithm: string

@@ -22,7 +22,7 @@ export function keyAlgorithmOf(certificateType: string): string {
   return INNER.has(name + SUFFIX) ? name + SUFFIX : name
 }
 
-/** What a token sends along with its signature. */
+/** The facts that a token sends along with its signature. */
 export interface TokenSignature {
   readonly signature: Buffer
   /** Somebody has touched it. */

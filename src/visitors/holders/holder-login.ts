@@ -105,7 +105,7 @@ export class HolderLogin {
     return mintHolderToken(this.parts.seal, authHost, { session, scope: scopeOf(call, socket) }, claims)
   }
 
-  /** What somebody asks for and who they are, or the answer where that is not what it has to be. */
+  /** The thing that somebody asks for and who they are, or the answer where that is not what it has to be. */
   #read(
     call: PageCall,
     parameters: ReadonlyMap<string, string>,
