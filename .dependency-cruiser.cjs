@@ -498,6 +498,7 @@ const ROOMS = {
     rooms: ['errors.ts', 'address', 'cluster', 'cluster/redis', 'identity', 'telemetry', 'tls', 'cli/command', 'cli/options'],
     node: ['os'],
   },
+  'cli/status': { rooms: ['errors.ts', 'admin', 'telemetry', 'cli/command', 'cli/options'] },
   'cli/tables': { rooms: ['telemetry', 'client'], npm: ['cli-table3'] },
   'cli/requests': { rooms: ['errors.ts', 'inspector', 'telemetry', 'units', 'cli/command', 'cli/options'], node: ['fs/promises'] },
   'cli/inspect': {
@@ -706,6 +707,7 @@ const ROOMS = {
       'client',
       'config',
       'config/document',
+      'cli/status',
       'cli/cluster',
       'cli/command',
       'cli/options',

@@ -10,7 +10,7 @@ import { initInnerOptions, initOuterOptions } from './options/init.ts'
 import { forwardOptions } from './options/forward.ts'
 import { tokenOptions } from './options/token.ts'
 import { flag, PORT, withDefault } from './command/option.ts'
-import { doctorOptions } from './options/doctor.ts'
+import { doctorOptions } from './doctor/doctor-options.ts'
 import { innerLayerGroups, outerLayerGroups } from './options/groups.ts'
 import { innerLayerOptions, outerLayerOptions } from './options/layers.ts'
 import { targetsExplainOptions } from './options/visitors.ts'
@@ -194,7 +194,7 @@ export const COMMANDS: readonly Command[] = [
       ['socket-gateway status', 'the outer layer on this machine'],
       ['socket-gateway status --admin 3003 --watch', 'another admin port, every two seconds'],
     ],
-    run: async (values, _, context) => (await import('./run/status.ts')).runStatus(values, context),
+    run: async (values, _, context) => (await import('./status/status.ts')).runStatus(values, context),
   }),
   defineCommand({
     words: ['events'],

@@ -3,7 +3,7 @@ import { connect, createServer } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { describe, expect, test } from '@jest/globals'
 import type { OuterStatus } from '../../src/admin/status.ts'
-import { formatStatus } from '../../src/cli/run/format-status.ts'
+import { formatStatus } from '../../src/cli/status/format-status.ts'
 import { LiveDirectory } from '../../src/directory/live-directory.ts'
 import { hashPassword } from '../../src/identity/password-hash.ts'
 import {

@@ -1,6 +1,6 @@
 import { parseHostPort } from '../../address/host-port.ts'
 import { flag, listOf, type OptionTable, type Reader } from '../command/option.ts'
-import { innerLayerOptions, outerLayerOptions } from './layers.ts'
+import { innerLayerOptions, outerLayerOptions } from '../options/layers.ts'
 
 const HOST_PORT: Reader<string> = {
   expected: 'HOST:PORT, an IPv6 address in brackets',
