@@ -62,6 +62,42 @@ describe('before the login', () => {
     expect(door.door.connectionCount).toBe(3)
   })
 
+  test('all addresses together have so many connections, which leave the place for the next one', async () => {
+    const both = await start({ limits: { unproven: 2 } })
+    const { door } = both
+    const from = (localAddress: string): Socket => {
+      const socket = connect({ port: door.door.port, host: '127.0.0.1', localAddress })
+      onCleanUp(() => socket.destroy())
+      return socket.on('error', () => undefined).resume()
+    }
+    const held = [from('127.0.0.2'), from('127.0.0.3')]
+    await until(() => door.door.connectionCount === 2)
+    await closed(from('127.0.0.4'))
+    held[0]!.destroy()
+    await until(() => door.door.connectionCount === 1)
+    await loggedIn(both)
+  })
+
+  test('a known key without a signature of its own lets nobody in, and nobody is asked about it', async () => {
+    const { door, key } = await start()
+    const [known, other] = [key, keyInMemory()].map(({ pem }) => ssh2.utils.parseKey(pem) as ssh2.ParsedKey)
+    // Says that it has the known key, and signs with its own.
+    const forger = Object.assign(Object.create(ssh2.BaseAgent.prototype) as object, {
+      getIdentities: (done: (error: undefined, keys: unknown[]) => void) => done(undefined, [known]),
+      sign: (...args: unknown[]) =>
+        (args.at(-1) as (error: undefined, signature: unknown) => void)(undefined, other!.sign(args[1] as Buffer)),
+    })
+    const client = new ssh2.Client()
+    onCleanUp(() => client.destroy())
+    const outcome = new Promise<string>(resolve => {
+      client.once('error', error => resolve(error.message)).once('ready', () => resolve('let in'))
+    })
+    client.connect({ host: '127.0.0.1', port: door.door.port, username: door.user, agent: forger as never })
+    expect(await within(outcome, 'an answer')).toMatch(/authentication methods failed/)
+    // Asked once, for the question whether the key is worth a signature.
+    expect(door.offered).toHaveLength(1)
+  })
+
   test('so many keys are tried, then the connection ends', async () => {
     const { door } = await start({ limits: { attempts: 4 } })
     const client = new ssh2.Client()

@@ -1,6 +1,8 @@
 /** What ssh2 does not do by itself, row by row. */
 import { describe, expect, test } from '@jest/globals'
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { createRequire } from 'node:module'
@@ -177,7 +179,30 @@ describe('a client of Go of 2021', () => {
   })
 })
 
+test('small packets are not held back for bigger ones', async () => {
+  const accepted: Socket[] = []
+  const see = (message: unknown): void => void accepted.push((message as { readonly socket: Socket }).socket)
+  subscribe('net.server.socket', see)
+  onCleanUp(() => unsubscribe('net.server.socket', see))
+  const { door } = await start()
+  const client = connect(door.door.port, '127.0.0.1')
+  onCleanUp(() => client.destroy())
+  client.on('error', () => undefined)
+  const ofDoor = (): Socket | undefined => accepted.find(({ remotePort }) => remotePort === client.localPort)
+  await until(() => ofDoor() !== undefined)
+  // TCP_NODELAY cannot be read back; Node.js notes that it was set.
+  const socket = ofDoor() as unknown as Record<symbol, unknown>
+  const symbols = Object.getOwnPropertySymbols(socket).filter(({ description }) => description === 'kSetNoDelay')
+  expect(symbols.map(symbol => socket[symbol])).toEqual([true])
+})
+
 describe('algorithms', () => {
+  test('have no key exchange for the time after quantum computers, and the page for users says so as long as that is true', () => {
+    const hasOne = ALGORITHMS.kex.some(name => /mlkem|sntrup/.test(name))
+    const page = readFileSync('docs/ssh.md', 'utf8')
+    expect(page.includes('connection is not using a post-quantum key exchange algorithm')).toBe(!hasOne)
+  })
+
   test('are fast, keep a message whole before it is read, and have what old clients can do', () => {
     expect(ALGORITHMS.cipher.some(name => name.startsWith('chacha20'))).toBe(false)
     expect(ALGORITHMS.hmac.every(name => name.endsWith('-etm@openssh.com'))).toBe(true)
