@@ -165,7 +165,7 @@ const ROOMS = {
   },
   identity: { rooms: ['errors.ts', 'lazily.ts', 'files'], npm: ['jsonwebtoken', 'node-forge'], node: ['crypto', 'net', ...FILES] },
   tls: { rooms: ['errors.ts', 'files', 'http', 'identity'], node: ['tls', 'crypto', 'fs', 'fs/promises', 'path'] },
-  net: { rooms: ['errors.ts', 'address'], node: [...SOCKETS, 'os'] },
+  net: { rooms: ['errors.ts', 'address'], node: [...SOCKETS, 'os', 'fs/promises'] },
   mux: { rooms: ['errors.ts', 'rates', 'wire'], node: ['stream'] },
   link: {
     rooms: ['errors.ts', 'lazily.ts', 'address', 'rates', 'net', 'mux', 'tls'],
@@ -383,6 +383,7 @@ const ROOMS = {
       'route',
       'mux',
       'splice',
+      'rates',
       'tls',
       'telemetry',
       'outer/access',

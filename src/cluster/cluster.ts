@@ -29,6 +29,8 @@ export interface ClusterOptions {
   readonly url?: string | undefined
   readonly port: number
   readonly host?: string | undefined
+  /** The way to nodes that are processes of this machine: each listens at a path, and none at a port. */
+  readonly local?: { readonly pathOf: (id: string) => string } | undefined
   /** Started: links between nodes speak wss:. */
   readonly certificates?: CertificateStore | undefined
   /** PEM of the only authority to trust in the certificates of other nodes. */
@@ -99,7 +101,7 @@ export class Cluster implements PresenceListener {
     private readonly context: ClusterContext,
   ) {
     const { registry, profiles, clock, timing = NODE_TIMING, counters, log } = context
-    const { port, host, certificates, keys, key, name = this.id, zone = '', url = '', linkUrl = '' } = options
+    const { port, host, local, certificates, keys, key, name = this.id, zone = '', url = '', linkUrl = '' } = options
     this.#facts = { id: this.id, name, url, zone, linkUrl, isDraining: false, agent: AGENT }
     this.relays = new Relays({
       profiles,
@@ -113,6 +115,7 @@ export class Cluster implements PresenceListener {
       {
         port,
         ...(host !== undefined && { host }),
+        path: local?.pathOf(this.id),
         tls: certificates,
         keys: () => keys,
         validityMs: 1_000,
@@ -336,13 +339,13 @@ export class Cluster implements PresenceListener {
 
   get #linkOptions(): NodeLinkOptions {
     const { timing = NODE_TIMING, counters, clock, log, registry } = this.context
-    const { key, keys, ca } = this.options
+    const { key, keys, ca, local } = this.options
     const onUp = (id: string): void => {
       this.#tellInnerLayers()
       // Requests that wait for an inner layer may wait for one that is there.
       for (const connection of this.#others.get(id)?.connections.values() ?? []) this.#contain(() => registry.onAdd(connection))
     }
-    return { id: this.id, key, keys, ca, budget: this.#budget, counters, timing, clock, log, onUp }
+    return { id: this.id, key, keys, ca, local, budget: this.#budget, counters, timing, clock, log, onUp }
   }
 
   #contain(action: () => void): void {

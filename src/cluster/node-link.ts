@@ -5,6 +5,7 @@ import type { PrivateKey } from '../identity/private-key.ts'
 import { createProof } from '../identity/proof.ts'
 import { Connector } from '../link/connector.ts'
 import { dial } from '../link/dialer.ts'
+import { dialStreamAtPath } from '../link/stream-dialer.ts'
 import type { LinkCounters } from '../mux/link-counters.ts'
 import type { Timing } from '../mux/liveness.ts'
 import type { GrowthBudget } from '../mux/receive-window.ts'
@@ -26,6 +27,8 @@ export interface NodeLinkOptions {
   readonly keys: Pick<Keys, 'get'>
   /** PEM of the only authority to trust for wss:. */
   readonly ca?: string | undefined
+  /** The way to processes of this machine; undefined: nodes are dialled by their URLs. */
+  readonly local?: { readonly pathOf: (id: string) => string } | undefined
   readonly budget: GrowthBudget
   readonly counters: LinkCounters
   readonly timing: Timing
@@ -58,10 +61,13 @@ export class NodeLink {
     readonly node: SignedFacts & { readonly name: string },
     private readonly options: NodeLinkOptions,
   ) {
-    const { id, key, ca, budget, counters, timing, clock, log } = options
+    const { id, key, ca, local, budget, counters, timing, clock, log } = options
     const { url, name } = node
     this.#connector = new Connector({
-      dial: events => dial({ url, connectMs: NODE_CONNECT_MS, ...(ca !== undefined && { ca }) }, events),
+      dial: events =>
+        local === undefined
+          ? dial({ url, connectMs: NODE_CONNECT_MS, ...(ca !== undefined && { ca }) }, events)
+          : dialStreamAtPath(local.pathOf(node.id), events),
       introduction: {
         agent: AGENT,
         instance: id,

@@ -24,6 +24,13 @@ export function dialStream({ url }: { readonly url: string }, events: DialEvents
   return () => void socket.destroy()
 }
 
+/** Dials a process of this machine that takes a `StreamLink` at a path, once. The function returned gives up, or destroys the link. */
+export function dialStreamAtPath(path: string, events: DialEvents): () => void {
+  const socket = connect({ path })
+  new StreamDial(socket, 'localhost', events)
+  return () => void socket.destroy()
+}
+
 /** One attempt, until its link is there. */
 class StreamDial {
   #head: Buffer[] = []

@@ -1,3 +1,4 @@
+import { chmod } from 'node:fs/promises'
 import type { AddressInfo, Server } from 'node:net'
 import { formatHostPort } from '../address/host-port.ts'
 import { GatewayError, messageOf } from '../errors.ts'
@@ -56,3 +57,35 @@ export function listen(
     })
   })
 }
+
+const OWNER_ONLY = 0o600
+
+/**
+ * Listens at a path of this machine, for processes of this account alone; in a worker, for this process alone.
+ * @param path  in a folder that nobody else may enter: the mode of the socket follows a moment later
+ * @throws GatewayError LISTEN_FAILED
+ */
+export async function listenAtPath(server: Server, path: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const fail = (cause: Error): void =>
+      reject(
+        new GatewayError('LISTEN_FAILED', `cannot listen at ${path}: ${messageOf(cause)}; set TMPDIR to a folder with a short name`, {
+          cause,
+        }),
+      )
+    const failed = guarded(reject, fail)
+    server.once('error', failed)
+    server.listen({ path, exclusive: true }, () => {
+      server.off('error', failed)
+      server.on('error', () => undefined) // as above
+      resolve()
+    })
+  })
+  await chmod(path, OWNER_ONLY)
+}
+
+/** Listens at a path where one is given, else at a port. @returns the port, 0 for a path @throws GatewayError LISTEN_FAILED */
+export const listenAt = (
+  server: Server,
+  { path, port, host }: { readonly path?: string | undefined; readonly port: number; readonly host?: string },
+): Promise<number> => (path === undefined ? listen(server, port, host) : listenAtPath(server, path).then(() => 0))

@@ -101,7 +101,7 @@ export class OuterLayer {
       connections.count(record)
     }
     this.#deadlines = new DeadlineQueues(clock)
-    const clients = new ConnectionLimits(limits, isTrusted)
+    const clients = new ConnectionLimits(limits, isTrusted, options.shared?.counts)
     this.#switched = new SwitchedConnections(limits.websocketIdleMs)
     const held = new HeldRequests({ max: MAX_HELD, holdMs: limits.holdMs, registry: this.registry, clock })
     const profiles = this.#profiles
@@ -153,9 +153,9 @@ export class OuterLayer {
         deadlines: this.#deadlines,
         headMs: options.timeoutMs,
         limits,
-        requestLimit: new RequestLimit(limits.requests),
+        requestLimit: new RequestLimit(limits.requests, options.shared?.counts.tally('requests')),
         held,
-        accessCheck: new AccessCheck(clock, limits.rate),
+        accessCheck: new AccessCheck(clock, limits.rate, options.shared),
         visitors: options.visitors,
         taps: options.taps,
         clientOf: (peer, request) => identifyClient(peer, request, isTrusted),
@@ -187,6 +187,7 @@ export class OuterLayer {
       terminators: new TcpTerminators(options.tcpCertificates ?? (() => undefined)),
       check: options.visitors?.connections,
       isTrusted,
+      shared: options.shared?.counts,
       nextId,
       clock,
       log,

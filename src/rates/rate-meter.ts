@@ -34,6 +34,11 @@ export class RateMeter {
     return waitMs
   }
 
+  /** Others have taken so many, whether there were any left or not: what is too much is waited for. @param count  below zero: given back */
+  absorb(key: string, count: number): void {
+    this.#dueMs.set(key, Math.max(this.#dueMs.get(key) ?? 0, this.clock()) + count * this.#intervalMs)
+  }
+
   /** Gives back what was taken. */
   giveBack(key: string): void {
     const due = this.#dueMs.get(key)

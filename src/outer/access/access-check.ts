@@ -7,6 +7,7 @@ import { Passwords, userOf } from './passwords.ts'
 import { rateLimited } from './rate-limited.ts'
 import { addressKey } from '../../address/address-key.ts'
 import { RateMeter } from '../../rates/rate-meter.ts'
+import type { SharedCounts, Tally } from '../../rates/shared-counts.ts'
 
 /** A request, with the client that sends it. */
 export interface AccessRequest {
@@ -29,6 +30,15 @@ interface Counts {
   active: number
 }
 
+/** The share of other processes in who may come. */
+export interface SharedAccess {
+  readonly counts: SharedCounts
+  /** Key of the cookies of those who have logged in by a password, 32 bytes. */
+  readonly secret: Buffer
+  /** Milliseconds, rising, the same in all processes. */
+  readonly clock: () => number
+}
+
 /** Decides which clients may come: addresses, rates, passwords and how many at once. Asked only where a target says something of these. */
 export class AccessCheck {
   readonly #passwords: Passwords
@@ -36,21 +46,29 @@ export class AccessCheck {
   readonly #counts = new WeakMap<Treatment, Counts>()
 
   readonly #meter: RateMeter | undefined
+  readonly #active: Tally | undefined
   /** The page before a first visit. */
   readonly interstitial: Interstitial
 
   /**
-   * @param clock  milliseconds, rising
-   * @param rate   requests of one address for all targets together
+   * @param clock   milliseconds, rising
+   * @param rate    requests of one address for all targets together
+   * @param shared  what other processes count together with this one; undefined: it is alone
    */
   constructor(
     private readonly clock: () => number,
     private readonly rate?: Pick<RateLimit, 'perSecond' | 'burst'>,
+    private readonly shared?: SharedAccess,
   ) {
-    this.#passwords = new Passwords(clock)
-    this.#sessions = new LoginSessions(clock)
+    this.#passwords = new Passwords(clock, shared?.counts)
+    this.#sessions = new LoginSessions(shared?.clock ?? clock, shared?.secret)
     this.interstitial = new Interstitial(clock)
-    this.#meter = rate === undefined ? undefined : new RateMeter(rate, clock)
+    this.#active = shared?.counts.tally('requests of a target')
+    this.#meter = rate === undefined ? undefined : this.#meterOf('rate of an address', rate)
+  }
+
+  #meterOf(name: string, rate: Pick<RateLimit, 'perSecond' | 'burst'>): RateMeter {
+    return this.shared?.counts.meter(name, rate) ?? new RateMeter(rate, this.clock)
   }
 
   /** Counts a request of `address`, whatever it is for. @throws GatewayError RATE_LIMITED */
@@ -73,7 +91,7 @@ export class AccessCheck {
       const value = rate.header === undefined ? undefined : valueOf(request, rate.header)
       // Long values are cut: they are a key in memory, and clients choose them.
       const key = rate.isShared === true ? '' : value === undefined ? addressKey(address) : `= ${value.slice(0, 200)}`
-      const waitMs = this.#countsOf(treatment).meter!.take(key)
+      const waitMs = this.#countsOf(name, treatment).meter!.take(key)
       if (waitMs > 0) throw rateLimited(`more than ${rate.perSecond} requests a second for ${name}`, waitMs)
     }
     return basicAuth && this.#logIn(basicAuth, visitor)
@@ -98,19 +116,24 @@ export class AccessCheck {
 
   /** Counts a request that goes on to the origin. @returns to be called once it is over @throws GatewayError OVERLOADED */
   enter({ name }: Target, treatment: Treatment): () => void {
-    const counts = this.#countsOf(treatment)
-    if (treatment.concurrency !== undefined && counts.active >= treatment.concurrency)
-      throw new GatewayError('OVERLOADED', `${treatment.concurrency} requests for ${name} are under way`)
+    const counts = this.#countsOf(name, treatment)
+    const { concurrency } = treatment
+    const tally = concurrency === undefined ? undefined : this.#active
+    if (concurrency !== undefined && counts.active + (tally?.others(name) ?? 0) >= concurrency)
+      throw new GatewayError('OVERLOADED', `${concurrency} requests for ${name} are under way`)
     counts.active++
+    tally?.add(name, 1)
     return () => {
       counts.active--
+      tally?.add(name, -1)
     }
   }
 
-  #countsOf(treatment: Treatment): Counts {
+  #countsOf(name: string, treatment: Treatment): Counts {
     const known = this.#counts.get(treatment)
     if (known !== undefined) return known
-    const counts: Counts = { meter: treatment.rate === undefined ? undefined : new RateMeter(treatment.rate, this.clock), active: 0 }
+    const { rate } = treatment
+    const counts: Counts = { meter: rate === undefined ? undefined : this.#meterOf(`rate of ${name}`, rate), active: 0 }
     this.#counts.set(treatment, counts)
     return counts
   }

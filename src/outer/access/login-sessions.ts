@@ -26,14 +26,16 @@ export interface SessionRequest {
 /**
  * Logins that are remembered by the client, in a signed cookie of this host alone. Nothing is kept here: what the cookie says is the name, the
  * time by the clock of this process, and an HMAC over both and the hash of the password. So another password, a user who is gone from the
- * file and a restart each end a session; and another outer layer asks for the password again, since the key never leaves this process.
+ * file and a restart each end a session; and another outer layer asks for the password again, since the key never leaves this process and its workers.
  */
 export class LoginSessions {
-  readonly #secret = randomBytes(32)
   readonly #names = new WeakMap<BasicAuth, string>()
 
-  /** @param clock  milliseconds, rising */
-  constructor(private readonly clock: () => number) {}
+  /** @param clock  milliseconds, rising @param secret  key of the HMAC */
+  constructor(
+    private readonly clock: () => number,
+    private readonly secret: Buffer = randomBytes(32),
+  ) {}
 
   /** The session that a cookie of the request proves, an old one may stand before it; undefined when there is none. */
   find(auth: BasicAuth, { request, scheme }: SessionRequest): LoginSession | undefined {
@@ -67,7 +69,7 @@ export class LoginSessions {
   #proofOf(auth: BasicAuth, user: string, payload: string): string | undefined {
     const [, hash] = [...auth.users].find(([name]) => name.normalize('NFC') === user) ?? []
     if (hash === undefined) return undefined
-    return createHmac('sha256', this.#secret)
+    return createHmac('sha256', this.secret)
       .update(JSON.stringify([auth.realm, hash, payload]))
       .digest('base64url')
   }

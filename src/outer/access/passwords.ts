@@ -4,6 +4,7 @@ import { parsePasswordHash, verifyPassword, type PasswordHash } from '../../iden
 import type { BasicAuth } from '../../route/target.ts'
 import { RateMeter } from '../../rates/rate-meter.ts'
 import { Recent } from '../../rates/recent.ts'
+import type { SharedCounts } from '../../rates/shared-counts.ts'
 import { rateLimited } from './rate-limited.ts'
 
 /** Hashes at a time: the rest of the thread pool of Node (four) is for files and names. */
@@ -37,11 +38,11 @@ export class Passwords {
   readonly #waiting: (() => void)[] = []
   #active = 0
 
-  /** @param clock  milliseconds, rising */
-  constructor(clock: () => number) {
+  /** @param clock  milliseconds, rising @param shared  counts of other processes; undefined: this one is alone */
+  constructor(clock: () => number, shared?: SharedCounts) {
     this.#verified = new Recent(MAX_REMEMBERED, REMEMBERED_MS, clock)
     this.#foreign = new Recent(MAX_REMEMBERED, REMEMBERED_MS, clock)
-    this.#failures = new RateMeter(FAILURES, clock)
+    this.#failures = shared?.meter('wrong passwords', FAILURES) ?? new RateMeter(FAILURES, clock)
   }
 
   /**

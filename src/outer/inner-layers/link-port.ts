@@ -28,7 +28,7 @@ import { followCertificates, tlsOptions } from '../../tls/server.ts'
 import { AGENT } from '../../version.ts'
 import { demandClientCertificates } from './client-certificates.ts'
 import { attempt, guarded } from '../../net/guard.ts'
-import { listen } from '../../net/listen.ts'
+import { listenAt } from '../../net/listen.ts'
 import { countConnections, SocketBook } from '../../net/socket-book.ts'
 import type { InnerConnection, Registry } from './registry.ts'
 import { HandshakeLimits } from './handshake-limits.ts'
@@ -54,6 +54,8 @@ export interface RefusedInnerLayer {
 export interface LinkPortOptions {
   readonly port: number
   readonly host?: string
+  /** In the place of a port: other processes of this machine connect here, by links without a websocket. */
+  readonly path?: string | undefined
   /** Certificates for wss:, started; absent: ws:. With authorities for clients, each link has to have a certificate of the key that it proves. */
   readonly tls?: CertificateStore | undefined
   readonly keys: () => Pick<Keys, 'get' | 'allows'>
@@ -109,6 +111,8 @@ export class LinkPort {
   /** The word for those who connect here, in the log. */
   readonly #peer: 'inner layer' | 'node'
   readonly #limits: SessionOptions['limits']
+  /** Whoever connects is a process of this machine, by links without a websocket. */
+  readonly #takesStreams: boolean
   #unfollow: (() => void) | undefined
   #isDraining = false
 
@@ -118,7 +122,8 @@ export class LinkPort {
   ) {
     this.#peer = options.peer ?? 'inner layer'
     this.#limits = options.limits ?? DEFAULT_LIMITS
-    this.#unproven = new HandshakeLimits(options.clock, options.isOfService)
+    this.#takesStreams = options.isOfService === true || options.path !== undefined
+    this.#unproven = new HandshakeLimits(options.clock, this.#takesStreams)
     this.#refusals = new Repeats(REFUSAL_PERIOD_MS, options.clock)
     this.#server = this.#createServer((request, response) => {
       const fail = (thrown: unknown): void => {
@@ -161,7 +166,7 @@ export class LinkPort {
     this.#server.removeAllListeners('upgrade')
     const upgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
       if (others.takes(request)) return others.upgrade(request, socket, head, peerOf(request, isTrusted))
-      if (this.options.isOfService === true && request.url === STREAM_PATH) return this.#stream(request, head)
+      if (this.#takesStreams && request.url === STREAM_PATH) return this.#stream(request, head)
       // engine.io would leave it without an answer, and then hang up.
       if (!request.url?.startsWith(LINK_PATH)) return refuseUpgrade(socket)
       for (const listener of listeners) listener.call(this.#server, request, socket, head)
@@ -201,9 +206,9 @@ export class LinkPort {
     this.log.warn(fields, `refused the client certificate of ${address} (--socket-client-ca): ${reason}${mutedText(muted)}`)
   }
 
-  /** Opens the port. @throws GatewayError LISTEN_FAILED */
+  /** Opens the port. @returns its number, 0 for a path @throws GatewayError LISTEN_FAILED */
   async start(): Promise<number> {
-    const port = await listen(this.#server, this.options.port, this.options.host)
+    const port = await listenAt(this.#server, this.options)
     setImmediate(guarded(this.#fault, prepareProofs))
     return port
   }

@@ -10,6 +10,7 @@ import type { LogLine } from '../../payload/log-note.ts'
 import type { RouteTable, TargetTable } from '../../route/table.ts'
 import type { TcpPort } from '../../route/tcp-port.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
+import type { SharedAccess } from '../access/access-check.ts'
 import type { EdgeLimits } from '../access/client-limits.ts'
 import type { VisitorCheck } from '../access/visitor-check.ts'
 import type { OtherRequests } from '../inner-layers/link-port.ts'
@@ -123,6 +124,8 @@ export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   readonly targets?: TableSource
   /** Other outer layers: whoever is connected to one of them is served by all. */
   readonly cluster?: ClusterOptions
+  /** Other processes that serve the same ports, and what is counted once for all of them. */
+  readonly shared?: SharedAccess
   /** Sockets of a service, and keys of their tunnels. */
   readonly directory?: DirectorySource
   readonly appHost?: string

@@ -5,6 +5,7 @@ import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { DeadlineQueue } from '../../net/deadline-queue.ts'
 import type { SocketBook } from '../../net/socket-book.ts'
+import type { SharedCounts } from '../../rates/shared-counts.ts'
 import type { Taps } from '../../tap/tap.ts'
 import type { ConnectionCheck } from '../access/visitor-check.ts'
 import { VisitorCounts } from '../access/visitor-counts.ts'
@@ -29,6 +30,8 @@ export interface TcpEdgeOptions {
   readonly check?: ConnectionCheck | undefined
   /** Is this the address of a proxy of ours, behind which many clients share one address? */
   readonly isTrusted: (address: string) => boolean
+  /** Counts of other processes with the same ports; undefined: this one is alone. */
+  readonly shared?: SharedCounts | undefined
   /** A fresh id for the log. */
   readonly nextId: () => string
   /** Milliseconds, rising. */
@@ -69,7 +72,7 @@ export class TcpEdge {
   #isClosed = false
   #onIdle: (() => void) | undefined
 
-  constructor({ dispatch, terminators, check, isTrusted, nextId, clock, log, taps, record }: TcpEdgeOptions) {
+  constructor({ dispatch, terminators, check, isTrusted, shared, nextId, clock, log, taps, record }: TcpEdgeOptions) {
     this.#log = log
     this.#terminators = terminators
     // Made for the first connection: who has no such port has no timers for it either.
@@ -80,6 +83,7 @@ export class TcpEdge {
       dispatch,
       check,
       isTrusted,
+      shared,
       nextId,
       clock,
       log,

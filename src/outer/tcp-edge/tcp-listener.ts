@@ -5,6 +5,7 @@ import type { TcpPort } from '../../route/tcp-port.ts'
 import { attempt, guarded } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
 import { countConnections, SocketBook } from '../../net/socket-book.ts'
+import type { SharedCounts, Tally } from '../../rates/shared-counts.ts'
 import { TcpConnection, type TcpContext } from './tcp-connection.ts'
 import { joinByName } from './tcp-hello.ts'
 import type { TcpTerminator } from './tcp-terminator.ts'
@@ -17,6 +18,8 @@ export interface TcpListenerContext extends TcpContext {
   readonly terminatorOf: (port: TcpPort) => TcpTerminator
   /** Is this the address of a proxy of ours, behind which many clients share one address? */
   readonly isTrusted: (address: string) => boolean
+  /** Counts of other processes with the same ports; undefined: this one is alone. */
+  readonly shared?: SharedCounts | undefined
   readonly onOpen: (connection: TcpConnection) => void
   readonly onOver: (connection: TcpConnection) => void
 }
@@ -30,12 +33,17 @@ export class TcpListener {
   #connections = 0
   /** Connections by address, IPv6 by /64. */
   readonly #addresses = new Map<string, number>()
+  readonly #tally: Tally | undefined
+  readonly #ofAddresses: Tally | undefined
 
   constructor(
     port: TcpPort,
     private readonly context: TcpListenerContext,
   ) {
     this.#port = port
+    const { port: number } = port.options
+    this.#tally = context.shared?.tally(`connections of port ${number}`)
+    this.#ofAddresses = context.shared?.tally(`connections of an address at port ${number}`)
     this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, this.#accepted)
   }
 
@@ -82,10 +90,13 @@ export class TcpListener {
   #accept(socket: Socket): void {
     const port = this.#port
     this.#connections++
+    this.#tally?.add('', 1)
     const key = addressKey(socket.remoteAddress ?? '')
     this.#addresses.set(key, (this.#addresses.get(key) ?? 0) + 1)
+    this.#ofAddresses?.add(key, 1)
     const connection = new TcpConnection(this.context.nextNumber(), this.context, port, socket, over => {
       this.#connections--
+      this.#tally?.add('', -1)
       this.#leave(key)
       this.context.onOver(over)
     })
@@ -110,14 +121,17 @@ export class TcpListener {
     const left = this.#addresses.get(key)! - 1
     if (left > 0) this.#addresses.set(key, left)
     else this.#addresses.delete(key)
+    this.#ofAddresses?.add(key, -1)
   }
 
   #refusal(address: string, port: TcpPort): [ErrorCode, string] | undefined {
     if (!port.admits(address)) return ['ADDRESS_REFUSED', 'allow and deny of the port do not let this address in']
     const { maxConnections, maxConnectionsPerAddress } = port.options
-    if ((this.#addresses.get(addressKey(address)) ?? 0) > maxConnectionsPerAddress && !this.context.isTrusted(address))
+    const key = addressKey(address)
+    const ofAddress = (this.#addresses.get(key) ?? 0) + (this.#ofAddresses?.others(key) ?? 0)
+    if (ofAddress > maxConnectionsPerAddress && !this.context.isTrusted(address))
       return ['OVERLOADED', `${maxConnectionsPerAddress} connections of this address are open, as many as maxConnectionsPerAddress allows`]
-    if (this.#connections > maxConnections)
+    if (this.#connections + (this.#tally?.others('') ?? 0) > maxConnections)
       return ['OVERLOADED', `${maxConnections} connections are open, as many as maxConnections allows`]
     return undefined
   }
