@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs'
 import { createServer, connect as connectTcp } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { portService } from '../../src/cli/connect/local-service.ts'
 import { runCli } from '../../src/cli/run-cli.ts'
 import { LiveDirectory } from '../../src/directory/live-directory.ts'
 import { GatewayError } from '../../src/errors.ts'
@@ -147,6 +148,17 @@ describe('connect', () => {
     onCleanUp(() => again.close())
     await until(() => run.stderr.includes(`127.0.0.1:${port} answers now`), { what: 'the good news' })
     expect((await exchange(layers.port, { host: (await soleSocket()).dnsName })).status).toBe(200)
+  })
+
+  test('follows no name to an address that hands out credentials; the address itself may be meant', async () => {
+    const dial = (host: string): Promise<unknown> =>
+      portService({ host, port: 1 })
+        .dialer.dial('any', 1, AbortSignal.timeout(60_000))
+        .catch((error: unknown) => error)
+    // Resolvers take a number for the address that it is: 169.254.169.254, 169.254.0.1.
+    for (const host of ['2852039166', '0xa9fe0001'])
+      expect(await dial(host)).toMatchObject({ code: 'ORIGIN_FORBIDDEN', message: expect.stringContaining('link-local or cloud-metadata') })
+    expect(await dial('localhost')).toMatchObject({ code: 'ECONNREFUSED' })
   })
 
   test('carries TCP with both halves', async () => {

@@ -1,6 +1,8 @@
-import { connect, type Socket } from 'node:net'
+import { connect, type LookupFunction, type Socket } from 'node:net'
 import { formatHostPort, type HostPort } from '../../address/host-port.ts'
+import { GatewayError } from '../../errors.ts'
 import { lookupName } from '../../net/lookup-name.ts'
+import { AllowList } from '../../origin/allow-list.ts'
 import type { Dialer } from '../../origin/dial.ts'
 
 /** The thing on this machine that requests are for. */
@@ -23,10 +25,27 @@ const PROBE_MS = 2_000
 const placesOf = ({ host, port }: HostPort): readonly HostPort[] =>
   host === '127.0.0.1' || host === 'localhost' ? ['127.0.0.1', '::1'].map(address => ({ host: address, port })) : [{ host, port }]
 
+/** Everything but link-local addresses and those under which clouds hand out credentials. */
+const UNGUARDED = new AllowList([])
+
+/** As names resolve, less the addresses that have to be named themselves: whoever answers for a name chooses where it leads. */
+const lookupUnguarded: LookupFunction = (hostname, options, callback) =>
+  lookupName(hostname, { ...options, all: true }, (error, found) => {
+    if (error !== null) return callback(error, '', 0)
+    const allowed = (found as { address: string; family: number }[]).filter(({ address }) => UNGUARDED.checkAddress(hostname, address, 0))
+    const [first] = allowed
+    if (first === undefined) {
+      const why = `${hostname} leads to a link-local or cloud-metadata address alone; where that is meant, give the address itself: --host`
+      return callback(new GatewayError('ORIGIN_FORBIDDEN', why), '', 0)
+    }
+    if (options.all === true) callback(null, allowed)
+    else callback(null, first.address, first.family)
+  })
+
 /** Connects, and gives a connection that stands. */
 const connected = ({ host, port }: HostPort, allowHalfOpen: boolean, signal: AbortSignal): Promise<Socket> =>
   new Promise((resolve, reject) => {
-    const socket = connect({ host, port, lookup: lookupName, allowHalfOpen, noDelay: true, keepAlive: true })
+    const socket = connect({ host, port, lookup: lookupUnguarded, allowHalfOpen, noDelay: true, keepAlive: true })
     const giveUp = (): void => void socket.destroy()
     const over = (): void => {
       signal.removeEventListener('abort', giveUp)
