@@ -55,6 +55,10 @@ const FIRST_GROWTH = 1 / 4
 const MAX_GROWTH = 2
 /** The shortest time between two such doubts, at first; each that was wrong doubles it. */
 const FIRST_DOUBT_MS = 1_000
+/** And never shorter than so many round trips, since the link is idle for one of them. */
+const DOUBT_ROUND_TRIPS = 20
+/** A rate that has fallen to this part since the queue is too long has fallen because of the limit: it is doubted at once. */
+const FALLEN_PART = 1 / 2
 
 /**
  * The limit for bytes in flight. Kernels queue megabytes at each end of a connection, and a small answer would wait behind all of it: on a
@@ -64,7 +68,8 @@ const FIRST_DOUBT_MS = 1_000
  *
  * A flight that is always full never sees a link without a queue. So it waits until all is delivered, and measures with a small
  * message alone: after ten seconds without a pause, and when there is a queue that the limit should have let run empty, which is how a
- * longer way looks.
+ * longer way looks, and a busy end. Between the latter two only the rate tells: with a limit that is too small for the way it falls, the limit
+ * with it, and so on, so a rate that falls while the queue stays is measured at once, however often a busy end was taken for a longer way.
  */
 export class Flight {
   readonly #rate = new RateEstimate()
@@ -87,6 +92,7 @@ export class Flight {
   #drainBytes = -1
   #sentAtMs = -Infinity
   #suspectSinceMs = -1
+  #suspectBytesPerMs = 0
   #doubtedAtMs = -Infinity
   #doubtAfterMs = FIRST_DOUBT_MS
 
@@ -187,6 +193,8 @@ export class Flight {
   #measured(roundTripMs: number, now: number): void {
     const isOld = roundTripMs <= this.#minRoundTripMs * 1.25 + TARGET_QUEUE_MS / 2
     this.#doubtAfterMs = isOld ? Math.min(this.#doubtAfterMs * 2, MIN_ROUND_TRIP_LASTS_MS) : FIRST_DOUBT_MS
+    // Another way: it is tried out as a fresh one.
+    if (!isOld) this.#beginRounds(MAX_GROWTH)
     this.#minRoundTripMs = roundTripMs
     this.#minSeenAtMs = now
     this.#suspectSinceMs = -1
@@ -217,8 +225,13 @@ export class Flight {
    * that counts: where there was one all the time the link was never idle; where there was none it takes more than was tried.
    */
   #endRound(targetMs: number): void {
-    if (this.#roundQueueMs > targetMs / 4) this.#growth = 0
-    else if (this.#wasFull) this.#growth = this.#growth === 0 ? FIRST_GROWTH : Math.min(MAX_GROWTH, this.#growth * 2)
+    if (this.#roundQueueMs > targetMs / 4) this.#beginRounds(0)
+    else if (this.#wasFull) this.#beginRounds(this.#growth === 0 ? FIRST_GROWTH : Math.min(MAX_GROWTH, this.#growth * 2))
+    else this.#beginRounds(this.#growth)
+  }
+
+  #beginRounds(growth: number): void {
+    this.#growth = growth
     this.#wasFull = false
     this.#roundQueueMs = Infinity
     this.#roundEndBytes = this.#sentBytes
@@ -228,8 +241,12 @@ export class Flight {
   #isDoubtful(queueMs: number, targetMs: number, roundTripMs: number, now: number): boolean {
     if (now - this.#minSeenAtMs > MIN_ROUND_TRIP_LASTS_MS) return true
     if (queueMs <= SUSPECT_QUEUES * targetMs) this.#suspectSinceMs = -1
-    else if (this.#suspectSinceMs < 0) this.#suspectSinceMs = now
-    else if (now - this.#suspectSinceMs > Math.max(SUSPECT_MS, roundTripMs) && now - this.#doubtedAtMs > this.#doubtAfterMs) {
+    else if (this.#suspectSinceMs < 0) {
+      this.#suspectSinceMs = now
+      this.#suspectBytesPerMs = this.#rate.bytesPerMs
+    } else if (now - this.#suspectSinceMs > Math.max(SUSPECT_MS, roundTripMs)) {
+      const hasFallen = this.#rate.bytesPerMs <= this.#suspectBytesPerMs * FALLEN_PART
+      if (!hasFallen && now - this.#doubtedAtMs <= Math.max(this.#doubtAfterMs, DOUBT_ROUND_TRIPS * roundTripMs)) return false
       this.#doubtedAtMs = now
       return true
     }

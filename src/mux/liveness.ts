@@ -33,6 +33,9 @@ export interface LivenessContext {
 const MEASURE_EVERY_MS = 250
 /** The smallest of so many measurements counts: queues and busy event loops only ever add to it, and a longer way lasts. */
 const SAMPLES = 4
+/** One that is longer than the smallest by this factor and time may be that of a longer way: the others follow at once. */
+const LONGER_FACTOR = 2
+const LONGER_MS = 5
 
 /** Since when bytes that wait have not moved. */
 class Progress {
@@ -63,6 +66,8 @@ export class Liveness {
   #lastActivity = 0
   #awaited = -1
   #samples: number[] = []
+  /** Measurements that followed the last one of their own time. */
+  #followers = 0
   #roundTripMs = 0
   #timer: NodeJS.Timeout | undefined
 
@@ -103,6 +108,10 @@ export class Liveness {
     this.#awaited = -1
     this.#samples = [...this.#samples.slice(1 - SAMPLES), sample]
     this.#roundTripMs = Math.min(...this.#samples)
+    if (sample > this.#roundTripMs * LONGER_FACTOR + LONGER_MS && this.#followers < SAMPLES - 1) {
+      this.#followers++
+      this.#ping(this.context.clock())
+    }
     return sample
   }
 
@@ -131,7 +140,9 @@ export class Liveness {
     const isBusy = activity !== this.#lastActivity && this.#awaited < 0
     this.#lastActivity = activity
     const isDue = now - this.#pingedAtMs >= (isBusy ? MEASURE_EVERY_MS : this.timing.pingAfterMs)
-    if (isDue && (isBusy || silentMs >= this.timing.pingAfterMs)) this.#ping(now)
+    if (!isDue || (!isBusy && silentMs < this.timing.pingAfterMs)) return
+    this.#followers = 0
+    this.#ping(now)
   }
 
   #ping(now: number): void {

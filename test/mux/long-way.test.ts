@@ -137,6 +137,24 @@ describe('one stream over 100 ms', () => {
     240_000,
   )
 
+  test.each([10, 50])(
+    'and of %d Mbit/s between ends that do something else half of the time, both ways',
+    async mbit => {
+      for (const kind of ['download', 'upload'] as const) {
+        const path = { bytesPerMs: mbit * BYTES_PER_MS_OF_MBIT, delayMs: 0.25, busyMs: 12 }
+        const { open, accepted, run } = start(path)
+        const source = open(kind)
+        // Long enough to have taken them for a longer way again and again, without being right.
+        await run(8_000)
+        path.delayMs = 50
+        await run(3_000)
+        const received = (): number => (kind === 'download' ? source : accepted[0]!).receivedBytes
+        expect(await share(4_000, path, received, run)).toBeGreaterThan(0.9)
+      }
+    },
+    240_000,
+  )
+
   test('and within three seconds after the way has become so long, or after a minute in which nothing came', async () => {
     const path = { bytesPerMs: 50 * BYTES_PER_MS_OF_MBIT, delayMs: 0.25 }
     const { open, run, outer } = start(path)

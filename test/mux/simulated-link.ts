@@ -1,10 +1,14 @@
 /** Two ends of a link in simulated time: a rate, a way, and kernels that take megabytes. Nothing of it depends on how busy the machine is. */
 import type { Link } from '../../src/mux/link.ts'
+import { Chance } from '../support/random.ts'
+import { SEED } from '../support/seed.ts'
 
 export interface Path {
   bytesPerMs: number
   /** Half the round trip. */
   delayMs: number
+  /** The longest time for which an end does something else, again and again: half of all time at most. Default 0. */
+  busyMs?: number
 }
 
 /** What the kernel takes before bytes wait at the sender. */
@@ -16,6 +20,8 @@ class SimulatedEnd implements Link {
   readonly #way: { readonly message: Buffer; readonly dueMs: number }[] = []
   #queuedBytes = 0
   #isWaiting = false
+  #isBusy = false
+  #turnsAtMs = 0
   receivedBytes = 0
   onMessage: (message: Buffer) => void = () => undefined
   onDrain: () => void = () => undefined
@@ -24,6 +30,7 @@ class SimulatedEnd implements Link {
   constructor(
     private readonly path: Path,
     private readonly clock: () => number,
+    private readonly chance: Chance,
   ) {}
 
   get bufferedBytes(): number {
@@ -33,6 +40,16 @@ class SimulatedEnd implements Link {
   /** Bytes that the kernel has and the line has not taken. */
   get queuedBytes(): number {
     return this.#queuedBytes
+  }
+
+  /** True while this end is told nothing: what comes waits in its kernel. */
+  get isBusy(): boolean {
+    const { busyMs = 0 } = this.path
+    if (busyMs > 0 && this.clock() >= this.#turnsAtMs) {
+      this.#isBusy = !this.#isBusy
+      this.#turnsAtMs = this.clock() + this.chance.between(1, busyMs)
+    }
+    return busyMs > 0 && this.#isBusy
   }
 
   send(message: Uint8Array): void {
@@ -64,7 +81,8 @@ class SimulatedEnd implements Link {
       this.#queue.shift()
       this.#way.push({ message: head.message, dueMs: this.clock() + this.path.delayMs })
     }
-    while (this.#way.length > 0 && this.#way[0]!.dueMs <= this.clock()) this.peer.onMessage(this.#way.shift()!.message)
+    while (!this.peer.isBusy && this.#way.length > 0 && this.#way[0]!.dueMs <= this.clock()) this.peer.onMessage(this.#way.shift()!.message)
+    if (this.isBusy) return
     if (this.#isWaiting && this.bufferedBytes === 0) {
       this.#isWaiting = false
       this.onDrain()
@@ -76,7 +94,7 @@ class SimulatedEnd implements Link {
 export const simulatedLink = (path: Path) => {
   const clock = { nowMs: 1_000 }
   const read = (): number => clock.nowMs
-  const [outer, inner] = [new SimulatedEnd(path, read), new SimulatedEnd(path, read)]
+  const [outer, inner] = [new SimulatedEnd(path, read, new Chance(SEED)), new SimulatedEnd(path, read, new Chance(SEED + 1))]
   outer.peer = inner
   inner.peer = outer
   /** Lets `ms` of simulated time pass, in steps of `stepMs`; `each` is called after every one. */
