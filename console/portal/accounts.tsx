@@ -5,19 +5,22 @@ import { Field, Form, textOf } from '../ui/form.tsx'
 import { ago } from '../ui/format.ts'
 import { Stale } from '../ui/stale.tsx'
 import { Table } from '../ui/table.tsx'
+import { EditLimits } from './account-limits.tsx'
 import { useHere } from './portal.tsx'
 import type { Account } from '../../src/client/wire.ts'
 import { useList, v1 } from './v1.ts'
 
+const HARMLESS: ReadonlySet<string> = new Set(['Resume', 'Limits'])
 const ROLES = ['user', 'auditor', 'admin'] as const
 
-/** All accounts, for auditors; invitations, suspension, roles and deletion, for admins. */
+/** All accounts, for auditors; invitations, suspension, limits, roles and deletion, for admins. */
 export function Accounts() {
   const { account: self } = useHere()
   const accounts = useList<Account>('admin/accounts?limit=100')
   const [ask, question] = useConfirm()
   const [link, setLink] = useState<string | undefined>()
   const [wanted, setWanted] = useState('')
+  const [limited, setLimited] = useState<Account | undefined>()
   const isAdmin = self.role === 'admin'
   const rows = accounts.data?.filter(({ name, email }) => `${name} ${email}`.toLowerCase().includes(wanted.toLowerCase())) ?? []
   const pathOf = ({ id }: Account): string => `admin/accounts/${encodeURIComponent(id)}`
@@ -71,6 +74,7 @@ export function Accounts() {
           <option key={role}>{role}</option>
         ))}
       </select>
+      <Act verb="Limits" row={row} ask={() => setLimited(row)} />
       <Act
         verb="Delete"
         row={row}
@@ -89,6 +93,7 @@ export function Accounts() {
   return (
     <>
       {question}
+      {limited !== undefined && <EditLimits account={limited} onClose={() => setLimited(undefined)} onDone={accounts.refresh} />}
       <h1>Accounts</h1>
       <Stale polled={accounts} />
       <div class="filters">
@@ -145,7 +150,12 @@ export function Accounts() {
 
 function Act({ verb, row, ask }: { readonly verb: string; readonly row: Account; readonly ask: () => void }) {
   return (
-    <button type="button" class={verb === 'Resume' ? '' : 'danger'} aria-label={`${verb} ${row.email}`} onClick={ask}>
+    <button
+      type="button"
+      class={HARMLESS.has(verb) ? '' : 'danger'}
+      aria-label={`${verb} ${verb === 'Limits' ? 'of ' : ''}${row.email}`}
+      onClick={ask}
+    >
       {verb}
     </button>
   )

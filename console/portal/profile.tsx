@@ -2,9 +2,10 @@ import { useState } from 'preact/hooks'
 import { CopyLine } from '../ui/copy.tsx'
 import { useConfirm } from '../ui/dialog.tsx'
 import { Field, Form, textOf } from '../ui/form.tsx'
-import { ago, count, moment } from '../ui/format.ts'
+import { ago, moment } from '../ui/format.ts'
 import { Stale } from '../ui/stale.tsx'
 import { Table } from '../ui/table.tsx'
+import { limitsInWords } from './account-limits.tsx'
 import { useHere } from './portal.tsx'
 import type { ApiToken, SshKey } from '../../src/client/wire.ts'
 import { useList, v1 } from './v1.ts'
@@ -218,10 +219,10 @@ function Limits() {
     <section aria-label="Limits">
       <h2>Limits</h2>
       <dl class="facts">
-        {Object.entries(account.limitsInForce).map(([name, value]) => (
-          <div key={name}>
-            <dt>{name}</dt>
-            <dd>{typeof value === 'number' ? count(value) : value ? 'yes' : 'no'}</dd>
+        {limitsInWords(account.limitsInForce).map(([label, value]) => (
+          <div key={label}>
+            <dt>{label}</dt>
+            <dd>{value}</dd>
           </div>
         ))}
       </dl>

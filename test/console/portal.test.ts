@@ -260,9 +260,26 @@ describe('an admin', () => {
     await page.getByRole('button', { name: 'Log out' }).click()
   })
 
-  testWith(['chromium'], 'sees accounts, and suspends one after being asked', async () => {
+  testWith(['chromium'], 'sees accounts, gives one its limits, and suspends one after being asked', async () => {
     await login('root@example.com')
     await menu('Accounts').click()
+    await page.getByRole('button', { name: 'Limits of bob@example.com' }).click()
+    const limits = page.getByRole('dialog', { name: 'Limits of bob@example.com' })
+    const [bytes, visit] = [limits.getByLabel('Bytes in a day'), limits.getByLabel('before the first visit')]
+    await bytes.fill('much')
+    await limits.getByRole('button', { name: 'Save' }).click()
+    await limits.getByRole('alert').getByText('this is no size').waitFor()
+    await bytes.fill('10 GiB')
+    await visit.selectOption('yes')
+    await expectGood()
+    await limits.getByRole('button', { name: 'Save' }).click()
+    await limits.waitFor({ state: 'detached' })
+    const bob = await api.v1('GET', `/admin/accounts/${api.ids.bob}`, { token: 'root' })
+    expect(bob.json).toMatchObject({ limits: { bytesPerDay: 10 * 2 ** 30, interstitial: true } })
+    expect(Object.keys((bob.json as { limits: object }).limits).sort()).toEqual(['bytesPerDay', 'interstitial'])
+    await page.getByRole('button', { name: 'Limits of bob@example.com' }).click()
+    expect([await bytes.inputValue(), await visit.inputValue()]).toEqual(['10GiB', 'yes'])
+    await limits.getByRole('button', { name: 'Cancel' }).click()
     await page.getByRole('button', { name: 'Suspend bob@example.com' }).click()
     await page.getByRole('dialog').getByText('its tunnels are cut').waitFor()
     await page.getByRole('dialog').getByRole('button', { name: 'Suspend' }).click()
