@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { chromium } from 'playwright-core'
 import { startApi, type ApiAnswer } from '../support/api.ts'
+import { browserPath } from '../support/chromium.ts'
 import { onCleanUp } from '../support/cleanup.ts'
-import { programPath, testWith } from '../support/needs.ts'
+import { testWith } from '../support/needs.ts'
 import { until } from '../support/wait.ts'
 import { tempDir } from '../support/temp.ts'
 
@@ -15,7 +16,7 @@ describe('the pages behind links of mails', () => {
     const admin = await api.given.actor('admin')
     const { link } = await api.given.service.accounts.invite(admin, { email: 'eve@example.com', role: 'user' })
     const tokenOf = (text: string): string => text.slice(text.indexOf('#') + 1)
-    const browser = await chromium.launch({ executablePath: programPath('chromium')!, args: ['--no-sandbox'] })
+    const browser = await chromium.launch({ executablePath: browserPath(), args: ['--no-sandbox'] })
     onCleanUp(() => browser.close())
     const tab = await browser.newPage()
     const login = (email: string, password: string): Promise<ApiAnswer> =>

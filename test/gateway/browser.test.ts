@@ -5,9 +5,10 @@ import { describe, expect } from '@jest/globals'
 import { chromium, type Page } from 'playwright-core'
 import { WebSocketServer } from 'ws'
 import { mintServer, startStore, writePair } from '../support/certificates.ts'
+import { browserPath } from '../support/chromium.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
-import { programPath, testWith } from '../support/needs.ts'
+import { testWith } from '../support/needs.ts'
 import { listen } from '../support/ports.ts'
 import { quiet } from '../support/quiet.ts'
 import { until } from '../support/wait.ts'
@@ -77,7 +78,7 @@ const startPage = async () => {
 const openPage = async (url: string, certificate?: string): Promise<Page> => {
   const pin = certificate === undefined ? undefined : new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'der' })
   const browser = await chromium.launch({
-    executablePath: programPath('chromium')!,
+    executablePath: browserPath(),
     args: [
       '--no-sandbox', // tests run as root, too
       '--host-resolver-rules=MAP *.test 127.0.0.1',
