@@ -108,7 +108,9 @@ export class Liveness {
     this.#awaited = -1
     this.#samples = [...this.#samples.slice(1 - SAMPLES), sample]
     this.#roundTripMs = Math.min(...this.#samples)
-    if (sample > this.#roundTripMs * LONGER_FACTOR + LONGER_MS && this.#followers < SAMPLES - 1) {
+    // One sample says little: an end that has just started is busy, and the first windows would grow by that.
+    if (this.#samples.length < SAMPLES) this.#ping(this.context.clock())
+    else if (sample > this.#roundTripMs * LONGER_FACTOR + LONGER_MS && this.#followers < SAMPLES - 1) {
       this.#followers++
       this.#ping(this.context.clock())
     }

@@ -9,7 +9,8 @@ const LEAST_CREDIT_PART = 1 / 16
 /** Bytes of credit beyond its queue with which a stream reads that was never told to pause: of its first read of 64 KiB all but the head of a request has credit. */
 export const creditToRead = (windowBytes: number): number => Math.max(1, Math.floor(windowBytes * LEAST_CREDIT_PART))
 
-const MIN_CREDIT_BYTES = 45_056
+/** A stream that was told to pause reads on with so much credit, and leaves less unused meanwhile. */
+export const MIN_CREDIT_BYTES = 45_056
 const MIN_CREDIT_PART = 11 / 16
 
 /**

@@ -1,4 +1,5 @@
 import { GatewayError } from '../errors.ts'
+import { MIN_CREDIT_BYTES } from './read-limit.ts'
 
 /** Bytes by which all windows of a process together may grow beyond their initial size. */
 export class GrowthBudget {
@@ -37,13 +38,18 @@ const MIN_CYCLE_MS = 1
 /** A window grows at most by this factor at a time. */
 const MAX_FACTOR = 8
 
-/** A peer that has stalled reads on with so much credit, and leaves less unused meanwhile; with less than this it surely waits for more. */
-const UNUSED_BYTES = 45_056
-const WAITING_BYTES = 32_768
+/** A peer with less credit than it needs to read on, and of which nothing came for this part of a round trip, waits for more. */
+const WAITING_PART = 1 / 4
 /** A peer with less credit than this cannot fill a frame, bytes. */
 const STARVED_BYTES = 16_384
 /** A reader that takes its bytes within this time keeps up, however short the round trip. */
 const MIN_HELD_MS = 10
+/**
+ * A window holds no more than so many times what came in one round trip, gaps and a queue of ten milliseconds included: bytes come in
+ * bursts, and where a process is busy their rate within a burst is many times that which a larger window could bring.
+ */
+const MAX_ROUND_TRIPS = 4
+const QUEUE_MS = 10
 
 /** The surroundings that a window uses. */
 export interface WindowContext {
@@ -70,10 +76,12 @@ export class ReceiveWindow {
   // Of the current cycle, which lasts until half a window was consumed:
   #cycleBytes = 0
   #cycleMs = 0
+  #cycleGapMs = 0
   #cycleHeldMs = 0
   #cycleHasWaited = false
-  #arrivedAtMs = 0
+  #arrivedAtMs = -1
   #isStarved = true
+  #mayWait = false
   /** Credit granted less than a round trip ago, which the peer cannot have used yet. */
   #unseen: { readonly atMs: number; readonly bytes: number }[] = []
   #heldSinceMs = 0
@@ -99,11 +107,14 @@ export class ReceiveWindow {
     if (this.#unconsumed === 0) this.#heldSinceMs = now
     this.#unconsumed += bytes
     // A gap in which the peer had no credit is the doing of this window, and no measure of what the link and the peer can do.
-    if (!this.#isStarved) this.#cycleMs += now - this.#arrivedAtMs
+    const gapMs = this.#arrivedAtMs < 0 ? 0 : now - this.#arrivedAtMs
+    if (this.#isStarved) this.#cycleGapMs += gapMs
+    else this.#cycleMs += gapMs
     this.#arrivedAtMs = now
+    this.#cycleHasWaited ||= this.#mayWait && gapMs >= WAITING_PART * this.#roundTripMs()
     const creditBytes = this.#left - this.#unseenCredit(now)
     this.#isStarved = creditBytes < STARVED_BYTES
-    this.#cycleHasWaited ||= creditBytes < WAITING_BYTES
+    this.#mayWait = creditBytes < MIN_CREDIT_BYTES
   }
 
   /** The consumer has taken `bytes`. A CREDIT per DATA would double the frames, so credit goes back a quarter window at a time. */
@@ -146,14 +157,17 @@ export class ReceiveWindow {
     if (this.#cycleBytes * 2 < this.#size) return 0
     const isReadInTime = this.#cycleHeldMs * 2 <= Math.max(this.#roundTripMs(), MIN_HELD_MS)
     const bytesPerMs = this.#cycleBytes / Math.max(this.#cycleMs, MIN_CYCLE_MS)
+    const realBytesPerMs = this.#cycleBytes / Math.max(this.#cycleMs + this.#cycleGapMs, MIN_CYCLE_MS)
     this.#cycleBytes = 0
     this.#cycleMs = 0
+    this.#cycleGapMs = 0
     this.#cycleHeldMs = 0
-    const unusedBytes = this.#cycleHasWaited ? UNUSED_BYTES : 0
+    const unusedBytes = this.#cycleHasWaited ? MIN_CREDIT_BYTES : 0
     this.#cycleHasWaited = false
     if (!isReadInTime) return 0
     const { budget } = this.context
-    const wanted = 2 * bytesPerMs * this.#roundTripMs() + unusedBytes
+    const roundTripMs = this.#roundTripMs()
+    const wanted = Math.min(2 * bytesPerMs * roundTripMs, MAX_ROUND_TRIPS * realBytesPerMs * (roundTripMs + QUEUE_MS)) + unusedBytes
     const more = Math.floor(Math.min(wanted - this.#size, (MAX_FACTOR - 1) * this.#size, MAX_WINDOW_BYTES - this.#size, budget.leftBytes))
     if (more * 4 < this.#size || !budget.take(more)) return 0
     this.#grown += more

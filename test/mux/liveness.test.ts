@@ -27,6 +27,30 @@ describe('the liveness of a session', () => {
     expect(outer.session.roundTripMs).toBeGreaterThan(0)
   })
 
+  test('the first round trip is the smallest of four that are measured at once: one alone would be that of an end that has just started', () => {
+    const context = { nowMs: 0, pings: [] as Buffer[] }
+    const nothing = (): number => 0
+    const liveness = new Liveness(SHORT, {
+      clock: () => context.nowMs,
+      ping: payload => void context.pings.push(payload),
+      receivedBytes: nothing,
+      bufferedBytes: nothing,
+      takenBytes: nothing,
+      awaitedBytes: nothing,
+      deliveredBytes: nothing,
+      activity: nothing,
+      dead: () => undefined,
+    })
+    liveness.start()
+    onCleanUp(() => liveness.stop())
+    for (const roundTripMs of [80, 5, 20, 9]) {
+      context.nowMs += roundTripMs
+      liveness.pong(context.pings.at(-1)!)
+    }
+    expect(liveness.roundTripMs).toBe(5)
+    expect(context.pings).toHaveLength(4)
+  })
+
   test('a black hole is found out by both ends: LINK_DEAD, and the streams are told', async () => {
     const { outer, inner, outerLink, innerLink } = startPair({ outer: { timing: SHORT }, inner: { timing: SHORT } })
     const { recorder } = openStream(outer)

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { GatewayError } from '../../src/errors.ts'
 import { Pacer } from '../../src/mux/pacer.ts'
+import { MIN_CREDIT_BYTES } from '../../src/mux/read-limit.ts'
 import { TokenBucket } from '../../src/rates/token-bucket.ts'
 import { GrowthBudget, MAX_WINDOW_BYTES, ReceiveWindow } from '../../src/mux/receive-window.ts'
 import { step, StreamState, type Direction, type StreamStateValue } from '../../src/mux/stream-state.ts'
@@ -110,6 +111,46 @@ describe('a receive window', () => {
     const { window, run } = receive({ bytesPerMs: 10_000, roundTripMs: 100, sendBytesPerMs: 600 })
     expect(run(5_000)).toBeGreaterThan(0.95 * 5_000 * 600)
     expect(window.size).toBe(131_072)
+  })
+
+  test('grows for a peer that waits with too little credit for one of its reads', () => {
+    const { window, granted, surroundings } = startWindow(125_334)
+    let credit = 125_334
+    const take = (bytes: number): void => {
+      credit -= bytes
+      window.received(bytes)
+      window.consumed(bytes)
+    }
+    take(15_630)
+    surroundings.nowMs += surroundings.roundTripMs
+    for (let round = 0; round < 20 && window.size === 125_334; round++) {
+      // One read of 64 KiB, in two frames, after which 44,168 bytes are left, and 15,630 are owed: too few for either.
+      take(49_906)
+      take(15_630)
+      expect(credit).toBeLessThan(MIN_CREDIT_BYTES)
+      surroundings.nowMs += surroundings.roundTripMs + 1
+      credit += granted.splice(0).reduce((sum, bytes) => sum + bytes, 0)
+    }
+    expect(window.size).toBeGreaterThan(125_334 * 1.25)
+  })
+
+  test('stays at some round trips of what really comes where all of it comes in bursts: the peer is busy, and no window would help', () => {
+    const { window, granted, surroundings } = startWindow(65_536)
+    surroundings.roundTripMs = 25
+    let credit = 65_536
+    // 20 MB/s, a megabyte every 50 ms as far as there is credit.
+    for (let ms = 0; ms < 10_000; ms += 50) {
+      const bytes = Math.min(1_000_000, credit)
+      credit -= bytes
+      for (let left = bytes; left > 0; left -= 65_536) {
+        window.received(Math.min(left, 65_536))
+        window.consumed(Math.min(left, 65_536))
+      }
+      surroundings.nowMs += 50
+      credit += granted.splice(0).reduce((sum, more) => sum + more, 0)
+    }
+    expect(window.size).toBeGreaterThan(1_000_000)
+    expect(window.size).toBeLessThanOrEqual(3_000_000)
   })
 
   test('does not grow beyond what all windows of the process may borrow', () => {
