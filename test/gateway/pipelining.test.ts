@@ -81,3 +81,19 @@ test('an upload and requests behind it, in one piece and byte by byte', async ()
   for (const byte of upload + upload) client.write(byte)
   for (let i = 0; i < 2; i++) expect((await client.readResponse()).body.toString()).toBe(body)
 })
+
+test('a request whose body is broken, and which waits for its turn meanwhile, is refused in its turn', async () => {
+  let answer: (() => void) | undefined
+  origin.handle(async (request, socket) => {
+    await request.complete
+    answer = () => void socket.write(rawResponse(200, request.target))
+  })
+  const client = await RawConnection.open(layers.port)
+  const upload = 'POST /slow HTTP/1.1\r\nHost: a.test\r\nContent-Length: 1\r\n\r\nx'
+  client.write(`${upload}POST /broken HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nwrong`)
+  await until(() => answer)
+  answer!()
+  expect((await client.readResponse()).body.toString()).toBe('/slow')
+  expect((await client.readResponse()).status).toBe(400)
+  expect(await client.closed).toBe('fin')
+})

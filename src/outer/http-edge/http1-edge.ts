@@ -284,6 +284,9 @@ export class HttpEdge {
     const exchange = new HttpExchange(this.context, call, this.#next)
     connection.current = exchange
     exchange.start()
+    // What was wrong was its own body, while it waited for its turn: the rest of it never comes.
+    const { fault } = connection
+    if (fault !== undefined && !exchange.isReceived) exchange.refuse(new GatewayError(fault.code, fault.reason))
   }
 
   readonly #next = ({ call: { res } }: HttpExchange<Http1EdgeRequest>): void => {
