@@ -57,7 +57,7 @@ const ROOMS = {
   http1: { rooms: ['errors.ts', 'http'] },
   http2: { rooms: ['errors.ts', 'http'], node: ['http'] }, // as above
   payload: { rooms: ['errors.ts', 'http'] },
-  route: { rooms: ['errors.ts', 'address', 'http', 'payload'], npm: ['re2js'], node: ['net'] },
+  route: { rooms: ['errors.ts', 'lazily.ts', 'address', 'http', 'payload'], npm: ['re2js'], node: ['net'] },
   directory: { rooms: ['errors.ts', 'address', 'payload', 'route', 'identity'] },
   'service/names': {},
   'service/input': { rooms: ['errors.ts'] },
@@ -133,7 +133,7 @@ const ROOMS = {
     node: ['crypto'],
   },
   'config/document': { rooms: ['errors.ts'], npm: ['js-yaml', 'zod'] },
-  'config/keys': { rooms: ['errors.ts', 'units', 'address', 'http', 'route', 'identity'], npm: ['zod'] },
+  'config/keys': { rooms: ['errors.ts', 'config/document', 'units', 'address', 'http', 'route', 'identity'], npm: ['zod'] },
   'config/visitors': {
     rooms: ['errors.ts', 'files', 'address', 'visitors', 'visitors/session', 'config/document', 'config/keys'],
     npm: ['zod'],
@@ -796,6 +796,7 @@ const rulesOf = ([room, { rooms = [], npm = [], node = [], type = [] }]) => [
 ]
 
 const KNOWN = Object.keys(ROOMS).map(pathOf)
+const INSIDE = require('./scripts/bundled-packages.json').map(name => `^node_modules/${name.replaceAll('.', '[.]')}/`)
 
 module.exports = {
   forbidden: [
@@ -803,10 +804,11 @@ module.exports = {
     { name: 'not-resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
     {
       name: 'only-declared-packages',
-      comment: 'what the product imports stands in dependencies or optionalDependencies, never in devDependencies alone',
+      comment:
+        'what the product imports stands in dependencies or optionalDependencies, and in devDependencies alone only where it goes inside (scripts/bundle.js)',
       severity: 'error',
       from: { path: '^src/' },
-      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'], pathNot: INSIDE },
     },
     {
       name: 'room-without-a-row',

@@ -4,7 +4,6 @@ import { availableParallelism } from 'node:os'
 export default {
   testEnvironment: '<rootDir>/scripts/jest/environment.cjs',
   runtime: '<rootDir>/scripts/jest/runtime.cjs',
-  globalSetup: '<rootDir>/scripts/jest/program.js',
   testSequencer: '<rootDir>/scripts/jest/sequencer.cjs',
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.test.ts'],

@@ -1,28 +1,20 @@
-/**
- * Brings dist/ in step with src/ after the compiler, so that it is never empty while a process or a test uses it: copies what is served as it
- * stands, and removes whatever no file of src/ stands for any more.
- */
-import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+/** Removes from dist/ what no module of src/ stands for any more: the compiler and scripts/bundle.js write, and leave what was there before. */
+import { existsSync, readdirSync, rmSync } from 'node:fs'
+import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const src = join(root, 'src')
 const dist = join(root, 'dist')
-/** Built by build-console.js, from elsewhere. */
-const CONSOLE = join('console-app', '/')
-const filesOf = folder =>
-  readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter(entry => entry.isFile())
-    .map(entry => join(entry.parentPath, entry.name).slice(folder.length + 1))
 
-for (const file of filesOf(src)) {
-  if (/\.c?ts$/.test(file)) continue
-  mkdirSync(dirname(join(dist, file)), { recursive: true })
-  copyFileSync(join(src, file), join(dist, file))
+/** Types stand for a module; what stands directly in dist/ besides is scripts/bundle.js's own, and the console is built elsewhere. */
+const isMeant = file => {
+  if (file.startsWith(join('console-app', sep))) return true
+  const module = /^(.*)\.d\.(c?ts)$/.exec(file)
+  return module === null ? !file.includes(sep) : existsSync(join(src, `${module[1]}.${module[2]}`))
 }
 
-for (const file of filesOf(dist)) {
-  if (file === '.tsbuildinfo' || file.startsWith(CONSOLE) || existsSync(join(src, file))) continue
-  if (!existsSync(join(src, file.replace(/\.d\.(c?ts)$/, '.$1').replace(/\.(c?)js$/, '.$1ts')))) rmSync(join(dist, file))
+for (const entry of readdirSync(dist, { recursive: true, withFileTypes: true })) {
+  const path = join(entry.parentPath, entry.name)
+  if (entry.isFile() && !isMeant(relative(dist, path))) rmSync(path)
 }

@@ -19,7 +19,7 @@ function commandOf(words: readonly string[]): Command | undefined {
   const command = longestCommand((word, index) => words[index] === word)
   if (command === undefined || command.isHidden === true || command.rest !== undefined || command.raw !== undefined) return undefined
   // Behind a command with others below it a word may be a misspelt one of those.
-  if (COMMANDS.some(each => each !== command && isBelow(each, command.words))) return undefined
+  if (words.length > command.words.length && COMMANDS.some(each => each !== command && isBelow(each, command.words))) return undefined
   return command
 }
 

@@ -2,7 +2,7 @@
 import { GatewayError, asGatewayError } from '../errors.ts'
 import type { ErrorCode } from '../errors.ts'
 import { canonicalPathFor, decide, locate, slashRedirectOf } from '../route/admit.ts'
-import type { Effect } from './keys/key.ts'
+import type { Effect } from './document/effect.ts'
 import { effectsOf } from './target-keys.ts'
 import { parseHost } from '../address/host.ts'
 import { parseRequestTarget } from '../route/path.ts'

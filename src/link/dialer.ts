@@ -1,4 +1,3 @@
-import { io, NodeWebSocket } from './socket-io-client.ts'
 import { messageOf } from '../errors.ts'
 import { MAX_MESSAGE_BYTES, type Link } from '../mux/link.ts'
 import { guarded } from '../net/guard.ts'
@@ -8,7 +7,8 @@ import { trustRemedy } from '../tls/trust-remedy.ts'
 import * as parser from './parser.ts'
 import { limitPings, SocketIoLink, type WebSocketLike } from './socket-io-link.ts'
 import { proxiedTransport } from './proxied-transport.ts'
-import { needsNoMask, UnmaskedTransport } from './unmasked-transport.ts'
+import { loadClient, loadTransports, type WebSocketTransport } from './socket-io-client.ts'
+import { needsNoMask, unmaskedTransport } from './unmasked-transport.ts'
 
 /** Options for reaching an outer layer. */
 export interface DialOptions {
@@ -42,7 +42,7 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
   // A signal is kept as long as the link: hundreds of links need none.
   const abort = options.proxy === undefined ? undefined : new AbortController()
   const prefix = url.pathname.replace(/(?<!\/)\/+$/, '')
-  const socket = io(`${url.protocol}//${url.host}`, {
+  const socket = loadClient().io(`${url.protocol}//${url.host}`, {
     parser,
     path: `${prefix}/socket.io/`,
     transports: [transportOf(options, url, abort?.signal)],
@@ -136,9 +136,9 @@ export function ignoreEnginePings(engine: EngineClock): void {
   engine._resetPingTimeout = () => undefined
 }
 
-function transportOf({ proxy, ca, certificate, key }: DialOptions, url: URL, signal: AbortSignal | undefined): typeof NodeWebSocket {
+function transportOf({ proxy, ca, certificate, key }: DialOptions, url: URL, signal: AbortSignal | undefined): WebSocketTransport {
   if (proxy !== undefined && signal !== undefined) return proxiedTransport({ proxy, url, ca, certificate, key, signal })
-  return needsNoMask(url) ? UnmaskedTransport : NodeWebSocket
+  return needsNoMask(url) ? unmaskedTransport() : loadTransports().NodeWebSocket
 }
 
 /**

@@ -1,6 +1,6 @@
 import { isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { NodeWebSocket } from './socket-io-client.ts'
+import { loadTransports, type WebSocketTransport } from './socket-io-client.ts'
 import { connectThrough } from '../net/http-proxy.ts'
 import { zeroMask } from './unmasked-transport.ts'
 
@@ -23,7 +23,7 @@ type Connected = (error: Error | null, socket?: Socket) => void
  * engine.io's websocket transport over a way that a proxy has opened with CONNECT, for ws: as well: what is no TLS would otherwise be read by
  * the proxy, which need not know WebSockets.
  */
-export function proxiedTransport({ proxy, url, ca, certificate, key, signal }: ProxiedOptions): typeof NodeWebSocket {
+export function proxiedTransport({ proxy, url, ca, certificate, key, signal }: ProxiedOptions): WebSocketTransport {
   const isTls = url.protocol === 'wss:' || url.protocol === 'https:'
   const authority = `${url.hostname}:${url.port || (isTls ? 443 : 80)}`
   const host = url.hostname.replace(/^\[|\]$/g, '')
@@ -42,7 +42,7 @@ export function proxiedTransport({ proxy, url, ca, certificate, key, signal }: P
     connectThrough(proxy, authority, done, signal)
     return undefined
   }
-  return class extends NodeWebSocket {
+  return class extends loadTransports().NodeWebSocket {
     override createSocket(uri: string, protocols: string | string[] | undefined, options: Record<string, unknown>): unknown {
       // An agent, engine.io's own too, would not look at createConnection.
       const own = { agent: undefined, createConnection, ...(isTls && { generateMask: zeroMask }) }

@@ -1,7 +1,8 @@
 /** The path that the origin gets instead of the one that the policy has seen. Pure text: what is mapped is canonical, and so is the result. */
-import { RE2JS } from 're2js'
+import type { RE2JS } from 're2js'
 import { GatewayError, messageOf } from '../errors.ts'
 import { canonicalPath } from './path.ts'
+import { compileRe2 } from './re2.ts'
 
 /** A path after the map. */
 export interface MappedPath {
@@ -70,7 +71,7 @@ export class PrefixMap implements PathMap {
 export const compilePattern = (pattern: string): RE2JS => {
   if (!pattern.startsWith('^')) return invalid('expected a regular expression that starts with "^"')
   try {
-    return RE2JS.compile(pattern.slice(1))
+    return compileRe2(pattern.slice(1))
   } catch (cause) {
     throw new GatewayError('CONFIG_INVALID', `not a valid regular expression (RE2 syntax): ${messageOf(cause)}`, { cause })
   }

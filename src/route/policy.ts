@@ -1,7 +1,8 @@
 /** Which methods and paths a target allows. A request is allowed when any rule allows it, so the order of rules means nothing. */
-import { RE2JS } from 're2js'
+import type { RE2JS } from 're2js'
 import { GatewayError, messageOf } from '../errors.ts'
 import { canonicalPath } from './path.ts'
+import { compileRe2 } from './re2.ts'
 
 /** One rule as it stands in the targets file. */
 export interface RuleSource {
@@ -24,7 +25,7 @@ const invalid = (message: string, cause?: unknown): never => {
 
 const compileExpression = (expression: string): RE2JS => {
   try {
-    return RE2JS.compile(expression)
+    return compileRe2(expression)
   } catch (cause) {
     const reason = messageOf(cause).replace('error parsing regexp: ', '')
     const hint = /\(\?[=!<]|\(\?P?[=!]|\\[1-9]/.test(expression) ? '; RE2 syntax has no lookaround and no backreferences' : ' (RE2 syntax)'

@@ -1,7 +1,8 @@
 /** Path → route of one target. Their order in the file means nothing. */
-import { RE2JS } from 're2js'
+import type { RE2JS } from 're2js'
 import { GatewayError, messageOf } from '../errors.ts'
 import { parsePrefix } from './path-map.ts'
+import { compileRe2 } from './re2.ts'
 
 /** The key `path` of a route, compiled. */
 export class RoutePath {
@@ -17,7 +18,7 @@ export class RoutePath {
     if (text.length > 2_000) throw new GatewayError('CONFIG_INVALID', 'expected a path of at most 2000 characters')
     if (text.startsWith('^')) {
       try {
-        this.#regex = RE2JS.compile(text.slice(1))
+        this.#regex = compileRe2(text.slice(1))
       } catch (cause) {
         throw new GatewayError('CONFIG_INVALID', `not a valid regular expression (RE2 syntax): ${messageOf(cause)}`, { cause })
       }

@@ -7,7 +7,7 @@ import { onCleanUp } from '../support/cleanup.ts'
 import { exchange } from '../support/exchange.ts'
 import { programPath } from '../support/needs.ts'
 import { freePort } from '../support/ports.ts'
-import { MAIN, startProcess } from '../support/process.ts'
+import { PROGRAM, startProcess } from '../support/process.ts'
 import { startRelay } from '../support/relay.ts'
 import { tempDir } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
@@ -122,7 +122,7 @@ export const ORIGIN_FAULTS: readonly Fault[] = [
       const old = await startRelay({ target })
       const moved = await startRelay({ target, listen: { host: '127.0.0.2', port: old.port } })
       const script = 'mount --bind "$0" /etc/hosts && exec "$@"'
-      const before = [unshare, '-m', 'sh', '-c', script, hosts, process.execPath, MAIN]
+      const before = [unshare, '-m', 'sh', '-c', script, hosts, process.execPath, PROGRAM]
       const inner = await world.addInner('inner-names', { before, args: ['--allow', `moving-origin:${old.port}`] })
       onCleanUp(() => inner.layer.stop('SIGKILL'))
       world.writeTargets(`'moving.test': { protocol: http, hostname: moving-origin, port: ${old.port}, identifier: inner-names }`)

@@ -5,13 +5,13 @@ import { spawnSync } from 'node:child_process'
 import { onCleanUp } from '../support/cleanup.ts'
 import { exchange } from '../support/exchange.ts'
 import { programPath } from '../support/needs.ts'
-import { MAIN } from '../support/process.ts'
+import { PROGRAM } from '../support/process.ts'
 import { tempDir } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
 import { claim, wait, type Fault } from './fault.ts'
 import type { Inner, World } from './world.ts'
 
-const NODE = [process.execPath, MAIN] as const
+const NODE = [process.execPath, PROGRAM] as const
 const LIBFAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'
 
 const restart = async (world: World, inner: Inner, signal: NodeJS.Signals): Promise<void> => {
@@ -52,7 +52,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     id: 'F26',
     what: 'an inner layer has a heap of 40 MiB: it serves, or ends as if it were killed',
     run: world =>
-      beside(world, { before: [process.execPath, '--max-old-space-size=40', MAIN] }, async ({ layer }) => {
+      beside(world, { before: [process.execPath, '--max-old-space-size=40', PROGRAM] }, async ({ layer }) => {
         layer.mayEnd()
         for (let i = 0; i < 30; i++) await world.ask({ method: 'PUT', upload: 200_000, download: 200_000 })
         if (!layer.isRunning) world.ledger.killed()

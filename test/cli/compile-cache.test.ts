@@ -8,7 +8,7 @@ import { tempDir } from '../support/temp.ts'
 
 const canKeep = 'enableCompileCache' in nodeModule
 const folderIn = (home: string): string => join(home, '.cache', 'socket-gateway')
-const version = (home: string) => runProcess(['--version'], { env: { HOME: home }, isShipped: true })
+const version = (home: string) => runProcess(['--version'], { env: { HOME: home } })
 
 test('what was compiled is kept in the home directory, where Node.js can, and the next start is the same', async () => {
   const home = tempDir()

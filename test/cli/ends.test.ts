@@ -4,7 +4,7 @@ import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { MAIN, ROOT, RunningProcess, runProcess, startProcess } from '../support/process.ts'
+import { PROGRAM, ROOT, RunningProcess, runProcess, startProcess } from '../support/process.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { testWith } from '../support/needs.ts'
 import { freePort } from '../support/ports.ts'
@@ -39,7 +39,7 @@ const quoted = (words: readonly string[]): string => words.map(word => `'${word}
 
 /** The program with a terminal of its own. */
 async function onTerminal(args: readonly string[], hello: RegExp): Promise<{ readonly terminal: RunningProcess; readonly pid: number }> {
-  const program = `echo pid=$$; exec ${quoted([process.execPath, MAIN, ...args])}`
+  const program = `echo pid=$$; exec ${quoted([process.execPath, PROGRAM, ...args])}`
   const terminal = startProcess(['-qfec', `exec sh -c ${JSON.stringify(program).replaceAll('$', '\\$')}`, '/dev/null'], {
     program: 'script',
   })
@@ -95,7 +95,7 @@ const answerOf = (port: number): Promise<string> =>
 /** The program, with its standard output in the file `path`. */
 function startInto(path: string, args: readonly string[]): RunningProcess {
   const fd = openSync(path, 'w')
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const child = spawn(process.execPath, [PROGRAM, ...args], {
     cwd: ROOT,
     env: { PATH: process.env['PATH'], SG_ADMIN_PORT: 'none' },
     stdio: ['ignore', fd, 'pipe'],
@@ -136,7 +136,7 @@ test(
     const many = join(directory, 'many.json')
     const hosts = Array.from({ length: 8_000 }, (_, i) => `"h${i}.example.com":{"hostname":"a.internal.example.com"}`)
     writeFileSync(many, `{"targets":{${hosts.join(',')}}}`)
-    const program = `${quoted([process.execPath, MAIN, 'targets', 'check', many])} | (sleep 3; wc -c)`
+    const program = `${quoted([process.execPath, PROGRAM, 'targets', 'check', many])} | (sleep 3; wc -c)`
     const { stdout } = await runProcess(['-c', program], { program: 'sh' }, MINUTE)
     expect(Number(stdout)).toBeGreaterThan(500_000)
   },
@@ -151,7 +151,7 @@ describe('an old Node.js', () => {
     async () => {
       const old = join(directory, 'old.mjs')
       writeFileSync(old, `Object.defineProperty(process, 'versions', { value: { node: '18.20.8' } })`)
-      const { code, stdout, stderr } = await runProcess(['--version'], { nodeArgs: ['--import', old], isShipped: true }, MINUTE)
+      const { code, stdout, stderr } = await runProcess(['--version'], { nodeArgs: ['--import', old] }, MINUTE)
       expect({ code, stdout, stderr }).toEqual({
         code: 1,
         stdout: '',
@@ -167,7 +167,7 @@ describe('an old Node.js', () => {
   })
 
   test('can read the first file: no static import, nothing younger than ES2019', () => {
-    const built = readFileSync(MAIN, 'utf8')
+    const built = readFileSync(PROGRAM, 'utf8')
     expect(built).not.toMatch(/^import /m)
     expect(built).not.toMatch(/\?\.|\?\?|^await|#private/m)
   })

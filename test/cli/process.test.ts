@@ -18,7 +18,6 @@ beforeAll(async () => {
 })
 
 /** Here it is the program itself that is tested, as it is installed. */
-const SHIPPED = { isShipped: true }
 
 const targetsFile = (originPort: number): string => {
   const file = join(tempDir(), 'targets.json')
@@ -34,16 +33,13 @@ interface Outer {
 
 const startOuter = async (targets: string, ...more: string[]): Promise<Outer> => {
   const args = ['--public-key', crt, '--targets', targets, '--app-port', '0', '--socket-port', '0', ...more]
-  const outer = startProcess(['outer-layer', ...args], SHIPPED)
+  const outer = startProcess(['outer-layer', ...args])
   const [, appPort, socketPort] = await outer.waitForLine(/"appPort":(\d+),"socketPort":(\d+)/)
   return { outer, appPort: Number(appPort), socketPort: Number(socketPort) }
 }
 
 const startInner = (socketPort: number, ...more: string[]): RunningProcess =>
-  startProcess(
-    ['inner-layer', '--private-key', key, '--outer-layer', `ws://localhost:${socketPort}`, '--identifier', 'lan-a', ...more],
-    SHIPPED,
-  )
+  startProcess(['inner-layer', '--private-key', key, '--outer-layer', `ws://localhost:${socketPort}`, '--identifier', 'lan-a', ...more])
 
 const statusOf = (port: number): Promise<number | undefined> =>
   new Promise((resolve, reject) => {
@@ -91,7 +87,7 @@ describe('the two layers as processes', () => {
     writeFileSync(join(keys, 'lan-a.crt'), readFileSync(crt))
     const targets = targetsFile(1)
     const ports = ['--app-port', '0', '--socket-port', '0']
-    const outer = startProcess(['outer-layer', '--public-key', keys, '--targets', targets, ...ports], SHIPPED)
+    const outer = startProcess(['outer-layer', '--public-key', keys, '--targets', targets, ...ports])
     const [, socketPort] = await outer.waitForLine(/"socketPort":(\d+)/)
     startInner(Number(socketPort))
     await outer.waitForLine(/"connections":2/)
@@ -116,7 +112,7 @@ describe('the two layers as processes', () => {
 
   test('take all options from the environment', async () => {
     const env = { SG_PUBLIC_KEY: crt, SG_TARGETS: targetsFile(1), SG_APP_PORT: '0', SG_SOCKET_PORT: '0', SG_LOG_FORMAT: 'pretty' }
-    const outer = startProcess(['outer-layer'], { env, ...SHIPPED })
+    const outer = startProcess(['outer-layer'], { env })
     await outer.waitForLine(/INFO {2}outer layer ready/)
     expect(outer.stdout).not.toContain('\u001b')
   })

@@ -6,7 +6,7 @@ import { openInWords, openOf, rssOf } from '../chaos/proc.ts'
 import { ask, parseMetrics } from '../support/admin.ts'
 import { exchange } from '../support/exchange.ts'
 import { testKeyPair } from '../support/layers.ts'
-import { MAIN, startProcess, type RunningProcess } from '../support/process.ts'
+import { PROGRAM, startProcess, type RunningProcess } from '../support/process.ts'
 import { rawResponse, startRawOrigin, type RawOrigin } from '../support/raw-origin.ts'
 import { tempDir } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
@@ -34,7 +34,7 @@ export class Gateway {
   ) {}
 
   /** @param main  another build of the program */
-  static async start(main = MAIN): Promise<Gateway> {
+  static async start(main = PROGRAM): Promise<Gateway> {
     const origin = await startRawOrigin(undefined, { keepBytes: 1 << 20 })
     const folder = tempDir()
     const pair = await testKeyPair()

@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util'
 import { cleanUp } from '../support/cleanup.ts'
 import { Chance } from '../support/random.ts'
-import { MAIN } from '../support/process.ts'
+import { PROGRAM } from '../support/process.ts'
 import { FUZZERS } from './fuzzers.ts'
 import { Gateway, HAS_HTTP2 } from './gateway.ts'
 
@@ -21,7 +21,7 @@ const { values } = parseArgs({
     minutes: { type: 'string', default: '4' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     only: { type: 'string', multiple: true },
-    main: { type: 'string', default: MAIN },
+    main: { type: 'string', default: PROGRAM },
     help: { type: 'boolean', short: 'h', default: false },
   },
 })

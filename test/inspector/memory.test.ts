@@ -1,10 +1,9 @@
 /** What the memory of a process has of secrets that its inspector has seen: all of it, byte for byte. */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { pathToFileURL } from 'node:url'
 import { afterEach, expect, test } from '@jest/globals'
+import { builtModule } from '../support/built-module.ts'
 import { cleanUp, onCleanUp } from '../support/cleanup.ts'
-import { ROOT } from '../support/process.ts'
 import { once } from '../support/wait.ts'
 
 afterEach(cleanUp)
@@ -91,7 +90,7 @@ if (inspector.state.requests !== 6) throw new Error('not recorded')
 
 test('a dump of all memory has what is kept, and none of the secrets', async () => {
   const secrets = Array.from({ length: 16 }, () => randomBytes(16).toString('hex'))
-  const module = pathToFileURL(`${ROOT}dist/inspector/inspector.js`).href
+  const module = await builtModule('inspector/inspector.ts')
   const child = spawn(
     process.execPath,
     ['--expose-gc', '--clear-free-memory', '--max-semi-space-size=1', '--input-type=module', '-e', CHILD, module],

@@ -19,7 +19,8 @@ const cruise = async (folder: string): Promise<{ code: number | null; output: st
 /** A small repository with the rules of this one and nothing but these files: path under src/ → text. */
 const repositoryOf = (files: Readonly<Record<string, string>>): string => {
   const folder = tempDir()
-  for (const name of ['package.json', 'tsconfig.json', '.dependency-cruiser.cjs']) cpSync(join(ROOT, name), join(folder, name))
+  for (const name of ['package.json', 'tsconfig.json', '.dependency-cruiser.cjs', 'scripts/bundled-packages.json'])
+    cpSync(join(ROOT, name), join(folder, name))
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(folder, 'src', path)), { recursive: true })

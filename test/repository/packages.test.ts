@@ -75,8 +75,25 @@ describe('the package that is published', () => {
     const pruning = startProcess([join(ROOT, 'scripts/prune.js'), dist], { program: process.execPath })
     expect(await pruning.exit).toEqual({ code: 0, signal: null })
     const left = readdirSync(dist, { recursive: true }).map(String)
-    expect(left).toEqual(expect.arrayContaining(['main.cjs', 'index.js', 'index.d.ts', 'cli/run/outer-layer.js', 'outer/outer-layer.d.ts']))
-    for (const name of ['link/memory-link.js', 'cli/commands.d.ts', 'main.d.ts', '.tsbuildinfo']) expect(left).not.toContain(name)
+    expect(left).toEqual(
+      expect.arrayContaining(['main.cjs', 'index.js', 'run-cli.js', 'LICENSES.txt', 'index.d.ts', 'outer/outer-layer.d.ts']),
+    )
+    for (const name of ['errors.js', 'cli/commands.js', 'cli/commands.d.ts', 'main.d.ts', '.tsbuildinfo']) expect(left).not.toContain(name)
+    // Whoever compiles against the library has the packages that are installed with it, and no others.
+    const types = left.filter(name => name.endsWith('.d.ts')).map(name => readFileSync(join(dist, name), 'utf8'))
+    const needed = types.flatMap(text => [...text.matchAll(/\bfrom ['"]((?:@[^/'"]+\/)?[^./'"][^/'"]*)/g)].map(([, name]) => name!))
+    const known = Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies })
+    expect(needed.filter(name => !name.startsWith('node:') && !known.includes(name))).toEqual([])
+  })
+
+  test('names each package of which it has parts inside, with its licence', () => {
+    const inside = JSON.parse(read('scripts/bundled-packages.json')) as string[]
+    const licences = read('dist/LICENSES.txt')
+    for (const name of inside) {
+      expect(licences).toContain(`${name} ${packages[`node_modules/${name}`]!.version!} (`)
+      expect(manifest.dependencies).not.toHaveProperty([name])
+    }
+    expect(licences.match(/Permission (?:is hereby granted|to use, copy)/g)!.length).toBeGreaterThanOrEqual(inside.length)
   })
 })
 

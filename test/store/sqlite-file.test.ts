@@ -1,17 +1,19 @@
 import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { sql } from 'kysely'
 import { MIGRATIONS } from '../../src/store/migrations.ts'
 import { createEngine } from '../../src/store/engine.ts'
 import { backUpStore, openStore, type StoreOptions } from '../../src/store/store.ts'
 import type { SqliteModule } from '../../src/store/sqlite-file.ts'
-import { ROOT, startProcess } from '../support/process.ts'
+import { builtModule } from '../support/built-module.ts'
+import { startProcess } from '../support/process.ts'
 import { addAccount, hasNodeSqlite, openTestStore } from '../support/stores.ts'
 import { tempDir, tempFile } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
 
 const modules: SqliteModule[] = (await hasNodeSqlite()) ? ['libsql', 'node'] : ['libsql']
+
+const STORE = await builtModule('store/store.ts')
 
 const place = (sqlite: SqliteModule): StoreOptions & { file: string } => {
   const directory = tempDir()
@@ -23,7 +25,7 @@ const mode = (file: string): string => (statSync(file).mode & 0o777).toString(8)
 /** A process that adds accounts one after the other and says so after each; ends only by a signal. */
 const startWriter = ({ file, sqlite }: { file: string; sqlite?: SqliteModule | undefined }) => {
   const script = `
-    import { openStore } from ${JSON.stringify(pathToFileURL(join(ROOT, 'dist/store/store.js')).href)}
+    import { openStore } from ${JSON.stringify(STORE)}
     const store = await openStore({ url: ${JSON.stringify(`sqlite:${file}`)}, directory: '/', sqlite: ${JSON.stringify(sqlite)} })
     for (let i = 0; ; i += 1) {
       const id = String(i).padStart(8, '0')

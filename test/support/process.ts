@@ -7,9 +7,7 @@ import { DEADLINE_MS, until, within } from './wait.ts'
 /** The folder that holds package.json. */
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** The program, built: what is shipped. */
-export const MAIN = fileURLToPath(new URL('../../dist/main.cjs', import.meta.url))
-/** The same in few files, which takes half the time to start (scripts/jest/program.js). */
-export const PROGRAM = process.env['SOCKET_GATEWAY_PROGRAM'] ?? MAIN
+export const PROGRAM = fileURLToPath(new URL('../../dist/main.cjs', import.meta.url))
 
 export interface Exit {
   /** Exit status, null when a signal ended the process. */
@@ -22,8 +20,6 @@ export interface ProcessOptions {
   readonly cwd?: string
   /** Options of node itself, before the program. */
   readonly nodeArgs?: readonly string[]
-  /** Runs what is shipped, file by file, for tests of just that. */
-  readonly isShipped?: boolean
   /** Another program instead of ours run by this node. */
   readonly program?: string
 }
@@ -99,10 +95,10 @@ export class RunningProcess {
  */
 export const startProcess = (
   args: readonly string[],
-  { env = {}, cwd = ROOT, nodeArgs = [], isShipped = false, program }: ProcessOptions = {},
+  { env = {}, cwd = ROOT, nodeArgs = [], program }: ProcessOptions = {},
 ): RunningProcess => {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('SG_') && key !== 'NODE_OPTIONS'))
-  const [file, all] = program === undefined ? [process.execPath, [...nodeArgs, isShipped ? MAIN : PROGRAM, ...args]] : [program, [...args]]
+  const [file, all] = program === undefined ? [process.execPath, [...nodeArgs, PROGRAM, ...args]] : [program, [...args]]
   const child = spawn(file, all, { cwd, env: { ...inherited, SG_ADMIN_PORT: 'none', ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const running = new RunningProcess(child, args.join(' '))
   onCleanUp(async () => {

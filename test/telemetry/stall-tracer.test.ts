@@ -1,11 +1,10 @@
 /** The threads that look at what holds the event loop, several of them in one process. */
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { expect, test } from '@jest/globals'
-import { ROOT, runProcess } from '../support/process.ts'
+import { builtModule } from '../support/built-module.ts'
+import { runProcess } from '../support/process.ts'
 import { tempFile } from '../support/temp.ts'
 
-const TRACER = pathToFileURL(join(ROOT, 'dist/telemetry/stall-tracer.js')).href
+const TRACER = await builtModule('telemetry/stall-tracer.ts')
 
 test('eight of them see the same stalls, and none complains that it is woken by another', async () => {
   // Beats at its start are what a thread counts from; so a stall begins when each has told the stack of one before it.

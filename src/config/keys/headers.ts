@@ -3,7 +3,8 @@ import { z } from 'zod'
 import { checkTrustField, compileTrustFields } from '../../http/believed-fields.ts'
 import { compileFieldEdits, type FieldEdits } from '../../http/field-edits.ts'
 import { expand } from '../../http/template.ts'
-import { listOf, targetKey, type Effect } from './key.ts'
+import type { Effect } from '../document/effect.ts'
+import { listOf, targetKey } from './key.ts'
 import { fieldEdits, flag, parsedBy, text } from './parts.ts'
 
 const PRESERVE_HOST = false

@@ -1,5 +1,6 @@
 /** The parts of every key of a target: its schema, the values for the layers, and its effects in words. */
 import type { z } from 'zod'
+import type { Effect } from '../document/effect.ts'
 import type { RoutePath } from '../../route/routes.ts'
 import type { Target } from '../../route/target.ts'
 
@@ -26,9 +27,6 @@ export interface EffectRequest {
   readonly path: string
   readonly query: string
 }
-
-/** A key and what it does. */
-export type Effect = readonly [key: string, text: string]
 
 /** The keys of a target as they were read, valid or not. */
 export type RawKeys = Readonly<Record<string, unknown>>
