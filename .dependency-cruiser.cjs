@@ -233,7 +233,7 @@ const ROOMS = {
       'ssh',
       'service-host',
     ],
-    node: ['http', 'crypto', 'dns/promises'],
+    node: ['http', 'crypto', 'dns/promises', 'os'],
   },
   'ssh/keys': { rooms: ['errors.ts'], node: ['crypto'] },
   ssh: {

@@ -14,6 +14,8 @@ import { idleService } from './groups/idle-service.ts'
 import { https } from './groups/https.ts'
 import { longLink } from './groups/long-link.ts'
 import { others } from './groups/others.ts'
+import { registry } from './groups/registry.ts'
+import { secondProcess } from './groups/second-process.ts'
 import { serviceKilled } from './groups/service-killed.ts'
 import { smallRequests } from './groups/small-requests.ts'
 import { sshDoor } from './groups/ssh-door.ts'
@@ -46,6 +48,8 @@ const MEASUREMENTS = [
   console,
   serviceKilled,
   storeAway,
+  registry,
+  secondProcess,
   floods,
   others,
 ]

@@ -88,6 +88,8 @@ export const joinService = async (fleet: Fleet, api: string, { admin, link }: Se
 /** A service that runs, with one account that is logged in. */
 export interface RunningService {
   readonly outer: Service
+  /** Its service.yaml. */
+  readonly file: string
   readonly appPort: number
   /** URL of the API. */
   readonly api: string
@@ -95,16 +97,20 @@ export interface RunningService {
   readonly credentials: string
 }
 
+/** The command that starts an outer layer with a service. @param ports  for clients and for inner layers */
+export const outerCommand = (fleet: Fleet, file: string, [appPort, socketPort]: readonly [number, number]): string[] => [
+  ...[process.execPath, fleet.program(), 'outer-layer', '--service', file],
+  ...['--app-host', 'localhost', '--socket-host', 'localhost'],
+  ...['--app-port', String(appPort), '--socket-port', String(socketPort), '--admin-port', 'none', '--log-format', 'json'],
+]
+
 /** Starts an outer layer with a service, on free ports unless they are given. */
 export const startService = async (fleet: Fleet, more: ServiceOptions = {}): Promise<RunningService> => {
   const [appPort = 0, socketPort = 0] = more.ports ?? (await freePorts(2))
   const service = await initService(fleet, socketPort, more)
-  const hosts = ['--app-host', 'localhost', '--socket-host', 'localhost']
-  const ports = ['--app-port', String(appPort), '--socket-port', String(socketPort), '--admin-port', 'none']
-  const command = [process.execPath, fleet.program(), 'outer-layer', '--service', service.file, ...hosts, ...ports]
-  const outer = fleet.serve([...command, '--log-format', 'json', ...(more.options ?? [])])
+  const outer = fleet.serve([...outerCommand(fleet, service.file, [appPort, socketPort]), ...(more.options ?? [])])
   const api = `http://localhost:${appPort}`
-  return { outer, appPort, api, credentials: await joinService(fleet, api, service) }
+  return { outer, file: service.file, appPort, api, credentials: await joinService(fleet, api, service) }
 }
 
 /** The process of the service beside its outer layer, and whatever else that has started. */

@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto'
 import { createServer, type Server } from 'node:http'
+import { availableParallelism } from 'node:os'
 import { createApi } from '../api/api.ts'
 import type { PortalOptions } from '../api/portal/portal.ts'
 import { SERVICE_HOST, SERVICE_IDENTIFIER } from '../directory/layered-table.ts'
@@ -163,6 +164,7 @@ export class ServiceProcess {
       linkUrls: () => facts.linkUrls,
       textRecords: createTextRecords(),
       onEvent: channel.event,
+      cores: availableParallelism(),
       apiUrl: `${facts.appScheme}://${config().hosts.api}${portText(facts)}`,
     }
     const service = await createService(options)

@@ -73,6 +73,25 @@ describe('passwords', () => {
   })
 })
 
+test.each([
+  [1, 1],
+  [2, 1],
+  [3, 1],
+  [4, 2],
+  [64, 2],
+])('of %d cores, %d hash passwords: the others are for requests', async (cores, expected) => {
+  const waiting: (() => void)[] = []
+  const verify = (): Promise<boolean> => new Promise(resolve => waiting.push(() => resolve(true)))
+  const passwords = await Passwords.create({ hash: () => Promise.resolve('$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA'), verify }, cores)
+  const calls = Array.from({ length: 5 }, () => passwords.verify('x', '$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA'))
+  for (let left = calls.length; left > 0; left--) {
+    await new Promise(setImmediate)
+    expect(waiting).toHaveLength(Math.min(expected, left))
+    waiting.shift()!()
+  }
+  expect(await Promise.all(calls)).toEqual([true, true, true, true, true])
+})
+
 test('passwords of sockets wait for each other, and nobody who logs in waits for them', async () => {
   const passwords = await Passwords.create({
     hash: () => Promise.resolve('$argon2id$v=19$m=1,t=1,p=1$c2FsdA$aGFzaA'),

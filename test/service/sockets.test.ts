@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { GatewayError } from '../../src/errors.ts'
 import type { Actor, NewSocket, Socket } from '../../src/service/model.ts'
 import { newJwk, startService, type TestService } from '../support/service.ts'
 import { databases } from '../support/stores.ts'
@@ -137,6 +138,27 @@ describe.each(await databases())('sockets on $name', database => {
     await expect(make('http')).rejects.toMatchObject({ code: 'RATE_LIMITED', fields: ['Retry-After', '3599'] })
     given.clock.advance(3_599_000)
     await expect(make('http')).rejects.toMatchObject({ code: 'LIMIT_REACHED' })
+  })
+
+  test('beyond those of an hour are refused without a transaction, and made again once the time or the limit is another one', async () => {
+    const { service, clock, store } = given
+    const eve = await given.actor('user', { http: 10, creationsPerHour: 2 })
+    const make = (): Promise<Socket> => service.sockets.create(eve, { name: 'x' })
+    await make()
+    clock.advance(1_000)
+    await make()
+    const refused = { code: 'RATE_LIMITED', message: expect.stringMatching(/at most 2 sockets an hour/) }
+    await expect(make()).rejects.toMatchObject({ ...refused, fields: ['Retry-After', '3599'] })
+    const { changing } = store
+    store.changing = () => Promise.reject(new GatewayError('STORE_UNAVAILABLE'))
+    clock.advance(599_000)
+    for (let count = 0; count < 20; count++) await expect(make()).rejects.toMatchObject({ ...refused, fields: ['Retry-After', '3000'] })
+    store.changing = changing
+    await service.accounts.setLimits(await given.actor('admin'), eve.accountId, { http: 10, creationsPerHour: 3 })
+    await make()
+    await expect(make()).rejects.toMatchObject({ code: 'RATE_LIMITED' })
+    clock.advance(3_000_000)
+    await make()
   })
 
   test('with a label: a right, and a name that nobody else ever gets', async () => {

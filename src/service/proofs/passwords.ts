@@ -19,7 +19,7 @@ const WAITING = 64
 
 /** Hashes and verifies passwords, few at a time. */
 export class Passwords {
-  readonly #logins = new HashTurns(AT_ONCE, 'people log in')
+  readonly #logins: HashTurns
   /** Of their own: whoever changes passwords of sockets again and again keeps nobody from logging in. */
   readonly #sockets = new HashTurns(1, 'passwords of sockets are changed')
 
@@ -27,11 +27,18 @@ export class Passwords {
     private readonly argon2: Argon2 | undefined,
     /** Verified in the place of the hash of an account that is not there: the same work, so that time tells nothing. */
     private readonly dummy: string,
-  ) {}
+    atOnce: number,
+  ) {
+    this.#logins = new HashTurns(atOnce, 'people log in')
+  }
 
-  /** @param argon2  the package; undefined: scrypt is used */
-  static async create(argon2: Argon2 | undefined): Promise<Passwords> {
-    return new Passwords(argon2, await hashWith(argon2, randomBytes(24).toString('base64url')))
+  /**
+   * @param argon2  the package; undefined: scrypt is used
+   * @param cores   of the machine: half of them are for others, the data plane first
+   */
+  static async create(argon2: Argon2 | undefined, cores = Infinity): Promise<Passwords> {
+    const atOnce = Math.max(1, Math.min(AT_ONCE, Math.floor(cores / 2)))
+    return new Passwords(argon2, await hashWith(argon2, randomBytes(24).toString('base64url')), atOnce)
   }
 
   async hash(password: string): Promise<string> {

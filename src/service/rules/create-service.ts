@@ -73,6 +73,8 @@ export interface ServiceOptions {
   readonly inForceMs?: number
   /** Default: @node-rs/argon2 where it is installed; null: scrypt. */
   readonly argon2?: Argon2 | null
+  /** Of the machine: passwords are hashed with half of them at most. */
+  readonly cores?: number
 }
 
 /**
@@ -87,7 +89,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const secrets = new Secrets(store, new SealingKey(options.secretsKey), now)
   await unlessAway(() => secrets.load())
   const visitorCertificates = new HolderCertificates(secrets, clock)
-  const passwords = await Passwords.create(options.argon2 === undefined ? await loadArgon2() : (options.argon2 ?? undefined))
+  const argon2 = options.argon2 === undefined ? await loadArgon2() : (options.argon2 ?? undefined)
+  const passwords = await Passwords.create(argon2, options.cores)
   const directory = new DirectoryFeed({
     store,
     config,

@@ -38,8 +38,14 @@ export interface Created {
   readonly credentials: { readonly kid: string; readonly expiresAt: number } | undefined
 }
 
+/** Accounts whose refusal is remembered. */
+const MAX_REFUSED = 10_000
+
 /** Makes sockets. */
 export class SocketCreation {
+  /** Accounts that have made all that they may make in an hour: until when, and by which limit. */
+  readonly #refused = new Map<string, { readonly untilMs: number; readonly limit: number }>()
+
   constructor(private readonly parts: SocketParts) {}
 
   async make(actor: Actor, creation: Creation): Promise<Created> {
@@ -50,8 +56,10 @@ export class SocketCreation {
       const account = await store.db.selectFrom('accounts').select(['id', 'limits']).where('id', '=', actor.accountId).executeTakeFirst()
       if (account === undefined) throw new ServiceError('UNAUTHENTICATED')
       const { config } = this.parts
+      const limits = limitsOf(account, config())
+      if (creation.idempotencyKey === undefined) this.#checkRefused(account.id, limits)
       const refused = new RefusedWords(config().refusedNames)
-      const socket = checkNewSocket(request, { config: config(), limits: limitsOf(account, config()), refused })
+      const socket = checkNewSocket(request, { config: config(), limits, refused })
       await checkOwners(this.parts, account.id, socket.customDomains)
       const jwk = creation.jwk === undefined ? undefined : checkJwk(creation.jwk)
       const hash = socket.password === null ? null : await hashForEdge(this.parts, account.id, socket.password.password)
@@ -82,7 +90,13 @@ export class SocketCreation {
     const repeat = new Repeat(db, account.id, creation.idempotencyKey, { socket, kid: jwk?.kid }, now)
     const earlier = await repeat.find()
     if (earlier !== undefined) return earlier
-    await checkLimits(db, account, limitsOf(account, config()), { socket, now })
+    const limits = limitsOf(account, config())
+    const usedUpUntil = await checkLimits(db, account, limits, { socket, now })
+    if (usedUpUntil !== undefined) {
+      if (this.#refused.size >= MAX_REFUSED) this.#refused.clear()
+      this.#refused.set(account.id, { untilMs: usedUpUntil, limit: limits.creationsPerHour })
+      throw tooMany(usedUpUntil - now, limits)
+    }
     const row = await this.#insertNamed(db, account.id, { ...wanted, now })
     if (!isWeb(socket.type)) await takePort(db, row.id, { ports: config().ports, random, now })
     await insertDomains(db, row.id, socket.customDomains)
@@ -100,6 +114,15 @@ export class SocketCreation {
       details: { name: socket.name, type: socket.type, dnsName: row.dns_name },
     })
     return created
+  }
+
+  /** What was made counts for an hour, also once it is gone: a flood of attempts meanwhile costs no transaction. @throws ServiceError RATE_LIMITED */
+  #checkRefused(accountId: string, limits: Required<AccountLimits>): void {
+    const known = this.#refused.get(accountId)
+    if (known === undefined) return
+    const waitMs = known.untilMs - this.parts.clock.now()
+    if (known.limit === limits.creationsPerHour && waitMs > 0) throw tooMany(waitMs, limits)
+    this.#refused.delete(accountId)
   }
 
   async #insertNamed(
@@ -204,14 +227,15 @@ export async function insertDomains(db: Kysely<Database>, socketId: string, doma
 /**
  * Holds an account to its limits, in one statement. What was made in the last hour is counted in the audit log: it outlives what was made, and counts for
  * all processes.
- * @throws ServiceError LIMIT_REACHED, RATE_LIMITED
+ * @returns when the next one may be made, where the account has made all that it may make in an hour
+ * @throws ServiceError LIMIT_REACHED
  */
 async function checkLimits(
   db: Kysely<Database>,
   { id }: Row<'accounts'>,
   limits: Required<AccountLimits>,
   { socket: { type }, now }: { readonly socket: CheckedSocket; readonly now: number },
-): Promise<void> {
+): Promise<number | undefined> {
   const { creationsPerHour } = limits
   if (creationsPerHour === 0) throw new ServiceError('LIMIT_REACHED', 'This account may not make sockets; ask an admin of the service.')
   const [types, limit] = isWeb(type) ? ([['http', 'https'], limits.http] as const) : ([['tcp', 'tls'], limits.tcp] as const)
@@ -236,8 +260,8 @@ async function checkLimits(
         .as('count'),
     ])
     .executeTakeFirstOrThrow()
-  if (nth !== null) throw rateLimited(nth + HOUR_MS - now, `This account makes at most ${creationsPerHour} sockets an hour`)
-  if ((count ?? 0) < limit) return
+  if (nth !== null) return nth + HOUR_MS
+  if ((count ?? 0) < limit) return undefined
   throw new ServiceError(
     'LIMIT_REACHED',
     `This account may have ${limit} sockets of type ${types.join(' and ')} and has ${count}; delete one, or ask an admin of the service for more.`,
@@ -292,3 +316,6 @@ class Repeat {
       .execute()
   }
 }
+
+const tooMany = (waitMs: number, { creationsPerHour }: Required<AccountLimits>): ServiceError =>
+  rateLimited(waitMs, `This account makes at most ${creationsPerHour} sockets an hour`)
