@@ -86,6 +86,9 @@ export function createProof(
   return jsonWebToken().sign(claims, key, { algorithm, header: { alg: algorithm, typ: TYPE, kid } })
 }
 
+/** So long after a port is open they are prepared: a start is over by then. */
+export const PREPARE_MS = 1_000
+
 /** Loads what proofs are verified with, before the first comes: an update may have replaced its files by then. */
 export const prepareProofs = (): void => void jsonWebToken()
 

@@ -9,7 +9,7 @@ import { ERRORS, GatewayError, type ErrorCode } from '../../errors.ts'
 import { clientAddressOf, peerOf, type Peer } from '../../http/client.ts'
 import { unmapped } from '../../address/mapped.ts'
 import type { Keys } from '../../identity/key-registry.ts'
-import { prepareProofs, verifyProof } from '../../identity/proof.ts'
+import { PREPARE_MS, prepareProofs, verifyProof } from '../../identity/proof.ts'
 import { createListener } from '../../link/listener.ts'
 import { STREAM_PATH, SWITCHED_HEAD } from '../../link/stream-dialer.ts'
 import { StreamLink } from '../../link/stream-link.ts'
@@ -209,7 +209,7 @@ export class LinkPort {
   /** Opens the port. @returns its number, 0 for a path @throws GatewayError LISTEN_FAILED */
   async start(): Promise<number> {
     const port = await listenAt(this.#server, this.options)
-    setImmediate(guarded(this.#fault, prepareProofs))
+    setTimeout(guarded(this.#fault, prepareProofs), PREPARE_MS).unref()
     return port
   }
 
