@@ -164,6 +164,12 @@ const ROOMS = {
     node: ['http', 'net', 'crypto'],
   },
   identity: { rooms: ['errors.ts', 'lazily.ts', 'files'], npm: ['jsonwebtoken', 'node-forge'], node: ['crypto', 'net', ...FILES] },
+  acme: {
+    rooms: ['errors.ts', 'lazily.ts', 'version.ts', 'address', 'events', 'files', 'identity', 'net', 'rates', 'route', 'telemetry', 'tls'],
+    npm: ['acme-client'],
+    node: ['https', 'net', 'tls', 'crypto', 'fs/promises', 'path'],
+  },
+  'acme/dns': { rooms: ['errors.ts', 'net', 'acme'], node: ['child_process'] },
   tls: { rooms: ['errors.ts', 'files', 'http', 'identity'], node: ['tls', 'crypto', 'fs', 'fs/promises', 'path'] },
   net: { rooms: ['errors.ts', 'address'], node: [...SOCKETS, 'os', 'fs/promises'] },
   mux: { rooms: ['errors.ts', 'rates', 'wire'], node: ['stream'] },
@@ -475,8 +481,13 @@ const ROOMS = {
     rooms: ['errors.ts', 'enrolment', 'units', 'tls', 'admin', 'route', 'config', 'config/document', 'telemetry'],
     node: ['fs/promises', 'path'],
   },
+  'cli/acme': {
+    rooms: ['errors.ts', 'address', 'acme', 'acme/dns', 'events', 'identity', 'route', 'telemetry', 'tls', 'cli/command'],
+    node: ['path', 'os'],
+  },
   'cli/options': {
     rooms: [
+      'cli/acme',
       'events',
       'errors.ts',
       'address',
@@ -642,6 +653,8 @@ const ROOMS = {
   },
   'cli/doctor': {
     rooms: [
+      'acme',
+      'cli/acme',
       'errors.ts',
       'address',
       'version.ts',
@@ -661,6 +674,7 @@ const ROOMS = {
   },
   'cli/run': {
     rooms: [
+      'cli/acme',
       'cli/cluster',
       'cluster',
       'cli/events',

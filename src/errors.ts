@@ -195,6 +195,7 @@ const ROWS = {
   FILE_UNREADABLE: { text: 'A file could not be read or written; check path and permissions.' },
   FILE_EXISTS: { text: 'The file exists and is not overwritten; choose another path or pass --force.' },
   KEY_INVALID: { text: 'The key or certificate cannot be used; mint a pair with "socket-gateway certificates".' },
+  CERTIFICATE_REFUSED: { text: 'No certificate could be had of the authority (--acme); it is asked again later, and the log says why.' },
   ADMIN_FAILED: { text: 'The admin port of a layer gave no status; check its address and its password.' },
   LISTEN_FAILED: { text: 'The port could not be opened; choose another one or stop the program that uses it.' },
 } satisfies Record<string, Row>

@@ -96,6 +96,11 @@ export class LiveDirectory {
     return new LayeredKeys(operator, this.#table.keys)
   }
 
+  /** Is there a socket with this host? @param host  in lower case */
+  hasSocket(host: string): boolean {
+    return this.#table.match(host) !== undefined
+  }
+
   /** The socket of a host at which people prove by a certificate who they are. @param host  in lower case */
   heldSocket(host: string): HeldSocket | undefined {
     const { socket, tunnel } = this.#table.match(host) ?? {}

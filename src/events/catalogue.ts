@@ -30,6 +30,10 @@ const ORIGIN = {
   origin: 'scheme, host and port of the origin, with the path that is asked, if one is',
   identifier: 'the inner layer that finds it so',
 }
+const ORDERED = {
+  name: 'the name that it is for',
+  authority: 'host of the authority',
+}
 const CERTIFICATE = {
   use: 'what it is for, such as `app port`',
   file: 'the file that it stands in',
@@ -123,6 +127,26 @@ export const EVENTS = {
     severity: 'error',
     message: 'the certificate {file} ({use}) has expired on {notAfter}',
     fields: CERTIFICATE,
+  },
+  'certificate.issued': {
+    severity: 'info',
+    message: 'the certificate for {name} has come from {authority}, good until {notAfter}',
+    fields: { ...ORDERED, notAfter: 'its last moment' },
+  },
+  'certificate.failing': {
+    severity: 'error',
+    message: 'no certificate for {name} could be had of {authority}: {reason}',
+    fields: { ...ORDERED, reason: 'why', next: 'when it is tried again' },
+  },
+  'certificate.well': {
+    severity: 'info',
+    message: 'the certificate for {name} could be had of {authority} again',
+    fields: ORDERED,
+  },
+  'certificate.unsteady': {
+    severity: 'info',
+    message: 'the certificate for {name} could not be had of {authority} for a moment',
+    fields: ORDERED,
   },
   'reload.refused': {
     severity: 'error',
@@ -244,6 +268,7 @@ export const STATES = {
   target: { bad: 'target.unserved', good: 'target.served', again: 'target.interrupted', first: false, holdMs: 10_000 },
   origin: { bad: 'origin.unhealthy', good: 'origin.well', again: 'origin.unsteady', first: false, holdMs: 10_000 },
   reload: { bad: 'reload.refused', good: 'reload.well', again: 'reload.unsteady', first: false, holdMs: 2_000 },
+  certificate: { bad: 'certificate.failing', good: 'certificate.well', again: 'certificate.unsteady', first: false, holdMs: 10_000 },
   'tcp-port': { bad: 'tcp-port.closed', good: 'tcp-port.open', again: 'tcp-port.unsteady', first: false, holdMs: 2_000 },
   service: { bad: 'service.failed', good: 'service.ready', again: 'service.restarted', first: false, holdMs: 10_000 },
   store: { bad: 'store.away', good: 'store.back', again: 'store.unsteady', first: false, holdMs: 10_000 },

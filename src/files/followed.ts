@@ -65,6 +65,11 @@ export class Followed<Place, Reading extends FollowedReading> {
     this.#poll.start()
   }
 
+  /** Looks now, for whoever knows that files have changed. */
+  lookNow(): Promise<void> {
+    return this.#poll.lookNow()
+  }
+
   /** Ends; resolves when the look under way is over. Idempotent. */
   async close(): Promise<void> {
     await this.#poll.close()

@@ -23,12 +23,26 @@ export class Poll {
   /** Begins; the first look comes after `pollMs`. */
   start(): void {
     if (this.#isClosed) return
+    clearTimeout(this.#timer)
     const again = (): void => {
       this.#looking = this.look()
         .catch(this.onFault)
         .finally(() => this.start())
     }
     this.#timer = setTimeout(again, this.pollMs).unref()
+  }
+
+  /** Looks now, behind the look that is under way, and goes on from there. Resolves when it has looked. */
+  lookNow(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#looking = this.#looking
+      .then(() => {
+        clearTimeout(this.#timer)
+        return this.#isClosed ? undefined : this.look()
+      })
+      .catch(this.onFault)
+      .finally(() => this.start())
+    return this.#looking
   }
 
   /** Ends; resolves when the look under way is over. Idempotent. */

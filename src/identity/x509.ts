@@ -143,6 +143,26 @@ export function parseIssuer(der: Buffer): Issuer {
   return { subject, keyId: typeof keyId === 'string' ? keyId : undefined }
 }
 
+/**
+ * Reads what a certificate is known by where it was issued: who signed it, and its number, both as they stand in it.
+ * @param der  of the whole certificate
+ * @returns undefined where it does not say who signed it
+ */
+export function certificateIdOf(der: Buffer): { readonly authorityKeyId: Buffer; readonly serial: Buffer } | undefined {
+  const fields = childrenOf(childrenOf(fromDer(der))[0])
+  const serial = fields[isContext(fields[0], TAG_0) ? 1 : 0]?.value
+  const extensions = childrenOf(childrenOf(fields.find(field => isContext(field, TAG_3)))[0])
+  const wanted = asn1.oidToDer(OID.authorityKeyIdentifier).getBytes()
+  const value = extensions
+    .map(childrenOf)
+    .find(([id]) => id?.value === wanted)
+    ?.at(-1)?.value
+  if (typeof value !== 'string' || typeof serial !== 'string') return undefined
+  const keyId = childrenOf(fromDer(value)).find(each => isContext(each, TAG_0))?.value
+  if (typeof keyId !== 'string') return undefined
+  return { authorityKeyId: Buffer.from(keyId, 'latin1'), serial: Buffer.from(serial, 'latin1') }
+}
+
 /** Everything in a certificate but its signature. */
 export interface ToBeSigned {
   readonly purpose: Purpose

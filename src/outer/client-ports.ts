@@ -1,4 +1,5 @@
 import type { CertificateStore } from '../tls/certificate-store.ts'
+import type { ChallengeAnswers } from '../tls/challenge-answers.ts'
 import type { ConnectionLimits } from './access/connection-limits.ts'
 import type { EdgeContext } from './http-edge/edge-context.ts'
 import type { SocketBook } from '../net/socket-book.ts'
@@ -27,6 +28,8 @@ export interface ClientPortsOptions {
   readonly keepAliveMs?: number | undefined
   /** Started: the port speaks HTTPS. Absent: HTTP. */
   readonly certificates?: CertificateStore | undefined
+  /** Answers to authorities that ask whether a name leads here; only with certificates. */
+  readonly challenges?: ChallengeAnswers | undefined
   /** A second port, which redirects plain HTTP to the first; only with certificates. */
   readonly httpPort?: number | undefined
   /** HTTP/2 beside HTTP/1.1, by ALPN; only with certificates. Default true. */
@@ -60,6 +63,7 @@ export class ClientPorts {
       connections,
       keepAliveMs,
       certificates,
+      challenges,
       httpPort,
       hstsSeconds,
       http2 = true,
@@ -100,6 +104,7 @@ export class ClientPorts {
       {
         ...place,
         certificates,
+        challenges,
         authorities: context.visitors === undefined ? undefined : authoritiesIn(context.table),
         protocols: http2 ? ['h2', ...HTTP1_PROTOCOLS] : HTTP1_PROTOCOLS,
         preamble,
@@ -114,7 +119,7 @@ export class ClientPorts {
     )
     if (httpPort === undefined) return
     const { limits, nextId, access, log } = context
-    const shared = { connections, preamble, limits, nextId, access, log, httpsPort: () => this.#ports.app }
+    const shared = { connections, preamble, challenges, limits, nextId, access, log, httpsPort: () => this.#ports.app }
     this.#redirect = new RedirectEdge({ ...place, port: httpPort, ...shared })
   }
 

@@ -86,7 +86,7 @@ export class OuterLayer {
     const limits = { ...DEFAULT_EDGE_LIMITS, ...options.limits }
     this.#sources = sourcesOf(options)
     const { targets, keys, table } = this.#sources
-    const { directory } = options
+    const { directory, timing, cluster } = options
     this.#profiles = new OriginProfiles(alwaysOf(limits, options.serverTiming === true))
     const instance = randomBytes(4).toString('hex')
     let count = 0
@@ -141,6 +141,7 @@ export class OuterLayer {
         connections: clients,
         keepAliveMs: options.keepAliveMs,
         certificates: options.appCertificates,
+        challenges: options.challenges,
         httpPort: options.appHttpPort,
         hstsSeconds: options.hstsSeconds,
         proxied: options.proxyProtocol === true ? new ProxiedClients(isTrusted, log, clock) : undefined,
@@ -212,7 +213,6 @@ export class OuterLayer {
       this.#tunnelSessions = new TunnelSessions({ directory, registry: this.registry, tcp, listener, clock, log })
       this.#serviceListener = createServicePort(directory, linkOptions, log)
     }
-    const { timing, cluster } = options
     const onDrain = (): void => void this.#listener.drain()
     const { registry } = this
     if (cluster !== undefined) this.#cluster = new Cluster(cluster, { registry, profiles, counters, timing, clock, log, onDrain })

@@ -31,6 +31,8 @@ export interface CertificateStoreOptions {
   readonly onRecovery?: (pairs: readonly ServerPair[]) => void
   /** A file cannot be used; called once per change of the fault. What was in force before stays. */
   readonly onFault?: (fault: GatewayError) => void
+  /** A client has asked for a name, in lower case, that no certificate is for; it gets the default. */
+  readonly onMissing?: ((serverName: string) => void) | undefined
   readonly pollMs?: number
   /** Clock in ms since 1970. */
   readonly now?: () => number
@@ -119,7 +121,9 @@ export class CertificateStore {
   match(serverName: string | undefined): ServerPair {
     const name = serverName?.toLowerCase() ?? ''
     const dot = name.indexOf('.')
-    return this.#index.get(name) ?? (dot > 0 ? this.#index.get(`*${name.slice(dot)}`) : undefined) ?? this.#pairs[0]!
+    const known = this.#index.get(name) ?? (dot > 0 ? this.#index.get(`*${name.slice(dot)}`) : undefined)
+    if (known === undefined && name !== '') this.#options.onMissing?.(name)
+    return known ?? this.#pairs[0]!
   }
 
   /** Calls `listener` whenever other certificates are in force, until the returned function is called. */
@@ -136,6 +140,11 @@ export class CertificateStore {
     this.#directories = await directoriesOf(this.#options.certificates)
     this.#checkCounts()
     await this.#followed.start(reading => this.#checkFirst(reading))
+  }
+
+  /** Looks at the files now, for whoever has written one. */
+  lookNow(): Promise<void> {
+    return this.#followed.lookNow()
   }
 
   /** Stops watching; idempotent. What is in force stays. */

@@ -19,6 +19,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   faketime: 'faketime',
   script: 'bsdutils',
   'redis-cli': 'redis-tools',
+  'pebble-challtestsrv': 'pebble',
 }
 
 // Servers live in sbin, which is not in the PATH of ordinary users.

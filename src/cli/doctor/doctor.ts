@@ -10,6 +10,7 @@ import type { doctorOptions } from './doctor-options.ts'
 import type { ValuesOf } from '../command/option.ts'
 import { createTlsPorts } from '../options/tls.ts'
 import type { Finding } from './finding.ts'
+import { checkAcme, orderedCertificates } from './acme-check.ts'
 import { checkInner } from './inner-checks.ts'
 import { checkLogFile } from './log-check.ts'
 import { checkOuter } from './outer-checks.ts'
@@ -35,7 +36,8 @@ export async function runDoctor(given: DoctorValues, context: CliContext): Promi
   const print = printerOf(context)
   const checks = [
     isInner ? checkInner(innerFactsOf(values, context)) : [],
-    isOuter ? checkOuter(outerFactsOf(values)) : [],
+    isOuter ? checkOuter(outerFactsOf(values, await orderedCertificates(values))) : [],
+    isOuter ? checkAcme(values) : [],
     values['log-file'] === undefined ? [] : [checkLogFile(values['log-file'])],
   ]
   for (const each of checks) {
@@ -71,7 +73,8 @@ const innerFactsOf = (values: DoctorValues, { env }: CliContext): Parameters<typ
   origins: values.origin,
 })
 
-function outerFactsOf(values: DoctorValues): Parameters<typeof checkOuter>[0] {
+/** @param ordered  folder with certificates that were ordered */
+function outerFactsOf(values: DoctorValues, ordered: string | undefined): Parameters<typeof checkOuter>[0] {
   const ports: ListeningPort[] = [
     { option: 'app-port', port: values['app-port'], host: values['app-host'] },
     { option: 'socket-port', port: values['socket-port'], host: values['socket-host'] },
@@ -80,6 +83,7 @@ function outerFactsOf(values: DoctorValues): Parameters<typeof checkOuter>[0] {
   const http = values['app-http-port']
   if (http !== undefined) ports.push({ option: 'app-http-port', port: http, host: values['app-host'] })
   if (admin !== 'none') ports.push({ option: 'admin-port', port: admin, host: values['admin-host'] })
+  const certificates = [...values['tls-certificate'], ...(ordered === undefined ? [] : [ordered])]
   return {
     publicKeys: values['public-key'],
     targets: values.targets,
@@ -87,9 +91,9 @@ function outerFactsOf(values: DoctorValues): Parameters<typeof checkOuter>[0] {
     isByInvitation: values.invite.length > 0,
     linkNames: values['link-name'],
     ports,
-    hasCertificate: values['tls-certificate'].length > 0,
+    hasCertificate: values['tls-certificate'].length > 0 || values.acme !== undefined,
     socketPort: values['socket-port'],
     admin: admin === 'none' || admin === 0 ? undefined : `http://127.0.0.1:${admin}/`,
-    certificates: () => createTlsPorts(values, silentLog),
+    certificates: () => createTlsPorts({ ...values, 'tls-certificate': certificates }, silentLog),
   }
 }

@@ -1,5 +1,6 @@
 /** Headings of --help: fifty options in one list are read by nobody. */
 import { serviceOptions } from '../command/command.ts'
+import { acmeOptions } from '../acme/acme-options.ts'
 import { adminOptions } from './admin.ts'
 import { clusterOptions } from './cluster.ts'
 import { inspectOptions } from './inspect.ts'
@@ -17,6 +18,7 @@ export const outerLayerGroups = {
   'To begin with': ['public-key', 'invite', 'invite-url', 'state', 'targets', 'target', 'service', 'visitors', 'app-port', 'socket-port'],
   'Where to listen': ['app-host', 'socket-host', 'link-name', 'validity'],
   TLS: namesOf(tlsOptions),
+  'Certificates by ACME': namesOf(acmeOptions),
   'Behind a proxy': ['trust-proxy', 'trust-fields', 'proxy-protocol'],
   Answers: ['error-pages', 'remove-csps', 'server-timing'],
   'Times and limits': ['timeout', 'drain-delay', ...namesOf(limitOptions)],

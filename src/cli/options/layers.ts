@@ -6,6 +6,7 @@ import { parseJoinText } from '../../enrolment/join-text.ts'
 import { parseLinkName } from '../../identity/link-name.ts'
 import { OUTER_LAYER_DEFAULTS } from '../../outer/options/outer-options.ts'
 import { inspectOptions, outerInspectOptions } from './inspect.ts'
+import { acmeOptions } from '../acme/acme-options.ts'
 import { adminOptions } from './admin.ts'
 import { clusterOptions } from './cluster.ts'
 import { serviceOptions } from '../command/command.ts'
@@ -155,6 +156,7 @@ export const outerLayerOptions = {
   ...limitOptions,
   ...clusterOptions,
   ...tlsOptions,
+  ...acmeOptions,
   ...adminOptions(3002),
   ...outerInspectOptions,
   ...serviceOptions,

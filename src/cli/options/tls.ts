@@ -30,7 +30,7 @@ export const tlsOptions = {
     fallback: [],
   }),
   'app-http-port': optional(PORT, {
-    describe: 'Port that redirects plain HTTP to the app port, with --tls-certificate; 0 picks a free one',
+    describe: 'Port that redirects plain HTTP to the app port, with --tls-certificate or --acme; 0 picks a free one',
     defaultText: 'none',
   }),
   hsts: {
@@ -58,7 +58,8 @@ export const tlsOptions = {
   }),
 } as const
 
-type TlsValues = ValuesOf<typeof tlsOptions>
+/** With --acme, certificates come in time. */
+type TlsValues = ValuesOf<typeof tlsOptions> & { readonly acme?: string | undefined }
 
 /** The TLS ports that the options ask for, not started. */
 export interface TlsPorts {
@@ -72,14 +73,15 @@ export interface TlsPorts {
  * Makes the stores of certificates that the options name; start both before the layer.
  * @throws GatewayError USAGE for an option that makes no sense without certificates
  */
-export function createTlsPorts(values: TlsValues, log: Log): TlsPorts {
-  const app = createAppCertificates(values, log)
+export function createTlsPorts(values: TlsValues, log: Log, onMissing?: (serverName: string) => void): TlsPorts {
+  const app = createAppCertificates(values, log, { onMissing })
   const certificates = values['socket-tls-certificate']
   const keys = values['socket-tls-key']
   const clientCa = values['socket-client-ca']
-  if (app === undefined) {
-    require(values['app-http-port'] === undefined, '--app-http-port redirects to HTTPS; give --tls-certificate, or use --app-port alone')
-    require(values.hsts === undefined, '--hsts is for HTTPS; give --tls-certificate, or have the proxy with TLS send that field')
+  if (app === undefined && values.acme === undefined) {
+    require(values['app-http-port'] ===
+      undefined, '--app-http-port redirects to HTTPS; give --tls-certificate or --acme, or use --app-port alone')
+    require(values.hsts === undefined, '--hsts is for HTTPS; give --tls-certificate or --acme, or have the proxy with TLS send that field')
     require(values['tls-key'].length === 0, '--tls-key needs --tls-certificate')
   }
   require(app === undefined || !values['app-h2c'], '--app-h2c is HTTP/2 without TLS; with --tls-certificate clients get HTTP/2 by ALPN')
@@ -100,18 +102,29 @@ export function createNodeCertificates(values: TlsValues, log: Log): Certificate
   return new CertificateStore({ certificates, keys: values['socket-tls-key'], ...reportsOf('port of other nodes', log) })
 }
 
-/**
- * Another store over the files of `--tls-certificate`; undefined when there are none.
- * @param clientCa   file with authorities: clients need a certificate of one of them
- * @param clientCrl  file with lists of what these have revoked
- */
-export function createAppCertificates(values: TlsValues, log: Log, clientCa?: string, clientCrl?: string): CertificateStore | undefined {
+/** The difference of a store over the files of `--tls-certificate` from others. */
+export interface AppCertificates {
+  /** File with authorities: clients need a certificate of one of them. */
+  readonly clientCa?: string | undefined
+  /** File with lists of what these have revoked. */
+  readonly clientCrl?: string | undefined
+  /** Told of names that clients ask for and no certificate is for. */
+  readonly onMissing?: ((serverName: string) => void) | undefined
+}
+
+/** Another store over the files of `--tls-certificate`; undefined when there are none. */
+export function createAppCertificates(
+  values: TlsValues,
+  log: Log,
+  { clientCa, clientCrl, onMissing }: AppCertificates,
+): CertificateStore | undefined {
   const certificates = values['tls-certificate']
   if (certificates.length === 0) return undefined
   return new CertificateStore({
     certificates,
     keys: values['tls-key'],
     ...(clientCa !== undefined && { clientCa, clientCrl }),
+    onMissing,
     ...reportsOf(clientCa === undefined ? 'app port' : `ports with ${clientCa}`, log),
   })
 }

@@ -26,6 +26,7 @@ import type { OuterService } from './outer-service.ts'
 import { openState } from './outer-state.ts'
 import { layeredTaps } from '../inspect/layered-taps.ts'
 import { readErrorPages } from './error-pages.ts'
+import type { AcmeValues, OpenAcme } from '../acme/open-acme.ts'
 import type { Told } from '../events/open-events.ts'
 import type { RunningVisitors } from '../visitors/start-visitors.ts'
 import { checkPortsDiffer, type WantedPort } from '../command/colliding-ports.ts'
@@ -60,7 +61,9 @@ const NOBODY = 'none'
  */
 export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, context: CliContext): Promise<ExitStatus> {
   const state = await openState(given)
-  const options = state?.options ?? given
+  const withState = state?.options ?? given
+  const acme = withState.acme === undefined ? undefined : await openAcme({ ...withState, acme: withState.acme }, context)
+  const options = acme?.options ?? withState
   if (options.targets !== undefined && options.target.length > 0)
     throw new GatewayError('USAGE', '--targets and --target: give one of them; a file may have the same in one line, HOST: URL')
   const admin = await readAdminOptions(options)
@@ -81,7 +84,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
     },
     onFault: fault => log.error({ code: fault.code }, `public key not in force: ${fault.message}`),
   })
-  const tls = createTlsPorts(options, log)
+  const tls = createTlsPorts(options, log, acme?.onMissing)
   const stores = [tls.app, tls.socket].filter(store => store !== undefined)
   const targets = options.targets === undefined ? undefined : watchTargets(options.targets, log)
   const invitations = state === undefined ? undefined : createInvitations(state, keys, log, context)
@@ -106,18 +109,20 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
     await inspection?.open()
     cluster = options.cluster === undefined ? undefined : await createCluster({ ...options, cluster: options.cluster }, log)
     const taps = layeredTaps(inspection?.taps, service?.taps)
+    acme?.prepare({ table, service, store: tls.app!, events, log })
     layer = createOuterLayer(
       {
         appPort: options['app-port'],
         ...(options['app-host'] !== undefined && { appHost: options['app-host'] }),
         ...(tls.app !== undefined && { appCertificates: tls.app }),
+        ...(acme !== undefined && { challenges: acme.challenges }),
         ...(options['app-http-port'] !== undefined && { appHttpPort: options['app-http-port'] }),
         ...(options.hsts !== undefined && { hstsSeconds: options.hsts }),
         http2: options.http2,
         appH2c: options['app-h2c'],
         ...(context.nghttp2 !== undefined && { nghttp2: context.nghttp2 }),
         ...(context.onMoved !== undefined && { onMoved: context.onMoved }),
-        tcpCertificates: (clientCa, clientCrl) => createAppCertificates(options, log, clientCa, clientCrl),
+        tcpCertificates: (clientCa, clientCrl) => createAppCertificates(options, log, { clientCa, clientCrl, onMissing: acme?.onMissing }),
         socketPort: options['socket-port'],
         ...(options['socket-host'] !== undefined && { socketHost: options['socket-host'] }),
         ...(tls.socket !== undefined && { socketCertificates: tls.socket }),
@@ -158,7 +163,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
       { log },
     )
   } catch (error) {
-    const opened = [told, keys, targets, visitors, cluster?.certificates, ...stores].filter(part => part !== undefined)
+    const opened = [acme, told, keys, targets, visitors, cluster?.certificates, ...stores].filter(part => part !== undefined)
     await Promise.all(opened.map(part => part.close()))
     await log.flush()
     throw error
@@ -166,21 +171,32 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
   inspection?.serves(layer)
   const count = options['max-connections']
   warnOfFileLimit(log, { count, because: `--max-connections is ${count}` }, context)
-  const parts = [service, inspection, targets, visitors, keys, cluster?.certificates, ...stores, told].filter(part => part !== undefined)
-  await serve(layerWith(layer, service, invitations), log, context, parts)
+  const parts = [acme, service, inspection, targets, visitors, keys, cluster?.certificates, ...stores, told].filter(
+    part => part !== undefined,
+  )
+  await serve(layerWith(layer, service, invitations, acme), log, context, parts)
   return 0
 }
 
 /** The outer layer with its service, whose sockets are in force before clients come and are served until the last one has gone, and with what it says to inner layers that are invited. */
-function layerWith(layer: OuterLayer, service: OuterService | undefined, invitations: OuterInvitations | undefined): Layer {
+function layerWith(
+  layer: OuterLayer,
+  service: OuterService | undefined,
+  invitations: OuterInvitations | undefined,
+  acme: OpenAcme | undefined,
+): Layer {
   return {
     start: async () => {
       await service?.start()
       await layer.start()
       service?.serve(layer.servicePort)
+      await acme?.start()
       await invitations?.announce(layer.ports.socket)
     },
-    close: () => layer.close(),
+    close: async () => {
+      await acme?.close()
+      await layer.close()
+    },
   }
 }
 
@@ -191,6 +207,10 @@ async function checkTargets(targets: TargetsFile, ports: readonly WantedPort[], 
   checkPortsDiffer([...ports, ...table.tcp.map(({ options: { port, host } }) => ({ name: `tcp "${port}" in ${file}`, port, host }))])
   await hintAtWarnings(table, file, log)
 }
+
+/** Prepares orders of certificates; without them, nothing of it is loaded. */
+const openAcme = async <Values extends AcmeValues>(values: Values, context: CliContext): Promise<OpenAcme<Values>> =>
+  (await import('../acme/open-acme.ts')).openAcme(values, context)
 
 /** Tells whoever is to be told of events; without a file, nothing of it is loaded. */
 const openEvents = async (file: string, events: Events, log: Log): Promise<Told> =>

@@ -33,6 +33,8 @@ export interface OuterServiceOptions {
 /** The service of an outer layer: its directory, and the process that keeps it. */
 export interface OuterService {
   readonly directory: LiveDirectory
+  /** Its own hosts, such as that of its API, and the zone of its sockets. */
+  readonly names: { readonly hosts: readonly string[]; readonly zone: string }
   /** Records requests of sockets for their owners; undefined: nothing does. */
   readonly taps: SocketInspection['taps'] | undefined
   /** Address for complaints about sockets. */
@@ -82,11 +84,12 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
   const key = createPublicKey(privateKey)
   const tunnels = new Map<string, string>()
   const keys = new Map<string, string>()
+  const ownHosts = [...new Set([hosts.api, hosts.auth, hosts.portal, hosts.download])]
   const directory = new LiveDirectory({
     zone,
     ports,
     endsTls: options.appScheme === 'https',
-    hosts: [...new Set([hosts.api, hosts.auth, hosts.portal, hosts.download])],
+    hosts: ownHosts,
     portal: { host: hosts.portal, providers: config.portalProviders.map(({ name }) => name) },
     serviceKey: {
       kid: thumbprintOf(key),
@@ -148,6 +151,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
   })
   return {
     directory,
+    names: { hosts: ownHosts, zone },
     taps: inspection?.taps,
     abuse: config.abuse,
     logins: config.identityProviders.size === 0 ? undefined : logins,

@@ -26,6 +26,8 @@ export interface RedirectEdgeOptions {
   /** Reads what comes before HTTP, the header of a proxy, then calls `next` with who the client is. */
   readonly preamble?: ((socket: Socket, next: (address: string) => void) => void) | undefined
   readonly limits: { readonly headerBytes: number; readonly headerMs: number; readonly lastRequestMs: number }
+  /** Texts for authorities that ask whether a name leads here, by their token; absent: none asks. */
+  readonly challenges?: { textOf(token: string): Promise<string | undefined> } | undefined
   readonly nextId: () => string
   readonly access: (record: AccessRecord) => void
   readonly log: Log
@@ -33,11 +35,14 @@ export interface RedirectEdgeOptions {
 
 const SPEAKS_TLS = 'the client speaks TLS and this port plain HTTP: use the port for HTTPS'
 
+/** RFC 8555 §8.3: a token has the letters of base64url. */
+const CHALLENGE = /^\/\.well-known\/acme-challenge\/([\w-]{1,128})$/
+
 /** `http:` on port 80. */
 const HTTP_PORT = 80
 const HTTPS_PORT = 443
 
-/** Answers plain HTTP with a redirect to the same URL under https:, and nothing else. One request for each connection. */
+/** Answers plain HTTP with a redirect to the same URL under https:, and nothing else but what authorities ask. One request for each connection. */
 export class RedirectEdge {
   readonly #server: Server
   readonly #port: PlainEdge
@@ -122,7 +127,24 @@ export class RedirectEdge {
     if (this.#answered.has(req.socket)) return
     this.#answered.add(req.socket)
     const requestId = this.options.nextId()
-    const { status, fields, body, error } = this.#redirect(req, requestId)
+    const { challenges } = this.options
+    const [, token] = challenges === undefined ? [] : (CHALLENGE.exec(req.url ?? '') ?? [])
+    const redirect = (): void => this.#send(req, res, requestId, this.#redirect(req, requestId))
+    if (challenges === undefined || token === undefined || req.method !== 'GET') return redirect()
+    const fail = this.#failOf(req.socket)
+    challenges.textOf(token).then(
+      // What is not ours may be asked of a program behind the port for HTTPS.
+      text => attempt(fail, () => (text === undefined ? redirect() : this.#send(req, res, requestId, answerOf(text, requestId)))),
+      fail,
+    )
+  }
+
+  #send(
+    req: IncomingMessage,
+    res: ServerResponse,
+    requestId: string,
+    { status, fields, body, error }: ErrorAnswer & { readonly error?: ErrorCode },
+  ): void {
     res.shouldKeepAlive = false // the client goes on by https:
     if (!req.complete) discardUpload(req)
     res.writeHead(status, fields)
@@ -182,3 +204,12 @@ export class RedirectEdge {
     return `https://${host}${httpsPort === HTTPS_PORT ? '' : `:${httpsPort}`}${target}`
   }
 }
+
+const answerOf = (text: string, requestId: string): ErrorAnswer => ({
+  status: 200,
+  fields: [
+    ...['Content-Type', 'application/octet-stream', 'Content-Length', String(Buffer.byteLength(text))],
+    ...['Cache-Control', 'no-store', 'X-Request-Id', requestId],
+  ],
+  body: text,
+})

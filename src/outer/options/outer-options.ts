@@ -10,6 +10,7 @@ import type { LogLine } from '../../payload/log-note.ts'
 import type { RouteTable, TargetTable } from '../../route/table.ts'
 import type { TcpPort } from '../../route/tcp-port.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
+import type { ChallengeAnswers } from '../../tls/challenge-answers.ts'
 import type { SharedAccess } from '../access/access-check.ts'
 import type { EdgeLimits } from '../access/client-limits.ts'
 import type { VisitorCheck } from '../access/visitor-check.ts'
@@ -131,6 +132,8 @@ export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   readonly appHost?: string
   /** Started: the app port speaks HTTPS. Absent: HTTP. */
   readonly appCertificates?: CertificateStore
+  /** Answers to authorities that ask whether a name leads here, on both of these ports; only with `appCertificates`. */
+  readonly challenges?: ChallengeAnswers
   /** A port that redirects plain HTTP to the app port; only with `appCertificates`. */
   readonly appHttpPort?: number
   /** `max-age` of Strict-Transport-Security, seconds; absent: that field is not sent. Only with `appCertificates`. */

@@ -5,12 +5,13 @@ import { unmapped } from '../../address/mapped.ts'
 import type { Peer } from '../../http/client.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
+import { createChallengeServer, isChallenge, type ChallengeAnswers } from '../../tls/challenge-answers.ts'
 import { clientCertificateOf, visitorTlsOptions, type ClientAuthorities } from '../../tls/client-certificate.ts'
 import { followCertificates, tlsOptions } from '../../tls/server.ts'
 import { HandshakeTurns } from '../../tls/handshake-turns.ts'
 import { HANDSHAKE_MS } from '../../tls/settings.ts'
 import type { ConnectionLimits } from '../access/connection-limits.ts'
-import { helloReader, VisitorServers } from './visitor-servers.ts'
+import { helloReader, VisitorServers, type FirstMessage } from './visitor-servers.ts'
 import { attempt, guarded, type Fail } from '../../net/guard.ts'
 import { listen } from '../../net/listen.ts'
 import { countConnections } from '../../net/socket-book.ts'
@@ -33,6 +34,8 @@ export interface TlsEdgeOptions {
   readonly connections: ConnectionLimits
   /** The authorities by which visitors of a host are verified, undefined for none; absent: no host asks for certificates. */
   readonly authorities?: ((serverName: string) => ClientAuthorities | undefined) | undefined
+  /** Answers to authorities that ask by TLS whether a name leads here; absent: none asks. */
+  readonly challenges?: ChallengeAnswers | undefined
   /** Reads what comes before TLS, the header of a proxy, then calls `next` with who the client is. */
   readonly preamble?: ((socket: Socket, next: (address: string) => void) => void) | undefined
   /** A connection is ready. `protocol` is what ALPN has agreed on, or undefined. */
@@ -54,6 +57,7 @@ export class TlsEdge {
   readonly #listener: Listener
   readonly #server: Server
   readonly #visitors: VisitorServers | undefined
+  readonly #challenges: Server | undefined
   readonly #unfollow: () => void
   readonly #turns = new HandshakeTurns()
   /** Connections that are not handed over yet, by their other end: all that the socket of TLS has in common with the one below. */
@@ -74,6 +78,7 @@ export class TlsEdge {
       return server
     }
     this.#server = create(tlsOptions(certificates))
+    this.#challenges = options.challenges === undefined ? undefined : createChallengeServer(options.challenges)
     const unfollow = followCertificates(this.#server, certificates)
     if (options.authorities === undefined) this.#unfollow = unfollow
     else {
@@ -166,8 +171,8 @@ export class TlsEdge {
     const read = (chunk: Buffer): void => {
       const first = chunk[0] ?? 0
       if (first === TLS_HANDSHAKE) {
-        if (this.#visitors === undefined) return begin(this.#server, chunk)
-        return this.#readName(socket, chunk, (name, bytes) => begin(this.#visitors?.serverFor(name) ?? this.#server, bytes))
+        if (this.#visitors === undefined && this.options.challenges?.isAskedByTls !== true) return begin(this.#server, chunk)
+        return this.#readHello(socket, chunk, message => begin(this.#serverFor(message), message.bytes))
       }
       goOn(chunk)
       this.#beginning.delete(keyOf(socket))
@@ -177,14 +182,20 @@ export class TlsEdge {
     socket.once('data', guarded(this.#failOf(socket), read))
   }
 
-  /** Reads the whole first message, which has the name: hosts differ in whether they ask for a certificate. */
-  #readName(socket: Socket, first: Buffer, next: (name: string | undefined, bytes: Buffer) => void): void {
+  /** An authority gets the answer to its question; of hosts, some ask for a certificate. */
+  #serverFor({ name, alpn }: FirstMessage): Server {
+    if (this.#challenges !== undefined && isChallenge(alpn)) return this.#challenges
+    return this.#visitors?.serverFor(name) ?? this.#server
+  }
+
+  /** Reads the whole first message, which has the name and the protocols. */
+  #readHello(socket: Socket, first: Buffer, next: (message: FirstMessage) => void): void {
     const add = helloReader()
     const read = guarded(this.#failOf(socket), (chunk: Buffer) => {
       const hello = add(chunk)
       if (hello === undefined) return
       socket.off('data', read)
-      next(hello.name, hello.bytes)
+      next(hello)
     })
     socket.on('data', read)
     read(first)

@@ -39,11 +39,20 @@ export class VisitorServers {
   }
 }
 
+/** The first message of a client. */
+export interface FirstMessage {
+  /** All that has come so far. */
+  readonly bytes: Buffer
+  readonly name: string | undefined
+  /** Protocols that the client offers. */
+  readonly alpn: readonly string[]
+}
+
 /**
  * Collects the first message of a client until its name can be read.
- * @returns takes the next chunk; gives all bytes and the name once that is known, undefined while more is needed
+ * @returns takes the next chunk; gives the message once it is whole, undefined while more is needed
  */
-export function helloReader(): (chunk: Buffer) => { readonly bytes: Buffer; readonly name: string | undefined } | undefined {
+export function helloReader(): (chunk: Buffer) => FirstMessage | undefined {
   const chunks: Buffer[] = []
   let [length, wanted] = [0, 1]
   return chunk => {
@@ -53,7 +62,8 @@ export function helloReader(): (chunk: Buffer) => { readonly bytes: Buffer; read
     if (length < wanted) return undefined
     const bytes = Buffer.concat(chunks)
     const hello = readClientHello(bytes)
-    if (hello.kind !== 'more') return { bytes, name: hello.kind === 'hello' ? hello.name : undefined }
+    if (hello.kind === 'hello') return { bytes, name: hello.name, alpn: hello.alpn }
+    if (hello.kind === 'invalid') return { bytes, name: undefined, alpn: [] }
     wanted = hello.bytes
     return undefined
   }

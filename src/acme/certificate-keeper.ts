@@ -1,0 +1,250 @@
+import type { EventSink } from '../events/event-sink.ts'
+import { messageOf } from '../errors.ts'
+import { guarded } from '../net/guard.ts'
+import { TokenBucket } from '../rates/token-bucket.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { ChallengeKind, DnsRecords } from './acme-options.ts'
+import { Attempts, type FailedOrders } from './attempts.ts'
+import type { Authority, IssuedPair } from './authority.ts'
+import { AuthorityError } from './authority-http.ts'
+import type { CertificateFolder } from './certificate-folder.ts'
+import { HeldCertificate } from './held-certificate.ts'
+import type { PendingChallenges } from './pending-challenges.ts'
+import { solverOf } from './solver.ts'
+import { canBeCertified, chooseNames } from './wanted-names.ts'
+
+/** Options of a keeper. */
+export interface CertificateKeeperOptions {
+  readonly folder: CertificateFolder
+  readonly authority: Pick<Authority, 'order' | 'renewalWindow'>
+  /** Its name, for messages. */
+  readonly authorityName: string
+  /** The names of the operator, as they are compared. */
+  readonly names: () => readonly string[]
+  /** Is there such a host, which is ordered for when it is first asked for? */
+  readonly exists: (host: string) => boolean
+  /** Is there a certificate of the operator for it? */
+  readonly isGiven: (name: string) => boolean
+  readonly challenges: PendingChallenges
+  /** The port for plain HTTP is open. */
+  readonly hasHttp: boolean
+  readonly dns?: { readonly records: DnsRecords; readonly waitMs: number } | undefined
+  /** Files have changed: they are to be in force when it resolves. */
+  readonly onChange: () => Promise<unknown>
+  readonly events: EventSink
+  readonly log: Log
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number
+  /** Between two looks at what is to be renewed, milliseconds; the default suits everything but tests. */
+  readonly lookMs?: number
+  /** Factor of the pauses behind orders that have failed; the default suits everything but tests. */
+  readonly pauseScale?: number
+}
+
+const LOOK_MS = 60_000
+/** Orders that are under way at once. */
+const MAX_ORDERS = 4
+/** Hosts that nobody has asked for before: so many at once, and in an hour in the long run. */
+const DEMAND_BURST = 20
+const DEMANDS_AN_HOUR = 20
+const MAX_DEMANDED = 1_000
+/** The pause of everything when an authority says that it is too much and not for how long, milliseconds. */
+const RATE_LIMITED_MS = 3_600_000
+const HOUR_S = 3_600
+
+/**
+ * Keeps a certificate for each name that wants one: orders what is missing, renews what is about to end, and leaves in force what is there as long as
+ * that fails.
+ */
+export class CertificateKeeper {
+  readonly #attempts: Attempts
+  readonly #held = new Map<string, HeldCertificate>()
+  /** Hosts that were asked for, and have no certificate yet. */
+  readonly #demanded = new Set<string>()
+  readonly #demands: TokenBucket
+  readonly #ordering = new Map<string, Promise<void>>()
+  /** Wildcards of which it was said that they cannot be had. */
+  #told = ''
+  #pausedUntilMs = 0
+  #timer: NodeJS.Timeout | undefined
+  #soon: NodeJS.Immediate | undefined
+  #isClosed = false
+
+  constructor(private readonly options: CertificateKeeperOptions) {
+    const { folder, nowMs, pauseScale } = options
+    this.#attempts = new Attempts(folder.path, nowMs, pauseScale)
+    this.#demands = new TokenBucket(DEMANDS_AN_HOUR / HOUR_S, DEMAND_BURST, nowMs)
+  }
+
+  /** Orders that have failed, by name. */
+  get failed(): ReadonlyMap<string, FailedOrders> {
+    return this.#attempts.failed
+  }
+
+  /** Names for which an order is under way. */
+  get ordering(): readonly string[] {
+    return [...this.#ordering.keys()]
+  }
+
+  /** Reads what is there, and begins. @throws GatewayError FILE_UNREADABLE */
+  async start(): Promise<void> {
+    for (const [name, cert] of await this.options.folder.read()) this.#held.set(name, new HeldCertificate(cert))
+    await this.#attempts.read()
+    const { lookMs = LOOK_MS } = this.options
+    this.#timer = setInterval(guarded(this.#fail, this.#look), lookMs).unref()
+    this.#look()
+  }
+
+  /** Other names may be wanted. */
+  readonly namesChanged = (): void => {
+    if (this.#isClosed) return
+    this.#soon ??= setImmediate(
+      guarded(this.#fail, () => {
+        this.#soon = undefined
+        this.#look()
+      }),
+    )
+  }
+
+  /**
+   * Somebody has asked for a name by TLS, and there is no certificate for it: one is ordered if there is such a host. A stranger can ask for any name, so
+   * nothing else may make an order come about.
+   */
+  readonly demand = (host: string): void => {
+    const { exists, isGiven } = this.options
+    if (this.#isClosed || this.#demanded.has(host) || this.#demanded.size >= MAX_DEMANDED) return
+    if (!canBeCertified(host) || !exists(host) || isGiven(host) || this.#isHeld(host)) return
+    if (!this.#attempts.isDue(host) || !this.#demands.take()) return
+    this.#demanded.add(host)
+    this.namesChanged()
+  }
+
+  /** Ends; resolves when nothing is under way any more. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    clearInterval(this.#timer)
+    if (this.#soon !== undefined) clearImmediate(this.#soon)
+    await Promise.all(this.#ordering.values())
+  }
+
+  #isHeld(host: string): boolean {
+    return this.#held.has(host) || this.#held.has(`*${host.slice(Math.max(0, host.indexOf('.')))}`)
+  }
+
+  readonly #fail = (thrown: unknown): void => this.options.log.error({ err: thrown }, 'internal fault while certificates were looked after')
+
+  readonly #look = (): void => {
+    const { nowMs, exists, isGiven, names, dns } = this.options
+    if (this.#isClosed) return
+    const { wanted, withoutDns } = chooseNames(names(), dns !== undefined, isGiven)
+    this.#tellWithoutDns(withoutDns)
+    const all = new Set(wanted)
+    for (const name of [...this.#held.keys(), ...this.#demanded]) if (!all.has(name) && exists(name) && !isGiven(name)) all.add(name)
+    for (const name of all) {
+      const held = this.#held.get(name)
+      if (held !== undefined) this.#ask(name, held)
+      if (this.#ordering.size >= MAX_ORDERS || nowMs() < this.#pausedUntilMs) continue
+      if (this.#ordering.has(name) || !this.#attempts.isDue(name) || held?.isFresh(nowMs()) === true) continue
+      const order = this.#order(name, held)
+        .catch(this.#fail)
+        .finally(() => {
+          this.#ordering.delete(name)
+          this.namesChanged()
+        })
+      this.#ordering.set(name, order)
+    }
+    this.#dropOthers(all)
+  }
+
+  /** Asks the authority when it wants the certificate to be renewed. */
+  #ask(name: string, held: HeldCertificate): void {
+    const { authority, nowMs, log } = this.options
+    if (!held.mayAsk(nowMs())) return
+    authority.renewalWindow(held.cert).then(
+      window => {
+        held.answered(window, nowMs())
+        if (window !== undefined && !held.isFresh(nowMs())) this.namesChanged()
+      },
+      (thrown: unknown) => log.debug({ name, reason: messageOf(thrown) }, 'the authority does not say when to renew'),
+    )
+  }
+
+  async #order(name: string, held: HeldCertificate | undefined): Promise<void> {
+    const { authority, authorityName, challenges, dns, log } = this.options
+    const kind = this.#kindFor(name)
+    log.info({ name, kind }, `${held === undefined ? 'ordering' : 'renewing'} the certificate for ${name} at ${authorityName}, by ${kind}`)
+    let pair: IssuedPair
+    try {
+      pair = await authority.order({ name, kind, solve: solverOf(challenges, dns), replaces: held?.cert })
+      await this.options.folder.write(name, pair)
+    } catch (error) {
+      if (!this.#isClosed) await this.#failed(name, kind, error)
+      return
+    }
+    const issued = new HeldCertificate(pair.cert)
+    this.#held.set(name, issued)
+    this.#demanded.delete(name)
+    await this.#attempts.forget(name)
+    await this.options.onChange()
+    this.#tell(name, issued)
+  }
+
+  #tell(name: string, { lifetime }: HeldCertificate): void {
+    const { events, log, authorityName } = this.options
+    const notAfter = new Date(lifetime.notAfterMs).toISOString()
+    log.info({ name, notAfter }, `the certificate for ${name} has come from ${authorityName}, good until ${notAfter}`)
+    const note = { subject: name, fields: { name, authority: authorityName } }
+    events.tell('certificate.issued', { ...note, fields: { ...note.fields, notAfter } })
+    events.turn('certificate', true, note)
+  }
+
+  async #failed(name: string, kind: ChallengeKind, error: unknown): Promise<void> {
+    const { events, log, nowMs, authorityName } = this.options
+    const reason = messageOf(error)
+    const isLimit = error instanceof AuthorityError && error.type === 'rateLimited'
+    const wishMs = error instanceof AuthorityError ? error.retryAfterMs : undefined
+    if (isLimit) this.#pausedUntilMs = nowMs() + (wishMs ?? RATE_LIMITED_MS)
+    const { nextMs, count } = await this.#attempts.fail(name, reason, wishMs)
+    this.#demanded.delete(name)
+    const next = new Date(nextMs).toISOString()
+    const held = this.#held.get(name)
+    const meanwhile =
+      held === undefined ? 'there is none yet' : `the last one stays in force until ${new Date(held.lifetime.notAfterMs).toISOString()}`
+    log.error(
+      { code: 'CERTIFICATE_REFUSED', name, kind, attempts: count, next },
+      `no certificate for ${name}: ${reason}; ${meanwhile}, next attempt ${next}`,
+    )
+    events.turn('certificate', false, { subject: name, fields: { name, authority: authorityName, reason, next } })
+  }
+
+  /** By the DNS where it can be written, else by what is asked at a port; what has failed is tried another way the next time. */
+  #kindFor(name: string): ChallengeKind {
+    if (this.options.dns !== undefined || name.startsWith('*.')) return 'dns-01'
+    if (!this.options.hasHttp) return 'tls-alpn-01'
+    return (this.#attempts.failed.get(name)?.count ?? 0) % 2 === 0 ? 'http-01' : 'tls-alpn-01'
+  }
+
+  #tellWithoutDns(names: readonly string[]): void {
+    const list = names.join(', ')
+    if (list === this.#told) return
+    this.#told = list
+    if (list !== '')
+      this.options.log.warn(
+        { names },
+        `no certificate is ordered for ${list}: wildcards are proven by the DNS alone; give --acme-dns-hook or --acme-dns-server`,
+      )
+  }
+
+  /** What nobody wants any more is kept until it ends, since it may be wanted again. */
+  #dropOthers(wanted: ReadonlySet<string>): void {
+    const { nowMs, folder, onChange } = this.options
+    for (const [name, { lifetime }] of this.#held) {
+      if (wanted.has(name) || nowMs() < lifetime.notAfterMs) continue
+      this.#held.delete(name)
+      folder
+        .remove(name)
+        .then(() => Promise.all([this.#attempts.forget(name), onChange()]))
+        .catch(this.#fail)
+    }
+  }
+}

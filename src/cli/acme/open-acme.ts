@@ -1,0 +1,131 @@
+import { DEFAULT_DIRECTORY, type AuthorityOptions, type DnsRecords } from '../../acme/acme-options.ts'
+import { Authority } from '../../acme/authority.ts'
+import { CertificateFolder } from '../../acme/certificate-folder.ts'
+import { CertificateKeeper, type CertificateKeeperOptions } from '../../acme/certificate-keeper.ts'
+import { DnsHook } from '../../acme/dns/dns-hook.ts'
+import { PendingChallenges } from '../../acme/pending-challenges.ts'
+import { namesIn } from '../../acme/wanted-names.ts'
+import { GatewayError } from '../../errors.ts'
+import type { EventSink } from '../../events/event-sink.ts'
+import { readCertificates } from '../../identity/certificate-file.ts'
+import type { RouteTable } from '../../route/table.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { CertificateStore } from '../../tls/certificate-store.ts'
+import type { ChallengeAnswers } from '../../tls/challenge-answers.ts'
+import type { CliContext } from '../command/context.ts'
+import { certificateFile, readOptionFile } from '../command/option-file.ts'
+import type { ValuesOf } from '../command/option.ts'
+import { acmeFolderOf, readBindingKey } from './acme-files.ts'
+import type { acmeOptions } from './acme-options.ts'
+
+/** Values of an outer layer that orders certificates. */
+export type AcmeValues = ValuesOf<typeof acmeOptions> & {
+  readonly acme: string
+  readonly state: string | undefined
+  readonly 'tls-certificate': readonly string[]
+  readonly 'app-http-port': number | undefined
+}
+
+/** The parts of an outer layer that say for what certificates are ordered. */
+export interface AcmeParts {
+  readonly table: { readonly table: RouteTable; onChange?(listener: () => void): () => void } | undefined
+  readonly service:
+    | {
+        readonly names: { readonly hosts: readonly string[]; readonly zone: string }
+        readonly directory: { hasSocket(host: string): boolean }
+      }
+    | undefined
+  /** Of the app port. */
+  readonly store: CertificateStore
+  readonly events: EventSink
+  readonly log: Log
+  /** The default suits everything but tests. */
+  readonly timing?: Partial<Pick<CertificateKeeperOptions, 'nowMs' | 'lookMs' | 'pauseScale'>>
+}
+
+/** Orders of certificates, prepared. */
+export interface OpenAcme<Values = unknown> {
+  /** With the folder among the certificates. */
+  readonly options: Values
+  readonly challenges: ChallengeAnswers
+  /** A client asks for a name that no certificate is for. */
+  readonly onMissing: (serverName: string) => void
+  prepare(parts: AcmeParts): void
+  /** The ports are open. */
+  start(): Promise<void>
+  close(): Promise<void>
+}
+
+const CA_FILE = certificateFile('--acme-directory-ca', 'of the authorities to trust')
+
+/**
+ * Reads what the options name, and makes the folder.
+ * @throws GatewayError USAGE, FILE_UNREADABLE, KEY_INVALID
+ */
+export async function openAcme<Values extends AcmeValues>(values: Values, { env }: CliContext): Promise<OpenAcme<Values>> {
+  const authority = await authorityOf(values)
+  const folder = new CertificateFolder(acmeFolderOf(values))
+  await folder.open(values['tls-certificate'].length === 0)
+  const accountKey = await folder.accountKey()
+  const challenges = new PendingChallenges()
+  const records = dnsOf(values, env)
+  const stop = new AbortController()
+  let keeper: CertificateKeeper | undefined
+  let leave: (() => void) | undefined
+  return {
+    options: { ...values, 'tls-certificate': [...values['tls-certificate'], folder.certificates] },
+    challenges,
+    onMissing: name => keeper?.demand(name),
+    prepare: ({ table, service, store, events, log, timing }) => {
+      const { hosts = [], zone } = service?.names ?? {}
+      keeper = new CertificateKeeper({
+        folder,
+        authority: new Authority(authority, accountKey, stop.signal),
+        authorityName: new URL(authority.directory).host,
+        names: () => [
+          ...(table === undefined ? [] : namesIn(table.table)),
+          ...values['acme-name'],
+          ...hosts,
+          ...(zone === undefined || records === undefined ? [] : [`*.${zone}`]),
+        ],
+        exists: host => service?.directory.hasSocket(host) === true,
+        isGiven: name =>
+          store.pairs.some(
+            ({ source, names, covers }) => !source.startsWith(folder.certificates) && (names.includes(name) || covers(name)),
+          ),
+        challenges,
+        hasHttp: values['app-http-port'] !== undefined,
+        dns: records === undefined ? undefined : { records, waitMs: values['acme-dns-wait'] },
+        onChange: () => store.lookNow(),
+        events,
+        log,
+        nowMs: Date.now,
+        ...timing,
+      })
+      leave = table?.onChange?.(keeper.namesChanged)
+    },
+    start: async () => keeper?.start(),
+    close: async () => {
+      leave?.()
+      stop.abort()
+      await keeper?.close()
+    },
+  }
+}
+
+async function authorityOf(values: AcmeValues): Promise<AuthorityOptions> {
+  const { 'acme-directory-ca': caFile, 'acme-eab-kid': kid, 'acme-eab-key': keyFile } = values
+  if ((kid === undefined) !== (keyFile === undefined))
+    throw new GatewayError('USAGE', '--acme-eab-kid and --acme-eab-key: give both, as the authority has given them to you')
+  return {
+    directory: values['acme-directory'] ?? DEFAULT_DIRECTORY,
+    ca: caFile === undefined ? undefined : await readOptionFile(caFile, CA_FILE, file => readCertificates(file)),
+    email: values.acme,
+    binding: kid === undefined || keyFile === undefined ? undefined : { kid, key: await readBindingKey(keyFile) },
+  }
+}
+
+function dnsOf(values: AcmeValues, env: CliContext['env']): DnsRecords | undefined {
+  const { 'acme-dns-hook': hook } = values
+  return hook === undefined ? undefined : new DnsHook(hook, env)
+}
