@@ -24,12 +24,12 @@ const start = (fleet: Fleet, name: string, servers: (directory: string) => strin
   return fleet.serve(['nginx', '-e', 'stderr', '-p', directory, '-c', file])
 }
 
-/** Serves /1k, /64k, /50m and /100m from files. */
+/** Serves /1k, /64k, /50m, /100m and /2g from files. */
 export const startNginxOrigin = (fleet: Fleet, port: number): Service =>
   start(fleet, 'nginx-origin', directory => {
     const root = join(directory, 'www')
     mkdirSync(root)
-    for (const [name, bytes] of Object.entries({ '1k': 1024, '64k': 65_536, '50m': 50 << 20, '100m': 100 << 20 })) {
+    for (const [name, bytes] of Object.entries({ '1k': 1024, '64k': 65_536, '50m': 50 << 20, '100m': 100 << 20, '2g': 2 ** 31 })) {
       truncateSync(fleet.file(join('nginx-origin', 'www', name), ''), bytes)
     }
     return `  server { listen 127.0.0.1:${port} backlog=4096; root ${root}; }`

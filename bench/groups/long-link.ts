@@ -1,10 +1,10 @@
 /** One stream over a link with a long round trip, and a small request beside bulk on a slow one. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { load, type Bench, type Measurement } from '../bench.ts'
+import { load, type Bench, type Figures, type Measurement } from '../bench.ts'
 import type { Transferred } from '../client.ts'
-import { nodeTarget, startGateway, startRelay, staticTarget, type Gateway } from '../contenders.ts'
+import { fetchText, nodeTarget, startGateway, startRelay, staticTarget, type Gateway } from '../contenders.ts'
 import type { Service } from '../fleet.ts'
-import type { Group } from '../report.ts'
+import type { Column, Group } from '../report.ts'
 import { median } from '../stats.ts'
 
 const ROUND_TRIP_MS = 100
@@ -14,8 +14,11 @@ const QUICK_RATE_MBIT = 50
 const SETTLE_SECONDS = 3
 const SECONDS = 5
 const REQUIRED_PART = 0.9
-/** Four rates, three rounds, some 45 seconds each. */
-const LONG_LINK_MAX_MS = 1_200_000
+const IDLE_MS = 60_000
+/** More than is measured, at every rate. */
+const UPLOAD_BYTES = 2 ** 31
+/** Four rates, three rounds, some 45 seconds each, and a minute of nothing for each rate. */
+const LONG_LINK_MAX_MS = 1_500_000
 const BYTES_OF_MBIT = 125_000
 
 const transferred = (reply: object): Transferred => {
@@ -27,7 +30,8 @@ const rateOf = ({ bytes, seconds }: Transferred): number => bytes / seconds / 1e
 
 /** MB/s of one download once it has gone on for some seconds; `change` is called before them. */
 const download = async ({ client }: Bench, staticPort: number, change?: () => Promise<void>): Promise<number> => {
-  await client.ask({ kind: 'loop-downloads', target: staticTarget({ staticPort }, '/100m'), count: 1 })
+  // One that is longer than the measurement: each begins with a small window.
+  await client.ask({ kind: 'loop-downloads', target: staticTarget({ staticPort }, '/2g'), count: 1 })
   await change?.()
   await delay(SETTLE_SECONDS * 1_000)
   const before = transferred(await client.ask({ kind: 'so-far' }))
@@ -36,9 +40,20 @@ const download = async ({ client }: Bench, staticPort: number, change?: () => Pr
   return rateOf({ bytes: bytes - before.bytes, seconds: seconds - before.seconds })
 }
 
-/** MB/s of one upload of `bytes`. */
-const upload = async ({ client }: Bench, nodePort: number, bytes: number): Promise<number> =>
-  rateOf(transferred(await client.ask({ kind: 'upload', target: nodeTarget({ nodePort }, '/sink'), times: 1, bytes })))
+/** MB/s at which an upload arrives at the origin once it has gone on for some seconds. */
+const upload = async ({ client, origins }: Bench, nodePort: number): Promise<number> => {
+  const sunk = async (): Promise<Transferred> => {
+    const { sunk: bytes } = JSON.parse(await fetchText(nodeTarget(origins, '/state'))) as { sunk: number }
+    return { bytes, seconds: performance.now() / 1000 }
+  }
+  await client.ask({ kind: 'hold-uploads', target: nodeTarget({ nodePort }, '/sink'), count: 1, bytes: UPLOAD_BYTES })
+  await delay(SETTLE_SECONDS * 1_000)
+  const before = await sunk()
+  await delay(SECONDS * 1_000)
+  const after = await sunk()
+  await client.ask({ kind: 'release' })
+  return rateOf({ bytes: after.bytes - before.bytes, seconds: after.seconds - before.seconds })
+}
 
 /** A gateway whose link goes through a relay. */
 const overRelay = async (
@@ -56,47 +71,56 @@ const overRelay = async (
   return { gateway, relay: relay! }
 }
 
-/** Each way, over a way that is long from the start, and down over one that becomes so. */
-const measureRate = async (bench: Bench, mbit: number): Promise<Record<'plain' | 'down' | 'up' | 'changed', number>> => {
+/** Each way, over a way that is long from the start, both again after a minute in which nothing was asked, and down over one that becomes so. */
+const measureRate = async (bench: Bench, mbit: number, isWithIdle: boolean): Promise<Figures> => {
   const bytesPerSecond = mbit * BYTES_OF_MBIT
   const plain = await startRelay(bench.fleet, { targetPort: bench.origins.staticPort, roundTripMs: ROUND_TRIP_MS, bytesPerSecond })
   const long = await overRelay(bench, { roundTripMs: ROUND_TRIP_MS, bytesPerSecond })
   const changing = await overRelay(bench, { roundTripMs: 0, bytesPerSecond })
+  const down = await download(bench, long.gateway.port)
+  const up = await upload(bench, long.gateway.port)
+  const idle = delay(isWithIdle ? IDLE_MS : 0)
   const changed = await download(bench, changing.gateway.port, async () => {
     await delay(1_000)
     changing.relay.tell(ROUND_TRIP_MS / 2)
   })
-  const down = await download(bench, long.gateway.port)
-  // Until it is over, and with its beginning: it has to be longer.
-  const up = await upload(bench, long.gateway.port, bytesPerSecond * 2 * (SETTLE_SECONDS + SECONDS))
-  const result = { plain: await download(bench, plain.port), down, up, changed }
+  const tcp = await download(bench, plain.port)
+  await idle
+  const again = isWithIdle ? await download(bench, long.gateway.port) : NaN
   for (const service of [plain.service, long.gateway, long.relay, changing.gateway, changing.relay]) service.stop()
-  return result
+  return { plain: tcp, part: tcp / (bytesPerSecond / 1e6), down: down / tcp, up: up / tcp, changed: changed / tcp, again: again / tcp }
 }
+
+const COLUMNS: readonly Column[] = [
+  { key: 'plain', title: 'plain TCP MB/s', digits: 1 },
+  { key: 'part', title: 'of the link', digits: 2 },
+  { key: 'down', title: 'download ×', digits: 2 },
+  { key: 'up', title: 'upload ×', digits: 2 },
+  { key: 'changed', title: 'download × after 0 → 100 ms', digits: 2 },
+  { key: 'again', title: 'download × after a minute of nothing', digits: 2 },
+]
 
 const longLinkOf = async (bench: Bench): Promise<Group> => {
   const rows: Group['rows'][number][] = []
   let worst = Infinity
+  const rounds = Math.min(bench.runs, 3)
   for (const mbit of bench.isQuick ? [QUICK_RATE_MBIT] : RATES_MBIT) {
-    const runs: Awaited<ReturnType<typeof measureRate>>[] = []
-    for (let round = 1; round <= Math.min(bench.runs, 3); round++) {
-      runs.push(await measureRate(bench, mbit))
+    const runs: Figures[] = []
+    for (let round = 1; round <= rounds; round++) {
+      runs.push(await measureRate(bench, mbit, !bench.isQuick && round === rounds))
       bench.say(`  ${mbit} Mbit/s: round ${round}`)
     }
-    const ratio = (key: 'down' | 'up' | 'changed'): number => median(runs.map(run => run[key] / run.plain))
-    const [down, up, changed] = [ratio('down'), ratio('up'), ratio('changed')]
-    worst = Math.min(worst, down, up, changed)
-    rows.push({ label: `link of ${mbit} Mbit/s`, values: { plain: median(runs.map(run => run.plain)), down, up, changed } })
+    const values = Object.fromEntries(
+      COLUMNS.map(({ key }) => [key, median(runs.map(run => run[key] ?? NaN).filter(figure => !Number.isNaN(figure)))]),
+    )
+    const ratios = [values['down'], values['up'], values['changed'], values['again']]
+    worst = Math.min(worst, ...ratios.filter(ratio => ratio !== undefined && !Number.isNaN(ratio)).map(Number))
+    rows.push({ label: `link of ${mbit} Mbit/s`, values })
   }
   return {
     name: 'long-link',
     title: `one stream, ${ROUND_TRIP_MS} ms round trip`,
-    columns: [
-      { key: 'plain', title: 'plain TCP MB/s', digits: 1 },
-      { key: 'down', title: 'download ×', digits: 2 },
-      { key: 'up', title: 'upload ×', digits: 2 },
-      { key: 'changed', title: 'download × after 0 → 100 ms', digits: 2 },
-    ],
+    columns: COLUMNS,
     rows,
     requirements: [
       {

@@ -5,7 +5,7 @@ import { faultText } from '../tls/fault-text.ts'
 import { saysNoTls } from '../tls/fault-text.ts'
 import { trustRemedy } from '../tls/trust-remedy.ts'
 import * as parser from './parser.ts'
-import { limitPings, SocketIoLink, type WebSocketLike } from './socket-io-link.ts'
+import { limitPings, READ_BYTES, SocketIoLink, type WebSocketLike } from './socket-io-link.ts'
 import { proxiedTransport } from './proxied-transport.ts'
 import { loadClient, loadTransports, type WebSocketTransport } from './socket-io-client.ts'
 import { needsNoMask, unmaskedTransport } from './unmasked-transport.ts'
@@ -82,12 +82,7 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
     const { engine } = socket.io
     const websocket = (engine.transport as unknown as { ws: WebSocketLike }).ws
     ignoreEnginePings(engine as unknown as EngineClock)
-    const current = new SocketIoLink({
-      emit: message => socket.emit(parser.FRAMES_EVENT, message),
-      close: () => engine.close(),
-      engine: engine,
-      websocket,
-    })
+    const current = new SocketIoLink({ close: () => engine.close(), websocket, memory: Buffer.allocUnsafeSlow(READ_BYTES) })
     link = current
     websocket.on(
       'close',

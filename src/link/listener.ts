@@ -3,7 +3,7 @@ import { Server, type Socket as ServerSocket } from 'socket.io'
 import { MAX_MESSAGE_BYTES, type Link } from '../mux/link.ts'
 import { attempt, guarded } from '../net/guard.ts'
 import * as parser from './parser.ts'
-import { limitPings, SocketIoLink, type WebSocketLike } from './socket-io-link.ts'
+import { limitPings, READ_BYTES, SocketIoLink, type WebSocketLike } from './socket-io-link.ts'
 
 /** Callbacks of the outer layer's listener for inner layers. */
 export interface ListenerEvents {
@@ -29,6 +29,7 @@ const websocketOf = (conn: { readonly transport: unknown }): WebSocketLike => (c
  */
 export function createListener(server: HttpServer, events: ListenerEvents): { readonly close: () => Promise<void> } {
   const links = new Set<SocketIoLink>()
+  const memory = Buffer.allocUnsafeSlow(READ_BYTES)
   const connected = new WeakSet<object>()
   let allClosed: (() => void) | undefined
   const io = new Server(server, {
@@ -62,12 +63,7 @@ export function createListener(server: HttpServer, events: ListenerEvents): { re
     // Two CONNECT packets at once are two sockets on one connection: each would be greeted, with one admission for all of them.
     if (connected.has(conn) || allClosed !== undefined) return websocket.terminate()
     connected.add(conn)
-    const link = new SocketIoLink({
-      emit: message => socket.emit(parser.FRAMES_EVENT, message),
-      close: () => conn.close(),
-      engine: conn,
-      websocket,
-    })
+    const link = new SocketIoLink({ close: () => conn.close(), websocket, memory })
     links.add(link)
     socket.on(
       parser.FRAMES_EVENT,

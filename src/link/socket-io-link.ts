@@ -3,19 +3,18 @@ import { messageOf } from '../errors.ts'
 import type { Link } from '../mux/link.ts'
 import { guarded } from '../net/guard.ts'
 import { TokenBucket } from '../rates/token-bucket.ts'
+import { MessageReader, type ReadWebSocket } from './message-reader.ts'
 
 /** The common part of both ends of socket.io once connected over a websocket. */
 export interface Carrier {
-  /** Hands one message to socket.io. */
-  readonly emit: (message: Uint8Array) => void
   /**
    * Closes engine.io and the websocket after what was handed over has left. Not `socket.disconnect`: its packet overtakes, on the
    * server, the messages that came just before it.
    */
   readonly close: () => void
-  /** The engine.io socket: emits `flush` around the moment at which it hands all it holds to the websocket. */
-  readonly engine: { on(event: 'flush', listener: () => void): unknown }
   readonly websocket: WebSocketLike
+  /** Plain sockets read into it; many may share it. */
+  readonly memory: Buffer
 }
 
 /** The TCP or TLS socket below the websocket. */
@@ -27,10 +26,13 @@ export interface SocketLike {
 }
 
 /** The parts of `ws` that are used, on both ends. `_socket` is private there; a test holds that it exists. */
-export interface WebSocketLike {
+export interface WebSocketLike extends ReadWebSocket {
   readonly bufferedAmount: number
+  readonly readyState: number
   readonly _socket: SocketLike
+  send(message: Uint8Array, options: { readonly binary: true; readonly compress: false }): void
   on(event: 'close' | 'ping', listener: () => void): unknown
+  once(event: 'message', listener: () => void): unknown
   terminate(): void
 }
 
@@ -52,18 +54,23 @@ export function limitPings(websocket: WebSocketLike): void {
 /** A peer that does not finish the closing handshake in this time is cut off, milliseconds. */
 const CLOSE_MS = 5_000
 
+/** Bytes of the memory that plain links read into. */
+export const READ_BYTES = 262_144
+
+const OPEN = 1
+const BINARY = { binary: true, compress: false } as const
+
 /**
- * A link over socket.io. Bytes wait in two places: in engine.io until its transport is writable, and in the websocket until the
- * operating system takes them. engine.io's own `drain` speaks of the first alone and fires while megabytes wait in the second, so
- * both are watched here:
+ * A link over socket.io. Its messages are what socket.io would make of them with our parser: one binary message of the websocket each. So
+ * once it is connected they go to the websocket and come from it without the queues, packets and events of engine.io and socket.io,
+ * which cost more than all else that is done for a small one. What those two say themselves passes as before.
  *
- *   send ─▶ engine.io ── flush ─▶ ws and its socket ── drain, or the callback of a write ─▶ operating system
+ *   send ─▶ ws and its socket ── drain, or the callback of a write ─▶ operating system
  *
- * After a `send` that left bytes in either place, one look after each of these events decides whether `onDrain` is due. Each place
- * has an event to come as long as it holds bytes, so that look is never missing.
+ * After a `send` that left bytes there, one look after each of these events decides whether `onDrain` is due. There is an event to come as
+ * long as there are bytes, so that look is never missing.
  */
 export class SocketIoLink implements Link {
-  #heldByEngine = 0
   #isWaiting = false
   #isProbing = false
   #isClosing = false
@@ -80,23 +87,24 @@ export class SocketIoLink implements Link {
   }
 
   constructor(private readonly carrier: Carrier) {
-    const { engine, websocket } = carrier
-    const flushed = (): void => {
-      this.#heldByEngine = 0
-      // The server's engine.io emits this before it hands over, the client's after it.
-      if (this.#isWaiting) queueMicrotask(this.#look)
-    }
+    const { websocket, memory } = carrier
     const closed = (): void => {
       clearTimeout(this.#timer)
       this.#ended('closed here')
     }
-    engine.on('flush', guarded(this.fail, flushed))
+    const take = guarded(this.fail, (message: Buffer) => this.received(message))
+    const later = guarded(this.fail, () => queueMicrotask(takeOver))
+    const takeOver = guarded(this.fail, () => {
+      // In the middle of a frame it is tried again behind the next message.
+      if (!MessageReader.takeOver(websocket, memory, take)) websocket.once('message', later)
+    })
+    takeOver()
     websocket._socket.on('drain', this.#look)
     websocket.on('close', guarded(this.fail, closed))
   }
 
   get bufferedBytes(): number {
-    return this.#heldByEngine + this.carrier.websocket.bufferedAmount
+    return this.carrier.websocket.bufferedAmount
   }
 
   get receivedBytes(): number {
@@ -104,9 +112,9 @@ export class SocketIoLink implements Link {
   }
 
   send(message: Uint8Array): void {
-    if (this.#isClosed || this.#isClosing) return
-    this.#heldByEngine += message.length
-    this.carrier.emit(message)
+    const { websocket } = this.carrier
+    if (this.#isClosed || this.#isClosing || websocket.readyState !== OPEN) return
+    websocket.send(message, BINARY)
     if (this.#isWaiting || this.bufferedBytes === 0) return
     this.#isWaiting = true
     this.#look()
@@ -141,7 +149,7 @@ export class SocketIoLink implements Link {
 
   /** Fires `onDrain`, or sees to it that another look follows. */
   readonly #look = guarded(this.fail, () => {
-    if (!this.#isWaiting || this.#isClosed || this.#heldByEngine > 0) return
+    if (!this.#isWaiting || this.#isClosed) return
     const { websocket } = this.carrier
     if (websocket.bufferedAmount === 0) {
       this.#isWaiting = false
