@@ -1,7 +1,7 @@
 /**
- * The SSH door, with rules of a few lines in place of the service's: `node --import tsx bench/ssh-door.ts PORT LINK_PORT KEY_FILE DIST`. Every
- * key is taken, and a forward of the name tN is that of the tunnel of this number. The door is the built one of the folder DIST: what tsx makes
- * of sources keeps a name for each closure, which is a quarter of the memory of a tunnel.
+ * The SSH door, with rules of a few lines in place of the service's: `node --import tsx bench/ssh-door.ts PORT LINK_PORT KEY_FILE MODULES`. Every
+ * key is taken, and a forward of the name tN is that of the tunnel of this number. The door is a built one, of the folder MODULES
+ * (built-modules.ts).
  */
 import { generateKeyPairSync } from 'node:crypto'
 import { join } from 'node:path'
@@ -13,11 +13,11 @@ import type { Forward, SshAccess } from '../src/service/contract.ts'
 import type * as Doors from '../src/ssh/door.ts'
 import type * as Logs from '../src/telemetry/log.ts'
 
-const [port = '', linkPort = '', keyFile = '', dist = ''] = process.argv.slice(2)
-const built = (file: string): Promise<unknown> => import(pathToFileURL(join(dist, file)).href)
-const { readPrivateKey } = (await built('identity/private-key.js')) as typeof PrivateKeys
-const { createSshDoor } = (await built('ssh/door.js')) as typeof Doors
-const { createLog } = (await built('telemetry/log.js')) as typeof Logs
+const [port = '', linkPort = '', keyFile = '', modules = ''] = process.argv.slice(2)
+const built = (file: string): Promise<unknown> => import(pathToFileURL(join(modules, file)).href)
+const { readPrivateKey } = (await built('private-key.js')) as typeof PrivateKeys
+const { createSshDoor } = (await built('door.js')) as typeof Doors
+const { createLog } = (await built('log.js')) as typeof Logs
 const ACCOUNT = '00000000-0000-4000-8000-000000000000'
 
 let logins = 0

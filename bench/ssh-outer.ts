@@ -1,12 +1,17 @@
 /**
- * An outer layer with a directory, as one has it that runs the service: `node --import tsx bench/ssh-outer.ts PORT CERTIFICATE TUNNELS`. It
- * writes the port at which the service process links.
+ * An outer layer with a directory, as one has it that runs the service: `node --import tsx bench/ssh-outer.ts PORT CERTIFICATE TUNNELS MODULES`. It
+ * writes the port at which the service process links. The outer layer is a built one, of the folder MODULES (built-modules.ts), as in the row that it is compared with.
  */
 import { readFileSync } from 'node:fs'
-import { createLog } from '../src/telemetry/log.ts'
-import { createOuterLayer, LiveDirectory, registeredKey } from '../src/index.ts'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type * as Gateway from '../src/index.ts'
+import type * as Logs from '../src/telemetry/log.ts'
 
-const [port = '', certificate = '', tunnels = ''] = process.argv.slice(2)
+const [port = '', certificate = '', tunnels = '', modules = ''] = process.argv.slice(2)
+const built = (file: string): Promise<unknown> => import(pathToFileURL(join(modules, file)).href)
+const { createLog } = (await built('log.js')) as typeof Logs
+const { createOuterLayer, LiveDirectory, registeredKey } = (await built('gateway.js')) as typeof Gateway
 const ACCOUNT = '00000000-0000-4000-8000-000000000000'
 const LIMIT = 1_000_000
 

@@ -1,9 +1,10 @@
 /** The SSH door next to our own link: small requests, bulk, transfers that stand still, and many tunnels. */
 import { readFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { load, withCpu, type Bench, type Measurement } from '../bench.ts'
+import { builtModules } from '../built-modules.ts'
 import { keyPairOf, nodeTarget, startGateway } from '../contenders.ts'
 import { freePorts, ready, type Fleet, type Service } from '../fleet.ts'
 import { cpuSeconds, rssBytes } from '../proc.ts'
@@ -37,10 +38,11 @@ interface Stage {
 
 const startStage = async (fleet: Fleet, tunnels: number): Promise<Stage> => {
   const { key, certificate } = await keyPairOf(fleet)
+  const modules = await builtModules(fleet)
   const [port = 0, doorPort = 0] = await freePorts(2)
-  const outer = fleet.serveScript('ssh-outer.ts', port, certificate, tunnels)
+  const outer = fleet.serveScript('ssh-outer.ts', port, certificate, tunnels, modules)
   const [, servicePort = ''] = await written(outer, /^service port (\d+)$/m)
-  const door = fleet.serveServiceScript('ssh-door.ts', doorPort, servicePort, key, dirname(fleet.program()))
+  const door = fleet.serveServiceScript('ssh-door.ts', doorPort, servicePort, key, modules)
   await ready(door, 'the SSH door', () => listens(doorPort))
   const stop = (): void => {
     door.stop()
