@@ -1,6 +1,7 @@
 import { eventsOptions } from './options/events.ts'
 import { CLIENT_COMMANDS, CLIENT_GROUPS } from './client-commands.ts'
 import { SERVICE_COMMANDS, SERVICE_GROUPS } from './service-commands.ts'
+import { DISCOVERY_COMMANDS } from './discovery-commands.ts'
 import { INSPECTOR_COMMANDS } from './inspector-commands.ts'
 import { VISITOR_COMMANDS, VISITOR_GROUPS } from './visitor-commands.ts'
 import { certificatesOptions } from './options/certificates.ts'
@@ -232,6 +233,7 @@ export const COMMANDS: readonly Command[] = [
         ? (await import('./service/demo.ts')).runServiceDemo(values, context)
         : (await import('./demo/demo.ts')).runDemo(context, values),
   }),
+  ...DISCOVERY_COMMANDS,
   ...INSPECTOR_COMMANDS,
   ...CLIENT_COMMANDS,
   ...SERVICE_COMMANDS,

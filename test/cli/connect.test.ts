@@ -6,37 +6,28 @@ import { join } from 'node:path'
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { portService } from '../../src/cli/connect/local-service.ts'
 import { runCli } from '../../src/cli/run-cli.ts'
-import { LiveDirectory } from '../../src/directory/live-directory.ts'
-import { GatewayError } from '../../src/errors.ts'
-import type { DataPlane } from '../../src/service/contract.ts'
+import type { LiveDirectory } from '../../src/directory/live-directory.ts'
 import type { Socket } from '../../src/service/model.ts'
-import { startApi, type RunningApi } from '../support/api.ts'
+import type { RunningApi } from '../support/api.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { exchange } from '../support/exchange.ts'
-import { startLayers, type Layers } from '../support/layers.ts'
+import type { Layers } from '../support/layers.ts'
 import { listen } from '../support/ports.ts'
-import { newJwk, TEST_CONFIG } from '../support/service.ts'
+import { startServiceEdge, type ServiceEdge } from '../support/service-edge.ts'
+import { newJwk } from '../support/service.ts'
 import { tempDir } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
 
 const ZONE = 'edge.example.com'
-const PORTS = { from: 1_024, to: 65_535 }
 
 let api: RunningApi
 let layers: Layers
 let directory: LiveDirectory
 
+let sockets: ServiceEdge['sockets']
+
 beforeAll(async () => {
-  directory = new LiveDirectory({ zone: ZONE, ports: PORTS })
-  layers = await startLayers({ targets: 'targets: {}', inners: 0, relay: {}, outer: { directory } })
-  const dataPlane: DataPlane = {
-    apply: async change => {
-      const [failure] = await directory.apply(change)
-      if (failure !== undefined) throw new GatewayError('LISTEN_FAILED', failure.message)
-    },
-  }
-  const hosts = { ...TEST_CONFIG.hosts, link: [`ws://127.0.0.1:${layers.socketPort}`] }
-  api = await startApi({}, { dataPlane, config: { hosts } })
+  ;({ api, layers, directory, sockets } = await startServiceEdge(ZONE))
 })
 
 interface Running {
@@ -86,7 +77,6 @@ const startOrigin = async (answer = 'hello'): Promise<{ readonly server: Server;
   return { server, port }
 }
 
-const sockets = async (): Promise<readonly Socket[]> => ((await api.v1('GET', '/sockets')).json as { items: Socket[] }).items
 const soleSocket = async (): Promise<Socket> => (await sockets())[0]!
 
 describe('connect', () => {

@@ -37,6 +37,7 @@ describe('--help', () => {
       'events',
       'doctor',
       'demo',
+      'docker',
       'requests',
       'login',
       'logout',

@@ -35,7 +35,7 @@ export interface ServingOptions {
   readonly credentials: TunnelCredentials
   readonly key: FreshKey
   readonly service: LocalService
-  readonly screen: Screen
+  readonly screen: Pick<Screen, 'say' | 'connected' | 'lines'>
   readonly context: CliContext
   /** When the command was entered, as `performance.now`. */
   readonly enteredMs: number

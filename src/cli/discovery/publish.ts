@@ -1,0 +1,143 @@
+import { readFile } from 'node:fs/promises'
+import { unreadableTargets } from '../../config/document/fault.ts'
+import { withAllowedHosts } from '../../discovery/allowed-hosts.ts'
+import type { Findings, FoundService, RefusedService } from '../../discovery/found.ts'
+import { targetsDocument, type BaseTargets } from '../../discovery/targets-document.ts'
+import { watch, type Source } from '../../discovery/watcher.ts'
+import { GatewayError, messageOf } from '../../errors.ts'
+import { changeFile, readIfAny } from '../../files/change-file.ts'
+import type { Socket } from '../../client/wire.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { openSession } from '../client/open.ts'
+import type { ExitStatus } from '../command/command.ts'
+import type { CliContext } from '../command/context.ts'
+import type { ValuesOf } from '../command/option.ts'
+import { createServiceLog } from '../command/serve.ts'
+import type { dockerOptions } from '../options/discovery.ts'
+
+type Values = Omit<ValuesOf<typeof dockerOptions>, 'engine' | 'network' | 'by'>
+
+/** What becomes of what is found. */
+interface Sink {
+  /** @returns what cannot be published */
+  apply(found: readonly FoundService[]): Promise<readonly RefusedService[]>
+  close(): Promise<void>
+}
+
+async function readBase(file: string): Promise<BaseTargets> {
+  try {
+    return { file, text: await readFile(file, 'utf8') }
+  } catch (cause) {
+    throw unreadableTargets(file, cause)
+  }
+}
+
+/** Targets in a file, which is written when it would be another one. The base is read each time: people change it. */
+function targetsSink(file: string, { base, identifier }: Values, log: Log): Sink {
+  let published: ReadonlyMap<string, string> = new Map()
+  return {
+    apply: async found => {
+      const document = targetsDocument(found, {
+        file,
+        base: base === undefined ? undefined : await readBase(base),
+        identifiers: identifier,
+      })
+      if ((await readIfAny(file)) !== document.text) await changeFile(file, () => ({ text: document.text, result: undefined }))
+      for (const [host, service] of document.hosts) if (published.get(host) !== service) log.info({ service, host }, 'published')
+      for (const [host, service] of published) if (!document.hosts.has(host)) log.info({ service, host }, 'gone')
+      published = document.hosts
+      return document.refused
+    },
+    // What is in the file goes on being served.
+    close: async () => undefined,
+  }
+}
+
+/** Sockets of the service, and the connections that serve them. */
+async function serviceSink(values: Values, log: Log, context: CliContext, onChanged?: Changed): Promise<Sink> {
+  const session = await openSession({ ...values, json: false }, context)
+  const { Publications } = await import('./publications.ts')
+  const publications = new Publications({
+    session,
+    log,
+    context,
+    drainTimeoutMs: values['drain-timeout'],
+    isInsecureAllowed: values.insecure,
+    caFile: values.ca,
+    keepMs: values.keep,
+    ...(onChanged !== undefined && { onChanged }),
+  })
+  const stopRenewing = session.keepAlive(error => log.warn({ err: error }, 'connections stay until their keys are over'))
+  return {
+    apply: async found => {
+      publications.apply(found)
+      return []
+    },
+    close: async () => {
+      stopRenewing()
+      await publications.close()
+    },
+  }
+}
+
+/** Told of each service that has got a public name, or has lost it. */
+export type Changed = (name: string, socket: Socket | undefined) => void
+
+/** Says each fault once, and again when it is another one. */
+class Told {
+  #before = new Map<string, string>()
+
+  refused(all: readonly RefusedService[], say: (refused: RefusedService) => void): void {
+    for (const one of all) if (this.#before.get(one.name) !== one.reason) say(one)
+    this.#before = new Map(all.map(({ name, reason }) => [name, reason]))
+  }
+}
+
+/**
+ * Publishes what a source finds, until the process is asked to end.
+ * @param hooks.refused  told of each look
+ * @throws GatewayError when an option or a file is wrong, or there is no login
+ */
+export async function publish(
+  source: Source,
+  values: Values,
+  context: CliContext,
+  hooks: { readonly changed?: Changed; readonly refused?: (all: readonly RefusedService[]) => void } = {},
+): Promise<ExitStatus> {
+  const { targets, base } = values
+  if (base !== undefined && targets === undefined) throw new GatewayError('USAGE', '--base is for --targets, which is missing')
+  if (base !== undefined && base === targets)
+    throw new GatewayError('USAGE', '--base and --targets are the same file, which would be written over')
+  const log = await createServiceLog(values, context)
+  const sink = targets === undefined ? await serviceSink(values, log, context, hooks.changed) : targetsSink(targets, values, log)
+  const stop = new AbortController()
+  const stopped = context.untilStopped({ hangup: true }).then(() => stop.abort())
+  const told = new Told()
+  let trouble = ''
+  try {
+    await watch(
+      source,
+      {
+        findings: async (findings: Findings) => {
+          const { found, refused } = withAllowedHosts(findings, values['allow-host'])
+          const all = [...refused, ...(await sink.apply(found))]
+          told.refused(all, ({ name, reason }) => log.warn({ service: name, reason }, 'cannot be published'))
+          hooks.refused?.(all)
+          if (trouble !== '') log.info({ services: found.length }, 'looking again')
+          trouble = ''
+        },
+        trouble: error => {
+          if (messageOf(error) !== trouble) log.warn({ err: error }, 'what is published stays; looking again until it works')
+          trouble = messageOf(error)
+        },
+      },
+      stop.signal,
+    )
+    await stopped
+  } finally {
+    await sink.close()
+    log.info({}, 'ended')
+    await log.flush()
+  }
+  return 0
+}

@@ -1,0 +1,54 @@
+/** Options of the commands that publish what is found. */
+import { serviceOptions } from '../command/command.ts'
+import { choice, duration, FILE, flag, listOf, optional, TEXT, withDefault } from '../command/option.ts'
+import { clientOptions } from './client.ts'
+
+const { json: _json, ...loginOptions } = clientOptions
+
+/** What becomes of what is found: a target in a file, or a socket of the service. */
+const publicationOptions = {
+  targets: optional(FILE, {
+    describe:
+      'Targets file to write, which an outer layer follows (its --targets); without it what is found becomes sockets of the service',
+    defaultText: 'none',
+  }),
+  base: optional(FILE, {
+    describe: 'With --targets: targets file whose content goes into it as well, and comes first',
+    defaultText: 'none',
+  }),
+  identifier: listOf(TEXT, {
+    describe: 'With --targets: identifier of the inner layers that serve what is found; repeatable',
+    aliases: ['i'],
+    fallback: [],
+  }),
+  'allow-host': listOf(TEXT, {
+    describe: 'Public host that may be asked for, such as *.apps.example.com; repeatable; any when absent',
+    fallback: [],
+  }),
+  keep: withDefault(duration(10_000, 30 * 86_400_000), 7 * 86_400_000, {
+    describe: 'Without --targets: time for which a socket keeps its name when nothing serves it',
+  }),
+  insecure: flag('Allow a ws:// connection to another machine than this one'),
+  ...loginOptions,
+} as const
+
+/** Options of `docker`. */
+export const dockerOptions = {
+  engine: withDefault(TEXT, 'unix:///var/run/docker.sock', {
+    describe: 'Container engine (Docker, Podman): unix://PATH or tcp://HOST:PORT; only read from',
+    variable: 'DOCKER_HOST',
+  }),
+  network: optional(TEXT, { describe: 'Network whose addresses count', defaultText: 'the only one of a container' }),
+  by: withDefault(choice(['address', 'name'] as const), 'address', {
+    describe: 'Reach a container by its address, or by its name, where this process or the inner layer is in the same network',
+  }),
+  ...publicationOptions,
+  ...serviceOptions,
+} as const
+
+/** Headings of `docker --help`. */
+export const dockerGroups = {
+  'Where containers are': ['engine', 'network', 'by'],
+  'What becomes of them': ['targets', 'base', 'identifier', 'allow-host', 'keep'],
+  'The service': ['server', 'api-token', 'ca', 'credentials', 'insecure'],
+} as const

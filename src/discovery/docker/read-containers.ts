@@ -1,0 +1,67 @@
+import { messageOf, GatewayError } from '../../errors.ts'
+import { readWishes, type Findings, type FoundService, type RefusedService } from '../found.ts'
+import type { Container } from './engine.ts'
+
+/** Labels begin with this. */
+export const LABEL_PREFIX = 'socket-gateway.'
+
+/** How a container is reached. */
+export interface Reach {
+  /** The network whose address counts; undefined: the only one. */
+  readonly network: string | undefined
+  /** `address`, or the name by which other containers of the network know it. */
+  readonly by: 'address' | 'name'
+}
+
+const nameOf = ({ Names, Id }: Container): string => Names?.[0]?.replace(/^\//, '') ?? Id.slice(0, 12)
+
+function hostOf(container: Container, { network, by }: Reach): string {
+  if (by === 'name') return nameOf(container)
+  const networks = Object.entries(container.NetworkSettings?.Networks ?? {})
+  const [first, second] = network === undefined ? networks : networks.filter(([name]) => name === network)
+  if (first === undefined)
+    throw new GatewayError('CONFIG_INVALID', network === undefined ? 'is in no network' : `is not in the network ${network}`)
+  if (second !== undefined)
+    throw new GatewayError(
+      'CONFIG_INVALID',
+      `is in ${networks.length} networks (${networks.map(([name]) => name).join(', ')}); say which with --network`,
+    )
+  const address = first[1]?.IPAddress || first[1]?.GlobalIPv6Address
+  if (address === undefined || address === '')
+    throw new GatewayError(
+      'CONFIG_INVALID',
+      `has no address in the network ${first[0]}; for one of the host itself use --by name, or a targets file`,
+    )
+  return address
+}
+
+function portOf({ Ports }: Container, wanted: number | undefined): number {
+  if (wanted !== undefined) return wanted
+  const ports = [...new Set((Ports ?? []).filter(({ Type }) => Type === undefined || Type === 'tcp').map(({ PrivatePort }) => PrivatePort))]
+  const [port, second] = ports
+  if (port === undefined) throw new GatewayError('CONFIG_INVALID', `exposes no port; say which with the label ${LABEL_PREFIX}port`)
+  if (second !== undefined)
+    throw new GatewayError(
+      'CONFIG_INVALID',
+      `exposes ${ports.length} ports (${ports.join(', ')}); say which with the label ${LABEL_PREFIX}port`,
+    )
+  return port
+}
+
+/** The containers that ask for publication by a label: `socket-gateway.host`, or `socket-gateway.expose` where the service chooses the name. */
+export function readContainers(containers: readonly Container[], reach: Reach): Findings {
+  const found: FoundService[] = []
+  const refused: RefusedService[] = []
+  for (const container of containers) {
+    const labels = container.Labels ?? {}
+    if (!Object.keys(labels).some(label => label.startsWith(LABEL_PREFIX)) || labels[`${LABEL_PREFIX}expose`] === 'false') continue
+    const name = `docker ${nameOf(container)}`
+    try {
+      const { host, port, type, policy, access } = readWishes(labels, LABEL_PREFIX)
+      found.push({ name, host, type, policy, access, origin: { host: hostOf(container, reach), port: portOf(container, port) } })
+    } catch (error) {
+      refused.push({ name, reason: messageOf(error) })
+    }
+  }
+  return { found, refused }
+}

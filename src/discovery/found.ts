@@ -1,0 +1,84 @@
+import type { HostPort } from '../address/host-port.ts'
+import { parseYaml } from '../config/document/yaml.ts'
+import { GatewayError } from '../errors.ts'
+
+/** Types of what is found, as sockets of the service have them. */
+export const FOUND_TYPES = ['http', 'https', 'tcp', 'tls'] as const
+export type FoundType = (typeof FOUND_TYPES)[number]
+
+/** What whoever runs a container or a workload says about its publication. */
+export interface Wishes {
+  /** Public host; without it the service chooses a name. */
+  readonly host: string | undefined
+  /** Of the origin; undefined: its only one. */
+  readonly port: number | undefined
+  readonly type: FoundType
+  /** As the key of the same name in a targets file has it; undefined: none. */
+  readonly policy: unknown
+  readonly access: unknown
+}
+
+/** A service that was found and is to be reached from outside. */
+export interface FoundService extends Pick<Wishes, 'host' | 'type' | 'policy' | 'access'> {
+  /** Name of it among all that is found, such as `docker web`; of its socket too. */
+  readonly name: string
+  readonly origin: HostPort
+}
+
+/** One that cannot be published, and why. */
+export interface RefusedService {
+  readonly name: string
+  readonly reason: string
+}
+
+/** All that is there at a moment. */
+export interface Findings {
+  readonly found: readonly FoundService[]
+  readonly refused: readonly RefusedService[]
+}
+
+/** Names of the wishes, each behind a prefix: `socket-gateway.host` as a label, `socket-gateway/host` as an annotation. */
+const WISHES: readonly string[] = ['expose', 'host', 'port', 'protocol', 'policy', 'access']
+
+const invalid = (place: string, message: string): GatewayError => new GatewayError('CONFIG_INVALID', `${place}: ${message}`)
+
+function portOf(text: string | undefined, place: string): number | undefined {
+  if (text === undefined) return undefined
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
+  if (port < 1 || port > 65_535) throw invalid(place, `${JSON.stringify(text)} is no port; expected 1 to 65535`)
+  return port
+}
+
+function yamlOf(text: string | undefined, place: string): unknown {
+  if (text === undefined) return undefined
+  const value = parseYaml(text, place).value
+  if (value === undefined || value === null) throw invalid(place, 'is empty')
+  return value
+}
+
+/**
+ * Reads the labels or annotations of one thing. Another name behind the prefix is refused: a policy that was misspelt would be none.
+ * @param values  all of them, with names of others among them
+ * @param prefix  such as `socket-gateway.`
+ * @throws GatewayError CONFIG_INVALID with the label
+ */
+export function readWishes(values: Readonly<Record<string, unknown>>, prefix: string): Wishes {
+  const wishes = new Map<string, string>()
+  for (const [name, value] of Object.entries(values)) {
+    if (!name.startsWith(prefix) || typeof value !== 'string') continue
+    const wish = name.slice(prefix.length)
+    if (!WISHES.includes(wish)) throw invalid(name, `is not known; expected ${WISHES.map(known => prefix + known).join(', ')}`)
+    wishes.set(wish, value.trim())
+  }
+  const type = (wishes.get('protocol') ?? 'http') as FoundType
+  if (!FOUND_TYPES.includes(type)) throw invalid(`${prefix}protocol`, `${JSON.stringify(type)} is none; expected ${FOUND_TYPES.join(', ')}`)
+  const host = wishes.get('host')
+  if (host === '') throw invalid(`${prefix}host`, 'is empty')
+  return {
+    host,
+    type,
+    port: portOf(wishes.get('port'), `${prefix}port`),
+    policy: yamlOf(wishes.get('policy'), `${prefix}policy`),
+    access: yamlOf(wishes.get('access'), `${prefix}access`),
+  }
+}

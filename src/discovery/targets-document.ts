@@ -1,0 +1,78 @@
+import { parseHostPattern } from '../address/host.ts'
+import { isYamlMap, parseYaml, type YamlMap } from '../config/document/yaml.ts'
+import { parseTargets } from '../config/targets.ts'
+import { GatewayError, messageOf } from '../errors.ts'
+import type { FoundService, RefusedService } from './found.ts'
+
+/** A targets file that people keep, to which targets are added. */
+export interface BaseTargets {
+  readonly file: string
+  readonly text: string
+}
+
+/** What to write, and what is not in it. */
+export interface TargetsDocument {
+  /** JSON, which is YAML too. */
+  readonly text: string
+  readonly refused: readonly RefusedService[]
+  /** Hosts that lead somewhere, each with what it is. */
+  readonly hosts: ReadonlyMap<string, string>
+}
+
+/** As the targets file has it. */
+const targetOf = ({ type, origin, policy, access }: FoundService, identifiers: readonly string[]): YamlMap => ({
+  protocol: type,
+  hostname: origin.host,
+  port: origin.port,
+  ...(identifiers.length > 0 && { identifier: identifiers }),
+  ...(policy !== undefined && { policy }),
+  ...(access !== undefined && { access }),
+})
+
+/** @throws GatewayError with the reason why it cannot be a target */
+function checked(service: FoundService, target: YamlMap, file: string): string {
+  const { host, type } = service
+  if (type === 'tcp' || type === 'tls')
+    throw new GatewayError(
+      'CONFIG_INVALID',
+      `protocol ${type} has no public port in a targets file; publish it by the service, or write it into --base`,
+    )
+  if (host === undefined) throw new GatewayError('CONFIG_INVALID', 'has no host, which a target needs; only the service chooses names')
+  parseTargets(JSON.stringify({ targets: { [host]: target } }), file)
+  return parseHostPattern(host)
+}
+
+/**
+ * Puts a targets file together. Each target is judged as in the file it goes to; one that is wrong is left out, and keeps no other from being there.
+ * @param file  where it is to stand, since names of files in it count from its folder
+ * @throws GatewayError CONFIG_INVALID when the base is wrong
+ */
+export function targetsDocument(
+  found: readonly FoundService[],
+  { file, base, identifiers }: { readonly file: string; readonly base: BaseTargets | undefined; readonly identifiers: readonly string[] },
+): TargetsDocument {
+  const document = base === undefined ? {} : parseYaml(base.text, base.file).value
+  if (base !== undefined) parseTargets(base.text, base.file)
+  const rest = isYamlMap(document) ? document : {}
+  const kept = isYamlMap(rest['targets']) ? rest['targets'] : {}
+  const targets = new Map(Object.entries(kept))
+  const owners = new Map<string, string>()
+  for (const host of Object.keys(kept)) owners.set(parseHostPattern(host), `--base ${base?.file ?? ''}`)
+  const refused: RefusedService[] = []
+  const hosts = new Map<string, string>()
+  for (const service of [...found].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const { name } = service
+    try {
+      const target = targetOf(service, identifiers)
+      const host = checked(service, target, file)
+      const owner = owners.get(host)
+      if (owner !== undefined) throw new GatewayError('CONFLICT', `${host} is the host of ${owner} already`)
+      owners.set(host, name)
+      hosts.set(host, name)
+      targets.set(host, target)
+    } catch (error) {
+      refused.push({ name, reason: messageOf(error) })
+    }
+  }
+  return { text: `${JSON.stringify({ ...rest, targets: Object.fromEntries(targets) }, undefined, 2)}\n`, refused, hosts }
+}
