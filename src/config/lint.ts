@@ -124,6 +124,7 @@ function* lintRule(rule: PolicyRule, rules: readonly PolicyRule[], keepsEncodedS
 function* fencesOf(route: Target, target: Target): Generator<string> {
   const [inner, outer] = [route.treatment, target.treatment]
   if (inner?.basicAuth !== undefined && outer?.basicAuth === undefined) yield 'basicAuth'
+  if (inner?.access !== undefined && outer?.access === undefined) yield 'access'
   if (inner?.allow !== undefined && outer?.allow === undefined) yield 'allow'
   if ((inner?.deny?.entries.length ?? 0) > 0 && outer?.deny === undefined) yield 'deny'
   if (!route.policy.any && target.policy.any) yield 'policy'

@@ -104,6 +104,9 @@ describe('a route beside its target', () => {
     expect(lint({ routes: [{ path: '/admin', basicAuth: auth }] })).toEqual([
       expect.stringMatching(/basicAuth of this route is no fence: .* such as \/ADMIN/),
     ])
+    expect(lint({ routes: [{ path: '/admin', access: { tokens: true } }] })).toEqual([
+      expect.stringMatching(/access of this route is no fence: .* such as \/ADMIN/),
+    ])
     expect(lint({ routes: [{ path: '/admin', allow: '10.0.0.0/8', policy: { '/admin': ['GET'] } }] })).toEqual([
       expect.stringMatching(/allow and policy of this route are no fence/),
     ])
