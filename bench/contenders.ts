@@ -141,13 +141,15 @@ export interface GatewayOptions {
   readonly linkTls?: ServerPair
   /** More options of the outer layer. */
   readonly outer?: readonly string[]
+  /** Options of Node.js for both layers. */
+  readonly node?: readonly string[]
 }
 
 /** Starts both layers as their users do, each with its JSON log (the access log among it) in a file. */
 export const startGateway = async (
   fleet: Fleet,
   origins: Origins,
-  { link = async port => port, targets: others = {}, tcp = {}, tls, linkTls, outer: more = [] }: GatewayOptions = {},
+  { link = async port => port, targets: others = {}, tcp = {}, tls, linkTls, outer: more = [], node = [] }: GatewayOptions = {},
 ): Promise<Gateway> => {
   const { key, certificate } = await keyPairOf(fleet)
   const target = (port: number): object => ({ protocol: 'http', hostname: '127.0.0.1', port })
@@ -156,7 +158,7 @@ export const startGateway = async (
   // A file of its own: every gateway follows the changes of its file.
   const targetsFile = fleet.file(`targets-${port}.yaml`, JSON.stringify({ targets, tcp }))
   const layer = (...args: readonly (string | number)[]): Service =>
-    fleet.serve([process.execPath, fleet.program(), ...args.map(String), '--log-format', 'json'])
+    fleet.serve([process.execPath, ...node, fleet.program(), ...args.map(String), '--log-format', 'json'])
   const listen = [
     ...listenHere(port, socketPort),
     ...(tls === undefined ? [] : ['--tls-certificate', tls.certificate, '--tls-key', tls.key]),

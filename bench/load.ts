@@ -152,3 +152,35 @@ export const runLoad = (target: Target, { connections, seconds }: LoadOptions): 
       sockets.push(socket)
     }
   })
+
+/** Sends so many requests, each connection its next one when it has its answer. @throws Error when a request fails */
+export const runRequests = (target: Target, { connections, requests }: { connections: number; requests: number }): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const request = requestHead(target)
+    const sockets: Socket[] = []
+    let [asked, left] = [0, requests]
+    const end = (): void => {
+      left = 0
+      for (const socket of sockets) socket.destroy()
+    }
+    const fail = (error: Error): void => {
+      if (left === 0) return
+      end()
+      reject(error)
+    }
+    const isNextWanted = (): boolean => asked < requests && asked++ >= 0
+    const answered = (): boolean => {
+      if (--left > 0) return isNextWanted()
+      end()
+      resolve()
+      return false
+    }
+    for (let i = 0; i < Math.min(connections, requests); i++) {
+      const socket = connect(target.port, '127.0.0.1')
+      const asker = new Asker(socket, request, answered, fail)
+      socket.on('connect', () => isNextWanted() && asker.ask())
+      socket.on('error', fail)
+      socket.on('close', () => fail(new Error('the connection was closed')))
+      sockets.push(socket)
+    }
+  })

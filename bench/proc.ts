@@ -20,6 +20,13 @@ export function parseRssBytes(status: string): number {
   return Number(kibibytes) * 1024
 }
 
+/** Calls of the system that read and wrote, from the text of /proc/PID/io. @throws Error when it is no such text */
+export function parseCalls(io: string): { readonly reads: number; readonly writes: number } {
+  const [reads, writes] = ['syscr', 'syscw'].map(name => Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(io)?.[1] ?? NaN))
+  if (reads === undefined || writes === undefined || Number.isNaN(reads + writes)) throw new Error('not the text of /proc/PID/io')
+  return { reads, writes }
+}
+
 /** How long all cores together were busy and in all, in ticks, from the text of /proc/stat. */
 export function parseCores(stat: string): { readonly busy: number; readonly all: number } {
   const line = /^cpu +(.*)$/m.exec(stat)?.[1]
@@ -36,3 +43,7 @@ export const cpuSeconds = (pids: readonly number[]): number =>
 
 /** Resident memory of a process. */
 export const rssBytes = (pid: number): number => parseRssBytes(readFileSync(`/proc/${pid}/status`, 'utf8'))
+
+/** Calls of the system that a process has read and written with. */
+export const callsOf = (pid: number): { readonly reads: number; readonly writes: number } =>
+  parseCalls(readFileSync(`/proc/${pid}/io`, 'utf8'))

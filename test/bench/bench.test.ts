@@ -1,8 +1,8 @@
 /** The parts of the benchmark that only compute; what it starts is started by `npm run bench`. */
 import { createServer } from 'node:http'
-import { cpuSeconds, parseCores, parseCpuSeconds, parseRssBytes, rssBytes } from '../../bench/proc.ts'
+import { callsOf, cpuSeconds, parseCalls, parseCores, parseCpuSeconds, parseRssBytes, rssBytes } from '../../bench/proc.ts'
 import { h2loadArguments, parseH2load } from '../../bench/h2load.ts'
-import { parseAnswer, parseWrk, runLoad } from '../../bench/load.ts'
+import { parseAnswer, parseWrk, runLoad, runRequests } from '../../bench/load.ts'
 import { parseOptions } from '../../bench/options.ts'
 import { formatFigure, isReached, markdownTable, replaceBetweenMarkers, requirementsTable, type Group } from '../../bench/report.ts'
 import { median, medianRatio, percentile } from '../../bench/stats.ts'
@@ -41,6 +41,12 @@ describe('/proc', () => {
   test('resident memory is read in bytes, and a process that has ended has none', () => {
     expect(parseRssBytes('Name:\tnode\nVmHWM:\t  900 kB\nVmRSS:\t  512 kB\n')).toBe(524_288)
     expect(() => parseRssBytes('Name:\tnode\nState:\tZ (zombie)\n')).toThrow('has ended')
+  })
+
+  test('counts calls of the system', () => {
+    expect(parseCalls('rchar: 9\nwchar: 8\nsyscr: 7\nsyscw: 6\nread_bytes: 0\n')).toEqual({ reads: 7, writes: 6 })
+    expect(() => parseCalls('')).toThrow('not the text')
+    if (process.platform === 'linux') expect(callsOf(process.pid).reads).toBeGreaterThan(0)
   })
 
   test('a core that waits is not busy', () => {
@@ -152,6 +158,19 @@ Transfer/sec:     20.10MB
     expect(result.requests).toBeGreaterThan(4)
     expect(answered - result.requests).toBeLessThanOrEqual(4)
     expect(result.p50Us).toBeLessThanOrEqual(result.p99Us)
+  })
+
+  test('a fixed number of requests is asked, and no more', async () => {
+    let answered = 0
+    const server = createServer((_request, response) => {
+      answered++
+      response.end('x'.repeat(1024))
+    })
+    const target = { port: await listen(server), host: 'a.example', path: '/1k' }
+    await runRequests(target, { connections: 4, requests: 50 })
+    expect(answered).toBe(50)
+    await runRequests(target, { connections: 4, requests: 1 })
+    expect(answered).toBe(51)
   })
 
   test('the own generator fails when the server does', async () => {
