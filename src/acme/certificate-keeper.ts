@@ -8,6 +8,7 @@ import { Attempts, type FailedOrders } from './attempts.ts'
 import type { Authority, IssuedPair } from './authority.ts'
 import { AuthorityError } from './authority-http.ts'
 import type { CertificateFolder } from './certificate-folder.ts'
+import type { CertificateExchange, OrderLock } from './exchange.ts'
 import { HeldCertificate } from './held-certificate.ts'
 import type { PendingChallenges } from './pending-challenges.ts'
 import { solverOf } from './solver.ts'
@@ -29,6 +30,8 @@ export interface CertificateKeeperOptions {
   /** The port for plain HTTP is open. */
   readonly hasHttp: boolean
   readonly dns?: { readonly records: DnsRecords; readonly waitMs: number } | undefined
+  /** Other nodes of a cluster: one of them orders, and all have it. */
+  readonly exchange?: CertificateExchange | undefined
   /** Files have changed: they are to be in force when it resolves. */
   readonly onChange: () => Promise<unknown>
   readonly events: EventSink
@@ -42,6 +45,8 @@ export interface CertificateKeeperOptions {
 }
 
 const LOOK_MS = 60_000
+/** With other nodes: what one has ordered is to be in force at all of them soon. */
+const SHARED_LOOK_MS = 2_000
 /** Orders that are under way at once. */
 const MAX_ORDERS = 4
 /** Hosts that nobody has asked for before: so many at once, and in an hour in the long run. */
@@ -63,6 +68,8 @@ export class CertificateKeeper {
   readonly #demanded = new Set<string>()
   readonly #demands: TokenBucket
   readonly #ordering = new Map<string, Promise<void>>()
+  /** Names that another node orders for → when to look again, milliseconds since 1970. */
+  readonly #elsewhere = new Map<string, number>()
   /** Wildcards of which it was said that they cannot be had. */
   #told = ''
   #pausedUntilMs = 0
@@ -90,7 +97,7 @@ export class CertificateKeeper {
   async start(): Promise<void> {
     for (const [name, cert] of await this.options.folder.read()) this.#held.set(name, new HeldCertificate(cert))
     await this.#attempts.read()
-    const { lookMs = LOOK_MS } = this.options
+    const { exchange, lookMs = exchange === undefined ? LOOK_MS : SHARED_LOOK_MS } = this.options
     this.#timer = setInterval(guarded(this.#fail, this.#look), lookMs).unref()
     this.#look()
   }
@@ -145,7 +152,8 @@ export class CertificateKeeper {
       if (held !== undefined) this.#ask(name, held)
       if (this.#ordering.size >= MAX_ORDERS || nowMs() < this.#pausedUntilMs) continue
       if (this.#ordering.has(name) || !this.#attempts.isDue(name) || held?.isFresh(nowMs()) === true) continue
-      const order = this.#order(name, held)
+      if (nowMs() < (this.#elsewhere.get(name) ?? 0)) continue
+      const order = this.#get(name, held)
         .catch(this.#fail)
         .finally(() => {
           this.#ordering.delete(name)
@@ -169,24 +177,52 @@ export class CertificateKeeper {
     )
   }
 
-  async #order(name: string, held: HeldCertificate | undefined): Promise<void> {
+  /** Takes what another node has, or orders it if no other one does. */
+  async #get(name: string, held: HeldCertificate | undefined): Promise<void> {
+    const { exchange, nowMs, lookMs = SHARED_LOOK_MS } = this.options
+    if (exchange === undefined) return this.#order(name, held, undefined)
+    const lock = await exchange.lock(name)
+    // Behind the lock: it may have come a moment ago.
+    if (await this.#takeOver(name, held, exchange)) return lock?.release()
+    if (lock !== undefined) return this.#order(name, held, lock)
+    this.#elsewhere.set(name, nowMs() + lookMs)
+  }
+
+  async #takeOver(name: string, held: HeldCertificate | undefined, exchange: CertificateExchange): Promise<boolean> {
+    const pair = await exchange.find(name)
+    if (pair === undefined) return false
+    const found = new HeldCertificate(pair.cert)
+    if (!found.isFresh(this.options.nowMs()) || found.lifetime.notAfterMs <= (held?.lifetime.notAfterMs ?? 0)) return false
+    await this.#install(name, pair, found)
+    this.options.log.info({ name }, `the certificate for ${name} has come from another node`)
+    return true
+  }
+
+  async #install(name: string, pair: IssuedPair, certificate: HeldCertificate): Promise<void> {
+    await this.options.folder.write(name, pair)
+    this.#held.set(name, certificate)
+    this.#demanded.delete(name)
+    this.#elsewhere.delete(name)
+    await this.#attempts.forget(name)
+    await this.options.onChange()
+  }
+
+  async #order(name: string, held: HeldCertificate | undefined, lock: OrderLock | undefined): Promise<void> {
     const { authority, authorityName, challenges, dns, log } = this.options
     const kind = this.#kindFor(name)
     log.info({ name, kind }, `${held === undefined ? 'ordering' : 'renewing'} the certificate for ${name} at ${authorityName}, by ${kind}`)
-    let pair: IssuedPair
     try {
-      pair = await authority.order({ name, kind, solve: solverOf(challenges, dns), replaces: held?.cert })
-      await this.options.folder.write(name, pair)
+      const pair = await authority.order({ name, kind, solve: solverOf(challenges, dns), replaces: held?.cert })
+      const issued = new HeldCertificate(pair.cert)
+      await this.options.exchange?.give(name, pair, issued.lifetime.notAfterMs)
+      await this.#install(name, pair, issued)
+      this.#tell(name, issued)
+      await lock?.release()
     } catch (error) {
-      if (!this.#isClosed) await this.#failed(name, kind, error)
-      return
+      if (this.#isClosed) return lock?.release()
+      const pauseMs = await this.#failed(name, kind, error)
+      await lock?.hold(pauseMs)
     }
-    const issued = new HeldCertificate(pair.cert)
-    this.#held.set(name, issued)
-    this.#demanded.delete(name)
-    await this.#attempts.forget(name)
-    await this.options.onChange()
-    this.#tell(name, issued)
   }
 
   #tell(name: string, { lifetime }: HeldCertificate): void {
@@ -198,7 +234,8 @@ export class CertificateKeeper {
     events.turn('certificate', true, note)
   }
 
-  async #failed(name: string, kind: ChallengeKind, error: unknown): Promise<void> {
+  /** @returns the pause before the next attempt, milliseconds */
+  async #failed(name: string, kind: ChallengeKind, error: unknown): Promise<number> {
     const { events, log, nowMs, authorityName } = this.options
     const reason = messageOf(error)
     const isLimit = error instanceof AuthorityError && error.type === 'rateLimited'
@@ -215,6 +252,7 @@ export class CertificateKeeper {
       `no certificate for ${name}: ${reason}; ${meanwhile}, next attempt ${next}`,
     )
     events.turn('certificate', false, { subject: name, fields: { name, authority: authorityName, reason, next } })
+    return Math.max(1, nextMs - nowMs())
   }
 
   /** By the DNS where it can be written, else by what is asked at a port; what has failed is tried another way the next time. */

@@ -4,23 +4,9 @@ import { lazily } from '../lazily.ts'
 import type { ChallengeAnswers } from '../tls/challenge-answers.ts'
 import { TLS_SETTINGS } from '../tls/settings.ts'
 import { mintKey, type Challenge } from './authority.ts'
+import type { CertificateExchange } from './exchange.ts'
 
 const load = lazily<typeof Acme>('acme-client')
-
-/** An answer that others may be asked for as well. */
-export interface PublishedAnswer {
-  /** `text TOKEN` or `tls NAME`. */
-  readonly place: string
-  /** The key authorization, RFC 8555 §8.1. */
-  readonly keyAuthorization: string
-}
-
-/** Where the answers of other nodes are found. */
-export interface AnswerExchange {
-  publish(answer: PublishedAnswer): Promise<void>
-  withdraw(place: string): Promise<void>
-  find(place: string): Promise<string | undefined>
-}
 
 const textPlace = (token: string): string => `text ${token}`
 const tlsPlace = (name: string): string => `tls ${name}`
@@ -32,7 +18,7 @@ export class PendingChallenges implements ChallengeAnswers {
   readonly #contexts = new Map<string, SecureContext>()
 
   /** @param exchange  of a cluster: an authority asks whichever node it comes to; undefined: there is no other */
-  constructor(private readonly exchange?: AnswerExchange) {}
+  constructor(private readonly exchange?: CertificateExchange) {}
 
   get isAskedByTls(): boolean {
     return this.#contexts.size > 0 || this.exchange !== undefined
@@ -43,7 +29,7 @@ export class PendingChallenges implements ChallengeAnswers {
     const place = kind === 'tls-alpn-01' ? tlsPlace(name) : textPlace(token)
     if (kind === 'tls-alpn-01') this.#contexts.set(place, await certificateFor(name, keyAuthorization))
     this.#pending.set(place, keyAuthorization)
-    await this.exchange?.publish({ place, keyAuthorization })
+    await this.exchange?.publish(place, keyAuthorization)
     return async () => {
       this.#pending.delete(place)
       this.#contexts.delete(place)
@@ -53,14 +39,14 @@ export class PendingChallenges implements ChallengeAnswers {
 
   async textOf(token: string): Promise<string | undefined> {
     const place = textPlace(token)
-    return this.#pending.get(place) ?? (await this.exchange?.find(place))
+    return this.#pending.get(place) ?? (await this.exchange?.answerAt(place))
   }
 
   async contextOf(serverName: string): Promise<SecureContext | undefined> {
     const place = tlsPlace(serverName)
     const known = this.#contexts.get(place)
     if (known !== undefined || this.exchange === undefined) return known
-    const found = await this.exchange.find(place)
+    const found = await this.exchange.answerAt(place)
     return found === undefined ? undefined : await certificateFor(serverName, found)
   }
 }

@@ -64,7 +64,7 @@ export const startKeeping = async (pebble: Pebble, options: KeepingOptions): Pro
   const { log, records } = captureLog()
   const events = new Events({ nowMs: Date.now, holdScale: 0.001, onFault: thrown => log.error({ err: thrown }, 'fault') })
   onCleanUp(() => events.close())
-  const acme = await openAcme(values, { env: process.env } as never)
+  const acme = await openAcme(values, { env: process.env }, log)
   const tlsValues = { 'tls-key': [], hsts: undefined, http2: true, 'app-h2c': false, 'socket-tls-certificate': [], 'socket-tls-key': [] }
   const { app: store } = createTlsPorts({ ...tlsValues, 'socket-client-ca': undefined, ...acme.options }, log, acme.onMissing)
   await store!.start()

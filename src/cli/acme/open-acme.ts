@@ -2,12 +2,14 @@ import { DEFAULT_DIRECTORY, type AuthorityOptions, type DnsRecords } from '../..
 import { Authority } from '../../acme/authority.ts'
 import { CertificateFolder } from '../../acme/certificate-folder.ts'
 import { CertificateKeeper, type CertificateKeeperOptions } from '../../acme/certificate-keeper.ts'
+import type { CertificateExchange } from '../../acme/exchange.ts'
 import { DnsHook } from '../../acme/dns/dns-hook.ts'
 import { PendingChallenges } from '../../acme/pending-challenges.ts'
 import { namesIn } from '../../acme/wanted-names.ts'
 import { GatewayError } from '../../errors.ts'
 import type { EventSink } from '../../events/event-sink.ts'
 import { readCertificates } from '../../identity/certificate-file.ts'
+import { readPrivateKeyObject } from '../../identity/private-key.ts'
 import type { RouteTable } from '../../route/table.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
@@ -24,6 +26,9 @@ export type AcmeValues = ValuesOf<typeof acmeOptions> & {
   readonly state: string | undefined
   readonly 'tls-certificate': readonly string[]
   readonly 'app-http-port': number | undefined
+  readonly cluster?: string | undefined
+  readonly 'cluster-name'?: string
+  readonly 'node-key'?: string | undefined
 }
 
 /** The parts of an outer layer that say for what certificates are ordered. */
@@ -50,24 +55,35 @@ export interface OpenAcme<Values = unknown> {
   readonly challenges: ChallengeAnswers
   /** A client asks for a name that no certificate is for. */
   readonly onMissing: (serverName: string) => void
+  /** Of the layer. */
   prepare(parts: AcmeParts): void
   /** The ports are open. */
   start(): Promise<void>
   close(): Promise<void>
 }
 
+const NODE_KEY_FILE = {
+  option: '--node-key',
+  expected: 'the private key of the cluster',
+  remedy: 'make one with: socket-gateway certificates',
+}
 const CA_FILE = certificateFile('--acme-directory-ca', 'of the authorities to trust')
 
 /**
  * Reads what the options name, and makes the folder.
  * @throws GatewayError USAGE, FILE_UNREADABLE, KEY_INVALID
  */
-export async function openAcme<Values extends AcmeValues>(values: Values, { env }: CliContext): Promise<OpenAcme<Values>> {
+export async function openAcme<Values extends AcmeValues>(
+  values: Values,
+  { env }: Pick<CliContext, 'env'>,
+  log: Log,
+): Promise<OpenAcme<Values>> {
   const authority = await authorityOf(values)
   const folder = new CertificateFolder(acmeFolderOf(values))
   await folder.open(values['tls-certificate'].length === 0)
   const accountKey = await folder.accountKey()
-  const challenges = new PendingChallenges()
+  const exchange = await exchangeOf(values, log)
+  const challenges = new PendingChallenges(exchange)
   const records = dnsOf(values, env)
   const stop = new AbortController()
   let keeper: CertificateKeeper | undefined
@@ -94,6 +110,7 @@ export async function openAcme<Values extends AcmeValues>(values: Values, { env 
             ({ source, names, covers }) => !source.startsWith(folder.certificates) && (names.includes(name) || covers(name)),
           ),
         challenges,
+        exchange,
         hasHttp: values['app-http-port'] !== undefined,
         dns: records === undefined ? undefined : { records, waitMs: values['acme-dns-wait'] },
         onChange: () => store.lookNow(),
@@ -104,13 +121,32 @@ export async function openAcme<Values extends AcmeValues>(values: Values, { env 
       })
       leave = table?.onChange?.(keeper.namesChanged)
     },
-    start: async () => keeper?.start(),
+    start: async () => {
+      await exchange?.start()
+      await keeper?.start()
+    },
     close: async () => {
       leave?.()
       stop.abort()
       await keeper?.close()
+      exchange?.close()
     },
   }
+}
+
+/** What the nodes of a cluster share; without one, nothing of it is loaded. */
+async function exchangeOf(
+  { cluster, 'cluster-name': name = 'socket-gateway', 'node-key': keyFile }: AcmeValues,
+  log: Log,
+): Promise<CertificateExchange | undefined> {
+  // What a cluster needs besides is said where it is opened.
+  if (cluster === undefined || keyFile === undefined) return undefined
+  const [{ RedisExchange }, { parseRedisUrl }] = await Promise.all([
+    import('../../acme/redis/redis-exchange.ts'),
+    import('../../cluster/redis/redis-url.ts'),
+  ])
+  const key = await readOptionFile(keyFile, NODE_KEY_FILE, readPrivateKeyObject)
+  return new RedisExchange({ place: parseRedisUrl(cluster), name, key, log, nowMs: Date.now })
 }
 
 async function authorityOf(values: AcmeValues): Promise<AuthorityOptions> {

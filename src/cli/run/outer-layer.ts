@@ -61,9 +61,7 @@ const NOBODY = 'none'
  */
 export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, context: CliContext): Promise<ExitStatus> {
   const state = await openState(given)
-  const withState = state?.options ?? given
-  const acme = withState.acme === undefined ? undefined : await openAcme({ ...withState, acme: withState.acme }, context)
-  const options = acme?.options ?? withState
+  const options = state?.options ?? given
   if (options.targets !== undefined && options.target.length > 0)
     throw new GatewayError('USAGE', '--targets and --target: give one of them; a file may have the same in one line, HOST: URL')
   const admin = await readAdminOptions(options)
@@ -84,7 +82,8 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
     },
     onFault: fault => log.error({ code: fault.code }, `public key not in force: ${fault.message}`),
   })
-  const tls = createTlsPorts(options, log, acme?.onMissing)
+  const acme = options.acme === undefined ? undefined : await openAcme({ ...options, acme: options.acme }, context, log)
+  const tls = createTlsPorts(acme?.options ?? options, log, acme?.onMissing)
   const stores = [tls.app, tls.socket].filter(store => store !== undefined)
   const targets = options.targets === undefined ? undefined : watchTargets(options.targets, log)
   const invitations = state === undefined ? undefined : createInvitations(state, keys, log, context)
@@ -122,7 +121,8 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
         appH2c: options['app-h2c'],
         ...(context.nghttp2 !== undefined && { nghttp2: context.nghttp2 }),
         ...(context.onMoved !== undefined && { onMoved: context.onMoved }),
-        tcpCertificates: (clientCa, clientCrl) => createAppCertificates(options, log, { clientCa, clientCrl, onMissing: acme?.onMissing }),
+        tcpCertificates: (clientCa, clientCrl) =>
+          createAppCertificates(acme?.options ?? options, log, { clientCa, clientCrl, onMissing: acme?.onMissing }),
         socketPort: options['socket-port'],
         ...(options['socket-host'] !== undefined && { socketHost: options['socket-host'] }),
         ...(tls.socket !== undefined && { socketCertificates: tls.socket }),
@@ -209,8 +209,8 @@ async function checkTargets(targets: TargetsFile, ports: readonly WantedPort[], 
 }
 
 /** Prepares orders of certificates; without them, nothing of it is loaded. */
-const openAcme = async <Values extends AcmeValues>(values: Values, context: CliContext): Promise<OpenAcme<Values>> =>
-  (await import('../acme/open-acme.ts')).openAcme(values, context)
+const openAcme = async <Values extends AcmeValues>(values: Values, context: CliContext, log: Log): Promise<OpenAcme<Values>> =>
+  (await import('../acme/open-acme.ts')).openAcme(values, context, log)
 
 /** Tells whoever is to be told of events; without a file, nothing of it is loaded. */
 const openEvents = async (file: string, events: Events, log: Log): Promise<Told> =>

@@ -1,0 +1,26 @@
+import type { IssuedPair } from './authority.ts'
+
+/** An order that no other node makes at the same time. */
+export interface OrderLock {
+  release(): Promise<void>
+  /** Nobody is to try it for so long, milliseconds. */
+  hold(ms: number): Promise<void>
+}
+
+/** What the gateways of a cluster tell each other of orders. Nothing of it rejects: what cannot be had is as if there were none. */
+export interface CertificateExchange {
+  /** Connects, and gives up waiting for that soon; until then there is nothing to be had. */
+  start(): Promise<void>
+  /** Takes an order; undefined: another node has it, or nobody can say. */
+  lock(name: string): Promise<OrderLock | undefined>
+  /** The certificate that a node has got. */
+  find(name: string): Promise<IssuedPair | undefined>
+  /** Gives a certificate to the others. @param untilMs  its end, milliseconds since 1970 */
+  give(name: string, pair: IssuedPair, untilMs: number): Promise<void>
+  /** The answer to a challenge of an order of another node. @param place  which one it is */
+  answerAt(place: string): Promise<string | undefined>
+  /** Lets the others answer a challenge. */
+  publish(place: string, keyAuthorization: string): Promise<void>
+  withdraw(place: string): Promise<void>
+  close(): void
+}
