@@ -7,7 +7,9 @@ import type { Group } from '../report.ts'
 const DOWNLOADS = 8
 /** Time for the windows to grow. */
 const SETTLE_MS = 500
-const MAX_P99_MS = 50
+const MAX_P99_MS = 30
+/** On a machine that is busy with other things every process waits for its turn: the one-hop proxy, which has no link, says for how long. */
+const MAX_P99_RATIO = 1
 
 export const fairness: Measurement = {
   name: 'fairness',
@@ -43,6 +45,12 @@ export const fairness: Measurement = {
           unit: 'ms',
           limit: { atMost: MAX_P99_MS },
           measured: samples.medians('gateway').p99 ?? NaN,
+        },
+        {
+          what: "the same to the one-hop proxy's beside as many",
+          unit: '×',
+          limit: { atMost: MAX_P99_RATIO },
+          measured: samples.ratio('gateway', 'p99'),
         },
       ],
     }
