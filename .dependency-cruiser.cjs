@@ -172,7 +172,7 @@ const ROOMS = {
     node: ['https', 'net', 'tls', 'crypto', 'fs/promises', 'path'],
   },
   'acme/redis': { rooms: ['errors.ts', 'telemetry', 'acme', 'cluster/redis'], node: ['crypto'] },
-  'acme/dns': { rooms: ['errors.ts', 'net', 'acme'], node: ['child_process'] },
+  'acme/dns': { rooms: ['errors.ts', 'address', 'net', 'acme'], node: ['child_process', 'net', 'crypto'] },
   tls: { rooms: ['errors.ts', 'files', 'http', 'identity'], node: ['tls', 'crypto', 'fs', 'fs/promises', 'path'] },
   net: { rooms: ['errors.ts', 'address'], node: [...SOCKETS, 'os', 'fs/promises'] },
   mux: { rooms: ['errors.ts', 'rates', 'wire'], node: ['stream'] },

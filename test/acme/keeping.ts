@@ -45,6 +45,8 @@ const unset = {
   'acme-eab-kid': undefined,
   'acme-eab-key': undefined,
   'acme-dns-hook': undefined,
+  'acme-dns-server': undefined,
+  'acme-dns-key': undefined,
   'acme-dns-wait': 0,
   'tls-certificate': [],
 } as const

@@ -20,6 +20,7 @@ const PACKAGES: Readonly<Record<string, string>> = {
   script: 'bsdutils',
   'redis-cli': 'redis-tools',
   'pebble-challtestsrv': 'pebble',
+  named: 'bind9',
 }
 
 // Servers live in sbin, which is not in the PATH of ordinary users.

@@ -1,3 +1,4 @@
+import { parseHostPort, type HostPort } from '../../address/host-port.ts'
 import { parseHostPattern } from '../../address/host.ts'
 import { duration, FILE, listOf, optional, TEXT, withDefault, type Reader } from '../command/option.ts'
 
@@ -23,7 +24,16 @@ const NAME: Reader<string> = {
   },
 }
 
+const DNS_PORT = 53
 const DNS_WAIT_MS = 10_000
+
+const SERVER: Reader<HostPort> = {
+  expected: 'HOST or HOST:PORT, an IPv6 address in brackets',
+  read: text => {
+    const server = parseHostPort(/^\[[^\]]*\]$|^[^:]*$/.test(text) ? `${text}:${DNS_PORT}` : text)
+    return server === undefined || server.host === '' ? undefined : server
+  },
+}
 
 /** Options of `outer-layer` for certificates that it orders itself. */
 export const acmeOptions = {
@@ -58,6 +68,14 @@ export const acmeOptions = {
     describe:
       'Program that adds and removes TXT records: names are proven by the DNS, wildcards as well. Told by ACME_ACTION (add, remove), ACME_RECORD and ACME_VALUE in its environment; it has two minutes',
     defaultText: 'none',
+  }),
+  'acme-dns-server': optional(SERVER, {
+    describe: 'DNS server that takes updates (RFC 2136) over TCP, HOST or HOST:PORT: instead of --acme-dns-hook',
+    defaultText: 'none',
+  }),
+  'acme-dns-key': optional(FILE, {
+    describe: 'File with the key of the updates, as tsig-keygen writes it; readable by its owner only',
+    defaultText: 'none: updates are not signed',
   }),
   'acme-dns-wait': withDefault(duration(0), DNS_WAIT_MS, { describe: 'Time until a record has come to all servers of its zone' }),
 } as const

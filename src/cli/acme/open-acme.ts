@@ -4,6 +4,8 @@ import { CertificateFolder } from '../../acme/certificate-folder.ts'
 import { CertificateKeeper, type CertificateKeeperOptions } from '../../acme/certificate-keeper.ts'
 import type { CertificateExchange } from '../../acme/exchange.ts'
 import { DnsHook } from '../../acme/dns/dns-hook.ts'
+import { DnsUpdate } from '../../acme/dns/dns-update.ts'
+import { parseTsigKey } from '../../acme/dns/tsig.ts'
 import { PendingChallenges } from '../../acme/pending-challenges.ts'
 import { namesIn } from '../../acme/wanted-names.ts'
 import { GatewayError } from '../../errors.ts'
@@ -17,7 +19,7 @@ import type { ChallengeAnswers } from '../../tls/challenge-answers.ts'
 import type { CliContext } from '../command/context.ts'
 import { certificateFile, readOptionFile } from '../command/option-file.ts'
 import type { ValuesOf } from '../command/option.ts'
-import { acmeFolderOf, readBindingKey } from './acme-files.ts'
+import { acmeFolderOf, readBindingKey, readSecret } from './acme-files.ts'
 import type { acmeOptions } from './acme-options.ts'
 
 /** Values of an outer layer that orders certificates. */
@@ -62,6 +64,7 @@ export interface OpenAcme<Values = unknown> {
   close(): Promise<void>
 }
 
+const DNS_KEY_FILE = { option: '--acme-dns-key', expected: 'a key of the DNS server', remedy: 'make one with tsig-keygen' }
 const NODE_KEY_FILE = {
   option: '--node-key',
   expected: 'the private key of the cluster',
@@ -84,7 +87,7 @@ export async function openAcme<Values extends AcmeValues>(
   const accountKey = await folder.accountKey()
   const exchange = await exchangeOf(values, log)
   const challenges = new PendingChallenges(exchange)
-  const records = dnsOf(values, env)
+  const records = await dnsOf(values, env)
   const stop = new AbortController()
   let keeper: CertificateKeeper | undefined
   let leave: (() => void) | undefined
@@ -161,7 +164,14 @@ async function authorityOf(values: AcmeValues): Promise<AuthorityOptions> {
   }
 }
 
-function dnsOf(values: AcmeValues, env: CliContext['env']): DnsRecords | undefined {
-  const { 'acme-dns-hook': hook } = values
-  return hook === undefined ? undefined : new DnsHook(hook, env)
+async function dnsOf(values: AcmeValues, env: CliContext['env']): Promise<DnsRecords | undefined> {
+  const { 'acme-dns-hook': hook, 'acme-dns-server': server, 'acme-dns-key': keyFile } = values
+  if (hook !== undefined && server !== undefined) throw new GatewayError('USAGE', '--acme-dns-hook and --acme-dns-server: give one of them')
+  if (keyFile !== undefined && server === undefined) throw new GatewayError('USAGE', '--acme-dns-key needs --acme-dns-server')
+  if (hook !== undefined) return new DnsHook(hook, env)
+  if (server === undefined) return undefined
+  return new DnsUpdate(
+    server,
+    keyFile === undefined ? undefined : parseTsigKey(await readSecret(keyFile, DNS_KEY_FILE), `--acme-dns-key ${keyFile}`),
+  )
 }
