@@ -15,6 +15,7 @@ import { DEFAULT_SSH_LIMITS, type SshLimits } from './ssh-limits.ts'
 import { ALGORITHMS, IDENT, loadSsh2, type Connection, type Server } from './ssh2.ts'
 import { socketOf } from './ssh2-channels.ts'
 import { withoutPool } from './ssh2-memory.ts'
+import { Padding } from './ssh2-packets.ts'
 import { SshConnection, type SshConnectionContext } from './ssh-connection.ts'
 import { TunnelBook } from './tunnel-book.ts'
 import type { LinkTo } from './tunnel-link.ts'
@@ -69,6 +70,7 @@ export class SshDoor {
       greeting,
       limits: this.#limits,
       budget: new GrowthBudget(GROWTH_BUDGET_BYTES),
+      padding: new Padding(),
       log,
       clock,
       enter: accountId => this.#enter(accountId),

@@ -13,6 +13,7 @@ import { printable, socketLine, type GreetingFacts } from './greeting.ts'
 import { Sessions } from './sessions.ts'
 import type { SshLimits } from './ssh-limits.ts'
 import { sendBanner, sendGoodbye, type Connection } from './ssh2.ts'
+import type { Padding } from './ssh2-packets.ts'
 import { missingFields, Ssh2Channels } from './ssh2-channels.ts'
 import type { TunnelBook } from './tunnel-book.ts'
 import type { SharedByLinks } from './tunnel-link.ts'
@@ -27,6 +28,7 @@ export interface SshConnectionContext {
   readonly greeting: GreetingFacts
   readonly limits: SshLimits
   readonly budget: GrowthBudget
+  readonly padding: Padding
   readonly log: Log
   /** Milliseconds, rising. */
   readonly clock: () => number
@@ -72,7 +74,9 @@ export class SshConnection {
     if (missing.length > 0) throw new GatewayError('CONFIG_INVALID', `ssh2 has no ${missing.join(', ')}; install ssh2@~1.17.0`)
     const { limits, clock, budget } = context
     this.#isGo = KNOWS_NO_HALF_CLOSE.test(software)
-    this.#channels = new Ssh2Channels(client, socket, { window: { budget, clock }, holdsEof: this.#isGo, lingerMs: limits.lingerMs })
+    this.#channels = new Ssh2Channels(client, socket, {
+      ...{ window: { budget, clock }, holdsEof: this.#isGo, lingerMs: limits.lingerMs, padding: context.padding },
+    })
     this.#sessions = new Sessions({
       greeting: context.greeting,
       socket,

@@ -8,6 +8,7 @@ import { GatewayError } from '../errors.ts'
 import { guarded } from '../net/guard.ts'
 import { canSend, type Connection } from './ssh2.ts'
 import { forgetExchange } from './ssh2-memory.ts'
+import { sendCheaply, type Padding } from './ssh2-packets.ts'
 import { INITIAL_WINDOW_BYTES, TunnelChannel, type ChannelWire } from './tunnel-channel.ts'
 
 type Handler = (protocol: unknown, ...args: readonly unknown[]) => void
@@ -106,6 +107,7 @@ export interface ChannelSettings {
   readonly window: Pick<WindowContext, 'budget' | 'clock'>
   readonly holdsEof: boolean
   readonly lingerMs: number
+  readonly padding: Padding
 }
 
 /** Reasons of RFC 4254 §5.1. */
@@ -149,7 +151,10 @@ export class Ssh2Channels {
     // The end of every key exchange, the first and later ones.
     client.on('handshake', guarded(fail, this.#resume))
     // Once ssh2 has done with it.
-    const forget = guarded(fail, () => forgetExchange(client))
+    const forget = guarded(fail, () => {
+      forgetExchange(client)
+      sendCheaply(client, settings.padding)
+    })
     client.on(
       'handshake',
       guarded(fail, () => queueMicrotask(forget)),

@@ -8,6 +8,7 @@ import { GrowthBudget } from '../../src/mux/receive-window.ts'
 import { hostKeyText } from '../../src/ssh/keys/host-key.ts'
 import { ALGORITHMS } from '../../src/ssh/ssh2.ts'
 import { socketOf, Ssh2Channels } from '../../src/ssh/ssh2-channels.ts'
+import { Padding } from '../../src/ssh/ssh2-packets.ts'
 import { INITIAL_WINDOW_BYTES, TunnelChannel } from '../../src/ssh/tunnel-channel.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { listen } from '../support/ports.ts'
@@ -21,46 +22,55 @@ interface Ends {
   readonly channel: TunnelChannel
   /** The TCP connection under it. */
   readonly socket: Socket
+  readonly connection: ssh2.Connection
   readonly client: ssh2.Client
   /** The same channel at the client. */
   readonly remote: ClientChannel & { readonly outgoing: { readonly window: number; readonly packetSize: number } }
 }
 
+const channelsOf = (connection: ssh2.Connection): Ssh2Channels => {
+  const socket = socketOf(connection)
+  const channels = new Ssh2Channels(connection, socket, {
+    window: { budget: new GrowthBudget(0), clock: () => performance.now() },
+    holdsEof: false,
+    lingerMs: 60_000,
+    padding: new Padding(),
+  })
+  socket.once('close', () => channels.close())
+  return channels
+}
+
 /** Opens a channel from a server of ssh2 at a client of it. */
-const openChannel = async (): Promise<Ends> => {
+const openChannel = async (cipher?: string): Promise<Ends> => {
   const hostKey = hostKeyText(generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }) as string)
   const server = new ssh2.Server({ hostKeys: [hostKey], algorithms: ALGORITHMS as never })
-  const ready = new Promise<ssh2.Connection>(resolve =>
+  const ready = new Promise<{ connection: ssh2.Connection; channels: Ssh2Channels }>(resolve =>
     server.once('connection', connection => {
+      const channels = channelsOf(connection)
       connection.on('error', () => undefined)
       connection.on('authentication', attempt => attempt.accept())
-      connection.once('ready', () => resolve(connection))
+      connection.once('ready', () => resolve({ connection, channels }))
     }),
   )
   const listener = createServer(socket => server.injectSocket(socket))
   const client = new ssh2.Client()
   onCleanUp(() => client.destroy())
   const remote = new Promise<ClientChannel>(resolve => void client.once('tcp connection', (_info, accept) => resolve(accept())))
-  client.on('error', () => undefined).connect({ host: '127.0.0.1', port: await listen(listener), username: 'x' })
-  const connection = await ready
+  const algorithms = cipher === undefined ? {} : { algorithms: { cipher: [cipher] } as never }
+  client.on('error', () => undefined).connect({ host: '127.0.0.1', port: await listen(listener), username: 'x', ...algorithms })
+  const { connection, channels } = await ready
   // A client takes no channel for a forward that it has not asked for.
   connection.on('request', accept => accept?.(80))
   await new Promise<void>((resolve, reject) =>
     client.forwardIn('localhost', 80, error => (error === undefined ? resolve() : reject(error))),
   )
   const socket = socketOf(connection)
-  const channels = new Ssh2Channels(connection, socket, {
-    window: { budget: new GrowthBudget(0), clock: () => performance.now() },
-    holdsEof: false,
-    lingerMs: 60_000,
-  })
-  socket.once('close', () => channels.close())
   const channel = await new Promise<TunnelChannel>((resolve, reject) =>
     channels.open({ boundAddress: 'localhost', boundPort: 80, originAddress: '192.0.2.1', originPort: 7 }, result =>
       result instanceof TunnelChannel ? resolve(result) : reject(result),
     ),
   )
-  return { channel, socket, client, remote: (await remote) as Ends['remote'] }
+  return { channel, socket, connection, client, remote: (await remote) as Ends['remote'] }
 }
 
 const collect = (stream: Readable): Promise<Buffer> =>
@@ -95,4 +105,48 @@ test('a client that reads nothing of its connection is not written to beyond 512
   const received = collect(remote)
   own.resume()
   expect((await received).equals(bytes)).toBe(true)
+})
+
+test.each(['aes128-gcm@openssh.com', 'aes128-ctr'])(
+  'a small packet of %s is one write, also with the keys of a later exchange',
+  async cipher => {
+    const { channel, socket, client, remote, connection } = await openChannel(cipher)
+    const received = collect(remote)
+    const writes: number[] = []
+    const write = socket.write.bind(socket) as (...args: unknown[]) => boolean
+    socket.write = (...args: unknown[]) => {
+      writes.push((args[0] as Buffer).length)
+      return write(...args)
+    }
+    const pieces = [1, 11, 12, 100, 5_000].map(length => randomBytes(length))
+    for (const piece of pieces) channel.write(piece)
+    // Length, padding and tag are with what they belong to.
+    expect(writes).toHaveLength(pieces.length)
+    for (const [i, piece] of pieces.entries()) expect(writes[i]).toBeGreaterThan(piece.length)
+    const exchanged = new Promise<void>(resolve => void connection.once('handshake', () => setImmediate(resolve)))
+    client.once('error', error => channel.destroy(error))
+    connection.rekey()
+    await exchanged
+    writes.length = 0
+    for (const piece of pieces) channel.write(piece)
+    expect(writes).toHaveLength(pieces.length)
+    // Not worth a copy of it.
+    const large = randomBytes(16_384)
+    channel.write(large)
+    expect(writes).toHaveLength(pieces.length + 3)
+    channel.end()
+    expect((await received).equals(Buffer.concat([...pieces, ...pieces, large]))).toBe(true)
+  },
+)
+
+test('bytes of padding are used once', () => {
+  const padding = new Padding()
+  const seen = new Set<string>()
+  const packet = Buffer.alloc(64)
+  for (let i = 0; i < 1_000; i++) {
+    padding.fill(packet, 7, 19)
+    seen.add(packet.toString('hex'))
+  }
+  expect(seen.size).toBe(1_000)
+  expect([packet.subarray(0, 7), packet.subarray(26)].map(rest => rest.every(byte => byte === 0))).toEqual([true, true])
 })
