@@ -8,7 +8,7 @@ import * as parser from './parser.ts'
 import { limitPings, READ_BYTES, SocketIoLink, type WebSocketLike } from './socket-io-link.ts'
 import { proxiedTransport } from './proxied-transport.ts'
 import { loadClient, loadTransports, type WebSocketTransport } from './socket-io-client.ts'
-import { needsNoMask, unmaskedTransport } from './unmasked-transport.ts'
+import { isEncrypted, needsNoMask, unmaskedTransport } from './unmasked-transport.ts'
 
 /** Options for reaching an outer layer. */
 export interface DialOptions {
@@ -82,7 +82,12 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
     const { engine } = socket.io
     const websocket = (engine.transport as unknown as { ws: WebSocketLike }).ws
     ignoreEnginePings(engine as unknown as EngineClock)
-    const current = new SocketIoLink({ close: () => engine.close(), websocket, memory: Buffer.allocUnsafeSlow(READ_BYTES) })
+    const current = new SocketIoLink({
+      close: () => engine.close(),
+      websocket,
+      mask: (options.proxy === undefined ? needsNoMask(url) : isEncrypted(url)) ? 'zero' : 'random',
+      memory: Buffer.allocUnsafeSlow(READ_BYTES),
+    })
     link = current
     websocket.on(
       'close',

@@ -63,7 +63,7 @@ export function createListener(server: HttpServer, events: ListenerEvents): { re
     // Two CONNECT packets at once are two sockets on one connection: each would be greeted, with one admission for all of them.
     if (connected.has(conn) || allClosed !== undefined) return websocket.terminate()
     connected.add(conn)
-    const link = new SocketIoLink({ close: () => conn.close(), websocket, memory })
+    const link = new SocketIoLink({ close: () => conn.close(), websocket, mask: 'none', memory })
     links.add(link)
     socket.on(
       parser.FRAMES_EVENT,

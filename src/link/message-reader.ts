@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { MAX_MESSAGE_BYTES } from '../mux/link.ts'
+import { HEAD_ROOM_BYTES, MAX_MESSAGE_BYTES } from '../mux/link.ts'
 import { readInto } from '../net/read-into.ts'
 
 /** The parts of the receiver of `ws` that are used. Private there; a test holds that they exist. */
@@ -20,15 +20,17 @@ export interface ReadWebSocket {
   readonly _socket: unknown
 }
 
-const BINARY_MESSAGE = 0x82
+/** The first byte of a frame that is a whole binary message. */
+export const BINARY_MESSAGE = 0x82
 const FINAL = 0x80
 const OPCODE = 0x0f
 const CONTINUATION = 0
 const CLOSE = 8
 const FIRST_CONTROL = 8
-const MASKED = 0x80
-const MAX_HEAD_BYTES = 14
-const MASK_BYTES = 4
+/** The bit of the second byte for a mask. */
+export const MASKED = 0x80
+/** Bytes of a mask, behind the length. */
+export const MASK_BYTES = 4
 /** Memory of a message is taken at once up to this size: whoever only says that a longer one comes gets no more. */
 const FIRST_BYTES = 262_144
 
@@ -46,7 +48,7 @@ const headBytesOf = (second: number): number => {
 export class MessageReader {
   readonly #receive: (bytes: Buffer) => boolean
   /** Of the frame at hand. */
-  readonly #head = Buffer.allocUnsafeSlow(MAX_HEAD_BYTES)
+  readonly #head = Buffer.allocUnsafeSlow(HEAD_ROOM_BYTES)
   #headBytes = 0
   #mask: Buffer | undefined
   #message: Buffer | undefined

@@ -63,15 +63,22 @@ export class StreamLink implements Link {
     return this.socket.bytesRead
   }
 
-  send(message: Uint8Array): void {
+  send(message: Buffer, hasRoom = false): void {
     const { socket } = this
     if (this.#isClosed || this.#isClosing || !socket.writable) return
-    const header = Buffer.allocUnsafe(HEADER_BYTES)
-    header.writeUInt32BE(message.length)
-    socket.cork()
-    socket.write(header)
-    socket.write(message, this.#written)
-    socket.uncork()
+    if (hasRoom) {
+      const { buffer, byteOffset, length } = message
+      const whole = Buffer.from(buffer, byteOffset - HEADER_BYTES, HEADER_BYTES + length)
+      whole.writeUInt32BE(length)
+      socket.write(whole, this.#written)
+    } else {
+      const header = Buffer.allocUnsafe(HEADER_BYTES)
+      header.writeUInt32BE(message.length)
+      socket.cork()
+      socket.write(header)
+      socket.write(message, this.#written)
+      socket.uncork()
+    }
     if (socket.writableLength > 0) this.#isWaiting = true
   }
 

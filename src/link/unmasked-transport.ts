@@ -19,5 +19,8 @@ export const unmaskedTransport = (): WebSocketTransport =>
     }
   }
 
+/** True for a link inside of TLS. */
+export const isEncrypted = ({ protocol }: URL): boolean => protocol === 'wss:' || protocol === 'https:'
+
 /** True where nobody on the way can look into the messages of `url`, so that masking them protects nobody. */
-export const needsNoMask = (url: URL): boolean => url.protocol === 'wss:' || url.protocol === 'https:' || isThisMachine(url.hostname)
+export const needsNoMask = (url: URL): boolean => isEncrypted(url) || isThisMachine(url.hostname)

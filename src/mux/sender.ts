@@ -1,6 +1,6 @@
 import { BatchWriter, FrameType, MAX_BATCH_FRAMES, MAX_PAYLOAD_BYTES, TARGET_BATCH_BYTES } from '../wire/frame.ts'
 import { Flight } from './flight.ts'
-import type { Link } from './link.ts'
+import { HEAD_ROOM_BYTES, type Link } from './link.ts'
 import type { LinkCounters } from './link-counters.ts'
 import { Pacer } from './pacer.ts'
 import type { MuxStream } from './stream.ts'
@@ -22,7 +22,7 @@ const MAX_FRAMES = MAX_BATCH_FRAMES - 2
 const MAX_CONTROL_FRAMES = 32_768
 
 /** Memory of one message, bytes: what a message may have before its last frame is added, and that frame. */
-const MEMORY_BYTES = TARGET_BATCH_BYTES + MAX_PAYLOAD_BYTES + 1_024
+const MEMORY_BYTES = HEAD_ROOM_BYTES + TARGET_BATCH_BYTES + MAX_PAYLOAD_BYTES + 1_024
 /** Smaller messages have memory of their own, bytes: many of them that wait in the socket must not hold one of these each. */
 const MIN_MEMORY_BYTES = 49_152
 /** Messages whose memory is kept. */
@@ -150,7 +150,7 @@ export class Sender {
   }
 
   /** Drops what is queued and sends `frame` as the last message. */
-  sendLast(frame: Uint8Array): void {
+  sendLast(frame: Buffer): void {
     if (!this.#isClosed) this.link.send(frame)
     this.close()
   }
@@ -215,8 +215,11 @@ export class Sender {
     this.context.counters.sentBytes += this.#writer.bytes
     this.context.counters.sentMessages++
     const { bytes } = this.#writer
-    const memory = bytes < MIN_MEMORY_BYTES || bytes > MEMORY_BYTES ? undefined : (this.#free.pop() ?? Buffer.allocUnsafeSlow(MEMORY_BYTES))
-    this.link.send(this.#writer.take(memory))
+    const memory =
+      bytes < MIN_MEMORY_BYTES || bytes > MEMORY_BYTES - HEAD_ROOM_BYTES
+        ? undefined
+        : (this.#free.pop() ?? Buffer.allocUnsafeSlow(MEMORY_BYTES))
+    this.link.send(this.#writer.take(memory, HEAD_ROOM_BYTES), true)
     if (memory !== undefined) this.#lent.push(memory)
     this.#reclaim()
     this.context.sent(bytes)

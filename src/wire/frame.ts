@@ -100,9 +100,10 @@ export class BatchWriter {
     this.#bytes += FRAME_HEADER_BYTES + length
   }
 
-  /** The message, in `memory` if it fits; the writer is empty afterwards. */
-  take(memory?: Buffer): Buffer {
-    const batch = memory !== undefined && memory.length >= this.#bytes ? memory.subarray(0, this.#bytes) : Buffer.allocUnsafe(this.#bytes)
+  /** The message, in `memory` if it fits, behind `roomBytes` that are nobody's; the writer is empty afterwards. */
+  take(memory?: Buffer, roomBytes = 0): Buffer {
+    const end = roomBytes + this.#bytes
+    const batch = (memory !== undefined && memory.length >= end ? memory : Buffer.allocUnsafe(end)).subarray(roomBytes, end)
     const heads = this.#heads
     let at = 0
     let part = 0

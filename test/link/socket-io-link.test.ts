@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { MAX_MESSAGE_BYTES, type Link } from '../../src/mux/link.ts'
+import { HEAD_ROOM_BYTES, MAX_MESSAGE_BYTES, type Link } from '../../src/mux/link.ts'
 import { within, until } from '../support/wait.ts'
 import { dial } from '../../src/link/dialer.ts'
 import { dialLink, inbox, linkPair, pattern, startListener, type LinkPair } from './pair.ts'
@@ -238,3 +238,19 @@ async function stays(link: Link): Promise<boolean> {
   }
   return false
 }
+
+describe.each(ENDS)('messages with room for a head before them, sent from %s,', (_name, ends) => {
+  test('arrive in order and intact among those without', async () => {
+    const { from, to } = ends(await linkPair({ splitAt: 100_003 }))
+    const box = inbox(to)
+    const sent = SIZES.map((size, i) => pattern(size, i))
+    for (const [i, message] of sent.entries()) {
+      const memory = Buffer.concat([Buffer.alloc(HEAD_ROOM_BYTES), message])
+      if (i % 3 === 2) from.send(message)
+      else from.send(memory.subarray(HEAD_ROOM_BYTES), true)
+    }
+    await until(() => box.messages.length === sent.length)
+    box.messages.forEach((message, i) => expect(message.equals(sent[i]!)).toBe(true))
+    expect(box.closed).toEqual([])
+  })
+})
