@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Clients as their users start them: each downloads DIRECT and THROUGH and uploads to THROUGH, and says whether the bytes are the same.
 #   test/applications/clients.sh http://127.0.0.1:ORIGIN/file https://localhost:GATEWAY/file [CA.crt]
-# An origin that answers a POST with the bytes that it got is expected. PYTHON names a Python with requests, httpx[http2] and aiohttp.
+# An origin that answers a POST with the bytes that it got is expected. PYTHON names a Python with requests, httpx[http2] and aiohttp;
+# what is not there (wget, aria2c, go, java) is left out.
 set -uo pipefail
 direct=$1 through=$2 ca=${3:-/etc/ssl/certs/ca-certificates.crt} python=${PYTHON:-python3}
 work=$(mktemp -d)
@@ -57,3 +58,63 @@ for (const allowH2 of [false, true]) {
   await dispatcher.close()
 }
 JS
+if command -v go > /dev/null; then
+  cat > "$work/client.go" <<'GO'
+package main
+
+import ("bytes"; "crypto/sha256"; "crypto/tls"; "crypto/x509"; "fmt"; "io"; "net/http"; "os")
+
+func sum(answer *http.Response, err error) (string, string) {
+	if err != nil { return "-", err.Error() }
+	body, err := io.ReadAll(answer.Body)
+	if err != nil { return answer.Proto, err.Error() }
+	return answer.Proto, fmt.Sprintf("%x", sha256.Sum256(body))[:16]
+}
+func main() {
+	pem, _ := os.ReadFile(os.Args[2])
+	up, _ := os.ReadFile(os.Args[3])
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(pem)
+	for _, two := range []bool{false, true} {
+		client := http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: two}}
+		proto, down := sum(client.Get(os.Args[1]))
+		_, back := sum(client.Post(os.Args[1], "application/octet-stream", bytes.NewReader(up)))
+		fmt.Println("Go:"+proto, down, back)
+		// Of a length that nobody knows: in chunks.
+		_, back = sum(client.Post(os.Args[1], "application/octet-stream", io.MultiReader(bytes.NewReader(up))))
+		fmt.Println("Go:"+proto+",chunks", down, back)
+	}
+}
+GO
+  go run "$work/client.go" "$through" "$ca" "$work/up" | while read -r name down up; do say "$name" "$down" "$up"; done
+fi
+if command -v java > /dev/null; then
+  cat > "$work/Client.java" <<'JAVA'
+import java.io.*; import java.net.*; import java.net.http.*; import java.nio.file.*; import java.security.*; import java.security.cert.*; import javax.net.ssl.*;
+public class Client {
+  static String sum(byte[] bytes) throws Exception {
+    return String.format("%064x", new java.math.BigInteger(1, MessageDigest.getInstance("SHA-256").digest(bytes))).substring(0, 16);
+  }
+  public static void main(String[] args) throws Exception {
+    KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
+    store.load(null, null);
+    try (InputStream in = new FileInputStream(args[1])) { store.setCertificateEntry("ca", CertificateFactory.getInstance("X.509").generateCertificate(in)); }
+    TrustManagerFactory trust = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm());
+    trust.init(store);
+    SSLContext tls = SSLContext.getInstance("TLS");
+    tls.init(null, trust.getTrustManagers(), null);
+    byte[] up = Files.readAllBytes(Path.of(args[2]));
+    for (HttpClient.Version version : HttpClient.Version.values()) {
+      HttpClient client = HttpClient.newBuilder().version(version).sslContext(tls).build();
+      HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(args[0]));
+      HttpResponse<byte[]> down = client.send(request.GET().build(), HttpResponse.BodyHandlers.ofByteArray());
+      byte[] back = client.send(request.POST(HttpRequest.BodyPublishers.ofByteArray(up)).build(), HttpResponse.BodyHandlers.ofByteArray()).body();
+      byte[] chunks = client.send(request.POST(HttpRequest.BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(up))).build(), HttpResponse.BodyHandlers.ofByteArray()).body();
+      System.out.println("Java:" + down.version() + " " + sum(down.body()) + " " + sum(back));
+      System.out.println("Java:" + down.version() + ",chunks " + sum(down.body()) + " " + sum(chunks));
+    }
+  }
+}
+JAVA
+  java "$work/Client.java" "$through" "$ca" "$work/up" | while read -r name down up; do say "$name" "$down" "$up"; done
+fi

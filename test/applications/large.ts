@@ -210,9 +210,14 @@ const jupyter = (): Application => ({
       allow_stdin: false,
     }
     channels.send(JSON.stringify({ header, parent_header: {}, metadata: {}, content, channel: 'shell' }))
-    await until(() => channels.texts.some(text => text.includes('execute_reply')), { what: 'the answer of the kernel' })
-    const messages = channels.texts.map(text => JSON.parse(text) as { msg_type: string; content: { text?: string } })
-    const printed = messages.flatMap(({ msg_type: type, content: { text } }) => (type === 'stream' ? [text] : [])).join('')
+    const printed = (): string => {
+      const messages = channels.texts.map(text => JSON.parse(text) as { msg_type: string; content: { text?: string } })
+      return messages.flatMap(({ msg_type: type, content: { text } }) => (type === 'stream' ? [text] : [])).join('')
+    }
+    // The answer and what is printed come on channels of their own, in either order.
+    await until(() => channels.texts.some(text => text.includes('execute_reply')) && printed().length > 100_000, {
+      what: 'the answer of the kernel',
+    })
     channels.close()
     const terminal = String((await call('/api/terminals', '-X', 'POST'))['name'])
     const screen = await open(`${place.url}/terminals/websocket/${terminal}?token=${TOKEN}`, place.ca)
@@ -227,7 +232,7 @@ const jupyter = (): Application => ({
       '--data',
       `@${file('body', JSON.stringify({ type: 'file', format: 'text', content: 'x'.repeat(1_000_000) }))}`,
     )
-    return [hashOf(Buffer.from(printed)), printed.slice(0, 7), page, String(saved['size'])]
+    return [hashOf(Buffer.from(printed())), printed().slice(0, 7), page, String(saved['size'])]
   },
 })
 
