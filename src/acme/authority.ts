@@ -94,7 +94,9 @@ export class Authority {
     this.#http.request = async (url, method, more) => {
       const answer = await send(url, method, more)
       const nonce = answer.headers['replay-nonce']
-      if (typeof nonce === 'string' && method !== 'head' && this.#nonces.length < MAX_NONCES) this.#nonces.push(nonce)
+      // That of a refused one is used by the package itself, for the same request.
+      const isFree = method !== 'head' && answer.status < 400
+      if (typeof nonce === 'string' && isFree && this.#nonces.length < MAX_NONCES) this.#nonces.push(nonce)
       return answer
     }
     // Each answer has one for the next request, which spares a round trip.

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { GatewayError, messageOf } from '../errors.ts'
 import { mintKeyPair } from '../identity/certificate.ts'
 import { mintKey, type IssuedPair } from './authority.ts'
+import { lifetimeOf } from './renewal.ts'
 import { replaceFile } from './replace-file.ts'
 
 const FOLDER_MODE = 0o700
@@ -33,14 +34,18 @@ export class CertificateFolder {
   /**
    * Makes what is not there yet.
    * @param needsPlaceholder  the port has no other certificate, and cannot be opened without any
+   * @param nowMs             milliseconds since 1970: what has expired opens no port
    * @throws GatewayError FILE_UNREADABLE
    */
-  async open(needsPlaceholder: boolean): Promise<void> {
+  async open(needsPlaceholder: boolean, nowMs: number): Promise<void> {
     await this.#trying(this.path, async () => {
       await mkdir(this.certificates, { recursive: true, mode: FOLDER_MODE })
       await chmod(this.path, FOLDER_MODE)
-      const there = (await readdir(this.certificates)).filter(file => file.endsWith(CERTIFICATE))
-      if (needsPlaceholder && there.length === 0) await this.write(PLACEHOLDER, await mintPlaceholder())
+      const usable = [...(await this.read()).values()].some(cert => {
+        const { notBeforeMs, notAfterMs } = lifetimeOf(cert)
+        return notBeforeMs <= nowMs && nowMs < notAfterMs
+      })
+      if (needsPlaceholder && !usable) await this.write(PLACEHOLDER, await mintPlaceholder())
     })
   }
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { EventSink } from '../events/event-sink.ts'
 import { messageOf } from '../errors.ts'
 import { guarded } from '../net/guard.ts'
@@ -56,6 +57,8 @@ const MAX_DEMANDED = 1_000
 /** The pause of everything when an authority says that it is too much and not for how long, milliseconds. */
 const RATE_LIMITED_MS = 3_600_000
 const HOUR_S = 3_600
+/** Time for orders that are given up, milliseconds. */
+const CLOSE_MS = 5_000
 
 /**
  * Keeps a certificate for each name that wants one: orders what is missing, renews what is about to end, and leaves in force what is there as long as
@@ -126,12 +129,13 @@ export class CertificateKeeper {
     this.namesChanged()
   }
 
-  /** Ends; resolves when nothing is under way any more. */
+  /** Ends; resolves when nothing is under way any more, or after some seconds. */
   async close(): Promise<void> {
     this.#isClosed = true
     clearInterval(this.#timer)
     if (this.#soon !== undefined) clearImmediate(this.#soon)
-    await Promise.all(this.#ordering.values())
+    // What a program of the operator still does is not waited for.
+    await Promise.race([Promise.all(this.#ordering.values()), delay(CLOSE_MS, undefined, { ref: false })])
   }
 
   #isHeld(host: string): boolean {

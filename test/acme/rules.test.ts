@@ -1,15 +1,17 @@
 /** Which names are ordered for, when, and after which pause. */
 import { createHash, X509Certificate } from 'node:crypto'
+import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { retryAfterMs, problemOf } from '../../src/acme/authority-http.ts'
 import { Attempts, readAttempts } from '../../src/acme/attempts.ts'
+import { CertificateFolder } from '../../src/acme/certificate-folder.ts'
 import { DnsHook } from '../../src/acme/dns/dns-hook.ts'
 import { renewalIdOf, renewAtMs } from '../../src/acme/renewal.ts'
 import { chooseNames, namesIn } from '../../src/acme/wanted-names.ts'
 import { parseTargets } from '../../src/config/targets.ts'
 import { mintAuthority, mintServer } from '../support/certificates.ts'
 import { tempDir, tempFile } from '../support/temp.ts'
-import { chmodSync } from 'node:fs'
 
 const DAY_MS = 86_400_000
 const none = (): boolean => false
@@ -63,6 +65,24 @@ describe('renewal', () => {
     const keyId = createHash('sha1').update(point).digest()
     expect(renewalIdOf(certificatePem)).toBe(`${keyId.toString('base64url')}.${serial.toString('base64url')}`)
   })
+})
+
+test('a folder in which every certificate has expired opens a port all the same, for the orders that renew them', async () => {
+  const folder = new CertificateFolder(join(tempDir(), 'acme'))
+  const { certificatePem: cert, privateKeyPem: key } = await mintServer(['a.example.com'])
+  const files = (): string[] => readdirSync(folder.certificates).sort()
+  await folder.open(true, Date.now())
+  expect(files()).toEqual(['none yet.crt', 'none yet.key'])
+  await folder.write('a.example.com', { cert, key })
+  await folder.open(true, Date.now())
+  expect(files()).toEqual(['a.example.com.crt', 'a.example.com.key'])
+  await folder.open(true, Date.now() + 400 * DAY_MS)
+  expect(files()).toEqual(['a.example.com.crt', 'a.example.com.key', 'none yet.crt', 'none yet.key'])
+  // A key of another certificate is as if there were none.
+  writeFileSync(join(folder.certificates, 'a.example.com.key'), (await mintServer(['a.example.com'])).privateKeyPem)
+  expect([...(await folder.read()).keys()]).toEqual([])
+  const account = await folder.accountKey()
+  expect(await new CertificateFolder(folder.path).accountKey()).toBe(account)
 })
 
 describe('orders that have failed', () => {

@@ -83,7 +83,7 @@ export async function openAcme<Values extends AcmeValues>(
 ): Promise<OpenAcme<Values>> {
   const authority = await authorityOf(values)
   const folder = new CertificateFolder(acmeFolderOf(values))
-  await folder.open(values['tls-certificate'].length === 0)
+  await folder.open(values['tls-certificate'].length === 0, Date.now())
   const accountKey = await folder.accountKey()
   const exchange = await exchangeOf(values, log)
   const challenges = new PendingChallenges(exchange)

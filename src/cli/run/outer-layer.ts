@@ -194,8 +194,7 @@ function layerWith(
       await invitations?.announce(layer.ports.socket)
     },
     close: async () => {
-      await acme?.close()
-      await layer.close()
+      await Promise.all([acme?.close(), layer.close()])
     },
   }
 }
