@@ -55,12 +55,14 @@ export class SshDoor {
     const clock = (): number => performance.now()
     this.#limits = { ...DEFAULT_SSH_LIMITS, ...options.limits }
     this.#unproven = new UnprovenConnections(this.#limits)
+    // One for both directions: what windows of this process grow by beyond their first size.
+    const budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
     this.#context = {
       access,
       tunnels,
       links: {
         linkTo,
-        budget: new GrowthBudget(GROWTH_BUDGET_BYTES),
+        budget,
         counters: new LinkCounters(),
         names: new NameLookup(clock),
         clock,
@@ -69,7 +71,7 @@ export class SshDoor {
       book: this.#book,
       greeting,
       limits: this.#limits,
-      budget: new GrowthBudget(GROWTH_BUDGET_BYTES),
+      budget,
       padding: new Padding(),
       log,
       clock,
