@@ -152,6 +152,7 @@ const ROOMS = {
   },
   discovery: { rooms: ['errors.ts', 'address', 'config', 'config/document'], node: [] },
   'discovery/docker': { rooms: ['errors.ts', 'discovery'], node: ['http', 'readline'] },
+  'discovery/kubernetes': { rooms: ['errors.ts', 'discovery'], node: ['http', 'https', 'readline', 'fs/promises'] },
   telemetry: {
     rooms: ['errors.ts', 'lazily.ts', 'files', 'address'],
     npm: ['pino', 'picocolors', '@opentelemetry/api'],
@@ -577,13 +578,14 @@ const ROOMS = {
       'config/document',
       'discovery',
       'discovery/docker',
+      'discovery/kubernetes',
       'telemetry',
       'cli/command',
       'cli/options',
       'cli/client',
       'cli/connect',
     ],
-    node: ['fs/promises'],
+    node: ['fs/promises', 'os', 'crypto'],
   },
   'cli/init': {
     rooms: ['errors.ts', 'address', 'config', 'enrolment', 'origin', 'cli/command', 'cli/options'],

@@ -10,8 +10,8 @@ export type FoundType = (typeof FOUND_TYPES)[number]
 export interface Wishes {
   /** Public host; without it the service chooses a name. */
   readonly host: string | undefined
-  /** Of the origin; undefined: its only one. */
-  readonly port: number | undefined
+  /** Of the origin, a number or the name that it has there; undefined: its only one. */
+  readonly port: number | string | undefined
   readonly type: FoundType
   /** As the key of the same name in a targets file has it; undefined: none. */
   readonly policy: unknown
@@ -42,9 +42,10 @@ const WISHES: readonly string[] = ['expose', 'host', 'port', 'protocol', 'policy
 
 const invalid = (place: string, message: string): GatewayError => new GatewayError('CONFIG_INVALID', `${place}: ${message}`)
 
-function portOf(text: string | undefined, place: string): number | undefined {
-  if (text === undefined) return undefined
-  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
+/** @throws GatewayError CONFIG_INVALID for a number that is no port */
+function portOf(text: string | undefined, place: string): number | string | undefined {
+  if (text === undefined || !/^\d+$/.test(text)) return text
+  const port = Number(text.slice(0, 6))
   if (port < 1 || port > 65_535) throw invalid(place, `${JSON.stringify(text)} is no port; expected 1 to 65535`)
   return port
 }
@@ -72,8 +73,9 @@ export function readWishes(values: Readonly<Record<string, unknown>>, prefix: st
   }
   const type = (wishes.get('protocol') ?? 'http') as FoundType
   if (!FOUND_TYPES.includes(type)) throw invalid(`${prefix}protocol`, `${JSON.stringify(type)} is none; expected ${FOUND_TYPES.join(', ')}`)
-  const host = wishes.get('host')
-  if (host === '') throw invalid(`${prefix}host`, 'is empty')
+  const expose = wishes.get('expose') ?? 'true'
+  const host = wishes.get('host') ?? (expose === 'true' ? undefined : expose)
+  if (host === '') throw invalid(`${prefix}${wishes.has('host') ? 'host' : 'expose'}`, 'is empty')
   return {
     host,
     type,

@@ -38,6 +38,7 @@ describe('--help', () => {
       'doctor',
       'demo',
       'docker',
+      'kubernetes',
       'requests',
       'login',
       'logout',

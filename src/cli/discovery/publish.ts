@@ -8,6 +8,7 @@ import { GatewayError, messageOf } from '../../errors.ts'
 import { changeFile, readIfAny } from '../../files/change-file.ts'
 import type { Socket } from '../../client/wire.ts'
 import type { Log } from '../../telemetry/log.ts'
+import type { Session } from '../../client/session.ts'
 import { openSession } from '../client/open.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
@@ -54,8 +55,7 @@ function targetsSink(file: string, { base, identifier }: Values, log: Log): Sink
 }
 
 /** Sockets of the service, and the connections that serve them. */
-async function serviceSink(values: Values, log: Log, context: CliContext, onChanged?: Changed): Promise<Sink> {
-  const session = await openSession({ ...values, json: false }, context)
+async function serviceSink(session: Session, { values, log, context }: Means, onChanged: Changed | undefined): Promise<Sink> {
   const { Publications } = await import('./publications.ts')
   const publications = new Publications({
     session,
@@ -80,62 +80,89 @@ async function serviceSink(values: Values, log: Log, context: CliContext, onChan
   }
 }
 
-/** Told of each service that has got a public name, or has lost it. */
-export type Changed = (name: string, socket: Socket | undefined) => void
+interface Means {
+  readonly values: Values
+  readonly log: Log
+  readonly context: CliContext
+}
 
-/** Says each fault once, and again when it is another one. */
+/** Told of each service that has got a public name, or has lost it. */
+type Changed = (name: string, socket: Socket | undefined) => void
+
+/** Those who want to know what becomes of what is found. */
+export interface PublishHooks {
+  readonly changed?: Changed
+  /** Once for each reason. */
+  readonly refused?: (refused: RefusedService) => void
+}
+
+/** Faults that have been told: each once, and again when it is another one. */
 class Told {
   #before = new Map<string, string>()
+  #trouble = ''
 
   refused(all: readonly RefusedService[], say: (refused: RefusedService) => void): void {
     for (const one of all) if (this.#before.get(one.name) !== one.reason) say(one)
     this.#before = new Map(all.map(({ name, reason }) => [name, reason]))
   }
+
+  trouble(message: string, say: () => void): void {
+    if (message !== this.#trouble) say()
+    this.#trouble = message
+  }
+
+  /** @param say  called when there was trouble before */
+  well(say: () => void): void {
+    if (this.#trouble !== '') say()
+    this.#trouble = ''
+  }
 }
 
+/** What follows a source until `signal` is aborted. */
+export type Publish = (source: Source, signal: AbortSignal, hooks?: PublishHooks) => Promise<void>
+
 /**
- * Publishes what a source finds, until the process is asked to end.
- * @param hooks.refused  told of each look
+ * Publishes what is found, until the process is asked to end.
+ * @param body  what is to be followed, and when; awaited
  * @throws GatewayError when an option or a file is wrong, or there is no login
  */
-export async function publish(
-  source: Source,
+export async function publishing(
   values: Values,
   context: CliContext,
-  hooks: { readonly changed?: Changed; readonly refused?: (all: readonly RefusedService[]) => void } = {},
+  body: (publish: Publish, signal: AbortSignal, log: Log) => Promise<void>,
 ): Promise<ExitStatus> {
   const { targets, base } = values
   if (base !== undefined && targets === undefined) throw new GatewayError('USAGE', '--base is for --targets, which is missing')
   if (base !== undefined && base === targets)
     throw new GatewayError('USAGE', '--base and --targets are the same file, which would be written over')
+  const session = targets === undefined ? await openSession({ ...values, json: false }, context) : undefined
   const log = await createServiceLog(values, context)
-  const sink = targets === undefined ? await serviceSink(values, log, context, hooks.changed) : targetsSink(targets, values, log)
   const stop = new AbortController()
-  const stopped = context.untilStopped({ hangup: true }).then(() => stop.abort())
+  void context.untilStopped({ hangup: true }).then(() => stop.abort())
   const told = new Told()
-  let trouble = ''
+  const publish: Publish = async (source, signal, { changed, refused } = {}) => {
+    const sink =
+      session === undefined ? targetsSink(targets ?? '', values, log) : await serviceSink(session, { values, log, context }, changed)
+    const findings = async (all: Findings): Promise<void> => {
+      const allowed = withAllowedHosts(all, values['allow-host'])
+      const others = await sink.apply(allowed.found)
+      told.refused([...allowed.refused, ...others], one => {
+        log.warn({ service: one.name, reason: one.reason }, 'cannot be published')
+        refused?.(one)
+      })
+      told.well(() => log.info({ services: allowed.found.length }, 'looking again'))
+    }
+    const trouble = (error: unknown): void =>
+      told.trouble(messageOf(error), () => log.warn({ err: error }, 'what is published stays; looking again until it works'))
+    try {
+      await watch(source, { findings, trouble }, signal)
+    } finally {
+      await sink.close()
+    }
+  }
   try {
-    await watch(
-      source,
-      {
-        findings: async (findings: Findings) => {
-          const { found, refused } = withAllowedHosts(findings, values['allow-host'])
-          const all = [...refused, ...(await sink.apply(found))]
-          told.refused(all, ({ name, reason }) => log.warn({ service: name, reason }, 'cannot be published'))
-          hooks.refused?.(all)
-          if (trouble !== '') log.info({ services: found.length }, 'looking again')
-          trouble = ''
-        },
-        trouble: error => {
-          if (messageOf(error) !== trouble) log.warn({ err: error }, 'what is published stays; looking again until it works')
-          trouble = messageOf(error)
-        },
-      },
-      stop.signal,
-    )
-    await stopped
+    await body(publish, stop.signal, log)
   } finally {
-    await sink.close()
     log.info({}, 'ended')
     await log.flush()
   }

@@ -52,3 +52,32 @@ export const dockerGroups = {
   'What becomes of them': ['targets', 'base', 'identifier', 'allow-host', 'keep'],
   'The service': ['server', 'api-token', 'ca', 'credentials', 'insecure'],
 } as const
+
+/** Options of `kubernetes`. */
+export const kubernetesOptions = {
+  'kubernetes-api': optional(TEXT, {
+    describe: 'URL of the API server, such as http://127.0.0.1:8001 of "kubectl proxy"',
+    defaultText: 'that of the cluster that this process runs in',
+  }),
+  'kubernetes-token-file': optional(FILE, { describe: 'File with the token for it', defaultText: 'that of the service account, in a pod' }),
+  'kubernetes-ca': optional(FILE, {
+    describe: 'File with the authorities of its certificate',
+    defaultText: 'that of the cluster, in a pod',
+  }),
+  namespace: optional(TEXT, { describe: 'Only Services of this namespace', defaultText: 'those of all' }),
+  'cluster-domain': optional(TEXT, {
+    describe: 'Domain of names in the cluster, such as cluster.local',
+    defaultText: 'none: NAME.NAMESPACE.svc',
+  }),
+  lease: withDefault(TEXT, 'socket-gateway', { describe: 'Name of the Lease by which one of several such processes works' }),
+  'lease-namespace': optional(TEXT, { describe: 'Namespace of it', defaultText: 'that of the pod, or default' }),
+  ...publicationOptions,
+  ...serviceOptions,
+} as const
+
+/** Headings of `kubernetes --help`. */
+export const kubernetesGroups = {
+  'The cluster': ['kubernetes-api', 'kubernetes-token-file', 'kubernetes-ca', 'namespace', 'cluster-domain', 'lease', 'lease-namespace'],
+  'What becomes of Services': ['targets', 'base', 'identifier', 'allow-host', 'keep'],
+  'The service': ['server', 'api-token', 'ca', 'credentials', 'insecure'],
+} as const

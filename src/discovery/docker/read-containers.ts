@@ -35,8 +35,10 @@ function hostOf(container: Container, { network, by }: Reach): string {
   return address
 }
 
-function portOf({ Ports }: Container, wanted: number | undefined): number {
-  if (wanted !== undefined) return wanted
+function portOf({ Ports }: Container, wanted: number | string | undefined): number {
+  if (typeof wanted === 'number') return wanted
+  if (wanted !== undefined)
+    throw new GatewayError('CONFIG_INVALID', `${LABEL_PREFIX}port: ${JSON.stringify(wanted)} is no port; expected 1 to 65535`)
   const ports = [...new Set((Ports ?? []).filter(({ Type }) => Type === undefined || Type === 'tcp').map(({ PrivatePort }) => PrivatePort))]
   const [port, second] = ports
   if (port === undefined) throw new GatewayError('CONFIG_INVALID', `exposes no port; say which with the label ${LABEL_PREFIX}port`)
@@ -48,7 +50,7 @@ function portOf({ Ports }: Container, wanted: number | undefined): number {
   return port
 }
 
-/** The containers that ask for publication by a label: `socket-gateway.host`, or `socket-gateway.expose` where the service chooses the name. */
+/** The containers that ask for publication by a label: `socket-gateway.host`, or `socket-gateway.expose: true` where the service chooses the name. */
 export function readContainers(containers: readonly Container[], reach: Reach): Findings {
   const found: FoundService[] = []
   const refused: RefusedService[] = []

@@ -1,0 +1,38 @@
+/** Objects of Kubernetes, as far as they are read. https://kubernetes.io/docs/reference/kubernetes-api/ */
+
+export interface ObjectMeta {
+  readonly name: string
+  readonly namespace?: string
+  readonly uid?: string
+  readonly resourceVersion?: string
+  readonly annotations?: Readonly<Record<string, string>>
+  readonly deletionTimestamp?: string
+}
+
+export interface KubeObject {
+  readonly metadata: ObjectMeta
+}
+
+export interface ServicePort {
+  readonly name?: string
+  readonly port: number
+  readonly protocol?: string
+}
+
+export interface KubeService extends KubeObject {
+  readonly spec?: {
+    readonly clusterIP?: string
+    readonly type?: string
+    readonly externalName?: string
+    readonly ports?: readonly ServicePort[]
+  }
+}
+
+/** `namespace/name`. */
+export const keyOf = ({ metadata: { namespace = '', name } }: KubeObject): string => `${namespace}/${name}`
+
+/** Is it an object, with a name? Whatever else an API server sends is passed over. */
+export const isObject = (value: unknown): value is KubeObject => {
+  const metadata = (value as KubeObject | null)?.metadata as Partial<ObjectMeta> | undefined
+  return typeof metadata === 'object' && typeof metadata.name === 'string'
+}
