@@ -430,6 +430,11 @@ const ROOMS = {
     node: ['crypto'],
   },
   'cluster/redis': { rooms: ['errors.ts', 'lazily.ts', 'identity', 'telemetry', 'cluster'], npm: ['ioredis'] },
+  workers: {
+    rooms: ['errors.ts', 'cluster', 'events', 'identity', 'net', 'rates', 'telemetry', 'outer/access', 'outer/inner-layers'],
+    node: ['cluster', 'crypto'],
+  },
+  'workers/view': { rooms: ['errors.ts', 'admin', 'events', 'net', 'telemetry', 'workers'], node: ['http'] },
   'outer/options': {
     rooms: [
       'tap',
@@ -526,6 +531,23 @@ const ROOMS = {
   'cli/cluster': {
     rooms: ['errors.ts', 'address', 'cluster', 'cluster/redis', 'identity', 'telemetry', 'tls', 'cli/command', 'cli/options'],
     node: ['os'],
+  },
+  'cli/workers': {
+    rooms: [
+      'errors.ts',
+      'version.ts',
+      'admin',
+      'events',
+      'net',
+      'telemetry',
+      'workers',
+      'workers/view',
+      'cli/command',
+      'cli/events',
+      'cli/options',
+      'cli/run',
+    ],
+    node: ['crypto', 'fs/promises', 'os', 'path', 'timers/promises'],
   },
   'cli/status': { rooms: ['errors.ts', 'admin', 'telemetry', 'cli/command', 'cli/options'] },
   'cli/tables': { rooms: ['telemetry', 'client'], npm: ['cli-table3'] },
@@ -759,6 +781,7 @@ const ROOMS = {
       'config/document',
       'cli/status',
       'cli/cluster',
+      'cli/workers',
       'cli/command',
       'cli/options',
       'cli/run',

@@ -141,6 +141,7 @@ async function run(): Promise<void> {
     stderr: process.stderr,
     logDestination: process.stdout.fd,
     untilStopped,
+    onUpgrade: listener => void process.on('SIGUSR2', listener),
     nghttp2: process.versions['nghttp2'],
     processLimits: await limits(),
     onMoved: limitGarbage(cpuMs),

@@ -2,7 +2,7 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type express from 'express'
 import type { ErrorRequestHandler, Express } from 'express'
 import { lazily } from '../lazily.ts'
-import { listen } from '../net/listen.ts'
+import { listen, listenAtPath } from '../net/listen.ts'
 import { createConsole } from '../console/console-files.ts'
 import type { EventBook } from '../events/event-book.ts'
 import { createCalls, type AdminCall, type RequestAnswerer } from './calls.ts'
@@ -18,6 +18,8 @@ import type { LayerStatus } from './status.ts'
 export interface AdminOptions {
   /** 0 picks a free port. */
   readonly port: number
+  /** In the place of a port: the primary process asks here, of which this one is a worker. */
+  readonly path?: string
   /** Default 127.0.0.1. */
   readonly host?: string
   readonly password?: string
@@ -32,7 +34,7 @@ export interface AdminOptions {
 /** The pages of a layer and their data. */
 export interface AdminPages {
   readonly readiness: () => Readiness
-  readonly status: () => LayerStatus
+  readonly status: () => LayerStatus | Promise<LayerStatus>
   readonly metrics: Exposition
   /** The book of events; undefined: this layer tells nothing. */
   readonly events: EventBook | undefined
@@ -73,9 +75,10 @@ export class AdminServer {
     this.#server.on('clientError', (_error, socket) => socket.destroy())
   }
 
-  /** Opens the port and gives it. @throws GatewayError LISTEN_FAILED */
+  /** Opens the port and gives it, 0 for a path. @throws GatewayError LISTEN_FAILED */
   start(): Promise<number> {
-    const { port, host = DEFAULT_HOST } = this.options
+    const { path, port, host = DEFAULT_HOST } = this.options
+    if (path !== undefined) return listenAtPath(this.#server, path).then(() => 0)
     return listen(this.#server, port, host, { doing: 'open the admin port', taken: TAKEN })
   }
 
@@ -119,7 +122,9 @@ function createApp(pages: AdminPages): Express {
     const { contentType, text } = await pages.metrics.read()
     res.set('Content-Type', contentType).send(text)
   })
-  app.get('/status', (_req, res) => void res.json(pages.status()))
+  app.get('/status', async (_req, res) => {
+    res.json(await pages.status())
+  })
   if (pages.events !== undefined) eventPages(app, pages.events)
   const console = createConsole(() => ({ role: 'operator', features: pages.features }))
   const others = [...pages.others, createCalls(pages.calls), console]

@@ -5,7 +5,8 @@ import type { EventBook } from '../events/event-book.ts'
 import { checkAdminHost } from './admin-host.ts'
 import type { AdminOptions, AdminServer } from './admin-server.ts'
 import { numberIn, type AdminCall, type RequestAnswerer } from './calls.ts'
-import type { MetricSource } from './exposition.ts'
+import type { Exposition, MetricSource } from './exposition.ts'
+import { encodeReading, type Pulse } from './pulse.ts'
 import type { Readiness } from './health.ts'
 import { MAX_MINUTES, MinuteLog, type Reading } from './minutes.ts'
 import type { LayerStatus, OwnStatus } from './status.ts'
@@ -103,13 +104,22 @@ export class Admin {
       status: () => this.#status(),
       metrics,
       events,
-      calls: [history, ...calls, ...(options.calls ?? [])],
+      calls: [history, ...calls, ...(options.calls ?? []), ...(options.path === undefined ? [] : this.#callsOfPrimary(metrics))],
       others,
       features,
       clock,
     }
     this.#server = new AdminServer(options, pages)
     return this.#server.start()
+  }
+
+  /** The numbers as they are, for the primary process, which puts those of all its workers together. */
+  #callsOfPrimary(metrics: Exposition): readonly AdminCall[] {
+    const { reading } = this.context
+    return [
+      { method: 'GET', path: 'worker/metrics', answer: () => metrics.values() },
+      { method: 'GET', path: 'worker/pulse', answer: (): Pulse => ({ readiness: this.readiness(), reading: encodeReading(reading()) }) },
+    ]
   }
 
   #status(): LayerStatus {
@@ -138,24 +148,28 @@ export class Admin {
         name: 'socket_gateway_info',
         help: 'Release of the gateway, always 1.',
         type: 'gauge',
+        across: 'max',
         samples: () => [{ labels: { version: VERSION, layer: this.context.status().layer }, value: 1 }],
       },
       {
         name: 'socket_gateway_ready',
         help: 'Whether /readyz says 200.',
         type: 'gauge',
+        across: 'min',
         samples: () => [{ value: this.readiness().reasons.length === 0 ? 1 : 0 }],
       },
       {
         name: 'socket_gateway_degraded',
         help: 'Things that are not as they should be, while everything else is served (`degraded` of /readyz).',
         type: 'gauge',
+        across: 'max',
         samples: () => [{ value: this.readiness().degraded.length }],
       },
       {
         name: 'socket_gateway_event_loop_delay_seconds',
         help: 'How late 99 of 100 timers of the event loop were at most during the last five seconds.',
         type: 'gauge',
+        across: 'max',
         samples: () => [{ value: this.#watch.delayP99Ms / 1000 }],
       },
       {

@@ -20,6 +20,8 @@ export interface MetricSource {
   readonly help: string
   readonly type: 'counter' | 'gauge' | 'histogram'
   readonly samples: () => Iterable<Sample>
+  /** The way to one number for all workers of a process; by default they are summed. */
+  readonly across?: 'sum' | 'max' | 'min' | undefined
 }
 
 /** The samples of a histogram of milliseconds, in seconds, as Prometheus wants all times. */
@@ -37,18 +39,44 @@ export function* histogramSamples({ bounds, counts, sum }: Histogram, labels: Re
 /** The text that Prometheus reads. */
 export interface Exposition {
   readonly read: () => Promise<{ readonly contentType: string; readonly text: string }>
+  /** The same as values, which `mergeExpositions` takes. */
+  readonly values: () => Promise<readonly MetricValues[]>
+}
+
+/** A metric with its values at one moment, as JSON. */
+export interface MetricValues {
+  readonly name: string
+  readonly type: unknown
 }
 
 /** Shows `sources`, and CPU, memory and open files of the process. What makes the text of them is loaded when somebody asks for it first. */
 export function createExposition(sources: readonly MetricSource[]): Exposition {
   let made: Registry | undefined
+  const registry = (): Registry => (made ??= createRegistry(sources))
   return {
-    read: async () => {
-      const registry = (made ??= createRegistry(sources))
-      return { contentType: registry.contentType, text: await registry.metrics() }
-    },
+    read: () => textOf(registry()),
+    values: () => registry().getMetricsAsJSON(),
   }
 }
+
+const textOf = async (registry: Registry): Promise<{ readonly contentType: string; readonly text: string }> => ({
+  contentType: registry.contentType,
+  text: await registry.metrics(),
+})
+
+/** Puts the metrics of several processes together: each as it says itself. */
+export const mergeExpositions = (processes: readonly (readonly MetricValues[])[]): ReturnType<Exposition['read']> =>
+  textOf(merge(processes))
+
+/** The counters and histograms of several processes, in one: of those that have ended, what they had counted stays. */
+export const keepCounts = async (processes: readonly (readonly MetricValues[])[]): Promise<readonly MetricValues[]> =>
+  (await merge(processes).getMetricsAsJSON()).filter(({ type }) => COUNTING.has(type))
+
+/** Numbers of prom-client where it does not say the word. */
+const COUNTING: ReadonlySet<unknown> = new Set(['counter', 'histogram', 0, 2])
+
+const merge = (processes: readonly (readonly MetricValues[])[]): Registry =>
+  prometheusClient().AggregatorRegistry.aggregate<PrometheusClient.PrometheusContentType>(processes as unknown as object[])
 
 function createRegistry(sources: readonly MetricSource[]): Registry {
   const registry = new (prometheusClient().Registry)()
@@ -58,10 +86,10 @@ function createRegistry(sources: readonly MetricSource[]): Registry {
 }
 
 /** The registry asks for nothing but `get`. Its own Gauge and Histogram would want every number twice: when it changes and when it is read. */
-function metricOf({ name, help, type, samples }: MetricSource): Metric {
+function metricOf({ name, help, type, samples, across = 'sum' }: MetricSource): Metric {
   const get = (): object => {
     const values = Array.from(samples(), ({ labels = {}, value, suffix = '' }) => ({ metricName: `${name}${suffix}`, labels, value }))
-    return { name, help, type, values, aggregator: 'sum' }
+    return { name, help, type, values, aggregator: across }
   }
   return { name, help, type, get } as unknown as Metric
 }

@@ -37,6 +37,7 @@ export function linkMetrics(counters: LinkNumbers, sessions: () => Iterable<Sess
     name: `${PREFIX}_${name}`,
     help,
     type: 'gauge',
+    across: join === add ? 'sum' : 'max',
     samples: () => {
       const values = new Map<string, number>()
       for (const session of sessions()) {

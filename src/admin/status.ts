@@ -29,10 +29,25 @@ export interface InnerLayerStatus {
   /** The file that it is in; null: the service keeps it, or it is not registered any more. */
   readonly keyFile: string | null
   readonly since: string
+  /** The node of a cluster that it is connected to; absent: this process. */
+  readonly node?: string
   /** 0 until measured. */
   readonly roundTripMs: number
   readonly streams: number
   readonly outstandingBytes: number
+}
+
+/** One of the worker processes of an outer layer. */
+export interface WorkerStatus {
+  readonly number: number
+  readonly pid: number
+  readonly since: string
+  /** Of two with the same number, one takes the place of the other. */
+  readonly state: 'starting' | 'up' | 'leaving'
+  /** Null where it has not answered in time. */
+  readonly requests: number | null
+  /** Connections of inner layers; null as above. */
+  readonly innerLayers: number | null
 }
 
 /** A certificate of a port with TLS. */
@@ -114,6 +129,8 @@ export interface UnknownHostStatus {
 /** Of an outer layer. */
 export interface OuterStatus extends CommonStatus {
   readonly layer: 'outer'
+  /** Absent: it is one process. */
+  readonly workers?: readonly WorkerStatus[]
   readonly ports: { readonly app: number; readonly socket: number }
   readonly innerLayers: readonly InnerLayerStatus[]
   /** Null: there is no service. */

@@ -84,7 +84,25 @@ export const COMMANDS: readonly Command[] = [
       ['socket-gateway outer-layer --public-key innerLayer.crt --targets targets.yaml', 'ports 3000 and 3001'],
       ['socket-gateway outer-layer --public-key keys/ --targets targets.yaml --log-format json', 'every key in a directory'],
     ],
-    run: async (values, _, context) => (await import('./run/outer-layer.ts')).runOuterLayer(values, context),
+    run: async (values, _, context) =>
+      values.workers > 1
+        ? (await import('./workers/run-primary.ts')).runPrimary(values, context)
+        : (await import('./run/outer-layer.ts')).runOuterLayer(values, context),
+  }),
+  defineCommand({
+    words: ['outer-layer-worker'],
+    describe: 'Run one of the processes of an outer layer with --workers, which starts them',
+    options: outerLayerOptions,
+    isHidden: true,
+    run: async (values, _, context) => (await import('./workers/run-worker.ts')).runWorker(values, context),
+  }),
+  defineCommand({
+    words: ['upgrade'],
+    describe:
+      'Put new processes into the place of the workers of an outer layer, one by one, without closing a port: for a new release, or other options in its file',
+    options: clusterDrainOptions,
+    examples: [['socket-gateway upgrade', 'asks the admin port at 127.0.0.1:3002, and waits until it is done']],
+    run: async (values, _, context) => (await import('./workers/upgrade.ts')).runUpgrade(values, context),
   }),
   defineCommand({
     words: ['inner-layer'],

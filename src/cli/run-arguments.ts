@@ -63,7 +63,11 @@ async function runCommand(command: Command, parsed: Parsed, context: CliContext)
   const config = file === undefined ? noFile : await readConfigFile(file, command.options)
   const values = resolveOptions(command.options, { flags, env, config })
   const others = COMMANDS.flatMap(other => namesOf(optionsOf(other)))
-  const warnings = [...misspeltVariables(env, optionsOf(command), others), ...doubtfulValues(command.options, { flags, env, config })]
+  // Of a process that this program starts itself, the one that has started it has said so.
+  const isOwn = command.isHidden === true
+  const warnings = isOwn
+    ? []
+    : [...misspeltVariables(env, optionsOf(command), others), ...doubtfulValues(command.options, { flags, env, config })]
   for (const warning of warnings) context.stderr.write(`${NAME}: warning: ${warning}\n`)
   const rest = command.rest === undefined ? undefined : flags[command.rest.name]
   return command.run(values, args, context, Array.isArray(rest) ? rest.map(String) : [])

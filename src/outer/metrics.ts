@@ -15,6 +15,7 @@ interface MetricRow {
   readonly type: MetricSource['type']
   readonly help: string
   readonly read: Read
+  readonly across?: MetricSource['across']
 }
 
 const one =
@@ -77,6 +78,7 @@ const ROWS: readonly MetricRow[] = [
   },
   {
     name: 'cluster_nodes',
+    across: 'max',
     type: 'gauge',
     help: 'Other nodes of the cluster, by whether there is a link to them.',
     read: function* ({ cluster }) {
@@ -109,6 +111,7 @@ const ROWS: readonly MetricRow[] = [
   },
   {
     name: 'targets',
+    across: 'max',
     type: 'gauge',
     help: 'Targets in force.',
     read: one(({ requests, targets }) => {
@@ -118,18 +121,26 @@ const ROWS: readonly MetricRow[] = [
   },
   {
     name: 'targets_fault',
+    across: 'max',
     type: 'gauge',
     help: 'Whether the targets file is not valid, so that the last good one is in force.',
     read: one(({ targets }) => (targets.fault === undefined ? 0 : 1)),
   },
   {
     name: 'targets_loaded_timestamp_seconds',
+    across: 'max',
     type: 'gauge',
     help: 'When the targets in force were read.',
     read: one(({ targets, startedAt }) => (targets.loadedAt ?? startedAt).getTime() / 1000),
   },
-  { name: 'keys', type: 'gauge', help: 'Keys of inner layers in force.', read: one(({ keys }) => keys.registry.size) },
-  { name: 'sockets', type: 'gauge', help: 'Sockets of the service in force.', read: one(({ directory }) => directory?.size ?? 0) },
+  { name: 'keys', across: 'max', type: 'gauge', help: 'Keys of inner layers in force.', read: one(({ keys }) => keys.registry.size) },
+  {
+    name: 'sockets',
+    across: 'max',
+    type: 'gauge',
+    help: 'Sockets of the service in force.',
+    read: one(({ directory }) => directory?.size ?? 0),
+  },
   {
     name: 'tunnels_up',
     type: 'gauge',
@@ -147,6 +158,7 @@ const ROWS: readonly MetricRow[] = [
   },
   {
     name: 'inner_layers_avoided',
+    across: 'max',
     type: 'gauge',
     help: 'Connections of inner layers that are asked last for a target, since its origin is not well there.',
     *read({ targets, health, registry }) {
@@ -164,6 +176,7 @@ const ROWS: readonly MetricRow[] = [
   },
   {
     name: 'certificate_expiry_timestamp_seconds',
+    across: 'max',
     type: 'gauge',
     help: 'When a certificate in force ends.',
     *read({ certificates }) {
@@ -222,8 +235,9 @@ const ROWS: readonly MetricRow[] = [
 
 /** The metrics of an outer layer, read when somebody asks. */
 export const metricsOf = (view: OperatorViewOptions): MetricSource[] => [
-  ...ROWS.map(({ name, type, help, read }) => ({ name: `socket_gateway_${name}`, type, help, samples: () => read(view) })),
-  ...linkMetrics(view.counters, () => view.registry.connections.map(sessionNumbers)),
+  ...ROWS.map(({ name, read, ...facts }) => ({ ...facts, name: `socket_gateway_${name}`, samples: () => read(view) })),
+  // Those of other nodes are counted there.
+  ...linkMetrics(view.counters, () => view.registry.connections.filter(({ node }) => node === undefined).map(sessionNumbers)),
 ]
 
 const sessionNumbers = ({ identifier, pool, session }: InnerConnection) => ({

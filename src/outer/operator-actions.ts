@@ -9,9 +9,12 @@ const REASON = 'by the operator'
 export function actionsOf({ registry, cluster, log }: OperatorViewOptions): readonly AdminCall[] {
   /** @throws GatewayError NOT_FOUND */
   const linksOf = (identifier: string | undefined): readonly InnerConnection[] => {
-    const found = registry.connections.filter(connection => connection.identifier === identifier)
-    if (found.length === 0) throw new GatewayError('NOT_FOUND', 'no inner layer with this identifier is connected; look at the list again')
-    return found
+    const known = registry.connections.filter(connection => connection.identifier === identifier)
+    const found = known.filter(({ node }) => node === undefined)
+    if (found.length > 0) return found
+    const where =
+      known.length === 0 ? 'is connected; look at the list again' : 'is connected to this node; ask the one that it is connected to'
+    throw new GatewayError('NOT_FOUND', `no inner layer with this identifier ${where}`)
   }
   return [
     {

@@ -41,7 +41,8 @@ export function readingOf({
       linkBytesOut: counters.sentBytes,
     },
     gauges: {
-      links: registry.size,
+      // Those of other nodes are counted there.
+      links: registry.connections.filter(({ node }) => node === undefined).length,
       inFlight: openRequests(),
       clients: clients.count,
       carried: tcp.openConnections + tunnels.openConnections,

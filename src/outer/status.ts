@@ -79,7 +79,7 @@ function keyFileOf(kid: string, { registry }: OperatorViewOptions['keys']): stri
 }
 
 const innerStatus = (
-  { identifier, address, agent, kid, since, session }: InnerConnection,
+  { identifier, address, agent, kid, since, node, session }: InnerConnection,
   keys: OperatorViewOptions['keys'],
 ): InnerLayerStatus => ({
   identifier,
@@ -88,6 +88,7 @@ const innerStatus = (
   key: kid,
   keyFile: keyFileOf(kid, keys),
   since: since.toISOString(),
+  ...(node !== undefined && { node }),
   roundTripMs: session.roundTripMs,
   streams: session.streamCount,
   outstandingBytes: session.outstandingBytes,

@@ -13,18 +13,25 @@ export interface Tally {
 
 /** What several processes count as one. */
 export interface SharedCounts {
-  /** A meter from which all of them take. A later one of the same name takes its place. */
+  /** The meter of this name and rate, from which all of them take. */
   meter(name: string, rate: Rate): RateMeter
   tally(name: string): Tally
 }
 
 /** A change of the counts of one process, as JSON. */
 export interface CountsChange {
-  /** Meter, key, and how many were taken; below zero: given back. */
-  readonly taken: readonly (readonly [meter: string, key: string, count: number])[]
+  /** How many were taken of each key; below zero: given back. */
+  readonly taken: readonly {
+    readonly meter: string
+    readonly rate: Rate
+    readonly counts: readonly (readonly [key: string, count: number])[]
+  }[]
   /** Tally, key, and how many there are. */
   readonly held: readonly (readonly [tally: string, key: string, count: number])[]
 }
+
+/** Of targets that are in no file any more, too. */
+const MAX_METERS = 10_000
 
 /** Options of the counts of one process. */
 export interface CountsBookOptions {
@@ -48,9 +55,16 @@ export class CountsBook implements SharedCounts {
 
   constructor(private readonly options: CountsBookOptions) {}
 
+  /** Others may have begun to take from it before this process has asked for it. */
   meter(name: string, rate: Rate): RateMeter {
-    const meter = new SharedMeter(rate, this.options.clock, this.#dirty)
-    this.#meters.set(name, meter)
+    // While files are read anew, some have another rate than others.
+    const id = `${rate.perSecond} ${rate.burst} ${name}`
+    const known = this.#meters.get(id)
+    if (known !== undefined) return known
+    const meter = new SharedMeter(name, rate, this.options.clock, this.#dirty)
+    const [oldest] = this.#meters.size >= MAX_METERS ? this.#meters.keys() : []
+    if (oldest !== undefined) this.#meters.delete(oldest)
+    this.#meters.set(id, meter)
     return meter
   }
 
@@ -68,7 +82,10 @@ export class CountsBook implements SharedCounts {
 
   /** Another process has said this. @param from  which one */
   hear(from: string, { taken, held }: CountsChange): void {
-    for (const [name, key, count] of taken) this.#meters.get(name)?.absorb(key, count)
+    for (const { meter: name, rate, counts } of taken) {
+      const meter = this.meter(name, rate)
+      for (const [key, count] of counts) meter.absorb(key, count)
+    }
     for (const [name, key, count] of held) this.#tallyOf(name).hear(from, key, count)
   }
 
@@ -91,7 +108,10 @@ export class CountsBook implements SharedCounts {
 
   #flush(): void {
     this.#isDue = false
-    const taken = [...this.#meters].flatMap(([name, meter]) => meter.drain().map(([key, count]) => [name, key, count] as const))
+    const taken = [...this.#meters.values()].flatMap(meter => {
+      const counts = meter.drain()
+      return counts.length === 0 ? [] : [{ meter: meter.name, rate: meter.rate, counts }]
+    })
     const held = [...this.#tallies].flatMap(([name, tally]) => tally.drain().map(([key, count]) => [name, key, count] as const))
     if (taken.length + held.length > 0) this.options.tell({ taken, held })
   }
@@ -101,12 +121,16 @@ export class CountsBook implements SharedCounts {
 class SharedMeter extends RateMeter {
   #taken = new Map<string, number>()
 
+  readonly rate: Rate
+
   constructor(
-    rate: Rate,
+    readonly name: string,
+    { perSecond, burst }: Rate,
     clock: () => number,
     private readonly onTaken: () => void,
   ) {
-    super(rate, clock)
+    super({ perSecond, burst }, clock)
+    this.rate = { perSecond, burst }
   }
 
   override take(key: string): number {

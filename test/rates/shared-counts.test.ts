@@ -98,11 +98,13 @@ describe('counts of several processes', () => {
     expect(books[1]!.tally('requests').others('y')).toBe(0)
   })
 
-  test('a name that nobody here has is counted for later, and a meter of it is no fault', () => {
+  test('a name that nobody here has asked for yet is counted for later', () => {
     const { books, deliver } = processes(2)
-    books[0]!.meter('only there', { perSecond: 1, burst: 1 }).take('client')
+    books[0]!.meter('rate', { perSecond: 1, burst: 1 }).take('client')
     books[0]!.tally('constructor').add('__proto__', 1)
     deliver()
+    expect(books[1]!.meter('rate', { perSecond: 1, burst: 1 }).take('client')).toBeGreaterThan(0)
+    expect(books[1]!.meter('rate', { perSecond: 2, burst: 1 }).take('client')).toBe(0)
     expect(books[1]!.tally('constructor').others('__proto__')).toBe(1)
   })
 })

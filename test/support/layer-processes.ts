@@ -20,6 +20,7 @@ export interface OuterProcessOptions {
   /** Most file descriptors of the process; undefined: as many as this one may have. */
   readonly openFiles?: number
   readonly args?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** Key, targets, and what starts a layer with them. */
@@ -53,10 +54,10 @@ export const createLayerProcesses = async (originPort: number): Promise<LayerPro
 
   return {
     directory,
-    startOuter: async ({ socketPort = 0, openFiles, args = [] } = {}) => {
+    startOuter: async ({ socketPort = 0, openFiles, args = [], env } = {}) => {
       const files = ['--public-key', join(directory, 'crt.pem'), '--targets', join(directory, 'targets.yaml')]
       const ports = ['--app-port', '0', '--socket-port', String(socketPort)]
-      const started = run(['outer-layer', ...files, ...ports, '--log-format', 'json', ...args], openFiles)
+      const started = run(['outer-layer', ...files, ...ports, '--log-format', 'json', ...args], openFiles, env)
       const [, port, socket] = await started.waitForLine(/"appPort":(\d+),"socketPort":(\d+)/)
       return { process: started, port: Number(port), socketPort: Number(socket) }
     },

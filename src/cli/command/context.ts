@@ -44,6 +44,8 @@ export interface CliContext {
    * @param options.hangup  takes SIGHUP as well, which else ends the process at once
    */
   readonly untilStopped: (options?: { readonly hangup?: boolean }) => Promise<StopSignal | undefined>
+  /** Calls `listener` each time that the process gets SIGUSR2, which else ends it. */
+  readonly onUpgrade?: (listener: () => void) => void
   /** The nghttp2 of this Node.js; absent: whatever it is will do. */
   readonly nghttp2?: string | undefined
   /** Told of bytes that links have moved, and whether many streams were open, so that the process can keep its garbage small. */

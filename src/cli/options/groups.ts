@@ -25,7 +25,7 @@ export const outerLayerGroups = {
   'Several outer layers': namesOf(clusterOptions),
   Operators: [...OPERATORS, 'events'],
   'The inspector': INSPECTOR,
-  'Process and log': ['drain-delay', ...PROCESS],
+  'Process and log': ['workers', 'drain-delay', ...PROCESS],
 }
 
 /** Of `inner-layer`. */

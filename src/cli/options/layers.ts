@@ -1,4 +1,4 @@
-import { hostname } from 'node:os'
+import { availableParallelism, hostname } from 'node:os'
 import { checkTrustField } from '../../http/believed-fields.ts'
 import { isIdentifier } from '../../identity/identifier.ts'
 import { parseProxy } from '../../net/http-proxy.ts'
@@ -39,6 +39,9 @@ const PROXY_URL: Reader<URL> = {
   read: parseProxy,
 }
 
+/** Links between them grow with their square. */
+const MAX_WORKERS = 256
+
 const SCHEMES: ReadonlySet<string> = new Set(['ws:', 'wss:', 'http:', 'https:'])
 
 const OUTER_LAYER_URL: Reader<string> = {
@@ -74,6 +77,11 @@ const JOIN: Reader<string> = {
       return undefined
     }
   },
+}
+
+const WORKERS: Reader<number> = {
+  expected: 'a number from 1 to 256, or auto',
+  read: text => (text === 'auto' ? Math.min(MAX_WORKERS, availableParallelism()) : integer(1, MAX_WORKERS).read(text)),
 }
 
 /** Options of `outer-layer`. */
@@ -153,6 +161,10 @@ export const outerLayerOptions = {
     describe: 'Time in which clients are still accepted when the process is asked to end, while /readyz says 503 already',
   }),
   'server-timing': flag('Say in answers where the time went (Server-Timing); clients can read it'),
+  workers: withDefault(WORKERS, 1, {
+    describe:
+      'Processes that serve the same ports, for several cores; auto: one for each core. With their own supervisor, which starts them again',
+  }),
   ...limitOptions,
   ...clusterOptions,
   ...tlsOptions,

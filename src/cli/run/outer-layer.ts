@@ -10,7 +10,7 @@ import { GatewayError } from '../../errors.ts'
 import { Events } from '../../events/events.ts'
 import { KeyFiles } from '../../identity/public-keys.ts'
 import { createOuterLayer, type OuterLayer } from '../../outer/outer-layer.ts'
-import type { TableSource } from '../../outer/options/outer-options.ts'
+import type { OuterLayerOptions, TableSource } from '../../outer/options/outer-options.ts'
 import type { RouteTable } from '../../route/table.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { readAdminOptions } from '../options/admin.ts'
@@ -55,26 +55,42 @@ export const protectionCall = (source: Pick<TableSource, 'table'>): AdminCall =>
 /** Names that stand for trusting no proxy at all. */
 const NOBODY = 'none'
 
+/** The part that one process has among several which serve the same ports. */
+export interface WorkerRole extends Pick<OuterLayerOptions, 'cluster' | 'shared'> {
+  readonly number: number
+  /** Told with those of the others. */
+  readonly events: Events
+  /** Where it answers the primary about itself. */
+  readonly admin: AdminOptions
+  readonly onStarted: (layer: OuterLayer) => void
+}
+
 /**
- * Runs the outer layer until the process is asked to end.
+ * Runs the outer layer in this process, until it is asked to end.
+ * @param worker  its part among others; undefined: it is alone
  * @throws GatewayError when a file is not valid or a port cannot be opened
  */
-export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, context: CliContext): Promise<ExitStatus> {
+export async function runOuterLayer(
+  given: ValuesOf<typeof outerLayerOptions>,
+  context: CliContext,
+  worker?: WorkerRole,
+): Promise<ExitStatus> {
   const state = await openState(given)
   const options = state?.options ?? given
   if (options.targets !== undefined && options.target.length > 0)
     throw new GatewayError('USAGE', '--targets and --target: give one of them; a file may have the same in one line, HOST: URL')
-  const admin = await readAdminOptions(options)
+  if (options.cluster === undefined && options['node-key'] !== undefined)
+    throw new GatewayError('USAGE', '--node-key is for --cluster, which is not given: this outer layer would be alone')
+  const admin = worker?.admin ?? (await readAdminOptions(options))
   if (options.inspect && admin === undefined)
     throw new GatewayError('USAGE', '--inspect: the inspector of an outer layer is at its admin port, and --admin-port none opens none')
   const ports = portsOf(options, admin)
   checkPortsDiffer(ports)
   const errorPages = options['error-pages'] === undefined ? undefined : await readErrorPages(options['error-pages'])
-  const log = await createServiceLog(options, context)
-  const events = new Events({
-    nowMs: Date.now,
-    onFault: thrown => log.error({ err: thrown }, 'internal fault while events were told'),
-  })
+  const whole = await createServiceLog(options, context)
+  const log = worker === undefined ? whole : whole.child({ worker: worker.number })
+  const onFault = (thrown: unknown): void => log.error({ err: thrown }, 'internal fault while events were told')
+  const events = worker?.events ?? new Events({ nowMs: Date.now, onFault })
   let isStarted = false
   const keys = new KeyFiles(options['public-key'], {
     onChange: registry => {
@@ -95,7 +111,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
   let layer: OuterLayer
   try {
     // First of all: what is told before anybody listens is told to nobody.
-    if (options.events !== undefined) told = await openEvents(options.events, events, log)
+    if (options.events !== undefined && worker === undefined) told = await openEvents(options.events, events, log)
     await keys.start()
     isStarted = true
     for (const store of stores) await store.start()
@@ -106,7 +122,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
     service = options.service === undefined ? undefined : await createService(options, { file: options.service, tls, events }, log, context)
     visitors = await startVisitors(options.visitors, service, log)
     await inspection?.open()
-    cluster = options.cluster === undefined ? undefined : await createCluster({ ...options, cluster: options.cluster }, log)
+    cluster = options.cluster === undefined ? worker?.cluster : await createCluster({ ...options, cluster: options.cluster }, log)
     const taps = layeredTaps(inspection?.taps, service?.taps)
     acme?.prepare({ table, service, store: tls.app!, events, log })
     layer = createOuterLayer(
@@ -130,6 +146,7 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
         ...(invitations !== undefined && { joining: invitations.endpoint }),
         ...(table !== undefined && { targets: table }),
         ...(cluster !== undefined && { cluster }),
+        ...(worker?.shared !== undefined && { shared: worker.shared }),
         ...(service !== undefined && { directory: service.directory }),
         ...(service?.abuse !== undefined && { abuse: service.abuse }),
         ...(visitors !== undefined && { visitors: visitors.check, reloads: reloadsOf(visitors) }),
@@ -174,17 +191,21 @@ export async function runOuterLayer(given: ValuesOf<typeof outerLayerOptions>, c
   const parts = [acme, service, inspection, targets, visitors, keys, cluster?.certificates, ...stores, told].filter(
     part => part !== undefined,
   )
-  await serve(layerWith(layer, service, invitations, acme), log, context, parts)
+  await serve(layerWith(layer, { service, invitations, acme, worker }), log, context, parts)
   return 0
 }
 
 /** The outer layer with its service, whose sockets are in force before clients come and are served until the last one has gone, and with what it says to inner layers that are invited. */
 function layerWith(
   layer: OuterLayer,
-  service: OuterService | undefined,
-  invitations: OuterInvitations | undefined,
-  acme: OpenAcme | undefined,
+  parts: {
+    readonly service: OuterService | undefined
+    readonly invitations: OuterInvitations | undefined
+    readonly acme: OpenAcme | undefined
+    readonly worker: WorkerRole | undefined
+  },
 ): Layer {
+  const { service, invitations, acme, worker } = parts
   return {
     start: async () => {
       await service?.start()
@@ -192,6 +213,7 @@ function layerWith(
       service?.serve(layer.servicePort)
       await acme?.start()
       await invitations?.announce(layer.ports.socket)
+      worker?.onStarted(layer)
     },
     close: async () => {
       await Promise.all([acme?.close(), layer.close()])

@@ -1,0 +1,67 @@
+/** What the primary process and its workers say to each other, as JSON. Neither says anything that the other must not know: they are one program. */
+import type { NodeFacts, ServedProcess } from '../cluster/presence.ts'
+import type { EventName, StateName } from '../events/catalogue.ts'
+import type { EventNote } from '../events/event.ts'
+import type { CountsChange } from '../rates/shared-counts.ts'
+
+/** What a worker has to know before it begins. */
+export interface Beginning {
+  /** 1 … as many as there are; whoever takes the place of another one has its number. */
+  readonly number: number
+  /** The folder for sockets of this process and its workers, which nobody else may enter. */
+  readonly directory: string
+  /** Where it answers the primary about itself. */
+  readonly adminPath: string
+  /** PEM of the private key that makes a process one of the workers. */
+  readonly privateKey: string
+  /** Base64, for the cookies of those who have logged in by a password. */
+  readonly secret: string
+  /** The form of its log lines, which the primary writes. */
+  readonly logFormat: 'json' | 'pretty'
+}
+
+/** A change of what another worker serves. */
+export type PresenceNews =
+  | { readonly type: 'node'; readonly facts: NodeFacts }
+  | { readonly type: 'node-gone'; readonly id: string }
+  | { readonly type: 'served'; readonly id: string; readonly processes: readonly ServedProcess[] }
+  | { readonly type: 'unserved'; readonly id: string; readonly numbers: readonly number[] }
+
+/** What a worker says of itself. */
+export type PresenceReport =
+  | { readonly type: 'facts'; readonly facts: NodeFacts }
+  | { readonly type: 'serve'; readonly process: ServedProcess }
+  | { readonly type: 'unserve'; readonly number: number }
+  | { readonly type: 'leave' }
+
+/** From the primary to a worker. */
+export type ToWorker =
+  | { readonly type: 'begin'; readonly beginning: Beginning }
+  /** It drains, and ends. */
+  | { readonly type: 'stop' }
+  | PresenceNews
+  | { readonly type: 'counts'; readonly from: string; readonly change: CountsChange }
+  | { readonly type: 'counts-gone'; readonly from: string }
+  | { readonly type: 'counts-repeat' }
+
+/** Something that has happened in a worker, told where the events of all of them are. */
+export type EventReport =
+  | { readonly type: 'tell'; readonly name: EventName; readonly note: EventNote }
+  | {
+      readonly type: 'turn'
+      readonly state: StateName
+      readonly isWell: boolean
+      readonly note: EventNote
+      readonly key?: string | undefined
+    }
+  | { readonly type: 'forget'; readonly state: StateName; readonly key: string }
+
+/** From a worker to the primary. */
+export type FromWorker =
+  /** It listens: what was sent before is lost. */
+  | { readonly type: 'hello' }
+  /** Its ports are open. */
+  | { readonly type: 'ready'; readonly ports: { readonly app: number; readonly socket: number } }
+  | { readonly type: 'counts'; readonly change: CountsChange }
+  | { readonly type: 'event'; readonly event: EventReport }
+  | PresenceReport

@@ -1,0 +1,118 @@
+import { createPrivateKey, createPublicKey } from 'node:crypto'
+import type { Cluster, ClusterOptions } from '../cluster/cluster.ts'
+import { KeyRegistry } from '../identity/key-registry.ts'
+import { algorithmsOf, thumbprintOf } from '../identity/key.ts'
+import { registeredHalfOf } from '../identity/private-key.ts'
+import { guarded } from '../net/guard.ts'
+import type { SharedAccess } from '../outer/access/access-check.ts'
+import { CountsBook } from '../rates/shared-counts.ts'
+import type { Registry } from '../outer/inner-layers/registry.ts'
+import { BoardPresence } from './board-presence.ts'
+import { ForwardedEvents } from './forwarded-events.ts'
+import { LinkSpread } from './link-spread.ts'
+import type { Beginning, FromWorker, ToWorker } from './messages.ts'
+
+/** What happens in this time is told to the other workers together, milliseconds. */
+const COUNTS_MS = 20
+/** Between two looks at who is connected where, milliseconds. */
+const SPREAD_MS = 1_000
+
+/** The channel of a worker to the primary. */
+export interface PrimaryChannel {
+  send(message: unknown): void
+  onMessage(listener: (message: unknown) => void): void
+}
+
+/** Options of a worker. */
+export interface WorkerSideOptions {
+  readonly channel: PrimaryChannel
+  /** Milliseconds, rising. */
+  readonly clock: () => number
+  /** The same on a clock that all processes share as nearly as their starts by the wall clock allow. */
+  readonly sharedClock: () => number
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number
+  readonly onFault: (thrown: unknown) => void
+}
+
+/** A worker, as it sees the primary and, through it, the others. */
+export class WorkerSide {
+  /** The primary has said what this worker is. */
+  readonly began: Promise<Beginning>
+  /** The primary asks it to drain. */
+  readonly stopped: Promise<void>
+  readonly events: ForwardedEvents
+  readonly #counts: CountsBook
+  readonly #presence: BoardPresence
+
+  constructor(private readonly options: WorkerSideOptions) {
+    const { channel, clock, nowMs, onFault } = options
+    this.#counts = new CountsBook({
+      clock,
+      tell: change => this.say({ type: 'counts', change }),
+      soon: flush => void setTimeout(guarded(onFault, flush), COUNTS_MS).unref(),
+    })
+    this.#presence = new BoardPresence(report => this.say(report), nowMs)
+    this.events = new ForwardedEvents({ nowMs, onFault }, event => this.say({ type: 'event', event }))
+    let begin: (beginning: Beginning) => void = () => undefined
+    let stop: () => void = () => undefined
+    this.began = new Promise(resolve => (begin = resolve))
+    this.stopped = new Promise(resolve => (stop = resolve))
+    channel.onMessage(
+      guarded(onFault, (message: unknown) => {
+        const said = message as ToWorker
+        switch (said.type) {
+          case 'begin':
+            return begin(said.beginning)
+          case 'stop':
+            return stop()
+          case 'counts':
+            return this.#counts.hear(said.from, said.change)
+          case 'counts-gone':
+            return this.#counts.gone(said.from)
+          case 'counts-repeat':
+            return this.#counts.repeat()
+          default:
+            return this.#presence.hear(said)
+        }
+      }),
+    )
+    this.say({ type: 'hello' })
+  }
+
+  /** From now on, connections of inner layers are spread over the workers. */
+  spread({ registry, cluster }: { readonly registry: Registry; readonly cluster: Cluster | undefined }): void {
+    const { onFault } = this.options
+    const spread = new LinkSpread(registry, () => (cluster?.nodes ?? []).filter(({ isLinked, isDraining }) => isLinked && !isDraining))
+    setInterval(
+      guarded(onFault, () => spread.look()),
+      SPREAD_MS,
+    ).unref()
+  }
+
+  say(message: FromWorker): void {
+    this.options.channel.send(message)
+  }
+
+  /** What this worker counts together with the others. */
+  shared({ secret }: Beginning): SharedAccess {
+    return { counts: this.#counts, secret: Buffer.from(secret, 'base64'), clock: this.options.sharedClock }
+  }
+
+  /** What makes this worker one of several outer layers, at a socket of its own. */
+  cluster({ number, directory, privateKey }: Beginning): ClusterOptions {
+    const key = createPrivateKey(privateKey)
+    const [algorithm] = algorithmsOf(key, 'the key of the workers')
+    const own = { key, kid: thumbprintOf(createPublicKey(key)), algorithm }
+    return {
+      presence: this.#presence,
+      // A name, for the proofs: nobody dials it.
+      url: `ws://worker-${number}.localhost`,
+      port: 0,
+      local: { pathOf: id => `${directory}/${id}.sock` },
+      key: own,
+      keys: new KeyRegistry([registeredHalfOf(own, 'the workers')]),
+      name: `worker ${number}`,
+    }
+  }
+}
