@@ -26,6 +26,7 @@ describe('--help', () => {
       'init',
       'certificates',
       'outer-layer',
+      'upgrade',
       'inner-layer',
       'forward',
       'token',
