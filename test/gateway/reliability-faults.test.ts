@@ -145,7 +145,8 @@ describe('a link', () => {
 
   test('F14, F22 (fault): an inner layer that hears but is not heard is given up, and its requests move', async () => {
     const timing = { pingAfterMs: 100, deadAfterMs: 400 }
-    const own = await startLayers({ origin: origin.port, inners: 0, outer: { timeoutMs, timing } })
+    // Its request waits for the next one, however long a busy machine takes to start it.
+    const own = await startLayers({ origin: origin.port, inners: 0, outer: { timeoutMs, timing, limits: { holdMs: 60_000 } } })
     await playInner({ port: own.socketPort, privateKey: own.privateKey })
     const running = exchange(own.port)
     await until(() => own.outer.registry.connections[0]!.session.streamCount === 1)
