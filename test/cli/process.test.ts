@@ -182,15 +182,49 @@ describe('the program', () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   })
 
-  test('says its version without loading the layers, which takes a second', async () => {
+  /** Packages that are inside of the program, and those that only some starts need. */
+  const INSIDE = JSON.parse(readFileSync(join(ROOT, 'scripts/bundled-packages.json'), 'utf8')) as string[]
+  const LATER = [
+    '@opentelemetry',
+    'cli-table3',
+    'express',
+    'kysely',
+    'node-forge',
+    'nodemailer',
+    'openid-client',
+    'prom-client',
+    're2js',
+    'yargs',
+  ]
+
+  /** The program where these packages are not installed. */
+  const programWithout = (packages: readonly string[]): string => {
     const copy = tempDir()
     cpSync(join(ROOT, 'dist'), join(copy, 'dist'), { recursive: true })
     cpSync(join(ROOT, 'package.json'), join(copy, 'package.json'))
-    const heavy = ['express', 'socket.io', 'socket.io-client', 'jsonwebtoken', 'node-forge', 'prom-client', 're2js', 'zod']
     mkdirSync(join(copy, 'node_modules'))
     for (const name of readdirSync(join(ROOT, 'node_modules')))
-      if (!heavy.includes(name)) symlinkSync(join(ROOT, 'node_modules', name), join(copy, 'node_modules', name))
-    const { code, stdout } = await runProcess([join(copy, 'dist/main.cjs'), '--version'], { program: process.execPath })
+      if (!packages.includes(name)) symlinkSync(join(ROOT, 'node_modules', name), join(copy, 'node_modules', name))
+    return join(copy, 'dist/main.cjs')
+  }
+
+  test('says its version without loading the layers, which takes a second', async () => {
+    const { code, stdout } = await runProcess(
+      [programWithout([...INSIDE, ...LATER, 'jsonwebtoken', 'socket.io', 'socket.io-client']), '--version'],
+      { program: process.execPath },
+    )
     expect({ code, stdout }).toEqual({ code: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+.*\n$/) })
+  })
+
+  test('answers from plain layers without the packages that only others need', async () => {
+    const main = programWithout([...INSIDE, ...LATER])
+    const start = (...args: string[]): RunningProcess => startProcess([main, ...args], { program: process.execPath })
+    const origin = await listen(createHttpServer((_, response) => response.end('hello')))
+    const ports = ['--app-port', '0', '--socket-port', '0']
+    const outer = start('outer-layer', '--public-key', crt, '--targets', targetsFile(origin), ...ports)
+    const [, appPort, socketPort] = await outer.waitForLine(/"appPort":(\d+),"socketPort":(\d+)/)
+    const inner = start('inner-layer', '--private-key', key, '--outer-layer', `ws://localhost:${socketPort}`, '--identifier', 'lan-a')
+    await inner.waitForLine(/connected to/)
+    expect(await statusOf(Number(appPort))).toBe(200)
   })
 })
