@@ -9,6 +9,33 @@ const MAX_POLL_MS = 50
 /** The patience of every wait, milliseconds: more than a machine takes that is overloaded. A wait that succeeds never lasts that long. */
 export const DEADLINE_MS = 60_000
 
+/** Deadlines that have not come yet, and how often waits were given up. */
+const deadlines = new Set<NodeJS.Timeout>()
+let givenUp = 0
+
+/**
+ * Gives up what is still waited for, at the end of a test file: a test that has failed leaves waits behind that nobody awaits, and their errors would
+ * come a minute later and be taken for faults of the file that runs then.
+ */
+export const giveUpWaits = (): void => {
+  givenUp++
+  for (const deadline of deadlines) clearTimeout(deadline)
+  deadlines.clear()
+}
+
+/** Calls `late` when the deadline passes. @returns a function that takes it back */
+const atDeadline = (deadlineMs: number, late: () => void): (() => void) => {
+  const deadline = setTimeout(() => {
+    deadlines.delete(deadline)
+    late()
+  }, deadlineMs)
+  deadlines.add(deadline)
+  return () => {
+    deadlines.delete(deadline)
+    clearTimeout(deadline)
+  }
+}
+
 export interface UntilOptions {
   readonly deadlineMs?: number
   /** Completes the sentence "waited 60000 ms for …". */
@@ -24,6 +51,7 @@ export const until = async <T>(
   { deadlineMs = DEADLINE_MS, what }: UntilOptions = {},
 ): Promise<NonNullable<T>> => {
   const begunMs = performance.now()
+  const begun = givenUp
   const end = begunMs + deadlineMs
   let thrown: unknown
   for (;;) {
@@ -34,6 +62,7 @@ export const until = async <T>(
     } catch (error) {
       thrown = error
     }
+    if (performance.now() >= end && begun !== givenUp) return new Promise(() => undefined)
     if (performance.now() >= end) throw new Error(`waited ${deadlineMs} ms for ${what ?? probe.toString()}`, { cause: thrown })
     await delay(Math.min(MIN_POLL_MS + (performance.now() - begunMs) / 50, MAX_POLL_MS))
   }
@@ -44,23 +73,27 @@ export const until = async <T>(
  * @throws Error when the deadline passes first, or whatever the emitter emits as 'error' meanwhile
  */
 export const once = async (emitter: EventEmitter, event: string, deadlineMs = DEADLINE_MS): Promise<unknown[]> => {
-  const signal = AbortSignal.timeout(deadlineMs)
+  const deadline = new AbortController()
+  const takeBack = atDeadline(deadlineMs, () => deadline.abort())
+  const { signal } = deadline
   try {
     return (await nodeOnce(emitter, event, { signal })) as unknown[]
   } catch (error) {
     throw signal.aborted ? new Error(`waited ${deadlineMs} ms for the event '${event}'`) : error
+  } finally {
+    takeBack()
   }
 }
 
 /** `promise`, or an error that names `what` after `deadlineMs`. */
 export const within = async <T>(promise: Promise<T>, what: string, deadlineMs = DEADLINE_MS): Promise<T> => {
-  let timer: NodeJS.Timeout | undefined
+  let takeBack = (): void => undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`waited ${deadlineMs} ms for ${what}`)), deadlineMs)
+    takeBack = atDeadline(deadlineMs, () => reject(new Error(`waited ${deadlineMs} ms for ${what}`)))
   })
   try {
     return await Promise.race([promise, late])
   } finally {
-    clearTimeout(timer)
+    takeBack()
   }
 }
