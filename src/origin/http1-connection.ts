@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { guarded } from '../net/guard.ts'
+import { whenTrulyEnded } from '../net/true-end.ts'
 
 /** The present user of a connection. */
 export interface ConnectionUser {
@@ -108,8 +109,13 @@ export class Http1Connection {
 
   readonly #onEnd = guarded(this.#fail, () => {
     this.#leave()
-    this.#run(user => user.onEnd())
+    if (this.#user === undefined) this.destroy()
+    else whenTrulyEnded(this.socket, this.#fail, this.#ended)
   })
+
+  readonly #ended = (): void => {
+    if (this.#user !== undefined) this.#run(user => user.onEnd())
+  }
 
   readonly #onError = (error: Error): void => {
     this.#error ??= error

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import { guarded } from '../net/guard.ts'
 import { pauseSocket, resumeSocket } from '../net/pause-socket.ts'
+import { whenTrulyEnded } from '../net/true-end.ts'
 import type { StreamHandler } from '../mux/stream.ts'
 
 /** A peer that vanished without a word is noticed by the kernel: first probe after this silence, milliseconds. */
@@ -142,10 +143,7 @@ export class Splice implements StreamHandler {
     )
     this.socket.on(
       'end',
-      guarded(this.#fail, () => {
-        this.options.watch?.readEnd()
-        this.#stream?.end()
-      }),
+      guarded(this.#fail, () => whenTrulyEnded(this.socket, this.#fail, this.#readEnd)),
     )
     if (!stream.isRemoteOpen) this.socket.end() // its END came before anybody could be told
     if (this.socket.readableEnded) stream.end()
@@ -239,6 +237,12 @@ export class Splice implements StreamHandler {
     if (this.#stream?.write(chunk) === false) pauseSocket(this.socket)
   }
 
+  readonly #readEnd = (): void => {
+    if (this.#isOver) return
+    this.options.watch?.readEnd()
+    this.#stream?.end()
+  }
+
   #drained(): void {
     this.#idleTimer?.refresh()
     const taken = this.#waitingBytes
@@ -249,7 +253,7 @@ export class Splice implements StreamHandler {
   #closed(): void {
     if (this.#isOver || this.#stream === undefined) return
     // What the peer has not taken yet stays in the stream, which ends on its own.
-    if (this.socket.readableEnded && this.socket.writableFinished) return this.#finish(undefined, '')
+    if (this.#error === undefined && this.socket.readableEnded && this.socket.writableFinished) return this.#finish(undefined, '')
     const { code, message } = this.options.failure(this.#error)
     this.#stream.reset(code, message)
     this.#finish(code, message)

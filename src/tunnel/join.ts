@@ -2,6 +2,7 @@ import { type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { messageOf } from '../errors.ts'
 import { guarded, type Fail } from '../net/guard.ts'
+import { whenTrulyEnded } from '../net/true-end.ts'
 import type { WebSocketStream } from './web-socket-stream.ts'
 import { CloseCode } from './wire.ts'
 
@@ -74,7 +75,7 @@ function pump(from: Duplex, to: Duplex, count: (bytes: number) => void, fail: Fa
     if (!to.writable) return
     if (!to.write(chunk)) from.pause()
   }
-  const end = (): void => void to.end()
+  const end = (): void => whenTrulyEnded(from, fail, () => void to.end())
   from.on('data', guarded(fail, read))
   from.on('end', guarded(fail, end))
   to.on('drain', () => from.resume())
