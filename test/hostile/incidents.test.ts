@@ -79,6 +79,26 @@ const INCIDENTS: readonly (readonly [string, string, string])[] = [
     'a peer that overruns its credit has that stream reset',
   ],
   ['jsonwebtoken CVE-2022-23540 and others: tokens that are taken for what they are not', 'identity/proof', 'is refused for that reason'],
+  ['undici CVE-2023-23936: a line break in a field or a host', 'http/fields-and-rewrite', 'whatever comes, no line break is added'],
+  ['undici CVE-2026-22036: codings were undone, one inside the other', 'gateway/streaming', 'nothing is compressed on the way'],
+  ['undici CVE-2024-30260: credentials went along with a redirect', 'sokken/client', 'takes no credentials to another host'],
+  [
+    'express CVE-2024-29041, CVE-2024-43796: a redirect to wherever the request says',
+    'route/routes',
+    'nothing that a client sends ends the field of a redirect',
+  ],
+  [
+    'oauth2-proxy GHSA-f24x: a session that was there before the login',
+    'visitors/sessions',
+    'are not found in a cookie that another host could have planted',
+  ],
+  ['cloudflared CVE-2023-1314: files that others may write or read', 'cli/process', 'others may read the private key'],
+  [
+    'localtunnel #220: a name was not free after a crash',
+    'gateway/reliability-process',
+    'kill -9 of one of two inner layers under load costs no GET',
+  ],
+  ['libuv#4997: a connection that was reset looked ended', 'net/true-end', 'a reset behind %i bytes is no end'],
 ]
 
 test.each(INCIDENTS)('%s', (_what, file, name) => {

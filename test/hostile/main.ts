@@ -10,7 +10,7 @@ import { FUZZERS } from './fuzzers.ts'
 import { Gateway, HAS_HTTP2 } from './gateway.ts'
 
 const USAGE = `usage: npm run fuzz -- [--minutes N] [--seed S] [--only NAME]… [--main FILE]
-  --minutes N  for all programs together; 4 by default
+  --minutes N  for all programs together; 4 by default; but 20,000 schedules of the mux and each flood in any case
   --seed S     repeats the inputs of a run
   --only NAME  this program alone; repeatable
   --main FILE  main.cjs of another build
@@ -47,13 +47,20 @@ say(`fuzz: seed ${seed}, Node.js ${process.versions.node}, ${Math.round(eachMs /
 let found = 0
 for (const name of names) {
   const gateway = await Gateway.start(values.main)
-  const end = performance.now() + eachMs
+  const startedMs = performance.now()
+  const end = startedMs + eachMs
   const count = await FUZZERS.get(name)!(gateway, new Chance(seed), () => performance.now() >= end).catch((error: unknown) => {
     gateway.faults.push(String((error as Error).stack))
     return 0
   })
-  const grown = gateway.faults.length === 0 ? `, ${Math.round(gateway.grownMiB)} MiB more afterwards` : ''
-  say(`${gateway.faults.length === 0 ? 'ok  ' : 'FAIL'} ${name}: ${count} inputs, ${gateway.lines} access lines${grown}`)
+  const isGood = gateway.faults.length === 0
+  const { outer, inner } = isGood ? await gateway.grownMiB() : { outer: NaN, inner: NaN }
+  const seconds = Math.round((performance.now() - startedMs) / 1000)
+  const kept = isGood
+    ? `, ${outer.toFixed(1)} and ${inner.toFixed(1)} MiB more are kept, ${Math.round(gateway.peakMiB.outer)} and ${Math.round(gateway.peakMiB.inner)} MiB were the most in memory`
+    : ''
+  say(`${isGood ? 'ok  ' : 'FAIL'} ${name}: ${count} inputs in ${seconds} s, ${gateway.lines} access lines${kept}`)
+  for (const [flood, most] of gateway.most) say(`  at most ${most.toFixed(1)} MiB more while it lasts: ${flood}`)
   for (const fault of gateway.faults) say(`  ${fault}`)
   found += gateway.faults.length
   await gateway.close()

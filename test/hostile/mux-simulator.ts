@@ -40,12 +40,7 @@ class Side extends Recorder {
 
   override onData(chunk: Buffer): void {
     if (this.ends > 0 || this.isOver) this.wrong.push('bytes behind the end')
-    for (let i = 0; i < chunk.length; i++) {
-      if (chunk[i] !== byteAt(this.peerSeed, this.checkedBytes + i)) {
-        this.wrong.push(`a wrong byte at ${this.checkedBytes + i}`)
-        break
-      }
-    }
+    if (!chunk.equals(bytesAt(this.peerSeed, this.checkedBytes, chunk.length))) this.wrong.push(`a wrong byte behind ${this.checkedBytes}`)
     this.checkedBytes += chunk.length
     super.onData(chunk)
     this.chunks.length = 0
@@ -68,7 +63,6 @@ interface Exchange {
 }
 
 const PATTERN = Buffer.alloc(251 + 200_000, Buffer.from(Array.from({ length: 251 }, (_, i) => i)))
-const byteAt = (seed: number, at: number): number => (seed + at) % 251
 const bytesAt = (seed: number, at: number, length: number): Buffer => {
   const start = (seed + at) % 251
   return PATTERN.subarray(start, start + length)
