@@ -1,6 +1,7 @@
 /** One process of the gateway in a world: it is ended, frozen and started again, and whatever it writes is read. */
 import { startProcess, type ProcessOptions, type RunningProcess } from '../support/process.ts'
-import { openOf, rssOf } from './proc.ts'
+import { heldMiB, HELD_PROBE } from '../support/held.ts'
+import { openOf } from './proc.ts'
 
 /** How it is started, each time anew. */
 export interface Start {
@@ -11,6 +12,9 @@ export interface Start {
   readonly ready?: RegExp
   readonly onLine: (line: string, layer: Layer) => void
 }
+
+/** A start or an end that takes longer than this never comes, also on a machine that has other things to do. */
+const PATIENCE_MS = 600_000
 
 /** Text that only an error nobody caught leaves behind. */
 const UNCAUGHT = /\n {4}at |Uncaught|UnhandledPromise|FATAL ERROR|Assertion|node:internal/
@@ -46,11 +50,12 @@ export class Layer {
   async run(): Promise<this> {
     this.#isExpectedToEnd = false
     this.#rest = ''
-    const running = startProcess(this.start.args(), this.start.options)
+    const { options = {} } = this.start
+    const running = startProcess(this.start.args(), { ...options, nodeArgs: [...HELD_PROBE, ...(options.nodeArgs ?? [])] })
     this.#process = running
     running.child.stdout!.on('data', (text: string) => this.#read(text, running))
     running.exit.then(({ code, signal }) => this.#ended(running, code, signal)).catch((error: unknown) => this.faults.push(String(error)))
-    if (this.start.ready !== undefined) this.#match = await running.waitForLine(this.start.ready)
+    if (this.start.ready !== undefined) this.#match = await running.waitForLine(this.start.ready, PATIENCE_MS)
     return this
   }
 
@@ -63,7 +68,7 @@ export class Layer {
     if (!this.isRunning) return
     this.#isExpectedToEnd = true
     if (signal === 'SIGTERM') this.signal('SIGCONT')
-    await this.#process!.stop(signal)
+    await this.#process!.stop(signal, PATIENCE_MS)
   }
 
   /** It may end by itself from now on. */
@@ -71,9 +76,14 @@ export class Layer {
     this.#isExpectedToEnd = true
   }
 
-  /** Descriptors and memory, as the kernel has them. */
-  get held(): { readonly open: number; readonly rssMiB: number } {
-    return { open: openOf(this.pid), rssMiB: rssOf(this.pid) }
+  /** Sockets and files, as the kernel has them. */
+  get open(): number {
+    return openOf(this.pid)
+  }
+
+  /** Objects and buffers that are not garbage; undefined once it has ended. */
+  heldMiB(): Promise<number | undefined> {
+    return heldMiB(this.#process!)
   }
 
   #read(text: string, running: RunningProcess): void {

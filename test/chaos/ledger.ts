@@ -94,6 +94,8 @@ export class Ledger {
   /** The body of a request came whole to an origin, and was not the one that was sent. */
   uploadedWrong(id: string): void {
     const entry = this.#entries.get(id)
+    // Whoever leaves in the middle of a TCP connection ends it in good order, before all its bytes.
+    if (entry !== undefined && isPlainTcp(entry.plan) && entry.plan.manner === 'leaves') return
     if (entry === undefined || !this.#wasKilledDuring(entry)) this.fault(`a complete upload with wrong bytes: ${id}`)
   }
 
@@ -113,9 +115,8 @@ export class Ledger {
     if (isAnswer && isComplete) {
       if (id !== undefined && id !== plan.id) fault(`the answer of ${id}`)
       if (plan.isForbidden) fault('answered though forbidden')
-      const isTcp = plan.kind === 'tcp' || plan.kind === 'tunnel'
       // Where only the end of a connection tells, the kernel ends those of a killed process as if all were well.
-      if (!isRight && !(isTcp && this.#wasKilledDuring(entry))) fault('complete and wrong')
+      if (!isRight && !(isPlainTcp(plan) && this.#wasKilledDuring(entry))) fault('complete and wrong')
       if (isRight && neverWhole(plan)) fault('complete though its origin never completed it')
       if (isRight && entry.executions === 0) fault('answered though never executed')
       if (isRight) entry.isServed = true
@@ -128,7 +129,7 @@ export class Ledger {
   /** To be called once all is over and all logs are read: each execution has its line, and the reverse. @returns how many were held */
   close(): number {
     for (const entry of this.#entries.values()) {
-      if (entry.plan.kind === 'tcp' || entry.plan.kind === 'tunnel' || this.#wasKilledDuring(entry)) continue
+      if (isPlainTcp(entry.plan) || this.#wasKilledDuring(entry)) continue
       if (entry.executions > 0 && entry.lines === 0) this.fault(`executed without an access line: ${say(entry.plan)}`)
       if (entry.isServed && entry.lines !== 1) this.fault(`${entry.lines} access lines: ${say(entry.plan)}`)
       if (entry.endedMs === Infinity) this.fault(`never over: ${say(entry.plan)}`)
@@ -147,5 +148,7 @@ export class Ledger {
 
 const neverWhole = ({ kind, mood }: Plan): boolean =>
   (kind === 'http1' || kind === 'http2') && (mood.startsWith('die') || ['never', 'garbage', 'oversize'].includes(mood))
+
+const isPlainTcp = ({ kind }: Plan): boolean => kind === 'tcp' || kind === 'tunnel'
 
 const say = (plan: Plan): string => JSON.stringify(plan)

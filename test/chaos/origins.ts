@@ -2,6 +2,7 @@
 import { createServer as createHttpServer } from 'node:http'
 import type { Socket } from 'node:net'
 import { WebSocketServer } from 'ws'
+import { whenTrulyEnded } from '../../src/net/true-end.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { listen } from '../support/ports.ts'
 import { bytesOf } from '../support/random.ts'
@@ -107,7 +108,7 @@ const startPlainOrigin = (ledger: Ledger): Promise<TcpOrigin> =>
   startTcpOrigin(socket => {
     const chunks: Buffer[] = []
     socket.on('data', (bytes: Buffer) => chunks.push(bytes))
-    socket.on('end', () => {
+    const ended = (): void => {
       const all = Buffer.concat(chunks)
       const end = all.indexOf('\n')
       const [id = '', seed, up, down] = all.subarray(0, Math.max(0, end)).toString('latin1').split(' ').slice(1)
@@ -115,7 +116,9 @@ const startPlainOrigin = (ledger: Ledger): Promise<TcpOrigin> =>
       ledger.executed(id)
       if (!all.subarray(end + 1).equals(bytesOf(Number(seed), Number(up)))) ledger.uploadedWrong(id)
       socket.end(Buffer.concat([Buffer.from(`${id}\n`), bytesOf(Number(seed) + 1, Number(down))]))
-    })
+    }
+    const fail = (thrown: unknown): void => ledger.fault(String(thrown))
+    socket.on('end', () => whenTrulyEnded(socket, fail, ended))
   })
 
 export const startOrigins = async (ledger: Ledger): Promise<Origins> => {

@@ -13,7 +13,11 @@ export const openOf = (pid: number): number =>
     }
   }).length
 
-/** The same in words: how many of each kind, and the ends of TCP connections (`LOCAL>REMOTE STATE`). */
+/** The most memory of a process since its start that was resident, MiB. */
+export const peakOf = (pid: number): number =>
+  Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1_024
+
+/** Sockets and files in words: how many of each kind, and the ends of TCP connections (`LOCAL>REMOTE STATE`). */
 export const openInWords = (pid: number): string => {
   const kinds = new Map<string, number>()
   const inodes = new Set<string>()
@@ -33,7 +37,3 @@ export const openInWords = (pid: number): string => {
   const ends = sockets.map(([, local = '', remote = '', state]) => `${port(local)}>${port(remote)} ${state}`)
   return `${[...kinds].map(([kind, count]) => `${kind} ×${count}`).join(', ')}, ${inodes.size} sockets: ${ends.join(', ')}`
 }
-
-/** Resident memory of a process, MiB. */
-export const rssOf = (pid: number): number =>
-  Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1_024
