@@ -1,0 +1,136 @@
+/** Restarts one after the other, while clients ask behind a balancer that looks who is ready. */
+import { Agent, createServer, request } from 'node:http'
+import { wait } from '../chaos/fault.ts'
+import { listen } from '../support/ports.ts'
+import { until } from '../support/wait.ts'
+import { percentileOf, type Figure } from './figure.ts'
+import { Stand, type Outer } from './stand.ts'
+
+const ROUNDS = 20
+const PER_SECOND = 300
+const LOOK_MS = 200
+const TICK_MS = 5
+
+/** What a balancer does: asks who is ready, and sends a request that got no answer to another one once. */
+class Balancer {
+  readonly #ready = new Set<Outer>()
+  readonly #agents = new Map<Outer, Agent>()
+  readonly #timer: NodeJS.Timeout
+  readonly failures: string[] = []
+  readonly timesMs: number[] = []
+  asked = 0
+  again = 0
+  #turn = 0
+
+  constructor(private readonly outers: readonly Outer[]) {
+    for (const outer of outers) {
+      this.#ready.add(outer)
+      this.#agents.set(outer, new Agent({ keepAlive: true, maxSockets: 64 }))
+    }
+    this.#timer = setInterval(() => outers.forEach(outer => void this.#look(outer)), LOOK_MS)
+  }
+
+  async ask(): Promise<void> {
+    this.asked++
+    const startedMs = performance.now()
+    const first = this.#next()
+    let outcome = await this.#askAt(first)
+    if (outcome === 'no answer') {
+      this.again++
+      outcome = await this.#askAt(this.outers.find(other => other !== first && this.#ready.has(other)) ?? first)
+    }
+    if (outcome !== 'ok') this.failures.push(outcome)
+    this.timesMs.push(performance.now() - startedMs)
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+    for (const agent of this.#agents.values()) agent.destroy()
+  }
+
+  #next(): Outer {
+    const ready = this.outers.filter(outer => this.#ready.has(outer))
+    return (ready.length > 0 ? ready : this.outers)[this.#turn++ % (ready.length || this.outers.length)]!
+  }
+
+  async #look(outer: Outer): Promise<void> {
+    if (await outer.isReady()) this.#ready.add(outer)
+    else this.#ready.delete(outer)
+  }
+
+  #askAt(outer: Outer): Promise<string> {
+    return new Promise(resolve => {
+      const options = {
+        port: outer.ports.app,
+        host: '127.0.0.1',
+        agent: this.#agents.get(outer)!,
+        headers: { host: 'a.test' },
+        timeout: 60_000,
+      }
+      const asked = request(options, response => {
+        let bytes = 0
+        response.on('data', (piece: Buffer) => (bytes += piece.length))
+        response.on('error', error => resolve(`cut: ${error.message}`))
+        response.on('end', () =>
+          resolve(response.statusCode === 200 && bytes === BODY.length ? 'ok' : `status ${response.statusCode}, ${bytes} bytes`),
+        )
+      })
+      asked.on('timeout', () => asked.destroy(new Error('timeout')))
+      asked.on('error', () => resolve('no answer'))
+      asked.end()
+    })
+  }
+}
+
+const BODY = Buffer.alloc(1_024, 'x')
+
+export const rolling = async (_minutes: number, say: (text: string) => void): Promise<readonly Figure[]> => {
+  const server = createServer({ keepAliveTimeout: 0 }, (_request, response) => void setTimeout(() => response.end(BODY), 20))
+  const stand = await Stand.start({ originPort: await listen(server), outers: 2, inners: 2 })
+  const balancer = new Balancer(stand.outers)
+  const underWay = new Set<Promise<void>>()
+  const startedMs = performance.now()
+  const timer = setInterval(() => {
+    const due = ((performance.now() - startedMs) / 1_000) * PER_SECOND
+    // Whoever stood still for a second does not ask all at once what it has missed.
+    for (let left = 30; left > 0 && balancer.asked < due; left--) {
+      const asked = balancer.ask()
+      underWay.add(asked)
+      void asked.then(() => underWay.delete(asked))
+    }
+  }, TICK_MS)
+  for (let round = 0; round < ROUNDS; round++) {
+    const outer = stand.outers[round % 2]!
+    await outer.stop()
+    await outer.start()
+    await stand.linked(outer)
+    await until(() => outer.isReady(), { what: `${outer.name} to be ready` })
+    await wait(2 * LOOK_MS)
+    const inner = stand.inners[round % 2]!
+    await inner.stop()
+    await inner.start()
+    for (const each of stand.outers) await stand.linked(each)
+    if (round % 5 === 4)
+      say(`${round + 1} rounds, ${balancer.asked} requests, ${balancer.failures.length} failed, ${balancer.again} sent again`)
+  }
+  clearInterval(timer)
+  await Promise.all(underWay)
+  balancer.close()
+  const seconds = (performance.now() - startedMs) / 1_000
+  if (balancer.failures.length > 0) say(`failed: ${[...new Set(balancer.failures)].slice(0, 5).join('; ')}`)
+  return [
+    {
+      what: `GETs that failed in ${ROUNDS} restarts of an outer and as many of an inner layer`,
+      value: balancer.failures.length,
+      unit: `of ${balancer.asked}`,
+      atMost: 0,
+    },
+    {
+      what: 'those that the balancer had to send again, as they got no answer at all',
+      value: balancer.again,
+      unit: `of ${balancer.asked}`,
+    },
+    { what: 'requests each second', value: balancer.asked / seconds, unit: '' },
+    { what: 'p99, with 20 ms of the origin', value: percentileOf(balancer.timesMs, 0.99), unit: 'ms' },
+  ]
+}
