@@ -10,6 +10,7 @@ import { floods } from './groups/floods.ts'
 import { console } from './groups/console.ts'
 import { fairness } from './groups/fairness.ts'
 import { cluster } from './groups/cluster.ts'
+import { workers } from './groups/workers.ts'
 import { idleService } from './groups/idle-service.ts'
 import { https } from './groups/https.ts'
 import { longLink } from './groups/long-link.ts'
@@ -45,6 +46,7 @@ const MEASUREMENTS = [
   start,
   idleService,
   cluster,
+  workers,
   console,
   serviceKilled,
   storeAway,
