@@ -8,7 +8,7 @@ import { mintServer, writePair, type PairFiles } from '../support/certificates.t
 import { heldMiB, HELD_PROBE } from '../support/held.ts'
 import { testKeyPair } from '../support/layers.ts'
 import { freePort } from '../support/ports.ts'
-import { MAIN, startProcess, type RunningProcess } from '../support/process.ts'
+import { PROGRAM, startProcess, type RunningProcess } from '../support/process.ts'
 import { tempDir } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
 
@@ -30,7 +30,7 @@ export class Layer {
   }
 
   async start(): Promise<this> {
-    this.#process = startProcess([...HELD_PROBE, MAIN, ...this.args], { program: process.execPath })
+    this.#process = startProcess([...HELD_PROBE, PROGRAM, ...this.args], { program: process.execPath })
     await this.#process.waitForLine(this.ready, START_MS)
     // Hours of lines are nobody's.
     this.#process.child.stdout!.on('data', () => (this.process.stdout = ''))
