@@ -21,6 +21,8 @@ export interface Application {
   readonly programs: readonly string[]
   /** Keys of its target beside its origin, such as `preserveHost: true`. */
   readonly keys?: string
+  /** Does its client believe no authority of ours? Then the edge has no TLS. */
+  readonly isPlain?: boolean
   /** Starts it; resolves with its port when it serves. */
   start(): Promise<number>
   /** What its client has to say, without anything that differs each time. */
@@ -33,18 +35,19 @@ export interface Comparison {
   readonly through: readonly string[]
 }
 
-/** Starts the application, and a gateway with TLS in front of it. */
-export const compare = async ({ keys, start, use }: Application): Promise<Comparison> => {
+/** Starts the application, and a gateway in front of it. */
+export const compare = async ({ keys, isPlain = false, start, use }: Application): Promise<Comparison> => {
   const port = await start()
   const pair = writePair(await mintServer(['localhost']))
+  const host = isPlain ? '127.0.0.1' : 'localhost'
   const layers = await startLayers({
-    outer: { appCertificates: await startStore([pair]) },
-    targets: `targets: { localhost: { protocol: http, hostname: 127.0.0.1, port: ${port}${keys === undefined ? '' : `, ${keys}`} } }`,
+    outer: isPlain ? {} : { appCertificates: await startStore([pair]) },
+    targets: `targets: { ${host}: { protocol: http, hostname: 127.0.0.1, port: ${port}${keys === undefined ? '' : `, ${keys}`} } }`,
     logLevel: 'info',
   })
   const ca = pair.certificate
   const direct = await use({ url: `http://127.0.0.1:${port}`, ca })
-  const through = await use({ url: `https://localhost:${layers.port}`, ca })
+  const through = await use({ url: `${isPlain ? 'http' : 'https'}://${host}:${layers.port}`, ca })
   await layers.close()
   return { direct, through }
 }

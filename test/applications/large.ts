@@ -1,6 +1,6 @@
-/** Applications that are too large for each change: a registry with skopeo, S3 with aws-cli, Vite with its hot updates, JupyterLab with a kernel and a terminal. */
+/** Applications that are too large for each change: what REDbot says of caching, a registry with skopeo, S3 with aws-cli, Vite with its hot updates, JupyterLab with a kernel and a terminal. */
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import WebSocket from 'ws'
 import { onCleanUp } from '../support/cleanup.ts'
@@ -236,5 +236,43 @@ const jupyter = (): Application => ({
   },
 })
 
+/** What differs each time, and what the gateway says of its own connection. */
+const OF_THE_MOMENT = /clock|ago\.|Keep-Alive/
+
+/** 304 by either field, ranges, Vary and the compressed form: judged by REDbot. */
+const caching = (): Application => {
+  const folder = tempDir()
+  return {
+    name: 'caching by nginx, REDbot',
+    programs: ['nginx', 'redbot'],
+    isPlain: true,
+    async start() {
+      chmodSync(folder, 0o755)
+      const port = await freePort()
+      mkdirSync(join(folder, 'site'))
+      writeFileSync(join(folder, 'site/page.html'), `<!doctype html><title>x</title><p>${'some words, '.repeat(2_000)}</p>`)
+      writeFileSync(join(folder, 'site/data.bin'), bytesOf(4, 100_000))
+      const lines = [
+        'daemon off; worker_processes 1; events {}',
+        `pid ${folder}/pid; error_log ${folder}/error.log;`,
+        'http { access_log off; types { text/html html; } default_type application/octet-stream;',
+        ...['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(each => `${each}_temp_path ${folder}/${each};`),
+        `server { listen 127.0.0.1:${port}; root ${folder}/site; gzip on; gzip_vary on; gzip_proxied any; expires 1h; }`,
+        '}',
+      ]
+      return serve('nginx', ['-c', file('nginx.conf', lines.join('\n'))], port)
+    },
+    async use({ url }) {
+      const words = await Promise.all(['/page.html', '/data.bin'].map(path => run('redbot', ['-o', 'text', url + path])))
+      return words.map(text =>
+        (text.match(/^ {2}\* .*$/gm) ?? [])
+          .filter(line => !OF_THE_MOMENT.test(line))
+          .sort()
+          .join('\n'),
+      )
+    },
+  }
+}
+
 /** What runs by hand. */
-export const LARGE: readonly (() => Application)[] = [registry, s3, vite, jupyter]
+export const LARGE: readonly (() => Application)[] = [caching, registry, s3, vite, jupyter]

@@ -1,4 +1,5 @@
 /** Variants of paths at a gateway with policies and routes: what the origin serves decides whether a fence has held. */
+import { loggedPath } from '../../src/http/logged-path.ts'
 import { canonicalPath } from '../../src/route/path.ts'
 import { Chance } from '../support/random.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
@@ -193,7 +194,7 @@ export async function* judgePaths(judge: Judge, layers: Layers, count: number, s
     await askAll(layers.port, host, `fence${index}`, targets, (answer, target) => {
       if (answer === undefined) return void faults.push(`${show(target)}: no answer that can be read`)
       if (!isSecret(answer)) return
-      const { path } = canonicalPath(withoutQuery(target), true)
+      const { path } = canonicalPath(loggedPath(target), true)
       if (foldsCase && /^\/secret(?:\/|$|;)/i.test(path) && !/^\/secret(?:\/|$|;)/.test(path)) folded++
       else faults.push(`${show(target)} is answered with what is protected`)
     })
