@@ -14,16 +14,18 @@ export class LinkSpread {
 
   /** @param nodes  the other workers that can be reached */
   constructor(
-    private readonly registry: Pick<Registry, 'operators'>,
+    private readonly registry: Pick<Registry, 'operators' | 'processOf'>,
     private readonly nodes: () => readonly { readonly id: string }[],
   ) {}
 
   look(): void {
     const nodes = this.nodes().map(({ id }) => id)
     this.#follow(nodes)
-    for (const [instance, { own, elsewhere }] of this.#processes()) {
+    for (const [instance, own] of this.#own()) {
       const tries = this.#tries.get(instance) ?? 0
-      if (own.length < 2 || tries >= MAX_TRIES || nodes.every(id => elsewhere.has(id))) continue
+      if (own.length < 2 || tries >= MAX_TRIES) continue
+      const elsewhere = new Set(this.registry.processOf(own[0]!).map(({ node }) => node))
+      if (nodes.every(id => elsewhere.has(id))) continue
       this.#tries.set(instance, tries + 1)
       void own.at(-1)!.session.drain('GOING_AWAY', 'another process of the outer layer has no connection of this inner layer')
     }
@@ -36,14 +38,14 @@ export class LinkSpread {
     this.#nodes = text
   }
 
-  #processes(): ReadonlyMap<string, { readonly own: InnerConnection[]; readonly elsewhere: Set<string> }> {
-    const processes = new Map<string, { readonly own: InnerConnection[]; readonly elsewhere: Set<string> }>()
+  /** Connections to this worker, by process of an inner layer. */
+  #own(): ReadonlyMap<string, readonly InnerConnection[]> {
+    const processes = new Map<string, InnerConnection[]>()
     for (const connection of this.registry.operators) {
-      const { instance, node, session } = connection
-      const known = processes.get(instance) ?? { own: [], elsewhere: new Set() }
-      processes.set(instance, known)
-      if (node !== undefined) known.elsewhere.add(node)
-      else if (session.isOpen) known.own.push(connection)
+      if (!connection.session.isOpen) continue
+      const known = processes.get(connection.instance)
+      if (known === undefined) processes.set(connection.instance, [connection])
+      else known.push(connection)
     }
     for (const instance of this.#tries.keys()) if (!processes.has(instance)) this.#tries.delete(instance)
     return processes
