@@ -3,11 +3,12 @@ import { startLayers } from '../support/layers.ts'
 import { Chance } from '../support/random.ts'
 import { RawConnection } from '../support/raw-client.ts'
 import { until, within } from '../support/wait.ts'
-import type { Judge } from './judge.ts'
+import { withoutRepeats, type Judge } from './judge.ts'
 import { differences } from './paths.ts'
 
 const HOST = 'framing.test'
-const lastOf = (root: string): string => `GET ${root}/last HTTP/1.1\r\nHost: ${HOST}\r\nConnection: close\r\n\r\n`
+const lastOf = (root: string): string =>
+  `GET ${root}/last HTTP/1.1\r\nHost: ${HOST}\r\nX-Variant: ${root.slice(1)}.last\r\nConnection: close\r\n\r\n`
 /** Stands in bodies: never a request. */
 const INSIDE = `GET /secret/data.txt HTTP/1.1\r\nHost: ${HOST}\r\nX-Variant: inside\r\n\r\n`
 
@@ -74,6 +75,8 @@ const plain = (chance: Chance, root: string, index: number): Plain => {
   }
 }
 
+const oddHead = (start: string, ...lines: readonly string[]): string => head(start, 'X-Variant: odd', ...lines)
+
 /** Requests whose end is read in different ways, each with what an attacker would like to be a second request behind. */
 const ODD: readonly string[] = [
   ...[
@@ -115,7 +118,7 @@ const ODD: readonly string[] = [
     ['Content-Length: 4', 'Connection: Content-Length'],
     ['Transfer_Encoding: chunked'],
     ['Upgrade: h2c', 'Connection: Upgrade, HTTP2-Settings', 'HTTP2-Settings: AAMAAABkAAQAAP__', 'Content-Length: 4'],
-  ].map(lines => `${head('POST /echo HTTP/1.1', 'X-Variant: odd', ...lines)}0\r\n\r\n`),
+  ].map(lines => `${oddHead('POST /echo HTTP/1.1', ...lines)}0\r\n\r\n`),
   ...[
     '0x1',
     '1 ',
@@ -133,21 +136,21 @@ const ODD: readonly string[] = [
     '',
     '10000000000000001',
     '1;a="\r\n"',
-  ].map(size => `${head('POST /echo HTTP/1.1', 'X-Variant: odd', 'Transfer-Encoding: chunked')}${size}\r\nx\r\n0\r\n\r\n`),
-  `${head('POST /echo HTTP/1.1', 'Transfer-Encoding: chunked')}1\r\nxyz\r\n0\r\n\r\n`,
-  `${head('POST /echo HTTP/1.1', 'Transfer-Encoding: chunked')}1\nx\n0\n\n`,
-  `${head('POST /echo HTTP/1.1', 'Transfer-Encoding: chunked')}0\r\nContent-Length: 7\r\n\r\n`,
-  `${head('POST /echo HTTP/1.1', 'Transfer-Encoding: chunked')}0\r\nTransfer-Encoding: chunked\r\n\r\n`,
-  `${head('POST /echo HTTP/1.1', 'Transfer-Encoding: chunked')}1\r\nx\r\n0\r\n X: y\r\n\r\n`,
-  `${head('POST /echo HTTP/1.0', 'Transfer-Encoding: chunked')}0\r\n\r\n`,
-  `${head('POST /echo HTTP/1.0', 'Content-Length: 4', 'Connection: keep-alive')}0\r\n\r\n`,
-  head('GET  /pub/a.txt HTTP/1.1'),
-  head('GET /pub/a.txt HTTP/1.2'),
-  head('GET /pub/a.txt HTTP/2.0'),
-  head('GET /pub/a.txt'),
-  head('get /pub/a.txt HTTP/1.1'),
-  head('GET\t/pub/a.txt HTTP/1.1'),
-  head('GET /pub/a.txt HTTP/1.1', 'Host: other.test'),
+  ].map(size => `${oddHead('POST /echo HTTP/1.1', 'Transfer-Encoding: chunked')}${size}\r\nx\r\n0\r\n\r\n`),
+  `${oddHead('POST /echo HTTP/1.1', 'Transfer-Encoding: chunked')}1\r\nxyz\r\n0\r\n\r\n`,
+  `${oddHead('POST /echo HTTP/1.1', 'Transfer-Encoding: chunked')}1\nx\n0\n\n`,
+  `${oddHead('POST /echo HTTP/1.1', 'Transfer-Encoding: chunked')}0\r\nContent-Length: 7\r\n\r\n`,
+  `${oddHead('POST /echo HTTP/1.1', 'Transfer-Encoding: chunked')}0\r\nTransfer-Encoding: chunked\r\n\r\n`,
+  `${oddHead('POST /echo HTTP/1.1', 'Transfer-Encoding: chunked')}1\r\nx\r\n0\r\n X: y\r\n\r\n`,
+  `${oddHead('POST /echo HTTP/1.0', 'Transfer-Encoding: chunked')}0\r\n\r\n`,
+  `${oddHead('POST /echo HTTP/1.0', 'Content-Length: 4', 'Connection: keep-alive')}0\r\n\r\n`,
+  oddHead('GET  /pub/a.txt HTTP/1.1'),
+  oddHead('GET /pub/a.txt HTTP/1.2'),
+  oddHead('GET /pub/a.txt HTTP/2.0'),
+  oddHead('GET /pub/a.txt'),
+  oddHead('get /pub/a.txt HTTP/1.1'),
+  oddHead('GET\t/pub/a.txt HTTP/1.1'),
+  oddHead('GET /pub/a.txt HTTP/1.1', 'Host: other.test'),
   '\r\n\r\n',
   '\n',
   'GET /pub/a.txt HTTP/1.1\nHost: framing.test\n\n',
@@ -195,10 +198,7 @@ export const judgeFraming = async (judge: Judge, count: number, seed: number, fi
     const answers = text.match(/HTTP\/1\.1 [2-5]\d\d /g)?.length ?? 0
     const compare = (): { readonly lines: number; readonly executed: number; readonly wrong: string[] } => {
       const accounted = layers.accessLog.slice(linesBefore).filter(({ path }) => path.startsWith(`${root}/`) || path === '-')
-      const executed = judge
-        .executed()
-        .slice(executedBefore)
-        .filter(({ line }) => line.includes(` ${root}/`))
+      const executed = withoutRepeats(judge.executed().slice(executedBefore)).filter(({ line }) => line.includes(` ${root}/`))
       const reached = accounted.filter(({ identifier }) => identifier !== undefined)
       const whole = reached.filter(({ error }) => error === undefined)
       const words = (some: typeof reached): string[] => some.map(({ method, path }) => `${method} ${path}`)

@@ -106,3 +106,16 @@ const canConnect = (port: number): Promise<boolean> =>
     })
     socket.once('error', () => resolve(false))
   })
+
+/**
+ * Leaves out what was executed again: a server that hangs up before its answer has been read is asked once more, where the method may be repeated
+ * (RFC 9110 §9.2.2), and there is one access line for both. Each request has an id of its own.
+ */
+export const withoutRepeats = (executed: readonly Executed[]): Executed[] => {
+  const known = new Set<string>()
+  return executed.filter(({ id, line }) => {
+    if (id === '' || id === '-' || line.startsWith('POST ')) return true
+    const key = `${id} ${line}`
+    return !known.has(key) && known.add(key)
+  })
+}

@@ -5,7 +5,7 @@ import { Chance } from '../support/random.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
 import { RawConnection, type RawResponse } from '../support/raw-client.ts'
 import { until } from '../support/wait.ts'
-import { SECRET_TEXT, type Judge } from './judge.ts'
+import { SECRET_TEXT, withoutRepeats, type Judge } from './judge.ts'
 import { variants } from './variants.ts'
 
 /** One way to keep clients out of `/secret`. */
@@ -208,7 +208,7 @@ export async function* judgePaths(judge: Judge, layers: Layers, count: number, s
     if (lines.length !== count) faults.push(`${count} requests, and ${lines.length} lines in the access log`)
     const wanted = reached.map(line => mapped(canonicalPath(line.path, true, true).path))
     const executed = await settled(
-      () => judge.executed().slice(executedBefore),
+      () => withoutRepeats(judge.executed().slice(executedBefore)),
       all => all.length >= reached.length,
       `${reached.length} requests in the log of ${judge.name}`,
       faults,
