@@ -93,7 +93,6 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
       'close',
       guarded(fault, () => events.onGone?.()),
     )
-    limitPings(websocket)
     socket.on(
       parser.FRAMES_EVENT,
       guarded(fault, (message: unknown) => current.received(message)),
@@ -114,7 +113,11 @@ export function dial(options: DialOptions, events: DialEvents): () => void {
   const ended = (): void => {
     if (link === undefined) fail('the connection was closed before it was ready')
   }
-  socket.io.engine.on('close', guarded(fault, ended))
+  const { engine } = socket.io
+  engine.on('close', guarded(fault, ended))
+  const { ws: websocket } = engine.transport as unknown as { readonly ws: WebSocketLike | undefined }
+  // At once: a server need not connect to ping.
+  if (websocket !== undefined) limitPings(websocket, engine)
   return () => void giveUp()
 }
 

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { HEAD_ROOM_BYTES, MAX_MESSAGE_BYTES } from '../mux/link.ts'
+import { guarded } from '../net/guard.ts'
 import { readInto } from '../net/read-into.ts'
 
 /** The parts of the receiver of `ws` that are used. Private there; a test holds that they exist. */
@@ -12,6 +13,9 @@ export interface ReceiverLike {
   readonly _fragmented: number
   readonly _errored: boolean
   write(bytes: Buffer): boolean
+  listeners(event: 'message'): unknown[]
+  removeAllListeners(event: 'message'): unknown
+  on(event: 'message', listener: (data: unknown, isBinary: boolean) => void): unknown
 }
 
 /** The parts of a websocket that are used. */
@@ -43,7 +47,8 @@ const headBytesOf = (second: number): number => {
 /**
  * Reads the messages of a link in place of the receiver of `ws`, which joins them from reads of 64 KiB that were allocated for each, stops its
  * socket behind every one of them, and hands them on through engine.io and socket.io. Whatever is no whole binary message (texts, pings, the
- * end, fragments, what may not be) goes to that receiver byte for byte, which answers or refuses it as before.
+ * end, fragments, what may not be) goes to that receiver byte for byte, which answers or refuses it as before. Binary messages that it has put
+ * together from fragments, as a proxy on the way may make them, come from it at once: through socket.io they would come behind those after them.
  */
 export class MessageReader {
   readonly #receive: (bytes: Buffer) => boolean
@@ -76,6 +81,16 @@ export class MessageReader {
   static takeOver({ _receiver: receiver, _socket: socket }: ReadWebSocket, memory: Buffer, onMessage: (message: Buffer) => void): boolean {
     if (receiver._state !== 0 || receiver._bufferedBytes !== 0 || receiver._fragmented !== 0 || receiver._errored) return false
     const reader = new MessageReader(receiver, onMessage)
+    const others = receiver.listeners('message') as ((data: unknown, isBinary: boolean) => void)[]
+    receiver.removeAllListeners('message')
+    const handOn = (data: unknown, isBinary: boolean): void => {
+      if (isBinary && Buffer.isBuffer(data)) onMessage(data)
+      else for (const other of others) other.call(receiver, data, isBinary)
+    }
+    receiver.on(
+      'message',
+      guarded(() => void (socket as Socket).destroy(), handOn),
+    )
     receiver.write = bytes => {
       reader.#push(bytes, false)
       return true

@@ -38,19 +38,21 @@ export interface WebSocketLike extends ReadWebSocket {
   terminate(): void
 }
 
-/** Our peers send no pings of the websocket protocol; a few are answered, as RFC 6455 §5.5.2 wants it. */
+/** Our peers send no pings of the websocket protocol; a few are answered, as RFC 6455 §5.5.2 wants it. Those of engine.io come every 25 s. */
 const PINGS = { perSecond: 1, burst: 20 }
 
-/** `ws` answers each ping at once and without a bound: a peer that pings and does not read would fill our memory. */
-export function limitPings(websocket: WebSocketLike): void {
+/**
+ * `ws` answers each ping at once and without a bound, and so does the client of engine.io: a peer that pings and does not read would fill our memory.
+ * @param engine  that answers pings of its own; undefined: it answers none
+ */
+export function limitPings(websocket: WebSocketLike, engine?: { on(event: 'ping', listener: () => void): unknown }): void {
   const limit = new TokenBucket(PINGS.perSecond, PINGS.burst, () => performance.now())
   const ping = (): void => {
     if (!limit.take()) websocket.terminate()
   }
-  websocket.on(
-    'ping',
-    guarded(() => websocket.terminate(), ping),
-  )
+  const listener = guarded(() => websocket.terminate(), ping)
+  websocket.on('ping', listener)
+  engine?.on('ping', listener)
 }
 
 /** A peer that does not finish the closing handshake in this time is cut off, milliseconds. */

@@ -1,5 +1,6 @@
 /** What strangers do to the socket port, and what a hostile outer layer does to those who dial it. */
 import { createServer, type Server } from 'node:http'
+import type { Socket } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
 import { WebSocket, WebSocketServer } from 'ws'
 import { dial } from '../../src/link/dialer.ts'
@@ -7,6 +8,7 @@ import type { Link } from '../../src/mux/link.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { listen } from '../support/ports.ts'
 import { once, until, within } from '../support/wait.ts'
+import { frame, Opcode } from '../support/websocket-frames.ts'
 import { dialLink, inbox, startListener, type Listening } from './pair.ts'
 
 /** A websocket to the listener without any socket.io of ours. */
@@ -115,6 +117,24 @@ describe('the listener', () => {
     await until(async () => (await listening.sockets()) === 0)
   })
 
+  test('hands on in order what comes in fragments, as a proxy on the way may make them, and what does not', async () => {
+    const listening = await startListener()
+    const socket = await rawSocket(listening)
+    socket.send(CONNECT)
+    const link = await until(() => listening.links[0])
+    const box = inbox(link)
+    const frames = ['a', 'b'].flatMap(name => [
+      frame(Opcode.BINARY, `${name}1`, { fin: false }),
+      frame(Opcode.PING, 'between'),
+      frame(Opcode.CONTINUATION, `${name}2`),
+      frame(Opcode.BINARY, `${name}3`),
+    ])
+    // One write: the fragments and what follows them are read at once.
+    ;(socket as unknown as { readonly _socket: Socket })._socket.write(Buffer.concat(frames))
+    await until(() => box.messages.length === 4)
+    expect(box.messages.map(String)).toEqual(['a1a2', 'a3', 'b1b2', 'b3'])
+  })
+
   test('ends a connection that floods it with pings of the websocket', async () => {
     const listening = await startListener()
     const socket = await rawSocket(listening)
@@ -171,6 +191,8 @@ describe('the dialler', () => {
     ['sends a connect error without data', socket => [OPEN, '4{"type":4,"nsp":"/"}'].forEach(text => socket.send(text))],
     ['connects without a session id', socket => [OPEN, '4{"type":0,"nsp":"/"}'].forEach(text => socket.send(text))],
     ['sends garbage', socket => [OPEN, '4nonsense'].forEach(text => socket.send(text))],
+    ['floods it with pings', socket => Array.from({ length: 100 }, () => socket.ping())],
+    ['floods it with pings of engine.io', socket => [OPEN, ...Array<string>(100).fill('2')].forEach(text => socket.send(text))],
   ]
   test.each(before)('reports one failure when the server %s', async (_name, script) => {
     const seen = dialHostile(await hostileServer(script))
@@ -185,6 +207,7 @@ describe('the dialler', () => {
     ['sends a connect error', socket => socket.send('4{"type":4,"nsp":"/","data":{"message":"no"}}')],
     ['sends 2 MiB', socket => socket.send(Buffer.alloc(2 * 1_048_576))],
     ['floods it with pings of the websocket', socket => Array.from({ length: 100 }, () => socket.ping())],
+    ['floods it with pings of engine.io', socket => Array.from({ length: 100 }, () => socket.send('2'))],
   ]
   test.each(after)('closes the link when the server has connected and then %s', async (_name, script) => {
     let isGone = false
