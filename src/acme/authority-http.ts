@@ -13,7 +13,7 @@ const MAX_TEXT = 300
 export interface AuthorityAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  /** What JSON says, or the text of anything else. */
+  /** The value of JSON, or the text of anything else. */
   readonly data: unknown
 }
 

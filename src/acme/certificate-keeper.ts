@@ -277,7 +277,7 @@ export class CertificateKeeper {
       )
   }
 
-  /** What nobody wants any more is kept until it ends, since it may be wanted again. */
+  /** Names that nobody wants any more are kept until their certificates end, since they may be wanted again. */
   #dropOthers(wanted: ReadonlySet<string>): void {
     const { nowMs, folder, onChange } = this.options
     for (const [name, { lifetime }] of this.#held) {

@@ -7,7 +7,7 @@ export interface OrderLock {
   hold(ms: number): Promise<void>
 }
 
-/** What the gateways of a cluster tell each other of orders. Nothing of it rejects: what cannot be had is as if there were none. */
+/** Messages of the gateways of a cluster about orders. Nothing of it rejects: what cannot be had is as if there were none. */
 export interface CertificateExchange {
   /** Connects, and gives up waiting for that soon; until then there is nothing to be had. */
   start(): Promise<void>

@@ -1,4 +1,4 @@
-/** When a certificate is to be renewed: as its authority says (ARI, RFC 9773), or when a third of its lifetime is left. */
+/** The time at which a certificate is to be renewed: as its authority says (ARI, RFC 9773), or when a third of its lifetime is left. */
 import { X509Certificate } from 'node:crypto'
 import { certificateIdOf } from '../identity/x509.ts'
 

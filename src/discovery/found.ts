@@ -6,7 +6,7 @@ import { GatewayError } from '../errors.ts'
 export const FOUND_TYPES = ['http', 'https', 'tcp', 'tls'] as const
 export type FoundType = (typeof FOUND_TYPES)[number]
 
-/** What whoever runs a container or a workload says about its publication. */
+/** The wishes of whoever runs a container or a workload. */
 export interface Wishes {
   /** Public host; without it the service chooses a name. */
   readonly host: string | undefined

@@ -10,7 +10,7 @@ export interface BaseTargets {
   readonly text: string
 }
 
-/** What to write, and what is not in it. */
+/** A file to write, and those that are not in it. */
 export interface TargetsDocument {
   /** JSON, which is YAML too. */
   readonly text: string

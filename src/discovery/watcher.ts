@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { GatewayError } from '../errors.ts'
 import type { Findings } from './found.ts'
 
-/** What a watcher asks. */
+/** Something that can be listed and followed. */
 export interface Source {
   /** All that is there now. @throws GatewayError SERVICE_UNREACHABLE */
   list(signal: AbortSignal): Promise<Findings>

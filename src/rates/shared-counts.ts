@@ -11,7 +11,7 @@ export interface Tally {
   add(key: string, by: 1 | -1): void
 }
 
-/** What several processes count as one. */
+/** Counts that several processes have in common. */
 export interface SharedCounts {
   /** The meter of this name and rate, from which all of them take. */
   meter(name: string, rate: Rate): RateMeter
@@ -20,7 +20,7 @@ export interface SharedCounts {
 
 /** A change of the counts of one process, as JSON. */
 export interface CountsChange {
-  /** How many were taken of each key; below zero: given back. */
+  /** Number taken of each key; below zero: given back. */
   readonly taken: readonly {
     readonly meter: string
     readonly rate: Rate

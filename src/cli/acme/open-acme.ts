@@ -137,7 +137,7 @@ export async function openAcme<Values extends AcmeValues>(
   }
 }
 
-/** What the nodes of a cluster share; without one, nothing of it is loaded. */
+/** The part that nodes of a cluster share; without one, nothing of it is loaded. */
 async function exchangeOf(
   { cluster, 'cluster-name': name = 'socket-gateway', 'node-key': keyFile }: AcmeValues,
   log: Log,

@@ -10,7 +10,7 @@ import type { CliContext } from '../command/context.ts'
 import { portService } from '../connect/local-service.ts'
 import { Serving } from '../connect/serving.ts'
 
-/** What a publication needs of its process. */
+/** The surroundings of publications. */
 export interface PublicationsOptions {
   readonly session: Session
   readonly log: Log
@@ -64,7 +64,7 @@ const sameList = (a: readonly string[] = [], b: readonly string[] = []): boolean
 const sameVisitors = (a: SocketVisitors | null | undefined, b: SocketVisitors | null): boolean =>
   !a || !b ? !a === !b : sameList(a.emails, b.emails) && sameList(a.domains, b.domains) && sameList(a.groups, b.groups)
 
-/** What has to change at a socket that is there. @throws GatewayError CONFLICT where it is another one */
+/** Gives the change that a socket needs which is there. @throws GatewayError CONFLICT where it is another one */
 function changeOf(socket: Socket, request: SocketRequest): SocketChange | undefined {
   if (socket.type !== (request.type ?? 'http'))
     throw new GatewayError(

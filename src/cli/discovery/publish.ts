@@ -18,7 +18,7 @@ import type { dockerOptions } from '../options/discovery.ts'
 
 type Values = Omit<ValuesOf<typeof dockerOptions>, 'engine' | 'network' | 'by'>
 
-/** What becomes of what is found. */
+/** The place where what is found is published. */
 interface Sink {
   /** @returns what cannot be published */
   apply(found: readonly FoundService[]): Promise<readonly RefusedService[]>
@@ -118,7 +118,7 @@ class Told {
   }
 }
 
-/** What follows a source until `signal` is aborted. */
+/** Follows a source until `signal` is aborted. */
 export type Publish = (source: Source, signal: AbortSignal, hooks?: PublishHooks) => Promise<void>
 
 /**

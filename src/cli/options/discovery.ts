@@ -5,7 +5,7 @@ import { clientOptions } from './client.ts'
 
 const { json: _json, ...loginOptions } = clientOptions
 
-/** What becomes of what is found: a target in a file, or a socket of the service. */
+/** Options of publication: as a target in a file, or as a socket of the service. */
 const publicationOptions = {
   targets: optional(FILE, {
     describe:

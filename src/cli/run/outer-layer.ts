@@ -60,7 +60,7 @@ export interface WorkerRole extends Pick<OuterLayerOptions, 'cluster' | 'shared'
   readonly number: number
   /** Told with those of the others. */
   readonly events: Events
-  /** Where it answers the primary about itself. */
+  /** The socket at which it answers the primary about itself. */
   readonly admin: AdminOptions
   readonly onStarted: (layer: OuterLayer) => void
 }

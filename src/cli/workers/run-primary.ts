@@ -194,7 +194,7 @@ class Primary {
     }
   }
 
-  /** What all workers see is told once; what each of them sees for itself is folded as if one had seen it. */
+  /** Tells once of what all workers see; what each of them sees for itself is folded as if one had seen it. */
   #event(worker: Worker, event: EventReport): void {
     const { events } = this.parts
     if (event.type === 'turn') return events.turn(event.state, event.isWell, event.note, event.key)

@@ -2,7 +2,7 @@ import { request, type IncomingMessage } from 'node:http'
 import { createInterface } from 'node:readline'
 import { GatewayError, messageOf } from '../../errors.ts'
 
-/** Where an engine listens: a socket of this machine, or a host. */
+/** The place at which an engine listens: a socket of this machine, or a host. */
 export type EnginePlace = { readonly socketPath: string } | { readonly host: string; readonly port: number }
 
 /** The part of a container that is asked for. https://docs.docker.com/reference/api/engine/ (ContainerList) */
@@ -19,7 +19,7 @@ export interface Container {
 const TIMEOUT_MS = 20_000
 /** More than a list of some thousand containers has. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024
-/** What happens to containers that changes where they are. */
+/** Events after which a container may be elsewhere. */
 const EVENTS: readonly string[] = ['start', 'die', 'stop', 'destroy', 'rename', 'update', 'pause', 'unpause', 'connect', 'disconnect']
 
 /**

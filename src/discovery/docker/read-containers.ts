@@ -5,7 +5,7 @@ import type { Container } from './engine.ts'
 /** Labels begin with this. */
 export const LABEL_PREFIX = 'socket-gateway.'
 
-/** How a container is reached. */
+/** The way to a container. */
 export interface Reach {
   /** The network whose address counts; undefined: the only one. */
   readonly network: string | undefined

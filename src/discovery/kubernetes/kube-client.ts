@@ -4,7 +4,7 @@ import { Agent as TlsAgent, request as requestHttps } from 'node:https'
 import { createInterface } from 'node:readline'
 import { GatewayError, messageOf } from '../../errors.ts'
 
-/** Where the API server is, and who asks. */
+/** The way to an API server, and who asks. */
 export interface KubeAccess {
   readonly server: URL
   /** File of the token, which the cluster renews; undefined: none is sent, as to `kubectl proxy`. */

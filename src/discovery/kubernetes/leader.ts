@@ -8,7 +8,7 @@ export interface LeaderOptions {
   readonly namespace: string
   /** Of the Lease. */
   readonly name: string
-  /** Who holds it: another one for each process. */
+  /** The name of the holder: another one for each process. */
   readonly identity: string
   /** Milliseconds since 1970, for what is written into the Lease. */
   readonly now: () => number

@@ -34,7 +34,7 @@ const isAsked = (annotations: Readonly<Record<string, string>>): boolean =>
   annotations[MYSOCKET_ANNOTATION] === 'true' ||
   (Object.keys(annotations).some(name => name.startsWith(ANNOTATION_PREFIX)) && annotations[`${ANNOTATION_PREFIX}expose`] !== 'false')
 
-/** What is found, each with the key of its object. */
+/** Findings, each with the key of its object. */
 export interface ServiceFindings extends Findings {
   /** By name: `namespace/name`. */
   readonly keys: ReadonlyMap<string, string>

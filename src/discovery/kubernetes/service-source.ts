@@ -4,7 +4,7 @@ import type { KubeClient } from './kube-client.ts'
 import type { KubeService } from './objects.ts'
 import { readServices, type ServiceFindings } from './read-services.ts'
 
-/** Which Services count. */
+/** The Services that count. */
 export interface ServiceSourceOptions {
   readonly client: KubeClient
   /** undefined: those of all namespaces. */
