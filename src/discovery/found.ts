@@ -1,5 +1,6 @@
 import type { HostPort } from '../address/host-port.ts'
-import { parseYaml } from '../config/document/yaml.ts'
+import { ConfigError } from '../config/document/fault.ts'
+import { isYamlMap, parseYaml } from '../config/document/yaml.ts'
 import { GatewayError } from '../errors.ts'
 
 /** Types of what is found, as sockets of the service have them. */
@@ -40,6 +41,10 @@ export interface Findings {
 /** Names of the wishes, each behind a prefix: `socket-gateway.host` as a label, `socket-gateway/host` as an annotation. */
 const WISHES: readonly string[] = ['expose', 'host', 'port', 'protocol', 'policy', 'access']
 
+/** Longest value of a wish, characters: aliases repeat what is in a text a thousand times. */
+const MAX_YAML = 16_384
+const MAX_TEXT = 255
+
 const invalid = (place: string, message: string): GatewayError => new GatewayError('CONFIG_INVALID', `${place}: ${message}`)
 
 /** @throws GatewayError CONFIG_INVALID for a number that is no port */
@@ -52,9 +57,19 @@ function portOf(text: string | undefined, place: string): number | string | unde
 
 function yamlOf(text: string | undefined, place: string): unknown {
   if (text === undefined) return undefined
-  const value = parseYaml(text, place).value
+  const { value, faults } = parseYaml(text, place)
+  // A key that is there twice, or was taken for none, may be the one that counts.
+  if (faults.length > 0) throw new ConfigError(faults)
   if (value === undefined || value === null) throw invalid(place, 'is empty')
   return value
+}
+
+/** Whoever writes labels is not whoever runs the gateway: no file of that machine is read for them, and none is found out about. */
+function accessOf(text: string | undefined, place: string): unknown {
+  const access = yamlOf(text, place)
+  if (isYamlMap(access) && Object.hasOwn(access, 'certificates'))
+    throw invalid(place, 'certificates name files of the gateway; write such a target into --base')
+  return access
 }
 
 /**
@@ -68,7 +83,10 @@ export function readWishes(values: Readonly<Record<string, unknown>>, prefix: st
   for (const [name, value] of Object.entries(values)) {
     if (!name.startsWith(prefix) || typeof value !== 'string') continue
     const wish = name.slice(prefix.length)
-    if (!WISHES.includes(wish)) throw invalid(name, `is not known; expected ${WISHES.map(known => prefix + known).join(', ')}`)
+    if (!WISHES.includes(wish))
+      throw invalid(name.slice(0, MAX_TEXT), `is not known; expected ${WISHES.map(known => prefix + known).join(', ')}`)
+    const longest = wish === 'policy' || wish === 'access' ? MAX_YAML : MAX_TEXT
+    if (value.length > longest) throw invalid(name, `has more than ${longest} characters`)
     wishes.set(wish, value.trim())
   }
   const type = (wishes.get('protocol') ?? 'http') as FoundType
@@ -81,6 +99,6 @@ export function readWishes(values: Readonly<Record<string, unknown>>, prefix: st
     type,
     port: portOf(wishes.get('port'), `${prefix}port`),
     policy: yamlOf(wishes.get('policy'), `${prefix}policy`),
-    access: yamlOf(wishes.get('access'), `${prefix}access`),
+    access: accessOf(wishes.get('access'), `${prefix}access`),
   }
 }

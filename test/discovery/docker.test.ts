@@ -76,6 +76,19 @@ describe('docker --targets', () => {
       web({ 'socket-gateway.host': 'GOOD.example.com' }, 'twin'),
       web({ 'socket-gateway.host': 'g.example.com', 'socket-gateway.access': '{ login: { anybody: true } }' }, 'access'),
       web({ 'socket-gateway.host': 'h.example.com', 'socket-gateway.expose': 'false' }, 'silent'),
+      web({ 'socket-gateway.host': `${'i'.repeat(300)}.example.com` }, 'long'),
+      // Put together it would have half a gigabyte.
+      web({ 'socket-gateway.host': 'j.example.com', 'socket-gateway.policy': `[&a ${'x'.repeat(500_000)}${', *a'.repeat(999)}]` }, 'bomb'),
+      web(
+        {
+          'socket-gateway.host': 'k.example.com',
+          'socket-gateway.access': '{ login: { domains: [a.com] }, login: { domains: [b.com] } }',
+        },
+        'twice',
+      ),
+      web({ 'socket-gateway.host': 'l.example.com', 'socket-gateway.access': '{ certificates: { ca: /etc/shadow } }' }, 'file'),
+      web({ 'socket-gateway.host': 'x/.example.com' }, 'path'),
+      web({ 'socket-gateway.host': '__proto__' }, 'proto'),
     ]
     engine.set(...wrong, web({ 'socket-gateway.host': 'good.example.com' }, 'good'))
     await hosts('good.example.com')
@@ -90,6 +103,12 @@ describe('docker --targets', () => {
       ['hostless', 'has no host, which a target needs'],
       ['twin', 'good.example.com is the host of docker good already'],
       ['access', 'access'],
+      ['long', 'socket-gateway.host: has more than 255 characters'],
+      ['bomb', 'socket-gateway.policy: has more than 16384 characters'],
+      ['twice', 'duplicate key'],
+      ['file', 'certificates name files of the gateway'],
+      ['path', 'x/.example.com'],
+      ['proto', 'may not have the host __proto__'],
     ]) {
       const lines = log()
         .split('\n')

@@ -1,5 +1,4 @@
 import { request, type IncomingMessage } from 'node:http'
-import { createInterface } from 'node:readline'
 import { GatewayError, messageOf } from '../../errors.ts'
 
 /** The place at which an engine listens: a socket of this machine, or a host. */
@@ -40,11 +39,13 @@ export class Engine {
   constructor(
     private readonly place: EnginePlace,
     private readonly text: string,
+    /** The default suits everything but tests. */
+    private readonly timeoutMs = TIMEOUT_MS,
   ) {}
 
   /** Running containers. @throws GatewayError SERVICE_UNREACHABLE */
   async containers(signal: AbortSignal): Promise<readonly Container[]> {
-    const response = await this.#get('/containers/json', AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]))
+    const response = await this.#get('/containers/json', AbortSignal.any([signal, AbortSignal.timeout(this.timeoutMs)]))
     let text = ''
     response.setEncoding('utf8')
     try {
@@ -65,15 +66,26 @@ export class Engine {
   /** Something that is heard of each change from the moment it resolves. It ends when the engine goes away. @throws GatewayError SERVICE_UNREACHABLE */
   async changes(signal: AbortSignal): Promise<AsyncIterable<unknown>> {
     const filters = encodeURIComponent(JSON.stringify({ type: ['container', 'network'], event: EVENTS }))
-    const response = await this.#get(`/events?filters=${filters}`, signal)
-    return createInterface({ input: response, crlfDelay: Infinity })
+    return this.#parts(await this.#get(`/events?filters=${filters}`, signal))
+  }
+
+  /** What an event says is not looked at, so that none is put together in memory. */
+  async *#parts(response: IncomingMessage): AsyncGenerator<undefined, void, undefined> {
+    try {
+      for await (const _part of response) yield undefined
+    } catch (cause) {
+      throw this.#fault(messageOf(cause), cause)
+    }
   }
 
   #get(path: string, signal: AbortSignal): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const call = request({ ...this.place, path, signal, headers: { Host: 'localhost', Accept: 'application/json' }, agent: false })
+      // Headers come at once, also before the first event.
+      call.setTimeout(this.timeoutMs, () => call.destroy(new Error(`no answer within ${this.timeoutMs / 1_000} s`)))
       call.on('error', cause => reject(this.#fault(messageOf(cause), cause)))
       call.on('response', response => {
+        call.setTimeout(0)
         if (response.statusCode === 200) return resolve(response)
         response.destroy()
         reject(this.#fault(`answered ${response.statusCode ?? 0} to GET ${path.split('?')[0]}`))

@@ -13,7 +13,13 @@ export interface Reach {
   readonly by: 'address' | 'name'
 }
 
-const nameOf = ({ Names, Id }: Container): string => Names?.[0]?.replace(/^\//, '') ?? Id.slice(0, 12)
+/** Longest name of a container that is told. */
+const MAX_NAME = 128
+
+const nameOf = ({ Names, Id }: Container): string => {
+  const first: unknown = Array.isArray(Names) ? Names[0] : undefined
+  return (typeof first === 'string' ? first.replace(/^\//, '') : Id.slice(0, 12)).slice(0, MAX_NAME)
+}
 
 function hostOf(container: Container, { network, by }: Reach): string {
   if (by === 'name') return nameOf(container)

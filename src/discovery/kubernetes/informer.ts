@@ -15,6 +15,8 @@ export interface InformerHandlers {
 const PAGE = 500
 /** The server ends a watch by itself after so long, seconds; it goes on from there. */
 const WATCH_S = 300
+/** Then it is over here as well: a connection may have been lost without a word. */
+const LONGEST_WATCH_MS = (WATCH_S + 60) * 1_000
 const FIRST_PAUSE_MS = 500
 const MAX_PAUSE_MS = 30_000
 
@@ -88,7 +90,8 @@ export class Informer<Kind extends KubeObject> {
   async #watch(signal: AbortSignal): Promise<boolean> {
     const query = `watch=1&allowWatchBookmarks=true&timeoutSeconds=${WATCH_S}&resourceVersion=${encodeURIComponent(this.#version ?? '')}`
     let hasMoved = false
-    for await (const { type, object } of this.client.watch(`${this.path}?${query}`, signal)) {
+    const within = AbortSignal.any([signal, AbortSignal.timeout(LONGEST_WATCH_MS)])
+    for await (const { type, object } of this.client.watch(`${this.path}?${query}`, within)) {
       hasMoved = true
       if (type === 'ERROR') {
         const { code, message } = (object ?? {}) as { readonly code?: unknown; readonly message?: unknown }

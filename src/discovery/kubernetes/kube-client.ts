@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { Agent as PlainAgent, request as requestHttp, type IncomingMessage } from 'node:http'
 import { Agent as TlsAgent, request as requestHttps } from 'node:https'
-import { createInterface } from 'node:readline'
 import { GatewayError, messageOf } from '../../errors.ts'
+import { linesOf } from './lines.ts'
 
 /** The way to an API server, and who asks. */
 export interface KubeAccess {
@@ -52,13 +52,17 @@ const RBAC = '; give its service account the rights of deploy/kubernetes'
 export class KubeClient {
   readonly #agent: PlainAgent
 
-  constructor(private readonly access: KubeAccess) {
+  /** @param timeoutMs  the default suits everything but tests */
+  constructor(
+    private readonly access: KubeAccess,
+    private readonly timeoutMs = TIMEOUT_MS,
+  ) {
     this.#agent = access.server.protocol === 'https:' ? new TlsAgent({ keepAlive: true }) : new PlainAgent({ keepAlive: true })
   }
 
   /** @returns the object that it is answered with @throws KubeError, GatewayError SERVICE_UNREACHABLE */
   async call(path: string, call: KubeCall): Promise<unknown> {
-    const response = await this.#send(path, { ...call, signal: AbortSignal.any([call.signal, AbortSignal.timeout(TIMEOUT_MS)]) })
+    const response = await this.#send(path, { ...call, signal: AbortSignal.any([call.signal, AbortSignal.timeout(this.timeoutMs)]) })
     return this.#read(response, path)
   }
 
@@ -66,12 +70,14 @@ export class KubeClient {
   async *watch(path: string, signal: AbortSignal): AsyncGenerator<WatchEvent, void, undefined> {
     const response = await this.#send(path, { signal })
     try {
-      for await (const line of createInterface({ input: response, crlfDelay: Infinity })) {
+      for await (const line of linesOf(response)) {
         const event = parse(line) as Partial<WatchEvent> | undefined
         // A line that is none is one that was cut: the next watch goes on from where this one was.
         if (typeof event?.type !== 'string') return
         yield event as WatchEvent
       }
+    } catch (cause) {
+      throw cause instanceof GatewayError ? cause : this.#fault(messageOf(cause), cause)
     } finally {
       response.destroy()
     }
@@ -98,8 +104,11 @@ export class KubeClient {
       const options = { method, headers, signal, agent: this.#agent }
       const call =
         url.protocol === 'https:' ? requestHttps(url, { ...options, ...(ca !== undefined && { ca }) }) : requestHttp(url, options)
+      // The head of a watch comes at once, too.
+      call.setTimeout(this.timeoutMs, () => call.destroy(new Error(`no answer within ${this.timeoutMs / 1_000} s`)))
       call.on('error', cause => reject(this.#fault(messageOf(cause), cause)))
       call.on('response', response => {
+        call.setTimeout(0)
         const status = response.statusCode ?? 0
         if (status >= 200 && status < 300) return resolve(response)
         this.#read(response, path).then(

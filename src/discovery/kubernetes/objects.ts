@@ -33,6 +33,6 @@ export const keyOf = ({ metadata: { namespace = '', name } }: KubeObject): strin
 
 /** Is it an object, with a name? Whatever else an API server sends is passed over. */
 export const isObject = (value: unknown): value is KubeObject => {
-  const metadata = (value as KubeObject | null)?.metadata as Partial<ObjectMeta> | undefined
-  return typeof metadata === 'object' && typeof metadata.name === 'string'
+  const metadata = (value as KubeObject | null)?.metadata as Partial<ObjectMeta> | null | undefined
+  return typeof metadata === 'object' && metadata !== null && typeof metadata.name === 'string'
 }

@@ -46,7 +46,8 @@ export function readServices(services: Iterable<KubeService>, domain: string | u
   const refused: RefusedService[] = []
   const keys = new Map<string, string>()
   for (const service of services) {
-    const { annotations = {}, deletionTimestamp } = service.metadata
+    const { deletionTimestamp } = service.metadata
+    const annotations = service.metadata.annotations ?? {}
     if (!isAsked(annotations) || deletionTimestamp !== undefined) continue
     const name = nameOf(service)
     keys.set(name, keyOf(service))

@@ -1,0 +1,149 @@
+/** Engines and API servers that do not answer, or answer without end. */
+import { createServer, type RequestListener } from 'node:http'
+import { performance } from 'node:perf_hooks'
+import { describe, expect, test } from '@jest/globals'
+import { Engine } from '../../src/discovery/docker/engine.ts'
+import { readContainers } from '../../src/discovery/docker/read-containers.ts'
+import { KubeClient } from '../../src/discovery/kubernetes/kube-client.ts'
+import { Leader } from '../../src/discovery/kubernetes/leader.ts'
+import { linesOf } from '../../src/discovery/kubernetes/lines.ts'
+import { isObject } from '../../src/discovery/kubernetes/objects.ts'
+import { readServices } from '../../src/discovery/kubernetes/read-services.ts'
+import { onCleanUp } from '../support/cleanup.ts'
+import { listen } from '../support/ports.ts'
+import { until } from '../support/wait.ts'
+
+const serve = async (answer: RequestListener): Promise<{ host: string; port: number; url: URL }> => {
+  const server = createServer(answer)
+  const port = await listen(server)
+  onCleanUp(() => server.close())
+  onCleanUp(() => server.closeAllConnections())
+  return { host: '127.0.0.1', port, url: new URL(`http://127.0.0.1:${port}`) }
+}
+
+/** Writes `text` again and again, as fast as it is taken. */
+const endless =
+  (text: string): RequestListener =>
+  (_request, response) => {
+    response.writeHead(200).flushHeaders()
+    const goOn = (): void => {
+      if (response.destroyed) return
+      if (response.write(text)) setImmediate(goOn)
+      else response.once('drain', goOn)
+    }
+    goOn()
+  }
+
+const signal = (): AbortSignal => {
+  const stop = new AbortController()
+  onCleanUp(() => stop.abort())
+  return stop.signal
+}
+
+const kube = (server: URL, timeoutMs?: number): KubeClient => {
+  const client = new KubeClient({ server, tokenFile: undefined, ca: undefined }, timeoutMs)
+  onCleanUp(() => client.close())
+  return client
+}
+
+test('lines come whole, however they were cut, and a long one ends it', async () => {
+  const text = Buffer.from('one\n\nzwölf\r\nlast')
+  const all = async (size: number, maxBytes?: number): Promise<string[]> => {
+    const chunks = Array.from({ length: Math.ceil(text.length / size) }, (_, i) => text.subarray(i * size, (i + 1) * size))
+    const lines: string[] = []
+    for await (const line of linesOf(
+      (async function* () {
+        yield* chunks
+      })(),
+      maxBytes,
+    ))
+      lines.push(line)
+    return lines
+  }
+  for (let size = 1; size <= text.length; size++) expect(await all(size)).toEqual(['one', '', 'zwölf\r', 'last'])
+  await expect(all(2, 3)).rejects.toThrow('a line has more than 3 bytes')
+})
+
+describe('an engine', () => {
+  test('that never answers is a fault, for the list and for the events', async () => {
+    const engine = new Engine(await serve(() => undefined), 'here', 200)
+    await expect(engine.containers(signal())).rejects.toMatchObject({ code: 'SERVICE_UNREACHABLE' })
+    await expect(engine.changes(signal())).rejects.toMatchObject({
+      code: 'SERVICE_UNREACHABLE',
+      message: expect.stringContaining('no answer within 0.2 s'),
+    })
+  })
+
+  test('whose event has no end is told of changes, and puts nothing together in memory', async () => {
+    const engine = new Engine(await serve(endless('x'.repeat(65_536))), 'here')
+    let changes = 0
+    for await (const change of await engine.changes(signal())) {
+      expect(change).toBeUndefined()
+      if (++changes === 20) break
+    }
+  })
+
+  test('whose containers are not as they should be loses none of the others', () => {
+    const labels = { 'socket-gateway.host': 'a.example.com' }
+    const strange = [
+      { Id: 'x', Names: 7, Labels: labels },
+      { Id: 'y', Names: [null], Labels: labels, NetworkSettings: 'none' },
+    ]
+    const good = {
+      Id: 'z',
+      Names: ['/z'],
+      Labels: labels,
+      Ports: [{ PrivatePort: 80 }],
+      NetworkSettings: { Networks: { a: { IPAddress: '10.0.0.1' } } },
+    }
+    const { found, refused } = readContainers([...strange, good] as never, { network: undefined, by: 'address' })
+    expect(found.map(({ name }) => name)).toEqual(['docker z'])
+    expect(refused.map(({ name }) => name)).toEqual(['docker x', 'docker y'])
+  })
+})
+
+describe('an API server', () => {
+  test('whose watch has a line without end is a fault', async () => {
+    const { url } = await serve(endless('x'.repeat(65_536)))
+    const reading = (async () => {
+      for await (const _event of kube(url).watch('/api/v1/services?watch=1', signal())) break
+    })()
+    await expect(reading).rejects.toMatchObject({ code: 'SERVICE_UNREACHABLE', message: expect.stringContaining('a line has more than') })
+  })
+
+  test('that never answers a watch is a fault', async () => {
+    const { url } = await serve(() => undefined)
+    const reading = kube(url, 200).watch('/api/v1/services?watch=1', signal()).next()
+    await expect(reading).rejects.toMatchObject({ code: 'SERVICE_UNREACHABLE', message: expect.stringContaining('no answer within 0.2 s') })
+  })
+
+  test('whose objects are not as they should be ends nothing', () => {
+    expect([null, 1, {}, { metadata: null }, { metadata: { name: 1 } }].filter(isObject)).toEqual([])
+    expect(readServices([{ metadata: { name: 'a', annotations: null } }] as never, undefined).found).toEqual([])
+  })
+
+  test('that does not answer whoever holds the Lease makes it step down: others take it when it has run out', async () => {
+    let requests = 0
+    const { url } = await serve((request, response) => {
+      request.resume()
+      requests++
+      if (requests === 1) response.writeHead(404).end('{}')
+      if (requests === 2) response.writeHead(201).end('{}')
+    })
+    const clock = (): number => performance.now()
+    const options = { namespace: 'default', name: 'lease', identity: 'a', now: Date.now, clock, leaseMs: 600 }
+    const leader = new Leader({ client: kube(url, 600_000), ...options })
+    let leading: AbortSignal | undefined
+    const stop = new AbortController()
+    const lead = (held: AbortSignal): Promise<void> =>
+      new Promise(resolve => {
+        leading = held
+        held.addEventListener('abort', () => resolve())
+      })
+    const running = leader.run(lead, stop.signal, () => undefined)
+    await until(() => leading?.aborted === true)
+    expect(requests).toBeGreaterThan(2)
+    stop.abort()
+    await running
+  })
+})
