@@ -16,7 +16,7 @@ const FIRST_PAUSE_MS = 60_000
 const FACTOR = 3
 const LONGEST_PAUSE_MS = 12 * 3_600_000
 /** No authority is believed that it wants to be left alone for longer. */
-const LONGEST_WISH_MS = 7 * 86_400_000
+export const LONGEST_WISH_MS = 7 * 86_400_000
 const MAX_NAMES = 10_000
 
 const FILE = 'orders.json'

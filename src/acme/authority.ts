@@ -114,6 +114,8 @@ export class Authority {
     const renewal = replaces === undefined || !(await this.#hasRenewalInfo()) ? undefined : renewalIdOf(replaces)
     const order = await this.#createOrder(identifiers, renewal)
     for (const authorization of await this.#client.getAuthorizations(order)) {
+      if (!isPartOf(authorization.identifier.value, name))
+        throw new GatewayError('CERTIFICATE_REFUSED', `the authority wants another name to be proven than ${name}`)
       if (authorization.status !== 'valid') await this.#prove(order, authorization, { kind, solve }, signal)
     }
     const key = await mintKey()
@@ -220,6 +222,15 @@ export class Authority {
       await delay(pauseMs, undefined, { signal })
     }
   }
+}
+
+/**
+ * Does whoever proves this prove `name`, a host or `*.` and one? What an authority says goes into records of the DNS and to a program of the operator.
+ * @param proven  the name itself, or a domain that it is in
+ */
+export const isPartOf = (proven: string, name: string): boolean => {
+  const bare = name.replace(/^\*\./, '')
+  return bare === proven || (proven !== '' && bare.endsWith(`.${proven}`))
 }
 
 const reasonOf = (error: unknown): string => {

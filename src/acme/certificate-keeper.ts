@@ -5,7 +5,7 @@ import { guarded } from '../net/guard.ts'
 import { TokenBucket } from '../rates/token-bucket.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { ChallengeKind, DnsRecords } from './acme-options.ts'
-import { Attempts, type FailedOrders } from './attempts.ts'
+import { Attempts, LONGEST_WISH_MS, type FailedOrders } from './attempts.ts'
 import type { Authority, IssuedPair } from './authority.ts'
 import { AuthorityError } from './authority-http.ts'
 import type { CertificateFolder } from './certificate-folder.ts'
@@ -75,7 +75,8 @@ export class CertificateKeeper {
   readonly #elsewhere = new Map<string, number>()
   /** Wildcards of which it was said that they cannot be had. */
   #told = ''
-  #pausedUntilMs = 0
+  /** Since when, and until when, milliseconds since 1970. */
+  #pause = { atMs: 0, untilMs: 0 }
   #timer: NodeJS.Timeout | undefined
   #soon: NodeJS.Immediate | undefined
   #isClosed = false
@@ -138,6 +139,12 @@ export class CertificateKeeper {
     await Promise.race([Promise.all(this.#ordering.values()), delay(CLOSE_MS, undefined, { ref: false })])
   }
 
+  /** A clock that was ahead when an authority wanted to be left alone must not hold everything for ever. */
+  get #isPaused(): boolean {
+    const now = this.options.nowMs()
+    return this.#pause.atMs <= now && now < this.#pause.untilMs
+  }
+
   #isHeld(host: string): boolean {
     return this.#held.has(host) || this.#held.has(`*${host.slice(Math.max(0, host.indexOf('.')))}`)
   }
@@ -154,7 +161,7 @@ export class CertificateKeeper {
     for (const name of all) {
       const held = this.#held.get(name)
       if (held !== undefined) this.#ask(name, held)
-      if (this.#ordering.size >= MAX_ORDERS || nowMs() < this.#pausedUntilMs) continue
+      if (this.#ordering.size >= MAX_ORDERS || this.#isPaused) continue
       if (this.#ordering.has(name) || !this.#attempts.isDue(name) || held?.isFresh(nowMs()) === true) continue
       if (nowMs() < (this.#elsewhere.get(name) ?? 0)) continue
       const order = this.#get(name, held)
@@ -244,7 +251,7 @@ export class CertificateKeeper {
     const reason = messageOf(error)
     const isLimit = error instanceof AuthorityError && error.type === 'rateLimited'
     const wishMs = error instanceof AuthorityError ? error.retryAfterMs : undefined
-    if (isLimit) this.#pausedUntilMs = nowMs() + (wishMs ?? RATE_LIMITED_MS)
+    if (isLimit) this.#pause = { atMs: nowMs(), untilMs: nowMs() + Math.min(wishMs ?? RATE_LIMITED_MS, LONGEST_WISH_MS) }
     const { nextMs, count } = await this.#attempts.fail(name, reason, wishMs)
     this.#demanded.delete(name)
     const next = new Date(nextMs).toISOString()

@@ -3,15 +3,21 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { retryAfterMs, problemOf } from '../../src/acme/authority-http.ts'
+import { AuthorityError, retryAfterMs, problemOf } from '../../src/acme/authority-http.ts'
 import { Attempts, readAttempts } from '../../src/acme/attempts.ts'
+import { isPartOf } from '../../src/acme/authority.ts'
 import { CertificateFolder } from '../../src/acme/certificate-folder.ts'
+import { CertificateKeeper } from '../../src/acme/certificate-keeper.ts'
 import { DnsHook } from '../../src/acme/dns/dns-hook.ts'
+import { PendingChallenges } from '../../src/acme/pending-challenges.ts'
 import { renewalIdOf, renewAtMs } from '../../src/acme/renewal.ts'
 import { chooseNames, namesIn } from '../../src/acme/wanted-names.ts'
 import { parseTargets } from '../../src/config/targets.ts'
 import { mintAuthority, mintServer } from '../support/certificates.ts'
+import { onCleanUp } from '../support/cleanup.ts'
+import { captureLog } from '../support/layers.ts'
 import { tempDir, tempFile } from '../support/temp.ts'
+import { until } from '../support/wait.ts'
 
 const DAY_MS = 86_400_000
 const none = (): boolean => false
@@ -44,6 +50,67 @@ tcp:
       withoutDns: ['*.example.com'],
     })
     expect(chooseNames(names, true, none)).toEqual({ wanted: ['*.example.com', 'a.b.example.com', 'example.com'], withoutDns: [] })
+  })
+})
+
+test('an authority has nothing proven but the name that was asked for, or a domain that it is in', () => {
+  expect(['a.example.com', 'example.com', 'com'].every(proven => isPartOf(proven, 'a.example.com'))).toBe(true)
+  expect(isPartOf('example.com', '*.example.com')).toBe(true)
+  for (const proven of ['', '.', 'b.example.com', 'xample.com', 'a.example.com.evil.org', '$(id).example.com', '*.example.com'])
+    expect(isPartOf(proven, 'a.example.com')).toBe(false)
+})
+
+describe('an authority that wants to be left alone', () => {
+  const YEARS_MS = 30 * 365 * DAY_MS
+  const HOUR_MS = 3_600_000
+  /** A keeper whose authority refuses each order as one too many, for thirty years. */
+  const startKeeper = async (names: string[]) => {
+    const asked: string[] = []
+    const clock = { nowMs: Date.now() }
+    const folder = new CertificateFolder(join(tempDir(), 'acme'))
+    await folder.open(false, clock.nowMs)
+    const { log } = captureLog()
+    const keeper = new CertificateKeeper({
+      folder,
+      authority: {
+        order: ({ name }) => {
+          asked.push(name)
+          return Promise.reject(new AuthorityError('too many', 'rateLimited', YEARS_MS))
+        },
+        renewalWindow: () => Promise.resolve(undefined),
+      },
+      authorityName: 'ca.example.com',
+      names: () => names,
+      exists: () => false,
+      isGiven: none,
+      challenges: new PendingChallenges(),
+      hasHttp: true,
+      onChange: () => Promise.resolve(),
+      events: { tell: () => undefined, turn: () => undefined, forget: () => undefined },
+      log,
+      nowMs: () => clock.nowMs,
+    })
+    onCleanUp(() => keeper.close())
+    await keeper.start()
+    await until(() => keeper.failed.has('a.example.com') && keeper.ordering.length === 0)
+    names.push('b.example.com')
+    return { asked, clock, keeper }
+  }
+
+  test.each([
+    ['is, for a week at most', 6 * DAY_MS, 8 * DAY_MS],
+    ['is not by a clock that was ahead', HOUR_MS, -DAY_MS],
+  ])('%s', async (_name, stillMs, overMs) => {
+    const { asked, clock, keeper } = await startKeeper(['a.example.com'])
+    const startMs = clock.nowMs
+    clock.nowMs = startMs + stillMs
+    keeper.namesChanged()
+    await new Promise(setImmediate)
+    await new Promise(setImmediate)
+    expect(asked).toEqual(['a.example.com'])
+    clock.nowMs = startMs + overMs
+    keeper.namesChanged()
+    await until(() => asked.includes('b.example.com'))
   })
 })
 
