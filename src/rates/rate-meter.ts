@@ -10,14 +10,16 @@ export class RateMeter {
   /** When the last of what was taken would be due at an even pace. */
   readonly #dueMs: Recent<number>
 
+  /** @param takers  so many may each take a burst before they hear of each other, and all of it is owed then */
   constructor(
     { perSecond, burst }: { readonly perSecond: number; readonly burst: number },
     private readonly clock: () => number,
+    takers = 1,
   ) {
     this.#intervalMs = 1_000 / perSecond
     this.#burstMs = this.#intervalMs * burst
     // After this time nothing is left of a burst, so that forgetting the key changes nothing.
-    this.#dueMs = new Recent(CAPACITY, Math.max(1_000, this.#burstMs), clock)
+    this.#dueMs = new Recent(CAPACITY, Math.max(1_000, this.#burstMs * takers), clock)
   }
 
   /** Milliseconds until the next may be taken; 0: now. */

@@ -33,6 +33,9 @@ export interface CountsChange {
 /** Of targets that are in no file any more, too. */
 const MAX_METERS = 10_000
 
+/** Processes whose bursts at the same moment are remembered until they are paid for; as many as can be. */
+const MAX_PROCESSES = 256
+
 /** Options of the counts of one process. */
 export interface CountsBookOptions {
   /** Milliseconds, rising. */
@@ -129,7 +132,7 @@ class SharedMeter extends RateMeter {
     clock: () => number,
     private readonly onTaken: () => void,
   ) {
-    super({ perSecond, burst }, clock)
+    super({ perSecond, burst }, clock, MAX_PROCESSES)
     this.rate = { perSecond, burst }
   }
 

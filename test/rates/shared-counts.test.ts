@@ -56,6 +56,19 @@ describe('counts of several processes', () => {
     expect(taken).toBeLessThanOrEqual(100 + 3 * 5)
   })
 
+  test('what they are owed is not forgotten while a client keeps away as long as one burst takes', () => {
+    const { books, deliver, pass } = processes(4)
+    const meters = books.map(book => book.meter('rate', { perSecond: 1, burst: 10 }))
+    let taken = 0
+    for (let round = 0; round < 20; round++) {
+      for (const meter of meters) while (meter.take('client') === 0) taken++
+      deliver()
+      pass(10_000)
+    }
+    expect(taken).toBeGreaterThan(100)
+    expect(taken).toBeLessThanOrEqual(200 + 4 * 10)
+  })
+
   test('what is given back is there for all', () => {
     const { books, deliver } = processes(2)
     const [a, b] = books.map(book => book.meter('rate', { perSecond: 0.001, burst: 1 }))
