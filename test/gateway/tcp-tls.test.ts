@@ -248,11 +248,12 @@ describe('tls: passthrough', () => {
     const [a, b, other] = [await startSecret('a.example'), await startSecret('x.b.example'), await startSecret('other.example')]
     const names = `a.example: {${toOrigin(a)}}, "*.b.example": {${toOrigin(b)}}, "*": {${toOrigin(other)}}`
     const layers = await startTcpLayers(`tls: passthrough, names: {${names}}`)
-    for (const name of ['a.example', 'x.b.example', 'other.example']) {
+    for (const [i, name] of ['a.example', 'x.b.example', 'other.example'].entries()) {
       const client = await RawConnection.open(layers.tcpPort, trusting(name)) // the certificate is the origin's
       expect(await client.read(/example$/)).toBe(name)
       client.end()
       await client.closed
+      await layers.connectionLine(i + 1)
     }
     expect(layers.connectionLog.map(({ name }) => name)).toEqual(['a.example', 'x.b.example', 'other.example'])
     // No name at all goes to "*".
