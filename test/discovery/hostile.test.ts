@@ -102,6 +102,20 @@ describe('an engine', () => {
   })
 })
 
+test('a container is not reached by a name that leads to another place', () => {
+  const labels = { 'socket-gateway.host': 'a.example.com' }
+  const containers = ['web_1', 'web.1.x7', 'localhost', 'a.localhost', '127.0.0.1', '10.0.0.1', '127.1', '2130706433', '0x7f000001'].map(
+    name => ({
+      Id: 'x',
+      Names: [`/${name}`],
+      Labels: labels,
+      Ports: [{ PrivatePort: 80 }],
+    }),
+  )
+  const { found } = readContainers(containers, { network: undefined, by: 'name' })
+  expect(found.map(({ origin }) => origin.host)).toEqual(['web_1', 'web.1.x7'])
+})
+
 describe('an API server', () => {
   test('whose watch has a line without end is a fault', async () => {
     const { url } = await serve(endless('x'.repeat(65_536)))

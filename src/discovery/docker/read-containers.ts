@@ -1,3 +1,6 @@
+import { isIP } from 'node:net'
+import { parseOriginHost } from '../../address/host.ts'
+import { isThisMachine } from '../../address/this-machine.ts'
 import { messageOf, GatewayError } from '../../errors.ts'
 import { readWishes, type Findings, type FoundService, type RefusedService } from '../found.ts'
 import type { Container } from './engine.ts'
@@ -21,8 +24,16 @@ const nameOf = ({ Names, Id }: Container): string => {
   return (typeof first === 'string' ? first.replace(/^\//, '') : Id.slice(0, 12)).slice(0, MAX_NAME)
 }
 
+/** A container may be called `localhost`, `10.0.0.1` or `2130706433`: it would be another machine, or this one. */
+function nameAsHost(container: Container): string {
+  const host = parseOriginHost(nameOf(container))
+  if (isIP(host) !== 0 || isThisMachine(host))
+    throw new GatewayError('CONFIG_INVALID', 'has the name of another place, by which it cannot be reached')
+  return host
+}
+
 function hostOf(container: Container, { network, by }: Reach): string {
-  if (by === 'name') return nameOf(container)
+  if (by === 'name') return nameAsHost(container)
   const networks = Object.entries(container.NetworkSettings?.Networks ?? {})
   const [first, second] = network === undefined ? networks : networks.filter(([name]) => name === network)
   if (first === undefined)
