@@ -151,8 +151,8 @@ const ROOMS = {
     node: ['crypto', 'fs/promises', 'path', 'os'],
   },
   discovery: { rooms: ['errors.ts', 'address', 'config', 'config/document'], node: [] },
-  'discovery/docker': { rooms: ['errors.ts', 'discovery'], node: ['http', 'readline'] },
-  'discovery/kubernetes': { rooms: ['errors.ts', 'discovery'], node: ['http', 'https', 'readline', 'fs/promises'] },
+  'discovery/docker': { rooms: ['errors.ts', 'address', 'discovery'], node: ['http', 'net'] },
+  'discovery/kubernetes': { rooms: ['errors.ts', 'discovery'], node: ['http', 'https', 'fs/promises'] },
   telemetry: {
     rooms: ['errors.ts', 'lazily.ts', 'files', 'address'],
     npm: ['pino', 'picocolors', '@opentelemetry/api'],
