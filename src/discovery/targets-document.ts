@@ -1,5 +1,5 @@
 import { parseHostPattern } from '../address/host.ts'
-import { isYamlMap, parseYaml, type YamlMap } from '../config/document/yaml.ts'
+import { isYamlMap, MAX_TEXT, parseYaml, type YamlMap } from '../config/document/yaml.ts'
 import { parseTargets } from '../config/targets.ts'
 import { GatewayError, messageOf } from '../errors.ts'
 import type { FoundService, RefusedService } from './found.ts'
@@ -18,6 +18,13 @@ export interface TargetsDocument {
   /** Hosts that lead somewhere, each with what it is. */
   readonly hosts: ReadonlyMap<string, string>
 }
+
+/** Longest text of one target: a short label can stand for megabytes, by aliases. */
+const MAX_TARGET = 65_536
+const INDENT = 2
+
+/** Characters that a target takes in the file. */
+const sizeIn = (host: string, target: YamlMap): number => JSON.stringify({ targets: { [host]: target } }, undefined, INDENT).length
 
 /** As the targets file has it. */
 const targetOf = ({ type, origin, policy, access }: FoundService, identifiers: readonly string[]): YamlMap => ({
@@ -60,6 +67,8 @@ export function targetsDocument(
   for (const host of Object.keys(kept)) owners.set(parseHostPattern(host), `--base ${base?.file ?? ''}`)
   const refused: RefusedService[] = []
   const hosts = new Map<string, string>()
+  // An outer layer takes no longer file, and would go on with the one before, for all of them.
+  let room = MAX_TEXT - JSON.stringify({ ...rest, targets: kept }, undefined, INDENT).length
   for (const service of [...found].sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const { name } = service
     try {
@@ -67,6 +76,13 @@ export function targetsDocument(
       const host = checked(service, target, file)
       const owner = owners.get(host)
       if (owner !== undefined) throw new GatewayError('CONFLICT', `${host} is the host of ${owner} already`)
+      const size = sizeIn(host, target)
+      if (size > Math.min(room, MAX_TARGET))
+        throw new GatewayError(
+          'CONFIG_INVALID',
+          `takes ${size} characters in the targets file, of which ${Math.min(room, MAX_TARGET)} are left for it`,
+        )
+      room -= size
       owners.set(host, name)
       hosts.set(host, name)
       targets.set(host, target)
@@ -74,5 +90,5 @@ export function targetsDocument(
       refused.push({ name, reason: messageOf(error) })
     }
   }
-  return { text: `${JSON.stringify({ ...rest, targets: Object.fromEntries(targets) }, undefined, 2)}\n`, refused, hosts }
+  return { text: `${JSON.stringify({ ...rest, targets: Object.fromEntries(targets) }, undefined, INDENT)}\n`, refused, hosts }
 }

@@ -2,6 +2,8 @@
 import { createServer, type RequestListener } from 'node:http'
 import { performance } from 'node:perf_hooks'
 import { describe, expect, test } from '@jest/globals'
+import { MAX_TEXT } from '../../src/config/document/yaml.ts'
+import { parseTargets } from '../../src/config/targets.ts'
 import { Engine } from '../../src/discovery/docker/engine.ts'
 import { readContainers } from '../../src/discovery/docker/read-containers.ts'
 import { KubeClient } from '../../src/discovery/kubernetes/kube-client.ts'
@@ -9,6 +11,8 @@ import { Leader } from '../../src/discovery/kubernetes/leader.ts'
 import { linesOf } from '../../src/discovery/kubernetes/lines.ts'
 import { isObject } from '../../src/discovery/kubernetes/objects.ts'
 import { readServices } from '../../src/discovery/kubernetes/read-services.ts'
+import { readWishes } from '../../src/discovery/found.ts'
+import { targetsDocument } from '../../src/discovery/targets-document.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { listen } from '../support/ports.ts'
 import { until } from '../support/wait.ts'
@@ -114,6 +118,24 @@ test('a container is not reached by a name that leads to another place', () => {
   )
   const { found } = readContainers(containers, { network: undefined, by: 'name' })
   expect(found.map(({ origin }) => origin.host)).toEqual(['web_1', 'web.1.x7'])
+})
+
+test('labels that stand for much by aliases do not make the file longer than an outer layer takes', () => {
+  const text = `{ ${Array.from({ length: 100 }, (_, i) => `'^/${i}': ${i === 0 ? `&m [${'GET, POST, PUT, '.repeat(300)}GET]` : '*m'}`).join(', ')} }`
+  const { policy } = readWishes({ 'socket-gateway.policy': text }, 'socket-gateway.')
+  const service = (name: string, given: unknown) => ({
+    ...{ name, host: `${name}.example.com`, type: 'http' as const, access: undefined },
+    ...{ policy: given, origin: { host: '10.0.0.1', port: 80 } },
+  })
+  const found = [service('a', policy), service('b', policy), service('c', undefined)]
+  const { text: file, refused } = targetsDocument(found, { file: 'found.yaml', base: undefined, identifiers: [] })
+  expect(refused.map(({ name }) => name)).toEqual(['a', 'b'])
+  expect(parseTargets(file, 'found.yaml').all.map(({ name }) => name)).toEqual(['c.example.com'])
+  const many = Array.from({ length: 300 }, (_, i) => service(`m${i}`, { '^/': Array<string>(2_000).fill('GET') }))
+  const full = targetsDocument(many, { file: 'found.yaml', base: undefined, identifiers: [] })
+  expect(full.refused.length).toBeGreaterThan(0)
+  expect(full.hosts.size + full.refused.length).toBe(many.length)
+  expect(full.text.length).toBeLessThanOrEqual(MAX_TEXT)
 })
 
 describe('an API server', () => {

@@ -27,7 +27,8 @@ export interface YamlDocument {
   fault(path: readonly PropertyKey[], message: string): ConfigFault
 }
 
-const MAX_TEXT = 8 * 1024 * 1024
+/** Longest text of a file, characters. */
+export const MAX_TEXT = 8 * 1024 * 1024
 const MAX_DEPTH = 20
 const MAX_ALIASES = 1000
 /** Nodes after every alias is written out. */
