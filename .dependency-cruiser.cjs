@@ -174,7 +174,7 @@ const ROOMS = {
   },
   'acme/redis': { rooms: ['errors.ts', 'telemetry', 'acme', 'cluster/redis'], node: ['crypto'] },
   'acme/dns': { rooms: ['errors.ts', 'address', 'net', 'acme'], node: ['child_process', 'net', 'crypto'] },
-  tls: { rooms: ['errors.ts', 'files', 'http', 'identity'], node: ['tls', 'crypto', 'fs', 'fs/promises', 'path'] },
+  tls: { rooms: ['errors.ts', 'files', 'http', 'identity', 'net'], node: ['tls', 'crypto', 'fs', 'fs/promises', 'path'] },
   net: { rooms: ['errors.ts', 'address'], node: [...SOCKETS, 'os', 'fs/promises'] },
   mux: { rooms: ['errors.ts', 'rates', 'wire'], node: ['stream'] },
   link: {
@@ -364,7 +364,7 @@ const ROOMS = {
     ],
     node: ['http', 'stream'],
   },
-  'outer/quick-edge': { rooms: ['http', 'net', 'outer/exchange'], node: ['net'] },
+  'outer/quick-edge': { rooms: ['address', 'http', 'net', 'outer/exchange'], node: ['net'] },
   'outer/http-edge': {
     rooms: [
       'outer/quick-edge',

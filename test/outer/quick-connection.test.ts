@@ -1,5 +1,5 @@
 /** A connection with plain requests, on a real socket, at moments that no client can bring about at will. */
-import { expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 import { createServer, type Socket } from 'node:net'
 import type { ClientEvents } from '../../src/outer/exchange/edge-request.ts'
 import { QuickConnection, type QuickEdge } from '../../src/outer/quick-edge/quick-connection.ts'
@@ -21,7 +21,18 @@ interface Open {
   closed: number
 }
 
-const open = async (): Promise<Open> => {
+interface OpenOptions {
+  /** The first bytes of the client. */
+  readonly first?: string
+  readonly takeTurn?: QuickEdge['takeTurn']
+  readonly late?: () => void
+}
+
+const open = async ({
+  first = GET,
+  takeTurn = (_connection, begin) => begin(),
+  late = () => undefined,
+}: OpenOptions = {}): Promise<Open> => {
   const requests: QuickRequest[] = []
   const rest: string[] = []
   let socket: Socket | undefined
@@ -31,6 +42,7 @@ const open = async (): Promise<Open> => {
     keepAliveSeconds: 5,
     first: undefined,
     further: undefined,
+    takeTurn,
     isForOthers: () => false,
     begin: request => {
       requests.push(request)
@@ -40,9 +52,10 @@ const open = async (): Promise<Open> => {
     handOver: (connection, bytes) => {
       rest.push(bytes.toString('latin1'))
       connection.socket.on('data', chunk => rest.push(chunk.toString('latin1')))
+      connection.socket.on('end', () => rest.push('end'))
       connection.socket.on('error', () => undefined)
     },
-    late: () => undefined,
+    late,
     failOf: () => thrown => {
       throw thrown
     },
@@ -57,10 +70,10 @@ const open = async (): Promise<Open> => {
     server.close()
   })
   const client = await RawConnection.open((server.address() as { port: number }).port)
-  client.write(GET)
-  await until(() => requests.length === 1)
-  made.opened = { client, socket: socket!, requests, rest, closed: 0 }
-  return made.opened
+  client.write(first)
+  const opened = (made.opened = { client, requests, rest, closed: 0, socket: await until(() => socket) })
+  await until(() => opened.socket.bytesRead === first.length)
+  return opened
 }
 
 const answer = (request: QuickRequest, body: Buffer): void => {
@@ -99,4 +112,66 @@ test('a client that says nothing more and does not read ends its request, whatev
   client.socket.destroy()
   await until(() => socket.destroyed)
   expect(opened.closed).toBe(1)
+})
+
+describe('a connection that waits for its turn', () => {
+  const wait = async (
+    first: string,
+    options: OpenOptions = {},
+  ): Promise<Open & { readonly connection: QuickConnection; readonly turn: () => void }> => {
+    let taken: { readonly connection: QuickConnection; readonly turn: () => void } | undefined
+    const opened = await open({ ...options, first, takeTurn: (connection, turn) => void (taken = { connection, turn }) })
+    return { ...opened, ...(await until(() => taken)) }
+  }
+
+  test('is read when it has come, with all that was sent meanwhile', async () => {
+    const { client, socket, requests, rest, turn } = await wait('GET / HTTP/1.1\r\n')
+    client.write('Host: a.test\r\n\r\n')
+    await until(() => socket.bytesRead === GET.length)
+    expect(requests).toHaveLength(0)
+    turn()
+    expect([requests.length, rest]).toEqual([1, []])
+  })
+
+  test('goes to node:http whole where it is no plain request', async () => {
+    const { client, socket, requests, rest, turn } = await wait(GET)
+    client.write(GET)
+    await until(() => socket.bytesRead === 2 * GET.length)
+    turn()
+    expect([requests.length, rest]).toEqual([0, [GET + GET]])
+  })
+
+  test('is forgotten when the client leaves', async () => {
+    const { client, socket, requests, rest, turn } = await wait(GET)
+    client.socket.resetAndDestroy()
+    await until(() => socket.destroyed)
+    turn()
+    expect([requests.length, rest]).toEqual([0, []])
+  })
+
+  test('is forgotten when the client says that it asks nothing more, which in a plain request means that it has left', async () => {
+    const { client, socket, requests, rest, turn } = await wait(GET)
+    client.socket.end()
+    await until(() => socket.destroyed)
+    turn()
+    expect([requests.length, rest]).toEqual([0, []])
+  })
+
+  test('tells node:http of an end that it has not heard', async () => {
+    const { client, socket, rest, turn } = await wait('nonsense\r\n\r\n')
+    client.socket.end()
+    await until(() => socket.readableEnded)
+    expect(socket.destroyed).toBe(false)
+    turn()
+    expect(rest).toEqual(['nonsense\r\n\r\n', 'end'])
+  })
+
+  test('is not late when its time ends in the turn in which its first bytes come', async () => {
+    let isLate = false
+    const { connection, requests, turn } = await wait(GET, { late: () => (isLate = true) })
+    connection.onDeadline()
+    await new Promise(resolve => setImmediate(resolve))
+    turn()
+    expect([isLate, requests.length]).toEqual([false, 1])
+  })
 })

@@ -12,6 +12,7 @@ import { EarlyBytes } from '../../net/early-bytes.ts'
 import { Http1EdgeRequest } from './http1-edge-request.ts'
 import { headWithoutUpgrade, Http1UpgradeCall, mayUpgrade } from './http1-upgrade.ts'
 import { PipelineGate } from './pipeline-gate.ts'
+import { firstTurns } from '../quick-edge/first-turns.ts'
 import { QuickConnection, type QuickEdge } from '../quick-edge/quick-connection.ts'
 import { HttpExchange } from '../exchange/http-exchange.ts'
 import { attempt, guarded, type Fail } from '../../net/guard.ts'
@@ -205,6 +206,7 @@ export class HttpEdge {
       keepAliveSeconds: Math.floor(keepAliveMs / 1_000),
       first: deadlines.of(limits.headerMs),
       further: deadlines.of(keepAliveMs === 0 ? 0 : keepAliveMs + KEEP_ALIVE_MARGIN_MS),
+      takeTurn: firstTurns(),
       isForOthers: target => context.tunnels.owns(target),
       begin: (request, socket) => {
         this.#openExchanges++
@@ -238,8 +240,7 @@ export class HttpEdge {
     if (connection.isClosing) return
     if (isBusy(connection)) {
       connection.waiting.push(() => this.#begin(connection, new Http1EdgeRequest(connection.peer, req, res, undefined, connection.gate)))
-      connection.gate?.crowd()
-      return
+      return connection.gate?.crowd()
     }
     if (this.context.tunnels.takes(req)) return this.context.tunnels.answer(req, res, connection.peer)
     this.#begin(connection, new Http1EdgeRequest(connection.peer, req, res, undefined, connection.gate))
@@ -330,8 +331,7 @@ export class HttpEdge {
     if (known !== undefined) return known
     const { remoteAddress = '', localPort = 0 } = socket as Duplex & { remoteAddress?: string; localPort?: number }
     const address = unmapped(remoteAddress)
-    const peer: Peer = { address, isTrusted: this.options.isTrusted(address), scheme: 'http', localPort }
-    const connection = connectionOf(peer)
+    const connection = connectionOf({ address, isTrusted: this.options.isTrusted(address), scheme: 'http', localPort })
     this.#connections.set(socket, connection)
     return connection
   }

@@ -17,6 +17,8 @@ export interface QuickEdge {
   /** Where the first request is awaited, and where each further one. */
   readonly first: DeadlineQueue | undefined
   readonly further: DeadlineQueue | undefined
+  /** Calls `begin` at once or in a later turn of the event loop: many connections that are made at the same moment are not read before all others. */
+  readonly takeTurn: (connection: QuickConnection, begin: () => void) => void
   /** Is this a path that another part of the edge answers? */
   readonly isForOthers: (target: string) => boolean
   /** A request has come; `QuickRequest.events` is set before it returns. */
@@ -41,6 +43,9 @@ export class QuickConnection implements Expiring, QuickPlace {
   readonly keepAliveSeconds: number
   #request: QuickRequest | undefined
   #hasAsked = false
+  /** Its first bytes are there, and it has not had its turn; also, whether the client has ended its half meanwhile. */
+  #isWaiting = false
+  #hasEnded = false
   /** Nothing that comes is looked at any more. */
   #isOver = false
   readonly #held: Buffer[] = []
@@ -84,7 +89,7 @@ export class QuickConnection implements Expiring, QuickPlace {
       const isAwaitedAnew = this.earlier !== undefined
       if (isAwaitedAnew) return
       if (this.socket.writableEnded) return void this.socket.destroy()
-      if (this.#isOver || this.#request !== undefined) return
+      if (this.#isOver || this.#isWaiting || this.#request !== undefined) return
       if (this.#hasAsked) return void this.socket.destroy()
       this.#isOver = true
       this.edge.late(this)
@@ -103,19 +108,43 @@ export class QuickConnection implements Expiring, QuickPlace {
       if (this.#isOver) return
       // Also behind the answer, until the turn in which it is node:http's: nothing of it may be missing there.
       if (this.#request !== undefined || this.#heldBytes > 0) return this.#hold(chunk)
-      const head = quickHead(chunk, this.edge.headerBytes)
-      if (head === undefined || this.edge.isForOthers(head.target)) return this.#handOver(chunk)
+      if (this.#hasAsked) return this.#read(chunk)
+      // It has come in time, whenever it is read.
       leave(this)
-      this.#hasAsked = true
-      const request = new QuickRequest(head, this)
-      this.#request = request
-      this.edge.begin(request, this.socket)
+      this.#isWaiting = true
+      this.#hold(chunk)
+      this.edge.takeTurn(this, this.#onTurn)
     },
   )
+
+  readonly #onTurn = guarded(
+    thrown => this.#fail(thrown),
+    () => {
+      this.#isWaiting = false
+      if (this.#isOver) return
+      this.#read(this.#release())
+      if (this.#isPaused) this.socket.resume()
+      // Whoever reads the connection now has not heard of it.
+      if (this.#hasEnded) this.socket.emit('end')
+    },
+  )
+
+  #read(bytes: Buffer): void {
+    const head = quickHead(bytes, this.edge.headerBytes)
+    if (head === undefined || this.edge.isForOthers(head.target)) return this.#handOver(bytes)
+    leave(this)
+    this.#hasAsked = true
+    const request = new QuickRequest(head, this)
+    this.#request = request
+    this.edge.begin(request, this.socket)
+  }
 
   readonly #onEnd = guarded(
     thrown => this.#fail(thrown),
     () => {
+      // A plain request has nobody any more whom to answer; what node:http makes of anything else may still be told.
+      this.#hasEnded = this.#isWaiting && quickHead(Buffer.concat(this.#held), this.edge.headerBytes) === undefined
+      if (this.#hasEnded) return
       // What was written still leaves, if the client takes it in time.
       this.socket.end()
       this.#isOver = true
@@ -153,6 +182,13 @@ export class QuickConnection implements Expiring, QuickPlace {
     this.socket.pause()
   }
 
+  /** What was kept. */
+  #release(): Buffer {
+    const held = this.#held.splice(0)
+    this.#heldBytes = 0
+    return held.length === 1 ? held[0]! : Buffer.concat(held)
+  }
+
   // --- its request
 
   readonly onAnswered = (isLast: boolean): void => {
@@ -171,8 +207,7 @@ export class QuickConnection implements Expiring, QuickPlace {
     thrown => this.#fail(thrown),
     () => {
       if (this.#isOver) return
-      const held = this.#held.splice(0)
-      this.#handOver(held.length === 1 ? held[0]! : Buffer.concat(held))
+      this.#handOver(this.#release())
       if (this.#isPaused) this.socket.resume()
     },
   )
