@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { readIfAny } from '../files/change-file.ts'
-import { replaceFile } from './replace-file.ts'
+import { replaceFile } from '../files/replace-file.ts'
 
 /** Orders for a name that have failed, one after the other. */
 export interface FailedOrders {

@@ -5,7 +5,7 @@ import { GatewayError, messageOf } from '../errors.ts'
 import { mintKeyPair } from '../identity/certificate.ts'
 import { mintKey, type IssuedPair } from './authority.ts'
 import { lifetimeOf } from './renewal.ts'
-import { replaceFile } from './replace-file.ts'
+import { replaceFile } from '../files/replace-file.ts'
 
 const FOLDER_MODE = 0o700
 const CERTIFICATE = '.crt'

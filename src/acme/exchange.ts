@@ -3,7 +3,7 @@ import type { IssuedPair } from './authority.ts'
 /** An order that no other node makes at the same time. */
 export interface OrderLock {
   release(): Promise<void>
-  /** Nobody is to try it for so long, milliseconds. */
+  /** Time for which nobody is to try it, milliseconds. */
   hold(ms: number): Promise<void>
 }
 

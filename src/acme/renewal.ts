@@ -15,7 +15,7 @@ export interface Lifetime {
 }
 
 const LEFT_SHARE = 1 / 3
-/** Whatever the authority says, it is renewed before so little of its lifetime is left. */
+/** The least that may be left of its lifetime, whatever the authority says. */
 const LAST_SHARE = 1 / 10
 /** And not before so much of it is over: an authority that wants each one renewed at once would have orders without end. */
 const FIRST_SHARE = 1 / 20

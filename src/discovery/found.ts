@@ -64,7 +64,7 @@ function yamlOf(text: string | undefined, place: string): unknown {
   return value
 }
 
-/** Whoever writes labels is not whoever runs the gateway: no file of that machine is read for them, and none is found out about. */
+/** Refuses names of files: whoever writes labels is not whoever runs the gateway, so no file of that machine is read for them, and none is found out about. */
 function accessOf(text: string | undefined, place: string): unknown {
   const access = yamlOf(text, place)
   if (isYamlMap(access) && Object.hasOwn(access, 'certificates'))

@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { open, readFile, rm } from 'node:fs/promises'
 import { setTimeout as wait } from 'node:timers/promises'
 import { GatewayError, messageOf } from '../errors.ts'
+import { replaceFile } from './replace-file.ts'
 
 /** Others are waited for so long; what is done under a lock takes milliseconds. */
 const PATIENCE_MS = 10_000
@@ -23,20 +23,11 @@ export async function changeFile<Result>(
   patienceMs: number = PATIENCE_MS,
 ): Promise<Result> {
   const unlock = await lock(file, patienceMs)
-  const next = `${file}.${randomBytes(6).toString('hex')}.new`
   try {
     const { text, result } = change(await readIfAny(file))
-    const handle = await open(next, 'wx', OWNER_ONLY)
-    try {
-      await handle.writeFile(text)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(next, file)
+    await replaceFile(file, text)
     return result
   } catch (cause) {
-    await rm(next, { force: true })
     throw cause instanceof GatewayError ? cause : new GatewayError('FILE_UNREADABLE', `${file}: ${messageOf(cause)}`, { cause })
   } finally {
     await unlock()

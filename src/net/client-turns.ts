@@ -24,7 +24,7 @@ export class ClientTurns {
   readonly #waiting = new Map<string, Waiting[]>()
   readonly #options: Required<ClientTurnsOptions>
   #count = 0
-  /** What was begun in this turn of the loop is counted. */
+  /** True while the time of this turn of the loop is counted. */
   #isBusy = false
   #spentMs = 0
 
@@ -32,7 +32,7 @@ export class ClientTurns {
     this.#options = { turnMs, maxWaiting, maxWaitingOfOne, clock }
   }
 
-  /** How many wait. */
+  /** Number of those that wait. */
   get count(): number {
     return this.#count
   }

@@ -1,10 +1,10 @@
-/** What the primary process and its workers say to each other, as JSON. Neither says anything that the other must not know: they are one program. */
+/** Messages of the primary process and its workers to each other, as JSON. Neither says anything that the other must not know: they are one program. */
 import type { NodeFacts, ServedProcess } from '../cluster/presence.ts'
 import type { EventName, StateName } from '../events/catalogue.ts'
 import type { EventNote } from '../events/event.ts'
 import type { CountsChange } from '../rates/shared-counts.ts'
 
-/** What a worker has to know before it begins. */
+/** The facts that a worker needs before it begins. */
 export interface Beginning {
   /** 1 … as many as there are; whoever takes the place of another one has its number. */
   readonly number: number
@@ -27,7 +27,7 @@ export type PresenceNews =
   | { readonly type: 'served'; readonly id: string; readonly processes: readonly ServedProcess[] }
   | { readonly type: 'unserved'; readonly id: string; readonly numbers: readonly number[] }
 
-/** What a worker says of itself. */
+/** A message of a worker about itself. */
 export type PresenceReport =
   | { readonly type: 'facts'; readonly facts: NodeFacts }
   | { readonly type: 'serve'; readonly process: ServedProcess }

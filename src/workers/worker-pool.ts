@@ -29,7 +29,7 @@ export interface WorkerPoolOptions {
   readonly patienceMs: number
   readonly onMessage: (worker: Worker, message: FromWorker) => void
   readonly onOutput: (worker: Worker, text: string) => void
-  /** Whatever it has said counts no more. */
+  /** Forgets all that it has said. */
   readonly onGone: (worker: Worker) => void
 }
 

@@ -12,7 +12,7 @@ import { ForwardedEvents } from './forwarded-events.ts'
 import { LinkSpread } from './link-spread.ts'
 import type { Beginning, FromWorker, ToWorker } from './messages.ts'
 
-/** What happens in this time is told to the other workers together, milliseconds. */
+/** Time within which all that happens is told to the other workers together, milliseconds. */
 const COUNTS_MS = 20
 /** Between two looks at who is connected where, milliseconds. */
 const SPREAD_MS = 1_000
@@ -94,12 +94,12 @@ export class WorkerSide {
     this.options.channel.send(message)
   }
 
-  /** What this worker counts together with the others. */
+  /** The counts that this worker has in common with the others. */
   shared({ secret }: Beginning): SharedAccess {
     return { counts: this.#counts, secret: Buffer.from(secret, 'base64'), clock: this.options.sharedClock }
   }
 
-  /** What makes this worker one of several outer layers, at a socket of its own. */
+  /** The part that makes this worker one of several outer layers, at a socket of its own. */
   cluster({ number, directory, privateKey }: Beginning): ClusterOptions {
     const key = createPrivateKey(privateKey)
     const [algorithm] = algorithmsOf(key, 'the key of the workers')

@@ -165,7 +165,7 @@ class Publication {
     return { socket: change === undefined ? socket : await client.updateSocket(socket.id, change), isNew: false }
   }
 
-  /** Nobody is taken over: the same name on another machine shares the load. What is fresh is of somebody who is about to connect. */
+  /** Gives a tunnel without taking anybody over: the same name on another machine shares the load. What is fresh is of somebody who is about to connect. */
   async #tunnel({ id, tunnels }: Socket, isNew: boolean): Promise<Tunnel> {
     const own = this.tunnels.get(this.service.name)
     const isFree = ({ isConnected, createdAt: since }: Tunnel): boolean => !isConnected && Date.now() - Date.parse(since) > FRESH_MS

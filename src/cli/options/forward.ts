@@ -1,6 +1,14 @@
 import { serviceOptions } from '../command/command.ts'
 import { duration, FILE, flag, integer, optional, TEXT, withDefault } from '../command/option.ts'
 
+/** Options of `token`. */
+export const tokenOptions = {
+  file: optional(FILE, {
+    describe: 'File to write the token to, readable by its owner only; it is not printed then',
+    defaultText: 'printed',
+  }),
+} as const
+
 /** Options of `forward`. */
 export const forwardOptions = {
   'token-file': optional(FILE, { describe: 'File with the token that opens the tunnels; readable by its owner only' }),

@@ -4,7 +4,7 @@ import { hashToken, mintToken } from '../../identity/token.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
-import type { tokenOptions } from '../options/token.ts'
+import type { tokenOptions } from '../options/forward.ts'
 
 const OWNER_ONLY = 0o600
 

@@ -69,7 +69,7 @@ export class Engine {
     return this.#parts(await this.#get(`/events?filters=${filters}`, signal))
   }
 
-  /** What an event says is not looked at, so that none is put together in memory. */
+  /** Yields for each event, whose content is not looked at, so that none is put together in memory. */
   async *#parts(response: IncomingMessage): AsyncGenerator<undefined, void, undefined> {
     try {
       for await (const _part of response) yield undefined

@@ -111,7 +111,7 @@ export class LinkPort {
   /** The word for those who connect here, in the log. */
   readonly #peer: 'inner layer' | 'node'
   readonly #limits: SessionOptions['limits']
-  /** Whoever connects is a process of this machine, by links without a websocket. */
+  /** True: those that connect are processes of this machine, by links without a websocket. */
   readonly #takesStreams: boolean
   #unfollow: (() => void) | undefined
   #isDraining = false

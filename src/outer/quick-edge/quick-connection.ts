@@ -182,7 +182,7 @@ export class QuickConnection implements Expiring, QuickPlace {
     this.socket.pause()
   }
 
-  /** What was kept. */
+  /** Takes out all that was kept. */
   #release(): Buffer {
     const held = this.#held.splice(0)
     this.#heldBytes = 0

@@ -116,7 +116,7 @@ export class SocketCreation {
     return created
   }
 
-  /** What was made counts for an hour, also once it is gone: a flood of attempts meanwhile costs no transaction. @throws ServiceError RATE_LIMITED */
+  /** Counts what was made within an hour, also once it is gone: a flood of attempts meanwhile costs no transaction. @throws ServiceError RATE_LIMITED */
   #checkRefused(accountId: string, limits: Required<AccountLimits>): void {
     const known = this.#refused.get(accountId)
     if (known === undefined) return

@@ -91,7 +91,7 @@ const mergeServices = (rows: readonly [ServiceStatus, ...ServiceStatus[]]): Serv
   errors: sum(rows, ({ errors }) => errors),
 })
 
-/** What was seen by several is counted together; the latest stands first. */
+/** Counts together what was seen by several; the latest stands first. */
 const mergeSeen = <Row extends { readonly count: number; readonly at: string }>(
   lists: readonly (readonly Row[])[],
   keyOf: (row: Row) => string,

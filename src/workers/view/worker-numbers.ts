@@ -5,7 +5,7 @@ import type { Log } from '../../telemetry/log.ts'
 import type { Worker } from '../worker-pool.ts'
 import { askWorker } from './ask-worker.ts'
 
-/** How often workers are asked how they are, milliseconds. */
+/** Time between two questions to workers how they are, milliseconds. */
 const PULSE_MS = 500
 
 type Reading = Pulse['reading']
@@ -34,7 +34,7 @@ export class WorkerNumbers {
     clearInterval(this.#timer)
   }
 
-  /** How a worker was the last time; undefined: it has not said yet. */
+  /** The last state that a worker has told of; undefined: none yet. */
   pulseOf(worker: Worker): Pulse | undefined {
     return this.#pulses.get(worker)
   }
