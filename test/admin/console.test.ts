@@ -5,7 +5,7 @@ import { describe, expect } from '@jest/globals'
 import type { Page } from 'playwright-core'
 import { explainCall, protectionCall } from '../../src/cli/run/outer-layer.ts'
 import { parseTargets } from '../../src/config/targets.ts'
-import { faultsOf, openTab, overhangOf } from '../support/chromium.ts'
+import { faultsOf, loaded, openTab, overhangOf } from '../support/chromium.ts'
 import { exchange } from '../support/exchange.ts'
 import { startLayers } from '../support/layers.ts'
 import { testWith } from '../support/needs.ts'
@@ -207,7 +207,7 @@ describe('every page for operators', () => {
       for (const name of names) {
         await page.evaluate(`location.hash = '#/${name}'`)
         await page.locator('main h1').waitFor()
-        await page.locator('main .empty').filter({ hasText: 'Loading' }).waitFor({ state: 'detached' })
+        await loaded(page)
         expect([name, await overhangOf(page)]).toEqual([name, 0])
         expect([name, await faultsOf(page)]).toEqual([name, []])
       }

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect } from '@jest/globals'
 import type { Page } from 'playwright-core'
 import { createSecretsKey } from '../../src/config/service/secrets-key.ts'
 import { mintServer, writePair } from '../support/certificates.ts'
-import { faultsOf, openTab, overhangOf, type Tab } from '../support/chromium.ts'
+import { faultsOf, loaded, openTab, overhangOf, type Tab } from '../support/chromium.ts'
 import { programPath, testWith } from '../support/needs.ts'
 import { startOidc, type OidcServer } from '../support/oidc.ts'
 import { freePort } from '../support/ports.ts'
@@ -160,7 +160,7 @@ describe('the console of the operator of that outer layer', () => {
     const open = async (name: string): Promise<void> => {
       await console.getByRole('navigation').getByRole('link', { name }).click()
       await console.getByRole('heading', { level: 1, name }).waitFor()
-      await console.locator('main .empty').filter({ hasText: 'Loading' }).waitFor({ state: 'detached' })
+      await loaded(console)
       expect(await faultsOf(console)).toEqual([])
       expect(await overhangOf(console)).toBe(0)
     }

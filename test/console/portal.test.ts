@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core'
 import type { LogLine } from '../../src/api/api-options.ts'
 import type { RequestsAnswer, RequestsQuestion, SeenHalf, SeenRequest } from '../../src/directory/socket-requests.ts'
 import { newKeyLine, PASSWORD, startApi, type RunningApi } from '../support/api.ts'
-import { faultsOf, openTab, overhangOf, type Tab } from '../support/chromium.ts'
+import { faultsOf, loaded, openTab, overhangOf, type Tab } from '../support/chromium.ts'
 import { programPath, testWith } from '../support/needs.ts'
 
 const HOST = 'portal.localhost'
@@ -59,7 +59,7 @@ async function login(email: string): Promise<void> {
 }
 
 const expectGood = async (): Promise<void> => {
-  await page.locator('main .empty').filter({ hasText: 'Loading' }).waitFor({ state: 'detached' })
+  await loaded(page)
   expect(await faultsOf(page)).toEqual([])
   expect(await overhangOf(page)).toBe(0)
 }
@@ -237,7 +237,7 @@ describe('an admin', () => {
     for (const name of pages) {
       await menu(name).click()
       await heading(name).waitFor()
-      await page.locator('main .empty').filter({ hasText: 'Loading' }).waitFor({ state: 'detached' })
+      await loaded(page)
       await page.keyboard.press('?')
       await page.getByRole('dialog', { name: 'By keyboard' }).getByText(name, { exact: true }).waitFor()
       await page.keyboard.press('Escape')

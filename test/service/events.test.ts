@@ -86,7 +86,7 @@ describe.each(await databases())('events of accounts on $name', database => {
   })
 
   test('tell of a sign-in from a new network, by a letter as well, and not of the first one', async () => {
-    const email = `place-${database.name}@example.com`.toLowerCase()
+    const email = `place-${database.name.replace(/\W/g, '')}@example.com`.toLowerCase()
     const eve = await newAccount(email) // signs in once
     given.letters.length = 0
     await login(email, undefined, '192.0.2.10')
@@ -101,7 +101,7 @@ describe.each(await databases())('events of accounts on $name', database => {
   })
 
   test('tell of a key that comes from a new network', async () => {
-    const email = `ssh-${database.name}@example.com`.toLowerCase()
+    const email = `ssh-${database.name.replace(/\W/g, '')}@example.com`.toLowerCase()
     const eve = await newAccount(email)
     const key = newSshKey()
     await given.service.accounts.addKey(eve, key.line)

@@ -3,6 +3,7 @@ import axe, { type AxeResults } from 'axe-core'
 import { chromium, type Browser, type Page } from 'playwright-core'
 import { onCleanUp } from './cleanup.ts'
 import { programPath } from './needs.ts'
+import { until } from './wait.ts'
 
 let launched: Promise<Browser> | undefined
 
@@ -69,3 +70,7 @@ export async function overhangOf(page: Page): Promise<number> {
   await page.setViewportSize(before)
   return Math.max(0, width - 360)
 }
+
+/** Resolves when no list of the page is loading any more; a page may have several. */
+export const loaded = (page: Pick<Page, 'locator'>): Promise<unknown> =>
+  until(async () => (await page.locator('main .empty').filter({ hasText: 'Loading' }).count()) === 0, { what: 'lists to be loaded' })
