@@ -19,7 +19,7 @@ type Values = ValuesOf<typeof kubernetesOptions>
 /** https://kubernetes.io/docs/tasks/run-application/access-api-from-pod/ */
 const ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount'
 
-const readIf = async (file: string): Promise<string | undefined> => {
+const readText = async (file: string): Promise<string> => {
   try {
     return await readFile(file, 'utf8')
   } catch (cause) {
@@ -30,7 +30,7 @@ const readIf = async (file: string): Promise<string | undefined> => {
 /** The API server that the options name, or that of the cluster that this process runs in. @throws GatewayError USAGE, FILE_UNREADABLE */
 async function accessOf(values: Values, { env }: CliContext): Promise<KubeAccess> {
   const { 'kubernetes-api': api, 'kubernetes-token-file': tokenFile, 'kubernetes-ca': caFile } = values
-  const ca = caFile === undefined ? undefined : await readIf(caFile)
+  const ca = caFile === undefined ? undefined : await readText(caFile)
   if (api !== undefined) {
     const server = URL.canParse(api) ? new URL(api) : undefined
     if (server === undefined || !/^https?:$/.test(server.protocol))
@@ -51,7 +51,7 @@ async function accessOf(values: Values, { env }: CliContext): Promise<KubeAccess
   return {
     server: new URL(`https://${host.includes(':') ? `[${host}]` : host}:${port}`),
     tokenFile: tokenFile ?? `${ACCOUNT}/token`,
-    ca: ca ?? (await readIf(`${ACCOUNT}/ca.crt`)),
+    ca: ca ?? (await readText(`${ACCOUNT}/ca.crt`)),
   }
 }
 

@@ -60,11 +60,12 @@ export class Leader {
       await step()
       if (this.#isHeld && leading === undefined) {
         const stop = new AbortController()
-        leading = { stop, done: lead(stop.signal) }
+        // One that fails is begun anew in the next round: the Lease is held, and nobody else would publish.
+        const over = (): void => void (leading = undefined)
+        leading = { stop, done: lead(stop.signal).catch(trouble).then(over) }
       } else if (!this.#isHeld && leading !== undefined) {
         leading.stop.abort()
         await leading.done
-        leading = undefined
       }
       await wait(leaseMs * RENEW_PART, undefined, { signal }).catch(() => undefined)
     }
