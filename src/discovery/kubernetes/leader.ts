@@ -94,7 +94,7 @@ export class Leader {
   async #take(ended: AbortSignal): Promise<boolean> {
     const { client, name, namespace, identity, clock, leaseMs = LEASE_MS } = this.options
     // One who waits longer for an answer holds a Lease in its own eyes that has run out in those of others.
-    const signal = AbortSignal.any([ended, AbortSignal.timeout(leaseMs * RENEW_PART)])
+    const signal = AbortSignal.any([ended, AbortSignal.timeout(Math.floor(leaseMs * RENEW_PART))])
     try {
       const lease = (await client.call(`${this.#path}/${encodeURIComponent(name)}`, { signal })) as Lease
       const { holderIdentity = '', renewTime = '', leaseTransitions = 0 } = lease.spec ?? {}
