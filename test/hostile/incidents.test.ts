@@ -42,7 +42,7 @@ const INCIDENTS: readonly (readonly [string, string, string])[] = [
     'gateway/weaknesses',
     'what a stranger says of the client does not pass',
   ],
-  ['engine.io CVE-2026-59725: polling that is never closed', 'link/hostile', 'answers polling by %s with 400 and keeps no socket'],
+  ['engine.io CVE-2026-59725: polling that is never closed', 'link/hostile', 'answers %s by %s with 400 and keeps no socket'],
   [
     'engine.io CVE-2022-21676, CVE-2022-41940, CVE-2023-31125, socket.io CVE-2024-38355: one packet ended the process',
     'link/hostile',
@@ -53,6 +53,7 @@ const INCIDENTS: readonly (readonly [string, string, string])[] = [
     'link/hostile',
     'a text packet of an unknown type',
   ],
+  ['engine.io GHSA-gr94: sessions of WebTransport that are never closed', 'link/hostile', "['webtransport', 'GET']"],
   ['ws CVE-2024-37890, CVE-2026-48779: many fields, tiny fragments', 'hostile/fuzzers', 'packets of strangers'],
   ['undici CVE-2026-1525: two lengths by another spelling', 'http1/differential', 'never more lenient, never another reading'],
   ['Node.js CVE-2026-21710: __proto__ as a field', 'gateway/headers', 'names such as __proto__ are names like any other'],
@@ -92,6 +93,9 @@ const INCIDENTS: readonly (readonly [string, string, string])[] = [
     'visitors/sessions',
     'are not found in a cookie that another host could have planted',
   ],
+  ['oauth2-proxy GHSA-c5c4: an e-mail address with two at signs', 'visitors/attacks', 'two at signs'],
+  ['Node.js CVE-2026-21637: a name in TLS that ended the process', 'gateway/tls', "['..', 'b.test', 200]"],
+  ['NATS, Jepsen 2025-12: what had been confirmed was lost', 'store/sqlite-file', 'is written by one process alone, and is free again when that one was killed in the middle of it'],
   ['cloudflared CVE-2023-1314: files that others may write or read', 'cli/process', 'others may read the private key'],
   [
     'localtunnel #220: a name was not free after a crash',

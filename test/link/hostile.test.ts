@@ -34,11 +34,15 @@ const bystander = async (listening: Listening): Promise<() => Promise<void>> => 
 }
 
 describe('the listener', () => {
-  test.each(['GET', 'POST'])('answers polling by %s with 400 and keeps no socket', async method => {
+  test.each([
+    ['polling', 'GET'],
+    ['polling', 'POST'],
+    ['webtransport', 'GET'],
+  ])('answers %s by %s with 400 and keeps no socket', async (transport, method) => {
     const listening = await startListener()
     const answers = await Promise.all(
       Array.from({ length: 20 }, () =>
-        fetch(`http://127.0.0.1:${listening.port}/socket.io/?EIO=4&transport=polling`, {
+        fetch(`http://127.0.0.1:${listening.port}/socket.io/?EIO=4&transport=${transport}`, {
           method,
           headers: { connection: 'close' },
           ...(method === 'POST' ? { body: '4{"type":0,"nsp":"/"}' } : {}),
