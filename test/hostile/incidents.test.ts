@@ -95,7 +95,11 @@ const INCIDENTS: readonly (readonly [string, string, string])[] = [
   ],
   ['oauth2-proxy GHSA-c5c4: an e-mail address with two at signs', 'visitors/attacks', 'two at signs'],
   ['Node.js CVE-2026-21637: a name in TLS that ended the process', 'gateway/tls', "['..', 'b.test', 200]"],
-  ['NATS, Jepsen 2025-12: what had been confirmed was lost', 'store/sqlite-file', 'is written by one process alone, and is free again when that one was killed in the middle of it'],
+  [
+    'NATS, Jepsen 2025-12: what had been confirmed was lost',
+    'store/sqlite-file',
+    'is written by one process alone, and is free again when that one was killed in the middle of it',
+  ],
   ['cloudflared CVE-2023-1314: files that others may write or read', 'cli/process', 'others may read the private key'],
   [
     'localtunnel #220: a name was not free after a crash',
