@@ -160,6 +160,7 @@ export class ByteQueue {
 
   #gather(chunk: Buffer): void {
     const pieces = this.#pieces
+    if (this.#block === undefined) this.#gatherLast()
     const block = this.#block
     if (block !== undefined && this.#usedBytes + chunk.length <= block.length) {
       chunk.copy(block, this.#usedBytes)
@@ -169,12 +170,24 @@ export class ByteQueue {
       pieces[pieces.length - 1] = block.subarray(start, this.#usedBytes)
       return
     }
-    const size = Math.min(MAX_BLOCK_BYTES, block === undefined ? FIRST_BLOCK_BYTES : block.length * 2)
-    const fresh = Buffer.allocUnsafeSlow(Math.max(size, chunk.length))
+    pieces.push(this.#inBlock(chunk, Math.min(MAX_BLOCK_BYTES, block === undefined ? FIRST_BLOCK_BYTES : block.length * 2)))
+  }
+
+  /** A small piece came alone, and more come now: where it was, it may keep the pool of node:buffer, 64 KiB on newer ones. */
+  #gatherLast(): void {
+    const pieces = this.#pieces
+    const last = pieces[pieces.length - 1]!
+    if (last.length >= SMALL_BYTES || isWhole(last) || last.buffer === this.#rest?.buffer || this.#lent?.has(last.buffer) === true) return
+    pieces[pieces.length - 1] = this.#inBlock(last, FIRST_BLOCK_BYTES)
+  }
+
+  /** A copy of `chunk` at the beginning of a new block of at least `bytes`. */
+  #inBlock(chunk: Buffer, bytes: number): Buffer {
+    const fresh = Buffer.allocUnsafeSlow(Math.max(bytes, chunk.length))
     chunk.copy(fresh)
     this.#block = fresh
     this.#usedBytes = chunk.length
-    pieces.push(fresh.subarray(0, chunk.length))
+    return fresh.subarray(0, chunk.length)
   }
 }
 
