@@ -48,7 +48,9 @@ const ROOMS = {
     rooms: ['errors.ts', 'net', 'inspector', 'inspector/kept', 'inspector/replay', 'inspector/view'],
     node: ['http'],
   },
-  'inspector/sockets': { rooms: ['errors.ts', 'directory', 'tap', 'inspector', 'inspector/kept', 'inspector/view'] },
+  'inspector/sockets': {
+    rooms: ['errors.ts', 'directory', 'net', 'tap', 'inspector', 'inspector/kept', 'inspector/replay', 'inspector/view'],
+  },
   'inspector/port': { rooms: ['errors.ts', 'address', 'console', 'net', 'inspector/api'], node: ['http'] },
   folder: { rooms: ['errors.ts', 'pages'], npm: ['express'], node: ['http', 'fs/promises', 'path'] },
   wire: { rooms: ['errors.ts'] },

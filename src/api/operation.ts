@@ -38,6 +38,8 @@ export interface Operation {
   readonly query: z.ZodObject
   /** Undefined: whatever comes as a body is ignored. */
   readonly body: z.ZodType | undefined
+  /** Bytes of it; the default is enough for all that people type. */
+  readonly maxBody: number
   /** Fields of the request with a meaning, beside the token. */
   readonly fields: Readonly<Record<string, string>>
   readonly status: 200 | 201 | 202 | 204
@@ -65,6 +67,7 @@ interface Spec<Params extends z.ZodObject, Query extends z.ZodObject, Body exten
   readonly params?: Params
   readonly query?: Query
   readonly body?: Body
+  readonly maxBody?: number
   readonly fields?: Readonly<Record<string, string>>
   readonly status?: Operation['status']
   readonly reply?: z.ZodType
@@ -88,6 +91,8 @@ export interface OperationBuilder {
   ) => Operation
 }
 
+const MAX_BODY = 65_536
+
 /** Returns the builder of a dialect. */
 export function operationsOf(dialect: Dialect): OperationBuilder {
   const build = (spec: Spec<z.ZodObject, z.ZodObject, z.ZodType> & Pick<Operation, 'run'>, isPublic: boolean): Operation => {
@@ -96,6 +101,7 @@ export function operationsOf(dialect: Dialect): OperationBuilder {
       params = none,
       query = none,
       body,
+      maxBody = MAX_BODY,
       fields = {},
       status = 200,
       reply,
@@ -115,6 +121,7 @@ export function operationsOf(dialect: Dialect): OperationBuilder {
       params,
       query,
       body,
+      maxBody,
       fields,
       status,
       reply,

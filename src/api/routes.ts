@@ -10,7 +10,6 @@ import { invalid, invalidWith } from './error-answer.ts'
 import { streamLines } from './log-stream.ts'
 import { pathOf, type ApiContext, type Operation } from './operation.ts'
 
-const MAX_BODY = '64kb'
 const MAX_FIELD = 200
 
 /** The things that routes need beside the context of operations. */
@@ -23,11 +22,15 @@ export interface RouteOptions {
 /** Adds a route for each operation, and refusals of other methods of the same paths. */
 export function routeOperations(app: Express, operations: readonly Operation[], options: RouteOptions): void {
   // The old client sends the body `null` with GET and DELETE, and not everybody names its type.
-  const readBody = express.json({ strict: false, type: () => true, limit: MAX_BODY })
-  for (const operation of operations)
+  const readers = new Map<number, RequestHandler>()
+  for (const operation of operations) {
+    const { maxBody: limit } = operation
+    const readBody = readers.get(limit) ?? express.json({ strict: false, type: () => true, limit })
+    readers.set(limit, readBody)
     app[operation.method](expressPath(operation), authenticated(operation, options), readBody, (req, res) =>
       serve(operation, options, req, res),
     )
+  }
   const paths = new Map<string, Operation[]>()
   for (const operation of operations) {
     const path = expressPath(operation)

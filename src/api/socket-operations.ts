@@ -6,7 +6,18 @@ import type { NewSocket, Socket } from '../service/model.ts'
 import { given, operationsOf, type ApiContext, type Operation } from './operation.ts'
 import { page, pageQuery, publicKeyLine, trueOrFalse, uuid, text } from './schema.ts'
 import * as schema from './socket-schema.ts'
-import { credentialsView, listView, pageView, seenDetailView, seenRequestView, shareView, socketView, tunnelView } from './views.ts'
+import {
+  credentialsView,
+  listView,
+  pageView,
+  requestsChangeView,
+  seenDetailView,
+  seenMessagesView,
+  seenRequestView,
+  shareView,
+  socketView,
+  tunnelView,
+} from './views.ts'
 
 const { withToken } = operationsOf('v1')
 
@@ -14,6 +25,7 @@ const socketId = z.strictObject({ socketId: uuid })
 const shareId = z.strictObject({ socketId: uuid, shareId: uuid })
 const requestId = z.strictObject({ socketId: uuid, requestId: text(40) })
 const tunnelId = z.strictObject({ socketId: uuid, tunnelId: uuid })
+const filter = text(1_000).optional().meta({ description: 'As docs/inspector.md has it, such as `status:>=400 path:/pay`.' })
 const ETAG = { 'If-Match': 'ETag of the socket as the caller has seen it; 409 CONFLICT when it has been changed since.' }
 const IDEMPOTENCY = {
   'Idempotency-Key': 'A second call with the same key and request gets the result of the first one, for a day. At most 200 characters.',
@@ -32,6 +44,10 @@ const requestOf = ({ ephemeralSeconds, ...request }: z.output<typeof schema.newS
 /** Lines with their time as all others are. */
 async function* shown(lines: AsyncIterable<LogLine>): AsyncGenerator {
   for await (const { at, ...line } of lines) yield typeof at === 'number' ? { ...line, at: new Date(at).toISOString() } : { ...line }
+}
+
+async function* each<T>(items: AsyncIterable<T>, view: (item: T) => unknown): AsyncGenerator {
+  for await (const item of items) yield view(item)
 }
 
 /** The etag of If-Match, which people may send without its quotes; undefined: any. */
@@ -253,12 +269,45 @@ export const socketOperations: readonly Operation[] = [
     params: socketId,
     query: z.strictObject({
       ...pageQuery,
-      filter: text(1_000).optional().meta({ description: 'As docs/inspector.md has it, such as `status:>=400 path:/pay`.' }),
+      filter,
     }),
     reply: page(schema.seenRequestSchema),
     errors: ['NOT_FOUND', 'CONFLICT', 'OVERLOADED'],
     run: async ({ service }, { params, query }, actor) =>
       pageView(await service.requests.list(actor, params.socketId, given(query)), seenRequestView),
+  }),
+  withToken({
+    id: 'followRequests',
+    method: 'get',
+    path: '/sockets/{socketId}/requests/live',
+    summary: 'What changes in that list from now on: one JSON object a line, an empty line every 15 s. It ends with the socket.',
+    params: socketId,
+    query: z.strictObject({ filter }),
+    reply: schema.requestsChangeSchema,
+    errors: ['NOT_FOUND', 'CONFLICT', 'OVERLOADED', 'LIMIT_REACHED'],
+    isStream: true,
+    run: async ({ service }, { params, query, signal }, actor) =>
+      each(await service.requests.follow(actor, params.socketId, query.filter, signal), requestsChangeView),
+  }),
+  withToken({
+    id: 'exportRequests',
+    method: 'get',
+    path: '/sockets/{socketId}/requests/har',
+    summary: 'The same as a HAR file (1.2), the oldest first, at most 1,000 and 16 MiB of them.',
+    params: socketId,
+    query: z.strictObject({
+      filter,
+      id: z
+        .union([text(40), z.array(text(40)).max(1_000)])
+        .optional()
+        .meta({ description: 'None but these; repeatable.' }),
+    }),
+    reply: schema.harSchema,
+    errors: ['NOT_FOUND', 'CONFLICT', 'OVERLOADED'],
+    run: ({ service }, { params, query }, actor) => {
+      const ids = query.id === undefined ? undefined : [query.id].flat()
+      return service.requests.har(actor, params.socketId, given({ filter: query.filter, ids }))
+    },
   }),
   withToken({
     id: 'getRequest',
@@ -269,5 +318,31 @@ export const socketOperations: readonly Operation[] = [
     reply: schema.seenRequestDetailSchema,
     errors: ['NOT_FOUND', 'CONFLICT', 'OVERLOADED'],
     run: async ({ service }, { params }, actor) => seenDetailView(await service.requests.get(actor, params.socketId, params.requestId)),
+  }),
+  withToken({
+    id: 'listMessages',
+    method: 'get',
+    path: '/sockets/{socketId}/requests/{requestId}/messages',
+    summary: 'Messages of a WebSocket, an event stream or a gRPC call, the oldest first.',
+    params: requestId,
+    query: z.strictObject({
+      from: z.coerce.number().int().min(0).max(1e9).optional().meta({ description: 'Number of the first one.' }),
+      limit: pageQuery.limit,
+    }),
+    reply: schema.seenMessagesSchema,
+    errors: ['NOT_FOUND', 'CONFLICT', 'OVERLOADED'],
+    run: async ({ service }, { params, query }, actor) => seenMessagesView(await service.requests.messages(actor, params, given(query))),
+  }),
+  withToken({
+    id: 'replayRequest',
+    method: 'post',
+    path: '/sockets/{socketId}/requests/{requestId}/replay',
+    summary: 'Sends a recorded request to the socket again, as it was or edited, from the address of the caller.',
+    params: requestId,
+    body: schema.replaySchema,
+    maxBody: 1_048_576,
+    reply: schema.replayedSchema,
+    errors: ['NOT_FOUND', 'CONFLICT', 'OVERLOADED'],
+    run: async ({ service }, { params, body }, actor) => ({ results: await service.requests.replay(actor, params, body) }),
   }),
 ]

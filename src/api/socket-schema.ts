@@ -193,6 +193,7 @@ const seenRequest = {
   responseBytes: z.int(),
   type: z.string().nullable().meta({ description: 'Media type of the answer.' }),
   messages: z.int(),
+  replayOf: z.string().nullable().meta({ description: 'The request that this one repeats.' }),
 }
 export const seenRequestSchema = z.object(seenRequest).meta({ id: 'SeenRequest' })
 
@@ -203,9 +204,11 @@ const seenHalf = {
   body: z
     .object({
       bytes: z.int().meta({ description: 'As they were transferred.' }),
+      heldBytes: z.int().meta({ description: 'That are kept, decoded and redacted.' }),
       isCut: z.boolean().meta({ description: 'There was more than is kept.' }),
       isComplete: z.boolean(),
       type: z.string().nullable(),
+      coding: z.string().nullable().meta({ description: 'The content coding that was undone.' }),
       note: z.string().nullable().meta({ description: 'Why nothing or not all is kept; null: all is.' }),
       redactions: z.int().meta({ description: 'Places where something was taken out.' }),
       text: z.string().nullable().meta({ description: 'Of a body in UTF-8, decoded.' }),
@@ -215,32 +218,105 @@ const seenHalf = {
 }
 const ms = z.number().nullable()
 
+export const seenMessageSchema = z
+  .object({
+    number: z.int(),
+    at: time,
+    from: z.enum(['client', 'origin']),
+    type: z.enum(['text', 'binary', 'ping', 'pong', 'close', 'event', 'grpc']),
+    bytes: z.int(),
+    isCut: z.boolean(),
+    isCompressed: z.boolean(),
+    text: z.string().nullable(),
+    base64: z.string().nullable().meta({ description: 'Of a message that is no text.' }),
+    code: z.int().nullable().meta({ description: 'Of a close frame.' }),
+    event: z.string().nullable().meta({ description: 'Name of an event.' }),
+    eventId: z.string().nullable(),
+  })
+  .meta({ id: 'SeenMessage' })
+
+export const seenMessagesSchema = z
+  .object({
+    items: z.array(seenMessageSchema),
+    next: z.int().nullable().meta({ description: 'Number of the next one; null: there is none.' }),
+    dropped: z.int().meta({ description: 'Older ones, which are not kept any more.' }),
+  })
+  .meta({ id: 'SeenMessages' })
+
 export const seenRequestDetailSchema = z
   .object({
     ...seenRequest,
+    url: z.string(),
     version: z.string(),
     requestId: z.string().nullable().meta({ description: 'The id that the visitor got.' }),
     phases: z
       .object({ edge: ms, link: ms, connect: ms, firstByte: ms, body: ms })
       .meta({ description: 'Where the time went, milliseconds; null where that is not known.' }),
     request: z.object(seenHalf),
+    interim: z
+      .array(z.object({ status: z.int(), reason: z.string(), fields, afterMs: z.number() }))
+      .meta({ description: 'Interim answers.' }),
     response: z.object({ ...seenHalf, status: z.int(), reason: z.string() }).nullable(),
     close: z
-      .object({ code: z.int(), reason: z.string(), by: z.string(), explanation: z.string() })
+      .object({
+        code: z.int(),
+        reason: z.string(),
+        by: z.enum(['client', 'origin', 'gateway', 'unknown']),
+        isClean: z.boolean(),
+        explanation: z.string(),
+      })
       .nullable()
       .meta({ description: 'The end of a WebSocket.' }),
-    messageList: z
-      .array(
-        z.object({
-          number: z.int(),
-          at: time,
-          from: z.enum(['client', 'origin']),
-          type: z.string(),
-          bytes: z.int(),
-          text: z.string().nullable(),
-        }),
-      )
-      .meta({ description: 'The first hundred messages that are kept.' }),
+    messageList: z.array(seenMessageSchema).meta({ description: 'The first hundred messages that are kept.' }),
+    messagesDropped: z.int().meta({ description: 'Messages that are not kept any more.' }),
     redacted: z.array(z.string()).meta({ description: 'Fields, parameters and the like whose values were taken out.' }),
+    canReplay: z.boolean(),
   })
   .meta({ id: 'SeenRequestDetail' })
+
+export const requestsChangeSchema = z
+  .object({
+    type: z.enum(['request', 'gone', 'reset']).meta({
+      description: 'request: new or changed, replaces what has its id; gone: not kept any more; reset: ask for the list again.',
+    }),
+    request: seenRequestSchema.optional(),
+    ids: z.array(z.string()).optional(),
+  })
+  .meta({ id: 'RequestsChange' })
+
+export const replaySchema = z
+  .strictObject({
+    method: text(40).optional().meta({ description: 'Default: as recorded, as for all others.' }),
+    path: text(16_384).optional().meta({ description: 'Path and query.' }),
+    fields: z
+      .array(z.tuple([text(256), z.string().max(65_536)]))
+      .max(500)
+      .optional()
+      .meta({ description: 'Instead of the recorded ones. Host stays.' }),
+    setFields: z
+      .record(text(256), z.string().max(65_536).nullable())
+      .optional()
+      .meta({ description: 'On top of the recorded ones; null takes one out.' }),
+    body: z.union([z.string(), z.strictObject({ base64: z.base64() })]).optional(),
+    times: z.int().min(1).max(100).optional(),
+    concurrency: z.int().min(1).max(10).optional(),
+    allowRedacted: z.boolean().optional().meta({ description: 'Sends *** where something was taken out.' }),
+  })
+  .meta({ id: 'Replay' })
+
+export const replayedSchema = z
+  .object({
+    results: z.array(
+      z.object({
+        id: z.string().nullable().meta({ description: 'The record of it; null: there is none.' }),
+        status: z.int().nullable(),
+        durationMs: z.number(),
+        error: z.string().nullable(),
+      }),
+    ),
+  })
+  .meta({ id: 'Replayed' })
+
+export const harSchema = z
+  .object({ log: z.looseObject({ version: z.literal('1.2'), entries: z.array(z.looseObject({})) }) })
+  .meta({ id: 'Har', description: 'HAR 1.2' })

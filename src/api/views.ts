@@ -1,5 +1,5 @@
 /** The model as /api/v1 shows it: every field by name, so that a new one of the model is not shown by accident. */
-import type { SeenRequest, SeenRequestDetail } from '../service/contract.ts'
+import type { RequestsChange, SeenMessage, SeenMessages, SeenRequest, SeenRequestDetail } from '../service/contract.ts'
 import type { UsageOfDay } from '../service/contract.ts'
 import type {
   Account,
@@ -120,10 +120,17 @@ export const socketView = (socket: Socket, url: string): unknown => ({
 
 export const seenRequestView = <T extends SeenRequest>({ at, ...request }: T): object => ({ ...request, at: timeOf(at) })
 
+const seenMessageView = ({ at, ...message }: SeenMessage): object => ({ ...message, at: timeOf(at) })
+
+export const seenMessagesView = ({ items, ...page }: SeenMessages): object => ({ items: items.map(seenMessageView), ...page })
+
 export const seenDetailView = ({ messageList, ...request }: SeenRequestDetail): object => ({
   ...seenRequestView(request as SeenRequest),
-  messageList: messageList.map(({ at, ...message }) => ({ ...message, at: timeOf(at) })),
+  messageList: messageList.map(seenMessageView),
 })
+
+export const requestsChangeView = (change: RequestsChange): object =>
+  change.type === 'request' ? { ...change, request: seenRequestView(change.request) } : change
 
 export const shareView = ({ id, socketId, path, methods, email, maxUses, uses, ...times }: SharedLink): object => ({
   id,

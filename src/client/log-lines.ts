@@ -1,5 +1,6 @@
 import { GatewayError } from '../errors.ts'
 import { errorOfAnswer, parseJson } from './api-error.ts'
+import type { RequestsChange } from './seen-requests.ts'
 import type { Call, Transport } from './transport.ts'
 import type { AccountEvent, LogLine } from './wire.ts'
 
@@ -53,3 +54,6 @@ export const isLogLine = (value: unknown): value is LogLine => hasText(value, 't
 /** Is it an event? */
 export const isEvent = (value: unknown): value is AccountEvent =>
   hasText(value, 'id') && hasText(value, 'name') && hasText(value, 'message')
+
+/** Is it a change of the list of requests? */
+export const isRequestsChange = (value: unknown): value is RequestsChange => hasText(value, 'type')

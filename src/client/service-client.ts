@@ -1,6 +1,7 @@
 import { GatewayError } from '../errors.ts'
 import { errorOfAnswer, parseJson } from './api-error.ts'
-import { isEvent, isLogLine, readLines } from './log-lines.ts'
+import { isEvent, isLogLine, isRequestsChange, readLines } from './log-lines.ts'
+import type { Har, Replayed, ReplayRequest, RequestsChange, SeenMessages, SeenRequest, SeenRequestDetail } from './seen-requests.ts'
 import { Transport, type Call, type TransportOptions } from './transport.ts'
 import type {
   Account,
@@ -21,8 +22,6 @@ import type {
   PageRequest,
   Role,
   Scope,
-  SeenRequest,
-  SeenRequestDetail,
   Share,
   ShareRequest,
   Socket,
@@ -189,6 +188,31 @@ export class ServiceClient {
 
   request(socketId: string, requestId: string): Promise<SeenRequestDetail> {
     return this.#call('GET', `/sockets/${segment(socketId)}/requests/${segment(requestId)}`)
+  }
+
+  /** What changes among them. Ends as `log` does. */
+  async *liveRequests(socketId: string, filter?: string, signal?: AbortSignal): AsyncGenerator<RequestsChange, void, undefined> {
+    const headers = { Accept: 'application/x-ndjson' }
+    const call = this.#request('GET', `/sockets/${segment(socketId)}/requests/live`, { query: { filter }, signal, headers })
+    yield* readLines(this.#transport, call, isRequestsChange)
+  }
+
+  /** @param ids  none but these */
+  har(
+    socketId: string,
+    { filter, ids = [] }: { readonly filter?: string | undefined; readonly ids?: readonly string[] } = {},
+  ): Promise<Har> {
+    const query = [...ids.map(id => `id=${segment(id)}`), ...(filter === undefined ? [] : [`filter=${segment(filter)}`])]
+    return this.#call('GET', `/sockets/${segment(socketId)}/requests/har?${query.join('&')}`)
+  }
+
+  messages(socketId: string, requestId: string, page: { readonly from?: number; readonly limit?: number } = {}): Promise<SeenMessages> {
+    return this.#call('GET', `/sockets/${segment(socketId)}/requests/${segment(requestId)}/messages`, { query: { ...page } })
+  }
+
+  /** Sends it again. */
+  replay(socketId: string, requestId: string, edits: ReplayRequest = {}): Promise<Replayed> {
+    return this.#call('POST', `/sockets/${segment(socketId)}/requests/${segment(requestId)}/replay`, { body: edits })
   }
 
   async shares(socketId: string): Promise<readonly Share[]> {

@@ -1,5 +1,7 @@
 /** JSON of `/api/v1`, as the API writes it; a test holds these types against its schemas. Times are RFC 3339 in UTC. */
 
+export type * from './seen-requests.ts'
+
 export type SocketType = 'http' | 'https' | 'tcp' | 'tls'
 export type Role = 'user' | 'auditor' | 'admin'
 export type Scope = 'read' | 'sockets' | 'connect' | 'account' | 'admin'
@@ -77,63 +79,6 @@ export interface Socket {
   readonly updatedAt: string
   /** For `ifMatch`. */
   readonly etag: string
-}
-
-/** A request that was recorded at a socket, in a list. */
-export interface SeenRequest {
-  readonly id: string
-  readonly kind: 'http' | 'websocket' | 'events' | 'grpc' | 'tcp'
-  readonly at: string
-  /** Null while it is under way. */
-  readonly durationMs: number | null
-  readonly isOver: boolean
-  readonly scheme: string
-  readonly method: string
-  readonly host: string
-  readonly path: string
-  readonly status: number | null
-  readonly error: string | null
-  readonly visitor: string | null
-  readonly client: string | null
-  readonly requestBytes: number
-  readonly responseBytes: number
-  readonly type: string | null
-  readonly messages: number
-}
-
-/** Head, body and trailers of one direction. */
-export interface SeenHalf {
-  readonly fields: readonly (readonly [name: string, value: string])[]
-  readonly trailers: readonly (readonly [name: string, value: string])[]
-  readonly body: {
-    readonly bytes: number
-    readonly isCut: boolean
-    readonly isComplete: boolean
-    readonly type: string | null
-    readonly note: string | null
-    readonly redactions: number
-    readonly text: string | null
-    readonly base64: string | null
-  }
-}
-
-/** All that is kept of such a request. */
-export interface SeenRequestDetail extends SeenRequest {
-  readonly version: string
-  readonly requestId: string | null
-  readonly phases: Readonly<Record<'edge' | 'link' | 'connect' | 'firstByte' | 'body', number | null>>
-  readonly request: SeenHalf
-  readonly response: (SeenHalf & { readonly status: number; readonly reason: string }) | null
-  readonly close: { readonly code: number; readonly reason: string; readonly by: string; readonly explanation: string } | null
-  readonly messageList: readonly {
-    readonly number: number
-    readonly at: string
-    readonly from: 'client' | 'origin'
-    readonly type: string
-    readonly bytes: number
-    readonly text: string | null
-  }[]
-  readonly redacted: readonly string[]
 }
 
 /** A share link to be made. */

@@ -164,9 +164,15 @@ export class LiveDirectory {
     return this.#table.takeUsage()
   }
 
-  /** Is what comes to a socket recorded for its owner? */
-  isInspected(socketId: string): boolean {
-    return this.#table.get(socketId)?.socket.inspect === true
+  /** Is what comes to a socket recorded for its owner? Undefined: it is not there. */
+  isInspected(socketId: string): boolean | undefined {
+    const entry = this.#table.get(socketId)
+    return entry && entry.socket.inspect === true
+  }
+
+  /** The socket that a host is of now. @param host  in lower case */
+  socketAt(host: string): string | undefined {
+    return this.#table.match(host)?.socket.id
   }
 
   /** Tells `watcher` who comes to a socket, until the returned function is called. @returns undefined for a socket that is not there */

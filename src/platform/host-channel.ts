@@ -1,6 +1,6 @@
 import type { DirectoryChange, DirectoryMessage, DirectorySnapshot } from '../directory/directory.ts'
 import type { Usage } from '../directory/owner.ts'
-import type { RequestsAnswer, RequestsQuestion } from '../directory/socket-requests.ts'
+import type { RequestsAnswer, RequestsChange, RequestsFollowing, RequestsQuestion } from '../directory/socket-requests.ts'
 import { GatewayError } from '../errors.ts'
 import type { Tell } from '../events/turning-states.ts'
 import type { LogLine } from '../payload/log-note.ts'
@@ -25,6 +25,12 @@ import { createLog, type Log, type LogFields, type LogLevel } from '../telemetry
 const APPLIED_WITHIN_MS = 5_000
 /** The same for an answer. */
 const ANSWER_MS = 10_000
+/** The same for requests that are sent again: the outer layer answers before. */
+const REPLAYED_MS = 30_000
+/** Numbers of those questions begin here, so that they are no others'. */
+const REPLAY_IDS = 2 ** 40
+
+const AWAY: RequestsAnswer = { kind: 'refused', code: 'OVERLOADED', why: 'the records cannot be read now; try again in a while' }
 
 /** The process at the other end, as the command line gives it. */
 export interface HostProcess {
@@ -60,11 +66,9 @@ interface Waiting {
 /** The channel to the outer layer: the directory goes there, what happens at the tunnels comes back. */
 export class HostChannel implements DataPlane {
   readonly #waiting = new Map<number, Waiting>()
-  readonly #requests = new Questions<RequestsAnswer>(ANSWER_MS, () => ({
-    kind: 'refused',
-    code: 'OVERLOADED',
-    why: 'the records cannot be read now; try again in a while',
-  }))
+  readonly #requests = new Questions<RequestsAnswer>(ANSWER_MS, () => AWAY)
+  readonly #replays = new Questions<RequestsAnswer>(REPLAYED_MS, () => AWAY, REPLAY_IDS)
+  readonly #followed = new Map<number, (changes: readonly RequestsChange[]) => void>()
   #nextId = 1
 
   constructor(
@@ -95,7 +99,18 @@ export class HostChannel implements DataPlane {
 
   /** Asks for recorded requests of a socket. Never rejects. */
   requests(question: RequestsQuestion): Promise<RequestsAnswer> {
-    return this.#requests.ask(id => this.#say({ type: 'requests', id, question }))
+    const questions = question.kind === 'replay' ? this.#replays : this.#requests
+    return questions.ask(id => this.#say({ type: 'requests', id, question }))
+  }
+
+  /** Follows the requests of a socket. @returns ends it */
+  followRequests(following: RequestsFollowing, tell: (changes: readonly RequestsChange[]) => void): () => void {
+    const id = this.#nextId++
+    this.#followed.set(id, tell)
+    this.#say({ type: 'follow', id, following })
+    return () => {
+      if (this.#followed.delete(id)) this.#say({ type: 'unfollow', id })
+    }
   }
 
   ready(): void {
@@ -168,7 +183,10 @@ export class HostChannel implements DataPlane {
       case 'certify':
         return void onCertify(message.request).then(answer => this.#say({ type: 'certified', id: message.id, answer }))
       case 'requests':
-        return this.#requests.answered(message.id, message.answer)
+        this.#requests.answered(message.id, message.answer)
+        return this.#replays.answered(message.id, message.answer)
+      case 'followed':
+        return this.#followed.get(message.id)?.(message.changes)
       case 'ping':
         return this.#say({ type: 'pong' })
       case 'stop':

@@ -1,6 +1,6 @@
 import type { DirectoryMessage } from '../directory/directory.ts'
 import type { Usage } from '../directory/owner.ts'
-import type { RequestsAnswer, RequestsQuestion } from '../directory/socket-requests.ts'
+import type { RequestsAnswer, RequestsChange, RequestsFollowing, RequestsQuestion } from '../directory/socket-requests.ts'
 import type { EventName, EventNote } from '../events/event.ts'
 import type { Happening } from '../events/turning-states.ts'
 import type { LogLine } from '../payload/log-note.ts'
@@ -104,6 +104,9 @@ export type FromService =
   | { readonly type: 'certified'; readonly id: number; readonly answer: CertificateAnswer }
   /** Asks for recorded requests; answered by `requests` with the same number. */
   | { readonly type: 'requests'; readonly id: number; readonly question: RequestsQuestion }
+  /** Wants to hear what changes among them, as `followed` with the same number, until it says `unfollow`. */
+  | { readonly type: 'follow'; readonly id: number; readonly following: RequestsFollowing }
+  | { readonly type: 'unfollow'; readonly id: number }
   /** The state of its store. */
   | { readonly type: 'health'; readonly isHealthy: boolean }
 
@@ -132,6 +135,7 @@ export type ToService =
   | { readonly type: 'operate'; readonly id: number; readonly request: OperatorRequest }
   /** The answer to `requests` with the same number. */
   | { readonly type: 'requests'; readonly id: number; readonly answer: RequestsAnswer }
+  | { readonly type: 'followed'; readonly id: number; readonly changes: readonly RequestsChange[] }
   /** Asks whether it is there; answered by `pong`, in whatever state its store and its links are. */
   | { readonly type: 'ping' }
   /** Asks it to finish what is under way and to end. */

@@ -9,16 +9,20 @@ interface Asked<Answer> {
 /** Questions to the service process, by number. Each is answered, whatever becomes of that process. */
 export class Questions<Answer> {
   readonly #asked = new Map<number, Asked<Answer>>()
-  #nextId = 1
+  #nextId: number
 
   /**
    * @param answerMs  what is not there by then will not come
    * @param away      the answer where there is none, with the reason
+   * @param firstId   number of the first one
    */
   constructor(
     private readonly answerMs: number,
     private readonly away: (why: string) => Answer,
-  ) {}
+    firstId = 1,
+  ) {
+    this.#nextId = firstId
+  }
 
   /** @param send  puts the question with this number to the process that runs now; undefined: none does */
   ask(send: ((id: number) => void) | undefined): Promise<Answer> {

@@ -1,10 +1,10 @@
 import type { DirectoryMessage } from '../directory/directory.ts'
-import type { RequestsAnswer, RequestsQuestion } from '../directory/socket-requests.ts'
 import { messageOf } from '../errors.ts'
 import type { Tell } from '../events/turning-states.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { DirectoryCopy } from './directory-copy.ts'
 import { DirectoryFile } from './directory-file.ts'
+import { RecordedRequests, type RequestSource } from './recorded-requests.ts'
 import { VisitorLines } from './visitor-lines.ts'
 import { AccountQuestions } from './account-questions.ts'
 import type {
@@ -24,12 +24,6 @@ import { StartWatch, type StartTiming } from './start-watch.ts'
 import { Watchdog, type WatchdogTiming } from './watchdog.ts'
 
 /** Nothing is recorded at this gateway. */
-const NOT_RECORDED: RequestsAnswer = {
-  kind: 'refused',
-  code: 'CONFLICT',
-  why: 'this gateway does not record requests of sockets; its operator can turn that on: inspect: true in the file of the service',
-}
-
 /** Times of the host, milliseconds. */
 export interface ServiceHostTiming {
   /** Wait before the service is started again; doubles up to `longestWaitMs`. */
@@ -72,8 +66,8 @@ export interface ServiceHostOptions {
   readonly onTurn?: (state: 'service' | 'store', isWell: boolean, reason?: string) => void
   /** Told of what happens to accounts. */
   readonly onEvent?: Tell
-  /** Requests of sockets that were recorded; absent: none are. Does not throw. */
-  readonly onRequests?: (question: RequestsQuestion) => RequestsAnswer
+  /** Requests of sockets that were recorded; absent: none are. */
+  readonly requests?: RequestSource
   /** File of the last directory. */
   readonly stateFile: string
   readonly log: Log
@@ -101,6 +95,7 @@ export class ServiceHost {
   #applying: Promise<void> = Promise.resolve()
   #onFirstStart: (() => void) | undefined
   readonly #watched = new Map<string, VisitorLines>()
+  readonly #requests: RecordedRequests
   #link: ServiceLink | undefined
   readonly #questions = new AccountQuestions()
   #usageTimer: NodeJS.Timeout | undefined
@@ -111,6 +106,7 @@ export class ServiceHost {
     this.#timing = options.timing ?? TIMING
     this.#waitMs = this.#timing.firstWaitMs
     this.#watchdog = this.#createWatchdog()
+    this.#requests = new RecordedRequests(options.requests)
     this.#startWatch = new StartWatch(this.#timing.start, {
       ask: () => this.#child?.send({ type: 'ping' }),
       onHung: why => this.#hung(why),
@@ -320,10 +316,12 @@ export class ServiceHost {
         return this.#questions.operated(message.id, message.answer)
       case 'certified':
         return this.#questions.certified(message.id, message.answer)
-      case 'requests': {
-        const answer = this.options.onRequests?.(message.question) ?? NOT_RECORDED
-        return child.send({ type: 'requests', id: message.id, answer })
-      }
+      case 'requests':
+        return void this.#requests.answer(child, message)
+      case 'follow':
+        return this.#requests.follow(child, message)
+      case 'unfollow':
+        return this.#requests.unfollow(message.id)
       case 'pong':
         return this.#watchdog.answered()
       case 'health':
@@ -381,6 +379,7 @@ export class ServiceHost {
 
   #unwatchAll(): void {
     for (const socketId of [...this.#watched.keys()]) this.#unwatch(socketId)
+    this.#requests.unfollowAll()
   }
 
   async #takeFile(): Promise<void> {

@@ -6,7 +6,16 @@
  */
 import type { DirectoryChange, DirectorySnapshot } from '../directory/directory.ts'
 import type { Usage as SocketUsage } from '../directory/owner.ts'
-import type { RequestsAnswer, RequestsQuestion, SeenRequest, SeenRequestDetail } from '../directory/socket-requests.ts'
+import type {
+  RequestsAnswer,
+  RequestsChange,
+  RequestsFollowing,
+  RequestsQuestion,
+  SeenMessage,
+  SeenReplay,
+  SeenRequest,
+  SeenRequestDetail,
+} from '../directory/socket-requests.ts'
 import type { GatewayEvent, Severity } from '../events/event.ts'
 import type {
   Account,
@@ -29,7 +38,7 @@ import type {
   TunnelCredentials,
 } from './model.ts'
 
-export type { SeenRequest, SeenRequestDetail } from '../directory/socket-requests.ts'
+export type { RequestsChange, SeenMessage, SeenReplay, SeenRequest, SeenRequestDetail } from '../directory/socket-requests.ts'
 
 /** A place in a list. @property limit  1 to 100, default 50 */
 export interface PageRequest {
@@ -322,6 +331,17 @@ export interface DataPlane {
   apply(change: DirectoryChange): Promise<void>
   /** Requests of sockets that were recorded; absent: none are. Never rejects. */
   requests?(question: RequestsQuestion): Promise<RequestsAnswer>
+  /** Tells what changes among them. @returns ends it */
+  followRequests?(following: RequestsFollowing, tell: (changes: readonly RequestsChange[]) => void): () => void
+}
+
+/** Messages of a WebSocket, an event stream or a gRPC call. */
+export interface SeenMessages {
+  readonly items: readonly SeenMessage[]
+  /** Number of the next one; null: there is none. */
+  readonly next: number | null
+  /** Older ones, which are not kept any more. */
+  readonly dropped: number
 }
 
 /** Requests that were recorded at sockets, for their owners and nobody else: admins of the service neither. CONFLICT: nothing is recorded here. */
@@ -329,6 +349,19 @@ export interface SocketRequests {
   /** The newest first. @param page.filter  as docs/inspector.md has it */
   list(actor: Actor, socketId: string, page: PageRequest & { readonly filter?: string }): Promise<Page<SeenRequest>>
   get(actor: Actor, socketId: string, requestId: string): Promise<SeenRequestDetail>
+  messages(actor: Actor, place: RequestPlace, page: { readonly from?: number; readonly limit?: number }): Promise<SeenMessages>
+  /** The changes of the list, from now on; ends with the socket. @throws LIMIT_REACHED */
+  follow(actor: Actor, socketId: string, filter: string | undefined, signal: AbortSignal): Promise<AsyncIterable<RequestsChange>>
+  /** Sends it again. @param edits  as docs/inspector.md has them */
+  replay(actor: Actor, place: RequestPlace, edits: object): Promise<readonly SeenReplay[]>
+  /** A HAR file, the oldest first. @param wanted.ids  none but these */
+  har(actor: Actor, socketId: string, wanted: { readonly filter?: string; readonly ids?: readonly string[] }): Promise<object>
+}
+
+/** One recorded request of a socket. */
+export interface RequestPlace {
+  readonly socketId: string
+  readonly requestId: string
 }
 
 /** All rules together. */

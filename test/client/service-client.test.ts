@@ -10,12 +10,12 @@ import { ApiError } from '../../src/client/api-error.ts'
 import { parseServerUrl } from '../../src/client/server-url.ts'
 import { ServiceClient } from '../../src/client/service-client.ts'
 import type * as wire from '../../src/client/wire.ts'
-import type { RequestsAnswer, RequestsQuestion, SeenHalf, SeenRequest, SeenRequestDetail } from '../../src/directory/socket-requests.ts'
 import { GatewayError } from '../../src/errors.ts'
 import { VERSION } from '../../src/version.ts'
 import { newKeyLine, PASSWORD, startApi } from '../support/api.ts'
 import { newJwk } from '../support/service.ts'
 import { addSocket } from '../support/stores.ts'
+import { answerSeen, followSeen } from '../support/seen.ts'
 import { until } from '../support/wait.ts'
 
 /** What the API gives is what the client expects, member by member: the compiler holds it. */
@@ -56,35 +56,10 @@ const logs: LogFeed = {
     yield line
   },
 }
-const seen: SeenRequest = {
-  kind: 'http',
-  ...{ id: '1', at: 1_700_000_000_000, durationMs: 3, isOver: true, scheme: 'https', method: 'GET', host: 'a.example.com' },
-  ...{
-    path: '/',
-    status: 200,
-    error: null,
-    visitor: null,
-    client: '192.0.2.1',
-    requestBytes: 0,
-    responseBytes: 2,
-    type: null,
-    messages: 1,
-  },
-}
-const half: SeenHalf = {
-  fields: [['Host', 'a.example.com']],
-  trailers: [],
-  body: { bytes: 2, isCut: false, isComplete: true, type: 'text/plain', note: null, redactions: 0, text: 'ok', base64: null },
-}
-const detail: SeenRequestDetail = {
-  ...{ ...seen, version: '1.1', requestId: 'r1', phases: { edge: 1, link: null, connect: null, firstByte: 1, body: 0 }, request: half },
-  ...{ response: { ...half, status: 200, reason: 'OK' }, close: { code: 1006, reason: '', by: 'client', explanation: 'gone' } },
-  messageList: [{ number: 0, at: seen.at, from: 'client', type: 'text', bytes: 2, text: 'hi' }],
-  redacted: ['request field cookie'],
-}
-const requests = async ({ kind }: RequestsQuestion): Promise<RequestsAnswer> =>
-  kind === 'list' ? { kind, items: [seen], next: '1' } : { kind, request: detail }
-const api = await startApi({ logs, clientVersion: () => 'v1.0' }, { dataPlane: { apply: async () => undefined, requests } })
+const api = await startApi(
+  { logs, clientVersion: () => 'v1.0' },
+  { dataPlane: { apply: async () => undefined, requests: answerSeen, followRequests: followSeen } },
+)
 const clientOf = (token: string): ServiceClient => new ServiceClient({ server: parseServerUrl(api.url), env: {}, token: () => token })
 const [ada, bob, root] = [clientOf(api.tokens.ada), clientOf(api.tokens.bob), clientOf(api.tokens.root)]
 const anybody = new ServiceClient({ server: parseServerUrl(api.url), env: {} })
@@ -94,6 +69,12 @@ async function letterTo(email: string, asking: () => Promise<unknown>): Promise<
   await asking()
   await until(() => api.given.letters.slice(before).some(({ to }) => to === email))
   return api.given.tokenFor(email)
+}
+
+async function changes(socketId: string): Promise<wire.RequestsChange[]> {
+  const seen: wire.RequestsChange[] = []
+  for await (const each of ada.liveRequests(socketId, 'path:/')) seen.push(each)
+  return seen
 }
 
 async function lines(socketId: string): Promise<wire.LogLine[]> {
@@ -154,6 +135,11 @@ const CALLS: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   listRequests: async () => ada.requests(await socket(), { limit: 10, filter: 'status:>=400' }),
   getRequest: async () => ada.request(await socket(), '1'),
+  followRequests: async () => changes(await socket()),
+  exportRequests: async () => ada.har(await socket(), { filter: 'status:>=400', ids: ['1', '2'] }),
+  listMessages: async () => ada.messages(await socket(), '1', { from: 0, limit: 10 }),
+  replayRequest: async () =>
+    ada.replay(await socket(), '1', { path: '/again', setFields: { a: 'b', c: null }, body: { base64: 'aGk=' }, times: 2 }),
   listTunnels: async () => ada.tunnels((await tunnel())[0]),
   createTunnel: async () => ada.createTunnel(await socket()),
   getTunnel: async () => ada.tunnel(...(await tunnel())),

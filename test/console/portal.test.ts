@@ -2,10 +2,10 @@
 import { beforeAll, describe, expect } from '@jest/globals'
 import type { Page } from 'playwright-core'
 import type { LogLine } from '../../src/api/api-options.ts'
-import type { RequestsAnswer, RequestsQuestion, SeenHalf, SeenRequest } from '../../src/directory/socket-requests.ts'
 import { newKeyLine, PASSWORD, startApi, type RunningApi } from '../support/api.ts'
 import { faultsOf, loaded, openTab, overhangOf, type Tab } from '../support/chromium.ts'
 import { programPath, testWith } from '../support/needs.ts'
+import { answerSeen, followSeen } from '../support/seen.ts'
 
 const HOST = 'portal.localhost'
 const SERVICE = { zone: 'edge.example.com', api: 'https://api.example.com', ssh: 'ssh.example.com:2222' }
@@ -19,28 +19,9 @@ async function* visitors(_actor: unknown, _id: string, signal: AbortSignal): Asy
   await new Promise<void>(resolve => signal.addEventListener('abort', () => resolve()))
 }
 
-const SEEN: SeenRequest = {
-  ...{ id: '1', at: Date.now(), durationMs: 12, isOver: true, scheme: 'https', method: 'POST', host: 'a.edge.example.com', path: '/pay' },
-  ...{ kind: 'http', status: 402, error: null, visitor: null, client: '192.0.2.1', requestBytes: 9, responseBytes: 9, type: null },
-  messages: 0,
-}
-const half = (text: string): SeenHalf => ({
-  fields: [['Content-Type', 'application/json']],
-  trailers: [],
-  body: { bytes: 9, isCut: false, isComplete: true, type: 'application/json', note: null, redactions: 0, text, base64: null },
-})
-/** One request of each socket. */
-async function requests({ kind }: RequestsQuestion): Promise<RequestsAnswer> {
-  if (kind === 'list') return { kind, items: [SEEN], next: null }
-  const phases = { edge: 1, link: 2, connect: 3, firstByte: 4, body: 2 }
-  const response = { ...half('{"due":"<b>7</b>"}'), status: 402, reason: 'Payment Required' }
-  const more = { version: '1.1', requestId: null, phases, close: null, messageList: [], redacted: ['request field authorization'] }
-  return { kind, request: { ...SEEN, ...more, request: half('{"sum":7}'), response } }
-}
-
 beforeAll(async () => {
   if (programPath('chromium') === undefined) return
-  const dataPlane = { apply: async () => undefined, requests }
+  const dataPlane = { apply: async () => undefined, requests: answerSeen, followRequests: followSeen }
   api = await startApi({ portal: { host: HOST, isSecure: false, service: SERVICE }, logs: { watch: visitors } }, { dataPlane })
   tab = await openTab(`http://${HOST}:${new URL(api.url).port}/`)
   page = tab.page

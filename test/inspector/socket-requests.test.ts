@@ -4,9 +4,13 @@ import { createServer } from 'node:http'
 import { createSocketInspection, type SocketInspection } from '../../src/cli/inspect/socket-inspection.ts'
 import { layeredTaps } from '../../src/cli/inspect/layered-taps.ts'
 import { runCli } from '../../src/cli/run-cli.ts'
-import type { Page, SeenRequest, SeenRequestDetail, Socket } from '../../src/client/wire.ts'
+import { parseServerUrl } from '../../src/client/server-url.ts'
+import { ServiceClient } from '../../src/client/service-client.ts'
+import type { AuditEntry, Har, Page, Replayed, SeenRequest, SeenRequestDetail, Socket } from '../../src/client/wire.ts'
 import { LiveDirectory } from '../../src/directory/live-directory.ts'
+import type { RequestsChange } from '../../src/directory/socket-requests.ts'
 import { answerRequests } from '../../src/inspector/sockets/answer-requests.ts'
+import { RequestFollower } from '../../src/inspector/sockets/request-follower.ts'
 import { SocketInspectors } from '../../src/inspector/sockets/socket-inspectors.ts'
 import type { TapStart } from '../../src/tap/tap.ts'
 import { silentLog } from '../../src/telemetry/log.ts'
@@ -33,7 +37,7 @@ describe('requests of a socket', () => {
   beforeAll(async () => {
     const directory = new LiveDirectory({ zone: ZONE, ports: { from: 1_024, to: 65_535 } })
     const keeping = { 'inspect-memory': 16 * MIB, 'inspect-body': MIB, 'inspect-redact': [], 'inspect-show': [] }
-    inspection = createSocketInspection(keeping, id => directory.isInspected(id), silentLog)
+    inspection = createSocketInspection(keeping, directory, silentLog)
     const operator = { open: (start: TapStart) => void operatorSaw.push(start) }
     const taps = layeredTaps(operator, inspection.taps)!
     layers = await startLayers({ targets: 'targets: {}', inners: 0, outer: { directory, taps } })
@@ -42,8 +46,10 @@ describe('requests of a socket', () => {
     }
     const hosts = { ...TEST_CONFIG.hosts, link: [`ws://127.0.0.1:${layers.socketPort}`] }
     // As they go from one process to the other.
-    const requests: SocketInspection['answer'] = question => JSON.parse(JSON.stringify(inspection.answer(question))) as never
-    api = await startApi({}, { dataPlane: { apply, requests: async question => requests(question) }, config: { hosts } })
+    const requests: SocketInspection['answer'] = async question => JSON.parse(JSON.stringify(await inspection.answer(question))) as never
+    inspection.serves(layers.outer)
+    const dataPlane = { apply, requests, followRequests: inspection.follow }
+    api = await startApi({}, { dataPlane, config: { hosts } })
     const origin = await listen(
       createServer((request, response) => {
         request.resume()
@@ -142,6 +148,74 @@ describe('requests of a socket', () => {
     expect(codeOf(await api.v1('PATCH', `/sockets/${socket.id}`, { body: { inspect: 'yes' } }))).toBe('400 INVALID')
   })
 
+  test('are told as they come, until the reader leaves, and to nobody else', async () => {
+    const ada = new ServiceClient({ server: parseServerUrl(api.url), env: {}, token: () => api.tokens.ada })
+    const stop = new AbortController()
+    const told: SeenRequest[] = []
+    const reading = (async () => {
+      for await (const change of ada.liveRequests(socket.id, 'path:/live', stop.signal))
+        if (change.type === 'request') told.push(change.request)
+    })()
+    // Whatever came before the reader was there is not told: so it is asked for until one is.
+    await until(async () => (await visit('/live/a'), told.length > 0), { what: 'a change' })
+    await visit('/other')
+    await visit('/live/b?token=planted-query')
+    await until(() => told.some(({ path, isOver }) => path === '/live/b?token=***' && isOver), { what: 'the other change' })
+    expect(told.filter(({ path }) => !path.startsWith('/live/'))).toEqual([])
+    stop.abort()
+    await reading
+    expect(codeOf(await api.v1('GET', pathOf('/live'), { token: 'bob' }))).toBe('404 NOT_FOUND')
+    expect(codeOf(await api.v1('GET', pathOf('/live'), { token: 'root' }))).toBe('404 NOT_FOUND')
+    expect(codeOf(await api.v1('GET', pathOf('/live?filter=status:often')))).toBe('400 INVALID')
+  })
+
+  test('are sent again as they were or edited, to their own socket alone, and each call has a line', async () => {
+    const replay = (id: string, body: object, token = 'ada'): ReturnType<typeof api.v1> =>
+      api.v1('POST', pathOf(`/${id}/replay`), { body, token })
+    await visit('/three')
+    const bad = (await list(`?filter=${encodeURIComponent('path:/bad')}`)).items[0]!
+    // What was taken out has to be given, or to be sent as it is shown.
+    const refused = await replay(bad.id, {})
+    expect(codeOf(refused)).toBe('409 CONFLICT')
+    expect(refused.text).toContain('request field authorization')
+    const given = { setFields: { authorization: null }, body: '{"note":"again"}' }
+    const { status, json } = await replay(bad.id, { ...given, times: 3, concurrency: 2 })
+    expect(status).toBe(200)
+    const { results } = json as Replayed
+    expect(results.map(result => [result.status, result.error])).toEqual([
+      [500, null],
+      [500, null],
+      [500, null],
+    ])
+    const again = (await api.v1('GET', pathOf(`/${results[0]!.id}`))).json as SeenRequestDetail
+    expect([again.replayOf, again.request.body.text, again.path]).toEqual([bad.id, '{"note":"again"}', '/bad'])
+    const edited = (await replay(bad.id, { ...given, method: 'PUT', path: '/fixed' })).json as Replayed
+    expect(edited.results.map(result => result.status)).toEqual([200])
+    // Neither another host, nor for others, nor with a token that only reads.
+    expect(codeOf(await replay(bad.id, { ...given, setFields: { authorization: null, host: 'a.example.com' } }))).toBe('400 INVALID')
+    expect(codeOf(await replay(bad.id, { ...given, fields: [['Host', 'other.example.com']] }))).toBe('400 INVALID')
+    expect(codeOf(await replay(bad.id, { ...given, path: 'http://a.example.com/' }))).toBe('400 INVALID')
+    expect(codeOf(await replay(bad.id, { ...given, more: 1 }))).toBe('400 INVALID')
+    for (const token of ['bob', 'root']) expect(codeOf(await replay(bad.id, given, token))).toBe('404 NOT_FOUND')
+    const reads = ((await api.v1('POST', '/account/tokens', { body: { name: 'ci', scopes: ['read'] } })).json as { token: string }).token
+    expect(codeOf(await replay(bad.id, given, reads))).toBe('403 FORBIDDEN')
+    const audit = (await api.v1('GET', '/audit?action=socket.replay')).json as Page<AuditEntry>
+    expect(audit.items[0]).toMatchObject({ object: `socket:${socket.id}`, details: { request: bad.id } })
+    expect(JSON.stringify(audit)).not.toContain('again')
+  })
+
+  test('go into a HAR file, without secrets and without names of the gateway', async () => {
+    const { json, text } = await api.v1('GET', pathOf('/har'))
+    const entries = (json as Har).log.entries as readonly { readonly _socketGateway: { readonly id: string } }[]
+    const { items } = await list()
+    expect(entries.map(entry => entry._socketGateway.id)).toEqual(items.map(({ id }) => id).reverse())
+    expect(text).not.toContain('planted')
+    expect(text).not.toContain('.invalid')
+    const some = (await api.v1('GET', pathOf(`/har?id=${items[0]!.id}&id=${items[1]!.id}`))).json as Har
+    expect(some.log.entries).toHaveLength(2)
+    expect(codeOf(await api.v1('GET', pathOf('/har'), { token: 'bob' }))).toBe('404 NOT_FOUND')
+  })
+
   test('are gone for everybody once the owner wants no more of it', async () => {
     const [{ id } = { id: '' }] = (await list()).items
     await update('--inspect', 'no')
@@ -155,6 +229,59 @@ test('a gateway that records nothing says so', async () => {
   const api = await startApi()
   const { id } = (await api.v1('POST', '/sockets', { body: { name: 'mine', inspect: true } })).json as Socket
   expect(codeOf(await api.v1('GET', `/sockets/${id}/requests`))).toBe('409 CONFLICT')
+})
+
+describe('whoever follows', () => {
+  let now = 1_700_000_000_000
+  let isInspected: boolean | undefined = true
+  const inspectors = new SocketInspectors({
+    ...{ budgetBytes: 4 * MIB, accountBytes: 2 * MIB, bodyLimitBytes: 65_536, clock: () => now, nowMs: () => now++ },
+    isInspected: () => isInspected,
+    onFault: thrown => {
+      throw thrown
+    },
+  })
+  afterAll(() => inspectors.close())
+  const start = (socket: number, path: string): TapStart => ({
+    ...{ kind: 'http', scheme: 'http', authority: 'a', method: 'GET', path, version: '1.1', fields: [] },
+    owner: { accountId: idOf(1, 2), socketId: idOf(socket) },
+  })
+  const told: RequestsChange[] = []
+  const follower = new RequestFollower(inspectors, { accountId: idOf(1, 2), socketId: idOf(1), filter: '' }, changes =>
+    told.push(...changes),
+  )
+  afterAll(() => follower.end())
+  const turn = (): readonly RequestsChange[] => {
+    told.length = 0
+    follower.turn()
+    return [...told]
+  }
+
+  test('hears of one socket alone, of each request once in a turn, and of what is gone', () => {
+    const tap = inspectors.open(start(1, '/a'))
+    tap?.end({})
+    inspectors.open(start(2, '/b'))?.end({})
+    expect(turn()).toMatchObject([{ type: 'request', request: { path: '/a', isOver: true } }])
+    expect(turn()).toEqual([])
+    inspectors.inspectorOf(idOf(1, 2))!.delete(inspectors.find({ accountId: idOf(1, 2), socketId: idOf(1), requestId: tap!.id }))
+    expect(turn()).toEqual([{ type: 'gone', ids: [tap!.id] }])
+  })
+
+  test('is told to ask again when there was too much, and when its owner wants no more of it', () => {
+    for (let i = 0; i < 6_000; i++) inspectors.open(start(1, '/many'))?.end({})
+    const first = turn()
+    expect(first[0]).toEqual({ type: 'reset' })
+    expect(first.length).toBeLessThanOrEqual(251)
+    isInspected = false
+    expect(turn()).toEqual([{ type: 'reset' }])
+    inspectors.open(start(1, '/unseen'))?.end({})
+    expect(turn()).toEqual([])
+  })
+
+  test('is told the end with the socket', () => {
+    isInspected = undefined
+    expect(turn()).toEqual([{ type: 'end' }])
+  })
 })
 
 describe('the memory of all accounts', () => {

@@ -1,7 +1,7 @@
 /** Questions about requests of sockets, from the service process to the outer layer and back, by both ends of their channel. */
 import { expect, test } from '@jest/globals'
 import { join } from 'node:path'
-import type { RequestsAnswer, RequestsQuestion } from '../../src/directory/socket-requests.ts'
+import type { RequestsAnswer, RequestsChange, RequestsFollowing, RequestsQuestion } from '../../src/directory/socket-requests.ts'
 import { HostChannel, type HostListeners } from '../../src/platform/host-channel.ts'
 import type { FromService, ServiceChild, ToService } from '../../src/service-host/ipc.ts'
 import { ServiceHost, type ServiceHostOptions } from '../../src/service-host/service-host.ts'
@@ -62,7 +62,7 @@ async function connected(more: Partial<ServiceHostOptions>): Promise<HostChannel
 test('a question gets the answer of the outer layer', async () => {
   const asked: RequestsQuestion[] = []
   const answer: RequestsAnswer = { kind: 'list', items: [], next: 'c' }
-  const channel = await connected({ onRequests: question => (asked.push(question), answer) })
+  const channel = await connected({ requests: { answer: async question => (asked.push(question), answer), follow: () => nothing } })
   const one: RequestsQuestion = { kind: 'one', accountId: 'a', socketId: 's', requestId: 'r' }
   expect(await Promise.all([channel.requests(QUESTION), channel.requests(one)])).toEqual([answer, answer])
   expect(asked).toEqual([QUESTION, one])
@@ -75,4 +75,39 @@ test('an outer layer that records nothing says so', async () => {
     code: 'CONFLICT',
     why: expect.stringContaining('inspect: true'),
   })
+})
+
+test('whoever follows is told until they say that it is enough, or the service process is gone', async () => {
+  const followed: (readonly [RequestsFollowing, (changes: readonly RequestsChange[]) => void])[] = []
+  let ended = 0
+  const source = {
+    answer: async () => ({ kind: 'replayed', results: [] }) as const,
+    follow: (...following: (typeof followed)[number]) => {
+      followed.push(following)
+      return () => {
+        ended++
+      }
+    },
+  }
+  const channel = await connected({ requests: source })
+  const following: RequestsFollowing = { accountId: 'a', socketId: 's', filter: '' }
+  const told: unknown[] = []
+  const unfollow = channel.followRequests(following, changes => told.push(changes))
+  channel.followRequests(following, nothing)
+  expect(followed.map(([what]) => what)).toEqual([following, following])
+  followed[0]![1]([{ type: 'gone', ids: ['x'] }])
+  expect(told).toEqual([[{ type: 'gone', ids: ['x'] }]])
+  unfollow()
+  followed[0]![1]([{ type: 'reset' }])
+  expect([told.length, ended]).toEqual([1, 1])
+  // A question and a replay that are asked at the same time get their own answers.
+  const replay: RequestsQuestion = { kind: 'replay', accountId: 'a', socketId: 's', requestId: 'r', edits: {}, address: '192.0.2.1' }
+  expect(await Promise.all([channel.requests(replay), channel.requests(QUESTION)])).toHaveLength(2)
+})
+
+test('an outer layer that records nothing has nothing to follow', async () => {
+  const channel = await connected({})
+  const told: unknown[] = []
+  channel.followRequests({ accountId: 'a', socketId: 's', filter: '' }, changes => told.push(...changes))
+  expect(told).toEqual([{ type: 'end' }])
 })

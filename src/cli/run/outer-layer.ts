@@ -186,6 +186,7 @@ export async function runOuterLayer(
     throw error
   }
   inspection?.serves(layer)
+  service?.serves(layer)
   const count = options['max-connections']
   warnOfFileLimit(log, { count, because: `--max-connections is ${count}` }, context)
   const parts = [acme, service, inspection, targets, visitors, keys, cluster?.certificates, ...stores, told].filter(

@@ -37,6 +37,8 @@ export interface OuterService {
   readonly names: { readonly hosts: readonly string[]; readonly zone: string }
   /** Records requests of sockets for their owners; undefined: nothing does. */
   readonly taps: SocketInspection['taps'] | undefined
+  /** The layer sends again what was recorded. */
+  serves(layer: Parameters<SocketInspection['serves']>[0]): void
   /** Address for complaints about sockets. */
   readonly abuse: string | undefined
   /** Providers by whom visitors of sockets log in; undefined: the file names none. */
@@ -144,7 +146,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     onTurn: (state, isWell, reason) =>
       options.events.turn(state, isWell, { subject: state, fields: reason === undefined ? {} : { reason } }),
     onEvent: options.events.book.add,
-    ...(inspection !== undefined && { onRequests: inspection.answer }),
+    ...(inspection !== undefined && { requests: inspection }),
     stateFile: join(stateDirectory, 'directory.json'),
     log,
     clock: () => performance.now(),
@@ -153,6 +155,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     directory,
     names: { hosts: ownHosts, zone },
     taps: inspection?.taps,
+    serves: layer => inspection?.serves(layer),
     abuse: config.abuse,
     logins: config.identityProviders.size === 0 ? undefined : logins,
     start: () => host.start(),
@@ -176,7 +179,7 @@ async function inspectionOf(
 ): Promise<SocketInspection | undefined> {
   if (inspection === undefined || !(inspection.isOn || isInFile)) return undefined
   const { createSocketInspection } = await import('../inspect/socket-inspection.ts')
-  return createSocketInspection(inspection.keeping, id => directory.isInspected(id), log)
+  return createSocketInspection(inspection.keeping, directory, log)
 }
 
 /** The auth host as browsers see it. Logins are for https, wherever TLS ends, but on this machine itself. */

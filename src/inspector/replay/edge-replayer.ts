@@ -7,6 +7,8 @@ export type SendAtEdge = (replay: {
   readonly request: { readonly method: string; readonly target: string; readonly fields: readonly string[] }
   readonly body: Buffer | undefined
   readonly scheme: 'http' | 'https'
+  /** Address of the client that it is sent for; default: this machine. */
+  readonly address?: string
 }) => Promise<{ readonly requestId: string; readonly status: number; readonly error: string | undefined }>
 
 /** Sends requests as clients of the outer layer do: the same rules decide about them. */

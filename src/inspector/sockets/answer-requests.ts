@@ -1,38 +1,50 @@
-import { isUtf8 } from 'node:buffer'
-import type {
-  RequestsAnswer,
-  RequestsQuestion,
-  SeenBody,
-  SeenHalf,
-  SeenRequest,
-  SeenRequestDetail,
-} from '../../directory/socket-requests.ts'
+import type { RequestsAnswer, RequestsQuestion, SeenRequest } from '../../directory/socket-requests.ts'
 import { GatewayError } from '../../errors.ts'
-import type { BodyRecord } from '../body-record.ts'
 import type { ExchangeRecord } from '../exchange-record.ts'
-import type { MessageHalf } from '../kept/record.ts'
 import { compileFilter } from '../view/filter.ts'
+import { harEntryOf } from '../view/har.ts'
+import { detailOf, lineOf, messagesOf } from './shown.ts'
 import type { SocketInspectors } from './socket-inspectors.ts'
 
 const MAX_LIMIT = 100
-const MAX_MESSAGES = 100
+const MAX_MESSAGES = 200
+/** A part of a HAR file that goes to the other process at once, characters, but for its last entry. */
+const HAR_PART = 524_288
+
+/** A question that nothing is sent for. */
+export type ReadQuestion = Exclude<RequestsQuestion, { readonly kind: 'replay' }>
+type Of<Kind extends ReadQuestion['kind']> = Extract<ReadQuestion, { readonly kind: Kind }>
 
 /** Answers the owner of a socket. Never throws. */
-export function answerRequests(inspectors: SocketInspectors, question: RequestsQuestion): RequestsAnswer {
-  const { accountId, socketId } = question
+export function answerRequests(inspectors: SocketInspectors, question: ReadQuestion): RequestsAnswer {
   try {
-    const records = inspectors.newestFirst(accountId, socketId)
-    return question.kind === 'list' ? listOf(records, question) : oneOf(records, question.requestId)
+    return answer(inspectors, question)
   } catch (thrown) {
-    if (thrown instanceof GatewayError) return { kind: 'refused', code: thrown.code, why: thrown.message }
-    return { kind: 'refused', code: 'INTERNAL', why: 'the records could not be read' }
+    return refusalOf(thrown)
   }
 }
 
-function listOf(
-  records: Iterable<ExchangeRecord>,
-  { filter, before, limit }: Extract<RequestsQuestion, { readonly kind: 'list' }>,
-): RequestsAnswer {
+/** The refusal that a fault becomes. */
+export const refusalOf = (thrown: unknown): RequestsAnswer =>
+  thrown instanceof GatewayError
+    ? { kind: 'refused', code: thrown.code, why: thrown.message }
+    : { kind: 'refused', code: 'INTERNAL', why: 'the records could not be read' }
+
+function answer(inspectors: SocketInspectors, question: ReadQuestion): RequestsAnswer {
+  const { accountId, socketId } = question
+  switch (question.kind) {
+    case 'list':
+      return listOf(inspectors.newestFirst(accountId, socketId), question)
+    case 'har':
+      return harOf(inspectors.newestFirst(accountId, socketId), question)
+    case 'one':
+      return { kind: 'one', request: detailOf(inspectors.find(question)) }
+    case 'messages':
+      return messagesFrom(inspectors.find(question), question)
+  }
+}
+
+function listOf(records: Iterable<ExchangeRecord>, { filter, before, limit }: Of<'list'>): RequestsAnswer {
   const matches = compileFilter(filter)
   const items: SeenRequest[] = []
   for (const record of records) {
@@ -43,75 +55,26 @@ function listOf(
   return { kind: 'list', items, next: null }
 }
 
-function oneOf(records: Iterable<ExchangeRecord>, requestId: string): RequestsAnswer {
-  for (const record of records) if (record.id === requestId) return { kind: 'one', request: detailOf(record) }
-  return { kind: 'refused', code: 'NOT_FOUND', why: 'this request is not kept, or not any more' }
-}
-
-/** By name, so that nothing is shown by accident, such as the names that the gateway itself has for where it went. */
-function lineOf({ summary }: ExchangeRecord): SeenRequest {
-  return {
-    id: summary.id,
-    kind: summary.kind,
-    at: summary.at,
-    durationMs: summary.durationMs,
-    isOver: summary.isOver,
-    scheme: summary.scheme,
-    method: summary.method,
-    host: summary.host,
-    path: summary.path,
-    status: summary.status,
-    error: summary.error,
-    visitor: summary.visitor,
-    client: summary.client,
-    requestBytes: summary.requestBytes,
-    responseBytes: summary.responseBytes,
-    type: summary.type,
-    messages: summary.messages,
+function harOf(records: Iterable<ExchangeRecord>, { filter, ids, before }: Of<'har'>): RequestsAnswer {
+  const matches = compileFilter(filter)
+  const wanted = ids && new Set(ids)
+  const entries: object[] = []
+  let last: string | null = null
+  let size = 0
+  for (const record of records) {
+    if ((before !== undefined && record.id >= before) || wanted?.has(record.id) === false || !matches(record)) continue
+    if (size >= HAR_PART) return { kind: 'har', entries, next: last }
+    const entry = harEntryOf(record, { hidesGateway: true })
+    entries.push(entry)
+    size += JSON.stringify(entry).length
+    last = record.id
   }
+  return { kind: 'har', entries, next: null }
 }
 
-function detailOf(record: ExchangeRecord): SeenRequestDetail {
-  const { version, requestId, phases, request, response, close, redacted } = record.detail
-  return {
-    ...lineOf(record),
-    version,
-    requestId,
-    phases,
-    request: halfOf(request, record.requestBody),
-    response: response && { ...halfOf(response, record.responseBody), status: response.status, reason: response.reason },
-    close: close && { code: close.code, reason: close.reason, by: close.by, explanation: close.explanation },
-    messageList: (record.messages?.from(0, MAX_MESSAGES) ?? []).map(({ number, at, from, type, bytes, text }) => ({
-      number,
-      at,
-      from,
-      type,
-      bytes,
-      text,
-    })),
-    redacted,
-  }
-}
-
-const halfOf = ({ fields, trailers, body }: MessageHalf, kept: BodyRecord | undefined): SeenHalf => ({
-  fields,
-  trailers,
-  body: { ...contentOf(kept), ...infoOf(body) },
-})
-
-const infoOf = ({ bytes, isCut, isComplete, type, note, redactions }: MessageHalf['body']): Omit<SeenBody, 'text' | 'base64'> => ({
-  bytes,
-  isCut,
-  isComplete,
-  type,
-  note,
-  redactions,
-})
-
-function contentOf(kept: BodyRecord | undefined): Pick<SeenBody, 'text' | 'base64'> {
-  const bytes = kept?.held.bytes
-  if (bytes === undefined || bytes.length === 0) return { text: null, base64: null }
-  // A body that was cut may end in the middle of a character.
-  const isText = isUtf8(bytes) || (kept!.held.isCut && [1, 2, 3].some(less => isUtf8(bytes.subarray(0, bytes.length - less))))
-  return isText && !bytes.includes(0) ? { text: bytes.toString('utf8'), base64: null } : { text: null, base64: bytes.toString('base64') }
+function messagesFrom(record: ExchangeRecord, { from, limit }: Of<'messages'>): RequestsAnswer {
+  const items = messagesOf(record, from, Math.min(limit, MAX_MESSAGES))
+  const behind = (items.at(-1)?.number ?? -1) + 1
+  const next = items.length > 0 && behind < (record.messages?.count ?? 0) ? behind : null
+  return { kind: 'messages', items, next, dropped: record.messages?.dropped ?? 0 }
 }

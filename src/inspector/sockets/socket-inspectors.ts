@@ -1,6 +1,7 @@
+import { GatewayError } from '../../errors.ts'
 import type { ExchangeTap, Taps, TapStart } from '../../tap/tap.ts'
 import type { ExchangeRecord } from '../exchange-record.ts'
-import { Inspector, type InspectorOptions } from '../inspector.ts'
+import { Inspector, type InspectorListener, type InspectorOptions } from '../inspector.ts'
 import { BudgetPool } from '../kept/budget.ts'
 
 /** Accounts of which something is kept at a time. */
@@ -17,8 +18,15 @@ export interface SocketInspectorsOptions extends Pick<InspectorOptions, 'bodyLim
   readonly budgetBytes: number
   /** Most that one account may have of it, bytes. */
   readonly accountBytes: number
-  /** Does the owner of a socket want it still? */
-  readonly isInspected: (socketId: string) => boolean
+  /** Does the owner of a socket want it still? Undefined: the socket is gone. */
+  readonly isInspected: (socketId: string) => boolean | undefined
+}
+
+/** One record of one socket. */
+interface RecordPlace {
+  readonly accountId: string
+  readonly socketId: string
+  readonly requestId: string
 }
 
 /** The records of one account. */
@@ -34,10 +42,12 @@ interface Kept {
  */
 export class SocketInspectors implements Taps {
   readonly #accounts = new Map<string, Kept>()
+  /** Those who follow an account, whether anything of it is kept or not. */
+  readonly #listeners = new Map<string, Set<InspectorListener>>()
   readonly #pool: BudgetPool
   readonly #timer: NodeJS.Timeout
 
-  constructor(private readonly options: SocketInspectorsOptions) {
+  constructor(readonly options: SocketInspectorsOptions) {
     this.#pool = new BudgetPool(options.budgetBytes)
     this.#timer = setInterval(() => this.tidy(), LOOK_MS).unref()
   }
@@ -60,10 +70,34 @@ export class SocketInspectors implements Taps {
   /** Records of a socket of an account, the newest first. */
   *newestFirst(accountId: string, socketId: string): Generator<ExchangeRecord> {
     const { isInspected, nowMs } = this.options
-    if (!isInspected(socketId)) return
+    if (isInspected(socketId) !== true) return
     const oldest = nowMs() - KEPT_MS
     for (const record of this.#accounts.get(accountId)?.inspector.newestFirst() ?? [])
       if (record.start.socketId === socketId && record.start.at > oldest) yield record
+  }
+
+  /** @throws GatewayError NOT_FOUND */
+  find({ accountId, socketId, requestId }: RecordPlace): ExchangeRecord {
+    const { isInspected, nowMs } = this.options
+    const record = isInspected(socketId) === true ? this.#accounts.get(accountId)?.inspector.get(requestId) : undefined
+    if (record === undefined || record.start.socketId !== socketId || record.start.at <= nowMs() - KEPT_MS)
+      throw new GatewayError('NOT_FOUND', 'this request is not kept, or not any more')
+    return record
+  }
+
+  /** The records of an account; undefined: there are none. */
+  inspectorOf(accountId: string): Inspector | undefined {
+    return this.#accounts.get(accountId)?.inspector
+  }
+
+  /** Tells of the records of an account, now and later. @returns ends it */
+  listen(accountId: string, listener: InspectorListener): () => void {
+    const those = this.#listeners.get(accountId) ?? new Set()
+    this.#listeners.set(accountId, those.add(listener))
+    return () => {
+      those.delete(listener)
+      if (those.size === 0 && this.#listeners.get(accountId) === those) this.#listeners.delete(accountId)
+    }
   }
 
   /** Forgets what is too old, and what its owner does not want any more. */
@@ -73,7 +107,7 @@ export class SocketInspectors implements Taps {
       const oldest = nowMs() - KEPT_MS
       for (const [accountId, { inspector }] of this.#accounts) {
         const all = [...inspector.newestFirst()]
-        const gone = all.filter(({ start: { at, socketId = '' } }) => at <= oldest || !isInspected(socketId))
+        const gone = all.filter(({ start: { at, socketId = '' } }) => at <= oldest || isInspected(socketId) !== true)
         for (const record of gone) inspector.delete(record)
         if (gone.length === all.length) this.#forget(accountId)
       }
@@ -97,6 +131,14 @@ export class SocketInspectors implements Taps {
       if (this.#accounts.size >= MAX_ACCOUNTS && !this.#dropQuiet(now)) return undefined
       const { accountBytes, isInspected: _, ...options } = this.options
       kept = { inspector: new Inspector({ ...options, layer: 'outer', budgetBytes: accountBytes, pool: this.#pool }), lastMs: now }
+      kept.inspector.listen({
+        changed: record => {
+          for (const listener of this.#listeners.get(accountId) ?? []) listener.changed(record)
+        },
+        gone: ids => {
+          for (const listener of this.#listeners.get(accountId) ?? []) listener.gone(ids)
+        },
+      })
       this.#accounts.set(accountId, kept)
     }
     kept.lastMs = now

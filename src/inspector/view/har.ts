@@ -9,10 +9,11 @@ const NAMES = { name: 'socket-gateway', version: '1.0' }
 
 /** Writes records as a HAR file, the oldest first. */
 export function harOf(records: readonly ExchangeRecord[]): object {
-  return { log: { version: '1.2', creator: NAMES, pages: [], entries: records.map(entryOf) } }
+  return { log: { version: '1.2', creator: NAMES, pages: [], entries: records.map(record => harEntryOf(record)) } }
 }
 
-function entryOf(record: ExchangeRecord): object {
+/** One exchange. @param options.hidesGateway  without the names that only whoever runs the gateway has */
+export function harEntryOf(record: ExchangeRecord, { hidesGateway = false }: { readonly hidesGateway?: boolean } = {}): object {
   const { start, answer, requestBody, responseBody, phases, ended, messages, detail } = record
   const wait = phases.firstByte ?? 0
   const receive = phases.body ?? 0
@@ -45,7 +46,7 @@ function entryOf(record: ExchangeRecord): object {
     },
     cache: {},
     timings: { blocked, dns: -1, connect, ssl: -1, send: 0, wait, receive },
-    ...(ended?.error !== undefined && { comment: `${ended.error}: ${ended.reason ?? ''}` }),
+    ...(ended?.error !== undefined && { comment: hidesGateway ? ended.error : `${ended.error}: ${ended.reason ?? ''}` }),
     _resourceType: record.kind === 'websocket' ? 'websocket' : record.kind === 'events' ? 'eventsource' : 'fetch',
     ...(messages !== undefined && {
       _webSocketMessages: messages.all.map(({ from, at, type, body }) => ({
@@ -61,7 +62,7 @@ function entryOf(record: ExchangeRecord): object {
       redacted: detail.redacted,
       phases,
       close: detail.close,
-      innerLayer: ended?.innerLayer ?? null,
+      innerLayer: hidesGateway ? null : (ended?.innerLayer ?? null),
     },
   }
 }

@@ -7,6 +7,8 @@ export interface EdgeReplay {
   readonly request: Pick<RawRequest, 'method' | 'target' | 'fields'>
   readonly body: Buffer | undefined
   readonly scheme: 'http' | 'https'
+  /** Address of the client that it is sent for; default: this machine. */
+  readonly address?: string
 }
 
 /** The outcome. */
@@ -20,12 +22,12 @@ export interface EdgeReplayResult {
 /** Where the operator sits who has asked for it. */
 const HERE = '127.0.0.1'
 
-/** Sends a request the way that every request of a client takes: the same rules hold for it, as for a client on this machine. */
-export function replayAtEdge(context: ExchangeContext, { request, body, scheme }: EdgeReplay): Promise<EdgeReplayResult> {
+/** Sends a request the way that every request of a client takes: the same rules hold for it, as for a client at the address. */
+export function replayAtEdge(context: ExchangeContext, { request, body, scheme, address = HERE }: EdgeReplay): Promise<EdgeReplayResult> {
   const fields = [...request.fields]
   if (body !== undefined) fields.push('Content-Length', String(body.length))
   const call = new ReplayCall(
-    { address: HERE, isTrusted: false, scheme, localPort: scheme === 'https' ? 443 : 80 },
+    { address, isTrusted: false, scheme, localPort: scheme === 'https' ? 443 : 80 },
     { ...request, fields, httpVersion: '1.1' },
     body,
   )
