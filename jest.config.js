@@ -11,7 +11,7 @@ export default {
   setupFilesAfterEnv: ['<rootDir>/test/support/before-file.ts'],
   transform: {},
   // A wait of a test gives up after a minute (test/support/wait.ts) and says for what; this is for what waits in no other way.
-  testTimeout: 240_000,
+  testTimeout: 600_000,
   // Most tests wait most of the time: three files keep two cores busy. (Jest takes "150%" for 150.)
   maxWorkers: Math.ceil(availableParallelism() * 1.5),
   reporters: ['default', '<rootDir>/scripts/count-reporter.js'],

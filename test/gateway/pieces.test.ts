@@ -30,12 +30,11 @@ const stillness = async ({ outer, inner }: Layers, clients: readonly RawConnecti
     const held = outer.registry.connections.reduce((sum, { session }) => sum + session.outstandingBytes, inner.outstandingBytes)
     return [held, ...sockets.map(socket => `${socket.bytesWritten - socket.writableLength} ${socket.bytesRead}`)].join()
   }
-  let [last, same] = ['', 0]
-  await until(() => {
-    const now = movedBytes()
-    if (now !== last) [last, same] = [now, 0]
-    return ++same > SAME_LOOKS
-  })
+  for (;;) {
+    const last = movedBytes()
+    let same = 0
+    if ((await until(() => (movedBytes() === last ? ++same > SAME_LOOKS && 'still' : 'moved'))) === 'still') return
+  }
 }
 
 /** Resolves once each connection weighs less than `mostBytes`; on a busy machine a read may still be under way. */

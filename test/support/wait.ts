@@ -9,6 +9,10 @@ const MAX_POLL_MS = 50
 /** The patience of every wait, milliseconds: more than a machine takes that is overloaded. A wait that succeeds never lasts that long. */
 export const DEADLINE_MS = 60_000
 
+/** A process that gets few turns sees little of a minute: a wait goes on, for three times as long at most, until it has looked as often as an idle machine would. */
+const BUSY_FACTOR = 3
+const LOOK_MS = 60
+
 /** Deadlines that have not come yet, and how often waits were given up. */
 const deadlines = new Set<NodeJS.Timeout>()
 let givenUp = 0
@@ -52,9 +56,8 @@ export const until = async <T>(
 ): Promise<NonNullable<T>> => {
   const begunMs = performance.now()
   const begun = givenUp
-  const end = begunMs + deadlineMs
   let thrown: unknown
-  for (;;) {
+  for (let looks = 1; ; looks++) {
     try {
       const value = await probe()
       if (value) return value
@@ -62,9 +65,11 @@ export const until = async <T>(
     } catch (error) {
       thrown = error
     }
-    if (performance.now() >= end && begun !== givenUp) return new Promise(() => undefined)
-    if (performance.now() >= end) throw new Error(`waited ${deadlineMs} ms for ${what ?? probe.toString()}`, { cause: thrown })
-    await delay(Math.min(MIN_POLL_MS + (performance.now() - begunMs) / 50, MAX_POLL_MS))
+    const waitedMs = performance.now() - begunMs
+    if (waitedMs >= deadlineMs && begun !== givenUp) return new Promise(() => undefined)
+    const late = waitedMs >= deadlineMs && (looks >= deadlineMs / LOOK_MS || waitedMs >= deadlineMs * BUSY_FACTOR)
+    if (late) throw new Error(`waited ${deadlineMs} ms for ${what ?? probe.toString()}`, { cause: thrown })
+    await delay(Math.min(MIN_POLL_MS + waitedMs / 50, MAX_POLL_MS))
   }
 }
 
