@@ -19,6 +19,7 @@ const ROOMS = {
   units: {},
   files: { rooms: ['errors.ts'], node: ['crypto', 'fs/promises', 'path', 'timers/promises'] },
   rates: {},
+  peers: { rooms: ['net', 'rates'] },
   qr: {},
   pages: { node: ['crypto'] },
   enrolment: {
@@ -268,10 +269,10 @@ const ROOMS = {
     npm: ['ssh2'],
     node: ['net', 'stream', 'crypto'],
   },
-  'outer/access': { rooms: ['errors.ts', 'address', 'http', 'net', 'pages', 'route', 'identity', 'rates'], node: ['crypto'] },
+  'outer/access': { rooms: ['errors.ts', 'address', 'http', 'net', 'pages', 'route', 'identity', 'rates', 'peers'], node: ['crypto'] },
   visitors: { rooms: ['errors.ts', 'address', 'http', 'rates', 'route', 'outer/access'] },
   'visitors/session': {
-    rooms: ['errors.ts', 'http', 'rates', 'route', 'outer/access', 'visitors'],
+    rooms: ['errors.ts', 'http', 'peers', 'rates', 'route', 'outer/access', 'visitors'],
     node: ['crypto'],
   },
   'visitors/tokens': {
@@ -284,7 +285,7 @@ const ROOMS = {
     node: ['crypto'],
   },
   'visitors/shares': {
-    rooms: ['errors.ts', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session'],
+    rooms: ['errors.ts', 'peers', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session'],
     node: ['crypto', 'fs/promises', 'path'],
   },
   'visitors/certificates': { rooms: ['errors.ts', 'http', 'route', 'outer/access', 'visitors', 'visitors/session'] },
@@ -298,6 +299,7 @@ const ROOMS = {
     rooms: [
       'errors.ts',
       'address',
+      'peers',
       'rates',
       'route',
       'outer/access',
@@ -428,12 +430,29 @@ const ROOMS = {
     rooms: ['version.ts', 'address', 'events', 'net', 'route', 'identity', 'telemetry', 'tls', 'outer/inner-layers', 'outer/tcp-edge'],
   },
   cluster: {
-    rooms: ['errors.ts', 'version.ts', 'identity', 'link', 'mux', 'net', 'payload', 'route', 'telemetry', 'tls', 'outer/inner-layers'],
+    rooms: [
+      'errors.ts',
+      'version.ts',
+      'identity',
+      'link',
+      'mux',
+      'net',
+      'payload',
+      'peers',
+      'route',
+      'telemetry',
+      'tls',
+      'outer/inner-layers',
+    ],
     node: ['crypto'],
   },
-  'cluster/redis': { rooms: ['errors.ts', 'lazily.ts', 'identity', 'telemetry', 'cluster'], npm: ['ioredis'] },
+  'cluster/redis': {
+    rooms: ['errors.ts', 'lazily.ts', 'identity', 'telemetry', 'peers', 'cluster'],
+    npm: ['ioredis'],
+    node: ['crypto'],
+  },
   workers: {
-    rooms: ['errors.ts', 'cluster', 'events', 'identity', 'net', 'rates', 'telemetry', 'outer/access', 'outer/inner-layers'],
+    rooms: ['errors.ts', 'cluster', 'events', 'identity', 'net', 'peers', 'rates', 'telemetry', 'outer/access', 'outer/inner-layers'],
     node: ['cluster', 'crypto'],
   },
   'workers/view': { rooms: ['errors.ts', 'admin', 'events', 'net', 'telemetry', 'workers'], node: ['http'] },
@@ -531,8 +550,21 @@ const ROOMS = {
     node: ['fs/promises', 'os'],
   },
   'cli/cluster': {
-    rooms: ['errors.ts', 'address', 'cluster', 'cluster/redis', 'identity', 'telemetry', 'tls', 'cli/command', 'cli/options'],
-    node: ['os'],
+    rooms: [
+      'errors.ts',
+      'address',
+      'cluster',
+      'cluster/redis',
+      'identity',
+      'net',
+      'peers',
+      'telemetry',
+      'tls',
+      'outer/access',
+      'cli/command',
+      'cli/options',
+    ],
+    node: ['crypto', 'os'],
   },
   'cli/workers': {
     rooms: [

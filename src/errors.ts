@@ -162,6 +162,7 @@ const ROWS = {
     text: 'This link has expired, was used as often as it may, or was revoked; ask whoever gave it to you for another one.',
   },
   VISITOR_LOGIN_FAILED: { status: 400, text: 'The login could not be completed; begin again at the address that you wanted to see.' },
+  USES_UNKNOWN: { status: 503, text: 'How often this link was used cannot be known at the moment; try again shortly.' },
   VISITOR_PROVIDER_AWAY: {
     status: 503,
     text: 'The provider of logins does not answer at the moment; who is logged in stays so, try again shortly.',

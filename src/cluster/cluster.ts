@@ -7,6 +7,7 @@ import type { Timing } from '../mux/liveness.ts'
 import { GrowthBudget } from '../mux/receive-window.ts'
 import { settleWithin } from '../mux/settle-within.ts'
 import { attempt } from '../net/guard.ts'
+import type { PeerBook } from '../peers/peer-book.ts'
 import { LinkPort } from '../outer/inner-layers/link-port.ts'
 import type { OriginProfiles } from '../outer/inner-layers/origin-profiles.ts'
 import { Registry, type InnerConnection } from '../outer/inner-layers/registry.ts'
@@ -19,6 +20,7 @@ import { NodeLink, type NodeLinkOptions } from './node-link.ts'
 import { NODE_LIMITS, NODE_TIMING } from './node-limits.ts'
 import { answerQuestion, linkNameOf, UNKNOWN_NODE } from './node-proof.ts'
 import type { NodeFacts, Presence, PresenceListener, ServedProcess } from './presence.ts'
+import { followPeers, PEER_NOTE, takePeerNote } from './peer-notes.ts'
 import { RelayCarrier } from './relay-carrier.ts'
 import { Relays } from './relays.ts'
 
@@ -43,6 +45,8 @@ export interface ClusterOptions {
   readonly zone?: string | undefined
   /** The URL at which inner layers reach this node, which they are told of; undefined: they are not. */
   readonly linkUrl?: string | undefined
+  /** What is told from node to node, by the links between them; undefined: nothing is. */
+  readonly peers?: PeerBook | undefined
 }
 
 /** The parts of an outer layer that a cluster works with. */
@@ -111,6 +115,8 @@ export class Cluster implements PresenceListener {
       },
     })
     const noteOf = new WeakMap<InnerConnection, (payload: Buffer) => void>()
+    const dialled = new Registry()
+    followPeers(options.peers, dialled, this.#others)
     this.#port = new LinkPort(
       {
         port,
@@ -123,7 +129,7 @@ export class Cluster implements PresenceListener {
         isTrusted: () => false,
         timing,
         clock,
-        registry: new Registry(),
+        registry: dialled,
         peer: 'node',
         unknownKey: UNKNOWN_NODE,
         limits: NODE_LIMITS,
@@ -136,6 +142,7 @@ export class Cluster implements PresenceListener {
           const note = decodeNote(payload)
           if (note.note === 'drain') this.#drain()
           else if (note.note === 'who') connection.session.note(answerQuestion(note, this.#facts, key))
+          else if (note.note === PEER_NOTE) takePeerNote(options.peers, connection.identifier, note)
           else noteOf.get(connection)?.(payload)
         },
         others: NO_OTHERS,
@@ -342,6 +349,7 @@ export class Cluster implements PresenceListener {
     const { key, keys, ca, local } = this.options
     const onUp = (id: string): void => {
       this.#tellInnerLayers()
+      this.#contain(() => this.options.peers?.came(id))
       // Requests that wait for an inner layer may wait for one that is there.
       for (const connection of this.#others.get(id)?.connections.values() ?? []) this.#contain(() => registry.onAdd(connection))
     }

@@ -138,6 +138,11 @@ export class NodeLink {
     return true
   }
 
+  /** True while what was told before has not been taken. */
+  get isHeldUp(): boolean {
+    return this.#proven?.isHeldUp === true
+  }
+
   /** Ends it now, with the streams in it. */
   destroy(): void {
     this.#lost()

@@ -1,5 +1,6 @@
 import { addressKey } from '../address/address-key.ts'
 import { RateMeter } from '../rates/rate-meter.ts'
+import type { SharedCounts } from '../rates/shared-counts.ts'
 import type { Rejection } from './lane.ts'
 
 /** Wrong credentials of one address: twenty, then one each three seconds. */
@@ -15,13 +16,15 @@ export class Failures {
   /**
    * @param clock      milliseconds, rising
    * @param onRefused  told of those that are not too many
+   * @param shared     counts of all processes, and the name of this one among them; undefined: it is alone
    */
   constructor(
     clock: () => number,
     rate: { readonly perSecond: number; readonly burst: number } = FAILURES,
     private readonly onRefused: (address: string, reason: string) => void = () => undefined,
+    shared?: { readonly counts: SharedCounts; readonly name: string },
   ) {
-    this.#meter = new RateMeter(rate, clock)
+    this.#meter = shared?.counts.meter(shared.name, rate) ?? new RateMeter(rate, clock)
   }
 
   /** Refuses a wrong credential, or the address that has sent too many. @param reason  for the log */

@@ -43,6 +43,7 @@ export type ToWorker =
   | { readonly type: 'counts'; readonly from: string; readonly change: CountsChange }
   | { readonly type: 'counts-gone'; readonly from: string }
   | { readonly type: 'counts-repeat' }
+  | { readonly type: 'news'; readonly topic: string; readonly message: unknown }
 
 /** Something that has happened in a worker, told where the events of all of them are. */
 export type EventReport =
@@ -63,5 +64,7 @@ export type FromWorker =
   /** Its ports are open. */
   | { readonly type: 'ready'; readonly ports: { readonly app: number; readonly socket: number } }
   | { readonly type: 'counts'; readonly change: CountsChange }
+  /** For all other workers. */
+  | { readonly type: 'news'; readonly topic: string; readonly message: unknown }
   | { readonly type: 'event'; readonly event: EventReport }
   | PresenceReport

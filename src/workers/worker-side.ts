@@ -5,7 +5,8 @@ import { algorithmsOf, thumbprintOf } from '../identity/key.ts'
 import { registeredHalfOf } from '../identity/private-key.ts'
 import { guarded } from '../net/guard.ts'
 import type { SharedAccess } from '../outer/access/access-check.ts'
-import { CountsBook } from '../rates/shared-counts.ts'
+import { COUNTS, PeerBook } from '../peers/peer-book.ts'
+import type { CountsChange } from '../rates/shared-counts.ts'
 import type { Registry } from '../outer/inner-layers/registry.ts'
 import { BoardPresence } from './board-presence.ts'
 import { ForwardedEvents } from './forwarded-events.ts'
@@ -42,15 +43,19 @@ export class WorkerSide {
   /** The primary asks it to drain. */
   readonly stopped: Promise<void>
   readonly events: ForwardedEvents
-  readonly #counts: CountsBook
+  readonly #peers: PeerBook
   readonly #presence: BoardPresence
 
   constructor(private readonly options: WorkerSideOptions) {
     const { channel, clock, nowMs, onFault } = options
-    this.#counts = new CountsBook({
-      clock,
-      tell: change => this.say({ type: 'counts', change }),
-      soon: flush => void setTimeout(guarded(onFault, flush), COUNTS_MS).unref(),
+    this.#peers = new PeerBook({ clock, soon: flush => void setTimeout(guarded(onFault, flush), COUNTS_MS).unref(), onFault })
+    this.#peers.attach({
+      send: (topic, message) => {
+        this.say(topic === COUNTS ? { type: 'counts', change: message as CountsChange } : { type: 'news', topic, message })
+        return true
+      },
+      // The channel has no addresses, and what all have in files needs no greeting.
+      sendTo: () => undefined,
     })
     this.#presence = new BoardPresence(report => this.say(report), nowMs)
     this.events = new ForwardedEvents({ nowMs, onFault }, event => this.say({ type: 'event', event }))
@@ -67,11 +72,13 @@ export class WorkerSide {
           case 'stop':
             return stop()
           case 'counts':
-            return this.#counts.hear(said.from, said.change)
+            return this.#peers.took(said.from, COUNTS, said.change)
           case 'counts-gone':
-            return this.#counts.gone(said.from)
+            return this.#peers.gone(said.from)
           case 'counts-repeat':
-            return this.#counts.repeat()
+            return this.#peers.came('')
+          case 'news':
+            return this.#peers.took('', said.topic, said.message)
           default:
             return this.#presence.hear(said)
         }
@@ -96,7 +103,8 @@ export class WorkerSide {
 
   /** The counts that this worker has in common with the others. */
   shared({ secret }: Beginning): SharedAccess {
-    return { counts: this.#counts, secret: Buffer.from(secret, 'base64'), clock: this.options.sharedClock }
+    const key = Buffer.from(secret, 'base64')
+    return { counts: this.#peers.counts, secret: key, clock: this.options.sharedClock, skewMs: 1, peers: this.#peers, exact: undefined }
   }
 
   /** The part that makes this worker one of several outer layers, at a socket of its own. */

@@ -1,10 +1,12 @@
 /** Outer layers of one cluster in this process, on a real Redis. */
+import { createClusterState, type ClusterState } from '../../src/cli/cluster/shared-state.ts'
 import type { ClusterOptions } from '../../src/cluster/cluster.ts'
 import { RedisPresence } from '../../src/cluster/redis/redis-presence.ts'
 import { parseRedisUrl } from '../../src/cluster/redis/redis-url.ts'
 import { mintKeyPair } from '../../src/identity/certificate.ts'
 import { KeyRegistry } from '../../src/identity/key-registry.ts'
 import { registeredHalfOf } from '../../src/identity/private-key.ts'
+import { onCleanUp } from './cleanup.ts'
 import { captureLog, privateKeyOf, startLayers, type Layers, type LayersOptions } from './layers.ts'
 import { until } from './wait.ts'
 
@@ -34,6 +36,22 @@ export const startNode = async (
   options: LayersOptions = {},
   more: Partial<ClusterOptions> & { readonly cluster?: string } = {},
 ): Promise<Layers> => startLayers({ inners: 0, ...options, outer: { ...options.outer, cluster: await nodeOptions(redisPort, more) } })
+
+/** A node that shares what all of them count and know. */
+export interface SharedNode {
+  readonly layers: Layers
+  readonly state: ClusterState
+}
+
+/** Starts a node as the program does, with what all nodes have in common. */
+export const startSharedNode = async (redisPort: number, options: LayersOptions = {}): Promise<SharedNode> => {
+  const cluster = await nodeOptions(redisPort)
+  const at = { cluster: `redis://127.0.0.1:${redisPort}`, 'cluster-name': 'test' }
+  const state = createClusterState(at, cluster, captureLog().log)
+  onCleanUp(() => state.close())
+  const outer = { ...options.outer, shared: state, cluster: { ...cluster, peers: state.peers } }
+  return { layers: await startLayers({ inners: 0, ...options, outer }), state }
+}
 
 /** Resolves when every node is linked to every other one, and knows of this many processes of inner layers elsewhere. */
 export const linked = async (nodes: readonly Layers[], processes: readonly number[]): Promise<void> => {

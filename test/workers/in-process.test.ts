@@ -40,6 +40,8 @@ const startWorkers = async (options: LayersOptions, privateKeys: readonly string
     if (message.type === 'counts') {
       for (const to of listeners.keys()) if (to !== from) tell(to, { type: 'counts', from: String(from), change: message.change })
       changes.push(message.change)
+    } else if (message.type === 'news') {
+      for (const to of listeners.keys()) if (to !== from) tell(to, message)
     } else if (message.type === 'event') events.push(message)
     else if (message.type !== 'hello' && message.type !== 'ready') board.take(from, message)
   }

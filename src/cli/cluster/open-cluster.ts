@@ -13,11 +13,19 @@ import type { CertificateStore } from '../../tls/certificate-store.ts'
 import { certificateFile, PRIVATE_KEY_FILE, readOptionFile } from '../command/option-file.ts'
 import type { ValuesOf } from '../command/option.ts'
 import type { clusterOptions } from '../options/cluster.ts'
+import { createClusterState, type ClusterState } from './shared-state.ts'
 
 const CA_FILE = certificateFile('--node-ca', 'of the authorities to trust')
 
 /** The values of the options, with a cluster. */
 export type ClusterValues = ValuesOf<typeof clusterOptions> & { readonly cluster: string }
+
+/** What makes a process a node, and what all nodes have in common. */
+export interface OpenedCluster {
+  readonly cluster: ClusterOptions
+  readonly shared: ClusterState
+  close(): Promise<void>
+}
 
 /**
  * Reads what makes this process a node; nothing is connected yet.
@@ -28,7 +36,7 @@ export async function openCluster(
   values: ClusterValues,
   certificates: () => CertificateStore | undefined,
   log: Log,
-): Promise<ClusterOptions> {
+): Promise<OpenedCluster> {
   const place = parseRedisUrl(values.cluster)
   const keyFile = values['node-key']
   if (keyFile === undefined)
@@ -52,14 +60,17 @@ export async function openCluster(
   const others = new KeyFiles(values['node-public-key'])
   await others.start()
   await others.close()
-  return {
-    presence: new RedisPresence({
-      place,
-      name: values['cluster-name'],
-      log,
-      clock: () => performance.now(),
-      wallClock: Date.now,
-    }),
+  const presence = new RedisPresence({
+    place,
+    name: values['cluster-name'],
+    log,
+    clock: () => performance.now(),
+    wallClock: Date.now,
+  })
+  const shared = createClusterState(values, { key, presence }, log)
+  const cluster: ClusterOptions = {
+    presence,
+    peers: shared.peers,
     url: given,
     port: values['node-port'] ?? (url === undefined ? 0 : Number(url.port || (url.protocol === 'wss:' ? 443 : 80))),
     host: values['node-host'] ?? (url === undefined ? '127.0.0.1' : undefined),
@@ -70,5 +81,13 @@ export async function openCluster(
     name: values['node-name'] ?? hostname(),
     zone: values.zone,
     linkUrl: values.advertise,
+  }
+  return {
+    cluster,
+    shared,
+    close: async () => {
+      shared.close()
+      await tls?.close()
+    },
   }
 }

@@ -1,7 +1,8 @@
 import type { AdminOptions } from '../../admin/admin.ts'
 import type { AdminCall } from '../../admin/calls.ts'
 import { explain, protectionsOf } from '../../config/explain.ts'
-import type { ClusterOptions } from '../../cluster/cluster.ts'
+import type { OpenedCluster } from '../cluster/open-cluster.ts'
+import type { SharedAccess } from '../../outer/access/access-check.ts'
 import { formatFault } from '../../config/document/fault.ts'
 import { lintTargetsInSlices } from '../../config/lint.ts'
 import { TargetsFile } from '../../config/watch.ts'
@@ -107,7 +108,7 @@ export async function runOuterLayer(
   let service: OuterService | undefined
   let visitors: RunningVisitors | undefined
   let told: Told | undefined
-  let cluster: ClusterOptions | undefined
+  let opened: OpenedCluster | undefined
   let layer: OuterLayer
   try {
     // First of all: what is told before anybody listens is told to nobody.
@@ -120,9 +121,11 @@ export async function runOuterLayer(
     if (targets !== undefined) await checkTargets(targets, ports, log)
     const table = targets ?? targetsOf(options)
     service = options.service === undefined ? undefined : await createService(options, { file: options.service, tls, events }, log, context)
-    visitors = await startVisitors(options.visitors, service, log)
+    opened = options.cluster === undefined ? undefined : await createCluster({ ...options, cluster: options.cluster }, log)
+    const shared = opened?.shared ?? worker?.shared
+    visitors = await startVisitors(options.visitors, service, shared, log)
     await inspection?.open()
-    cluster = options.cluster === undefined ? worker?.cluster : await createCluster({ ...options, cluster: options.cluster }, log)
+    const cluster = opened?.cluster ?? worker?.cluster
     const taps = layeredTaps(inspection?.taps, service?.taps)
     acme?.prepare({ table, service, store: tls.app!, events, log })
     layer = createOuterLayer(
@@ -146,7 +149,7 @@ export async function runOuterLayer(
         ...(invitations !== undefined && { joining: invitations.endpoint }),
         ...(table !== undefined && { targets: table }),
         ...(cluster !== undefined && { cluster }),
-        ...(worker?.shared !== undefined && { shared: worker.shared }),
+        ...(shared !== undefined && { shared }),
         ...(service !== undefined && { directory: service.directory }),
         ...(service?.abuse !== undefined && { abuse: service.abuse }),
         ...(visitors !== undefined && { visitors: visitors.check, reloads: reloadsOf(visitors) }),
@@ -180,8 +183,8 @@ export async function runOuterLayer(
       { log },
     )
   } catch (error) {
-    const opened = [acme, told, keys, targets, visitors, cluster?.certificates, ...stores].filter(part => part !== undefined)
-    await Promise.all(opened.map(part => part.close()))
+    const parts = [acme, told, keys, targets, visitors, opened, ...stores].filter(part => part !== undefined)
+    await Promise.all(parts.map(part => part.close()))
     await log.flush()
     throw error
   }
@@ -189,9 +192,7 @@ export async function runOuterLayer(
   service?.serves(layer)
   const count = options['max-connections']
   warnOfFileLimit(log, { count, because: `--max-connections is ${count}` }, context)
-  const parts = [acme, service, inspection, targets, visitors, keys, cluster?.certificates, ...stores, told].filter(
-    part => part !== undefined,
-  )
+  const parts = [acme, service, inspection, targets, visitors, keys, opened, ...stores, told].filter(part => part !== undefined)
   await serve(layerWith(layer, { service, invitations, acme, worker }), log, context, parts)
   return 0
 }
@@ -239,24 +240,26 @@ const openEvents = async (file: string, events: Events, log: Log): Promise<Told>
   (await import('../events/open-events.ts')).openEvents(file, events, log)
 
 /** Reads the files of visitors; where neither they nor the service name a provider, nothing of it is loaded. */
-async function startVisitors(file: string | undefined, service: OuterService | undefined, log: Log): Promise<RunningVisitors | undefined> {
+async function startVisitors(
+  file: string | undefined,
+  service: OuterService | undefined,
+  shared: SharedAccess | undefined,
+  log: Log,
+): Promise<RunningVisitors | undefined> {
   const { logins } = service ?? {}
   if (file === undefined && logins === undefined) return undefined
   const { startVisitors: start } = await import('../visitors/start-visitors.ts')
   const theirs = logins === undefined ? {} : { logins: { ...logins, isAlone: file === undefined } }
   const onLoginsEnded = service?.directory.onLoginsEnded.bind(service.directory)
   const { who: accounts, held, onSocketLogin } = service ?? {}
-  return start({ file: file ?? logins!.besides, accounts, held, onLoginsEnded, onSocketLogin, ...theirs }, log)
+  return start({ file: file ?? logins!.besides, accounts, held, onLoginsEnded, onSocketLogin, shared, ...theirs }, log)
 }
 
 /** Reads what makes this process a node of a cluster; without one, nothing of it is loaded. */
-async function createCluster(
-  options: ValuesOf<typeof outerLayerOptions> & { readonly cluster: string },
-  log: Log,
-): Promise<ClusterOptions> {
+async function createCluster(options: ValuesOf<typeof outerLayerOptions> & { readonly cluster: string }, log: Log): Promise<OpenedCluster> {
   const { openCluster } = await import('../cluster/open-cluster.ts')
   const opened = await openCluster(options, () => createNodeCertificates(options, log), log)
-  await opened.certificates?.start()
+  await opened.cluster.certificates?.start()
   return opened
 }
 

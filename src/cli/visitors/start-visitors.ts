@@ -7,7 +7,9 @@ import type { Log } from '../../telemetry/log.ts'
 import { AuditFile } from './audit-file.ts'
 import { VisitorLanes } from './visitor-lanes.ts'
 import { createKeyText } from '../../visitors/session/key-ring.ts'
-import type { EndedLogins } from '../../visitors/session/revocations.ts'
+import { SharedRevocations } from '../../visitors/session/shared-revocations.ts'
+import type { SharedByVisitors } from '../../visitors/shared.ts'
+import type { EndedLogins, Revocation } from '../../visitors/session/revocations.ts'
 import { createVisitors } from '../../visitors/check/create-visitors.ts'
 import type { SocketLogin } from '../../service-host/ipc.ts'
 import type { HeldSockets } from '../../visitors/holders/held-socket.ts'
@@ -37,6 +39,8 @@ export interface VisitorsSources {
   readonly onSocketLogin?: ((login: SocketLogin) => void) | undefined
   /** Tells of logins by these accounts that are over. @returns ends it */
   readonly onLoginsEnded?: ((listener: (ended: readonly EndedLogins[]) => void) => () => void) | undefined
+  /** Of all processes of this outer layer; undefined: this one is alone. */
+  readonly shared?: SharedByVisitors | undefined
 }
 
 /**
@@ -44,7 +48,7 @@ export interface VisitorsSources {
  * @throws GatewayError CONFIG_INVALID, FILE_UNREADABLE, KEY_INVALID
  */
 export async function startVisitors(
-  { file, logins, accounts, held, onLoginsEnded, onSocketLogin }: VisitorsSources,
+  { file, logins, accounts, held, onLoginsEnded, onSocketLogin, shared }: VisitorsSources,
   log: Log,
 ): Promise<RunningVisitors> {
   if (logins?.isAlone === true) await ensureKeys(file)
@@ -59,7 +63,10 @@ export async function startVisitors(
         log.info({ providers: files.config.providers.size, keys: files.keys.all.length }, 'visitors reloaded')
         visitors.checkProviders().catch((fault: unknown) => log.error({ err: fault }, `a provider cannot be used: ${messageOf(fault)}`))
       },
-      onRevoked: revocations => visitors.revocations.add(revocations),
+      onRevoked: revocations => {
+        visitors.revocations.add(revocations)
+        revoked?.read(revocations)
+      },
       onFault,
     },
     logins,
@@ -71,11 +78,18 @@ export async function startVisitors(
     if (came !== undefined) onSocketLogin?.(came)
     logEvent(event, log)
   }
-  const lanes = new VisitorLanes(file, onFault, onEvent)
+  const lanes = new VisitorLanes(file, onFault, onEvent, shared)
+  // Workers have the same file.
+  const revoked = shared?.exact === undefined ? undefined : new SharedRevocations({ peers: shared.peers, apply: heard => applied(heard) })
+  const persist = (revocation: Revocation): Promise<void> => {
+    revoked?.read([revocation])
+    return files.append(revocation)
+  }
   const visitors = createVisitors({
     config: () => files.config,
     keys: () => files.keys,
-    persist: revocation => files.append(revocation),
+    persist,
+    shared,
     clock: Date.now,
     accounts,
     held,
@@ -83,6 +97,13 @@ export async function startVisitors(
     lanes: parts => lanes.create(parts),
     onFault: thrown => log.error({ err: thrown }, 'internal fault while visitors are checked'),
   })
+  const applied = (revocations: readonly Revocation[]): void => {
+    visitors.revocations.add(revocations)
+    for (const revocation of revocations)
+      files
+        .append(revocation)
+        .catch((thrown: unknown) => log.error({ err: thrown }, `a revocation of another node cannot be written: ${messageOf(thrown)}`))
+  }
   await files.start()
   try {
     await visitors.checkProviders()

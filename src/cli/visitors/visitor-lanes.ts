@@ -6,6 +6,7 @@ import type { LoginEvent } from '../../visitors/login-event.ts'
 import type { LaneParts } from '../../visitors/check/create-visitors.ts'
 import { CertificateLane } from '../../visitors/certificates/certificate-lane.ts'
 import { Failures } from '../../visitors/failures.ts'
+import type { SharedByVisitors } from '../../visitors/shared.ts'
 import type { Lane } from '../../visitors/lane.ts'
 import { JwtLane } from '../../visitors/jwt/jwt-lane.ts'
 import { readShares, type StoredShare } from '../../visitors/shares/share.ts'
@@ -33,16 +34,19 @@ export class VisitorLanes {
    * @param file     of visitors
    * @param onFault  a file of theirs cannot be used
    * @param onEvent  told of what is refused, and of tokens and links that are used
+   * @param shared   of all processes; undefined: this one is alone
    */
   constructor(
     file: string,
     onFault: (fault: GatewayError) => void,
     private readonly onEvent: (event: LoginEvent) => void,
+    shared?: SharedByVisitors,
   ) {
     this.#failures = new Failures(
       () => performance.now(),
       undefined,
       (address, reason) => onEvent({ kind: 'refused', reason, address }),
+      shared && { counts: shared.counts, name: 'wrong credentials' },
     )
     this.#tokens = new StateFile({
       file: stateFileOf(file, 'tokens'),
@@ -56,7 +60,9 @@ export class VisitorLanes {
       apply: shares => this.#shareLane?.set(shares),
       onFault,
     })
-    this.#uses = new ShareUses(stateFileOf(file, 'uses'), () => performance.now())
+    const { exact, peers } = shared ?? {}
+    const ofAll = exact === undefined || peers === undefined ? undefined : { exact, peers, nowMs: Date.now }
+    this.#uses = new ShareUses(stateFileOf(file, 'uses'), () => performance.now(), ofAll)
   }
 
   /** Makes the lanes, in the order in which they are asked. */

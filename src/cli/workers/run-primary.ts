@@ -184,6 +184,8 @@ class Primary {
         return this.#pool.tellAll({ type: 'counts-repeat' }, worker)
       case 'counts':
         return this.#pool.tellAll({ type: 'counts', from: nameOf(worker), change: message.change }, worker)
+      case 'news':
+        return this.#pool.tellAll(message, worker)
       case 'event':
         return this.#event(worker, message.event)
       case 'facts':

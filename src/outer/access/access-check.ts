@@ -7,6 +7,7 @@ import { Passwords, userOf } from './passwords.ts'
 import { rateLimited } from './rate-limited.ts'
 import { addressKey } from '../../address/address-key.ts'
 import { RateMeter } from '../../rates/rate-meter.ts'
+import type { ExactUses, Peers } from '../../peers/peers.ts'
 import type { SharedCounts, Tally } from '../../rates/shared-counts.ts'
 
 /** A request, with the client that sends it. */
@@ -37,6 +38,12 @@ export interface SharedAccess {
   readonly secret: Buffer
   /** Milliseconds, rising, the same in all processes. */
   readonly clock: () => number
+  /** The most by which the clock of one process may be behind that of another, milliseconds. */
+  readonly skewMs: number
+  /** What they tell each other beside counts. */
+  readonly peers: Peers
+  /** Numbers that are exact over all of them; undefined: files of this machine, which all of them have. */
+  readonly exact: ExactUses | undefined
 }
 
 /** Decides which clients may come: addresses, rates, passwords and how many at once. Asked only where a target says something of these. */
@@ -61,8 +68,8 @@ export class AccessCheck {
     private readonly shared?: SharedAccess,
   ) {
     this.#passwords = new Passwords(clock, shared?.counts)
-    this.#sessions = new LoginSessions(shared?.clock ?? clock, shared?.secret)
-    this.interstitial = new Interstitial(clock)
+    this.#sessions = new LoginSessions(shared?.clock ?? clock, shared?.secret, shared?.skewMs)
+    this.interstitial = new Interstitial(shared?.clock ?? clock, shared?.secret, shared?.skewMs)
     this.#active = shared?.counts.tally('requests of a target')
     this.#meter = rate === undefined ? undefined : this.#meterOf('rate of an address', rate)
   }

@@ -32,13 +32,20 @@ export interface InterstitialAnswer {
 
 /**
  * The page before a browser's first visit of a socket: whose pages these are not. Programs never see it. Who has been there has a cookie with the host, the
- * time and an HMAC over both, whose key never leaves this process: after a restart people read it once more.
+ * time and an HMAC over both, whose key is of this process, or of all nodes: after a restart of a process that is alone people read it once more.
  */
 export class Interstitial {
-  readonly #secret = randomBytes(32)
+  readonly #secret: Buffer
 
-  /** @param clock  milliseconds, rising */
-  constructor(private readonly clock: () => number) {}
+  /** @param clock  milliseconds, rising @param secret  that other processes have as well @param skewMs  the clock that has issued a cookie may be ahead by this */
+  constructor(
+    private readonly clock: () => number,
+    secret?: Buffer,
+    private readonly skewMs = 0,
+  ) {
+    // Of its own, so that no proof of another kind is one of a visit.
+    this.#secret = secret === undefined ? randomBytes(32) : createHmac('sha256', secret).update('first visit').digest()
+  }
 
   /** Returns undefined for a request that may go on. */
   answer(visit: InterstitialVisit): InterstitialAnswer | undefined {
@@ -55,7 +62,7 @@ export class Interstitial {
     const [given, wanted] = [Buffer.from(proof), Buffer.from(this.#proof(hostname, issued))]
     if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) return false
     const ageMs = this.clock() - Number(issued)
-    return ageMs >= 0 && ageMs < LIFETIME_MS
+    return ageMs >= -this.skewMs && ageMs < LIFETIME_MS
   }
 
   #proof(hostname: string, issued: string): string {

@@ -26,15 +26,16 @@ export interface SessionRequest {
 /**
  * Logins that are remembered by the client, in a signed cookie of this host alone. Nothing is kept here: what the cookie says is the name, the
  * time by the clock of this process, and an HMAC over both and the hash of the password. So another password, a user who is gone from the
- * file and a restart each end a session; and another outer layer asks for the password again, since the key never leaves this process and its workers.
+ * file and a restart each end a session; and another outer layer asks for the password again, unless it is one with this one: a worker, or a node with the same key.
  */
 export class LoginSessions {
   readonly #names = new WeakMap<BasicAuth, string>()
 
-  /** @param clock  milliseconds, rising @param secret  key of the HMAC */
+  /** @param clock  milliseconds, rising @param secret  key of the HMAC @param skewMs  the clock that has issued a cookie may be ahead by this */
   constructor(
     private readonly clock: () => number,
     private readonly secret: Buffer = randomBytes(32),
+    private readonly skewMs = 1,
   ) {}
 
   /** The session that a cookie of the request proves, an old one may stand before it; undefined when there is none. */
@@ -52,7 +53,11 @@ export class LoginSessions {
     const user = Buffer.from(encoded, 'base64url').toString('utf8')
     const ageMs = this.clock() - Number(issued)
     const wanted = this.#proofOf(auth, user, `${encoded}.${issued}`)
-    if (wanted === undefined || !timingSafeEqual(Buffer.from(proof), Buffer.from(wanted)) || !(ageMs >= -1 && ageMs < LIFETIME_MS))
+    if (
+      wanted === undefined ||
+      !timingSafeEqual(Buffer.from(proof), Buffer.from(wanted)) ||
+      !(ageMs >= -this.skewMs && ageMs < LIFETIME_MS)
+    )
       return undefined
     return { user, isOld: ageMs > RENEWED_MS }
   }

@@ -14,6 +14,7 @@ import type { Page } from '../page.ts'
 import type { LoginContext } from '../login/login-context.ts'
 import type { LoginEvent } from '../login-event.ts'
 import { Failures } from '../failures.ts'
+import type { SharedByVisitors } from '../shared.ts'
 import { AuthLogin } from '../login/auth-login.ts'
 import { DEVICE_AUTHORIZE, DeviceLogin } from '../login/device-login.ts'
 import { HostLogin } from '../login/host-login.ts'
@@ -76,6 +77,8 @@ export interface VisitorsOptions {
   readonly held?: HeldSockets | undefined
   /** Other pages of the gateway. */
   readonly pages?: readonly Page[]
+  /** Of all processes; undefined: this one is alone. */
+  readonly shared?: SharedByVisitors | undefined
 }
 
 /** The check, and what belongs to it. */
@@ -90,7 +93,7 @@ export interface CreatedVisitors {
 
 /** Puts the check of visitors together. */
 export function createVisitors(options: VisitorsOptions): CreatedVisitors {
-  const { config, keys, clock, steady = () => performance.now(), onFault } = options
+  const { config, keys, clock, steady = () => performance.now(), onFault, shared } = options
   const revocations = new Revocations(clock)
   const seal = new Seal(keys)
   const sessions = new Sessions({ seal, revocations, config, clock })
@@ -100,7 +103,7 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
   const others = options.lanes?.({ sessions, seal, watch }) ?? []
   const authHost = (): string => config().authHost
   const logins = new SocketLogins(options.onEvent, steady)
-  const ofPrograms = { seal, sessions, watch, logins, failures: new Failures(steady), authHost, steady }
+  const ofPrograms = { seal, sessions, watch, logins, failures: failuresOf(steady, shared), authHost, steady }
   const devices = new DeviceLane(ofPrograms)
   const pages = new Pages(config)
   const context: LoginContext = {
@@ -109,16 +112,16 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
     revocations,
     persist: options.persist,
     providers: new Providers(config, clock, options.accounts),
-    tickets: new Tickets(seal, clock),
+    tickets: new Tickets(seal, clock, shared?.exact),
     pages,
-    attempts: new RateMeter(options.attempts ?? ATTEMPTS, clock),
+    attempts: shared?.counts.meter('logins', options.attempts ?? ATTEMPTS) ?? new RateMeter(options.attempts ?? ATTEMPTS, clock),
     onEvent: options.onEvent,
     onFault,
     clock,
   }
   const defaults = new DefaultedProviders(config)
   const host = new HostLogin(context)
-  const device = new DeviceLogin(context, { seal, pages: new DevicePages(config), steady })
+  const device = new DeviceLogin(context, { seal, pages: new DevicePages(config), steady, shared })
   const { held } = options
   const own = [
     ...host.pages,
@@ -151,6 +154,10 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
     },
   }
 }
+
+/** Wrong credentials of programs. */
+const failuresOf = (steady: () => number, shared: SharedByVisitors | undefined): Failures =>
+  new Failures(steady, undefined, undefined, shared && { counts: shared.counts, name: 'wrong credentials of programs' })
 
 /** Logins and certificates for programs that open sockets of a service. */
 function holderPages(

@@ -113,7 +113,7 @@ export class AuthLogin {
     if (providers.find(name)?.config.kind !== 'accounts') return pages.missing(call, [])
     const cookies = STATE_FORM.test(state) ? cookieValues(call.request, attemptKind(state), authScheme(config())) : []
     const attempt = cookies
-      .map(cookie => this.#attemptOf(cookie, state, name, tickets.readAttempt.bind(tickets)))
+      .map(cookie => this.#isOf(tickets.readAttempt(cookie, config().authHost), state, name))
       .find(each => each !== undefined)
     const wish = this.#wishOf(attempt?.wish ?? undefined)
     if (wish === undefined)
@@ -167,9 +167,8 @@ export class AuthLogin {
     const cookies = cookieValues(call.request, kind, scheme)
     if (cookies.length === 0)
       return this.#failed(call, name, 'the browser has kept no cookie of the auth host, or has not begun this login', 'cookies')
-    const attempt = cookies
-      .map(cookie => this.#attemptOf(cookie, state, name, tickets.openAttempt.bind(tickets)))
-      .find(each => each !== undefined)
+    const opened = cookies.map(async cookie => this.#isOf(await tickets.openAttempt(cookie, authHost), state, name))
+    const attempt = (await Promise.all(opened)).find(each => each !== undefined)
     const provider = attempt === undefined ? undefined : known
     const done = [setCookie(kind, scheme, '', 0, known?.comesBackBy)]
     if (attempt === undefined || provider === undefined)
@@ -206,7 +205,7 @@ export class AuthLogin {
     try {
       const { end, id } = await provider.finishUnasked(returned, redirectUriOf(config().authUrl, name))
       if (end.kind !== 'person') return this.#failed(call, name, end.reason)
-      if (!tickets.useAssertion(id)) return this.#failed(call, name, 'an assertion that was used')
+      if (!(await tickets.useAssertion(id))) return this.#failed(call, name, 'an assertion that was used')
       const session = newSession(end.person, clock())
       this.#tellOf(session, call)
       return redirect(landing, [sessions.issue(session, config().authHost, authScheme(config()), atAuthHost(name))], 303)
@@ -230,14 +229,8 @@ export class AuthLogin {
     this.context.onEvent({ kind: 'login', provider: session.person.provider, who: nameOf(session), address: client.address })
   }
 
-  #attemptOf(
-    cookie: string,
-    state: string,
-    provider: string,
-    open: (sealed: string, place: string) => Attempt | undefined,
-  ): Attempt | undefined {
-    const attempt = open(cookie, this.context.config().authHost)
-    // The path says by whom the browser was sent: another provider could not make a code of its own look like that of this one.
+  /** The path says by whom the browser was sent: another provider could not make a code of its own look like that of this one. */
+  #isOf(attempt: Attempt | undefined, state: string, provider: string): Attempt | undefined {
     return attempt?.state === state && attempt.provider === provider ? attempt : undefined
   }
 

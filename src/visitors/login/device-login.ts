@@ -8,6 +8,7 @@
  */
 import { addressKey } from '../../address/address-key.ts'
 import type { OwnAnswer } from '../../outer/access/visitor-check.ts'
+import type { SharedByVisitors } from '../shared.ts'
 import { RateMeter } from '../../rates/rate-meter.ts'
 import { parseTunnelName } from '../../route/tunnel.ts'
 import { parametersOf } from '../fields.ts'
@@ -43,6 +44,8 @@ export interface DeviceLoginParts {
   readonly pages: DevicePages
   /** ms, rising */
   readonly steady: () => number
+  /** Of all processes; undefined: this one is alone. */
+  readonly shared: SharedByVisitors | undefined
 }
 
 /** Lets people log in for programs that have no browser. */
@@ -55,9 +58,10 @@ export class DeviceLogin {
     private readonly context: LoginContext,
     private readonly parts: DeviceLoginParts,
   ) {
-    this.#requests = new DeviceRequests(context.clock)
-    this.#beginnings = new RateMeter(BEGINNINGS, parts.steady)
-    this.#wrong = new RateMeter(WRONG_CODES, parts.steady)
+    const { steady, shared } = parts
+    this.#requests = new DeviceRequests(context.clock, shared?.peers)
+    this.#beginnings = shared?.counts.meter('logins of programs', BEGINNINGS) ?? new RateMeter(BEGINNINGS, steady)
+    this.#wrong = shared?.counts.meter('codes that are none', WRONG_CODES) ?? new RateMeter(WRONG_CODES, steady)
   }
 
   get pages(): readonly Page[] {

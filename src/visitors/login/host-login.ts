@@ -88,14 +88,13 @@ export class HostLogin implements PeopleAnswers {
   }
 
   /** The auth host has sent the browser back, with a code that says who it is. */
-  #comeBack(call: PageCall): OwnAnswer {
+  async #comeBack(call: PageCall): Promise<OwnAnswer> {
     const { tickets, sessions } = this.context
     const { scheme } = call.client
     const browsers = cookieValues(call.request, BROWSER, scheme)
     if (browsers.length === 0) return this.#failed(call, 'cookies', 'the browser has kept no cookie of this host')
-    const code = browsers
-      .map(browser => tickets.openCode(call.parameters.get('code'), call.host, browserHash(browser)))
-      .find(each => each !== undefined)
+    const opened = browsers.map(browser => tickets.openCode(call.parameters.get('code'), call.host, browserHash(browser)))
+    const code = (await Promise.all(opened)).find(each => each !== undefined)
     const session = code === undefined ? undefined : readSession(code.session)
     if (code === undefined || session === undefined)
       return this.#failed(call, 'failed', 'a code that is too late, used, or of another browser or host')

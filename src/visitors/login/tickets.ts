@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { ExactUses } from '../../peers/peers.ts'
 import { Recent } from '../../rates/recent.ts'
 import type { Seal } from '../session/seal.ts'
 
@@ -55,10 +56,11 @@ export class Tickets {
   /** Proofs of logins that nobody has begun here. Only what was signed gets there, so that nobody can drive others out. */
   readonly #asserted: Recent<true>
 
-  /** @param clock  ms since 1970 */
+  /** @param clock  ms since 1970 @param exact  of all processes; undefined: this one is alone */
   constructor(
     private readonly seal: Seal,
     private readonly clock: () => number,
+    private readonly exact?: ExactUses,
   ) {
     this.#used = new Recent(MAX_USED, LOGIN_MS, clock)
     this.#asserted = new Recent(MAX_USED, LOGIN_MS, clock)
@@ -82,9 +84,9 @@ export class Tickets {
   }
 
   /** The attempt, once. */
-  openAttempt(sealed: string | undefined, authHost: string): Attempt | undefined {
+  async openAttempt(sealed: string | undefined, authHost: string): Promise<Attempt | undefined> {
     const attempt = this.#open<Attempt>('attempt', authHost, sealed, LOGIN_MS)
-    return attempt !== undefined && this.#use(`attempt ${attempt.state}`) ? attempt : undefined
+    return attempt !== undefined && (await this.#use(this.#used, `attempt ${attempt.state}`)) ? attempt : undefined
   }
 
   sealCode(code: Omit<Code, 'atMs'>, host: string): string {
@@ -92,16 +94,14 @@ export class Tickets {
   }
 
   /** The code, once, for the browser that it was made for. */
-  openCode(sealed: string | undefined, host: string, browser: string): Code | undefined {
+  async openCode(sealed: string | undefined, host: string, browser: string): Promise<Code | undefined> {
     const code = this.#open<Code>('code', host, sealed, CODE_MS)
-    return code !== undefined && code.browser === browser && this.#use(`code ${code.id}`) ? code : undefined
+    return code !== undefined && code.browser === browser && (await this.#use(this.#used, `code ${code.id}`)) ? code : undefined
   }
 
   /** Takes a proof once. @returns false for one that was taken. @param id  of a proof that counts for less than ten minutes */
-  useAssertion(id: string): boolean {
-    if (this.#asserted.get(id) !== undefined) return false
-    this.#asserted.set(id, true)
-    return true
+  useAssertion(id: string): Promise<boolean> {
+    return this.#use(this.#asserted, `assertion ${id}`)
   }
 
   #open<T extends { readonly atMs: number }>(
@@ -117,10 +117,11 @@ export class Tickets {
     return ageMs > lifetimeMs || ageMs < -60_000 ? undefined : ticket
   }
 
-  #use(id: string): boolean {
-    if (this.#used.get(id) !== undefined) return false
-    this.#used.set(id, true)
-    return true
+  /** Once here, and once in all processes: where nobody can say what the others have, what was sealed for one browser counts. */
+  async #use(used: Recent<true>, id: string): Promise<boolean> {
+    if (used.get(id) !== undefined) return false
+    used.set(id, true)
+    return (await this.exact?.take(id, { max: 1, known: 0, lastsMs: 2 * LOGIN_MS })) !== 0
   }
 }
 

@@ -1,0 +1,57 @@
+import { createHmac } from 'node:crypto'
+import { messageOf } from '../../errors.ts'
+import type { ExactUses } from '../../peers/peers.ts'
+import type { Log } from '../../telemetry/log.ts'
+import { createRedis, type RedisClient } from './redis-client.ts'
+import type { RedisPlace } from './redis-url.ts'
+
+/** KEYS: how many are taken. ARGV: how many there are, how many are taken as the node knows, how long that is to be kept, milliseconds. */
+const TAKE = `
+local taken = tonumber(redis.call('GET', KEYS[1]) or '0') or 0
+if taken < tonumber(ARGV[2]) then taken = tonumber(ARGV[2]) end
+if taken >= tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], string.format('%d', taken + 1), 'PX', ARGV[3])
+return taken + 1`
+
+/** Options of the numbers of a cluster. */
+export interface RedisUsesOptions {
+  readonly place: RedisPlace
+  /** Nodes of one name are one cluster. */
+  readonly name: string
+  /** Known to nodes alone: nobody can say in advance what is taken. */
+  readonly secret: Buffer
+  readonly log: Log
+}
+
+/**
+ * Numbers of a cluster in Redis. Names of what is counted are hashed with a key of the nodes, so that who reads Redis learns no code and who writes to it can
+ * use up none that they do not know. Redis empty: it goes on from what the node that asks knows.
+ */
+export class RedisUses implements ExactUses {
+  readonly #redis: RedisClient
+
+  constructor(private readonly options: RedisUsesOptions) {
+    this.#redis = createRedis(options.place)
+    // Each attempt that fails is an event; that Redis is away is told by the presence of the node.
+    this.#redis.on('error', () => undefined)
+  }
+
+  async take(
+    key: string,
+    { max, known, lastsMs }: { readonly max: number; readonly known: number; readonly lastsMs: number },
+  ): Promise<number | undefined> {
+    const { name, secret, log } = this.options
+    const hash = createHmac('sha256', secret).update(`use ${key}`).digest('base64url')
+    try {
+      const taken = Number(await this.#redis.eval(TAKE, 1, `{${name}}:use:${hash}`, max, known, Math.max(1, Math.ceil(lastsMs))))
+      return Number.isInteger(taken) ? taken : undefined
+    } catch (error) {
+      log.debug({ reason: messageOf(error) }, 'Redis could not be asked how often something was used')
+      return undefined
+    }
+  }
+
+  close(): void {
+    this.#redis.disconnect()
+  }
+}
