@@ -156,6 +156,10 @@ const ROOMS = {
   discovery: { rooms: ['errors.ts', 'address', 'config', 'config/document'], node: [] },
   'discovery/docker': { rooms: ['errors.ts', 'address', 'discovery'], node: ['http', 'net'] },
   'discovery/kubernetes': { rooms: ['errors.ts', 'discovery'], node: ['http', 'https', 'fs/promises'] },
+  'discovery/kubernetes/gateway': {
+    rooms: ['errors.ts', 'config', 'config/document', 'route', 'discovery', 'discovery/kubernetes'],
+    node: [],
+  },
   telemetry: {
     rooms: ['errors.ts', 'lazily.ts', 'files', 'address'],
     npm: ['pino', 'picocolors', '@opentelemetry/api'],
@@ -635,6 +639,7 @@ const ROOMS = {
       'discovery',
       'discovery/docker',
       'discovery/kubernetes',
+      'discovery/kubernetes/gateway',
       'telemetry',
       'cli/command',
       'cli/options',

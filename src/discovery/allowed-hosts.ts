@@ -1,19 +1,20 @@
-import type { Findings, FoundService, RefusedService } from './found.ts'
+import type { Findings, RefusedService } from './found.ts'
 
 const isBelow = (host: string, pattern: string): boolean =>
   pattern.startsWith('*.') ? host.endsWith(pattern.slice(1)) && host.length > pattern.length - 1 : host === pattern
 
 /** Refuses what asks for a public host that it may not have. @param allowed  hosts, and `*.example.com` for all below; none: any */
-export function withAllowedHosts({ found, refused }: Findings, allowed: readonly string[]): Findings {
-  if (allowed.length === 0) return { found, refused }
+export function withAllowedHosts(findings: Findings, allowed: readonly string[]): Required<Findings> {
+  const { found, refused, hosts = [] } = findings
+  if (allowed.length === 0) return { found, refused, hosts }
   const patterns = allowed.map(pattern => pattern.toLowerCase())
-  const isAllowed = ({ host }: FoundService): boolean =>
+  const isAllowed = ({ host }: { readonly host: string | undefined }): boolean =>
     host === undefined || patterns.some(pattern => isBelow(host.toLowerCase(), pattern))
-  const others = found
-    .filter(service => !isAllowed(service))
+  const others = [...found, ...hosts]
+    .filter(each => !isAllowed(each))
     .map(({ name, host }): RefusedService => {
       const reason = `may not have the host ${host}; --allow-host has ${allowed.join(', ')}`
       return { name, reason }
     })
-  return { found: found.filter(isAllowed), refused: [...refused, ...others] }
+  return { found: found.filter(isAllowed), hosts: hosts.filter(isAllowed), refused: [...refused, ...others] }
 }

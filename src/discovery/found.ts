@@ -1,6 +1,6 @@
 import type { HostPort } from '../address/host-port.ts'
 import { ConfigError } from '../config/document/fault.ts'
-import { isYamlMap, parseYaml } from '../config/document/yaml.ts'
+import { isYamlMap, parseYaml, type YamlMap } from '../config/document/yaml.ts'
 import { GatewayError } from '../errors.ts'
 
 /** Types of what is found, as sockets of the service have them. */
@@ -26,6 +26,13 @@ export interface FoundService extends Pick<Wishes, 'host' | 'type' | 'policy' | 
   readonly origin: HostPort
 }
 
+/** A public host that was found with all that its target has, identifiers aside; only a targets file can have it. */
+export interface FoundHost {
+  readonly name: string
+  readonly host: string
+  readonly target: YamlMap
+}
+
 /** One that cannot be published, and why. */
 export interface RefusedService {
   readonly name: string
@@ -36,6 +43,7 @@ export interface RefusedService {
 export interface Findings {
   readonly found: readonly FoundService[]
   readonly refused: readonly RefusedService[]
+  readonly hosts?: readonly FoundHost[]
 }
 
 /** Names of the wishes, each behind a prefix: `socket-gateway.host` as a label, `socket-gateway/host` as an annotation. */

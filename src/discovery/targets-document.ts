@@ -2,7 +2,7 @@ import { parseHostPattern } from '../address/host.ts'
 import { isYamlMap, MAX_TEXT, parseYaml, type YamlMap } from '../config/document/yaml.ts'
 import { parseTargets } from '../config/targets.ts'
 import { GatewayError, messageOf } from '../errors.ts'
-import type { FoundService, RefusedService } from './found.ts'
+import type { FoundHost, FoundService, RefusedService } from './found.ts'
 
 /** A targets file that people keep, to which targets are added. */
 export interface BaseTargets {
@@ -36,9 +36,14 @@ const targetOf = ({ type, origin, policy, access }: FoundService, identifiers: r
   ...(access !== undefined && { access }),
 })
 
+/** As `targetOf`. */
+const targetOfHost = ({ target }: FoundHost, identifiers: readonly string[]): YamlMap => ({
+  ...(identifiers.length > 0 && { identifier: identifiers }),
+  ...target,
+})
+
 /** @throws GatewayError with the reason why it cannot be a target */
-function checked(service: FoundService, target: YamlMap, file: string): string {
-  const { host, type } = service
+function checked({ host, type }: Partial<FoundService>, target: YamlMap, file: string): string {
   if (type === 'tcp' || type === 'tls')
     throw new GatewayError(
       'CONFIG_INVALID',
@@ -55,7 +60,7 @@ function checked(service: FoundService, target: YamlMap, file: string): string {
  * @throws GatewayError CONFIG_INVALID when the base is wrong
  */
 export function targetsDocument(
-  found: readonly FoundService[],
+  found: readonly (FoundService | FoundHost)[],
   { file, base, identifiers }: { readonly file: string; readonly base: BaseTargets | undefined; readonly identifiers: readonly string[] },
 ): TargetsDocument {
   const document = base === undefined ? {} : parseYaml(base.text, base.file).value
@@ -72,7 +77,7 @@ export function targetsDocument(
   for (const service of [...found].sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const { name } = service
     try {
-      const target = targetOf(service, identifiers)
+      const target = 'target' in service ? targetOfHost(service, identifiers) : targetOf(service, identifiers)
       const host = checked(service, target, file)
       const owner = owners.get(host)
       if (owner !== undefined) throw new GatewayError('CONFLICT', `${host} is the host of ${owner} already`)

@@ -1,4 +1,4 @@
-/** An API server of Kubernetes, as far as Services, Leases and Events go: watches with bookmarks, versions that grow too old, conflicts. */
+/** An API server of Kubernetes, as far as Services, Leases, Events and the Gateway API go: watches with bookmarks, versions that grow too old, conflicts. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { onCleanUp } from '../support/cleanup.ts'
 import { listen } from '../support/ports.ts'
@@ -10,12 +10,14 @@ interface Stored extends Json {
 }
 
 interface Change {
+  readonly kind: string
   readonly version: number
   readonly type: string
   readonly object: Stored
 }
 
 interface Follower {
+  readonly kind: string
   readonly response: ServerResponse
   readonly namespace: string | undefined
 }
@@ -31,41 +33,50 @@ export const startKubeApi = async () => {
   let version = 1
   let oldest = 0
   const services = new Map<string, Stored>()
+  /** Collections by their plural. */
+  const others = new Map(
+    ['gatewayclasses', 'gateways', 'httproutes', 'referencegrants', 'namespaces'].map(kind => [kind, new Map<string, Stored>()]),
+  )
+  const collectionOf = (kind: string): Map<string, Stored> | undefined => (kind === 'services' ? services : others.get(kind))
   const leases = new Map<string, Stored>()
   const events: Json[] = []
   const changes: Change[] = []
   const followers = new Set<Follower>()
   const requests: string[] = []
+  const needless: string[] = []
   let refusing: number | undefined
 
-  const tell = (follower: Follower, { type, object }: Pick<Change, 'type' | 'object'>): void => {
+  const tell = (follower: Follower, { type, object, kind }: Change): void => {
+    if (follower.kind !== kind) return
     if (follower.namespace === undefined || follower.namespace === object.metadata.namespace)
       follower.response.write(`${JSON.stringify({ type, object })}\n`)
   }
-  const record = (type: string, object: Stored): void => {
+  const record = (type: string, object: Stored, kind = 'services'): void => {
     object.metadata.resourceVersion = String(++version)
-    changes.push({ version, type, object: structuredClone(object) })
+    changes.push({ version, type, kind, object: structuredClone(object) })
     for (const follower of followers) tell(follower, changes.at(-1)!)
   }
   const refuse = (response: ServerResponse, code: number, message: string): void => {
     response.statusCode = code
     response.end(JSON.stringify({ kind: 'Status', status: 'Failure', code, message }))
   }
-  const list = (url: URL, namespace: string | undefined, response: ServerResponse): void => {
-    const all = [...services.values()].filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace)
+  const list = (kind: string, url: URL, namespace: string | undefined, response: ServerResponse): void => {
+    const all = [...(collectionOf(kind)?.values() ?? [])].filter(
+      ({ metadata }) => namespace === undefined || metadata.namespace === namespace,
+    )
     const from = Number(url.searchParams.get('continue') ?? 0)
     const end = from + Math.min(2, Number(url.searchParams.get('limit') ?? all.length))
     const metadata = { resourceVersion: String(version), ...(end < all.length && { continue: String(end) }) }
     response.end(JSON.stringify({ kind: 'ServiceList', metadata, items: all.slice(from, end) }))
   }
-  const watch = (url: URL, namespace: string | undefined, response: ServerResponse): void => {
+  const watch = (kind: string, url: URL, namespace: string | undefined, response: ServerResponse): void => {
     const since = Number(url.searchParams.get('resourceVersion'))
     response.writeHead(200, { 'Content-Type': 'application/json' }).flushHeaders()
     if (since < oldest) {
       response.end(`${JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code: 410, message: 'too old resource version' } })}\n`)
       return
     }
-    const follower = { response, namespace }
+    const follower = { kind, response, namespace }
     for (const change of changes) if (change.version > since) tell(follower, change)
     followers.add(follower)
     response.on('close', () => followers.delete(follower))
@@ -85,12 +96,25 @@ export const startKubeApi = async () => {
     requests.push(`${request.method} ${url.pathname}${url.searchParams.has('watch') ? '?watch' : ''}`)
     if (refusing !== undefined) return refuse(response, refusing, 'is forbidden')
     response.setHeader('Content-Type', 'application/json')
-    const [, namespace, kind = '', name] =
-      /^\/(?:api\/v1|apis\/coordination\.k8s\.io\/v1)(?:\/namespaces\/([^/]+))?\/(\w+)(?:\/([^/]+))?$/.exec(url.pathname) ?? []
+    const [, namespace, kind = '', name, part] =
+      /^\/(?:api\/v1|apis\/(?:coordination\.k8s|gateway\.networking\.k8s)\.io\/\w+)(?:\/namespaces\/([^/]+))?\/(\w+)(?:\/([^/]+)(?:\/(status))?)?$/.exec(
+        url.pathname,
+      ) ?? []
     const key = `${namespace ?? ''}/${name ?? ''}`
     const route = async (): Promise<void> => {
-      if (kind === 'services' && request.method === 'GET' && name === undefined)
-        return url.searchParams.has('watch') ? watch(url, namespace, response) : list(url, namespace, response)
+      if (collectionOf(kind) !== undefined && request.method === 'GET' && name === undefined)
+        return url.searchParams.has('watch') ? watch(kind, url, namespace, response) : list(kind, url, namespace, response)
+      if (others.has(kind) && request.method === 'PATCH' && part === 'status') {
+        const object = others.get(kind)?.get(key)
+        const { metadata, status } = (await bodyOf(request)) as { metadata: { resourceVersion: string }; status: Json }
+        if (object === undefined) return refuse(response, 404, 'not found')
+        if (metadata.resourceVersion !== object.metadata.resourceVersion) return refuse(response, 409, 'the object has been modified')
+        const before = JSON.stringify(object['status'])
+        object['status'] = { ...(object['status'] as Json | undefined), ...status }
+        if (before === JSON.stringify(object['status'])) needless.push(`${kind} ${key}`)
+        record('MODIFIED', object, kind)
+        return void response.end(JSON.stringify(object))
+      }
       if (kind === 'services' && request.method === 'PATCH') {
         const service = services.get(key)
         if (service === undefined) return refuse(response, 404, 'not found')
@@ -131,6 +155,8 @@ export const startKubeApi = async () => {
   return {
     url: `http://127.0.0.1:${port}`,
     requests,
+    /** Objects whose status was written although it stood there already. */
+    needless,
     events,
     leases,
     lists: () => requests.filter(each => each === 'GET /api/v1/services').length,
@@ -146,6 +172,34 @@ export const startKubeApi = async () => {
       }
       services.set(`default/${name}`, object)
       record(before === undefined ? 'ADDED' : 'MODIFIED', object)
+    },
+    /** Makes or changes an object of the Gateway API, or a Namespace (`namespace: ''`), as an API server would: its spec is a new generation. */
+    put: (kind: string, name: string, spec: Json, metadata: Json = {}): void => {
+      const namespace = typeof metadata['namespace'] === 'string' ? metadata['namespace'] : 'default'
+      const key = `${namespace}/${name}`
+      const before = others.get(kind)?.get(key)
+      const generation = 1 + Number((before?.metadata as Json | undefined)?.['generation'] ?? 0)
+      const object: Stored = {
+        metadata: { ...metadata, name, namespace, uid: `uid-${name}`, resourceVersion: '', ...{ generation } },
+        spec,
+        ...(before !== undefined && { status: before['status'] }),
+      }
+      if (namespace === '') delete (object.metadata as Partial<Stored['metadata']>).namespace
+      others.get(kind)?.set(key, object)
+      record(before === undefined ? 'ADDED' : 'MODIFIED', object, kind)
+    },
+    drop: (kind: string, key: string): void => {
+      const object = others.get(kind)!.get(key)!
+      others.get(kind)!.delete(key)
+      record('DELETED', object, kind)
+    },
+    /** Of `namespace/name`. */
+    statusOf: (kind: string, key: string): unknown => others.get(kind)?.get(key)?.['status'],
+    /** Puts in what another controller would. */
+    setStatus: (kind: string, key: string, status: Json): void => {
+      const object = others.get(kind)!.get(key)!
+      object['status'] = status
+      record('MODIFIED', object, kind)
     },
     remove: (name: string): void => {
       const object = services.get(`default/${name}`)!

@@ -5,13 +5,13 @@ import { performance } from 'node:perf_hooks'
 import { isThisMachine } from '../../address/this-machine.ts'
 import { KubeClient, type KubeAccess } from '../../discovery/kubernetes/kube-client.ts'
 import { Leader } from '../../discovery/kubernetes/leader.ts'
-import { ServiceSource } from '../../discovery/kubernetes/service-source.ts'
 import { ServiceStatus } from '../../discovery/kubernetes/service-status.ts'
 import { GatewayError, messageOf } from '../../errors.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
 import type { kubernetesOptions } from '../options/discovery.ts'
+import { createLead } from './kubernetes-leader.ts'
 import { publishing } from './publish.ts'
 
 type Values = ValuesOf<typeof kubernetesOptions>
@@ -65,6 +65,8 @@ const ownNamespace = (given: string | undefined): Promise<string> =>
 
 /** `kubernetes`: publishes the Services of a cluster whose annotations ask for it. */
 export async function runKubernetes(values: Values, context: CliContext): Promise<ExitStatus> {
+  if (values['gateway-controller'] !== undefined && values.targets === undefined)
+    throw new GatewayError('USAGE', '--gateway-controller is for --targets, which is missing: sockets of the service have no routes')
   const client = new KubeClient(await accessOf(values, context))
   const namespace = await ownNamespace(values['lease-namespace'])
   const identity = `${hostname()} ${randomUUID().slice(0, 8)}`
@@ -79,30 +81,9 @@ export async function runKubernetes(values: Values, context: CliContext): Promis
       const status = new ServiceStatus(client, said, Date.now)
       const lead = async (leading: AbortSignal): Promise<void> => {
         log.info({ identity }, 'this is the one that publishes')
-        const source = new ServiceSource({ client, namespace: values.namespace, domain: values['cluster-domain'], trouble: said, well })
-        const objectOf = (name: string) => {
-          const key = source.keyOf(name)
-          return key === undefined ? undefined : source.objectOf(key)
-        }
-        const published = new Map<string, string>()
-        await publish(source, AbortSignal.any([leading, signal]), {
-          changed: (name, socket) => {
-            const service = objectOf(name)
-            if (socket === undefined) {
-              const object = service ?? source.objectOf(published.get(name) ?? '')
-              published.delete(name)
-              // A controller that ends leaves what it said: the next one takes over.
-              if (object !== undefined && service === undefined && !signal.aborted) status.withdrawn(object)
-            } else if (service !== undefined) {
-              published.set(name, source.keyOf(name) ?? '')
-              status.published(service, socket.url)
-            }
-          },
-          refused: ({ name, reason }) => {
-            const service = objectOf(name)
-            if (service !== undefined) status.refused(service, reason)
-          },
-        })
+        const either = AbortSignal.any([leading, signal])
+        const { source, hooks, close } = createLead({ values, client, trouble: said, well, status, isEnding: () => signal.aborted })
+        await publish(source, either, hooks).finally(close)
       }
       const leader = new Leader({ client, namespace, name: values.lease, identity, now: Date.now, clock: () => performance.now() })
       await leader.run(lead, signal, said)

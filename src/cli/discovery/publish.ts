@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { unreadableTargets } from '../../config/document/fault.ts'
 import { withAllowedHosts } from '../../discovery/allowed-hosts.ts'
-import type { Findings, FoundService, RefusedService } from '../../discovery/found.ts'
+import type { Findings, RefusedService } from '../../discovery/found.ts'
 import { targetsDocument, type BaseTargets } from '../../discovery/targets-document.ts'
 import { watch, type Source } from '../../discovery/watcher.ts'
 import { GatewayError, messageOf } from '../../errors.ts'
@@ -21,7 +21,7 @@ type Values = Omit<ValuesOf<typeof dockerOptions>, 'engine' | 'network' | 'by'>
 /** The place where what is found is published. */
 interface Sink {
   /** @returns what cannot be published */
-  apply(found: readonly FoundService[]): Promise<readonly RefusedService[]>
+  apply(findings: Required<Findings>): Promise<readonly RefusedService[]>
   close(): Promise<void>
 }
 
@@ -37,8 +37,8 @@ async function readBase(file: string): Promise<BaseTargets> {
 function targetsSink(file: string, { base, identifier }: Values, log: Log): Sink {
   let published: ReadonlyMap<string, string> = new Map()
   return {
-    apply: async found => {
-      const document = targetsDocument(found, {
+    apply: async ({ found, hosts }) => {
+      const document = targetsDocument([...found, ...hosts], {
         file,
         base: base === undefined ? undefined : await readBase(base),
         identifiers: identifier,
@@ -69,9 +69,9 @@ async function serviceSink(session: Session, { values, log, context }: Means, on
   })
   const stopRenewing = session.keepAlive(error => log.warn({ err: error }, 'connections stay until their keys are over'))
   return {
-    apply: async found => {
+    apply: async ({ found, hosts }) => {
       publications.apply(found)
-      return []
+      return hosts.map(({ name }) => ({ name, reason: 'sockets of the service have no routes; publish by --targets' }))
     },
     close: async () => {
       stopRenewing()
@@ -94,6 +94,8 @@ export interface PublishHooks {
   readonly changed?: Changed
   /** Once for each reason. */
   readonly refused?: (refused: RefusedService) => void
+  /** Each time that what is found has been published, with all that could not be. */
+  readonly applied?: (refused: readonly RefusedService[]) => void
 }
 
 /** Faults that have been told: each once, and again when it is another one. */
@@ -140,17 +142,18 @@ export async function publishing(
   const stop = new AbortController()
   void context.untilStopped({ hangup: true }).then(() => stop.abort())
   const told = new Told()
-  const publish: Publish = async (source, signal, { changed, refused } = {}) => {
+  const publish: Publish = async (source, signal, { changed, refused, applied } = {}) => {
     const sink =
       session === undefined ? targetsSink(targets ?? '', values, log) : await serviceSink(session, { values, log, context }, changed)
-    const findings = async (all: Findings): Promise<void> => {
-      const allowed = withAllowedHosts(all, values['allow-host'])
-      const others = await sink.apply(allowed.found)
-      told.refused([...allowed.refused, ...others], one => {
+    const findings = async (there: Findings): Promise<void> => {
+      const allowed = withAllowedHosts(there, values['allow-host'])
+      const all = [...allowed.refused, ...(await sink.apply(allowed))]
+      applied?.(all)
+      told.refused(all, one => {
         log.warn({ service: one.name, reason: one.reason }, 'cannot be published')
         refused?.(one)
       })
-      told.well(() => log.info({ services: allowed.found.length }, 'looking again'))
+      told.well(() => log.info({ services: allowed.found.length + allowed.hosts.length }, 'looking again'))
     }
     const trouble = (error: unknown): void =>
       told.trouble(messageOf(error), () => log.warn({ err: error }, 'what is published stays; looking again until it works'))

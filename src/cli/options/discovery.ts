@@ -69,6 +69,15 @@ export const kubernetesOptions = {
     describe: 'Domain of names in the cluster, such as cluster.local',
     defaultText: 'none: NAME.NAMESPACE.svc',
   }),
+  'gateway-controller': optional(TEXT, {
+    describe:
+      'With --targets: also follow the Gateway API, for the classes with this controllerName, such as socket-gateway/gateway-controller',
+    defaultText: 'none: Services alone',
+  }),
+  'gateway-address': listOf(TEXT, {
+    describe: 'Address or name of the outer layers, which Gateways get into their status; repeatable',
+    fallback: [],
+  }),
   lease: withDefault(TEXT, 'socket-gateway', { describe: 'Name of the Lease by which one of several such processes works' }),
   'lease-namespace': optional(TEXT, { describe: 'Namespace of it', defaultText: 'that of the pod, or default' }),
   ...publicationOptions,
@@ -78,6 +87,7 @@ export const kubernetesOptions = {
 /** Headings of `kubernetes --help`. */
 export const kubernetesGroups = {
   'The cluster': ['kubernetes-api', 'kubernetes-token-file', 'kubernetes-ca', 'namespace', 'cluster-domain', 'lease', 'lease-namespace'],
+  'The Gateway API': ['gateway-controller', 'gateway-address'],
   'What becomes of Services': ['targets', 'base', 'identifier', 'allow-host', 'keep'],
   'The service': ['server', 'api-token', 'ca', 'credentials', 'insecure'],
 } as const

@@ -5,6 +5,11 @@ export interface ObjectMeta {
   readonly namespace?: string
   readonly uid?: string
   readonly resourceVersion?: string
+  /** Rises with each change of the spec. */
+  readonly generation?: number
+  /** RFC 3339. */
+  readonly creationTimestamp?: string
+  readonly labels?: Readonly<Record<string, string>>
   readonly annotations?: Readonly<Record<string, string>>
   readonly deletionTimestamp?: string
 }
@@ -17,6 +22,7 @@ export interface ServicePort {
   readonly name?: string
   readonly port: number
   readonly protocol?: string
+  readonly appProtocol?: string
 }
 
 export interface KubeService extends KubeObject {
@@ -36,3 +42,7 @@ export const isObject = (value: unknown): value is KubeObject => {
   const metadata = (value as KubeObject | null)?.metadata as Partial<ObjectMeta> | null | undefined
   return typeof metadata === 'object' && metadata !== null && typeof metadata.name === 'string'
 }
+
+/** The name inside the cluster, which stays whatever its address is. @param domain  of the cluster, such as cluster.local; undefined: without it */
+export const hostOf = ({ metadata: { namespace = 'default', name } }: KubeService, domain: string | undefined): string =>
+  `${name}.${namespace}.svc${domain === undefined ? '' : `.${domain}`}`

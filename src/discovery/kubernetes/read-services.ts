@@ -1,6 +1,6 @@
 import { GatewayError, messageOf } from '../../errors.ts'
 import { readWishes, type Findings, type FoundService, type RefusedService } from '../found.ts'
-import { keyOf, type KubeService } from './objects.ts'
+import { hostOf, keyOf, type KubeService } from './objects.ts'
 
 /** Annotations begin with this. */
 export const ANNOTATION_PREFIX = 'socket-gateway/'
@@ -25,10 +25,6 @@ function portOf({ spec }: KubeService, wanted: number | string | undefined): num
     throw new GatewayError('CONFIG_INVALID', `${ANNOTATION_PREFIX}port: it has no port ${wanted}; there are ${known}`)
   return found.port
 }
-
-/** The name inside the cluster, which stays whatever its address is. @param domain  of the cluster, such as cluster.local; undefined: without it */
-const hostOf = ({ metadata: { namespace = 'default', name } }: KubeService, domain: string | undefined): string =>
-  `${name}.${namespace}.svc${domain === undefined ? '' : `.${domain}`}`
 
 const isAsked = (annotations: Readonly<Record<string, string>>): boolean =>
   annotations[MYSOCKET_ANNOTATION] === 'true' ||

@@ -1,0 +1,80 @@
+import { GatewaySource } from '../../discovery/kubernetes/gateway/gateway-source.ts'
+import { GatewayStatus } from '../../discovery/kubernetes/gateway/gateway-status.ts'
+import type { GatewayFindings } from '../../discovery/kubernetes/gateway/read-gateways.ts'
+import type { InformersOptions } from '../../discovery/kubernetes/informers.ts'
+import type { KubeService } from '../../discovery/kubernetes/objects.ts'
+import { ServiceSource } from '../../discovery/kubernetes/service-source.ts'
+import type { ServiceStatus } from '../../discovery/kubernetes/service-status.ts'
+import type { Source } from '../../discovery/watcher.ts'
+import type { ValuesOf } from '../command/option.ts'
+import type { kubernetesOptions } from '../options/discovery.ts'
+import type { PublishHooks } from './publish.ts'
+
+/** Who follows a cluster, and why it would stop. */
+export interface LeadOptions extends InformersOptions {
+  readonly values: Pick<ValuesOf<typeof kubernetesOptions>, 'namespace' | 'cluster-domain' | 'gateway-controller' | 'gateway-address'>
+  readonly status: ServiceStatus
+  /** Is the whole process about to end? */
+  readonly isEnding: () => boolean
+}
+
+/** What is to be published, and who is told what became of it. */
+export interface Lead {
+  readonly source: Source
+  readonly hooks: PublishHooks
+  /** Resolves when what has been said is written. */
+  readonly close: () => Promise<void>
+}
+
+type ServiceHooks = Required<Pick<PublishHooks, 'changed' | 'refused'>>
+
+/** Writes back what becomes of Services. */
+function serviceHooks(source: ServiceSource, { status, isEnding }: LeadOptions): ServiceHooks {
+  const published = new Map<string, string>()
+  const objectOf = (name: string): KubeService | undefined => {
+    const key = source.keyOf(name)
+    return key === undefined ? undefined : source.objectOf(key)
+  }
+  return {
+    changed: (name, socket) => {
+      const service = objectOf(name)
+      if (socket === undefined) {
+        const object = service ?? source.objectOf(published.get(name) ?? '')
+        published.delete(name)
+        // A controller that ends leaves what it said: the next one takes over.
+        if (object !== undefined && service === undefined && !isEnding()) status.withdrawn(object)
+      } else if (service !== undefined) {
+        published.set(name, source.keyOf(name) ?? '')
+        status.published(service, socket.url)
+      }
+    },
+    refused: ({ name, reason }) => {
+      const service = objectOf(name)
+      if (service !== undefined) status.refused(service, reason)
+    },
+  }
+}
+
+/** Begins to follow a cluster, for as long as a Lease is held. */
+export function createLead(options: LeadOptions): Lead {
+  const { values, client, trouble } = options
+  const { namespace, 'cluster-domain': domain, 'gateway-controller': controller, 'gateway-address': addresses } = values
+  const services = new ServiceSource({ namespace, domain }, options)
+  const hooks = serviceHooks(services, options)
+  if (controller === undefined) return { source: services, hooks, close: () => Promise.resolve() }
+  const gateways = new GatewaySource(services.informers, () => services.objects, { controller, addresses, namespace, domain })
+  const status = new GatewayStatus(client, controller, trouble, Date.now)
+  let last: GatewayFindings | undefined
+  const source: Source = {
+    list: async () => {
+      const findings = await services.list()
+      last = gateways.read()
+      return { ...findings, hosts: last.hosts }
+    },
+    changes: signal => services.changes(signal),
+  }
+  const applied: PublishHooks['applied'] = refused => {
+    if (last !== undefined) status.apply({ objects: gateways.objects, findings: last, refused })
+  }
+  return { source, hooks: { ...hooks, applied }, close: () => status.close() }
+}

@@ -1,0 +1,141 @@
+/** Gateways of our classes: which of their listeners an outer layer can have. */
+import { keyOf, type KubeObject } from '../objects.ts'
+import { condition, NotDone, onlyKnown, reasonOf, unsupported } from './conditions.ts'
+import { GATEWAY_GROUP, type Address, type Condition, type Gateway, type Listener } from './objects.ts'
+
+/** The option of an HTTPS listener by which it has the certificates of the outer layer. */
+export const CERTIFICATES_OPTION = 'socket-gateway/certificates'
+export const OUTER_LAYER = 'outer-layer'
+
+/** A protocol and a port; an outer layer has one for everybody who comes. */
+export interface Entry {
+  readonly protocol: 'HTTP' | 'HTTPS'
+  readonly port: number
+}
+
+/** A listener and what became of it. */
+export interface ListenerState {
+  readonly listener: Listener
+  /** May routes be attached? */
+  readonly isUsable: boolean
+  readonly takesRoutes: boolean
+  readonly conditions: readonly Condition[]
+}
+
+/** A Gateway and what became of it. */
+export interface GatewayState {
+  readonly gateway: Gateway
+  readonly listeners: readonly ListenerState[]
+  readonly conditions: readonly Condition[]
+  readonly addresses: readonly Address[]
+}
+
+const isEntry = (protocol: string): protocol is Entry['protocol'] => protocol === 'HTTP' || protocol === 'HTTPS'
+
+/** By age, then by name: whoever came first has it. */
+export const byAge = (a: KubeObject, b: KubeObject): number => {
+  const [one, other] = [a, b].map(each => `${each.metadata.creationTimestamp ?? ''} ${keyOf(each)}`)
+  return one! < other! ? -1 : 1
+}
+
+/** The entry of the oldest Gateway that has one; all others have to have the same. */
+export function entryOf(gateways: readonly Gateway[]): Entry | undefined {
+  for (const { spec } of gateways) for (const { protocol, port } of spec?.listeners ?? []) if (isEntry(protocol)) return { protocol, port }
+  return undefined
+}
+
+/** @throws NotDone */
+function checkAccepted(listener: Listener, entry: Entry | undefined): void {
+  const { protocol, port, tls, allowedRoutes } = listener
+  if (!isEntry(protocol)) throw new NotDone('UnsupportedProtocol', `${protocol} is not supported; expected HTTP or HTTPS`)
+  onlyKnown(listener, ['name', 'hostname', 'port', 'protocol', 'tls', 'allowedRoutes'], 'listener')
+  onlyKnown(allowedRoutes ?? {}, ['namespaces', 'kinds'], 'allowedRoutes')
+  onlyKnown(tls ?? {}, ['mode', 'certificateRefs', 'options'], 'tls')
+  if (protocol === 'HTTPS' && (tls?.mode ?? 'Terminate') !== 'Terminate') throw unsupported(`tls.mode ${tls?.mode} is not supported`)
+  if (port !== entry?.port || protocol !== entry.protocol)
+    throw new NotDone(
+      'PortUnavailable',
+      `an outer layer has one port, and the oldest Gateway has it as ${entry?.protocol} ${entry?.port}; for a redirect from HTTP it has --app-http-port`,
+    )
+}
+
+/** @throws NotDone */
+function checkRefs({ protocol, tls, allowedRoutes }: Listener): void {
+  if (protocol === 'HTTPS') {
+    const way = `certificates are those of the outer layer (--tls-certificate, --acme): leave out certificateRefs, and write options: { ${CERTIFICATES_OPTION}: ${OUTER_LAYER} }`
+    if ((tls?.certificateRefs ?? []).length > 0 || tls?.options?.[CERTIFICATES_OPTION] !== OUTER_LAYER)
+      throw new NotDone('InvalidCertificateRef', way)
+  }
+  const other = (allowedRoutes?.kinds ?? []).find(kind => !isHttpRoute(kind))
+  if (other !== undefined) throw new NotDone('InvalidRouteKinds', `${other.kind} is not supported; expected HTTPRoute`)
+}
+
+const isHttpRoute = ({ group = GATEWAY_GROUP, kind }: { readonly group?: string; readonly kind: string }): boolean =>
+  group === GATEWAY_GROUP && kind === 'HTTPRoute'
+
+const faultOf = (check: () => void): { readonly reason: string; readonly message: string } | undefined => {
+  try {
+    check()
+    return undefined
+  } catch (error) {
+    return reasonOf(error)
+  }
+}
+
+const told = (gateway: Gateway, type: string, fault: { readonly reason: string; readonly message: string } | undefined): Condition =>
+  condition(gateway, type, fault === undefined ? {} : { isTrue: false, ...fault })
+
+function listenerState(gateway: Gateway, listener: Listener, entry: Entry | undefined): ListenerState {
+  const same = (other: Listener): boolean =>
+    other.port === listener.port && other.protocol === listener.protocol && (other.hostname ?? '') === (listener.hostname ?? '')
+  const isConflicted = (gateway.spec?.listeners ?? []).filter(same).length > 1
+  const kinds = listener.allowedRoutes?.kinds ?? []
+  const takesRoutes = kinds.length === 0 || kinds.some(isHttpRoute)
+  const notAccepted = faultOf(() => checkAccepted(listener, entry))
+  const notResolved = faultOf(() => checkRefs(listener))
+  const isUsable = !isConflicted && notAccepted === undefined && (notResolved === undefined || notResolved.reason === 'InvalidRouteKinds')
+  const conflict = { isTrue: isConflicted, reason: isConflicted ? 'HostnameConflict' : 'NoConflicts' }
+  const programmed = isUsable && takesRoutes ? {} : { isTrue: false, reason: 'Invalid', message: 'see the other conditions' }
+  const conditions = [
+    told(gateway, 'Accepted', notAccepted),
+    condition(gateway, 'Programmed', programmed),
+    told(gateway, 'ResolvedRefs', notResolved),
+    condition(gateway, 'Conflicted', conflict),
+  ]
+  return { listener, isUsable: isUsable && takesRoutes, takesRoutes, conditions }
+}
+
+/** Of the Gateway itself. @throws NotDone */
+function checkGateway({ spec = {} }: Gateway, own: readonly string[]): void {
+  onlyKnown(spec, ['gatewayClassName', 'listeners', 'addresses', 'infrastructure'], 'spec')
+  if (spec.infrastructure?.parametersRef !== undefined) throw new NotDone('InvalidParameters', 'there are no parameters')
+  const other = (spec.addresses ?? []).find(({ value }) => value === undefined || !own.includes(value))
+  if (other !== undefined)
+    throw new NotDone(
+      'UnsupportedAddress',
+      `the address ${other.value ?? ''} is none of --gateway-address (${own.join(', ') || 'not given'})`,
+    )
+}
+
+const isIp = (value: string): boolean => value.includes(':') || /^[0-9.]+$/.test(value)
+
+/** Judges a Gateway. @param own  the addresses of the outer layers */
+export function gatewayState(gateway: Gateway, entry: Entry | undefined, own: readonly string[]): GatewayState {
+  const fault = faultOf(() => checkGateway(gateway, own))
+  const states = (gateway.spec?.listeners ?? []).map(listener => listenerState(gateway, listener, entry))
+  const listeners = fault === undefined ? states : states.map(state => ({ ...state, isUsable: false }))
+  const isAnyUsable = listeners.some(({ isUsable }) => isUsable)
+  const isAllUsable = listeners.every(({ isUsable }) => isUsable)
+  const notValid = { reason: 'ListenersNotValid', message: 'see the conditions of the listeners' }
+  const accepted =
+    fault !== undefined
+      ? told(gateway, 'Accepted', fault)
+      : condition(gateway, 'Accepted', isAllUsable ? {} : { isTrue: isAnyUsable, ...notValid })
+  const programmed = isAnyUsable ? {} : { isTrue: false, reason: 'Invalid', message: fault?.message ?? notValid.message }
+  return {
+    gateway,
+    listeners,
+    conditions: [accepted, condition(gateway, 'Programmed', programmed)],
+    addresses: own.map(value => ({ type: isIp(value) ? 'IPAddress' : 'Hostname', value })),
+  }
+}
