@@ -1,5 +1,5 @@
 import type { Log } from './log.ts'
-import { StallTracer } from './stall-tracer.ts'
+import { claimStacks, StallTracer } from './stall-tracer.ts'
 
 /** The time between two looks at the loop, milliseconds. */
 const TICK_MS = 100
@@ -30,12 +30,13 @@ export interface EventLoopWatchOptions {
 
 /**
  * Watches the event loop: ten times a second a timer says how late it is. One stall is logged; a second one with the stack of what held
- * the loop (see StallTracer). A loop that stood still for ten seconds, or that is late all the time, makes the process not ready. While it
+ * the loop (see StallTracer), by one of the layers of a process. A loop that stood still for ten seconds, or that is late all the time, makes the process not ready. While it
  * stands still nothing can answer, so a probe of the health pages fails by itself.
  */
 export class EventLoopWatch {
   #timer: NodeJS.Timeout | undefined
   #tracer: StallTracer | undefined
+  #release: (() => void) | undefined
   #dueMs = 0
   #windowEndsMs = 0
   #delays: number[] = []
@@ -87,6 +88,8 @@ export class EventLoopWatch {
   stop(): void {
     clearInterval(this.#timer)
     this.#tracer?.close()
+    this.#release?.()
+    this.#release = undefined
   }
 
   #tick(): void {
@@ -113,8 +116,10 @@ export class EventLoopWatch {
     this.#lastStall = stall
     if (ms >= LONG_STALL_MS) this.#longStall = { ...stall, clockMs }
     if (this.#tracer === undefined) {
-      this.log.warn({ stallMs: stall.ms }, `the event loop stood still for ${seconds(ms)}; the next time the log will say where`)
-      this.#tracer = new StallTracer(STALL_MS / 2)
+      this.#release = claimStacks()
+      const next = this.#release === undefined ? '' : '; the next time the log will say where'
+      this.log.warn({ stallMs: stall.ms }, `the event loop stood still for ${seconds(ms)}${next}`)
+      if (this.#release !== undefined) this.#tracer = new StallTracer(STALL_MS / 2)
       return
     }
     // The stack comes from another thread, a moment later.

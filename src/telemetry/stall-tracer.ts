@@ -1,5 +1,5 @@
 import type * as Inspector from 'node:inspector'
-import { Worker } from 'node:worker_threads'
+import { getEnvironmentData, setEnvironmentData, Worker } from 'node:worker_threads'
 
 /** The time between two looks of the other thread, milliseconds. */
 const LOOK_MS = 100
@@ -115,4 +115,17 @@ export class StallTracer {
   close(): void {
     void this.#worker.terminate()
   }
+}
+
+/** Among what Node.js keeps for a process: somebody reads stacks. */
+export const STACKS_KEY = 'socket-gateway: reads stacks'
+
+/**
+ * Claims the right to halt this process and read its stack. Of many layers in one process only one may: a process that stands still because it gets no
+ * processor would stand still for longer with each thread that looks. @returns a function that gives it back; undefined when somebody else has it
+ */
+export const claimStacks = (): (() => void) | undefined => {
+  if (getEnvironmentData(STACKS_KEY) === true) return undefined
+  setEnvironmentData(STACKS_KEY, true)
+  return () => setEnvironmentData(STACKS_KEY, undefined)
 }
