@@ -143,8 +143,21 @@ const ROOMS = {
     node: ['fs', 'fs/promises', 'path', 'os'],
   },
   'config/events': { rooms: ['errors.ts', 'events', 'config/document', 'config/keys'], npm: ['zod'], node: ['fs/promises', 'path'] },
+  'config/blind': { rooms: ['errors.ts', 'address', 'route', 'config/document', 'config/keys'], npm: ['zod'] },
   config: {
-    rooms: ['errors.ts', 'files', 'units', 'address', 'http', 'payload', 'route', 'identity', 'config/document', 'config/keys'],
+    rooms: [
+      'config/blind',
+      'errors.ts',
+      'files',
+      'units',
+      'address',
+      'http',
+      'payload',
+      'route',
+      'identity',
+      'config/document',
+      'config/keys',
+    ],
     npm: ['zod'],
     node: [...FILES, 'net'],
   },
@@ -480,6 +493,7 @@ const ROOMS = {
       'outer/inner-layers',
       'outer/tcp-edge',
     ],
+    type: ['net'],
   },
   outer: {
     rooms: [
@@ -652,6 +666,30 @@ const ROOMS = {
     rooms: ['errors.ts', 'address', 'config', 'enrolment', 'origin', 'cli/command', 'cli/options'],
     node: ['fs/promises', 'path', 'os'],
   },
+  'cli/blind': {
+    rooms: [
+      'cli/acme',
+      'cli/visitors',
+      'errors.ts',
+      'address',
+      'config',
+      'config/document',
+      'events',
+      'identity',
+      'inner',
+      'link',
+      'mux',
+      'origin',
+      'outer',
+      'outer/options',
+      'payload',
+      'route',
+      'telemetry',
+      'cli/command',
+      'cli/options',
+    ],
+    node: ['net'],
+  },
   'cli/local': {
     rooms: [
       'cli/inspect',
@@ -770,6 +808,7 @@ const ROOMS = {
   },
   'cli/run': {
     rooms: [
+      'cli/blind',
       'cli/acme',
       'cli/cluster',
       'cluster',

@@ -69,7 +69,7 @@ const explainRule = (rule: PolicyRule, method: string, path: string): ExplainedR
  * Explains which target and which rule decide on a request. Does no I/O and does not throw.
  * @param url `http://host/path?query`, `https://…`, or without the scheme; split by hand, so that what is shown is what a client sends
  */
-export const explain = (table: Pick<TargetTable, 'match'>, method: string, url: string): Explanation => {
+export const explain = (table: Pick<TargetTable, 'match' | 'blindName'>, method: string, url: string): Explanation => {
   const [start = '', authority = ''] = /^(?:https?:\/\/)?([^/?#]*)/i.exec(url) ?? []
   const rest = url.slice(start.length)
   const requestTarget = rest.startsWith('/') ? rest : `/${rest}`
@@ -85,6 +85,8 @@ export const explain = (table: Pick<TargetTable, 'match'>, method: string, url: 
     if (/^(?!https?:)[a-z][a-z0-9+.-]*:\/\//i.test(url)) throw new GatewayError('BAD_TARGET', 'the scheme is neither http nor https')
     host = parseHost(authority).host
     if (method === 'CONNECT' || method === 'TRACE') throw new GatewayError('METHOD_REFUSED', `${method} is never forwarded`)
+    if (table.blindName?.(host) !== undefined)
+      throw new GatewayError('MISDIRECTED', `${host} is blind: its TLS ends at an inner layer, by rules that only that one knows`)
     target = table.match(host)
     parsed = parseRequestTarget(requestTarget)
     if (target === undefined) throw new GatewayError('UNKNOWN_HOST', `no target for host ${host}`)

@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { RoutePath } from '../route/routes.ts'
 import { parsedBy } from './keys/parts.ts'
+import { blindSchema } from './blind/blind-schema.ts'
 import { leadingSchema, otherSchema } from './target-keys.ts'
 import { tcpSchema } from './tcp-schema.ts'
 import { tunnelsSchema } from './tunnels-schema.ts'
@@ -57,8 +58,9 @@ export const targetsFileSchema = z.strictObject(
       )
       .optional()
       .meta({ description: 'Public host → target.' }),
+    blind: blindSchema.optional(),
     tcp: tcpSchema.optional(),
     tunnels: tunnelsSchema.optional(),
   },
-  { error: 'expected a map with the keys targets, tcp and tunnels' },
+  { error: 'expected a map with the keys targets, tcp, tunnels and blind' },
 )

@@ -5,6 +5,7 @@ import { RoutePath, Routes } from '../route/routes.ts'
 import { RouteTable, type Doubt, type Target } from '../route/table.ts'
 import type { TcpPort } from '../route/tcp-port.ts'
 import type { Tunnels } from '../route/tunnel.ts'
+import { checkBlind, createBlindNames } from './blind/blind-names.ts'
 import { createTarget, inherit, type TargetSource } from './create-target.ts'
 import { ConfigError, type ConfigFault } from './document/fault.ts'
 import { validate } from './document/validate.ts'
@@ -19,7 +20,7 @@ import { readNamedFile } from './target-files.ts'
 import { checkTcp, createTcpPorts } from './tcp-ports.ts'
 import { checkTunnels, createTunnels } from './tunnels.ts'
 
-const SECTIONS = ['targets', 'tcp', 'tunnels'] as const
+const SECTIONS = ['targets', 'tcp', 'tunnels', 'blind'] as const
 
 /** Collects the pieces of one file. */
 class TableBuilder {
@@ -29,6 +30,7 @@ class TableBuilder {
   readonly #doubts: Doubt[] = []
   #tcp: readonly TcpPort[] = []
   #tunnels: Tunnels = new Map()
+  #blind: readonly TcpPort[] = []
   #cause: unknown
 
   constructor(private readonly file: string) {}
@@ -47,7 +49,7 @@ class TableBuilder {
   /** @throws ConfigError with the faults of all pieces */
   finish(): RouteTable {
     if (this.#faults.length > 0) throw new ConfigError(this.#faults, { cause: this.#cause })
-    return new RouteTable(this.#targets, { tcp: this.#tcp, tunnels: this.#tunnels, doubts: this.#doubts })
+    return new RouteTable(this.#targets, { tcp: this.#tcp, tunnels: this.#tunnels, blind: this.#blind, doubts: this.#doubts })
   }
 
   #add(written: YamlDocument): void {
@@ -61,12 +63,14 @@ class TableBuilder {
       faults.push(document.fault([], `expected at least one of the keys ${SECTIONS.join(', ')}, got none of them`))
     const sources = isYamlMap(sections['targets']) ? sections['targets'] : {}
     const policies = checkTargets(document, sources, faults)
+    checkBlind(document, sections['blind'], this.#hostLines, faults)
     checkHosts(document, sources, this.#hostLines, faults)
     checkTcp(document, sections['tcp'], faults)
     checkTunnels(document, sections['tunnels'], faults)
     if (validated.value !== undefined && faults.length === 0) {
-      const { targets = {}, tcp, tunnels } = validated.value
+      const { targets = {}, blind, tcp, tunnels } = validated.value
       for (const [name, source] of Object.entries(targets)) this.#targets.push(this.#targetOf(document, name, source, policies, faults))
+      if (blind !== undefined) this.#blind = createBlindNames(document, blind)
       if (tcp !== undefined) this.#tcp = createTcpPorts(document, tcp, this.file, faults)
       if (tunnels !== undefined) this.#tunnels = createTunnels(document, tunnels)
       this.#doubts.push(...doubtsOf(document, sources))

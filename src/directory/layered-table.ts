@@ -3,6 +3,7 @@ import type { Access } from '../route/access.ts'
 import { Policy } from '../route/policy.ts'
 import { RoutePath, Routes } from '../route/routes.ts'
 import type { RouteTable, Target, TargetTable } from '../route/table.ts'
+import type { TcpPort } from '../route/tcp-port.ts'
 import type { Tunnel } from '../route/tunnel.ts'
 import type { SocketTable } from './socket-table.ts'
 import { PLAIN_TREATMENT, SOCKET_DOMAIN } from './socket-target.ts'
@@ -42,12 +43,27 @@ export class LayeredTable implements TargetTable {
 
   match(host: string): Target | undefined {
     const { file } = this
+    if (this.blindName(host) !== undefined) return undefined
     const own = file.matchExact(host) ?? this.service.get(host)
     if (own !== undefined) return own
     const wildcard = file.matchWildcard(host)
     const entry = this.sockets.match(host)
     if (entry?.target !== undefined && (wildcard === undefined || entry.socket.dnsName === host)) return entry.target
     return wildcard ?? file.any
+  }
+
+  get hasBlindNames(): boolean {
+    return this.file.hasBlindNames
+  }
+
+  /** A name `*.x` is not for hosts that are somebody's already. */
+  blindName(host: string): TcpPort | undefined {
+    const { file } = this
+    if (!file.hasBlindNames) return undefined
+    const exact = file.blindExact(host)
+    if (exact !== undefined) return exact
+    const isTaken = file.matchExact(host) !== undefined || this.service.has(host) || this.sockets.match(host)?.socket.dnsName === host
+    return isTaken ? undefined : file.blindWildcard(host)
   }
 
   socketTunnel(name: string): Tunnel | undefined {

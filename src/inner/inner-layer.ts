@@ -30,7 +30,7 @@ import { HealthChecks } from '../origin/health-checks.ts'
 import { NodeLinks, type FoundLinks } from './node-links.ts'
 import { parseNodesNote } from '../payload/nodes-note.ts'
 import { createSessionHandler, type HealthContext } from './session-handler.ts'
-import type { TcpOriginContext } from '../origin/tcp-origin.ts'
+import type { TcpOriginContext, TlsNames } from '../origin/tcp-origin.ts'
 import { decodeNote, encodeNote } from '../payload/origin-profile.ts'
 
 /** The end of a connection, or of an attempt to make one. */
@@ -70,6 +70,8 @@ export interface InnerLayerOptions {
   readonly admin?: AdminOptions
   /** The same for connections that are carried as they are. */
   readonly tcpDialer?: Dialer
+  /** Names whose TLS this process ends itself. */
+  readonly tlsNames?: TlsNames
   /** Takes notes of the live log of a socket, which are asked for when this is given. */
   readonly onLog?: (note: Readonly<Record<string, unknown>>) => void
   /** A connection is up. */
@@ -112,6 +114,7 @@ export class InnerLayer {
     this.#context = {
       policy,
       ...(options.tcpDialer !== undefined && { dialer: options.tcpDialer }),
+      names: options.tlsNames,
       drivers: this.#origins,
       taps: options.taps,
       health: new HealthChecks(this.#origins, Math.random, this.#events?.originTurned),
@@ -193,6 +196,11 @@ export class InnerLayer {
       )
     }
     for (const connector of this.#connectors) connector.start()
+  }
+
+  /** Makes what takes the streams and the notes of an outer layer in this very process. @param note  tells it something */
+  serveOwn(note: (payload: Buffer) => void): ReturnType<typeof createSessionHandler> {
+    return createSessionHandler(this.#context, note)
   }
 
   /** Lets requests in flight finish, up to the drain timeout, then ends. Idempotent. */

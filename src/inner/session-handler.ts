@@ -2,10 +2,11 @@ import { decodeRequestHead } from '../payload/head-codec.ts'
 import { encodeHealthReport, parseHealthNote } from '../payload/health-note.ts'
 import { AnnouncedProfiles, type decodeNote } from '../payload/origin-profile.ts'
 import { KIND_TCP } from '../payload/tcp-head.ts'
+import { KIND_TLS } from '../payload/tls-head.ts'
 import type { SessionOptions } from '../mux/session.ts'
 import type { HealthChecks } from '../origin/health-checks.ts'
 import { OriginExchange, type OriginContext } from '../origin/origin-exchange.ts'
-import { acceptTcp, type TcpOriginContext } from '../origin/tcp-origin.ts'
+import { acceptTcp, acceptTls, type TcpOriginContext } from '../origin/tcp-origin.ts'
 
 const MAX_PROFILES = 4_096
 
@@ -28,6 +29,7 @@ export function createSessionHandler(
   return {
     accept: (payload, stream) => {
       if (payload[0] === KIND_TCP) return acceptTcp(payload, stream, context)
+      if (payload[0] === KIND_TLS) return acceptTls(payload, stream, context)
       const head = decodeRequestHead(payload)
       const exchange = new OriginExchange(stream, { head, profile: profiles.of(head.profile) }, context)
       exchange.start()

@@ -1,6 +1,6 @@
 import type { Link } from '../mux/link.ts'
 
-/** One end of a pair of links inside a process, for tests of everything above the carrier. */
+/** One end of a pair of links inside a process: of layers that are both there, and for tests of everything above the carrier. */
 export class MemoryLink implements Link {
   #peer: MemoryLink | undefined
   #isClosed = false

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { asGatewayError, GatewayError, type ErrorCode } from '../errors.ts'
 import { guarded } from '../net/guard.ts'
 import { decodeTcpHead, type TcpHead } from '../payload/tcp-head.ts'
+import { decodeTlsHead, type TlsHead } from '../payload/tls-head.ts'
 import type { MuxStream, StreamHandler } from '../mux/stream.ts'
 import { splice } from '../splice/splice.ts'
 import { connectionStart } from '../tap/origin-way.ts'
@@ -12,14 +13,27 @@ import { originFailure } from './origin-failure.ts'
 import type { OriginPolicy } from './origin-policy.ts'
 
 const CONNECT_MS = 10_000
+const HTTPS_PORT = 443
 /** Tells the outer layer that the origin is connected; whatever it is worth saying, a later release says here. */
 const CONNECTED = Buffer.alloc(0)
+
+/** The names whose TLS this process ends itself. */
+export interface TlsNames {
+  /**
+   * A connection to where it is ended, that stands.
+   * @param signal  nobody wants it any more
+   * @throws GatewayError REFUSED_STREAM where the name is none of them, as the promise
+   */
+  connect(head: TlsHead, signal: AbortSignal): Promise<Duplex>
+}
 
 /** The part of the inner layer that connections to origins use. */
 export interface TcpOriginContext {
   readonly policy: OriginPolicy
   /** Another way to the origins than sockets of this machine. */
   readonly dialer?: Dialer
+  /** Undefined: it ends no TLS. */
+  readonly names?: TlsNames | undefined
   /** Undefined: nobody looks at connections. */
   readonly taps?: Taps | undefined
   /** The connection has failed, here or by the word of the outer layer. */
@@ -50,7 +64,10 @@ export function acceptTcp(
     onFailure(head, code, message)
     throw thrown
   }
-  if (dialer !== undefined) return new DialledConnection(stream, { head, report: onFailure, tap }, dialer)
+  if (dialer !== undefined) {
+    const dial: Dial = signal => dialer.dial(head.hostname, head.port, signal)
+    return new DialledConnection(stream, { head, report: onFailure, tap }, dial)
+  }
   const { hostname: host, port } = head
   const socket = connect({ host, port, allowHalfOpen: true, noDelay: true, lookup: policy.lookup(port) })
   const timer = setTimeout(
@@ -82,6 +99,21 @@ export function acceptTcp(
   })
 }
 
+/**
+ * The same for a connection whose TLS ends here, by the rules that this process has for its name.
+ * @param payload  of the OPEN frame
+ * @throws GatewayError PROTOCOL, REFUSED_STREAM
+ */
+export function acceptTls(payload: Buffer, stream: MuxStream, { names, onFailure }: TcpOriginContext): StreamHandler {
+  const head = decodeTlsHead(payload)
+  if (names === undefined) throw new GatewayError('REFUSED_STREAM', 'this inner layer ends no TLS (--tls-for)')
+  const facts = { head: { hostname: head.name, port: HTTPS_PORT }, report: onFailure, tap: undefined }
+  return new DialledConnection(stream, facts, signal => names.connect(head, signal))
+}
+
+/** Makes a connection. */
+type Dial = (signal: AbortSignal) => Promise<Duplex>
+
 /** The connection that is wanted, and who is told. */
 interface DialFacts {
   readonly head: TcpHead
@@ -99,12 +131,11 @@ class DialledConnection implements StreamHandler {
   constructor(
     private readonly stream: MuxStream,
     private readonly facts: DialFacts,
-    dialer: Dialer,
+    dial: Dial,
   ) {
-    const { head } = facts
     const late = (): void => this.#fail(new GatewayError('ORIGIN_CONNECT_TIMEOUT', `no connection within ${CONNECT_MS / 1000} s`))
     this.#timer = setTimeout(guarded(this.#fail, late), CONNECT_MS)
-    dialer.dial(head.hostname, head.port, this.#controller.signal).then(
+    dial(this.#controller.signal).then(
       guarded(this.#fail, socket => this.#join(socket)),
       this.#fail,
     )

@@ -15,10 +15,26 @@ export interface WatchedPort {
 }
 
 /** A port with one book. */
-export const watchedPort = (
-  name: string,
-  port: { readonly book: SocketBook; countConnections(): Promise<number | undefined> },
-): WatchedPort => ({
+interface BookedPort {
+  readonly book: SocketBook
+  countConnections(): Promise<number | undefined>
+}
+
+/** The ports for links: of inner layers, of other nodes, of the service. */
+export const watchedLinks = (
+  socketPort: number,
+  {
+    socket,
+    nodes,
+    service,
+  }: { readonly socket: BookedPort; readonly nodes: BookedPort | undefined; readonly service: BookedPort | undefined },
+): readonly WatchedPort[] => [
+  watchedPort(`socket port ${socketPort}`, socket),
+  ...(nodes === undefined ? [] : [watchedPort('the port of other nodes', nodes)]),
+  ...(service === undefined ? [] : [watchedPort('the port of the service', service)]),
+]
+
+const watchedPort = (name: string, port: BookedPort): WatchedPort => ({
   name,
   book: port.book,
   count: () => port.countConnections(),

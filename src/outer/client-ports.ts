@@ -10,7 +10,7 @@ import type { ProxiedClients } from './ports/proxied-clients.ts'
 import { RedirectEdge } from './http-edge/redirect-edge.ts'
 import { replayAtEdge, type EdgeReplay, type EdgeReplayResult } from './exchange/replay.ts'
 import { CertificateRules } from '../route/certificate-rule.ts'
-import { TlsEdge } from './ports/tls-port.ts'
+import { TlsEdge, type PassedNames } from './ports/tls-port.ts'
 import type { WatchedPort } from './book-watch.ts'
 
 /** The names of HTTP/1 in ALPN (RFC 7301 §6): a client that offers 1.0 alone is answered, too. */
@@ -30,6 +30,8 @@ export interface ClientPortsOptions {
   readonly certificates?: CertificateStore | undefined
   /** Answers to authorities that ask whether a name leads here; only with certificates. */
   readonly challenges?: ChallengeAnswers | undefined
+  /** Names of the port whose TLS ends elsewhere; only with certificates. */
+  readonly passed?: PassedNames | undefined
   /** A second port, which redirects plain HTTP to the first; only with certificates. */
   readonly httpPort?: number | undefined
   /** HTTP/2 beside HTTP/1.1, by ALPN; only with certificates. Default true. */
@@ -37,7 +39,7 @@ export interface ClientPortsOptions {
   /** HTTP/2 beside HTTP/1.1 without TLS, by its preface; only without certificates. Default false. */
   readonly h2c?: boolean | undefined
   /** Every connection begins with the header of a proxy. */
-  readonly proxied?: ProxiedClients | undefined
+  readonly proxied?: Pick<ProxiedClients, 'accept'> | undefined
   /** `max-age` of Strict-Transport-Security, seconds; absent: that field is not sent. */
   readonly hstsSeconds?: number | undefined
 }
@@ -64,6 +66,7 @@ export class ClientPorts {
       keepAliveMs,
       certificates,
       challenges,
+      passed,
       httpPort,
       hstsSeconds,
       http2 = true,
@@ -105,6 +108,7 @@ export class ClientPorts {
         ...place,
         certificates,
         challenges,
+        passed,
         authorities: context.visitors === undefined ? undefined : authoritiesIn(context.table),
         protocols: http2 ? ['h2', ...HTTP1_PROTOCOLS] : HTTP1_PROTOCOLS,
         preamble,

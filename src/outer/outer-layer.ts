@@ -14,7 +14,7 @@ import { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { createTracing } from '../telemetry/tracing.ts'
 import { VERSION } from '../version.ts'
 import { LayerEvents } from './events/layer-events.ts'
-import { BookWatch, watchedPort, type WatchedPort } from './book-watch.ts'
+import { BookWatch, watchedLinks, type WatchedPort } from './book-watch.ts'
 import { ClientPorts } from './client-ports.ts'
 import { ConnectionLimits } from './access/connection-limits.ts'
 import { DeadlineQueues } from '../net/deadline-queue.ts'
@@ -43,6 +43,7 @@ import { followConnections } from './follow-connections.ts'
 import { HostHints } from './exchange/host-hints.ts'
 import { SwitchedConnections } from './exchange/switched-connections.ts'
 import type { EdgeReplay, EdgeReplayResult } from './exchange/replay.ts'
+import { PassedNames } from './tcp-edge/passed-names.ts'
 import { TcpEdge } from './tcp-edge/tcp-edge.ts'
 import { TcpTerminators } from './tcp-edge/tcp-terminator.ts'
 import { createTrust } from './ports/trusted-proxies.ts'
@@ -142,11 +143,11 @@ export class OuterLayer {
         keepAliveMs: options.keepAliveMs,
         certificates: options.appCertificates,
         challenges: options.challenges,
+        passed: new PassedNames(table, passed => this.#tcp.carry(passed)),
         httpPort: options.appHttpPort,
         hstsSeconds: options.hstsSeconds,
-        proxied: options.proxyProtocol === true ? new ProxiedClients(isTrusted, log, clock) : undefined,
-        http2: offersHttp2(options, log),
-        h2c: options.appH2c,
+        proxied: options.proxied ?? (options.proxyProtocol === true ? new ProxiedClients(isTrusted, log, clock) : undefined),
+        ...{ http2: offersHttp2(options, log), h2c: options.appH2c },
       },
       {
         table,
@@ -258,14 +259,8 @@ export class OuterLayer {
   }
 
   get #watched(): readonly WatchedPort[] {
-    const [service, nodes] = [this.#serviceListener, this.#cluster?.port]
-    return [
-      this.#edge.watched,
-      ...this.#tcp.watched,
-      watchedPort(`socket port ${this.#socketPort}`, this.#listener),
-      ...(nodes === undefined ? [] : [watchedPort('the port of other nodes', nodes)]),
-      ...(service === undefined ? [] : [watchedPort('the port of the service', service)]),
-    ]
+    const links = { socket: this.#listener, nodes: this.#cluster?.port, service: this.#serviceListener }
+    return [this.#edge.watched, ...this.#tcp.watched, ...watchedLinks(this.#socketPort, links)]
   }
 
   /** The port of this machine for links of the service process, once started; 0 when there is none. */
@@ -307,7 +302,7 @@ export class OuterLayer {
     this.#follow()
     try {
       await this.#admin.start()
-      this.#socketPort = await this.#listener.start()
+      if (this.options.isAlone !== true) this.#socketPort = await this.#listener.start()
       this.#servicePort = (await this.#serviceListener?.start()) ?? 0
       await this.#tcp.start(targets.table.tcp)
       await this.#tunnelSessions?.follow()
@@ -321,7 +316,7 @@ export class OuterLayer {
     this.#books.start()
     this.#events.start()
     const names = targets.table.targets.map(({ name }) => name)
-    logStarted({ options: this.options, open: this, targets: names, keys: keys.registry.size }, this.log)
+    if (this.options.isAlone !== true) logStarted({ options: this.options, open: this, targets: names, keys: keys.registry.size }, this.log)
   }
 
   /** Takes over what the sources of targets and keys have from now on. */
@@ -337,6 +332,9 @@ export class OuterLayer {
     ]
     this.#unfollow = () => [...leaving, () => this.#tunnelSessions?.close()].forEach(leave => leave?.())
   }
+
+  /** Takes an inner layer of this very process, which has nothing to prove. */
+  readonly takeInner: LinkPort['take'] = (...connection) => this.#listener.take(...connection)
 
   /** Takes no new connections, lets requests in flight finish up to the drain timeout, then ends. Idempotent. */
   close(): Promise<void> {

@@ -32,6 +32,8 @@ export interface Doubt {
 export interface Sections {
   readonly tcp?: readonly TcpPort[]
   readonly tunnels?: Tunnels
+  /** Names of the app port whose TLS ends at inner layers. */
+  readonly blind?: readonly TcpPort[]
   readonly doubts?: readonly Doubt[]
 }
 
@@ -45,10 +47,14 @@ export interface TargetTable {
   readonly tcp: readonly TcpPort[]
   /** Services that are opened by `/tunnel/HOST:PORT`, by that name. */
   readonly tunnels: Tunnels
-  /** The target of a host, also one that is not listed. @param host  as `parseHost` gives it */
+  /** The target of a host, also one that is not listed; none for a host of `blindName`. @param host  as `parseHost` gives it */
   match(host: string): Target | undefined
   /** The tunnel of a socket that only some may have, by its name. Absent: there are no sockets. */
   socketTunnel?(name: string): Tunnel | undefined
+  /** Is there any host of `blindName`? Absent: no. */
+  readonly hasBlindNames?: boolean
+  /** The rules of a host whose TLS is carried on unopened to an inner layer that ends it. Absent: there is none. @param host  as `parseHost` gives it */
+  blindName?(host: string): TcpPort | undefined
   /** May only sockets of the service have this name? Absent: no name is such a one. */
   isOfSockets?(host: string): boolean
 }
@@ -59,21 +65,27 @@ export class RouteTable implements TargetTable {
   readonly all: readonly Target[]
   readonly tcp: readonly TcpPort[]
   readonly tunnels: Tunnels
+  /** Names of the app port whose TLS ends at inner layers, in the order of the file. */
+  readonly blind: readonly TcpPort[]
   /** For `targets check`. */
   readonly doubts: readonly Doubt[]
   readonly #exact = new Map<string, Target>()
   /** Keyed by what follows `*.`. */
   readonly #wildcard = new Map<string, Target>()
   #any: Target | undefined
+  /** By pattern, exact or `*.x`. */
+  readonly #blind: ReadonlyMap<string, TcpPort>
 
   /** @throws GatewayError BAD_HOST for a name that is no host pattern, CONFIG_INVALID for two targets with the same one */
-  constructor(targets: readonly Target[], { tcp = [], tunnels = new Map(), doubts = [] }: Sections = {}) {
+  constructor(targets: readonly Target[], { tcp = [], tunnels = new Map(), blind = [], doubts = [] }: Sections = {}) {
     this.targets = Object.freeze([...targets])
     this.tcp = tcp
     this.tunnels = tunnels
     this.doubts = doubts
     this.all = Object.freeze(targets.flatMap(target => [target, ...(target.routes?.all ?? [])]))
-    const seen = new Set<string>()
+    this.blind = blind
+    this.#blind = new Map(blind.map(port => [port.options.routes[0]!.name, port]))
+    const seen = new Set<string>(this.#blind.keys())
     for (const target of targets) {
       const pattern = parseHostPattern(target.name)
       if (seen.has(pattern)) throw new GatewayError('CONFIG_INVALID', `two targets for host ${pattern}`)
@@ -89,7 +101,30 @@ export class RouteTable implements TargetTable {
    * @param host as `parseHost` gives it
    */
   match(host: string): Target | undefined {
-    return this.matchExact(host) ?? this.matchWildcard(host) ?? this.any
+    const exact = this.matchExact(host)
+    if (exact !== undefined || this.blindName(host) !== undefined) return exact
+    return this.matchWildcard(host) ?? this.any
+  }
+
+  get hasBlindNames(): boolean {
+    return this.#blind.size > 0
+  }
+
+  /** An exact name before a target that names the host, and both before a name `*.x`. */
+  blindName(host: string): TcpPort | undefined {
+    if (this.#blind.size === 0) return undefined
+    return this.blindExact(host) ?? (this.#exact.has(host) ? undefined : this.blindWildcard(host))
+  }
+
+  /** The blind name that is this very host. */
+  blindExact(host: string): TcpPort | undefined {
+    return this.#blind.get(host)
+  }
+
+  /** The blind name `*.x` of a host. */
+  blindWildcard(host: string): TcpPort | undefined {
+    const dot = host.indexOf('.')
+    return dot > 0 ? this.#blind.get(`*${host.slice(dot)}`) : undefined
   }
 
   /** The target that names this very host. */

@@ -16,6 +16,8 @@ export interface TcpRoute {
   readonly pool?: Pool | undefined
   /** Of a socket of the service. */
   readonly owner?: Owner | undefined
+  /** The inner layer ends TLS itself, by its own rules for the name: no origin is named here. */
+  readonly endsTls?: true | undefined
 }
 
 /** The treatment of TLS at a port: none, ending it, or reading the name in its first message and carrying it on unopened. */

@@ -114,7 +114,7 @@ Targets: {}
     ['', /1:1: expected a map, got an empty file/],
     ['# only a comment\n', /expected a map, got an empty file/],
     ['targets:\n', /1:1: targets: expected a map of public hosts to targets, got nothing/],
-    ['[]', /expected a map with the keys targets, tcp and tunnels, got an empty list/],
+    ['[]', /expected a map with the keys targets, tcp, tunnels and blind, got an empty list/],
     ['{}', /at least one of the keys targets, tcp, tunnels/],
     ['targets: {a: }', /targets\.a: expected a map with the key hostname, got nothing/],
     ['targets: {a: {hostname: x, port: "443"}}', /got "443"; remove the quotes/],

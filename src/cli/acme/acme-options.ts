@@ -12,7 +12,8 @@ const DIRECTORY: Reader<string> = {
   read: text => (/^https:\/\//i.test(text) && URL.canParse(text) ? text : undefined),
 }
 
-const NAME: Reader<string> = {
+/** A name that can be in a certificate. */
+export const HOST_NAME: Reader<string> = {
   expected: 'a host name, or a wildcard such as *.example.com',
   read: text => {
     try {
@@ -51,7 +52,7 @@ export const acmeOptions = {
     describe: 'Folder for the certificates, their keys and the key of the account, for its owner only; made where it is not there',
     defaultText: 'acme in the folder of --state, or in outer-layer-state',
   }),
-  'acme-name': listOf(NAME, {
+  'acme-name': listOf(HOST_NAME, {
     describe:
       'Another name to order a certificate for, such as that of the socket port; repeatable. Of a wildcard target, a name that is used',
     fallback: [],

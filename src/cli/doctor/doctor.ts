@@ -26,7 +26,10 @@ type DoctorValues = ValuesOf<typeof doctorOptions>
 export async function runDoctor(given: DoctorValues, context: CliContext): Promise<ExitStatus> {
   const values = await afterJoining(given)
   const isInner = values['outer-layer'].length > 0 || values['private-key'] !== undefined || values.origin.length > 0
-  const isOuter = values['public-key'].length > 0 || values.targets !== undefined || values.target.length > 0 || values.invite.length > 0
+  const isOuter =
+    values['public-key'].length > 0 ||
+    (values['tls-for'].length === 0 && (values.targets !== undefined || values.target.length > 0)) ||
+    values.invite.length > 0
   if (!isInner && !isOuter)
     throw new GatewayError(
       'USAGE',

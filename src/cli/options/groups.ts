@@ -4,6 +4,7 @@ import { acmeOptions } from '../acme/acme-options.ts'
 import { adminOptions } from './admin.ts'
 import { clusterOptions } from './cluster.ts'
 import { inspectOptions } from './inspect.ts'
+import { blindOptions } from './layers.ts'
 import { limitOptions } from './limits.ts'
 import { tlsOptions } from './tls.ts'
 
@@ -32,6 +33,7 @@ export const outerLayerGroups = {
 export const innerLayerGroups = {
   'To begin with': ['private-key', 'outer-layer', 'join', 'identifier', 'allow'],
   'The connection': ['connections', 'nodes', 'outer-layer-ca', 'inner-layer-certificate', 'proxy', 'insecure'],
+  'TLS that ends here': namesOf(blindOptions),
   Operators: OPERATORS,
   'The inspector': INSPECTOR,
   'Process and log': PROCESS,

@@ -6,7 +6,7 @@ import { parseJoinText } from '../../enrolment/join-text.ts'
 import { parseLinkName } from '../../identity/link-name.ts'
 import { OUTER_LAYER_DEFAULTS } from '../../outer/options/outer-options.ts'
 import { inspectOptions, outerInspectOptions } from './inspect.ts'
-import { acmeOptions } from '../acme/acme-options.ts'
+import { acmeOptions, HOST_NAME } from '../acme/acme-options.ts'
 import { adminOptions } from './admin.ts'
 import { clusterOptions } from './cluster.ts'
 import { serviceOptions } from '../command/command.ts'
@@ -174,6 +174,39 @@ export const outerLayerOptions = {
   ...serviceOptions,
 } as const
 
+const { 'tls-certificate': CERTIFICATE, 'tls-key': KEY, hsts: STRICT_TRANSPORT } = tlsOptions
+const { acme: ACME, 'acme-path': ACME_PATH, 'acme-name': _of, ...ACME_REST } = acmeOptions
+
+/** Options of `inner-layer` for names whose TLS it ends itself. */
+export const blindOptions = {
+  'tls-for': listOf(HOST_NAME, {
+    describe:
+      'Name whose TLS ends here and not at the outer layer, which has it under "blind" in its targets file; repeatable, wildcards as well. Its requests are served by --targets, at this inner layer',
+    fallback: [],
+  }),
+  targets: optional(FILE, { describe: 'Targets file with the names of --tls-for: origins, policy and all else; reloaded when it changes' }),
+  target: listOf(TARGET, { describe: 'The same without a file, HOST=URL; repeatable, and instead of --targets', fallback: [] }),
+  visitors: optional(FILE, {
+    describe:
+      'File of logins, as "visitors init" writes it, for targets with access; its auth host is a name of --tls-for, where people log in',
+    defaultText: 'none',
+  }),
+  'tls-certificate': {
+    ...CERTIFICATE,
+    describe:
+      'File with a certificate of --tls-for and its chain; repeatable, chosen by name (SNI). A directory takes every NAME.crt or NAME.pem with its NAME.key. Reloaded when a file changes',
+  },
+  'tls-key': KEY,
+  hsts: STRICT_TRANSPORT,
+  acme: {
+    ...ACME,
+    describe:
+      'Order and renew the certificates of --tls-for by ACME, through the outer layer (tls-alpn-01) or by the DNS, and agree to the terms of the authority; it writes to this address',
+  },
+  'acme-path': { ...ACME_PATH, defaultText: 'inner-layer-state/acme' },
+  ...ACME_REST,
+} as const
+
 /** Options of `inner-layer`. */
 export const innerLayerOptions = {
   'private-key': requiredUnless('join', FILE, {
@@ -213,6 +246,7 @@ export const innerLayerOptions = {
       'HOST:PORT that may be reached; repeatable. * stands for any letters of one label, alone for any host or port; HOST may be a range such as 10.0.0.0/8. Without it: every host but link-local and cloud-metadata addresses',
     fallback: [],
   }),
+  ...blindOptions,
   ...adminOptions('none'),
   ...inspectOptions,
   ...serviceOptions,

@@ -108,15 +108,17 @@ export interface AppCertificates {
   readonly clientCa?: string | undefined
   /** File with lists of what these have revoked. */
   readonly clientCrl?: string | undefined
+  /** Where they are shown, for the log. Default: the app port. */
+  readonly port?: string
   /** Told of names that clients ask for and no certificate is for. */
   readonly onMissing?: ((serverName: string) => void) | undefined
 }
 
 /** Another store over the files of `--tls-certificate`; undefined when there are none. */
 export function createAppCertificates(
-  values: TlsValues,
+  values: Pick<TlsValues, 'tls-certificate' | 'tls-key'>,
   log: Log,
-  { clientCa, clientCrl, onMissing }: AppCertificates,
+  { clientCa, clientCrl, port = 'app port', onMissing }: AppCertificates,
 ): CertificateStore | undefined {
   const certificates = values['tls-certificate']
   if (certificates.length === 0) return undefined
@@ -125,7 +127,7 @@ export function createAppCertificates(
     keys: values['tls-key'],
     ...(clientCa !== undefined && { clientCa, clientCrl }),
     onMissing,
-    ...reportsOf(clientCa === undefined ? 'app port' : `ports with ${clientCa}`, log),
+    ...reportsOf(clientCa === undefined ? port : `ports with ${clientCa}`, log),
   })
 }
 

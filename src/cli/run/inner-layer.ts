@@ -14,6 +14,8 @@ import type { ValuesOf } from '../command/option.ts'
 import type { innerLayerOptions } from '../options/layers.ts'
 import { warnOfFileLimit } from '../command/file-limit.ts'
 import { createServiceLog, serve } from '../command/serve.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { Blind } from '../blind/open-blind.ts'
 import { withInvitation } from './join-outer-layer.ts'
 
 const CA_FILE = certificateFile('--outer-layer-ca', 'of the authorities to trust')
@@ -30,6 +32,24 @@ function checkEncryption(urls: readonly string[], isInsecureAllowed: boolean): v
     'USAGE',
     `--outer-layer ${names}: not encrypted, everybody on the way could read and change requests; use wss://, or pass --insecure`,
   )
+}
+
+/** Options that mean something with --tls-for alone. */
+const NEED_NAMES = ['targets', 'visitors', 'hsts', 'acme'] as const
+
+/** Prepares TLS that ends here; without it, nothing of it is loaded. @throws GatewayError USAGE */
+async function openBlind(
+  options: ValuesOf<typeof innerLayerOptions>,
+  facts: { readonly identifier: string; readonly context: CliContext; readonly log: Log },
+): Promise<Blind | undefined> {
+  if (options['tls-for'].length > 0) return (await import('../blind/open-blind.ts')).openBlind(options, facts)
+  const useless = [
+    ...NEED_NAMES.filter(name => options[name] !== undefined),
+    ...(['target', 'tls-certificate', 'tls-key'] as const).filter(name => options[name].length > 0),
+  ]
+  if (useless.length > 0)
+    throw new GatewayError('USAGE', `--${useless.join(', --')}: for names whose TLS ends at this inner layer; name them with --tls-for`)
+  return undefined
 }
 
 /**
@@ -53,11 +73,13 @@ export async function runInnerLayer(given: ValuesOf<typeof innerLayerOptions>, c
     options.inspect === undefined
       ? undefined
       : new (await import('../inspect/inspection.ts')).OriginInspection(options.inspect, options, log)
+  const identifier = options.identifier ?? hostname()
+  const blind = await openBlind(options, { identifier, context, log })
   const layer = createInnerLayer(
     {
       privateKey,
       outerLayers: urls,
-      identifier: options.identifier ?? hostname(),
+      identifier,
       isIdentifierDefault: options.identifier === undefined,
       ...(ca !== undefined && { outerLayerCa: ca }),
       ...(clientCertificate !== undefined && { clientCertificate }),
@@ -67,6 +89,7 @@ export async function runInnerLayer(given: ValuesOf<typeof innerLayerOptions>, c
       allowList,
       drainTimeoutMs: options['drain-timeout'],
       ...(admin !== undefined && { admin }),
+      ...(blind !== undefined && { tlsNames: blind.names, onUp: () => blind.up() }),
       ...(inspection !== undefined && { taps: inspection.taps }),
       ...(context.onMoved !== undefined && { onMoved: context.onMoved }),
     },
@@ -82,8 +105,18 @@ export async function runInnerLayer(given: ValuesOf<typeof innerLayerOptions>, c
   const start = async (): Promise<void> => {
     await inspection?.start()
     if (inspection !== undefined) log.info({ url: inspection.url }, `inspector at ${inspection.url}`)
+    await blind?.start(layer)
     await layer.start()
   }
-  await serve({ start, close: () => layer.close() }, log, context, inspection === undefined ? [] : [inspection])
+  // Both at once: those who come through an outer layer are served to the end, and nobody else comes.
+  const close = async (): Promise<void> => {
+    await Promise.all([blind?.drain(), layer.close()])
+  }
+  await serve(
+    { start, close },
+    log,
+    context,
+    [inspection, blind].filter(part => part !== undefined),
+  )
   return 0
 }

@@ -118,7 +118,7 @@ export async function runOuterLayer(
     for (const store of stores) await store.start()
     if (keys.registry.size === 0 && options.service === undefined && invitations === undefined)
       log.warn({}, 'there is no public key yet, so no inner layer can connect; put a certificate into the directory')
-    if (targets !== undefined) await checkTargets(targets, ports, log)
+    if (targets !== undefined) await checkTargets(targets, ports, { log, hasTls: tls.app !== undefined })
     const table = targets ?? targetsOf(options)
     service = options.service === undefined ? undefined : await createService(options, { file: options.service, tls, events }, log, context)
     opened = options.cluster === undefined ? undefined : await createCluster({ ...options, cluster: options.cluster }, log)
@@ -224,9 +224,19 @@ function layerWith(
 }
 
 /** @throws ConfigError CONFIG_INVALID, FILE_UNREADABLE; GatewayError USAGE for a port that is wanted twice */
-async function checkTargets(targets: TargetsFile, ports: readonly WantedPort[], log: Log): Promise<void> {
+async function checkTargets(
+  targets: TargetsFile,
+  ports: readonly WantedPort[],
+  { log, hasTls }: { readonly log: Log; readonly hasTls: boolean },
+): Promise<void> {
   const { file } = targets
   const table = await targets.start()
+  const [blind] = table.blind
+  if (blind !== undefined && !hasTls)
+    throw new GatewayError(
+      'CONFIG_INVALID',
+      `${file}:${blind.options.line}: ${blind.options.key} is blind, and the app port speaks no TLS whose name could be read: give --tls-certificate or --acme, for the names that are not`,
+    )
   checkPortsDiffer([...ports, ...table.tcp.map(({ options: { port, host } }) => ({ name: `tcp "${port}" in ${file}`, port, host }))])
   await hintAtWarnings(table, file, log)
 }

@@ -28,6 +28,12 @@ export function formatTcpPorts(ports: readonly TcpPort[]): string {
   return rows.length === 0 ? '' : `${formatTable([['TCP PORT', 'NAME', 'ORIGIN', 'TLS', 'INNER LAYER'], ...rows])}\n`
 }
 
+/** A table of the names whose TLS ends at inner layers; empty when there are none. */
+export function formatBlindNames(names: readonly TcpPort[]): string {
+  const rows = names.map(({ options: { key, routes } }) => [key, identifiersOf(routes[0]!)].map(printable))
+  return rows.length === 0 ? '' : `${formatTable([['BLIND NAME', 'INNER LAYER'], ...rows])}\n`
+}
+
 /** The trace of a connection that nobody made. */
 export interface TcpExplanation {
   readonly text: string

@@ -17,7 +17,7 @@ import type { targetsCheckOptions } from '../options/status.ts'
 import type { targetsExplainOptions } from '../options/visitors.ts'
 import type { CliContext } from '../command/context.ts'
 import { formatTable } from '../command/table.ts'
-import { explainTcp, formatTcpPorts } from './targets-tcp.ts'
+import { explainTcp, formatBlindNames, formatTcpPorts } from './targets-tcp.ts'
 import { formatTunnels } from './targets-tunnels.ts'
 
 async function readTargets(file: string): Promise<RouteTable> {
@@ -56,7 +56,7 @@ export async function runTargetsCheck(
     [target.name, destinationOf(target), policyOf(target), target.hostname === '' ? '–' : identifiersOf(target.identifiers)].map(printable),
   )
   if (rows.length > 0) stdout.write(`${formatTable([['HOST', 'ORIGIN', 'POLICY', 'INNER LAYER'], ...rows])}\n`)
-  stdout.write(formatTcpPorts(table.tcp) + formatTunnels(table.tunnels))
+  stdout.write(formatBlindNames(table.blind) + formatTcpPorts(table.tcp) + formatTunnels(table.tunnels))
   for (const { line, target, pattern, message } of warnings) {
     stdout.write(`${file}:${line}: warning: ${printable(`${target}${pattern === undefined ? '' : ` ${pattern}`}: ${message}`)}\n`)
   }

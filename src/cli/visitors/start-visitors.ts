@@ -20,6 +20,8 @@ import type { Visitors } from '../../visitors/check/visitors.ts'
 /** The check of visitors of an outer layer, with the files that it follows. */
 export interface RunningVisitors {
   readonly check: Visitors
+  /** The host on which people log in, as `parseHost` gives it. */
+  readonly authHost: () => string
   /** Why a file of theirs is not in force as it is now; empty: all are. */
   readonly fault: () => string
   close(): Promise<void>
@@ -116,6 +118,7 @@ export async function startVisitors(
   const unfollow = onLoginsEnded?.(ended => visitors.revocations.endLogins(ended))
   return {
     check: visitors.check,
+    authHost: () => files.config.authHost,
     fault: () => files.faults.map(({ message }) => message).join('; '),
     close: async () => {
       unfollow?.()

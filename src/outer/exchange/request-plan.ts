@@ -319,6 +319,8 @@ export function allowsUpgrade({ upgrades = DEFAULT_UPGRADES }: Pick<Target, 'upg
 function targetOf(table: TargetTable, host: string, request: AcceptedRequest): Target {
   const target = table.match(host)
   if (target !== undefined) return target
+  if (table.blindName?.(host) !== undefined)
+    throw new GatewayError('MISDIRECTED', `TLS of ${host} ends at an inner layer, and this connection's TLS ended here`)
   if (table.isOfSockets?.(host) === true) throw new GatewayError('NO_SOCKET', `no socket has the name ${request.host}`)
   throw new GatewayError(
     'UNKNOWN_HOST',

@@ -311,7 +311,7 @@ export class LinkPort {
           agent: printable(auth.agent),
           ...(isEnrolled && { isEnrolled }),
         }
-        this.#open(link, facts, { instance, limits: auth.limits })
+        this.take(link, facts, { instance, limits: auth.limits })
       },
       onRefused: (code, reason) => {
         if (LEAVING.has(code)) return this.log.debug({ address, code, reason }, `no ${this.#peer} from ${address}: ${reason}`)
@@ -340,7 +340,8 @@ export class LinkPort {
     return clientAddressOf(request, peerOf(request, isTrusted), isTrusted)
   }
 
-  #open(
+  /** Takes a link whose other end has proven who it is, or is this very process. */
+  take(
     link: Link,
     facts: Pick<InnerConnection, 'identifier' | 'pool' | 'isEnrolled' | 'kid' | 'login' | 'address' | 'agent'>,
     { instance, limits: peerLimits }: { readonly instance: string; readonly limits: SessionOptions['limits'] },

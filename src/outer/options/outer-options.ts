@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Taps } from '../../tap/tap.ts'
 import type { AdminOptions } from '../../admin/admin.ts'
 import type { OwnErrorPages } from '../../http/errors/error-page.ts'
@@ -117,6 +118,12 @@ export const OUTER_LAYER_DEFAULTS: OuterLayerDefaults = Object.freeze({
   drainTimeoutMs: 30_000,
 })
 
+/** Says who the client of a connection is. */
+export interface ConnectionSource {
+  /** @param next  called with the address of the client, unless the connection was ended */
+  accept(socket: Socket, next: (address: string) => void): void
+}
+
 /** Options of an outer layer. */
 export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   /** Public keys of inner layers, such as `KeyFiles`, started. May be absent where there is a directory. */
@@ -162,6 +169,10 @@ export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   readonly trustFields?: readonly string[]
   /** Connections of clients begin with the header of the PROXY protocol, of a trusted proxy. */
   readonly proxyProtocol?: boolean
+  /** Says who the client of a new connection is, before its first byte is read; instead of `proxyProtocol`. */
+  readonly proxied?: ConnectionSource
+  /** No port for inner layers is opened: the only one is in this process, and comes by `takeInner`. */
+  readonly isAlone?: boolean
   /** Limits for what clients may cost, where they differ from the defaults. */
   readonly limits?: Partial<EdgeLimits>
   /** Error pages of the operator, for browsers, in the place of ours. */

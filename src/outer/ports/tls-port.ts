@@ -36,12 +36,22 @@ export interface TlsEdgeOptions {
   readonly authorities?: ((serverName: string) => ClientAuthorities | undefined) | undefined
   /** Answers to authorities that ask by TLS whether a name leads here; absent: none asks. */
   readonly challenges?: ChallengeAnswers | undefined
+  /** Takes connections whose TLS is not ended here, by the name in their first message. */
+  readonly passed?: PassedNames | undefined
   /** Reads what comes before TLS, the header of a proxy, then calls `next` with who the client is. */
   readonly preamble?: ((socket: Socket, next: (address: string) => void) => void) | undefined
   /** A connection is ready. `protocol` is what ALPN has agreed on, or undefined. */
   readonly accept: (socket: TLSSocket, protocol: string | undefined, peer: Peer) => void
   /** A client speaks HTTP without TLS: its request is still to be read, and gets a plain answer. */
   readonly refusePlain: (socket: Socket) => void
+}
+
+/** Names whose connections others take. */
+export interface PassedNames {
+  /** Is there any? */
+  readonly isNeeded: boolean
+  /** @param socket  paused @param address  of the client @returns false: it is not taken */
+  take(socket: Socket, message: FirstMessage, address: string): boolean
 }
 
 /** First byte of a TLS connection: the type of its first record (RFC 8446 §5.1). */
@@ -171,8 +181,13 @@ export class TlsEdge {
     const read = (chunk: Buffer): void => {
       const first = chunk[0] ?? 0
       if (first === TLS_HANDSHAKE) {
-        if (this.#visitors === undefined && this.options.challenges?.isAskedByTls !== true) return begin(this.#server, chunk)
-        return this.#readHello(socket, chunk, message => begin(this.#serverFor(message), message.bytes))
+        const { challenges, passed } = this.options
+        const isPassing = passed?.isNeeded === true
+        if (this.#visitors === undefined && challenges?.isAskedByTls !== true && !isPassing) return begin(this.#server, chunk)
+        return this.#readHello(socket, chunk, message => {
+          if (isPassing && this.#isTaken(passed, socket, message, leave)) clearTimeout(timer)
+          else begin(this.#serverFor(message), message.bytes)
+        })
       }
       goOn(chunk)
       this.#beginning.delete(keyOf(socket))
@@ -180,6 +195,16 @@ export class TlsEdge {
       else socket.destroy()
     }
     socket.once('data', guarded(this.#failOf(socket), read))
+  }
+
+  /** Hands the connection over if somebody takes it. @param leave  what ends it here */
+  #isTaken(passed: PassedNames, socket: Socket, message: FirstMessage, leave: () => void): boolean {
+    const key = keyOf(socket)
+    socket.pause()
+    if (!passed.take(socket, message, this.#beginning.get(key)?.address ?? '')) return false
+    for (const event of ['end', 'error']) socket.off(event, leave)
+    this.#beginning.delete(key)
+    return true
   }
 
   /** An authority gets the answer to its question; of hosts, some ask for a certificate. */

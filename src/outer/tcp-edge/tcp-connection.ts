@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { asGatewayError, ERRORS, GatewayError, type ErrorCode } from '../../errors.ts'
 import { unmapped } from '../../address/mapped.ts'
 import { encodeTcpHead } from '../../payload/tcp-head.ts'
+import { encodeTlsHead } from '../../payload/tls-head.ts'
 import { visitorName, type Visitor } from '../../route/access.ts'
 import { addressOf, type TcpPort, type TcpRoute } from '../../route/tcp-port.ts'
 import { Splice } from '../../splice/splice.ts'
@@ -53,6 +54,8 @@ export interface TcpRequest {
   readonly inside?: Socket
   /** The facts about TLS for the PROXY protocol. */
   readonly facts?: Pick<ProxiedConnection, 'authority' | 'alpn' | 'tls'>
+  /** An authority asks whether the name leads here. */
+  readonly isChallenge?: boolean
   /** Somebody who has proven who they are. */
   readonly visitor?: Visitor | undefined
 }
@@ -87,6 +90,7 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
    * @param id      a number of its own, for whoever keeps connections
    * @param socket  as it was accepted, paused
    * @param onOver  called once
+   * @param address  of the client, where that is not the other end of the socket
    */
   constructor(
     readonly id: number,
@@ -94,12 +98,13 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     private readonly port: TcpPort,
     private readonly socket: Socket,
     private readonly onOver: (connection: TcpConnection) => void,
+    address = unmapped(socket.remoteAddress ?? ''),
   ) {
     super()
     this.#connectionId = context.nextId()
     this.#startedMs = context.clock()
     this.#dispatch = new Dispatch(context.dispatch)
-    this.client = { address: unmapped(socket.remoteAddress ?? ''), port: socket.remotePort ?? 0 }
+    this.client = { address, port: socket.remotePort ?? 0 }
     this.#local = { address: unmapped(socket.localAddress ?? ''), port: socket.localPort ?? 0 }
     socket.on('error', ignore) // 'close' follows
     socket.on('close', guarded(this.fail, this.#left))
@@ -239,9 +244,7 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
   /** @returns false when no inner layer is connected that could be asked */
   #open(): boolean {
     const { route, facts, visitor } = this.#greeted!
-    // A tunnel of the service tells its end who comes; inner layers of operators may be too old to be told.
-    const payload = encodeTcpHead(route.pool === 'tunnel' ? { ...route, visitor: this.client } : route)
-    const stream = this.#dispatch.open({ target: route, payload }, this)
+    const stream = this.#dispatch.open({ target: route, payload: this.#payload(this.#greeted!) }, this)
     if (stream === undefined) return false
     this.#stream = stream
     this.context.opening.refresh(this)
@@ -252,6 +255,12 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     if (version !== 0) stream.write(proxyHeader(version, { source: this.client, destination: this.#local, ...facts, ...who }))
     if (this.#head !== undefined) stream.write(this.#head)
     return true
+  }
+
+  #payload({ route, isChallenge = false }: TcpRequest): Buffer {
+    if (route.endsTls === true) return encodeTlsHead({ name: route.hostname, isChallenge, client: this.client })
+    // A tunnel of the service tells its end who comes; inner layers of operators may be too old to be told.
+    return encodeTcpHead(route.pool === 'tunnel' ? { ...route, visitor: this.client } : route)
   }
 
   readonly #onFirst = guarded(this.fail, (chunk: Buffer) => {

@@ -10,7 +10,8 @@ import type { Taps } from '../../tap/tap.ts'
 import type { ConnectionCheck } from '../access/visitor-check.ts'
 import { VisitorCounts } from '../access/visitor-counts.ts'
 import type { DispatchContext } from '../inner-layers/dispatch.ts'
-import type { TcpConnection } from './tcp-connection.ts'
+import type { PassedConnection } from './passed-names.ts'
+import { TcpConnection } from './tcp-connection.ts'
 import { TcpListener, type TcpListenerContext } from './tcp-listener.ts'
 import { authorityKeyOf, type TcpTerminators } from './tcp-terminator.ts'
 
@@ -147,6 +148,16 @@ export class TcpEdge {
       throw error
     }
     this.#listeners = opened
+  }
+
+  /** Takes a connection of another port, which has counted it. */
+  carry({ socket, port, name, head, address, isChallenge }: PassedConnection): void {
+    const over = (connection: TcpConnection): void => this.#over(connection)
+    const connection = new TcpConnection(this.#context.nextNumber(), this.#context, port, socket, over, address)
+    this.#connections.add(connection)
+    connection.name = name
+    if (!port.admits(address)) return connection.abort('ADDRESS_REFUSED', 'allow and deny of the name do not let this address in')
+    connection.join({ route: { ...port.routeOf(name)!, hostname: name }, head, isChallenge })
   }
 
   /** Takes over other ports: resolves when they are open, or their faults are known. Connections that are open go on. */
