@@ -7,7 +7,7 @@ import { whenTrulyEnded } from '../../src/net/true-end.ts'
 import { bytesOf } from '../support/random.ts'
 import type { Seen } from './ledger.ts'
 import { MESSAGES } from './origins.ts'
-import { pathOf, type Plan } from './plan.ts'
+import { hostOf, pathOf, type Plan } from './plan.ts'
 
 /** Where a client finds the gateway. */
 export interface Doors {
@@ -17,7 +17,7 @@ export interface Doors {
 }
 
 /** A client gives up after this: the gateway has to have said something by then. */
-const PATIENCE_MS = 120_000
+const PATIENCE_MS = 300_000
 const NOTHING: Seen = { status: 0, isComplete: false, id: undefined, isRight: false, bytes: 0 }
 
 /** A client with its kept-alive connections. */
@@ -44,7 +44,7 @@ export class Client {
   #http1(plan: Plan): Promise<Seen> {
     return new Promise(resolve => {
       const body = bytesOf(plan.seed, plan.upload)
-      const headers = { host: 'a.test', ...(plan.upload > 0 ? { 'content-length': String(body.length) } : {}) }
+      const headers = { host: hostOf(plan), ...(plan.upload > 0 ? { 'content-length': String(body.length) } : {}) }
       const asked = requestHttp(
         { host: '127.0.0.1', port: this.doors.appPort, path: pathOf(plan), method: plan.method, headers, agent: this.#agent },
         response => {
@@ -90,7 +90,7 @@ export class Client {
       socket.on('close', () => resolve(NOTHING))
       socket.setTimeout(PATIENCE_MS, () => socket.destroy())
       const length = plan.upload > 0 ? `Content-Length: ${plan.upload}\r\n` : ''
-      socket.write(`${plan.method} ${pathOf(plan)} HTTP/1.1\r\nHost: a.test\r\n${length}\r\n`)
+      socket.write(`${plan.method} ${pathOf(plan)} HTTP/1.1\r\nHost: ${hostOf(plan)}\r\n${length}\r\n`)
       socket.write(bytesOf(plan.seed, plan.upload))
       socket.write('GET /another HTTP/1.1\r\nHost: a.test\r\n\r\n')
       socket.once('data', () => socket.destroy())
@@ -101,7 +101,7 @@ export class Client {
     return new Promise(resolve => {
       const session = this.#openSession()
       const stream = session.request(
-        { ':authority': 'a.test', ':path': pathOf(plan), ':method': plan.method },
+        { ':authority': hostOf(plan), ':path': pathOf(plan), ':method': plan.method },
         { endStream: plan.upload === 0 },
       )
       const pieces: Buffer[] = []

@@ -16,4 +16,13 @@ export function claim(isTrue: boolean, what: string): asserts isTrue {
   if (!isTrue) throw new Error(what)
 }
 
+/** Says what this machine or account cannot do. */
+export const skip = (id: string, why: string): void => void process.stderr.write(`skipped ${id}: ${why}\n`)
+
+/** Says that a package is absent. @throws Error where CI promised to install it */
+export const lacks = (id: string, name: string): void => {
+  claim(process.env['CI'] !== 'true', `apt-get install ${name}`)
+  skip(id, `apt-get install ${name}`)
+}
+
 export const wait = (ms: number): Promise<void> => new Promise(resolve => setTimeout(resolve, ms))

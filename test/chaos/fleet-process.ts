@@ -1,4 +1,4 @@
-/** Started by `storm.ts`: many inner layers in one process, which tell how many of them are connected. */
+/** Started by `fleet.ts`: many inner layers in one process, which tell how many of them are connected. */
 import { createInnerLayer } from '../../src/inner/inner-layer.ts'
 import type { MintedPair } from '../../src/identity/certificate.ts'
 import { AllowList } from '../../src/origin/allow-list.ts'

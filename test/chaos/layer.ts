@@ -11,6 +11,8 @@ export interface Start {
   /** The line that says that it runs; its groups are kept. Undefined: nothing says so. */
   readonly ready?: RegExp
   readonly onLine: (line: string, layer: Layer) => void
+  /** A signal that nobody sent has ended it, such as that of a heap that is full. */
+  readonly onKilled?: () => void
 }
 
 /** A start or an end that takes longer than this never comes, also on a machine that has other things to do. */
@@ -95,6 +97,7 @@ export class Layer {
   }
 
   #ended(running: RunningProcess, code: number | null, signal: NodeJS.Signals | null): void {
+    if (signal !== null) this.start.onKilled?.()
     if (UNCAUGHT.test(running.stderr)) this.faults.push(`${this.name} wrote: ${running.stderr.slice(0, 2_000)}`)
     if (!this.#isExpectedToEnd) this.faults.push(`${this.name} ended by itself (${code ?? signal}): ${running.output.slice(-2_000)}`)
   }

@@ -29,8 +29,10 @@ export interface Line {
 const MOST_EXECUTIONS = 6
 /** What a client may be told besides the answer of the origin. 400 and 408 are its own doing, 429 that of all clients of this machine. */
 const REFUSALS = new Set([400, 403, 404, 408, 429, 431, 502, 503, 504])
-/** The last moments before a kill: lines that were written then may be lost with the process. */
+/** The last moments before a kill, at least: what was going on then may be lost with the process. */
 const LAST_WORDS_MS = 3_000
+/** A line may come so many times later than the latest one of all others. */
+const LATER = 2
 
 interface Entry {
   readonly plan: Plan
@@ -45,7 +47,9 @@ interface Entry {
 export class Ledger {
   readonly #entries = new Map<string, Entry>()
   readonly #faults: string[] = []
-  readonly #kills: number[] = []
+  readonly #kills: Kill[] = []
+  /** The longest time from the end of a request, as its client saw it, to its access line: how fast this machine is. */
+  #latestMs = 0
   /** Lines that say that an inner layer answered, whose execution has not been seen. */
   readonly #served: string[] = []
   readonly tally = new Map<string, number>()
@@ -72,9 +76,9 @@ export class Ledger {
     if (this.#faults.length < 100) this.#faults.push(what)
   }
 
-  /** A process was ended without a chance to say anything. */
-  killed(): void {
-    this.#kills.push(this.clock())
+  /** A process was ended without a chance to say anything. @param writesLines  it is one that writes access lines */
+  killed(writesLines: boolean): void {
+    this.#kills.push({ atMs: this.clock(), writesLines })
   }
 
   started(plan: Plan): void {
@@ -91,6 +95,10 @@ export class Ledger {
     if (entry.executions > most) this.fault(`executed ${entry.executions} times: ${say(entry.plan)}`)
   }
 
+  executionsOf(id: string): number {
+    return this.#entries.get(id)?.executions ?? 0
+  }
+
   /** The body of a request came whole to an origin, and was not the one that was sent. */
   uploadedWrong(id: string): void {
     const entry = this.#entries.get(id)
@@ -103,6 +111,7 @@ export class Ledger {
     const entry = this.#entries.get(line.id)
     if (entry === undefined) return
     entry.lines++
+    if (entry.endedMs !== Infinity) this.#latestMs = Math.max(this.#latestMs, this.clock() - entry.endedMs)
     if (line.error === undefined && line.identifier !== undefined && line.status >= 200 && line.status < 300) this.#served.push(line.id)
   }
 
@@ -129,10 +138,10 @@ export class Ledger {
   /** To be called once all is over and all logs are read: each execution has its line, and the reverse. @returns how many were held */
   close(): number {
     for (const entry of this.#entries.values()) {
-      if (isPlainTcp(entry.plan) || this.#wasKilledDuring(entry)) continue
+      if (entry.endedMs === Infinity) this.fault(`never over: ${say(entry.plan)}`)
+      if (isPlainTcp(entry.plan) || this.#wasKilledDuring(entry, true)) continue
       if (entry.executions > 0 && entry.lines === 0) this.fault(`executed without an access line: ${say(entry.plan)}`)
       if (entry.isServed && entry.lines !== 1) this.fault(`${entry.lines} access lines: ${say(entry.plan)}`)
-      if (entry.endedMs === Infinity) this.fault(`never over: ${say(entry.plan)}`)
     }
     for (const id of this.#served) {
       const entry = this.#entries.get(id)!
@@ -141,9 +150,17 @@ export class Ledger {
     return this.#entries.size
   }
 
-  #wasKilledDuring({ startedMs, endedMs }: Entry): boolean {
-    return this.#kills.some(atMs => atMs >= startedMs - LAST_WORDS_MS && atMs <= endedMs + LAST_WORDS_MS)
+  #wasKilledDuring({ startedMs, endedMs }: Entry, lostLines = false): boolean {
+    const marginMs = Math.max(LAST_WORDS_MS, LATER * this.#latestMs)
+    return this.#kills.some(
+      ({ atMs, writesLines }) => (writesLines || !lostLines) && atMs >= startedMs - marginMs && atMs <= endedMs + marginMs,
+    )
   }
+}
+
+interface Kill {
+  readonly atMs: number
+  readonly writesLines: boolean
 }
 
 const neverWhole = ({ kind, mood }: Plan): boolean =>

@@ -22,7 +22,7 @@ const judge = (
   const ledger = new Ledger()
   ledger.started(plan)
   for (let i = 0; i < executions; i++) ledger.executed(plan.id)
-  if (killed) ledger.killed()
+  if (killed) ledger.killed(true)
   if (seen !== undefined) ledger.ended(plan, seen)
   for (let i = 0; i < lines; i++) ledger.logged(line)
   more(ledger)
@@ -65,6 +65,32 @@ describe('the oracle', () => {
     expect(judge({ ...plain, kind: 'tcp' }, cut, { lines: 0 })).not.toEqual([])
     expect(judge({ ...plain, kind: 'tcp' }, cut, { lines: 0, killed: true })).toEqual([])
     expect(judge(plain, cut, { killed: true })).not.toEqual([])
+  })
+
+  test('excuses no line when the process that was killed writes none', () => {
+    expect(judge(plain, good, { lines: 0, more: ledger => ledger.killed(false) })).not.toEqual([])
+    expect(judge(plain, good, { lines: 0, more: ledger => ledger.killed(true) })).toEqual([])
+  })
+
+  test('takes for last words what is as late as lines are on this machine', () => {
+    const lostBefore = (killMs: number, latestMs: number): readonly string[] => {
+      let nowMs = 0
+      const ledger = new Ledger(() => nowMs)
+      for (const id of ['a', 'b']) {
+        ledger.started({ ...plain, id })
+        ledger.executed(id)
+        ledger.ended({ ...plain, id }, { ...good, id })
+      }
+      nowMs = latestMs
+      ledger.logged(line)
+      nowMs = killMs
+      ledger.killed(true)
+      ledger.close()
+      return ledger.faults
+    }
+    expect(lostBefore(9_000, 5_000)).toEqual([])
+    expect(lostBefore(9_000, 100)).toHaveLength(2)
+    expect(lostBefore(11_000, 5_000)).toHaveLength(2)
   })
 })
 

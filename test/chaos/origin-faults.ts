@@ -4,14 +4,15 @@ import { writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { onCleanUp } from '../support/cleanup.ts'
-import { exchange } from '../support/exchange.ts'
+import { exchange, type Outcome } from '../support/exchange.ts'
 import { programPath } from '../support/needs.ts'
 import { freePort } from '../support/ports.ts'
 import { PROGRAM, startProcess } from '../support/process.ts'
+import { rawResponse, startRawOrigin } from '../support/raw-origin.ts'
 import { startRelay } from '../support/relay.ts'
 import { tempDir } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
-import { claim, wait, type Fault } from './fault.ts'
+import { claim, skip, wait, type Fault } from './fault.ts'
 import type { Mood, Plan } from './plan.ts'
 import type { World } from './world.ts'
 
@@ -99,7 +100,21 @@ export const ORIGIN_FAULTS: readonly Fault[] = [
     id: 'F37',
     what: 'the origin sends an answer that nobody asked for on an idle connection: nobody gets it',
     run: async world => {
-      for (let i = 0; i < 5; i++) await ask(world, 'more-than-asked', [200], { method: 'GET', upload: 0 })
+      const origin = await startRawOrigin((request, socket) => void socket.write(rawResponse(200, request.target)))
+      world.writeTargets(`'more.test': { protocol: http, hostname: 127.0.0.1, port: ${origin.port} }`)
+      const get = (path: string): Promise<Outcome> => exchange(world.doors.appPort, { host: 'more.test', path })
+      await until(async () => (await get('/first')).status === 200, { what: 'the target to be in force' })
+      for (let i = 0; i < 5; i++) {
+        const { status, body } = await get(`/${i}`)
+        claim(status === 200 && body.toString() === `/${i}`, `expected the answer to /${i}, got ${status} ${body.toString()}`)
+        const idle = origin.connections.filter(({ closed }) => closed === 'no')
+        claim(idle.length > 0, 'no connection was kept')
+        for (const { socket } of idle) socket.write(rawResponse(200, 'nobody asked'))
+        await until(() => idle.every(({ closed }) => closed !== 'no'), { what: 'the connections to be given up' })
+        await ask(world, 'more-than-asked', [200], { method: 'GET', upload: 0, download: 500 })
+      }
+      world.writeTargets('')
+      await origin.close()
     },
   },
   {
@@ -114,7 +129,7 @@ export const ORIGIN_FAULTS: readonly Fault[] = [
     run: async world => {
       const unshare = programPath('unshare')
       if (unshare === undefined || spawnSync(unshare, ['-m', 'true']).status !== 0)
-        return void process.stderr.write('skipped "F38 moved": this account cannot have a hosts file of its own\n')
+        return skip('F38 moved', 'this account cannot have a hosts file of its own')
       const hosts = join(tempDir(), 'hosts')
       const pointTo = (address: string): void => writeFileSync(hosts, `127.0.0.1 localhost\n${address} moving-origin\n`)
       pointTo('127.0.0.1')

@@ -40,7 +40,7 @@ const answer = (request: RawRequest, socket: Socket): void => {
   } else if (mood === 'garbage') socket.end('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n: x\r\n\r\nabc')
   else if (mood === 'oversize') socket.write(`${head}${'X-Large: '.padEnd(8_000, 'x')}\r\n`.repeat(40))
   else if (mood === 'more-than-asked') {
-    socket.write(rawResponse(200, body, [`X-Id: ${id}`]), () => socket.write(rawResponse(200, 'nobody asked', [`X-Id: of-nobody-${id}`])))
+    socket.write(Buffer.concat([rawResponse(200, body, [`X-Id: ${id}`]), rawResponse(200, 'nobody asked', [`X-Id: of-nobody-${id}`])]))
   } else if (mood !== 'never') {
     socket.write(`${head}Transfer-Encoding: chunked\r\n\r\n`)
     const size = Math.max(1, Math.ceil(body.length / (mood === 'slow' ? PIECES : 1)))
@@ -56,9 +56,15 @@ const answer = (request: RawRequest, socket: Socket): void => {
   }
 }
 
-const startHttpOrigin = (ledger: Ledger): Promise<RawOrigin> =>
-  startRawOrigin(
+/** What came is kept for so many requests: a run of an hour has hundreds of thousands. */
+const KEPT_REQUESTS = 500
+
+const startHttpOrigin = async (ledger: Ledger, sockets: Set<Socket>): Promise<RawOrigin> => {
+  const origin = await startRawOrigin(
     async (request, socket) => {
+      if (origin.hits > KEPT_REQUESTS) origin.clear()
+      if (!sockets.has(socket)) socket.once('close', () => sockets.delete(socket))
+      sockets.add(socket)
       const told = readPath(request.target)
       if (told === undefined) return void socket.write(rawResponse(200, request.method === 'HEAD' ? '' : 'well'))
       ledger.executed(told.id, told.area === 'forbidden')
@@ -70,6 +76,8 @@ const startHttpOrigin = (ledger: Ledger): Promise<RawOrigin> =>
     },
     { keepBytes: 1 << 20 },
   )
+  return origin
+}
 
 /** How many messages the bytes of a WebSocket are sent in. */
 export const MESSAGES = 4
@@ -122,18 +130,19 @@ const startPlainOrigin = (ledger: Ledger): Promise<TcpOrigin> =>
   })
 
 export const startOrigins = async (ledger: Ledger): Promise<Origins> => {
-  const http = await startHttpOrigin(ledger)
-  const { port: webSocketPort, sockets } = await startWebSocketOrigin(ledger)
+  const sockets = new Set<Socket>()
+  const http = await startHttpOrigin(ledger, sockets)
+  const { port: webSocketPort, sockets: webSockets } = await startWebSocketOrigin(ledger)
   const tcp = await startPlainOrigin(ledger)
   return {
     http,
     webSocketPort,
     tcp,
     get openWebSockets() {
-      return sockets.clients.size
+      return webSockets.clients.size
     },
     closeIdle: () => {
-      for (const { socket } of http.connections) if (!socket.destroyed) socket.destroy()
+      for (const socket of sockets) socket.destroy()
     },
   }
 }

@@ -34,6 +34,11 @@ export interface Plan {
 }
 
 const METHODS = ['GET', 'GET', 'GET', 'PUT', 'POST', 'POST', 'DELETE', 'PATCH'] as const
+/**
+ * An answer with another one behind it comes in one piece: of what came after the next request had been sent on that connection, nobody could tell
+ * that it does not belong to it.
+ */
+const MOST_WITH_MORE = 1_000
 const SIZES = [10, 1_000, 20_000, 60_000, 400_000] as const
 
 /** @param kinds  those that this machine can do */
@@ -43,19 +48,23 @@ export const planOf = (seed: number, number: number, kinds: readonly Kind[], pre
   const isHttp = kind === 'http1' || kind === 'http2'
   const method = isHttp ? chance.one(METHODS) : 'GET'
   const hasUpload = !isHttp || method === 'PUT' || method === 'POST' || method === 'PATCH'
+  const mood = isHttp && chance.rarely(4) ? chance.one(MOODS) : chance.one(MOODS.slice(0, 3))
   return {
     id: `${prefix}${number}`,
     kind,
     method,
-    mood: isHttp && chance.rarely(4) ? chance.one(MOODS) : chance.one(MOODS.slice(0, 3)),
+    mood,
     manner: chance.rarely(8) ? chance.one(MANNERS) : 'reads',
     upload: hasUpload ? chance.below(chance.one(SIZES)) : 0,
-    download: chance.below(chance.one(SIZES) * 2),
+    download: mood === 'more-than-asked' ? chance.below(MOST_WITH_MORE) : chance.below(chance.one(SIZES) * 2),
     seed: chance.below(2 ** 30),
     leavesAfterMs: chance.below(60),
     isForbidden: isHttp && chance.rarely(25),
   }
 }
+
+/** The target of an HTTP request: an origin that says nothing at all has one of its own, whose patience is short. */
+export const hostOf = ({ mood }: Pick<Plan, 'mood'>): string => (mood === 'never' ? 'mute.test' : 'a.test')
 
 /** The path that tells the origin of HTTP what to do. */
 export const pathOf = ({ id, mood, upload, download, seed, isForbidden }: Plan): string =>

@@ -1,5 +1,5 @@
 /** F24 to F29: what happens to inner layers; and what a machine runs out of. */
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { spawnSync } from 'node:child_process'
 import { onCleanUp } from '../support/cleanup.ts'
@@ -8,11 +8,15 @@ import { programPath } from '../support/needs.ts'
 import { PROGRAM } from '../support/process.ts'
 import { tempDir } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
-import { claim, wait, type Fault } from './fault.ts'
+import { claim, lacks, skip, wait, type Fault } from './fault.ts'
 import type { Inner, World } from './world.ts'
 
 const NODE = [process.execPath, PROGRAM] as const
-const LIBFAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'
+/** Below a folder that is named after the processor. */
+const libFaketime = (): string | undefined =>
+  readdirSync('/usr/lib')
+    .map(folder => join('/usr/lib', folder, 'faketime/libfaketime.so.1'))
+    .find(file => existsSync(file))
 
 const restart = async (world: World, inner: Inner, signal: NodeJS.Signals): Promise<void> => {
   await world.end(inner.layer, signal)
@@ -55,7 +59,6 @@ export const PROCESS_FAULTS: readonly Fault[] = [
       beside(world, { before: [process.execPath, '--max-old-space-size=40', PROGRAM] }, async ({ layer }) => {
         layer.mayEnd()
         for (let i = 0; i < 30; i++) await world.ask({ method: 'PUT', upload: 200_000, download: 200_000 })
-        if (!layer.isRunning) world.ledger.killed()
       }),
   },
   {
@@ -72,12 +75,13 @@ export const PROCESS_FAULTS: readonly Fault[] = [
     id: 'F28',
     what: 'the clock of an inner layer jumps by an hour, forward and back; its link lives, and it can make a new one',
     run: async world => {
-      if (!existsSync(LIBFAKETIME)) return void process.stderr.write('skipped F28: apt-get install faketime\n')
+      const library = libFaketime()
+      if (library === undefined) return lacks('F28', 'faketime')
       const file = join(tempDir(), 'clock')
       const set = (offset: string): void => writeFileSync(file, `${offset}\n`)
       set('+0')
       const env = {
-        LD_PRELOAD: LIBFAKETIME,
+        LD_PRELOAD: library,
         FAKETIME_TIMESTAMP_FILE: file,
         FAKETIME_CACHE_DURATION: '1',
         FAKETIME_DONT_FAKE_MONOTONIC: '1',
@@ -126,7 +130,7 @@ export const PROCESS_FAULTS: readonly Fault[] = [
       const folder = tempDir()
       const mount = programPath('mount')
       if (mount === undefined || spawnSync(mount, ['-t', 'tmpfs', '-o', 'size=16k', 'none', folder]).status !== 0)
-        return void process.stderr.write('skipped "full disk": this account cannot mount\n')
+        return skip('full disk', 'this account cannot mount')
       onCleanUp(() => spawnSync('umount', [folder]))
       await beside(world, { args: ['--log-file', join(folder, 'log'), '--log-level', 'debug'], isSilent: true }, async inner => {
         await world.linked(inner)

@@ -14,10 +14,12 @@ import { tempDir } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
 import { Client, type Doors } from './clients.ts'
 import { Layer } from './layer.ts'
+import { INNER_DRAIN_MS, MUTE_MS, OUTER_DRAIN_MS, TIMEOUT_MS, VALIDITY_MS } from './limits.ts'
+import { judgeLine, readOuterLine } from './log-lines.ts'
 import { openInWords } from './proc.ts'
 import { Ledger, type Seen } from './ledger.ts'
 import { startOrigins, type Origins } from './origins.ts'
-import { KINDS, planOf, readPath, type Kind, type Plan } from './plan.ts'
+import { KINDS, planOf, type Kind, type Plan } from './plan.ts'
 
 /** An inner layer and the link that it dials through. */
 export interface Inner {
@@ -41,8 +43,10 @@ export const KINDS_HERE: readonly Kind[] =
   faultOfHttp2(process.versions['nghttp2']!) === undefined ? KINDS : KINDS.filter(kind => kind !== 'http2')
 
 const TOKEN = 'chaos-token-0123456789-0123456789-0123456789'
-/** An origin that says nothing has this long. */
-const TIMEOUT_MS = 6_000
+/** Names are looked up at servers that may not be there. */
+const ENV = { RES_OPTIONS: 'timeout:1 attempts:1' }
+/** Connections of an inner layer to an outer layer. */
+const CONNECTIONS = 2
 /**
  * More objects and buffers than this above those that a process held after its first requests, when nothing is under way, are kept by mistake. What may be
  * kept is bounded by docs/limits.md: addresses, ends of connections, buffers that go round, and code that was not needed before.
@@ -75,6 +79,8 @@ export class World {
   #adminPort = 0
   #moreTargets = ''
 
+  readonly #onLine = (line: string, { name }: Layer): void => void judgeLine(this.ledger, name, line)
+
   private constructor(private readonly made: Made) {
     const { folder, doors, socketPort, origins } = made
     this.targetsFile = join(folder, 'targets.yaml')
@@ -83,7 +89,8 @@ export class World {
     const log = ['--log-format', 'json']
     const link = ['--socket-tls-certificate', at('link.crt'), '--socket-tls-key', at('link.key')]
     const ports = ['--app-port', String(doors.appPort), '--app-host', '127.0.0.1', '--socket-port', String(socketPort), '--admin-port', '0']
-    const times = ['--timeout', String(TIMEOUT_MS), '--drain-timeout', '5000', '--drain-delay', '100', '--max-connections-per-address', '0']
+    const drain = ['--drain-timeout', String(OUTER_DRAIN_MS), '--drain-delay', '100', '--max-connections-per-address', '0']
+    const times = ['--timeout', String(TIMEOUT_MS), '--validity', String(VALIDITY_MS), ...drain]
     const h2c = KINDS_HERE.includes('http2') ? ['--app-h2c'] : []
     this.outer = new Layer({
       name: 'the outer layer',
@@ -100,7 +107,7 @@ export class World {
         ...log,
       ],
       ready: /"adminPort":(\d+)/,
-      onLine: this.#readOuter,
+      onLine: (line, { name }) => readOuterLine(this.ledger, name, line),
     })
     this.forward = new Layer({
       name: 'forward',
@@ -109,7 +116,7 @@ export class World {
         ...[`ws://127.0.0.1:${doors.appPort}/tunnel/127.0.0.1:${origins.tcp.port}`, '--max-connections', '1000', ...log],
       ],
       ready: /forwarding 127\.0\.0\.1/,
-      onLine: this.#readInner,
+      onLine: this.#onLine,
     })
   }
 
@@ -165,6 +172,7 @@ export class World {
       this.targetsFile,
       `targets:
   'a.test': { protocol: http, hostname: 127.0.0.1, port: ${this.originLink.port}, policy: { '^/c/.*': '*', '/well': ['GET'] } }
+  'mute.test': { protocol: http, hostname: 127.0.0.1, port: ${this.originLink.port}, policy: { '^/c/.*': '*' }, timeouts: { head: '${MUTE_MS}ms' } }
   'ws.test': { protocol: http, hostname: 127.0.0.1, port: ${webSocketPort} }
   ${this.#moreTargets}
 tcp:
@@ -185,13 +193,27 @@ tunnels:
     const relay = await this.relayToSocketPort()
     const files = ['--private-key', join(this.made.folder, 'inner.key'), '--outer-layer-ca', join(this.made.folder, 'link.crt')]
     const args = ['inner-layer', ...files, '--outer-layer', `wss://localhost:${relay.port}`, '--identifier', name, '--admin-port', '0']
-    const all = [...args, '--allow', '127.0.0.1:*', '--log-format', 'json', '--drain-timeout', '5000', ...(options.args ?? [])]
+    const all = [
+      ...args,
+      '--allow',
+      '127.0.0.1:*',
+      '--log-format',
+      'json',
+      '--drain-timeout',
+      String(INNER_DRAIN_MS),
+      ...(options.args ?? []),
+    ]
     const layer = new Layer({
       name,
       args: () => (options.before === undefined ? all : [...options.before.slice(1), ...all]),
-      options: options.before === undefined ? (options.process ?? {}) : { ...options.process, program: options.before[0]! },
+      options: {
+        ...options.process,
+        env: { ...ENV, ...options.process?.env },
+        ...(options.before === undefined ? {} : { program: options.before[0]! }),
+      },
       ...(options.isSilent === true ? {} : { ready: /connected to/ }),
-      onLine: this.#readInner,
+      onLine: this.#onLine,
+      onKilled: () => this.ledger.killed(false),
     })
     const inner = { layer, relay }
     this.inners.push(inner)
@@ -204,15 +226,30 @@ tunnels:
     return this.made.socketPort
   }
 
-  /** Another way there, which is not among `inners`. */
-  relayToSocketPort(): Promise<Relay> {
-    return startRelay({ target: { host: '127.0.0.1', port: this.made.socketPort } })
+  /** Another way there, which is not among `inners`. @param from  addresses of this machine from which connections go on */
+  relayToSocketPort(from?: () => string): Promise<Relay> {
+    return startRelay({ target: { host: '127.0.0.1', port: this.made.socketPort }, ...(from === undefined ? {} : { from }) })
   }
 
-  /** Waits until both links of an inner layer are up, as the outer layer sees them. */
-  async linked({ layer }: Inner): Promise<void> {
-    const sessions = `socket_gateway_link_sessions{peer="${layer.name}"}`
-    await until(async () => ((await this.metrics()).get(sessions) ?? 0) >= 2, { deadlineMs: 120_000, what: `the links of ${layer.name}` })
+  /**
+   * Waits until the links of an inner layer are up, and no others of that name: as the outer layer and the relay see it. Twice, since what was cut may
+   * not have been noticed yet when it is first looked at.
+   */
+  async linked({ layer: { name } }: Inner): Promise<void> {
+    const same = this.inners.filter(({ layer }) => layer.name === name)
+    let looks = 0
+    const look = async (): Promise<boolean> => {
+      const sessions = (await this.metrics()).get(`socket_gateway_link_sessions{peer="${name}"}`)
+      const isUp = sessions === CONNECTIONS * same.length && same.every(({ relay }) => relay.connections === CONNECTIONS)
+      looks = isUp ? looks + 1 : 0
+      return looks >= 2
+    }
+    await until(look, { what: `the links of ${name}` })
+  }
+
+  /** Waits until every link is up. */
+  async settled(): Promise<void> {
+    for (const inner of this.inners) await this.linked(inner)
   }
 
   /** What the outer layer counts. */
@@ -230,9 +267,12 @@ tunnels:
 
   /** Ends a process; of one that is killed, the ledger has to know. */
   async end(layer: Layer, signal: NodeJS.Signals): Promise<void> {
-    if (signal === 'SIGKILL') this.ledger.killed()
+    const killed = (): void => {
+      if (signal === 'SIGKILL') this.ledger.killed(layer === this.outer)
+    }
+    killed()
     await layer.stop(signal)
-    if (signal === 'SIGKILL') this.ledger.killed()
+    killed()
   }
 
   /** The next request, changed as told, and written into the ledger as begun. */
@@ -280,11 +320,15 @@ tunnels:
   async serves(): Promise<void> {
     let last = 'nothing'
     const isServed = async (): Promise<boolean> => {
-      const { status, body } = await exchange(this.doors.appPort, { path: '/well', host: 'a.test', signal: AbortSignal.timeout(20_000) })
+      const { status, body } = await exchange(this.doors.appPort, {
+        path: '/well',
+        host: 'a.test',
+        signal: AbortSignal.timeout(TIMEOUT_MS),
+      })
       last = `${status} ${body.toString().slice(0, 300)}`
       return status === 200
     }
-    await until(isServed, { deadlineMs: 120_000, what: 'an ordinary request to be served' }).catch(async (error: unknown) => {
+    await until(isServed, { what: 'an ordinary request to be served' }).catch(async (error: unknown) => {
       const status = await ask(this.#adminPort, '/status').catch((failure: unknown) => ({ text: String(failure) }))
       throw new Error(`an ordinary request gets ${last}; ${status.text.slice(0, 3_000)}`, { cause: error })
     })
@@ -292,6 +336,7 @@ tunnels:
 
   /** Remembers what processes hold when nothing is under way. */
   async rememberBaseline(): Promise<void> {
+    await this.settled()
     await this.quiet()
     const each = this.#layers.map(async layer => [keyOf(layer), { open: layer.open, mib: (await layer.heldMiB()) ?? 0 }] as const)
     this.#baseline = new Map(await Promise.all(each))
@@ -316,6 +361,7 @@ tunnels:
 
   /** Processes that ran all the time hold what they held before. */
   async holdsNoMore(): Promise<void> {
+    await this.settled()
     await this.quiet()
     for (const layer of this.#layers) {
       const before = this.#baseline.get(keyOf(layer))
@@ -341,29 +387,6 @@ tunnels:
 
   get #layers(): Layer[] {
     return [this.outer, this.forward, ...this.inners.map(({ layer }) => layer)].filter(({ isRunning }) => isRunning)
-  }
-
-  readonly #readOuter = (text: string): void => {
-    const line = JSON.parse(text) as Record<string, unknown>
-    this.#judge('the outer layer', line, text)
-    if (line['msg'] !== 'request') return
-    const id = readPath(String(line['path']))?.id
-    if (id === undefined) return
-    if (line['error'] === 'INTERNAL') this.ledger.fault(`an internal fault: ${text}`)
-    this.ledger.logged({
-      id,
-      status: Number(line['status']),
-      identifier: line['identifier'] as string | undefined,
-      error: line['error'] as string | undefined,
-    })
-  }
-
-  readonly #readInner = (text: string, layer: Layer): void => {
-    this.#judge(layer.name, JSON.parse(text) as Record<string, unknown>, text)
-  }
-
-  #judge(name: string, line: Record<string, unknown>, text: string): void {
-    if (/internal fault/i.test(String(line['msg']))) this.ledger.fault(`${name}: ${text}`)
   }
 }
 

@@ -1,17 +1,14 @@
 /** Very many inner layers that lose their links at once and come back, each from an address of its own, or all from one. */
-import { fork, type ChildProcess } from 'node:child_process'
 import { createServer, connect, type Socket } from 'node:net'
 import { createServer as createHttpServer } from 'node:http'
-import { fileURLToPath } from 'node:url'
 import { PacedLoad } from '../../bench/paced-load.ts'
 import { wait } from '../chaos/fault.ts'
-import { onCleanUp } from '../support/cleanup.ts'
+import { Fleet } from '../chaos/fleet.ts'
 import { exchange } from '../support/exchange.ts'
 import { testKeyPair } from '../support/layers.ts'
 import { listen } from '../support/ports.ts'
 import { until } from '../support/wait.ts'
 import type { Figure } from './figure.ts'
-import type { Order, Told } from './storm-fleet.ts'
 import { Stand } from './stand.ts'
 
 const COUNT = 1_000
@@ -49,18 +46,6 @@ class Way {
   }
 }
 
-/** The inner layers, in a process of their own. */
-class Fleet {
-  up = 0
-  /** Links that have come up since the start. */
-  made = 0
-
-  constructor(child: ChildProcess) {
-    child.on('message', ({ up, made }: Told) => ([this.up, this.made] = [up, made]))
-    onCleanUp(() => child.kill('SIGKILL'))
-  }
-}
-
 export const storm = async (_minutes: number, say: (text: string) => void): Promise<readonly Figure[]> => {
   const originPort = await listen(createHttpServer({ keepAliveTimeout: 0 }, (_request, response) => void response.end('ok')))
   const stand = await Stand.start({ originPort, isTls: true })
@@ -69,11 +54,8 @@ export const storm = async (_minutes: number, say: (text: string) => void): Prom
   stand.writeTargets(`  '${HOST}': { protocol: http, hostname: 127.0.0.1, port: ${originPort}, identifier: inner-0 }\n`)
   await until(async () => (await exchange(outer.ports.app, { host: HOST })).status === 200, { what: 'the target to be in force' })
   const way = await new Way().start(outer.ports.socket)
-  const file = fileURLToPath(new URL('storm-fleet.ts', import.meta.url))
-  const child = fork(file, { execArgv: ['--import', 'tsx'] })
-  const fleet = new Fleet(child)
   const url = `wss://localhost:${way.port}`
-  child.send({ count: COUNT, pair: await testKeyPair(), url, ca: stand.link.pair.certificatePem } satisfies Order)
+  const fleet = new Fleet({ count: COUNT, pair: await testKeyPair(), url, ca: stand.link.pair.certificatePem })
   await until(() => fleet.up >= COUNT, { deadlineMs: PATIENCE_MS, what: `${COUNT} links` })
   say(`${COUNT} inner layers are there`)
   const once = async (name: string): Promise<Figure[]> => {

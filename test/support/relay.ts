@@ -18,6 +18,8 @@ export interface RelayOptions {
   readonly maxInFlightBytes?: number
   /** Hand over in pieces of this many bytes, one per turn of the event loop, to fragment whatever passes. */
   readonly splitAt?: number
+  /** The address of this machine from which the next connection to the target goes. Default: the system chooses. */
+  readonly from?: () => string
   /** Default 127.0.0.1 and a free port. */
   readonly listen?: { readonly host?: string; readonly port?: number }
 }
@@ -255,7 +257,8 @@ export const startRelay = async (options: RelayOptions): Promise<Relay> => {
   const server = createServer({ allowHalfOpen: true, noDelay: true }, client => {
     if (refuses) return void client.resetAndDestroy()
     accepted++
-    const target = connect({ ...options.target, allowHalfOpen: true, noDelay: true })
+    const from = options.from === undefined ? {} : { localAddress: options.from() }
+    const target = connect({ ...options.target, ...from, allowHalfOpen: true, noDelay: true })
     const connection = new Connection(line, [up, down], client, target, () => connections.delete(connection))
     connections.add(connection)
   })
