@@ -108,7 +108,8 @@ export const ORIGIN_FAULTS: readonly Fault[] = [
         const { status, body } = await get(`/${i}`)
         claim(status === 200 && body.toString() === `/${i}`, `expected the answer to /${i}, got ${status} ${body.toString()}`)
         const idle = origin.connections.filter(({ closed }) => closed === 'no')
-        claim(idle.length > 0, 'no connection was kept')
+        // Later no connection is kept for a while: what such an origin sends is not waited for.
+        claim(i > 0 || idle.length > 0, 'no connection was kept')
         for (const { socket } of idle) socket.write(rawResponse(200, 'nobody asked'))
         await until(() => idle.every(({ closed }) => closed !== 'no'), { what: 'the connections to be given up' })
         await ask(world, 'more-than-asked', [200], { method: 'GET', upload: 0, download: 500 })
