@@ -1,5 +1,5 @@
 import { TokenBucket } from '../rates/token-bucket.ts'
-import { RateEstimate } from './rate-estimate.ts'
+import { RateEstimate, StallEstimate } from './rate-estimate.ts'
 
 /** A mark in the stream of bytes: a PING whose PONG says that all bytes before it have been read by the peer. */
 interface Mark {
@@ -64,7 +64,8 @@ const FALLEN_PART = 1 / 2
  * The limit for bytes in flight. Kernels queue megabytes at each end of a connection, and a small answer would wait behind all of it: on a
  * link of 10 Mbit/s for seconds. So the bytes in flight are limited to what the link delivers in one round trip and ten milliseconds:
  * measured rate times the smallest round trip and the target, as BBR and LEDBAT do it. While no queue at all builds up the limit doubles
- * with each round trip, as in TCP's slow start.
+ * with each round trip, as in TCP's slow start. Where answers stand still and then come together, ends are busy: what the link carries in such
+ * a time may be in flight as well, and is no queue.
  *
  * A flight that is always full never sees a link without a queue. So it waits until all is delivered, and measures with a small
  * message alone: after ten seconds without a pause, and when there is a queue that the limit should have let run empty, which is how a
@@ -73,6 +74,7 @@ const FALLEN_PART = 1 / 2
  */
 export class Flight {
   readonly #rate = new RateEstimate()
+  readonly #stalls = new StallEstimate()
   #limitBytes: number
   #sentBytes = 0
   #deliveredBytes = 0
@@ -184,6 +186,8 @@ export class Flight {
     const roundTripMs = Math.max(now - mark.atMs, 0.01)
     const elapsedMs = Math.max(now - mark.deliveredAtMs, 0.01)
     this.#rate.add((sentBytes - mark.deliveredBytes) / elapsedMs, { isFull: mark.isFull, nowMs: now, roundTripMs: this.#minRoundTripMs })
+    const { bytesPerMs } = this.#rate
+    this.#stalls.add({ nowMs: now, newBytes, deliveredBytes: sentBytes, bytesPerMs, roundTripMs, minRoundTripMs: this.#minRoundTripMs })
     if (mark.isAlone) this.#measured(roundTripMs, now)
     if (this.#drainBytes < 0) this.#adapt({ newBytes, flightBytes: sentBytes - mark.deliveredBytes, roundTripMs, now })
     return true
@@ -204,7 +208,7 @@ export class Flight {
   #adapt({ newBytes, flightBytes, roundTripMs, now }: Record<'newBytes' | 'flightBytes' | 'roundTripMs' | 'now', number>): void {
     if (roundTripMs <= this.#minRoundTripMs * SAME_PART + SAME_MS) this.#minSeenAtMs = now
     this.#minRoundTripMs = Math.min(roundTripMs, this.#minRoundTripMs)
-    const targetMs = Math.max(TARGET_QUEUE_MS, this.#minRoundTripMs * TARGET_QUEUE_PART)
+    const targetMs = Math.max(TARGET_QUEUE_MS, this.#minRoundTripMs * TARGET_QUEUE_PART) + this.#stalls.ms
     const queueMs = roundTripMs - this.#minRoundTripMs
     this.#roundQueueMs = Math.min(this.#roundQueueMs, queueMs)
     const wasFull = this.#wasFull

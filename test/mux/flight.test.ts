@@ -47,7 +47,14 @@ const fly = (link: { bytesPerMs: number; readonly roundTripMs: number }) => {
   const run = (ms: number): void => {
     for (let i = 0; i < ms; i++) step()
   }
-  return { flight, run, queuedBytes: () => way.reduce((sum, { bytes }) => sum + bytes, 0) }
+  /** The sender is away: the way goes on, and all answers are read together. */
+  const hold = (ms: number): void => {
+    for (let i = 0; i < ms; i++) {
+      carry()
+      clock.nowMs++
+    }
+  }
+  return { flight, run, hold, queuedBytes: () => way.reduce((sum, { bytes }) => sum + bytes, 0) }
 }
 
 describe('what is in flight', () => {
@@ -92,6 +99,29 @@ describe('what is in flight', () => {
     link.bytesPerMs = 8
     run(60_000)
     expect(flight.limitBytes).toBe(1_536)
+  })
+
+  test('is more where answers stand still and then come together, as ends are busy; a link that only became slow gets no more', () => {
+    const { flight, run, hold } = fly({ bytesPerMs: 10_000, roundTripMs: 100 })
+    run(3_000)
+    const before = flight.limitBytes
+    for (let i = 0; i < 5; i++) {
+      hold(60)
+      run(300)
+    }
+    expect(flight.limitBytes).toBeGreaterThan(before + 40 * 10_000)
+    expect(flight.limitBytes).toBeLessThan(before * 2)
+    run(5_000)
+    expect(flight.limitBytes).toBeLessThan(before * 1.1)
+    const slow = { bytesPerMs: 10_000, roundTripMs: 100 }
+    const other = fly(slow)
+    other.run(3_000)
+    slow.bytesPerMs = 100
+    const atMost = other.flight.limitBytes * 1.1
+    for (let i = 0; i < 30; i++) {
+      other.run(100)
+      expect(other.flight.limitBytes).toBeLessThan(atMost)
+    }
   })
 
   test('follows a way that becomes a hundred times as long, or shorter', () => {
