@@ -44,8 +44,8 @@ const PAGES = [
     .map(name => `docs/${name}`),
 ]
 const SNIPPETS = PAGES.flatMap(page => snippetsOf(page, ['yaml', 'yml']))
-/** Files of other programs. */
-const FOREIGN = ['services', 'scrape_configs', 'groups', 'apiVersion']
+/** Files of other programs, values of the chart among them. */
+const FOREIGN = ['services', 'scrape_configs', 'groups', 'apiVersion', 'image', 'rules']
 
 const keysOf = ({ text, place }: Snippet): readonly string[] => {
   const { value } = parseYaml(text, place)
