@@ -53,6 +53,8 @@ const STOP_QUEUES = 3
 /** The limit grows by this part in the first round after one without a queue, twice as much in the second, and then doubles. */
 const FIRST_GROWTH = 1 / 4
 const MAX_GROWTH = 2
+/** A round in which the rate has risen so much goes on to grow, queue or not: the link took more, and its ends may be busy. */
+const RISEN_FACTOR = 9 / 8
 /** The shortest time between two such doubts, at first; each that was wrong doubles it. */
 const FIRST_DOUBT_MS = 1_000
 /** And never shorter than so many round trips, since the link is idle for one of them. */
@@ -85,6 +87,8 @@ export class Flight {
   #wasFull = false
   #roundEndBytes = 0
   #roundQueueMs = Infinity
+  /** The rate when the round began. */
+  #roundBytesPerMs = 0
   /** The bytes that the limit gains for each byte that is delivered; 0 while it follows the measured rate. */
   #growth = MAX_GROWTH
   #minRoundTripMs = Infinity
@@ -229,7 +233,8 @@ export class Flight {
    * that counts: where there was one all the time the link was never idle; where there was none it takes more than was tried.
    */
   #endRound(targetMs: number): void {
-    if (this.#roundQueueMs > targetMs / 4) this.#beginRounds(0)
+    if (this.#roundQueueMs > targetMs / 4)
+      this.#beginRounds(this.#wasFull && this.#rate.bytesPerMs > this.#roundBytesPerMs * RISEN_FACTOR ? FIRST_GROWTH : 0)
     else if (this.#wasFull) this.#beginRounds(this.#growth === 0 ? FIRST_GROWTH : Math.min(MAX_GROWTH, this.#growth * 2))
     else this.#beginRounds(this.#growth)
   }
@@ -239,6 +244,7 @@ export class Flight {
     this.#wasFull = false
     this.#roundQueueMs = Infinity
     this.#roundEndBytes = this.#sentBytes
+    this.#roundBytesPerMs = this.#rate.bytesPerMs
   }
 
   /** Is it time to measure the smallest round trip afresh? */
