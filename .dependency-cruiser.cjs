@@ -297,9 +297,9 @@ const ROOMS = {
     node: ['crypto'],
   },
   'visitors/jwt': {
-    rooms: ['errors.ts', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session'],
+    rooms: ['errors.ts', 'address', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session'],
     npm: ['jsonwebtoken'],
-    node: ['crypto'],
+    node: ['crypto', 'dns', 'https', 'net'],
   },
   'visitors/shares': {
     rooms: ['errors.ts', 'peers', 'rates', 'route', 'outer/access', 'visitors', 'visitors/session'],

@@ -26,14 +26,26 @@ const INDENT = 2
 /** Characters that a target takes in the file. */
 const sizeIn = (host: string, target: YamlMap): number => JSON.stringify({ targets: { [host]: target } }, undefined, INDENT).length
 
+/** Whoever writes labels does not send the outer layer anywhere in its own network: but for what the operator allows, issuers have to be in the Internet. */
+function withPublicIssuers(access: unknown, allowed: readonly string[]): unknown {
+  if (!isYamlMap(access) || access['jwt'] === undefined) return access
+  const { jwt } = access
+  const narrowed = (rule: unknown): unknown => {
+    if (!isYamlMap(rule)) return rule
+    const isAllowed = ['issuer', 'jwks'].every(key => rule[key] === undefined || allowed.some(each => each === rule[key]))
+    return { ...rule, publicOnly: !isAllowed }
+  }
+  return { ...access, jwt: Array.isArray(jwt) ? jwt.map(narrowed) : narrowed(jwt) }
+}
+
 /** As the targets file has it. */
-const targetOf = ({ type, origin, policy, access }: FoundService, identifiers: readonly string[]): YamlMap => ({
+const targetOf = ({ type, origin, policy, access }: FoundService, identifiers: readonly string[], issuers: readonly string[]): YamlMap => ({
   protocol: type,
   hostname: origin.host,
   port: origin.port,
   ...(identifiers.length > 0 && { identifier: identifiers }),
   ...(policy !== undefined && { policy }),
-  ...(access !== undefined && { access }),
+  ...(access !== undefined && { access: withPublicIssuers(access, issuers) }),
 })
 
 /** As `targetOf`. */
@@ -56,12 +68,23 @@ function checked({ host, type }: Partial<FoundService>, target: YamlMap, file: s
 
 /**
  * Puts a targets file together. Each target is judged as in the file it goes to; one that is wrong is left out, and keeps no other from being there.
+ * @param issuers  of JWTs, and URLs of their keys, that may be anywhere
  * @param file  where it is to stand, since names of files in it count from its folder
  * @throws GatewayError CONFIG_INVALID when the base is wrong
  */
 export function targetsDocument(
   found: readonly (FoundService | FoundHost)[],
-  { file, base, identifiers }: { readonly file: string; readonly base: BaseTargets | undefined; readonly identifiers: readonly string[] },
+  {
+    file,
+    base,
+    identifiers,
+    issuers = [],
+  }: {
+    readonly file: string
+    readonly base: BaseTargets | undefined
+    readonly identifiers: readonly string[]
+    readonly issuers?: readonly string[]
+  },
 ): TargetsDocument {
   const document = base === undefined ? {} : parseYaml(base.text, base.file).value
   if (base !== undefined) parseTargets(base.text, base.file)
@@ -77,7 +100,7 @@ export function targetsDocument(
   for (const service of [...found].sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const { name } = service
     try {
-      const target = 'target' in service ? targetOfHost(service, identifiers) : targetOf(service, identifiers)
+      const target = 'target' in service ? targetOfHost(service, identifiers) : targetOf(service, identifiers, issuers)
       const host = checked(service, target, file)
       const owner = owners.get(host)
       if (owner !== undefined) throw new GatewayError('CONFLICT', `${host} is the host of ${owner} already`)

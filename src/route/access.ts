@@ -31,6 +31,8 @@ export interface JwtRule {
   readonly issuer: string
   /** URL of its keys; undefined: as its configuration says, at the issuer itself. */
   readonly jwks: string | undefined
+  /** Nothing is fetched for it from a private network or from this machine: somebody else than the operator has named it. */
+  readonly isPublicOnly?: true | undefined
   /** One of them is enough. */
   readonly audiences: readonly string[]
   readonly claims: DemandedClaims

@@ -13,6 +13,8 @@ import { isObject } from '../../src/discovery/kubernetes/objects.ts'
 import { readServices } from '../../src/discovery/kubernetes/read-services.ts'
 import { readWishes } from '../../src/discovery/found.ts'
 import { targetsDocument } from '../../src/discovery/targets-document.ts'
+import { fetchPublicJson } from '../../src/visitors/jwt/fetch-public-json.ts'
+import { IssuerKeys } from '../../src/visitors/jwt/issuer-keys.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { listen } from '../support/ports.ts'
 import { until } from '../support/wait.ts'
@@ -181,5 +183,56 @@ describe('an API server', () => {
     expect(requests).toBeGreaterThan(2)
     stop.abort()
     await running
+  })
+})
+
+describe('an issuer of JWTs that a label names', () => {
+  const found = (access: unknown): Parameters<typeof targetsDocument>[0][number] => ({
+    name: 'docker web',
+    host: 'web.example.com',
+    type: 'http',
+    policy: '*',
+    access,
+    origin: { host: '172.17.0.2', port: 80 },
+  })
+  const rulesOf = (access: unknown, issuers: readonly string[]): readonly (true | undefined)[] => {
+    const { text, refused } = targetsDocument([found(access)], { file: 't.json', base: undefined, identifiers: [], issuers })
+    expect(refused).toEqual([])
+    return parseTargets(text, 't.json').targets[0]!.treatment!.access!.jwt.map(({ isPublicOnly }) => isPublicOnly)
+  }
+  const inside = { issuer: 'https://ci.internal', audience: 'deploy' }
+
+  test('has to be in the Internet, whatever the label says of that, unless the operator allows it', () => {
+    const access = {
+      jwt: [
+        { ...inside, publicOnly: false },
+        { ...inside, jwks: 'http://127.0.0.1:2375/keys' },
+      ],
+    }
+    expect(rulesOf(access, [])).toEqual([true, true])
+    expect(rulesOf(access, ['https://ci.internal'])).toEqual([undefined, true])
+    expect(rulesOf(access, ['https://ci.internal', 'http://127.0.0.1:2375/keys'])).toEqual([undefined, undefined])
+    expect(rulesOf({ jwt: inside }, ['https://other.internal'])).toEqual([true])
+  })
+
+  test('is not asked at an address of this machine or of a private network, by name or by number, with TLS or without', async () => {
+    let asked = 0
+    const server = createServer((_request, response) => response.end(String(++asked)))
+    server.on('connection', () => asked++)
+    const port = await listen(server)
+    onCleanUp(() => server.close())
+    onCleanUp(() => server.closeAllConnections())
+    for (const place of [
+      'https://localhost',
+      'https://127.0.0.1',
+      'https://[::1]',
+      'https://[::ffff:127.0.0.1]',
+      'http://localhost',
+      'http://127.0.0.1',
+    ])
+      await expect(fetchPublicJson(`${place}:${port}/keys`)).rejects.toThrow(/no address of the Internet|expected an https/)
+    expect(asked).toBe(0)
+    const keys = new IssuerKeys({ issuer: `https://localhost:${port}`, jwks: undefined, isPublicOnly: true }, () => performance.now())
+    await expect(keys.find('a')).rejects.toThrow(/localhost leads to .*, which is no address of the Internet/)
   })
 })

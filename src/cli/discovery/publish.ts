@@ -34,7 +34,7 @@ async function readBase(file: string): Promise<BaseTargets> {
 }
 
 /** Targets in a file, which is written when it would be another one. The base is read each time: people change it. */
-function targetsSink(file: string, { base, identifier }: Values, log: Log): Sink {
+function targetsSink(file: string, { base, identifier, 'allow-issuer': issuers }: Values, log: Log): Sink {
   let published: ReadonlyMap<string, string> = new Map()
   return {
     apply: async ({ found, hosts }) => {
@@ -42,6 +42,7 @@ function targetsSink(file: string, { base, identifier }: Values, log: Log): Sink
         file,
         base: base === undefined ? undefined : await readBase(base),
         identifiers: identifier,
+        issuers,
       })
       if ((await readIfAny(file)) !== document.text) await changeFile(file, () => ({ text: document.text, result: undefined }))
       for (const [host, service] of document.hosts) if (published.get(host) !== service) log.info({ service, host }, 'published')

@@ -25,6 +25,11 @@ const publicationOptions = {
     describe: 'Public host that may be asked for, such as *.apps.example.com; repeatable; any when absent',
     fallback: [],
   }),
+  'allow-issuer': listOf(TEXT, {
+    describe:
+      'With --targets: issuer of JWTs, or URL of its keys, that a label may name though it is not in the Internet; repeatable. The outer layer fetches keys there',
+    fallback: [],
+  }),
   keep: withDefault(duration(10_000, 30 * 86_400_000), 7 * 86_400_000, {
     describe: 'Without --targets: time for which a socket keeps its name when nothing serves it',
   }),
@@ -49,7 +54,7 @@ export const dockerOptions = {
 /** Headings of `docker --help`. */
 export const dockerGroups = {
   'Where containers are': ['engine', 'network', 'by'],
-  'What becomes of them': ['targets', 'base', 'identifier', 'allow-host', 'keep'],
+  'What becomes of them': ['targets', 'base', 'identifier', 'allow-host', 'allow-issuer', 'keep'],
   'The service': ['server', 'api-token', 'ca', 'credentials', 'insecure'],
 } as const
 
@@ -88,6 +93,6 @@ export const kubernetesOptions = {
 export const kubernetesGroups = {
   'The cluster': ['kubernetes-api', 'kubernetes-token-file', 'kubernetes-ca', 'namespace', 'cluster-domain', 'lease', 'lease-namespace'],
   'The Gateway API': ['gateway-controller', 'gateway-address'],
-  'What becomes of Services': ['targets', 'base', 'identifier', 'allow-host', 'keep'],
+  'What becomes of Services': ['targets', 'base', 'identifier', 'allow-host', 'allow-issuer', 'keep'],
   'The service': ['server', 'api-token', 'ca', 'credentials', 'insecure'],
 } as const

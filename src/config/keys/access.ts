@@ -66,6 +66,10 @@ const jwt = z.strictObject(
       description: 'One of these has to be the audience of the token.',
     }),
     claims: claims.optional().meta({ description: 'Claims that the token has to have, all of them.' }),
+    publicOnly: flag.optional().meta({
+      description: 'Its keys are fetched by https from addresses of the Internet alone: for issuers that others may name.',
+      default: false,
+    }),
   },
   { error: 'expected a map with issuer and audience' },
 )
@@ -168,6 +172,7 @@ const jwtOf = (source: z.output<typeof jwt>): JwtRule =>
     jwks: source.jwks,
     audiences: Object.freeze([...listOf(source.audience)]),
     claims: claimsOf(source.claims),
+    ...(source.publicOnly === true && { isPublicOnly: true }),
   })
 
 const certificatesOf = (source: NonNullable<Source['certificates']>, { read }: TargetPlace): CertificateRule => {

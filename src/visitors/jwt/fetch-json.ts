@@ -1,5 +1,5 @@
 /** The time for the whole answer. */
-const DEADLINE_MS = 5_000
+export const DEADLINE_MS = 5_000
 const MAX_BYTES = 262_144
 
 /**
@@ -16,9 +16,14 @@ export async function fetchJson(url: string): Promise<unknown> {
     await answer.body?.cancel()
     throw new Error(`status ${answer.status}`)
   }
+  return jsonOf((answer.body ?? []) as AsyncIterable<Uint8Array>)
+}
+
+/** Reads a document, up to a bound. @throws Error, with a reason for the log */
+export async function jsonOf(body: AsyncIterable<Uint8Array>): Promise<unknown> {
   const chunks: Uint8Array[] = []
   let bytes = 0
-  for await (const chunk of (answer.body ?? []) as AsyncIterable<Uint8Array>) {
+  for await (const chunk of body) {
     bytes += chunk.length
     if (bytes > MAX_BYTES) throw new Error(`more than ${MAX_BYTES} bytes`)
     chunks.push(chunk)

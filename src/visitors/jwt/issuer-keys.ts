@@ -1,6 +1,7 @@
 import { GatewayError, messageOf } from '../../errors.ts'
 import type { JwtRule } from '../../route/access.ts'
 import { fetchJson } from './fetch-json.ts'
+import { fetchPublicJson } from './fetch-public-json.ts'
 import { readIssuerKeys, type IssuerKey } from './issuer-key.ts'
 
 /** Keys are fetched again after so long, while those that are known go on. */
@@ -24,9 +25,9 @@ export class IssuerKeys {
    * @param get    gets a document
    */
   constructor(
-    private readonly rule: Pick<JwtRule, 'issuer' | 'jwks'>,
+    private readonly rule: Pick<JwtRule, 'issuer' | 'jwks' | 'isPublicOnly'>,
     private readonly clock: () => number,
-    private readonly get: (url: string) => Promise<unknown> = fetchJson,
+    private readonly get: (url: string) => Promise<unknown> = rule.isPublicOnly === true ? fetchPublicJson : fetchJson,
   ) {}
 
   /**

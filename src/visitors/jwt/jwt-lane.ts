@@ -123,7 +123,7 @@ export class JwtLane implements Lane {
 
   /** Rules of several targets share the keys of an issuer. */
   #keysOf(rule: JwtRule): IssuerKeys {
-    const id = `${rule.issuer} ${rule.jwks ?? ''}`
+    const id = `${rule.issuer} ${rule.jwks ?? ''} ${rule.isPublicOnly === true ? 'public' : ''}`
     const known = this.#issuers.get(id) ?? new IssuerKeys(rule, this.parts.steady, this.parts.get)
     this.#issuers.set(id, known)
     return known
