@@ -9,6 +9,9 @@ interface Fields {
   readonly names: readonly string[]
 }
 
+const SPACE = 32
+const EQUALS = 61
+
 const nameOf = (pair: string): string => pair.slice(0, Math.max(0, pair.indexOf('='))).trim()
 
 /** Where the pair is that has the character at `at`: searched for, since most of a long value is none of our business. */
@@ -16,6 +19,17 @@ const startOf = (value: string, at: number): number => value.lastIndexOf(';', at
 const endOf = (value: string, at: number): number => {
   const end = value.indexOf(';', at)
   return end < 0 ? value.length : end
+}
+
+/** The place of the value of a pair in which a name was found at `at`; -1 when that is not its name. */
+function valueFrom(value: string, at: number, end: number, wanted: string): number {
+  const start = startOf(value, at)
+  const after = at + wanted.length
+  // As browsers write it: nothing has to be cut out to see it.
+  const isFirst = start === at || (start === at - 1 && value.charCodeAt(start) === SPACE)
+  if (isFirst && value.charCodeAt(after) === EQUALS) return after + 1
+  const pair = value.slice(start, end)
+  return nameOf(pair) === wanted ? start + pair.indexOf('=') + 1 : -1
 }
 
 /** The values of the first cookies of this name, at most `limit`: a browser sends one for each path and domain that has set it. */
@@ -26,9 +40,9 @@ export function cookiesOf({ fields, names }: Fields, wanted: string, limit: numb
     const value = fields[2 * i + 1]!
     for (let at = value.indexOf(wanted); at >= 0;) {
       const end = endOf(value, at)
-      const pair = value.slice(startOf(value, at), end)
-      if (nameOf(pair) === wanted) {
-        found.push(pair.slice(pair.indexOf('=') + 1).trim())
+      const from = valueFrom(value, at, end, wanted)
+      if (from >= 0) {
+        found.push(value.slice(from, end).trim())
         if (found.length === limit) return found
       }
       at = value.indexOf(wanted, end)

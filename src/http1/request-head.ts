@@ -5,6 +5,8 @@ const METHOD = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/
 const NAME = METHOD
 /** RFC 9112 §3: a target ends at the first space. Bytes beyond ASCII are sent as they came. */
 const TARGET = /^[\x21-\x7e\x80-\xff]+$/
+/** Almost every value: of long ones a run of one class is read in half of the time in which all of what is bad is searched for. */
+const PLAIN_VALUE = /^[\x20-\x7e]*$/
 const BAD_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 
 const refuse = (why: string): GatewayError => new GatewayError('ORIGIN_BAD_REQUEST', why)
@@ -39,6 +41,6 @@ export function encodeLastChunk(trailers: readonly string[]): string {
 
 function lineOf(name: string, value: string): string {
   if (!NAME.test(name)) throw refuse(`a field named ${JSON.stringify(name.slice(0, 60))}`)
-  if (BAD_IN_VALUE.test(value)) throw refuse(`a forbidden character in ${name}`)
+  if (!PLAIN_VALUE.test(value) && BAD_IN_VALUE.test(value)) throw refuse(`a forbidden character in ${name}`)
   return `${name}: ${value}\r\n`
 }

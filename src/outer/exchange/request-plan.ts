@@ -2,7 +2,7 @@ import { GatewayError, type ErrorCode } from '../../errors.ts'
 import { admitRequest, isAnsweredHere, type AcceptedRequest } from '../../http/admission.ts'
 import type { TrustFields } from '../../http/believed-fields.ts'
 import type { Client, Peer } from '../../http/client.ts'
-import type { Access, Visitor } from '../../route/access.ts'
+import type { Visitor } from '../../route/access.ts'
 import { encodeRequestHead } from '../../payload/head-codec.ts'
 import { requestFields, type RequestEdits } from '../../http/request-fields.ts'
 import type { ResponseContext } from '../../http/response-fields.ts'
@@ -136,10 +136,8 @@ export function planRequest(context: PlanContext, call: Pick<EdgeRequest, 'peer'
   const admitted = { request, client, peer, hostname, located, span }
   if (treatment === undefined) return decidePlan(context, admitted, undefined)
   const login = context.accessCheck.admit(located.target, treatment, { address: client.address, scheme: client.scheme, request })
-  const { access } = treatment
-  const next = (known: Login | undefined): Plan | Promise<Plan> =>
-    access === undefined ? decidePlan(context, admitted, known) : visitPlan(context, admitted, { access, login: known, seen })
-  return login instanceof Promise ? login.then(next) : next(login)
+  if (login instanceof Promise) return planLater(login, context, admitted, seen)
+  return loggedInPlan(context, admitted, login, seen)
 }
 
 const ALLOWED = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
@@ -175,28 +173,40 @@ function ownPageOf(
 const hasLogin = (target: Target): boolean =>
   [target, ...(target.routes?.all ?? [])].some(({ treatment }) => treatment?.access?.login !== undefined)
 
-/** Asks who comes, where a target wants to know. */
-function visitPlan(
+// Whatever a function binds is made anew in each call of it, so promises are waited for in functions of their own.
+const planLater = async (login: Promise<Login>, context: PlanContext, admitted: Admitted, seen: Seen): Promise<Plan> =>
+  loggedInPlan(context, admitted, await login, seen)
+
+const visitLater = async (
+  decision: Promise<VisitorDecision>,
   context: PlanContext,
   admitted: Admitted,
-  { access, login, seen }: { readonly access: Access; readonly login: Login | undefined; readonly seen: Seen },
-): Plan | Promise<Plan> {
+  { login, seen }: { readonly login: Login | undefined; readonly seen: Seen },
+): Promise<Plan> => visitedPlan(context, admitted, login, seen, await decision)
+
+/** Asks who comes, where a target wants to know. */
+function loggedInPlan(context: PlanContext, admitted: Admitted, login: Login | undefined, seen: Seen): Plan | Promise<Plan> {
   const { request, client, peer, hostname: host, located } = admitted
-  const { name } = located.target
+  const { path, query, target } = located
+  const { name } = target
+  const access = target.treatment?.access
+  if (access === undefined) return decidePlan(context, admitted, login)
   if (context.visitors === undefined)
     throw new GatewayError('VISITOR_LOGIN_MISSING', `${name} has access, and the outer layer has no --visitors`)
-  const { path, query } = located
-  const proceed = (decision: VisitorDecision): Plan => {
-    seen.visitor = decision.visitor
-    if (decision.kind === 'admit') {
-      const own = decision.query === undefined ? admitted : { ...admitted, located: { ...located, query: decision.query } }
-      return decidePlan(context, own, login, decision)
-    }
+  const decision = context.visitors.admit({ request, client, peer, host, path, query, access, target: name })
+  if (decision instanceof Promise) return visitLater(decision, context, admitted, { login, seen })
+  return visitedPlan(context, admitted, login, seen, decision)
+}
+
+function visitedPlan(context: PlanContext, admitted: Admitted, login: Login | undefined, seen: Seen, decision: VisitorDecision): Plan {
+  seen.visitor = decision.visitor
+  if (decision.kind === 'answer') {
     const { answer, code, reason = '' } = decision
     return { kind: 'answer', answer, refusal: code === undefined ? undefined : { code, reason } }
   }
-  const decision = context.visitors.admit({ request, client, peer, host, path, query, access, target: name })
-  return decision instanceof Promise ? decision.then(proceed) : proceed(decision)
+  const { query } = decision
+  const own = query === undefined ? admitted : { ...admitted, located: { ...admitted.located, query } }
+  return decidePlan(context, own, login, decision)
 }
 
 function decidePlan(context: PlanContext, admitted: Admitted, login: Login | undefined, admittance?: Admittance): Plan {

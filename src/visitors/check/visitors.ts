@@ -73,13 +73,23 @@ export class Visitors implements VisitorCheck {
     for (let i = first; i < lanes.length; i++) {
       const lane = lanes[i]!
       const verdict = lane.judge(request)
-      if (verdict instanceof Promise)
-        return verdict.then(given =>
-          given === undefined ? this.#ask(request, isForAll, i + 1) : this.#decide(request, lane.name, given, isForAll),
-        )
+      if (verdict instanceof Promise) return this.#askLater(request, isForAll, i, verdict)
       if (verdict !== undefined) return this.#decide(request, lane.name, verdict, isForAll)
     }
     return isForAll ? this.#anonymous() : this.#unknown(request)
+  }
+
+  /** Apart from `#ask`, where what this binds would be made anew for each lane, whether it answers at once or not. */
+  async #askLater(
+    request: AccessRequestOfVisitor,
+    isForAll: boolean,
+    asked: number,
+    verdict: Promise<Verdict | undefined>,
+  ): Promise<VisitorDecision> {
+    const given = await verdict
+    return given === undefined
+      ? this.#ask(request, isForAll, asked + 1)
+      : this.#decide(request, this.parts.lanes[asked]!.name, given, isForAll)
   }
 
   #decide(request: AccessRequestOfVisitor, lane: LaneName, verdict: Verdict, isForAll: boolean): VisitorDecision {
