@@ -1,3 +1,6 @@
+/** Time of one turn of the event loop for requests or connections that come at the same moment, milliseconds; one of them takes a tenth of that. */
+export const BEGIN_TURN_MS = 2
+
 /** Bounds of `ClientTurns`. */
 export interface ClientTurnsOptions {
   /** Time of the event loop that all that is begun in one turn of it may take, milliseconds; what crosses it is the last. 0: one at a time. */

@@ -26,6 +26,8 @@ const FRAMING = new Set([
   'expect',
   'proxy-connection',
 ])
+/** Half of the fields that come are ours and begin with it, and none of these is framing: nothing else has to be looked at. */
+const LETTER_X = 0x78
 /** Without a body they say so (RFC 9110 §8.6), for servers that answer 411 otherwise; no other method does. */
 const SAYS_EMPTY = new Set(['POST', 'PUT', 'PATCH'])
 
@@ -289,7 +291,7 @@ function fieldsFor({ head, isAlone }: OriginRequest): string[] {
   for (let i = 0; i < head.fields.length; i += 2) {
     const name = head.fields[i]!
     if (name.length === 2) hasTe ||= name.toLowerCase() === 'te'
-    else if (name.length >= 4 && name.length <= 17 && FRAMING.has(name.toLowerCase())) continue
+    else if ((name.charCodeAt(0) | 0x20) !== LETTER_X && name.length >= 4 && name.length <= 17 && FRAMING.has(name.toLowerCase())) continue
     fields.push(name, head.fields[i + 1]!)
   }
   addFraming(head, fields)

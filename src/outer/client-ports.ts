@@ -2,6 +2,7 @@ import type { CertificateStore } from '../tls/certificate-store.ts'
 import type { ChallengeAnswers } from '../tls/challenge-answers.ts'
 import type { ConnectionLimits } from './access/connection-limits.ts'
 import type { EdgeContext } from './http-edge/edge-context.ts'
+import { BEGIN_TURN_MS, ClientTurns } from '../net/client-turns.ts'
 import type { SocketBook } from '../net/socket-book.ts'
 import { Http2Edge } from './http-edge/http2-edge.ts'
 import { HttpEdge } from './http-edge/http1-edge.ts'
@@ -76,6 +77,7 @@ export class ClientPorts {
     this.#book = connections.book
     const preamble = proxied === undefined ? undefined : proxied.accept.bind(proxied)
     const needsOwnPort = certificates === undefined && !h2c && proxied === undefined
+    const turns = new ClientTurns({ turnMs: BEGIN_TURN_MS })
     const place = { port, ...(host !== undefined && { host }) }
     this.#http1 = new HttpEdge(
       {
@@ -83,11 +85,12 @@ export class ClientPorts {
         ...(!needsOwnPort && { port: undefined }),
         isTrusted,
         connections,
+        turns,
         ...(keepAliveMs !== undefined && { keepAliveMs }),
       },
       context,
     )
-    this.#http2 = new Http2Edge(context, keepAliveMs === undefined ? {} : { idleMs: keepAliveMs })
+    this.#http2 = new Http2Edge(context, { turns, ...(keepAliveMs !== undefined && { idleMs: keepAliveMs }) })
     if (certificates === undefined) {
       if (needsOwnPort) return
       this.#plain = new PlainEdge({

@@ -323,6 +323,25 @@ test('100 streams at a time; a client that opens more has not read the settings,
   await expectHealthy()
 })
 
+test('a hundred requests in one piece on each of three connections, some given up at once: all others are answered, and have their lines', async () => {
+  origin.handle((_request, socket) => void socket.write(rawResponse(200, 'ok')))
+  const own = await startLayers({ origin: origin.port, outer: { appH2c: true } })
+  const kept = Array.from({ length: 100 }, (_, i) => 2 * i + 1).filter(stream => stream % 10 !== 9)
+  const clients = await Promise.all(Array.from({ length: 3 }, () => H2Connection.open(own.port)))
+  for (const client of clients) {
+    await client.frame(H2.SETTINGS)
+    const resets = Array.from({ length: 20 }, (_, i) => reset(10 * i + 9, CODE.CANCEL))
+    client.write(...Array.from({ length: 100 }, (_, i) => headers(2 * i + 1, request(`/${i}`), GET)), ...resets)
+  }
+  for (const client of clients) for (const stream of kept) expect(await client.ended(stream)).toBe('end')
+  const lines = (): readonly (string | undefined)[] => own.accessLog.map(({ error }) => error)
+  await until(() => lines().filter(error => error === undefined).length >= 3 * kept.length)
+  expect(lines().filter(error => error !== undefined && error !== 'CANCELLED')).toEqual([])
+  for (const client of clients) client.connection.destroy()
+  await until(() => own.outer.registry.connections.every(({ session }) => session.streamCount === 0))
+  expect((await H2Client.open(own.port).get()).status).toBe(200)
+})
+
 describe('what one address costs in all', () => {
   const own = (): Promise<Layers> => startLayers({ origin: origin.port, outer: { appH2c: true, trustProxy: [] } })
 

@@ -51,7 +51,7 @@ export class RequestRecord implements Seen {
 
   constructor(
     private readonly context: RecordContext,
-    private readonly call: EdgeRequest,
+    private readonly call: Pick<EdgeRequest, 'request' | 'peer' | 'hasHead' | 'status'>,
   ) {
     this.id = context.nextId()
     this.startedMs = context.clock()

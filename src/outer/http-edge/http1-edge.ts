@@ -15,6 +15,7 @@ import { PipelineGate } from './pipeline-gate.ts'
 import { firstTurns } from '../quick-edge/first-turns.ts'
 import { QuickConnection, type QuickEdge } from '../quick-edge/quick-connection.ts'
 import { HttpExchange } from '../exchange/http-exchange.ts'
+import type { ClientTurns } from '../../net/client-turns.ts'
 import { attempt, guarded, type Fail } from '../../net/guard.ts'
 import { untilEmpty } from '../../net/until-empty.ts'
 import { listen } from '../../net/listen.ts'
@@ -50,8 +51,9 @@ export interface HttpEdgeOptions {
   readonly port: number | undefined
   readonly host?: string
   readonly isTrusted: (address: string) => boolean
-  /** Counts the connections of all edges. */
+  /** The connections of all edges are counted, and what comes on them at the same moment is begun in turns. */
   readonly connections: ConnectionLimits
+  readonly turns: ClientTurns
   /** Announced idle time of connections; the default suits everything but tests. */
   readonly keepAliveMs?: number
 }
@@ -98,9 +100,7 @@ export class HttpEdge {
     this.#server.on('connection', (socket: Socket) => attempt(this.#failOf(socket), () => this.#take(socket)))
     this.#quick = this.#createQuickEdge()
     const accept = (req: IncomingMessage, res: ServerResponse): void => attempt(this.#failOf(req.socket), () => this.#accept(req, res))
-    this.#server.on('request', accept)
-    this.#server.on('checkContinue', accept)
-    this.#server.on('checkExpectation', accept)
+    for (const event of ['request', 'checkContinue', 'checkExpectation']) this.#server.on(event, accept)
     this.#server.on('upgrade', (req, socket, head) => attempt(this.#failOf(socket), () => this.#upgrade(req, socket, head)))
     this.#server.on('connect', (req, socket) =>
       attempt(this.#failOf(socket), () => {
@@ -206,7 +206,7 @@ export class HttpEdge {
       keepAliveSeconds: Math.floor(keepAliveMs / 1_000),
       first: deadlines.of(limits.headerMs),
       further: deadlines.of(keepAliveMs === 0 ? 0 : keepAliveMs + KEEP_ALIVE_MARGIN_MS),
-      takeTurn: firstTurns(),
+      takeTurn: firstTurns(options.turns),
       isForOthers: target => context.tunnels.owns(target),
       begin: (request, socket) => {
         this.#openExchanges++

@@ -4,6 +4,7 @@ import type { Peer } from '../../http/client.ts'
 import { http2Request } from '../../http2/http2-request.ts'
 import { guarded } from '../../net/guard.ts'
 import type { EdgeContext } from './edge-context.ts'
+import { RequestRecord } from '../exchange/request-record.ts'
 import { HttpExchange } from '../exchange/http-exchange.ts'
 import { BarrenBytes, FRAME_COST } from './frame-budget.ts'
 import type { Http2Budget } from './http2-budgets.ts'
@@ -26,6 +27,8 @@ export interface Http2ConnectionOptions {
   readonly idleMs: number
   readonly budget: Http2Budget
   readonly uploads: UploadBudget
+  /** Calls `begin` at once or in a later turn of the event loop: a hundred requests that come in one piece are not begun before all others. */
+  readonly takeTurn: (begin: () => void, refuse: () => void) => void
   /** The client makes work of which nothing comes, and is left. */
   readonly onFlood: () => void
   /** A request has begun, and is over. */
@@ -33,6 +36,16 @@ export interface Http2ConnectionOptions {
   readonly onEnd: () => void
   /** Nothing of it is left; called once. */
   readonly onClosed: (connection: Http2Connection) => void
+}
+
+/** A request that has come. */
+interface Arrived {
+  readonly stream: ServerHttp2Stream
+  /** Its fields, names and values in turn. */
+  readonly raw: readonly string[]
+  readonly endsWithHead: boolean
+  /** Of the budget for heads. */
+  readonly bytes: number
 }
 
 /** One connection of HTTP/2: its requests, what they cost, and whether somebody is still there. */
@@ -46,6 +59,8 @@ export class Http2Connection {
   readonly #barren: BarrenBytes
   /** Requests that are open, each with the bytes of its head. */
   readonly #calls = new Map<Http2EdgeRequest, number>()
+  /** Requests that have not had their turn. */
+  readonly #waiting = new Set<ServerHttp2Stream>()
   #isOver = false
   #wasGone = false
   #wasUsed = false
@@ -76,7 +91,7 @@ export class Http2Connection {
     session.on(
       'stream',
       guarded(this.#fail, (stream: ServerHttp2Stream, _headers: IncomingHttpHeaders, flags: number, raw: string[]) =>
-        this.#begin(stream, raw, (flags & NGHTTP2_FLAG_END_STREAM) !== 0),
+        this.#arrived(stream, raw, (flags & NGHTTP2_FLAG_END_STREAM) !== 0),
       ),
     )
     session.on(
@@ -101,13 +116,13 @@ export class Http2Connection {
     session.on(
       'timeout',
       guarded(this.#fail, () => {
-        if (this.#calls.size === 0) this.retire()
+        if (this.#isIdle) this.retire()
       }),
     )
     session.on(
       'goaway',
       guarded(this.#fail, () => {
-        if (this.#calls.size === 0) this.#linger()
+        if (this.#isIdle) this.#linger()
       }),
     )
     socket.on(
@@ -123,6 +138,10 @@ export class Http2Connection {
     return this.#calls.size
   }
 
+  get #isIdle(): boolean {
+    return this.#calls.size === 0 && this.#waiting.size === 0
+  }
+
   /** Retires it, once its first request has come if there was none yet; within the time that is left for that. */
   retireSoon(): void {
     if (this.#wasUsed) return this.retire()
@@ -135,7 +154,7 @@ export class Http2Connection {
   retire(): void {
     if (this.#isOver) return
     this.#session.close()
-    if (this.#calls.size === 0) this.#linger()
+    if (this.#isIdle) this.#linger()
   }
 
   /** Cuts everything. Idempotent. */
@@ -180,7 +199,7 @@ export class Http2Connection {
     this.options.onClosed(this)
   }
 
-  #begin(stream: ServerHttp2Stream, raw: readonly string[], endsWithHead: boolean): void {
+  #arrived(stream: ServerHttp2Stream, raw: readonly string[], endsWithHead: boolean): void {
     stream.on('error', ignore) // `close` follows, if there is a call that wants to know
     // Reset at once: there is no client left to answer.
     if (stream.destroyed || stream.closed) return this.#spend(FRAME_COST.brokenStream)
@@ -190,6 +209,36 @@ export class Http2Connection {
       stream.close(NGHTTP2_ENHANCE_YOUR_CALM)
       return this.#spend(FRAME_COST.brokenStream)
     }
+    this.#waiting.add(stream)
+    this.#wasUsed = true
+    const arrived: Arrived = { stream, raw, endsWithHead, bytes }
+    const begin = guarded(this.#fail, () => this.#begin(arrived))
+    this.options.takeTurn(begin, () => this.destroy())
+    // At once, not in its turn: what resets cost is counted as they come.
+    if (this.#waiting.has(stream))
+      stream.once(
+        'close',
+        guarded(this.#fail, () => this.#givenUp(arrived)),
+      )
+  }
+
+  /** Its client has not waited for its turn. */
+  #givenUp({ stream, raw, endsWithHead, bytes }: Arrived): void {
+    if (!this.#waiting.delete(stream)) return
+    this.#budget.release(bytes)
+    const request = http2Request(raw, endsWithHead, this.context.limits.headerBytes)
+    const record = new RequestRecord(this.context, { peer: this.options.peer, request, hasHead: false, status: 0 })
+    record.error = 'CANCELLED'
+    record.end({ bytesOut: 0, answeredMs: undefined, identifier: undefined, repeats: undefined })
+    if (this.#isOver) return
+    if (this.#isIdle && this.#session.closed) this.#linger()
+    this.#spend(FRAME_COST.brokenStream)
+  }
+
+  #begin(arrived: Arrived): void {
+    const { stream, raw, endsWithHead, bytes } = arrived
+    if (this.#isOver || stream.destroyed || stream.closed) return this.#givenUp(arrived)
+    if (!this.#waiting.delete(stream)) return
     if (!endsWithHead && !this.#window.begin()) {
       this.#budget.release(bytes)
       return stream.close(NGHTTP2_REFUSED_STREAM)
@@ -197,7 +246,6 @@ export class Http2Connection {
     const request = http2Request(raw, endsWithHead, this.context.limits.headerBytes)
     const call = new (request.upgrades === undefined ? Http2EdgeRequest : Http2UpgradeCall)(this.#shared, stream, request, endsWithHead)
     this.#calls.set(call, bytes)
-    this.#wasUsed = true
     this.options.onBegin()
     new HttpExchange<Http2EdgeRequest>(this.context, call, () => this.#end(call)).start()
     if (this.#isRetiring) setImmediate(guarded(this.#fail, () => this.retire()))
@@ -212,7 +260,7 @@ export class Http2Connection {
     if (!call.isReceived) this.#barren.expect(this.#window.bytes)
     if (call.isFinished) this.#budget.earn(FRAME_COST.wholeStream)
     else if (!call.isCut) this.#spend(FRAME_COST.brokenStream)
-    if (this.#calls.size === 0 && this.#session.closed) this.#linger()
+    if (this.#isIdle && this.#session.closed) this.#linger()
     this.options.onEnd()
   }
 
@@ -220,6 +268,7 @@ export class Http2Connection {
   #countBarren(): void {
     let held = 0
     for (const { stream } of this.#calls.keys()) held += stream.readableLength
+    for (const stream of this.#waiting) held += stream.readableLength
     const frames = this.#barren.count(held)
     if (frames > 0) this.#spend(frames * FRAME_COST.barren)
   }

@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net'
+import { addressKey } from '../../address/address-key.ts'
 import type { Peer } from '../../http/client.ts'
 import { MAX_FIELDS } from '../../http/fields.ts'
+import type { ClientTurns } from '../../net/client-turns.ts'
 import { attempt, guarded } from '../../net/guard.ts'
 import { Penalties } from '../access/penalties.ts'
 import type { EdgeContext } from './edge-context.ts'
@@ -19,6 +21,8 @@ const LOOK_MS = 1_000
 
 /** Options of an HTTP/2 edge. */
 export interface Http2EdgeOptions {
+  /** Turns of requests that come at the same moment. */
+  readonly turns: ClientTurns
   /** The time for which connections without a stream are kept; the default suits everything but tests. */
   readonly idleMs?: number
 }
@@ -37,7 +41,7 @@ export class Http2Edge {
 
   constructor(
     private readonly context: EdgeContext,
-    private readonly options: Http2EdgeOptions = {},
+    private readonly options: Http2EdgeOptions,
   ) {
     this.#penalties = new Penalties(PENALTY_MS, context.clock)
     this.#budgets = new Http2Budgets(context.clock)
@@ -77,6 +81,7 @@ export class Http2Edge {
   }
 
   #open(socket: Socket, peer: Peer, budget: Http2Budget, close: () => void): void {
+    const client = addressKey(peer.address)
     const connection = new Http2Connection(this.context, {
       socket,
       peer,
@@ -84,6 +89,7 @@ export class Http2Edge {
       idleMs: this.options.idleMs ?? IDLE_MS,
       budget,
       uploads: this.#uploads,
+      takeTurn: (begin, refuse) => this.options.turns.take(client, begin, refuse),
       onFlood: () => {
         if (!peer.isTrusted) this.#penalties.add(peer.address)
       },

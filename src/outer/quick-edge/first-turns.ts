@@ -1,15 +1,12 @@
 import { addressKey } from '../../address/address-key.ts'
-import { ClientTurns } from '../../net/client-turns.ts'
+import type { ClientTurns } from '../../net/client-turns.ts'
 import type { QuickEdge } from './quick-connection.ts'
-
-/** Time of one turn of the event loop that first requests may take, milliseconds; one of them takes a tenth of that. */
-const TURN_MS = 2
 
 /**
  * Turns of the first requests of connections. The operating system hands over all connections that wait in one turn of the event loop, as many as a stranger
  * likes, and their requests are there at once as well. As many wait as there are connections, which count by then.
  */
-export const firstTurns = (): QuickEdge['takeTurn'] => {
-  const turns = new ClientTurns({ turnMs: TURN_MS })
-  return ({ peer, socket }, begin) => turns.take(addressKey(peer.address), begin, () => socket.destroy())
-}
+export const firstTurns =
+  (turns: ClientTurns): QuickEdge['takeTurn'] =>
+  ({ peer, socket }, begin) =>
+    turns.take(addressKey(peer.address), begin, () => socket.destroy())
