@@ -102,12 +102,13 @@ module.exports = class NativeRuntime extends Runtime {
   requireInternalModule(path) {
     delete require.cache[path]
     delete globalThis[EVENT_HANDLERS]
-    const { AsyncLocalStorage } = asyncHooks
-    asyncHooks.AsyncLocalStorage = OneAfterTheOther
+    // A getter on Node.js 24.
+    const own = Object.getOwnPropertyDescriptor(asyncHooks, 'AsyncLocalStorage')
+    Object.defineProperty(asyncHooks, 'AsyncLocalStorage', { configurable: true, enumerable: true, value: OneAfterTheOther })
     try {
       return require(path)
     } finally {
-      asyncHooks.AsyncLocalStorage = AsyncLocalStorage
+      Object.defineProperty(asyncHooks, 'AsyncLocalStorage', own)
     }
   }
 
