@@ -603,7 +603,10 @@ const ROOMS = {
   },
   'cli/status': { rooms: ['errors.ts', 'admin', 'telemetry', 'cli/command', 'cli/options'] },
   'cli/tables': { rooms: ['telemetry', 'client'], npm: ['cli-table3'] },
-  'cli/requests': { rooms: ['errors.ts', 'inspector', 'telemetry', 'units', 'cli/command', 'cli/options'], node: ['fs/promises'] },
+  'cli/requests': {
+    rooms: ['errors.ts', 'client', 'inspector', 'inspector/view', 'telemetry', 'units', 'cli/client', 'cli/command', 'cli/options'],
+    node: ['fs/promises'],
+  },
   'cli/inspect': {
     rooms: [
       'errors.ts',

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { asFault, send, type ApiFault } from '../api/client.ts'
-import { readLines } from '../requests/live.ts'
+import { readLines } from '../requests/read-lines.ts'
 import { Fault } from '../ui/fault.tsx'
 import { plural } from '../ui/format.ts'
 

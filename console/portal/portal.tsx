@@ -11,6 +11,7 @@ import { AuditPage } from './audit.tsx'
 import { InnerKeys } from './inner-keys.tsx'
 import { leaveProvider, Login } from './login.tsx'
 import { Profile } from './profile.tsx'
+import { SocketRequestPages } from './requests.tsx'
 import { Sockets } from './sockets.tsx'
 import type { Account } from '../../src/client/wire.ts'
 import { UsagePage } from './usage.tsx'
@@ -91,6 +92,7 @@ function pagesOf(role: Account['role'] | undefined): readonly Page[] {
   const isStaff = role === 'admin' || role === 'auditor'
   return [
     { name: 'sockets', title: 'Sockets', letter: 's', show: props => <Sockets {...props} /> },
+    { name: 'requests', title: 'Requests', letter: 'q', show: props => <SocketRequestPages {...props} /> },
     { name: 'usage', title: 'Usage', letter: 'u', show: () => <UsagePage /> },
     { name: 'events', title: 'Events', letter: 'e', show: () => <EventsPage source={EVENTS} /> },
     { name: 'profile', title: 'Profile, keys, tokens', letter: 'p', show: () => <Profile /> },

@@ -9,7 +9,7 @@ import { Table } from '../ui/table.tsx'
 import { linesFor } from './lines.ts'
 import { LiveLog } from './live-log.tsx'
 import { useHere } from './portal.tsx'
-import { SocketRequests } from './requests.tsx'
+import { Recording } from './requests.tsx'
 import { Shares } from './shares.tsx'
 import { protectionOf, stateOf, visitorsOf } from './sockets.tsx'
 import type { Socket } from '../../src/client/wire.ts'
@@ -90,7 +90,10 @@ function Shown({ socket, refresh }: { readonly socket: Socket; readonly refresh:
       <Connect socket={socket} />
       <Tunnels socket={socket} path={path} refresh={refresh} />
       {isHttp && <Shares socket={socket} path={path} />}
-      <SocketRequests socket={socket} path={path} refresh={refresh} />
+      <section aria-label="Requests">
+        <h2>Requests</h2>
+        <Recording socket={socket} refresh={refresh} />
+      </section>
       <LiveLog path={`api/v1/${path}/log`} />
     </>
   )

@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useState } from 'preact/hooks'
-import { asFault, send, type ApiFault } from '../api/client.ts'
+import { asFault, type ApiFault } from '../api/client.ts'
 import { CopyButton } from '../ui/copy.tsx'
 import { Fault } from '../ui/fault.tsx'
 import { bytes as sized, plural } from '../ui/format.ts'
@@ -11,6 +11,7 @@ import { viewsOf, type View } from './bodies/views.ts'
 import { formatXml } from './bodies/xml.ts'
 import { Lines } from './lines.tsx'
 import type { BodyInfo } from './records.ts'
+import { useSource } from './source.ts'
 
 const NAMES: Readonly<Record<View, string>> = {
   json: 'JSON',
@@ -23,12 +24,18 @@ const NAMES: Readonly<Record<View, string>> = {
   hex: 'Hex',
 }
 
-/** Fetches the bytes of a body. @throws ApiFault */
-export const fetchBytes = async (path: string, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> =>
-  new Uint8Array(await (await send('GET', path, { signal })).arrayBuffer())
+/** Properties of a body. */
+export interface BodyProps {
+  readonly label: string
+  readonly info: BodyInfo
+  /** Of its record. */
+  readonly id: string
+  readonly side: 'request' | 'response'
+}
 
 /** A body: what is known of it, and its bytes in the way that suits them. */
-export function Body({ label, info, path }: { readonly label: string; readonly info: BodyInfo; readonly path: string }) {
+export function Body({ label, info, id, side }: BodyProps) {
+  const source = useSource()
   const [bytes, setBytes] = useState<Uint8Array<ArrayBuffer> | undefined>()
   const [fault, setFault] = useState<ApiFault | undefined>()
   useEffect(() => {
@@ -36,9 +43,9 @@ export function Body({ label, info, path }: { readonly label: string; readonly i
     setBytes(undefined)
     setFault(undefined)
     if (info.heldBytes === 0) return
-    fetchBytes(path, controller.signal).then(setBytes, (error: unknown) => controller.signal.aborted || setFault(asFault(error)))
+    source.body(id, side, controller.signal).then(setBytes, (error: unknown) => controller.signal.aborted || setFault(asFault(error)))
     return () => controller.abort()
-  }, [path, info.heldBytes])
+  }, [source, id, side, info.heldBytes])
   return (
     <section aria-label={`${label}: body`}>
       <h3>Body</h3>

@@ -1,16 +1,15 @@
 import { useEffect, useMemo, useState } from 'preact/hooks'
-import { asFault, call, type ApiFault } from '../api/client.ts'
-import { hrefOf } from '../app/route.ts'
+import { asFault, type ApiFault } from '../api/client.ts'
 import { Fault } from '../ui/fault.tsx'
 import { bytes as sized, moment, ms } from '../ui/format.ts'
-import { fetchBytes } from './body.tsx'
 import { hexLines } from './bodies/hex.ts'
 import { formatJson } from './bodies/json.ts'
 import { utf8 } from './bodies/multipart.ts'
 import { viewsOf } from './bodies/views.ts'
 import { formatXml } from './bodies/xml.ts'
 import { diffLines, type DiffLine } from './diff.ts'
-import { pathOf, type RequestDetail } from './records.ts'
+import type { RequestDetail } from './records.ts'
+import { useSource, type RequestSource } from './source.ts'
 
 interface Side {
   readonly record: RequestDetail
@@ -20,17 +19,18 @@ interface Side {
 
 /** Two requests and their answers, side by side. */
 export function Compare({ a, b }: { readonly a: string; readonly b: string }) {
+  const source = useSource()
   const [sides, setSides] = useState<readonly [Side, Side] | undefined>()
   const [fault, setFault] = useState<ApiFault | undefined>()
   const [isAll, setAll] = useState(true)
   useEffect(() => {
     setSides(undefined)
-    Promise.all([load(a), load(b)]).then(setSides, (error: unknown) => setFault(asFault(error)))
-  }, [a, b])
+    Promise.all([load(source, a), load(source, b)]).then(setSides, (error: unknown) => setFault(asFault(error)))
+  }, [source, a, b])
   return (
     <>
       <p>
-        <a class="back" href={hrefOf(['requests'])}>
+        <a class="back" href={source.listHref()}>
           ← All requests
         </a>
       </p>
@@ -46,7 +46,7 @@ export function Compare({ a, b }: { readonly a: string; readonly b: string }) {
           <div class="halves">
             {sides.map(({ record }) => (
               <p key={record.id}>
-                <a href={hrefOf(['requests', record.id])}>{moment(record.at)}</a>{' '}
+                <a href={source.recordHref(record.id)}>{moment(record.at)}</a>{' '}
                 <span class="dim">
                   {record.durationMs === null ? 'not over' : ms(record.durationMs)}, {sized(record.responseBytes)}
                 </span>
@@ -77,17 +77,16 @@ export function Compare({ a, b }: { readonly a: string; readonly b: string }) {
 
 const fieldsOf = (fields: readonly (readonly [string, string])[]): string[] => fields.map(([name, value]) => `${name}: ${value}`)
 
-async function load(id: string): Promise<Side> {
-  const record = await call<RequestDetail>('GET', pathOf(id))
+async function load(source: RequestSource, id: string): Promise<Side> {
+  const record = await source.detail(id)
   const bodyOf = async (
     info: { readonly heldBytes: number; readonly type: string | null } | undefined,
-    name: string,
-  ): Promise<readonly string[]> =>
-    info === undefined || info.heldBytes === 0 ? [] : readable(await fetchBytes(pathOf(id, `/${name}`)), info.type)
+    side: 'request' | 'response',
+  ): Promise<readonly string[]> => (info === undefined || info.heldBytes === 0 ? [] : readable(await source.body(id, side), info.type))
   return {
     record,
-    requestBody: await bodyOf(record.request.body, 'request-body'),
-    responseBody: await bodyOf(record.response?.body, 'response-body'),
+    requestBody: await bodyOf(record.request.body, 'request'),
+    responseBody: await bodyOf(record.response?.body, 'response'),
   }
 }
 

@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
-import { asFault, call, send, type ApiFault } from '../api/client.ts'
+import { asFault, type ApiFault } from '../api/client.ts'
 import type { InspectorState, RequestSummary } from './records.ts'
+import { useSource, type Change, type RequestSource } from './source.ts'
 
 /** The records that are known, newest first, as they come. */
 export interface LiveRequests {
@@ -11,19 +12,7 @@ export interface LiveRequests {
   readonly again: () => void
 }
 
-type Change =
-  | { readonly type: 'request'; readonly request: RequestSummary }
-  | { readonly type: 'gone'; readonly ids: readonly string[] }
-  | { readonly type: 'reset' }
-  | { readonly type: 'state'; readonly state: InspectorState }
-
-interface RequestPage {
-  readonly items: readonly RequestSummary[]
-  readonly next: string | null
-}
-
-/** Rows that a page of the list has, and the most that are kept in this browser. */
-const PAGE = 1_000
+/** Most rows that are kept in this browser. */
 const MAX_ROWS = 200_000
 /** Changes are drawn at most so often, milliseconds. */
 const DRAW_MS = 100
@@ -38,6 +27,7 @@ const RETRY_MS = 2_000
 export function useRequests(filter: string, isPaused: boolean): LiveRequests {
   const [shown, setShown] = useState<Omit<LiveRequests, 'again'>>({ rows: [], state: undefined, fault: undefined, isLive: false })
   const [round, setRound] = useState(0)
+  const source = useSource()
   const paused = useRef(isPaused)
   const draw = useRef<() => void>(() => undefined)
   paused.current = isPaused
@@ -68,27 +58,31 @@ export function useRequests(filter: string, isPaused: boolean): LiveRequests {
     }
     const follow = async (): Promise<void> => {
       while (!signal.aborted) {
+        const attempt = new AbortController()
+        const both = AbortSignal.any([signal, attempt.signal])
+        let mayAskAtOnce = false
         try {
-          const query = filter === '' ? '' : `filter=${encodeURIComponent(filter)}`
-          const stream = await send('GET', `inspector/requests/stream?${query}`, { signal, timeoutMs: 0 })
-          isLive = true
-          fault = undefined
-          const reading = readLines(stream, take)
-          await Promise.all([reading, fill(query, known, { signal, soon })])
-          throw new Reset()
+          await new Promise<void>((resolve, reject) => {
+            const onOpen = (): void => {
+              isLive = true
+              fault = undefined
+              known.clear()
+              fill(source, filter, known, { signal: both, soon }).catch(reject)
+            }
+            source.follow(filter, take, { signal: both, onOpen }).then(resolve, reject)
+          })
         } catch (error) {
-          isLive = false
           if (signal.aborted) return
-          if (error instanceof Reset) known.clear()
-          else fault = asFault(error)
-          // What cannot be read stays so.
-          if (fault?.status === 400) {
-            drawNow()
-            return
-          }
-          soon()
-          if (!(error instanceof Reset)) await new Promise(resolve => setTimeout(resolve, RETRY_MS))
+          mayAskAtOnce = error instanceof Reset
+          if (!mayAskAtOnce) fault = asFault(error)
         }
+        isLive = false
+        attempt.abort()
+        if (signal.aborted) return
+        // What cannot be read stays so.
+        if (fault?.status === 400) return drawNow()
+        soon()
+        if (!mayAskAtOnce) await new Promise(resolve => setTimeout(resolve, RETRY_MS))
       }
     }
     void follow()
@@ -96,7 +90,7 @@ export function useRequests(filter: string, isPaused: boolean): LiveRequests {
       controller.abort()
       clearTimeout(timer)
     }
-  }, [filter, round])
+  }, [filter, round, source])
   useEffect(() => {
     if (!isPaused) draw.current()
   }, [isPaused])
@@ -108,32 +102,19 @@ export function useRequests(filter: string, isPaused: boolean): LiveRequests {
 class Reset extends Error {}
 
 async function fill(
-  query: string,
+  source: RequestSource,
+  filter: string,
   known: Map<string, RequestSummary>,
   { signal, soon }: { readonly signal: AbortSignal; readonly soon: () => void },
 ) {
-  let cursor: string | null = ''
-  while (cursor !== null && known.size < MAX_ROWS) {
-    const from: string = cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`
-    const page: RequestPage = await call<RequestPage>('GET', `inspector/requests?limit=${PAGE}${from}&${query}`, { signal })
+  let cursor: string | null = null
+  do {
+    const page = await source.list(filter, cursor, signal)
     // What the stream has said is younger.
     for (const item of page.items) if (!known.has(item.id)) known.set(item.id, item)
     cursor = page.next
     soon()
-  }
-}
-
-/** Reads lines of JSON; an empty line says that the connection is alive. */
-export async function readLines<T>(response: Response, take: (value: T) => void): Promise<void> {
-  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
-  let rest = ''
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done) return
-    const lines = (rest + value).split('\n')
-    rest = lines.pop() ?? ''
-    for (const line of lines) if (line.trim() !== '') take(JSON.parse(line) as T)
-  }
+  } while (cursor !== null && known.size < MAX_ROWS)
 }
 
 const newestFirst = (known: ReadonlyMap<string, RequestSummary>): readonly RequestSummary[] =>

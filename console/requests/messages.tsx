@@ -1,21 +1,17 @@
 import { useCallback, useEffect, useState } from 'preact/hooks'
-import { asFault, call, type ApiFault } from '../api/client.ts'
+import { asFault, type ApiFault } from '../api/client.ts'
 import { Fault } from '../ui/fault.tsx'
 import { bytes as sized, clockTime, count, plural } from '../ui/format.ts'
-import { Bytes, fetchBytes } from './body.tsx'
-import { pathOf, type CloseInfo, type MessageInfo, type RequestDetail } from './records.ts'
-
-interface MessagePage {
-  readonly items: readonly MessageInfo[]
-  readonly next: number | null
-  readonly dropped: number
-}
+import { Bytes } from './body.tsx'
+import type { CloseInfo, MessageInfo, RequestDetail } from './records.ts'
+import { useSource } from './source.ts'
 
 const PERIOD_MS = 1_000
 const PAGE = 200
 
 /** Messages of a WebSocket, an event stream or a gRPC call, as they come. */
 export function Messages({ record }: { readonly record: RequestDetail }) {
+  const source = useSource()
   const [messages, setMessages] = useState<readonly MessageInfo[]>([])
   const [next, setNext] = useState<number | null>(0)
   const [fault, setFault] = useState<ApiFault | undefined>()
@@ -23,7 +19,7 @@ export function Messages({ record }: { readonly record: RequestDetail }) {
     async (signal?: AbortSignal): Promise<void> => {
       try {
         const from = next ?? (messages.at(-1)?.number ?? -1) + 1
-        const page = await call<MessagePage>('GET', pathOf(record.id, `/messages?from=${from}&limit=${PAGE}`), { signal })
+        const page = await source.messages(record.id, from, PAGE, signal)
         if (page.items.length > 0)
           setMessages(before => [...before, ...page.items.filter(({ number }) => number > (before.at(-1)?.number ?? -1))])
         setNext(page.next)
@@ -32,7 +28,7 @@ export function Messages({ record }: { readonly record: RequestDetail }) {
         if (signal?.aborted !== true) setFault(asFault(error))
       }
     },
-    [record.id, next, messages],
+    [record.id, next, messages, source],
   )
   // The first page, then whatever is new: while it is under way there is always more.
   const known = messages.length
@@ -95,23 +91,27 @@ function Message({ message, id }: { readonly message: MessageInfo; readonly id: 
             {isCut && ', cut'}
             {isCompressed && ', came compressed'}
           </p>
-          <MessageBytes
-            path={pathOf(id, `/messages/${number}`)}
-            type={type === 'grpc' ? 'application/grpc' : null}
-            label={`message ${number}`}
-          />
+          <MessageBytes id={id} number={number} type={type === 'grpc' ? 'application/grpc' : null} label={`message ${number}`} />
         </div>
       )}
     </li>
   )
 }
 
-function MessageBytes({ path, type, label }: { readonly path: string; readonly type: string | null; readonly label: string }) {
+interface MessageBytesProps {
+  readonly id: string
+  readonly number: number
+  readonly type: string | null
+  readonly label: string
+}
+
+function MessageBytes({ id, number, type, label }: MessageBytesProps) {
+  const source = useSource()
   const [bytes, setBytes] = useState<Uint8Array<ArrayBuffer> | undefined>()
   const [fault, setFault] = useState<ApiFault | undefined>()
   useEffect(() => {
-    fetchBytes(path).then(setBytes, (error: unknown) => setFault(asFault(error)))
-  }, [path])
+    source.message(id, number).then(setBytes, (error: unknown) => setFault(asFault(error)))
+  }, [source, id, number])
   if (fault !== undefined) return <Fault fault={fault} />
   return bytes === undefined ? <p class="empty">Loading…</p> : <Bytes bytes={bytes} type={type} label={label} />
 }

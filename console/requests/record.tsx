@@ -1,22 +1,23 @@
 import { useCallback, useState } from 'preact/hooks'
-import { call } from '../api/client.ts'
 import { usePoll } from '../api/poll.ts'
-import { go, hrefOf } from '../app/route.ts'
+import { go } from '../app/route.ts'
 import { CopyButton } from '../ui/copy.tsx'
 import { useConfirm } from '../ui/dialog.tsx'
 import { bytes, moment, ms } from '../ui/format.ts'
 import { Stale } from '../ui/stale.tsx'
-import { Body, fetchBytes, Pairs } from './body.tsx'
+import { Body, Pairs } from './body.tsx'
 import { utf8 } from './bodies/multipart.ts'
 import { copyAs, type CopyAs } from './copy-as.ts'
 import { Messages, RECORD_PERIOD_MS } from './messages.tsx'
-import { pathOf, type MessageHalf, type RequestDetail } from './records.ts'
+import type { MessageHalf, RequestDetail } from './records.ts'
 import { Replay } from './replay.tsx'
+import { useSource } from './source.ts'
 import { Timing } from './timing.tsx'
 
 /** One request with everything that is known of it. */
 export function Record({ id }: { readonly id: string }) {
-  const ask = useCallback((signal: AbortSignal) => call<RequestDetail>('GET', pathOf(id), { signal }), [id])
+  const source = useSource()
+  const ask = useCallback((signal: AbortSignal) => source.detail(id, signal), [id, source])
   const [isOver, setOver] = useState(false)
   const polled = usePoll(ask, isOver ? 0 : RECORD_PERIOD_MS)
   if (polled.data?.isOver === true && !isOver) setOver(true)
@@ -24,7 +25,7 @@ export function Record({ id }: { readonly id: string }) {
   return (
     <>
       <p>
-        <a class="back" href={hrefOf(['requests'])}>
+        <a class="back" href={source.listHref()}>
           ← All requests
         </a>
       </p>
@@ -38,13 +39,14 @@ export function Record({ id }: { readonly id: string }) {
 function Detail({ record }: { readonly record: RequestDetail }) {
   const [isReplaying, setReplaying] = useState(false)
   const [ask, question] = useConfirm()
+  const { forget: forgetIt, compareHref, listHref } = useSource()
   const forget = (): void =>
     ask({
       title: 'Forget this request?',
       text: 'The record is gone then; nothing else is changed.',
       verb: 'Forget',
-      act: () => call('DELETE', pathOf(record.id)),
-      onDone: () => go(hrefOf(['requests'])),
+      act: () => forgetIt!(record.id),
+      onDone: () => go(listHref()),
     })
   return (
     <>
@@ -54,10 +56,12 @@ function Detail({ record }: { readonly record: RequestDetail }) {
           Replay
         </button>
         <CopyAsButtons record={record} />
-        {record.replayOf !== null && <a href={hrefOf(['compare', record.replayOf, record.id])}>Compare with the original</a>}
-        <button type="button" class="danger" onClick={forget}>
-          Forget
-        </button>
+        {record.replayOf !== null && <a href={compareHref(record.replayOf, record.id)}>Compare with the original</a>}
+        {forgetIt !== undefined && (
+          <button type="button" class="danger" onClick={forget}>
+            Forget
+          </button>
+        )}
       </div>
       {!record.canReplay && <p class="dim">It cannot be sent again from here.</p>}
       {isReplaying && <Replay record={record} onClose={() => setReplaying(false)} />}
@@ -67,7 +71,7 @@ function Detail({ record }: { readonly record: RequestDetail }) {
       <div class="halves">
         <section class="panel" aria-label="Request">
           <h2>Request</h2>
-          <Half half={record.request} label="Request" path={pathOf(record.id, '/request-body')} />
+          <Half half={record.request} label="Request" id={record.id} side="request" />
         </section>
         <section class="panel" aria-label="Answer">
           <h2>Answer</h2>
@@ -86,7 +90,7 @@ function Detail({ record }: { readonly record: RequestDetail }) {
               <p>
                 <strong>{record.response.status}</strong> {record.response.reason}
               </p>
-              <Half half={record.response} label="Answer" path={pathOf(record.id, '/response-body')} />
+              <Half half={record.response} label="Answer" id={record.id} side="response" />
             </>
           )}
         </section>
@@ -131,11 +135,18 @@ function Facts({ record }: { readonly record: RequestDetail }) {
   )
 }
 
-function Half({ half, label, path }: { readonly half: MessageHalf; readonly label: string; readonly path: string }) {
+interface HalfProps {
+  readonly half: MessageHalf
+  readonly label: string
+  readonly id: string
+  readonly side: 'request' | 'response'
+}
+
+function Half({ half, label, id, side }: HalfProps) {
   return (
     <>
       <Pairs pairs={half.fields} />
-      <Body label={label} info={half.body} path={path} />
+      <Body label={label} info={half.body} id={id} side={side} />
       {half.trailers.length > 0 && (
         <>
           <h3>Trailers</h3>
@@ -149,13 +160,14 @@ function Half({ half, label, path }: { readonly half: MessageHalf; readonly labe
 const PROGRAMS: readonly CopyAs[] = ['curl', 'fetch', 'httpie']
 
 function CopyAsButtons({ record }: { readonly record: RequestDetail }) {
+  const source = useSource()
   const [body, setBody] = useState<string | undefined>()
   const [isLoaded, setLoaded] = useState(record.request.body.heldBytes === 0)
   // The clipboard is only open at the very click, so the body has to be here before.
   const load = (): void => {
     if (isLoaded) return
     setLoaded(true)
-    fetchBytes(pathOf(record.id, '/request-body')).then(
+    source.body(record.id, 'request').then(
       bytes => setBody(utf8(bytes)),
       () => setLoaded(false),
     )

@@ -18,6 +18,3 @@ export interface ReplayResult {
   readonly durationMs: number
   readonly error: string | null
 }
-
-/** The path of one record of the API. */
-export const pathOf = (id: string, rest = ''): string => `inspector/requests/${encodeURIComponent(id)}${rest}`

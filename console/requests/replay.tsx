@@ -1,13 +1,12 @@
 import { useEffect, useState } from 'preact/hooks'
-import { asFault, call, type ApiFault } from '../api/client.ts'
-import { hrefOf } from '../app/route.ts'
+import { asFault, type ApiFault } from '../api/client.ts'
 import { Dialog } from '../ui/dialog.tsx'
 import { Fault } from '../ui/fault.tsx'
 import { ms } from '../ui/format.ts'
-import { fetchBytes } from './body.tsx'
 import { looksLikeText } from './bodies/views.ts'
 import { utf8 } from './bodies/multipart.ts'
-import { pathOf, type NamedValue, type ReplayResult, type RequestDetail } from './records.ts'
+import type { NamedValue, ReplayResult, RequestDetail } from './records.ts'
+import { useSource } from './source.ts'
 
 /** Fields as lines, `Name: value`. */
 export const fieldsText = (fields: readonly NamedValue[]): string => fields.map(([name, value]) => `${name}: ${value}`).join('\n')
@@ -24,6 +23,7 @@ export function parseFields(text: string): readonly NamedValue[] {
 
 /** Sends a request again, as it was or edited, once or many times, and leads to the answers side by side. */
 export function Replay({ record, onClose }: { readonly record: RequestDetail; readonly onClose: () => void }) {
+  const source = useSource()
   const [method, setMethod] = useState(record.method)
   const [path, setPath] = useState(record.path)
   const before = fieldsText(record.request.fields)
@@ -39,7 +39,7 @@ export function Replay({ record, onClose }: { readonly record: RequestDetail; re
 
   useEffect(() => {
     if (original !== undefined) return
-    fetchBytes(pathOf(record.id, '/request-body')).then(
+    source.body(record.id, 'request').then(
       bytes => {
         const text = utf8(bytes)
         setText(looksLikeText(bytes) && !record.request.body.isCut)
@@ -63,11 +63,7 @@ export function Replay({ record, onClose }: { readonly record: RequestDetail; re
         ...(times > 1 && { times, concurrency: Math.min(10, times) }),
         ...(allowRedacted && { allowRedacted }),
       }
-      const answer = await call<{ readonly results: readonly ReplayResult[] }>('POST', pathOf(record.id, '/replay'), {
-        body: edits,
-        timeoutMs: 120_000,
-      })
-      setResults(answer.results)
+      setResults(await source.replay(record.id, edits))
     } catch (error) {
       setFault(asFault(error))
     }
@@ -125,6 +121,7 @@ export function Replay({ record, onClose }: { readonly record: RequestDetail; re
 }
 
 function Results({ results, original }: { readonly results: readonly ReplayResult[]; readonly original: string }) {
+  const { compareHref } = useSource()
   if (results.length === 0) return null
   return (
     <section aria-label="Answers" role="status">
@@ -133,7 +130,7 @@ function Results({ results, original }: { readonly results: readonly ReplayResul
         {results.map(({ id, status, durationMs, error }, i) => (
           <li key={i}>
             {status === null ? <span class="bad">{error ?? 'no answer'}</span> : <strong>{status}</strong>}{' '}
-            <span class="dim">{ms(durationMs)}</span> {id !== null && <a href={hrefOf(['compare', original, id])}>Side by side</a>}
+            <span class="dim">{ms(durationMs)}</span> {id !== null && <a href={compareHref(original, id)}>Side by side</a>}
           </li>
         ))}
       </ol>

@@ -1,7 +1,7 @@
 import { useRef, useState } from 'preact/hooks'
-import { call, asFault, type ApiFault } from '../api/client.ts'
+import { asFault, type ApiFault } from '../api/client.ts'
 import type { PageProps } from '../app/page.ts'
-import { go, hrefOf } from '../app/route.ts'
+import { go } from '../app/route.ts'
 import { useConfirm } from '../ui/dialog.tsx'
 import { Fault } from '../ui/fault.tsx'
 import { bytes, clockTime, count, ms } from '../ui/format.ts'
@@ -9,11 +9,19 @@ import { VirtualList } from '../ui/virtual-list.tsx'
 import { useRequests, type LiveRequests } from './live.ts'
 import { Record } from './record.tsx'
 import type { RequestSummary } from './records.ts'
+import { useSource } from './source.ts'
 
 /** The list of an inspector, or one record of it. */
 export function Requests(props: PageProps) {
   const id = props.rest[0]
-  return id === undefined ? <List {...props} /> : <Record key={id} id={id} />
+  return id === undefined ? (
+    <>
+      <h1>Requests</h1>
+      <RequestList {...props} />
+    </>
+  ) : (
+    <Record key={id} id={id} />
+  )
 }
 
 /** Between the last key and the question, milliseconds. */
@@ -45,9 +53,10 @@ const cells = (record: RequestSummary) => [
   record.visitor ?? record.client ?? '',
 ]
 const keyOf = ({ id }: RequestSummary): string => id
-const open = ({ id }: RequestSummary): void => go(hrefOf(['requests', id]))
 
-function List({ query }: PageProps) {
+/** The list with its filter, without a heading. */
+export function RequestList({ query }: Pick<PageProps, 'query'>) {
+  const { listHref, recordHref } = useSource()
   const [text, setText] = useState(query.get('q') ?? '')
   const [asked, setAsked] = useState(text)
   const [isPaused, setPaused] = useState(false)
@@ -57,7 +66,7 @@ function List({ query }: PageProps) {
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined)
   const change = (value: string): void => {
     setText(value)
-    go(hrefOf(['requests'], { q: value }), true)
+    go(listHref({ q: value }), true)
     clearTimeout(timer.current)
     timer.current = setTimeout(setAsked, ASK_MS, value)
   }
@@ -72,7 +81,6 @@ function List({ query }: PageProps) {
   }
   return (
     <>
-      <h1>Requests</h1>
       <div class="filters">
         <label class="grow">
           Filter
@@ -100,7 +108,7 @@ function List({ query }: PageProps) {
         rows={rows}
         keyOf={keyOf}
         cells={cells}
-        onOpen={open}
+        onOpen={({ id }) => go(recordHref(id))}
         marked={marked}
         onKey={mark}
       />
@@ -116,15 +124,17 @@ interface StatusProps {
 
 function Status({ live, asked, marked }: StatusProps) {
   const { rows, state, fault, isLive } = live
+  const source = useSource()
   const [ask, question] = useConfirm()
   const [imported, setImported] = useState<ApiFault | undefined>()
   const file = useRef<HTMLInputElement>(null)
+  const [older, newer] = marked.toSorted()
   const clear = (): void =>
     ask({
       title: 'Forget all requests?',
       text: 'All records are gone then.',
       verb: 'Forget all',
-      act: () => call('DELETE', 'inspector/requests'),
+      act: () => source.clear!(),
       onDone: live.again,
     })
   const importHar = async (): Promise<void> => {
@@ -132,7 +142,7 @@ function Status({ live, asked, marked }: StatusProps) {
     if (chosen === undefined) return
     setImported(undefined)
     try {
-      await call('POST', 'inspector/har', { body: JSON.parse(await chosen.text()) as unknown, timeoutMs: 60_000 })
+      await source.importHar!(JSON.parse(await chosen.text()))
     } catch (error) {
       setImported(asFault(error))
     }
@@ -150,31 +160,37 @@ function Status({ live, asked, marked }: StatusProps) {
           {state !== undefined &&
             `; ${bytes(state.heldBytes)} of ${bytes(state.budgetBytes)} used${state.dropped > 0 ? `, ${count(state.dropped)} dropped` : ''}`}
         </span>
-        {marked.length === 2 ? (
-          <a href={hrefOf(['compare', ...marked.toSorted()])}>Compare the two</a>
+        {older !== undefined && newer !== undefined ? (
+          <a href={source.compareHref(older, newer)}>Compare the two</a>
         ) : (
           <span class="dim">
             <kbd>x</kbd> marks two to compare
           </span>
         )}
-        <a href={`inspector/har?filter=${encodeURIComponent(asked)}`} download="requests.har">
+        <a href={source.harHref(asked)} download="requests.har">
           HAR
         </a>
-        <button type="button" onClick={() => file.current?.click()}>
-          Open a HAR file
-        </button>
-        <input
-          ref={file}
-          type="file"
-          accept=".har,application/json"
-          class="unseen"
-          tabIndex={-1}
-          aria-label="HAR file"
-          onChange={() => void importHar()}
-        />
-        <button type="button" class="danger" onClick={clear}>
-          Forget all
-        </button>
+        {source.importHar !== undefined && (
+          <>
+            <button type="button" onClick={() => file.current?.click()}>
+              Open a HAR file
+            </button>
+            <input
+              ref={file}
+              type="file"
+              accept=".har,application/json"
+              class="unseen"
+              tabIndex={-1}
+              aria-label="HAR file"
+              onChange={() => void importHar()}
+            />
+          </>
+        )}
+        {source.clear !== undefined && (
+          <button type="button" class="danger" onClick={clear}>
+            Forget all
+          </button>
+        )}
       </div>
     </>
   )

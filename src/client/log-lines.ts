@@ -8,11 +8,12 @@ import type { AccountEvent, LogLine } from './wire.ts'
 const SILENCE_MS = 50_000
 const MAX_LINE = 64 * 1024
 
-/** Reads NDJSON, one object a line, those that `isLine` takes; empty lines keep the connection alive. Ends as `ServiceClient.log` says. */
+/** Reads NDJSON, one object a line, those that `isLine` takes; empty lines keep the connection alive. Ends as `ServiceClient.log` says. @param onOpen  called when nothing is missed any more */
 export async function* readLines<Line>(
   transport: Transport,
   call: Call,
   isLine: (value: unknown) => value is Line,
+  onOpen: () => void = () => undefined,
 ): AsyncGenerator<Line, void, undefined> {
   const late = new AbortController()
   const timer = setTimeout(() => late.abort(), SILENCE_MS)
@@ -23,6 +24,7 @@ export async function* readLines<Line>(
       for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) if (body.length < MAX_LINE) body += chunk
       throw errorOfAnswer({ status: response.statusCode ?? 0, headers: response.headers, body }, transport.name(call))
     }
+    onOpen()
     let rest = ''
     for await (const chunk of response.setEncoding('utf8') as AsyncIterable<string>) {
       timer.refresh()

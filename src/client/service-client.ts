@@ -190,11 +190,16 @@ export class ServiceClient {
     return this.#call('GET', `/sockets/${segment(socketId)}/requests/${segment(requestId)}`)
   }
 
-  /** What changes among them. Ends as `log` does. */
-  async *liveRequests(socketId: string, filter?: string, signal?: AbortSignal): AsyncGenerator<RequestsChange, void, undefined> {
-    const headers = { Accept: 'application/x-ndjson' }
-    const call = this.#request('GET', `/sockets/${segment(socketId)}/requests/live`, { query: { filter }, signal, headers })
-    yield* readLines(this.#transport, call, isRequestsChange)
+  /** What changes among them. Ends as `log` does. @param onOpen  called when nothing is missed any more */
+  async *liveRequests(
+    socketId: string,
+    filter?: string,
+    signal?: AbortSignal,
+    onOpen?: () => void,
+  ): AsyncGenerator<RequestsChange, void, undefined> {
+    const path = `/sockets/${segment(socketId)}/requests/live`
+    const call = this.#request('GET', path, { query: { filter }, signal, headers: { Accept: 'application/x-ndjson' } })
+    yield* readLines(this.#transport, call, isRequestsChange, onOpen)
   }
 
   /** @param ids  none but these */

@@ -1,11 +1,12 @@
 /** The portal of a service in a real browser. */
 import { beforeAll, describe, expect } from '@jest/globals'
+import { readFile } from 'node:fs/promises'
 import type { Page } from 'playwright-core'
 import type { LogLine } from '../../src/api/api-options.ts'
 import { newKeyLine, PASSWORD, startApi, type RunningApi } from '../support/api.ts'
 import { faultsOf, loaded, openTab, overhangOf, type Tab } from '../support/chromium.ts'
 import { programPath, testWith } from '../support/needs.ts'
-import { answerSeen, followSeen } from '../support/seen.ts'
+import { answerSeen, watchSeen } from '../support/seen.ts'
 
 const HOST = 'portal.localhost'
 const SERVICE = { zone: 'edge.example.com', api: 'https://api.example.com', ssh: 'ssh.example.com:2222' }
@@ -21,7 +22,7 @@ async function* visitors(_actor: unknown, _id: string, signal: AbortSignal): Asy
 
 beforeAll(async () => {
   if (programPath('chromium') === undefined) return
-  const dataPlane = { apply: async () => undefined, requests: answerSeen, followRequests: followSeen }
+  const dataPlane = { apply: async () => undefined, requests: answerSeen, followRequests: watchSeen }
   api = await startApi({ portal: { host: HOST, isSecure: false, service: SERVICE }, logs: { watch: visitors } }, { dataPlane })
   tab = await openTab(`http://${HOST}:${new URL(api.url).port}/`)
   page = tab.page
@@ -88,12 +89,25 @@ describe('somebody with an account', () => {
     await page.getByText(/^socket-gateway login .*--tunnel-id/s).waitFor()
 
     await page.getByRole('button', { name: 'Record requests' }).click()
-    await page.getByRole('button', { name: /^Show POST \/pay of / }).click()
-    const request = page.getByRole('dialog', { name: 'POST /pay' })
-    await request.getByText('"<b>7</b>"').waitFor()
-    await request.getByText('Taken out before anything was kept: request field authorization.').waitFor()
+    await page.getByRole('link', { name: 'Show the requests' }).click()
+    await heading('Requests').waitFor()
     await expectGood()
-    await request.getByRole('button', { name: 'Close' }).click()
+    await page.getByRole('row', { name: /POST a\.edge\.example\.com \/pay 402/ }).click()
+    await heading('POST a.edge.example.com/pay').waitFor()
+    await page.getByText('"<b>7</b>"').waitFor()
+    await page.getByText('request field authorization', { exact: true }).waitFor()
+    await page.getByRole('region', { name: 'Messages' }).getByText('hi').waitFor()
+    await expectGood()
+    await page.getByRole('button', { name: 'Replay' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Send' }).click()
+    await page.getByRole('link', { name: 'Side by side' }).waitFor()
+    await expectGood()
+    await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click()
+    await page.getByRole('link', { name: '← All requests' }).click()
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'HAR' }).click()])
+    expect(JSON.parse(await readFile(await download.path(), 'utf8'))).toMatchObject({ log: { version: '1.2', entries: [{}] } })
+    await menu('Sockets').click()
+    await page.getByRole('link', { name: 'my <b>shop</b>' }).click()
     await page.getByRole('button', { name: 'Stop recording' }).click()
     await page.getByRole('button', { name: 'Record requests' }).waitFor()
 

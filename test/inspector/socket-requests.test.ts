@@ -204,6 +204,41 @@ describe('requests of a socket', () => {
     expect(JSON.stringify(audit)).not.toContain('again')
   })
 
+  test('are listed, shown, sent again, exported and followed in a terminal', async () => {
+    const command = async (
+      ...argv: readonly string[]
+    ): Promise<{ readonly status: number; readonly stdout: string; readonly stderr: string }> => {
+      const out = { stdout: '', stderr: '' }
+      const status = await runCli({
+        argv: ['requests', ...argv, '--socket', 'mine'],
+        env: { SG_SERVER: api.url, SG_API_TOKEN: api.tokens.ada },
+        stdout: { write: text => (out.stdout += text) },
+        stderr: { write: text => (out.stderr += text) },
+        logDestination: { write: () => true },
+        untilStopped: () => Promise.resolve(undefined),
+      })
+      return { status, ...out }
+    }
+    await visit('/terminal?token=planted-query')
+    const { id } = await until(async () => (await list('?filter=path:/terminal%20is:over')).items[0], { what: 'the request' })
+    expect((await command('--filter', 'path:/terminal')).stdout).toContain(`POST ${socket.dnsName}/terminal?token=***`)
+    const { stdout } = await command('show', id)
+    for (const text of [`POST http://${socket.dnsName}/terminal`, '"note":"hello"', 'HTTP 200', '"access_token":"***"'])
+      expect(stdout).toContain(text)
+    expect((await command('show', id, '--body', 'request')).stdout).toBe('{"note":"hello","password":"***"}')
+    expect((await command('show', id, '--as', 'curl')).stdout).toMatch(/^curl /)
+    expect(JSON.parse((await command('show', id, '--json')).stdout)).toMatchObject({ id, messageList: [] })
+    const refused = await command('replay', id)
+    expect([refused.status, refused.stderr.includes('request query')]).toEqual([1, true])
+    const replay = await command('replay', id, '--path', '/terminal', '--field', 'authorization:', '--allow-redacted', '--json')
+    expect(JSON.parse(replay.stdout)).toMatchObject([{ status: 200, error: null }])
+    const har = JSON.parse((await command('har', '--filter', 'path:/terminal')).stdout) as Har
+    expect(har.log.entries).toHaveLength(2)
+    expect((await command('show', 'nothing')).status).toBe(1)
+    // Is asked to stop at once, when it has told what there is.
+    expect((await command('--follow', '--filter', 'path:/terminal', '--json')).stdout.trim().split('\n')).toHaveLength(2)
+  })
+
   test('go into a HAR file, without secrets and without names of the gateway', async () => {
     const { json, text } = await api.v1('GET', pathOf('/har'))
     const entries = (json as Har).log.entries as readonly { readonly _socketGateway: { readonly id: string } }[]

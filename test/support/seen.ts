@@ -13,7 +13,7 @@ import type {
 export const SEEN: SeenRequest = {
   ...{ id: '1', at: Date.now(), durationMs: 12, isOver: true, scheme: 'https', method: 'POST', host: 'a.edge.example.com', path: '/pay' },
   ...{ kind: 'http', status: 402, error: null, visitor: null, client: '192.0.2.1', requestBytes: 9, responseBytes: 9, type: null },
-  ...{ messages: 0, replayOf: null },
+  ...{ messages: 1, replayOf: null },
 }
 const half = (text: string): SeenHalf => ({
   fields: [['Content-Type', 'application/json']],
@@ -53,5 +53,11 @@ export async function answerSeen({ kind }: RequestsQuestion): Promise<RequestsAn
 /** Tells of it once, and that it is over. */
 export function followSeen(_following: RequestsFollowing, tell: (changes: readonly RequestsChange[]) => void): () => void {
   setImmediate(() => tell([{ type: 'request', request: SEEN }, { type: 'gone', ids: ['0'] }, { type: 'reset' }, { type: 'end' }]))
+  return () => undefined
+}
+
+/** Tells of it once, and goes on. */
+export function watchSeen(_following: RequestsFollowing, tell: (changes: readonly RequestsChange[]) => void): () => void {
+  setImmediate(() => tell([{ type: 'request', request: SEEN }]))
   return () => undefined
 }

@@ -1,5 +1,6 @@
 /** Options of the commands that look at an inspector. */
 import { choice, FILE, flag, integer, listOf, optional, TEXT, withDefault, type Reader } from '../command/option.ts'
+import { clientOptions } from './client.ts'
 import { statusOptions } from './status.ts'
 
 /** `Name: value`; nothing behind the colon takes the field away. */
@@ -11,7 +12,14 @@ const FIELD: Reader<readonly [string, string]> = {
   },
 }
 
-const placeOptions = {
+const { server, 'api-token': apiToken, ca, credentials } = clientOptions
+
+/** Where recorded requests are. */
+export const requestPlaceOptions = {
+  socket: optional(TEXT, {
+    describe: 'A socket of the service that is inspected for you (socket update --inspect yes): its id, its public name, or its name',
+    defaultText: 'an inspector',
+  }),
   inspector: {
     ...statusOptions.admin,
     describe: 'Where the inspector is: its page, or the admin port of an outer layer; a URL, HOST:PORT, or a port',
@@ -19,6 +27,10 @@ const placeOptions = {
     defaultText: 'http://127.0.0.1:4040',
   },
   'password-file': statusOptions['password-file'],
+  server,
+  'api-token': apiToken,
+  ca,
+  credentials,
 } as const
 
 /** Options of `requests`. */
@@ -27,7 +39,13 @@ export const requestsOptions = {
   follow: { ...flag('Go on with what comes, until Ctrl-C'), aliases: ['f'] },
   limit: withDefault(integer(1, 1_000), 50, { describe: 'Most requests that are listed' }),
   json: flag('One JSON object for each line'),
-  ...placeOptions,
+  ...requestPlaceOptions,
+} as const
+
+/** Options of `requests har`. */
+export const requestsHarOptions = {
+  filter: optional(TEXT, { describe: 'Only what the filter lets through' }),
+  ...requestPlaceOptions,
 } as const
 
 /** Options of `requests show`. */
@@ -35,7 +53,7 @@ export const requestsShowOptions = {
   as: optional(choice(['curl', 'fetch', 'httpie']), { describe: 'The request as a command instead' }),
   body: optional(choice(['request', 'response']), { describe: 'The bytes of a body alone' }),
   json: flag('As the inspector has it, in JSON'),
-  ...placeOptions,
+  ...requestPlaceOptions,
 } as const
 
 /** Options of `requests replay`. */
@@ -51,5 +69,5 @@ export const requestsReplayOptions = {
   concurrency: withDefault(integer(1, 10), 1, { describe: 'How many at a time' }),
   'allow-redacted': flag('Send *** where something was taken out'),
   json: flag('Print the results in JSON'),
-  ...placeOptions,
+  ...requestPlaceOptions,
 } as const

@@ -2,12 +2,14 @@ import { ERRORS, GatewayError, messageOf, type ErrorCode } from '../../errors.ts
 import type { ValuesOf } from '../command/option.ts'
 import { readPasswordFile } from '../options/admin.ts'
 import type { requestsOptions } from '../options/requests.ts'
+import type { MessageInfo, RequestDetail, RequestSummary } from '../../inspector/record.ts'
+import type { BodyBytes, ReplayResult, RequestSource } from './request-source.ts'
 
 const TIMEOUT_MS = 10_000
 const REPLAY_MS = 600_000
 
-/** Calls of the API of an inspector. */
-export class InspectorClient {
+/** Requests of an inspector. */
+export class InspectorClient implements RequestSource {
   private constructor(
     private readonly base: string,
     private readonly password: string | undefined,
@@ -19,8 +21,44 @@ export class InspectorClient {
     return new InspectorClient(values.inspector, file === undefined ? undefined : await readPasswordFile(file, '--password-file'))
   }
 
+  async list(filter: string | undefined, limit: number): Promise<readonly RequestSummary[]> {
+    return (await this.#json<{ readonly items: readonly RequestSummary[] }>(`requests?${queryOf({ limit, filter })}`)).items
+  }
+
+  async follow(filter: string | undefined, signal: AbortSignal): Promise<AsyncIterable<RequestSummary>> {
+    const { body } = await this.#call(`requests/stream?${queryOf({ filter })}`, { signal })
+    return changedIn(body!)
+  }
+
+  detail(id: string): Promise<RequestDetail> {
+    return this.#json(pathOf(id))
+  }
+
+  async messages(id: string): Promise<readonly MessageInfo[]> {
+    return (await this.#json<{ readonly items: readonly MessageInfo[] }>(`${pathOf(id)}/messages?limit=1000`)).items
+  }
+
+  async body(id: string, side: 'request' | 'response'): Promise<BodyBytes> {
+    const answer = await this.#call(`${pathOf(id)}/${side}-body`)
+    const isText = /^(?:text|application\/json)/.test(answer.headers.get('content-type') ?? '')
+    return { bytes: Buffer.from(await answer.arrayBuffer()), isText }
+  }
+
+  async copy(id: string, form: string): Promise<string> {
+    return (await this.#call(`${pathOf(id)}/copy?as=${form}`)).text()
+  }
+
+  async replay(id: string, edits: object): Promise<readonly ReplayResult[]> {
+    const answer = await this.#call(`${pathOf(id)}/replay`, { body: edits })
+    return ((await answer.json()) as { readonly results: readonly ReplayResult[] }).results
+  }
+
+  async har(filter: string | undefined): Promise<string> {
+    return (await this.#call(`har?${queryOf({ limit: 1_000, filter })}`)).text()
+  }
+
   /** The answer of a call. @throws GatewayError ADMIN_FAILED when there is none, or what the inspector says */
-  async call(path: string, { body, signal }: { readonly body?: unknown; readonly signal?: AbortSignal } = {}): Promise<Response> {
+  async #call(path: string, { body, signal }: { readonly body?: unknown; readonly signal?: AbortSignal } = {}): Promise<Response> {
     const url = new URL(`inspector/${path}`, this.base)
     const { password } = this
     const response = await fetch(url, {
@@ -43,9 +81,27 @@ export class InspectorClient {
     return response
   }
 
-  /** @throws as `call` */
-  async json<T>(path: string): Promise<T> {
-    return (await (await this.call(path)).json()) as T
+  async #json<T>(path: string): Promise<T> {
+    return (await (await this.#call(path)).json()) as T
+  }
+}
+
+const pathOf = (id: string): string => `requests/${encodeURIComponent(id)}`
+
+function queryOf({ limit, filter }: { readonly limit?: number; readonly filter: string | undefined }): string {
+  return new URLSearchParams({ ...(limit !== undefined && { limit: String(limit) }), ...(filter !== undefined && { filter }) }).toString()
+}
+
+async function* changedIn(body: AsyncIterable<Uint8Array>): AsyncGenerator<RequestSummary> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const chunk of body) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n')
+    rest = lines.pop() ?? ''
+    for (const line of lines) {
+      const { type, request } = (line === '' ? {} : JSON.parse(line)) as { readonly type?: string; readonly request?: RequestSummary }
+      if (type === 'request' && request !== undefined) yield request
+    }
   }
 }
 

@@ -21,17 +21,34 @@ const MADE: ReadonlySet<string> = new Set([
 /** A request as a command that somebody can paste. */
 export type CopyForm = 'curl' | 'fetch' | 'httpie'
 
+/** The parts of a request that a command has. */
+export interface CopiedRequest {
+  readonly method: string
+  readonly url: string
+  readonly fields: readonly (readonly [string, string])[]
+  readonly body: Buffer | undefined
+  /** A content coding is still on the body. */
+  readonly isCoded: boolean
+}
+
 /** Writes the request as a command; what was redacted stands as `***`. @throws GatewayError INVALID for another form */
-export function copyAs(record: ExchangeRecord, form: string): string {
-  const { start, requestBody } = record
-  const url = `${start.scheme}://${start.authority}${start.path}`
-  const isDecoded = requestBody?.coding === null
+export function copyAs({ start, requestBody }: ExchangeRecord, form: string): string {
+  return copyRequestAs(form, {
+    method: start.method,
+    url: `${start.scheme}://${start.authority}${start.path}`,
+    fields: namedValues(start.fields),
+    body: requestBody === undefined || requestBody.held.length === 0 ? undefined : requestBody.held.bytes,
+    isCoded: requestBody?.coding === null,
+  })
+}
+
+/** The same of its parts. @throws GatewayError INVALID for another form */
+export function copyRequestAs(form: string, { fields: all, ...rest }: CopiedRequest): string {
   // A coding that is still on the body is said; one that was undone is not.
-  const fields = namedValues(start.fields).filter(
-    ([name]) => NAME.test(name) && (!MADE.has(name.toLowerCase()) || (isDecoded && name.toLowerCase() === 'content-encoding')),
+  const fields = all.filter(
+    ([name]) => NAME.test(name) && (!MADE.has(name.toLowerCase()) || (rest.isCoded && name.toLowerCase() === 'content-encoding')),
   )
-  const body = requestBody === undefined || requestBody.held.length === 0 ? undefined : requestBody.held.bytes
-  const request: CopiedRequest = { method: start.method, url, fields, body }
+  const request = { ...rest, fields }
   switch (form) {
     case 'curl':
       return curl(request)
@@ -42,13 +59,6 @@ export function copyAs(record: ExchangeRecord, form: string): string {
     default:
       throw new GatewayError('INVALID', 'as: expected curl, fetch or httpie')
   }
-}
-
-interface CopiedRequest {
-  readonly method: string
-  readonly url: string
-  readonly fields: readonly (readonly [string, string])[]
-  readonly body: Buffer | undefined
 }
 
 /** Is it text without anything that a shell or a terminal would lose? */
