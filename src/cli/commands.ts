@@ -14,7 +14,7 @@ import { doctorOptions } from './doctor/doctor-options.ts'
 import { innerLayerGroups, outerLayerGroups } from './options/groups.ts'
 import { innerLayerOptions, outerLayerOptions } from './options/layers.ts'
 import { targetsExplainOptions } from './options/visitors.ts'
-import { clusterDrainOptions, clusterStatusOptions, statusOptions, targetsCheckOptions } from './options/status.ts'
+import { clusterDrainOptions, clusterRebalanceOptions, clusterStatusOptions, statusOptions, targetsCheckOptions } from './options/status.ts'
 
 /** Words that other commands stand below, and what those are about. */
 export const GROUPS: Readonly<Record<string, string>> = {
@@ -202,6 +202,13 @@ export const COMMANDS: readonly Command[] = [
     positionals: [{ name: 'node', describe: 'Name of the node, as "cluster status" shows it' }],
     examples: [['socket-gateway cluster drain node-2', 'asks the outer layer on this machine to pass it on']],
     run: async (values, { node }, context) => (await import('./cluster/cluster-status.ts')).runClusterDrain(node!, values, context),
+  }),
+  defineCommand({
+    words: ['cluster', 'rebalance'],
+    describe: 'Have nodes with many inner layers send some to nodes with few, slowly',
+    options: clusterRebalanceOptions,
+    examples: [['socket-gateway cluster rebalance --threshold 10', 'asks the outer layer on this machine to pass it on']],
+    run: async (values, _, context) => (await import('./cluster/cluster-status.ts')).runClusterRebalance(values, context),
   }),
   defineCommand({
     words: ['status'],

@@ -18,9 +18,11 @@ import type { CertificateStore } from '../tls/certificate-store.ts'
 import { AGENT } from '../version.ts'
 import { NodeLink, type NodeLinkOptions } from './node-link.ts'
 import { NODE_LIMITS, NODE_TIMING } from './node-limits.ts'
+import { NodeBalance, type BalancedNode, type BalanceReport } from './node-balance.ts'
 import { answerQuestion, linkNameOf, UNKNOWN_NODE } from './node-proof.ts'
 import type { NodeFacts, Presence, PresenceListener, ServedProcess } from './presence.ts'
 import { followPeers, PEER_NOTE, takePeerNote } from './peer-notes.ts'
+import { parseWish, type RebalanceWish } from './rebalance.ts'
 import { RelayCarrier } from './relay-carrier.ts'
 import { Relays } from './relays.ts'
 
@@ -95,6 +97,7 @@ export class Cluster implements PresenceListener {
   /** The name by which others have to have dialled. */
   readonly #linkNames: string[] = []
   readonly #budget = new GrowthBudget(GROWTH_BUDGET_BYTES)
+  readonly #balance: NodeBalance
   #number = 0
   #facts: NodeFacts
   #isStarted = false
@@ -107,6 +110,8 @@ export class Cluster implements PresenceListener {
     const { registry, profiles, clock, timing = NODE_TIMING, counters, log } = context
     const { port, host, local, certificates, keys, key, name = this.id, zone = '', url = '', linkUrl = '' } = options
     this.#facts = { id: this.id, name, url, zone, linkUrl, isDraining: false, agent: AGENT }
+    const self = (): BalancedNode => balancedOf(this.#facts, [...this.#own.values()])
+    this.#balance = new NodeBalance({ registry, self, others: () => this.#balanced, log })
     this.relays = new Relays({
       profiles,
       connectionOf: number => {
@@ -140,7 +145,9 @@ export class Cluster implements PresenceListener {
         },
         onNote: (connection, payload) => {
           const note = decodeNote(payload)
+          const wish = note.note === 'rebalance' ? parseWish(note) : undefined
           if (note.note === 'drain') this.#drain()
+          else if (wish !== undefined) this.#balance.start(wish)
           else if (note.note === 'who') connection.session.note(answerQuestion(note, this.#facts, key))
           else if (note.note === PEER_NOTE) takePeerNote(options.peers, connection.identifier, note)
           else noteOf.get(connection)?.(payload)
@@ -203,6 +210,21 @@ export class Cluster implements PresenceListener {
     return other?.link.tell(encodeNote({ note: 'drain' })) === true
   }
 
+  /** Has all nodes send inner layers to those that have less. @returns how they are spread now */
+  rebalance(wish: RebalanceWish): BalanceReport {
+    const report = this.#balance.report(wish)
+    for (const { link } of this.#others.values()) link.tell(encodeNote({ note: 'rebalance', ...wish }))
+    this.#balance.start(wish)
+    return report
+  }
+
+  get #balanced(): readonly BalancedNode[] {
+    return [...this.#others.values()].map(({ facts, link, connections }) => ({
+      ...balancedOf(facts, [...connections.values()]),
+      isOpen: facts.linkUrl !== '' && !facts.isDraining && link.session !== undefined,
+    }))
+  }
+
   /** Its inner layers go to other nodes; clients are served by way of these from then on. */
   #drain(): void {
     this.context.log.warn({}, 'an operator drains this node: its inner layers go to other nodes')
@@ -212,6 +234,7 @@ export class Cluster implements PresenceListener {
 
   /** Others see that this node leaves, and send nothing new. */
   leaving(): void {
+    this.#balance.stop()
     this.#facts = { ...this.#facts, isDraining: true }
     if (this.#isStarted) this.options.presence.change(this.#facts)
     this.#tellInnerLayers()
@@ -226,6 +249,7 @@ export class Cluster implements PresenceListener {
 
   /** Ends now. */
   async destroy(): Promise<void> {
+    this.#balance.stop()
     void this.options.presence.close()
     for (const id of [...this.#others.keys()]) this.nodeGone(id)
     await this.#port.close()
@@ -278,6 +302,7 @@ export class Cluster implements PresenceListener {
     const other = this.#others.get(id)
     if (other === undefined) return
     this.#others.delete(id)
+    this.context.registry.welcomeAll()
     this.#remove(other, [...other.connections.keys()])
     other.link.destroy()
     this.#tellInnerLayers()
@@ -360,6 +385,13 @@ export class Cluster implements PresenceListener {
     attempt(thrown => this.context.log.error({ err: thrown }, 'internal fault while a node was told of'), action)
   }
 }
+
+const balancedOf = (facts: NodeFacts, connections: BalancedNode['connections']): BalancedNode => ({
+  advertised: { id: facts.id, url: facts.linkUrl, zone: facts.zone },
+  name: facts.name,
+  isOpen: facts.linkUrl !== '' && !facts.isDraining,
+  connections,
+})
 
 /** Has a node said the same of how it is reached? */
 const isSamePlace = (a: NodeFacts, b: NodeFacts): boolean => a.url === b.url && a.linkUrl === b.linkUrl && a.zone === b.zone

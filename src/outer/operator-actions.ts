@@ -55,6 +55,18 @@ const clusterCalls = (cluster: NonNullable<OperatorViewOptions['cluster']>): rea
   },
   {
     method: 'POST',
+    path: 'cluster/rebalance',
+    answer: ({ query }) => {
+      const percent = (name: string, usual: number, most: number): number => {
+        const value = Number(query.get(name) ?? usual)
+        if (!(value >= 0 && value <= most)) throw new GatewayError('INVALID', `${name}: expected a number of percent, at most ${most}`)
+        return value / 100
+      }
+      return cluster.rebalance({ threshold: percent('threshold', 20, 1_000), rate: percent('rate', 5, 100) })
+    },
+  },
+  {
+    method: 'POST',
     path: 'cluster/nodes/:name/drain',
     answer: ({ params }) => {
       const wanted = params.get('name') ?? ''

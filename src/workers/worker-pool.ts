@@ -27,6 +27,8 @@ export interface WorkerPoolOptions {
   readonly clock: () => number
   /** After it was told to end, a worker is killed, milliseconds. */
   readonly patienceMs: number
+  /** One whose ports are not open by then is killed, milliseconds; the default suits everything but tests. */
+  readonly startMs?: number
   readonly onMessage: (worker: Worker, message: FromWorker) => void
   readonly onOutput: (worker: Worker, text: string) => void
   /** Forgets all that it has said. */
@@ -36,6 +38,8 @@ export interface WorkerPoolOptions {
 /** One that dies is started again after this time; twice as long each time after, milliseconds. */
 const RETRY_MS = 500
 const MAX_RETRY_MS = 30_000
+/** Many targets on a busy machine take a minute. */
+const START_MS = 300_000
 /** One that has lived for so long was a good one. */
 const GOOD_MS = 10_000
 
@@ -133,13 +137,15 @@ export class WorkerPool {
 
   /** Starts one. Resolves when its ports are open. */
   #begin(number: number): Promise<void> {
-    const { fork, beginning, onMessage, onOutput } = this.options
+    const { fork, beginning, onMessage, onOutput, startMs = START_MS } = this.options
     const child = fork()
     const adminPath = `${beginning.directory}/admin-${++this.#serial}.sock`
     const worker: Worker = { number, child, since: new Date(), adminPath, isUp: false, isLeaving: false }
     const startedMs = this.options.clock()
     this.#workers.add(worker)
     const up = new Promise<void>((resolve, reject) => this.#waiting.set(worker, { up: resolve, failed: reject }))
+    const timer = setTimeout(() => this.#late(worker), startMs).unref()
+    child.onEnd(() => clearTimeout(timer))
     child.onMessage(message => {
       if (message.type === 'hello') child.send({ type: 'begin', beginning: { ...beginning, number, adminPath } })
       if (message.type === 'ready') this.#up(worker)
@@ -148,6 +154,17 @@ export class WorkerPool {
     child.onOutput(text => onOutput(worker, text))
     child.onEnd(how => this.#ended(worker, how, startedMs))
     return up
+  }
+
+  /** It hangs: whoever waits for it hears that it has ended. */
+  #late(worker: Worker): void {
+    if (worker.isUp) return
+    const { log, startMs = START_MS } = this.options
+    log.error(
+      { worker: worker.number, pid: worker.child.pid },
+      `worker ${worker.number} has not opened its ports within ${startMs} ms; it is ended`,
+    )
+    worker.child.kill('SIGKILL')
   }
 
   #up(worker: Worker): void {

@@ -2,6 +2,8 @@
 import { describe, expect, test } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { createServer, connect } from 'node:net'
+import { RedisPresence } from '../../src/cluster/redis/redis-presence.ts'
+import { parseRedisUrl } from '../../src/cluster/redis/redis-url.ts'
 import { KnownNodes } from '../../src/cluster/redis/known-nodes.ts'
 import { answerQuestion, checkAnswer } from '../../src/cluster/node-proof.ts'
 import type { NodeFacts, ServedProcess } from '../../src/cluster/presence.ts'
@@ -13,7 +15,7 @@ import { encodeNodesNote, parseNodesNote } from '../../src/payload/nodes-note.ts
 import { decodeRelayHead, encodeRelayHead, encodeRelayTarget } from '../../src/payload/relay-head.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { exchange } from '../support/exchange.ts'
-import { privateKeyOf } from '../support/layers.ts'
+import { captureLog, privateKeyOf } from '../support/layers.ts'
 import { testWith } from '../support/needs.ts'
 import { linked, startNode } from '../support/nodes.ts'
 import { freePort } from '../support/ports.ts'
@@ -78,6 +80,33 @@ describe('what was read', () => {
     ]
     nodes.list('b', 1, [...bad, JSON.stringify({ ...PROCESS, session: 'evil', node: 'evil' })])
     expect(told).toEqual(['b', [{ ...PROCESS, login: undefined }]])
+  })
+
+  test('nodes and processes that somebody has made up are taken as far as there is room, and those that are known stay', () => {
+    const numbers: number[] = []
+    const told = new Set<string>()
+    const listener = {
+      node: ({ id }: NodeFacts) => told.add(id),
+      nodeGone: (id: string) => told.delete(id),
+      served: (_id: string, processes: readonly ServedProcess[]) => numbers.push(processes.length),
+      unserved: (_id: string, gone: readonly number[]) => numbers.push(-gone.length),
+    }
+    const nodes = new KnownNodes({ self: 'a', listener, clock: () => 0, aliveMs: 0 })
+    const shown = (id: string) => ({ id, facts: JSON.stringify({ ...NODE, id }), version: 1 })
+    nodes.saw([shown('b')])
+    const forged = Array.from({ length: 1_000 }, (_, index) => shown(`x${index}`))
+    nodes.saw([...forged, shown('b')])
+    expect([told.size, told.has('b'), nodes.ids.length]).toEqual([256, true, 256])
+    nodes.saw([shown('b')])
+    expect(nodes.ids).toEqual(['b'])
+
+    const process = JSON.stringify(PROCESS)
+    const many = Array.from({ length: 100_100 }, (_, index) => process.replace('"number":1', `"number":${index + 1}`))
+    nodes.list('b', 2, many)
+    nodes.list('b', 3, many.slice(50))
+    expect(numbers).toEqual([100_000, 50, -50])
+    nodes.list('b', 4, [JSON.stringify({ ...PROCESS, number: 200_000, kid: 'k'.repeat(600) })])
+    expect(numbers.slice(3)).toEqual([-100_000])
   })
 
   test('a note for inner layers has nothing that they would end their links over', () => {
@@ -192,4 +221,69 @@ describe('a stranger who writes to Redis', () => {
     expect(a.outer.cluster!.fault).toBeUndefined()
     expect(b.outer.cluster!.fault).toBeUndefined()
   })
+
+  testWith(
+    REDIS_PROGRAMS,
+    'makes up as many nodes and processes as they like: those that are read are few, and those that were known stay',
+    async () => {
+      const port = await startRedis()
+      const redis = new Redis({ host: '127.0.0.1', port })
+      onCleanUp(() => redis.disconnect())
+      const show = (id: string, inMs: number, facts = JSON.stringify({ ...NODE, id })) =>
+        redis
+          .pipeline()
+          .zadd('{test}:nodes', Date.now() + inMs, id)
+          .hset('{test}:facts', id, facts)
+          .hset('{test}:versions', id, '1')
+          .exec()
+      await show('honest', 1e9)
+      await redis.hset('{test}:served:honest', '1', JSON.stringify(PROCESS))
+
+      const seen = new Set<string>()
+      const served: string[] = []
+      const place = parseRedisUrl(`redis://127.0.0.1:${port}`)
+      const presence = new RedisPresence({
+        place,
+        name: 'test',
+        log: captureLog().log,
+        clock: () => performance.now(),
+        wallClock: Date.now,
+      })
+      onCleanUp(() => presence.close())
+      presence.start(
+        { ...NODE, id: 'self', name: 'self' },
+        {
+          node: ({ id }) => seen.add(id),
+          nodeGone: id => seen.delete(id),
+          served: id => served.push(id),
+          unserved: () => undefined,
+        },
+      )
+      await until(() => served.includes('honest'), { what: 'the honest node to be read' })
+
+      // All of them are over before the honest one, and so come first.
+      const pipeline = redis.pipeline()
+      for (let i = 0; i < 3_000; i++) {
+        const id = `forged-${i}`
+        pipeline.zadd('{test}:nodes', Date.now() + 1e8, id)
+        pipeline.hset('{test}:facts', id, i % 10 === 0 ? 'x'.repeat(20_000) : JSON.stringify({ ...NODE, id, name: id }))
+      }
+      pipeline.zadd('{test}:nodes', Date.now() + 1e8, 'i'.repeat(10_000))
+      // A list that is too much, and a message that is.
+      pipeline.hset('{test}:served:forged-1', '1', 'x'.repeat(20_000))
+      pipeline.hset('{test}:versions', 'forged-1', '7')
+      pipeline.publish(
+        '{test}:changes',
+        `honest 2 ${JSON.stringify({ add: [{ ...PROCESS, number: 2 }], remove: [], more: 'x'.repeat(3_000_000) })}`,
+      )
+      await pipeline.exec()
+      await until(() => seen.size >= 200, { what: 'forged nodes to be read' })
+      await redis.hset('{test}:served:honest', '3', JSON.stringify({ ...PROCESS, number: 3 }))
+      await redis.hset('{test}:versions', 'honest', '9')
+      await until(() => served.filter(id => id === 'honest').length === 2, { what: 'the honest node to be read again' })
+      expect(seen.size).toBeLessThanOrEqual(256)
+      expect(seen.has('honest')).toBe(true)
+      await until(() => presence.fault === undefined, { what: 'Redis to answer within its time' })
+    },
+  )
 })

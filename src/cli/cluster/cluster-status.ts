@@ -4,7 +4,7 @@ import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
 import { readPasswordFile } from '../options/admin.ts'
-import type { clusterDrainOptions, clusterStatusOptions } from '../options/status.ts'
+import type { clusterDrainOptions, clusterRebalanceOptions, clusterStatusOptions } from '../options/status.ts'
 
 const TIMEOUT_MS = 5_000
 
@@ -47,6 +47,28 @@ export async function runClusterDrain(
   await ask('POST', `api/cluster/nodes/${encodeURIComponent(node)}/drain`, options)
   stdout.write(`${node} sends its inner layers to other nodes, and takes no new ones until it starts again\n`)
   return 0
+}
+
+interface BalanceReport {
+  readonly average: number
+  readonly nodes: readonly { readonly name: string; readonly innerLayers: number; readonly isOpen: boolean; readonly moves: number }[]
+}
+
+/** `cluster rebalance`. @returns 1 where no node can be sent inner layers @throws GatewayError ADMIN_FAILED */
+export async function runClusterRebalance(options: ValuesOf<typeof clusterRebalanceOptions>, { stdout }: CliContext): Promise<ExitStatus> {
+  const { threshold, rate } = options
+  const answer = await ask('POST', `api/cluster/rebalance?threshold=${threshold}&rate=${rate}`, options)
+  const { average, nodes } = (await answer.json()) as BalanceReport
+  const lines = nodes.map(({ name, innerLayers, isOpen, moves }) => {
+    const rest = !isOpen
+      ? '; takes none: it drains, has no --advertise, or cannot be reached'
+      : moves > 0
+        ? `; sends ${moves} elsewhere`
+        : ''
+    return `${name}: ${innerLayers} inner layers${rest}\n`
+  })
+  stdout.write(`${lines.join('')}on average ${average.toFixed(1)}\n`)
+  return nodes.some(({ isOpen }) => isOpen) ? 0 : 1
 }
 
 async function ask(method: 'GET' | 'POST', path: string, options: ValuesOf<typeof clusterDrainOptions>): Promise<Response> {

@@ -1,4 +1,4 @@
-import { FILE, flag, optional, withDefault, type Reader } from '../command/option.ts'
+import { FILE, flag, integer, optional, withDefault, type Reader } from '../command/option.ts'
 
 const ADMIN: Reader<string> = {
   expected: 'the URL of an admin port such as http://127.0.0.1:3002, or HOST:PORT, or a port',
@@ -31,6 +31,15 @@ export const clusterStatusOptions = {
 
 /** Options of `cluster drain`. */
 export const clusterDrainOptions = { admin: statusOptions.admin, 'password-file': statusOptions['password-file'] }
+
+/** Options of `cluster rebalance`. */
+export const clusterRebalanceOptions = {
+  ...clusterDrainOptions,
+  threshold: withDefault(integer(0, 1_000), 20, { describe: 'Percent by which a node may have more inner layers than the average' }),
+  rate: withDefault(integer(0, 100), 5, {
+    describe: 'Percent of the average that a node sends elsewhere each second; at least one inner layer',
+  }),
+}
 
 /** Options of `targets check`. */
 export const targetsCheckOptions = {

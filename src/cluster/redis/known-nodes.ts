@@ -1,5 +1,6 @@
 import { isIdentifier } from '../../identity/identifier.ts'
 import type { NodeFacts, PresenceListener, ServedProcess } from '../presence.ts'
+import { MAX_NODES, MAX_PROCESSES } from './scripts.ts'
 
 /** Options of what is known. */
 export interface KnownNodesOptions {
@@ -21,14 +22,24 @@ interface KnownNode {
 
 /** Texts of one node are no longer than this, characters. */
 const MAX_FACTS = 4_096
+/** Those of a process: its instance has its key, its identifier and a name. */
+const MAX_TEXT = 512
+/** Processes of all other nodes together: whoever can write to Redis can make up as many as they like. */
+const MAX_ALL = 200_000
 
 /** The other nodes as this one has told them on: turns what Redis has into what has changed. */
 export class KnownNodes {
   readonly #nodes = new Map<string, KnownNode>()
   #isSilent = true
+  #processes = 0
   #answersSinceMs = 0
 
   constructor(private readonly options: KnownNodesOptions) {}
+
+  /** Ids of those that are known. */
+  get ids(): readonly string[] {
+    return [...this.#nodes.keys()]
+  }
 
   /** Redis does not answer. */
   silent(): void {
@@ -49,7 +60,7 @@ export class KnownNodes {
       const known = this.#nodes.get(id)
       if (known?.facts !== text) {
         const facts = parseFacts(id, text)
-        if (facts === undefined) continue
+        if (facts === undefined || (known === undefined && this.#nodes.size >= MAX_NODES)) continue
         listener.node(facts)
         if (known === undefined) this.#nodes.set(id, { facts: text, version: -1, numbers: new Set() })
         else known.facts = text
@@ -99,14 +110,18 @@ export class KnownNodes {
 
   #change(id: string, known: KnownNode, change: { readonly add: readonly ServedProcess[]; readonly remove: readonly number[] }): void {
     const { listener } = this.options
-    const add = change.add.filter(({ number }) => !known.numbers.has(number))
     const remove = change.remove.filter(number => known.numbers.delete(number))
+    this.#processes -= remove.length
+    const room = Math.max(0, Math.min(MAX_PROCESSES - known.numbers.size, MAX_ALL - this.#processes))
+    const add = change.add.filter(({ number }) => !known.numbers.has(number)).slice(0, room)
     for (const { number } of add) known.numbers.add(number)
+    this.#processes += add.length
     if (add.length > 0) listener.served(id, add)
     if (remove.length > 0) listener.unserved(id, remove)
   }
 
   #gone(id: string): void {
+    this.#processes -= this.#nodes.get(id)?.numbers.size ?? 0
     this.#nodes.delete(id)
     this.options.listener.nodeGone(id)
   }
@@ -114,7 +129,7 @@ export class KnownNodes {
 
 type Raw = Readonly<Record<string, unknown>>
 
-const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= MAX_FACTS
+const isText = (value: unknown, most = MAX_FACTS): value is string => typeof value === 'string' && value.length <= most
 
 const recordOf = (value: unknown): Raw => (typeof value === 'object' && value !== null ? (value as Raw) : {})
 
@@ -150,7 +165,8 @@ function parseProcess(value: unknown): ServedProcess | undefined {
   const { number, identifier, pool, kid, address, agent, instance, isEnrolled, login, atMs } = recordOf(value)
   if (typeof number !== 'number' || !Number.isInteger(number) || number < 1 || number > 0xffff_ffff) return undefined
   if (pool !== 'operator' && pool !== 'tunnel') return undefined
-  if (!isIdentifier(identifier) || !isText(kid) || !isText(address) || !isText(agent) || !isText(instance)) return undefined
+  if (!isIdentifier(identifier) || !isText(kid, MAX_TEXT) || !isText(address, MAX_TEXT) || !isText(agent, MAX_TEXT)) return undefined
+  if (!isText(instance, 2 * MAX_TEXT)) return undefined
   if (typeof atMs !== 'number' || Math.abs(atMs) > MAX_TIME_MS) return undefined
   if (login !== undefined && typeof login !== 'number') return undefined
   return { number, identifier, pool, kid, address, agent, instance, isEnrolled: isEnrolled === true, login, atMs }

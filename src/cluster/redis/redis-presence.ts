@@ -23,6 +23,8 @@ const BEAT_MS = 600
 const ALIVE_MS = 2_000
 /** Processes that one command tells of. */
 const MAX_AT_ONCE = 500
+/** Characters of a message that another node can have sent: of a process, one has fewer than 4,096. */
+const MAX_MESSAGE = 4_096 * MAX_AT_ONCE
 /** A list that is made anew gets a number that follows on nothing that others know. */
 const REWRITE_STEP = 1_000
 /** The time for a last word, milliseconds. */
@@ -227,6 +229,7 @@ export class RedisPresence implements Presence {
       JSON.stringify(facts),
       ALIVE_MS,
       this.#key('served:'),
+      ...known.ids,
     )) as [number, string, ...string[]]
     const [nowMs, ours, ...rest] = answer
     this.#offsetMs = nowMs - (beganMs + this.options.wallClock()) / 2
@@ -260,6 +263,7 @@ export class RedisPresence implements Presence {
     const known = this.#known
     if (known === undefined || this.#closing !== undefined) return
     try {
+      if (message.length > MAX_MESSAGE) throw new RangeError('it is too long')
       // What does not follow on what is known is read anew, with the next look.
       if (!known.heard(message)) this.#beatSoon(0)
     } catch (thrown) {

@@ -295,6 +295,7 @@ export class LinkPort {
         this.#checkClientCertificate(request.socket, kid)
         login = this.options.isOfService === true ? loginOf(auth.login) : proven.login
         const instance = instanceOf(kid, proven.identifier, auth.instance)
+        if (this.options.registry.isTurnedAway(instance)) throw new GatewayError('DRAINING', 'another node has room for this inner layer')
         if (pool === 'tunnel' && this.options.registry.isTakenOver(proven.identifier, instance, login))
           throw new GatewayError('TAKEN_OVER', 'a newer login serves this tunnel')
         return { session: randomBytes(8).toString('hex'), identifier: proven.identifier }

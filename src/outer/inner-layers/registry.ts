@@ -12,6 +12,8 @@ const STREAMS_AHEAD = 64
 /** The time in which the streams of a tunnel may finish once another login has its place, milliseconds. */
 const TAKEN_OVER_MS = 30_000
 
+/** One that was sent to another node is not taken here for so long, milliseconds. */
+const TURNED_AWAY_MS = 600_000
 /** The wishes of a target beyond a light load. */
 export interface Preference {
   /** The next in turn gets it, whatever its load: which turn it is. */
@@ -31,6 +33,7 @@ export class Registry {
   readonly #pools: Readonly<Record<Pool, PoolIndex>> = { operator: new PoolIndex(), tunnel: new PoolIndex() }
   readonly #byKey = new Map<string, Set<InnerConnection>>()
   readonly #logins = new LoginOrder()
+  readonly #turnedAway = new Map<string, NodeJS.Timeout>()
   #turn = 0
   /** A connection has come. */
   onAdd: (connection: InnerConnection) => void = () => undefined
@@ -102,6 +105,22 @@ export class Registry {
     this.onAdd(connection)
     // Last, so that there is no moment in which nobody serves the tunnel.
     for (const { session } of earlier) if (session.isOpen) void takeOver(session)
+  }
+
+  /** Refuses this process for a while, since another node has room for it. */
+  turnAway(instance: string): void {
+    clearTimeout(this.#turnedAway.get(instance))
+    this.#turnedAway.set(instance, setTimeout(() => this.#turnedAway.delete(instance), TURNED_AWAY_MS).unref())
+  }
+
+  /** Another node has gone: takes whoever comes. */
+  welcomeAll(): void {
+    for (const timer of this.#turnedAway.values()) clearTimeout(timer)
+    this.#turnedAway.clear()
+  }
+
+  isTurnedAway(instance: string): boolean {
+    return this.#turnedAway.has(instance)
   }
 
   /** Is the tunnel served by a process that has logged in after this one? Then this one comes back, and is not the newest login. */
