@@ -8,11 +8,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
 import { load, loadAll } from 'js-yaml'
-import { optionsOf } from '../../../src/cli/find-command.ts'
-import { COMMANDS } from '../../../src/cli/commands.ts'
-import { resolveOptions } from '../../../src/cli/command/resolve.ts'
 import { parseTargets } from '../../../src/config/targets.ts'
 import { programPath } from '../../support/needs.ts'
+import { parsedArguments } from '../arguments.ts'
 import { CHART, chartDigest, golden, lintArguments, renderArguments, VALUES } from './chart.ts'
 
 interface Container {
@@ -60,22 +58,6 @@ const pods = all.flatMap(({ name, manifests }) =>
   ),
 )
 
-/** What the program makes of the arguments of a container. @throws GatewayError USAGE */
-const parsed = ({ args = [], env = [] }: Container) => {
-  const [word, ...rest] = args
-  const command = COMMANDS.find(({ words }) => words.join(' ') === word)!
-  const options = optionsOf(command)
-  const flags = new Map<string, string[]>()
-  for (const argument of rest) {
-    const [, name = '', value = 'true'] = /^--([\w-]+)(?:=(.*))?$/.exec(argument) ?? []
-    expect([argument, Object.keys(options).includes(name)]).toEqual([argument, true])
-    flags.set(name, [...(flags.get(name) ?? []), value])
-  }
-  const given = Object.fromEntries([...flags].map(([name, values]) => [name, values.length === 1 ? values[0] : values]))
-  const variables = Object.fromEntries(env.map(({ name, value = 'redis://redis' }) => [name, value]))
-  return resolveOptions(options, { flags: given, env: variables, config: new Map() as never })
-}
-
 describe('what helm has rendered', () => {
   test.each(VALUES)('%s is of the chart and the values as they are; else: node --import tsx scripts/helm-golden.ts', name => {
     expect(golden(name).split('\n')[0]).toContain(chartDigest(name))
@@ -98,8 +80,8 @@ describe('what helm has rendered', () => {
         if (container[probe] !== undefined) expect(container.ports!.map(({ name }) => name)).toContain(container[probe].httpGet.port)
     }
     for (const container of pod.containers) {
-      const values = parsed(container) as { 'drain-timeout'?: number; 'drain-delay'?: number }
-      const { 'drain-timeout': timeoutMs = 0, 'drain-delay': delayMs = 0 } = values
+      const variables = Object.fromEntries((container.env ?? []).map(({ name, value = 'redis://redis' }) => [name, value]))
+      const { 'drain-timeout': timeoutMs = 0, 'drain-delay': delayMs = 0 } = parsedArguments(container.args ?? [], variables)
       const before = container.lifecycle?.preStop.sleep.seconds ?? 0
       // The process is not killed while it drains.
       expect(pod.terminationGracePeriodSeconds * 1_000).toBeGreaterThan(before * 1_000 + delayMs + timeoutMs)
