@@ -594,6 +594,7 @@ const ROOMS = {
       'telemetry',
       'workers',
       'workers/view',
+      'cli/acme',
       'cli/command',
       'cli/events',
       'cli/options',

@@ -4,7 +4,7 @@ import { lazily } from '../lazily.ts'
 import type { ChallengeAnswers } from '../tls/challenge-answers.ts'
 import { TLS_SETTINGS } from '../tls/settings.ts'
 import { mintKey, type Challenge } from './authority.ts'
-import type { CertificateExchange } from './exchange.ts'
+import type { AnswersElsewhere } from './exchange.ts'
 
 const load = lazily<typeof Acme>('acme-client')
 
@@ -17,8 +17,8 @@ export class PendingChallenges implements ChallengeAnswers {
   readonly #pending = new Map<string, string>()
   readonly #contexts = new Map<string, SecureContext>()
 
-  /** @param exchange  of a cluster: an authority asks whichever node it comes to; undefined: there is no other */
-  constructor(private readonly exchange?: CertificateExchange) {}
+  /** @param exchange  of nodes or processes: an authority asks whichever it comes to; undefined: there is no other */
+  constructor(private readonly exchange?: AnswersElsewhere) {}
 
   get isAskedByTls(): boolean {
     return this.#contexts.size > 0 || this.exchange !== undefined

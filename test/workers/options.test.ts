@@ -9,7 +9,6 @@ describe('options of workers', () => {
     [['--cluster', 'redis://localhost', '--node-key', 'node.key'], '--cluster'],
     [['--inspect'], '--inspect'],
     [['--invite', 'lan'], '--invite'],
-    [['--acme', 'you@example.com'], '--acme'],
   ])('--workers does not go together with %j', async (options, name) => {
     const { status, stderr } = await run(['outer-layer', ...MUST, '--workers', '2', ...options])
     expect(status).toBe(2)

@@ -7,6 +7,7 @@ import { DnsHook } from '../../acme/dns/dns-hook.ts'
 import { DnsUpdate } from '../../acme/dns/dns-update.ts'
 import { parseTsigKey } from '../../acme/dns/tsig.ts'
 import { PendingChallenges } from '../../acme/pending-challenges.ts'
+import { SharedAnswers } from '../../acme/shared-answers.ts'
 import { namesIn } from '../../acme/wanted-names.ts'
 import { GatewayError } from '../../errors.ts'
 import type { EventSink } from '../../events/event-sink.ts'
@@ -72,21 +73,32 @@ const NODE_KEY_FILE = {
 }
 const CA_FILE = certificateFile('--acme-directory-ca', 'of the authorities to trust')
 
+/** Makes the folder before processes that share it begin. @throws GatewayError FILE_UNREADABLE */
+export async function prepareFolder(values: AcmeValues): Promise<void> {
+  const path = acmeFolderOf(values)
+  const folder = new CertificateFolder(path)
+  await folder.open(values['tls-certificate'].length === 0, Date.now())
+  await folder.accountKey()
+  await new SharedAnswers(path).clear()
+}
+
 /**
  * Reads what the options name, and makes the folder.
+ * @param worker  number among several processes with the same ports, of which the first one orders; undefined: it is alone
  * @throws GatewayError USAGE, FILE_UNREADABLE, KEY_INVALID
  */
 export async function openAcme<Values extends AcmeValues>(
   values: Values,
   { env }: Pick<CliContext, 'env'>,
   log: Log,
+  worker?: number,
 ): Promise<OpenAcme<Values>> {
   const authority = await authorityOf(values)
   const folder = new CertificateFolder(acmeFolderOf(values))
   await folder.open(values['tls-certificate'].length === 0, Date.now())
   const accountKey = await folder.accountKey()
   const exchange = await exchangeOf(values, log)
-  const challenges = new PendingChallenges(exchange)
+  const challenges = new PendingChallenges(worker === undefined ? exchange : new SharedAnswers(folder.path))
   const records = await dnsOf(values, env)
   const stop = new AbortController()
   let keeper: CertificateKeeper | undefined
@@ -96,6 +108,7 @@ export async function openAcme<Values extends AcmeValues>(
     challenges,
     onMissing: name => keeper?.demand(name),
     prepare: ({ table, service, store, events, log, timing }) => {
+      if (worker !== undefined && worker !== 1) return
       const { hosts = [], zone } = service?.names ?? {}
       keeper = new CertificateKeeper({
         folder,

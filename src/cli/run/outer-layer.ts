@@ -99,7 +99,7 @@ export async function runOuterLayer(
     },
     onFault: fault => log.error({ code: fault.code }, `public key not in force: ${fault.message}`),
   })
-  const acme = options.acme === undefined ? undefined : await openAcme({ ...options, acme: options.acme }, context, log)
+  const acme = options.acme === undefined ? undefined : await openAcme({ ...options, acme: options.acme }, context, log, worker?.number)
   const tls = createTlsPorts(acme?.options ?? options, log, acme?.onMissing)
   const stores = [tls.app, tls.socket].filter(store => store !== undefined)
   const targets = options.targets === undefined ? undefined : watchTargets(options.targets, log)
@@ -242,8 +242,10 @@ async function checkTargets(
 }
 
 /** Prepares orders of certificates; without them, nothing of it is loaded. */
-const openAcme = async <Values extends AcmeValues>(values: Values, context: CliContext, log: Log): Promise<OpenAcme<Values>> =>
-  (await import('../acme/open-acme.ts')).openAcme(values, context, log)
+const openAcme = async <Values extends AcmeValues>(...given: OpenAcmeArguments<Values>): Promise<OpenAcme<Values>> =>
+  (await import('../acme/open-acme.ts')).openAcme(...given)
+
+type OpenAcmeArguments<Values> = [values: Values, context: CliContext, log: Log, worker: number | undefined]
 
 /** Tells whoever is to be told of events; without a file, nothing of it is loaded. */
 const openEvents = async (file: string, events: Events, log: Log): Promise<Told> =>

@@ -33,7 +33,6 @@ const PATIENCE_MS = 10_000
 const ALONE = [
   ['service', '--service: its process belongs to one outer layer'],
   ['cluster', '--cluster: each node is one process'],
-  ['acme', '--acme: certificates are ordered by one process'],
   ['inspect', '--inspect: requests are kept in the memory of one process'],
   ['invite', '--invite: invitations are kept in the memory of one process'],
 ] as const satisfies readonly (readonly [keyof OuterValues, string])[]
@@ -63,6 +62,7 @@ export async function runPrimary(options: OuterValues, context: CliContext): Pro
   let directory: string | undefined
   try {
     if (options.events !== undefined) told = await (await import('../events/open-events.ts')).openEvents(options.events, events, log)
+    if (options.acme !== undefined) await (await import('../acme/open-acme.ts')).prepareFolder({ ...options, acme: options.acme })
     directory = await makeDirectory()
     const fork = createForker({ file: program, args: workerArguments(argv), execArgv })
     return await new Primary({ options, admin, directory, fork, events, log, context }).run()
