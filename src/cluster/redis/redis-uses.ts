@@ -1,9 +1,13 @@
 import { createHmac } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '../../errors.ts'
 import type { ExactUses } from '../../peers/peers.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { createRedis, type RedisClient } from './redis-client.ts'
 import type { RedisPlace } from './redis-url.ts'
+
+/** The first use waits for the connection for so long, milliseconds. */
+const CONNECT_MS = 1_500
 
 /** KEYS: how many are taken. ARGV: how many there are, how many are taken as the node knows, how long that is to be kept, milliseconds. */
 const TAKE = `
@@ -29,11 +33,14 @@ export interface RedisUsesOptions {
  */
 export class RedisUses implements ExactUses {
   readonly #redis: RedisClient
+  readonly #connected: Promise<unknown>
 
   constructor(private readonly options: RedisUsesOptions) {
     this.#redis = createRedis(options.place)
     // Each attempt that fails is an event; that Redis is away is told by the presence of the node.
     this.#redis.on('error', () => undefined)
+    // A cluster takes no command before it is connected, and does not connect for one.
+    this.#connected = this.#redis.connect().catch(() => undefined)
   }
 
   async take(
@@ -42,6 +49,7 @@ export class RedisUses implements ExactUses {
   ): Promise<number | undefined> {
     const { name, secret, log } = this.options
     const hash = createHmac('sha256', secret).update(`use ${key}`).digest('base64url')
+    if (this.#redis.status !== 'ready') await Promise.race([this.#connected, delay(CONNECT_MS, undefined, { ref: false })])
     try {
       const taken = Number(await this.#redis.eval(TAKE, 1, `{${name}}:use:${hash}`, max, known, Math.max(1, Math.ceil(lastsMs))))
       return Number.isInteger(taken) ? taken : undefined
