@@ -99,12 +99,15 @@ export class Ledger {
     return this.#entries.get(id)?.executions ?? 0
   }
 
-  /** The body of a request came whole to an origin, and was not the one that was sent. */
-  uploadedWrong(id: string): void {
+  /** The body of a request came whole to an origin, and was not the one that was sent. @param how  what came, in words */
+  uploadedWrong(id: string, how: string): void {
     const entry = this.#entries.get(id)
     // Whoever leaves in the middle of a TCP connection ends it in good order, before all its bytes.
     if (entry !== undefined && isPlainTcp(entry.plan) && entry.plan.manner === 'leaves') return
-    if (entry === undefined || !this.#wasKilledDuring(entry)) this.fault(`a complete upload with wrong bytes: ${id}`)
+    if (entry === undefined || !this.#wasKilledDuring(entry)) {
+      const ageMs = this.clock() - (entry?.startedMs ?? NaN)
+      this.fault(`a complete upload with wrong bytes, ${how}, ${Math.round(ageMs)} ms after it began: ${entry ? say(entry.plan) : id}`)
+    }
   }
 
   logged(line: Line): void {

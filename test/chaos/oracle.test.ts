@@ -53,7 +53,7 @@ describe('the oracle', () => {
     ['two access lines', judge(plain, good, { lines: 2 })],
     ['an access line without an execution', judge(plain, { ...good, isComplete: false }, { executions: 0 })],
     ['a request that is never over', judge(plain, undefined)],
-    ['a complete upload of wrong bytes', judge(plain, good, { more: ledger => ledger.uploadedWrong('a') })],
+    ['a complete upload of wrong bytes', judge(plain, good, { more: ledger => ledger.uploadedWrong('a', '') })],
     ['an execution that nobody asked for', judge(plain, good, { more: ledger => ledger.executed('z') })],
   ])('finds %s', (_name, faults) => {
     expect(faults.length).toBeGreaterThan(0)

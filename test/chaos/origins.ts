@@ -56,6 +56,11 @@ const answer = (request: RawRequest, socket: Socket): void => {
   }
 }
 
+const differenceOf = (came: Buffer, sent: Buffer): string => {
+  const at = came.findIndex((byte, i) => byte !== sent[i])
+  return `${came.length} of ${sent.length} bytes${at < 0 ? '' : `, another one at ${at}`}`
+}
+
 /** What came is kept for so many requests: a run of an hour has hundreds of thousands. */
 const KEPT_REQUESTS = 500
 
@@ -70,7 +75,7 @@ const startHttpOrigin = async (ledger: Ledger, sockets: Set<Socket>): Promise<Ra
       ledger.executed(told.id, told.area === 'forbidden')
       if (told.mood !== 'early') {
         await request.complete
-        if (!request.body.equals(bytesOf(told.seed, told.upload))) ledger.uploadedWrong(told.id)
+        if (!request.body.equals(bytesOf(told.seed, told.upload))) ledger.uploadedWrong(told.id, differenceOf(request.body, bytesOf(told.seed, told.upload)))
       }
       answer(request, socket)
     },
@@ -122,7 +127,8 @@ const startPlainOrigin = (ledger: Ledger): Promise<TcpOrigin> =>
       const [id = '', seed, up, down] = all.subarray(0, Math.max(0, end)).toString('latin1').split(' ').slice(1)
       if (end < 0 || down === undefined) return void socket.destroy() // cut before it said anything
       ledger.executed(id)
-      if (!all.subarray(end + 1).equals(bytesOf(Number(seed), Number(up)))) ledger.uploadedWrong(id)
+      const [came, sent] = [all.subarray(end + 1), bytesOf(Number(seed), Number(up))]
+      if (!came.equals(sent)) ledger.uploadedWrong(id, differenceOf(came, sent))
       socket.end(Buffer.concat([Buffer.from(`${id}\n`), bytesOf(Number(seed) + 1, Number(down))]))
     }
     const fail = (thrown: unknown): void => ledger.fault(String(thrown))

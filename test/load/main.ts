@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util'
 import { cleanUp } from '../support/cleanup.ts'
+import { bePatient } from '../support/wait.ts'
 import { active } from './active.ts'
 import { isMet, rowOf, type Figure } from './figure.ts'
 import { idle } from './idle.ts'
@@ -47,6 +48,8 @@ if (unknown !== undefined) {
   process.exit(2)
 }
 
+// Times are figures, and what never comes is told after ten minutes: also on a machine that does something else.
+bePatient(600_000)
 let isGood = true
 say(`load: Node.js ${process.versions.node}, ${new Date().toISOString().slice(0, 16)}`)
 for (const name of positionals) {

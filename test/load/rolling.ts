@@ -1,6 +1,5 @@
 /** Restarts one after the other, while clients ask behind a balancer that looks who is ready. */
 import { Agent, createServer, request } from 'node:http'
-import { wait } from '../chaos/fault.ts'
 import { listen } from '../support/ports.ts'
 import { until } from '../support/wait.ts'
 import { percentileOf, type Figure } from './figure.ts'
@@ -19,7 +18,7 @@ class Balancer {
   readonly failures: string[] = []
   readonly timesMs: number[] = []
   asked = 0
-  again = 0
+  readonly again: string[] = []
   #turn = 0
 
   constructor(private readonly outers: readonly Outer[]) {
@@ -35,9 +34,9 @@ class Balancer {
     const startedMs = performance.now()
     const first = this.#next()
     let outcome = await this.#askAt(first)
-    if (outcome === 'no answer') {
-      this.again++
-      outcome = await this.#askAt(this.outers.find(other => other !== first && this.#ready.has(other)) ?? first)
+    if (outcome.startsWith(NO_ANSWER)) {
+      this.again.push(outcome)
+      outcome = await this.#askAt(this.outers.find(other => other !== first) ?? first)
     }
     if (outcome !== 'ok') this.failures.push(outcome)
     this.timesMs.push(performance.now() - startedMs)
@@ -51,6 +50,15 @@ class Balancer {
   #next(): Outer {
     const ready = this.outers.filter(outer => this.#ready.has(outer))
     return (ready.length > 0 ? ready : this.outers)[this.#turn++ % (ready.length || this.outers.length)]!
+  }
+
+  /** What went wrong, in words. */
+  get told(): string {
+    return `${this.failures.length} failed (${inWords(this.failures)}), ${this.again.length} sent again (${inWords(this.again)})`
+  }
+
+  knows(outer: Outer): boolean {
+    return this.#ready.has(outer)
   }
 
   async #look(outer: Outer): Promise<void> {
@@ -68,18 +76,31 @@ class Balancer {
         timeout: 60_000,
       }
       const asked = request(options, response => {
-        let bytes = 0
-        response.on('data', (piece: Buffer) => (bytes += piece.length))
-        response.on('error', error => resolve(`cut: ${error.message}`))
+        let text = ''
+        response.setEncoding('latin1').on('data', (piece: string) => (text += piece))
+        response.on('error', error => resolve(`${outer.name}: cut, ${error.message}`))
         response.on('end', () =>
-          resolve(response.statusCode === 200 && bytes === BODY.length ? 'ok' : `status ${response.statusCode}, ${bytes} bytes`),
+          resolve(
+            response.statusCode === 200 && text.length === BODY.length
+              ? 'ok'
+              : `${outer.name}: ${response.statusCode} ${/code: (\w+)/.exec(text)?.[1] ?? ''}`,
+          ),
         )
       })
       asked.on('timeout', () => asked.destroy(new Error('timeout')))
-      asked.on('error', () => resolve('no answer'))
+      asked.on('error', (error: NodeJS.ErrnoException) => resolve(`${NO_ANSWER} of ${outer.name}: ${error.code ?? error.message}`))
       asked.end()
     })
   }
+}
+
+const NO_ANSWER = 'no answer'
+
+/** How often each. */
+const inWords = (all: readonly string[]): string => {
+  const counts = new Map<string, number>()
+  for (const one of all) counts.set(one, (counts.get(one) ?? 0) + 1)
+  return [...counts].map(([one, count]) => `${count} × ${one}`).join(', ')
 }
 
 const BODY = Buffer.alloc(1_024, 'x')
@@ -105,19 +126,17 @@ export const rolling = async (_minutes: number, say: (text: string) => void): Pr
     await outer.start()
     await stand.linked(outer)
     await until(() => outer.isReady(), { what: `${outer.name} to be ready` })
-    await wait(2 * LOOK_MS)
+    await until(() => balancer.knows(outer), { what: `the balancer to know that ${outer.name} is ready` })
     const inner = stand.inners[round % 2]!
     await inner.stop()
     await inner.start()
     for (const each of stand.outers) await stand.linked(each)
-    if (round % 5 === 4)
-      say(`${round + 1} rounds, ${balancer.asked} requests, ${balancer.failures.length} failed, ${balancer.again} sent again`)
+    say(`${round + 1} rounds, ${balancer.asked} requests, ${balancer.told}`)
   }
   clearInterval(timer)
   await Promise.all(underWay)
   balancer.close()
   const seconds = (performance.now() - startedMs) / 1_000
-  if (balancer.failures.length > 0) say(`failed: ${[...new Set(balancer.failures)].slice(0, 5).join('; ')}`)
   return [
     {
       what: `GETs that failed in ${ROUNDS} restarts of an outer and as many of an inner layer`,
@@ -127,7 +146,7 @@ export const rolling = async (_minutes: number, say: (text: string) => void): Pr
     },
     {
       what: 'those that the balancer had to send again, as they got no answer at all',
-      value: balancer.again,
+      value: balancer.again.length,
       unit: `of ${balancer.asked}`,
     },
     { what: 'requests each second', value: balancer.asked / seconds, unit: '' },

@@ -13,7 +13,7 @@ import { tempDir } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
 
 /** Longer than the start of a layer takes on a machine that is busy. */
-const START_MS = 120_000
+const START_MS = 600_000
 
 /** A process that can be ended and started again at the same place. */
 export class Layer {
