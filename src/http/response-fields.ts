@@ -77,7 +77,7 @@ export function responseHead(head: ResponseHead, context: ResponseContext): Writ
     length: hasBody ? length : undefined,
     hasBody,
     hasLength: length !== undefined,
-    ...(hrefs !== undefined && { hrefs }),
+    hrefs,
   }
 }
 
