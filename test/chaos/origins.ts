@@ -75,7 +75,8 @@ const startHttpOrigin = async (ledger: Ledger, sockets: Set<Socket>): Promise<Ra
       ledger.executed(told.id, told.area === 'forbidden')
       if (told.mood !== 'early') {
         await request.complete
-        if (!request.body.equals(bytesOf(told.seed, told.upload))) ledger.uploadedWrong(told.id, differenceOf(request.body, bytesOf(told.seed, told.upload)))
+        if (!request.body.equals(bytesOf(told.seed, told.upload)))
+          ledger.uploadedWrong(told.id, differenceOf(request.body, bytesOf(told.seed, told.upload)))
       }
       answer(request, socket)
     },
