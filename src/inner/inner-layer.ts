@@ -26,6 +26,7 @@ import type { OriginContext, OriginDrivers } from '../origin/origin-exchange.ts'
 import { Origins } from '../origin/origin-drivers.ts'
 import { NameLookup } from '../origin/name-lookup.ts'
 import { OriginPolicy } from '../origin/origin-policy.ts'
+import { READ_BYTES } from '../net/read-into.ts'
 import { HealthChecks } from '../origin/health-checks.ts'
 import { NodeLinks, type FoundLinks } from './node-links.ts'
 import { parseNodesNote } from '../payload/nodes-note.ts'
@@ -116,6 +117,7 @@ export class InnerLayer {
       ...(options.tcpDialer !== undefined && { dialer: options.tcpDialer }),
       names: options.tlsNames,
       drivers: this.#origins,
+      memory: Buffer.allocUnsafeSlow(READ_BYTES),
       taps: options.taps,
       health: new HealthChecks(this.#origins, Math.random, this.#events?.originTurned),
       onFailure: (head, code, reason) => failures.report(head, code, reason),

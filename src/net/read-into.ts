@@ -1,5 +1,8 @@
 import type { Socket } from 'node:net'
 
+/** Memory that one read of a socket fills at most, bytes: as much as Node.js would take. */
+export const READ_BYTES = 65_536
+
 /** The parts of a socket that Node.js sets itself for the option `onread` of `net.connect`: the same from Node.js 18 to 26. */
 interface Handle {
   useUserBuffer?(buffer: Uint8Array): void

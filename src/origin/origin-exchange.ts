@@ -66,6 +66,8 @@ export interface OriginContext {
   readonly drivers: OriginDrivers
   /** The request has failed, here or by the word of the outer layer. */
   readonly onFailure: (head: RequestHead, code: ErrorCode, reason: string) => void
+  /** Plain connections that have switched protocols read into it; undefined: each read has memory of its own. */
+  readonly memory?: Buffer | undefined
   /** Undefined: nobody traces. */
   readonly tracing?: Tracing | undefined
   /** Undefined: nobody looks at exchanges. */
@@ -197,6 +199,7 @@ export class OriginExchange implements StreamHandler, OriginEvents {
       tap?.switched(this.#head.upgrade, reason, fields)
       splice(this.stream, socket, {
         head: rest,
+        memory: this.context.memory,
         ...(tap !== undefined && { watch: watchSocket(tap, 'origin') }),
         failure: error => originFailure(error ?? new GatewayError('ORIGIN_CLOSED', 'the origin closed without an end')),
         onEnd: ({ code, reason: why }) => {

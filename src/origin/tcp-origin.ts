@@ -32,6 +32,8 @@ export interface TcpOriginContext {
   readonly policy: OriginPolicy
   /** Another way to the origins than sockets of this machine. */
   readonly dialer?: Dialer
+  /** Plain connections read into it; undefined: each read has memory of its own. */
+  readonly memory?: Buffer | undefined
   /** Undefined: it ends no TLS. */
   readonly names?: TlsNames | undefined
   /** Undefined: nobody looks at connections. */
@@ -49,7 +51,7 @@ export interface TcpOriginContext {
 export function acceptTcp(
   payload: Buffer,
   stream: MuxStream,
-  { policy, dialer, taps, onFailure: report }: TcpOriginContext,
+  { policy, dialer, memory, taps, onFailure: report }: TcpOriginContext,
 ): StreamHandler {
   const head = decodeTcpHead(payload)
   const tap = taps?.open(connectionStart(head))
@@ -84,6 +86,7 @@ export function acceptTcp(
     guarded(thrown => socket.destroy(asGatewayError(thrown)), connected),
   )
   return splice(stream, socket, {
+    memory,
     failure: error => (error === undefined ? new GatewayError('ORIGIN_CLOSED', 'the origin closed the connection') : originFailure(error)),
     // A reset of a socket that is still connecting would wait for the connection.
     cut: () => {

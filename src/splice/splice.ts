@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import { guarded } from '../net/guard.ts'
 import { pauseSocket, resumeSocket } from '../net/pause-socket.ts'
+import { readInto } from '../net/read-into.ts'
 import { whenTrulyEnded } from '../net/true-end.ts'
 import type { StreamHandler } from '../mux/stream.ts'
 
@@ -18,8 +19,8 @@ export interface SplicedStream {
   readonly isRemoteOpen: boolean
   /** True when nothing more should be read for it. */
   readonly needsPause: boolean
-  /** False asks to pause until `onWritable` of the handler. */
-  write(chunk: Buffer): boolean
+  /** False asks to pause until `onWritable` of the handler. @param isBorrowed  `chunk` changes afterwards */
+  write(chunk: Buffer, isBorrowed?: boolean): boolean
   end(): void
   reset(code: ErrorCode, reason: string): void
   /** So many bytes were taken: the peer may send as many more. */
@@ -55,6 +56,8 @@ export interface SpliceWatch {
 export interface SpliceOptions {
   /** Bytes of the socket that were read already; they go first. */
   readonly head?: Buffer
+  /** A plain socket reads into it, one read after the other; many may share it. Default: Node.js allocates 64 KiB for each read. */
+  readonly memory?: Buffer | undefined
   /** Ends the splice when nothing has moved in either direction for this long, milliseconds. Default: never. */
   readonly idleMs?: number
   /** Turns an abnormal end of the socket into an error, whose code goes to the peer. @param error  undefined when it closed without one */
@@ -141,6 +144,7 @@ export class Splice implements StreamHandler {
       'data',
       guarded(this.#fail, (chunk: Buffer) => this.#read(chunk)),
     )
+    this.#readIntoMemory()
     this.socket.on(
       'end',
       guarded(this.#fail, () => whenTrulyEnded(this.socket, this.#fail, this.#readEnd)),
@@ -230,11 +234,23 @@ export class Splice implements StreamHandler {
 
   // --- from the socket ---
 
-  #read(chunk: Buffer): void {
+  #readIntoMemory(): void {
+    const { memory, watch } = this.options
+    // Whoever looks on may keep what they saw.
+    if (memory === undefined || watch !== undefined || !(this.socket instanceof Socket)) return
+    const read = guarded(this.#fail, (bytes: Buffer) => this.#read(bytes, true))
+    readInto(this.socket, memory, bytes => {
+      if (this.#isOver) return false
+      read(bytes)
+      return true
+    })
+  }
+
+  #read(chunk: Buffer, isBorrowed = false): void {
     this.#bytesIn += chunk.length
     this.#idleTimer?.refresh()
     this.options.watch?.read(chunk)
-    if (this.#stream?.write(chunk) === false) pauseSocket(this.socket)
+    if (this.#stream?.write(chunk, isBorrowed) === false) pauseSocket(this.socket)
   }
 
   readonly #readEnd = (): void => {

@@ -1,5 +1,6 @@
 import { GatewayError, type ErrorCode } from '../../errors.ts'
 import { guarded } from '../../net/guard.ts'
+import { READ_BYTES } from '../../net/read-into.ts'
 import { closeFrame, WebSocketFrames } from '../../splice/web-socket-frames.ts'
 import { Splice, type SpliceEnd, type SplicedStream, type SpliceWatch } from '../../splice/splice.ts'
 import type { SwitchedClient } from './edge-request.ts'
@@ -32,6 +33,8 @@ export interface Switched {
 export class SwitchedConnections {
   readonly #open = new Set<Splice>()
   #isDestroyed = false
+  /** Plain connections read into it; made for the first one. */
+  #memory: Buffer | undefined
 
   /** @param idleMs  longest silence where a target says nothing, 0 for any */
   constructor(private readonly idleMs: number) {}
@@ -51,6 +54,7 @@ export class SwitchedConnections {
     let parting: (() => void) | undefined
     const joined = new Splice(socket, {
       head,
+      memory: (this.#memory ??= Buffer.allocUnsafeSlow(READ_BYTES)),
       idleMs,
       watch,
       ...(cut === undefined ? {} : { cut }),

@@ -37,6 +37,8 @@ export interface TcpContext {
   readonly clock: () => number
   readonly log: Log
   readonly record: (record: ConnectionRecord) => void
+  /** Plain connections read into it. */
+  readonly memory: Buffer
   /** Undefined: nobody looks at connections. */
   readonly taps?: Taps | undefined
   /** Counts of visitors with a proof, by outcome. */
@@ -288,6 +290,7 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
     this.#head = undefined
     this.#dispatch.connected()
     this.#splice = new Splice(source, {
+      memory: this.context.memory,
       idleMs: this.port.options.idleMs,
       failure: error =>
         new GatewayError('CANCELLED', error === undefined ? 'the client closed the connection' : `the client: ${error.message}`),

@@ -4,6 +4,7 @@ import type { TcpPort } from '../../route/tcp-port.ts'
 import type { ConnectionRecord } from '../../telemetry/connection-log.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { DeadlineQueue } from '../../net/deadline-queue.ts'
+import { READ_BYTES } from '../../net/read-into.ts'
 import type { SocketBook } from '../../net/socket-book.ts'
 import type { SharedCounts } from '../../rates/shared-counts.ts'
 import type { Taps } from '../../tap/tap.ts'
@@ -58,6 +59,7 @@ export class TcpEdge {
   readonly #terminators: TcpTerminators
   readonly #context: TcpListenerContext
   #opening: DeadlineQueue | undefined
+  #memory: Buffer | undefined
   #greeting: DeadlineQueue | undefined
   readonly #connections = new StreamTable<TcpConnection>()
   #listeners: readonly TcpListener[] = []
@@ -79,6 +81,7 @@ export class TcpEdge {
     // Made for the first connection: who has no such port has no timers for it either.
     const opening = (): DeadlineQueue => (this.#opening ??= new DeadlineQueue(OPENING_MS, clock))
     const greeting = (): DeadlineQueue => (this.#greeting ??= new DeadlineQueue(GREETING_MS, clock))
+    const memory = (): Buffer => (this.#memory ??= Buffer.allocUnsafeSlow(READ_BYTES))
     let number = 0
     this.#context = {
       dispatch,
@@ -94,6 +97,9 @@ export class TcpEdge {
       },
       get greeting() {
         return greeting()
+      },
+      get memory() {
+        return memory()
       },
       record,
       visitors: this.visitors,
