@@ -1,4 +1,4 @@
-import { connect } from 'node:net'
+import { connect, isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { asGatewayError, GatewayError, type ErrorCode } from '../errors.ts'
 import { guarded } from '../net/guard.ts'
@@ -110,6 +110,8 @@ export function acceptTcp(
 export function acceptTls(payload: Buffer, stream: MuxStream, { names, onFailure }: TcpOriginContext): StreamHandler {
   const head = decodeTlsHead(payload)
   if (names === undefined) throw new GatewayError('REFUSED_STREAM', 'this inner layer ends no TLS (--tls-for)')
+  // It goes into fields for the origin, and an outer layer can make it up.
+  if (isIP(head.client.address) === 0) throw new GatewayError('PROTOCOL', 'the address of the client is none')
   const facts = { head: { hostname: head.name, port: HTTPS_PORT }, report: onFailure, tap: undefined }
   return new DialledConnection(stream, facts, signal => names.connect(head, signal))
 }

@@ -9,6 +9,9 @@ import { join } from 'node:path'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import WebSocket, { WebSocketServer } from 'ws'
+import type { MuxStream } from '../../src/mux/stream.ts'
+import { acceptTls, type TcpOriginContext } from '../../src/origin/tcp-origin.ts'
+import { encodeTlsHead } from '../../src/payload/tls-head.ts'
 import { begin, run, type Running } from '../cli/context.ts'
 import { mintAuthority, mintServer, startStore, writePair, type PairFiles } from '../support/certificates.ts'
 import { onCleanUp } from '../support/cleanup.ts'
@@ -248,6 +251,15 @@ test('strangers of this machine who find the port where TLS ends are sent away',
   const [chunk] = (await once(known, 'data')) as [Buffer]
   expect([chunk.toString(), clients]).toEqual(['192.0.2.7', ['192.0.2.7']])
   known.destroy()
+})
+
+test('an outer layer that makes up what is no address of a client is refused', () => {
+  const connections: unknown[] = []
+  const context = { names: { connect: (head: unknown) => new Promise<never>(() => connections.push(head)) } } as unknown as TcpOriginContext
+  const accept = (address: string): unknown =>
+    acceptTls(encodeTlsHead({ name: BLIND, isChallenge: false, client: { address, port: 1 } }), undefined as unknown as MuxStream, context)
+  for (const address of ['', 'localhost', '1.2.3.4\r\nX-Evil: 1', '1.2.3.4, 5.6.7.8']) expect(() => accept(address)).toThrow(/is none/)
+  expect(connections).toEqual([])
 })
 
 test('a renewed certificate is in force for new connections, and open ones go on', async () => {
