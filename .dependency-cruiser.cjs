@@ -527,7 +527,7 @@ const ROOMS = {
   },
   'cli/command': {
     rooms: ['errors.ts', 'enrolment', 'units', 'tls', 'admin', 'route', 'config', 'config/document', 'telemetry'],
-    node: ['fs/promises', 'path'],
+    node: ['fs/promises', 'path', 'child_process'],
   },
   'cli/acme': {
     rooms: [

@@ -136,6 +136,7 @@ async function run(): Promise<void> {
   const status = await runCli({
     argv: process.argv.slice(2),
     env: process.env,
+    pid: process.pid,
     stdin: process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,

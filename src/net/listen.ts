@@ -36,7 +36,10 @@ export function remedyOf(code: string | undefined, port: number, taken = TAKEN):
   }
 }
 
-/** Listens and gives the port. @throws GatewayError LISTEN_FAILED */
+/** A socket that was open before this process began: its number stands in the place of a host. */
+const INHERITED = /^fd:(\d{1,4})$/
+
+/** Listens and gives the port. @param host  or `fd:3`, a socket that was inherited; `port` counts for nothing then @throws GatewayError LISTEN_FAILED */
 export function listen(
   server: Server,
   port: number,
@@ -44,13 +47,19 @@ export function listen(
   { doing = 'listen on', taken }: ListenWords = {},
 ): Promise<number> {
   return new Promise((resolve, reject) => {
+    const [, fd] = INHERITED.exec(host ?? '') ?? []
     const fail = (cause: NodeJS.ErrnoException): void => {
+      if (fd !== undefined)
+        return reject(
+          new GatewayError('LISTEN_FAILED', `cannot ${doing} the socket ${fd} of the service manager: ${messageOf(cause)}`, { cause }),
+        )
       const message = `cannot ${doing} ${formatHostPort({ host: host ?? '*', port })}: ${messageOf(cause)}; ${remedyOf(cause.code, port, taken)}`
       reject(new GatewayError('LISTEN_FAILED', message, { cause }))
     }
     const failed = guarded(reject, fail)
     server.once('error', failed)
-    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+    const place = fd === undefined ? { port, ...(host !== undefined && { host }) } : { fd: Number(fd) }
+    server.listen(place, () => {
       server.off('error', failed)
       server.on('error', () => undefined) // EMFILE while accepting: that connection is lost, the listener is not
       resolve((server.address() as AddressInfo).port)

@@ -35,6 +35,8 @@ export interface ClientPortsOptions {
   readonly passed?: PassedNames | undefined
   /** A second port, which redirects plain HTTP to the first; only with certificates. */
   readonly httpPort?: number | undefined
+  /** Its host; default that of the first. */
+  readonly httpHost?: string | undefined
   /** HTTP/2 beside HTTP/1.1, by ALPN; only with certificates. Default true. */
   readonly http2?: boolean | undefined
   /** HTTP/2 beside HTTP/1.1 without TLS, by its preface; only without certificates. Default false. */
@@ -69,6 +71,7 @@ export class ClientPorts {
       challenges,
       passed,
       httpPort,
+      httpHost,
       hstsSeconds,
       http2 = true,
       h2c = false,
@@ -127,7 +130,7 @@ export class ClientPorts {
     if (httpPort === undefined) return
     const { limits, nextId, access, log } = context
     const shared = { connections, preamble, challenges, limits, nextId, access, log, httpsPort: () => this.#ports.app }
-    this.#redirect = new RedirectEdge({ ...place, port: httpPort, ...shared })
+    this.#redirect = new RedirectEdge({ ...place, ...(httpHost !== undefined && { host: httpHost }), port: httpPort, ...shared })
   }
 
   /** Those that are open; `http` is the redirecting one, 0 when there is none. */

@@ -144,7 +144,7 @@ export class OuterLayer {
         certificates: options.appCertificates,
         challenges: options.challenges,
         passed: new PassedNames(table, passed => this.#tcp.carry(passed)),
-        httpPort: options.appHttpPort,
+        ...{ httpPort: options.appHttpPort, httpHost: options.appHttpHost },
         hstsSeconds: options.hstsSeconds,
         proxied: options.proxied ?? (options.proxyProtocol === true ? new ProxiedClients(isTrusted, log, clock) : undefined),
         ...{ http2: offersHttp2(options, log), h2c: options.appH2c },

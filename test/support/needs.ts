@@ -8,6 +8,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   dot: 'graphviz',
   docker: 'docker.io',
   'systemd-analyze': 'systemd',
+  'systemd-notify': 'systemd',
+  'systemd-socket-activate': 'systemd',
   nc: 'netcat-openbsd',
   sshd: 'openssh-server',
   ssh: 'openssh-client',

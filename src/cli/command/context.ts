@@ -32,6 +32,8 @@ export interface CliContext {
   /** Arguments after the program's name. */
   readonly argv: readonly string[]
   readonly env: Readonly<Record<string, string | undefined>>
+  /** Number of this process; absent where it is part of another one. */
+  readonly pid?: number
   /** Absent where there is none. */
   readonly stdin?: Input
   readonly stdout: Output

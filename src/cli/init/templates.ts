@@ -90,6 +90,9 @@ Wants=network-online.target
 After=network-online.target
 
 [Service]
+# Started when its ports are open; systemd-notify says so, which is not the main process.
+Type=notify
+NotifyAccess=all
 # The program has to be in the path of systemd, such as /usr/local/bin.
 ExecStart=/usr/bin/env socket-gateway ${layer}-layer --config ${layer}.yaml
 WorkingDirectory=${unitPath(folder)}

@@ -22,6 +22,7 @@ import type { ValuesOf } from '../command/option.ts'
 import type { outerLayerOptions } from '../options/layers.ts'
 import { warnOfFileLimit } from '../command/file-limit.ts'
 import { createServiceLog, serve, type Layer } from '../command/serve.ts'
+import { inheritedHosts } from '../command/service-manager.ts'
 import { createInvitations, type OuterInvitations } from './outer-invitations.ts'
 import type { OuterService } from './outer-service.ts'
 import { openState } from './outer-state.ts'
@@ -77,7 +78,13 @@ export async function runOuterLayer(
   worker?: WorkerRole,
 ): Promise<ExitStatus> {
   const state = await openState(given)
-  const options = state?.options ?? given
+  const inherited = inheritedHosts(context)
+  const options = {
+    ...(state?.options ?? given),
+    ...inherited,
+    // Its number is that of the socket.
+    ...(inherited['app-http-host'] !== undefined && { 'app-http-port': given['app-http-port'] ?? 0 }),
+  }
   if (options.targets !== undefined && options.target.length > 0)
     throw new GatewayError('USAGE', '--targets and --target: give one of them; a file may have the same in one line, HOST: URL')
   if (options.cluster === undefined && options['node-key'] !== undefined)
@@ -135,6 +142,7 @@ export async function runOuterLayer(
         ...(tls.app !== undefined && { appCertificates: tls.app }),
         ...(acme !== undefined && { challenges: acme.challenges }),
         ...(options['app-http-port'] !== undefined && { appHttpPort: options['app-http-port'] }),
+        ...(inherited['app-http-host'] !== undefined && { appHttpHost: inherited['app-http-host'] }),
         ...(options.hsts !== undefined && { hstsSeconds: options.hsts }),
         http2: options.http2,
         appH2c: options['app-h2c'],

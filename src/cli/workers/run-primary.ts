@@ -17,6 +17,7 @@ import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
 import { createServiceLog } from '../command/serve.ts'
+import { inheritedHosts } from '../command/service-manager.ts'
 import type { Told } from '../events/open-events.ts'
 import { readAdminOptions } from '../options/admin.ts'
 import type { outerLayerOptions } from '../options/layers.ts'
@@ -54,6 +55,8 @@ function checkOptions(options: OuterValues): void {
 export async function runPrimary(options: OuterValues, context: CliContext): Promise<ExitStatus> {
   const { program, argv, execArgv = [] } = context
   checkOptions(options)
+  if (Object.keys(inheritedHosts(context)).length > 0)
+    throw new GatewayError('USAGE', '--workers: the primary opens the ports of workers itself; leave out the socket units')
   if (program === undefined) throw new GatewayError('USAGE', '--workers needs the program as a file, to start more processes of it')
   const admin = await readAdminOptions(options)
   const log = await createServiceLog(options, context)

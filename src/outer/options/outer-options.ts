@@ -143,6 +143,8 @@ export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   readonly challenges?: ChallengeAnswers
   /** A port that redirects plain HTTP to the app port; only with `appCertificates`. */
   readonly appHttpPort?: number
+  /** Default that of the app port. */
+  readonly appHttpHost?: string
   /** `max-age` of Strict-Transport-Security, seconds; absent: that field is not sent. Only with `appCertificates`. */
   readonly hstsSeconds?: number
   /** HTTP/2 by ALPN with `appCertificates`; default true. */
