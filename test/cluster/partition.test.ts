@@ -1,10 +1,11 @@
 /** Two nodes that cannot reach each other, while both reach Redis. */
 import { describe, expect } from '@jest/globals'
+import { request } from 'node:http'
 import { exchange } from '../support/exchange.ts'
 import { testWith } from '../support/needs.ts'
 import { linked, startNode } from '../support/nodes.ts'
 import { freePort } from '../support/ports.ts'
-import { rawResponse, startRawOrigin } from '../support/raw-origin.ts'
+import { rawResponse, startRawOrigin, type RawRequest } from '../support/raw-origin.ts'
 import { REDIS_PROGRAMS, startRedis } from '../support/redis.ts'
 import { startRelay } from '../support/relay.ts'
 import { until } from '../support/wait.ts'
@@ -51,4 +52,48 @@ describe('a partition', () => {
     await until(isLinked, { what: 'the link to come back' })
     expect((await exchange(b.port, { host: 'any.test' })).status).toBe(200)
   })
+
+  testWith(
+    REDIS_PROGRAMS,
+    'an upload that is cut between two nodes comes out as cut, at the origin and at the client, and once',
+    async () => {
+      const redis = await startRedis()
+      const uploads: RawRequest[] = []
+      const origin = await startRawOrigin(async (request, socket) => {
+        if (request.method === 'PUT') uploads.push(request)
+        await request.complete
+        socket.write(rawResponse(200, 'here'))
+      })
+      const nodePort = await freePort()
+      const relay = await startRelay({ target: { host: '127.0.0.1', port: nodePort } })
+      const a = await startNode(
+        redis,
+        { origin: origin.port, inners: 1 },
+        { port: nodePort, url: `ws://127.0.0.1:${relay.port}`, name: 'a' },
+      )
+      const b = await startNode(redis, { origin: origin.port }, { name: 'b' })
+      await linked([a, b], [0, 1])
+
+      const client = request({
+        host: '127.0.0.1',
+        port: b.port,
+        method: 'PUT',
+        headers: { host: 'any.test', 'content-length': 10_000_000 },
+      })
+      const answer = new Promise<number>(resolve => {
+        client.on('response', response => resolve(response.resume().statusCode ?? 0))
+        client.on('error', () => resolve(0))
+      })
+      // More than is kept for another attempt, so that nobody may send it again.
+      client.write(Buffer.alloc(200_000, 'x'))
+      await until(() => (uploads[0]?.collected.totalBytes ?? 0) >= 200_000, { what: 'what was sent to be at the origin' })
+      relay.cut()
+      expect(await answer).toBe(502)
+      client.destroy()
+      await until(() => uploads[0]!.isCut, { what: 'the origin to see that it was cut' })
+      expect(uploads.map(({ isComplete, isCut }) => [isComplete, isCut])).toEqual([[false, true]])
+      await until(() => b.outer.cluster!.nodes.every(({ isLinked }) => isLinked), { what: 'the link to be there again' })
+      expect((await exchange(b.port, { host: 'any.test' })).status).toBe(200)
+    },
+  )
 })
