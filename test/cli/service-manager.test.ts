@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { inheritedHosts, tellServiceManager } from '../../src/cli/command/service-manager.ts'
+import { inheritedHosts, tellReady } from '../../src/cli/command/service-manager.ts'
 import { mintKeyPair } from '../../src/identity/certificate.ts'
 import { writeFileSync } from 'node:fs'
 import { onCleanUp } from '../support/cleanup.ts'
@@ -41,11 +41,17 @@ describe('sockets of the service manager', () => {
   })
 })
 
-test('nobody is told where nobody asked, and what could not be told is said', async () => {
-  expect(await tellServiceManager('READY=1', { env: {} })).toBeUndefined()
-  expect(await tellServiceManager('READY=1', { env: { NOTIFY_SOCKET: join(tempDir(), 'none'), PATH: '' } })).toContain(
-    'systemd-notify READY=1: ',
-  )
+test('nobody is told where nobody asked, or by a part of another process; and what could not be told is said', async () => {
+  const env = { NOTIFY_SOCKET: join(tempDir(), 'none'), PATH: '' }
+  const parent = { send: () => undefined, onMessage: () => undefined, onEnd: () => undefined }
+  const lines: string[] = []
+  const log = { warn: (_: object, text?: string) => void lines.push(text ?? '') }
+  await tellReady({ env: {} }, log)
+  // Of a worker: when it is replaced, the service goes on.
+  await tellReady({ env, parent }, log)
+  expect(lines).toEqual([])
+  await tellReady({ env }, log)
+  expect(lines).toEqual([expect.stringContaining('does not know that this process is ready: systemd-notify READY=1: ')])
 })
 
 /** Node.js has no sockets of this kind. */

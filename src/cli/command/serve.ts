@@ -3,7 +3,7 @@ import { createLog, type Log } from '../../telemetry/log.ts'
 import type { serviceOptions } from './command.ts'
 import { hasColor, type CliContext } from './context.ts'
 import type { ValuesOf } from './option.ts'
-import { tellServiceManager } from './service-manager.ts'
+import { tellReady, tellStopping } from './service-manager.ts'
 
 /** A layer as the command line sees it. */
 export interface Layer {
@@ -59,10 +59,9 @@ export async function serve(
   const stopped = context.untilStopped({ hangup: true })
   try {
     await layer.start()
-    const untold = await tellServiceManager('READY=1', context)
-    if (untold !== undefined) log.warn({}, `the service manager does not know that this process is ready: ${untold}`)
+    await tellReady(context, log)
     await stopped
-    void tellServiceManager('STOPPING=1', context)
+    tellStopping(context)
     await layer.close()
     log.info({}, 'ended')
   } finally {

@@ -1,6 +1,7 @@
 /** The service manager that has started this process: sockets that it has opened, and what it wants to hear. systemd.socket(5), sd_listen_fds(3), sd_notify(3). */
 import { execFile } from 'node:child_process'
 import { GatewayError } from '../../errors.ts'
+import type { Log } from '../../telemetry/log.ts'
 import type { CliContext } from './context.ts'
 
 /** Names of sockets, as `FileDescriptorName=` of a socket unit has them, and the options whose place they take. */
@@ -47,15 +48,17 @@ export function inheritedHosts({ env, pid }: Pick<CliContext, 'env' | 'pid'>): I
   return Object.fromEntries(hosts)
 }
 
+/** Whoever tells it: a part of another process does not, which begins and ends within the life of the whole. */
+type Teller = Pick<CliContext, 'env' | 'parent'>
+
 /**
- * Tells the service manager, where it wants to hear of this process (`Type=notify`, `NotifyAccess=all`). Node.js has no sockets of this kind, so a program of systemd says it; it
- * ends when it was heard.
- * @param state  such as READY=1
+ * Tells the service manager, where it wants to hear of this process (`Type=notify`, `NotifyAccess=all`). Node.js has no sockets of this kind, so
+ * a program of systemd says it; it ends when it was heard.
  * @returns what is wrong; undefined: it was told, or nobody asked
  */
-export async function tellServiceManager(state: string, { env }: Pick<CliContext, 'env'>): Promise<string | undefined> {
+async function tell(state: string, { env, parent }: Teller): Promise<string | undefined> {
   const socket = env['NOTIFY_SOCKET']
-  if (socket === undefined || socket === '') return undefined
+  if (parent !== undefined || socket === undefined || socket === '') return undefined
   return new Promise(resolve => {
     const options = { env: { NOTIFY_SOCKET: socket, PATH: env['PATH'] ?? '' }, timeout: NOTIFY_MS }
     execFile('systemd-notify', [state], options, (error, _, words) =>
@@ -63,3 +66,12 @@ export async function tellServiceManager(state: string, { env }: Pick<CliContext
     )
   })
 }
+
+/** Tells the service manager that all ports are open. */
+export async function tellReady(context: Teller, log: Pick<Log, 'warn'>): Promise<void> {
+  const untold = await tell('READY=1', context)
+  if (untold !== undefined) log.warn({}, `the service manager does not know that this process is ready: ${untold}`)
+}
+
+/** Tells the service manager that the process drains; nobody waits for it. */
+export const tellStopping = (context: Teller): void => void tell('STOPPING=1', context)

@@ -17,7 +17,7 @@ import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
 import { createServiceLog } from '../command/serve.ts'
-import { inheritedHosts } from '../command/service-manager.ts'
+import { inheritedHosts, tellReady, tellStopping } from '../command/service-manager.ts'
 import type { Told } from '../events/open-events.ts'
 import { readAdminOptions } from '../options/admin.ts'
 import type { outerLayerOptions } from '../options/layers.ts'
@@ -166,7 +166,9 @@ class Primary {
         )
         const operators = adminPort > 0 ? `, operators on port ${adminPort}, http://127.0.0.1:${adminPort}` : ''
         log.info({ workers: options.workers, ...(adminPort > 0 && { adminPort }) }, `${options.workers} workers are up${operators}`)
+        await tellReady(context, log)
         await stopped
+        tellStopping(context)
       }
       this.#isStopping = true
       events.mute()
