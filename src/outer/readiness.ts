@@ -1,6 +1,6 @@
 import type { Readiness } from '../admin/health.ts'
 import { ownAnswerOf } from '../route/own-answer.ts'
-import type { TargetTable } from '../route/table.ts'
+import type { RouteTable } from '../route/table.ts'
 import { plural } from '../telemetry/plural.ts'
 import type { OperatorViewOptions } from './operator-context.ts'
 
@@ -44,9 +44,10 @@ export function readinessOf({
   return { reasons, degraded }
 }
 
-/** Everything that only an inner layer can serve: targets and routes with an origin, TCP ports, tunnels. */
-const wantedOf = ({ all, tcp, tunnels }: TargetTable): readonly { readonly identifiers: readonly string[] | undefined }[] => [
+/** Everything that only an inner layer can serve: targets and routes with an origin, blind names, TCP ports, tunnels. */
+const wantedOf = ({ all, blind, tcp, tunnels }: RouteTable): readonly { readonly identifiers: readonly string[] | undefined }[] => [
   ...all.filter(target => ownAnswerOf(target) === undefined),
+  ...blind.flatMap(({ options }) => options.routes),
   ...tcp.flatMap(({ options }) => options.routes),
   ...tunnels.values(),
 ]

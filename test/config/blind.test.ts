@@ -5,6 +5,9 @@ import { explain } from '../../src/config/explain.ts'
 import { parseTargets } from '../../src/config/targets.ts'
 import { LayeredTable } from '../../src/directory/layered-table.ts'
 import type { SocketTable } from '../../src/directory/socket-table.ts'
+import type { Readiness } from '../../src/admin/health.ts'
+import { readinessOf } from '../../src/outer/readiness.ts'
+import type { ServedBy } from '../../src/route/target.ts'
 import { tempDir, tempFile } from '../support/temp.ts'
 import { run } from '../cli/context.ts'
 
@@ -71,6 +74,22 @@ describe('names that are blind', () => {
     const port = table.blindName('secret.example.com')!
     expect([port.admits('192.0.2.1'), port.admits('192.0.2.2'), port.options.idleMs]).toEqual([false, true, 600_000])
     expect(table.blindName('b.lab.example.com')!.options.routes[0]).toMatchObject({ identifiers: ['lan-1', 'lan-2'], endsTls: true })
+  })
+
+  test('want inner layers: without them the outer layer is of less use, or of none', () => {
+    const readiness = (text: string): Readiness =>
+      readinessOf({
+        isDraining: () => false,
+        targets: { table: parseTargets(text, 'targets.yaml') },
+        registry: { hasOperators: true, serves: ({ identifiers }: ServedBy) => identifiers?.includes('lan-1') !== true },
+        tcp: { faults: [] },
+        certificates: [],
+        keys: {},
+      } as unknown as Parameters<typeof readinessOf>[0])
+    expect(readiness(TEXT).degraded).toEqual(['2 targets want inner layers that are not connected'])
+    expect(readiness('blind: { a.example.com: { identifier: lan-1 } }').reasons).toEqual([
+      'no inner layer that any target wants is connected',
+    ])
   })
 
   test('are explained, and listed by targets check', async () => {
