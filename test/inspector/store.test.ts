@@ -40,6 +40,44 @@ function exchange(inspector: Inspector, path: string, body = '{"n":1,"password":
   tap.end({ error: 'CANCELLED', reason: 'gone' })
 }
 
+describe('the key of a service', () => {
+  // Files and records are named by their time, so each run has its own.
+  let runs = 0
+  const [old, fresh] = [Buffer.alloc(32, 1), Buffer.alloc(32, 2)]
+
+  /** Runs a store for a while, with the keys of a service or its own. @returns the paths that it has found, the oldest first */
+  async function run(folder: string, secrets: Buffer | undefined, path?: string): Promise<string[]> {
+    const nowMs = (): number => Date.now() + runs * 1_000
+    const { inspector } = testInspector({ nowMs })
+    const store = storeOf(inspector, folder, { nowMs })
+    runs++
+    await store.start(secrets)
+    const found = [...inspector.newestFirst()].map(({ start }) => start.path).reverse()
+    if (path !== undefined) exchange(inspector, path)
+    await store.close()
+    return found
+  }
+
+  test('seals the records, and the folder has none', async () => {
+    const folder = join(tempDir(), 'store')
+    await run(folder, old, '/one')
+    expect(readdirSync(folder)).toEqual([expect.stringMatching(/\.sealed$/)])
+    expect(await run(folder, old)).toEqual(['/one'])
+    // Whoever has the folder alone, or another key, has nothing.
+    expect(await run(folder, fresh)).toEqual([])
+    expect(await run(folder, undefined)).toEqual([])
+  })
+
+  test('opens what it has sealed before it was rotated, and what the folder’s own key has', async () => {
+    const folder = join(tempDir(), 'store')
+    await run(folder, undefined, '/own')
+    await run(folder, old, '/old')
+    expect(await run(folder, Buffer.concat([fresh, old]), '/fresh')).toEqual(['/own', '/old'])
+    expect(await run(folder, Buffer.concat([fresh, old]))).toEqual(['/own', '/old', '/fresh'])
+    expect(await run(folder, fresh)).toEqual(['/own', '/fresh'])
+  })
+})
+
 test('records survive a restart, and only ciphertext is on the disk', async () => {
   const folder = join(tempDir(), 'store')
   const { inspector } = testInspector()

@@ -61,9 +61,13 @@ class Inspection {
     return this.inspector
   }
 
-  /** Reads what an earlier process has kept. @throws GatewayError FILE_UNREADABLE, KEY_INVALID */
-  async open(): Promise<void> {
-    await this.#store?.start()
+  /**
+   * Reads what an earlier process has kept.
+   * @param secrets  reads the keys of the service that seal it; undefined: the folder has a key of its own
+   * @throws GatewayError FILE_UNREADABLE, KEY_INVALID
+   */
+  async open(secrets?: () => Promise<Buffer>): Promise<void> {
+    if (this.#store !== undefined) await this.#store.start(await secrets?.())
   }
 
   /** Writes what is to be kept. */

@@ -131,7 +131,7 @@ export async function runOuterLayer(
     opened = options.cluster === undefined ? undefined : await createCluster({ ...options, cluster: options.cluster }, log)
     const shared = opened?.shared ?? worker?.shared
     visitors = await startVisitors(options.visitors, service, shared, log)
-    await inspection?.open()
+    await inspection?.open(service?.secrets)
     const cluster = opened?.cluster ?? worker?.cluster
     const taps = layeredTaps(inspection?.taps, service?.taps)
     acme?.prepare({ table, service, store: tls.app!, events, log })

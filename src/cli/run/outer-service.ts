@@ -1,5 +1,6 @@
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { join, resolve } from 'node:path'
+import { readSecretsKey } from '../../config/service/secrets-key.ts'
 import { readServiceConfig } from '../../config/service/service-file.ts'
 import { LiveDirectory, type HeldSocket } from '../../directory/live-directory.ts'
 import type { Events } from '../../events/events.ts'
@@ -39,6 +40,8 @@ export interface OuterService {
   readonly taps: SocketInspection['taps'] | undefined
   /** The layer sends again what was recorded. */
   serves(layer: Parameters<SocketInspection['serves']>[0]): void
+  /** Reads the keys by which it seals, 32 bytes each. @throws GatewayError FILE_UNREADABLE, KEY_INVALID */
+  readonly secrets: () => Promise<Buffer>
   /** Address for complaints about sockets. */
   readonly abuse: string | undefined
   /** Providers by whom visitors of sockets log in; undefined: the file names none. */
@@ -156,6 +159,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     names: { hosts: ownHosts, zone },
     taps: inspection?.taps,
     serves: layer => inspection?.serves(layer),
+    secrets: () => readSecretsKey(config.secretsFile),
     abuse: config.abuse,
     logins: config.identityProviders.size === 0 ? undefined : logins,
     start: () => host.start(),

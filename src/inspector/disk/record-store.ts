@@ -6,7 +6,7 @@ import { guarded } from '../../net/guard.ts'
 import type { ExchangeRecord } from '../exchange-record.ts'
 import type { Inspector } from '../inspector.ts'
 import { dumpRecord, restoreRecord } from './record-dump.ts'
-import { fileKey, seal, unseal } from './sealed-file.ts'
+import { fileKey, seal, storeKeys, unseal } from './sealed-file.ts'
 
 const KEY_FILE = 'key'
 const KEY_BYTES = 32
@@ -41,7 +41,8 @@ interface OpenFile {
 
 /** Keeps settled records in encrypted files, hour by hour, so that they survive the process. A disk that fails costs records, and nothing else. */
 export class RecordStore {
-  #key: Buffer = Buffer.alloc(0)
+  /** The first one seals, each of them opens. */
+  #keys: readonly Buffer[] = []
   /** Ids of records that are written, or wait for it. */
   readonly #known = new Set<string>()
   #waiting: ExchangeRecord[] = []
@@ -57,15 +58,28 @@ export class RecordStore {
     private readonly options: RecordStoreOptions,
   ) {}
 
-  /** Reads what is there, and follows the inspector. @throws GatewayError FILE_UNREADABLE, KEY_INVALID */
-  async start(): Promise<void> {
+  /**
+   * Reads what is there, and follows the inspector.
+   * @param secrets  keys of the service, 32 bytes each, of which the first one seals and the others, which it has replaced, still open; undefined: a key of the folder's own
+   * @throws GatewayError FILE_UNREADABLE, KEY_INVALID
+   */
+  async start(secrets?: Buffer): Promise<void> {
     const { folder, hours } = this.options
     await mkdir(folder, { recursive: true, mode: 0o700 }).catch(this.#unusable)
-    this.#key = await this.#readKey()
+    const own = await this.#readKey(secrets === undefined)
+    // What was kept before there was a service stays readable as long as it is kept.
+    this.#keys = [...(secrets === undefined ? [] : storeKeys(secrets)), ...(own === undefined ? [] : [own])]
     await this.#clean()
     for (const name of await this.#names()) {
       const bytes = await readFile(join(folder, name)).catch(this.#unusable)
-      for (const text of unseal(fileKey(this.#key, name), bytes)) this.#restore(text)
+      for (const key of this.#keys) {
+        let count = 0
+        for (const text of unseal(fileKey(key, name), bytes)) {
+          this.#restore(text)
+          count++
+        }
+        if (count > 0) break
+      }
     }
     this.inspector.store = () => ({ hours, bytes: this.#bytes, fault: this.#fault })
     this.#unlisten = this.inspector.listen({
@@ -135,7 +149,7 @@ export class RecordStore {
   #current(now: number): OpenFile {
     if (this.#file === undefined || now - this.#file.startedMs > FILE_MS || this.#file.bytes > FILE_BYTES) {
       const name = `requests-${String(now).padStart(13, '0')}.sealed`
-      this.#file = { name, startedMs: now, key: fileKey(this.#key, name), count: 0, bytes: 0 }
+      this.#file = { name, startedMs: now, key: fileKey(this.#keys[0]!, name), count: 0, bytes: 0 }
       this.#clean().catch(guarded(this.#failed, this.#failed))
     }
     return this.#file
@@ -162,10 +176,12 @@ export class RecordStore {
     return names.filter(name => NAME.test(name)).sort()
   }
 
-  async #readKey(): Promise<Buffer> {
+  /** The key of the folder. @param isNeeded  makes one where there is none */
+  async #readKey(isNeeded: boolean): Promise<Buffer | undefined> {
     const path = join(this.options.folder, KEY_FILE)
     const key = await readFile(path).catch(() => undefined)
     if (key === undefined) {
+      if (!isNeeded) return undefined
       const fresh = randomBytes(KEY_BYTES)
       await writeFile(path, fresh, { mode: 0o600, flag: 'wx' }).catch(this.#unusable)
       return fresh

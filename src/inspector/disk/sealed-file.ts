@@ -9,6 +9,20 @@ export const MAX_SEALED = 134_217_728
 /** The key of one file: of a key for many files, so that no two files share one. */
 export const fileKey = (key: Buffer, name: string): Buffer => createHmac('sha256', key).update(`inspector ${name}`).digest()
 
+const KEY_BYTES = 32
+
+/** Keys of a store, made of those of a service, so that neither seals what the other has. @param secrets  32 bytes each */
+export function storeKeys(secrets: Buffer): Buffer[] {
+  const keys: Buffer[] = []
+  for (let at = 0; at + KEY_BYTES <= secrets.length; at += KEY_BYTES)
+    keys.push(
+      createHmac('sha256', secrets.subarray(at, at + KEY_BYTES))
+        .update('inspector store')
+        .digest(),
+    )
+  return keys
+}
+
 /** A text as it is appended to a file: length, nonce, AES-256-GCM, tag. The place in the file is authenticated, so that nothing is moved or left out. */
 export function seal(key: Buffer, index: number, text: string): Buffer {
   const nonce = randomBytes(NONCE_BYTES)
