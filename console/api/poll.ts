@@ -12,12 +12,18 @@ export interface Polled<T> {
   readonly refresh: () => void
 }
 
+/** Asks once. @param show  shows what is there already, as long as there is nothing else to be seen */
+export type Ask<T> = (signal: AbortSignal, show: (soFar: T) => void) => Promise<T>
+
+/** What takes long is asked for less often: so many times as long as it takes. */
+const REST = 4
+
 /**
  * Asks again and again while the page can be seen, and at once when it can be seen again.
  * @param ask       asks once; a new function begins anew
  * @param periodMs  0: once
  */
-export function usePoll<T>(ask: ((signal: AbortSignal) => Promise<T>) | undefined, periodMs: number): Polled<T> {
+export function usePoll<T>(ask: Ask<T> | undefined, periodMs: number): Polled<T> {
   const [state, setState] = useState<Omit<Polled<T>, 'refresh'>>({ data: undefined, fault: undefined, atMs: 0 })
   const again = useRef<() => void>(() => undefined)
   useEffect(() => {
@@ -26,12 +32,18 @@ export function usePoll<T>(ask: ((signal: AbortSignal) => Promise<T>) | undefine
     let timer: ReturnType<typeof setTimeout> | undefined
     let isAsking = false
     let isWanted = false
+    let isWhole = false
     const once = async (): Promise<void> => {
       if (isAsking) return
       isAsking = true
       clearTimeout(timer)
+      const beganMs = performance.now()
+      const show = (soFar: T): void => {
+        if (!controller.signal.aborted && !isWhole) setState({ data: soFar, fault: undefined, atMs: Date.now() })
+      }
       try {
-        const data = await ask(controller.signal)
+        const data = await ask(controller.signal, show)
+        isWhole = true
         if (!controller.signal.aborted) setState({ data, fault: undefined, atMs: Date.now() })
       } catch (error) {
         if (!controller.signal.aborted) setState(before => ({ ...before, fault: asFault(error) }))
@@ -41,7 +53,8 @@ export function usePoll<T>(ask: ((signal: AbortSignal) => Promise<T>) | undefine
         isWanted = false
         return once()
       }
-      if (!controller.signal.aborted && periodMs > 0 && !document.hidden) timer = setTimeout(() => void once(), periodMs)
+      if (!controller.signal.aborted && periodMs > 0 && !document.hidden)
+        timer = setTimeout(() => void once(), Math.max(periodMs, REST * (performance.now() - beganMs)))
     }
     const seen = (): void => {
       if (!document.hidden && periodMs > 0) void once()

@@ -68,7 +68,7 @@ function List() {
             { name: 'since', cell: row => ago(row.createdAt), isNumber: true, order: row => -Date.parse(row.createdAt) },
           ]}
           actions={row => (
-            <CopyButton text={() => row.url} label={`Copy the address of ${row.name}`}>
+            <CopyButton text={() => row.url} label={`Copy address of ${row.name}`}>
               Copy address
             </CopyButton>
           )}
