@@ -9,10 +9,16 @@ const ROUNDS = 20
 const PER_SECOND = 300
 const LOOK_MS = 200
 const TICK_MS = 5
+/** A request that has got no answer so often has failed. */
+const MOST_TRIES = 5
+/** More are not under way at a time: what waits here would be taken for what waits there. */
+const MOST_UNDER_WAY = 100
 
-/** What a balancer does: asks who is ready, and sends a request that got no answer to another one once. */
+/** What a balancer does: asks who is ready, and sends a request that got no answer to another one. */
 class Balancer {
   readonly #ready = new Set<Outer>()
+  /** When each last gave no answer. */
+  readonly #downMs = new Map<Outer, number>()
   readonly #agents = new Map<Outer, Agent>()
   readonly #timer: NodeJS.Timeout
   readonly failures: string[] = []
@@ -24,7 +30,7 @@ class Balancer {
   constructor(private readonly outers: readonly Outer[]) {
     for (const outer of outers) {
       this.#ready.add(outer)
-      this.#agents.set(outer, new Agent({ keepAlive: true, maxSockets: 64 }))
+      this.#agents.set(outer, new Agent({ keepAlive: true, maxSockets: MOST_UNDER_WAY }))
     }
     this.#timer = setInterval(() => outers.forEach(outer => void this.#look(outer)), LOOK_MS)
   }
@@ -32,11 +38,14 @@ class Balancer {
   async ask(): Promise<void> {
     this.asked++
     const startedMs = performance.now()
-    const first = this.#next()
-    let outcome = await this.#askAt(first)
-    if (outcome.startsWith(NO_ANSWER)) {
+    let outer = await this.#next()
+    let outcome = await this.#askAt(outer)
+    for (let tries = 1; tries < MOST_TRIES && outcome.startsWith(NO_ANSWER); tries++) {
       this.again.push(outcome)
-      outcome = await this.#askAt(this.outers.find(other => other !== first) ?? first)
+      this.#ready.delete(outer)
+      this.#downMs.set(outer, performance.now())
+      outer = await this.#next(outer)
+      outcome = await this.#askAt(outer)
     }
     if (outcome !== 'ok') this.failures.push(outcome)
     this.timesMs.push(performance.now() - startedMs)
@@ -47,9 +56,13 @@ class Balancer {
     for (const agent of this.#agents.values()) agent.destroy()
   }
 
-  #next(): Outer {
+  /** One that is ready, and if there is a choice another one than that which gave no answer. */
+  async #next(last?: Outer): Promise<Outer> {
+    await until(() => this.#ready.size > 0, { what: 'an outer layer to be ready' })
     const ready = this.outers.filter(outer => this.#ready.has(outer))
-    return (ready.length > 0 ? ready : this.outers)[this.#turn++ % (ready.length || this.outers.length)]!
+    const others = ready.filter(outer => outer !== last)
+    const choice = others.length > 0 ? others : ready
+    return choice[this.#turn++ % choice.length]!
   }
 
   /** What went wrong, in words. */
@@ -62,8 +75,11 @@ class Balancer {
   }
 
   async #look(outer: Outer): Promise<void> {
-    if (await outer.isReady()) this.#ready.add(outer)
-    else this.#ready.delete(outer)
+    const begunMs = performance.now()
+    const isReady = await outer.isReady()
+    if (!isReady) this.#ready.delete(outer)
+    // Asked before it gave no answer: that is how it was then.
+    else if (begunMs > (this.#downMs.get(outer) ?? -Infinity)) this.#ready.add(outer)
   }
 
   #askAt(outer: Outer): Promise<string> {
@@ -105,7 +121,7 @@ const inWords = (all: readonly string[]): string => {
 
 const BODY = Buffer.alloc(1_024, 'x')
 
-export const rolling = async (_minutes: number, say: (text: string) => void): Promise<readonly Figure[]> => {
+export const rolling = async (minutes: number, say: (text: string) => void): Promise<readonly Figure[]> => {
   const server = createServer({ keepAliveTimeout: 0 }, (_request, response) => void setTimeout(() => response.end(BODY), 20))
   const stand = await Stand.start({ originPort: await listen(server), outers: 2, inners: 2 })
   const balancer = new Balancer(stand.outers)
@@ -114,13 +130,16 @@ export const rolling = async (_minutes: number, say: (text: string) => void): Pr
   const timer = setInterval(() => {
     const due = ((performance.now() - startedMs) / 1_000) * PER_SECOND
     // Whoever stood still for a second does not ask all at once what it has missed.
-    for (let left = 30; left > 0 && balancer.asked < due; left--) {
+    for (let left = 3; left > 0 && balancer.asked < due && underWay.size < MOST_UNDER_WAY; left--) {
       const asked = balancer.ask()
       underWay.add(asked)
       void asked.then(() => underWay.delete(asked))
     }
   }, TICK_MS)
-  for (let round = 0; round < ROUNDS; round++) {
+  let rounds = 0
+  const isOver = (): boolean => rounds >= ROUNDS || (minutes > 0 && performance.now() - startedMs > minutes * 60_000)
+  for (; !isOver(); rounds++) {
+    const round = rounds
     const outer = stand.outers[round % 2]!
     await outer.stop()
     await outer.start()
@@ -139,7 +158,7 @@ export const rolling = async (_minutes: number, say: (text: string) => void): Pr
   const seconds = (performance.now() - startedMs) / 1_000
   return [
     {
-      what: `GETs that failed in ${ROUNDS} restarts of an outer and as many of an inner layer`,
+      what: `GETs that failed in ${rounds} restarts of an outer and as many of an inner layer`,
       value: balancer.failures.length,
       unit: `of ${balancer.asked}`,
       atMost: 0,
