@@ -12,7 +12,7 @@ import { createMailer, type Mailer } from '../mail/mailer.ts'
 import { AllowList } from '../origin/allow-list.ts'
 import { createService, type ServiceOptions } from '../service/rules/create-service.ts'
 import type { ServiceConfig } from '../service/config.ts'
-import type { Service } from '../service/contract.ts'
+import type { DataPlane, Service } from '../service/contract.ts'
 import type { ServiceLink } from '../service-host/ipc.ts'
 import { SshDoor } from '../ssh/door.ts'
 import { openStore, type Store, type StoreOptions } from '../store/store.ts'
@@ -159,7 +159,8 @@ export class ServiceProcess {
           return channel.apply(change)
         },
         requests: question => channel.requests(question),
-      },
+        followRequests: (following, tell) => channel.followRequests(following, tell),
+      } satisfies Required<DataPlane>,
       log,
       linkUrls: () => facts.linkUrls,
       textRecords: createTextRecords(),
