@@ -1,4 +1,4 @@
-/** Very many inner layers in a process of their own, which serve nobody: they lose their links and come back. */
+/** Very many inner layers in a process of their own: they lose their links and come back. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { onCleanUp } from '../support/cleanup.ts'

@@ -199,7 +199,10 @@ export const LINK_FAULTS: readonly Fault[] = [
       relay.cut()
       await until(() => fleet.made >= before + STORM && fleet.up >= STORM, { deadlineMs: STORM_MS, what: `${STORM} links again` })
       await world.serves()
+      // They serve as well, and the kernel ends their connections in good order.
+      world.ledger.killed(false)
       await fleet.end()
+      world.ledger.killed(false)
       await relay.close()
     },
   },
