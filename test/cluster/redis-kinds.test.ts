@@ -1,6 +1,5 @@
 /** Nodes find each other by whatever kind of Redis there is: behind sentinels, as a cluster, with TLS. */
 import { expect } from '@jest/globals'
-import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { RedisPresence } from '../../src/cluster/redis/redis-presence.ts'
@@ -55,7 +54,7 @@ const serve = ({ presence }: Half, number: number, identifier: string): void =>
   })
 
 const usesAt = (url: string): RedisUses => {
-  const uses = new RedisUses({ place: parseRedisUrl(url), name: 'test', secret: randomBytes(32), log: captureLog().log })
+  const uses = new RedisUses({ place: parseRedisUrl(url), name: 'test', log: captureLog().log })
   onCleanUp(() => uses.close())
   return uses
 }

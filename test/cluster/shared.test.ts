@@ -1,7 +1,6 @@
 /** What nodes count and know together, three of them, on a real Redis. */
 import { describe, expect } from '@jest/globals'
 import { Redis } from 'ioredis'
-import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { RedisUses } from '../../src/cluster/redis/redis-uses.ts'
 import { parseRedisUrl } from '../../src/cluster/redis/redis-url.ts'
@@ -106,8 +105,8 @@ describe('three nodes', () => {
   })
 })
 
-const usesAt = (port: number, secret: Buffer): RedisUses => {
-  const uses = new RedisUses({ place: parseRedisUrl(`redis://127.0.0.1:${port}`), name: 'test', secret, log: captureLog().log })
+const usesAt = (port: number): RedisUses => {
+  const uses = new RedisUses({ place: parseRedisUrl(`redis://127.0.0.1:${port}`), name: 'test', log: captureLog().log })
   onCleanUp(() => uses.close())
   return uses
 }
@@ -121,12 +120,10 @@ describe('numbers that are exact', () => {
       const admin = new Redis({ host: '127.0.0.1', port })
       onCleanUp(() => admin.disconnect())
       admin.on('error', () => undefined)
-      const secret = randomBytes(32)
       const peers = joinedPeers(3)
       const directories = peers.map(() => join(tempDir(), 'uses'))
       const nodes = peers.map(
-        (own, index) =>
-          new ShareUses(directories[index]!, () => performance.now(), { exact: usesAt(port, secret), peers: own, nowMs: Date.now }),
+        (own, index) => new ShareUses(directories[index]!, () => performance.now(), { exact: usesAt(port), peers: own, nowMs: Date.now }),
       )
       const share = { id: 'a'.repeat(16), expiresMs: Date.now() + 3_600_000, maxUses: 10 }
       const count = (index: number) => nodes[index]!.count(share)
@@ -162,8 +159,7 @@ describe('numbers that are exact', () => {
   testWith(REDIS_PROGRAMS, 'codes, attempts and assertions count once over all nodes, and here once without Redis', async () => {
     const { port, process } = await startRedisServer()
     const keys = readKeys(createKeyText(Date.now()))
-    const secret = randomBytes(32)
-    const nodes = [0, 1, 2].map(() => new Tickets(new Seal(() => keys), Date.now, usesAt(port, secret)))
+    const nodes = [0, 1, 2].map(() => new Tickets(new Seal(() => keys), Date.now, usesAt(port)))
     const code = { id: 'i', browser: 'b', path: '/', sessionMs: null, session: '' }
     const sealed = nodes[0]!.sealCode(code, 'wiki.test')
     const opened = await Promise.all(nodes.map(node => node.openCode(sealed, 'wiki.test', 'b')))

@@ -39,6 +39,6 @@ export function createClusterState(
     onFault,
   })
   const secret = secretOf(key)
-  const exact = new RedisUses({ place: parseRedisUrl(cluster), name, secret, log })
+  const exact = new RedisUses({ place: parseRedisUrl(cluster), name, log })
   return { counts: peers.counts, secret, clock: () => presence.now(), skewMs: SKEW_MS, peers, exact, close: () => exact.close() }
 }

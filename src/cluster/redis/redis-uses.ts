@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { messageOf } from '../../errors.ts'
 import type { ExactUses } from '../../peers/peers.ts'
@@ -22,14 +22,12 @@ export interface RedisUsesOptions {
   readonly place: RedisPlace
   /** Nodes of one name are one cluster. */
   readonly name: string
-  /** Known to nodes alone: nobody can say in advance what is taken. */
-  readonly secret: Buffer
   readonly log: Log
 }
 
 /**
- * Numbers of a cluster in Redis. Names of what is counted are hashed with a key of the nodes, so that who reads Redis learns no code and who writes to it can
- * use up none that they do not know. Redis empty: it goes on from what the node that asks knows.
+ * Numbers of a cluster in Redis. Names of what is counted are random and hashed, so that who reads Redis learns no code and who writes to it can use up none
+ * that they do not know; no key of a node is in it, since nodes may have keys of their own. Redis empty: it goes on from what the node that asks knows.
  */
 export class RedisUses implements ExactUses {
   readonly #redis: RedisClient
@@ -47,8 +45,8 @@ export class RedisUses implements ExactUses {
     key: string,
     { max, known, lastsMs }: { readonly max: number; readonly known: number; readonly lastsMs: number },
   ): Promise<number | undefined> {
-    const { name, secret, log } = this.options
-    const hash = createHmac('sha256', secret).update(`use ${key}`).digest('base64url')
+    const { name, log } = this.options
+    const hash = createHash('sha256').update(`use ${key}`).digest('base64url')
     if (this.#redis.status !== 'ready') await Promise.race([this.#connected, delay(CONNECT_MS, undefined, { ref: false })])
     try {
       const taken = Number(await this.#redis.eval(TAKE, 1, `{${name}}:use:${hash}`, max, known, Math.max(1, Math.ceil(lastsMs))))
