@@ -12,6 +12,8 @@ const load = lazily<typeof Ioredis>('ioredis')
 /** A command that has no answer by then has failed, milliseconds. */
 const COMMAND_MS = 1_500
 const CONNECT_MS = 2_000
+/** A connection that is given up is gone by then, milliseconds: ioredis waits for it also where it has been closed before, and the process with it. */
+const DISCONNECT_MS = 100
 /** The longest pause between two attempts to connect, milliseconds. */
 const MAX_RETRY_MS = 500
 
@@ -34,6 +36,7 @@ export function createRedis({ kind, hosts, isEncrypted, username, password, data
     reconnectOnError: ({ message }: Error) => message.startsWith('READONLY'),
     maxRetriesPerRequest: 0,
     connectTimeout: CONNECT_MS,
+    disconnectTimeout: DISCONNECT_MS,
     commandTimeout: COMMAND_MS,
     retryStrategy: retry,
   } satisfies RedisOptions
