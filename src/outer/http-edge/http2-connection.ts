@@ -46,6 +46,8 @@ interface Arrived {
   readonly endsWithHead: boolean
   /** Of the budget for heads. */
   readonly bytes: number
+  /** Those that have come while it waited, names and values in turn. */
+  trailers?: readonly string[]
 }
 
 /** One connection of HTTP/2: its requests, what they cost, and whether somebody is still there. */
@@ -214,12 +216,22 @@ export class Http2Connection {
     const arrived: Arrived = { stream, raw, endsWithHead, bytes }
     const begin = guarded(this.#fail, () => this.#begin(arrived))
     this.options.takeTurn(begin, () => this.destroy())
+    if (!this.#waiting.has(stream)) return
     // At once, not in its turn: what resets cost is counted as they come.
-    if (this.#waiting.has(stream))
-      stream.once(
-        'close',
-        guarded(this.#fail, () => this.#givenUp(arrived)),
-      )
+    stream.once(
+      'close',
+      guarded(this.#fail, () => this.#givenUp(arrived)),
+    )
+    if (endsWithHead) return
+    const keep = guarded(this.#fail, (_headers: unknown, _flags: number, trailers: string[]) => this.#ended(arrived, trailers))
+    stream.once('trailers', keep)
+  }
+
+  /** The client has sent all before the request has had its turn. */
+  #ended(arrived: Arrived, trailers: readonly string[]): void {
+    if (!this.#waiting.has(arrived.stream)) return
+    this.#barren.carried(bytesOf(trailers))
+    arrived.trailers = trailers
   }
 
   /** Its client has not waited for its turn. */
@@ -236,7 +248,7 @@ export class Http2Connection {
   }
 
   #begin(arrived: Arrived): void {
-    const { stream, raw, endsWithHead, bytes } = arrived
+    const { stream, raw, endsWithHead, bytes, trailers } = arrived
     if (this.#isOver || stream.destroyed || stream.closed) return this.#givenUp(arrived)
     if (!this.#waiting.delete(stream)) return
     if (!endsWithHead && !this.#window.begin()) {
@@ -244,7 +256,13 @@ export class Http2Connection {
       return stream.close(NGHTTP2_REFUSED_STREAM)
     }
     const request = http2Request(raw, endsWithHead, this.context.limits.headerBytes)
-    const call = new (request.upgrades === undefined ? Http2EdgeRequest : Http2UpgradeCall)(this.#shared, stream, request, endsWithHead)
+    const call = new (request.upgrades === undefined ? Http2EdgeRequest : Http2UpgradeCall)(
+      this.#shared,
+      stream,
+      request,
+      endsWithHead,
+      trailers,
+    )
     this.#calls.set(call, bytes)
     this.options.onBegin()
     new HttpExchange<Http2EdgeRequest>(this.context, call, () => this.#end(call)).start()

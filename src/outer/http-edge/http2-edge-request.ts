@@ -56,8 +56,19 @@ export class Http2EdgeRequest implements EdgeRequest, Expiring {
     readonly request: RawRequest,
     /** END_STREAM came with the head: the client sends no more. */
     readonly endsWithHead = request.endsWithHead === true,
+    /** Trailers that have come already: whether anybody reads the body or not, Node tells of them once. */
+    trailers: readonly string[] = [],
   ) {
     this.isReceived = request.endsWithHead === true
+    this.trailers = withoutPseudoFields(trailers)
+    if (!endsWithHead)
+      stream.on(
+        'trailers',
+        guarded(this.#fail, (_headers: unknown, _flags: number, raw: string[]) => {
+          for (const text of raw) context.carried(text.length)
+          this.trailers = withoutPseudoFields(raw)
+        }),
+      )
     // The client has reset the stream, or is lost. At once, before a half that is only cut off is taken for one that has ended.
     stream.on(
       'aborted',
@@ -109,13 +120,6 @@ export class Http2EdgeRequest implements EdgeRequest, Expiring {
         this.context.carried(chunk.length)
         this.context.uploaded(chunk.length)
         this.events?.onUpload(chunk)
-      }),
-    )
-    stream.on(
-      'trailers',
-      guarded(this.#fail, (_headers: unknown, _flags: number, raw: string[]) => {
-        for (const text of raw) this.context.carried(text.length)
-        this.trailers = withoutPseudoFields(raw)
       }),
     )
     stream.on(
