@@ -92,7 +92,11 @@ export function targetsDocument(
   const kept = isYamlMap(rest['targets']) ? rest['targets'] : {}
   const targets = new Map(Object.entries(kept))
   const owners = new Map<string, string>()
-  for (const host of Object.keys(kept)) owners.set(parseHostPattern(host), `--base ${base?.file ?? ''}`)
+  const keeper = `--base ${base?.file ?? ''}`
+  for (const host of Object.keys(kept)) owners.set(parseHostPattern(host), keeper)
+  // A second answer to one of them would be a fault of the whole file; and whoever writes labels does not end the TLS of what is not to be read here.
+  const blind = new Set(isYamlMap(rest['blind']) ? Object.keys(rest['blind']).map(parseHostPattern) : [])
+  const isBlind = (host: string): boolean => blind.has(host) || blind.has(`*${host.slice(host.indexOf('.'))}`)
   const refused: RefusedService[] = []
   const hosts = new Map<string, string>()
   // An outer layer takes no longer file, and would go on with the one before, for all of them.
@@ -102,7 +106,7 @@ export function targetsDocument(
     try {
       const target = 'target' in service ? targetOfHost(service, identifiers) : targetOf(service, identifiers, issuers)
       const host = checked(service, target, file)
-      const owner = owners.get(host)
+      const owner = owners.get(host) ?? (isBlind(host) ? keeper : undefined)
       if (owner !== undefined) throw new GatewayError('CONFLICT', `${host} is the host of ${owner} already`)
       const size = sizeIn(host, target)
       if (size > Math.min(room, MAX_TARGET))

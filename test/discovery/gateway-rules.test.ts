@@ -59,10 +59,14 @@ describe('rules', () => {
     const above = read([route([{ matches: get, ...to('api') }, to('web')])])
     expect(above.stateOf()).toEqual([{ Accepted: words }])
     expect(above.hosts).toEqual({})
-    // Whichever is the older one, that which goes by methods gives way.
-    const two = read([route([{ matches: get, ...to('api') }]), route([to('web')], { name: 's', age: 1 })])
-    expect(two.stateOf('default/r')).toEqual([{ Accepted: words }])
-    expect(two.hosts['a.example.com']).toEqual([{ path: '/', ...WEB }])
+    // Whichever of them goes by methods, the newer one gives way: nobody takes a path from a route that is there.
+    const byMethod = { matches: get, ...to('api') }
+    const two = read([route([byMethod]), route([to('web')], { name: 's', namespace: 'default', age: 1 })])
+    expect([two.stateOf('default/r'), two.stateOf('default/s')]).toEqual([[{}], [{ Accepted: words }]])
+    expect(two.hosts['a.example.com']).toEqual([{ path: '/x', ...API, policy: { '*': ['GET', 'HEAD'] } }])
+    const turned = read([route([byMethod], { age: 1 }), route([to('web')], { name: 's' })])
+    expect([turned.stateOf('default/r'), turned.stateOf('default/s')]).toEqual([[{ Accepted: words }], [{}]])
+    expect(turned.hosts['a.example.com']).toEqual([{ path: '/', ...WEB }])
     const posted = { matches: [at('/x', 'PathPrefix', { method: 'POST' })], ...to('web') }
     expect(read([route([{ matches: get, ...to('api') }, posted])]).stateOf()).toEqual([{ Accepted: words }])
     const below = { matches: [at('/x/y', 'PathPrefix', { method: 'POST' })], ...to('web') }

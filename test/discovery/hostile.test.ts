@@ -122,6 +122,26 @@ test('a container is not reached by a name that leads to another place', () => {
   expect(found.map(({ origin }) => origin.host)).toEqual(['web_1', 'web.1.x7'])
 })
 
+test('whoever writes labels takes no host whose TLS is not to end at the outer layer, and keeps no other from being there', () => {
+  const base = {
+    file: 'base.yaml',
+    text: JSON.stringify({ blind: { 'Secret.example.com': { identifier: 'vault' }, '*.blind.example.com': { identifier: 'vault' } } }),
+  }
+  const service = (host: string) => ({
+    ...{ name: host, host, type: 'http' as const, access: undefined, policy: undefined },
+    origin: { host: '10.0.0.1', port: 80 },
+  })
+  const taken = ['secret.example.com', 'SECRET.example.com', 'a.blind.example.com', '*.blind.example.com']
+  const found = [...taken, 'free.example.com', 'blind.example.com', '*.example.com'].map(service)
+  const { text, refused, hosts } = targetsDocument(found, { file: 'found.yaml', base, identifiers: [] })
+  expect(refused.map(({ name }) => name).sort()).toEqual([...taken].sort())
+  for (const { reason } of refused) expect(reason).toContain('is the host of --base base.yaml already')
+  expect([...hosts.keys()].sort()).toEqual(['*.example.com', 'blind.example.com', 'free.example.com'])
+  const table = parseTargets(text, 'found.yaml')
+  expect(table.blindName('a.blind.example.com')).toBeDefined()
+  expect(table.match('secret.example.com')).toBeUndefined()
+})
+
 test('labels that stand for much by aliases do not make the file longer than an outer layer takes', () => {
   const text = `{ ${Array.from({ length: 100 }, (_, i) => `'^/${i}': ${i === 0 ? `&m [${'GET, POST, PUT, '.repeat(300)}GET]` : '*m'}`).join(', ')} }`
   const { policy } = readWishes({ 'socket-gateway.policy': text }, 'socket-gateway.')

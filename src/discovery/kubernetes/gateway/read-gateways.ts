@@ -6,7 +6,7 @@ import { attach, gatewayOf, type Attachment } from './attachment.ts'
 import { condition, reasonOf, unsupported, type NotDone } from './conditions.ts'
 import { HostTables } from './host-tables.ts'
 import { byAge, entryOf, gatewayState, type Entry, type GatewayState } from './listeners.ts'
-import { hasMethods, piecesOf } from './rules.ts'
+import { piecesOf } from './rules.ts'
 import type { Condition, Gateway, GatewayClass, HttpRoute, Namespace, ParentRef, ReferenceGrant, RouteParentStatus } from './objects.ts'
 
 /** All objects of a cluster that count, each by its key. */
@@ -99,8 +99,8 @@ class GatewayReader {
       this.#states.set(keyOf(gateway), gatewayState(gateway, this.#entry, this.options.addresses))
       this.#attached.set(keyOf(gateway), new Map())
     }
-    const sorted = [...routes.values()].sort((a, b) => Number(hasMethods(a)) - Number(hasMethods(b)) || byAge(a, b))
-    for (const route of sorted) this.#read(route)
+    // By age alone: whoever comes later takes nothing from a route that is there, whatever the two of them go by.
+    for (const route of [...routes.values()].sort(byAge)) this.#read(route)
     return {
       hosts: [...this.#tables.all].map(([host, { routes: list }]) => ({ name: foundName(host), host, target: { routes: list } })),
       classes: new Map(own.map(([key, each]) => [key, this.#classStatus(each)])),

@@ -52,10 +52,6 @@ function methodOf(match: RouteMatch): string | undefined {
   return match.method
 }
 
-/** Does it go by the method of a request? Such routes are put in last: they need to know what else there is. */
-export const hasMethods = ({ spec }: HttpRoute): boolean =>
-  (spec?.rules ?? []).some(({ matches = [] }) => matches.some(({ method }) => method !== undefined))
-
 /** @throws NotDone for a rule that targets cannot express */
 export function piecesOf({ spec = {} }: HttpRoute, place: Omit<FilterPlace, 'isPrefix'> & BackendPlace): RoutePieces {
   onlyKnown(spec, ['parentRefs', 'hostnames', 'rules'], 'spec')
