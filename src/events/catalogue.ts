@@ -152,7 +152,7 @@ export const EVENTS = {
     severity: 'error',
     message: '{what} were not reloaded, the last good ones stay in force: {reason}',
     fields: {
-      what: '`targets`, `public keys`, `certificates of the app port`, `certificates of the socket port`, `visitors` or `service`',
+      what: '`targets`, `public keys`, `certificates of the app port`, `certificates of the socket port`, `authorities of the TCP ports`, `visitors` or `service`',
       reason: 'the fault, with its place',
     },
   },

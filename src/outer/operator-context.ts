@@ -38,7 +38,7 @@ export interface OperatorViewOptions {
   readonly openRequests: () => number
   readonly ports: () => { readonly app: number; readonly socket: number }
   /** The public TCP ports. */
-  readonly tcp: Pick<TcpEdge, 'faults' | 'missing' | 'ports' | 'openConnections' | 'visitors'>
+  readonly tcp: Pick<TcpEdge, 'clientFaults' | 'faults' | 'missing' | 'ports' | 'openConnections' | 'visitors'>
   readonly tunnels: Pick<TunnelEdge, 'openConnections'>
   readonly clients: Pick<ConnectionLimits, 'count'>
   readonly books: Pick<BookWatch, 'freed' | 'unaccounted'>

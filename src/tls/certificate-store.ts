@@ -48,6 +48,8 @@ interface Reading {
   readonly faults: readonly { readonly error: GatewayError; readonly isNamed: boolean }[]
   readonly clientCa: string | undefined
   readonly clientCrls: readonly string[] | undefined
+  /** Of the files of clients. */
+  readonly clientFaults: readonly GatewayError[]
 }
 
 /** Server name → pair: exact before wildcard, of two for the same name the first. */
@@ -69,6 +71,7 @@ export class CertificateStore {
   #index: ReadonlyMap<string, ServerPair> = new Map()
   #clientCa: string | undefined
   #clientCrls: readonly string[] | undefined
+  #clientFaults: readonly GatewayError[] = []
   #readAtMs = 0
   /** Those of the values that are directories, found out once: one that is away for a moment has to stay one. */
   #directories: ReadonlySet<string> = new Set()
@@ -102,7 +105,12 @@ export class CertificateStore {
     return this.#followed.faults
   }
 
-  /** The file that they stand in. */
+  /** Those of them that are files of the authorities of clients, and of what these have revoked. */
+  get clientFaults(): readonly GatewayError[] {
+    return this.#clientFaults
+  }
+
+  /** The file of the authorities of clients. */
   get clientCaFile(): string | undefined {
     return this.#options.clientCa
   }
@@ -167,7 +175,8 @@ export class CertificateStore {
     return isFaulty && Math.abs(this.#now() - this.#readAtMs) >= RETRY_MS
   }
 
-  #apply({ pairs, faults, clientCa, clientCrls }: Reading, tellFaults: () => void, wasFaulty: boolean): void {
+  #apply({ pairs, faults, clientCa, clientCrls, clientFaults }: Reading, tellFaults: () => void, wasFaulty: boolean): void {
+    this.#clientFaults = clientFaults
     tellFaults()
     const isSame = describe(pairs, [clientCa, clientCrls]) === describe(this.#pairs, [this.#clientCa, this.#clientCrls])
     // None is left when a directory was emptied: the last ones serve on, since a TLS port without any serves nobody.
@@ -215,10 +224,12 @@ export class CertificateStore {
   async #read(places: readonly PairPlace[]): Promise<Reading> {
     this.#readAtMs = this.#now()
     const [pairs, faults]: [ServerPair[], { error: GatewayError; isNamed: boolean }[]] = [[], []]
-    const onFault = (error: GatewayError): number => faults.push({ error, isNamed: true })
+    const clientFaults: GatewayError[] = []
+    const onFault = (error: GatewayError): number => clientFaults.push(error)
     const { clientCa: caFile, clientCrl: crlFile } = this.#options
     const clientCa = await readOr(this.#clientCa, caFile, readCertificates, onFault)
     const clientCrls = await readOr(this.#clientCrls, crlFile, readRevocationLists, onFault)
+    for (const error of clientFaults) faults.push({ error, isNamed: true })
     for (const place of places) {
       try {
         if ('error' in place) throw place.error
@@ -229,7 +240,7 @@ export class CertificateStore {
         if (last !== undefined) pairs.push(last)
       }
     }
-    return { pairs, faults, clientCa, clientCrls }
+    return { pairs, faults, clientCa, clientCrls, clientFaults }
   }
 }
 

@@ -3,18 +3,21 @@ import { createServer } from 'node:http'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import type { GatewayEvent } from '../../src/events/event.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { exchange } from '../support/exchange.ts'
 import { freePort, listen } from '../support/ports.ts'
-import { runProcess, startProcess } from '../support/process.ts'
+import { runProcess, startProcess, type RunningProcess } from '../support/process.ts'
 import { tempDir } from '../support/temp.ts'
 import { until } from '../support/wait.ts'
-import { run, type Outcome } from './context.ts'
+import { begin, run, type Outcome } from './context.ts'
 
 let appPort: number
 /** Of the user. */
 let env: Readonly<Record<string, string>>
 let originPort: number
+let outer: RunningProcess
+let serviceFile: string
 
 const PASSWORD = 'a password of some length'
 
@@ -25,9 +28,21 @@ beforeAll(async () => {
   const file = join(folder, 'service.yaml')
   const init = await run(['service', 'init', '--zone', 'localhost', '--service', file, '--json'])
   const { link, admin } = JSON.parse(init.stdout) as { readonly link: string; readonly admin: string }
-  writeFileSync(file, readFileSync(file, 'utf8').replace('localhost:3001', `localhost:${socketPort}`))
-  const ports = ['--app-port', appPort, '--socket-port', socketPort, '--app-host', 'localhost', '--socket-host', 'localhost']
-  startProcess(['outer-layer', '--service', file, ...ports.map(String), '--log-format', 'json'], { cwd: folder })
+  writeFileSync(file, `${readFileSync(file, 'utf8').replace('localhost:3001', `localhost:${socketPort}`)}\ninspect: true\n`)
+  const ports = [
+    '--app-port',
+    appPort,
+    '--socket-port',
+    socketPort,
+    '--app-host',
+    'localhost',
+    '--socket-host',
+    'localhost',
+    '--admin-port',
+    0,
+  ]
+  serviceFile = file
+  outer = startProcess(['outer-layer', '--service', file, ...ports.map(String), '--log-format', 'json'], { cwd: folder })
   const server = `http://localhost:${appPort}`
   await until(async () => (await fetch(`${server}/api/v1/version`)).ok, { what: 'the API' })
   env = { XDG_CONFIG_HOME: home }
@@ -76,6 +91,26 @@ describe('a service in processes', () => {
       },
       { what: 'a line of the log' },
     )
+    expect(await cli('socket', 'update', id, '--inspect', 'yes')).toMatchObject({ status: 0 })
+    const requests = begin(['requests', '--socket', 'stays', '--follow', '--json', '--filter', 'path:/followed'], env)
+    onCleanUp(() => requests.stop())
+    // Two of them: what was there when it began to look, and what came then.
+    const followed = (): readonly { readonly path: string; readonly isOver: boolean }[] =>
+      requests
+        .stdout()
+        .split('\n')
+        .filter(line => line.endsWith('}'))
+        .map(line => JSON.parse(line) as { readonly path: string; readonly isOver: boolean })
+    for (const path of ['/followed/1', '/followed/2'])
+      await until(
+        async () => {
+          await exchange(appPort, { host, headers, path })
+          return followed().some(request => request.path === path && request.isOver)
+        },
+        { what: `${path} in the list that is followed` },
+      )
+    expect(await requests.stop()).toBe(0)
+    expect(requests.stderr()).toBe('')
     // Deleted by somebody else, the connection ends with 1, and the log, which asks once more, with a sentence.
     expect(await cli('socket', 'delete', id)).toMatchObject({ status: 0, stdout: 'Socket deleted\n' })
     expect((await tunnel.exit).code).toBe(1)
@@ -95,6 +130,27 @@ describe('a service in processes', () => {
     expect((await cli('join', token.place, '--private-key', join(folder, 'b.key'), '--output', join(folder, 'b.yaml'))).status).toBe(1)
     expect(await cli('inner', 'revoke', kid)).toMatchObject({ status: 0, stdout: 'Key revoked\n' })
     await inner.waitForLine(/KEY_REMOVED|no longer accepted/)
+  })
+
+  test('tells of its file that was not reloaded, with the place, and that it is well again', async () => {
+    const [, adminPort] = await outer.waitForLine(/"adminPort":(\d+)/)
+    const told = (name: string): Promise<GatewayEvent> =>
+      until(
+        async () => {
+          const answer = await fetch(`http://127.0.0.1:${adminPort}/events?name=${name}&subject=service`)
+          return ((await answer.json()) as { readonly items: readonly GatewayEvent[] }).items[0]
+        },
+        { what: name },
+      )
+    const good = readFileSync(serviceFile, 'utf8')
+    writeFileSync(serviceFile, `${good}\nnonsense: 1\n`)
+    expect(await told('reload.refused')).toMatchObject({
+      severity: 'error',
+      fields: { what: 'service', reason: expect.stringMatching(/service\.yaml:\d+:.*nonsense/) },
+    })
+    expect((await cli('socket', 'ls')).status).toBe(0)
+    writeFileSync(serviceFile, good)
+    await told('reload.well')
   })
 
   test('says who did what', async () => {

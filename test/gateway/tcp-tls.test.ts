@@ -17,6 +17,8 @@ import { freePort, listen } from '../support/ports.ts'
 import { RawConnection } from '../support/raw-client.ts'
 import { startTcpLayers, toOrigin, type TcpLayers } from '../support/tcp-layers.ts'
 import { startLayers } from '../support/layers.ts'
+import type { GatewayEvent } from '../../src/events/event.ts'
+import { Events } from '../../src/events/events.ts'
 import { tcpSection } from '../support/tcp-layers.ts'
 import { echo, startTcpOrigin } from '../support/tcp-origin.ts'
 import { testWith } from '../support/needs.ts'
@@ -164,7 +166,11 @@ describe('tls: true', () => {
     const lists = async (revoked: readonly MintedPair[]): Promise<string> =>
       (await revocationList(folder, authority, revoked)) + (await revocationList(otherFolder, other, []))
     const clientCrl = tempFile('clients.crl', await lists([eve]))
-    const layers = await startTls(toOrigin(origin.port, `tls: true, clientCa: "${clientCa}", clientCrl: "${clientCrl}"`))
+    const events = new Events({ nowMs: Date.now, onFault: thrown => expect(thrown).toBeUndefined(), holdScale: 0.001 })
+    onCleanUp(() => events.close())
+    const layers = await startTls(toOrigin(origin.port, `tls: true, clientCa: "${clientCa}", clientCrl: "${clientCrl}"`), {
+      outer: { events },
+    })
     const comesIn = async ({ certificatePem: cert, privateKeyPem: key }: MintedPair): Promise<boolean> => {
       const client = await RawConnection.open(layers.tcpPort, trusting('db.example.com', { cert, key }))
       client.socket.end('hello')
@@ -179,6 +185,21 @@ describe('tls: true', () => {
     // What is no list changes nothing.
     writeFileSync(clientCrl, 'nothing')
     expect([await comesIn(alice), await comesIn(bob)]).toEqual([false, true])
+    const told = (name: string): Promise<GatewayEvent> =>
+      until(() => events.book.list({ limit: 1_000 }).items.find(event => event.name === name), { what: name })
+    const what = 'authorities of the TCP ports'
+    expect(await told('reload.refused')).toMatchObject({
+      subject: what,
+      fields: { what, reason: expect.stringContaining(clientCrl) },
+    })
+    writeFileSync(clientCrl, await lists([eve, alice]))
+    expect(await told('reload.well')).toMatchObject({ subject: what })
+    // The authorities themselves are told of in the same way, and those in force stay.
+    writeFileSync(clientCa, 'nothing')
+    const again = (): GatewayEvent | undefined =>
+      events.book.list({ limit: 1_000 }).items.find(({ fields }) => String(fields['reason']).includes(clientCa))
+    expect(await until(again, { what: 'the authorities' })).toMatchObject({ name: 'reload.refused', subject: what })
+    expect(await comesIn(bob)).toBe(true)
   })
 
   test('a client that speaks something else is reset, and the log says what it was', async () => {

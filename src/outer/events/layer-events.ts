@@ -44,7 +44,7 @@ export interface LayerEventsOptions {
     readonly keys: { readonly faults?: readonly { readonly message: string }[]; readonly expiries?: readonly KeyExpiry[] }
   }
   readonly registry: Registry
-  readonly tcp: Pick<TcpEdge, 'faults'>
+  readonly tcp: Pick<TcpEdge, 'clientFaults' | 'faults'>
   readonly log: Log
 }
 
@@ -160,6 +160,7 @@ export class LayerEvents {
     this.#reload('public keys', keys.faults?.map(({ message }) => message).join('; '))
     for (const { port, store } of this.#stores)
       this.#reload(`certificates of the ${port}`, store.faults.map(({ message }) => message).join('; '))
+    this.#reload('authorities of the TCP ports', tcp.clientFaults.join('; '))
     const reason = tcp.faults.join('; ')
     this.#events.turn('tcp-port', reason === '', { subject: 'TCP ports', fields: reason === '' ? {} : { reason } })
   }

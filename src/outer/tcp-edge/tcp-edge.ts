@@ -142,6 +142,11 @@ export class TcpEdge {
     return this.#faults
   }
 
+  /** Files of authorities of clients that could not be read again: the last good ones are in force. */
+  get clientFaults(): readonly string[] {
+    return this.#terminators.clientFaults
+  }
+
   /** Opens the ports, in their order. @throws GatewayError of the first that fails, such as LISTEN_FAILED, with none left open */
   async start(ports: readonly TcpPort[]): Promise<void> {
     this.#wanted = ports

@@ -58,6 +58,11 @@ export class TcpTerminator {
     )
   }
 
+  /** Files of authorities that cannot be used as they are now: the last good ones are in force. */
+  get clientFaults(): readonly GatewayError[] {
+    return this.store.clientFaults
+  }
+
   /** Begins with TLS on a socket that was just accepted, then joins the connection to the route of the name that the client sent. */
   accept(connection: TcpConnection, socket: Socket, port: TcpPort): void {
     afterPreamble(connection, socket, () => {
@@ -220,6 +225,12 @@ export class TcpTerminators {
       }
     }
     if (failure !== undefined) throw failure
+  }
+
+  /** Files of authorities of clients that cannot be used as they are now. Of the server's own certificates the app port tells. */
+  get clientFaults(): readonly string[] {
+    const faults = [...this.#terminators.values()].flatMap(terminator => terminator.clientFaults)
+    return [...new Set(faults.map(({ message }) => message))]
   }
 
   /** Has everything that the port needs been read? */
