@@ -166,7 +166,14 @@ export class Http2EdgeRequest implements EdgeRequest, Expiring {
   }
 
   get isFinished(): boolean {
-    return this.#hasEnded && this.stream.writableFinished && this.stream.rstCode === NGHTTP2_NO_ERROR
+    const { stream } = this
+    return this.#hasEnded && stream.rstCode === NGHTTP2_NO_ERROR && (stream.writableFinished || this.#hasLeft)
+  }
+
+  /** Node destroys a stream whose request has been read when the end of its answer leaves, before it says that it has: by then, nothing waits any more. */
+  get #hasLeft(): boolean {
+    const { closed, writableEnded, writableLength, aborted } = this.stream
+    return closed && writableEnded && writableLength === 0 && !aborted && this.#hasTrailers === this.#hasSentTrailers
   }
 
   get isGone(): boolean {
