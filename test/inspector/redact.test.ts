@@ -25,6 +25,21 @@ const BODIES: readonly (readonly [type: string | undefined, body: string, kept: 
   ['application/json', `{"pin": 1234, "max_tokens": 100, "token": 77}`, '{"pin": "***", "max_tokens": 100, "token": "***"}'],
   ['application/problem+json', `{"secret":null,"ok":1}`, '{"secret":"***","ok":1}'],
   ['application/x-ndjson', `{"password":"${SECRET}"}\n{"a":"\\"password\\": x"}\n`, '{"password":"***"}\n{"a":"\\"password\\": x"}\n'],
+  ...[
+    { token: SECRET },
+    { deep: { password: `a"b\\${SECRET}\\`, n: [1] } },
+    { secret: { x: ['}', SECRET] }, pin: 1234, max_tokens: 5 },
+  ].flatMap((value, at) => {
+    const kept = [{ token: '***' }, { deep: { password: '***', n: [1] } }, { secret: '***', pin: '***', max_tokens: 5 }][at]
+    const nest = (given: unknown): unknown => ({ message: JSON.stringify(given), note: 'a \\ "quoted" one' })
+    return [1, 2, 3].map((levels): readonly [string, string, string] => {
+      const [body, wanted] = [value, kept].map(given => JSON.stringify(Array.from({ length: levels }).reduce(nest, given)))
+      return ['application/json', body!, wanted!]
+    })
+  }),
+  ['application/json', `{"a":"{ \\"password\\" : \\"${SECRET}\\" }"}`, '{"a":"{ \\"password\\" : \\"***\\" }"}'],
+  ['application/json', `{"a":"{\\u0022token\\u0022:\\u0022${SECRET}\\u0022}"}`, '{"a":"{\\u0022token\\u0022:\\"***\\"}"}'],
+  ['application/json', `{"a":"{\\"token\\":\\"${SECRET}","b":"${'x'.repeat(3)}"}`, '{"a":"{\\"token\\":\\"***\\"","b":"xxx"}'],
   ['application/json', `)]}',\n{"jwt":"${SECRET}\\"${SECRET}"}`, `)]}',\n{"jwt":"***"}`],
   [
     'application/x-www-form-urlencoded',
@@ -109,6 +124,9 @@ describe('bodies are redacted wherever they are cut', () => {
     ...[
       '"',
       '\\',
+      '\\"',
+      '\\\\\\"',
+      '\\u0022',
       '\\u0026',
       '\\u003d',
       'token',
@@ -167,6 +185,23 @@ describe('bodies are redacted wherever they are cut', () => {
         const kept = redacted('application/json', [bytes.subarray(0, at % bytes.length), bytes.subarray(at % bytes.length)])
         expect(kept).not.toContain(SECRET)
         expect(JSON.parse(kept)).toEqual({ a: [1, { password: '***' }, 2], 'x-api-key': '***', z: 0 })
+      }),
+    )
+  })
+
+  test('a secret in JSON that is a string of other JSON is never kept, however deep', () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 3 }), fc.integer({ min: 1, max: 4 }), fc.nat(), (value, levels, at) => {
+        const secrets = { a: [1, { password: value }, 2], token: [SECRET, value], 'x-api-key': SECRET, z: 0 }
+        let text = JSON.stringify(secrets, null, at % 3)
+        for (let level = 0; level < levels; level++) text = JSON.stringify({ n: 1, text, end: 'x' })
+        const bytes = Buffer.from(text)
+        const ends = [at, at * 7].map(each => each % bytes.length).sort((a, b) => a - b)
+        const kept = redacted('application/json', [bytes.subarray(0, ends[0]), bytes.subarray(ends[0], ends[1]), bytes.subarray(ends[1])])
+        expect(kept).not.toContain(SECRET)
+        let inner = kept
+        for (let level = 0; level < levels; level++) inner = (JSON.parse(inner) as { readonly text: string }).text
+        expect(JSON.parse(inner)).toEqual({ a: [1, { password: '***' }, 2], token: '***', 'x-api-key': '***', z: 0 })
       }),
     )
   })

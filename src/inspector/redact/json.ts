@@ -14,6 +14,7 @@ import {
   SEMICOLON,
   unicodeAt,
 } from './bytes.ts'
+import { nestedMask, NestedSkip, nestedValueOf, quoteAt, type Quote } from './nested-json.ts'
 import { isSecretParameter, MAX_NAME, nameStart, schemeEnd, userEnd } from './parameter.ts'
 import { PieceReader } from './pieces.ts'
 import { CENSOR } from './secret-names.ts'
@@ -32,20 +33,23 @@ const ENDS_INNER: ReadonlySet<number> = new Set([AMPERSAND, SEMICOLON, HASH, QUE
 /** Escapes that stand for something that ends it. */
 const ENDING_ESCAPES = byteSet('"nrtbf')
 const UNICODE_BYTES = 6
+/** A name of nested JSON, its quotes, and spaces between it and its value. */
+const MAX_NESTED = MAX_NAME + 256
 
 const isSpace = (byte: number): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09
 
 /**
  * Where the reader is. `plain`: between tokens. `text`: in a string that began in an earlier piece, or has had something taken out. `named`:
  * behind a string, where a colon makes it a name. `value`: behind the colon of a secret name. `parameter`: in what is dropped of a URL in a
- * string, `inner`: of one that is a value of another. `skip…`: in the value of a secret name, which is dropped.
+ * string, `inner`: of one that is a value of another, `nested`: of JSON in a string. `skip…`: in the value of a secret name, which is dropped.
  */
-type State = 'plain' | 'text' | 'named' | 'value' | 'parameter' | 'inner' | 'skipText' | 'skipNested' | 'skipNestedText' | 'skipBare'
+type State =
+  'plain' | 'text' | 'named' | 'value' | 'parameter' | 'inner' | 'nested' | 'skipText' | 'skipNested' | 'skipNestedText' | 'skipBare'
 
 /**
  * JSON, also several texts one after the other, or one that is broken: whatever stands behind `"name":` is its value. No stack of what is
  * open is needed for that, so depth costs nothing. The value of a secret name is replaced whole, be it an object; of other strings the
- * values of secret parameters, as URLs have them.
+ * values of secret parameters, as URLs have them, and of secret names where the string is JSON again.
  */
 export class JsonRedactor extends PieceReader {
   #state: State = 'plain'
@@ -61,11 +65,17 @@ export class JsonRedactor extends PieceReader {
   #start = -1
   /** Begin of an escape or a host that is not whole, -1: there is none. */
   #waitsAt = -1
+  /** The last quote in the string that may stand before a name of nested JSON, with its backslashes; -1: there is none. */
+  #quoteAt = -1
+  #quoteEnd = -1
+  #quoteLevel = 0
+  #nested: NestedSkip | undefined
 
   protected override read(bytes: Uint8Array, isLast: boolean): number {
     this.#from = 0
     this.#start = -1
     this.#waitsAt = -1
+    this.#quoteAt = -1
     let at = 0
     while (at < bytes.length) {
       switch (this.#state) {
@@ -74,6 +84,7 @@ export class JsonRedactor extends PieceReader {
           if (at === bytes.length) break
           this.#state = 'text'
           this.#start = ++at
+          this.#quoteAt = -1
           break
         case 'text': {
           const next = this.#text(bytes, at, isLast)
@@ -92,6 +103,13 @@ export class JsonRedactor extends PieceReader {
           at = next
           break
         }
+        case 'nested': {
+          const { at: end, isOver } = this.#nested!.read(bytes, at, isLast)
+          if (!isOver) return end
+          this.#state = 'text'
+          this.#from = at = end
+          break
+        }
         default:
           at = this.#skip(bytes, at)
       }
@@ -103,7 +121,7 @@ export class JsonRedactor extends PieceReader {
   }
 
   get #drops(): boolean {
-    return this.#state.startsWith('skip') || this.#state === 'parameter' || this.#state === 'inner'
+    return this.#state.startsWith('skip') || this.#state === 'parameter' || this.#state === 'inner' || this.#state === 'nested'
   }
 
   /** The piece ends in a string: one that may be a name is read again, of others the end that may mean something. */
@@ -117,6 +135,8 @@ export class JsonRedactor extends PieceReader {
       if (this.#start >= 0) this.#isSecretName = this.#judge(bytes, this.#start + MAX_NAME)
       this.#start = -1
       rest = textRest(bytes, this.#waitsAt < 0 ? length : this.#waitsAt, this.#from)
+      // A name of nested JSON may begin there, or be whole and its value not be there yet.
+      if (this.#quoteAt >= this.#from && length - this.#quoteAt <= MAX_NESTED) rest = Math.min(rest, this.#quoteAt)
     }
     this.keep(bytes, this.#from, rest)
     return rest
@@ -146,6 +166,20 @@ export class JsonRedactor extends PieceReader {
         continue
       }
       if (byte === BACKSLASH) {
+        const quote = quoteAt(bytes, at)
+        if (quote === undefined && !isLast) return this.#waitAt(bytes, at, isLast)
+        if (typeof quote === 'object' && quote.level % 2 === 1) {
+          const next = this.#atQuote(bytes, at, quote, isLast)
+          if (next < 0 || this.#state === 'nested') return next
+          at = next - 1
+          continue
+        }
+        // An even number of backslashes stands for half as many.
+        while (bytes[at] === BACKSLASH && bytes[at + 1] === BACKSLASH) at += 2
+        if (bytes[at] !== BACKSLASH) {
+          at--
+          continue
+        }
         const isUnicode = bytes[at + 1] === LETTER_U
         const size = isUnicode ? UNICODE_BYTES : 2
         if (at + size > length) return this.#waitAt(bytes, at, isLast)
@@ -168,6 +202,27 @@ export class JsonRedactor extends PieceReader {
       return value
     }
     return length
+  }
+
+  /** At a quote in a string, behind which a name of nested JSON may end or begin. @returns as `#text` */
+  #atQuote(bytes: Uint8Array, at: number, quote: Quote, isLast: boolean): number {
+    const isName = this.#quoteAt >= 0 && this.#quoteLevel === quote.level && this.#quoteEnd >= this.#from
+    const value = isName ? nestedValueOf(bytes, { name: this.#quoteEnd, end: at, quote, names: this.names }) : undefined
+    if (value === 'wait') {
+      if (!isLast && bytes.length - this.#quoteAt <= MAX_NESTED) return -1
+    } else if (value !== undefined) {
+      this.keep(bytes, this.#from, value.at)
+      this.mask(nestedMask(value.level))
+      this.#endStart(bytes, at)
+      this.#nested = new NestedSkip(value)
+      this.#state = 'nested'
+      this.#quoteAt = -1
+      return value.at
+    }
+    this.#quoteAt = at
+    this.#quoteEnd = quote.end
+    this.#quoteLevel = quote.level
+    return quote.end
   }
 
   /** An escape or a host that begins at `at` is not whole. */
