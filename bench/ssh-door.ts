@@ -50,6 +50,7 @@ const forwardOf = (name: string): Forward => {
       visitors: null,
       balance: 'least',
       inspect: false,
+      proxyProtocol: null,
       limits: { requestsPerSecond: 1e9, concurrency: 1e9, maxConnections: 1e9 },
       isEphemeral: false,
       state: 'active',

@@ -30,6 +30,14 @@ const given = {
     description:
       'What comes to it is recorded, without what looks like a secret, for its owner alone (`/sockets/{socketId}/requests`), where the operator of the gateway has turned that on; default false.',
   }),
+  proxyProtocol: z
+    .union([z.literal(1), z.literal(2)], { error: 'expected 1, 2 or null' })
+    .nullable()
+    .optional()
+    .meta({
+      description:
+        'Version of the PROXY protocol in which the service behind the socket is told who comes, before the first byte; in 2 also who has logged in. Only of tcp and tls; default null: in none.',
+    }),
   customDomains: z
     .array(text(253))
     .max(50)
@@ -95,6 +103,10 @@ export const socketSchema = z
       .nullable(),
     balance: z.enum(['least', 'round-robin', 'address']),
     inspect: z.boolean().meta({ description: 'Is what comes to it recorded for its owner?' }),
+    proxyProtocol: z
+      .union([z.literal(1), z.literal(2)])
+      .nullable()
+      .meta({ description: 'Version of the PROXY protocol in which its service is told who comes; null: in none.' }),
     limits: z.object({ requestsPerSecond: z.number(), concurrency: z.number(), maxConnections: z.number() }),
     isEphemeral: z.boolean(),
     state: z.enum(['active', 'suspended']),

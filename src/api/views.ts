@@ -105,6 +105,7 @@ export const socketView = (socket: Socket, url: string): unknown => ({
   visitors: socket.visitors && visitorsView(socket.visitors),
   balance: socket.balance,
   inspect: socket.inspect,
+  proxyProtocol: socket.proxyProtocol,
   limits: {
     requestsPerSecond: socket.limits.requestsPerSecond,
     concurrency: socket.limits.concurrency,

@@ -24,6 +24,9 @@ export interface SocketVisitors {
   readonly groups?: readonly string[] | undefined
 }
 
+/** Versions of the PROXY protocol. */
+export type ProxyVersion = 1 | 2
+
 /** A socket to be made. */
 export interface SocketRequest {
   readonly name: string
@@ -37,12 +40,16 @@ export interface SocketRequest {
   readonly balance?: Balance | undefined
   /** True: requests that come to it are recorded for its owner, where the gateway does so; default: it is not. */
   readonly inspect?: boolean | undefined
+  /** Version of the PROXY protocol in which the service behind it is told who comes; only of type tcp and tls; default null: in none. */
+  readonly proxyProtocol?: ProxyVersion | null | undefined
   /** The socket goes when no tunnel was up for so long; absent: it stays, but one by `connect` goes after 60 s. */
   readonly ephemeralSeconds?: number | undefined
 }
 
 /** A change of a socket; what is absent stays. */
-export type SocketChange = Partial<Pick<SocketRequest, 'name' | 'password' | 'visitors' | 'balance' | 'customDomains' | 'inspect'>>
+export type SocketChange = Partial<
+  Pick<SocketRequest, 'name' | 'password' | 'visitors' | 'balance' | 'customDomains' | 'inspect' | 'proxyProtocol'>
+>
 
 export interface Tunnel {
   readonly id: string
@@ -71,6 +78,7 @@ export interface Socket {
   readonly visitors: SocketVisitors | null
   readonly balance: Balance
   readonly inspect: boolean
+  readonly proxyProtocol: ProxyVersion | null
   readonly limits: { readonly requestsPerSecond: number; readonly concurrency: number; readonly maxConnections: number }
   readonly isEphemeral: boolean
   readonly state: 'active' | 'suspended'

@@ -52,6 +52,8 @@ export interface DirectorySocket {
   readonly interstitial?: boolean | undefined
   /** True: requests that come to it are recorded for its owner; absent: it is not. */
   readonly inspect?: boolean | undefined
+  /** Version of the PROXY protocol in which the origin is told who comes, of type tcp and tls; absent: it is told nothing. */
+  readonly proxyProtocol?: 1 | 2 | undefined
   /** Links that let in whoever has them, where visitors have to log in; absent: none. */
   readonly shares?: readonly SocketShare[] | undefined
 }

@@ -101,6 +101,9 @@ function shareOf(value: unknown): SocketShare {
   })
 }
 
+const versionOf = (value: unknown): 1 | 2 =>
+  value === 1 || value === 2 ? value : refuse('the version of the PROXY protocol of a socket is not what it should be')
+
 function socketOf(value: unknown): DirectorySocket {
   const raw = objectOf(value, 'a socket')
   const type = oneOf(raw['type'], 'the type of a socket', ['http', 'https', 'tcp', 'tls'])
@@ -120,6 +123,7 @@ function socketOf(value: unknown): DirectorySocket {
     visitors: visitorsOf(raw['visitors']),
     ...(raw['interstitial'] === true && { interstitial: true }),
     ...(raw['inspect'] === true && { inspect: true }),
+    ...(raw['proxyProtocol'] !== undefined && { proxyProtocol: versionOf(raw['proxyProtocol']) }),
     balance: oneOf(raw['balance'], 'the balance of a socket', ['least', 'round-robin', 'address']),
     limits: Object.freeze({
       requestsPerSecond: isRate ? requestsPerSecond : refuse('requestsPerSecond is not what it should be'),

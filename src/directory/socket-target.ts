@@ -102,6 +102,12 @@ function createTarget(socket: DirectorySocket, owner: SocketOwner, previous: Soc
 
 const inspection = ({ inspect }: DirectorySocket): { readonly isInspected?: true } => (inspect === true ? { isInspected: true } : {})
 
+/** Who has logged in is told as web sockets tell it: the socket and the service behind it are one owner's. */
+const introduction = ({ proxyProtocol }: DirectorySocket): Pick<Tunnel, 'proxyProtocol' | 'tellsIdentity'> => ({
+  proxyProtocol: proxyProtocol ?? 0,
+  tellsIdentity: proxyProtocol === 2,
+})
+
 const hostnameOf = ({ id }: DirectorySocket): string => `${id}.${SOCKET_DOMAIN}`
 
 function treatmentOf(
@@ -193,8 +199,7 @@ function createTunnel(socket: DirectorySocket, owner: SocketOwner, previous: Soc
     access: owner.latest,
     maxConnections: limits.maxConnections,
     idleMs: 0,
-    proxyProtocol: 0,
-    tellsIdentity: false,
+    ...introduction(socket),
     ...inspection(socket),
   })
 }
@@ -217,13 +222,12 @@ function createPort(socket: DirectorySocket, owner: SocketOwner, tunnel: Tunnel 
     clientCa: undefined,
     clientNames: [],
     visitors,
-    tellsIdentity: false,
     allow: password === null && isForAll ? undefined : NOBODY,
     deny: NOBODY,
     maxConnections,
     maxConnectionsPerAddress: maxConnections,
     idleMs: 0,
-    proxyProtocol: 0,
+    ...introduction(socket),
     ...inspection(socket),
     routes: [{ name: '*', hostname: hostnameOf(socket), port, identifiers: tunnelIds, pool: 'tunnel', owner }],
   })

@@ -83,12 +83,16 @@ export interface NewSocket {
   readonly balance?: 'least' | 'round-robin' | 'address'
   /** True: requests that come to it are recorded for its owner, where the gateway does so; default: it is not. */
   readonly inspect?: boolean
+  /** Version of the PROXY protocol in which the origin is told who comes; only of type tcp and tls; default null: in none. */
+  readonly proxyProtocol?: 1 | 2 | null
   /** Goes by itself when no tunnel was up for so long, milliseconds; absent: it stays. */
   readonly ephemeralMs?: number
 }
 
 /** A change of a socket; what is absent stays. */
-export type SocketPatch = Partial<Pick<NewSocket, 'name' | 'password' | 'visitors' | 'balance' | 'customDomains' | 'inspect'>>
+export type SocketPatch = Partial<
+  Pick<NewSocket, 'name' | 'password' | 'visitors' | 'balance' | 'customDomains' | 'inspect' | 'proxyProtocol'>
+>
 
 export interface Tunnel {
   readonly id: string
@@ -117,6 +121,8 @@ export interface Socket {
   readonly balance: 'least' | 'round-robin' | 'address'
   /** True: requests that come to it are recorded for its owner, where the gateway does so. */
   readonly inspect: boolean
+  /** Version of the PROXY protocol in which the origin is told who comes; null: in none. */
+  readonly proxyProtocol: 1 | 2 | null
   readonly limits: SocketLimits
   readonly isEphemeral: boolean
   readonly state: 'active' | 'suspended'

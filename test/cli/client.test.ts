@@ -235,6 +235,21 @@ describe('socket', () => {
     await ada(['socket', 'delete', id])
   })
 
+  test('the PROXY protocol of a socket is chosen when it is made, and changed', async () => {
+    const { id } = await create('--name', 'told', '--type', 'tcp', '--proxy-protocol', 'v1')
+    const version = async (): Promise<unknown> => (await api.given.service.sockets.get(admin, id)).proxyProtocol
+    expect(await version()).toBe(1)
+    expect(await ada(['socket', 'update', id, '--proxy-protocol', 'v2'])).toMatchObject({ status: 0 })
+    expect(await version()).toBe(2)
+    expect(await ada(['socket', 'update', id, '--proxy-protocol', 'off'])).toMatchObject({ status: 0 })
+    expect(await version()).toBeNull()
+    expect(await ada(['socket', 'create', '-n', 'x', '--proxy-protocol', 'v1'])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('proxyProtocol: only services behind sockets of type tcp and tls'),
+    })
+    await ada(['socket', 'delete', id])
+  })
+
   test('a name of two sockets asks for an id', async () => {
     const [first, second] = [await create('--name', 'twin'), await create('--name', 'twin')]
     expect(await ada(['socket', 'delete', 'twin'])).toMatchObject({

@@ -21,6 +21,7 @@ const socketOf = (line: string, more: Partial<Socket> = {}): Socket => {
     visitors: cloud === 'true' ? { emails: [], domains: [] } : null,
     balance: 'least',
     inspect: false,
+    proxyProtocol: null,
     limits: { requestsPerSecond: 100, concurrency: 200, maxConnections: 100 },
     isEphemeral: false,
     state: 'active',

@@ -7,7 +7,7 @@ const { granted } = grantedKey({ tunnelId: tunnelOf(1) })
 
 describe('a message of the service process', () => {
   test('comes out as it went in, without what nobody knows', () => {
-    const tcp = socketOf(2, { type: 'tls', port: 40_000, visitors: { emails: [], domains: [], groups: ['ops'] } })
+    const tcp = socketOf(2, { type: 'tls', port: 40_000, proxyProtocol: 2, visitors: { emails: [], domains: [], groups: ['ops'] } })
     const endedLogins = [{ accountId: idOf(1, 2), atMs: 1_000 }]
     const change = changeOf({
       sockets: [socketOf(1), tcp],
@@ -34,6 +34,7 @@ describe('a message of the service process', () => {
     ['a type that nobody knows', { type: 'ssh' }],
     ['a TCP socket without a port', { type: 'tcp' }],
     ['a tunnel by the name of an inner layer', { tunnelIds: ['vm'] }],
+    ['a PROXY protocol of no version', { proxyProtocol: 0 }],
     ['no limits', { limits: undefined }],
     ['a rate of nothing', { limits: { requestsPerSecond: 0, concurrency: 1, maxConnections: 1 } }],
     ['a user with a colon', { password: { user: 'a:b', hash: '$scrypt$ln=14,r=8,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaA' } }],

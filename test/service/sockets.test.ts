@@ -61,6 +61,17 @@ describe.each(await databases())('sockets on $name', database => {
     }
   })
 
+  test('of type tcp and tls tell their origin who comes as long as they are asked to', async () => {
+    const { id, proxyProtocol } = await web({ type: 'tls', proxyProtocol: 1 })
+    expect([proxyProtocol, given.plane.sockets.get(id)?.proxyProtocol]).toEqual([1, 1])
+    await given.service.sockets.update(ada, id, { name: 'renamed' })
+    expect(given.plane.sockets.get(id)?.proxyProtocol).toBe(1)
+    expect((await given.service.sockets.update(ada, id, { proxyProtocol: 2 })).proxyProtocol).toBe(2)
+    expect(given.plane.sockets.get(id)?.proxyProtocol).toBe(2)
+    expect((await given.service.sockets.update(ada, id, { proxyProtocol: null })).proxyProtocol).toBeNull()
+    expect(given.plane.sockets.get(id)).not.toHaveProperty('proxyProtocol')
+  })
+
   test('show their password once, and keep a hash that the edge verifies', async () => {
     const password = { user: 'ada', password: 'correct horse' }
     const socket = await web({ password })
@@ -226,6 +237,8 @@ describe.each(await databases())('sockets on $name', database => {
     ['an address that is none', { visitors: { emails: ['a@example.com', 'nobody'], domains: [] } }, 'visitors.emails[1]'],
     ['a domain that is none', { visitors: { emails: [], domains: [''] } }, 'visitors.domains[0]'],
     ['another balance', { balance: 'random' as 'least' }, 'balance'],
+    ['a third PROXY protocol', { type: 'tcp', proxyProtocol: 3 as 2 }, 'proxyProtocol'],
+    ['a PROXY protocol for HTTP', { proxyProtocol: 2 }, 'proxyProtocol'],
     ['an endless life', { ephemeralMs: Infinity }, 'ephemeralMs'],
   ])('with %s are refused, with the path of the fault', async (_, more, path) => {
     await expect(web(more)).rejects.toMatchObject({ code: 'INVALID', details: [{ path, message: expect.any(String) }] })

@@ -85,6 +85,7 @@ const readySocket = (accountId: string, type: 'http' | 'tcp', number: number, po
     visitors: null,
     balance: 'least',
     inspect: false,
+    proxyProtocol: null,
     limits: { requestsPerSecond: 100_000, concurrency: 1_000, maxConnections: 1_000 },
     isEphemeral: true,
     state: 'active',

@@ -15,6 +15,7 @@ import { startApi, type RunningApi } from '../support/api.ts'
 import { mintServer, startStore, writePair } from '../support/certificates.ts'
 import { ZONE } from '../support/directory.ts'
 import { TEST_CONFIG } from '../support/service.ts'
+import { valuesOf } from '../support/proxy-values.ts'
 import { echo, startTcpOrigin } from '../support/tcp-origin.ts'
 import { ADA, AUTH, startVisitorLayers, type VisitorLayers } from '../support/visitors.ts'
 import type { Browser, Visit } from '../support/browser.ts'
@@ -221,6 +222,25 @@ describe('a person whose program opens a socket', () => {
 
   test('comes in at a socket of type tcp in the same way', async () => {
     expect(await say(other, await certificateOf(other))).toBe('hello')
+  })
+
+  test('is told to the service behind the socket, where its owner wants that', async () => {
+    const patch = (proxyProtocol: 2 | null) => api.v1('PATCH', `/sockets/${socket.id}`, { body: { proxyProtocol } })
+    expect((await patch(2)).status).toBe(200)
+    const tls = await dial(socket, await certificateOf(socket))
+    const chunks: Buffer[] = []
+    tls.on('data', (chunk: Buffer) => chunks.push(chunk))
+    tls.write('hello')
+    await until(() => Buffer.concat(chunks).toString('latin1').endsWith('hello'), { what: 'the header and what was said' })
+    tls.destroy()
+    const values = valuesOf(Buffer.concat(chunks))
+    expect([0x02, 0xe0, 0xe1, 0xe2].map(type => values.get(type)?.toString())).toEqual([
+      socket.dnsName,
+      'certificate',
+      expect.stringMatching(/^company\|./),
+      'ada@example.io',
+    ])
+    expect((await patch(null)).status).toBe(200)
   })
 
   test('says no, and the program gets no token; nobody is asked for a port that is none', async () => {

@@ -1,5 +1,5 @@
 import { GatewayError } from '../../errors.ts'
-import type { Balance, SocketPassword, SocketRequest, SocketType, SocketVisitors } from '../../client/wire.ts'
+import type { Balance, ProxyVersion, SocketPassword, SocketRequest, SocketType, SocketVisitors } from '../../client/wire.ts'
 import type { CliContext } from '../command/context.ts'
 
 const TYPES: readonly string[] = ['http', 'https', 'tcp', 'tls']
@@ -57,6 +57,12 @@ export function visitorsOf(values: ProtectionValues, { stderr }: Pick<CliContext
   return { emails: good, domains, ...(groups.length > 0 && { groups }) }
 }
 
+/** Values of --proxy-protocol. */
+export type ProxyChoice = 'off' | 'v1' | 'v2'
+
+/** The version that is meant; null: none. */
+export const proxyVersion = (choice: ProxyChoice): ProxyVersion | null => (choice === 'off' ? null : choice === 'v1' ? 1 : 2)
+
 /** The options of `socket create` and `connect` as a request. @throws GatewayError INVALID in the words of the client of 2021 */
 export function socketRequest(
   values: ProtectionValues & {
@@ -65,6 +71,7 @@ export function socketRequest(
     readonly label: string | undefined
     readonly 'custom-domain': readonly string[]
     readonly balance: Balance | undefined
+    readonly 'proxy-protocol': ProxyChoice | undefined
   },
   context: Pick<CliContext, 'stderr'>,
 ): SocketRequest {
@@ -80,5 +87,6 @@ export function socketRequest(
     ...(values.label !== undefined && { label: values.label }),
     ...(values['custom-domain'].length > 0 && { customDomains: values['custom-domain'] }),
     ...(values.balance !== undefined && { balance: values.balance }),
+    ...(values['proxy-protocol'] !== undefined && { proxyProtocol: proxyVersion(values['proxy-protocol']) }),
   }
 }

@@ -9,7 +9,7 @@ import { answer } from './answer.ts'
 import { findSocket, idOf } from './find-socket.ts'
 import { LIST, onSocket } from './on-socket.ts'
 import { openClient } from './open.ts'
-import { passwordOf, socketRequest, visitorsOf } from './socket-request.ts'
+import { passwordOf, proxyVersion, socketRequest, visitorsOf } from './socket-request.ts'
 
 /** `socket create`. */
 export async function runSocketCreate(values: ValuesOf<typeof socketCreateOptions>, context: CliContext): Promise<ExitStatus> {
@@ -65,6 +65,7 @@ function changeOf(values: ValuesOf<typeof socketUpdateOptions>, context: CliCont
     ...(values.name !== undefined && { name: values.name }),
     ...(values.balance !== undefined && { balance: values.balance }),
     ...(values.inspect !== undefined && { inspect: values.inspect === 'yes' }),
+    ...(values['proxy-protocol'] !== undefined && { proxyProtocol: proxyVersion(values['proxy-protocol']) }),
     ...(values['custom-domain'].length > 0 && { customDomains: values['custom-domain'] }),
   }
 }

@@ -103,6 +103,9 @@ const protectionOptions = {
   ),
 }
 
+const PROXY_PROTOCOL =
+  'Version of the PROXY protocol in which your service is told who comes, with v2 also who has logged in, of type tcp and tls: off, v1 or v2'
+
 const choosableOptions = {
   label: optional(TEXT, { describe: 'First label of the public name, where an admin has given you the right to choose it' }),
   'custom-domain': listOf(TEXT, {
@@ -112,6 +115,10 @@ const choosableOptions = {
   balance: optional(choice(['least', 'round-robin', 'address'] as const), {
     describe: 'Which of several tunnels a request takes: least, round-robin, or address (the same for the same visitor)',
     defaultText: 'least',
+  }),
+  'proxy-protocol': optional(choice(['off', 'v1', 'v2'] as const), {
+    describe: PROXY_PROTOCOL,
+    defaultText: 'off',
   }),
 }
 
@@ -154,6 +161,7 @@ export const socketUpdateOptions = {
   'custom-domain': choosableOptions['custom-domain'],
   balance: optional(choice(['least', 'round-robin', 'address'] as const), { describe: 'Which of several tunnels a request takes' }),
   inspect: yesOrNo('Record requests for you alone, without what looks like a secret, where the gateway does so? yes or no'),
+  'proxy-protocol': optional(choice(['off', 'v1', 'v2'] as const), { describe: PROXY_PROTOCOL, defaultText: 'unchanged' }),
   ...clientOptions,
 } as const
 

@@ -91,7 +91,7 @@ export async function directorySockets(db: Kysely<Database>, config: ServiceConf
     row => row.domain,
   )
   return rows.map(row => {
-    const { password, visitors, balance, inspect } = readSettings(row.settings, row.id)
+    const { password, visitors, balance, inspect, proxyProtocol } = readSettings(row.settings, row.id)
     const limits = { ...config.limits, ...readLimits(row.limits, row.account_id) }
     return {
       id: row.id,
@@ -106,6 +106,7 @@ export async function directorySockets(db: Kysely<Database>, config: ServiceConf
       balance,
       ...(limits.interstitial && { interstitial: true }),
       ...(inspect && { inspect: true }),
+      ...(proxyProtocol !== null && { proxyProtocol }),
       limits: {
         requestsPerSecond: limits.requestsPerSecond,
         concurrency: limits.concurrency,

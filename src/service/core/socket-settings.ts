@@ -11,6 +11,10 @@ const settingsSchema = z.object({
     .default(null),
   balance: z.enum(['least', 'round-robin', 'address']).default('least'),
   inspect: z.boolean().default(false),
+  proxyProtocol: z
+    .union([z.literal(1), z.literal(2)])
+    .nullable()
+    .default(null),
 })
 
 export type SocketSettings = Readonly<z.infer<typeof settingsSchema>>

@@ -41,6 +41,8 @@ export interface CheckedSocket {
   readonly balance: Socket['balance']
   /** Absent: it is not said, as in calls of an earlier release that come again. */
   readonly inspect?: boolean
+  /** Absent likewise. */
+  readonly proxyProtocol?: 1 | 2 | null
   readonly ephemeralMs: number | null
 }
 
@@ -89,12 +91,15 @@ export function checkNewSocket(request: NewSocket, rules: SocketRules): CheckedS
     visitors: parts.visitors ?? null,
     balance: parts.balance ?? 'least',
     ...(parts.inspect !== undefined && { inspect: parts.inspect }),
+    ...(parts.proxyProtocol !== undefined && { proxyProtocol: parts.proxyProtocol }),
     ephemeralMs: ephemeralMs ?? null,
   }
 }
 
 /** The changes of a patch; undefined stays as it is. */
-export type CheckedPatch = Partial<Pick<CheckedSocket, 'name' | 'customDomains' | 'password' | 'visitors' | 'balance' | 'inspect'>>
+export type CheckedPatch = Partial<
+  Pick<CheckedSocket, 'name' | 'customDomains' | 'password' | 'visitors' | 'balance' | 'inspect' | 'proxyProtocol'>
+>
 
 /** @throws ServiceError as `checkNewSocket` */
 export function checkPatch(patch: SocketPatch, type: SocketType, rules: SocketRules): CheckedPatch {
@@ -106,10 +111,11 @@ export function checkPatch(patch: SocketPatch, type: SocketType, rules: SocketRu
 }
 
 function checkParts(request: SocketPatch, type: SocketType, rules: SocketRules, faults: Faults): Omit<CheckedPatch, 'name'> {
-  const { password, visitors, balance, customDomains, inspect } = request
+  const { password, visitors, balance, customDomains, inspect, proxyProtocol } = request
   if (password !== undefined && password !== null) checkPassword(password, type, faults)
   if (balance !== undefined && !BALANCES.includes(balance)) faults.add('balance', `expected ${BALANCES.join(', ')}`)
   if (inspect !== undefined && typeof inspect !== 'boolean') faults.add('inspect', 'expected true or false')
+  if (proxyProtocol !== undefined) faults.add('proxyProtocol', faultOfProxyProtocol(proxyProtocol, type))
   const checkedVisitors = visitors === undefined || visitors === null ? visitors : checkVisitors(visitors, faults)
   const domains = customDomains === undefined ? undefined : checkDomains(customDomains, type, rules, faults)
   return {
@@ -117,8 +123,16 @@ function checkParts(request: SocketPatch, type: SocketType, rules: SocketRules, 
     ...(checkedVisitors !== undefined && { visitors: checkedVisitors }),
     ...(balance !== undefined && { balance }),
     ...(inspect !== undefined && { inspect }),
+    ...(proxyProtocol !== undefined && { proxyProtocol }),
     ...(domains !== undefined && { customDomains: domains }),
   }
+}
+
+/** HTTP tells the origin in fields. */
+function faultOfProxyProtocol(version: unknown, type: SocketType): string | undefined {
+  if (version === null) return undefined
+  if (version !== 1 && version !== 2) return 'expected 1, 2 or null'
+  return isWeb(type) ? 'only services behind sockets of type tcp and tls can be spoken to by the PROXY protocol' : undefined
 }
 
 function checkPassword({ user, password }: { readonly user: unknown; readonly password: unknown }, type: SocketType, faults: Faults): void {
