@@ -140,7 +140,7 @@ const ROOMS = {
   'config/visitors': {
     rooms: ['errors.ts', 'files', 'address', 'visitors', 'visitors/session', 'config/document', 'config/keys'],
     npm: ['zod'],
-    node: ['fs', 'fs/promises', 'path', 'os'],
+    node: ['fs', 'fs/promises', 'path', 'os', 'crypto'],
   },
   'config/events': { rooms: ['errors.ts', 'events', 'config/document', 'config/keys'], npm: ['zod'], node: ['fs/promises', 'path'] },
   'config/blind': { rooms: ['errors.ts', 'address', 'route', 'config/document', 'config/keys'], npm: ['zod'] },

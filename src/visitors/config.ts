@@ -28,6 +28,14 @@ export interface ProviderConfig {
   readonly saml?: SamlSettings
 }
 
+/** The key of this gateway at a SAML identity provider: it signs requests, and decrypts assertions. */
+export interface SamlKeys {
+  /** PEM, of RSA. */
+  readonly privateKey: string
+  /** DER in base64, as metadata have it. */
+  readonly certificate: string
+}
+
 /** The settings of a SAML identity provider. */
 export interface SamlSettings {
   /** Name of this gateway at the provider. */
@@ -41,6 +49,8 @@ export interface SamlSettings {
   readonly groupNames: readonly string[]
   /** The page to which somebody comes who has begun at the provider; undefined: such logins are refused. */
   readonly landing: string | undefined
+  /** Absent: requests are not signed, and assertions that are encrypted do not count. */
+  readonly keys?: SamlKeys | undefined
 }
 
 /** All of the file. */

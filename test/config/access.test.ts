@@ -1,13 +1,15 @@
 /** The key `access` of targets and routes, and the file of logins. */
 import { describe, expect, test } from '@jest/globals'
+import { X509Certificate } from 'node:crypto'
 import { ConfigError } from '../../src/config/document/fault.ts'
 import { explain } from '../../src/config/explain.ts'
 import { parseTargets } from '../../src/config/targets.ts'
-import { parseVisitorsConfig } from '../../src/config/visitors/visitors-config.ts'
+import { parseVisitorsConfig, visitorsPlaces } from '../../src/config/visitors/visitors-config.ts'
 import { isPublic, type Access } from '../../src/route/access.ts'
 import type { Target } from '../../src/route/table.ts'
 import type { VisitorsConfig } from '../../src/visitors/config.ts'
 import { mintAuthority } from '../support/certificates.ts'
+import { mintIdp } from '../support/saml.ts'
 import { tempFile } from '../support/temp.ts'
 
 const faultsIn = (parse: () => unknown): readonly string[] => {
@@ -149,6 +151,21 @@ describe('the file of logins', () => {
       groupNames: ['roles'],
       landing: 'https://wiki.test/',
     })
+  })
+
+  test('has a key of SAML with its certificate, followed as every file that it names, and neither of them alone', () => {
+    const { key, cert } = mintIdp('auth')
+    const text = (keys: string) => `auth: https://a.test\nproviders:\n  f: { kind: saml, metadata: idp.xml, ${keys} }\n`
+    const both = text('keyFile: f.key, certificateFile: f.crt')
+    const files = { secret: () => key.trim(), text: () => cert, logo: () => ({ type: 'image/png', bytes: Buffer.alloc(1) }) } as const
+    const { keys } = parseVisitorsConfig(both, '/etc/sg/visitors.yaml', files).providers.get('f')!.saml!
+    expect(keys?.certificate).toBe(new X509Certificate(cert).raw.toString('base64'))
+    expect(visitorsPlaces(both, '/etc/sg/visitors.yaml').named).toEqual(['/etc/sg/idp.xml', '/etc/sg/f.key', '/etc/sg/f.crt'])
+    for (const one of ['keyFile: f.key', 'certificateFile: f.crt'])
+      expect(faultsIn(() => parse(text(one)))).toEqual([expect.stringContaining('expected keyFile and certificateFile, or none')])
+    const faults = faultsIn(() => parse(both))
+    expect(faults).toEqual([expect.stringContaining('keyFile: expected a private key in PEM')])
+    expect(faults.join()).not.toContain('text of')
   })
 
   test('has every provider for sockets, or those that it names', () => {

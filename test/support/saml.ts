@@ -1,7 +1,7 @@
 /** A real SAML identity provider (`samlp`) on this machine, at which whoever comes is the person that the test says. */
 import express from 'express'
 import forge from 'node-forge'
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { createServer } from 'node:http'
 import { inflateRawSync } from 'node:zlib'
 import samlp, { type SamlClaims, type SamlUser } from 'samlp'
@@ -58,6 +58,9 @@ export interface AssertionWish {
   readonly signResponse?: boolean
   readonly signatureAlgorithm?: string
   readonly digestAlgorithm?: string
+  /** Of the recipient, PEM, where the assertion is to be encrypted. */
+  readonly encryptionCert?: string
+  readonly encryptionPublicKey?: string
 }
 
 /** The XML of a response with an assertion. */
@@ -69,6 +72,12 @@ export const makeResponse = ({ user = GRACE, keys, ...wish }: AssertionWish): Pr
 
 const keyed = (keys: IdpKeys): IdpKeys & { readonly profileMapper: unknown } => ({ ...keys, profileMapper: claims })
 
+/** Options of `samlp` by which an assertion is encrypted. @param certificate  of the recipient, PEM */
+export const encryptionFor = (certificate: string): Pick<AssertionWish, 'encryptionCert' | 'encryptionPublicKey'> => ({
+  encryptionCert: certificate,
+  encryptionPublicKey: new X509Certificate(certificate).publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+})
+
 /** The running provider. */
 export interface SamlServer {
   readonly issuer: string
@@ -79,6 +88,8 @@ export interface SamlServer {
   /** By which it signs, and which stands in its metadata. */
   keys: IdpKeys
   announced: IdpKeys
+  /** Certificate, PEM, for which it encrypts; undefined: it does not. */
+  recipient: string | undefined
   /** Count of the requests for its metadata. */
   readonly metadataAsked: number
   /** Whether each login had to be new. */
@@ -90,7 +101,7 @@ export interface SamlServer {
 export async function startSaml(): Promise<SamlServer> {
   const keys = mintIdp('idp')
   const issuer = 'urn:example:idp'
-  const state = { user: GRACE as SamlUser | undefined, keys, announced: keys }
+  const state = { user: GRACE as SamlUser | undefined, keys, announced: keys, recipient: undefined as string | undefined }
   let metadataAsked = 0
   const forced: boolean[] = []
   const app = express()
@@ -103,7 +114,8 @@ export async function startSaml(): Promise<SamlServer> {
     }
     // As most of them are: the assertion is signed, the response is not.
     const recipient = acsOf(request.query['SAMLRequest'] as string)
-    const options = { ...keyed(state.keys), issuer, getPostURL, recipient, destination: recipient, lifetimeInSeconds: 300 }
+    const sealing = state.recipient === undefined ? {} : encryptionFor(state.recipient)
+    const options = { ...keyed(state.keys), issuer, getPostURL, recipient, destination: recipient, lifetimeInSeconds: 300, ...sealing }
     samlp.auth({ ...options, getUserFromRequest: () => user })(request, response, next)
   })
   app.get('/metadata', (request, response, next) => {

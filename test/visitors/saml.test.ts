@@ -1,5 +1,7 @@
 /** SAML 2.0 as a provider, with a real identity provider (`samlp`), through both layers. */
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { createVerify, X509Certificate } from 'node:crypto'
+import { readSamlKeys } from '../../src/config/visitors/saml-keys.ts'
 import type { ProviderConfig } from '../../src/visitors/config.ts'
 import {
   acsOf,
@@ -104,6 +106,7 @@ describe('the metadata of the gateway', () => {
     expect(answer.body).toContain(`entityID="${ENTITY}"`)
     expect(answer.body).toContain(`Location="${ACS}"`)
     expect(answer.body).toContain('WantAssertionsSigned="true"')
+    expect(answer.body).toContain('AuthnRequestsSigned="false"')
     expect((await at.browser().send(`https://${AUTH}/saml/nobody`)).status).toBe(404)
   })
 })
@@ -209,6 +212,34 @@ describe('the metadata of the provider', () => {
       at.config = before
     }
   })
+})
+
+test('a provider that reads the metadata of the gateway takes its signed requests, and encrypts for it', async () => {
+  const before = at.config
+  const { key, cert } = mintIdp('gateway')
+  at.config = { ...before, providers: new Map([['corp', { ...corp, saml: { ...corp.saml!, keys: readSamlKeys(key, cert) } }]]) }
+  try {
+    const { body } = await at.browser().send(`https://${AUTH}/saml/corp`)
+    expect(body).toContain('AuthnRequestsSigned="true"')
+    const [, der] = /<KeyDescriptor>[^]*<X509Certificate>([^<]*)</.exec(body) ?? []
+    idp.recipient = new X509Certificate(Buffer.from(der!, 'base64')).toString()
+    const browser = at.browser()
+    const form = await browser.go(`${WIKI}/sealed`)
+    const response = Buffer.from(formIn(form.body).fields['SAMLResponse']!, 'base64').toString()
+    expect([response.includes('<saml:EncryptedAssertion'), response.includes('grace')]).toEqual([true, false])
+    const query = new URL(form.url).search.slice(1).split('&')
+    const signed = ['SAMLRequest', 'RelayState', 'SigAlg'].map(name => query.find(part => part.startsWith(`${name}=`))).join('&')
+    const signature = new URL(form.url).searchParams.get('Signature')!
+    expect(createVerify('sha256').update(signed).verify(idp.recipient, signature, 'base64')).toBe(true)
+    const visit = await sendForm(browser, formIn(form.body))
+    expect([visit.status, visit.body, at.saw[0]?.headers['x-auth-email']]).toEqual([200, 'origin /sealed', 'grace@example.io'])
+    at.config = before
+    expect((await logInBySaml(at.browser(), `${WIKI}/`)).status).toBe(400)
+    expect(reasonOf()).toContain('keyFile')
+  } finally {
+    at.config = before
+    idp.recipient = undefined
+  }
 })
 
 describe('a login that begins at the provider', () => {

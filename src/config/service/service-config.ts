@@ -70,6 +70,8 @@ function createServiceConfig(source: Source, folder: string): ServiceConfig {
           ...provider,
           ...('clientSecretFile' in provider && { clientSecretFile: at(provider.clientSecretFile) }),
           ...('metadata' in provider && !isUrl(provider.metadata) && { metadata: at(provider.metadata) }),
+          ...('keyFile' in provider && provider.keyFile !== undefined && { keyFile: at(provider.keyFile) }),
+          ...('certificateFile' in provider && provider.certificateFile !== undefined && { certificateFile: at(provider.certificateFile) }),
         },
       ]),
     ),

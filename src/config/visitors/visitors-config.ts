@@ -8,6 +8,7 @@ import { ConfigError, type ConfigFault } from '../document/fault.ts'
 import { validate } from '../document/validate.ts'
 import { parseYaml } from '../document/yaml.ts'
 import { listOf } from '../keys/key.ts'
+import { readSamlKeys } from './saml-keys.ts'
 import { isProviderName, visitorsFileSchema } from './visitors-schema.ts'
 
 type Source = z.output<typeof visitorsFileSchema>
@@ -90,7 +91,10 @@ export function parseVisitorsConfig(text: string, file: string, files: NamedFile
             place: at(provider.metadata),
             text: read([...place, 'metadata'], () => files.text(at(provider.metadata))) ?? '',
           }
-      providers.set(name, samlProviderOf(name, provider, { authUrl: source.auth, metadata }))
+      const keys = read([...place, 'keyFile'], () =>
+        samlKeysOf(provider, { key: named => files.secret(at(named)), certificate: named => files.text(at(named)) }),
+      )
+      providers.set(name, samlProviderOf(name, provider, { authUrl: source.auth, metadata, keys }))
       continue
     }
     const secret = read([...place, 'clientSecretFile'], () => files.secret(at(provider.clientSecretFile)))
@@ -162,6 +166,15 @@ const BARE = Object.freeze({
 const accountsProviderOf = (name: string, title = 'e-mail and password'): ProviderConfig =>
   Object.freeze({ ...BARE, name, kind: 'accounts', title, issuer: 'the service' })
 
+function samlKeysOf(
+  { keyFile, certificateFile }: Extract<ProviderSource, { kind: 'saml' }>,
+  read: { readonly key: (file: string) => string; readonly certificate: (file: string) => string },
+): SamlSettings['keys'] {
+  if (keyFile === undefined && certificateFile === undefined) return undefined
+  if (keyFile === undefined || certificateFile === undefined) throw new Error('expected keyFile and certificateFile, or none of them')
+  return readSamlKeys(read.key(keyFile), read.certificate(certificateFile))
+}
+
 function samlProviderOf(
   name: string,
   {
@@ -174,7 +187,11 @@ function samlProviderOf(
     landing,
     ...source
   }: Extract<ProviderSource, { kind: 'saml' }>,
-  { authUrl, metadata }: { readonly authUrl: string; readonly metadata: SamlSettings['metadata'] },
+  {
+    authUrl,
+    metadata,
+    keys,
+  }: { readonly authUrl: string; readonly metadata: SamlSettings['metadata']; readonly keys: SamlSettings['keys'] },
 ): ProviderConfig {
   const { keepGroups, keepClaims = [] } = source
   return Object.freeze({
@@ -192,6 +209,7 @@ function samlProviderOf(
       nameNames: nameAttribute === undefined ? NAME_ATTRIBUTES : [nameAttribute],
       groupNames: groupsAttribute === undefined ? GROUP_ATTRIBUTES : [groupsAttribute],
       landing,
+      ...(keys !== undefined && { keys }),
     }),
   })
 }
@@ -214,7 +232,8 @@ export function visitorsPlaces(text: string, file: string): VisitorsPlaces {
     const secrets = Object.values(source.providers ?? {}).flatMap(provider => {
       if (provider.kind === 'accounts') return []
       if (provider.kind !== 'saml') return [provider.clientSecretFile]
-      return isUrl(provider.metadata) ? [] : [provider.metadata]
+      const all = [isUrl(provider.metadata) ? undefined : provider.metadata, provider.keyFile, provider.certificateFile]
+      return all.filter(name => name !== undefined)
     })
     const named = [...secrets, ...(source.logo === undefined ? [] : [source.logo])].map(name => path.resolve(folder, name))
     return { ...placesOf(source, file), named }

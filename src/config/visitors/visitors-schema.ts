@@ -58,11 +58,16 @@ const ATTRIBUTE = 'expected the name of an attribute'
 const attribute = text(ATTRIBUTE).min(1, { error: ATTRIBUTE }).optional()
 const LANDING = 'expected the URL of a page such as https://wiki.example.com/'
 
+const SAML_KEY = 'expected the file of a private key'
+const SAML_CERTIFICATE = 'expected the file of the certificate of keyFile'
+
 /** SAML 2.0. */
 const saml = z.strictObject(
   {
     kind: z.literal('saml'),
     metadata: text(METADATA).refine(value => value !== '' && (!/^[a-z]+:\/\//i.test(value) || isMetadataUrl(value)), { error: METADATA }),
+    keyFile: text(SAML_KEY).min(1, { error: SAML_KEY }).optional(),
+    certificateFile: text(SAML_CERTIFICATE).min(1, { error: SAML_CERTIFICATE }).optional(),
     entityId: text('expected the name of this gateway at the provider').min(1).max(1_024).optional(),
     title: title.optional(),
     emailAttribute: attribute,

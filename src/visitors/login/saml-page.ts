@@ -1,5 +1,5 @@
 import type { OwnAnswer } from '../../outer/access/visitor-check.ts'
-import type { VisitorsConfig } from '../config.ts'
+import type { SamlKeys, VisitorsConfig } from '../config.ts'
 import type { Page, PageCall } from '../page.ts'
 
 const BINDING = 'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST'
@@ -16,8 +16,8 @@ export const samlPage = (config: () => VisitorsConfig, missing: (call: PageCall)
     if (saml === undefined) return missing(call)
     const body = `<?xml version="1.0" encoding="UTF-8"?>
 <EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="${escape(saml.entityId)}">
-  <SPSSODescriptor AuthnRequestsSigned="false" WantAssertionsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
-    <AssertionConsumerService index="0" isDefault="true" Binding="${BINDING}" Location="${escape(authUrl)}/callback/${name}"/>
+  <SPSSODescriptor AuthnRequestsSigned="${saml.keys !== undefined}" WantAssertionsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
+${saml.keys === undefined ? '' : keyDescriptor(saml.keys)}    <AssertionConsumerService index="0" isDefault="true" Binding="${BINDING}" Location="${escape(authUrl)}/callback/${name}"/>
   </SPSSODescriptor>
 </EntityDescriptor>
 `
@@ -31,5 +31,11 @@ export const samlPage = (config: () => VisitorsConfig, missing: (call: PageCall)
     }
   },
 })
+
+/** For both uses (SAML Metadata §2.4.1.1). */
+const keyDescriptor = ({ certificate }: SamlKeys): string => `    <KeyDescriptor>
+      <KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>${certificate}</X509Certificate></X509Data></KeyInfo>
+    </KeyDescriptor>
+`
 
 const escape = (text: string): string => text.replace(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)

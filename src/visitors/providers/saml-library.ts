@@ -5,11 +5,15 @@ import { GatewayError, messageOf } from '../../errors.ts'
 export interface XmlElement {
   getAttribute(name: string): string | null
   readonly textContent: string | null
+  /** The element as XML. */
+  toString(): string
 }
 
 /** The reader of XML of the package. */
 export interface XmlReader {
   parseDomFromString(text: string): Promise<unknown>
+  /** Finds key and content, and gives the text of what was encrypted. */
+  decryptXml(text: string, key: string): Promise<string>
   readonly xpath: { selectElements(node: unknown, path: string): readonly XmlElement[] }
 }
 

@@ -5,6 +5,7 @@ import { personOf } from './person.ts'
 import { PROVIDER_MS, type LoginEnd, type LoginReturn, type LoginStart, type LoginWish, type Provider } from './provider.ts'
 import { textOfAnswer } from './oauth-call.ts'
 import { readAssertion, SKEW_MS, type AssertedPerson } from './saml-assertion.ts'
+import { decryptAssertion, ENCRYPTED, SHA1, WEAK } from './saml-encryption.ts'
 import { loadSaml, type SamlLibrary } from './saml-library.ts'
 import { readIdpMetadata, type IdpMetadata } from './saml-metadata.ts'
 
@@ -19,7 +20,6 @@ export const MAX_RESPONSE = 131_072
 const MAX_MARKS = 1_500
 const MAX_METADATA = 2_097_152
 
-const SHA1 = /xmldsig#(?:rsa-sha1|dsa-sha1|hmac-sha1|sha1)["']/
 /** The name of an algorithm is written as it is. */
 const HIDDEN = /Algorithm\s*=\s*["'][^"'&<]*&/
 
@@ -85,9 +85,15 @@ export class SamlProvider implements Provider {
     if (response === undefined) return { end: failed('no SAMLResponse, or more than one') }
     if (response.length > MAX_RESPONSE) return { end: failed('a SAMLResponse that is too long') }
     const xml = Buffer.from(response, 'base64').toString('utf8')
-    const unsafe = whyUnsafeResponse(xml)
+    // RSA-OAEP may be by SHA-1, where nothing depends on collisions: of what may be encrypted, the elements are looked at.
+    const unsafe = whyUnsafe(xml) ?? (xml.includes(ENCRYPTED) ? undefined : whyWeak(xml))
     if (unsafe !== undefined) return { end: failed(unsafe) }
     const library = await this.load()
+    const decrypted = await decryptAssertion(library, xml, this.settings.keys?.privateKey).catch(() => ({ why: 'no XML' }))
+    if (decrypted !== undefined) {
+      const why = 'why' in decrypted ? decrypted.why : (whyUnsafe(decrypted.xml) ?? whyWeak(decrypted.xml))
+      if (why !== undefined) return { end: failed(why) }
+    }
     const metadata = await this.#metadata(library, FRESH_MS)
     const judge = (by: IdpMetadata): Promise<AssertedPerson | string> =>
       this.#read(this.#samlOf(library, by, redirectUri, {}), response, { issuer: by.entityId, recipient: redirectUri, request })
@@ -120,6 +126,7 @@ export class SamlProvider implements Provider {
     callbackUrl: string,
     { request, asksAgain = false }: { readonly request?: string; readonly asksAgain?: boolean },
   ): InstanceType<SamlLibrary['SAML']> {
+    const { keys } = this.settings
     return new SAML({
       callbackUrl,
       entryPoint: loginUrl,
@@ -135,6 +142,7 @@ export class SamlProvider implements Provider {
       identifierFormat: null,
       disableRequestedAuthnContext: true,
       signatureAlgorithm: 'sha256',
+      ...(keys !== undefined && { privateKey: keys.privateKey, decryptionPvk: keys.privateKey }),
       ...(request !== undefined && { generateUniqueId: () => request }),
     })
   }
@@ -192,12 +200,14 @@ export class SamlProvider implements Provider {
  * Says why a response is not even read. The usual readers of XML take time by the square of the number of elements; and a comment, which no
  * signature sees, has cut many a name in two (CVE-2017-11427 and its kind).
  */
-function whyUnsafeResponse(xml: string): string | undefined {
+function whyUnsafe(xml: string): string | undefined {
   if (xml.includes('<!')) return 'the response has a comment, or a type definition'
   let marks = 0
   for (let i = xml.indexOf('<'); i >= 0; i = xml.indexOf('<', i + 1)) if (++marks > MAX_MARKS) return 'the response has too many elements'
-  return SHA1.test(xml) || HIDDEN.test(xml) ? 'signed by SHA-1, which is too weak' : undefined
+  return HIDDEN.test(xml) ? WEAK : undefined
 }
+
+const whyWeak = (xml: string): string | undefined => (SHA1.test(xml) ? WEAK : undefined)
 
 async function fetchMetadata(url: string): Promise<string> {
   const answer = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(PROVIDER_MS) })
