@@ -1,5 +1,6 @@
 import { request } from 'node:https'
 import { GatewayError, messageOf } from '../errors.ts'
+import { trustRemedy } from '../tls/trust-remedy.ts'
 import { VERSION } from '../version.ts'
 
 /** Longest answer that is read; a chain of certificates takes about 6 KiB. */
@@ -71,7 +72,9 @@ export class AuthorityHttp {
       return await ask(url, method, body, { ca: this.ca, signal })
     } catch (cause) {
       const reason = signal.aborted && !this.signal.aborted ? `no answer within ${REQUEST_MS / 1_000} s` : messageOf(cause)
-      throw new GatewayError('CERTIFICATE_REFUSED', `${host}: ${reason}`, { cause })
+      const { code } = (cause ?? {}) as { readonly code?: unknown }
+      const remedy = trustRemedy(code, { option: '--acme-directory-ca', isGiven: this.ca !== undefined }, cause)
+      throw new GatewayError('CERTIFICATE_REFUSED', `${host}: ${reason}${remedy === undefined ? '' : ` (${remedy})`}`, { cause })
     }
   }
 }

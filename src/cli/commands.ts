@@ -18,7 +18,7 @@ import { clusterDrainOptions, clusterRebalanceOptions, clusterStatusOptions, sta
 
 /** Words that other commands stand below, and what those are about. */
 export const GROUPS: Readonly<Record<string, string>> = {
-  cluster: 'Look at the nodes of a cluster, or empty one of them',
+  cluster: 'Look at the nodes of a cluster, empty one of them, or spread inner layers over them',
   init: 'Write the files of a layer: options, targets, systemd, compose',
   targets: 'Check a targets file, or explain what it decides',
   ...CLIENT_GROUPS,

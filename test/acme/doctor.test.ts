@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { expect } from '@jest/globals'
 import { CertificateFolder } from '../../src/acme/certificate-folder.ts'
 import { run } from '../cli/context.ts'
-import { mintServer } from '../support/certificates.ts'
+import { mintServer, writePair } from '../support/certificates.ts'
 import { testWith } from '../support/needs.ts'
 import { PEBBLE_PROGRAMS, startPebble } from '../support/pebble.ts'
 import { freePort } from '../support/ports.ts'
@@ -44,6 +44,10 @@ testWith(PEBBLE_PROGRAMS, 'doctor says whether the authority answers and takes s
     /^warn {2}ACME .*a\.example\.com: 2 orders have failed: no such name; next attempt 2030-01-01T00:00:00.000Z; the last certificate is in force/,
   )
   expect(ofB).toMatch(/^FAIL {2}ACME .*b\.example\.com: an order has failed: no such name;/)
+  const other = writePair(await mintServer(['localhost'])).certificate
+  expect((await linesFor(pebble.directory, other))[1]).toMatch(
+    /^FAIL {2}ACME .* \(it is not signed by the authority of --acme-directory-ca: /,
+  )
   const lines = await linesFor(`https://127.0.0.1:${closed}/dir`, pebble.caFile)
   expect(lines.find(line => line.includes(`127.0.0.1:${closed}`))).toMatch(/^FAIL {2}ACME .*ECONNREFUSED/)
 })

@@ -168,3 +168,12 @@ tunnels: {"db.lan:5432": {identifier: lan-a, tokens: ["sha256:${'A'.repeat(43)}"
     expect((await run(['status', '--admin', 'ftp://a'])).status).toBe(2)
   })
 })
+
+test('socket-gateway cluster says that it asks no node', async () => {
+  const alone = await startLayers({ targets: 'targets: {}\n', outer: { admin: { port: 0 } } })
+  for (const words of [['status'], ['rebalance'], ['drain', 'b']]) {
+    const { status, stderr } = await run(['cluster', ...words, '--admin', String(alone.outer.adminPort)])
+    expect(status).toBe(1)
+    expect(stderr).toContain(`the outer layer at http://127.0.0.1:${alone.outer.adminPort}/ is no node of a cluster (--cluster)`)
+  }
+})

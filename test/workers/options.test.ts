@@ -34,4 +34,17 @@ describe('options of workers', () => {
     expect(status).toBe(2)
     expect(stderr).toContain('--node-key is for --cluster, which is not given')
   })
+
+  test.each([
+    ['outer-layer', ['--node-url', 'ws://127.0.0.1:3005'], '--node-url is for --cluster, which is not given'],
+    ['outer-layer', ['--advertise', 'wss://a:3001', '--node-key', 'k'], '--node-key, --advertise are for --cluster, which is not given'],
+    ['outer-layer', ['--acme-directory', 'https://127.0.0.1/'], '--acme-directory is for --acme, which is not given'],
+    ['outer-layer', ['--acme-name', 'a.example', '--acme-dns-server', 'ns'], '--acme-name, --acme-dns-server are for --acme'],
+    ['inner-layer', ['--acme-dns-hook', 'hook'], '--acme-dns-hook is for --acme, which is not given'],
+  ])('of %s, what only another option has use for is refused: %j', async (layer, options, text) => {
+    const must = layer === 'outer-layer' ? MUST : ['--private-key', 'inner.key', '--outer-layer', 'ws://localhost:3001']
+    const { status, stderr } = await run([layer, ...must, ...options])
+    expect(status).toBe(2)
+    expect(stderr).toContain(text)
+  })
 })

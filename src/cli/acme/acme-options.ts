@@ -1,6 +1,7 @@
 import { parseHostPort, type HostPort } from '../../address/host-port.ts'
 import { parseHostPattern } from '../../address/host.ts'
-import { duration, FILE, listOf, optional, TEXT, withDefault, type Reader } from '../command/option.ts'
+import { GatewayError } from '../../errors.ts'
+import { duration, FILE, listOf, optional, TEXT, withDefault, type Reader, type ValuesOf } from '../command/option.ts'
 
 const EMAIL: Reader<string> = {
   expected: 'an e-mail address',
@@ -34,6 +35,32 @@ const SERVER: Reader<HostPort> = {
     const server = parseHostPort(/^\[[^\]]*\]$|^[^:]*$/.test(text) ? `${text}:${DNS_PORT}` : text)
     return server === undefined || server.host === '' ? undefined : server
   },
+}
+
+const NEED_ACME = [
+  'acme-directory',
+  'acme-directory-ca',
+  'acme-path',
+  'acme-name',
+  'acme-eab-kid',
+  'acme-eab-key',
+  'acme-dns-hook',
+  'acme-dns-server',
+  'acme-dns-key',
+] as const
+
+/** Refuses options that say how certificates are ordered where none are: the port would speak plain HTTP. @throws GatewayError USAGE */
+export function checkAcmeOptions(values: Partial<ValuesOf<typeof acmeOptions>>): void {
+  const given = NEED_ACME.filter(name => {
+    const value = values[name]
+    return Array.isArray(value) ? value.length > 0 : value !== undefined
+  })
+  if (values.acme !== undefined || given.length === 0) return
+  const [names, verb] = [given.map(name => `--${name}`).join(', '), given.length === 1 ? 'is' : 'are']
+  throw new GatewayError(
+    'USAGE',
+    `${names} ${verb} for --acme, which is not given, so nothing would be ordered; add --acme you@example.com`,
+  )
 }
 
 /** Options of `outer-layer` for certificates that it orders itself. */

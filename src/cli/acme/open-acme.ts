@@ -8,7 +8,7 @@ import { DnsUpdate } from '../../acme/dns/dns-update.ts'
 import { parseTsigKey } from '../../acme/dns/tsig.ts'
 import { PendingChallenges } from '../../acme/pending-challenges.ts'
 import { SharedAnswers } from '../../acme/shared-answers.ts'
-import { namesIn } from '../../acme/wanted-names.ts'
+import { canBeCertified, namesIn } from '../../acme/wanted-names.ts'
 import { GatewayError } from '../../errors.ts'
 import type { EventSink } from '../../events/event-sink.ts'
 import { readCertificates } from '../../identity/certificate-file.ts'
@@ -18,7 +18,7 @@ import type { Log } from '../../telemetry/log.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
 import type { ChallengeAnswers } from '../../tls/challenge-answers.ts'
 import type { CliContext } from '../command/context.ts'
-import { certificateFile, readOptionFile } from '../command/option-file.ts'
+import { certificateFile, NODE_KEY_FILE, readOptionFile } from '../command/option-file.ts'
 import type { ValuesOf } from '../command/option.ts'
 import { acmeFolderOf, readBindingKey, readSecret } from './acme-files.ts'
 import type { acmeOptions } from './acme-options.ts'
@@ -66,11 +66,6 @@ export interface OpenAcme<Values = unknown> {
 }
 
 const DNS_KEY_FILE = { option: '--acme-dns-key', expected: 'a key of the DNS server', remedy: 'make one with tsig-keygen' }
-const NODE_KEY_FILE = {
-  option: '--node-key',
-  expected: 'the private key of the cluster',
-  remedy: 'make one with: socket-gateway certificates',
-}
 const CA_FILE = certificateFile('--acme-directory-ca', 'of the authorities to trust')
 
 /** Makes the folder before processes that share it begin. @throws GatewayError FILE_UNREADABLE */
@@ -110,16 +105,24 @@ export async function openAcme<Values extends AcmeValues>(
     prepare: ({ table, service, store, events, log, timing }) => {
       if (worker !== undefined && worker !== 1) return
       const { hosts = [], zone } = service?.names ?? {}
+      const names = (): readonly string[] => [
+        ...(table === undefined ? [] : namesIn(table.table)),
+        ...values['acme-name'],
+        ...hosts,
+        ...(zone === undefined || records === undefined ? [] : [`*.${zone}`]),
+      ]
+      // A port with TLS and no certificate refuses everybody, and nothing else says why.
+      const hasBlind = table?.table.hasBlindNames === true
+      if (service === undefined && !hasBlind && !names().some(canBeCertified))
+        log.warn(
+          {},
+          'there is no name to order a certificate for: authorities certify neither localhost nor addresses, and "*" is no name; give a target the public name of this host, or --acme-name',
+        )
       keeper = new CertificateKeeper({
         folder,
         authority: new Authority(authority, accountKey, stop.signal),
         authorityName: new URL(authority.directory).host,
-        names: () => [
-          ...(table === undefined ? [] : namesIn(table.table)),
-          ...values['acme-name'],
-          ...hosts,
-          ...(zone === undefined || records === undefined ? [] : [`*.${zone}`]),
-        ],
+        names,
         exists: host => service?.directory.hasSocket(host) === true,
         isGiven: name =>
           store.pairs.some(

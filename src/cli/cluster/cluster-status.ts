@@ -76,12 +76,15 @@ async function ask(method: 'GET' | 'POST', path: string, options: ValuesOf<typeo
   const password = file === undefined ? undefined : await readPasswordFile(file, '--password-file')
   const response = await askAdmin(new URL(path, admin), admin, password, AbortSignal.timeout(TIMEOUT_MS), method)
   if (response.ok) return response
+  // 404 is also what a node says that knows no node of that name.
+  if (method === 'GET' || (response.status === 404 && !(await isNode(admin, password))))
+    throw new GatewayError('ADMIN_FAILED', `the outer layer at ${admin} is no node of a cluster (--cluster)`)
   const { error_message: reason } = (await response.json().catch(() => ({}))) as { readonly error_message?: string }
-  throw new GatewayError(
-    'ADMIN_FAILED',
-    method === 'GET' ? `the outer layer at ${admin} is no node of a cluster (--cluster)` : `${admin}: ${reason ?? response.status}`,
-  )
+  throw new GatewayError('ADMIN_FAILED', `${admin}: ${reason ?? response.status}`)
 }
+
+const isNode = async (admin: string, password: string | undefined): Promise<boolean> =>
+  (await askAdmin(new URL('api/cluster', admin), admin, password, AbortSignal.timeout(TIMEOUT_MS))).ok
 
 function formatCluster({ fault, self, nodes }: ClusterStatus): string {
   const rows = [self, ...nodes].map(node => [

@@ -10,7 +10,7 @@ import { readPrivateKey, registeredHalfOf } from '../../identity/private-key.ts'
 import { KeyFiles } from '../../identity/public-keys.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
-import { certificateFile, PRIVATE_KEY_FILE, readOptionFile } from '../command/option-file.ts'
+import { certificateFile, NODE_KEY_FILE, readOptionFile } from '../command/option-file.ts'
 import type { ValuesOf } from '../command/option.ts'
 import type { clusterOptions } from '../options/cluster.ts'
 import { createClusterState, type ClusterState } from './shared-state.ts'
@@ -54,7 +54,7 @@ export async function openCluster(
   const tls = url?.protocol === 'wss:' ? certificates() : undefined
   if (url?.protocol === 'wss:' && tls === undefined)
     throw new GatewayError('USAGE', `--node-url ${given} needs --socket-tls-certificate, with a certificate for ${url.hostname}`)
-  const key = await readOptionFile(keyFile, PRIVATE_KEY_FILE, readPrivateKey)
+  const key = await readOptionFile(keyFile, NODE_KEY_FILE, readPrivateKey)
   const caFile = values['node-ca']
   const ca = caFile === undefined ? undefined : await readOptionFile(caFile, CA_FILE, file => readCertificates(file))
   const others = new KeyFiles(values['node-public-key'])

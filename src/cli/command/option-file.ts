@@ -49,6 +49,13 @@ export const PRIVATE_KEY_FILE: OptionFile = {
   remedy: 'mint a pair with: socket-gateway certificates',
 }
 
+/** `--node-key`, of whatever a node seals or proves by it. */
+export const NODE_KEY_FILE: OptionFile = {
+  option: '--node-key',
+  expected: 'the private key of the cluster in PEM',
+  remedy: 'mint one with: socket-gateway certificates --private-key node.key --certificate node.crt',
+}
+
 /** An option with certificates in PEM. @param whose  such as `of the authority to trust` */
 export const certificateFile = (option: string, whose: string): OptionFile => ({
   option,

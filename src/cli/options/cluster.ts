@@ -1,4 +1,5 @@
-import { FILE, flag, listOf, optional, PORT, TEXT, withDefault, type Reader } from '../command/option.ts'
+import { GatewayError } from '../../errors.ts'
+import { FILE, flag, listOf, optional, PORT, TEXT, withDefault, type Reader, type ValuesOf } from '../command/option.ts'
 
 const NODE_URL: Reader<string> = {
   expected: 'a URL such as wss://10.0.0.5:3005, without a path',
@@ -53,3 +54,13 @@ export const clusterOptions = {
     defaultText: 'none: they are told of nothing',
   }),
 } as const
+
+const NEED_CLUSTER = ['node-key', 'node-url', 'node-public-key', 'advertise'] as const
+
+/** Refuses what only a node has use for. @throws GatewayError USAGE */
+export function checkClusterOptions(values: Pick<ValuesOf<typeof clusterOptions>, 'cluster' | (typeof NEED_CLUSTER)[number]>): void {
+  const given = NEED_CLUSTER.filter(name => values[name] !== undefined && values[name].length > 0)
+  if (values.cluster !== undefined || given.length === 0) return
+  const [names, verb] = [given.map(name => `--${name}`).join(', '), given.length === 1 ? 'is' : 'are']
+  throw new GatewayError('USAGE', `${names} ${verb} for --cluster, which is not given: this outer layer would be alone`)
+}

@@ -15,6 +15,7 @@ import type { innerLayerOptions } from '../options/layers.ts'
 import { warnOfFileLimit } from '../command/file-limit.ts'
 import { createServiceLog, serve } from '../command/serve.ts'
 import type { Log } from '../../telemetry/log.ts'
+import { checkAcmeOptions } from '../acme/acme-options.ts'
 import type { Blind } from '../blind/open-blind.ts'
 import { withInvitation } from './join-outer-layer.ts'
 
@@ -57,6 +58,7 @@ async function openBlind(
  * @throws GatewayError when a file is not valid or an URL is not encrypted
  */
 export async function runInnerLayer(given: ValuesOf<typeof innerLayerOptions>, context: CliContext): Promise<ExitStatus> {
+  checkAcmeOptions(given)
   const options = await withInvitation(given, context)
   const urls = [...new Set(options['outer-layer'])]
   checkEncryption(urls, options.insecure)

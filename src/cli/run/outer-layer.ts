@@ -17,6 +17,7 @@ import type { Log } from '../../telemetry/log.ts'
 import { readAdminOptions } from '../options/admin.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
+import { checkClusterOptions } from '../options/cluster.ts'
 import { edgeLimitsOf } from '../options/limits.ts'
 import type { ValuesOf } from '../command/option.ts'
 import type { outerLayerOptions } from '../options/layers.ts'
@@ -28,6 +29,7 @@ import type { OuterService } from './outer-service.ts'
 import { openState } from './outer-state.ts'
 import { layeredTaps } from '../inspect/layered-taps.ts'
 import { readErrorPages } from './error-pages.ts'
+import { checkAcmeOptions } from '../acme/acme-options.ts'
 import type { AcmeValues, OpenAcme } from '../acme/open-acme.ts'
 import type { Told } from '../events/open-events.ts'
 import type { RunningVisitors } from '../visitors/start-visitors.ts'
@@ -87,8 +89,8 @@ export async function runOuterLayer(
   }
   if (options.targets !== undefined && options.target.length > 0)
     throw new GatewayError('USAGE', '--targets and --target: give one of them; a file may have the same in one line, HOST: URL')
-  if (options.cluster === undefined && options['node-key'] !== undefined)
-    throw new GatewayError('USAGE', '--node-key is for --cluster, which is not given: this outer layer would be alone')
+  checkClusterOptions(options)
+  checkAcmeOptions(options)
   const admin = worker?.admin ?? (await readAdminOptions(options))
   if (options.inspect && admin === undefined)
     throw new GatewayError('USAGE', '--inspect: the inspector of an outer layer is at its admin port, and --admin-port none opens none')
@@ -243,7 +245,7 @@ async function checkTargets(
   if (blind !== undefined && !hasTls)
     throw new GatewayError(
       'CONFIG_INVALID',
-      `${file}:${blind.options.line}: ${blind.options.key} is blind, and the app port speaks no TLS whose name could be read: give --tls-certificate or --acme, for the names that are not`,
+      `${file}:${blind.options.line}: ${blind.options.key} is blind, so clients say its name in TLS, which the app port does not speak: give --tls-certificate or --acme, for the names that are not blind`,
     )
   checkPortsDiffer([...ports, ...table.tcp.map(({ options: { port, host } }) => ({ name: `tcp "${port}" in ${file}`, port, host }))])
   await hintAtWarnings(table, file, log)
