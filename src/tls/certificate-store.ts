@@ -134,6 +134,10 @@ export class CertificateStore {
     return known ?? this.#pairs[0]!
   }
 
+  get #optionNames(): { readonly certificate: string; readonly key: string } {
+    return this.#options.optionNames ?? { certificate: '--tls-certificate', key: '--tls-key' }
+  }
+
   /** Calls `listener` whenever other certificates are in force, until the returned function is called. */
   subscribe(listener: () => void): () => void {
     this.#listeners.add(listener)
@@ -163,7 +167,12 @@ export class CertificateStore {
   #checkFirst({ pairs, faults }: Reading): void {
     const hasNone = pairs.length === 0
     const fatal = faults.filter(({ isNamed }) => isNamed || hasNone).map(({ error }) => error)
-    if (fatal[0]) throw new GatewayError(fatal[0].code, fatal.map(messageOf).join('; '), { cause: fatal[0] })
+    if (fatal[0]) {
+      const { certificate, key } = this.#optionNames
+      const isUnreadable = pairs.length === 0 && fatal.some(({ code }) => code === 'FILE_UNREADABLE')
+      const remedy = isUnreadable ? `; correct the path in ${certificate} or ${key}` : ''
+      throw new GatewayError(fatal[0].code, `${fatal.map(messageOf).join('; ')}${remedy}`, { cause: fatal[0] })
+    }
     if (!hasNone) return
     const where = this.#options.certificates.join(', ')
     throw new GatewayError('KEY_INVALID', `${where}: no certificate with its key found; expected pairs such as NAME.crt and NAME.key`)
@@ -193,10 +202,10 @@ export class CertificateStore {
   }
 
   #checkCounts(): void {
-    const { certificates, keys, optionNames = { certificate: '--tls-certificate', key: '--tls-key' } } = this.#options
+    const { certificates, keys } = this.#options
     const files = certificates.filter(path => !this.#directories.has(path)).length
     if (files === keys.length) return
-    const { certificate, key } = optionNames
+    const { certificate, key } = this.#optionNames
     throw new GatewayError(
       'USAGE',
       `${key}: ${countOf(keys.length, 'key')} for ${countOf(files, 'certificate file')}; expected one ${key} for each file in ${certificate}, in the same order, and none for a directory`,

@@ -33,7 +33,8 @@ export async function runServiceProcess([json = '']: readonly string[], context:
     onChange: (_config, fixed) => {
       process?.reconfigured()
       process?.fileTurned(undefined)
-      const later = fixed.length === 0 ? '' : `; ${fixed.join(', ')} count after a restart of the outer layer`
+      const later =
+        fixed.length === 0 ? '' : `; ${fixed.join(', ')} ${fixed.length === 1 ? 'counts' : 'count'} after a restart of the outer layer`
       log.info({ file }, `${file} reloaded${later}`)
     },
     onFault: fault => {

@@ -120,7 +120,7 @@ export class InspectorApi {
 
   #record(id = ''): ExchangeRecord {
     const record = this.context.inspector.get(id)
-    if (record === undefined) throw new GatewayError('NOT_FOUND', 'this request is not kept, or not any more')
+    if (record === undefined) throw new GatewayError('NOT_FOUND', 'this request is not kept, or not any more; see the list of requests')
     return record
   }
 

@@ -50,7 +50,7 @@ export interface ReplayEdits {
 /** The parts that a recorded request lacks, so that it cannot be sent as it was. */
 export class RedactedError extends GatewayError {
   constructor(readonly missing: readonly string[]) {
-    super('CONFLICT', `these were redacted: ${missing.join(', ')}; give them, or set allowRedacted`)
+    super('CONFLICT', `these were redacted: ${missing.join(', ')}; give them, or let *** be sent (allowRedacted, --allow-redacted)`)
   }
 }
 

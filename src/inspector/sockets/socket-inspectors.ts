@@ -81,7 +81,7 @@ export class SocketInspectors implements Taps {
     const { isInspected, nowMs } = this.options
     const record = isInspected(socketId) === true ? this.#accounts.get(accountId)?.inspector.get(requestId) : undefined
     if (record === undefined || record.start.socketId !== socketId || record.start.at <= nowMs() - KEPT_MS)
-      throw new GatewayError('NOT_FOUND', 'this request is not kept, or not any more')
+      throw new GatewayError('NOT_FOUND', 'this request is not kept, or not any more; see the list of requests')
     return record
   }
 

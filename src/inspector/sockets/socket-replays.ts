@@ -56,7 +56,7 @@ export class SocketReplays {
     if (running >= MAX_OF_ACCOUNT || this.#count >= MAX_REPLAYS)
       throw new GatewayError('OVERLOADED', 'other replays are under way; wait until they are over')
     const inspector = this.inspectors.inspectorOf(accountId)
-    if (inspector === undefined) throw new GatewayError('NOT_FOUND', 'this request is not kept any more')
+    if (inspector === undefined) throw new GatewayError('NOT_FOUND', 'this request is not kept any more; see the list of requests')
     this.#running.set(accountId, running + 1)
     this.#count++
     try {
