@@ -16,7 +16,7 @@ import { browserPath, faultsOf } from '../support/chromium.ts'
 import { programPath, testWith } from '../support/needs.ts'
 import { listen } from '../support/ports.ts'
 import { GRACE, settingsOf, startSaml } from '../support/saml.ts'
-import { RawConnection } from '../support/raw-client.ts'
+import { beginProgram } from '../support/device-login.ts'
 import { tempDir } from '../support/temp.ts'
 import { ADA, AUTH, BOARD, startVisitorLayers, TARGETS, WIKI, type VisitorLayers } from '../support/visitors.ts'
 
@@ -204,12 +204,7 @@ describe('a person in Chromium', () => {
   })
 
   testWith(['chromium'], 'lets a program connect, after comparing its code', async () => {
-    const body = new URLSearchParams({ scope: 'db.lan:5432', resource: 'wss://gw.example.test' }).toString()
-    const program = await RawConnection.open(at.layers.port, { tls: { servername: AUTH, rejectUnauthorized: false } })
-    program.write(`POST /device/authorize HTTP/1.1\r\nHost: ${AUTH}\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
-    const begun = await program.readResponse('POST')
-    program.destroy()
-    const { user_code: code } = JSON.parse(begun.body.toString()) as { readonly user_code: string }
+    const code = await beginProgram(at.layers.port, AUTH)
     await go(`https://${AUTH}/device`)
     await expectGood(['', 'Go on'])
     await page.getByLabel('Code').fill(code.toLowerCase())
@@ -377,6 +372,16 @@ describe('a person in Chromium', () => {
       await page.getByRole('link', { name: 'The company' }).click()
       await page.getByRole('heading', { name: 'Autoriser ce programme à se connecter ?' }).waitFor()
       await isGood('Autoriser ce programme à se connecter ?')
+      for (const decision of ['Oui, l’autoriser', 'Non']) {
+        await page.goto(`https://${AUTH}/device`)
+        await page.getByRole('textbox').fill(await beginProgram(at.layers.port, AUTH))
+        await page.keyboard.press('Enter')
+        await page.getByRole('button', { name: 'Oui, l’autoriser' }).waitFor()
+        await isGood('Autoriser ce programme à se connecter ?')
+        await page.getByRole('button', { name: decision, exact: true }).click()
+        await page.getByText('Vous pouvez fermer cette page').waitFor()
+        await isGood(decision === 'Non' ? 'Le programme a été refusé' : 'C’est fait')
+      }
       await isGood('Déconnexion', `${WIKI}/.sg/logout`)
       await page.getByRole('button').first().click()
       await isGood('Vous êtes déconnecté')
