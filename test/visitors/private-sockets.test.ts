@@ -1,5 +1,6 @@
 /** Sockets of type tcp and tls that only some may have: no public port lets anybody in, and who is logged in opens a tunnel. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
+import type { DirectorySocket } from '../../src/directory/directory.ts'
 import { createVisitors, type CreatedVisitors } from '../../src/visitors/check/create-visitors.ts'
 import { sealDeviceToken } from '../../src/visitors/session/device-token.ts'
 import type { LoginEvent } from '../../src/visitors/login-event.ts'
@@ -7,6 +8,7 @@ import { createKeyText, readKeys } from '../../src/visitors/session/key-ring.ts'
 import { Seal } from '../../src/visitors/session/seal.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { changeOf, idOf, socketOf, startSocketLayers, ZONE, type SocketLayers } from '../support/directory.ts'
+import { valuesOf } from '../support/proxy-values.ts'
 import { RawConnection } from '../support/raw-client.ts'
 import { freePort } from '../support/ports.ts'
 import { echo, startTcpOrigin } from '../support/tcp-origin.ts'
@@ -22,11 +24,11 @@ let port: number
 let seq = 1
 const events: LoginEvent[] = []
 
-const put = (emails: readonly string[]): Promise<unknown> =>
+const put = (emails: readonly string[], more: Partial<DirectorySocket> = {}): Promise<unknown> =>
   all.directory.apply(
     changeOf({
       seq: ++seq,
-      sockets: [socketOf(1, { type: 'tcp', port, dnsName: `calm-lake-100.${ZONE}`, visitors: { emails, domains: [] } })],
+      sockets: [socketOf(1, { type: 'tcp', port, dnsName: `calm-lake-100.${ZONE}`, visitors: { emails, domains: [] }, ...more })],
     }),
   )
 
@@ -86,6 +88,20 @@ test('the people of its list open it, others do not, and its port is open to nob
     () => 'rst',
   )
   expect(end).toBe('rst')
+})
+
+test('the service behind it is told who has opened it, where the owner wants that', async () => {
+  await put(['ada@example.io'], { proxyProtocol: 2 })
+  const peer = await open(bearer(tokenOf('ada@example.io')))
+  peer.binary('hello')
+  await until(() => peer.bytes.toString('latin1').endsWith('hello'))
+  const values = valuesOf(peer.bytes)
+  expect([0xe0, 0xe1, 0xe2].map(type => values.get(type)?.toString())).toEqual(['login', 'company|ada@example.io', 'ada@example.io'])
+  const [, payload] = values.get(0xe5)!.toString().split('.')
+  expect(JSON.parse(Buffer.from(payload!, 'base64url').toString())).toMatchObject({ aud: name, email: 'ada@example.io' })
+  peer.sendClose(1000)
+  await peer.gone()
+  await put(['ada@example.io'])
 })
 
 test('a path that is no such tunnel is that of the application', async () => {
