@@ -61,5 +61,5 @@ function whyNotDecrypted(within: (path: string) => readonly XmlElement[]): strin
     known.has(method?.getAttribute('Algorithm') ?? '')
   return isKnown(CONTENTS, data) && isKnown(KEYS, keys)
     ? undefined
-    : 'encrypted by an algorithm that is not taken: AES-GCM and AES-CBC of 128 and 256 bits are, with RSA-OAEP'
+    : 'encrypted by an algorithm that is not taken: AES-GCM and AES-CBC of 128 and 256 bits are, with rsa-oaep-mgf1p'
 }
