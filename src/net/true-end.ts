@@ -4,7 +4,7 @@ import { guarded, type Fail } from './guard.ts'
 
 /** The parts of a socket that read, and that close it when both halves are over. */
 interface Reading {
-  readonly _handle?: { readStart?: () => number } | null
+  readonly _handle?: { reading?: boolean; readStart?: () => number } | null
   readonly _readableState?: { autoDestroy: boolean }
 }
 
@@ -30,6 +30,8 @@ export function whenTrulyEnded(socket: Duplex, fail: Fail, ended: () => void): v
   const isHalfOpen = socket.allowHalfOpen
   socket.allowHalfOpen = true
   state.autoDestroy = false
+  // A socket that stood still and goes on meanwhile would start it once more, and take the refusal for a fault of the connection.
+  handle.reading = true
   handle.readStart()
   const closed = (hadError: boolean): void => {
     if (!hadError) tell()
