@@ -237,7 +237,7 @@ export class Cluster implements PresenceListener {
     this.#balance.stop()
     this.#facts = { ...this.#facts, isDraining: true }
     if (this.#isStarted) this.options.presence.change(this.#facts)
-    this.#tellInnerLayers()
+    this.#tellNow() // in the next turn their sessions may be over
   }
 
   /** Takes itself out; then lets the streams between nodes finish, and ends the links. */
@@ -358,14 +358,15 @@ export class Cluster implements PresenceListener {
 
   /** Tells the inner layers of this node which nodes there are; many changes of one turn are one. */
   #tellInnerLayers(): void {
-    if (this.#isTelling) return
+    if (!this.#isTelling) setImmediate(() => this.#tellNow())
     this.#isTelling = true
-    setImmediate(() => {
-      this.#isTelling = false
-      this.#contain(() => {
-        const note = this.#nodesNote
-        for (const { session } of this.context.registry.connections) if (session.isOpen) session.note(note)
-      })
+  }
+
+  #tellNow(): void {
+    this.#isTelling = false
+    this.#contain(() => {
+      const note = this.#nodesNote
+      for (const { session } of this.context.registry.connections) if (session.isOpen) session.note(note)
     })
   }
 

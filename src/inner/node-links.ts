@@ -41,7 +41,12 @@ export class NodeLinks {
 
   /** A session has ended. */
   lost(session: object): void {
-    if (this.#given.delete(session)) this.#settle()
+    const node = this.#given.get(session)
+    if (node === undefined) return
+    this.#given.delete(session)
+    // It is dialled as given anyway: taken for another one, it would keep one that lives from being found. Whoever is connected next tells of all again.
+    if (![...this.#given.values()].some(({ id }) => id === node.id)) this.#nodes = this.#nodes.filter(({ id }) => id !== node.id)
+    this.#settle()
   }
 
   /** No more are dialled, and none is ended, from now on. */

@@ -9,16 +9,20 @@ import { startRawOrigin } from '../support/raw-origin.ts'
 import { REDIS_PROGRAMS, startRedis } from '../support/redis.ts'
 import { until } from '../support/wait.ts'
 
+const start = async (redis: Awaited<ReturnType<typeof startRedis>>, origin: number, zone: string): Promise<Layers> => {
+  const socketPort = await freePort()
+  return startNode(redis, { origin, outer: { socketPort } }, { zone, name: zone, linkUrl: `ws://127.0.0.1:${socketPort}` })
+}
+
 describe('an inner layer that was given one node', () => {
   testWith(REDIS_PROGRAMS, 'keeps a link to another one in another zone, and finds a third when one leaves', async () => {
     const redis = await startRedis()
     const origin = await startRawOrigin()
-    const start = async (zone: string): Promise<Layers> => {
-      const socketPort = await freePort()
-      const options = { origin: origin.port, outer: { socketPort } }
-      return startNode(redis, options, { zone, name: zone, linkUrl: `ws://127.0.0.1:${socketPort}` })
-    }
-    const [a, b, c] = [await start('east'), await start('east'), await start('west')]
+    const [a, b, c] = [
+      await start(redis, origin.port, 'east'),
+      await start(redis, origin.port, 'east'),
+      await start(redis, origin.port, 'west'),
+    ]
     await linked([a, b, c], [0, 0, 0])
     await a.addInner()
     await c.connected(1)
@@ -34,5 +38,15 @@ describe('an inner layer that was given one node', () => {
     // It goes on looking for the one that it was given.
     const url = `ws://127.0.0.1:${a.socketPort}`
     await until(() => a.innerLogs.some(({ msg }) => msg.startsWith(`cannot connect to ${url}`)), { what: 'another attempt to reach it' })
+  })
+
+  testWith(REDIS_PROGRAMS, 'and wants no more than one, goes to another one when that drains, whichever is drawn', async () => {
+    const [redis, origin] = [await startRedis(), await startRawOrigin()]
+    const [a, b] = [await start(redis, origin.port, 'east'), await start(redis, origin.port, 'west')]
+    await linked([a, b], [0, 0])
+    for (let count = 1; count <= 6; count++) await a.addInner({ nodes: 1, identifier: `lan-${count}` })
+    await a.connected(6)
+    expect(b.outer.cluster!.drainNode(a.outer.cluster!.id)).toBe(true)
+    await b.connected(6)
   })
 })
