@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs'
 import { createServer, type IncomingMessage } from 'node:http'
 import { connect as connectHttp2 } from 'node:http2'
 import { request } from 'node:https'
-import { createConnection } from 'node:net'
+import { createConnection, createServer as createTcpServer, Socket } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { beforeAll, describe, expect, test } from '@jest/globals'
@@ -251,6 +251,32 @@ test('strangers of this machine who find the port where TLS ends are sent away',
   const [chunk] = (await once(known, 'data')) as [Buffer]
   expect([chunk.toString(), clients]).toEqual(['192.0.2.7', ['192.0.2.7']])
   known.destroy()
+})
+
+test('strangers of this machine, however many wait there, keep no client out that is not known yet', async () => {
+  const { HandedConnections } = await import('../../src/cli/blind/handed-connections.ts')
+  const handed = new HandedConnections()
+  const ends: string[] = []
+  const socketOf = (remotePort: number): Socket => {
+    const socket = new Socket()
+    Object.defineProperty(socket, 'remotePort', { value: remotePort })
+    onCleanUp(() => socket.destroy())
+    return socket
+  }
+  const strangers = Array.from({ length: 256 }, (_, i) => socketOf(i + 1))
+  for (const stranger of strangers) handed.accept(stranger, () => ends.push('a stranger'))
+  const server = createTcpServer({ pauseOnConnect: true })
+  const place = await listen(server)
+  const accepted = once(server, 'connection')
+  // One of ours that the port has accepted before its own end knows that it is connected.
+  const late = handed.connect(place, '192.0.2.7', new AbortController().signal)
+  const [near] = (await accepted) as [Socket]
+  handed.accept(near, address => ends.push(address))
+  await late
+  expect(near.destroyed).toBe(false)
+  await until(() => ends.length === 1)
+  expect(ends).toEqual(['192.0.2.7'])
+  near.destroy()
 })
 
 test('an outer layer that makes up what is no address of a client is refused', () => {

@@ -17,17 +17,22 @@ export class HandedConnections implements ConnectionSource {
   /** Port of our end → address of the client. */
   readonly #known = new Map<number, string>()
   /** Port of the other end → what to do once it is known. */
-  readonly #waiting = new Map<number, (address: string) => void>()
+  readonly #waiting = new Map<number, { readonly socket: Socket; readonly met: (address: string) => void }>()
 
   /** @param next  called with the address of the client */
   accept(socket: Socket, next: (address: string) => void): void {
     const { remotePort = 0 } = socket
     const address = this.#known.get(remotePort)
     if (address !== undefined) return next(address)
-    if (this.#waiting.size >= MAX_WAITING) return void socket.destroy()
+    // The oldest is a stranger: one of ours is known a turn later. The newest may be one of ours, and strangers do not keep it out.
+    const [oldest] = this.#waiting.size >= MAX_WAITING ? this.#waiting : []
+    if (oldest !== undefined) {
+      this.#waiting.delete(oldest[0])
+      oldest[1].socket.destroy()
+    }
     const leave = (): void => {
       clearTimeout(timer)
-      if (this.#waiting.get(remotePort) === met) this.#waiting.delete(remotePort)
+      if (this.#waiting.get(remotePort)?.socket === socket) this.#waiting.delete(remotePort)
     }
     const met = (client: string): void => {
       leave()
@@ -38,7 +43,7 @@ export class HandedConnections implements ConnectionSource {
     timer.unref()
     socket.on('error', ignore)
     socket.once('close', leave)
-    this.#waiting.set(remotePort, met)
+    this.#waiting.set(remotePort, { socket, met })
   }
 
   /**
@@ -56,7 +61,7 @@ export class HandedConnections implements ConnectionSource {
         // For as long as it is open, nobody else can have this port towards that one.
         this.#known.set(localPort, address)
         socket.once('close', () => this.#known.delete(localPort))
-        this.#waiting.get(localPort)?.(address)
+        this.#waiting.get(localPort)?.met(address)
         resolve(socket)
       })
     })
