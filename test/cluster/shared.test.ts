@@ -142,6 +142,8 @@ describe('numbers that are exact', () => {
       const other = { ...share, id: 'b'.repeat(16) }
       expect(await nodes[0]!.take(other)).toBe(true)
       const fresh = (await admin.keys('*')).find(name => name !== key)!
+      await admin.set(fresh, 'nan')
+      expect(await nodes[0]!.take({ ...other, maxUses: 1 })).toBe(false)
       await admin.set(fresh, 'no number')
       expect(await Promise.all([...Array(12).keys()].map(() => nodes[0]!.take(other)))).toContain(false)
       await admin.del(fresh)

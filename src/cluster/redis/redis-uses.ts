@@ -12,7 +12,7 @@ const CONNECT_MS = 1_500
 /** KEYS: how many are taken. ARGV: how many there are, how many are taken as the node knows, how long that is to be kept, milliseconds. */
 const TAKE = `
 local taken = tonumber(redis.call('GET', KEYS[1]) or '0') or 0
-if taken < tonumber(ARGV[2]) then taken = tonumber(ARGV[2]) end
+if not (taken >= tonumber(ARGV[2])) then taken = tonumber(ARGV[2]) end
 if taken >= tonumber(ARGV[1]) then return 0 end
 redis.call('SET', KEYS[1], string.format('%d', taken + 1), 'PX', ARGV[3])
 return taken + 1`
