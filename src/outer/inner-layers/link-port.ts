@@ -382,9 +382,8 @@ const LINK_PATH = '/socket.io/'
 /** Answers a handshake for a path that is none of links. */
 function refuseUpgrade(socket: Duplex): void {
   const body = `Inner layers connect at ${LINK_PATH} here.\n`
-  socket.on('error', () => socket.destroy())
+  socket.on('error', () => socket.destroy()).once('finish', () => socket.destroy())
   socket.end(`HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`)
-  socket.once('finish', () => socket.destroy())
 }
 
 const printable = (text: string): string => text.slice(0, 64).replace(/[^\x20-\x7e]/g, '?')
