@@ -2,6 +2,7 @@ import { constants, performServerHandshake, type IncomingHttpHeaders, type Serve
 import type { Socket } from 'node:net'
 import type { Peer } from '../../http/client.ts'
 import { http2Request } from '../../http2/http2-request.ts'
+import type { DeadlineQueue, Expiring, QueueNode } from '../../net/deadline-queue.ts'
 import { guarded } from '../../net/guard.ts'
 import type { EdgeContext } from './edge-context.ts'
 import { RequestRecord } from '../exchange/request-record.ts'
@@ -51,7 +52,10 @@ interface Arrived {
 }
 
 /** One connection of HTTP/2: its requests, what they cost, and whether somebody is still there. */
-export class Http2Connection {
+export class Http2Connection implements Expiring {
+  deadlineMs = 0
+  earlier: QueueNode | undefined
+  later: QueueNode | undefined
   readonly #socket: Socket
   readonly #session: ServerHttp2Session
   readonly #budget: Http2Budget
@@ -63,6 +67,11 @@ export class Http2Connection {
   readonly #calls = new Map<Http2EdgeRequest, number>()
   /** Requests that have not had their turn. */
   readonly #waiting = new Set<ServerHttp2Stream>()
+  /**
+   * The wait for the first SETTINGS, then for the next request; undefined is for ever. Not the timeout of the session: Node (20 to 24) leaves that behind
+   * when the session is destroyed, and with it all that a connection had, until it ends.
+   */
+  #silence: DeadlineQueue | undefined
   #isOver = false
   #wasGone = false
   #wasUsed = false
@@ -105,20 +114,18 @@ export class Http2Connection {
     )
     session.on(
       'ping',
-      guarded(this.#fail, () => this.#spend(FRAME_COST.ping)),
+      guarded(this.#fail, () => {
+        this.#heard()
+        this.#spend(FRAME_COST.ping)
+      }),
     )
     session.on(
       'remoteSettings',
       guarded(this.#fail, () => {
-        session.setTimeout(idleMs)
+        this.#silence?.cancel(this)
+        this.#silence = deadlines.of(idleMs)
+        this.#heard()
         this.#spend(FRAME_COST.settings)
-      }),
-    )
-    session.setTimeout(limits.headerMs)
-    session.on(
-      'timeout',
-      guarded(this.#fail, () => {
-        if (this.#isIdle) this.retire()
       }),
     )
     session.on(
@@ -133,6 +140,8 @@ export class Http2Connection {
     )
     socket.once('close', guarded(this.#fail, this.#closed))
     session.once('close', guarded(this.#fail, this.#closed))
+    this.#silence = deadlines.of(limits.headerMs)
+    this.#heard()
   }
 
   /** Requests that are open. */
@@ -142,6 +151,15 @@ export class Http2Connection {
 
   get #isIdle(): boolean {
     return this.#calls.size === 0 && this.#waiting.size === 0
+  }
+
+  onDeadline(): void {
+    if (this.#isIdle) this.retire()
+    else this.#heard()
+  }
+
+  onFault(thrown: unknown): void {
+    this.#fail(thrown)
   }
 
   /** Retires it, once its first request has come if there was none yet; within the time that is left for that. */
@@ -194,10 +212,12 @@ export class Http2Connection {
   readonly #closed = (): void => {
     if (this.#isOver) return
     this.#isOver = true
+    this.#silence?.cancel(this)
     this.#countBarren()
     this.destroy()
     for (const call of [...this.#calls.keys()]) call.abandon()
     this.#window.close()
+    this.#letGo()
     this.options.onClosed(this)
   }
 
@@ -278,6 +298,7 @@ export class Http2Connection {
     if (!call.isReceived) this.#barren.expect(this.#window.bytes)
     if (call.isFinished) this.#budget.earn(FRAME_COST.wholeStream)
     else if (!call.isCut) this.#spend(FRAME_COST.brokenStream)
+    this.#heard()
     if (this.#isIdle && this.#session.closed) this.#linger()
     this.options.onEnd()
   }
@@ -289,6 +310,20 @@ export class Http2Connection {
     for (const stream of this.#waiting) held += stream.readableLength
     const frames = this.#barren.count(held)
     if (frames > 0) this.#spend(frames * FRAME_COST.barren)
+  }
+
+  /**
+   * Node holds a session for ever whose client has not acknowledged SETTINGS, if it ended by a fault behind GOAWAY (24): by the stack of its error, which
+   * is behind the socket. So nothing leads from a session that is over to its socket.
+   */
+  #letGo(): void {
+    this.#liveness.close()
+    this.#session.removeAllListeners().on('error', ignore) // may still be told, and then `close`
+  }
+
+  /** The client may be silent for as long anew. */
+  #heard(): void {
+    if (!this.#isOver) this.#silence?.refresh(this)
   }
 
   /** RFC 9113 §10.5: a client that makes work of which nothing comes is told to calm down, and left. */

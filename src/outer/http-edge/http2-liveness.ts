@@ -28,18 +28,29 @@ export class Http2Liveness {
   #patienceMs = FIRST_PROBE_MS
   #askedMs: number | undefined
 
+  /** Undefined once the connection is over. */
+  #socket: Socket | undefined
+
   constructor(
-    private readonly socket: Socket,
+    socket: Socket,
     private readonly session: ServerHttp2Session,
     private readonly clock: () => number,
   ) {
+    this.#socket = socket
     this.#heardMs = this.#movedMs = clock()
+  }
+
+  /** Lets go of the socket: Node may hold a question that was never answered for ever. */
+  close(): void {
+    this.#socket = undefined
   }
 
   /** Why the session is to be given up, or undefined. To be asked once a second while requests are open or the session is closing. */
   look(): string | undefined {
+    const socket = this.#socket
+    if (socket === undefined) return undefined
     const now = this.clock()
-    const { bytesRead, bytesWritten } = this.socket
+    const { bytesRead, bytesWritten } = socket
     if (bytesRead !== this.#readBytes) this.#heard(FIRST_PROBE_MS)
     if (bytesWritten !== this.#sentBytes) {
       this.#sentBytes = bytesWritten
@@ -50,17 +61,13 @@ export class Http2Liveness {
       return undefined
     }
     if (now - this.#askedMs >= ANSWER_MS) return `no sign of life within ${ANSWER_MS / 1_000} s`
-    const isStuck = now - Math.max(this.#movedMs, this.#askedMs) >= DEAF_MS && this.#isWritable
+    const isStuck = now - Math.max(this.#movedMs, this.#askedMs) >= DEAF_MS && isWritable(socket)
     if (isStuck && (this.session.state.outboundQueueSize ?? 0) > 0) return 'Node neither reads nor sends on it any more'
     return undefined
   }
 
-  get #isWritable(): boolean {
-    return (this.socket as unknown as WithHandle)._handle?.writeQueueSize === 0
-  }
-
   #heard(patienceMs: number): void {
-    this.#readBytes = this.socket.bytesRead
+    this.#readBytes = this.#socket?.bytesRead ?? 0
     this.#heardMs = this.clock()
     this.#patienceMs = patienceMs
     this.#askedMs = undefined
@@ -76,3 +83,5 @@ export class Http2Liveness {
     else session.ping(answered)
   }
 }
+
+const isWritable = (socket: Socket): boolean => (socket as unknown as WithHandle)._handle?.writeQueueSize === 0
