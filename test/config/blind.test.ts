@@ -133,5 +133,5 @@ test('an outer layer whose port speaks no TLS has no use for it', async () => {
     'none',
   ])
   expect(status).not.toBe(0)
-  expect(stderr).toMatch(/is blind, and the app port speaks no TLS/)
+  expect(stderr).toMatch(/is blind, so clients say its name in TLS, which the app port does not speak: give --tls-certificate or --acme/)
 })
