@@ -1,5 +1,5 @@
 /**
- * What a cluster of many nodes costs, on paper: the costs of one node are measured here, with its own code and without a network, and the rest is arithmetic. Prints the table of
+ * The costs of a cluster of many nodes, on paper: the costs of one node are measured here, with its own code and without a network, and the rest is arithmetic. Prints the table of
  * docs/cluster.md.
  *
  *   node --expose-gc --import tsx bench/cluster-model.ts

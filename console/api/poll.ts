@@ -15,7 +15,7 @@ export interface Polled<T> {
 /** Asks once. @param show  shows what is there already, as long as there is nothing else to be seen */
 export type Ask<T> = (signal: AbortSignal, show: (soFar: T) => void) => Promise<T>
 
-/** What takes long is asked for less often: so many times as long as it takes. */
+/** A question that takes long is asked less often: so many times as long as it takes. */
 const REST = 4
 
 /**

@@ -5,7 +5,7 @@ import { hrefOf } from '../app/route.ts'
 import { readLines } from './read-lines.ts'
 import type { InspectorState, MessageInfo, ReplayResult, RequestDetail, RequestSummary } from './records.ts'
 
-/** What happens in the list of records. */
+/** Changes of the list of records. */
 export type Change =
   | { readonly type: 'request'; readonly request: RequestSummary }
   | { readonly type: 'gone'; readonly ids: readonly string[] }

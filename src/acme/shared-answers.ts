@@ -33,7 +33,7 @@ export class SharedAnswers implements AnswersElsewhere {
     await rm(this.#fileOf(place), { force: true })
   }
 
-  /** What a process has left that was ended in the middle of an order. */
+  /** Leftovers of a process that was ended in the middle of an order. */
   async clear(): Promise<void> {
     await rm(this.#folder, { recursive: true, force: true })
   }

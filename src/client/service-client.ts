@@ -190,7 +190,7 @@ export class ServiceClient {
     return this.#call('GET', `/sockets/${segment(socketId)}/requests/${segment(requestId)}`)
   }
 
-  /** What changes among them. Ends as `log` does. @param onOpen  called when nothing is missed any more */
+  /** Changes among them. Ends as `log` does. @param onOpen  called when nothing is missed any more */
   async *liveRequests(
     socketId: string,
     filter?: string,

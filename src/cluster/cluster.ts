@@ -47,7 +47,7 @@ export interface ClusterOptions {
   readonly zone?: string | undefined
   /** The URL at which inner layers reach this node, which they are told of; undefined: they are not. */
   readonly linkUrl?: string | undefined
-  /** What is told from node to node, by the links between them; undefined: nothing is. */
+  /** Notes from node to node, by the links between them; undefined: there are none. */
   readonly peers?: PeerBook | undefined
 }
 

@@ -22,7 +22,7 @@ export interface NodeBalanceOptions {
   readonly log: Log
 }
 
-/** How the inner layers of the operator are spread over the nodes, for who has asked for a balance. */
+/** The spread of the operator's inner layers over the nodes, for whoever has asked for a balance. */
 export interface BalanceReport {
   readonly average: number
   /** `moves`: so many leave it, as far as this node can say. */

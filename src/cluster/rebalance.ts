@@ -4,7 +4,7 @@
  */
 import { guarded } from '../net/guard.ts'
 
-/** How even it has to be, and how fast it becomes so. */
+/** The balance that is wanted, and the pace at which it is reached. */
 export interface RebalanceWish {
   /** A node may have so much more than the average: 0.2 is a fifth. */
   readonly threshold: number

@@ -73,7 +73,7 @@ export interface SeenMessage {
   readonly isCompressed: boolean
   /** Null for what is no text. */
   readonly text: string | null
-  /** What is kept of a message that is no text. */
+  /** The part that is kept of a message that is no text. */
   readonly base64: string | null
   /** Of a close frame. */
   readonly code: number | null

@@ -102,7 +102,7 @@ function createTarget(socket: DirectorySocket, owner: SocketOwner, previous: Soc
 
 const inspection = ({ inspect }: DirectorySocket): { readonly isInspected?: true } => (inspect === true ? { isInspected: true } : {})
 
-/** Who has logged in is told as web sockets tell it: the socket and the service behind it are one owner's. */
+/** Identities are told as web sockets tell them: the socket and the service behind it are one owner's. */
 const introduction = ({ proxyProtocol }: DirectorySocket): Pick<Tunnel, 'proxyProtocol' | 'tellsIdentity'> => ({
   proxyProtocol: proxyProtocol ?? 0,
   tellsIdentity: proxyProtocol === 2,

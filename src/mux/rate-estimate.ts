@@ -1,7 +1,7 @@
 /** The best of the last so many milliseconds is kept, or of the last so many round trips if they are longer. */
 const WINDOW_MS = 500
 const WINDOW_ROUND_TRIPS = 10
-/** What is shorter is no standstill, milliseconds. */
+/** The shortest standstill, milliseconds. */
 const MIN_STALL_MS = 1
 /** Behind a standstill so much of what would have come meanwhile is there at once, or at least within a round trip. */
 const CAUGHT_UP_PART = 1 / 4
@@ -67,7 +67,7 @@ export interface Delivery {
 }
 
 /**
- * How long the answers of a link stand still, and then come together: an end, or something on the way, does something else for a while, as
+ * The time for which answers of a link stand still, before they come together: an end, or something on the way, does something else for a while, as
  * all do on a busy machine. Looks like a queue, and is none: the link carries more meanwhile, if more is under way. A link that has become
  * slow stands still as well, and nothing comes together behind that. Never longer than the way itself: what is under way for the sake of
  * busy ends makes others wait.

@@ -43,7 +43,7 @@ export class PeerBook implements Peers {
     this.#transport = transport
   }
 
-  /** What cannot be sent is a fault, and nobody's who tells. */
+  /** A message that cannot be sent is a fault, and none of the caller's. */
   readonly tell = (topic: string, message: unknown): void => this.#contain(() => void this.#transport?.send(topic, message, false))
 
   hear(topic: string, listener: (message: unknown) => void): void {

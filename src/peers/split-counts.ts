@@ -45,7 +45,7 @@ const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? v
 const recordOf = (value: unknown): Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
 
-/** What another process has counted; entries that are none are left out, as another release may have others. */
+/** The counts of another process; entries that are none are left out, as another release may have others. */
 export function parseCounts(value: unknown): CountsChange {
   const { taken, held } = recordOf(value)
   return {

@@ -1,4 +1,4 @@
-/** What processes of a world write, read line by line: access lines for the ledger, and faults that they tell themselves. */
+/** The output of processes of a world, read line by line: access lines for the ledger, and faults that they tell themselves. */
 import type { Ledger } from './ledger.ts'
 import { readPath } from './plan.ts'
 

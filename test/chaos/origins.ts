@@ -61,7 +61,7 @@ const differenceOf = (came: Buffer, sent: Buffer): string => {
   return `${came.length} of ${sent.length} bytes${at < 0 ? '' : `, another one at ${at}`}`
 }
 
-/** What came is kept for so many requests: a run of an hour has hundreds of thousands. */
+/** Outcomes are kept for so many requests: a run of an hour has hundreds of thousands. */
 const KEPT_REQUESTS = 500
 
 const startHttpOrigin = async (ledger: Ledger, sockets: Set<Socket>): Promise<RawOrigin> => {

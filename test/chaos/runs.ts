@@ -60,7 +60,7 @@ export const runFaults = (name: string, faults: readonly Fault[], seed: number, 
   })
 
 /**
- * What the schedule of the seed says for `durationMs`, all of it: on a machine that is busy that takes longer. @param stop  ends it before its time
+ * Does what the schedule of the seed says for `durationMs`, all of it: on a machine that is busy that takes longer. @param stop  ends it before its time
  */
 export const runMixed = (name: string, durationMs: number, seed: number, say: Say, stop: AbortSignal): Promise<Report> =>
   runWorld(name, seed, async world => {

@@ -1,4 +1,4 @@
-/** What nodes count and know together, three of them, on a real Redis. */
+/** Three nodes, and all that they count and know together, on a real Redis. */
 import { describe, expect } from '@jest/globals'
 import { Redis } from 'ioredis'
 import { join } from 'node:path'

@@ -9,7 +9,7 @@ import { parsedArguments } from './arguments.ts'
 const HERE = 'deploy/compose'
 
 interface Service {
-  /** What it has of another one; a key of YAML 1.1, which Compose reads. */
+  /** Settings that it has of another one; a key of YAML 1.1, which Compose reads. */
   readonly '<<'?: Service
   readonly image: string
   readonly user?: string

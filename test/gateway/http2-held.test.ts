@@ -28,7 +28,7 @@ const ENDS: readonly (readonly Buffer[])[] = [
     : []),
 ]
 const TIMES = 8
-/** What one of the last ones left on a stack, or in a list whose places are used again, may be there still. */
+/** Of the last ones, something on a stack or in a list whose places are used again may be there still. */
 const FEW = TIMES / 2
 
 test('nothing of them is held, by a timer or by an error', async () => {

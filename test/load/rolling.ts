@@ -14,7 +14,7 @@ const MOST_TRIES = 5
 /** More are not under way at a time: what waits here would be taken for what waits there. */
 const MOST_UNDER_WAY = 100
 
-/** What a balancer does: asks who is ready, and sends a request that got no answer to another one. */
+/** A balancer: asks who is ready, and sends a request that got no answer to another one. */
 class Balancer {
   readonly #ready = new Set<Outer>()
   /** When each last gave no answer. */
@@ -65,7 +65,7 @@ class Balancer {
     return choice[this.#turn++ % choice.length]!
   }
 
-  /** What went wrong, in words. */
+  /** The fault, in words. */
   get told(): string {
     return `${this.failures.length} failed (${inWords(this.failures)}), ${this.again.length} sent again (${inWords(this.again)})`
   }
@@ -112,7 +112,7 @@ class Balancer {
 
 const NO_ANSWER = 'no answer'
 
-/** How often each. */
+/** Times of each. */
 const inWords = (all: readonly string[]): string => {
   const counts = new Map<string, number>()
   for (const one of all) counts.set(one, (counts.get(one) ?? 0) + 1)

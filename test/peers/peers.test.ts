@@ -1,4 +1,4 @@
-/** What processes of one outer layer tell each other. */
+/** Messages between the processes of one outer layer. */
 import { describe, expect, test } from '@jest/globals'
 import { PeerBook } from '../../src/peers/peer-book.ts'
 import { parseCounts, splitCounts } from '../../src/peers/split-counts.ts'

@@ -36,7 +36,7 @@ export const CODE = {
 /** Settings, RFC 9113 §6.5.2 and RFC 8441 §3. */
 export const SETTING = { MAX_CONCURRENT_STREAMS: 3, INITIAL_WINDOW_SIZE: 4, ENABLE_CONNECT_PROTOCOL: 8 } as const
 
-/** What a client says first (RFC 9113 §3.4), before its settings. */
+/** The preface of a client (RFC 9113 §3.4), before its settings. */
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
 
 export interface Frame {

@@ -8,7 +8,7 @@ import { startRedisServer, type RedisServer } from './redis.ts'
 import { tempDir, tempFile } from './temp.ts'
 import { until } from './wait.ts'
 
-/** What redis-cli says. */
+/** The answer of redis-cli. */
 export const redisCli = (port: number, ...args: readonly string[]): string =>
   spawnSync(programPath('redis-cli')!, ['-p', String(port), ...args], { encoding: 'utf8' }).stdout
 

@@ -1,4 +1,4 @@
-/** What layers that share a process say of its event loop. */
+/** Layers that share a process, and the words about its event loop. */
 import { setEnvironmentData } from 'node:worker_threads'
 import { expect, test } from '@jest/globals'
 import { EventLoopWatch } from '../../src/telemetry/event-loop.ts'

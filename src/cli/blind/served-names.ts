@@ -1,9 +1,9 @@
-/** What an inner layer that ends TLS itself serves: its targets, held against what it can keep to. */
+/** The targets of an inner layer that ends TLS itself, held against what it can keep to. */
 import { parseHost, parseHostPattern } from '../../address/host.ts'
 import { GatewayError } from '../../errors.ts'
 import { RouteTable, type Target } from '../../route/table.ts'
 
-/** What is said beside the targets. */
+/** Options beside the targets. */
 export interface ServedBy {
   /** Patterns of `--tls-for`. */
   readonly names: readonly string[]

@@ -20,7 +20,7 @@ const CA_FILE = certificateFile('--node-ca', 'of the authorities to trust')
 /** The values of the options, with a cluster. */
 export type ClusterValues = ValuesOf<typeof clusterOptions> & { readonly cluster: string }
 
-/** What makes a process a node, and what all nodes have in common. */
+/** A process as a node, and the state that all nodes have in common. */
 export interface OpenedCluster {
   readonly cluster: ClusterOptions
   readonly shared: ClusterState

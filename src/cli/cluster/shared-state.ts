@@ -20,7 +20,7 @@ const secretOf = ({ key }: PrivateKey): Buffer =>
     hkdfSync('sha256', key.export({ type: 'pkcs8', format: 'der' }), '', 'socket-gateway shared state of a cluster', SECRET_BYTES),
   )
 
-/** What the nodes of a cluster have in common, until it is closed. */
+/** The state that the nodes of a cluster have in common, until it is closed. */
 export interface ClusterState extends SharedAccess {
   readonly peers: PeerBook
   close(): void

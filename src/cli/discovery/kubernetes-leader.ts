@@ -10,7 +10,7 @@ import type { ValuesOf } from '../command/option.ts'
 import type { kubernetesOptions } from '../options/discovery.ts'
 import type { PublishHooks } from './publish.ts'
 
-/** Who follows a cluster, and why it would stop. */
+/** The follower of a cluster, and the reason to stop. */
 export interface LeadOptions extends InformersOptions {
   readonly values: Pick<ValuesOf<typeof kubernetesOptions>, 'namespace' | 'cluster-domain' | 'gateway-controller' | 'gateway-address'>
   readonly status: ServiceStatus
@@ -18,7 +18,7 @@ export interface LeadOptions extends InformersOptions {
   readonly isEnding: () => boolean
 }
 
-/** What is to be published, and who is told what became of it. */
+/** The hosts to publish, and whoever is told what became of them. */
 export interface Lead {
   readonly source: Source
   readonly hooks: PublishHooks

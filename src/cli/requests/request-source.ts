@@ -19,7 +19,7 @@ export interface ReplayResult {
 export interface RequestSource {
   /** The newest first. */
   list(filter: string | undefined, limit: number): Promise<readonly RequestSummary[]>
-  /** What changes. Resolves when nothing is missed any more. */
+  /** Follows the changes. Resolves when nothing is missed any more. */
   follow(filter: string | undefined, signal: AbortSignal): Promise<AsyncIterable<RequestSummary>>
   detail(id: string): Promise<RequestDetail>
   messages(id: string): Promise<readonly MessageInfo[]>

@@ -2,7 +2,7 @@ import { Informer } from './informer.ts'
 import type { KubeClient } from './kube-client.ts'
 import type { KubeObject } from './objects.ts'
 
-/** How those hear about trouble who look after informers. */
+/** Listeners of those who look after informers. */
 export interface InformersOptions {
   readonly client: KubeClient
   readonly trouble: (error: unknown) => void

@@ -54,7 +54,7 @@ export const percentAt = (bytes: Uint8Array, at: number): number => {
   return high < 0 || low < 0 ? -1 : high * 16 + low
 }
 
-/** The character that the escape `\uXXXX` at `at` stands for; -1: there is none. */
+/** The character of a `\u` escape at `at`, with its four digits; -1: there is none. */
 export const unicodeAt = (bytes: Uint8Array, at: number): number => {
   let code = 0
   for (let i = at + 2; i < at + 6; i++) {

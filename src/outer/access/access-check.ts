@@ -40,7 +40,7 @@ export interface SharedAccess {
   readonly clock: () => number
   /** The most by which the clock of one process may be behind that of another, milliseconds. */
   readonly skewMs: number
-  /** What they tell each other beside counts. */
+  /** Messages between them beside counts. */
   readonly peers: Peers
   /** Numbers that are exact over all of them; undefined: files of this machine, which all of them have. */
   readonly exact: ExactUses | undefined

@@ -2,7 +2,7 @@ import type { SamlLibrary, XmlElement } from './saml-library.ts'
 
 /** Name of the element; no reader of XML takes another spelling for it. */
 export const ENCRYPTED = 'EncryptedAssertion'
-/** What an algorithm of signatures is called that does not count any more. */
+/** Names of algorithms of signatures that do not count any more. */
 export const SHA1 = /xmldsig#(?:rsa-sha1|dsa-sha1|hmac-sha1|sha1)["']/
 export const WEAK = 'signed by SHA-1, which is too weak'
 

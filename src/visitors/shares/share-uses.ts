@@ -16,7 +16,7 @@ const TOPIC = 'share'
 /** Before the number of a line that says how many uses there are, of all processes. */
 const TOTAL = '='
 
-/** What all processes of several machines need to agree on who came first. */
+/** The part by which all processes of several machines agree on who came first. */
 export interface SharedUses {
   readonly exact: ExactUses
   readonly peers: Peers

@@ -45,5 +45,5 @@ export function chartDigest(name: ValuesName): string {
   return hash.digest('hex').slice(0, 32)
 }
 
-/** What was rendered at last. */
+/** The last rendering. */
 export const golden = (name: ValuesName): string => readFileSync(join(GOLDEN, `${name}.yaml`), 'utf8')

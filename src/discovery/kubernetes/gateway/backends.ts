@@ -14,7 +14,7 @@ export interface BackendPlace {
   readonly domain: string | undefined
 }
 
-/** How the origin speaks, by the `appProtocol` of its port. https://kubernetes.io/docs/concepts/services-networking/service/#application-protocol */
+/** The protocol of the origin, by the `appProtocol` of its port. https://kubernetes.io/docs/concepts/services-networking/service/#application-protocol */
 const SPOKEN: ReadonlyMap<string, YamlMap> = new Map([
   ['http', {}],
   ['kubernetes.io/ws', {}],

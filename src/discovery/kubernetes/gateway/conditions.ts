@@ -20,7 +20,7 @@ export class NotDone extends GatewayError {
 /** The value of a field that targets cannot express. */
 export const unsupported = (message: string): NotDone => new NotDone('UnsupportedValue', message)
 
-/** What cannot be done counts as a value that is not supported, unless it says something better. */
+/** A thing that cannot be done counts as a value that is not supported, unless it says something better. */
 export const reasonOf = (error: unknown): { readonly reason: string; readonly message: string } => ({
   reason: error instanceof NotDone ? error.reason : 'UnsupportedValue',
   message: messageOf(error),

@@ -5,7 +5,7 @@ import { withTimes } from './conditions.ts'
 import { GATEWAY_GROUP, type Condition, type Gateway, type HttpRoute, type RouteParentStatus } from './objects.ts'
 import type { GatewayFindings, GatewayObjects } from './read-gateways.ts'
 
-/** What there is, and what is to be said of it. */
+/** The objects, and their status to be. */
 export interface GatewayNews {
   readonly objects: GatewayObjects
   readonly findings: GatewayFindings
@@ -132,7 +132,7 @@ const pathOf = (kind: string, { metadata: { namespace = '', name } }: KubeObject
 const isIn = (status: object, present: Readonly<Record<string, unknown>> | undefined): boolean =>
   Object.entries(status).every(([key, value]) => text(value) === text(present?.[key]))
 
-/** What is right in itself may be refused where it is published: a host that others have, or that may not be had. */
+/** A host that is right in itself may be refused where it is published: others have it, or it may not be had. */
 function withRefusals(key: string, { routes, owners }: GatewayFindings, refused: readonly RefusedService[]): readonly RouteParentStatus[] {
   const parents = routes.get(key) ?? []
   const own = refused.filter(({ name }) => owners.get(name)?.has(key) === true)

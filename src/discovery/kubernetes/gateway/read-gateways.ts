@@ -19,7 +19,7 @@ export interface GatewayObjects {
   readonly services: ReadonlyMap<string, KubeService>
 }
 
-/** Who reads them. */
+/** Their reader. */
 export interface GatewayReaderOptions {
   /** As `controllerName` of a class has it. */
   readonly controller: string
@@ -28,7 +28,7 @@ export interface GatewayReaderOptions {
   readonly domain: string | undefined
 }
 
-/** What is to stand in the status of objects, by their keys. */
+/** The status that objects are to have, by their keys. */
 export interface GatewayFindings {
   readonly hosts: readonly FoundHost[]
   readonly classes: ReadonlyMap<

@@ -6,7 +6,7 @@ import { onlyKnown, unsupported, type NotDone } from './conditions.ts'
 import { filtersOf, type FilterPlace } from './filters.ts'
 import type { HttpRoute, RouteMatch } from './objects.ts'
 
-/** What is done with some paths of a host. */
+/** Rules for some paths of a host. */
 export interface Piece {
   /** As `path` of a route of a target has it: a prefix, or an expression for one path. */
   readonly path: string
