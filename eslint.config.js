@@ -76,7 +76,13 @@ export default tseslint.config(
       'src/{link,splice,outer,origin,net,mux,http1,tunnel,ssh,sokken,service,service-host,api,inner,platform,mail,admin,visitors,inspector}/**/*.ts',
     ],
     plugins: { local: { rules: { 'guarded-listeners': guardedListeners } } },
-    rules: { 'local/guarded-listeners': 'error' },
+    rules: {
+      'local/guarded-listeners': 'error',
+      'no-restricted-properties': [
+        'error',
+        { property: 'resetAndDestroy', message: 'it can leave the socket open for ever: endAbruptly of net/linger.ts' },
+      ],
+    },
   },
   {
     files: ['src/{wire,address,http,http1,http2,payload,route}/**/*.ts'],

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { guarded } from './guard.ts'
@@ -17,11 +17,26 @@ export function endLingering(socket: Duplex): void {
   socket.once('close', () => clearTimeout(timer))
 }
 
-/** Ends a connection so that the client sees something is missing: by a reset, or by TLS without its closing alert (RFC 8446 §6.1). */
-export function endAbruptly(socket: Socket): void {
-  if (socket instanceof TLSSocket) socket.destroy()
-  else socket.resetAndDestroy()
+/**
+ * Ends a connection so that the peer sees something is missing: by a reset, or by TLS without its closing alert (RFC 8446 §6.1).
+ *
+ * Nothing is missing, and there is no reset, between the call of the system that ends our half and its outcome: the kernel has every byte and the end
+ * behind them. Libuv refuses a reset then (EINVAL), after which Node.js has forgotten the socket and never closes it.
+ */
+export function endAbruptly(socket: Duplex): void {
+  if (!(socket instanceof Socket) || socket instanceof TLSSocket || isEnding(socket)) return void socket.destroy()
+  // A reset of a socket that is still connecting would wait for the connection.
+  if (socket.connecting || socket.destroyed) return void socket.destroy()
+  try {
+    // eslint-disable-next-line no-restricted-properties -- here it cannot
+    socket.resetAndDestroy()
+  } catch {
+    // Only TCP has one.
+    socket.destroy()
+  }
 }
+
+const isEnding = (socket: Socket): boolean => socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished
 
 /** Throws away the rest of an upload whose answer is complete; the connection is closed once the answer has left. */
 export function discardUpload(req: IncomingMessage): void {

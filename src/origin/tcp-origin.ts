@@ -88,11 +88,6 @@ export function acceptTcp(
   return splice(stream, socket, {
     memory,
     failure: error => (error === undefined ? new GatewayError('ORIGIN_CLOSED', 'the origin closed the connection') : originFailure(error)),
-    // A reset of a socket that is still connecting would wait for the connection.
-    cut: () => {
-      if (socket.connecting) socket.destroy()
-      else socket.resetAndDestroy()
-    },
     ...(tap !== undefined && { watch: watchSocket(tap, 'origin') }),
     onEnd: ({ code, reason }) => {
       clearTimeout(timer)

@@ -4,6 +4,7 @@ import { GatewayError, messageOf, type ErrorCode } from '../errors.ts'
 import { guarded } from '../net/guard.ts'
 import { pauseSocket, resumeSocket } from '../net/pause-socket.ts'
 import { readInto } from '../net/read-into.ts'
+import { endAbruptly } from '../net/linger.ts'
 import { whenTrulyEnded } from '../net/true-end.ts'
 import type { StreamHandler } from '../mux/stream.ts'
 
@@ -276,15 +277,8 @@ export class Splice implements StreamHandler {
   }
 
   #cut(): void {
-    const { socket } = this
-    if (this.options.cut !== undefined) return this.options.cut()
-    if (!(socket instanceof Socket)) return void socket.destroy()
-    try {
-      socket.resetAndDestroy()
-    } catch {
-      // Only TCP has a reset. TLS without its closing alert reads as truncated (RFC 8446 §6.1).
-      socket.destroy()
-    }
+    if (this.options.cut === undefined) endAbruptly(this.socket)
+    else this.options.cut()
   }
 
   #finish(code: ErrorCode | undefined, reason: string): void {

@@ -2,6 +2,7 @@ import { type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { messageOf } from '../errors.ts'
 import { guarded, type Fail } from '../net/guard.ts'
+import { endAbruptly } from '../net/linger.ts'
 import { whenTrulyEnded } from '../net/true-end.ts'
 import type { WebSocketStream } from './web-socket-stream.ts'
 import { CloseCode } from './wire.ts'
@@ -33,7 +34,7 @@ export function join(tunnel: WebSocketStream, socket: Socket): Promise<TunnelEnd
   const tunnelLost = (thrown: Error): void => {
     error ??= thrown
     // A cut must not look like an end.
-    if (!socket.destroyed) socket.resetAndDestroy()
+    endAbruptly(socket)
   }
   const socketLost = (thrown: Error): void => {
     error ??= thrown

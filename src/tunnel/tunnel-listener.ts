@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { formatHostPort, type HostPort } from '../address/host-port.ts'
 import { GatewayError } from '../errors.ts'
+import { endAbruptly } from '../net/linger.ts'
 import { listen } from '../net/listen.ts'
 import type { ConnectionCount } from './connection-count.ts'
 import { join, type TunnelEnd } from './join.ts'
@@ -64,7 +65,7 @@ export class TunnelListener {
   destroy(reason: string): void {
     this.stop()
     this.#abort.abort()
-    for (const socket of this.#waiting) socket.resetAndDestroy()
+    for (const socket of this.#waiting) endAbruptly(socket)
     for (const tunnel of this.#tunnels) tunnel.abort(CloseCode.RESTART, reason)
   }
 
@@ -74,7 +75,7 @@ export class TunnelListener {
     socket.on('error', () => undefined)
     // The listener stays: sokken gives it up here and never takes a connection again.
     if (!count.take()) {
-      socket.resetAndDestroy()
+      endAbruptly(socket)
       return observer.onRejected(connection)
     }
     observer.onRequest(connection)
@@ -95,7 +96,7 @@ export class TunnelListener {
       observer.onEnd(connection, end, clock() - startedMs)
     } catch (error) {
       this.#waiting.delete(socket)
-      if (!socket.destroyed) socket.resetAndDestroy()
+      endAbruptly(socket)
       observer.onFailed(connection, error)
     } finally {
       if (tunnel !== undefined) this.#tunnels.delete(tunnel)

@@ -35,5 +35,11 @@ export const openInWords = (pid: number): string => {
   const rows = ['tcp', 'tcp6'].flatMap(file => readFileSync(`/proc/${pid}/net/${file}`, 'utf8').split('\n'))
   const sockets = rows.map(row => row.trim().split(/\s+/)).filter(row => inodes.has(row[9] ?? ''))
   const ends = sockets.map(([, local = '', remote = '', state]) => `${port(local)}>${port(remote)} ${state}`)
-  return `${[...kinds].map(([kind, count]) => `${kind} ×${count}`).join(', ')}, ${inodes.size} sockets: ${ends.join(', ')}`
+  const unix = readFileSync(`/proc/${pid}/net/unix`, 'utf8')
+    .split('\n')
+    .filter(row => inodes.has(row.trim().split(/\s+/)[6] ?? '')).length
+  // A TCP connection that was reset, and that the process has not closed, is in no list of the kernel.
+  const unlisted = inodes.size - sockets.length - unix
+  const files = [...kinds].map(([kind, count]) => `${kind} ×${count}`).join(', ')
+  return `${files}, ${inodes.size} sockets: ${ends.join(', ')}, ${unix} local, ${unlisted} of no state`
 }

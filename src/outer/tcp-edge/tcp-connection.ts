@@ -16,6 +16,7 @@ import { proxiedVisitor } from '../access/proxied-visitor.ts'
 import { BeforeOrigin } from '../inner-layers/tcp-opening.ts'
 import type { DeadlineQueue, QueueNode, Expiring } from '../../net/deadline-queue.ts'
 import { guarded } from '../../net/guard.ts'
+import { endAbruptly } from '../../net/linger.ts'
 import { proxyHeader, type Endpoint, type ProxiedConnection } from '../../net/write-proxy-header.ts'
 import { countConnection } from '../inner-layers/count-connection.ts'
 import type { CarrierStream } from '../inner-layers/carrier.ts'
@@ -342,7 +343,7 @@ export class TcpConnection extends BeforeOrigin implements Expiring {
 
   #cut(): void {
     // TLS inside follows by itself, a moment later: destroyed here it would say at once that the client has left.
-    if (!this.socket.destroyed) this.socket.resetAndDestroy()
+    endAbruptly(this.socket)
   }
 
   #finish(code: ErrorCode | undefined, reason: string): void {
