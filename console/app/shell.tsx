@@ -101,16 +101,17 @@ const isTyping = ({ target }: KeyboardEvent): boolean =>
 
 /** Keys that work everywhere. */
 function useKeys(pages: readonly Page[], { help, turn }: { readonly help: () => void; readonly turn: () => void }): void {
+  // Behind `g`; the page may be drawn anew before the next key comes.
+  const going = useRef(false)
   useEffect(() => {
-    let isGoing = false
     const onKey = (event: KeyboardEvent): void => {
       if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]') !== null) return
       if (isTyping(event)) {
         if (event.key === 'Escape') (event.target as HTMLElement).blur()
         return
       }
-      const wasGoing = isGoing
-      isGoing = event.key === 'g' && !wasGoing
+      const wasGoing = going.current
+      going.current = event.key === 'g' && !wasGoing
       if (wasGoing) {
         const page = pages.find(({ letter }) => letter === event.key)
         if (page === undefined) return

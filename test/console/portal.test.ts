@@ -227,6 +227,9 @@ describe('somebody without a mouse', () => {
 
 describe('an admin', () => {
   testWith(['chromium'], 'is told on each page how old it is when the gateway does not answer, and reads the keys by ?', async () => {
+    // One route for all: Chromium lets calls through for a moment after one was taken away and another put in its place.
+    let isCut = false
+    await page.route('**/api/v1/**', route => (isCut ? route.abort() : route.continue()))
     await login('root@example.com')
     const pages = ['Sockets', 'Usage', 'Events', 'Profile, keys, tokens', 'Audit', 'Accounts', 'Keys of inner layers']
     for (const name of pages) {
@@ -237,7 +240,7 @@ describe('an admin', () => {
       await page.getByRole('dialog', { name: 'By keyboard' }).getByText(name, { exact: true }).waitFor()
       await page.keyboard.press('Escape')
       await page.getByRole('dialog').waitFor({ state: 'detached' })
-      await page.route('**/api/v1/**', route => route.abort())
+      isCut = true
       await page.keyboard.press('r')
       await page
         .getByText(/^This is .+ old\.$/)
@@ -245,13 +248,22 @@ describe('an admin', () => {
         .waitFor()
       await page.getByText('NOT_REACHED').first().waitFor()
       await expectGood()
-      await page.unroute('**/api/v1/**')
+      isCut = false
       await page.keyboard.press('r')
       await page
         .getByText(/^This is .+ old\.$/)
         .first()
         .waitFor({ state: 'detached' })
     }
+    await page.unroute('**/api/v1/**')
+    // An answer that comes between the two keys takes neither.
+    await page.keyboard.press('g')
+    const answered = page.waitForResponse(/api\/v1\/account$/)
+    await page.evaluate("window.dispatchEvent(new Event('console-refresh'))")
+    await answered
+    await page.evaluate('new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)))')
+    await page.keyboard.press('u')
+    await heading('Usage').waitFor()
     await page.getByRole('button', { name: 'Log out' }).click()
   })
 

@@ -30,17 +30,8 @@ async function send(port: number, path: string, headers: Record<string, string>,
 }
 
 test('planted secrets are in no answer of the API, in no file, and in no heap', async () => {
-  const secrets = Array.from({ length: 8 }, () => `planted${randomBytes(12).toString('hex')}`)
-  const [bearer, cookie, query, member, field, setCookie, packed, apiKey] = secrets as [
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-    string,
-  ]
+  const secrets = Array.from({ length: 12 }, () => `planted${randomBytes(12).toString('hex')}`)
+  const [bearer, cookie, query, member, field, setCookie, packed, apiKey = '', inForm, inLine, inPage, inQuery] = secrets
   const origin = createServer((request, response) => {
     request.resume().on('end', () => {
       response.writeHead(200, {
@@ -65,12 +56,20 @@ test('planted secrets are in no answer of the API, in no file, and in no heap', 
   const json = { ...headers, 'content-type': 'application/json' }
   await send(Number(app), `/a?token=${query}`, json, JSON.stringify({ shown: 'seen', password: member }))
   await send(Number(app), '/b', { ...headers, 'content-type': 'application/x-www-form-urlencoded' }, `a=1&client_secret=${field}`)
+  // JSON that was written into something else.
+  const form = `a=1&payload=${encodeURIComponent(JSON.stringify({ text: JSON.stringify({ password: inForm }) }))}`
+  const written = `/c?data=${encodeURIComponent(JSON.stringify({ token: [inQuery] }))}`
+  await send(Number(app), written, { ...headers, 'content-type': 'application/x-www-form-urlencoded' }, form)
+  const line = `INFO sent ${JSON.stringify(JSON.stringify({ pin: inLine }))}`
+  await send(Number(app), '/d', { ...headers, 'content-type': 'text/plain' }, line)
+  const html = `<p data-props="${JSON.stringify({ visible: 1, secret: inPage }).replaceAll('"', '&quot;')}">`
+  await send(Number(app), '/e', { ...headers, 'content-type': 'text/html' }, html)
 
   const api = `http://127.0.0.1:${page}/inspector`
   const text = async (path: string): Promise<string> => (await fetch(api + path, { headers: { connection: 'close' } })).text()
   const list = await until(async () => {
     const { items } = JSON.parse(await text('/requests')) as { items: { id: string; isOver: boolean }[] }
-    return items.length === 2 && items.every(({ isOver }) => isOver) && items
+    return items.length === 5 && items.every(({ isOver }) => isOver) && items
   })
   const answers = [await text('/requests'), await text('/har'), await text('/state')]
   for (const { id } of list as { id: string }[]) {
@@ -78,7 +77,13 @@ test('planted secrets are in no answer of the API, in no file, and in no heap', 
       answers.push(await text(`/requests/${id}${path}`))
   }
   const shown = answers.join('\n')
-  expect(shown).toContain('"visible"')
+  for (const kept of [
+    '"visible"',
+    '%22password%5C%22%3A%5C%22***%5C%22',
+    String.raw`{\"pin\":\"***\"}`,
+    '&quot;secret&quot;:&quot;***&quot;',
+  ])
+    expect(shown).toContain(kept)
   for (const secret of secrets) expect(shown).not.toContain(secret)
 
   process.kill(gateway.pid, 'SIGUSR2')
@@ -93,6 +98,7 @@ test('planted secrets are in no answer of the API, in no file, and in no heap', 
 
   gateway.child.kill('SIGTERM')
   await gateway.exit
+  for (const secret of secrets) expect(gateway.output).not.toContain(secret)
   const store = readdirSync(join(folder, 'store'))
   expect(store).toHaveLength(2)
   for (const file of store) for (const secret of secrets) expect(readFileSync(join(folder, 'store', file), 'latin1')).not.toContain(secret)

@@ -49,6 +49,9 @@ const bodies = [
   ['application/xml', i => '<a><shown>visible-xml</shown><password>' + i(12) + '</password></a>'],
   ['multipart/form-data; boundary=b', i => '--b\r\nContent-Disposition: form-data; name="token"\r\n\r\n' + i(13) + '\r\n--b--\r\n'],
   ['application/protobuf', i => '\n\x50https://h.test/?key=' + i(14) + '\x10\x01'],
+  ['application/x-www-form-urlencoded', i => 'payload=' + encodeURIComponent(JSON.stringify({ shown: 'visible-nested', password: i(16) }))],
+  ['text/plain', i => 'visible-line ' + JSON.stringify(JSON.stringify({ pin: i(17), api_key: [i(18)] }))],
+  ['text/html', i => '<p data-x="{&quot;shown&quot;:&quot;visible-html&quot;,&quot;secret&quot;:&quot;' + i(19) + '&quot;}">'],
 ]
 function all() {
   for (const [type, text] of bodies) {
@@ -85,11 +88,11 @@ for (const line of maps.split('\n')) {
     for (let sent = 0; sent < size; ) sent += writeSync(1, block, sent, size - sent)
   }
 }
-if (inspector.state.requests !== 6) throw new Error('not recorded')
+if (inspector.state.requests !== 9) throw new Error('not recorded')
 `
 
 test('a dump of all memory has what is kept, and none of the secrets', async () => {
-  const secrets = Array.from({ length: 16 }, () => randomBytes(16).toString('hex'))
+  const secrets = Array.from({ length: 20 }, () => randomBytes(16).toString('hex'))
   const module = await builtModule('inspector/inspector.ts')
   const child = spawn(
     process.execPath,
@@ -112,6 +115,9 @@ test('a dump of all memory has what is kept, and none of the secrets', async () 
     '{"shown":"visible-json","password":"***","next":"https://h.test/?code=***"',
     'visible-form&client_secret=***',
     '<password>***</password>',
+    'visible-nested%22%2C%22password%22%3A%22***%22',
+    String.raw`visible-line "{\"pin\":\"***\",\"api_key\":\"***\"}"`,
+    'visible-html&quot;,&quot;secret&quot;:&quot;***&quot;',
   ])
     expect([kept, memory.includes(kept)]).toEqual([kept, true])
   expect(secrets.map((secret, i) => (memory.includes(secret) ? i : -1)).filter(i => i >= 0)).toEqual([])

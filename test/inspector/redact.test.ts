@@ -113,6 +113,87 @@ const BODIES: readonly (readonly [type: string | undefined, body: string, kept: 
   ],
 ]
 
+/** JSON with secrets, what is kept of it, and the ways in which programs write JSON into something else. */
+const INNER = { user: 'ada', password: `a"b\\${SECRET}\\`, deep: [{ token: { x: ['}', SECRET] } }], pin: 1234, max_tokens: 5 }
+const INNER_KEPT = { user: 'ada', password: '***', deep: [{ token: '***' }], pin: '***', max_tokens: 5 }
+const escaped = (text: string): string => JSON.stringify(text).slice(1, -1)
+const inMarkup = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;')
+const like = (text: string): string => encodeURI(text).replaceAll('%7B', '{')
+const WRITTEN: readonly (readonly [type: string, write: (json: string) => string])[] = [
+  ['application/x-www-form-urlencoded', json => `a=1&payload=${encodeURIComponent(json)}&b=2`],
+  ['application/x-www-form-urlencoded', json => `payload=${encodeURIComponent(escaped(json))}&b=2`],
+  ['application/x-www-form-urlencoded', json => `next=${encodeURIComponent(`https://a.test/?data=${encodeURIComponent(json)}`)}&b=2`],
+  ['application/x-www-form-urlencoded', json => `a=1&payload=${json}&b=2`],
+  ['application/json', json => JSON.stringify({ next: `https://a.test/?data=${encodeURIComponent(json)}`, b: 2 })],
+  ['application/json', json => JSON.stringify({ html: `<a data-x="${inMarkup(json)}">`, b: 2 })],
+  ['text/plain', json => `12:00 INFO got ${json} end\n`],
+  ['text/plain', json => `12:00 INFO got "${escaped(json)}" end\n`],
+  ['text/plain', json => `12:00 INFO got "${escaped(escaped(json))}" end\n`],
+  ['text/plain', json => `GET /?data=${encodeURIComponent(json)} HTTP/1.1\n`],
+  ['text/javascript', json => `send("${escaped(json)}"); x = 1`],
+  ['text/html', json => `<p data-x="${inMarkup(json)}" id="b">b</p>`],
+  ['text/html', json => `<p>${inMarkup(inMarkup(json))}</p><p>b</p>`],
+  ['text/html', json => `<script>let x = JSON.parse("${escaped(json)}")</script><p>b</p>`],
+  ['application/xml', json => `<a><data>${inMarkup(json).replaceAll('&quot;', '&#34;')}</data><b/></a>`],
+  ['multipart/form-data; boundary=b', json => `--b\r\nContent-Disposition: form-data; name="j"\r\n\r\nx ${escaped(json)}\r\n--b--`],
+  ['application/x-www-form-urlencoded', json => `a=${like(json)}`],
+]
+
+describe('JSON that was written into something else has its secrets taken out, wherever it is cut', () => {
+  test.each(WRITTEN.map(([type, write], at) => ({ at, type, write })))('$at: $type', ({ type, write }) => {
+    const body = write(JSON.stringify(INNER))
+    for (const pieces of cuts(body)) {
+      const kept = redacted(type, pieces)
+      expect(kept).not.toContain(SECRET)
+      expect(kept).not.toContain('1234')
+    }
+    const kept = redacted(type, [body])
+    // All else is there, byte for byte.
+    if (!type.startsWith('text/plain')) expect(kept).toBe(write(JSON.stringify(INNER_KEPT)))
+    else expect(kept).toMatch(/user.*ada.*max_tokens.*5/)
+  })
+
+  test.each(WRITTEN.map(([type, write], at) => ({ at, type, write })))(
+    'and is kept as it is without any: $at: $type',
+    ({ type, write }) => {
+      const body = write(JSON.stringify({ user: 'a "b" \\ c', list: [1, { x: null }], max_tokens: 7 }))
+      for (const pieces of cuts(body)) expect(redacted(type, pieces)).toBe(body)
+    },
+  )
+
+  test('whatever the value is', () => {
+    fc.assert(
+      fc.property(
+        fc.jsonValue({ maxDepth: 3 }),
+        fc.constantFrom(...WRITTEN),
+        fc.array(fc.nat(), { maxLength: 3 }),
+        (value, [type, write], at) => {
+          // Between bytes that URLs do not have, JSON ends: so texts have none of them where it is written as it is.
+          const body = Buffer.from(
+            write(JSON.stringify({ a: 1, secret: [value, SECRET, value], api_key: { SECRET, value }, z: SECRET.length })),
+          )
+          const ends = [...at.map(each => each % body.length).sort((a, b) => a - b), body.length]
+          const kept = redacted(
+            type,
+            ends.map((end, i) => body.subarray(i === 0 ? 0 : ends[i - 1], end)),
+          )
+          expect(kept).not.toContain(SECRET)
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+
+  test('in a binary message as many stars stand for it', () => {
+    const [before, after] = ['\x0a\x50{"user":"ada","password":"', '","secret":'].map(each => Buffer.from(each, 'latin1'))
+    const body = Buffer.concat([before!, Buffer.from(SECRET), after!, Buffer.from(`{"x":["${SECRET}"]}}\x10\x01`)])
+    for (const pieces of [[body], [body.subarray(0, 40), body.subarray(40)], Array.from(body, byte => Buffer.from([byte]))])
+      expect(redacted('application/x-protobuf', pieces)).toBe(
+        `\x0a\x50{"user":"ada","password":"${'*'.repeat(SECRET.length)}","secret":${'*'.repeat(SECRET.length + 10)}}\x10\x01`,
+      )
+  })
+})
+
 describe('bodies are redacted wherever they are cut', () => {
   for (const [type, body, kept] of BODIES) {
     test(`${type ?? 'no type'}: ${body.slice(0, 40)}`, () => {
@@ -142,6 +223,15 @@ describe('bodies are redacted wherever they are cut', () => {
       '%3D',
       '%26',
       '%',
+      '%22',
+      '%2522',
+      '%5C',
+      '%3A',
+      '%7B',
+      '&quot;',
+      '&#34;',
+      '&amp;',
+      '[',
       ' ',
       '\n',
       '@',
@@ -236,6 +326,9 @@ describe('fields', () => {
       '<https://a.test/?page=2&token=***>; rel="next", <https://a.test/?key=***>; rel=last',
     ],
     ['Location', `/login?next=%2Fx%3Ftoken%3D${SECRET}%26y`, '/login?next=%2Fx%3Ftoken%3D***%26y'],
+    ['X-Data', `{"password":"${SECRET}","n":1}`, '{"password":"***","n":1}'],
+    ['Location', `/x?data=%7B%22token%22%3A%22${SECRET}%22%7D&y=1`, '/x?data=%7B%22token%22%3A%22***%22%7D&y=1'],
+    ['Sec-CH-UA', '"Chromium";v="120", "Not:A"', '"Chromium";v="120", "Not:A"'],
     ['Refresh', `0;url=https://a.test/?code=${SECRET}`, '0;url=https://a.test/?code=***'],
     ['Cache-Control', 'max-age=1, key=x', 'max-age=1, key=x'],
     ['Sec-WebSocket-Protocol', `graphql-ws, ${'x'.repeat(50)}`, 'graphql-ws, ***'],
@@ -248,6 +341,11 @@ describe('fields', () => {
 
   test('a path keeps everything but secret parameters', () => {
     expect(redactPath(`/a?x=1&api%5Fkey=${SECRET}&y=2`, names, () => undefined)).toBe('/a?x=1&api%5Fkey=***&y=2')
+  })
+
+  test('and of JSON in its query, or in a part of it', () => {
+    const path = (value: string): string => `/a%7B%22pin%22:${value}%7D?data=%7B%22token%22%3A%22${value}%22%7D&more={"otp":"${value}"}`
+    expect(redactPath(path('1234'), names, () => undefined)).toBe(path('***').replace(':***', ':%22***%22'))
   })
 
   test('more names, and names that are shown after all', () => {

@@ -1,8 +1,7 @@
 import type { HeldBytes } from '../kept/held-bytes.ts'
 import type { HeldMessage, MessageLog } from '../kept/message-log.ts'
-import { redactorFor } from '../redact/redactor.ts'
+import { binaryRedactor, redactorFor } from '../redact/redactor.ts'
 import type { SecretNames } from '../redact/secret-names.ts'
-import { TextRedactor } from '../redact/text.ts'
 import { KeepAll, type Redactor } from '../redact/sink.ts'
 
 /** The parts that readers of messages share. */
@@ -32,9 +31,7 @@ export class MessageMaker {
     const body = context.log.body(context.limitBytes)
     this.body = body
     const sink = (bytes: Uint8Array, from: number, to: number): void => body.append(bytes, from, to)
-    this.#redactor = isText
-      ? (redactorFor('', context.names, sink).redactor ?? new KeepAll(sink))
-      : new TextRedactor(context.names, sink, 'binary')
+    this.#redactor = isText ? (redactorFor('', context.names, sink).redactor ?? new KeepAll(sink)) : binaryRedactor(context.names, sink)
     this.#at = context.nowMs()
   }
 

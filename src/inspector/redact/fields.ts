@@ -1,5 +1,7 @@
 import { CENSOR, type FieldKind, type SecretNames } from './secret-names.ts'
+import type { Sink } from './sink.ts'
 import { TextRedactor } from './text.ts'
+import { WrittenJsonRedactor } from './written-json.ts'
 
 /** Told of each place where something was taken out. */
 export type Took = (what: string) => void
@@ -86,11 +88,12 @@ const protocols = (value: string): string =>
     .join(',')
     .trim()
 
-/** Parameters with secret names taken out of the URLs in a text, and what stands before their hosts to log in. */
+/** Parameters with secret names taken out of the URLs in a text, what stands before their hosts to log in, and values of JSON. */
 export function redactUrls(value: string, names: SecretNames): string {
   if (!mayHaveSecrets(value)) return value
   const kept: Uint8Array[] = []
-  const redactor = new TextRedactor(names, (bytes, from, to) => void kept.push(Uint8Array.prototype.slice.call(bytes, from, to)), 'urls')
+  const sink: Sink = (bytes, from, to) => void kept.push(Uint8Array.prototype.slice.call(bytes, from, to))
+  const redactor = new WrittenJsonRedactor(names, new TextRedactor(names, sink, 'urls'), 'all')
   const bytes = Buffer.from(value)
   redactor.push(bytes)
   redactor.end()
@@ -99,15 +102,21 @@ export function redactUrls(value: string, names: SecretNames): string {
   return redactor.count === 0 ? value : Buffer.concat(kept).toString()
 }
 
-/** Most values are neither a URL nor have one in them. */
+/** Most values are neither a URL nor JSON, nor have these in them. */
 function mayHaveSecrets(value: string): boolean {
+  if (mayHaveJson(value)) return true
   if (value.includes('=')) return value.includes('?') || value.includes('&') || value.includes('#') || value.includes('://')
   return (value.includes('@') && value.includes('://')) || value.includes('%3D') || value.includes('%3d')
 }
 
+/** A quote, and what may be a colon. */
+const mayHaveJson = (value: string): boolean =>
+  (value.includes('"') || value.includes('%22') || value.includes('%25') || value.includes('&')) &&
+  (value.includes(':') || value.includes('%3A') || value.includes('%3a') || value.includes('%25') || value.includes(';'))
+
 /** A path with its query. */
 export function redactPath(path: string, names: SecretNames, took: Took): string {
-  if (!path.includes('=') && !path.includes('%3')) return path
+  if (!path.includes('=') && !path.includes('%3') && !mayHaveJson(path)) return path
   const safe = redactUrls(path, names)
   if (safe !== path) took('query')
   return safe

@@ -5,6 +5,7 @@ import { MultipartRedactor } from './multipart.ts'
 import type { SecretNames } from './secret-names.ts'
 import { KeepAll, type Redactor, type Sink } from './sink.ts'
 import { TextRedactor } from './text.ts'
+import { WrittenJsonRedactor } from './written-json.ts'
 
 /** Multipart within multipart: nobody needs more. */
 const MAX_DEPTH = 3
@@ -21,8 +22,8 @@ export function redactorFor(type: string | undefined, names: SecretNames, sink: 
   if (charset !== '' && /^(?:utf-?(?:16|32)|ucs|utf-?7|.*ebcdic|ibm)/i.test(charset))
     return { redactor: undefined, note: `not kept: the charset ${charset.slice(0, 20)} cannot be redacted` }
   if (media === '') return chosen(new Sniffer(names, sink))
-  if (media.includes('json')) return chosen(new JsonRedactor(names, sink))
-  if (media === 'application/x-www-form-urlencoded') return chosen(new FormRedactor(names, sink))
+  if (media.includes('json')) return chosen(json(names, sink))
+  if (media === 'application/x-www-form-urlencoded') return chosen(new WrittenJsonRedactor(names, new FormRedactor(names, sink), 'all'))
   if (media.startsWith('multipart/')) {
     const boundary = parameterOf(parameters, 'boundary')
     if (boundary === '' || boundary.length > 200 || depth >= MAX_DEPTH)
@@ -31,14 +32,23 @@ export function redactorFor(type: string | undefined, names: SecretNames, sink: 
       redactorFor(partType, names, to, depth + 1).redactor ?? new KeepAll(() => undefined)
     return chosen(new MultipartRedactor(boundary, names, part, sink))
   }
-  if (media.endsWith('xml') || media === 'text/html' || media === 'image/svg+xml') return chosen(new MarkupRedactor(names, sink))
+  if (media.endsWith('xml') || media === 'text/html' || media === 'image/svg+xml') return chosen(markup(names, sink))
   if (media === 'text/plain') return chosen(new Sniffer(names, sink))
-  if (media.startsWith('text/') || TEXTS.has(media)) return chosen(new TextRedactor(names, sink))
-  if (PROTOBUF.has(media)) return chosen(new TextRedactor(names, sink, 'binary'))
+  if (media.startsWith('text/') || TEXTS.has(media)) return chosen(text(names, sink))
+  if (PROTOBUF.has(media)) return chosen(binaryRedactor(names, sink))
   if (BYTES.has(media) || /^(?:image|audio|video|font)\//.test(media) || media.startsWith('application/grpc'))
     return chosen(new KeepAll(sink))
   return chosen(new Sniffer(names, sink))
 }
+
+// JSON and text find what is written in them as it is, and JSON what is a string of it.
+const json = (names: SecretNames, sink: Sink): Redactor => new WrittenJsonRedactor(names, new JsonRedactor(names, sink), 'spelled')
+const markup = (names: SecretNames, sink: Sink): Redactor => new WrittenJsonRedactor(names, new MarkupRedactor(names, sink), 'escaped')
+const text = (names: SecretNames, sink: Sink): Redactor => new WrittenJsonRedactor(names, new TextRedactor(names, sink), 'escaped')
+
+/** Bytes that mean something else, with texts in between. */
+export const binaryRedactor = (names: SecretNames, sink: Sink): Redactor =>
+  new WrittenJsonRedactor(names, new TextRedactor(names, sink, 'binary'), 'binary')
 
 const TEXTS: ReadonlySet<string> = new Set([
   'application/javascript',
@@ -94,9 +104,9 @@ class Sniffer implements Redactor {
 
   #choose(first: number, chunk: Uint8Array): Redactor {
     const { names, sink } = this
-    if (first === 0x7b || first === 0x5b || first === 0x22) return new JsonRedactor(names, sink)
-    if (first === 0x3c) return new MarkupRedactor(names, sink)
-    return new TextRedactor(names, sink, chunk.subarray(0, 512).includes(0) ? 'binary' : 'text')
+    if (first === 0x7b || first === 0x5b || first === 0x22) return json(names, sink)
+    if (first === 0x3c) return markup(names, sink)
+    return chunk.subarray(0, 512).includes(0) ? binaryRedactor(names, sink) : text(names, sink)
   }
 }
 

@@ -22,7 +22,13 @@ import { IN_URL, isSecretParameter, nameStart, schemeEnd, userEnd } from './para
 import { PieceReader } from './pieces.ts'
 import type { SecretNames } from './secret-names.ts'
 import type { Sink } from './sink.ts'
+import type { SpelledQuote } from './spelled.ts'
+import { ValueEnd } from './value-end.ts'
 
+const OPEN_OBJECT = 0x7b
+const OPEN_LIST = 0x5b
+/** The quotes of JSON that is written as it is. */
+const PLAIN_QUOTE: SpelledQuote = { spelling: 'plain', level: 0, end: 0 }
 const NOTHING = new Uint8Array(0)
 const STARS = new Uint8Array(1_024).fill(0x2a)
 
@@ -38,13 +44,17 @@ const ENDS_BINARY_VALUE = byteSet('&;#<>"\'`', [
   [0x7f, 0xff],
 ])
 const ENDS_COLON_VALUE = byteSet('\n\r<"\'`}')
+const ENDS_NESTED = byteSet(' \t&;,\n\r<"\'`}])')
 const ENDS_INNER: ReadonlySet<number> = new Set([AMPERSAND, SEMICOLON, HASH, QUESTION])
 
 const isQuote = (byte: number): boolean => byte === QUOTE || byte === APOSTROPHE || byte === BACKTICK
 const isBlank = (byte: number): boolean => byte === SPACE || byte === TAB
 
-/** `separator`: behind the separator of a secret name. `quoted`, `bare`, `inner`: in what is dropped, `inner` of a URL that is a value of another one. */
-type State = 'text' | 'separator' | 'quoted' | 'bare' | 'inner'
+/**
+ * `separator`: behind the separator of a secret name. `quoted`, `bare`, `inner`, `nested`: in what is dropped, `inner` of a URL that is a value
+ * of another one, `nested` an object or a list.
+ */
+type State = 'text' | 'separator' | 'quoted' | 'bare' | 'inner' | 'nested'
 
 /**
  * The text that is read. `text`: of any kind, such as logs and scripts, with `name=value` and `name: value`; `urls`: only URLs in it are looked
@@ -57,8 +67,11 @@ export class TextRedactor extends PieceReader {
   #state: State = 'text'
   #separator = 0
   #quote = 0
+  #isJson = false
+  #isCount = false
   #isEscaped = false
   #ends: ByteSet = ENDS_VALUE
+  #nested: ValueEnd | undefined
   /** Begin of what is kept and not yet given on. */
   #from = 0
 
@@ -82,7 +95,14 @@ export class TextRedactor extends PieceReader {
         next = this.#meaning(bytes, at, isLast)
         if (next < 0) return this.#wait(bytes, at)
       } else if (this.#state === 'separator') next = this.#behindSeparator(bytes, at)
-      else {
+      else if (this.#state === 'nested') {
+        const { at: end, isOver } = this.#nested!.read(bytes, at, isLast)
+        if (!isOver) return end
+        // A password may begin like a list.
+        this.#state = 'bare'
+        this.#ends = ENDS_NESTED
+        next = end
+      } else {
         next = this.#inValue(bytes, at, isLast)
         if (next < 0) return -next - 1
       }
@@ -108,8 +128,7 @@ export class TextRedactor extends PieceReader {
       const slashes = schemeEnd(bytes, at, isLast)
       if (slashes < 0) return -1
       if (slashes > 0) return this.#host(bytes, at + slashes, isLast)
-      if (isUrls || !this.#isSecretBefore(bytes, at)) return at + 1
-      return this.#behindName(byte, at)
+      return isUrls ? at + 1 : this.#colon(bytes, at)
     }
     if (byte === PERCENT) {
       if (at + 2 >= bytes.length && !isLast) return -1
@@ -126,14 +145,21 @@ export class TextRedactor extends PieceReader {
     return this.kind === 'binary' ? ENDS_BINARY_VALUE : ENDS_URL_VALUE
   }
 
-  #isSecretBefore(bytes: Uint8Array, at: number): boolean {
+  #colon(bytes: Uint8Array, at: number): number {
     const end = beforeBlanks(bytes, at, this.#from)
-    return this.names.judge(bytes, nameStart(bytes, end, this.#from), end, 'plain') !== 'open'
+    const verdict = this.names.judge(bytes, nameStart(bytes, end, this.#from), end, 'plain')
+    if (verdict === 'open') return at + 1
+    this.#behindName(COLON, at)
+    // In JSON a value ends at the comma, and a number may be a count.
+    this.#isJson = bytes[end] === QUOTE
+    this.#isCount = this.#isJson && verdict === 'count'
+    return at + 1
   }
 
   #behindName(separator: number, at: number): number {
     this.#state = 'separator'
     this.#separator = separator
+    this.#isJson = this.#isCount = false
     return at + 1
   }
 
@@ -161,14 +187,23 @@ export class TextRedactor extends PieceReader {
       this.#separator = byte
       return at + 1
     }
-    if (!isQuote(byte)) return this.#begin(bytes, at, 'bare', this.#separator === EQUALS ? ENDS_VALUE : ENDS_COLON_VALUE)
+    if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
+      this.#nested = new ValueEnd({ kind: 'nested', quote: PLAIN_QUOTE }, 'all')
+      return this.#begin(bytes, at, 'nested', ENDS_VALUE)
+    }
+    if (this.#isCount && byte >= 0x30 && byte <= 0x39) {
+      this.#state = 'text'
+      return at
+    }
+    if (!isQuote(byte))
+      return this.#begin(bytes, at, 'bare', this.#isJson ? ENDS_NESTED : this.#separator === EQUALS ? ENDS_VALUE : ENDS_COLON_VALUE)
     this.#quote = byte
     this.#isEscaped = false
     return this.#begin(bytes, at + 1, 'quoted', ENDS_VALUE)
   }
 
   /** A value begins at `at` that is dropped. */
-  #begin(bytes: Uint8Array, at: number, state: 'quoted' | 'bare' | 'inner', ends: ByteSet): number {
+  #begin(bytes: Uint8Array, at: number, state: 'quoted' | 'bare' | 'inner' | 'nested', ends: ByteSet): number {
     this.keep(bytes, this.#from, at)
     this.mask(this.kind === 'binary' ? NOTHING : undefined)
     this.#state = state
