@@ -159,6 +159,7 @@ export interface OuterStatus extends CommonStatus {
   readonly tcp: {
     readonly ports: readonly number[]
     readonly connections: number
+    /** Of ports that are not open, and of files of authorities of clients that are not in force. */
     readonly faults: readonly string[]
     readonly services: readonly ServiceStatus[]
   }

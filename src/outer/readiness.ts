@@ -41,6 +41,7 @@ export function readinessOf({
   if (directory?.fault !== undefined) degraded.push(directory.fault)
   if (cluster?.fault !== undefined) degraded.push('the store of the cluster does not answer; what was known is in force')
   if (tcp.faults.length > 0) degraded.push(tcpFaultOf(tcp.missing))
+  if (tcp.clientFaults.length > 0) degraded.push('authorities of clients of TCP ports are not valid; the last good ones are in force')
   return { reasons, degraded }
 }
 

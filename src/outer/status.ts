@@ -42,7 +42,7 @@ export function statusOf(options: OperatorViewOptions): OwnStatus {
     tcp: {
       ports: tcp.ports,
       connections: tcp.openConnections,
-      faults: tcp.faults,
+      faults: [...tcp.faults, ...tcp.clientFaults],
       services: table.tcp
         .flatMap(port => port.options.routes.map(route => ({ name: nameOf(port, route.name), route })))
         .slice(0, MAX_ROWS)

@@ -5,6 +5,8 @@ import { connect, createServer as createTlsServer, type ConnectionOptions } from
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { attentionOf } from '../../console/operator/attention.ts'
+import type { OuterStatus } from '../../src/admin/status.ts'
 import type { MintedPair } from '../../src/identity/certificate.ts'
 import { parseProxyHeader } from '../../src/net/read-proxy-header.ts'
 import type { CreateCertificates } from '../../src/outer/tcp-edge/tcp-terminator.ts'
@@ -169,7 +171,7 @@ describe('tls: true', () => {
     const events = new Events({ nowMs: Date.now, onFault: thrown => expect(thrown).toBeUndefined(), holdScale: 0.001 })
     onCleanUp(() => events.close())
     const layers = await startTls(toOrigin(origin.port, `tls: true, clientCa: "${clientCa}", clientCrl: "${clientCrl}"`), {
-      outer: { events },
+      outer: { events, admin: { port: 0 } },
     })
     const comesIn = async ({ certificatePem: cert, privateKeyPem: key }: MintedPair): Promise<boolean> => {
       const client = await RawConnection.open(layers.tcpPort, trusting('db.example.com', { cert, key }))
@@ -192,8 +194,19 @@ describe('tls: true', () => {
       subject: what,
       fields: { what, reason: expect.stringContaining(clientCrl) },
     })
+    // And operators see it as long as it is so.
+    const seen = async (path = '/status'): Promise<OuterStatus> => JSON.parse((await ask(layers.outer.adminPort, path)).text) as OuterStatus
+    const degraded = 'authorities of clients of TCP ports are not valid; the last good ones are in force'
+    expect((await seen()).tcp.faults).toEqual([expect.stringContaining(clientCrl)])
+    expect((await seen('/readyz')).degraded).toEqual([degraded])
+    expect(attentionOf(await seen(), Date.now()).map(({ text }) => text)).toEqual([
+      expect.stringMatching(/^Not in force: .*list/),
+      degraded,
+    ])
     writeFileSync(clientCrl, await lists([eve, alice]))
     expect(await told('reload.well')).toMatchObject({ subject: what })
+    expect((await seen()).tcp.faults).toEqual([])
+    expect((await seen('/readyz')).degraded).toBeUndefined()
     // The authorities themselves are told of in the same way, and those in force stay.
     writeFileSync(clientCa, 'nothing')
     const again = (): GatewayEvent | undefined =>
