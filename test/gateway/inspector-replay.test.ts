@@ -9,7 +9,7 @@ import { newest, testInspector } from '../inspector/support.ts'
 import { cleanUp, onCleanUp } from '../support/cleanup.ts'
 import { startLayers } from '../support/layers.ts'
 import { listen } from '../support/ports.ts'
-import { once } from '../support/wait.ts'
+import { once, until } from '../support/wait.ts'
 
 afterEach(cleanUp)
 
@@ -40,11 +40,15 @@ async function originOf(
 }
 
 /** Both layers, and the inspector of one of them at a port of its own. */
-async function look(layer: 'inner' | 'outer', seen: Seen[], more = '') {
+async function look(layer: 'inner' | 'outer', seen: Seen[], more = '', answer?: Parameters<typeof originOf>[1]) {
   const { inspector, faults } = testInspector({ clock: () => performance.now(), nowMs: Date.now, layer })
   const targets = `targets:\n  "localhost": {protocol: http, hostname: 127.0.0.1, port: {port}, inspect: true${more}}\n`
   const taps = { taps: inspector }
-  const layers = await startLayers({ origin: await originOf(seen), targets, ...(layer === 'inner' ? { inner: taps } : { outer: taps }) })
+  const layers = await startLayers({
+    origin: await originOf(seen, answer),
+    targets,
+    ...(layer === 'inner' ? { inner: taps } : { outer: taps }),
+  })
   const replayer =
     layer === 'inner'
       ? new OriginReplayer(layers.inner.drivers, inspector, () => performance.now())
@@ -101,6 +105,37 @@ describe.each(['inner', 'outer'] as const)('the inspector of the %s layer', laye
     expect(seen[1]).toMatchObject({ method: 'PUT', url: '/other?y=2', body: 'changed' })
     expect(seen[1]!.headers['x-new']).toBe('yes')
     expect(seen[1]!.headers['stripe-signature']).toBeUndefined()
+  })
+
+  test('gives up what is under way when whoever wanted it has left, and refuses more than four', async () => {
+    const seen: Seen[] = []
+    const held: ServerResponse[] = []
+    let closed = 0
+    const { inspector, replay, url, base } = await look(layer, seen, '', response => {
+      if (seen.length === 1) response.end('ok')
+      else held.push(response.on('close', () => closed++))
+    })
+    await fetch(`${url}/hook`, WEBHOOK)
+    const { id } = await newest(inspector)
+    const leaving = new AbortController()
+    const asked = [1, 2, 3, 4].map(() =>
+      fetch(`${base}/requests/${id}/replay`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{"times":5}',
+        signal: leaving.signal,
+      }).catch((error: Error) => error.name),
+    )
+    await until(() => held.length === 4, { what: 'four of them' })
+    expect(await replay(id, {})).toMatchObject({ error: { code: 'OVERLOADED' } })
+    leaving.abort()
+    expect(await Promise.all(asked)).toEqual(asked.map(() => 'AbortError'))
+    await until(() => closed === 4 && [...inspector.newestFirst()].every(({ isSettled }) => isSettled), { what: 'the origin to be left' })
+    expect([...inspector.newestFirst()].map(({ summary }) => summary.error)).toEqual([...held.map(() => 'CANCELLED'), null])
+    const after = replay(id, {})
+    await until(() => held.length === 5, { what: 'the next one' })
+    held[4]!.end('ok')
+    expect((await after).results).toMatchObject([{ status: 200, error: null }])
   })
 
   test('wants to be given what was redacted', async () => {

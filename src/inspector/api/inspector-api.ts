@@ -164,9 +164,15 @@ export class InspectorApi {
     const request = replayRequest(record, edits)
     if (this.#replays >= MAX_REPLAYS) throw new GatewayError('OVERLOADED', `${MAX_REPLAYS} replays are under way already`)
     this.#replays++
+    // Nobody is there any more for what is under way, and what is not begun.
+    const gone = new AbortController()
+    const leave = guarded(this.context.onFault, () => gone.abort())
+    call.response.once('close', leave)
     try {
-      replyJson(call, { results: await replayTimes(replayer, record, request, edits) })
+      const results = await replayTimes(replayer, record, { ...request, signal: gone.signal }, edits)
+      if (!gone.signal.aborted) replyJson(call, { results })
     } finally {
+      call.response.off('close', leave)
       this.#replays--
     }
   }

@@ -9,6 +9,7 @@ export type SendAtEdge = (replay: {
   readonly scheme: 'http' | 'https'
   /** Address of the client that it is sent for; default: this machine. */
   readonly address?: string
+  readonly signal?: AbortSignal | undefined
 }) => Promise<{ readonly requestId: string; readonly status: number; readonly error: string | undefined }>
 
 /** Sends requests as clients of the outer layer do: the same rules decide about them. */
@@ -18,11 +19,11 @@ export class EdgeReplayer implements Replayer {
     private readonly inspector: Inspector,
   ) {}
 
-  async send({ method, path, fields, body, replayOf }: ReplayRequest, { start }: ExchangeRecord): Promise<ReplayResult> {
+  async send({ method, path, fields, body, replayOf, signal }: ReplayRequest, { start }: ExchangeRecord): Promise<ReplayResult> {
     const { clock } = this.inspector.options
     const startedMs = clock()
     const scheme = start.scheme === 'https' ? 'https' : 'http'
-    const { requestId, status, error } = await this.sendAtEdge({ request: { method, target: path, fields }, body, scheme })
+    const { requestId, status, error } = await this.sendAtEdge({ request: { method, target: path, fields }, body, scheme, signal })
     const durationMs = clock() - startedMs
     for (const record of this.inspector.newestFirst()) {
       if (record.start.requestId !== requestId) continue

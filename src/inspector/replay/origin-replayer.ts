@@ -26,7 +26,8 @@ export class OriginReplayer implements Replayer {
     const way = start.way as OriginWay
     const head = headOf(request, way, start.authority)
     const tap = this.taps.open({ ...requestStart(head, way.profile), replayOf: request.replayOf })
-    return new Promise(resolve => new OriginReplay(this.drivers, { head, way, body: request.body }, tap, this.clock, resolve).start())
+    const { body, signal } = request
+    return new Promise(resolve => new OriginReplay(this.drivers, { head, way, body, signal }, tap, this.clock, resolve).start())
   }
 }
 
@@ -59,10 +60,19 @@ class OriginReplay implements OriginEvents {
   #status: number | null = null
   #bytes = 0
   #isOver = false
+  readonly #onAbort = guarded(
+    thrown => this.failed(thrown),
+    () => this.#end('CANCELLED', 'whoever wanted it sent has left'),
+  )
 
   constructor(
     private readonly drivers: OriginDrivers,
-    private readonly what: { readonly head: RequestHead; readonly way: OriginWay; readonly body: Buffer | undefined },
+    private readonly what: {
+      readonly head: RequestHead
+      readonly way: OriginWay
+      readonly body: Buffer | undefined
+      readonly signal: AbortSignal | undefined
+    },
     private readonly tap: ExchangeTap | undefined,
     private readonly clock: () => number,
     private readonly done: (result: ReplayResult) => void,
@@ -71,12 +81,13 @@ class OriginReplay implements OriginEvents {
   }
 
   start(): void {
-    const { head, way, body } = this.what
+    const { head, way, body, signal } = this.what
     const fail = (thrown: unknown): void => this.failed(thrown)
     this.#timer = setTimeout(
       guarded(fail, () => this.#end('ORIGIN_TIMEOUT', 'the answer was not over in time')),
       MAX_MS,
     ).unref()
+    signal?.addEventListener('abort', this.#onAbort, { once: true })
     guarded(fail, () => {
       if (body !== undefined) this.tap?.sent(body)
       this.tap?.sentEnd([])
@@ -126,6 +137,7 @@ class OriginReplay implements OriginEvents {
     if (this.#isOver) return
     this.#isOver = true
     clearTimeout(this.#timer)
+    this.what.signal?.removeEventListener('abort', this.#onAbort)
     if (error !== undefined) this.#call?.abort()
     this.tap?.end({ error, reason })
     this.done({ id: this.tap?.id ?? null, status: this.#status, durationMs: this.clock() - this.#startedMs, error: error ?? null })

@@ -15,6 +15,8 @@ export interface ReplayRequest {
   readonly body: Buffer | undefined
   /** The record that it repeats. */
   readonly replayOf: string
+  /** Gives up what is under way. */
+  readonly signal?: AbortSignal
 }
 
 /** The outcome. */
@@ -122,7 +124,7 @@ function fieldsFor({ start, requestBody }: ExchangeRecord, { fields, setFields =
   return result
 }
 
-/** Sends it as often as is wanted, so many at a time. */
+/** Sends it as often as is wanted, so many at a time; once its signal says so, no more. */
 export async function replayTimes(
   replayer: Replayer,
   record: ExchangeRecord,
@@ -132,7 +134,7 @@ export async function replayTimes(
   const results: ReplayResult[] = []
   let left = times
   const worker = async (): Promise<void> => {
-    while (left > 0) {
+    while (left > 0 && request.signal?.aborted !== true) {
       left--
       results.push(await replayer.send(request, record))
     }

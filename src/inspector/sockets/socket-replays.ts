@@ -1,15 +1,16 @@
 import type { RequestsAnswer, RequestsQuestion, SeenReplay } from '../../directory/socket-requests.ts'
 import { GatewayError } from '../../errors.ts'
+import { guarded } from '../../net/guard.ts'
 import { EdgeReplayer, type SendAtEdge } from '../replay/edge-replayer.ts'
 import { readEdits } from '../replay/read-edits.ts'
-import { replayRequest, replayTimes, type Replayer } from '../replay/replay.ts'
+import { replayRequest, replayTimes } from '../replay/replay.ts'
 import { refusalOf } from './answer-requests.ts'
 import type { SocketInspectors } from './socket-inspectors.ts'
 
 /** Calls that are under way at a time, of one account and of all. */
 const MAX_OF_ACCOUNT = 2
 const MAX_REPLAYS = 16
-/** The answer of a call is there by then: what is not over is in the list later, milliseconds. */
+/** The answer of a call is there by then: what is not over is given up, milliseconds. */
 const MAX_MS = 15_000
 
 type ReplayQuestion = Extract<RequestsQuestion, { readonly kind: 'replay' }>
@@ -22,11 +23,13 @@ export class SocketReplays {
   /**
    * @param socketAt  the socket that a host is of now
    * @param send      the way that requests of clients take
+   * @param maxMs     the longest time of a call
    */
   constructor(
     private readonly inspectors: SocketInspectors,
     private readonly socketAt: (host: string) => string | undefined,
     private readonly send: SendAtEdge,
+    private readonly maxMs = MAX_MS,
   ) {}
 
   /** Sends it as its question says. Never rejects. */
@@ -59,35 +62,29 @@ export class SocketReplays {
     if (inspector === undefined) throw new GatewayError('NOT_FOUND', 'this request is not kept any more; see the list of requests')
     this.#running.set(accountId, running + 1)
     this.#count++
+    const late = new AbortController()
+    const timer = setTimeout(
+      guarded(this.inspectors.options.onFault, () => late.abort()),
+      this.maxMs,
+    ).unref()
     try {
-      const replayer = new InTime(new EdgeReplayer(replay => this.send({ ...replay, address }), inspector))
-      return await replayTimes(replayer, record, request, edits)
+      const replayer = new EdgeReplayer(replay => this.send({ ...replay, address }), inspector)
+      const results = await replayTimes(replayer, record, { ...request, signal: late.signal }, edits)
+      return late.signal.aborted ? this.#inTime(results, edits.times ?? 1) : results
     } finally {
+      clearTimeout(timer)
       this.#count--
       const left = (this.#running.get(accountId) ?? 1) - 1
       if (left === 0) this.#running.delete(accountId)
       else this.#running.set(accountId, left)
     }
   }
-}
 
-/** Waits for none of them longer than for the time of the whole call; what is left then is not begun. */
-class InTime implements Replayer {
-  readonly #late: Promise<SeenReplay>
-  #isOver = false
-
-  constructor(private readonly replayer: Replayer) {
-    this.#late = new Promise(resolve =>
-      setTimeout(() => {
-        this.#isOver = true
-        resolve({ id: null, status: null, durationMs: MAX_MS, error: 'ORIGIN_TIMEOUT' })
-      }, MAX_MS).unref(),
-    )
-  }
-
-  send(...call: Parameters<Replayer['send']>): ReturnType<Replayer['send']> {
-    if (this.#isOver) return this.#late
-    return Promise.race([this.replayer.send(...call), this.#late])
+  /** What was given up has not answered in time, and so has what was not begun. */
+  #inTime(results: readonly SeenReplay[], times: number): readonly SeenReplay[] {
+    const late: SeenReplay = { id: null, status: null, durationMs: this.maxMs, error: 'ORIGIN_TIMEOUT' }
+    const rest = Array.from({ length: times - results.length }, () => late)
+    return [...results.map(result => (result.error === 'CANCELLED' ? { ...result, error: 'ORIGIN_TIMEOUT' } : result)), ...rest]
   }
 }
 

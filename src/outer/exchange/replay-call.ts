@@ -18,17 +18,20 @@ export class ReplayCall implements EdgeRequest {
   isGone = false
   readonly #timer: NodeJS.Timeout
   readonly #fail: Fail = thrown => this.events?.onFault(thrown)
+  readonly #onAbort = guarded(this.#fail, () => this.cut())
 
   constructor(
     readonly peer: Peer,
     readonly request: RawRequest,
     private readonly body: Buffer | undefined,
+    private readonly signal?: AbortSignal,
   ) {
     this.isReceived = body === undefined
     this.#timer = setTimeout(
       guarded(this.#fail, () => this.cut()),
       MAX_MS,
     ).unref()
+    signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
 
   startUpload(): void {
@@ -93,6 +96,7 @@ export class ReplayCall implements EdgeRequest {
 
   #close(): void {
     clearTimeout(this.#timer)
+    this.signal?.removeEventListener('abort', this.#onAbort)
     this.#later(() => this.events?.onClosed())
   }
 

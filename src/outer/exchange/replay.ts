@@ -9,6 +9,8 @@ export interface EdgeReplay {
   readonly scheme: 'http' | 'https'
   /** Address of the client that it is sent for; default: this machine. */
   readonly address?: string
+  /** Cuts it, as a client does that leaves. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** The outcome. */
@@ -23,13 +25,17 @@ export interface EdgeReplayResult {
 const HERE = '127.0.0.1'
 
 /** Sends a request the way that every request of a client takes: the same rules hold for it, as for a client at the address. */
-export function replayAtEdge(context: ExchangeContext, { request, body, scheme, address = HERE }: EdgeReplay): Promise<EdgeReplayResult> {
+export function replayAtEdge(
+  context: ExchangeContext,
+  { request, body, scheme, address = HERE, signal }: EdgeReplay,
+): Promise<EdgeReplayResult> {
   const fields = [...request.fields]
   if (body !== undefined) fields.push('Content-Length', String(body.length))
   const call = new ReplayCall(
     { address, isTrusted: false, scheme, localPort: scheme === 'https' ? 443 : 80 },
     { ...request, fields, httpVersion: '1.1' },
     body,
+    signal,
   )
   return new Promise(resolve => {
     const exchange = new HttpExchange(context, call, ({ record }) =>
