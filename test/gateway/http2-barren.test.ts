@@ -68,4 +68,13 @@ test('what is left of all bytes is counted once, and what is explained ahead of 
   expect(barren.count(0)).toBe(0)
   socket.bytesRead += 3_000_000
   expect(barren.count(0)).toBeGreaterThan(100_000)
+  // Of streams that are over, as much as their windows were may still come.
+  barren.expect(16_000_000)
+  expect(barren.count(0, 16_000_000)).toBe(0)
+  socket.bytesRead += 16_000_000
+  expect(barren.count(0, 16_000_000)).toBe(0)
+  barren.expect(16_000_000)
+  expect(barren.count(0)).toBe(0)
+  socket.bytesRead += 16_000_000
+  expect(barren.count(0)).toBeGreaterThan(100_000)
 })

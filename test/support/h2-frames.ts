@@ -142,16 +142,19 @@ class FrameReader {
   }
 }
 
-/** A client that sends frames by hand. It answers SETTINGS by itself, and nothing else. */
+const isQuestion = ({ type, flags }: Frame): boolean => type === H2.SETTINGS && (flags & ACK) === 0
+
+/** A client that sends frames by hand. It answers SETTINGS by itself, unless it is told not to, and nothing else. */
 export class H2Connection {
   readonly frames: Frame[] = []
+  acknowledges = true
   readonly #reader = new FrameReader()
 
   private constructor(readonly connection: RawConnection) {
     connection.socket.on('data', (bytes: Buffer) => {
       for (const one of this.#reader.push(bytes)) {
         this.frames.push(one)
-        if (one.type === H2.SETTINGS && (one.flags & ACK) === 0 && connection.socket.writable) connection.write(frame(H2.SETTINGS, ACK, 0))
+        if (this.acknowledges && isQuestion(one) && connection.socket.writable) connection.write(frame(H2.SETTINGS, ACK, 0))
       }
     })
   }
@@ -230,7 +233,7 @@ export const startH2Origin = async (onFrame: (frame: Frame, peer: H2Peer) => voi
       }
       for (const one of reader.push(rest)) {
         peer.frames.push(one)
-        if (one.type === H2.SETTINGS && (one.flags & ACK) === 0) socket.write(frame(H2.SETTINGS, ACK, 0))
+        if (isQuestion(one)) socket.write(frame(H2.SETTINGS, ACK, 0))
         onFrame(one, peer)
       }
     })

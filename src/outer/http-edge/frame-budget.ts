@@ -23,8 +23,8 @@ export const FRAME_COST = {
 /** Bytes of a WINDOW_UPDATE, and those before the payload of any frame. */
 const BARREN_BYTES = 13
 const FRAME_BYTES = 9
-/** Bytes that may be explained before they come: a client gives back windows once it has read what was sent. */
-const MAX_AHEAD_BYTES = 1_048_576
+/** Bytes that may be explained before they come, at least: a client gives back windows once it has read what was sent. */
+const MIN_AHEAD_BYTES = 1_048_576
 
 /**
  * Finds the bytes of a connection that carry nothing, by what is left when all others are accounted for: those of heads and bodies, and as
@@ -46,13 +46,17 @@ export class BarrenBytes {
     this.#explained += bytes
   }
 
-  /** The number of frames that carried nothing since it was asked last. @param held  bytes of bodies that nobody has taken yet */
-  count(held: number): number {
+  /**
+   * The number of frames that carried nothing since it was asked last.
+   * @param held        bytes of bodies that nobody has taken yet
+   * @param aheadBytes  those of streams that are over which may still be under way
+   */
+  count(held: number, aheadBytes = 0): number {
     const { bytesRead, bytesWritten } = this.socket
     this.#explained += bytesWritten - this.#sent
     this.#sent = bytesWritten
     const left = bytesRead - held - this.#explained
-    this.#explained = Math.min(Math.max(this.#explained, bytesRead - held), bytesRead + MAX_AHEAD_BYTES)
+    this.#explained = Math.min(Math.max(this.#explained, bytesRead - held), bytesRead + Math.max(MIN_AHEAD_BYTES, aheadBytes))
     return Math.max(0, Math.floor(left / BARREN_BYTES))
   }
 }

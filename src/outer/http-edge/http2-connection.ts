@@ -10,6 +10,7 @@ import { HttpExchange } from '../exchange/http-exchange.ts'
 import { BarrenBytes, FRAME_COST } from './frame-budget.ts'
 import type { Http2Budget } from './http2-budgets.ts'
 import { Http2EdgeRequest, type Http2CallContext } from './http2-edge-request.ts'
+import { HeldUploads, type Arrived } from './http2-held-uploads.ts'
 import { Http2Liveness } from './http2-liveness.ts'
 import { UploadWindow, type UploadBudget } from './http2-upload-window.ts'
 import { Http2UpgradeCall } from './http2-upgrade.ts'
@@ -39,18 +40,6 @@ export interface Http2ConnectionOptions {
   readonly onClosed: (connection: Http2Connection) => void
 }
 
-/** A request that has come. */
-interface Arrived {
-  readonly stream: ServerHttp2Stream
-  /** Its fields, names and values in turn. */
-  readonly raw: readonly string[]
-  readonly endsWithHead: boolean
-  /** Of the budget for heads. */
-  readonly bytes: number
-  /** Those that have come while it waited, names and values in turn. */
-  trailers?: readonly string[]
-}
-
 /** One connection of HTTP/2: its requests, what they cost, and whether somebody is still there. */
 export class Http2Connection implements Expiring {
   deadlineMs = 0
@@ -62,6 +51,8 @@ export class Http2Connection implements Expiring {
   readonly #liveness: Http2Liveness
   readonly #shared: Http2CallContext
   readonly #window: UploadWindow
+  /** Those of `#waiting` that wait for room in it. */
+  readonly #held: HeldUploads
   readonly #barren: BarrenBytes
   /** Requests that are open, each with the bytes of its head. */
   readonly #calls = new Map<Http2EdgeRequest, number>()
@@ -97,7 +88,18 @@ export class Http2Connection implements Expiring {
       carried: bytes => this.#barren.carried(bytes),
     }
     this.#barren = new BarrenBytes(socket)
-    this.#window = new UploadWindow(session, options.uploads)
+    this.#window = new UploadWindow(
+      session,
+      options.uploads,
+      guarded(this.#fail, () => this.#held.release()),
+    )
+    this.#held = new HeldUploads({
+      spareBytes: () => this.#window.borrowedBytes,
+      patience: deadlines.of(limits.headerMs),
+      begin: arrived => this.#takeTurn(arrived),
+      refuse: arrived => this.#refuse(arrived),
+      onFault: this.#fail,
+    })
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
     session.on(
       'stream',
@@ -215,6 +217,7 @@ export class Http2Connection implements Expiring {
     this.#silence?.cancel(this)
     this.#countBarren()
     this.destroy()
+    this.#held.close()
     for (const call of [...this.#calls.keys()]) call.abandon()
     this.#window.close()
     this.#letGo()
@@ -234,8 +237,7 @@ export class Http2Connection implements Expiring {
     this.#waiting.add(stream)
     this.#wasUsed = true
     const arrived: Arrived = { stream, raw, endsWithHead, bytes }
-    const begin = guarded(this.#fail, () => this.#begin(arrived))
-    this.options.takeTurn(begin, () => this.destroy())
+    this.#takeTurn(arrived)
     if (!this.#waiting.has(stream)) return
     // At once, not in its turn: what resets cost is counted as they come.
     stream.once(
@@ -247,6 +249,11 @@ export class Http2Connection implements Expiring {
     stream.once('trailers', keep)
   }
 
+  #takeTurn(arrived: Arrived): void {
+    const begin = guarded(this.#fail, () => this.#begin(arrived))
+    this.options.takeTurn(begin, () => this.destroy())
+  }
+
   /** The client has sent all before the request has had its turn. */
   #ended(arrived: Arrived, trailers: readonly string[]): void {
     if (!this.#waiting.has(arrived.stream)) return
@@ -255,13 +262,26 @@ export class Http2Connection implements Expiring {
   }
 
   /** Its client has not waited for its turn. */
-  #givenUp({ stream, raw, endsWithHead, bytes }: Arrived): void {
-    if (!this.#waiting.delete(stream)) return
-    this.#budget.release(bytes)
+  #givenUp(arrived: Arrived): void {
+    if (!this.#strike(arrived)) return
+    const { raw, endsWithHead } = arrived
     const request = http2Request(raw, endsWithHead, this.context.limits.headerBytes)
     const record = new RequestRecord(this.context, { peer: this.options.peer, request, hasHead: false, status: 0 })
     record.error = 'CANCELLED'
     record.end({ bytesOut: 0, answeredMs: undefined, identifier: undefined, repeats: undefined })
+    this.#broken()
+  }
+
+  /** Takes it off the books before it had an exchange; false: it is not there. */
+  #strike({ stream, bytes }: Arrived): boolean {
+    if (!this.#waiting.delete(stream)) return false
+    this.#held.remove(stream)
+    this.#budget.release(bytes)
+    return true
+  }
+
+  /** A stream is over that came to nothing. */
+  #broken(): void {
     if (this.#isOver) return
     if (this.#isIdle && this.#session.closed) this.#linger()
     this.#spend(FRAME_COST.brokenStream)
@@ -270,11 +290,10 @@ export class Http2Connection implements Expiring {
   #begin(arrived: Arrived): void {
     const { stream, raw, endsWithHead, bytes, trailers } = arrived
     if (this.#isOver || stream.destroyed || stream.closed) return this.#givenUp(arrived)
-    if (!this.#waiting.delete(stream)) return
-    if (!endsWithHead && !this.#window.begin()) {
-      this.#budget.release(bytes)
-      return stream.close(NGHTTP2_REFUSED_STREAM)
-    }
+    if (!this.#waiting.has(stream)) return
+    if (!endsWithHead && !this.#window.begin()) return this.#held.add(arrived)
+    this.#waiting.delete(stream)
+    this.#held.remove(stream)
     const request = http2Request(raw, endsWithHead, this.context.limits.headerBytes)
     const call = new (request.upgrades === undefined ? Http2EdgeRequest : Http2UpgradeCall)(
       this.#shared,
@@ -289,11 +308,27 @@ export class Http2Connection implements Expiring {
     if (this.#isRetiring) setImmediate(guarded(this.#fail, () => this.retire()))
   }
 
+  /** The client has not said that it knows how much it may send. It may try again. */
+  #refuse(arrived: Arrived): void {
+    if (!this.#strike(arrived)) return
+    const { stream } = arrived
+    const { address } = this.options.peer
+    this.context.log.debug({ address }, 'an upload over HTTP/2 was refused: the client has not acknowledged the settings')
+    this.#barren.carried(stream.readableLength)
+    this.#barren.expect(this.#window.bytes)
+    stream.close(NGHTTP2_REFUSED_STREAM)
+    stream.destroy() // what has come of it is let go, and nothing more is taken, also while the client does not read
+    this.#broken()
+  }
+
   #end(call: Http2EdgeRequest): void {
     const bytes = this.#calls.get(call)
     if (bytes === undefined) return
     this.#calls.delete(call)
-    if (!call.endsWithHead) this.#window.end()
+    if (!call.endsWithHead) {
+      this.#window.end()
+      this.#held.next()
+    }
     this.#budget.release(bytes)
     if (!call.isReceived) this.#barren.expect(this.#window.bytes)
     if (call.isFinished) this.#budget.earn(FRAME_COST.wholeStream)
@@ -308,7 +343,7 @@ export class Http2Connection implements Expiring {
     let held = 0
     for (const { stream } of this.#calls.keys()) held += stream.readableLength
     for (const stream of this.#waiting) held += stream.readableLength
-    const frames = this.#barren.count(held)
+    const frames = this.#barren.count(held, this.#window.borrowedBytes)
     if (frames > 0) this.#spend(frames * FRAME_COST.barren)
   }
 

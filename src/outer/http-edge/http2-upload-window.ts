@@ -26,17 +26,24 @@ export class UploadWindow {
   #isChanging = false
   #isToShrink = false
 
+  /** @param onFirst  the client has said that it knows that the window is the first again */
   constructor(
     private readonly session: ServerHttp2Session,
     private readonly budget: UploadBudget,
+    private readonly onFirst: () => void,
   ) {}
 
-  /** Bytes that may be under way for one upload. */
+  /** Bytes that may be under way for one upload, as far as the client has said that it knows. */
   get bytes(): number {
-    return this.#bytes
+    return FIRST_WINDOW_BYTES + this.#borrowedBytes / MAX_UPLOADS
   }
 
-  /** An upload begins; false: it is one too many for what was borrowed, and may be tried again. */
+  /** The bytes by which windows of its uploads may have grown, together. */
+  get borrowedBytes(): number {
+    return this.#borrowedBytes
+  }
+
+  /** An upload begins; false: it is one too many for what was borrowed, and has to wait for `onFirst` or the end of another. */
   begin(): boolean {
     if (this.#borrowedBytes > 0 && this.#uploads >= MAX_UPLOADS) {
       this.#shrink()
@@ -82,7 +89,10 @@ export class UploadWindow {
       return
     }
     const bytes = this.#borrowedBytes
-    this.#change(FIRST_WINDOW_BYTES, () => this.#giveBack(bytes))
+    this.#change(FIRST_WINDOW_BYTES, () => {
+      this.#giveBack(bytes)
+      this.onFirst()
+    })
   }
 
   #change(bytes: number, acknowledged: () => void): void {
