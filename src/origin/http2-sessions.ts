@@ -99,7 +99,7 @@ export class OriginSession {
       maxHeaderListPairs: MAX_FIELDS + 8, // with the pseudo-header field and some to spare, so that the count is judged once, by us
       settings: { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES, maxHeaderListSize: MAX_HEAD_BYTES },
     })
-    session.on('error', () => undefined) // each stream is told as well
+    session.on('error', ignore) // each stream is told as well
     const over = guarded(
       () => session.destroy(),
       () => this.#over(),
@@ -108,10 +108,23 @@ export class OriginSession {
     session.once('remoteSettings', () => {
       this.#hasSpoken = true
     })
-    session.on('close', over)
+    const closed = guarded(
+      () => session.destroy(),
+      () => this.#closed(session),
+    )
+    session.on('close', closed)
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
     this.#session = session
     for (const user of this.#waiting.splice(0)) user.onOpen(session)
+  }
+
+  /**
+   * Node holds a session for ever whose origin has not acknowledged SETTINGS, if it ended by a fault behind GOAWAY (20 to 24): by the stack of its error,
+   * which is behind the socket. So nothing leads from a session that is over to its socket.
+   */
+  #closed(session: ClientHttp2Session): void {
+    this.#over()
+    session.removeAllListeners().on('error', ignore) // may still be told
   }
 
   #failed(error: unknown): void {
@@ -202,6 +215,8 @@ export class OriginSession {
     })
   }
 }
+
+const ignore = (): void => undefined
 
 /** The connections to one origin with one set of TLS options. */
 export class SessionPool {
