@@ -124,7 +124,7 @@ describe.each(['inner', 'outer'] as const)('the inspector of the %s layer', laye
         headers: { 'content-type': 'application/json' },
         body: '{"times":5}',
         signal: leaving.signal,
-      }).catch((error: Error) => error.name),
+      }).catch((error: unknown) => (error as Error).name),
     )
     await until(() => held.length === 4, { what: 'four of them' })
     expect(await replay(id, {})).toMatchObject({ error: { code: 'OVERLOADED' } })
