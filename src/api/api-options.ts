@@ -41,8 +41,8 @@ export interface ApiOptions extends Partial<ApiFacts> {
   readonly isBehindGateway: boolean
   /** The console for users; absent: there is none. */
   readonly portal?: PortalOptions | undefined
-  /** Folder with OS_ARCH/mysocketctl and OS_ARCH/sha256-checksum.txt for `version upgrade` of the old client. */
-  readonly downloads?: string | undefined
+  /** Folder with OS_ARCH/mysocketctl for `version upgrade` of the old client, at the moment; undefined: there is none. */
+  readonly downloads?: (() => string | undefined) | undefined
   /** Between two empty lines of a log in which nothing happens; default 15 s. */
   readonly keepAliveMs?: number | undefined
 }

@@ -24,7 +24,7 @@ const POLICY = "default-src 'none'; frame-ancestors 'none'"
  * with the id that the client gets.
  */
 export function createApi(options: ApiOptions): Express {
-  const { service, log, isBehindGateway, downloads, keepAliveMs = KEEP_ALIVE_MS } = options
+  const { service, log, isBehindGateway, downloads = () => undefined, keepAliveMs = KEEP_ALIVE_MS } = options
   const { urlOf = defaultUrlOf, clientVersion = () => undefined, logs } = options
   const app = express().disable('x-powered-by').disable('etag').set('query parser', 'simple').set('env', 'production')
   app.use((_req, res, next) => {

@@ -1,6 +1,6 @@
 /** Answers that are no calls: pages behind the links of mails, the OpenAPI document, the files that the old client downloads. */
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { open, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Express, Response } from 'express'
 import { GatewayError } from '../errors.ts'
@@ -20,21 +20,60 @@ export function openApiPages(app: Express): void {
 }
 
 const PLATFORM = /^[a-z0-9]{1,20}_[a-z0-9]{1,20}$/
-const FILE = /^(?:sha256-checksum\.txt|mysocketctl(?:\.exe)?)$/
+const PROGRAMS = ['mysocketctl', 'mysocketctl.exe'] as const
+const SUM = 'sha256-checksum.txt'
+const FILES: ReadonlySet<string> = new Set([SUM, ...PROGRAMS])
 
-/** Adds what the client of 2021 asks its download host for: `login` fails without the first one. */
-export function downloadPages(app: Express, { clientVersion }: Pick<ApiFacts, 'clientVersion'>, folder: string | undefined): void {
+/** Sums of programs, made once for each state of a file: whoever asks again costs nothing. */
+class Sums {
+  readonly #known = new Map<string, { readonly state: string; readonly sum: Promise<string> }>()
+
+  /** SHA-256 of a file, in hexadecimal; undefined: there is none. */
+  async of(file: string): Promise<string | undefined> {
+    const found = await stat(file).catch(() => undefined)
+    if (found?.isFile() !== true) return undefined
+    const state = `${found.size} ${found.mtimeMs} ${found.ino}`
+    const known = this.#known.get(file)
+    if (known?.state === state) return known.sum
+    const sum = sumOf(file)
+    this.#known.set(file, { state, sum })
+    sum.catch(() => this.#known.delete(file))
+    return sum
+  }
+}
+
+async function sumOf(file: string): Promise<string> {
+  const hash = createHash('sha256')
+  const handle = await open(file)
+  // The stream closes the file, also when reading fails.
+  for await (const bytes of handle.createReadStream()) hash.update(bytes as Buffer)
+  return hash.digest('hex')
+}
+
+/**
+ * Adds what the client of 2021 asks its download host for: `login` fails without the first one, `version upgrade` without the others.
+ * @param folder  with OS_ARCH/mysocketctl; a sum beside it that its publisher has made is served as it is, and made here where there is none
+ */
+export function downloadPages(app: Express, { clientVersion }: Pick<ApiFacts, 'clientVersion'>, folder: () => string | undefined): void {
+  const sums = new Sums()
   app.get('/latest_version.txt', (_req, res) => {
     const version = clientVersion()
     if (version === undefined) throw new GatewayError('NOT_FOUND', 'no client version is configured')
     res.type('text').send(`${version}\n`)
   })
-  if (folder === undefined) return
-  app.get('/:platform/:file', (req, res, next) => {
+  app.get('/:platform/:file', async (req, res, next) => {
     const { platform, file } = req.params
-    if (!PLATFORM.test(platform) || !FILE.test(file)) return next()
+    const root = folder()
+    if (root === undefined || !PLATFORM.test(platform) || !FILES.has(file)) return next()
+    if (file === SUM && (await stat(join(root, platform, SUM)).catch(() => undefined)) === undefined) {
+      for (const program of PROGRAMS) {
+        const sum = await sums.of(join(root, platform, program))
+        if (sum !== undefined) return void res.type('text').send(`${sum}\n`)
+      }
+      throw new GatewayError('NOT_FOUND', 'no such file')
+    }
     res.removeHeader('Cache-Control')
-    res.sendFile(join(folder, platform, file), { dotfiles: 'deny', cacheControl: false }, error => {
+    res.sendFile(join(root, platform, file), { dotfiles: 'deny', cacheControl: false }, error => {
       if (error && !res.headersSent) next(new GatewayError('NOT_FOUND', 'no such file'))
     })
   })

@@ -63,6 +63,8 @@ export interface ServiceConfig {
   readonly ssh: SshDoorConfig | undefined
   /** The version that the download host calls the latest release of the client of 2021; its `login` asks. */
   readonly clientVersion: string
+  /** Folder with programs of that client, OS_ARCH/mysocketctl, for its `version upgrade`; undefined: there are none. */
+  readonly downloads: string | undefined
   /** First and last public port of sockets of type tcp and tls. */
   readonly ports: { readonly from: number; readonly to: number }
   readonly signUp: SignUp

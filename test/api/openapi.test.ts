@@ -51,7 +51,7 @@ describe('docs/openapi.json', () => {
   })
 
   test('has an entry for each route of Express, and Express a route for each entry', () => {
-    const app = createApi({ service: {} as Service, log: silentLog, isBehindGateway: true, downloads: '/nowhere' })
+    const app = createApi({ service: {} as Service, log: silentLog, isBehindGateway: true, downloads: () => '/nowhere' })
     const documented = entries.map(({ method, path }) => `${method} ${path.replace(/\{([^{}]*)\}/g, ':$1')}`)
     expect(documented.sort()).toEqual(routesOf(app).sort())
     expect(OPERATIONS.map(operation => `${operation.method} ${expressPath(operation)}`).sort()).toEqual(documented)

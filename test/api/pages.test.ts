@@ -1,4 +1,5 @@
 /** Pages behind links of mails, in a real browser; files for the old client. */
+import { createHash } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
@@ -70,7 +71,7 @@ describe('files for the old client', () => {
     for (const name of ['sha256-checksum.txt', 'mysocketctl', 'secret.txt', '.hidden'])
       writeFileSync(join(folder, 'linux_amd64', name), name)
     writeFileSync(join(folder, 'mysocketctl'), 'outside')
-    const api = await startApi({ downloads: folder })
+    const api = await startApi({ downloads: () => folder })
     const get = async (path: string): Promise<unknown[]> => {
       const { status, text } = await api.old('GET', path, { token: null })
       return status === 200 ? [status, text] : [status]
@@ -88,5 +89,25 @@ describe('files for the old client', () => {
       ...['/linux_amd64', '/mysocketctl', '/latest_version.txt', '/%2e%2e/mysocketctl'],
     ]
     for (const path of others) expect([path, ...(await get(path))]).toEqual([path, 404])
+  })
+
+  test('have a sum also where nobody has written one, of the program as it is now', async () => {
+    const folder = tempDir()
+    const at = { linux: join(folder, 'linux_amd64'), windows: join(folder, 'windows_amd64') }
+    for (const platform of [...Object.values(at), join(folder, 'darwin_arm64')]) mkdirSync(platform)
+    writeFileSync(join(at.linux, 'mysocketctl'), 'first')
+    writeFileSync(join(at.windows, 'mysocketctl.exe'), 'window')
+    const api = await startApi({ downloads: () => folder })
+    const sum = async (platform: string): Promise<unknown[]> => {
+      const { status, text } = await api.old('GET', `/${platform}/sha256-checksum.txt`, { token: null })
+      return status === 200 ? [status, text] : [status]
+    }
+    const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')
+    expect(await sum('linux_amd64')).toEqual([200, `${sha256('first')}\n`])
+    expect(await sum('linux_amd64')).toEqual([200, `${sha256('first')}\n`])
+    expect(await sum('windows_amd64')).toEqual([200, `${sha256('window')}\n`])
+    expect(await sum('darwin_arm64')).toEqual([404])
+    writeFileSync(join(at.linux, 'mysocketctl'), 'the second')
+    expect(await sum('linux_amd64')).toEqual([200, `${sha256('the second')}\n`])
   })
 })

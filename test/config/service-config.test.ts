@@ -40,6 +40,7 @@ describe('the file of the service', () => {
       },
       ssh: undefined,
       clientVersion: 'v1.0-9-g0efd9e3',
+      downloads: undefined,
       ports: { from: 40_000, to: 59_999 },
       signUp: 'closed',
       mail: { kind: 'outbox', directory: '/etc/gw/state/outbox', from: 'gateway@edge.example.com' },
@@ -74,6 +75,7 @@ secrets: keys/service.key
 hosts: {api: api.example.com, auth: auth.example.com, link: wss://link.example.com, ssh: ssh.example.com, download: download.example.com}
 ssh: {port: 2222, host: 10.0.0.1}
 clientVersion: v1.0-20-gabc
+downloads: clients
 ports: 50000-50009
 signUp: {domains: [Example.com]}
 mail: {smtp: "smtp://gw@mail.lan:587", from: gateway@example.com, passwordFile: mail.password}
@@ -86,6 +88,7 @@ names: {refused: [bank], domains: trusted}
       secretsFile: '/etc/gw/keys/service.key',
       hosts: { api: 'api.example.com', link: ['wss://link.example.com'], ssh: { host: 'ssh.example.com', port: 22 } },
       ssh: { port: 2222, host: '10.0.0.1' },
+      downloads: '/etc/gw/clients',
       ports: { from: 50_000, to: 50_009 },
       signUp: { domains: ['example.com'] },
       mail: { kind: 'smtp', from: 'gateway@example.com', passwordFile: '/etc/gw/mail.password' },

@@ -95,6 +95,7 @@ export const TEST_CONFIG: ServiceConfig = {
   },
   ssh: undefined,
   clientVersion: 'v1',
+  downloads: undefined,
   ports: { from: 40_000, to: 59_999 },
   signUp: 'open',
   mail: { kind: 'outbox', directory: 'outbox', from: 'gateway@example.com' },

@@ -60,6 +60,7 @@ function createServiceConfig(source: Source, folder: string): ServiceConfig {
     hosts: hostsOf(source),
     ssh: ssh === undefined ? undefined : { port: ssh.port, host: ssh.host },
     clientVersion: source.clientVersion ?? CLIENT_VERSION,
+    downloads: source.downloads === undefined ? undefined : at(source.downloads),
     ports: { from, to },
     signUp: source.signUp ?? 'closed',
     mail: mailOf(source, stateDirectory, at),

@@ -129,6 +129,7 @@ export const serviceFileSchema = z.strictObject(
     clientVersion: text(VERSION)
       .regex(/^[\w.+-]{1,100}$/, { error: VERSION })
       .optional(),
+    downloads: file.optional(),
     abuse: text(ABUSE)
       .regex(/^(?:[^\s@<>"]{1,64}@[A-Za-z0-9.-]{1,190}|https:\/\/[\x21-\x7e]{1,200})$/, { error: ABUSE })
       .optional(),
