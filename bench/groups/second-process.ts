@@ -37,7 +37,8 @@ const measureBoth = async (bench: Bench): Promise<Group> => {
   cpSync(dirname(service.file), folder, { recursive: true })
   const file = join(folder, 'service.yaml')
   writeFileSync(file, readFileSync(file, 'utf8').replace(`localhost:${socketPort}`, `localhost:${otherSocket}`))
-  const other = fleet.serve(outerCommand(fleet, file, [otherApp, otherSocket]))
+  // In the seconds after a start, a request for a socket that is known waits for its tunnel.
+  const other = fleet.serve([...outerCommand(fleet, file, [otherApp, otherSocket]), '--hold', '0'])
   const headers = { Authorization: `Bearer ${tokenOf(service.credentials)}`, 'Content-Type': 'application/json' }
   const change = async (method: string, path: string, body?: object): Promise<{ readonly id: string; readonly dnsName: string }> => {
     const init = { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) }

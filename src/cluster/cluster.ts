@@ -20,7 +20,7 @@ import { NodeLink, type NodeLinkOptions } from './node-link.ts'
 import { NODE_LIMITS, NODE_TIMING } from './node-limits.ts'
 import { NodeBalance, type BalancedNode, type BalanceReport } from './node-balance.ts'
 import { answerQuestion, linkNameOf, UNKNOWN_NODE } from './node-proof.ts'
-import type { NodeFacts, Presence, PresenceListener, ServedProcess } from './presence.ts'
+import { isOfEachNode, type NodeFacts, type Presence, type PresenceListener, type ServedProcess } from './presence.ts'
 import { followPeers, PEER_NOTE, takePeerNote } from './peer-notes.ts'
 import { parseWish, type RebalanceWish } from './rebalance.ts'
 import { RelayCarrier } from './relay-carrier.ts'
@@ -319,7 +319,7 @@ export class Cluster implements PresenceListener {
       const connection: InnerConnection = { ...facts, ...(isEnrolled && { isEnrolled }), node: id, session, since: new Date(atMs) }
       other.connections.set(number, connection)
       this.#contain(() => registry.add(connection))
-      if (process.pool === 'tunnel') this.#settle(process)
+      if (process.pool === 'tunnel' && !isOfEachNode(process)) this.#settle(process)
     }
   }
 

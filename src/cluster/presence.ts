@@ -36,6 +36,9 @@ export interface ServedProcess {
   readonly atMs: number
 }
 
+/** Does each node have one of its own, such as the process of the service? Then that of one node takes nobody's place at another. */
+export const isOfEachNode = ({ identifier }: Pick<ServedProcess, 'identifier'>): boolean => identifier.startsWith('@')
+
 /** The listener that a presence tells of the others. Nothing of it may throw. */
 export interface PresenceListener {
   /** A node has come, or is another one than before in one of its facts. */

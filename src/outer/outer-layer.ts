@@ -129,6 +129,7 @@ export class OuterLayer {
       linkNames: options.linkNames ?? [],
       nextId,
       clock,
+      shared: options.shared?.counts,
       taps: options.taps,
       isDraining: () => this.#isDraining,
       log,

@@ -50,9 +50,11 @@ export interface HostListeners {
   readonly onSocketLogin: (login: SocketLogin) => void
   /** Whose credentials they are. Never rejects. */
   readonly onWho: (credentials: AccountCredentials) => Promise<AccountAnswer>
-  /** A certificate for somebody. Never rejects. */
   /** Does what an operator wants. Never rejects. */
   readonly onOperate: (request: OperatorRequest) => Promise<OperatorAnswer>
+  /** The service of another outer layer has told something. */
+  readonly onTold: (topic: string, message: unknown) => void
+  /** A certificate for somebody. Never rejects. */
   readonly onCertify: (request: HolderRequest) => Promise<CertificateAnswer>
   /** The host asks for the end, or is gone. */
   readonly onStop: () => void
@@ -134,6 +136,11 @@ export class HostChannel implements DataPlane {
   /** Tells the operator what has happened to an account. */
   readonly event: Tell = (name, note, happening) => this.#say({ type: 'event', name, note, happening })
 
+  /** Tells the services of other outer layers something of a topic. */
+  tell(topic: string, message: unknown): void {
+    this.#say({ type: 'tell', topic, message })
+  }
+
   health(isHealthy: boolean): void {
     this.#say({ type: 'health', isHealthy })
   }
@@ -160,7 +167,7 @@ export class HostChannel implements DataPlane {
   }
 
   #onMessage(message: ToService, listeners: HostListeners): void {
-    const { onLink, onTunnels, onKeys, onUsage, onVisitors, onSocketLogin, onWho, onCertify, onOperate, onStop } = listeners
+    const { onLink, onTunnels, onKeys, onUsage, onVisitors, onSocketLogin, onWho, onCertify, onOperate, onTold, onStop } = listeners
     switch (message.type) {
       case 'link':
         return onLink(message.link)
@@ -187,6 +194,8 @@ export class HostChannel implements DataPlane {
         return this.#replays.answered(message.id, message.answer)
       case 'followed':
         return this.#followed.get(message.id)?.(message.changes)
+      case 'told':
+        return onTold(message.topic, message.message)
       case 'ping':
         return this.#say({ type: 'pong' })
       case 'stop':

@@ -21,6 +21,7 @@ import { HostChannel, type HostProcess } from './host-channel.ts'
 import { dialerTo } from './in-process-server.ts'
 import { VisitorFeed } from './log-feed.ts'
 import { quietLog } from './quiet-log.ts'
+import { shareAttempts, type AttemptsOfAll } from './shared-attempts.ts'
 import { createTextRecords } from './text-records.ts'
 import { answerOperator } from './answer-operator.ts'
 import { answerCertify, answerWho } from './answer-who.ts'
@@ -38,8 +39,6 @@ export interface ServiceProcessOptions {
   readonly secretsKey: Buffer
   /** Of the login at the mail server. */
   readonly mailPassword?: string | undefined
-  /** Folder with programs of the old client for its `version upgrade`. */
-  readonly downloads?: string | undefined
   /** The public side of the outer layer beside this process. */
   readonly facts: PublicFacts
   readonly host: HostProcess
@@ -60,6 +59,7 @@ export interface PublicFacts {
 /** The composition root of the service process: store, rules, mail, API and SSH door, behind links to the outer layer. */
 export class ServiceProcess {
   readonly #channel: HostChannel
+  readonly #attempts: AttemptsOfAll
   #store: Store | undefined
   #mailer: Mailer | undefined
   #service: Service | undefined
@@ -95,9 +95,14 @@ export class ServiceProcess {
         onWho: credentials => answerWho(this.#service, credentials),
         onOperate: request => answerOperator(this.#service, request),
         onCertify: request => answerCertify(this.#service, request),
+        onTold: (topic, message) => this.#attempts.told(topic, message),
         onStop: () => void this.close(),
       },
       options.log,
+    )
+    this.#attempts = shareAttempts(
+      (topic, message) => this.#channel.tell(topic, message),
+      thrown => options.log.error({ err: thrown }, 'internal fault with what the service of another outer layer has told'),
     )
   }
 
@@ -166,6 +171,7 @@ export class ServiceProcess {
       textRecords: createTextRecords(),
       onEvent: channel.event,
       cores: availableParallelism(),
+      sharedAttempts: this.#attempts.attempts,
       apiUrl: `${facts.appScheme}://${config().hosts.api}${portText(facts)}`,
     }
     const service = await createService(options)
@@ -246,7 +252,7 @@ export class ServiceProcess {
 
   /** Opens the API and the door, once both the rules and the way to the outer layer are there. */
   async #serve(): Promise<void> {
-    const { log, config, downloads, facts } = this.options
+    const { log, config, facts } = this.options
     const service = this.#service
     const link = this.#link
     if (service === undefined || link === undefined || this.#server !== undefined || this.#closing !== undefined) return
@@ -256,7 +262,7 @@ export class ServiceProcess {
         log,
         isBehindGateway: true,
         portal: portalOf(config(), facts),
-        downloads,
+        downloads: () => config().downloads,
         logs: this.#feed!,
         clientVersion: () => config().clientVersion,
         urlOf: socket => urlOf(socket, facts),

@@ -107,6 +107,8 @@ export type FromService =
   /** Wants to hear what changes among them, as `followed` with the same number, until it says `unfollow`. */
   | { readonly type: 'follow'; readonly id: number; readonly following: RequestsFollowing }
   | { readonly type: 'unfollow'; readonly id: number }
+  /** Tells the services of other outer layers something of a topic. */
+  | { readonly type: 'tell'; readonly topic: string; readonly message: unknown }
   /** The state of its store. */
   | { readonly type: 'health'; readonly isHealthy: boolean }
 
@@ -136,6 +138,8 @@ export type ToService =
   /** The answer to `requests` with the same number. */
   | { readonly type: 'requests'; readonly id: number; readonly answer: RequestsAnswer }
   | { readonly type: 'followed'; readonly id: number; readonly changes: readonly RequestsChange[] }
+  /** The service of another outer layer has told this. */
+  | { readonly type: 'told'; readonly topic: string; readonly message: unknown }
   /** Asks whether it is there; answered by `pong`, in whatever state its store and its links are. */
   | { readonly type: 'ping' }
   /** Asks it to finish what is under way and to end. */

@@ -1,11 +1,13 @@
 import type { DirectoryMessage } from '../directory/directory.ts'
 import { messageOf } from '../errors.ts'
 import type { Tell } from '../events/turning-states.ts'
+import type { Peers } from '../peers/peers.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { DirectoryCopy } from './directory-copy.ts'
 import { DirectoryFile } from './directory-file.ts'
 import { RecordedRequests, type RequestSource } from './recorded-requests.ts'
-import { VisitorLines } from './visitor-lines.ts'
+import { ServicePeers } from './service-peers.ts'
+import { WatchedSockets } from './watched-sockets.ts'
 import { AccountQuestions } from './account-questions.ts'
 import type {
   AccountAnswer,
@@ -23,7 +25,6 @@ import type {
 import { StartWatch, type StartTiming } from './start-watch.ts'
 import { Watchdog, type WatchdogTiming } from './watchdog.ts'
 
-/** Nothing is recorded at this gateway. */
 /** Times of the host, milliseconds. */
 export interface ServiceHostTiming {
   /** Wait before the service is started again; doubles up to `longestWaitMs`. */
@@ -94,10 +95,11 @@ export class ServiceHost {
   /** Of messages that are put in force one after the other. */
   #applying: Promise<void> = Promise.resolve()
   #onFirstStart: (() => void) | undefined
-  readonly #watched = new Map<string, VisitorLines>()
+  readonly #watched: WatchedSockets
   readonly #requests: RecordedRequests
   #link: ServiceLink | undefined
   readonly #questions = new AccountQuestions()
+  readonly #peers = new ServicePeers(message => this.#child?.send(message))
   #usageTimer: NodeJS.Timeout | undefined
   #failure: string | undefined
 
@@ -106,6 +108,7 @@ export class ServiceHost {
     this.#timing = options.timing ?? TIMING
     this.#waitMs = this.#timing.firstWaitMs
     this.#watchdog = this.#createWatchdog()
+    this.#watched = new WatchedSockets(directory, message => this.#child?.send(message))
     this.#requests = new RecordedRequests(options.requests)
     this.#startWatch = new StartWatch(this.#timing.start, {
       ask: () => this.#child?.send({ type: 'ping' }),
@@ -146,6 +149,11 @@ export class ServiceHost {
   link(link: ServiceLink): void {
     this.#link = link
     this.#child?.send({ type: 'link', link })
+  }
+
+  /** The service hears from now on what those of other outer layers tell, and they hear it. */
+  join(peers: Pick<Peers, 'tell' | 'hear'>): void {
+    this.#peers.join(peers)
   }
 
   /** Tells the service of tunnels. */
@@ -306,7 +314,7 @@ export class ServiceHost {
       case 'log':
         return log[message.level]({ part: 'service', ...message.fields }, message.message)
       case 'watch':
-        return message.isWatched ? this.#watch(message.socketId) : this.#unwatch(message.socketId)
+        return message.isWatched ? this.#watched.begin(message.socketId) : this.#watched.end(message.socketId)
       case 'busy':
         this.#startWatch.busy(message.what)
         return log.info({ pid: child.pid }, `the service process ${message.what}, and is not there until that is done`)
@@ -322,6 +330,8 @@ export class ServiceHost {
         return this.#requests.follow(child, message)
       case 'unfollow':
         return this.#requests.unfollow(message.id)
+      case 'tell':
+        return this.#peers.tell(message)
       case 'pong':
         return this.#watchdog.answered()
       case 'health':
@@ -363,22 +373,8 @@ export class ServiceHost {
     if (rows.length > 0) this.#child?.send({ type: 'usage', rows })
   }
 
-  #watch(socketId: string): void {
-    if (this.#watched.has(socketId)) return
-    const lines = new VisitorLines(batch => this.#child?.send({ type: 'visitors', socketId, lines: batch }))
-    const end = this.options.directory.watch(socketId, line => lines.add(line))
-    if (end === undefined) return
-    lines.onClose = end
-    this.#watched.set(socketId, lines)
-  }
-
-  #unwatch(socketId: string): void {
-    this.#watched.get(socketId)?.close()
-    this.#watched.delete(socketId)
-  }
-
   #unwatchAll(): void {
-    for (const socketId of [...this.#watched.keys()]) this.#unwatch(socketId)
+    this.#watched.endAll()
     this.#requests.unfollowAll()
   }
 

@@ -24,6 +24,7 @@ if (mode !== 'mute') process.on('message', message => {
     send({ type: 'watch', socketId: 's', isWatched: true })
     if (mode === 'tells') {
       send({ type: 'health', isHealthy: true })
+      send({ type: 'tell', topic: 'counts', message: { taken: 1 } })
       send({ type: 'event', name: 'tunnel.lost', note: { subject: 't', account: 'a', fields: {} }, happening: { atMs: 1, count: 1 } })
     }
     send({ type: 'watch', socketId: 'unknown', isWatched: true })
@@ -152,6 +153,28 @@ describe('the service process beside the outer layer', () => {
     await host.close()
     const usage = records.find(({ msg }) => msg === 'heard usage')?.['heard']
     expect(usage).toEqual({ type: 'usage', rows: copy.takeUsage() })
+  })
+
+  test('tells the services of other outer layers what it has to say, and hears them', async () => {
+    const said: unknown[] = []
+    let listener: ((message: unknown) => void) | undefined
+    const { host, records, heard, start } = setUp('tells')
+    host.join({
+      tell: (...told) => void said.push(told),
+      hear: (topic, hears) => {
+        expect(topic).toBe('service')
+        listener = hears
+      },
+    })
+    await start()
+    await until(() => said.length > 0)
+    expect(said).toEqual([['service', { topic: 'counts', message: { taken: 1 } }]])
+    for (const odd of [undefined, null, 'x', { topic: 7 }, { topic: 'x'.repeat(65), message: 1 }]) listener!(odd)
+    listener!({ topic: 'counts', message: { taken: 2 } })
+    await until(() => heard('told'))
+    expect(records.filter(({ msg }) => msg === 'heard told').map(({ heard: message }) => message)).toEqual([
+      { type: 'told', topic: 'counts', message: { taken: 2 } },
+    ])
   })
 
   test('is started again when it was killed, and until then says that it is not there', async () => {

@@ -1,5 +1,7 @@
 import { expect, test } from '@jest/globals'
+import { shareAttempts, type AttemptsOfAll } from '../../src/platform/shared-attempts.ts'
 import { Attempts } from '../../src/service/core/attempts.ts'
+import { until } from '../support/wait.ts'
 
 const limited = (seconds: number) => expect.objectContaining({ code: 'RATE_LIMITED', fields: ['Retry-After', String(seconds)] })
 
@@ -55,4 +57,75 @@ test('passwords of sockets are hashed few for each account, and letters to one p
   expect(() => attempts.takeHash('a')).toThrow(limited(6))
   attempts.takeHash('b')
   expect([1, 2, 3, 4].map(() => attempts.mayWrite('ada@example.com'))).toEqual([true, true, true, false])
+})
+
+/** The attempts of services that tell each other, as JSON. */
+function joinedAttempts(count: number): readonly Attempts[] {
+  const onFault = (thrown: unknown): void => {
+    throw thrown
+  }
+  const all: AttemptsOfAll[] = Array.from({ length: count }, (_, index) =>
+    shareAttempts((topic, message) => {
+      const text = JSON.stringify(message)
+      for (const [at, other] of all.entries()) if (at !== index) other.told(topic, JSON.parse(text))
+    }, onFault),
+  )
+  return all.map(({ attempts }) => new Attempts(() => performance.now(), attempts))
+}
+
+const isLimited = (attempt: () => void): boolean => {
+  try {
+    attempt()
+    return false
+  } catch (thrown) {
+    expect(thrown).toMatchObject({ code: 'RATE_LIMITED' })
+    return true
+  }
+}
+
+test('what is wrong at one of several services counts at all of them, what was right at none', async () => {
+  const [a, b, c] = joinedAttempts(3)
+  for (let count = 0; count < 20; count++) a!.take('192.0.2.1', 'ada@example.com')()
+  for (let count = 0; count < 3; count++) a!.take('192.0.2.1', 'ada@example.com')
+  for (let count = 0; count < 2; count++) b!.take('192.0.2.1', 'ada@example.com')
+  // Taken back at once where it is let in, so that looking changes nothing.
+  const look = (attempts: Attempts) => () => attempts.take('192.0.2.1', 'ada@example.com')()
+  for (const attempts of [a!, b!, c!]) await until(() => isLimited(look(attempts)), { what: 'a service to know of all five' })
+  for (const attempts of [a!, b!, c!]) {
+    expect(isLimited(() => attempts.take('192.0.2.1', 'bob@example.com')())).toBe(false)
+    expect(isLimited(() => attempts.take('192.0.2.2', 'ada@example.com')())).toBe(false)
+  }
+})
+
+test('who has logged in at one of several services is known at all of them, beside guesses from everywhere', async () => {
+  const [a, b] = joinedAttempts(2)
+  a!.take('192.0.2.1', 'ada@example.com')()
+  for (let count = 0; count < 100; count++) a!.take(`2001:db8:${count}::1`, 'ada@example.com')
+  let looks = 0
+  // From elsewhere each time: where she is let in, she is known from then on.
+  const look = (): void => b!.take(`198.51.100.${++looks}`, 'ada@example.com')()
+  await until(() => isLimited(look), { what: 'the other service to know of the guesses' })
+  expect(isLimited(() => b!.take('192.0.2.1', 'ada@example.com')())).toBe(false)
+})
+
+test('what another service says is not believed where it is nothing that one says', () => {
+  const faults: unknown[] = []
+  const { attempts, told } = shareAttempts(
+    () => undefined,
+    thrown => faults.push(thrown),
+  )
+  const known = new Attempts(() => 0, attempts)
+  for (const message of [
+    undefined,
+    null,
+    7,
+    {},
+    { taken: 'x', held: [[]] },
+    { taken: [{ meter: 'attempts of addresses', rate: {}, counts: [['x', 9]] }] },
+  ])
+    for (const topic of ['counts', 'known', 'whatever', '__proto__']) told(topic, message)
+  told('known', 'x'.repeat(10_000))
+  for (let count = 0; count < 10; count++) known.take('192.0.2.1')
+  expect(() => known.take('192.0.2.1')).toThrow(expect.objectContaining({ code: 'RATE_LIMITED' }))
+  expect(faults).toEqual([])
 })

@@ -132,6 +132,7 @@ export async function runOuterLayer(
     service = options.service === undefined ? undefined : await createService(options, { file: options.service, tls, events }, log, context)
     opened = options.cluster === undefined ? undefined : await createCluster({ ...options, cluster: options.cluster }, log)
     const shared = opened?.shared ?? worker?.shared
+    if (shared !== undefined) service?.join(shared.peers)
     visitors = await startVisitors(options.visitors, service, shared, log)
     await inspection?.open(service?.secrets)
     const cluster = opened?.cluster ?? worker?.cluster

@@ -12,6 +12,7 @@ import type { AccountAnswer, AccountCredentials, CertificateAnswer, HolderReques
 import { accountCalls } from './account-calls.ts'
 import type { SocketInspection, SocketKeeping } from '../inspect/socket-inspection.ts'
 import type { AdminCall } from '../../admin/calls.ts'
+import type { Peers } from '../../peers/peers.ts'
 import type { Log, LogLevel } from '../../telemetry/log.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ServiceProcessArguments } from './service-process.ts'
@@ -40,6 +41,8 @@ export interface OuterService {
   readonly taps: SocketInspection['taps'] | undefined
   /** The layer sends again what was recorded. */
   serves(layer: Parameters<SocketInspection['serves']>[0]): void
+  /** What it counts, it counts together with those of other outer layers. */
+  join(peers: Pick<Peers, 'tell' | 'hear'>): void
   /** Reads the keys by which it seals, 32 bytes each. @throws GatewayError FILE_UNREADABLE, KEY_INVALID */
   readonly secrets: () => Promise<Buffer>
   /** Address for complaints about sockets. */
@@ -159,6 +162,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     names: { hosts: ownHosts, zone },
     taps: inspection?.taps,
     serves: layer => inspection?.serves(layer),
+    join: peers => host.join(peers),
     secrets: () => readSecretsKey(config.secretsFile),
     abuse: config.abuse,
     logins: config.identityProviders.size === 0 ? undefined : logins,

@@ -38,11 +38,15 @@ export class Passwords {
   readonly #waiting: (() => void)[] = []
   #active = 0
 
-  /** @param clock  milliseconds, rising @param shared  counts of other processes; undefined: this one is alone */
-  constructor(clock: () => number, shared?: SharedCounts) {
+  /**
+   * @param clock   milliseconds, rising
+   * @param shared  counts of other processes; undefined: this one is alone
+   * @param name    of what is counted
+   */
+  constructor(clock: () => number, shared?: Pick<SharedCounts, 'meter'>, name = 'wrong passwords') {
     this.#verified = new Recent(MAX_REMEMBERED, REMEMBERED_MS, clock)
     this.#foreign = new Recent(MAX_REMEMBERED, REMEMBERED_MS, clock)
-    this.#failures = shared?.meter('wrong passwords', FAILURES) ?? new RateMeter(FAILURES, clock)
+    this.#failures = shared?.meter(name, FAILURES) ?? new RateMeter(FAILURES, clock)
   }
 
   /**

@@ -10,6 +10,7 @@ import { Passwords } from '../access/passwords.ts'
 import { addressKey } from '../../address/address-key.ts'
 import { RateMeter } from '../../rates/rate-meter.ts'
 import { Recent } from '../../rates/recent.ts'
+import type { SharedCounts } from '../../rates/shared-counts.ts'
 
 /** Wrong credentials of one address: ten, then one each six seconds. */
 const FAILURES = { perSecond: 1 / 6, burst: 10 } as const
@@ -43,15 +44,17 @@ export class TunnelCredentials {
    * @param visitors   undefined: nobody proves here who they are
    * @param clock      milliseconds, rising
    * @param now        milliseconds since 1970
+   * @param shared     counts of other processes; undefined: this one is alone
    */
   constructor(
     private readonly linkNames: readonly string[],
     private readonly visitors: ConnectionCheck | undefined,
     clock: () => number,
     private readonly now: () => number,
+    shared?: Pick<SharedCounts, 'meter'>,
   ) {
-    this.#passwords = new Passwords(clock)
-    this.#failures = new RateMeter(FAILURES, clock)
+    this.#passwords = new Passwords(clock, shared, 'wrong passwords of tunnels')
+    this.#failures = shared?.meter('wrong credentials of tunnels', FAILURES) ?? new RateMeter(FAILURES, clock)
     this.#proofs = new Recent(MAX_REMEMBERED_PROOFS, TUNNEL_PROOF_LIFETIME_MS, clock)
   }
 

@@ -18,6 +18,7 @@ import { errorAnswer } from '../../http/errors/error-answer.ts'
 import { endLingering } from '../../net/linger.ts'
 import type { DispatchContext } from '../inner-layers/dispatch.ts'
 import { TunnelConnection } from './tunnel-connection.ts'
+import type { SharedCounts } from '../../rates/shared-counts.ts'
 import type { ConnectionCheck } from '../access/visitor-check.ts'
 import { TunnelCredentials, type OpenedTunnel } from './tunnel-credentials.ts'
 
@@ -43,6 +44,8 @@ export interface TunnelEdgeOptions {
   /** True once the process is leaving. */
   readonly isDraining: () => boolean
   readonly log: Log
+  /** Counts of other processes; undefined: this one is alone. */
+  readonly shared?: Pick<SharedCounts, 'meter'> | undefined
   /** Undefined: nobody looks at connections. */
   readonly taps?: Taps | undefined
   /** Takes each connection that has ended. */
@@ -60,8 +63,8 @@ export class TunnelEdge {
   #count = 0
 
   constructor(private readonly options: TunnelEdgeOptions) {
-    const { linkNames, visitors, clock, record } = options
-    this.#credentials = new TunnelCredentials(linkNames, visitors, clock, () => Date.now())
+    const { linkNames, visitors, clock, record, shared } = options
+    this.#credentials = new TunnelCredentials(linkNames, visitors, clock, () => Date.now(), shared)
     this.#refusals = new Repeats(REFUSAL_PERIOD_MS, clock)
     this.#record = record
   }

@@ -20,7 +20,17 @@ const OF_HASHES = { perSecond: 1 / 6, burst: 20 }
 /** Letters to one person, whoever asks for them. */
 const OF_RECIPIENT = { perSecond: 3 / 3_600, burst: 3 }
 
-/** Counts attempts at what a stranger may try, by address and by account and address; each process for itself. */
+/** What several processes of one service count together; each decides by itself, and hears of the others a moment later. */
+export interface SharedAttempts {
+  /** The meter of this name and rate, from which all of them take. */
+  meter(name: string, rate: { readonly perSecond: number; readonly burst: number }): RateMeter
+  /** Tells the others of an address and an account that has logged in there. */
+  tellKnown(place: string): void
+  /** Has `listener` hear what others tell. */
+  hearKnown(listener: (place: string) => void): void
+}
+
+/** Counts attempts at what a stranger may try, by address and by account and address. */
 export class Attempts {
   readonly #addresses: RateMeter
   readonly #accounts: RateMeter
@@ -29,13 +39,19 @@ export class Attempts {
   readonly #hashes: RateMeter
   readonly #recipients: RateMeter
 
-  constructor(now: () => number) {
-    this.#addresses = new RateMeter(OF_ADDRESS, now)
-    this.#accounts = new RateMeter(OF_ACCOUNT, now)
-    this.#elsewhere = new RateMeter(OF_ACCOUNT_ELSEWHERE, now)
+  /** @param now  milliseconds @param shared  undefined: this process is alone */
+  constructor(
+    now: () => number,
+    private readonly shared?: SharedAttempts,
+  ) {
+    const meter = (name: string, rate: typeof OF_ADDRESS): RateMeter => shared?.meter(name, rate) ?? new RateMeter(rate, now)
+    this.#addresses = meter('attempts of addresses', OF_ADDRESS)
+    this.#accounts = meter('attempts at accounts of an address', OF_ACCOUNT)
+    this.#elsewhere = meter('attempts at accounts', OF_ACCOUNT_ELSEWHERE)
     this.#known = new Recent(MAX_KNOWN, KNOWN_MS, now)
-    this.#hashes = new RateMeter(OF_HASHES, now)
-    this.#recipients = new RateMeter(OF_RECIPIENT, now)
+    this.#hashes = meter('passwords of sockets', OF_HASHES)
+    this.#recipients = meter('letters to people', OF_RECIPIENT)
+    shared?.hearKnown(place => this.#known.set(place, true))
   }
 
   /**
@@ -61,7 +77,9 @@ export class Attempts {
       this.#addresses.giveBack(from)
       if (both === undefined) return
       this.#accounts.giveBack(both)
+      // Again, too: it is remembered from the last time on.
       this.#known.set(both, true)
+      this.shared?.tellKnown(both)
       if (elsewhere !== undefined) this.#elsewhere.giveBack(elsewhere)
     }
   }

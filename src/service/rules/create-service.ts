@@ -13,7 +13,7 @@ import { AccountSessions } from '../accounts/sessions.ts'
 import { SignUps } from '../accounts/sign-up.ts'
 import type { ServiceConfig } from '../config.ts'
 import type { Accounts, DataPlane, Mail, Service } from '../contract.ts'
-import { Attempts } from '../core/attempts.ts'
+import { Attempts, type SharedAttempts } from '../core/attempts.ts'
 import { AccountTurns } from '../core/account-turns.ts'
 import { AccountEvents } from '../core/account-events.ts'
 import { AuditLog } from '../core/audit-log.ts'
@@ -75,6 +75,8 @@ export interface ServiceOptions {
   readonly argon2?: Argon2 | null
   /** Of the machine: passwords are hashed with half of them at most. */
   readonly cores?: number
+  /** Counts of other processes of this service; absent: this one is alone. */
+  readonly sharedAttempts?: SharedAttempts
 }
 
 /**
@@ -112,7 +114,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
       }
     },
   })
-  const attempts = new Attempts(now)
+  const attempts = new Attempts(now, options.sharedAttempts)
   const { onEvent: onTold = () => undefined, eventHoldScale: holdScale } = options
   const events = new AccountEvents({ store, now, log, onTold, ...(holdScale !== undefined && { holdScale }) })
   const parts: AccountParts = {
