@@ -312,7 +312,7 @@ const ROOMS = {
   'visitors/providers': {
     rooms: ['errors.ts', 'route', 'visitors', 'visitors/session'],
     npm: ['openid-client', '@node-saml/node-saml'],
-    node: ['crypto'],
+    node: ['crypto', 'zlib'],
   },
   'visitors/login': {
     rooms: [

@@ -36,4 +36,6 @@ export type LoginEvent =
     }
   /** A token or link that is none, or no longer. */
   | { readonly kind: 'refused'; readonly reason: string; readonly address: string }
+  /** A message about a logout does not count, or a provider has not logged out. */
+  | { readonly kind: 'logout-failed'; readonly provider: string; readonly reason: string; readonly address: string }
   | { readonly kind: 'logout'; readonly who: string; readonly isEverywhere: boolean; readonly address: string }

@@ -8,6 +8,7 @@ import samlp, { type SamlClaims, type SamlUser } from 'samlp'
 import type { SamlSettings } from '../../src/visitors/config.ts'
 import type { Browser, Visit } from './browser.ts'
 import { listen } from './ports.ts'
+import { samlLogout, type SamlParticipants } from './saml-logout.ts'
 
 export const GRACE: SamlUser = { id: 'grace-1', email: 'grace@example.io', displayName: 'Grace Hopper', groups: ['ops', 'navy'] }
 export const LINUS: SamlUser = { id: 'linus-1', email: 'linus@elsewhere.test', displayName: 'Linus', groups: [] }
@@ -94,6 +95,8 @@ export interface SamlServer {
   readonly metadataAsked: number
   /** Whether each login had to be new. */
   readonly forced: boolean[]
+  /** Who has a session from it, and what became of its own. */
+  readonly participants: SamlParticipants
   metadata(): Promise<string>
 }
 
@@ -105,6 +108,7 @@ export async function startSaml(): Promise<SamlServer> {
   let metadataAsked = 0
   const forced: boolean[] = []
   const app = express()
+  const participants = samlLogout(app, () => ({ ...state.keys, issuer }))
   app.get('/login', (request, response, next) => {
     const { user } = state
     if (user === undefined) return void response.status(200).end('nobody')
@@ -115,17 +119,31 @@ export async function startSaml(): Promise<SamlServer> {
     // As most of them are: the assertion is signed, the response is not.
     const recipient = acsOf(request.query['SAMLRequest'] as string)
     const sealing = state.recipient === undefined ? {} : encryptionFor(state.recipient)
-    const options = { ...keyed(state.keys), issuer, getPostURL, recipient, destination: recipient, lifetimeInSeconds: 300, ...sealing }
+    const { sessionIndex } = participants.enter(request.query['SAMLRequest'] as string, recipient, user)
+    const options = {
+      ...keyed(state.keys),
+      issuer,
+      sessionIndex,
+      getPostURL,
+      recipient,
+      destination: recipient,
+      lifetimeInSeconds: 300,
+      ...sealing,
+    }
     samlp.auth({ ...options, getUserFromRequest: () => user })(request, response, next)
   })
   app.get('/metadata', (request, response, next) => {
     metadataAsked++
     const { cert } = state.announced
-    samlp.metadata({ issuer, cert, redirectEndpointPath: '/login', postEndpointPath: '/login', profileMapper: claims })(
-      request,
-      response,
-      next,
-    )
+    const logoutEndpointPaths = { redirect: '/logout', post: '/logout' }
+    samlp.metadata({
+      issuer,
+      cert,
+      redirectEndpointPath: '/login',
+      postEndpointPath: '/login',
+      logoutEndpointPaths,
+      profileMapper: claims,
+    })(request, response, next)
   })
   const base = `http://127.0.0.1:${await listen(createServer(app))}`
   return Object.assign(state, {
@@ -133,6 +151,7 @@ export async function startSaml(): Promise<SamlServer> {
     metadataUrl: `${base}/metadata`,
     loginUrl: `${base}/login`,
     forced,
+    participants,
     get metadataAsked() {
       return metadataAsked
     },

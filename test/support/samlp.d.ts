@@ -18,7 +18,25 @@ declare module 'samlp' {
   const samlp: {
     auth(options: SamlOptions & { readonly getUserFromRequest: () => SamlUser | undefined }): RequestHandler
     metadata(options: Omit<SamlOptions, 'key'>): RequestHandler
+    logout(options: SamlOptions): RequestHandler
     getSamlResponse(options: SamlOptions, user: SamlUser, done: (error: Error | null, xml: string) => void): void
   }
   export default samlp
+}
+
+declare module 'samlp/lib/sessionParticipants/index.js' {
+  /** Somebody who has a session from the provider. */
+  export interface Participant {
+    readonly serviceProviderId: string
+    readonly sessionIndex: string
+    readonly nameId: string
+    readonly nameIdFormat?: string
+    readonly serviceProviderLogoutURL: string
+    /** Of messages to it. */
+    readonly binding: string
+    /** By which its messages are verified, PEM; absent: they are not. */
+    readonly cert?: string
+  }
+  const SessionParticipants: new (participants: Participant[]) => object
+  export default SessionParticipants
 }

@@ -79,6 +79,10 @@ describe('an assertion', () => {
     const end = await logIn({ user: { ...GRACE, department: ['R&D', '<x>'], memberOf: 'other' } })
     expect(end).toEqual({
       kind: 'person',
+      atProvider: {
+        ...{ nameId: 'grace-1', format: 'urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified' },
+        ...{ nameQualifier: '', spNameQualifier: '', index: '' },
+      },
       person: {
         provider: 'corp',
         subject: 'grace-1',

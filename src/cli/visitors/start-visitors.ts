@@ -159,5 +159,6 @@ function logEvent(event: LoginEvent, log: Log): void {
   else if (event.kind === 'device')
     log.info(facts, `visitor ${event.isAllowed ? 'let' : 'did not let'} a program open ${event.tunnels.join(', ')}: ${event.who}`)
   else if (event.kind === 'login-failed') log.warn(facts, `login failed: ${event.reason}`)
+  else if (event.kind === 'logout-failed') log.warn(facts, `logout failed: ${event.reason}`)
   // The access log has a line for each of the others.
 }

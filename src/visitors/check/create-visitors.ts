@@ -25,6 +25,7 @@ import { HolderSigning } from '../holders/holder-signing.ts'
 import { Logout } from '../login/logout.ts'
 import type { AccountCheck } from '../providers/accounts-provider.ts'
 import { Providers } from '../providers/providers.ts'
+import { SingleLogout } from '../login/single-logout.ts'
 import { samlPage } from '../login/saml-page.ts'
 import { Tickets } from '../login/tickets.ts'
 import { DevicePages } from '../pages/device-pages.ts'
@@ -122,12 +123,14 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
   const defaults = new DefaultedProviders(config)
   const host = new HostLogin(context)
   const device = new DeviceLogin(context, { seal, pages: new DevicePages(config), steady, shared })
+  const single = new SingleLogout(context)
   const { held } = options
   const own = [
     ...host.pages,
     ...new AuthLogin(context).pages,
     ...device.pages,
-    ...new Logout(context).pages,
+    ...single.pages,
+    ...new Logout(context, single).pages,
     jwksPage(identities),
     samlPage(config, call => pages.missing(call, [])),
     ...(held === undefined ? [] : holderPages(context, { seal, held, defaults, steady })),

@@ -87,11 +87,11 @@ export class HolderLogin {
     return redirect(`${loopbackOf(port)}/?${query}`, [], 303)
   }
 
-  #tokenFor(call: PageCall, { person, loginId, loggedInMs }: Session, socket: HeldSocket): string {
+  #tokenFor(call: PageCall, { person, loginId, loggedInMs, atProvider }: Session, socket: HeldSocket): string {
     const { config, clock } = this.context
     const { authUrl, authHost, sessionMs } = config()
     const now = clock()
-    const session: Session = { person, loginId, id: newSessionId(), loggedInMs, seenMs: now }
+    const session: Session = { person, loginId, id: newSessionId(), loggedInMs, seenMs: now, atProvider }
     const claims = {
       iss: authUrl,
       sub: `${person.provider}|${person.subject}`,

@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto'
-import { addressKey } from '../../address/address-key.ts'
 import { asGatewayError, messageOf } from '../../errors.ts'
 import type { OwnAnswer } from '../../outer/access/visitor-check.ts'
 import type { ProviderConfig } from '../config.ts'
 import { parametersOf } from '../fields.ts'
 import type { Page, PageCall } from '../page.ts'
 import { ACCOUNT_PATH } from '../providers/accounts-provider.ts'
-import type { LoginReturn, Provider } from '../providers/provider.ts'
-import { MAX_RESPONSE } from '../providers/saml-provider.ts'
-import { sessionText, type Person, type Session } from '../session/session.ts'
+import type { KnownPerson, LoginReturn, Provider } from '../providers/provider.ts'
+import { MAX_RESPONSE } from '../providers/saml-safety.ts'
+import { sessionText, type Session } from '../session/session.ts'
 import { cookieKinds, cookieValues, setCookie } from '../session/session-cookie.ts'
 import { atAuthHost, newSessionId, type KnownSession } from '../session/sessions.ts'
+import { limitAttempt } from './attempt-limit.ts'
 import { authScheme, type LoginContext } from './login-context.ts'
 import { redirect, withoutFragment } from './redirect.ts'
 import { LOGIN_MS, type Attempt, type Wish } from './tickets.ts'
@@ -92,7 +92,7 @@ export class AuthLogin {
     const { config, providers, tickets } = this.context
     const provider = providers.find(name)
     if (provider === undefined) return this.#failed(call, name, 'a provider that is no more')
-    const limited = this.#limit(call)
+    const limited = limitAttempt(this.context, call)
     if (limited !== undefined) return limited
     const state = randomBytes(16).toString('base64url')
     try {
@@ -136,17 +136,6 @@ export class AuthLogin {
     return kinds.slice(0, Math.max(0, kinds.length - MAX_ATTEMPTS + 1)).map(kind => setCookie(kind, scheme, '', 0, 'form'))
   }
 
-  /** Each login asks a provider, or costs the proof of a signature. @returns the answer for an address that has begun too many */
-  #limit(call: PageCall): OwnAnswer | undefined {
-    const { pages, attempts } = this.context
-    const waitMs = attempts.take(addressKey(call.client.address))
-    if (waitMs === 0) return undefined
-    return {
-      ...pages.refused(call, 'RATE_LIMITED', undefined, ['Retry-After', String(Math.ceil(waitMs / 1000))]),
-      refusal: { code: 'RATE_LIMITED', reason: 'too many logins of this address' },
-    }
-  }
-
   /** The provider has sent the browser back. */
   async #comeBack(call: PageCall, by: 'query' | 'form', parameters: ReadonlyMap<string, string>): Promise<OwnAnswer> {
     const { config, providers, sessions, tickets, clock } = this.context
@@ -183,7 +172,7 @@ export class AuthLogin {
         return await this.#begin(call, name, attempt.wish ?? '', { wasWrong: true, cookies: done })
       }
       if (end.kind === 'failed') return this.#failed(call, name, end.reason, end.failure, done, attempt.wish ?? undefined)
-      const session = newSession(end.person, clock())
+      const session = newSession(end, clock())
       this.#tellOf(session, call)
       const cookie = sessions.issue(session, authHost, scheme, atAuthHost(name))
       const answer = this.#handOver(wish, session, [...done, cookie])
@@ -200,13 +189,13 @@ export class AuthLogin {
     const name = provider?.config.name ?? '-'
     if (provider?.finishUnasked === undefined || landing === undefined)
       return this.#failed(call, name, 'no state: a login that begins at the provider, which is not allowed here')
-    const limited = this.#limit(call)
+    const limited = limitAttempt(this.context, call)
     if (limited !== undefined) return limited
     try {
       const { end, id } = await provider.finishUnasked(returned, redirectUriOf(config().authUrl, name))
       if (end.kind !== 'person') return this.#failed(call, name, end.reason)
       if (!(await tickets.useAssertion(id))) return this.#failed(call, name, 'an assertion that was used')
-      const session = newSession(end.person, clock())
+      const session = newSession(end, clock())
       this.#tellOf(session, call)
       return redirect(landing, [sessions.issue(session, config().authHost, authScheme(config()), atAuthHost(name))], 303)
     } catch (error) {
@@ -237,10 +226,10 @@ export class AuthLogin {
   /** Tells the host who it is. */
   #handOver(wish: Wish, session: Session, cookies: readonly string[] = []): OwnAnswer {
     const { tickets, sessions, config } = this.context
-    const { person, loginId, loggedInMs } = session
+    const { person, loginId, loggedInMs, atProvider } = session
     // A page of this host needs no code: it has the session already.
     if (wish.origin === config().authUrl) return redirect(`${wish.origin}${wish.path}`, cookies, 303)
-    const own: Session = { person, loginId, id: newSessionId(), loggedInMs, seenMs: this.context.clock() }
+    const own: Session = { person, loginId, id: newSessionId(), loggedInMs, seenMs: this.context.clock(), atProvider }
     const { browser, path, sessionMs, host, origin } = wish
     const code = tickets.sealCode({ id: own.id, browser, path, sessionMs, session: sessionText(own) }, host)
     const place = atAuthHost(person.provider)
@@ -304,7 +293,7 @@ const redirectUriOf = (authUrl: string, provider: string): string => `${authUrl}
 
 const shorter = (wanted: number | null, usual: number): number => (wanted === null ? usual : Math.min(wanted, usual))
 
-function newSession(person: Person, now: number): Session {
+function newSession({ person, atProvider }: KnownPerson, now: number): Session {
   const id = newSessionId()
-  return { person, loginId: id, id, loggedInMs: now, seenMs: now }
+  return { person, loginId: id, id, loggedInMs: now, seenMs: now, atProvider }
 }

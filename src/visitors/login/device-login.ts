@@ -136,9 +136,9 @@ export class DeviceLogin {
     if (request === undefined) return pages.enter(call, { isWrong: true })
     if (request === 'limited') return this.#limited(call)
     const isAllowed = form.get('decision') === 'allow'
-    const { person, loginId, loggedInMs } = session
+    const { person, loginId, loggedInMs, atProvider } = session
     const { tunnels, userCode, address: program } = request
-    const own: Session = { person, loginId, id: newSessionId(), loggedInMs, seenMs: clock() }
+    const own: Session = { person, loginId, id: newSessionId(), loggedInMs, seenMs: clock(), atProvider }
     const token = (): string => sealDeviceToken(seal, config().authHost, { session: own, tunnels })
     this.#requests.decide(userCode, isAllowed ? { token: token(), expiresMs: loggedInMs + config().sessionMs } : 'access_denied')
     const { address } = call.client

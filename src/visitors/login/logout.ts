@@ -8,6 +8,7 @@ import type { Revocation } from '../session/revocations.ts'
 import { DONE, LEFT } from './host-login.ts'
 import { authScheme, type LoginContext } from './login-context.ts'
 import { isOfOwnPage } from './own-page.ts'
+import type { SingleLogout } from './single-logout.ts'
 
 const MAX_FORM_BYTES = 1_024
 const SOON_MS = 2_000
@@ -16,7 +17,11 @@ const LEFT_S = 86_400
 
 /** The ends of sessions that people want: of one host, or everywhere. */
 export class Logout {
-  constructor(private readonly context: LoginContext) {}
+  /** @param single  the common end of sessions with providers that know one */
+  constructor(
+    private readonly context: LoginContext,
+    private readonly single: SingleLogout,
+  ) {}
 
   get pages(): readonly Page[] {
     return [
@@ -73,9 +78,9 @@ export class Logout {
   /** Providers at which somebody is logged in still, as far as they say where that ends. A link, since a form may lead nowhere else. */
   async #elsewhere(known: readonly KnownSession[]): Promise<readonly Choice[]> {
     const { providers, config } = this.context
-    const ends = known.map(async ({ session }) => {
-      const provider = providers.find(session.person.provider)
-      const url = await soon(provider?.endUrl?.(`${config().authUrl}/logged-out`))
+    const ends = known.map(async each => {
+      const provider = providers.find(each.session.person.provider)
+      const url = await soon(provider?.endUrl?.(`${config().authUrl}/logged-out`) ?? this.single.linkOf(each))
       return provider === undefined || url === undefined ? [] : [{ title: provider.config.title, url }]
     })
     return (await Promise.all(ends)).flat()

@@ -2,7 +2,8 @@ import type { OwnAnswer } from '../../outer/access/visitor-check.ts'
 import type { SamlKeys, VisitorsConfig } from '../config.ts'
 import type { Page, PageCall } from '../page.ts'
 
-const BINDING = 'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST'
+const POST = 'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST'
+const REDIRECT = 'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect'
 
 /** `/saml/NAME` of the auth host: what an identity provider has to know of this gateway (SAML Metadata §2.4.4). */
 export const samlPage = (config: () => VisitorsConfig, missing: (call: PageCall) => OwnAnswer): Page => ({
@@ -17,7 +18,7 @@ export const samlPage = (config: () => VisitorsConfig, missing: (call: PageCall)
     const body = `<?xml version="1.0" encoding="UTF-8"?>
 <EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="${escape(saml.entityId)}">
   <SPSSODescriptor AuthnRequestsSigned="${saml.keys !== undefined}" WantAssertionsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
-${saml.keys === undefined ? '' : keyDescriptor(saml.keys)}    <AssertionConsumerService index="0" isDefault="true" Binding="${BINDING}" Location="${escape(authUrl)}/callback/${name}"/>
+${saml.keys === undefined ? '' : keyDescriptor(saml.keys)}${[REDIRECT, POST].map(binding => logoutService(binding, `${escape(authUrl)}/saml/${name}/logout`)).join('')}    <AssertionConsumerService index="0" isDefault="true" Binding="${POST}" Location="${escape(authUrl)}/callback/${name}"/>
   </SPSSODescriptor>
 </EntityDescriptor>
 `
@@ -31,6 +32,9 @@ ${saml.keys === undefined ? '' : keyDescriptor(saml.keys)}    <AssertionConsumer
     }
   },
 })
+
+const logoutService = (binding: string, url: string): string => `    <SingleLogoutService Binding="${binding}" Location="${url}"/>
+`
 
 /** For both uses (SAML Metadata §2.4.1.1). */
 const keyDescriptor = ({ certificate }: SamlKeys): string => `    <KeyDescriptor>

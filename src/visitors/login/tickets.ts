@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { ExactUses } from '../../peers/peers.ts'
 import { Recent } from '../../rates/recent.ts'
 import type { Seal } from '../session/seal.ts'
+import type { ProviderSession } from '../session/session.ts'
 
 /** The time that a login may take, from the page that wanted it until it is back there. */
 export const LOGIN_MS = 600_000
@@ -37,6 +38,24 @@ export interface Attempt {
   readonly secret: string
   /** The wish that it is for, sealed; null: of the auth host itself. */
   readonly wish: string | null
+}
+
+/** A session at a provider that somebody may end. */
+export interface End {
+  readonly atMs: number
+  readonly provider: string
+  readonly session: ProviderSession
+  /** For the log. */
+  readonly who: string
+}
+
+/** A provider was asked to end a session. */
+export interface AskedEnd {
+  readonly atMs: number
+  readonly provider: string
+  readonly state: string
+  /** Id of the request. */
+  readonly request: string
 }
 
 /** The person who has logged in, told to one host and one browser, once. */
@@ -97,6 +116,22 @@ export class Tickets {
   async openCode(sealed: string | undefined, host: string, browser: string): Promise<Code | undefined> {
     const code = this.#open<Code>('code', host, sealed, CODE_MS)
     return code !== undefined && code.browser === browser && (await this.#use(this.#used, `code ${code.id}`)) ? code : undefined
+  }
+
+  sealEnd(end: Omit<End, 'atMs'>, authHost: string): string {
+    return this.seal.seal('end', authHost, JSON.stringify({ atMs: this.clock(), ...end }))
+  }
+
+  openEnd(sealed: string | undefined, authHost: string): End | undefined {
+    return this.#open<End>('end', authHost, sealed, LOGIN_MS)
+  }
+
+  sealAsked(asked: Omit<AskedEnd, 'atMs'>, authHost: string): string {
+    return this.seal.seal('asked', authHost, JSON.stringify({ atMs: this.clock(), ...asked }))
+  }
+
+  openAsked(sealed: string | undefined, authHost: string): AskedEnd | undefined {
+    return this.#open<AskedEnd>('asked', authHost, sealed, LOGIN_MS)
   }
 
   /** Takes a proof once. @returns false for one that was taken. @param id  of a proof that counts for less than ten minutes */

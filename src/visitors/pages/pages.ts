@@ -124,6 +124,17 @@ export class Pages {
     return this.#draw(request, texts => ({ status: 200, title: texts.loggedOutTitle, body: html`<p>${texts.loggedOutElsewhereBody}</p>` }))
   }
 
+  /** A logout with a provider did not work. @param provider  at which somebody may be logged in still; undefined: nothing was done */
+  logoutFailed(request: VisitorRequest, provider: string | undefined, fields: readonly string[] = []): VisitorAnswer {
+    return this.#draw(request, texts => ({
+      status: ERRORS.VISITOR_LOGIN_FAILED.status,
+      title: texts.logoutFailedTitle,
+      body: html`<p>${provider === undefined ? texts.logoutFailedBody : texts.logoutUnconfirmedBody(provider)}</p>
+        ${codeLine('VISITOR_LOGIN_FAILED')}`,
+      fields,
+    }))
+  }
+
   /** The provider does not answer. @param again  where to try once more */
   away(request: VisitorRequest, provider: string, again: string): VisitorAnswer {
     return this.#draw(request, texts => ({

@@ -48,6 +48,9 @@ export interface Texts {
   readonly stillLoggedIn: (provider: string) => string
   readonly logOutOf: (provider: string) => string
   readonly loggedOutElsewhereBody: string
+  readonly logoutFailedTitle: string
+  readonly logoutFailedBody: string
+  readonly logoutUnconfirmedBody: (provider: string) => string
 }
 
 const ENGLISH: Texts = {
@@ -98,6 +101,11 @@ const ENGLISH: Texts = {
   password: 'Password',
   stillLoggedIn: provider => `At ${provider} you are still logged in: from there, this browser gets in again without a password.`,
   logOutOf: provider => `Log out of ${provider} as well`,
+  logoutFailedTitle: 'The logout did not work',
+  logoutFailedBody:
+    'It took too long, was begun in another browser, or was done already. Nothing was changed; log out at the address itself.',
+  logoutUnconfirmedBody: provider =>
+    `Your sessions here are over, but ${provider} did not confirm the end of its own. Log out there as well, or close the browser.`,
   loggedOutElsewhereBody: 'You have come back from the provider. Sessions on other addresses end as they were asked to.',
   wrongBody: 'There is no account with this address and this password. Please try again.',
 }
@@ -153,6 +161,11 @@ const FRENCH: Texts = {
   password: 'Mot de passe',
   stillLoggedIn: provider => `Vous êtes encore connecté chez ${provider} : depuis là, ce navigateur se reconnecte sans mot de passe.`,
   logOutOf: provider => `Se déconnecter aussi de ${provider}`,
+  logoutFailedTitle: 'La déconnexion a échoué',
+  logoutFailedBody:
+    'Elle a pris trop de temps, a commencé dans un autre navigateur ou est déjà faite. Rien n’a changé ; déconnectez-vous à l’adresse elle-même.',
+  logoutUnconfirmedBody: provider =>
+    `Vos sessions ici sont terminées, mais ${provider} n’a pas confirmé la fin de la sienne. Déconnectez-vous aussi là-bas, ou fermez le navigateur.`,
   loggedOutElsewhereBody: 'Vous revenez du fournisseur. Les sessions aux autres adresses se terminent comme demandé.',
   wrongBody: 'Aucun compte ne correspond à cette adresse et à ce mot de passe. Veuillez réessayer.',
 }

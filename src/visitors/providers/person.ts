@@ -19,8 +19,9 @@ const textsOf = (value: unknown): readonly string[] => {
  * Who somebody is, by the claims of a provider (OpenID Connect Core §5.1). An address for which it does not vouch is nobody's: it would be a
  * key to what was meant for its owner.
  * @param claims  without anything of their own prototype
+ * @param taken   characters of the cookie that something else takes
  */
-export function personOf(config: ProviderConfig, claims: Readonly<Record<string, unknown>>): LoginEnd {
+export function personOf(config: ProviderConfig, claims: Readonly<Record<string, unknown>>, taken = 0): LoginEnd {
   const own = (name: string): unknown => (Object.hasOwn(claims, name) ? claims[name] : undefined)
   const subject = textOf(own('sub'))
   if (subject === undefined) return { kind: 'failed', failure: 'failed', reason: 'no sub' }
@@ -30,7 +31,7 @@ export function personOf(config: ProviderConfig, claims: Readonly<Record<string,
     if (emailKey(email) === undefined) return { kind: 'failed', failure: 'failed', reason: 'email is no address' }
     if (!isVerified && !config.trustsEmail) return { kind: 'failed', failure: 'unverified', reason: 'email_verified is not true' }
   }
-  let room = MAX_KEPT
+  let room = MAX_KEPT - taken
   const fits = (text: string): boolean => (room -= text.length + 3) >= 0
   const keptGroups = textsOf(own(config.groupsClaim)).filter(group => config.keptGroups?.has(group) !== false)
   const groups = keptGroups.filter(fits)

@@ -1,5 +1,5 @@
 import type { ProviderConfig } from '../config.ts'
-import type { Person } from '../session/session.ts'
+import type { Person, ProviderSession } from '../session/session.ts'
 
 /** The way to a provider. */
 export interface LoginStart {
@@ -9,9 +9,17 @@ export interface LoginStart {
   readonly secret: string
 }
 
+/** Somebody has logged in. */
+export interface KnownPerson {
+  readonly kind: 'person'
+  readonly person: Person
+  /** Absent where the provider names none. */
+  readonly atProvider?: ProviderSession | undefined
+}
+
 /** The outcome of a login. */
 export type LoginEnd =
-  | { readonly kind: 'person'; readonly person: Person }
+  | KnownPerson
   | { readonly kind: 'failed'; readonly failure: 'failed' | 'unverified' | 'cancelled' | 'credentials'; readonly reason: string }
   /** Too many have failed. */
   | { readonly kind: 'limited'; readonly waitS: number; readonly reason: string }
@@ -65,6 +73,56 @@ export interface Provider {
    * @throws GatewayError VISITOR_PROVIDER_AWAY, as a rejection
    */
   finishUnasked?(returned: LoginReturn, redirectUri: string): Promise<{ readonly end: LoginEnd; readonly id: string }>
+  /** The common end of sessions, where there is such a thing. */
+  readonly logout?: ProviderLogout
+}
+
+/** A message about the end of a session, as a browser has brought it. */
+export interface LogoutMessage {
+  /** Its page, without a query. */
+  readonly url: string
+  /** As it came, with `?`; the bytes that were signed. Undefined where it came by a form. */
+  readonly query: string | undefined
+  /** Of the query or the form; none of those that stand twice. */
+  readonly parameters: ReadonlyMap<string, string>
+}
+
+/** The content of such a message, once its signature was verified. */
+export type LogoutWord =
+  /** The provider ends a session. */
+  | {
+      readonly kind: 'request'
+      readonly id: string
+      /** By which name the message must not come a second time. */
+      readonly use: string
+      readonly nameId: string
+      /** None: all of this name. */
+      readonly indexes: readonly string[]
+    }
+  /** The provider says whether it has ended one. */
+  | { readonly kind: 'answer'; readonly request: string; readonly isDone: boolean }
+  /** In words why it does not count. */
+  | { readonly kind: 'none'; readonly reason: string }
+
+/** The end of a session at a provider and at all who have it from there (SAML Profiles §4.4). Calls ask the network. */
+export interface ProviderLogout {
+  /** @throws GatewayError VISITOR_PROVIDER_AWAY, as a rejection */
+  isOffered(): Promise<boolean>
+  /**
+   * Where a browser goes to end a session at the provider.
+   * @param id     of the request, which the answer names
+   * @param state  comes back with it, at most 80 bytes
+   * @throws GatewayError VISITOR_PROVIDER_AWAY, as a rejection; also where the provider ends none
+   */
+  begin(session: ProviderSession, request: { readonly id: string; readonly state: string }): Promise<string>
+  /** @throws GatewayError VISITOR_PROVIDER_AWAY, as a rejection */
+  read(message: LogoutMessage): Promise<LogoutWord>
+  /**
+   * Where a browser goes to say that a session has ended here.
+   * @returns undefined: the provider wants to hear nothing
+   * @throws GatewayError VISITOR_PROVIDER_AWAY, as a rejection
+   */
+  confirm(request: string, relayState: string | undefined): Promise<string | undefined>
 }
 
 /** The time that a provider has for an answer. */

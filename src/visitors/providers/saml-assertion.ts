@@ -21,6 +21,11 @@ export interface AssertedPerson {
   readonly id: string
   readonly nameId: string
   readonly nameFormat: string
+  /** Empty where there is none. */
+  readonly nameQualifier: string
+  readonly spNameQualifier: string
+  /** Of the session at the provider. */
+  readonly sessionIndex: string
   readonly attributes: ReadonlyMap<string, readonly string[]>
 }
 
@@ -72,9 +77,18 @@ export function readAssertion(parsed: unknown, terms: AssertionTerms): AssertedP
   const confirmed = childrenOf(subject, 'SubjectConfirmation').map(each => whyUnconfirmed(each, terms))
   if (confirmed.length === 0 || confirmed.every(each => each !== undefined))
     return `no SubjectConfirmation that counts: ${confirmed[0] ?? 'there is none'}`
-  if (childrenOf(assertion, 'AuthnStatement').length === 0) return 'the assertion does not say that somebody has logged in'
+  const [statement] = childrenOf(assertion, 'AuthnStatement')
+  if (statement === undefined) return 'the assertion does not say that somebody has logged in'
   const nameId = childOf(subject, 'NameID')
-  return { id, nameId: textOf(nameId), nameFormat: attributeOf(nameId, 'Format') ?? '', attributes: attributesOf(assertion) }
+  return {
+    id,
+    nameId: textOf(nameId),
+    nameFormat: attributeOf(nameId, 'Format') ?? '',
+    nameQualifier: attributeOf(nameId, 'NameQualifier') ?? '',
+    spNameQualifier: attributeOf(nameId, 'SPNameQualifier') ?? '',
+    sessionIndex: attributeOf(statement, 'SessionIndex') ?? '',
+    attributes: attributesOf(assertion),
+  }
 }
 
 /** SAML Core §2.5: each condition has to hold, and each restriction has to name us. */

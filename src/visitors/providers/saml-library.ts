@@ -5,6 +5,7 @@ import { GatewayError, messageOf } from '../../errors.ts'
 export interface XmlElement {
   getAttribute(name: string): string | null
   readonly textContent: string | null
+  readonly localName: string | null
   /** The element as XML. */
   toString(): string
 }
@@ -14,6 +15,8 @@ export interface XmlReader {
   parseDomFromString(text: string): Promise<unknown>
   /** Finds key and content, and gives the text of what was encrypted. */
   decryptXml(text: string, key: string): Promise<string>
+  /** The text within an element that its signature is for; null where it is by none of the certificates, PEM. */
+  getVerifiedXml(text: string, element: XmlElement, certificates: readonly string[]): string | null
   readonly xpath: { selectElements(node: unknown, path: string): readonly XmlElement[] }
 }
 

@@ -8,6 +8,10 @@ export interface IdpMetadata {
   readonly loginUrl: string
   /** In PEM: all of them count, so that a new one can be announced before it signs. */
   readonly certificates: readonly string[]
+  /** Where a browser ends its session, by a redirect; undefined: the provider ends none in this way. */
+  readonly logoutUrl: string | undefined
+  /** Where it goes to confirm an end. */
+  readonly confirmUrl: string | undefined
 }
 
 const REDIRECT = 'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect'
@@ -38,7 +42,13 @@ export async function readIdpMetadata({ xml }: Pick<SamlLibrary, 'xml'>, text: s
     .map(each => pemOf(each.textContent ?? ''))
     .filter(each => each !== undefined)
   if (certificates.length === 0) throw new Error('no certificate that signs')
-  return { entityId, loginUrl, certificates: [...new Set(certificates)] }
+  const logout = within("*[local-name()='SingleLogoutService']").find(each => each.getAttribute('Binding') === REDIRECT)
+  const urlAt = (name: string): string | undefined => {
+    const url = logout?.getAttribute(name) ?? ''
+    return isPageUrl(url) ? url : undefined
+  }
+  const logoutUrl = urlAt('Location')
+  return { entityId, loginUrl, certificates: [...new Set(certificates)], logoutUrl, confirmUrl: urlAt('ResponseLocation') ?? logoutUrl }
 }
 
 /** On this machine also http, for trials. */

@@ -1,27 +1,24 @@
 import { randomBytes } from 'node:crypto'
 import { GatewayError, messageOf } from '../../errors.ts'
 import type { ProviderConfig, SamlSettings } from '../config.ts'
+import type { ProviderSession } from '../session/session.ts'
 import { personOf } from './person.ts'
 import { PROVIDER_MS, type LoginEnd, type LoginReturn, type LoginStart, type LoginWish, type Provider } from './provider.ts'
 import { textOfAnswer } from './oauth-call.ts'
 import { readAssertion, SKEW_MS, type AssertedPerson } from './saml-assertion.ts'
-import { decryptAssertion, ENCRYPTED, SHA1, WEAK } from './saml-encryption.ts'
+import { decryptAssertion, ENCRYPTED } from './saml-encryption.ts'
 import { loadSaml, type SamlLibrary } from './saml-library.ts'
+import { SamlLogout } from './saml-logout.ts'
 import { readIdpMetadata, type IdpMetadata } from './saml-metadata.ts'
+import { MAX_RESPONSE, whyUnsafe, whyWeak } from './saml-safety.ts'
 
 /** Metadata at a URL are asked for again after so long, when somebody logs in. */
 const FRESH_MS = 600_000
 /** The same when what was signed cannot be verified: the provider may sign by a new key. */
 const DOUBTED_MS = 60_000
-/** Characters of an assertion; longer ones would cost more than a login is worth. */
-export const MAX_RESPONSE = 131_072
-
-/** Begins and ends of elements: room for some seven hundred groups. */
-const MAX_MARKS = 1_500
+/** Characters of the names of a session at the provider. */
+const MAX_SESSION = 500
 const MAX_METADATA = 2_097_152
-
-/** The name of an algorithm is written as it is. */
-const HIDDEN = /Algorithm\s*=\s*["'][^"'&<]*&/
 
 interface Known {
   readonly atMs: number
@@ -36,6 +33,7 @@ const failed = (reason: string, failure: 'failed' | 'cancelled' = 'failed'): Log
  */
 export class SamlProvider implements Provider {
   readonly comesBackBy = 'form'
+  readonly logout: SamlLogout
   #known: Known | undefined
   #asked: Promise<Known> | undefined
 
@@ -45,7 +43,15 @@ export class SamlProvider implements Provider {
     private readonly settings: SamlSettings,
     private readonly clock: () => number,
     private readonly load: () => Promise<SamlLibrary> = loadSaml,
-  ) {}
+  ) {
+    this.logout = new SamlLogout({
+      entityId: settings.entityId,
+      ...{ clock, load },
+      metadata: async isDoubted => this.#metadata(await load(), isDoubted ? DOUBTED_MS : FRESH_MS),
+      samlTo: async (metadata, logoutUrl, id) =>
+        this.#samlOf(await load(), metadata, logoutUrl, { logoutUrl, ...(id !== undefined && { request: id }) }),
+    })
+  }
 
   /** Looks whether it can be used, as far as that is known without the network. @throws GatewayError CONFIG_INVALID, as a rejection */
   async check(): Promise<void> {
@@ -124,7 +130,7 @@ export class SamlProvider implements Provider {
     { SAML }: SamlLibrary,
     { entityId, loginUrl, certificates }: IdpMetadata,
     callbackUrl: string,
-    { request, asksAgain = false }: { readonly request?: string; readonly asksAgain?: boolean },
+    { request, asksAgain = false, logoutUrl }: { readonly request?: string; readonly asksAgain?: boolean; readonly logoutUrl?: string },
   ): InstanceType<SamlLibrary['SAML']> {
     const { keys } = this.settings
     return new SAML({
@@ -144,26 +150,34 @@ export class SamlProvider implements Provider {
       signatureAlgorithm: 'sha256',
       ...(keys !== undefined && { privateKey: keys.privateKey, decryptionPvk: keys.privateKey }),
       ...(request !== undefined && { generateUniqueId: () => request }),
+      ...(logoutUrl !== undefined && { logoutUrl }),
     })
   }
 
-  #personOf({ nameId, nameFormat, attributes }: AssertedPerson): LoginEnd {
+  #personOf(asserted: AssertedPerson): LoginEnd {
+    const { nameId, nameFormat, attributes } = asserted
+    const atProvider = sessionAt(asserted)
     const { emailNames, nameNames, groupNames } = this.settings
     const valuesOf = (names: readonly string[]): readonly string[] =>
       names.map(name => attributes.get(name) ?? []).find(values => values.length > 0) ?? []
     const [email = nameFormat.endsWith(':emailAddress') && nameId !== '' ? nameId : undefined] = valuesOf(emailNames)
     // One that is another one each time names nobody.
     const subject = nameFormat.endsWith(':transient') || nameId === '' ? email : nameId
-    return personOf(this.config, {
-      ...Object.fromEntries(attributes),
-      sub: subject,
-      email,
-      // The directory of the operator's own company vouches for it: there is nothing in SAML that says so.
-      email_verified: email !== undefined,
-      name: valuesOf(nameNames)[0],
-      preferred_username: undefined,
-      [this.config.groupsClaim]: valuesOf(groupNames),
-    })
+    const end = personOf(
+      this.config,
+      {
+        ...Object.fromEntries(attributes),
+        sub: subject,
+        email,
+        // The directory of the operator's own company vouches for it: there is nothing in SAML that says so.
+        email_verified: email !== undefined,
+        name: valuesOf(nameNames)[0],
+        preferred_username: undefined,
+        [this.config.groupsClaim]: valuesOf(groupNames),
+      },
+      lengthOf(atProvider),
+    )
+    return end.kind === 'person' && atProvider !== undefined ? { ...end, atProvider } : end
   }
 
   /** @param maxAgeMs  those at a URL may be as old. @throws GatewayError VISITOR_PROVIDER_AWAY, as a rejection */
@@ -196,18 +210,20 @@ export class SamlProvider implements Provider {
   }
 }
 
-/**
- * Says why a response is not even read. The usual readers of XML take time by the square of the number of elements; and a comment, which no
- * signature sees, has cut many a name in two (CVE-2017-11427 and its kind).
- */
-function whyUnsafe(xml: string): string | undefined {
-  if (xml.includes('<!')) return 'the response has a comment, or a type definition'
-  let marks = 0
-  for (let i = xml.indexOf('<'); i >= 0; i = xml.indexOf('<', i + 1)) if (++marks > MAX_MARKS) return 'the response has too many elements'
-  return HIDDEN.test(xml) ? WEAK : undefined
+/** The session at the provider; undefined for one whose names are longer than a cookie has room for: it ends here alone. */
+function sessionAt({
+  nameId,
+  nameFormat: format,
+  nameQualifier,
+  spNameQualifier,
+  sessionIndex: index,
+}: AssertedPerson): ProviderSession | undefined {
+  const session = { nameId, format, nameQualifier, spNameQualifier, index }
+  return nameId === '' || lengthOf(session) > MAX_SESSION ? undefined : session
 }
 
-const whyWeak = (xml: string): string | undefined => (SHA1.test(xml) ? WEAK : undefined)
+const lengthOf = (session: ProviderSession | undefined): number =>
+  session === undefined ? 0 : Object.values<string>({ ...session }).reduce((sum, text) => sum + text.length, 0)
 
 async function fetchMetadata(url: string): Promise<string> {
   const answer = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(PROVIDER_MS) })

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { emailKey } from '../../route/access.ts'
 import type { Session } from './session.ts'
 
@@ -8,7 +9,7 @@ export type Revocation = { readonly atMs: number } & (
   | { readonly kind: 'email'; readonly email: string }
   /** Of one account at a provider. */
   | { readonly kind: 'account'; readonly provider: string; readonly subject: string }
-  /** One session, or all that came of one login: its id. */
+  /** One session, all that came of one login, or of one session at a provider: its id, or what `providerSessionId` makes of it. */
   | { readonly kind: 'session'; readonly id: string }
 )
 
@@ -58,15 +59,23 @@ export class Revocations {
     this.#changed()
   }
 
-  isRevoked({ person, loginId, id, loggedInMs }: Session): boolean {
+  isRevoked({ person, loginId, id, loggedInMs, atProvider }: Session): boolean {
     if (loggedInMs <= this.#allMs || this.#sessions.has(id) || this.#sessions.has(loginId)) return true
     const { email, provider, subject } = person
     const key = email === undefined ? undefined : emailKey(email)
     return (
       (key !== undefined && loggedInMs <= (this.#emails.get(key) ?? -Infinity)) ||
       loggedInMs <= (this.#accounts.get(accountKey(provider, subject)) ?? -Infinity) ||
-      loggedInMs <= (this.#ofService.get(subject) ?? -Infinity)
+      loggedInMs <= (this.#ofService.get(subject) ?? -Infinity) ||
+      (atProvider !== undefined &&
+        (this.#isEnded(providerSessionId(provider, atProvider.nameId), loggedInMs) ||
+          this.#isEnded(providerSessionId(provider, atProvider.nameId, atProvider.index), loggedInMs)))
     )
+  }
+
+  /** Providers may use a name again, which is then that of somebody who has logged in later. */
+  #isEnded(id: string, loggedInMs: number): boolean {
+    return loggedInMs <= (this.#sessions.get(id) ?? -Infinity)
   }
 
   #changed(): void {
@@ -99,6 +108,15 @@ export class Revocations {
       for (const [key, atMs] of map) if (atMs < oldestMs) map.delete(key)
   }
 }
+
+/**
+ * The id by which sessions end that came of a session at a provider; of a hash, since names of people may stand in it.
+ * @param index  of one of them; absent: all that have the name
+ */
+export const providerSessionId = (provider: string, nameId: string, index?: string): string =>
+  `saml-${createHash('sha256')
+    .update(JSON.stringify(index === undefined ? [provider, nameId] : [provider, nameId, index]))
+    .digest('base64url')}`
 
 const accountKey = (provider: string, subject: string): string => `${provider} ${subject}`
 
