@@ -26,8 +26,8 @@ export interface RequestContext {
   readonly pseudonym: string
   /** The changes that the target asks for; undefined: none. */
   readonly edits?: RequestEdits | undefined
-  /** Fields that say who the visitor is, names and values in turn: ours, whatever the target sets. */
-  readonly visitor?: readonly string[] | undefined
+  /** Fields of ours that say who the visitor is come behind these: whatever the target sets, nothing else does. */
+  readonly saysVisitor?: boolean
 }
 
 /** The changes to the fields of its requests that a target asks for. */
@@ -72,8 +72,7 @@ export function requestFields(request: AcceptedRequest, context: RequestContext)
   const { pseudonym } = context
   if (passed.includes(pseudonym) || via.includes(pseudonym)) throw new GatewayError('LOOP', `it has passed ${pseudonym} already`)
   if (passed.length >= MAX_PASSED) throw new GatewayError('LOOP', `it has passed ${passed.length} gateways already`)
-  if (context.edits !== undefined) kept = edited(kept, context.edits, context.visitor !== undefined)
-  if (context.visitor !== undefined) kept.push(...context.visitor)
+  if (context.edits !== undefined) kept = edited(kept, context.edits, context.saysVisitor === true)
   addForwarding(kept, context.client)
   kept.push('X-SG-Passed', [...passed.filter(each => PSEUDONYM.test(each)), pseudonym].join(', '))
   // The entries of other proxies are always kept; `addsVia` decides on ours alone.

@@ -12,6 +12,7 @@ import { ConnectionMetrics } from '../telemetry/connection-metrics.ts'
 import { silentLog, type Log } from '../telemetry/log.ts'
 import { RequestMetrics } from '../telemetry/request-metrics.ts'
 import { createTracing } from '../telemetry/tracing.ts'
+import { RepeatedFieldLists } from '../payload/byte-codec.ts'
 import { VERSION } from '../version.ts'
 import { LayerEvents } from './events/layer-events.ts'
 import { BookWatch, watchedLinks, type WatchedPort } from './book-watch.ts'
@@ -164,6 +165,7 @@ export class OuterLayer {
         clientOf: (peer, request) => identifyClient(peer, request, isTrusted),
         trustFields: compileTrustFields(options.trustFields ?? []),
         pseudonym: `sg-${instance}`,
+        visitorFields: new RepeatedFieldLists(),
         removeCsps: options.removeCsps,
         hints: new HostHints(log),
         errorPages: options.errorPages,

@@ -45,6 +45,12 @@ export class ByteWriter {
     return this
   }
 
+  /** Bytes that were encoded before, one for each character. */
+  raw(text: string): this {
+    this.#text += text
+    return this
+  }
+
   /** The bytes written. */
   take(): Buffer {
     return Buffer.from(this.#text, 'latin1')
@@ -97,13 +103,39 @@ export class ByteReader {
   }
 }
 
-/** Appends a list of fields and gives the payload. */
-export function takeWithFields(writer: ByteWriter, fields: Fields): Buffer {
-  const count = fields.length / 2
+/** Fields as the payload has them, which stand at the end of many lists. */
+export interface RepeatedFields {
+  readonly count: number
+  /** One character for each byte. */
+  readonly text: string
+}
+
+const NONE: RepeatedFields = Object.freeze({ count: 0, text: '' })
+
+/** Appends a list of fields and gives the payload. @param more  behind them */
+export function takeWithFields(writer: ByteWriter, fields: Fields, more = NONE): Buffer {
+  const count = fields.length / 2 + more.count
   if (count > MAX_FIELDS) throw new GatewayError('HEADERS_TOO_LARGE', `${count} fields`)
   writer.u16(count)
   for (const value of fields) writer.latin1(value)
-  return writer.take()
+  return writer.raw(more.text).take()
+}
+
+/** Lists of fields that many heads have at their end, each encoded once for as long as somebody holds it. */
+export class RepeatedFieldLists {
+  readonly #known = new WeakMap<Fields, RepeatedFields>()
+
+  /** @param fields  that do not change. @throws GatewayError HEADERS_TOO_LARGE */
+  of(fields: Fields): RepeatedFields {
+    const known = this.#known.get(fields)
+    if (known !== undefined) return known
+    const writer = new ByteWriter()
+    for (const value of fields) writer.latin1(value)
+    // From bytes: a text that is put together is made flat in each head anew.
+    const made = Object.freeze({ count: fields.length / 2, text: writer.take().toString('latin1') })
+    this.#known.set(fields, made)
+    return made
+  }
 }
 
 /** Reads a list of fields. @throws GatewayError PROTOCOL */

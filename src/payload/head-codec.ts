@@ -1,7 +1,7 @@
 /** Heads as payloads of OPEN and RESPONSE frames. */
 import { GatewayError } from '../errors.ts'
 import { NO_BODY, STREAM_BODY, type BodyKind, type RequestHead, type ResponseHead } from '../http/message.ts'
-import { ByteReader, ByteWriter, readFields, takeWithFields } from './byte-codec.ts'
+import { ByteReader, ByteWriter, readFields, takeWithFields, type RepeatedFields } from './byte-codec.ts'
 
 const KIND_HTTP = 1
 /** Places of the flags and of the number of a profile in the payload of an OPEN frame. */
@@ -28,8 +28,9 @@ function readBody(reader: ByteReader): BodyKind {
 /**
  * Payload of an OPEN frame: kind u8 (1: HTTP), flags u8, profile u16 and upgrade if their flags say so, protocol u8, port u16, hostname,
  * method, path, host, body, fields.
+ * @param more  fields behind those of the head
  */
-export function encodeRequestHead(head: RequestHead): Buffer {
+export function encodeRequestHead(head: RequestHead, more?: RepeatedFields): Buffer {
   const writer = new ByteWriter()
     .u8(KIND_HTTP)
     .u8((head.expectsContinue ? EXPECTS_CONTINUE : 0) | (head.profile > 0 ? HAS_PROFILE : 0) | (head.upgrade !== '' ? HAS_UPGRADE : 0))
@@ -43,7 +44,7 @@ export function encodeRequestHead(head: RequestHead): Buffer {
     .latin1(head.path)
     .latin1(head.host)
   writeBody(writer, head.body)
-  return takeWithFields(writer, head.fields)
+  return takeWithFields(writer, head.fields, more)
 }
 
 /** The number of the profile in the payload of an OPEN frame of any kind; 0 for none. */

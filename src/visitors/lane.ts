@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors.ts'
-import type { AccessRequestOfVisitor, VisitorAnswer } from '../outer/access/visitor-check.ts'
+import type { AccessRequestOfVisitor, Admittance, VisitorAnswer } from '../outer/access/visitor-check.ts'
 import type { LaneName, Visitor } from '../route/access.ts'
 
 /** The codes with which a lane refuses. */
@@ -24,6 +24,17 @@ export interface Admission {
    * @returns to be called when nobody wants to know any more
    */
   readonly follow?: (ended: (reason: string) => void) => () => void
+  /** Where the same object is given for many requests: what was made of it last. */
+  readonly decided?: Decided | undefined
+}
+
+/** The decision that was made of a verdict, and how long it serves. */
+export interface Decided {
+  decision: Admittance | undefined
+  /** Of its requests. */
+  host: string
+  /** ms since 1970 */
+  untilMs: number
 }
 
 /** The credential is for this lane, and does not let in. */

@@ -5,6 +5,7 @@ import { identifyClient, type Peer } from '../../src/http/client.ts'
 import { AccessCheck } from '../../src/outer/access/access-check.ts'
 import { planRequest, type Plan, type PlanContext, type Seen } from '../../src/outer/exchange/request-plan.ts'
 import { OriginProfiles } from '../../src/outer/inner-layers/origin-profiles.ts'
+import { RepeatedFieldLists } from '../../src/payload/byte-codec.ts'
 import { decodeRequestHead } from '../../src/payload/head-codec.ts'
 
 const peer: Peer = { address: '192.0.2.1', isTrusted: false, scheme: 'http', localPort: 80 }
@@ -28,6 +29,7 @@ const contextOf = (more: Partial<PlanContext> = {}): PlanContext => {
     dispatch: { profiles: new OriginProfiles() },
     trustFields: undefined,
     pseudonym: 'sg-test',
+    visitorFields: new RepeatedFieldLists(),
     removeCsps: false,
     ...more,
   }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { GatewayError } from '../../src/errors.ts'
-import { decodeFields, encodeFields } from '../../src/payload/byte-codec.ts'
+import { decodeFields, encodeFields, RepeatedFieldLists } from '../../src/payload/byte-codec.ts'
 import { MAX_FIELDS } from '../../src/http/fields.ts'
 import { decodeRequestHead, decodeResponseHead, encodeRequestHead, encodeResponseHead } from '../../src/payload/head-codec.ts'
 import type { BodyKind, RequestHead, ResponseHead } from '../../src/http/message.ts'
@@ -32,6 +32,19 @@ const responseHead: fc.Arbitrary<ResponseHead> = fc.record({ status: fc.nat(65_5
 describe('heads come out of the link as they went in', () => {
   test('requests', () => {
     fc.assert(fc.property(requestHead, head => expect(decodeRequestHead(encodeRequestHead(head))).toEqual(head)))
+  })
+
+  test('requests with fields that were encoded before, for any number of heads', () => {
+    const lists = new RepeatedFieldLists()
+    fc.assert(
+      fc.property(requestHead, fields, (head, more) => {
+        const whole = encodeRequestHead({ ...head, fields: [...head.fields, ...more] })
+        for (let i = 0; i < 2; i++) expect(encodeRequestHead(head, lists.of(more))).toEqual(whole)
+      }),
+    )
+    const [head] = fc.sample(requestHead, 1)
+    const many = Array.from({ length: 2 * MAX_FIELDS }, () => 'x')
+    expect(() => encodeRequestHead({ ...head!, fields: ['a', 'b'] }, lists.of(many))).toThrow(`${MAX_FIELDS + 1} fields`)
   })
 
   test('responses', () => {

@@ -53,6 +53,27 @@ describe('sessions', () => {
     }
   })
 
+  test('are renewed by an answer that is due, and by no other of the same cookie', async () => {
+    const before = at.config
+    const browser = await loggedIn()
+    const cookie = `__Host-sg-login-visitor=${browser.cookie('wiki.example.test', '__Host-sg-login-visitor')!}`
+    const renewed = async (): Promise<boolean> => {
+      const { status: given, headers } = await at.browser().send(`${WIKI}/`, { headers: { cookie } })
+      expect(given).toBe(200)
+      return headers['set-cookie'] !== undefined
+    }
+    try {
+      expect(await renewed()).toBe(false)
+      at.config = { ...before, idleMs: 3_600_000 }
+      at.aheadMs = 1_800_000
+      expect([await renewed(), await renewed()]).toEqual([true, true])
+      at.config = before
+      expect(await renewed()).toBe(false)
+    } finally {
+      at.config = before
+    }
+  })
+
   test('are for their host alone', async () => {
     const browser = await loggedIn()
     const cookie = browser.cookie('wiki.example.test', '__Host-sg-login-visitor')!

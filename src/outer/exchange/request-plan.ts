@@ -3,6 +3,7 @@ import { admitRequest, isAnsweredHere, type AcceptedRequest } from '../../http/a
 import type { TrustFields } from '../../http/believed-fields.ts'
 import type { Client, Peer } from '../../http/client.ts'
 import type { Visitor } from '../../route/access.ts'
+import type { RepeatedFieldLists } from '../../payload/byte-codec.ts'
 import { encodeRequestHead } from '../../payload/head-codec.ts'
 import { requestFields, type RequestEdits } from '../../http/request-fields.ts'
 import type { ResponseContext } from '../../http/response-fields.ts'
@@ -95,6 +96,8 @@ export interface PlanContext {
   readonly dispatch: { readonly profiles: Pick<OriginProfiles, 'numberOf'> }
   /** Fields that a trusted peer may send to every target. */
   readonly trustFields: TrustFields | undefined
+  /** Fields that say who a visitor is, for all requests of a minute. */
+  readonly visitorFields: RepeatedFieldLists
   /** Our name, for loops. */
   readonly pseudonym: string
   readonly removeCsps: boolean
@@ -252,9 +255,9 @@ function forwardPlan(context: PlanContext, admitted: Admitted, login: Login | un
     trustFields: context.trustFields,
     pseudonym: context.pseudonym,
     edits: editsOf(treatment, cookie, variables, prefixes, login?.dropsAuthorization === true || admittance?.dropsAuthorization === true),
-    visitor: admittance?.fields,
+    saysVisitor: admittance !== undefined,
   })
-  const payload = encodeRequestHead({
+  const head = {
     protocol,
     hostname,
     port,
@@ -267,7 +270,8 @@ function forwardPlan(context: PlanContext, admitted: Admitted, login: Login | un
     profile,
     // The request is the parent of what the inner layer does.
     fields: span === undefined ? fields : span.inject(fields),
-  })
+  }
+  const payload = encodeRequestHead(head, admittance && context.visitorFields.of(admittance.fields))
   const response: ResponseContext = {
     method: request.method,
     canChunk: !request.isHttp10,

@@ -6,7 +6,8 @@ export interface IdentitySigner {
   sign(visitor: Visitor, host: string): { readonly token: string; readonly untilMs: number }
 }
 
-interface Known {
+/** Fields for one host, and how long they serve. */
+export interface Told {
   readonly host: string
   readonly fields: readonly string[]
   readonly untilMs: number
@@ -16,7 +17,7 @@ const NO_FIELDS: readonly string[] = Object.freeze([])
 
 /** The fields that tell an origin who comes. What was made for a visitor serves all requests of that minute. */
 export class OriginFields {
-  readonly #known = new WeakMap<Visitor, Known>()
+  readonly #known = new WeakMap<Visitor, Told>()
 
   /** @param clock  ms since 1970 */
   constructor(
@@ -26,9 +27,18 @@ export class OriginFields {
 
   /** Names and values in turn. @param host  the audience: that of the request */
   of(visitor: Visitor | undefined, host: string): readonly string[] {
-    if (visitor === undefined) return NO_FIELDS
+    return visitor === undefined ? NO_FIELDS : this.made(visitor, host).fields
+  }
+
+  /** Does what was made serve yet? @param untilMs  as `made` gives it */
+  isBefore(untilMs: number): boolean {
+    return this.clock() < untilMs
+  }
+
+  /** The same, and until when they serve, in ms of the clock: those at hand while they do. */
+  made(visitor: Visitor, host: string): Told {
     const known = this.#known.get(visitor)
-    if (known !== undefined && known.host === host && this.clock() < known.untilMs) return known.fields
+    if (known !== undefined && known.host === host && this.clock() < known.untilMs) return known
     const { token, untilMs } = this.signer.sign(visitor, host)
     const { email, name, groups } = visitor
     const fields = [
@@ -38,8 +48,9 @@ export class OriginFields {
       'X-SG-Identity',
       token,
     ]
-    this.#known.set(visitor, { host, fields, untilMs })
-    return fields
+    const made = { host, fields, untilMs }
+    this.#known.set(visitor, made)
+    return made
   }
 }
 

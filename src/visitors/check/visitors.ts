@@ -9,7 +9,7 @@ import type {
 } from '../../outer/access/visitor-check.ts'
 import { isPublic, type LaneName, type Visitor } from '../../route/access.ts'
 import type { HolderLane } from '../holders/holder-lane.ts'
-import type { Lane, LaneOffer, Rejection, Verdict } from '../lane.ts'
+import type { Admission, Decided, Lane, LaneOffer, Rejection, Verdict } from '../lane.ts'
 import type { PeopleAnswers } from '../people.ts'
 import { isNavigation } from '../navigation.ts'
 import { ConnectionVisitors } from './connections.ts'
@@ -98,8 +98,7 @@ export class Visitors implements VisitorCheck {
   #decide(request: AccessRequestOfVisitor, lane: LaneName, verdict: Verdict, isForAll: boolean): VisitorDecision {
     if (verdict.kind === 'admit') {
       this.counts.add(lane, 'admitted')
-      const { visitor, cookie, dropsAuthorization = false, query, follow } = verdict
-      return { kind: 'admit', visitor, fields: this.parts.origin.of(visitor, request.host), cookie, dropsAuthorization, query, follow }
+      return this.#admitted(verdict, request.host)
     }
     if (verdict.kind === 'answer') {
       this.counts.add(lane, 'admitted')
@@ -110,6 +109,17 @@ export class Visitors implements VisitorCheck {
     if (isForAll) return this.#anonymous(verdict)
     this.counts.add(lane, 'refused')
     return this.#refuse(request, verdict)
+  }
+
+  #admitted(verdict: Admission, host: string): Admittance {
+    const { origin } = this.parts
+    const { decided } = verdict
+    if (decided?.decision !== undefined && decided.host === host && origin.isBefore(decided.untilMs)) return decided.decision
+    const { visitor, cookie, dropsAuthorization = false, query, follow } = verdict
+    const { fields, untilMs } = origin.made(visitor, host)
+    const decision: Admittance = { kind: 'admit', visitor, fields, cookie, dropsAuthorization, query, follow }
+    if (decided !== undefined) Object.assign(decided, { decision, host, untilMs } satisfies Decided)
+    return decision
   }
 
   #anonymous(refused?: Rejection): VisitorDecision {

@@ -14,7 +14,16 @@ export const isSafe = (scheme: string, host: string): boolean => scheme === 'htt
  * trials on one machine, there is no such thing.
  * @param kind  `visitor` for sessions
  */
-export const cookieName = (kind: string, scheme: string): string => `${scheme === 'https' ? '__Host-' : ''}${LOGIN_COOKIE}${kind}`
+export const cookieName = (kind: string, scheme: string): string => {
+  const isSecure = scheme === 'https'
+  return (isSecure ? SECURE : PLAIN).get(kind) ?? nameOf(kind, isSecure)
+}
+
+const nameOf = (kind: string, isSecure: boolean): string => `${isSecure ? '__Host-' : ''}${LOGIN_COOKIE}${kind}`
+/** Those that are looked for in each request: a text that is put together for one has to be made flat before anything is found by it. */
+const OFTEN = ['visitor', 'share']
+const SECURE: ReadonlyMap<string, string> = new Map(OFTEN.map(kind => [kind, nameOf(kind, true)]))
+const PLAIN: ReadonlyMap<string, string> = new Map(OFTEN.map(kind => [kind, nameOf(kind, false)]))
 
 /** The values of the cookies of this kind. */
 export const cookieValues = (request: AcceptedRequest, kind: string, scheme: string): readonly string[] =>

@@ -7,18 +7,9 @@ import { AT_TARGETS, type KnownSession, type Sessions } from './sessions.ts'
 import type { SessionWatch } from './session-watch.ts'
 import type { SocketLogins } from './socket-logins.ts'
 
-/** Judged for a target: what is the same for all of its requests with this session. */
-interface Judged {
-  readonly rule: LoginRule
-  readonly sessionMs: number | undefined
-  readonly verdict: Admission | Rejection
-}
-
 /** People who have logged in: their browser brings a session. */
 export class SessionLane implements Lane {
   readonly name = 'login'
-  /** A rule judges a session once. */
-  readonly #judged = new WeakMap<KnownSession, Judged>()
 
   constructor(
     private readonly sessions: Sessions,
@@ -39,7 +30,7 @@ export class SessionLane implements Lane {
     const crossing = whyCrossSite(request, client, rule)
     if (crossing !== undefined) return { kind: 'refuse', code: 'VISITOR_CROSS_SITE', reason: crossing, visitor }
     const cookie = this.sessions.renew(session, host, client.scheme, AT_TARGETS, sessionMs)
-    return cookie === undefined ? verdict : { ...verdict, cookie }
+    return cookie === undefined ? verdict : { ...verdict, cookie, decided: undefined }
   }
 
   offer({ access, client }: Pick<AccessRequestOfVisitor, 'access' | 'client'>): LaneOffer | undefined {
@@ -49,10 +40,10 @@ export class SessionLane implements Lane {
 
   #verdictOf(known: KnownSession, rule: LoginRule, more: Pick<Access, 'sessionMs' | 'ofSocket'>, address: string): Admission | Rejection {
     const { sessionMs } = more
-    const judged = this.#judged.get(known)
+    const { judged } = known
     if (judged?.rule === rule && judged.sessionMs === sessionMs) return judged.verdict
     const verdict = this.#judge(known, rule, more)
-    this.#judged.set(known, { rule, sessionMs, verdict })
+    known.judged = { rule, sessionMs, verdict }
     const { session, visitor } = known
     if (verdict.kind === 'admit') this.logins.admitted(more, session, { visitor, by: 'browser', address })
     return verdict
@@ -69,6 +60,11 @@ export class SessionLane implements Lane {
       const now = ofSocket?.latest?.login
       return this.sessions.whyEnded(session, sessionMs) ?? (now && whyNot(now, session.person))
     }
-    return { kind: 'admit', visitor, follow: ended => this.watch.watch(check, ended) }
+    return {
+      kind: 'admit',
+      visitor,
+      follow: ended => this.watch.watch(check, ended),
+      decided: { decision: undefined, host: '', untilMs: 0 },
+    }
   }
 }

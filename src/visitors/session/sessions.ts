@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { Recent } from '../../rates/recent.ts'
 import type { AcceptedRequest } from '../../http/admission.ts'
-import type { Visitor } from '../../route/access.ts'
+import type { LoginRule, Visitor } from '../../route/access.ts'
 import type { VisitorsConfig } from '../config.ts'
+import type { Admission, Rejection } from '../lane.ts'
 import type { KeyRing } from './key-ring.ts'
 import type { Revocations } from './revocations.ts'
 import type { Seal } from './seal.ts'
@@ -25,6 +26,17 @@ export interface KnownSession {
   readonly session: Session
   /** The same object for all requests with this cookie. */
   readonly visitor: Visitor
+  /** What it was judged by last, which is the same for most of its requests. Here, and in no weak map: each look into one costs more. */
+  judged: Judged | undefined
+  /** Not revoked by what there was at this revision. */
+  goodAt: number
+}
+
+/** Judged for a target: what is the same for all of its requests with one session. */
+export interface Judged {
+  readonly rule: LoginRule
+  readonly sessionMs: number | undefined
+  readonly verdict: Admission | Rejection
 }
 
 /** The kind of the cookie, and what seals it. */
@@ -82,26 +94,29 @@ export class Sessions {
     if (!isSafe(scheme, host)) return undefined
     for (const value of cookieValues(request, place.kind, scheme)) {
       const known = this.#open(value, host, place)
-      if (known !== undefined && this.whyOver(known.session, maxMs) === undefined) return known
+      if (known !== undefined && this.#isGood(known, maxMs)) return known
     }
     return undefined
   }
 
-  /** Says why a session is over; undefined: it is not. */
-  whyOver(session: Session, maxMs?: number): string | undefined {
+  #isGood(known: KnownSession, maxMs?: number): boolean {
+    const { session } = known
     const { sessionMs, idleMs } = this.parts.config()
-    const reason = this.whyEnded(session, maxMs ?? sessionMs)
-    if (reason !== undefined) return reason
-    return idleMs > 0 && this.parts.clock() - session.seenMs > idleMs ? 'nobody was there for too long' : undefined
+    const now = this.parts.clock()
+    if (whyOld(session, maxMs ?? sessionMs, now) !== undefined) return false
+    if (idleMs > 0 && now - session.seenMs > idleMs) return false
+    const { revocations } = this.parts
+    const { revision } = revocations
+    if (known.goodAt === revision) return true
+    if (revocations.isRevoked(session)) return false
+    known.goodAt = revision
+    return true
   }
 
-  /** The same for what is open, which is a sign of life by itself. */
+  /** Says why a session is over for what is open, which is a sign of life by itself; undefined: it is not. */
   whyEnded(session: Session, maxMs?: number): string | undefined {
-    const ageMs = this.parts.clock() - session.loggedInMs
-    if (ageMs > (maxMs ?? this.parts.config().sessionMs)) return 'the session has lasted as long as it may'
-    // The clock was set back, or that of another process is ahead; a session of the future would never end.
-    if (ageMs < -60_000) return 'the session begins in the future'
-    return this.#isRevoked(session) ? 'the session was ended' : undefined
+    const old = whyOld(session, maxMs ?? this.parts.config().sessionMs, this.parts.clock())
+    return old ?? (this.#isRevoked(session) ? 'the session was ended' : undefined)
   }
 
   #isRevoked(session: Session): boolean {
@@ -143,10 +158,25 @@ export class Sessions {
     if (session === undefined) return undefined
     // A copy: a part of a field would keep all of it in memory.
     const own = Buffer.from(value, 'latin1').toString('latin1')
-    const opened = { value: own, host, purpose: place.purpose, session, visitor: visitorOf(session, 'login') }
+    const opened = {
+      value: own,
+      host,
+      purpose: place.purpose,
+      session,
+      visitor: visitorOf(session, 'login'),
+      judged: undefined,
+      goodAt: -1,
+    }
     this.#known.set(own.slice(-KEY_CHARS), opened)
     return opened
   }
+}
+
+function whyOld({ loggedInMs }: Session, maxMs: number, now: number): string | undefined {
+  const ageMs = now - loggedInMs
+  if (ageMs > maxMs) return 'the session has lasted as long as it may'
+  // The clock was set back, or that of another process is ahead; a session of the future would never end.
+  return ageMs < -60_000 ? 'the session begins in the future' : undefined
 }
 
 /** An id for a session, without a meaning. */
