@@ -14,7 +14,7 @@ export const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const PRIORITY = -15
 const NICE = ['nice', '-n', String(PRIORITY)]
 /** The session that we are in, which is all our processes. Linux shares cores among sessions first (sched(7)): beside another one, priorities within ours count for nothing. */
-const SESSION = '/proc/self/autogroup'
+const sessionOf = (pid: number | 'self'): string => `/proc/${pid}/autogroup`
 const READY_MS = 60_000
 const LOG_TAIL = 2_000
 const JOB_MS = 60_000
@@ -61,12 +61,13 @@ const mayBeNice = (): boolean => {
   return status === 0 && stderr === ''
 }
 
-/** @returns sets it back */
-const raiseSession = (): (() => void) => {
+/** @param pid  of a process in another session, such as a browser, which begins its own @returns sets it back */
+export const raiseSession = (pid: number | 'self' = 'self'): (() => void) => {
+  const session = sessionOf(pid)
   try {
-    const before = / nice (-?\d+)$/m.exec(readFileSync(SESSION, 'utf8'))?.[1] ?? '0'
-    writeFileSync(SESSION, String(PRIORITY))
-    return () => writeFileSync(SESSION, before)
+    const before = / nice (-?\d+)$/m.exec(readFileSync(session, 'utf8'))?.[1] ?? '0'
+    writeFileSync(session, String(PRIORITY))
+    return () => writeFileSync(session, before)
   } catch {
     return () => undefined // a kernel without such groups
   }

@@ -6,6 +6,7 @@ import { chromium, type Browser } from 'playwright-core'
 import { programPath } from '../../test/support/needs.ts'
 import type { Bench, Figures, Measurement } from '../bench.ts'
 import { startGateway, type Gateway } from '../contenders.ts'
+import { raiseSession } from '../fleet.ts'
 import type { Group, Requirement, Row } from '../report.ts'
 import { until } from '../service.ts'
 import { median, percentile } from '../stats.ts'
@@ -142,7 +143,9 @@ const measure = async (bench: Bench): Promise<Group> => {
   })
   const executablePath = programPath('chromium')
   if (executablePath === undefined) bench.say('  without the page: chromium not installed')
-  const browser = executablePath === undefined ? undefined : await chromium.launch({ executablePath, args: ['--no-sandbox'] })
+  const server = executablePath === undefined ? undefined : await chromium.launchServer({ executablePath, args: ['--no-sandbox'] })
+  if (server !== undefined) raiseSession(server.process().pid)
+  const browser = server && (await chromium.connect(server.wsEndpoint()))
   const samples = new Map<string, number[]>()
   const note = (label: string, ms: number): void => void samples.set(label, [...(samples.get(label) ?? []), ms])
   try {
@@ -159,6 +162,7 @@ const measure = async (bench: Bench): Promise<Group> => {
     if (browser !== undefined) for (const ms of await scroll(browser, url, isQuick ? QUICK_ROWS : ROWS)) note(SCROLL, ms)
   } finally {
     await browser?.close()
+    await server?.close()
   }
   return groupOf(samples, { kb: await bundleKb(url), kept })
 }

@@ -1,5 +1,5 @@
-import type { ComponentChildren } from 'preact'
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { Component, type ComponentChildren } from 'preact'
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 
 /** Properties of a list. */
 export interface VirtualListProps<T> {
@@ -21,14 +21,14 @@ export interface VirtualListProps<T> {
 
 const ROW_PX = 32
 /** Rows above and below what can be seen, so that scrolling finds them drawn. */
-const SPARE = 12
+const SPARE = 8
 
 /**
  * A list of any length of which only what can be seen is drawn. Arrow keys (or j, k), Page Up, Page Down, Home and End move, Enter opens. While
  * it is scrolled down, new rows at the top do not move what is read.
  */
 export function VirtualList<T>(props: VirtualListProps<T>) {
-  const { label, columns, template, rows, keyOf, cells, onOpen, marked, onKey } = props
+  const { label, columns, template, rows, keyOf, cells, marked, onKey, onOpen } = props
   const box = useRef<HTMLDivElement>(null)
   const [view, setView] = useState({ top: 0, height: 600 })
   const [activeKey, setActiveKey] = useState<string | undefined>()
@@ -101,6 +101,14 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
   // The row that has the focus stays reachable by Tab when it is not drawn: then the first one that is.
   const isActiveDrawn = activeIndex >= first && activeIndex < last
   const focusIndex = isActiveDrawn ? activeIndex : first
+  const slots = useSlots(visible.map(keyOf), activeKey)
+  const latest = useRef(props)
+  latest.current = props
+  const focused = useCallback((row: T): void => setActiveKey(latest.current.keyOf(row)), [])
+  const open = useCallback((row: T): void => {
+    setActiveKey(latest.current.keyOf(row))
+    latest.current.onOpen(row)
+  }, [])
   return (
     <div
       ref={box}
@@ -121,31 +129,78 @@ export function VirtualList<T>(props: VirtualListProps<T>) {
       <div role="rowgroup" class="list-body" style={{ height: `${rows.length * ROW_PX}px` }}>
         {visible.map((row, offset) => {
           const index = first + offset
-          const key = keyOf(row)
           return (
-            <div
-              key={key}
-              role="row"
-              class="list-row"
-              aria-rowindex={index + 2}
-              aria-selected={marked?.has(key) ?? false}
-              tabIndex={index === focusIndex ? 0 : -1}
-              style={{ transform: `translateY(${index * ROW_PX}px)`, gridTemplateColumns: template }}
-              onClick={() => {
-                setActiveKey(key)
-                onOpen(row)
-              }}
-              onFocus={() => setActiveKey(key)}
-            >
-              {cells(row).map((cell, column) => (
-                <span key={column} role="gridcell" class={columns[column]?.isNumber === true ? 'number' : ''}>
-                  {cell}
-                </span>
-              ))}
-            </div>
+            <Row
+              key={slots[offset]}
+              row={row}
+              index={index}
+              isMarked={marked?.has(keyOf(row)) ?? false}
+              isStop={index === focusIndex}
+              cells={cells}
+              columns={columns}
+              template={template}
+              onOpen={open}
+              onFocus={focused}
+            />
           )
         })}
       </div>
     </div>
   )
+}
+
+/**
+ * Gives each row that is drawn an element: the one that it has, or one that a row had which is not drawn any more, since new ones take the browser far longer
+ * than other texts in them.
+ * @param kept  the row that may have the focus: its element goes when it is not drawn, so that nobody is at another row without being told
+ * @returns numbers of elements, one for each of `keys`
+ */
+function useSlots(keys: readonly string[], kept: string | undefined): readonly number[] {
+  const slots = useRef(new Map<string, number>())
+  const next = useRef(0)
+  const drawn = new Set(keys)
+  const free = [...slots.current].filter(([key]) => !drawn.has(key) && key !== kept).map(([, slot]) => slot)
+  let used = 0
+  const given = keys.map(key => slots.current.get(key) ?? free[used++] ?? next.current++)
+  slots.current = new Map(keys.map((key, i) => [key, given[i]!]))
+  return given
+}
+
+interface RowProps<T> extends Pick<VirtualListProps<T>, 'columns' | 'template' | 'cells'> {
+  readonly row: T
+  readonly index: number
+  readonly isMarked: boolean
+  /** Tab stops at it. */
+  readonly isStop: boolean
+  readonly onOpen: (row: T) => void
+  readonly onFocus: (row: T) => void
+}
+
+/** A row, which is drawn anew only when something of it has changed. */
+class Row<T> extends Component<RowProps<T>> {
+  override shouldComponentUpdate(next: RowProps<T>): boolean {
+    const { row, index, isMarked, isStop, cells } = this.props
+    return row !== next.row || index !== next.index || isMarked !== next.isMarked || isStop !== next.isStop || cells !== next.cells
+  }
+
+  override render({ row, index, isMarked, isStop, cells, columns, template, onOpen, onFocus }: RowProps<T>) {
+    return (
+      <div
+        role="row"
+        class="list-row"
+        aria-rowindex={index + 2}
+        aria-selected={isMarked}
+        tabIndex={isStop ? 0 : -1}
+        style={{ transform: `translateY(${index * ROW_PX}px)`, gridTemplateColumns: template }}
+        onClick={() => onOpen(row)}
+        onFocus={() => onFocus(row)}
+      >
+        {cells(row).map((cell, column) => (
+          <span key={column} role="gridcell" class={columns[column]?.isNumber === true ? 'number' : ''}>
+            {cell}
+          </span>
+        ))}
+      </div>
+    )
+  }
 }

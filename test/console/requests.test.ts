@@ -164,6 +164,13 @@ describe('a list of 100,000 requests', () => {
     await long.keyboard.press('Home')
     await focused('/item/100000').waitFor()
     expect(await nodes()).toBeLessThan(1_000)
+    // Elements of rows are used again, but for the one with the focus: nobody is at another row without being told.
+    await long.evaluate("window.was = [...document.querySelectorAll('.list-row')]; document.querySelector('.list').scrollTop = 1_600_000")
+    await long.getByText('/item/50000', { exact: true }).waitFor()
+    const used = "window.was.map(row => [row.isConnected, row.textContent.includes('/item/100000')])"
+    const [first, ...others] = await long.evaluate<[boolean, boolean][]>(used)
+    expect([first, others.every(([isThere]) => isThere)]).toEqual([[false, true], true])
+    expect(await focused('').count()).toBe(0)
     expect(complaints).toEqual([])
     await long.close()
   })
