@@ -143,10 +143,12 @@ const ROOMS = {
     node: ['fs', 'fs/promises', 'path', 'os', 'crypto'],
   },
   'config/events': { rooms: ['errors.ts', 'events', 'config/document', 'config/keys'], npm: ['zod'], node: ['fs/promises', 'path'] },
+  'config/routing': { rooms: ['route', 'config/keys'], npm: ['zod'] },
   'config/blind': { rooms: ['errors.ts', 'address', 'route', 'config/document', 'config/keys'], npm: ['zod'] },
   config: {
     rooms: [
       'config/blind',
+      'config/routing',
       'errors.ts',
       'files',
       'units',

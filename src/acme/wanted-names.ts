@@ -1,6 +1,6 @@
 /** The names for which certificates are wanted, all of which come from the operator: nobody else can make one come about. */
 import { isIP } from 'node:net'
-import { parseHostPattern } from '../address/host.ts'
+import { parseTargetHost } from '../address/host.ts'
 import type { TcpPort } from '../route/tcp-port.ts'
 
 /** The parts of a table that name hosts. */
@@ -16,10 +16,13 @@ const isLocal = (name: string): boolean => name === 'localhost' || name.endsWith
 export const canBeCertified = (name: string): boolean =>
   name !== '*' && !name.startsWith('[') && isIP(name) === 0 && !isLocal(name.replace(/^\*\./, ''))
 
+/** Certificates know one label in place of a star, no more (RFC 9525 §6.3). */
+const certified = (pattern: string): string => pattern.replace(/^\*\*\./, '*.')
+
 /** Names of targets, and of TCP ports that end TLS, as they are compared. */
 export function namesIn({ targets, tcp }: NamedHosts): readonly string[] {
   const ofPorts = tcp.filter(({ options }) => options.tls === 'terminate').flatMap(({ options }) => options.routes.map(({ name }) => name))
-  return [...targets.map(({ name }) => parseHostPattern(name)), ...ofPorts]
+  return [...targets.map(({ name }) => certified(parseTargetHost(name))), ...ofPorts]
 }
 
 /** The wanted names, and those that cannot be had. */

@@ -83,6 +83,13 @@ export const parseHostPattern = (pattern: string): string => {
 }
 
 /**
+ * Reads the host of a target: as `parseHostPattern`, and `**.x`, any number of labels in place of the stars.
+ * @throws GatewayError BAD_HOST
+ */
+export const parseTargetHost = (pattern: string): string =>
+  pattern.startsWith('**.') ? `*${parseHostPattern(pattern.slice(1))}` : parseHostPattern(pattern)
+
+/**
  * Reads the address of an origin: a name, an IPv4 address in four decimal parts, or an IPv6 address with or without brackets.
  * @returns the canonical host WITHOUT brackets, as a dialler takes it
  * @throws GatewayError BAD_HOST for anything else; `127.1` and `0x7f.1` too, which resolvers read as other addresses than they look like

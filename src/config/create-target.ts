@@ -18,6 +18,7 @@ import { maintenanceKey, respondKey } from './keys/respond.ts'
 import { timeoutsKey } from './keys/timeouts.ts'
 import { tlsKey } from './keys/tls.ts'
 import { upgradesKey } from './keys/upgrades.ts'
+import type { PartSource } from './routing/split-key.ts'
 import type { routeSchema, targetSchema } from './schema.ts'
 
 /** A target as the schema gives it. */
@@ -25,20 +26,27 @@ export type TargetSource = z.output<typeof targetSchema>
 /** A route as the schema gives it. */
 export type RouteSource = z.output<typeof routeSchema>
 /** The keys that both have. */
-type Keys = Omit<TargetSource, 'routes'>
+export type Keys = Omit<TargetSource, 'routes'>
 
 const ORIGIN_KEYS = ['protocol', 'hostname', 'port', 'http2', 'tls', 'health'] as const
 
 /** A route with the keys of its target that it does not have itself. An origin of its own is one as a whole. */
 export function inherit(target: TargetSource, route: RouteSource): Keys {
   const { routes: _routes, ...base } = target
-  const { path: _path, ...own } = route
+  const { path: _path, match: _match, ...own } = route
   const replaced = new Set<string>()
   // An answer of the target does not go before the origin of the route.
-  if (own.hostname !== undefined) for (const key of [...ORIGIN_KEYS, 'redirect', 'respond']) replaced.add(key)
+  if (own.hostname !== undefined || own.split !== undefined)
+    for (const key of [...ORIGIN_KEYS, 'split', 'redirect', 'respond']) replaced.add(key)
   if (own.stripPrefix !== undefined || own.rewrite !== undefined) replaced.add('stripPrefix').add('rewrite')
-  if (own.redirect !== undefined || own.respond !== undefined) replaced.add('redirect').add('respond')
+  if (own.redirect !== undefined || own.respond !== undefined) replaced.add('redirect').add('respond').add('split')
   return { ...Object.fromEntries(Object.entries(base).filter(([key]) => !replaced.has(key))), ...own }
+}
+
+/** One origin of a split, with the keys of its target or route that it does not have itself. */
+export function inheritPart(whole: Keys, { weight: _weight, ...own }: PartSource): Keys {
+  const replaced = new Set<string>([...ORIGIN_KEYS, 'split', 'redirect', 'respond'])
+  return { ...Object.fromEntries(Object.entries(whole).filter(([key]) => !replaced.has(key))), ...own }
 }
 
 /** Returns the treatment of requests beyond policy and origin; undefined when there is none. */
@@ -72,6 +80,7 @@ export function createTarget(source: Keys, policy: Policy, place: TargetPlace): 
     ...identifierKey.create(source, place),
     routes: undefined,
     path: place.path,
+    match: place.match,
     keepsEncodedSlash: keepsEncodedSlash(source),
     treatment: treatmentOf(source, place, limits),
     ...balanceKey.create(source, place),

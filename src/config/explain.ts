@@ -28,7 +28,7 @@ export interface Explanation {
   readonly host: string | undefined
   readonly target: { readonly name: string; readonly line: number } | undefined
   /** The route of the target that the path belongs to. */
-  readonly route: { readonly path: string; readonly line: number } | undefined
+  readonly route: { readonly path: string; readonly line: number; readonly match: string | undefined } | undefined
   /** The rule by which the host found its target. */
   readonly hostRule: 'exact' | 'wildcard' | 'any' | undefined
   /** The path that the policy sees; the raw one when it is ambiguous. */
@@ -54,7 +54,7 @@ export interface Explanation {
 
 const hostRuleOf = (name: string): 'exact' | 'wildcard' | 'any' => {
   if (name === '*') return 'any'
-  return name.startsWith('*.') ? 'wildcard' : 'exact'
+  return name.startsWith('*') ? 'wildcard' : 'exact'
 }
 
 const explainRule = (rule: PolicyRule, method: string, path: string): ExplainedRule => ({
@@ -67,9 +67,15 @@ const explainRule = (rule: PolicyRule, method: string, path: string): ExplainedR
 
 /**
  * Explains which target and which rule decide on a request. Does no I/O and does not throw.
+ * @param fields  names and values in turn, for conditions of routes
  * @param url `http://host/path?query`, `https://…`, or without the scheme; split by hand, so that what is shown is what a client sends
  */
-export const explain = (table: Pick<TargetTable, 'match' | 'blindName'>, method: string, url: string): Explanation => {
+export const explain = (
+  table: Pick<TargetTable, 'match' | 'blindName'>,
+  method: string,
+  url: string,
+  fields: readonly string[] = [],
+): Explanation => {
   const [start = '', authority = ''] = /^(?:https?:\/\/)?([^/?#]*)/i.exec(url) ?? []
   const rest = url.slice(start.length)
   const requestTarget = rest.startsWith('/') ? rest : `/${rest}`
@@ -91,7 +97,11 @@ export const explain = (table: Pick<TargetTable, 'match' | 'blindName'>, method:
     parsed = parseRequestTarget(requestTarget)
     if (target === undefined) throw new GatewayError('UNKNOWN_HOST', `no target for host ${host}`)
     canonical = canonicalPathFor(target, parsed.path)
-    const located = locate(target, requestTarget)
+    const located = locate(target, requestTarget, {
+      method,
+      fields,
+      names: fields.filter((_, i) => i % 2 === 0).map(name => name.toLowerCase()),
+    })
     route = located.target
     decisive = decide(located, method)
     if (route.hostname !== '' && route.treatment?.answer === undefined) {
@@ -110,7 +120,7 @@ export const explain = (table: Pick<TargetTable, 'match' | 'blindName'>, method:
     url,
     host,
     target: target && { name: target.name, line: target.line },
-    route: route?.path && { path: route.path.text, line: route.line },
+    route: route?.path && { path: route.path.text, line: route.line, match: route.match?.text },
     hostRule: target && hostRuleOf(target.name),
     path,
     query: parsed?.query,

@@ -1,6 +1,6 @@
 /** Targets that are valid and probably not what was meant. */
 import { isGuardedHost } from '../address/guarded.ts'
-import { parseHostPattern } from '../address/host.ts'
+import { parseTargetHost } from '../address/host.ts'
 import type { PolicyRule } from '../route/policy.ts'
 import type { RouteTable, Target } from '../route/table.ts'
 import { nearest } from './document/nearest.ts'
@@ -28,7 +28,7 @@ interface ExpressionUse {
 function* lintTarget(target: Target, siblings: readonly Target[]): Generator<string> {
   const everyHost = target.name.startsWith('*')
   if (target.policy.any && everyHost && target.path === undefined && target.hostname !== '') {
-    yield `the policy "*" opens the whole origin to ${parseHostPattern(target.name) === '*' ? 'every host name' : 'every host below'}; name the paths it needs`
+    yield `the policy "*" opens the whole origin to ${parseTargetHost(target.name) === '*' ? 'every host name' : 'every host below'}; name the paths it needs`
   }
   if (target.policy.rules.length === 0) yield 'the policy is empty, so every request is refused'
   if (isGuardedHost(target.hostname)) {

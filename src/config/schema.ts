@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { RoutePath } from '../route/routes.ts'
 import { parsedBy } from './keys/parts.ts'
 import { blindSchema } from './blind/blind-schema.ts'
+import { matchSchema } from './routing/match-key.ts'
 import { leadingSchema, otherSchema } from './target-keys.ts'
 import { tcpSchema } from './tcp-schema.ts'
 import { tunnelsSchema } from './tunnels-schema.ts'
@@ -23,6 +24,7 @@ export const routeSchema = z.strictObject(
           'A prefix by whole segments ("/v1" is /v1 and what is below, "/v1/" only what is below), or a regular expression (starts with "^", RE2 syntax, matches the whole path).',
         examples: ['/v1', '^/users/[0-9]+'],
       }),
+    match: matchSchema.optional(),
     ...leadingSchema,
     ...otherSchema,
   },
@@ -36,7 +38,7 @@ export const targetSchema = z
       ...leadingSchema,
       routes: z.array(routeSchema, { error: 'expected a list of routes, each a map with the key path' }).optional().meta({
         description:
-          'Paths that are dealt with otherwise. An expression goes before a prefix, a longer text before a shorter one; the order in the list means nothing. A route has every key of its target that it does not have itself.',
+          'Paths that are dealt with otherwise. An expression goes before a prefix, a longer text before a shorter one; the order in the list means nothing, but between conditions (match) that say as much. A route has every key of its target that it does not have itself.',
       }),
       ...otherSchema,
     },
@@ -51,7 +53,8 @@ export const targetsFileSchema = z.strictObject(
     targets: z
       .record(
         z.string().meta({
-          description: 'Public host: exact, "*.example.com" (one label), or "*" for every other host. Case and port do not count.',
+          description:
+            'Public host: exact, "*.example.com" (one label), "**.example.com" (any number of labels), or "*" for every other host. Case and port do not count.',
         }),
         targetSchema,
         { error: 'expected a map of public hosts to targets' },

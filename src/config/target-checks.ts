@@ -1,8 +1,9 @@
 /** Checks of targets beyond their shape: faults and doubts. */
 import { messageOf } from '../errors.ts'
-import { parseHostPattern } from '../address/host.ts'
+import { parseTargetHost } from '../address/host.ts'
 import { isBelow, parsePrefix } from '../route/path-map.ts'
 import { Policy } from '../route/policy.ts'
+import { RouteMatch } from '../route/route-match.ts'
 import { RoutePath } from '../route/routes.ts'
 import type { Doubt } from '../route/table.ts'
 import { doubtOfDuration } from '../units/durations.ts'
@@ -22,13 +23,15 @@ export const checkHosts = (document: YamlDocument, targets: YamlMap, lines: Map<
   for (const name of Object.keys(targets)) {
     const path = ['targets', name]
     try {
-      const pattern = parseHostPattern(name)
+      const pattern = parseTargetHost(name)
       const first = lines.get(pattern)
       if (first !== undefined)
         faults.push(document.fault(path, `duplicate host: the same as the one of line ${first}, which is ${pattern}`))
       else lines.set(pattern, document.place(path).line)
     } catch (error) {
-      faults.push(document.fault(path, `expected a host such as "api.example.com", "*.example.com" or "*": ${messageOf(error)}`))
+      faults.push(
+        document.fault(path, `expected a host such as "api.example.com", "*.example.com", "**.example.com" or "*": ${messageOf(error)}`),
+      )
     }
   }
 }
@@ -38,6 +41,9 @@ const checkKeys = (document: YamlDocument, path: readonly PropertyKey[], keys: Y
   for (const [key, message] of faultsBetween(keys)) faults.push(document.fault([...path, ...key], message))
 }
 
+/** @throws GatewayError CONFIG_INVALID */
+const matchKeyOf = (match: unknown): string => (isYamlMap(match) ? new RouteMatch(match).key : '')
+
 /** Finds routes with the same path, and prefixes that they could never strip. */
 const checkRoutes = (document: YamlDocument, path: readonly PropertyKey[], routes: readonly unknown[], faults: ConfigFault[]): void => {
   const lines = new Map<string, number>()
@@ -45,9 +51,13 @@ const checkRoutes = (document: YamlDocument, path: readonly PropertyKey[], route
     if (!isYamlMap(route) || typeof route['path'] !== 'string') return
     const place = [...path, i, 'path']
     try {
-      const { key, prefix } = new RoutePath(route['path'])
+      const { key: own, prefix } = new RoutePath(route['path'])
+      const key = `${own} ${matchKeyOf(route['match'])}`
       const first = lines.get(key)
-      if (first !== undefined) faults.push(document.fault(place, `duplicate path: the same as the one of line ${first}`))
+      if (first !== undefined)
+        faults.push(
+          document.fault(place, `duplicate path${route['match'] === undefined ? '' : ' and match'}: the same as the one of line ${first}`),
+        )
       else lines.set(key, document.place(place).line)
       const strip = route['stripPrefix']
       if (strip === true && prefix === undefined)
@@ -94,7 +104,7 @@ export const checkTargets = (document: YamlDocument, sources: YamlMap, faults: C
     routes.forEach((route: unknown, i) => {
       if (!isYamlMap(route)) return
       const place = [...path, 'routes', i]
-      const keys = { ...inheritable(source), ...route }
+      const keys = { ...withoutOther(inheritable(source), route), ...route }
       checkKeys(document, place, keys, faults)
       policies.set(`${name} ${i}`, policyOf(document, place, keys, faults))
     })
@@ -144,9 +154,14 @@ const checkStrangers = (document: YamlDocument, path: readonly PropertyKey[], ta
       )
 }
 
+/** An origin of the route is one as a whole, whether it is one or several. */
+const withoutOther = (inherited: YamlMap, { hostname, split }: YamlMap): YamlMap =>
+  hostname === undefined && split === undefined ? inherited : { encodedSlash: inherited['encodedSlash'] }
+
 /** For the check alone: what of a target counts in a route that does not say it. */
-const inheritable = ({ hostname, redirect, respond, encodedSlash }: YamlMap): YamlMap => {
+const inheritable = ({ hostname, split, redirect, respond, encodedSlash }: YamlMap): YamlMap => {
   if (hostname !== undefined) return { hostname, encodedSlash }
+  if (split !== undefined) return { split, encodedSlash }
   return redirect === undefined ? { respond, encodedSlash } : { redirect, encodedSlash }
 }
 

@@ -18,9 +18,10 @@ import { maintenanceKey, respondKey } from './keys/respond.ts'
 import { timeoutsKey } from './keys/timeouts.ts'
 import { tlsKey } from './keys/tls.ts'
 import { upgradesKey } from './keys/upgrades.ts'
+import { splitKey } from './routing/split-key.ts'
 
 /** Where a target leads to: first in the documentation. */
-export const leadingSchema = { ...originKey.schema, ...policySchema, ...identifierKey.schema }
+export const leadingSchema = { ...originKey.schema, ...policySchema, ...identifierKey.schema, ...splitKey.schema }
 
 /** The schemas of the other keys, in the order of the documentation. */
 export const otherSchema = {
@@ -47,6 +48,7 @@ export const otherSchema = {
 const KEYS: readonly Pick<TargetKey<never, never>, 'faults' | 'doubts' | 'effects'>[] = [
   originKey,
   identifierKey,
+  splitKey,
   addressesKey,
   limitsKey,
   basicAuthKey,

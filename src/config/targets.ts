@@ -1,12 +1,14 @@
 /** The targets file: text → routes, or every fault with its place. */
 import { messageOf } from '../errors.ts'
 import { Policy } from '../route/policy.ts'
+import { RouteMatch } from '../route/route-match.ts'
 import { RoutePath, Routes } from '../route/routes.ts'
+import { Split } from '../route/split.ts'
 import { RouteTable, type Doubt, type Target } from '../route/table.ts'
 import type { TcpPort } from '../route/tcp-port.ts'
 import type { Tunnels } from '../route/tunnel.ts'
 import { checkBlind, createBlindNames } from './blind/blind-names.ts'
-import { createTarget, inherit, type TargetSource } from './create-target.ts'
+import { createTarget, inherit, inheritPart, type Keys, type RouteSource, type TargetSource } from './create-target.ts'
 import { ConfigError, type ConfigFault } from './document/fault.ts'
 import { validate } from './document/validate.ts'
 import { isYamlMap, parseYaml, type YamlDocument } from './document/yaml.ts'
@@ -21,6 +23,19 @@ import { checkTcp, createTcpPorts } from './tcp-ports.ts'
 import { checkTunnels, createTunnels } from './tunnels.ts'
 
 const SECTIONS = ['targets', 'tcp', 'tunnels', 'blind'] as const
+
+type Facts = Pick<TargetPlace, 'name' | 'path' | 'match'>
+
+/** Names of routes: the host, the path and what the condition asks for, each once. */
+function namesOf(host: string, routes: readonly RouteSource[]): readonly string[] {
+  const seen = new Map<string, number>()
+  return routes.map(({ path, match }) => {
+    const name = `${host}${path}${match === undefined ? '' : ` (${new RouteMatch(match).label})`}`
+    const count = (seen.get(name) ?? 0) + 1
+    seen.set(name, count)
+    return count === 1 ? name : `${name} ${count}`
+  })
+}
 
 /** Collects the pieces of one file. */
 class TableBuilder {
@@ -85,12 +100,7 @@ class TableBuilder {
     policies: ReadonlyMap<string, Policy | undefined>,
     faults: ConfigFault[],
   ): Target {
-    const make = (
-      path: readonly PropertyKey[],
-      facts: Pick<TargetPlace, 'name' | 'path'>,
-      policy: Policy,
-      keys: Parameters<typeof createTarget>[0],
-    ): Target => {
+    const make = (path: readonly PropertyKey[], facts: Facts, policy: Policy, keys: Keys): Target => {
       const read: TargetPlace['read'] = (named, kind, key) => {
         try {
           return readNamedFile(this.file, named, kind)
@@ -105,19 +115,34 @@ class TableBuilder {
         throw new ConfigError([...faults, document.fault(path, messageOf(error))])
       }
     }
+    // Its own split stands at its own place, an inherited one at that of the target.
+    const whole = (path: readonly PropertyKey[], own: readonly PropertyKey[], facts: Facts, policy: Policy, keys: Keys): Target => {
+      const target = make(path, facts, policy, keys)
+      const { split } = keys
+      if (split === undefined) return target
+      const parts = split.map((part, i) =>
+        Object.freeze(make([...own, 'split', i], { ...facts, name: `${facts.name} [${i + 1}]` }, policy, inheritPart(keys, part))),
+      )
+      return {
+        ...target,
+        split: new Split(
+          parts,
+          split.map(({ weight = 1 }) => weight),
+        ),
+      }
+    }
     const path = ['targets', name]
     const policy = policies.get(name) ?? Policy.any(document.place(path).line)
-    const target = make(path, { name }, policy, source)
-    const routes = (source.routes ?? []).map((route, i) =>
-      Object.freeze(
-        make(
-          [...path, 'routes', i],
-          { name: `${name}${route.path}`, path: new RoutePath(route.path) },
-          policies.get(`${name} ${i}`) ?? policy,
-          inherit(source, route),
-        ),
-      ),
-    )
+    const target = whole(path, path, { name }, policy, source)
+    const names = namesOf(name, source.routes ?? [])
+    const routes = (source.routes ?? []).map((route, i) => {
+      const own = [...path, 'routes', i]
+      const match = route.match === undefined ? undefined : new RouteMatch(route.match)
+      const facts = { name: names[i]!, path: new RoutePath(route.path), match }
+      return Object.freeze(
+        whole(own, route.split === undefined ? path : own, facts, policies.get(`${name} ${i}`) ?? policy, inherit(source, route)),
+      )
+    })
     return Object.freeze(routes.length === 0 ? target : { ...target, routes: new Routes(routes) })
   }
 }

@@ -1,4 +1,4 @@
-import { parseHostPattern } from '../address/host.ts'
+import { parseHostPattern, parseTargetHost } from '../address/host.ts'
 import { isYamlMap, MAX_TEXT, parseYaml, type YamlMap } from '../config/document/yaml.ts'
 import { parseTargets } from '../config/targets.ts'
 import { GatewayError, messageOf } from '../errors.ts'
@@ -63,7 +63,7 @@ function checked({ host, type }: Partial<FoundService>, target: YamlMap, file: s
     )
   if (host === undefined) throw new GatewayError('CONFIG_INVALID', 'has no host, which a target needs; only the service chooses names')
   parseTargets(JSON.stringify({ targets: { [host]: target } }), file)
-  return parseHostPattern(host)
+  return parseTargetHost(host)
 }
 
 /**
@@ -93,7 +93,7 @@ export function targetsDocument(
   const targets = new Map(Object.entries(kept))
   const owners = new Map<string, string>()
   const keeper = `--base ${base?.file ?? ''}`
-  for (const host of Object.keys(kept)) owners.set(parseHostPattern(host), keeper)
+  for (const host of Object.keys(kept)) owners.set(parseTargetHost(host), keeper)
   // A second answer to one of them would be a fault of the whole file; and whoever writes labels does not end the TLS of what is not to be read here.
   const blind = new Set(isYamlMap(rest['blind']) ? Object.keys(rest['blind']).map(parseHostPattern) : [])
   const isBlind = (host: string): boolean => blind.has(host) || blind.has(`*${host.slice(host.indexOf('.'))}`)

@@ -2,6 +2,7 @@
 import { GatewayError } from '../errors.ts'
 import { canonicalPath, otherReadings, parseRequestTarget, type CanonicalPath } from './path.ts'
 import type { PolicyRule } from './policy.ts'
+import { RequestFacts, type MatchedRequest } from './route-match.ts'
 import type { Target } from './table.ts'
 import type { Treatment } from './target.ts'
 
@@ -9,8 +10,10 @@ import type { Treatment } from './target.ts'
 export interface Located {
   /** The target of the host, which has the routes. */
   readonly host: Target
-  /** The target of the host, or its route for the path. */
+  /** The target of the host, or its route for the request; of a split, the part that has been chosen. */
   readonly target: Target
+  /** Of a part: the target or route that is split. */
+  readonly whole?: Target
   /** The path that the policy sees. */
   readonly path: string
   /** As sent, with its `?`; empty when there is none. */
@@ -38,12 +41,13 @@ export const canonicalPathFor = (target: Target, rawPath: string): CanonicalPath
   canonicalPath(rawPath, isStrict(target), target.keepsEncodedSlash === true || target.routes?.keepsEncodedSlash === true)
 
 /** The route for a path, which has to be the same however the origin reads that path. @throws GatewayError AMBIGUOUS_PATH */
-const routeOf = (target: Target, path: string): Target => {
+const routeOf = (target: Target, path: string, query: string, request: MatchedRequest): Target => {
   const { routes } = target
   if (routes === undefined) return target
-  const route = routes.match(path)
+  const facts = routes.isConditional ? new RequestFacts(request, query) : undefined
+  const route = routes.match(path, facts)
   // A stricter route would be got around by "/admin;x" or "/admin%2Fx".
-  if (otherReadings(path).some(other => routes.match(other) !== route))
+  if (otherReadings(path).some(other => routes.match(other, facts) !== route))
     throw new GatewayError(
       'AMBIGUOUS_PATH',
       `path has ${path.includes('%2F') ? 'an encoded slash' : 'a parameter (;)'} where a route begins`,
@@ -55,17 +59,18 @@ const routeOf = (target: Target, path: string): Target => {
  * Finds the path of a request and the route that it belongs to.
  * @param target         of the host
  * @param requestTarget  raw, in origin-form
+ * @param request        what conditions of routes see
  * @throws GatewayError BAD_TARGET, AMBIGUOUS_PATH, or NO_ROUTE when nothing is said about this path
  */
-export const locate = (target: Target, requestTarget: string): Located => {
+export const locate = (target: Target, requestTarget: string, request: MatchedRequest): Located => {
   const { path: rawPath, query } = parseRequestTarget(requestTarget)
   const { path, ambiguous } = canonicalPathFor(target, rawPath)
   const strict = isStrict(target)
   if (ambiguous !== undefined && strict) throw new GatewayError('AMBIGUOUS_PATH', `path has ${ambiguous}`)
-  const route = routeOf(target, path)
+  const route = routeOf(target, path, query, request)
   if (strict && route.keepsEncodedSlash !== true && path.includes('%2F'))
     throw new GatewayError('AMBIGUOUS_PATH', 'path has an encoded slash (%2f); to have it forwarded as it is: encodedSlash: keep')
-  if (route.hostname === '' && route.treatment?.answer === undefined)
+  if (route.hostname === '' && route.treatment?.answer === undefined && route.split === undefined)
     throw new GatewayError('NO_ROUTE', `no route of ${target.name} (line ${target.line}) is for ${path.slice(0, 200)}`)
   return { host: target, target: route, path, query }
 }
@@ -77,12 +82,20 @@ export const decide = ({ target, path }: Located, method: string): PolicyRule =>
   throw new GatewayError('POLICY_REFUSED', `no rule of ${target.name} (line ${target.line}) allows ${method} ${path.slice(0, 200)}`)
 }
 
+/** The same with one part of a target that is split: another one for each request. */
+export const withPart = (located: Located): Located => {
+  const { target } = located
+  return target.split === undefined || target.treatment?.answer !== undefined
+    ? located
+    : { ...located, target: target.split.next(), whole: target }
+}
+
 /**
- * Decides on a request for a target by its path and method alone.
+ * Decides on a request for a target by its path and method alone, without header fields.
  * @throws GatewayError BAD_TARGET, AMBIGUOUS_PATH, NO_ROUTE or POLICY_REFUSED
  */
 export const admit = (target: Target, method: string, requestTarget: string): Admission => {
-  const located = locate(target, requestTarget)
+  const located = locate(target, requestTarget, { method, fields: [], names: [] })
   return { ...located, rule: decide(located, method) }
 }
 

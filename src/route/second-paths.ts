@@ -39,24 +39,28 @@ export function withSecondPaths<Request extends PathNamingRequest>(request: Requ
   let destinations = 0
   for (let i = 0; i < names.length; i++) {
     const value = fields[2 * i + 1]!
-    if (names[i] === 'if') fields[2 * i + 1] = mapTags(value, url => mapUrl(url, method, context))
+    if (names[i] === 'if') fields[2 * i + 1] = mapTags(value, url => mapUrl(url, request, context))
     else if (hasDestination && names[i] === 'destination') {
       if (++destinations > 1) throw new GatewayError('BAD_HEADER', 'more than one Destination field')
-      fields[2 * i + 1] = mapUrl(value.trim(), method, context)
+      fields[2 * i + 1] = mapUrl(value.trim(), request, context)
     }
   }
   return { ...request, fields }
 }
 
 /** RFC 4918 §8.3: an absolute URI, or a path. */
-function mapUrl(url: string, method: string, { located: { host, target }, publicHosts, originHost }: SecondPathContext): string {
+function mapUrl(
+  url: string,
+  request: PathNamingRequest,
+  { located: { host, target, whole = target }, publicHosts, originHost }: SecondPathContext,
+): string {
   const { authority, rest } = split(url)
   if (authority !== undefined && !publicHosts.some(each => isSame(authority, each)))
     throw new GatewayError('FOREIGN_DESTINATION', `${authority.slice(0, 100)} is another host`)
-  const located = locate(host, rest)
+  const located = locate(host, rest, request)
   // Another route may be another origin, and is in any case under rules that this request has not met.
-  if (located.target !== target) throw new GatewayError('FOREIGN_DESTINATION', `${located.path.slice(0, 200)} belongs to another route`)
-  decide(located, method)
+  if (located.target !== whole) throw new GatewayError('FOREIGN_DESTINATION', `${located.path.slice(0, 200)} belongs to another route`)
+  decide(located, request.method)
   const at = target.treatment?.pathMap?.map(located.path, located.query) ?? located
   const path = at.path + at.query
   return authority === undefined ? path : `${target.protocol}://${originHost}${path}`

@@ -1,7 +1,7 @@
 /** Host → target. */
 import { GatewayError } from '../errors.ts'
 import { bracketed, formatHostPort } from '../address/host-port.ts'
-import { parseHostPattern } from '../address/host.ts'
+import { parseTargetHost } from '../address/host.ts'
 import type { Target } from './target.ts'
 import type { TcpPort } from './tcp-port.ts'
 import type { Tunnel, Tunnels } from './tunnel.ts'
@@ -41,7 +41,7 @@ export interface Sections {
 export interface TargetTable {
   /** Those of the operator. */
   readonly targets: readonly Target[]
-  /** Each of these, followed by its routes. */
+  /** Each of these, followed by its routes; behind each that is split, its parts. */
   readonly all: readonly Target[]
   /** Public ports whose connections are carried as they are, in the order of their numbers. */
   readonly tcp: readonly TcpPort[]
@@ -59,6 +59,8 @@ export interface TargetTable {
   isOfSockets?(host: string): boolean
 }
 
+const withParts = (target: Target): readonly Target[] => (target.split === undefined ? [target] : [target, ...target.split.parts])
+
 /** All targets of a file, frozen. Replace the table to change one. */
 export class RouteTable implements TargetTable {
   readonly targets: readonly Target[]
@@ -72,6 +74,8 @@ export class RouteTable implements TargetTable {
   readonly #exact = new Map<string, Target>()
   /** Keyed by what follows `*.`. */
   readonly #wildcard = new Map<string, Target>()
+  /** Keyed by what follows `**.`. */
+  readonly #below = new Map<string, Target>()
   #any: Target | undefined
   /** By pattern, exact or `*.x`. */
   readonly #blind: ReadonlyMap<string, TcpPort>
@@ -82,22 +86,23 @@ export class RouteTable implements TargetTable {
     this.tcp = tcp
     this.tunnels = tunnels
     this.doubts = doubts
-    this.all = Object.freeze(targets.flatMap(target => [target, ...(target.routes?.all ?? [])]))
+    this.all = Object.freeze(targets.flatMap(target => [target, ...(target.routes?.all ?? [])]).flatMap(withParts))
     this.blind = blind
     this.#blind = new Map(blind.map(port => [port.options.routes[0]!.name, port]))
     const seen = new Set<string>(this.#blind.keys())
     for (const target of targets) {
-      const pattern = parseHostPattern(target.name)
+      const pattern = parseTargetHost(target.name)
       if (seen.has(pattern)) throw new GatewayError('CONFIG_INVALID', `two targets for host ${pattern}`)
       seen.add(pattern)
       if (pattern === '*') this.#any = target
+      else if (pattern.startsWith('**.')) this.#below.set(pattern.slice(3), target)
       else if (pattern.startsWith('*.')) this.#wildcard.set(pattern.slice(2), target)
       else this.#exact.set(pattern, target)
     }
   }
 
   /**
-   * The target of a host: exact before `*.x` before `*`.
+   * The target of a host: exact before `*.x` before the longest `**.x` before `*`.
    * @param host as `parseHost` gives it
    */
   match(host: string): Target | undefined {
@@ -132,10 +137,17 @@ export class RouteTable implements TargetTable {
     return this.#exact.get(host)
   }
 
-  /** The target `*.x` of a host. */
+  /** The target `*.x` of a host, or else the longest `**.x`. */
   matchWildcard(host: string): Target | undefined {
     const dot = host.indexOf('.')
-    return dot > 0 ? this.#wildcard.get(host.slice(dot + 1)) : undefined
+    if (dot <= 0) return undefined
+    const one = this.#wildcard.get(host.slice(dot + 1))
+    if (one !== undefined || this.#below.size === 0) return one
+    for (let at = dot; at > 0; at = host.indexOf('.', at + 1)) {
+      const target = this.#below.get(host.slice(at + 1))
+      if (target !== undefined) return target
+    }
+    return undefined
   }
 
   /** The target `*`. */

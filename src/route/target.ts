@@ -9,7 +9,9 @@ import type { Access } from './access.ts'
 import type { FixedAnswer, Redirect } from './fixed-answer.ts'
 import type { PathMap } from './path-map.ts'
 import type { Policy } from './policy.ts'
+import type { RouteMatch } from './route-match.ts'
 import type { RoutePath, Routes } from './routes.ts'
+import type { Split } from './split.ts'
 
 /** The number of requests that may come in a time. */
 export interface RateLimit {
@@ -167,6 +169,10 @@ export interface Target {
   readonly routes?: Routes<Target> | undefined
   /** Of a route: the paths that it is for. */
   readonly path?: RoutePath | undefined
+  /** Of a route: the requests for these paths that it is for; undefined: all of them. */
+  readonly match?: RouteMatch | undefined
+  /** Instead of one origin: several, of which each request gets one. They have all keys of this one but those of their own. */
+  readonly split?: Split<Target> | undefined
   /** Is `%2F` in a path forwarded as it is, where the path decides on something? Undefined: such a path is refused. */
   readonly keepsEncodedSlash?: boolean | undefined
   readonly treatment?: Treatment | undefined

@@ -93,3 +93,18 @@ describe('targets explain', () => {
     expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/)
   })
 })
+
+test('targets explain takes header fields for conditions of routes', async () => {
+  const file = tempFile(
+    't.yaml',
+    "targets:\n  a.example:\n    hostname: one\n    routes: [{ path: /, match: { headers: { x-version: '2' } }, hostname: two }]\n",
+  )
+  const { stdout } = await run(['targets', 'explain', file, 'GET', 'http://a.example/', '--header', 'X-Version: 2'])
+  expect(stdout).toMatch(/match +x-version: 2\n/)
+  expect(stdout).toMatch(/origin +https:\/\/two\/\n/)
+  expect((await run(['targets', 'explain', file, 'GET', 'http://a.example/'])).stdout).toMatch(/origin +https:\/\/one\/\n/)
+  expect(await run(['targets', 'explain', file, 'GET', 'http://a.example/', '--header', 'nonsense'])).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('a header field such as "X-Version: 2"'),
+  })
+})

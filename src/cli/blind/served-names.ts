@@ -1,5 +1,5 @@
 /** The targets of an inner layer that ends TLS itself, held against what it can keep to. */
-import { parseHost, parseHostPattern } from '../../address/host.ts'
+import { parseHost, parseHostPattern, parseTargetHost } from '../../address/host.ts'
 import { GatewayError } from '../../errors.ts'
 import { RouteTable, type Target } from '../../route/table.ts'
 
@@ -30,7 +30,7 @@ export function faultsOf(table: RouteTable, served: ServedBy): readonly string[]
     ...(table.tunnels.size > 0 ? ['tunnels'] : []),
     ...(table.blind.length > 0 ? ['blind'] : []),
   ]
-  const patterns = table.targets.map(({ name }) => parseHostPattern(name))
+  const patterns = table.targets.map(({ name }) => parseTargetHost(name))
   const idle = names.filter(name => !patterns.some(pattern => isNamed([name], pattern) || isNamed([pattern], name) || pattern === name))
   return [
     ...sections.map(section => `the section ${section} is for the targets file of an outer layer; an inner layer has no public ports`),
@@ -40,7 +40,7 @@ export function faultsOf(table: RouteTable, served: ServedBy): readonly string[]
 }
 
 function* faultsOfHost(host: Target, { names, identifier, authHost }: ServedBy): Generator<string> {
-  const pattern = parseHostPattern(host.name)
+  const pattern = parseTargetHost(host.name)
   if (!names.includes(pattern) && !isNamed(names, pattern))
     yield `${host.name} is no name of --tls-for, so nobody could come to it: name it there as well, or take it out`
   for (const { name, identifiers, treatment } of [host, ...(host.routes?.all ?? [])]) {

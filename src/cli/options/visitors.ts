@@ -14,6 +14,15 @@ const LINE: Reader<string> = {
   read: text => (text.length > 0 && text.length <= 100 && !/\p{C}/u.test(text) ? text : undefined),
 }
 
+/** A header field: name and value. */
+const FIELD: Reader<readonly [name: string, value: string]> = {
+  expected: 'a header field such as "X-Version: 2"',
+  read: text => {
+    const [, name, value] = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n]*)$/.exec(text) ?? []
+    return name === undefined || value === undefined ? undefined : [name, value.trim()]
+  },
+}
+
 /** Methods, as HTTP has them, or every one. */
 const METHODS: Reader<string> = {
   expected: 'methods such as GET or GET,POST; * for all',
@@ -96,6 +105,10 @@ export const targetsExplainOptions = {
   directory: optional(FILE, {
     describe: 'File state/directory.json of the outer layer: explains sockets of the service too',
     defaultText: 'the targets file alone',
+  }),
+  header: listOf(FIELD, {
+    describe: 'Header field of the request, such as "X-Version: 2", for routes with a condition; repeatable',
+    fallback: [],
   }),
   visitors,
 } as const

@@ -99,8 +99,9 @@ function linesOf(explanation: Explanation, file: string): string {
         `"${target.name}"${target.line === 0 ? ', a socket of the service' : `, ${file}:${target.line}`}${hostRule === undefined ? '' : ` (${hostRule === 'any' ? 'any host' : hostRule})`}`,
     ],
     ['route', route && `${route.path}, ${file}:${route.line}`],
+    ['match', route?.match],
     ['path', path],
-    ['query', query === '' || query === undefined ? undefined : `${query} (never part of the match)`],
+    ['query', query === '' || query === undefined ? undefined : `${query} (no part of any path)`],
     ['ambiguous', explanation.ambiguous],
     ['origin', originUrl],
     [
@@ -130,7 +131,7 @@ function linesOf(explanation: Explanation, file: string): string {
  */
 export async function runTargetsExplain(
   args: { readonly file: string; readonly method: string; readonly url: string },
-  { as: email, token, visitors, certificate, directory }: ValuesOf<typeof targetsExplainOptions>,
+  { as: email, token, visitors, certificate, directory, header }: ValuesOf<typeof targetsExplainOptions>,
   { stdout }: CliContext,
 ): Promise<ExitStatus> {
   const own = await readTargets(args.file)
@@ -140,11 +141,12 @@ export async function runTargetsExplain(
     return isAllowed ? 0 : 1
   }
   const table = directory === undefined ? own : await (await import('./table-with-sockets.ts')).tableWithSockets(own, directory)
-  const explanation = explain(table, args.method, args.url)
+  const explanation = explain(table, args.method, args.url, header.flat())
   const code = explanation.code === undefined ? '' : ` (${explanation.code})`
   const { host, target: named, route, path, method, query = '' } = explanation
   const target = host === undefined ? undefined : table.match(host)
-  const judged = route === undefined ? target : target?.routes?.all.find(each => each.line === route.line)
+  const judged =
+    route === undefined ? target : target?.routes?.all.find(({ line, match }) => line === route.line && match?.text === route.match)
   const access = judged?.treatment?.access
   const isAsked = email !== undefined || token !== undefined || certificate !== undefined || hasShare(query)
   const visitor =

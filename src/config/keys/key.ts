@@ -1,6 +1,7 @@
 /** The parts of every key of a target: its schema, the values for the layers, and its effects in words. */
 import type { z } from 'zod'
 import type { Effect } from '../document/effect.ts'
+import type { RouteMatch } from '../../route/route-match.ts'
 import type { RoutePath } from '../../route/routes.ts'
 import type { Target } from '../../route/target.ts'
 
@@ -15,6 +16,8 @@ export interface TargetPlace {
   readonly host: string
   /** Of a route. */
   readonly path?: RoutePath
+  /** Of a route with a condition. */
+  readonly match?: RouteMatch | undefined
   /** Reads a file that `key` names. @throws GatewayError CONFIG_INVALID, when the key is what is wrong */
   readonly read: (name: string, kind: FileKind, key: readonly string[]) => string
 }
@@ -76,7 +79,8 @@ export function* notBoth(keys: RawKeys, one: string, other: string): Generator<K
 }
 
 /** Do requests for the target go to an origin? */
-export const reachesOrigin = ({ hostname, treatment }: Target): boolean => hostname !== '' && treatment?.answer === undefined
+export const reachesOrigin = ({ hostname, treatment, split }: Target): boolean =>
+  (hostname !== '' || split !== undefined) && treatment?.answer === undefined
 
 /** A number and its noun. */
 export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`

@@ -21,7 +21,7 @@ export const originKey = targetKey({
       .optional()
       .meta({
         description:
-          'Host name or IP address of the origin, as the inner layer reaches it. Needed unless redirect, respond or routes say what to do.',
+          'Host name or IP address of the origin, as the inner layer reaches it. Needed unless split, redirect, respond or routes say what to do.',
         examples: ['my.private.api', '127.0.0.1', '::1'],
       }),
     port: originPort.optional().meta({ description: 'Port of the origin; 443 for https, 80 for http when absent.' }),
@@ -33,7 +33,7 @@ export const originKey = targetKey({
       port: port ?? (protocol === 'https' ? 443 : 80),
     }) as const,
   *faults(keys) {
-    if (!['hostname', 'redirect', 'respond', 'routes'].some(key => isOn(keys, key)))
+    if (!['hostname', 'split', 'redirect', 'respond', 'routes'].some(key => isOn(keys, key)))
       yield [['hostname'], 'expected the host name or IP address of the origin, but the key is missing']
   },
   *doubts({ protocol, hostname, port }) {

@@ -9,7 +9,7 @@ import { requestFields, type RequestEdits } from '../../http/request-fields.ts'
 import type { ResponseContext } from '../../http/response-fields.ts'
 import type { PathPrefixes } from '../../http/rewrite.ts'
 import type { Variables } from '../../http/template.ts'
-import { decide, locate, slashRedirectOf, type Located } from '../../route/admit.ts'
+import { decide, locate, slashRedirectOf, withPart, type Located } from '../../route/admit.ts'
 import { locationOf, type FixedAnswer, type Redirect } from '../../route/fixed-answer.ts'
 import { parseHost } from '../../address/host.ts'
 import type { PathMap } from '../../route/path-map.ts'
@@ -132,11 +132,10 @@ export function planRequest(context: PlanContext, call: Pick<EdgeRequest, 'peer'
   if (peer.tls !== undefined) checkServerName(peer.tls, request.host, host, context.table())
   // RFC 9110 §9.3.7: `OPTIONS *` asks about the gateway itself, and Max-Forwards 0 ends here.
   if (isAnsweredHere(request)) return answerPlan({ status: 204, fields: ['Allow', ALLOWED], body: '' })
-  const located = locate(host, request.target)
+  const located = locate(host, request.target, request)
   const { treatment } = located.target
   seen.target = located.target
-  const { span } = seen
-  const admitted = { request, client, peer, hostname, located, span }
+  const admitted = { request, client, peer, hostname, located, seen }
   if (treatment === undefined) return decidePlan(context, admitted, undefined)
   const login = context.accessCheck.admit(located.target, treatment, { address: client.address, scheme: client.scheme, request })
   if (login instanceof Promise) return planLater(login, context, admitted, seen)
@@ -153,14 +152,14 @@ interface Admitted {
   /** As `parseHost` gives it; empty when there is none. */
   readonly hostname: string
   readonly located: Located
-  readonly span: RequestSpan | undefined
+  readonly seen: Seen
 }
 
 /** The page of the gateway that the request is for: on its own host, or below a path of a host with logins. */
 function ownPageOf(
   { table }: PlanContext,
   visitors: VisitorCheck,
-  { request, client, peer, hostname: host }: Omit<Admitted, 'located' | 'span'>,
+  { request, client, peer, hostname: host }: Omit<Admitted, 'located' | 'seen'>,
 ): OwnPage | undefined {
   const isOwn = visitors.owns(host, request.target)
   if (!isOwn && !request.target.startsWith(OWN_PATHS)) return undefined
@@ -214,14 +213,24 @@ function visitedPlan(context: PlanContext, admitted: Admitted, login: Login | un
 
 function decidePlan(context: PlanContext, admitted: Admitted, login: Login | undefined, admittance?: Admittance): Plan {
   const { request, client, located } = admitted
-  const { answer, hasInterstitial } = located.target.treatment ?? {}
-  if (hasInterstitial === true) {
+  if (located.target.treatment?.hasInterstitial === true) {
     const { hostname } = admitted
     const first = context.accessCheck.interstitial.answer({ request, scheme: client.scheme, hostname, abuse: context.abuse })
     if (first !== undefined) return answerPlan(first)
   }
   decide(located, request.method)
+  if (located.target.split !== undefined && located.whole === undefined) {
+    const part = withPart(located)
+    admitted.seen.target = part.target
+    return chosenPlan(context, part === located ? admitted : { ...admitted, located: part }, login, admittance)
+  }
+  return chosenPlan(context, admitted, login, admittance)
+}
+
+function chosenPlan(context: PlanContext, admitted: Admitted, login: Login | undefined, admittance?: Admittance): Plan {
+  const { request, client, located } = admitted
   const { target, path, query } = located
+  const answer = target.treatment?.answer
   if (answer !== undefined) {
     const variables = { scheme: client.scheme, host: client.host, path, query }
     return answerPlan(fixedAnswer(answer, variables, [login?.cookie, admittance?.cookie]))
@@ -234,8 +243,9 @@ function decidePlan(context: PlanContext, admitted: Admitted, login: Login | und
 const answerPlan = (answer: LocalAnswer): AnswerPlan => ({ kind: 'answer', answer })
 
 function forwardPlan(context: PlanContext, admitted: Admitted, login: Login | undefined, admittance: Admittance | undefined): ForwardPlan {
-  const { request, client, peer, located, span } = admitted
-  const { target, query } = located
+  const { request, client, peer, located } = admitted
+  const { span } = admitted.seen
+  const { target, query, whole = target } = located
   const { treatment, protocol, hostname, port } = target
   const maxBodyBytes = target.limits?.bodyBytes ?? context.limits.bodyBytes ?? Infinity
   if (request.body.kind === 'length' && request.body.length > maxBodyBytes)
@@ -284,7 +294,7 @@ function forwardPlan(context: PlanContext, admitted: Admitted, login: Login | un
     visitorCookie: admittance?.cookie,
     dropsOurCookies: treatment?.hasInterstitial,
   }
-  const leave = treatment?.concurrency === undefined ? undefined : context.accessCheck.enter(target, treatment)
+  const leave = treatment?.concurrency === undefined ? undefined : context.accessCheck.enter(whole, treatment)
   return { kind: 'forward', target, request, client, payload, profile, upgrade, maxBodyBytes, response, admittance, leave }
 }
 
