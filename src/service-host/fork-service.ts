@@ -57,8 +57,13 @@ export function forkService(program: string, args: readonly string[], execArgv: 
     get pid() {
       return child.pid
     },
-    send: message => {
-      if (child.connected) child.send(message, () => undefined)
+    send: (message, taken = () => undefined) => {
+      if (child.connected)
+        child.send(
+          message,
+          guarded(fail, () => taken()),
+        )
+      else queueMicrotask(guarded(fail, taken))
     },
     onMessage: listener =>
       void child.on(

@@ -148,8 +148,8 @@ export type ToService =
 /** The service process, as its host sees it. */
 export interface ServiceChild {
   readonly pid: number | undefined
-  /** Nothing happens when it is gone. */
-  readonly send: (message: ToService) => void
+  /** Nothing happens when it is gone. @param taken  called once it has been handed over, or will not be */
+  readonly send: (message: ToService, taken?: () => void) => void
   onMessage(listener: (message: FromService) => void): void
   /** Told once. @param how  exit status or signal */
   onEnd(listener: (how: string) => void): void

@@ -1,4 +1,5 @@
 import type { RequestsAnswer, RequestsChange, RequestsFollowing, RequestsQuestion } from '../directory/socket-requests.ts'
+import { FollowedMessages } from './followed-messages.ts'
 import type { FromService, ServiceChild } from './ipc.ts'
 
 /** The records of the outer layer, as the service process asks for them. */
@@ -19,6 +20,7 @@ const END: readonly RequestsChange[] = Object.freeze([{ type: 'end' }])
 /** Answers what the service process asks about recorded requests, and tells it what it follows. */
 export class RecordedRequests {
   readonly #ends = new Map<number, () => void>()
+  readonly #messages = new FollowedMessages()
 
   /** @param source  undefined: nothing is recorded here */
   constructor(private readonly source: RequestSource | undefined) {}
@@ -28,12 +30,16 @@ export class RecordedRequests {
   }
 
   /** Begins to tell, or tells at once that there is nothing to follow. */
-  follow({ send }: Pick<ServiceChild, 'send'>, { id, following }: Extract<FromService, { readonly type: 'follow' }>): void {
+  follow(child: Pick<ServiceChild, 'send'>, { id, following }: Extract<FromService, { readonly type: 'follow' }>): void {
     this.unfollow(id)
-    const tell = (changes: readonly RequestsChange[]): void => send({ type: 'followed', id, changes })
+    const { tell, close } = this.#messages.open(child, id)
     try {
-      if (this.source === undefined) tell(END)
-      else this.#ends.set(id, this.source.follow(following, tell))
+      if (this.source === undefined) return tell(END)
+      const end = this.source.follow(following, tell)
+      this.#ends.set(id, () => {
+        close()
+        end()
+      })
     } catch {
       // Its filter was read before, so there are too many who follow.
       tell(END)
