@@ -16,7 +16,10 @@ export class FollowedMessages {
   readonly #behind = new Set<Reader>()
 
   /** A reader of the process, by its number. */
-  open(child: Pick<ServiceChild, 'send'>, id: number): { tell(changes: readonly RequestsChange[]): void; close(): void } {
+  open(
+    child: Pick<ServiceChild, 'send'>,
+    id: number,
+  ): { readonly tell: (changes: readonly RequestsChange[]) => void; readonly close: () => void } {
     const reader: Reader = { child, id, waiting: 0 }
     return { tell: changes => this.#tell(reader, changes), close: () => void this.#behind.delete(reader) }
   }
