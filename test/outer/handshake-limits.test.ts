@@ -36,6 +36,24 @@ describe('connections that have not proven themselves', () => {
     end()
   })
 
+  test('are 256 of an address from which one has proven itself within the hour', () => {
+    const { come, wait, isIn, limits, sockets, end } = start()
+    come('192.0.2.1')
+    limits.proven(sockets[0]!, '192.0.2.1')
+    for (let i = 0; i < 256; i++) expect(come('192.0.2.1')).toBe('in')
+    expect(come('192.0.2.1')).toBe('too many handshakes')
+    wait(500)
+    expect([come('192.0.2.1'), isIn(1), isIn(2), limits.size]).toEqual(['in', false, true, 256])
+    end()
+    // Not for ever, and nobody else's.
+    wait(2 * 3_600_000)
+    for (const address of ['192.0.2.1', '192.0.2.2']) {
+      for (let i = 0; i < 5; i++) expect(come(address)).toBe('in')
+      expect(come(address)).toBe('too many handshakes')
+    }
+    end()
+  })
+
   test('are 128 of a network', () => {
     const { come, wait, isIn, limits, end } = start()
     for (let i = 0; i < 130; i++) come(`192.0.2.${i + 1}`)

@@ -1,18 +1,23 @@
 import type { Socket } from 'node:net'
 import { addressKey, networkKey } from '../../address/address-key.ts'
 import { guarded } from '../../net/guard.ts'
+import { Recent } from '../../rates/recent.ts'
 import { TokenBucket } from '../../rates/token-bucket.ts'
 
 /** Connections that may be unproven at a time: in all, of one network (IPv4: /24, IPv6: /48), and of one address. */
 const MAX_UNPROVEN = 512
 const MAX_UNPROVEN_PER_NETWORK = 128
 const MAX_UNPROVEN_PER_ADDRESS = 5
+/** Of one from which an inner layer has proven itself not long ago: there may be many behind it, and they come back together. */
+const MAX_UNPROVEN_PER_KNOWN = 256
+const KNOWN_MS = 3_600_000
 /** An honest handshake takes two round trips: one that is younger keeps its place, and many that come back at once do not push each other out. */
 const FAIR_MS = 500
 /** The handshake has 5 s of its own and tells the peer when they are over; a second later the connection is cut, whatever it does. */
 const UNPROVEN_MS = 6_000
 /** Connections that one address may begin without proving itself, each second and at once. */
 const ATTEMPTS = { perSecond: 5, burst: 50 }
+const ATTEMPTS_OF_KNOWN = { perSecond: 50, burst: 500 }
 const MAX_TRACKED_ADDRESSES = 10_000
 
 /** One connection that has not proven itself. */
@@ -35,6 +40,7 @@ export class HandshakeLimits {
   readonly #byAddress = new Map<string, Set<Unproven>>()
   readonly #byNetwork = new Map<string, Set<Unproven>>()
   readonly #attempts = new Map<string, TokenBucket>()
+  readonly #known: Recent<true>
 
   /**
    * @param clock     milliseconds, rising
@@ -43,7 +49,9 @@ export class HandshakeLimits {
   constructor(
     private readonly clock: () => number,
     private readonly isCrowd = false,
-  ) {}
+  ) {
+    this.#known = new Recent(MAX_TRACKED_ADDRESSES, KNOWN_MS, clock)
+  }
 
   /** Connections that have not proven themselves. */
   get size(): number {
@@ -76,14 +84,21 @@ export class HandshakeLimits {
   /** Stops counting an inner layer that has proven itself: many of them behind one address may come back at once. */
   proven(socket: Socket, from: string): void {
     this.#release(socket)
-    this.#attempts.delete(addressKey(from))
+    const address = addressKey(from)
+    this.#attempts.delete(address)
+    this.#known.set(address, true)
   }
 
   #makeRoom(address: string, network: string): boolean {
-    const ofAddress = this.isCrowd ? undefined : this.#byAddress.get(address)
-    if (ofAddress !== undefined && ofAddress.size >= MAX_UNPROVEN_PER_ADDRESS) return this.#evictOldest(ofAddress, FAIR_MS)
+    const ofAddress = this.#byAddress.get(address)
     const ofNetwork = this.#byNetwork.get(network)
-    if (!this.isCrowd && ofNetwork !== undefined && ofNetwork.size >= MAX_UNPROVEN_PER_NETWORK) return this.#evictOldest(ofNetwork, FAIR_MS)
+    if (!this.isCrowd) {
+      const isKnown = this.#known.get(address) === true
+      const mostOfAddress = isKnown ? MAX_UNPROVEN_PER_KNOWN : MAX_UNPROVEN_PER_ADDRESS
+      const mostOfNetwork = isKnown ? MAX_UNPROVEN_PER_KNOWN : MAX_UNPROVEN_PER_NETWORK
+      if (ofAddress !== undefined && ofAddress.size >= mostOfAddress) return this.#evictOldest(ofAddress, FAIR_MS)
+      if (ofNetwork !== undefined && ofNetwork.size >= mostOfNetwork) return this.#evictOldest(ofNetwork, FAIR_MS)
+    }
     if (this.#all.size < MAX_UNPROVEN) return true
     const crowd = this.#mostCrowded()
     return this.#evictOldest(crowd, crowd.size > (ofNetwork?.size ?? 0) + 1 ? 0 : FAIR_MS)
@@ -112,7 +127,8 @@ export class HandshakeLimits {
     let limit = this.#attempts.get(address)
     if (limit === undefined) {
       if (this.#attempts.size >= MAX_TRACKED_ADDRESSES) for (const oldest of this.#attempts.keys()) if (this.#attempts.delete(oldest)) break
-      limit = new TokenBucket(ATTEMPTS.perSecond, ATTEMPTS.burst, this.clock)
+      const { perSecond, burst } = this.#known.get(address) === true ? ATTEMPTS_OF_KNOWN : ATTEMPTS
+      limit = new TokenBucket(perSecond, burst, this.clock)
       this.#attempts.set(address, limit)
     }
     return limit.take()
