@@ -8,7 +8,7 @@ import { GatewayError } from '../errors.ts'
 import { guarded } from '../net/guard.ts'
 import { canSend, type Connection } from './ssh2.ts'
 import { forgetExchange } from './ssh2-memory.ts'
-import { sendCheaply, type Padding } from './ssh2-packets.ts'
+import { QuickCipher, sendCheaply, type Padding } from './ssh2-packets.ts'
 import { INITIAL_WINDOW_BYTES, TunnelChannel, type ChannelWire } from './tunnel-channel.ts'
 
 type Handler = (protocol: unknown, ...args: readonly unknown[]) => void
@@ -132,6 +132,7 @@ export class Ssh2Channels {
   readonly #waiting = new Set<() => void>()
   /** ssh2's own handlers, in the order of the messages. */
   readonly #theirs: Handler[] = []
+  readonly #cipher: QuickCipher
   #isCorked = false
   #isOver = false
   #roundTripMs = 0
@@ -147,6 +148,7 @@ export class Ssh2Channels {
     this.#ids = own._chanMgr
     this.#take()
     const fail = (thrown: unknown): void => void socket.destroy(thrown as Error)
+    this.#cipher = new QuickCipher(client, fail)
     socket.on('drain', guarded(fail, this.#resume))
     // The end of every key exchange, the first and later ones.
     client.on('handshake', guarded(fail, this.#resume))
@@ -220,7 +222,10 @@ export class Ssh2Channels {
   static readonly #meanings: Readonly<Record<Message, Meaning>> = {
     CHANNEL_OPEN_CONFIRMATION: (own, opened) => own.#opened((opened as Opened).recipient, opened as Opened),
     CHANNEL_OPEN_FAILURE: (own, id, reason, text) => own.#refused(id as number, reason as number, text as string),
-    CHANNEL_DATA: (own, id, bytes) => own.#of(id as number, channel => channel.onBytes(bytes as Buffer)),
+    CHANNEL_DATA: (own, id, bytes) => {
+      own.#cipher.spend((bytes as Buffer).length)
+      return own.#of(id as number, channel => channel.onBytes(bytes as Buffer))
+    },
     CHANNEL_EXTENDED_DATA: (own, id, bytes) => own.#of(id as number, channel => channel.discard((bytes as Buffer).length)),
     CHANNEL_WINDOW_ADJUST: (own, id, bytes) => own.#of(id as number, channel => channel.onCredit(bytes as number)),
     CHANNEL_EOF: (own, id) => own.#of(id as number, channel => channel.onEof()),
@@ -295,7 +300,10 @@ export class Ssh2Channels {
         return isJammed()
       },
       whenFree: resume => void this.#waiting.add(resume),
-      data: bytes => this.#say(() => protocol.channelData(recipient, bytes)),
+      data: bytes => {
+        this.#cipher.spend(bytes.length)
+        this.#say(() => protocol.channelData(recipient, bytes))
+      },
       grant: bytes => this.#say(() => protocol.channelWindowAdjust(recipient, bytes)),
       eof: () => this.#say(() => protocol.channelEOF(recipient)),
       close: () => {
@@ -322,8 +330,15 @@ export class Ssh2Channels {
   }
 
   readonly #uncork = (): void => {
+    const { socket } = this
     this.#isCorked = false
-    this.socket.uncork()
+    try {
+      // In the same write: whatever comes after it waits for the end of the exchange.
+      if (!this.#isOver && socket.writable) this.#cipher.renewIfDue()
+    } catch (thrown) {
+      socket.destroy(thrown as Error)
+    }
+    socket.uncork()
   }
 
   readonly #resume = (): void => {

@@ -1,8 +1,11 @@
 /**
- * What ssh2 spends on each packet that it sends, and need not: a call for a few random bytes of padding, and three writes, of the length, the text and the
- * tag. Once keys are in use its cipher is given cheaper ways. Where another release of ssh2 has another cipher, it stays as it is.
+ * What ssh2 spends on each packet, and need not: a call for a few random bytes of padding, three writes, of the length, the text and the
+ * tag, and a cipher of which a MAC is no part. Once keys are in use its cipher is given cheaper ways, and whoever carries much another cipher.
+ * Where another release of ssh2 has another shape, it stays as it is.
  */
 import { randomFillSync } from 'node:crypto'
+import { attempt } from '../net/guard.ts'
+import { WireReader } from './keys/wire-reader.ts'
 import type { Connection } from './ssh2.ts'
 
 interface Cipher {
@@ -82,5 +85,106 @@ export function sendCheaply(client: Connection, padding: Padding): void {
     const bytes = done.reduce((sum, { length }) => sum + length, 0)
     if (bytes > JOINED_BYTES) done.forEach(write)
     else if (bytes > 0) write(Buffer.concat(done, bytes))
+  }
+}
+
+/** Ciphers that prove what they encrypt, in one pass. */
+const QUICK: readonly string[] = ['aes128-gcm@openssh.com', 'aes256-gcm@openssh.com']
+const KEXINIT = 20
+/** Type and cookie of that message (RFC 4253 §7.1), before its lists. */
+const COOKIE_BYTES = 17
+/** A connection that has cost so much goes over: a key exchange costs as much as a MAC of some 4 MB at either end. */
+const MUCH_BYTES = 8 * 2 ** 20
+/** What a packet costs beside its bytes, in bytes. */
+const PACKET_BYTES = 8_192
+
+/** Names of the ciphers of both directions. */
+interface Ciphers {
+  readonly cs: readonly string[]
+  readonly sc: readonly string[]
+}
+
+interface Names {
+  readonly array: readonly string[]
+}
+
+type Way = Readonly<Record<'cipher' | 'mac' | 'compress' | 'lang', Names>>
+
+interface Offer {
+  readonly lists: { readonly kex: Names; readonly serverHostKey: Names; readonly cs: Way; readonly sc: Way }
+}
+
+interface Exchanging {
+  readonly _protocol?: {
+    _offer?: Offer
+    readonly _kexinit?: unknown
+    readonly _decipher?: { _onPayload?: (payload: Buffer) => unknown }
+  }
+}
+
+/** @throws GatewayError INVALID */
+function ciphersIn(kexinit: Buffer): Ciphers {
+  const reader = new WireReader(kexinit.subarray(COOKIE_BYTES))
+  const names = (): readonly string[] => reader.text().split(',')
+  for (const _list of ['kex', 'host keys']) reader.string()
+  return { cs: names(), sc: names() }
+}
+
+const isQuick = ({ cs, sc }: Ciphers): boolean => [cs, sc].every(names => names.some(name => QUICK.includes(name)))
+
+/**
+ * Has a connection go over to AES-GCM once it carries much. Of the ciphers that both ends know, the client's first one counts, and OpenSSH before
+ * 10.0 names AES-CTR before AES-GCM: with its MAC it costs the door half as much again. Whoever knows no AES-GCM keeps what there is.
+ */
+export class QuickCipher {
+  #spent = 0
+  #known: Ciphers | undefined
+  #offer: Offer | undefined
+
+  /** To be made before the client has been read from any further than its first line. @param onFault  a fault of ours */
+  constructor(
+    private readonly client: Connection,
+    onFault: (thrown: unknown) => void,
+  ) {
+    const decipher = (client as unknown as Exchanging)._protocol?._decipher
+    const onPayload = decipher?._onPayload
+    if (decipher === undefined || onPayload === undefined) return
+    decipher._onPayload = payload => {
+      decipher._onPayload = onPayload
+      // What is malformed ssh2 refuses.
+      if (payload[0] === KEXINIT)
+        attempt(
+          () => undefined,
+          () => void (this.#known = ciphersIn(payload)),
+        )
+      return onPayload(payload)
+    }
+    client.on('handshake', negotiated => attempt(onFault, () => this.#negotiated(negotiated)))
+  }
+
+  /** Bytes of a packet, of either direction. */
+  spend(bytes: number): void {
+    this.#spent += bytes + PACKET_BYTES
+  }
+
+  /** Begins another key exchange where it is time, and none is under way. */
+  renewIfDue(): void {
+    if (this.#spent < MUCH_BYTES || this.#offer === undefined) return
+    const protocol = (this.client as unknown as Exchanging)._protocol!
+    if (protocol._kexinit !== undefined) return
+    protocol._offer = this.#offer
+    this.#offer = undefined
+    this.client.rekey()
+  }
+
+  #negotiated(negotiated: { readonly cs: { readonly cipher: string }; readonly sc: { readonly cipher: string } }): void {
+    const offer = (this.client as unknown as Exchanging)._protocol?._offer
+    this.#offer = undefined
+    if (offer === undefined || this.#known === undefined || !isQuick(this.#known)) return
+    if ([negotiated.cs, negotiated.sc].every(({ cipher }) => QUICK.includes(cipher))) return
+    const { kex, serverHostKey, cs, sc } = offer.lists
+    const way = ({ mac, compress, lang }: Way) => ({ cipher: QUICK, mac: mac.array, compress: compress.array, lang: lang.array })
+    const OfOffers = offer.constructor as new (lists: object) => Offer
+    this.#offer = new OfOffers({ kex: kex.array, serverHostKey: serverHostKey.array, cs: way(cs), sc: way(sc) })
   }
 }

@@ -1,6 +1,7 @@
 /** What people do with the ssh that they have. */
 import { expect } from '@jest/globals'
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import { connect, createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
@@ -200,4 +201,28 @@ testWith(PROGRAMS, 'when the door closes, sessions say so, and clients without o
   expect(shell.stdout).toContain(`\r\n${words}\r\n`)
   expect(code).not.toBe(0)
   expect(silent.stderr).toMatch(/Received disconnect from 127\.0\.0\.1 port \d+:11: This server stops, perhaps/)
+})
+
+const MUCH = 2 ** 21
+
+/** Sends as much as makes a door change ciphers there and back, over four connections. @returns the ciphers of each key exchange, from the door */
+async function ciphersOf(ciphers: string): Promise<readonly string[]> {
+  const { door, key } = await doorWithKey()
+  const bytes = randomBytes(MUCH)
+  const echo = await listen(createServer((req, res) => void req.pipe(res)))
+  const ssh = startSsh(door, key, ['-N', '-o', 'LogLevel=DEBUG1', '-c', ciphers, '-R', `http-0:80:127.0.0.1:${echo}`])
+  await door.layers.connected(1)
+  const host = door.http[0]!.socket.dnsName
+  const ask = async (): Promise<boolean> => (await exchange(door.layers.port, { method: 'POST', host, body: bytes })).body.equals(bytes)
+  expect(await Promise.all([ask(), ask(), ask(), ask()])).toEqual([true, true, true, true])
+  expect(await ask()).toBe(true)
+  await ssh.stop('SIGTERM')
+  return [...ssh.output.matchAll(/kex: server->client cipher: (\S+)/g)].map(([, cipher]) => cipher!)
+}
+
+testWith(PROGRAMS, 'a connection that carries much goes over to AES-GCM, where the client knows it, and loses nothing', async () => {
+  const before10 = 'chacha20-poly1305@openssh.com,aes128-ctr,aes192-ctr,aes256-ctr,aes128-gcm@openssh.com,aes256-gcm@openssh.com'
+  expect(await ciphersOf(before10)).toEqual(['aes128-ctr', 'aes128-gcm@openssh.com'])
+  expect(await ciphersOf('aes256-ctr,aes128-ctr')).toEqual(['aes256-ctr'])
+  expect(await ciphersOf('aes256-gcm@openssh.com,aes128-ctr')).toEqual(['aes256-gcm@openssh.com'])
 })
