@@ -7,6 +7,7 @@ import { lintTargets } from '../../src/config/lint.ts'
 import { targetSchema } from '../../src/config/schema.ts'
 import { parseTargets } from '../../src/config/targets.ts'
 import { canonicalPath } from '../../src/route/path.ts'
+import { anyText } from '../support/any-text.ts'
 
 const ROOT = new URL('../../', import.meta.url)
 
@@ -180,7 +181,7 @@ Targets: {}
           'hostname: x',
           ',',
         ),
-        fc.string({ unit: 'binary', maxLength: 4 }),
+        anyText({ maxLength: 4 }),
       ),
       { maxLength: 20 },
     )

@@ -9,6 +9,7 @@ import type { NewSocket, SocketPatch } from '../../src/service/model.ts'
 import { RefusedWords } from '../../src/service/names/refused-words.ts'
 import { checkNewSocket, checkPatch, type SocketRules } from '../../src/service/sockets/socket-input.ts'
 import { checkJwk } from '../../src/service/sockets/tunnel-keys.ts'
+import { anyText } from '../support/any-text.ts'
 import { TEST_CONFIG } from '../support/service.ts'
 
 const RULES: SocketRules = {
@@ -16,7 +17,7 @@ const RULES: SocketRules = {
   limits: { ...TEST_CONFIG.limits, vanity: true, customDomains: true },
   refused: new RefusedWords(),
 }
-const text = fc.string({ unit: 'binary', maxLength: 20 })
+const text = anyText({ maxLength: 20 })
 const anything = fc.oneof(fc.anything(), text)
 const texts = fc.oneof(anything, fc.array(fc.oneof(anything, fc.domain(), fc.emailAddress()), { maxLength: 4 }))
 
