@@ -7,6 +7,7 @@ const asyncHooks = require('node:async_hooks')
 const { register, registerHooks } = require('node:module')
 const { setTimeout } = require('node:timers')
 const { pathToFileURL } = require('node:url')
+const { setFlagsFromString } = require('node:v8')
 const { default: Runtime } = require('jest-runtime')
 
 /** Where Jest keeps its event handlers from one file to the next. */
@@ -23,6 +24,10 @@ const hook = async directory => {
   else registerHooks({ load, resolve })
   return hooks
 }
+
+// As the program has it (src/main.cts): what is in the sockets of a test counts against a heap that is small, and full collections of everything that the
+// files before have loaded follow each other.
+setFlagsFromString('--heap-growing-percent=200')
 
 // Nothing is left to do: at its exit Node.js waits for ever, at full speed, for some sockets that were reset (Environment::CleanupHandles).
 process.once('beforeExit', () => process.exit())
