@@ -12,7 +12,7 @@ export default {
   transform: {},
   // A wait of a test gives up after a minute (test/support/wait.ts) and says for what; this is for what waits in no other way.
   testTimeout: 600_000,
-  // Most tests wait most of the time: three files keep two cores busy. (Jest takes "150%" for 150.)
-  maxWorkers: Math.ceil(availableParallelism() * 1.5),
+  // Most tests wait: with three files for two cores, a third of the time of both was idle. (Jest takes "200%" for 200.)
+  maxWorkers: availableParallelism() * 2,
   reporters: ['default', '<rootDir>/scripts/count-reporter.js'],
 }
