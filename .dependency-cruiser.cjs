@@ -32,7 +32,8 @@ const ROOMS = {
   },
   events: { rooms: ['net', 'rates'], node: ['crypto'] },
   tap: { rooms: ['errors.ts', 'http', 'payload'] },
-  'inspector/kept': { rooms: ['http'] },
+  recorded: {},
+  'inspector/kept': { rooms: ['http', 'recorded'] },
   'inspector/redact': {},
   'inspector/messages': { rooms: ['inspector/kept', 'inspector/redact'], node: ['zlib'] },
   inspector: {
@@ -61,7 +62,7 @@ const ROOMS = {
   http2: { rooms: ['errors.ts', 'http'], node: ['http'] }, // as above
   payload: { rooms: ['errors.ts', 'http'] },
   route: { rooms: ['errors.ts', 'lazily.ts', 'address', 'http', 'payload'], npm: ['re2js'], node: ['net'] },
-  directory: { rooms: ['errors.ts', 'address', 'payload', 'route', 'identity'] },
+  directory: { rooms: ['errors.ts', 'address', 'payload', 'route', 'identity', 'recorded'] },
   'service/names': {},
   'service/input': { rooms: ['errors.ts'] },
   'service/ssh-keys': { rooms: ['service/input'], node: ['crypto'] },
@@ -212,7 +213,7 @@ const ROOMS = {
     node: ['net', 'crypto', 'fs/promises', 'path'],
   },
   client: {
-    rooms: ['errors.ts', 'version.ts', 'address', 'net', 'tls'],
+    rooms: ['errors.ts', 'version.ts', 'address', 'net', 'recorded', 'tls'],
     node: ['http', 'https', 'net', 'tls', 'crypto', 'fs/promises', 'path'],
   },
   splice: { rooms: ['errors.ts', 'net', 'mux'], node: ['net', 'stream'] },

@@ -1,147 +1,33 @@
 /** Exchanges as programs and pages get to see them: JSON, redacted. docs/inspector.md has each member. */
 
-/** The protocol that an exchange turned out to speak. */
-export type ExchangeKind = 'http' | 'websocket' | 'events' | 'grpc' | 'tcp'
+import type { RecordedMessage, RecordedParts, RecordedRequest } from '../../recorded/request.ts'
 
-/** A field of a head, name and value as they were sent, a character for each byte. */
-export type NamedValue = readonly [name: string, value: string]
-
-/** Where the time went, milliseconds; null where this layer cannot know. */
-export interface Phases {
-  /** From the head of the request to the stream that carries it. */
-  readonly edge: number | null
-  /** The way between the layers, there and back. */
-  readonly link: number | null
-  /** Until a connection to the origin was there. */
-  readonly connect: number | null
-  /** From there, or else from the stream, to the head of the answer. */
-  readonly firstByte: number | null
-  /** From the head of the answer to its end. */
-  readonly body: number | null
-}
+export type {
+  BodyInfo,
+  CloseInfo,
+  ExchangeKind,
+  InterimAnswer,
+  MessageHalf,
+  NamedValue,
+  Phases,
+  ReplayOutcome,
+} from '../../recorded/request.ts'
 
 /** One line of the list. */
-export interface RequestSummary {
-  readonly id: string
-  readonly kind: ExchangeKind
-  /** Milliseconds since 1970. */
-  readonly at: number
-  /** Null while it is under way. */
-  readonly durationMs: number | null
-  readonly isOver: boolean
-  readonly scheme: string
-  readonly method: string
-  readonly host: string
-  /** Path and query, redacted. */
-  readonly path: string
-  /** Null before there is one. */
-  readonly status: number | null
-  readonly error: string | null
+export interface RequestSummary extends RecordedRequest {
   readonly target: string | null
   readonly innerLayer: string | null
-  readonly visitor: string | null
-  readonly client: string | null
-  /** Bytes of the bodies as they were transferred. */
-  readonly requestBytes: number
-  readonly responseBytes: number
-  /** Media type of the answer, without parameters. */
-  readonly type: string | null
-  /** Messages that were counted. */
-  readonly messages: number
-  readonly replayOf: string | null
   readonly isImported: boolean
 }
 
-/** The part of a body that is kept. */
-export interface BodyInfo {
-  /** Bytes as they were transferred. */
-  readonly bytes: number
-  /** Bytes that are kept, decoded and redacted. */
-  readonly heldBytes: number
-  /** True when there was more than is kept. */
-  readonly isCut: boolean
-  /** True when all of it came. */
-  readonly isComplete: boolean
-  /** Full media type, null for none. */
-  readonly type: string | null
-  /** The content coding that was undone, null for none. */
-  readonly coding: string | null
-  /** Why nothing or not all is kept, in words; null: all is. */
-  readonly note: string | null
-  /** Places where something was taken out. */
-  readonly redactions: number
-}
-
-/** Head, body and trailers of one direction. */
-export interface MessageHalf {
-  readonly fields: readonly NamedValue[]
-  readonly trailers: readonly NamedValue[]
-  readonly body: BodyInfo
-}
-
-/** An interim answer. */
-export interface InterimAnswer {
-  readonly status: number
-  readonly reason: string
-  readonly fields: readonly NamedValue[]
-  /** Milliseconds since the begin. */
-  readonly afterMs: number
-}
-
-/** The end of a WebSocket. */
-export interface CloseInfo {
-  /** The status that one side gave; 1005 for a close frame without one, 1006 when there was no close frame at all. */
-  readonly code: number
-  readonly reason: string
-  /** The side that closed first, or that was lost. */
-  readonly by: 'client' | 'origin' | 'gateway' | 'unknown'
-  readonly isClean: boolean
-  /** The failure, in a sentence. */
-  readonly explanation: string
-}
-
 /** Everything that is known of one exchange, but for its bytes. */
-export interface RequestDetail extends RequestSummary {
-  readonly url: string
-  readonly version: string
-  /** Id in the log of this layer. */
-  readonly requestId: string | null
+export interface RequestDetail extends RequestSummary, RecordedParts {
   /** The error in words. */
   readonly reason: string | null
-  readonly phases: Phases
-  readonly request: MessageHalf
-  readonly interim: readonly InterimAnswer[]
-  readonly response: (MessageHalf & { readonly status: number; readonly reason: string }) | null
-  readonly close: CloseInfo | null
-  /** Messages that are not kept any more. */
-  readonly messagesDropped: number
-  /** Fields, parameters and the like whose values were taken out, such as `request field authorization`. */
-  readonly redacted: readonly string[]
-  /** True when it can be sent again from here. */
-  readonly canReplay: boolean
 }
 
-/** One message of a WebSocket, an event stream or a gRPC call. */
-export interface MessageInfo {
-  /** From 0, over all of the exchange. */
-  readonly number: number
-  /** Milliseconds since 1970. */
-  readonly at: number
-  readonly from: 'client' | 'origin'
-  readonly type: 'text' | 'binary' | 'ping' | 'pong' | 'close' | 'event' | 'grpc'
-  /** Bytes of the message, after decompression. */
-  readonly bytes: number
-  readonly isCut: boolean
-  /** True when it came compressed. */
-  readonly isCompressed: boolean
-  /** Text as far as it is kept, null for bytes (see the call for one message). */
-  readonly text: string | null
-  /** Of a close frame. */
-  readonly code: number | null
-  /** Of an event: its name and id. */
-  readonly event: string | null
-  readonly eventId: string | null
-}
+/** One message of a WebSocket, an event stream or a gRPC call; for its bytes there is a call of its own. */
+export type MessageInfo = RecordedMessage
 
 /** The state of an inspector. */
 export interface InspectorState {

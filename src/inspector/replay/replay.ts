@@ -1,7 +1,7 @@
 import { GatewayError } from '../../errors.ts'
 import type { ExchangeRecord } from '../exchange-record.ts'
 import { namedValues } from '../kept/fields-text.ts'
-import type { ExchangeKind } from '../kept/record.ts'
+import type { ExchangeKind, ReplayOutcome } from '../kept/record.ts'
 import { CENSOR } from '../redact/secret-names.ts'
 
 /** A request that is to be sent again. */
@@ -20,13 +20,7 @@ export interface ReplayRequest {
 }
 
 /** The outcome. */
-export interface ReplayResult {
-  /** The record of it; null: there is none. */
-  readonly id: string | null
-  readonly status: number | null
-  readonly durationMs: number
-  readonly error: string | null
-}
+export type ReplayResult = ReplayOutcome
 
 /** Sends requests again, as the layer does that has recorded them. */
 export interface Replayer {
