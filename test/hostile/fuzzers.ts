@@ -26,10 +26,18 @@ const AT_A_TIME = 24
 const PATIENCE_MS = 300
 const PREFACE = Buffer.concat([Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'), settings()])
 
+/** The address that the gateway takes for that of a proxy, behind which many clients share it: limits of an address do not hold for it. */
+const PROXY = '127.0.0.1'
+
 /** Sends bytes, in two pieces, and is gone once the peer has closed or time is over; also once something came, unless it `stays`. */
-const throwAt = (port: number, bytes: Buffer, cutAt: number, { patienceMs = PATIENCE_MS, stays = false } = {}): Promise<void> =>
+const throwAt = (
+  port: number,
+  bytes: Buffer,
+  cutAt: number,
+  { patienceMs = PATIENCE_MS, stays = false, from = PROXY } = {},
+): Promise<void> =>
   new Promise(resolve => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+    const socket = connect({ port, host: '127.0.0.1', localAddress: from, noDelay: true })
     const timer = setTimeout(() => socket.destroy(), patienceMs)
     socket.on('error', () => undefined)
     socket.on('close', () => {
@@ -66,17 +74,33 @@ const inBatches =
     return count
   }
 
-/** Each input on its connections at once, then a look; each of them once, however little time there is. */
+/** Something small many times over. */
+interface Flood {
+  readonly name: string
+  readonly connections: number
+  readonly bytes: Buffer
+  /** The most that may be held while it lasts, MiB. */
+  readonly mostMiB: number
+  /** It comes by a proxy. */
+  readonly isProxied?: boolean
+}
+
+/** Each input on its connections at once, from an address of its own, then a look; each of them once, however little time there is. */
 export const floods =
-  (inputs: readonly { readonly name: string; readonly connections: number; readonly bytes: Buffer }[], mostMiB: number): Fuzz =>
+  (inputs: readonly Flood[]): Fuzz =>
   async gateway => {
     let count = 0
-    for (const { name, connections, bytes } of inputs) {
+    for (const [index, { name, connections, bytes, mostMiB, isProxied = false }] of inputs.entries()) {
       gateway.origin.handle((request, socket) => {
         // What is slow is never answered; all else is answered at once.
         if (!request.target.startsWith('/slow') && !request.target.startsWith('/many')) socket.write(rawResponse(200, 'ok'))
       })
-      const throwIt = (): Promise<void> => throwAt(gateway.appPort, bytes, bytes.length >> 1, { patienceMs: FLOOD_MS, stays: true })
+      const throwIt = (): Promise<void> =>
+        throwAt(gateway.appPort, bytes, bytes.length >> 1, {
+          patienceMs: FLOOD_MS,
+          stays: true,
+          from: isProxied ? PROXY : `127.0.1.${index + 1}`,
+        })
       const flood = Promise.all(Array.from({ length: connections }, throwIt))
       // Once, in the middle: looking collects garbage, which nobody does for the gateway otherwise.
       await new Promise(resolve => setTimeout(resolve, FLOOD_MS / 2))
@@ -96,8 +120,13 @@ const FLOOD_MS = 4_000
  * of some KiB; of what is under way windows of 64 KiB in either layer, which grow by 16 MiB in all.
  */
 const MOST_MIB = 64
-/** The same of HTTP/2: 16,384 requests at a time with some KiB each, and heads of 16 MiB from one address, as strings and as bytes for the link. */
-const MOST_HTTP2_MIB = 192
+/** The same of HTTP/2 from a stranger: heads of 16 MiB, as strings and as bytes for the link, in both layers, and streams of Node.js with some KiB each. */
+const MOST_HTTP2_MIB = 96
+/**
+ * By a proxy each connection has its own budget of heads: 1 MiB, 200 times. V8 counts what many heads share in the table of HPACK once for each of them, so that
+ * the figure is many times as high as what is held.
+ */
+const MOST_PROXIED_MIB = 192
 
 const MESSAGES = [
   '2',
@@ -246,24 +275,32 @@ const schedules: Fuzz = async (gateway, chance, isOver) => {
 const throwHttp1 = (gateway: Gateway, input: Buffer, chance: Chance): Promise<void> =>
   throwAt(gateway.appPort, input, chance.below(input.length + 1))
 
+const FRAME_FLOODS = AMPLIFIED_FRAMES.map(({ name, connections, bytes }) => ({
+  name,
+  connections,
+  bytes: Buffer.concat([PREFACE, bytes()]),
+}))
+
 /** Every program by its name. */
 export const FUZZERS: ReadonlyMap<string, Fuzz> = new Map<string, Fuzz>([
   ['mux', schedules],
   ['http1', inBatches('requests of HTTP/1', mutatedRequest, throwHttp1)],
   [
     'http1 floods',
-    floods(
-      AMPLIFIED.map(({ name, connections, bytes, times }) => ({ name, connections, bytes: bytes(times) })),
-      MOST_MIB,
-    ),
+    floods(AMPLIFIED.map(({ name, connections, bytes, times }) => ({ name, connections, bytes: bytes(times), mostMiB: MOST_MIB }))),
   ],
   ['http2', inBatches('frames of HTTP/2', chance => Buffer.concat([PREFACE, frameSequence(chance)]), throwHttp1)],
   [
     'http2 floods',
-    floods(
-      AMPLIFIED_FRAMES.map(({ name, connections, bytes }) => ({ name, connections, bytes: Buffer.concat([PREFACE, bytes()]) })),
-      MOST_HTTP2_MIB,
-    ),
+    floods([
+      ...FRAME_FLOODS.map(flood => ({ ...flood, mostMiB: MOST_HTTP2_MIB })),
+      ...FRAME_FLOODS.slice(0, 2).map(flood => ({
+        ...flood,
+        name: `${flood.name}, by a proxy`,
+        mostMiB: MOST_PROXIED_MIB,
+        isProxied: true,
+      })),
+    ]),
   ],
   ['link', inBatches('packets of strangers', aFrame, stranger)],
   ['evil inner layer', evilInner],

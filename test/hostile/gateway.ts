@@ -78,6 +78,9 @@ export class Gateway {
       '0',
       '--max-connections-per-address',
       '0',
+      // Whoever comes from another address of this machine is a stranger.
+      '--trust-proxy',
+      '127.0.0.1',
     ]
     const more = ['--timeout', String(TIMEOUT_MS), '--header-timeout', '3000', '--log-format', 'json', ...(HAS_HTTP2 ? ['--app-h2c'] : [])]
     const outer = startProcess([...before, main, 'outer-layer', ...files, ...ports, ...more], node)
