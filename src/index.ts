@@ -19,6 +19,8 @@
  * await outer.start()
  * const faults = await directory.apply(snapshot)
  */
+import { createOuterLayer as create } from './outer/outer-layer.ts'
+
 export { type AdminOptions } from './admin/admin.ts'
 export { ConfigError, type ConfigFault } from './config/document/fault.ts'
 export { parseTargets } from './config/targets.ts'
@@ -32,7 +34,7 @@ export { KeyFiles, KeyRegistry, type RegisteredKey } from './identity/public-key
 export { registeredKey } from './identity/read-public-key.ts'
 export { AllowList } from './origin/allow-list.ts'
 export { createInnerLayer, type InnerLayer, type InnerLayerOptions } from './inner/inner-layer.ts'
-export { createOuterLayer, type OuterLayer } from './outer/outer-layer.ts'
+export type { OuterLayer } from './outer/outer-layer.ts'
 export {
   OUTER_LAYER_DEFAULTS,
   type KeySource,
@@ -44,3 +46,13 @@ export { explain, type Explanation } from './config/explain.ts'
 export { RouteTable, type Target } from './route/table.ts'
 export { CertificateStore, type CertificateStoreOptions } from './tls/certificate-store.ts'
 export { createLog, silentLog, type Log, type LogOptions } from './telemetry/log.ts'
+
+/**
+ * An outer layer, not started. Where clients of HTTP/2 can make this Node.js end the process, it is not offered to them, unless `nghttp2` says otherwise.
+ * @throws GatewayError USAGE where `appH2c` asks for it all the same
+ */
+export const createOuterLayer: typeof create = (options, telemetry) => {
+  // eslint-disable-next-line no-restricted-globals -- there is no main.cts here, and whoever uses the library does not have to know of this
+  const nghttp2 = process.versions['nghttp2']!
+  return create({ nghttp2, ...options }, telemetry)
+}

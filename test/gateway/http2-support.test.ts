@@ -2,6 +2,7 @@
 import { connect } from 'node:tls'
 import { expect, test } from '@jest/globals'
 import { faultOfHttp2 } from '../../src/outer/http-edge/http2-support.ts'
+import { createOuterLayer, KeyRegistry, parseTargets } from '../../src/index.ts'
 import { mintAuthority, mintServer, startStore, writePair } from '../support/certificates.ts'
 import { END_HEADERS, END_STREAM, frame, goAway, H2, H2Connection, headers, request } from '../support/h2-frames.ts'
 import { startLayers, testKeyPair } from '../support/layers.ts'
@@ -42,6 +43,17 @@ test('with TLS, HTTP/1.1 alone is offered, and a line of the log says why', asyn
   expect(layers.outerLogs.filter(({ level }) => level === 'warn').map(({ msg }) => msg)).toEqual([
     expect.stringMatching(/HTTP\/2 is off, clients get HTTP\/1\.1: .*CVE-2026-27135/),
   ])
+})
+
+test('the library looks by itself which nghttp2 there is', () => {
+  const made = (more: { readonly nghttp2?: string } = {}): void => {
+    const table = parseTargets('targets: { a.test: { redirect: https://b.test } }', 'by hand')
+    createOuterLayer({ keys: { registry: new KeyRegistry([]) }, targets: { table }, appH2c: true, ...more }).destroy()
+  }
+  if (isSafe) made()
+  else expect(made).toThrow(/--app-h2c cannot be had: .*CVE-2026-27135/)
+  expect(() => made({ nghttp2: '1.61.0' })).toThrow(/CVE-2026-27135/)
+  made({ nghttp2: '1.70.0' })
 })
 
 test('the bytes that abort an older nghttp2 do nothing to a process that speaks HTTP/2 without TLS', async () => {

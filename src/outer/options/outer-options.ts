@@ -153,7 +153,7 @@ export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   readonly appH2c?: boolean
   /**
    * The nghttp2 of this Node.js, `process.versions.nghttp2`: with one that clients can make end the process, `appH2c` is refused, and TLS
-   * offers HTTP/1.1 alone. Absent: whatever it is will do.
+   * offers HTTP/1.1 alone. Absent: whatever it is will do; the library takes that of its process.
    */
   readonly nghttp2?: string
   /** Told of bytes that links have moved, and whether many streams were open, so that the process can keep its garbage small. */
