@@ -67,7 +67,7 @@ export const active = async (minutes: number, say: (text: string) => void): Prom
   }
   const watch = async (): Promise<void> => {
     while (performance.now() < end) {
-      const streams = [...(await outer.metrics())].filter(([name]) => name.startsWith('socket_gateway_link_streams'))
+      const streams = [...(await outer.metrics())].filter(([name]) => /^socket_gateway_link_streams\b/.test(name))
       most = Math.max(
         most,
         streams.reduce((sum, [, count]) => sum + count, 0),
