@@ -23,6 +23,8 @@ export interface InspectorOptions {
   readonly bodyLimitBytes: number
   /** Which names have values that are not kept; default: what usually has secrets. */
   readonly names?: SecretNames
+  /** Text behind each id, where several processes record what is shown together; default: none. */
+  readonly tag?: string
   /** Bytes of connections that are no HTTP are kept, which nobody can redact. */
   readonly keepsBytes?: boolean
   /** Milliseconds, rising. */
@@ -152,7 +154,7 @@ export class Inspector implements Taps {
       this.#sequence = 0
       this.#idOfTime = at.toString(36).padStart(9, '0')
     } else this.#sequence++
-    return this.#idOfTime + this.#sequence.toString(36).padStart(4, '0')
+    return this.#idOfTime + this.#sequence.toString(36).padStart(4, '0') + (this.options.tag ?? '')
   }
 
   #add(record: ExchangeRecord): boolean {

@@ -15,11 +15,20 @@ export class RecordList {
     return this.#byId.get(id)
   }
 
+  /** Puts it behind all that began before: one that was kept by an earlier process may come after newer ones. */
   add(record: ExchangeRecord): void {
+    let behind: ExchangeRecord | undefined
+    let before = this.#last
+    while (before !== undefined && before.id > record.id) {
+      behind = before
+      before = before.links.before
+    }
     const { links } = record
-    links.before = this.#last
-    if (this.#last !== undefined) this.#last.links.behind = record
-    this.#last = record
+    links.before = before
+    links.behind = behind
+    if (before !== undefined) before.links.behind = record
+    if (behind === undefined) this.#last = record
+    else behind.links.before = record
     this.#byId.set(record.id, record)
   }
 

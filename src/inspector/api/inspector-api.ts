@@ -6,7 +6,7 @@ import { importHar } from '../view/import-har.ts'
 import type { Inspector } from '../inspector.ts'
 import { RedactedError, replayRequest, replayTimes, type Replayer } from '../replay/replay.ts'
 import { readEdits } from '../replay/read-edits.ts'
-import { compareRecords } from '../view/compare.ts'
+import { comparedTexts, compareRecords } from '../view/compare.ts'
 import { copyAs } from '../view/copy-as.ts'
 import { compileFilter } from '../view/filter.ts'
 import { harOf, readHar } from '../view/har.ts'
@@ -71,6 +71,7 @@ export class InspectorApi {
       route('GET', 'requests/*/messages/*', (call, [id, number]) => this.#message(call, this.#record(id), number)),
       route('GET', 'requests/*/copy', (call, [id]) => replyText(call, copyAs(this.#record(id), call.query.get('as') ?? 'curl'))),
       route('GET', 'requests/*/compare/*', (call, [one, other]) => replyJson(call, compareRecords(this.#record(one), this.#record(other)))),
+      route('GET', 'requests/*/texts', (call, [id]) => replyJson(call, comparedTexts(this.#record(id)))),
       route('POST', 'requests/*/replay', (call, [id]) => this.#replay(call, this.#record(id))),
       route('GET', 'har', call => this.#har(call)),
       route('POST', 'har', call => this.#importHar(call)),

@@ -71,12 +71,12 @@ function placeOf(way: unknown): unknown {
 const dumpBody = (body: BodyRecord | undefined): DumpedBody | undefined =>
   body && { info: body.info, bytes: body.held.bytes.toString('base64') }
 
-/** Reads what `dumpRecord` has written. @returns false when there is no room for it, or it is of another release */
-export function restoreRecord(inspector: Inspector, text: string): boolean {
+/** Reads what `dumpRecord` has written. @returns its id; undefined when there is no room for it, or it is of another release */
+export function restoreRecord(inspector: Inspector, text: string): string | undefined {
   const [version, dump] = JSON.parse(text) as [number, Dump]
-  if (version !== VERSION) return false
+  if (version !== VERSION) return undefined
   const record = inspector.restore({ ...dump.start, way: dump.way })
-  if (record === undefined) return false
+  if (record === undefined) return undefined
   record.kind = dump.kind
   Object.assign(record.times, dump.times)
   record.answer = dump.answer
@@ -102,5 +102,5 @@ export function restoreRecord(inspector: Inspector, text: string): boolean {
   }
   record.ended = dump.ended
   inspector.restored(record)
-  return true
+  return record.id
 }

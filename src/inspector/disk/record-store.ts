@@ -70,6 +70,8 @@ export class RecordStore {
     // What was kept before there was a service stays readable as long as it is kept.
     this.#keys = [...(secrets === undefined ? [] : storeKeys(secrets)), ...(own === undefined ? [] : [own])]
     await this.#clean()
+    // Those that were there before the folder was free.
+    const early = [...this.inspector.newestFirst()].reverse()
     for (const name of await this.#names()) {
       const bytes = await readFile(join(folder, name)).catch(this.#unusable)
       for (const key of this.#keys) {
@@ -86,6 +88,7 @@ export class RecordStore {
       changed: record => this.#add(record),
       gone: () => undefined,
     })
+    for (const record of early) this.#add(record)
     this.#timer = setInterval(
       guarded(this.#failed, () => this.#write()),
       WRITE_MS,
@@ -102,13 +105,10 @@ export class RecordStore {
 
   #restore(text: string): void {
     try {
-      restoreRecord(this.inspector, text)
+      const id = restoreRecord(this.inspector, text)
+      if (id !== undefined) this.#known.add(id)
     } catch {
       // Of another release.
-    }
-    for (const record of this.inspector.newestFirst()) {
-      this.#known.add(record.id)
-      break
     }
   }
 

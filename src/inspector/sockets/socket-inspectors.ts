@@ -13,7 +13,10 @@ const KEPT_MS = 3_600_000
 const LOOK_MS = 60_000
 
 /** Options of the inspectors of sockets. */
-export interface SocketInspectorsOptions extends Pick<InspectorOptions, 'bodyLimitBytes' | 'names' | 'clock' | 'nowMs' | 'onFault'> {
+export interface SocketInspectorsOptions extends Pick<
+  InspectorOptions,
+  'bodyLimitBytes' | 'names' | 'clock' | 'nowMs' | 'onFault' | 'tag'
+> {
   /** Memory of all accounts together, bytes. */
   readonly budgetBytes: number
   /** Most that one account may have of it, bytes. */

@@ -30,23 +30,46 @@ const MAX_LINE = 2_000
 /** Most of a body that is put in order before it is compared, bytes. */
 const MAX_JSON = 1_048_576
 
-/** Compares two records, part by part. */
-export function compareRecords(a: ExchangeRecord, b: ExchangeRecord): Comparison {
-  const lines: ComparedLine[] = []
-  let isCut = false
-  const part = (name: ComparedPart, left: readonly string[], right: readonly string[]): void => {
-    isCut ||= left.length > MAX_LINES || right.length > MAX_LINES
-    for (const line of diff(left.slice(0, MAX_LINES), right.slice(0, MAX_LINES))) lines.push({ part: name, ...line })
+/** The texts of one record that are compared, part by part. */
+export interface ComparedTexts {
+  readonly summary: RequestSummary
+  readonly parts: readonly { readonly part: ComparedPart; readonly lines: readonly string[] }[]
+}
+
+/** The texts of a record, for a comparison with one that may be kept elsewhere. */
+export function comparedTexts(record: ExchangeRecord): ComparedTexts {
+  const part = (name: ComparedPart, lines: readonly string[]): ComparedTexts['parts'][number] => ({
+    part: name,
+    // One more says that there were more.
+    lines: lines.slice(0, MAX_LINES + 1),
+  })
+  return {
+    summary: record.summary,
+    parts: [
+      part('request-line', [requestLine(record)]),
+      part('request-fields', fieldLines(record.start.fields)),
+      part('request-body', bodyLines(record.requestBody)),
+      part('status', [statusLine(record)]),
+      part('response-fields', fieldLines(record.answer?.fields ?? '')),
+      part('response-body', bodyLines(record.responseBody)),
+      part('trailers', fieldLines(record.responseTrailers)),
+    ],
   }
-  part('request-line', [requestLine(a)], [requestLine(b)])
-  part('request-fields', fieldLines(a.start.fields), fieldLines(b.start.fields))
-  part('request-body', bodyLines(a.requestBody), bodyLines(b.requestBody))
-  part('status', [statusLine(a)], [statusLine(b)])
-  part('response-fields', fieldLines(a.answer?.fields ?? ''), fieldLines(b.answer?.fields ?? ''))
-  part('response-body', bodyLines(a.responseBody), bodyLines(b.responseBody))
-  part('trailers', fieldLines(a.responseTrailers), fieldLines(b.responseTrailers))
+}
+
+/** Compares the texts of two records, part by part. */
+export function compareTexts(a: ComparedTexts, b: ComparedTexts): Comparison {
+  let isCut = false
+  const lines = a.parts.flatMap(({ part, lines: left }, index) => {
+    const right = b.parts[index]?.lines ?? []
+    isCut ||= left.length > MAX_LINES || right.length > MAX_LINES
+    return diff(left.slice(0, MAX_LINES), right.slice(0, MAX_LINES)).map((line): ComparedLine => ({ part, ...line }))
+  })
   return { a: a.summary, b: b.summary, lines, isCut }
 }
+
+/** Compares two records, part by part. */
+export const compareRecords = (a: ExchangeRecord, b: ExchangeRecord): Comparison => compareTexts(comparedTexts(a), comparedTexts(b))
 
 const requestLine = ({ start }: ExchangeRecord): string => `${start.method} ${start.scheme}://${start.authority}${start.path}`
 const statusLine = ({ answer }: ExchangeRecord): string => (answer === undefined ? 'no answer' : `${answer.status} ${answer.reason}`)
