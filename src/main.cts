@@ -142,7 +142,12 @@ async function run(): Promise<void> {
     stderr: process.stderr,
     logDestination: process.stdout.fd,
     untilStopped,
-    onUpgrade: listener => void process.on('SIGUSR2', listener),
+    onUpgrade: listener => {
+      const hasTerminal = terminals.length > 0
+      process.on('SIGUSR2', listener)
+      if (!hasTerminal) process.on('SIGHUP', listener)
+      return !hasTerminal
+    },
     nghttp2: process.versions['nghttp2'],
     processLimits: await limits(),
     onMoved: limitGarbage(cpuMs),

@@ -96,6 +96,11 @@ export class LiveDirectory {
     return new LayeredKeys(operator, this.#table.keys)
   }
 
+  /** Is this a key of the service? */
+  hasKey(kid: string): boolean {
+    return this.#table.keys.get(kid) !== undefined
+  }
+
   /** Is there a socket with this host? @param host  in lower case */
   hasSocket(host: string): boolean {
     return this.#table.match(host) !== undefined
@@ -111,6 +116,11 @@ export class LiveDirectory {
   /** The owner of the socket that a tunnel is of. */
   ownerOf(tunnelId: string): (Owner & { watch(watcher: (line: LogLine) => void): () => void }) | undefined {
     return this.#table.ofTunnel(tunnelId)?.owner
+  }
+
+  /** Tells `watcher` who comes to the socket of a tunnel, until the returned function is called. @returns undefined for a tunnel that is not there */
+  watchTunnel(tunnelId: string, watcher: (line: LogLine) => void): (() => void) | undefined {
+    return this.ownerOf(tunnelId)?.watch(watcher)
   }
 
   /**
@@ -192,7 +202,7 @@ export class LiveDirectory {
 
   /** Of keys of the service alone: those of files are nothing that it knows. */
   keyUp(kid: string, address: string): void {
-    if (this.#table.keys.get(kid) !== undefined) this.options.onKeyUp?.(kid, address)
+    if (this.hasKey(kid)) this.options.onKeyUp?.(kid, address)
   }
 
   keyDown(kid: string): void {

@@ -12,7 +12,7 @@ const MAX_BODY_BYTES = 16_384
 /** Answers at that path, and at no other. */
 export class JoinEndpoint {
   constructor(
-    private readonly invitations: Invitations,
+    private readonly invitations: Pick<Invitations, 'join'>,
     private readonly log: Log,
   ) {}
 

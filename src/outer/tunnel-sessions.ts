@@ -110,10 +110,9 @@ export class TunnelSessions {
     const { note } = decodeNote(payload)
     if (note !== 'watch-log' || this.#watched.has(connection)) return
     const { directory, clock } = this.options
-    const owner = directory.ownerOf(connection.identifier)
-    if (owner === undefined) return
     const feed = new LogFeed({ session: connection.session, clock, onFault: this.#fail })
-    this.#watched.set(connection, { feed, leave: owner.watch(feed.add) })
+    const leave = directory.watchTunnel(connection.identifier, feed.add)
+    if (leave !== undefined) this.#watched.set(connection, { feed, leave })
   }
 
   #unwatch(connection: InnerConnection): void {

@@ -147,8 +147,11 @@ export class ServiceHost {
 
   /** The outer layer takes links of the service process from now on. */
   link(link: ServiceLink): void {
+    const isOther = this.#link !== undefined && this.#link.url !== link.url
     this.#link = link
-    this.#child?.send({ type: 'link', link })
+    // A process has one place for as long as it lives.
+    if (isOther) this.#child?.kill()
+    else this.#child?.send({ type: 'link', link })
   }
 
   /** The service hears from now on what those of other outer layers tell, and they hear it. */

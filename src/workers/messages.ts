@@ -3,6 +3,8 @@ import type { NodeFacts, ServedProcess } from '../cluster/presence.ts'
 import type { EventName, StateName } from '../events/catalogue.ts'
 import type { EventNote } from '../events/event.ts'
 import type { CountsChange } from '../rates/shared-counts.ts'
+import type { CallMessage } from './calls/call-book.ts'
+import type { ServiceNews, ServiceReport } from './service/service-news.ts'
 
 /** The facts that a worker needs before it begins. */
 export interface Beginning {
@@ -18,6 +20,12 @@ export interface Beginning {
   readonly secret: string
   /** The form of its log lines, which the primary writes. */
   readonly logFormat: 'json' | 'pretty'
+  /** Two characters that no other worker has for a long time, behind the ids of what it records. */
+  readonly tag: string
+  /** Hosts that stand for sockets of the service manager, by the name of the option. */
+  readonly inherited: Readonly<Record<string, string>>
+  /** PEM of the public key of the service process; absent: there is none. */
+  readonly serviceKey?: string
 }
 
 /** A change of what another worker serves. */
@@ -39,6 +47,14 @@ export type ToWorker =
   | { readonly type: 'begin'; readonly beginning: Beginning }
   /** It drains, and ends. */
   | { readonly type: 'stop' }
+  /** It orders certificates from now on: no other one does. */
+  | { readonly type: 'lead' }
+  /** Those that had its number before have ended. */
+  | { readonly type: 'alone' }
+  /** A client has asked another worker for a name that no certificate is for. */
+  | { readonly type: 'missing'; readonly name: string }
+  | CallMessage
+  | { readonly type: 'service'; readonly news: ServiceNews }
   | PresenceNews
   | { readonly type: 'counts'; readonly from: string; readonly change: CountsChange }
   | { readonly type: 'counts-gone'; readonly from: string }
@@ -62,7 +78,12 @@ export type FromWorker =
   /** It listens: what was sent before is lost. */
   | { readonly type: 'hello' }
   /** Its ports are open. */
-  | { readonly type: 'ready'; readonly ports: { readonly app: number; readonly socket: number } }
+  | { readonly type: 'ready'; readonly ports: { readonly app: number; readonly socket: number; readonly service: number } }
+  /** It orders no certificate any more. */
+  | { readonly type: 'yielded' }
+  | { readonly type: 'missing'; readonly name: string }
+  | CallMessage
+  | { readonly type: 'service'; readonly report: ServiceReport }
   | { readonly type: 'counts'; readonly change: CountsChange }
   /** For all other workers. */
   | { readonly type: 'news'; readonly topic: string; readonly message: unknown }

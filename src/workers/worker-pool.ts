@@ -21,7 +21,7 @@ export interface Worker {
 export interface WorkerPoolOptions {
   readonly count: number
   readonly fork: () => WorkerChild
-  readonly beginning: Omit<Beginning, 'number' | 'adminPath'>
+  readonly beginning: Omit<Beginning, 'number' | 'adminPath' | 'tag'>
   readonly log: Log
   /** Milliseconds, rising. */
   readonly clock: () => number
@@ -139,7 +139,8 @@ export class WorkerPool {
   #begin(number: number): Promise<void> {
     const { fork, beginning, onMessage, onOutput, startMs = START_MS } = this.options
     const child = fork()
-    const adminPath = `${beginning.directory}/admin-${++this.#serial}.sock`
+    const serial = ++this.#serial
+    const adminPath = `${beginning.directory}/admin-${serial}.sock`
     const worker: Worker = { number, child, since: new Date(), adminPath, isUp: false, isLeaving: false }
     const startedMs = this.options.clock()
     this.#workers.add(worker)
@@ -147,7 +148,10 @@ export class WorkerPool {
     const timer = setTimeout(() => this.#late(worker), startMs).unref()
     child.onEnd(() => clearTimeout(timer))
     child.onMessage(message => {
-      if (message.type === 'hello') child.send({ type: 'begin', beginning: { ...beginning, number, adminPath } })
+      if (message.type === 'hello') {
+        child.send({ type: 'begin', beginning: { ...beginning, number, adminPath, tag: tagOf(serial) } })
+        this.#tellAlone(worker)
+      }
       if (message.type === 'ready') this.#up(worker)
       onMessage(worker, message)
     })
@@ -178,6 +182,7 @@ export class WorkerPool {
     const { number, isUp, isLeaving, child } = worker
     this.#workers.delete(worker)
     onGone(worker)
+    for (const other of this.workers) if (other.number === number) this.#tellAlone(other)
     if (this.#workers.size === 0) this.#onEmpty()
     this.#waiting.get(worker)?.failed(new StartFailure(status ?? 1, `worker ${number} ended before it was ready: ${text}`))
     const wasWaitedFor = this.#waiting.delete(worker)
@@ -214,6 +219,11 @@ export class WorkerPool {
     )
   }
 
+  /** Whoever has its number to itself may take over what only one of them can have, such as a folder. */
+  #tellAlone(worker: Worker): void {
+    if (!this.workers.some(other => other !== worker && other.number === worker.number)) worker.child.send({ type: 'alone' })
+  }
+
   #forgetRetry(number: number): void {
     clearTimeout(this.#retries.get(number)?.timer)
     this.#retries.delete(number)
@@ -235,3 +245,6 @@ export class WorkerPool {
     worker.child.onEnd(() => clearTimeout(timer))
   }
 }
+
+/** The same again after 1,296 workers. */
+const tagOf = (serial: number): string => (serial % 36 ** 2).toString(36).padStart(2, '0')

@@ -9,9 +9,11 @@ import { COUNTS, PeerBook } from '../peers/peer-book.ts'
 import type { CountsChange } from '../rates/shared-counts.ts'
 import type { Registry } from '../outer/inner-layers/registry.ts'
 import { BoardPresence } from './board-presence.ts'
+import { CallBook, type Answerer } from './calls/call-book.ts'
 import { ForwardedEvents } from './forwarded-events.ts'
 import { LinkSpread } from './link-spread.ts'
 import type { Beginning, FromWorker, ToWorker } from './messages.ts'
+import type { ServiceNews } from './service/service-news.ts'
 
 /** Time within which all that happens is told to the other workers together, milliseconds. */
 const COUNTS_MS = 20
@@ -42,7 +44,19 @@ export class WorkerSide {
   readonly began: Promise<Beginning>
   /** The primary asks it to drain. */
   readonly stopped: Promise<void>
+  /** The primary lets this worker order certificates, and no other one. */
+  readonly lead: Promise<void>
+  /** Those that had its number before have ended. */
+  readonly alone: Promise<void>
   readonly events: ForwardedEvents
+  /** Questions to the primary. */
+  readonly calls: CallBook
+  /** Told of what the primary says of the service. */
+  onService: (news: ServiceNews) => void = () => undefined
+  /** Told of names that clients have asked other workers for. */
+  onMissing: (name: string) => void = () => undefined
+  #isAlone = false
+  readonly #answerers = new Map<string, Answerer>()
   readonly #peers: PeerBook
   readonly #presence: BoardPresence
 
@@ -59,18 +73,33 @@ export class WorkerSide {
     })
     this.#presence = new BoardPresence(report => this.say(report), nowMs)
     this.events = new ForwardedEvents({ nowMs, onFault }, event => this.say({ type: 'event', event }))
-    let begin: (beginning: Beginning) => void = () => undefined
-    let stop: () => void = () => undefined
-    this.began = new Promise(resolve => (begin = resolve))
-    this.stopped = new Promise(resolve => (stop = resolve))
+    this.calls = new CallBook({ send: message => this.say(message), answererOf: name => this.#answerers.get(name), onFault })
+    const [began, stopped, lead, alone] = [pending<Beginning>(), pending(), pending(), pending()]
+    this.began = began.promise
+    this.stopped = stopped.promise
+    this.lead = lead.promise
+    this.alone = alone.promise
     channel.onMessage(
       guarded(onFault, (message: unknown) => {
         const said = message as ToWorker
         switch (said.type) {
           case 'begin':
-            return begin(said.beginning)
+            return began.resolve(said.beginning)
           case 'stop':
-            return stop()
+            return stopped.resolve()
+          case 'lead':
+            return lead.resolve()
+          case 'alone':
+            this.#isAlone = true
+            return alone.resolve()
+          case 'missing':
+            return this.onMissing(said.name)
+          case 'service':
+            return this.onService(said.news)
+          case 'call':
+          case 'answer':
+          case 'refusal':
+            return this.calls.take(said)
           case 'counts':
             return this.#peers.took(said.from, COUNTS, said.change)
           case 'counts-gone':
@@ -95,6 +124,15 @@ export class WorkerSide {
       guarded(onFault, () => spread.look()),
       SPREAD_MS,
     ).unref()
+  }
+
+  get isAlone(): boolean {
+    return this.#isAlone
+  }
+
+  /** Has questions of the primary of this name answered. */
+  answers(name: string, answerer: Answerer): void {
+    this.#answerers.set(name, answerer)
   }
 
   say(message: FromWorker): void {
@@ -123,4 +161,11 @@ export class WorkerSide {
       name: `worker ${number}`,
     }
   }
+}
+
+/** A promise, and what resolves it. */
+function pending<Value = void>(): { readonly promise: Promise<Value>; readonly resolve: (value: Value) => void } {
+  let resolve: (value: Value) => void = () => undefined
+  const promise = new Promise<Value>(done => (resolve = done))
+  return { promise, resolve }
 }

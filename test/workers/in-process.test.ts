@@ -43,7 +43,8 @@ const startWorkers = async (options: LayersOptions, privateKeys: readonly string
     } else if (message.type === 'news') {
       for (const to of listeners.keys()) if (to !== from) tell(to, message)
     } else if (message.type === 'event') events.push(message)
-    else if (message.type !== 'hello' && message.type !== 'ready') board.take(from, message)
+    else if (message.type === 'facts' || message.type === 'serve' || message.type === 'unserve' || message.type === 'leave')
+      board.take(from, message)
   }
   const layers: Layers[] = []
   for (const [index, key] of privateKeys.entries()) {
@@ -60,7 +61,16 @@ const startWorkers = async (options: LayersOptions, privateKeys: readonly string
       },
     })
     const privateKey = key === '' ? privateKeys[0]! : key
-    const beginning: Beginning = { number: index + 1, directory, adminPath: '', privateKey, secret, logFormat: 'json' }
+    const beginning: Beginning = {
+      number: index + 1,
+      directory,
+      adminPath: '',
+      privateKey,
+      secret,
+      logFormat: 'json',
+      tag: '',
+      inherited: {},
+    }
     const outer = { ...options.outer, cluster: side.cluster(beginning), shared: side.shared(beginning), events: side.events }
     layers.push(await startLayers({ ...options, inners: index === 0 ? 1 : 0, outer }))
   }

@@ -4,16 +4,14 @@ import { run } from '../cli/context.ts'
 const MUST = ['--public-key', 'inner.crt', '--targets', 'targets.yaml']
 
 describe('options of workers', () => {
-  test.each([
-    [['--service', 'service.yaml'], '--service'],
-    [['--cluster', 'redis://localhost', '--node-key', 'node.key'], '--cluster'],
-    [['--inspect'], '--inspect'],
-    [['--invite', 'lan'], '--invite'],
-  ])('--workers does not go together with %j', async (options, name) => {
-    const { status, stderr } = await run(['outer-layer', ...MUST, '--workers', '2', ...options])
-    expect(status).toBe(2)
-    expect(stderr).toContain(`--workers 2 does not go together with ${name}: `)
-  })
+  test.each([[['--cluster', 'redis://localhost', '--node-key', 'node.key'], '--cluster']])(
+    '--workers does not go together with %j',
+    async (options, name) => {
+      const { status, stderr } = await run(['outer-layer', ...MUST, '--workers', '2', ...options])
+      expect(status).toBe(2)
+      expect(stderr).toContain(`--workers 2 does not go together with ${name}: `)
+    },
+  )
 
   test('how many there are is a number, or auto', async () => {
     for (const text of ['0', '257', 'all', '-1']) {

@@ -17,7 +17,7 @@ test('a worker that hangs at its start is killed, and the old one stays', async 
       send: () => undefined,
       // The first one is up; the second says nothing.
       onMessage: (listener: (message: FromWorker) => void) => {
-        if (pid === 1) queueMicrotask(() => listener({ type: 'ready', ports: { app: 1, socket: 2 } }))
+        if (pid === 1) queueMicrotask(() => listener({ type: 'ready', ports: { app: 1, socket: 2, service: 0 } }))
       },
       onEnd: listener => void ends.push(listener),
       onOutput: () => undefined,
@@ -31,7 +31,7 @@ test('a worker that hangs at its start is killed, and the old one stays', async 
   const pool = new WorkerPool({
     count: 1,
     fork,
-    beginning: { directory: '', privateKey: '', secret: '', logFormat: 'json' },
+    beginning: { directory: '', privateKey: '', secret: '', logFormat: 'json', inherited: {} },
     log,
     clock: () => performance.now(),
     patienceMs: 60_000,

@@ -51,6 +51,17 @@ export interface AcmeParts {
   readonly timing?: Partial<Pick<CertificateKeeperOptions, 'nowMs' | 'lookMs' | 'pauseScale'>>
 }
 
+/** A process among several with the same ports, of which one orders at a time. */
+export interface AcmeWorker {
+  readonly number: number
+  /** Resolves when this one may order; the first alone ever may. */
+  readonly lead: Promise<void>
+  /** Tells the one that orders of a name that a client has asked this one for. */
+  readonly tellMissing: (serverName: string) => void
+  /** Has `listener` hear of names that clients have asked the others for. */
+  readonly hearMissing: (listener: (serverName: string) => void) => void
+}
+
 /** Orders of certificates, prepared. */
 export interface OpenAcme<Values = unknown> {
   /** With the folder among the certificates. */
@@ -79,14 +90,14 @@ export async function prepareFolder(values: AcmeValues): Promise<void> {
 
 /**
  * Reads what the options name, and makes the folder.
- * @param worker  number among several processes with the same ports, of which the first one orders; undefined: it is alone
+ * @param worker  its part among several processes with the same ports; undefined: it is alone
  * @throws GatewayError USAGE, FILE_UNREADABLE, KEY_INVALID
  */
 export async function openAcme<Values extends AcmeValues>(
   values: Values,
   { env }: Pick<CliContext, 'env'>,
   log: Log,
-  worker?: number,
+  worker?: AcmeWorker,
 ): Promise<OpenAcme<Values>> {
   const authority = await authorityOf(values)
   const folder = new CertificateFolder(acmeFolderOf(values))
@@ -97,13 +108,21 @@ export async function openAcme<Values extends AcmeValues>(
   const records = await dnsOf(values, env)
   const stop = new AbortController()
   let keeper: CertificateKeeper | undefined
+  let demand = (_name: string): void => undefined
+  let isClosed = false
+  let prepared: AcmeParts['table']
   let leave: (() => void) | undefined
   return {
     options: { ...values, 'tls-certificate': [...values['tls-certificate'], folder.certificates] },
     challenges,
-    onMissing: name => keeper?.demand(name),
+    onMissing: name => demand(name),
     prepare: ({ table, service, store, events, log, timing }) => {
-      if (worker !== undefined && worker !== 1) return
+      prepared = table
+      if (worker !== undefined)
+        demand = name => {
+          if (canBeCertified(name) && service?.directory.hasSocket(name) === true) worker.tellMissing(name)
+        }
+      if (worker !== undefined && worker.number !== 1) return
       const { hosts = [], zone } = service?.names ?? {}
       const names = (): readonly string[] => [
         ...(table === undefined ? [] : namesIn(table.table)),
@@ -138,13 +157,24 @@ export async function openAcme<Values extends AcmeValues>(
         nowMs: Date.now,
         ...timing,
       })
-      leave = table?.onChange?.(keeper.namesChanged)
     },
     start: async () => {
       await exchange?.start()
-      await keeper?.start()
+      const orders = keeper
+      if (orders === undefined) return
+      const begin = async (): Promise<void> => {
+        demand = orders.demand
+        worker?.hearMissing(orders.demand)
+        leave = prepared?.onChange?.(orders.namesChanged)
+        await orders.start()
+      }
+      if (worker === undefined) return begin()
+      // An earlier one of this number may be ordering still, until it has said that it does not any more.
+      const fail = (thrown: unknown): void => log.error({ err: thrown }, 'certificates are not looked after')
+      void worker.lead.then(() => (isClosed ? undefined : begin())).catch(fail)
     },
     close: async () => {
+      isClosed = true
       leave?.()
       stop.abort()
       await keeper?.close()

@@ -46,8 +46,11 @@ export interface CliContext {
    * @param options.hangup  takes SIGHUP as well, which else ends the process at once
    */
   readonly untilStopped: (options?: { readonly hangup?: boolean }) => Promise<StopSignal | undefined>
-  /** Calls `listener` each time that the process gets SIGUSR2, which else ends it. */
-  readonly onUpgrade?: (listener: () => void) => void
+  /**
+   * Calls `listener` each time that the process gets SIGUSR2, which else ends it, and where it has no terminal, which says by it that it is closed, at SIGHUP.
+   * @returns whether SIGHUP is among them
+   */
+  readonly onUpgrade?: (listener: () => void) => boolean
   /** The nghttp2 of this Node.js; absent: whatever it is will do. */
   readonly nghttp2?: string | undefined
   /** Told of bytes that links have moved, and whether many streams were open, so that the process can keep its garbage small. */

@@ -28,7 +28,8 @@ class Inspection {
   #replayer: Replayer | undefined
   protected readonly onFault: (thrown: unknown) => void
 
-  constructor(layer: 'inner' | 'outer', values: Keeping, log: Log) {
+  /** @param tag  behind the ids of records, where several processes record what is shown together */
+  constructor(layer: 'inner' | 'outer', values: Keeping, log: Log, tag?: string) {
     this.onFault = thrown => log.error({ err: thrown }, 'internal fault in the inspector; what it looks at goes on')
     this.inspector = new Inspector({
       layer,
@@ -36,6 +37,7 @@ class Inspection {
       bodyLimitBytes: values['inspect-body'],
       names: new SecretNames({ more: values['inspect-redact'], shown: values['inspect-show'] }),
       keepsBytes: values['inspect-bytes'],
+      ...(tag !== undefined && { tag }),
       clock: () => performance.now(),
       nowMs: Date.now,
       onFault: this.onFault,
@@ -121,8 +123,8 @@ export class OriginInspection extends Inspection {
 
 /** The inspector of an outer layer, at its admin port. */
 export class EdgeInspection extends Inspection {
-  constructor(values: Omit<ValuesOf<typeof outerInspectOptions>, 'inspect'>, log: Log) {
-    super('outer', values, log)
+  constructor(values: Omit<ValuesOf<typeof outerInspectOptions>, 'inspect'>, log: Log, tag?: string) {
+    super('outer', values, log, tag)
   }
 
   /** The layer that sends again what was recorded. */

@@ -46,8 +46,8 @@ export interface SocketInspection {
   close(): Promise<void>
 }
 
-/** Begins to record. */
-export function createSocketInspection(values: SocketKeeping, sockets: InspectedSockets, log: Log): SocketInspection {
+/** Begins to record. @param tag  behind the ids of records, where several processes record */
+export function createSocketInspection(values: SocketKeeping, sockets: InspectedSockets, log: Log, tag?: string): SocketInspection {
   const memory = values['inspect-memory']
   const inspectors = new SocketInspectors({
     budgetBytes: memory,
@@ -55,6 +55,7 @@ export function createSocketInspection(values: SocketKeeping, sockets: Inspected
     bodyLimitBytes: Math.min(values['inspect-body'], MAX_BODY_BYTES),
     names: new SecretNames({ more: values['inspect-redact'], shown: values['inspect-show'] }),
     isInspected: socketId => sockets.isInspected(socketId),
+    ...(tag !== undefined && { tag }),
     clock: () => performance.now(),
     nowMs: Date.now,
     onFault: thrown => log.error({ err: thrown }, 'internal fault in the inspector of sockets; what it looks at goes on'),

@@ -18,15 +18,19 @@ const IN_FORCE_MS = 10_000
 /** The invitations of one process. */
 export interface OuterInvitations {
   readonly endpoint: JoinEndpoint
+  readonly invitations: Invitations
   /** Says what to type, once the port is known. */
   announce(socketPort: number): Promise<void>
   close(): Promise<void>
 }
 
-/** Prepares invitations; undefined: nobody is invited. */
+/**
+ * Prepares invitations; undefined: nobody is invited.
+ * @param inForce  resolves when a key that was written is in force everywhere
+ */
 export function createInvitations(
   state: OuterState,
-  keys: KeyFiles,
+  { keys, inForce = kid => untilInForce(keys, kid) }: { readonly keys: KeyFiles; readonly inForce?: (kid: string) => Promise<void> },
   log: Log,
   { stderr }: Pick<CliContext, 'stderr'>,
 ): OuterInvitations | undefined {
@@ -36,13 +40,14 @@ export function createInvitations(
     clock: () => performance.now(),
     accept: async joined => {
       await writeNewFiles([{ path: fileOf(keysFolder, joined), mode: OWNER_ONLY, text: joined.pem }], false)
-      await untilInForce(keys, joined.kid)
+      await inForce(joined.kid)
     },
     onExpired: identifier =>
       log.warn({ identifier }, `the invitation of "${identifier}" is over, and nobody came; start anew for another one`),
   })
   return {
     endpoint: new JoinEndpoint(invitations, log),
+    invitations,
     announce: async socketPort => {
       const certificate = await readCertificate(certificateFile)
       const [linkName] = options['link-name']
@@ -66,8 +71,8 @@ const hostIn = (names: readonly string[]): string => names.find(name => !name.st
 const fileOf = (folder: string, { identifier, kid }: Joined): string =>
   join(folder, `${identifier.replace(/[^A-Za-z0-9._-]/g, '_').replace(/^\.+/, '_')}-${kid.slice(0, 8)}.crt`)
 
-/** Resolves when the files have been read again; at the latest after a while, when a fault of the files has its own line in the log. */
-async function untilInForce(keys: KeyFiles, kid: string): Promise<void> {
+/** Resolves when the files have been read again and have this key; at the latest after a while, when a fault of the files has its own line in the log. */
+export async function untilInForce(keys: KeyFiles, kid: string): Promise<void> {
   if (keys.registry.get(kid) !== undefined) return
   await new Promise<void>(resolve => {
     const done = (): void => {

@@ -7,11 +7,11 @@ import { formatFault } from '../../config/document/fault.ts'
 import { lintTargetsInSlices } from '../../config/lint.ts'
 import { TargetsFile } from '../../config/watch.ts'
 import { parseTargets } from '../../config/targets.ts'
-import { GatewayError } from '../../errors.ts'
+import { GatewayError, messageOf } from '../../errors.ts'
 import { Events } from '../../events/events.ts'
 import { KeyFiles } from '../../identity/public-keys.ts'
 import { createOuterLayer, type OuterLayer } from '../../outer/outer-layer.ts'
-import type { OuterLayerOptions, TableSource } from '../../outer/options/outer-options.ts'
+import type { TableSource } from '../../outer/options/outer-options.ts'
 import type { RouteTable } from '../../route/table.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { readAdminOptions } from '../options/admin.ts'
@@ -27,12 +27,14 @@ import { inheritedHosts } from '../command/service-manager.ts'
 import { createInvitations, type OuterInvitations } from './outer-invitations.ts'
 import type { OuterService } from './outer-service.ts'
 import { openState } from './outer-state.ts'
+import type { EdgeInspection } from '../inspect/inspection.ts'
 import { layeredTaps } from '../inspect/layered-taps.ts'
 import { readErrorPages } from './error-pages.ts'
 import { checkAcmeOptions } from '../acme/acme-options.ts'
 import type { AcmeValues, OpenAcme } from '../acme/open-acme.ts'
 import type { Told } from '../events/open-events.ts'
 import type { RunningVisitors } from '../visitors/start-visitors.ts'
+import type { WorkerRole } from './worker-role.ts'
 import { checkPortsDiffer, type WantedPort } from '../command/colliding-ports.ts'
 import { createAppCertificates, createNodeCertificates, createTlsPorts } from '../options/tls.ts'
 
@@ -59,16 +61,6 @@ export const protectionCall = (source: Pick<TableSource, 'table'>): AdminCall =>
 /** Names that stand for trusting no proxy at all. */
 const NOBODY = 'none'
 
-/** The part that one process has among several which serve the same ports. */
-export interface WorkerRole extends Pick<OuterLayerOptions, 'cluster' | 'shared'> {
-  readonly number: number
-  /** Told with those of the others. */
-  readonly events: Events
-  /** The socket at which it answers the primary about itself. */
-  readonly admin: AdminOptions
-  readonly onStarted: (layer: OuterLayer) => void
-}
-
 /**
  * Runs the outer layer in this process, until it is asked to end.
  * @param worker  its part among others; undefined: it is alone
@@ -80,7 +72,7 @@ export async function runOuterLayer(
   worker?: WorkerRole,
 ): Promise<ExitStatus> {
   const state = await openState(given)
-  const inherited = inheritedHosts(context)
+  const inherited = worker?.inherited ?? inheritedHosts(context)
   const options = {
     ...(state?.options ?? given),
     ...inherited,
@@ -108,12 +100,13 @@ export async function runOuterLayer(
     },
     onFault: fault => log.error({ code: fault.code }, `public key not in force: ${fault.message}`),
   })
-  const acme = options.acme === undefined ? undefined : await openAcme({ ...options, acme: options.acme }, context, log, worker?.number)
+  const acme = options.acme === undefined ? undefined : await openAcme({ ...options, acme: options.acme }, context, log, worker)
   const tls = createTlsPorts(acme?.options ?? options, log, acme?.onMissing)
   const stores = [tls.app, tls.socket].filter(store => store !== undefined)
   const targets = options.targets === undefined ? undefined : watchTargets(options.targets, log)
-  const invitations = state === undefined ? undefined : createInvitations(state, keys, log, context)
-  const inspection = options.inspect ? new (await import('../inspect/inspection.ts')).EdgeInspection(options, log) : undefined
+  const invitations = state === undefined || worker !== undefined ? undefined : createInvitations(state, { keys }, log, context)
+  const joining = invitations?.endpoint ?? (options.invite.length === 0 ? undefined : worker?.joining(keys, log))
+  const inspection = options.inspect ? new (await import('../inspect/inspection.ts')).EdgeInspection(options, log, worker?.tag) : undefined
   let service: OuterService | undefined
   let visitors: RunningVisitors | undefined
   let told: Told | undefined
@@ -125,16 +118,17 @@ export async function runOuterLayer(
     await keys.start()
     isStarted = true
     for (const store of stores) await store.start()
-    if (keys.registry.size === 0 && options.service === undefined && invitations === undefined)
+    if (keys.registry.size === 0 && options.service === undefined && joining === undefined)
       log.warn({}, 'there is no public key yet, so no inner layer can connect; put a certificate into the directory')
     if (targets !== undefined) await checkTargets(targets, ports, { log, hasTls: tls.app !== undefined })
     const table = targets ?? targetsOf(options)
-    service = options.service === undefined ? undefined : await createService(options, { file: options.service, tls, events }, log, context)
+    const facts = { tls, events, worker }
+    service = options.service === undefined ? undefined : await createService({ ...options, service: options.service }, facts, log, context)
     opened = options.cluster === undefined ? undefined : await createCluster({ ...options, cluster: options.cluster }, log)
     const shared = opened?.shared ?? worker?.shared
     if (shared !== undefined) service?.join(shared.peers)
     visitors = await startVisitors(options.visitors, service, shared, log)
-    await inspection?.open(service?.secrets)
+    await openStore(inspection, { worker, secrets: service?.secrets }, log)
     const cluster = opened?.cluster ?? worker?.cluster
     const taps = layeredTaps(inspection?.taps, service?.taps)
     acme?.prepare({ table, service, store: tls.app!, events, log })
@@ -157,7 +151,7 @@ export async function runOuterLayer(
         ...(options['socket-host'] !== undefined && { socketHost: options['socket-host'] }),
         ...(tls.socket !== undefined && { socketCertificates: tls.socket }),
         keys,
-        ...(invitations !== undefined && { joining: invitations.endpoint }),
+        ...(joining !== undefined && { joining }),
         ...(table !== undefined && { targets: table }),
         ...(cluster !== undefined && { cluster }),
         ...(shared !== undefined && { shared }),
@@ -229,7 +223,8 @@ function layerWith(
       worker?.onStarted(layer)
     },
     close: async () => {
-      await Promise.all([acme?.close(), layer.close()])
+      const yielding = acme?.close().then(() => worker?.onYielded())
+      await Promise.all([yielding, layer.close()])
     },
   }
 }
@@ -256,7 +251,7 @@ async function checkTargets(
 const openAcme = async <Values extends AcmeValues>(...given: OpenAcmeArguments<Values>): Promise<OpenAcme<Values>> =>
   (await import('../acme/open-acme.ts')).openAcme(...given)
 
-type OpenAcmeArguments<Values> = [values: Values, context: CliContext, log: Log, worker: number | undefined]
+type OpenAcmeArguments<Values> = [values: Values, context: CliContext, log: Log, worker: WorkerRole | undefined]
 
 /** Tells whoever is to be told of events; without a file, nothing of it is loaded. */
 const openEvents = async (file: string, events: Events, log: Log): Promise<Told> =>
@@ -289,28 +284,32 @@ async function createCluster(options: ValuesOf<typeof outerLayerOptions> & { rea
 /** Faults of the files of visitors, for whoever is told of events. */
 const reloadsOf = (visitors: RunningVisitors) => () => [{ what: 'visitors', fault: visitors.fault() }]
 
+/** Reads what an earlier process has kept of what was inspected, once nobody else writes there. @throws GatewayError FILE_UNREADABLE, KEY_INVALID */
+async function openStore(
+  inspection: EdgeInspection | undefined,
+  { worker, secrets }: { readonly worker: WorkerRole | undefined; readonly secrets: (() => Promise<Buffer>) | undefined },
+  log: Log,
+): Promise<void> {
+  if (worker === undefined || worker.isAlone()) return inspection?.open(secrets)
+  const fail = (thrown: unknown): void => log.error({ err: thrown }, `requests are not kept on disk: ${messageOf(thrown)}`)
+  void worker.alone.then(() => inspection?.open(secrets)).catch(fail)
+}
+
 /** Prepares the service; without one, nothing of it is loaded. */
 async function createService(
-  options: ValuesOf<typeof outerLayerOptions>,
-  { file, tls, events }: { readonly file: string; readonly tls: ReturnType<typeof createTlsPorts>; readonly events: Events },
+  options: ValuesOf<typeof outerLayerOptions> & { readonly service: string },
+  {
+    tls,
+    events,
+    worker,
+  }: { readonly tls: ReturnType<typeof createTlsPorts>; readonly events: Events; readonly worker: WorkerRole | undefined },
   log: Log,
   context: CliContext,
 ): Promise<OuterService> {
-  const { createOuterService } = await import('./outer-service.ts')
-  return createOuterService(
-    {
-      file,
-      logLevel: options['log-level'],
-      inspection: { isOn: options.inspect, keeping: options },
-      events,
-      appPort: options['app-port'],
-      appScheme: tls.app === undefined ? 'http' : 'https',
-      socketPort: options['socket-port'],
-      socketScheme: tls.socket === undefined ? 'ws' : 'wss',
-    },
-    log,
-    context,
-  )
+  const { createOuterService, serviceOptionsOf } = await import('./outer-service.ts')
+  const isTls = { app: tls.app !== undefined, socket: tls.socket !== undefined }
+  const of = serviceOptionsOf(options, { isTls, events, tag: worker?.tag })
+  return worker === undefined ? createOuterService(of, log, context) : worker.service(of, log)
 }
 
 function portsOf(options: ValuesOf<typeof outerLayerOptions>, admin: AdminOptions | undefined): readonly WantedPort[] {

@@ -1,20 +1,31 @@
-import { createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import { readSecretsKey } from '../../config/service/secrets-key.ts'
 import { readServiceConfig } from '../../config/service/service-file.ts'
-import { LiveDirectory, type HeldSocket } from '../../directory/live-directory.ts'
+import { LiveDirectory, type HeldSocket, type LiveDirectoryOptions } from '../../directory/live-directory.ts'
 import type { Events } from '../../events/events.ts'
 import { GatewayError } from '../../errors.ts'
+import type { RegisteredKey } from '../../identity/key-registry.ts'
 import { algorithmsOf, thumbprintOf } from '../../identity/key.ts'
 import { forkService } from '../../service-host/fork-service.ts'
 import { ServiceHost } from '../../service-host/service-host.ts'
-import type { AccountAnswer, AccountCredentials, CertificateAnswer, HolderRequest, SocketLogin } from '../../service-host/ipc.ts'
+import type {
+  AccountAnswer,
+  AccountCredentials,
+  CertificateAnswer,
+  HolderRequest,
+  ServiceChild,
+  SocketLogin,
+} from '../../service-host/ipc.ts'
 import { accountCalls } from './account-calls.ts'
 import type { SocketInspection, SocketKeeping } from '../inspect/socket-inspection.ts'
 import type { AdminCall } from '../../admin/calls.ts'
 import type { Peers } from '../../peers/peers.ts'
 import type { Log, LogLevel } from '../../telemetry/log.ts'
 import type { CliContext } from '../command/context.ts'
+import type { ValuesOf } from '../command/option.ts'
+import type { outerLayerOptions } from '../options/layers.ts'
+import type { ServiceConfig } from '../../service/config.ts'
 import type { ServiceProcessArguments } from './service-process.ts'
 
 /** Options of the outer layer's command line, as far as it matters to the service. */
@@ -23,7 +34,7 @@ export interface OuterServiceOptions {
   readonly file: string
   readonly logLevel: LogLevel
   /** The way in which requests of sockets are recorded for their owners, and whether they are, whatever the file says; absent: nothing is. */
-  readonly inspection?: { readonly isOn: boolean; readonly keeping: SocketKeeping }
+  readonly inspection?: { readonly isOn: boolean; readonly keeping: SocketKeeping; readonly tag?: string | undefined }
   /** Told of the process, and by it of accounts. */
   readonly events: Events
   readonly appPort: number
@@ -81,31 +92,106 @@ const USUAL_PORTS = { http: 80, https: 443 } as const
 
 const listOf = (up: ReadonlyMap<string, string>): { id: string; address: string }[] => [...up].map(([id, address]) => ({ id, address }))
 
-/** Reads the file of the service and prepares its process. @throws ConfigError CONFIG_INVALID, FILE_UNREADABLE */
-export async function createOuterService(options: OuterServiceOptions, log: Log, context: CliContext): Promise<OuterService> {
-  const { program } = context
-  if (program === undefined) throw new GatewayError('USAGE', 'a service needs the program as a file, to start a second process of it')
+/** The options of the service, from those of its outer layer. @param isTls  do the ports speak TLS? */
+export const serviceOptionsOf = (
+  options: ValuesOf<typeof outerLayerOptions> & { readonly service: string },
+  {
+    isTls,
+    events,
+    tag,
+  }: { readonly isTls: { readonly app: boolean; readonly socket: boolean }; readonly events: Events; readonly tag?: string | undefined },
+): OuterServiceOptions => ({
+  file: options.service,
+  logLevel: options['log-level'],
+  inspection: { isOn: options.inspect, keeping: options, tag },
+  events,
+  appPort: options['app-port'],
+  appScheme: isTls.app ? 'https' : 'http',
+  socketPort: options['socket-port'],
+  socketScheme: isTls.socket ? 'wss' : 'ws',
+})
+
+/** The file of the service as the processes of an outer layer need it, whichever of them has the service process beside it. */
+export interface ServiceFrame {
+  /** Absolute path of service.yaml. */
+  readonly file: string
+  readonly config: ServiceConfig
+  /** Its own hosts, such as that of its API. */
+  readonly hosts: readonly string[]
+  /** Are requests of sockets recorded? */
+  readonly isInspected: boolean
+  /** Options of its directory, without what it is told. @param key  public key of the service process */
+  readonly directory: (key: KeyObject) => LiveDirectoryOptions & { readonly serviceKey: RegisteredKey }
+  readonly logins: OuterLogins | undefined
+  /** Arguments of the service process. @param showsLetters  somebody sits before the log */
+  readonly process: (showsLetters: boolean) => ServiceProcessArguments
+}
+
+/** Reads the file of the service. @throws ConfigError CONFIG_INVALID, FILE_UNREADABLE */
+export async function readServiceFrame(options: OuterServiceOptions): Promise<ServiceFrame> {
   const file = resolve(options.file)
   const config = await readServiceConfig(file)
   const { zone, ports, hosts, stateDirectory } = config
+  const ownHosts = [...new Set([hosts.api, hosts.auth, hosts.portal, hosts.download])]
+  const { appPort, appScheme, socketPort, socketScheme, inspection } = options
+  const logins: OuterLogins = {
+    file,
+    besides: join(stateDirectory, 'visitors.yaml'),
+    read: async () => ({
+      authUrl: authUrlOf(hosts.auth, options),
+      providers: Object.fromEntries((await readServiceConfig(file)).identityProviders),
+    }),
+  }
+  return {
+    file,
+    config,
+    hosts: ownHosts,
+    isInspected: inspection !== undefined && (inspection.isOn || config.inspect === true),
+    directory: key => ({
+      zone,
+      ports,
+      endsTls: appScheme === 'https',
+      hosts: ownHosts,
+      portal: { host: hosts.portal, providers: config.portalProviders.map(({ name }) => name) },
+      serviceKey: {
+        kid: thumbprintOf(key),
+        key,
+        algorithms: algorithmsOf(key, 'the key of the service process'),
+        identifiers: undefined,
+        source: 'the service process',
+      },
+    }),
+    logins: config.identityProviders.size === 0 ? undefined : logins,
+    process: showsLetters => ({
+      file,
+      logLevel: options.logLevel,
+      facts: {
+        appScheme,
+        ...(appPort !== USUAL_PORTS[appScheme] && { appPort }),
+        linkUrls: [`${socketScheme}://${zone === 'localhost' ? 'localhost' : hosts.api}:${socketPort}`],
+        showsLetters,
+      },
+    }),
+  }
+}
+
+/** Starts the service process of an outer layer. @throws GatewayError USAGE */
+export function serviceStarter({ process }: ServiceFrame, log: Log, { program, execArgv, stdout }: CliContext): () => ServiceChild {
+  if (program === undefined) throw new GatewayError('USAGE', 'a service needs the program as a file, to start a second process of it')
+  const facts = JSON.stringify(process(stdout.isTTY === true && log.format === 'pretty'))
+  return () => forkService(program, ['service-process', facts], execArgv)
+}
+
+/** Reads the file of the service and prepares its process. @throws ConfigError CONFIG_INVALID, FILE_UNREADABLE */
+export async function createOuterService(options: OuterServiceOptions, log: Log, context: CliContext): Promise<OuterService> {
+  const frame = await readServiceFrame(options)
+  const fork = serviceStarter(frame, log, context)
+  const { config } = frame
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const key = createPublicKey(privateKey)
   const tunnels = new Map<string, string>()
   const keys = new Map<string, string>()
-  const ownHosts = [...new Set([hosts.api, hosts.auth, hosts.portal, hosts.download])]
   const directory = new LiveDirectory({
-    zone,
-    ports,
-    endsTls: options.appScheme === 'https',
-    hosts: ownHosts,
-    portal: { host: hosts.portal, providers: config.portalProviders.map(({ name }) => name) },
-    serviceKey: {
-      kid: thumbprintOf(key),
-      key,
-      algorithms: algorithmsOf(key, 'the key of the service process'),
-      identifiers: undefined,
-      source: 'the service process',
-    },
+    ...frame.directory(createPublicKey(privateKey)),
     onTunnelUp: (id, address) => {
       tunnels.set(id, address)
       host.tunnels([{ id, address }], [])
@@ -123,28 +209,9 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     },
     fault: () => host.fault,
   })
-  const inspection = await inspectionOf(options, config.inspect === true, { directory, log })
-  const { appPort, appScheme, socketPort, socketScheme } = options
-  const logins: OuterLogins = {
-    file,
-    besides: join(stateDirectory, 'visitors.yaml'),
-    read: async () => ({
-      authUrl: authUrlOf(hosts.auth, options),
-      providers: Object.fromEntries((await readServiceConfig(file)).identityProviders),
-    }),
-  }
-  const process: ServiceProcessArguments = {
-    file,
-    logLevel: options.logLevel,
-    facts: {
-      appScheme,
-      ...(appPort !== USUAL_PORTS[appScheme] && { appPort }),
-      linkUrls: [`${socketScheme}://${zone === 'localhost' ? 'localhost' : hosts.api}:${socketPort}`],
-      showsLetters: context.stdout.isTTY === true && log.format === 'pretty',
-    },
-  }
+  const inspection = await inspectionOf(options, frame, { directory, log })
   const host: ServiceHost = new ServiceHost({
-    fork: () => forkService(program, ['service-process', JSON.stringify(process)], context.execArgv),
+    fork,
     directory,
     tunnels: () => listOf(tunnels),
     keys: () => listOf(keys),
@@ -153,24 +220,18 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
       options.events.turn(state, isWell, { subject: state, fields: reason === undefined ? {} : { reason } }),
     onEvent: options.events.book.add,
     ...(inspection !== undefined && { requests: inspection }),
-    stateFile: join(stateDirectory, 'directory.json'),
+    stateFile: join(config.stateDirectory, 'directory.json'),
     log,
     clock: () => performance.now(),
   })
   return {
-    directory,
-    names: { hosts: ownHosts, zone },
-    taps: inspection?.taps,
-    serves: layer => inspection?.serves(layer),
+    ...servedBy(frame, directory, inspection),
     join: peers => host.join(peers),
-    secrets: () => readSecretsKey(config.secretsFile),
-    abuse: config.abuse,
-    logins: config.identityProviders.size === 0 ? undefined : logins,
     start: () => host.start(),
     serve: port => host.link({ url: `ws://127.0.0.1:${port}`, privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }),
     calls: accountCalls(request => host.operate(request)),
     who: credentials => host.who(credentials),
-    held: { apiHost: hosts.api, find: name => directory.heldSocket(name), certify: request => host.certify(request) },
+    held: { apiHost: config.hosts.api, find: name => directory.heldSocket(name), certify: request => host.certify(request) },
     onSocketLogin: login => host.socketLogin(login),
     close: async () => {
       await host.close()
@@ -179,15 +240,32 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
   }
 }
 
+/** The parts of a service that need no service process. */
+export function servedBy<Directory extends LiveDirectory>(
+  { config, hosts, logins }: ServiceFrame,
+  directory: Directory,
+  inspection: SocketInspection | undefined,
+): Pick<OuterService, 'names' | 'taps' | 'serves' | 'secrets' | 'abuse' | 'logins'> & { readonly directory: Directory } {
+  return {
+    directory,
+    names: { hosts, zone: config.zone },
+    taps: inspection?.taps,
+    serves: layer => inspection?.serves(layer),
+    secrets: () => readSecretsKey(config.secretsFile),
+    abuse: config.abuse,
+    logins,
+  }
+}
+
 /** Begins to record requests of sockets; where nobody wants that, nothing of it is loaded. */
-async function inspectionOf(
+export async function inspectionOf(
   { inspection }: OuterServiceOptions,
-  isInFile: boolean,
+  { isInspected }: ServiceFrame,
   { directory, log }: { readonly directory: LiveDirectory; readonly log: Log },
 ): Promise<SocketInspection | undefined> {
-  if (inspection === undefined || !(inspection.isOn || isInFile)) return undefined
+  if (inspection === undefined || !isInspected) return undefined
   const { createSocketInspection } = await import('../inspect/socket-inspection.ts')
-  return createSocketInspection(inspection.keeping, directory, log)
+  return createSocketInspection(inspection.keeping, directory, log, inspection.tag)
 }
 
 /** The auth host as browsers see it. Logins are for https, wherever TLS ends, but on this machine itself. */

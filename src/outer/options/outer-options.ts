@@ -72,8 +72,8 @@ export interface DirectorySource {
   layer(file: RouteTable): TargetTable
   /** The keys of the operator with those of the service behind them, now and later. */
   layerKeys(operator: Keys): Keys
-  /** The owner of the socket that a tunnel is of. */
-  ownerOf(tunnelId: string): { watch(watcher: (line: LogLine) => void): () => void } | undefined
+  /** Tells `watcher` who comes to the socket of a tunnel, until the returned function is called. @returns undefined for a tunnel that is not there */
+  watchTunnel(tunnelId: string, watcher: (line: LogLine) => void): (() => void) | undefined
   /** Calls `listener` after each change; what it resolves with are ports that could not be opened. @returns ends it */
   onChange(listener: (effects: DirectoryEffects) => Promise<readonly PortFault[]>): () => void
   /** A tunnel has come up, or has a newer login. @param address  of the inner layer */

@@ -8,7 +8,7 @@ const MAX_BYTES = 64 * 1024 * 1024
 
 /** A request to the admin socket of a worker. */
 export interface WorkerQuestion {
-  readonly method?: 'GET' | 'POST'
+  readonly method?: 'GET' | 'POST' | 'DELETE'
   /** With its query. */
   readonly path: string
   readonly body?: unknown

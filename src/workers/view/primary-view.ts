@@ -1,5 +1,5 @@
 import { AdminServer, type AdminOptions } from '../../admin/admin-server.ts'
-import { numberIn, type AdminCall, type CallFacts } from '../../admin/calls.ts'
+import { numberIn, type AdminCall, type CallFacts, type RequestAnswerer } from '../../admin/calls.ts'
 import { mergeExpositions } from '../../admin/exposition.ts'
 import type { Readiness } from '../../admin/health.ts'
 import { MAX_MINUTES, MinuteLog } from '../../admin/minutes.ts'
@@ -22,6 +22,14 @@ export interface PrimaryViewOptions {
   readonly isStopping: () => boolean
   /** Is there a table of the operator, which can be explained? */
   readonly hasTable: boolean
+  /** The fault that keeps the primary's own part from being whole; undefined: it is. */
+  readonly fault: () => string | undefined
+  /** Calls about what the primary has itself. */
+  readonly calls: readonly AdminCall[]
+  /** Further parts of the port, such as an inspector. */
+  readonly others: readonly RequestAnswerer[]
+  /** Names of these parts, for the console. */
+  readonly features: readonly string[]
   readonly log: Log
   /** Milliseconds, rising. */
   readonly clock: () => number
@@ -52,9 +60,9 @@ export class PrimaryView {
         values: async () => (await this.#numbers.metrics()).flat(),
       },
       events,
-      calls: this.#calls,
-      others: [],
-      features: [...(options.hasTable ? ['explain'] : []), 'events'],
+      calls: [...this.#calls, ...options.calls],
+      others: options.others,
+      features: [...(options.hasTable ? ['explain'] : []), ...options.features, 'events'],
       clock,
     })
   }
@@ -87,7 +95,8 @@ export class PrimaryView {
     const reasons = isAnyReady ? [] : [...new Set(known.flatMap(readiness => readiness.reasons))]
     if (isStopping()) reasons.unshift('shutting down')
     else if (known.length === 0) reasons.push('no worker is up')
-    const degraded = [...new Set(known.flatMap(readiness => readiness.degraded))]
+    const own = this.options.fault()
+    const degraded = [...new Set([...known.flatMap(readiness => readiness.degraded), ...(own === undefined ? [] : [own])])]
     if (missing > 0 && !isStopping()) degraded.push(`${missing} of ${count} workers are not up`)
     return { reasons, degraded }
   }
