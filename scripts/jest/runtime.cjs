@@ -41,13 +41,15 @@ function endInTime([type]) {
   if (type !== CHILD_MESSAGE_END) return
   process.off('message', endInTime)
   setTimeout(() => {
-    process.stderr.write(`a test file has left something open: ${process.getActiveResourcesInfo().join(' ')}\n`)
+    const open = process.getActiveResourcesInfo().join(' ')
+    process.stderr.write(`a test file has left something open: ${open} (the last one of its worker was ${lastFile})\n`)
     process.exit()
   }, GRACE_MS).unref()
 }
 if (process.argv[1]?.endsWith('processChild.js')) process.on('message', endInTime)
 
 let hooked
+let lastFile
 let sourceMapOf = () => undefined
 let evaluated = 0
 
@@ -83,6 +85,7 @@ class OneAfterTheOther {
 module.exports = class NativeRuntime extends Runtime {
   constructor(config, ...more) {
     super(config, ...more)
+    lastFile = this._testPath
     hooked ??= hook(config.cacheDirectory)
   }
 

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from '@jest/globals'
+import { runProcess } from './process.ts'
 import { giveUpWaits, once, until, within } from './wait.ts'
 
 const messageOf = (outcome: PromiseSettledResult<unknown> | undefined): string =>
@@ -26,6 +27,15 @@ test('waits of a file that is over fail no more, and those that come still do', 
   expect(messageOf(outcome)).toBe('waited 20 ms for what comes later')
   await delay(1)
   expect(failed).toBe(0)
+})
+
+test('a wait that was given up keeps no process alive', async () => {
+  const program = `import { giveUpWaits, until } from './test/support/wait.ts'
+    void until(() => false)
+    setTimeout(giveUpWaits)`
+  const args = ['--import', 'tsx', '--input-type=module', '--eval', program]
+  // Its end is what is claimed: a minute later it would be one with an error.
+  expect(await runProcess(args, { program: process.execPath })).toEqual({ code: 0, signal: null, stdout: '', stderr: '' })
 })
 
 test('what is waited for still arrives after that', async () => {

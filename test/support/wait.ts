@@ -74,7 +74,8 @@ export const until = async <T>(
     if (waitedMs >= deadlineMs && begun !== givenUp) return new Promise(() => undefined)
     const late = waitedMs >= deadlineMs && (looks >= deadlineMs / LOOK_MS || waitedMs >= deadlineMs * BUSY_FACTOR)
     if (late) throw new Error(`waited ${deadlineMs} ms for ${what ?? probe.toString()}`, { cause: thrown })
-    await delay(Math.min(MIN_POLL_MS + waitedMs / 50, MAX_POLL_MS))
+    // What is given up keeps nothing alive: the loser of a race looks on for a minute, and the worker would not end.
+    await delay(Math.min(MIN_POLL_MS + waitedMs / 50, MAX_POLL_MS), undefined, { ref: begun === givenUp })
   }
 }
 
