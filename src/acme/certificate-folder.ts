@@ -6,12 +6,11 @@ import { mintKeyPair } from '../identity/certificate.ts'
 import { mintKey, type IssuedPair } from './authority.ts'
 import { lifetimeOf } from './renewal.ts'
 import { replaceFile } from '../files/replace-file.ts'
+import { PLACEHOLDER } from '../tls/placeholder.ts'
 
 const FOLDER_MODE = 0o700
 const CERTIFICATE = '.crt'
 const KEY = '.key'
-/** No host has a space in its name. */
-const PLACEHOLDER = 'none yet'
 
 /** `*` is a letter that shells and people trip over; no host begins with this one. */
 const fileOf = (name: string): string => name.replace(/^\*\./, '_wildcard.')

@@ -36,6 +36,10 @@ async function parse(context: CliContext): Promise<Parsed> {
   return { words: withoutAlias(words.map(String)), flags, output }
 }
 
+/** The admin port is `--admin` of the commands that ask for its pages, and `--inspector` of those that ask its inspector. */
+const elsewhere = (stranger: string, known: readonly string[]): string | undefined =>
+  stranger === 'admin' && known.includes('inspector') ? 'inspector' : undefined
+
 /** @throws GatewayError USAGE with a suggestion for an option or an argument that the command does not have */
 function checkStrangers(command: Command, { words, flags }: Parsed): void {
   const help = `see ${NAME} ${command.words.join(' ')} --help`
@@ -43,7 +47,7 @@ function checkStrangers(command: Command, { words, flags }: Parsed): void {
   const places = [...(command.positionals ?? []), ...(command.rest === undefined ? [] : [command.rest])].map(({ name }) => name)
   const stranger = Object.keys(flags).find(name => !known.includes(name) && !places.includes(name) && name !== 'h' && name !== 'v')
   if (stranger !== undefined) {
-    const meant = nearest(stranger, known)
+    const meant = elsewhere(stranger, known) ?? nearest(stranger, known)
     throw usage(
       `unknown option ${stranger.length === 1 ? '-' : '--'}${stranger}${meant === undefined ? '' : `, did you mean --${meant}?`}; ${help}`,
     )

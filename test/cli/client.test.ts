@@ -95,6 +95,12 @@ describe('login', () => {
     expect(outcome).toMatchObject({ status: 1, stderr: expect.stringContaining('nothing listens there') })
   })
 
+  test('asks for no password before the server has answered', async () => {
+    const server = new URL(api.url).host
+    const outcome = await run(['login', '--server', server, '-e', 'a@b.c'], { input: '' })
+    expect(outcome).toMatchObject({ status: 1, stderr: expect.stringContaining('does not speak TLS: is it http:// ?') })
+  })
+
   test('is forgotten by logout', async () => {
     await run(['login', '--server', api.url, '-e', 'ada@example.com', '-p', 'right password'])
     expect(await run(['logout'])).toMatchObject({ status: 0, stdout: `Logged out of ${api.url}\n` })

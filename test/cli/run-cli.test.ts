@@ -125,6 +125,7 @@ describe('a mistake on the command line ends with 2 and one clear line:', () => 
     [['account', 'kes', 'ls'], /unknown command "kes", did you mean "keys"\?; see socket-gateway account --help/],
     [['socket', 'creat'], /unknown command "creat", did you mean "create"\?/],
     [['inner-layer', 'jion'], /unexpected argument "jion"; see socket-gateway inner-layer --help/],
+    [['requests', '--admin', '3002'], /unknown option --admin, did you mean --inspector\?/],
     [['socket', 'create', '--nmae', 'x'], /unknown option --nmae, did you mean --name\?/],
     [['inner', 'revoke'], /an argument is missing, expected KEY; see socket-gateway inner revoke --help/],
     [['outer-layr'], /unknown command "outer-layr", did you mean "outer-layer"\?/],

@@ -34,7 +34,7 @@ describe('sockets of the service manager', () => {
   test.each([
     ['socket-gateway.socket', 'called "socket-gateway.socket"; expected FileDescriptorName= clients, redirect, links'],
     ['constructor', 'called "constructor"'],
-    ['', 'called ""'],
+    ['', 'a socket without a name; expected FileDescriptorName= clients, redirect, links'],
     ['clients:clients', 'two sockets called clients'],
   ])('called %j are refused in words', (names, words) => {
     expect(() => of({ LISTEN_PID: '7', LISTEN_FDS: '2', LISTEN_FDNAMES: names })).toThrow(words)

@@ -6,11 +6,13 @@ import type { ValuesOf } from '../command/option.ts'
 import { askFor } from '../command/prompt.ts'
 import type { loginOptions, logoutOptions } from '../options/client.ts'
 import { answer } from './answer.ts'
-import { credentialsOf, openSession, sessionOf } from './open.ts'
+import { anonymousClient, credentialsOf, openSession, sessionOf } from './open.ts'
 
 /** `login`: keeps a token for the commands that follow. @throws GatewayError LOGIN_FAILED, SERVICE_UNREACHABLE */
 export async function runLogin(values: ValuesOf<typeof loginOptions>, context: CliContext): Promise<ExitStatus> {
   const session = await sessionOf(values, context)
+  // Nobody is to type a password for a server that cannot be reached, or is another one.
+  if (values.password === undefined) await (await anonymousClient(values, context)).version()
   const [email = '', password = ''] = await askFor(
     [
       { value: values.email, label: 'Email: ', option: '--email' },

@@ -3,6 +3,7 @@ import { askAdmin } from '../command/ask-status.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
+import { plural } from '../../telemetry/plural.ts'
 import { readPasswordFile } from '../options/admin.ts'
 import type { clusterDrainOptions, clusterRebalanceOptions, clusterStatusOptions } from '../options/status.ts'
 
@@ -65,7 +66,7 @@ export async function runClusterRebalance(options: ValuesOf<typeof clusterRebala
       : moves > 0
         ? `; sends ${moves} elsewhere`
         : ''
-    return `${name}: ${innerLayers} inner layers${rest}\n`
+    return `${name}: ${plural(innerLayers, 'inner layer')}${rest}\n`
   })
   stdout.write(`${lines.join('')}on average ${average.toFixed(1)}\n`)
   return nodes.some(({ isOpen }) => isOpen) ? 0 : 1

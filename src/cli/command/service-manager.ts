@@ -38,7 +38,7 @@ export function inheritedHosts({ env, pid }: Pick<CliContext, 'env' | 'pid'>): I
     if (!isName(name))
       throw new GatewayError(
         'USAGE',
-        `the service manager gave a socket called ${JSON.stringify(name)}; expected FileDescriptorName= ${known} in its unit`,
+        `the service manager gave a socket ${name === '' ? 'without a name' : `called ${JSON.stringify(name)}`}; expected FileDescriptorName= ${known} in its unit`,
       )
     const option = SOCKETS.get(name)!
     if (hosts.has(option))

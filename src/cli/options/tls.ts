@@ -2,6 +2,7 @@ import { GatewayError } from '../../errors.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { parseDuration } from '../../units/durations.ts'
 import { CertificateStore, type ServerPair } from '../../tls/certificate-store.ts'
+import { isPlaceholder } from '../../tls/placeholder.ts'
 import { FILE, flag, integer, listOf, optional, PORT, type Reader, type ValuesOf } from '../command/option.ts'
 
 /** A year, RFC 6797 §6.1.1 in seconds; what `--hsts` alone means. */
@@ -133,11 +134,17 @@ export function createAppCertificates(
 
 function reportsOf(port: string, log: Log): Pick<ConstructorParameters<typeof CertificateStore>[0], 'onChange' | 'onRecovery' | 'onFault'> {
   let isFirst = true
+  let verb = 'loaded'
   return {
     onChange: pairs => {
-      const [level, verb] = isFirst ? (['debug', 'loaded'] as const) : (['info', 'reloaded'] as const)
+      if (pairs.every(({ source }) => isPlaceholder(source)))
+        return log.info(
+          {},
+          `there is no certificate for the ${port} yet: until the authority has issued one, nobody trusts what is shown there`,
+        )
+      log[isFirst ? 'debug' : 'info']({ certificates: pairs.map(factsOf) }, `certificates of the ${port} ${verb}: ${pairs.length} in force`)
       isFirst = false
-      log[level]({ certificates: pairs.map(factsOf) }, `certificates of the ${port} ${verb}: ${pairs.length} in force`)
+      verb = 'reloaded'
     },
     onRecovery: pairs =>
       log.info({ certificates: pairs.map(factsOf) }, `certificates of the ${port} are good again: ${pairs.length} in force, as before`),
