@@ -18,6 +18,7 @@ import { maintenanceKey, respondKey } from './keys/respond.ts'
 import { timeoutsKey } from './keys/timeouts.ts'
 import { tlsKey } from './keys/tls.ts'
 import { upgradesKey } from './keys/upgrades.ts'
+import { foundKey } from './routing/found-key.ts'
 import type { PartSource } from './routing/split-key.ts'
 import type { routeSchema, targetSchema } from './schema.ts'
 
@@ -92,5 +93,6 @@ export function createTarget(source: Keys, policy: Policy, place: TargetPlace): 
     ...limits,
     ...upgradesKey.create(source, place),
     ...inspectKey.create(source, place),
+    ...foundKey.create(source, place),
   }
 }

@@ -18,6 +18,7 @@ import { maintenanceKey, respondKey } from './keys/respond.ts'
 import { timeoutsKey } from './keys/timeouts.ts'
 import { tlsKey } from './keys/tls.ts'
 import { upgradesKey } from './keys/upgrades.ts'
+import { foundKey } from './routing/found-key.ts'
 import { splitKey } from './routing/split-key.ts'
 
 /** Where a target leads to: first in the documentation. */
@@ -42,6 +43,7 @@ export const otherSchema = {
   ...tlsKey.schema,
   ...upgradesKey.schema,
   ...inspectKey.schema,
+  ...foundKey.schema,
 }
 
 /** In the order in which a request meets them. */
@@ -66,6 +68,7 @@ const KEYS: readonly Pick<TargetKey<never, never>, 'faults' | 'doubts' | 'effect
   balanceKey,
   maintenanceKey,
   inspectKey,
+  foundKey,
 ]
 
 /** The effects of every key but origin, policy and identifier. */

@@ -1,4 +1,4 @@
-import { parseHost } from '../address/host.ts'
+import { parseHost, parseTargetHost } from '../address/host.ts'
 import type { Access } from '../route/access.ts'
 import { Policy } from '../route/policy.ts'
 import { RoutePath, Routes } from '../route/routes.ts'
@@ -19,11 +19,17 @@ export const SERVICE_HOST = `service.${SOCKET_DOMAIN}`
  * `*` of the file. Names that a socket has beside the one of its zone go behind `*.x` as well. Sockets are found, and never listed.
  */
 export class LayeredTable implements TargetTable {
+  /** Undefined: none, as almost always. */
+  readonly #overruled: ReadonlySet<Target> | undefined
+
   constructor(
     private readonly file: RouteTable,
     private readonly sockets: SocketTable,
     private readonly service: ReadonlyMap<string, Target>,
-  ) {}
+  ) {
+    const overruled = overruledIn(file, service)
+    this.#overruled = overruled.length === 0 ? undefined : new Set(overruled)
+  }
 
   get targets(): TargetTable['targets'] {
     return this.file.targets
@@ -44,7 +50,8 @@ export class LayeredTable implements TargetTable {
   match(host: string): Target | undefined {
     const { file } = this
     if (this.blindName(host) !== undefined) return undefined
-    const own = file.matchExact(host) ?? this.service.get(host)
+    const exact = file.matchExact(host)
+    const own = exact === undefined || this.#overruled?.has(exact) === true ? this.service.get(host) : exact
     if (own !== undefined) return own
     const wildcard = file.matchWildcard(host)
     const entry = this.sockets.match(host)
@@ -75,6 +82,10 @@ export class LayeredTable implements TargetTable {
     return this.sockets.isInZone(host)
   }
 }
+
+/** Targets that were found for a host of the service itself, which whoever runs a container does not get; the operator may have one by hand. */
+export const overruledIn = ({ targets }: RouteTable, service: ReadonlyMap<string, Target>): readonly Target[] =>
+  targets.filter(({ name, found }) => found !== undefined && service.has(parseTargetHost(name)))
 
 /** The portal, where people may log in by providers. */
 export interface PortalHost {

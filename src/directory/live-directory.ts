@@ -2,11 +2,11 @@ import type { Keys, RegisteredKey } from '../identity/key-registry.ts'
 import type { LogLine } from '../payload/log-note.ts'
 import type { Access } from '../route/access.ts'
 import type { RouteTable, TargetTable } from '../route/table.ts'
-import type { Owner } from '../route/target.ts'
+import type { Owner, Target } from '../route/target.ts'
 import type { TcpPort } from '../route/tcp-port.ts'
 import type { DirectorySnapshot, EndedLogins } from './directory.ts'
 import { LayeredKeys } from './granted-keys.ts'
-import { LayeredTable, serviceTargets, type PortalHost } from './layered-table.ts'
+import { LayeredTable, overruledIn, serviceTargets, type PortalHost } from './layered-table.ts'
 import type { Usage } from './owner.ts'
 import { parseDirectoryMessage } from './parse-message.ts'
 import { SocketTable, type DirectoryBounds, type DirectoryEffects, type SocketFault } from './socket-table.ts'
@@ -89,6 +89,11 @@ export class LiveDirectory {
   /** The table of the file with the sockets in it, now and later. */
   layer(file: RouteTable): TargetTable {
     return new LayeredTable(file, this.#table, this.#service)
+  }
+
+  /** Targets of the file that are not in force, since the host is the service's own. */
+  overruled(file: RouteTable): readonly Target[] {
+    return overruledIn(file, this.#service)
   }
 
   /** The keys of the operator with those of the service behind them. */

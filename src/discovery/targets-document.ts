@@ -39,19 +39,25 @@ function withPublicIssuers(access: unknown, allowed: readonly string[]): unknown
 }
 
 /** As the targets file has it. */
-const targetOf = ({ type, origin, policy, access }: FoundService, identifiers: readonly string[], issuers: readonly string[]): YamlMap => ({
+const targetOf = (
+  { name, type, origin, policy, access }: FoundService,
+  identifiers: readonly string[],
+  issuers: readonly string[],
+): YamlMap => ({
   protocol: type,
   hostname: origin.host,
   port: origin.port,
   ...(identifiers.length > 0 && { identifier: identifiers }),
   ...(policy !== undefined && { policy }),
   ...(access !== undefined && { access: withPublicIssuers(access, issuers) }),
+  found: name,
 })
 
 /** As `targetOf`. */
-const targetOfHost = ({ target }: FoundHost, identifiers: readonly string[]): YamlMap => ({
+const targetOfHost = ({ name, target }: FoundHost, identifiers: readonly string[]): YamlMap => ({
   ...(identifiers.length > 0 && { identifier: identifiers }),
   ...target,
+  found: name,
 })
 
 /** @throws GatewayError with the reason why it cannot be a target */

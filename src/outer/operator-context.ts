@@ -24,7 +24,7 @@ export interface OperatorViewOptions {
   readonly registry: Registry
   readonly targets: TableSource
   readonly keys: KeySource
-  readonly directory: Pick<DirectorySource, 'size' | 'fault'> | undefined
+  readonly directory: Pick<DirectorySource, 'size' | 'fault' | 'overruled'> | undefined
   /** Undefined: it is alone. */
   readonly cluster: Pick<Cluster, 'drainNode' | 'facts' | 'fault' | 'nodes' | 'rebalance' | 'relays'> | undefined
   /** When this process made what it serves from, where nothing says a later time. */

@@ -17,6 +17,7 @@ const MAX_RULES = 20
 export function statusOf(options: OperatorViewOptions): OwnStatus {
   const { registry, targets, startedAt, keys, requests, openRequests, ports, tcp, tunnels, certificates, sightings } = options
   const { table } = targets
+  const overruled = new Set(options.directory?.overruled(table))
   return {
     layer: 'outer',
     ports: ports(),
@@ -30,7 +31,7 @@ export function statusOf(options: OperatorViewOptions): OwnStatus {
             tunnels: registry.tunnelCount,
             firstTunnels: registry.tunnels.slice(0, MAX_TUNNELS).map(connection => innerStatus(connection, keys)),
           },
-    targets: shownTargets(options).map(target => targetStatus(target, options)),
+    targets: shownTargets(options).map(target => targetStatus(target, options, overruled)),
     targetsOmitted: Math.max(0, table.all.length - MAX_ROWS),
     reload: {
       file: targets.file ?? 'made in code',
@@ -43,8 +44,10 @@ export function statusOf(options: OperatorViewOptions): OwnStatus {
       ports: tcp.ports,
       connections: tcp.openConnections,
       faults: [...tcp.faults, ...tcp.clientFaults],
-      services: table.tcp
-        .flatMap(port => port.options.routes.map(route => ({ name: nameOf(port, route.name), route })))
+      services: [
+        ...table.blind.flatMap(({ options: { key, routes } }) => routes.map(route => ({ name: `blind ${key}`, route }))),
+        ...table.tcp.flatMap(port => port.options.routes.map(route => ({ name: nameOf(port, route.name), route }))),
+      ]
         .slice(0, MAX_ROWS)
         .map(({ name, route }) => serviceStatus(name, route, options)),
     },
@@ -132,13 +135,15 @@ function serviceStatus(name: string, service: Service, options: OperatorViewOpti
 /** Returns the line in the file; null for a target made in code, which has line 0. */
 const lineOf = ({ line }: { readonly line: number }): number | null => (line > 0 ? line : null)
 
-function targetStatus(target: Target, options: OperatorViewOptions): TargetStatus {
+const OVERRULED = 'not in force: the host is one of the service itself, which what is found cannot have'
+
+function targetStatus(target: Target, options: OperatorViewOptions, overruled: ReadonlySet<Target>): TargetStatus {
   const { health, requests } = options
   const serving = servingOf(target.identifiers, options)
   const avoided = health.isEmpty ? [] : serving.filter(connection => health.isAvoided(target, connection))
   const metrics = requests.targets.get(target.name)
   const lastError = metrics?.lastError
-  const answer = ownAnswerOf(target)
+  const answer = overruled.has(target) ? OVERRULED : ownAnswerOf(target)
   const { rules } = target.policy
   const check = target.health?.check
   const isKnown = metrics !== undefined && metrics.requestCount > metrics.errorCount

@@ -18,7 +18,7 @@ export interface Redirect {
 }
 
 /** Variables that the address of a redirect may have in it. */
-export const REDIRECT_VARIABLES = ['scheme', 'host', 'path', 'query'] as const
+export const REDIRECT_VARIABLES = ['scheme', 'host', 'hostname', 'path', 'query'] as const
 
 /** As it stands in the targets file; `body` may have come from a file. */
 export interface FixedAnswerSource {
@@ -57,10 +57,13 @@ const isJson = (text: string): boolean => {
 export const createRedirect = (to: string, status: number): Redirect =>
   Object.freeze({ kind: 'redirect', status, to: parseTemplate(to, REDIRECT_VARIABLES) })
 
+/** `[::1]` of `[::1]:8080`. */
+const withoutPort = (host: string): string => host.replace(/:\d*$/, '')
+
 /** The address that a redirect names for one request, with nothing in it that would end the field. */
 export const locationOf = ({ to }: Redirect, variables: Variables): string =>
   // A byte beyond ASCII in a query stays that byte.
-  expand(to, variables).replace(
+  expand(to, { ...variables, hostname: withoutPort(variables['host'] ?? '') }).replace(
     /[^\x21-\x7e]/g,
     character => `%${(character.charCodeAt(0) & 0xff).toString(16).toUpperCase().padStart(2, '0')}`,
   )

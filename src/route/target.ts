@@ -190,6 +190,8 @@ export interface Target {
   readonly upgrades?: readonly string[] | undefined
   /** Requests are shown to the inspector of the outer layer, where it has one. */
   readonly isInspected?: true | undefined
+  /** Name of the container or workload that asked for it; undefined: the operator wrote it. */
+  readonly found?: string | undefined
   /** Of a socket of the service; undefined: it is the operator's. */
   readonly owner?: Owner | undefined
   /** The answer when nobody serves it, or whoever did is lost; undefined: the usual ones. */

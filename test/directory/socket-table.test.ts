@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import type { DirectorySocket } from '../../src/directory/directory.ts'
-import { LayeredTable, serviceTargets } from '../../src/directory/layered-table.ts'
+import { LayeredTable, overruledIn, serviceTargets } from '../../src/directory/layered-table.ts'
 import { SocketTable } from '../../src/directory/socket-table.ts'
 import { parseTargets } from '../../src/config/targets.ts'
 import { changeOf, grantedKey, idOf, socketOf, tunnelOf, ZONE } from '../support/directory.ts'
@@ -213,6 +213,18 @@ describe('the table of the file with sockets in it', () => {
     expect(table.match(`other.${ZONE}`)?.name).toBe(`*.${ZONE}`)
     expect(table.match('elsewhere.example')?.name).toBe('*')
     expect(table.all.map(({ name }) => name)).toEqual([`s1.${ZONE}`, `*.${ZONE}`, '*'])
+  })
+
+  test('gives what was found no host of the service itself; what the operator wrote may have it', () => {
+    const text = (keys: string) =>
+      `targets: { 'API.${ZONE}.': { hostname: evil.example${keys} }, other.example: { hostname: a.example, found: docker a } }`
+    const service = serviceTargets([`api.${ZONE}`])
+    const table = (keys: string) => new LayeredTable(parseTargets(text(keys), 't'), create(), service)
+    expect(table(', found: docker evil').match(`api.${ZONE}`)?.identifiers).toEqual(['@service'])
+    expect(table(', found: docker evil').match('other.example')?.hostname).toBe('a.example')
+    expect(table('').match(`api.${ZONE}`)?.hostname).toBe('evil.example')
+    expect(overruledIn(parseTargets(text(', found: docker evil'), 't'), service).map(({ found }) => found)).toEqual(['docker evil'])
+    expect(overruledIn(parseTargets(text(''), 't'), service)).toEqual([])
   })
 
   test('knows which names only sockets can have', () => {

@@ -48,14 +48,23 @@ describe('docker --targets', () => {
     )
     await hosts('web.example.com', 'api.example.com')
     expect(await read(file)).toEqual({
-      'api.example.com': { protocol: 'https', hostname: '127.0.0.1', port: 8443, identifier: ['lan-a'] },
-      'web.example.com': { protocol: 'http', hostname: '127.0.0.1', port: 80, identifier: ['lan-a'], policy: { '^/v1/.*': ['GET'] } },
+      'api.example.com': { protocol: 'https', hostname: '127.0.0.1', port: 8443, identifier: ['lan-a'], found: 'docker api' },
+      'web.example.com': {
+        protocol: 'http',
+        hostname: '127.0.0.1',
+        port: 80,
+        identifier: ['lan-a'],
+        policy: { '^/v1/.*': ['GET'] },
+        found: 'docker web',
+      },
     })
     expect((await stat(file)).mode & 0o777).toBe(0o600)
     expect(parseTargets(await readFile(file, 'utf8'), file).all).toHaveLength(2)
     engine.set(web({ 'socket-gateway.host': 'web.example.com' }))
     await hosts('web.example.com')
-    expect(await read(file)).toEqual({ 'web.example.com': { protocol: 'http', hostname: '127.0.0.1', port: 80, identifier: ['lan-a'] } })
+    expect(await read(file)).toEqual({
+      'web.example.com': { protocol: 'http', hostname: '127.0.0.1', port: 80, identifier: ['lan-a'], found: 'docker web' },
+    })
     expect(await running.stop()).toBe(0)
     expect(log()).toContain('"host":"api.example.com"')
     // What is in the file goes on being served.

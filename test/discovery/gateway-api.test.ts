@@ -62,6 +62,7 @@ describe('kubernetes --gateway-controller', () => {
       'a.example.com': {
         identifier: ['lan'],
         routes: [{ path: '/', protocol: 'http', hostname: 'web.default.svc', port: 80, preserveHost: true }],
+        found: 'k8s gateway a.example.com',
       },
     })
     expect(parentsOf('web')[0]).toEqual(theirs)

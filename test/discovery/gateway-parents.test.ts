@@ -44,6 +44,17 @@ describe('parents', () => {
       ],
     ],
     [['b.other.net', 'nowhere.net'], ['b.other.net'], [['two', 1]]],
+    // The star stands for any number of labels, as two stars of a target do.
+    [['*.example.com'], ['**.example.com'], [['one', 1]]],
+    [['*.Deep.example.com'], ['**.deep.example.com'], [['one', 1]]],
+    [
+      [],
+      ['**.example.com', 'b.other.net'],
+      [
+        ['one', 1],
+        ['two', 1],
+      ],
+    ],
   ])('%j are had at the listeners that have them', (hostnames, hosts, attached) => {
     expect(hosted({ hostnames })).toMatchObject({ hosts, state: [{}], attached: new Map(attached as [string, number][]) })
   })
@@ -58,9 +69,6 @@ describe('parents', () => {
       { parentRefs: [{ name: 'edge', namespace: 'default', sectionName: 'three' }], namespace: 'team', hostnames: ['c.other.net'] },
       'NotAllowedByListeners',
     ],
-    // A star stands for one label in targets, for any number here: less would be served than was asked for.
-    [{ hostnames: ['*.example.com'] }, 'UnsupportedValue'],
-    [{ hostnames: [] }, 'UnsupportedValue'],
   ])('%j: %s', (spec, reason) => {
     const { hosts, state } = hosted(spec)
     expect(hosts).toEqual([])
@@ -119,20 +127,24 @@ describe('Gateways', () => {
       { tls: { certificateRefs: [{ name: 'secret' }], options: { 'socket-gateway/certificates': 'outer-layer' } } },
       'ResolvedRefs',
       /^InvalidCertificateRef: .*--tls-certificate/,
+      // It has its routes, and serves none of them.
+      1,
     ],
-    [{ tls: { mode: 'Passthrough' } }, 'Accepted', /^UnsupportedValue: tls.mode Passthrough/],
+    [{ tls: { mode: 'Passthrough' } }, 'Accepted', /^UnsupportedValue: tls.mode Passthrough/, 0],
     [
       { tls: { options: { 'socket-gateway/certificates': 'outer-layer' }, frontendValidation: {} } },
       'Accepted',
       /^UnsupportedValue: tls.frontendValidation/,
+      0,
     ],
-    [{ protocol: 'HTTP', allowedRoutes: { kinds: [{ kind: 'GRPCRoute' }] } }, 'ResolvedRefs', /^InvalidRouteKinds: GRPCRoute/],
-  ])('a listener with %j: %s', (more, type, words) => {
-    const { gatewayOf } = read([route([to('web')])], {
+    [{ protocol: 'HTTP', allowedRoutes: { kinds: [{ kind: 'GRPCRoute' }] } }, 'ResolvedRefs', /^InvalidRouteKinds: GRPCRoute/, 0],
+  ])('a listener with %j: %s', (more, type, words, attached) => {
+    const { hosts, gatewayOf } = read([route([to('web')])], {
       gateways: [gateway({ listeners: [{ name: 'tls', port: 443, protocol: 'HTTPS', ...more }] })],
     })
     expect(gatewayOf().listeners[0]).toMatchObject({ [type]: expect.stringMatching(words), Programmed: expect.anything() })
-    expect(gatewayOf().attached.size).toBe(0)
+    expect(gatewayOf().attached.size).toBe(attached)
+    expect(hosts).toEqual({})
   })
 
   test('the certificates of the outer layer do for HTTPS', () => {

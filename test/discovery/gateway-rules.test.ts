@@ -50,32 +50,46 @@ describe('rules', () => {
     expect([...states.values()]).toEqual([[{}], [{}]])
   })
 
-  test('methods become a policy, and are refused where others of them would go elsewhere', () => {
-    const get = [at('/x', 'PathPrefix', { method: 'GET' }), at('/x', 'PathPrefix', { method: 'HEAD' })]
-    expect(read([route([{ matches: get, ...to('web') }])]).hosts['a.example.com']).toEqual([
-      { path: '/x', ...WEB, policy: { '*': ['GET', 'HEAD'] } },
-    ])
-    const words = expect.stringContaining('other methods of the same path would go elsewhere')
-    const above = read([route([{ matches: get, ...to('api') }, to('web')])])
-    expect(above.stateOf()).toEqual([{ Accepted: words }])
-    expect(above.hosts).toEqual({})
-    // Whichever of them goes by methods, the newer one gives way: nobody takes a path from a route that is there.
-    const byMethod = { matches: get, ...to('api') }
-    const two = read([route([byMethod]), route([to('web')], { name: 's', namespace: 'default', age: 1 })])
-    expect([two.stateOf('default/r'), two.stateOf('default/s')]).toEqual([[{}], [{ Accepted: words }]])
-    expect(two.hosts['a.example.com']).toEqual([{ path: '/x', ...API, policy: { '*': ['GET', 'HEAD'] } }])
-    const turned = read([route([byMethod], { age: 1 }), route([to('web')], { name: 's' })])
-    expect([turned.stateOf('default/r'), turned.stateOf('default/s')]).toEqual([[{ Accepted: words }], [{}]])
-    expect(turned.hosts['a.example.com']).toEqual([{ path: '/', ...WEB }])
-    const posted = { matches: [at('/x', 'PathPrefix', { method: 'POST' })], ...to('web') }
-    expect(read([route([{ matches: get, ...to('api') }, posted])]).stateOf()).toEqual([{ Accepted: words }])
-    const below = { matches: [at('/x/y', 'PathPrefix', { method: 'POST' })], ...to('web') }
-    expect(read([route([below, { matches: get, ...to('api') }])]).stateOf()).toEqual([{ Accepted: words }])
-    const later = [
-      route([{ matches: get, ...to('api') }]),
-      route([to('web'), { matches: [at('/z', 'Exact', { method: 'PUT' })], ...to('web') }], { name: 's' }),
+  test('methods, header fields and parameters become conditions, and other requests for that path go elsewhere', () => {
+    const matches = [
+      at('/x', 'PathPrefix', { method: 'GET', headers: [{ name: 'Version', value: 'two' }] }),
+      at('/x', 'PathPrefix', { queryParams: [{ type: 'Exact', name: 'Animal', value: '^whale.' }] }),
     ]
-    expect(read(later).stateOf('default/s')).toEqual([{ Accepted: words }])
+    const { hosts, stateOf } = read([route([{ matches, ...to('api') }, to('web')])])
+    expect(stateOf()).toEqual([{}])
+    expect(hosts['a.example.com']).toEqual([
+      { path: '/x', match: { methods: ['GET'], headers: { version: 'two' } }, ...API },
+      // What looks like an expression of ours is meant as it stands.
+      { path: '/x', match: { query: { Animal: '^\\^whale\\.' } }, ...API },
+      { path: '/', ...WEB },
+    ])
+  })
+
+  test('of header names that are the same the first counts', () => {
+    const headers = [
+      { name: 'X-A', value: '1' },
+      { name: 'x-a', value: '2' },
+    ]
+    const { hosts } = read([route([{ matches: [{ headers }], ...to('web') }])])
+    expect(hosts['a.example.com']).toEqual([{ path: '/', match: { headers: { 'x-a': '1' } }, ...WEB }])
+  })
+
+  test('of conditions that say as much the older route goes first, whatever it is called', () => {
+    const by = (name: string, value: string) => ({ matches: [{ headers: [{ name, value }] }] })
+    const { hosts } = read([
+      route([{ ...by('a', '1'), ...to('web') }], { name: 'a', age: 2 }),
+      route(
+        [
+          { ...by('b', '1'), ...to('api') },
+          { ...by('a', '1'), ...to('api') },
+        ],
+        { name: 'z', age: 1 },
+      ),
+    ])
+    expect(hosts['a.example.com']?.map(({ match, hostname }) => [match, hostname])).toEqual([
+      [{ headers: { b: '1' } }, 'api.default.svc'],
+      [{ headers: { a: '1' } }, 'api.default.svc'],
+    ])
   })
 
   test('filters become keys of the route', () => {
@@ -127,20 +141,15 @@ describe('rules', () => {
   })
 
   test.each([
-    [{ matches: [{ headers: [{ name: 'a', value: 'b' }] }], ...to('web') }, 'matches.headers'],
-    [{ matches: [{ queryParams: [{ name: 'a', value: 'b' }] }], ...to('web') }, 'matches.queryParams'],
+    [
+      { matches: [{ headers: [{ name: 'a', value: 'b', type: 'RegularExpression' }] }], ...to('web') },
+      'matches.headers: RegularExpression',
+    ],
+    [{ matches: [{ headers: [{ name: 'Host', value: 'b' }] }], ...to('web') }, 'headers.host'],
+    [{ matches: [{ queryParams: [{ name: 'a', value: 'b', case: 1 }] }], ...to('web') }, 'matches.queryParams.case'],
     [{ matches: [at('/x.*', 'RegularExpression')], ...to('web') }, 'RegularExpression'],
     [{ matches: [at('/x', 'PathPrefix', { method: 'TRACE' })], ...to('web') }, 'the method TRACE'],
     [{ matches: [at('/a%2Fb')], ...to('web') }, 'more than one way'],
-    [
-      {
-        backendRefs: [
-          { name: 'web', port: 80 },
-          { name: 'api', port: 80 },
-        ],
-      },
-      'several backendRefs',
-    ],
     [{ backendRefs: [{ name: 'web', port: 80, filters: [{}] }] }, 'backendRefs.filters'],
     [{ ...to('web'), timeouts: { request: '1s' } }, 'rules.timeouts'],
     [{ ...to('web'), retry: {} }, 'rules.retry'],
@@ -181,6 +190,36 @@ describe('rules', () => {
 })
 
 describe('backends', () => {
+  test('a redirect of every host keeps the one that was asked for, without the port that it came by', () => {
+    const redirect = (requestRedirect: Spec, hostnames: readonly string[]) =>
+      Object.values(read([route([{ filters: [{ type: 'RequestRedirect', requestRedirect }] }], { hostnames })]).hosts)[0]?.[0]?.['redirect']
+    expect(redirect({ scheme: 'https' }, [])).toEqual({ to: 'https://${hostname}${path}${query}', status: 302 })
+    expect(redirect({ port: 8080 }, ['*.b.example'])).toEqual({ to: '${scheme}://${hostname}:8080${path}${query}', status: 302 })
+    expect(redirect({ statusCode: 301 }, [])).toEqual({ to: '${scheme}://${host}${path}${query}', status: 301 })
+    expect(redirect({ hostname: 'new.example' }, [])).toEqual({ to: '${scheme}://new.example${path}${query}', status: 302 })
+  })
+
+  test('several have their shares, and what leads nowhere has its share of 500', () => {
+    const backendRefs = [
+      { name: 'web', port: 80, weight: 70 },
+      { name: 'api', port: 80 },
+      { name: 'nosuch', port: 80, weight: 29 },
+      { name: 'other', port: 80, weight: 0 },
+    ]
+    const { hosts, stateOf } = read([route([{ backendRefs }])])
+    expect(hosts['a.example.com']).toEqual([
+      {
+        path: '/',
+        split: [
+          { weight: 70, ...WEB },
+          { weight: 1, ...API },
+          { weight: 29, respond: { status: 500 } },
+        ],
+      },
+    ])
+    expect(stateOf()).toEqual([{ ResolvedRefs: expect.stringMatching(/^BackendNotFound: /) }])
+  })
+
   test.each([
     [to('nosuch'), 'BackendNotFound'],
     [{ backendRefs: [{ name: 'web', port: 81 }] }, 'BackendNotFound'],

@@ -52,7 +52,12 @@ describe('kubernetes --targets', () => {
     ])
     api.remove('b')
     await until(async () => !('a.example.com' in (await read())) && !('b.example.com' in (await read())))
-    expect((await read())['other.example.com']).toEqual({ protocol: 'https', hostname: 'a.default.svc.cluster.local', port: 8443 })
+    expect((await read())['other.example.com']).toEqual({
+      protocol: 'https',
+      hostname: 'a.default.svc.cluster.local',
+      port: 8443,
+      found: 'k8s default.a',
+    })
     expect(log()).toContain('this is the one that publishes')
   })
 

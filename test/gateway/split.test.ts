@@ -39,6 +39,7 @@ beforeAll(async () => {
     targets: `
 targets:
   '**.deep.test': {${origin(three)}}
+  moved.test: {redirect: 'https://\${hostname}\${path}\${query}'}
   match.test:
     routes:
       - {path: /, match: {headers: {version: '2'}}, ${origin(two)}}
@@ -112,4 +113,12 @@ test('a part may be an answer', async () => {
 
 test('a second path of a request is of the same split', async () => {
   expect(await ask('copy.test', '/a', ['Destination: http://copy.test/b'], 'COPY')).toMatchObject({ status: 200 })
+})
+
+test('a redirect may name the host that was asked for without its port', async () => {
+  const client = await RawConnection.open(layers.port)
+  client.write('GET /a?b HTTP/1.1\r\nHost: moved.test:8080\r\n\r\n')
+  const { status, fields } = await client.readResponse('GET')
+  client.destroy()
+  expect([status, valuesOf(fields, 'location')]).toEqual([302, ['https://moved.test/a?b']])
 })

@@ -33,7 +33,7 @@ export const redirectKey = targetKey({
       .optional()
       .meta({
         description:
-          'Answers what the policy allows with a redirect; ${scheme}, ${host}, ${path} and ${query} stand for those of the request.',
+          'Answers what the policy allows with a redirect; ${scheme}, ${host}, ${hostname} (the host without its port), ${path} and ${query} stand for those of the request.',
       }),
   },
   create: ({ redirect }) => {

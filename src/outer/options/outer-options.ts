@@ -8,7 +8,7 @@ import type { Keys, RegisteredKey } from '../../identity/key-registry.ts'
 import type { KeyExpiry } from '../../identity/public-keys.ts'
 import type { Timing } from '../../mux/liveness.ts'
 import type { LogLine } from '../../payload/log-note.ts'
-import type { RouteTable, TargetTable } from '../../route/table.ts'
+import type { RouteTable, Target, TargetTable } from '../../route/table.ts'
 import type { TcpPort } from '../../route/tcp-port.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
 import type { ChallengeAnswers } from '../../tls/challenge-answers.ts'
@@ -70,6 +70,8 @@ export interface DirectorySource {
   readonly serviceKey: RegisteredKey | undefined
   /** The table of the file with the sockets in it, now and later. */
   layer(file: RouteTable): TargetTable
+  /** Targets of the file that are not in force, since what was found asks for a host of the service itself. */
+  overruled(file: RouteTable): readonly Target[]
   /** The keys of the operator with those of the service behind them, now and later. */
   layerKeys(operator: Keys): Keys
   /** Tells `watcher` who comes to the socket of a tunnel, until the returned function is called. @returns undefined for a tunnel that is not there */

@@ -1,6 +1,6 @@
 /** Which listeners take a route, and for which hosts. */
 import { GATEWAY_GROUP, type HttpRoute, type LabelSelector, type Namespace, type ParentRef } from './objects.ts'
-import { NotDone, unsupported } from './conditions.ts'
+import { NotDone } from './conditions.ts'
 import type { GatewayState, ListenerState } from './listeners.ts'
 
 /** A route at a parent of ours. */
@@ -8,7 +8,7 @@ export interface Attachment {
   readonly parentRef: ParentRef
   /** Those that take it, by their names. */
   readonly listeners: readonly string[]
-  /** Exact hosts, or `*`. */
+  /** As keys of targets: exact hosts, `**.x`, or `*`. */
   readonly hosts: readonly string[]
 }
 
@@ -47,6 +47,9 @@ function common(a: string | undefined, b: string | undefined): string | undefine
   return undefined
 }
 
+/** The star of a hostname stands for any number of labels, as two stars of a target do. */
+const targetHost = (hostname: string): string => (isWildcard(hostname) ? `*${hostname}` : hostname)
+
 function hostsOf(route: HttpRoute, listeners: readonly ListenerState[]): readonly string[] {
   const wanted = route.spec?.hostnames ?? []
   const hosts = new Set<string>()
@@ -58,7 +61,7 @@ function hostsOf(route: HttpRoute, listeners: readonly ListenerState[]): readonl
       if (both !== undefined) hosts.add(both)
     }
   }
-  return [...hosts].map(host => host.toLowerCase())
+  return [...hosts].map(host => targetHost(host.toLowerCase()))
 }
 
 /**
@@ -72,24 +75,25 @@ export function attach(
   namespaces: ReadonlyMap<string, Namespace>,
 ): Attachment {
   const { sectionName, port } = parentRef
-  const meant = listeners.filter(
-    ({ listener, isUsable }) =>
-      isUsable && (sectionName === undefined || listener.name === sectionName) && (port === undefined || listener.port === port),
+  const named = listeners.filter(
+    ({ listener }) => (sectionName === undefined || listener.name === sectionName) && (port === undefined || listener.port === port),
   )
-  if (meant.length === 0)
-    throw new NotDone('NoMatchingParent', 'the Gateway has no such listener, or none that is programmed; see its conditions')
+  if (named.length === 0) throw new NotDone('NoMatchingParent', 'the Gateway has no such listener')
+  const fit = named.filter(({ takesRoutes }) => takesRoutes)
+  if (fit.length === 0) throw new NotDone('NotAllowedByListeners', 'its listeners take no HTTPRoutes; see their supportedKinds')
+  const meant = fit.filter(({ isAccepted }) => isAccepted)
+  if (meant.length === 0) throw new NotDone('NoMatchingParent', 'none of its listeners is accepted; see their conditions')
   const allowed = meant.filter(listener =>
     isAllowed(listener, gateway.metadata.namespace ?? '', route.metadata.namespace ?? '', namespaces),
   )
   if (allowed.length === 0)
     throw new NotDone('NotAllowedByListeners', 'allowedRoutes of the listeners do not let routes of this namespace in')
   const taking = allowed.filter(listener => hostsOf(route, [listener]).length > 0)
-  const hosts = hostsOf(route, taking)
-  if (hosts.length === 0) throw new NotDone('NoMatchingListenerHostname', 'no hostname of it is one of a listener')
-  const wildcard = hosts.find(isWildcard)
-  if (wildcard !== undefined)
-    throw unsupported(
-      `hostname ${wildcard}: a wildcard stands for any number of labels in the Gateway API, and for one in targets; give the hosts one by one`,
-    )
+  if (taking.length === 0) throw new NotDone('NoMatchingListenerHostname', 'no hostname of it is one of a listener')
+  // One that is accepted and not programmed has its routes, and serves none of them.
+  const hosts = hostsOf(
+    route,
+    taking.filter(({ isUsable }) => isUsable),
+  )
   return { parentRef, listeners: taking.map(({ listener }) => listener.name), hosts }
 }

@@ -1,7 +1,7 @@
 /** References of a rule to Services. */
 import type { YamlMap } from '../../../config/document/yaml.ts'
 import { hostOf, type KubeService } from '../objects.ts'
-import { NotDone, onlyKnown, unsupported } from './conditions.ts'
+import { NotDone, onlyKnown } from './conditions.ts'
 import { GATEWAY_GROUP, type BackendRef, type ReferenceGrant, type RouteRule } from './objects.ts'
 
 /** Where references are looked up. */
@@ -56,7 +56,7 @@ function resolve(ref: BackendRef, { namespace: own, services, grants, domain }: 
 
 /** Where requests of a rule go. */
 export interface Backend {
-  /** Keys of a route: an origin, or the answer 500 where there is none. */
+  /** Keys of a route: an origin, several of them with their shares, or the answer 500 where there is none. */
   readonly keys: YamlMap
   /** A reference that leads nowhere; undefined: all of them lead somewhere. */
   readonly unresolved: NotDone | undefined
@@ -78,6 +78,6 @@ export function backendOf({ backendRefs = [] }: RouteRule, place: BackendPlace):
     }
   })
   const weighed = origins.filter(({ weight }) => weight > 0)
-  if (weighed.length > 1) throw unsupported('several backendRefs of a rule with a weight are not supported: a target has one origin')
+  if (weighed.length > 1) return { keys: { split: weighed.map(({ weight, keys }) => ({ weight, ...keys })) }, unresolved }
   return { keys: weighed[0]?.keys ?? NOWHERE, unresolved }
 }

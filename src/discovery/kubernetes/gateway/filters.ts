@@ -6,7 +6,7 @@ import type { HeaderModifier, PathModifier, RequestRedirect, RouteFilter } from 
 
 /** The place that a rule has. */
 export interface FilterPlace {
-  /** Exact, or `*`. */
+  /** As the key of a target. */
   readonly host: string
   /** Where clients come in, as the listener says it. */
   readonly entry: Entry
@@ -41,15 +41,14 @@ function editsOf(modifier: HeaderModifier, where: string): YamlMap {
 function redirectOf(redirect: RequestRedirect, { host, entry }: FilterPlace): YamlMap {
   onlyKnown(redirect, ['scheme', 'hostname', 'path', 'port', 'statusCode'], 'requestRedirect')
   const { scheme, hostname, path, port, statusCode = 302 } = redirect
+  // Of a wildcard, the one that was asked for, whose port is not always that of the listener.
   const name = plain(hostname ?? host, 'requestRedirect.hostname')
   const of = scheme ?? entry.protocol.toLowerCase()
   // With a scheme and without a port it is the usual one of that scheme, else that of the listener.
   const number = port ?? (scheme === undefined ? entry.port : WELL_KNOWN.get(scheme))
   const isUsual = number === undefined || WELL_KNOWN.get(of) === number
-  const isAsAsked = name === '*' && scheme === undefined && port === undefined
-  if (name === '*' && !isAsAsked)
-    throw unsupported('requestRedirect: a scheme or port for whatever host was asked for is not supported; give the hostname')
-  const authority = isAsAsked ? '${host}' : `${name}${isUsual ? '' : `:${number}`}`
+  const isAsAsked = name.startsWith('*') && scheme === undefined && port === undefined
+  const authority = isAsAsked ? '${host}' : `${name.startsWith('*') ? '${hostname}' : name}${isUsual ? '' : `:${number}`}`
   return { to: `${scheme ?? '${scheme}'}://${authority}${redirectPath(path)}\${query}`, status: statusCode }
 }
 

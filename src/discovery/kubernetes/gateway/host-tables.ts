@@ -6,86 +6,44 @@ import type { Piece } from './rules.ts'
 /** Longest text of what one host may have; `targetsDocument` takes no longer target. */
 const MAX_HOST = 60_000
 
-interface Entry {
-  readonly piece: Piece
-  /** undefined: every one. */
-  readonly methods: ReadonlySet<string> | undefined
-}
+/** As a route of a target has it. */
+const routeKeysOf = ({ path, match, keys }: Piece): YamlMap => ({ path, ...(match !== undefined && { match }), ...keys })
 
-/** Is the prefix of one the prefix of the other, by whole segments? */
-const covers = (prefix: string | undefined, { text }: Piece): boolean =>
-  prefix !== undefined && (prefix === '/' || text === prefix || text.startsWith(`${prefix}/`))
-
-const sameKeys = (a: Piece, b: Piece): boolean => JSON.stringify(a.keys) === JSON.stringify(b.keys)
-
-const byMethod = (): Error =>
-  unsupported('matches.method: other methods of the same path would go elsewhere, and a target goes by host and path; use another path')
-
-/** @returns what there is to be at this path; undefined: it stays as it is @throws NotDone */
-function entryOf(piece: Piece, entries: ReadonlyMap<string, Entry>): Entry | undefined {
-  const there = entries.get(piece.path)
-  const others = [...entries.values()].filter(({ piece: { path } }) => path !== piece.path)
-  const isSame = there !== undefined && sameKeys(there.piece, piece)
-  if (piece.method === undefined) {
-    // Requests by other methods than that of a narrower one would come here.
-    const isAbove = others.some(({ piece: other, methods }) => methods !== undefined && covers(piece.prefix, other))
-    if (isAbove || (there?.methods !== undefined && !isSame)) throw byMethod()
-    return there === undefined || isSame ? { piece, methods: undefined } : undefined
-  }
-  if (there !== undefined && there.methods === undefined) {
-    if (!isSame) throw byMethod()
-    return undefined
-  }
-  if (there !== undefined && !isSame) {
-    if (there.methods?.has(piece.method) === true) return undefined
-    throw byMethod()
-  }
-  const isAmbiguous = others.some(
-    ({ piece: other, methods }) => covers(other.prefix, piece) || (methods !== undefined && covers(piece.prefix, other)),
-  )
-  if (isAmbiguous) throw byMethod()
-  return { piece, methods: new Set([...(there?.methods ?? []), piece.method]) }
-}
+/** Two pieces with the same key are for the same requests. */
+const keyOf = ({ path, match }: Piece): string => JSON.stringify([path, match])
 
 /** One host. */
 class HostTable {
-  readonly #entries = new Map<string, Entry>()
+  readonly #pieces = new Map<string, Piece>()
   #size = 0
 
   /** Names of the routes that have put in something. */
   readonly owners = new Set<string>()
 
   /**
-   * Judges all pieces of a route, of which those for every method come first. What is there already stays: it is of an older route.
-   * @returns puts them in
+   * Judges all pieces of a route. What is there already for the same requests stays: it is of an older route, or of an earlier rule.
+   * @returns puts them in; between conditions that say as much the order counts, so whatever is older goes first
    * @throws NotDone
    */
   prepare(owner: string, pieces: readonly Piece[]): () => void {
-    const added = new Map<string, Entry>()
-    const all = new Map(this.#entries)
+    const added = new Map<string, Piece>()
     for (const piece of pieces) {
-      const entry = entryOf(piece, all)
-      if (entry === undefined) continue
-      added.set(piece.path, entry)
-      all.set(piece.path, entry)
+      const key = keyOf(piece)
+      if (!this.#pieces.has(key) && !added.has(key)) added.set(key, piece)
     }
-    const size = [...added.values()].reduce((sum, { piece }) => sum + JSON.stringify(piece, undefined, 8).length + 200, 0)
+    const size = [...added.values()].reduce((sum, piece) => sum + JSON.stringify(piece, undefined, 8).length + 200, 0)
     if (this.#size + size > MAX_HOST)
       throw unsupported(`its rules take ${size} characters, and this host has ${this.#size} of ${MAX_HOST} already`)
     return () => {
       this.#size += size
-      for (const [path, entry] of added) this.#entries.set(path, entry)
+      for (const [key, piece] of added) this.#pieces.set(key, piece)
       this.owners.add(owner)
     }
   }
 
   /** As `routes` of a target has it. */
   get routes(): readonly YamlMap[] {
-    return [...this.#entries.values()].map(({ piece, methods }) => ({
-      path: piece.path,
-      ...piece.keys,
-      ...(methods !== undefined && { policy: { '*': [...methods].sort() } }),
-    }))
+    return [...this.#pieces.values()].map(routeKeysOf)
   }
 }
 
@@ -93,7 +51,7 @@ class HostTable {
 export class HostTables {
   readonly #tables = new Map<string, HostTable>()
 
-  /** @returns puts them in @throws NotDone when the pieces do not go together with those that are there */
+  /** @returns puts them in @throws NotDone when there is no room for the pieces */
   prepare(host: string, owner: string, pieces: readonly Piece[]): () => void {
     const table = this.#tables.get(host) ?? new HostTable()
     const put = table.prepare(owner, pieces)
@@ -101,6 +59,11 @@ export class HostTables {
       this.#tables.set(host, table)
       put()
     }
+  }
+
+  /** Routes of a target that has these pieces alone. */
+  routesOf(pieces: readonly Piece[]): readonly YamlMap[] {
+    return [...new Map(pieces.map(piece => [keyOf(piece), routeKeysOf(piece)])).values()]
   }
 
   get all(): ReadonlyMap<string, Pick<HostTable, 'owners' | 'routes'>> {

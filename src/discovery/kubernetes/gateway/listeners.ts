@@ -17,7 +17,10 @@ export interface Entry {
 export interface ListenerState {
   readonly listener: Listener
   /** May routes be attached? */
+  readonly isAccepted: boolean
+  /** Are they served? */
   readonly isUsable: boolean
+  /** HTTPRoutes, by its protocol and its kinds. */
   readonly takesRoutes: boolean
   readonly conditions: readonly Condition[]
 }
@@ -90,10 +93,11 @@ function listenerState(gateway: Gateway, listener: Listener, entry: Entry | unde
     other.port === listener.port && other.protocol === listener.protocol && (other.hostname ?? '') === (listener.hostname ?? '')
   const isConflicted = (gateway.spec?.listeners ?? []).filter(same).length > 1
   const kinds = listener.allowedRoutes?.kinds ?? []
-  const takesRoutes = kinds.length === 0 || kinds.some(isHttpRoute)
+  const takesRoutes = isEntry(listener.protocol) && (kinds.length === 0 || kinds.some(isHttpRoute))
   const notAccepted = faultOf(() => checkAccepted(listener, entry))
   const notResolved = faultOf(() => checkRefs(listener))
-  const isUsable = !isConflicted && notAccepted === undefined && (notResolved === undefined || notResolved.reason === 'InvalidRouteKinds')
+  const isAccepted = !isConflicted && notAccepted === undefined
+  const isUsable = isAccepted && (notResolved === undefined || notResolved.reason === 'InvalidRouteKinds')
   const conflict = { isTrue: isConflicted, reason: isConflicted ? 'HostnameConflict' : 'NoConflicts' }
   const programmed = isUsable && takesRoutes ? {} : { isTrue: false, reason: 'Invalid', message: 'see the other conditions' }
   const conditions = [
@@ -102,7 +106,7 @@ function listenerState(gateway: Gateway, listener: Listener, entry: Entry | unde
     told(gateway, 'ResolvedRefs', notResolved),
     condition(gateway, 'Conflicted', conflict),
   ]
-  return { listener, isUsable: isUsable && takesRoutes, takesRoutes, conditions }
+  return { listener, isAccepted, isUsable: isUsable && takesRoutes, takesRoutes, conditions }
 }
 
 /** Of the Gateway itself. @throws NotDone */
@@ -123,7 +127,7 @@ const isIp = (value: string): boolean => value.includes(':') || /^[0-9.]+$/.test
 export function gatewayState(gateway: Gateway, entry: Entry | undefined, own: readonly string[]): GatewayState {
   const fault = faultOf(() => checkGateway(gateway, own))
   const states = (gateway.spec?.listeners ?? []).map(listener => listenerState(gateway, listener, entry))
-  const listeners = fault === undefined ? states : states.map(state => ({ ...state, isUsable: false }))
+  const listeners = fault === undefined ? states : states.map(state => ({ ...state, isAccepted: false, isUsable: false }))
   const isAnyUsable = listeners.some(({ isUsable }) => isUsable)
   const isAllUsable = listeners.every(({ isUsable }) => isUsable)
   const notValid = { reason: 'ListenersNotValid', message: 'see the conditions of the listeners' }

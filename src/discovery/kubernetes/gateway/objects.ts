@@ -64,8 +64,15 @@ export interface ParentRef {
 export interface RouteMatch {
   readonly path?: { readonly type?: string; readonly value?: string }
   readonly method?: string
-  readonly headers?: readonly unknown[]
-  readonly queryParams?: readonly unknown[]
+  readonly headers?: readonly ValueMatch[]
+  readonly queryParams?: readonly ValueMatch[]
+}
+
+/** A header field or a parameter of the query, and what it has to be. */
+export interface ValueMatch {
+  readonly type?: string
+  readonly name: string
+  readonly value: string
 }
 
 export interface HeaderModifier {

@@ -49,10 +49,12 @@ const FEATURES = [
   'HTTPRoute308RedirectStatusCode',
   'HTTPRouteBackendProtocolH2C',
   'HTTPRouteBackendProtocolWebSocket',
+  'HTTPRouteMethodMatching',
   'HTTPRouteNamedRouteRule',
   'HTTPRouteParentRefPort',
   'HTTPRoutePathRewrite',
   'HTTPRoutePortRedirect',
+  'HTTPRouteQueryParamMatching',
   'HTTPRouteResponseHeaderModification',
   'HTTPRouteSchemeRedirect',
   'ReferenceGrant',
@@ -171,7 +173,7 @@ class GatewayReader {
         const { pieces, unresolved: nowhere } = piecesOf(route, { ...place, host })
         unresolved ??= nowhere
         puts.push(this.#tables.prepare(host, keyOf(route), pieces))
-        check(host, [...new Map(pieces.map(({ path, keys }) => [path, { path, ...keys }])).values()])
+        check(host, this.#tables.routesOf(pieces))
       }
       for (const put of puts) put()
       return { fault: undefined, unresolved: unresolved === undefined ? undefined : reasonOf(unresolved) }
