@@ -26,6 +26,13 @@ export interface SessionsOptions {
 
 const MAX_SESSIONS = 4
 const MAX_UNSAID = 64
+/** Words for somebody who forwards a port, where the reason names what only the gateway knows. */
+const WORDS: ReadonlyMap<ErrorCode, string> = new Map([
+  [
+    'ORIGIN_TLS',
+    'your service does not speak TLS as this socket expects it; if it speaks plain HTTP, ask for port 80 instead of 443, or make a socket of type http',
+  ],
+])
 /** The shortest time between two hints of the same kind, milliseconds. */
 const HINT_MS = 10_000
 /** A client has this long to leave by itself, milliseconds. */
@@ -97,7 +104,7 @@ export class Sessions {
   hint(code: ErrorCode, reason: string): void {
     if (!code.startsWith('ORIGIN_') || this.#terminals.size === 0) return
     const muted = this.#hints.take(code)
-    if (muted !== undefined) this.log([`${code}: ${printable(reason)}${mutedText(muted)}`])
+    if (muted !== undefined) this.log([`${code}: ${printable(WORDS.get(code) ?? reason)}${mutedText(muted)}`])
   }
 
   /** Ends the sessions, then the connection. @param status  with which `ssh` exits */

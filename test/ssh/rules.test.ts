@@ -77,6 +77,18 @@ testWith(PROGRAMS, 'ssh -R 80: is a socket of the account of the key, which goes
   await until(async () => (await get(layers, socket!.dnsName)) === '404 NO_SOCKET', { what: 'the socket to be gone' })
 })
 
+testWith(PROGRAMS, 'ssh -R 443: before a service of plain HTTP says what to ask for, and no name that only the gateway knows', async () => {
+  const { given, layers, door } = await start()
+  const [ada, key] = [await given.actor(), await makeKey()]
+  await given.service.accounts.addKey(ada, key.line)
+  const ssh = startSsh({ door, user: 'anybody' }, key, ['-R', `443:127.0.0.1:${await origin('plain')}`])
+  await ssh.waitForLine(/Logs\r\n={55}\r\n/)
+  const [socket] = (await given.service.sockets.list(ada, {})).items
+  expect(await get(layers, socket!.dnsName)).toBe('502 ORIGIN_TLS')
+  await ssh.waitForLine(/ORIGIN_TLS: your service does not speak TLS .* ask for port 80 instead of 443/)
+  expect(ssh.stdout).not.toContain('socket.invalid')
+})
+
 testWith(PROGRAMS, 'a certificate of the service serves a tunnel by its relay port; without it, the same key is nobody', async () => {
   const { given, layers, door } = await start()
   const { service } = given
