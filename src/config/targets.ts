@@ -20,7 +20,7 @@ import { atOnce, inSlices } from './slices.ts'
 import { checkHosts, checkTargets, doubtsOf } from './target-checks.ts'
 import { readNamedFile } from './target-files.ts'
 import { checkTcp, createTcpPorts } from './tcp-ports.ts'
-import { checkTunnels, createTunnels } from './tunnels.ts'
+import { authorityFaults, checkTunnels, createTunnels } from './tunnels.ts'
 
 const SECTIONS = ['targets', 'tcp', 'tunnels', 'blind'] as const
 
@@ -46,6 +46,7 @@ class TableBuilder {
   #tcp: readonly TcpPort[] = []
   #tunnels: Tunnels = new Map()
   #blind: readonly TcpPort[] = []
+  #tunnelsDocument: YamlDocument | undefined
   #cause: unknown
 
   constructor(private readonly file: string) {}
@@ -64,7 +65,11 @@ class TableBuilder {
   /** @throws ConfigError with the faults of all pieces */
   finish(): RouteTable {
     if (this.#faults.length > 0) throw new ConfigError(this.#faults, { cause: this.#cause })
-    return new RouteTable(this.#targets, { tcp: this.#tcp, tunnels: this.#tunnels, blind: this.#blind, doubts: this.#doubts })
+    const table = new RouteTable(this.#targets, { tcp: this.#tcp, tunnels: this.#tunnels, blind: this.#blind, doubts: this.#doubts })
+    // The targets may stand in other pieces.
+    const faults = this.#tunnelsDocument === undefined ? [] : [...authorityFaults(this.#tunnelsDocument, table)]
+    if (faults.length > 0) throw new ConfigError(faults)
+    return table
   }
 
   #add(written: YamlDocument): void {
@@ -87,7 +92,10 @@ class TableBuilder {
       for (const [name, source] of Object.entries(targets)) this.#targets.push(this.#targetOf(document, name, source, policies, faults))
       if (blind !== undefined) this.#blind = createBlindNames(document, blind)
       if (tcp !== undefined) this.#tcp = createTcpPorts(document, tcp, this.file, faults)
-      if (tunnels !== undefined) this.#tunnels = createTunnels(document, tunnels)
+      if (tunnels !== undefined) {
+        this.#tunnels = createTunnels(document, tunnels, this.file, faults)
+        this.#tunnelsDocument = document
+      }
       this.#doubts.push(...doubtsOf(document, sources))
     }
     this.#faults.push(...faults)

@@ -3,11 +3,15 @@ import type { z } from 'zod'
 import { messageOf } from '../errors.ts'
 import { TokenList } from '../identity/token.ts'
 import { AddressRanges } from '../address/address-ranges.ts'
+import type { CertificateRule } from '../route/access.ts'
+import { certificateRuleOf } from '../route/certificate-rule.ts'
+import type { TargetTable } from '../route/table.ts'
 import { parseTunnelName, type Tunnel, type Tunnels } from '../route/tunnel.ts'
 import type { ConfigFault } from './document/fault.ts'
 import type { tunnelsSchema } from './tunnels-schema.ts'
 import { loginFaults, tunnelAccessOf } from './keys/access.ts'
-import { isOn } from './keys/key.ts'
+import { isOn, type TargetPlace } from './keys/key.ts'
+import { readNamedFile } from './target-files.ts'
 import { isYamlMap, type YamlDocument } from './document/yaml.ts'
 
 const DEFAULT_MAX_CONNECTIONS = 100
@@ -42,20 +46,37 @@ export function checkTunnels(document: YamlDocument, section: unknown, faults: C
         document.fault([...path, 'identity'], 'expected access and proxyProtocol: 2 beside identity: who it is, and a place for it'),
       )
     if (!isYamlMap(access)) continue
-    if (!['login', 'tokens', 'jwt'].some(lane => isOn(access, lane)))
-      faults.push(document.fault([...path, 'access'], 'expected at least one of login, tokens and jwt'))
+    if (!['login', 'tokens', 'jwt', 'certificates'].some(lane => isOn(access, lane)))
+      faults.push(document.fault([...path, 'access'], 'expected at least one of login, tokens, jwt and certificates'))
     for (const [key, message] of loginFaults(access)) faults.push(document.fault([...path, ...key], message))
   }
 }
 
 const listOf = (value: string | readonly string[]): readonly string[] => (typeof value === 'string' ? [value] : value)
 
-/** The tunnels of a section without faults. */
-export function createTunnels(document: YamlDocument, section: z.output<typeof tunnelsSchema>): Tunnels {
+/**
+ * The tunnels of a section without faults.
+ * @param file    the targets file, whose folder other names are relative to
+ * @param faults  takes those of files that the section names
+ */
+export function createTunnels(
+  document: YamlDocument,
+  section: z.output<typeof tunnelsSchema>,
+  file: string,
+  faults: ConfigFault[],
+): Tunnels {
   const tunnels = new Map<string, Tunnel>()
   for (const [key, entry] of Object.entries(section)) {
     const { name, hostname, port } = parseTunnelName(key)
     const users = Object.entries(entry.users ?? {})
+    const read: TargetPlace['read'] = (named, kind, place) => {
+      try {
+        return readNamedFile(file, named, kind)
+      } catch (error) {
+        faults.push(document.fault(['tunnels', key, ...place], messageOf(error)))
+        return ''
+      }
+    }
     tunnels.set(
       name,
       Object.freeze({
@@ -68,7 +89,7 @@ export function createTunnels(document: YamlDocument, section: z.output<typeof t
         tokens: new TokenList(entry.tokens ?? []),
         users: users.length === 0 ? undefined : Object.freeze({ realm: 'tunnels', users: new Map(users), forwards: false, session: false }),
         keys: new Set(entry.publicKeys ?? []),
-        access: entry.access && tunnelAccessOf(entry.access),
+        access: entry.access && tunnelAccessOf(entry.access, { read }),
         maxConnections: entry.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
         idleMs: entry.idle ?? 0,
         proxyProtocol: entry.proxyProtocol === 1 || entry.proxyProtocol === 2 ? entry.proxyProtocol : 0,
@@ -78,4 +99,33 @@ export function createTunnels(document: YamlDocument, section: z.output<typeof t
     )
   }
   return tunnels
+}
+
+/**
+ * Faults of tunnels whose names of the gateway ask for the certificates of other authorities already, by a target or by another tunnel:
+ * while the connection is made, nobody knows what it is for.
+ */
+export function* authorityFaults(document: YamlDocument, table: Pick<TargetTable, 'tunnels' | 'match'>): Generator<ConfigFault> {
+  const seen = new Map<string, { readonly rule: CertificateRule; readonly by: string }>()
+  for (const { name, line, access } of table.tunnels.values()) {
+    const rule = access?.certificates
+    for (const host of rule?.hosts ?? []) {
+      const target = table.match(host)
+      const ofTarget = target && certificateRuleOf(target)
+      const known = seen.get(host) ?? (ofTarget && { rule: ofTarget, by: `the target ${host}` })
+      if (known === undefined) seen.set(host, { rule: rule!, by: `the tunnel ${name}` })
+      else if (known.rule.ca !== rule!.ca || known.rule.crl !== rule!.crl)
+        yield document.fault(
+          ['tunnels', keyOf(document, line), 'access', 'certificates'],
+          `expected the ca and crl of ${known.by}: ${host} asks for one kind of certificates, whatever the connection is for; names may differ`,
+        )
+    }
+  }
+}
+
+/** The key in the section that stands at this line. */
+function keyOf(document: YamlDocument, line: number): string {
+  const section = isYamlMap(document.value) ? document.value['tunnels'] : undefined
+  const keys = isYamlMap(section) ? Object.keys(section) : []
+  return keys.find(key => document.place(['tunnels', key]).line === line) ?? ''
 }

@@ -46,6 +46,8 @@ export interface CertificateRule {
   readonly crl: string | undefined
   /** Names of certificates, `*.x` stands for one label; empty: every certificate of the authorities. */
   readonly names: readonly string[]
+  /** Of a tunnel: names of the gateway that ask for the certificate, as `parseHost` gives them. Absent: the host of the target does. */
+  readonly hosts?: readonly string[] | undefined
 }
 
 /** The key `access` of a target or route: any lane lets in, and without any of them nobody comes. Frozen. */

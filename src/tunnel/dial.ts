@@ -21,6 +21,8 @@ export interface DialOptions {
   readonly agent: string
   /** Value of Authorization. Taken along when a redirect stays on the same host, and nowhere else. */
   readonly authorization?: string | undefined
+  /** For the host of the URL where that asks for a certificate, in PEM; never for one to which it redirects. */
+  readonly client?: { readonly cert: string; readonly key: string } | undefined
   /** The only authorities to trust, in PEM. */
   readonly ca?: string | undefined
   /** The option that gives `ca`, for messages. */
@@ -113,7 +115,8 @@ export async function askTunnel(url: URL, fields: Readonly<Record<string, string
   try {
     for (let hops = 0; ; hops++) {
       const isSameHost = current.host === httpUrlOf(url).host
-      const answer = await ask(current, { ...fields, ...authorizationOf(url, isSameHost, options.authorization) }, options, signal)
+      const own = isSameHost ? options : { ...options, client: undefined }
+      const answer = await ask(current, { ...fields, ...authorizationOf(url, isSameHost, options.authorization) }, own, signal)
       const { statusCode = 0, headers } = answer.response
       const isRedirect = [301, 302, 303, 307, 308].includes(statusCode) && headers.location !== undefined
       if (!isRedirect) return answer
@@ -181,7 +184,7 @@ function ask(url: URL, fields: Record<string, string>, options: DialOptions, sig
 function begin(
   url: URL,
   headers: Record<string, string>,
-  { ca, proxyFor }: DialOptions,
+  { ca, client, proxyFor }: DialOptions,
   signal: AbortSignal,
   fail: (error: Error) => void,
 ): ClientRequest {
@@ -190,7 +193,7 @@ function begin(
   const path = url.pathname + url.search
   const common: RequestOptions = { method: 'GET', headers, signal, setHost: false }
   const place = { host: hostOf(url), port: url.port || (isTls ? 443 : 80) }
-  const tls = { ...(ca === undefined ? {} : { ca }), ALPNProtocols: ['http/1.1'] }
+  const tls = { ...(ca === undefined ? {} : { ca }), ...client, ALPNProtocols: ['http/1.1'] }
   // An agent of its own: connections of tunnels are never shared.
   const alone = { ...common, agent: false as const, lookup: lookupName }
   if (proxy === undefined) return isTls ? httpsRequest({ ...alone, ...tls, ...place, path }) : httpRequest({ ...alone, ...place, path })

@@ -72,7 +72,10 @@ describe('the section tunnels', () => {
     ['  - a', 'expected a map of HOST:PORT to who may open it'],
     ['  "a.lan:1": {TOKENS, identity: true, proxyProtocol: 2}', 'expected access and proxyProtocol: 2 beside identity'],
     ['  "a.lan:1": {access: {}}', 'expected tokens, users, publicKeys or access'],
-    ['  "a.lan:1": {access: {tokens: false}}', '3:15: tunnels."a.lan:1".access: expected at least one of login, tokens and jwt'],
+    [
+      '  "a.lan:1": {access: {tokens: false}}',
+      '3:15: tunnels."a.lan:1".access: expected at least one of login, tokens, jwt and certificates',
+    ],
     ['  "a.lan:1": {access: {login: {}}}', 'access.login: expected one of emails, domains, groups and claims'],
     ['  "a.lan:1": {access: {public: [/a]}}', 'tunnels."a.lan:1".access'],
   ])('%s is refused with its place', (source, fault) => {

@@ -1,74 +1,20 @@
 /** Client certificates: asked for by the hosts that want them, verified by their authorities, and by nothing else. */
 import { execFile } from 'node:child_process'
-import { generateKeyPairSync } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { dirname, join } from 'node:path'
 import { connect } from 'node:tls'
 import { promisify } from 'node:util'
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import forge from 'node-forge'
 import { mintServer, startStore, writePair } from '../support/certificates.ts'
 import { startLaneLayers, type LaneLayers } from '../support/lanes.ts'
 import { testWith } from '../support/needs.ts'
 import { rawResponse } from '../support/raw-origin.ts'
 import { tempDir } from '../support/temp.ts'
+import { mint, type Pair, type Wanted } from '../support/visitor-certificates.ts'
 import { within } from '../support/wait.ts'
 
 const exec = promisify(execFile)
-const DAY_MS = 86_400_000
-
-/** A pair of keys, or of an authority with its certificate. */
-interface Pair {
-  readonly cert: string
-  readonly key: string
-}
-
-interface Wanted {
-  readonly commonName?: string
-  /** 1: e-mail, 2: DNS, 6: URI. */
-  readonly names?: readonly { readonly type: number; readonly value: string }[]
-  readonly issuer?: Pair & { readonly name: string }
-  readonly fromMs?: number
-  readonly toMs?: number
-  readonly isAuthority?: boolean
-  readonly usage?: object
-}
-
-const newKey = (): { readonly publicKey: string; readonly privateKey: string } =>
-  generateKeyPairSync('rsa', {
-    modulusLength: 2048,
-    publicKeyEncoding: { type: 'spki', format: 'pem' },
-    privateKeyEncoding: { type: 'pkcs1', format: 'pem' },
-  })
-const shared = newKey()
-let serial = 100
-
-function mint({
-  commonName = 'x',
-  names = [],
-  issuer,
-  fromMs = -DAY_MS,
-  toMs = DAY_MS,
-  isAuthority = false,
-  usage = { clientAuth: true },
-}: Wanted): Pair {
-  const keys = isAuthority ? newKey() : shared
-  const certificate = forge.pki.createCertificate()
-  certificate.publicKey = forge.pki.publicKeyFromPem(keys.publicKey)
-  certificate.serialNumber = (serial++).toString(16).padStart(4, '0')
-  certificate.validity.notBefore = new Date(Date.now() + fromMs)
-  certificate.validity.notAfter = new Date(Date.now() + toMs)
-  certificate.setSubject([{ name: 'commonName', value: commonName }])
-  certificate.setIssuer([{ name: 'commonName', value: issuer?.name ?? commonName }])
-  certificate.setExtensions([
-    { name: 'basicConstraints', cA: isAuthority, critical: true },
-    ...(isAuthority ? [{ name: 'keyUsage', keyCertSign: true, cRLSign: true }] : [{ name: 'extKeyUsage', ...usage }]),
-    ...(names.length === 0 ? [] : [{ name: 'subjectAltName', altNames: names }]),
-  ])
-  certificate.sign(forge.pki.privateKeyFromPem(issuer?.key ?? keys.privateKey), forge.md.sha256.create())
-  return { cert: forge.pki.certificateToPem(certificate), key: keys.privateKey }
-}
 
 const authority = { ...mint({ commonName: 'Staff CA', isAuthority: true }), name: 'Staff CA' }
 const stranger = { ...mint({ commonName: 'Other CA', isAuthority: true }), name: 'Other CA' }

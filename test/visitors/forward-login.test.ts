@@ -123,5 +123,5 @@ test('says what is missing where nobody can log in, and takes one kind of creden
   expect(refused.shown()).toContain('has no login for its tunnels: it needs "access: { login: … }" at the tunnel, and --visitors')
   const two = forward('--token-file', 'x', '127.0.0.1:0', urlOf())
   expect(await two.stop()).toBe(2)
-  expect(two.shown()).toContain('--token-file, --private-key and --login: expected one of them')
+  expect(two.shown()).toContain('--token-file, --private-key, --client-certificate and --login: expected one of them')
 })

@@ -4,7 +4,7 @@ import { performance } from 'node:perf_hooks'
 import { TunnelLogins } from '../../client/tunnel-logins.ts'
 import { GatewayError } from '../../errors.ts'
 import { readCertificates } from '../../identity/certificate-file.ts'
-import { readPrivateKey } from '../../identity/private-key.ts'
+import { readPrivateKey, readPrivateKeyObject } from '../../identity/private-key.ts'
 import { readToken } from '../../identity/token.ts'
 import { createTunnelProof } from '../../identity/tunnel-proof.ts'
 import { parseTunnelName } from '../../route/tunnel.ts'
@@ -85,9 +85,9 @@ function forwardsOf(words: readonly string[], options: Options): readonly Forwar
 
 /** Returns the credentials that open the tunnels: a token, which is always the same, or a proof, which is fresh for each connection. */
 async function authorizationOf(options: Options): Promise<(url: URL) => string | undefined> {
-  const { 'token-file': tokenFile, 'private-key': keyFile, login } = options
-  if ([tokenFile !== undefined, keyFile !== undefined, login].filter(Boolean).length > 1)
-    throw usage('--token-file, --private-key and --login: expected one of them')
+  const { 'token-file': tokenFile, 'private-key': keyFile, 'client-certificate': certificate, 'client-key': clientKey, login } = options
+  if ([tokenFile, keyFile, certificate ?? clientKey, login ? '' : undefined].filter(each => each !== undefined).length > 1)
+    throw usage('--token-file, --private-key, --client-certificate and --login: expected one of them')
   if (tokenFile !== undefined) {
     const token = await readOptionFile(tokenFile, TOKEN_FILE, readToken)
     return () => `Bearer ${token}`
@@ -96,6 +96,29 @@ async function authorizationOf(options: Options): Promise<(url: URL) => string |
   const key = await readOptionFile(keyFile, PRIVATE_KEY_FILE, readPrivateKey)
   return url =>
     `Bearer ${createTunnelProof(key, { tunnel: tunnelOf(url), url: `${url.protocol}//${url.host}`, nowSeconds: Date.now() / 1000 })}`
+}
+
+const CLIENT_KEY_FILE: OptionFile = {
+  option: '--client-key',
+  expected: 'the private key of the certificate in PEM',
+  remedy: 'leave the option out together with --client-certificate',
+}
+const CLIENT_CERTIFICATE_FILE: OptionFile = {
+  option: '--client-certificate',
+  expected: 'the certificate of this program, and its chain, in PEM',
+  remedy: 'leave the option out together with --client-key',
+}
+
+/** Reads the certificate for gateways that ask for one; undefined: none was given. */
+async function readClient(options: Options, forwards: readonly Forward[]): Promise<ForwarderOptions['dial']['client']> {
+  const { 'client-certificate': file, 'client-key': keyFile } = options
+  if (file === undefined && keyFile === undefined) return undefined
+  if (file === undefined || keyFile === undefined) throw usage('--client-certificate and --client-key: expected both of them')
+  const open = forwards.find(({ url }) => url.protocol !== 'wss:' && url.protocol !== 'https:')
+  if (open !== undefined) throw usage(`URL ${shownUrl(open.url)}: --client-certificate needs wss://, since only TLS has certificates`)
+  const key = await readOptionFile(keyFile, CLIENT_KEY_FILE, readPrivateKeyObject)
+  const cert = await readOptionFile(file, CLIENT_CERTIFICATE_FILE, each => readCertificates(each, key))
+  return { cert, key: key.export({ type: 'pkcs8', format: 'pem' }) as string }
 }
 
 const gatewayOf = ({ protocol, host }: URL): string => `${protocol}//${host}`
@@ -135,11 +158,13 @@ export async function runForward(options: Options, words: readonly string[], con
   const api = options['api-listen'] === undefined ? undefined : hostPortOf(options['api-listen'], '--api-listen')
   const credentials = await authorizationOf(options)
   const ca = options.ca === undefined ? undefined : await readOptionFile(options.ca, CA_FILE, file => readCertificates(file))
+  const client = await readClient(options, forwards)
   const log = await createServiceLog(options, context)
   const dial = {
     timeoutMs: options['connect-timeout'],
     agent: AGENT,
     ca,
+    client,
     caOption: '--ca',
     pingMs: options['ping-interval'],
     proxyFor: (url: URL) => proxyFor(url, context.env),
@@ -160,8 +185,9 @@ export async function runForward(options: Options, words: readonly string[], con
     log,
   )
   const bare = forwards.find(({ url }) => url.username === '')
-  if (logins === undefined && options['token-file'] === undefined && options['private-key'] === undefined && bare !== undefined)
-    log.warn({}, `no credentials for ${shownUrl(bare.url)}; give --token-file, --private-key or --login`)
+  const isBare = logins === undefined && client === undefined && options['token-file'] === undefined && options['private-key'] === undefined
+  if (isBare && bare !== undefined)
+    log.warn({}, `no credentials for ${shownUrl(bare.url)}; give --token-file, --private-key, --client-certificate or --login`)
   try {
     // Before anything takes signals: whoever does not want to log in after all ends it as any other program.
     for (const login of logins?.values() ?? []) await login.open()

@@ -15,6 +15,13 @@ export const forwardOptions = {
   'private-key': optional(FILE, {
     describe: 'File with the private key that opens the tunnels, instead of a token; readable by its owner only',
   }),
+  'client-certificate': optional(FILE, {
+    describe:
+      'File with the certificate that opens the tunnels, and its chain, in PEM: where the gateway asks for one in TLS; with --client-key',
+  }),
+  'client-key': optional(FILE, {
+    describe: 'File with the private key of --client-certificate, in PEM and without a passphrase; readable by its owner only',
+  }),
   login: flag('Log in with a browser, on this or any other machine, where the tunnel lets people in who log in'),
   logins: optional(FILE, {
     describe: 'File in which logins are kept until they are over, readable by its owner only',

@@ -1,4 +1,5 @@
 /** `access`: visitors that are let in by proving who they are. */
+import { parseHost } from '../../address/host.ts'
 import { z } from 'zod'
 import { emailKey, type Access, type CertificateRule, type DemandedClaims, type JwtRule, type LoginRule } from '../../route/access.ts'
 import { Policy, PolicyRule } from '../../route/policy.ts'
@@ -135,7 +136,26 @@ const schema = {
     }),
 }
 
-const TUNNEL_ACCESS = 'expected a map with login, tokens or jwt'
+const TUNNEL_ACCESS = 'expected a map with login, tokens, jwt or certificates'
+const GATEWAY_HOST = 'expected a name of the gateway such as gw.example.com'
+const isHostName = (value: string): boolean => {
+  try {
+    const { host, port } = parseHost(value)
+    // Clients say no name in TLS for an address.
+    return port === undefined && !/^(?:\[|[\d.]+$)/.test(host)
+  } catch {
+    return false
+  }
+}
+const gatewayHost = text(GATEWAY_HOST).refine(isHostName, { error: GATEWAY_HOST })
+
+/** With the names of the gateway that ask for them: a tunnel has no host of its own. */
+const tunnelCertificates = certificates.extend({
+  hosts: z
+    .array(gatewayHost, { error: 'expected a list of names of the gateway' })
+    .min(1, { error: GATEWAY_HOST })
+    .meta({ description: 'Names of the gateway, in the URL of forward, that ask for the certificate while the connection is made.' }),
+})
 
 /** `access` of a tunnel: the ways in that need no browser at the connection itself. */
 export const tunnelAccessSchema = z.strictObject(
@@ -143,6 +163,7 @@ export const tunnelAccessSchema = z.strictObject(
     login: login.optional().meta({ description: 'People who log in with a browser on any machine (forward --login).' }),
     tokens: flag.optional().meta({ description: 'Service tokens that were made for this tunnel (forward --token-file).' }),
     jwt: jwtRules.meta({ description: 'JWTs of other issuers, sent as a bearer token (forward --token-file).' }),
+    certificates: tunnelCertificates.optional().meta({ description: 'Client certificates in TLS (forward --client-certificate).' }),
     sessionHours: hours.optional().meta({ description: 'Hours after which a person has to log in again.' }),
   },
   { error: TUNNEL_ACCESS },
@@ -175,29 +196,35 @@ const jwtOf = (source: z.output<typeof jwt>): JwtRule =>
     ...(source.publicOnly === true && { isPublicOnly: true }),
   })
 
-const certificatesOf = (source: NonNullable<Source['certificates']>, { read }: TargetPlace): CertificateRule => {
-  const { ca, crl, names = [] } = source
+const certificatesOf = (
+  source: NonNullable<Source['certificates']> & { readonly hosts?: readonly string[] | undefined },
+  { read }: Pick<TargetPlace, 'read'>,
+): CertificateRule => {
+  const { ca, crl, names = [], hosts } = source
   return Object.freeze({
+    ...(hosts !== undefined && { hosts: Object.freeze(hosts.map(each => parseHost(each).host)) }),
     ca: read(ca, 'certificate', ['access', 'certificates', 'ca']),
     crl: crl === undefined ? undefined : read(crl, 'text', ['access', 'certificates', 'crl']),
     names: Object.freeze([...names]),
   })
 }
 
+const laneKeysOf = (source: Omit<z.output<typeof tunnelAccessSchema>, 'certificates'>): Access => ({
+  login: source.login && loginOf(source.login),
+  tokens: source.tokens === true,
+  jwt: Object.freeze(listOf(source.jwt).map(jwtOf)),
+  certificates: undefined,
+  public: undefined,
+  sessionMs: source.sessionHours === undefined ? undefined : Math.round(source.sessionHours * 3_600_000),
+})
+
 /** The access of a tunnel, without faults. */
-export const tunnelAccessOf = (source: z.output<typeof tunnelAccessSchema>): Access =>
-  Object.freeze({
-    login: source.login && loginOf(source.login),
-    tokens: source.tokens === true,
-    jwt: Object.freeze(listOf(source.jwt).map(jwtOf)),
-    certificates: undefined,
-    public: undefined,
-    sessionMs: source.sessionHours === undefined ? undefined : Math.round(source.sessionHours * 3_600_000),
-  })
+export const tunnelAccessOf = (source: z.output<typeof tunnelAccessSchema>, place: Pick<TargetPlace, 'read'>): Access =>
+  Object.freeze({ ...laneKeysOf(source), certificates: source.certificates && certificatesOf(source.certificates, place) })
 
 const accessOf = (source: Source, place: TargetPlace): Access =>
   Object.freeze({
-    ...tunnelAccessOf(source),
+    ...laneKeysOf(source),
     certificates: source.certificates && certificatesOf(source.certificates, place),
     public: source.public && Policy.of(source.public.map(pathRule)),
   })

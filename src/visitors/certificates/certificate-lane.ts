@@ -25,7 +25,9 @@ export class CertificateLane implements Lane {
     const { tls } = peer
     if (rule === undefined || tls?.serverName === undefined) return undefined
     const { asked, client } = tls
-    if (tls.serverName !== host) {
+    // A tunnel has no host: it comes by a name of the gateway, and by another one that asks for nothing.
+    if (rule.hosts !== undefined && !rule.hosts.includes(tls.serverName)) return undefined
+    if (rule.hosts === undefined && tls.serverName !== host) {
       // Behind a proxy of ours, TLS is that of the proxy, which has no certificate of a visitor.
       if (peer.isTrusted) return undefined
       throw new GatewayError('MISDIRECTED', 'the connection is for another host, and this one may ask for a certificate')

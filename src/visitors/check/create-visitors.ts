@@ -43,7 +43,7 @@ import { Visitors } from './visitors.ts'
 const ATTEMPTS = { perSecond: 1 / 2, burst: 60 } as const
 
 /** The lanes by which a program gets a connection that is carried as it is. */
-const FOR_PROGRAMS: ReadonlySet<string> = new Set(['token', 'jwt'])
+const FOR_PROGRAMS: ReadonlySet<string> = new Set(['token', 'jwt', 'certificate'])
 
 /** The parts that other ways in may need. */
 export interface LaneParts {
