@@ -155,7 +155,7 @@ function TargetTables({ status, wanted, protections }: TargetTablesProps) {
       />
       {status.tcp.services.length > 0 && (
         <>
-          <h2>TCP ports</h2>
+          <h2>TCP ports and blind names</h2>
           <Table caption="TCP ports" columns={SERVICE_COLUMNS} rows={status.tcp.services} keyOf={({ name }) => name} empty="" />
         </>
       )}

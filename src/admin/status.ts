@@ -97,9 +97,9 @@ export interface TargetStatus {
   readonly lastError: { readonly code: string; readonly reason: string | null; readonly at: string } | null
 }
 
-/** One service that is carried as it is: a route of a TCP port, or a tunnel. */
+/** One service that is carried as it is: a route of a TCP port, a blind name, or a tunnel. */
 export interface ServiceStatus {
-  /** Of a route the port, and the name in TLS where there is one; of a tunnel its name. */
+  /** Of a route the port, and the name in TLS where there is one; `blind NAME`; of a tunnel its name. */
   readonly name: string
   readonly origin: string
   readonly identifiers: readonly string[] | null

@@ -91,8 +91,12 @@ export const explain = (
     if (/^(?!https?:)[a-z][a-z0-9+.-]*:\/\//i.test(url)) throw new GatewayError('BAD_TARGET', 'the scheme is neither http nor https')
     host = parseHost(authority).host
     if (method === 'CONNECT' || method === 'TRACE') throw new GatewayError('METHOD_REFUSED', `${method} is never forwarded`)
-    if (table.blindName?.(host) !== undefined)
-      throw new GatewayError('MISDIRECTED', `${host} is blind: its TLS ends at an inner layer, by rules that only that one knows`)
+    const blind = table.blindName?.(host)?.options.routes[0]
+    if (blind !== undefined)
+      throw new GatewayError(
+        'MISDIRECTED',
+        `${host} is blind: its TLS ends at the inner layer ${(blind.identifiers ?? []).join(' or ')} (--tls-for), by rules that only that one knows`,
+      )
     target = table.match(host)
     parsed = parseRequestTarget(requestTarget)
     if (target === undefined) throw new GatewayError('UNKNOWN_HOST', `no target for host ${host}`)

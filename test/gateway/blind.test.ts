@@ -9,10 +9,12 @@ import { join } from 'node:path'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import WebSocket, { WebSocketServer } from 'ws'
+import type { ServiceStatus } from '../../src/admin/status.ts'
 import type { MuxStream } from '../../src/mux/stream.ts'
 import { acceptTls, type TcpOriginContext } from '../../src/origin/tcp-origin.ts'
 import { encodeTlsHead } from '../../src/payload/tls-head.ts'
 import { begin, run, type Running } from '../cli/context.ts'
+import { ask as askAdmin } from '../support/admin.ts'
 import { mintAuthority, mintServer, startStore, writePair, type PairFiles } from '../support/certificates.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { startLayers, testKeyPair, type Layers } from '../support/layers.ts'
@@ -89,7 +91,7 @@ beforeAll(async () => {
   onCleanUp(() => sockets.close())
   origin = await listen(server)
   const store = await startStore([await authorityOf(['*.example.com'], 'outer')])
-  layers = await startLayers({ origin, inners: 0, targets: outerTargets(), outer: { appCertificates: store } })
+  layers = await startLayers({ origin, inners: 0, targets: outerTargets(), outer: { appCertificates: store, admin: { port: 0 } } })
   own = await authorityOf([BLIND], 'own')
   targetsFile = tempFile('own-targets.yaml', ownTargets())
   inner = await startInner(layers, [
@@ -197,6 +199,20 @@ describe('a name that is blind', () => {
     expect(got.status).toBe(200)
     expect(got.fingerprint).not.toBe(fingerprintOf(own))
     await until(() => layers.accessLog.some(({ host, path }) => host === OPEN && path === '/anything'), { what: 'its line' })
+  })
+
+  test('stands in the status, with the inner layers that may have it and its connections', async () => {
+    await get('/allowed')
+    const rows = async () =>
+      (
+        JSON.parse((await askAdmin(layers.outer.adminPort, '/status')).text) as {
+          readonly tcp: { readonly services: readonly ServiceStatus[] }
+        }
+      ).tcp.services
+    const row = async () => (await rows()).find(({ name }) => name === `blind ${BLIND}`)
+    await until(async () => ((await row())?.ended ?? 0) > 0, { what: 'the count of its connections' })
+    expect(await row()).toMatchObject({ origin: `${BLIND}:443`, identifiers: ['inner-layer'], innerLayers: 1 })
+    expect(await rows()).toHaveLength(2)
   })
 
   test('is taken only by an inner layer that says it ends its TLS', async () => {

@@ -12,12 +12,13 @@ export interface Unserved {
 }
 
 /**
- * Returns what none of the inner layers with these identifiers serves: targets, routes, TCP ports and tunnels. Those that any inner layer
+ * Returns what none of the inner layers with these identifiers serves: targets, routes, blind names, TCP ports and tunnels. Those that any inner layer
  * may serve are left out.
  */
-export function unservedOf({ all, tcp, tunnels }: RouteTable, identifiers: ReadonlySet<string>): readonly Unserved[] {
+export function unservedOf({ all, blind, tcp, tunnels }: RouteTable, identifiers: ReadonlySet<string>): readonly Unserved[] {
   const wanted = [
     ...all.filter(target => ownAnswerOf(target) === undefined),
+    ...blind.flatMap(({ options: { key, line, routes } }) => routes.map(route => ({ ...route, name: `blind ${key}`, line }))),
     ...tcp.flatMap(({ options: { key, line, routes } }) => routes.map(route => ({ ...route, name: `tcp ${key}`, line }))),
     ...[...tunnels.values()].map(({ name, line, identifiers: wants }) => ({ name: `tunnel ${name}`, line, identifiers: wants })),
   ]
