@@ -82,7 +82,7 @@ describe('names that are blind', () => {
         isDraining: () => false,
         targets: { table: parseTargets(text, 'targets.yaml') },
         registry: { hasOperators: true, serves: ({ identifiers }: ServedBy) => identifiers?.includes('lan-1') !== true },
-        tcp: { faults: [] },
+        tcp: { faults: [], clientFaults: [] },
         certificates: [],
         keys: {},
       } as unknown as Parameters<typeof readinessOf>[0])
