@@ -39,6 +39,8 @@ export async function runPrimary(given: OuterValues, context: CliContext): Promi
   checkOptions(given)
   if (program === undefined) throw new GatewayError('USAGE', '--workers needs the program as a file, to start more processes of it')
   const inherited = inheritedHosts(context)
+  if (Object.keys(inherited).length > 0)
+    throw new GatewayError('USAGE', '--workers: the primary opens the ports of workers itself; leave out the socket units')
   const state = await openState(given)
   const options = { ...(state?.options ?? given) }
   const admin = await readAdminOptions(options)
