@@ -3,6 +3,7 @@ import type { GatewayEvent } from '../../src/events/event.ts'
 import { call } from '../api/client.ts'
 import { usePoll } from '../api/poll.ts'
 import { ago, moment } from '../ui/format.ts'
+import { Missing, nodeColumn } from '../ui/nodes.tsx'
 import { Stale } from '../ui/stale.tsx'
 import { Table } from '../ui/table.tsx'
 
@@ -11,8 +12,13 @@ export interface EventSource {
   readonly list: string
 }
 
+/** An event, with its node where those of all nodes are shown. */
+type ShownEvent = GatewayEvent & { readonly node?: string }
+
 interface EventPage {
-  readonly items: readonly GatewayEvent[]
+  readonly items: readonly ShownEvent[]
+  /** Nodes that do not answer; absent: these are the events of one node. */
+  readonly missing?: readonly { readonly node: string; readonly why: string }[]
 }
 
 const PERIOD_MS = 3_000
@@ -29,7 +35,9 @@ export function EventsPage({ source }: { readonly source: EventSource }) {
   const events = usePoll(ask, PERIOD_MS)
   const rows = useMemo(() => {
     const text = wanted.toLowerCase()
-    const all = [...(events.data?.items ?? [])].sort((a, b) => Number(b.id) - Number(a.id))
+    const { items = [], missing } = events.data ?? {}
+    // Ids are those of one node; of all nodes, the latest come first already.
+    const all = missing === undefined ? [...items].sort((a, b) => Number(b.id) - Number(a.id)) : items
     return all.filter(({ name, subject, message }) => `${name} ${subject} ${message}`.toLowerCase().includes(text))
   }, [events.data, wanted])
   return (
@@ -55,11 +63,12 @@ export function EventsPage({ source }: { readonly source: EventSource }) {
         </label>
       </div>
       <Stale polled={events} />
+      <Missing nodes={events.data?.missing?.map(({ node, why }) => ({ name: node, why }))} />
       {events.data !== undefined && (
         <Table
           caption="Events, the latest first"
           rows={rows}
-          keyOf={({ id }) => id}
+          keyOf={({ id, node = '' }) => `${node} ${id}`}
           empty="Nothing of that kind has happened."
           columns={[
             { name: 'when', cell: row => <span title={moment(row.at)}>{ago(row.at)} ago</span>, isNumber: true },
@@ -68,6 +77,7 @@ export function EventsPage({ source }: { readonly source: EventSource }) {
               cell: row => row.severity,
               tone: row => (row.severity === 'error' ? 'bad' : row.severity === 'warning' ? 'warn' : ''),
             },
+            ...nodeColumn<ShownEvent>(events.data.missing !== undefined),
             { name: 'event', cell: row => <code>{row.name}</code> },
             { name: 'about', cell: row => row.subject, isLong: true },
             { name: 'what happened', cell: row => row.message, isLong: true },

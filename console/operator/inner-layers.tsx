@@ -1,11 +1,12 @@
 import { useState } from 'preact/hooks'
-import type { InnerLayerStatus, OuterStatus } from '../../src/admin/status.ts'
+import type { InnerLayerStatus, OuterStatus, RefusedStatus } from '../../src/admin/status.ts'
 import { call } from '../api/client.ts'
 import { CopyLine } from '../ui/copy.tsx'
 import { Dialog, useConfirm } from '../ui/dialog.tsx'
 import { ago, bytes, count, ms, moment } from '../ui/format.ts'
 import { Stale } from '../ui/stale.tsx'
 import { Table } from '../ui/table.tsx'
+import { Missing, missingIn, nodeColumn, nodesColumn } from '../ui/nodes.tsx'
 import { useStatus } from './operator.tsx'
 
 /** Inner layers: those connected, since when, from where; those refused, and why. */
@@ -21,10 +22,12 @@ export function InnerLayers() {
   )
 }
 
-const keyOf = ({ identifier, address, key, since }: InnerLayerStatus): string => `${identifier} ${address} ${key} ${since}`
+const keyOf = ({ identifier, address, key, since, node = '' }: InnerLayerStatus): string =>
+  `${identifier} ${address} ${key} ${since} ${node}`
 
 function Connected({ status, refresh }: { readonly status: OuterStatus; readonly refresh: () => void }) {
   const [ask, question] = useConfirm()
+  const isCluster = status.nodes !== undefined
   const [revoking, setRevoking] = useState<InnerLayerStatus | undefined>()
   const act = (verb: 'drain' | 'disconnect', { identifier }: InnerLayerStatus): void =>
     ask({
@@ -34,12 +37,13 @@ function Connected({ status, refresh }: { readonly status: OuterStatus; readonly
           ? 'It gets no new requests by its links of now, finishes those it has, and connects again.'
           : 'All its links are cut with whatever they carry. It connects again by itself; to keep it out, revoke its key.',
       verb: verb === 'drain' ? 'Drain' : 'Disconnect',
-      act: () => call('POST', `api/inner-layers/${encodeURIComponent(identifier)}/${verb}`),
+      act: () => call('POST', `api/${isCluster ? 'cluster/' : ''}inner-layers/${encodeURIComponent(identifier)}/${verb}`),
       onDone: refresh,
     })
   return (
     <>
       {question}
+      <Missing nodes={missingIn(status)} />
       {revoking !== undefined && <Revoke row={revoking} onClose={() => setRevoking(undefined)} />}
       <Table
         caption="Inner layers that are connected"
@@ -48,6 +52,7 @@ function Connected({ status, refresh }: { readonly status: OuterStatus; readonly
         empty="No inner layer is connected."
         columns={[
           { name: 'identifier', cell: row => row.identifier, order: row => row.identifier },
+          ...nodeColumn<InnerLayerStatus>(isCluster),
           { name: 'address', cell: row => row.address, order: row => row.address },
           { name: 'program', cell: row => row.agent },
           { name: 'round trip', cell: row => ms(row.roundTripMs), isNumber: true, order: row => row.roundTripMs },
@@ -79,10 +84,11 @@ function Connected({ status, refresh }: { readonly status: OuterStatus; readonly
       <Table
         caption="Inner layers that were refused"
         rows={status.refused}
-        keyOf={({ address, code }) => `${address} ${code}`}
+        keyOf={({ address, code, reason }) => `${address} ${code} ${reason}`}
         empty="None was refused."
         columns={[
           { name: 'address', cell: row => row.address },
+          ...nodesColumn<RefusedStatus>(status),
           { name: 'times', cell: row => count(row.count), isNumber: true },
           { name: 'last', cell: row => `${ago(row.at)} ago`, isNumber: true },
           { name: 'code', cell: row => <code>{row.code}</code> },
@@ -99,6 +105,7 @@ function Connected({ status, refresh }: { readonly status: OuterStatus; readonly
             empty="No tunnel is connected."
             columns={[
               { name: 'tunnel', cell: row => row.identifier },
+              ...nodeColumn<InnerLayerStatus>(isCluster),
               { name: 'address', cell: row => row.address },
               { name: 'program', cell: row => row.agent },
               { name: 'round trip', cell: row => ms(row.roundTripMs), isNumber: true },

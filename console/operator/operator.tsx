@@ -16,6 +16,8 @@ import { Overview } from './overview.tsx'
 import { Targets } from './targets.tsx'
 
 const EVENTS = { list: 'events' }
+/** Of all nodes of a cluster. */
+const CLUSTER_EVENTS = { list: 'api/cluster/events' }
 const PERIOD_MS = 2_000
 
 const NOTHING: Polled<LayerStatus> = { data: undefined, fault: undefined, atMs: 0, refresh: () => undefined }
@@ -25,10 +27,11 @@ const Status = createContext(NOTHING)
 export const useStatus = (): Polled<LayerStatus> => useContext(Status)
 
 const ask = (signal: AbortSignal): Promise<LayerStatus> => call('GET', 'status', { signal })
+const askNodes = (signal: AbortSignal): Promise<LayerStatus> => call('GET', 'api/cluster/status', { signal })
 
 /** The pages of operators. */
 export function Operator({ facts }: { readonly facts: ConsoleFacts }) {
-  const status = usePoll(ask, PERIOD_MS)
+  const status = usePoll(facts.features.includes('cluster') ? askNodes : ask, PERIOD_MS)
   const isInner = status.data?.layer === 'inner'
   const pages = useMemo(() => pagesOf(facts, isInner), [facts, isInner])
   return (
@@ -51,7 +54,14 @@ function pagesOf(facts: ConsoleFacts, isInner: boolean): readonly Page[] {
       isOfOuter: true,
     },
     ...(facts.features.includes('events')
-      ? [{ name: 'events', title: 'Events', letter: 'e', show: () => <EventsPage source={EVENTS} /> }]
+      ? [
+          {
+            name: 'events',
+            title: 'Events',
+            letter: 'e',
+            show: () => <EventsPage source={facts.features.includes('cluster') ? CLUSTER_EVENTS : EVENTS} />,
+          },
+        ]
       : []),
     ...(facts.features.includes('accounts')
       ? [

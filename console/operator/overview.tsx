@@ -8,6 +8,7 @@ import { ago, bytes, count, ms, plural } from '../ui/format.ts'
 import { Stale } from '../ui/stale.tsx'
 import { Table } from '../ui/table.tsx'
 import { attentionOf } from './attention.ts'
+import { Missing, missingIn, Nodes } from '../ui/nodes.tsx'
 import { useStatus } from './operator.tsx'
 
 const PERIOD_MS = 10_000
@@ -23,11 +24,13 @@ export function Overview() {
       <Stale polled={status} />
       {status.data !== undefined && (
         <>
+          {status.data.layer === 'outer' && <Missing nodes={missingIn(status.data)} />}
           <AttentionList status={status.data} />
           {status.data.layer === 'outer' ? <OuterTiles status={status.data} /> : <InnerTiles status={status.data} />}
         </>
       )}
-      <h2>By minute, the last three hours</h2>
+      {status.data?.layer === 'outer' && status.data.nodes !== undefined && <Nodes nodes={status.data.nodes} />}
+      <h2>By minute, the last three hours{status.data?.layer === 'outer' && status.data.nodes !== undefined && ', of this node alone'}</h2>
       <Stale polled={minutes} />
       {minutes.data !== undefined && <Charts minutes={minutes.data} />}
       {status.data?.layer === 'inner' && <Connections status={status.data} />}

@@ -1,5 +1,5 @@
 import { useMemo, useState } from 'preact/hooks'
-import type { OuterStatus, ServiceStatus, TargetStatus } from '../../src/admin/status.ts'
+import type { OuterStatus, ServiceStatus, TargetStatus, UnknownHostStatus } from '../../src/admin/status.ts'
 import type { Protection } from '../../src/config/explain.ts'
 import { call } from '../api/client.ts'
 import { usePoll } from '../api/poll.ts'
@@ -9,6 +9,7 @@ import { ago, count, duration, ms, plural } from '../ui/format.ts'
 import { Explain } from './explain.tsx'
 import { Stale } from '../ui/stale.tsx'
 import { Table, type Column } from '../ui/table.tsx'
+import { Missing, missingIn, nodesColumn } from '../ui/nodes.tsx'
 import { useStatus } from './operator.tsx'
 
 const PROTECTION_MS = 10_000
@@ -121,9 +122,15 @@ interface TargetTablesProps {
 }
 
 function TargetTables({ status, wanted, protections }: TargetTablesProps) {
-  const columns = useMemo(
-    () => (protections === undefined ? COLUMNS : [...COLUMNS.slice(0, 3), protectionColumn(protections), ...COLUMNS.slice(3)]),
-    [protections],
+  const isCluster = status.nodes !== undefined
+  const columns = useMemo(() => {
+    const nodes = nodesColumn<TargetStatus>(status)
+    const known = protections === undefined ? [] : [protectionColumn(protections)]
+    return [...COLUMNS.slice(0, 3), ...known, ...COLUMNS.slice(3, 4), ...nodes, ...COLUMNS.slice(4)]
+  }, [protections, isCluster])
+  const services = useMemo(
+    () => [...SERVICE_COLUMNS.slice(0, 2), ...nodesColumn<ServiceStatus>(status), ...SERVICE_COLUMNS.slice(2)],
+    [isCluster],
   )
   const [text, setText] = useState(wanted)
   const filter = (value: string): void => {
@@ -133,6 +140,7 @@ function TargetTables({ status, wanted, protections }: TargetTablesProps) {
   const rows = status.targets.filter(({ host, origin }) => host.includes(text) || (origin ?? '').includes(text))
   return (
     <>
+      <Missing nodes={missingIn(status)} />
       <p class="dim">
         Of {status.reload.file}, read {ago(status.reload.loadedAt)} ago.
       </p>
@@ -156,13 +164,13 @@ function TargetTables({ status, wanted, protections }: TargetTablesProps) {
       {status.tcp.services.length > 0 && (
         <>
           <h2>TCP ports and blind names</h2>
-          <Table caption="TCP ports" columns={SERVICE_COLUMNS} rows={status.tcp.services} keyOf={({ name }) => name} empty="" />
+          <Table caption="TCP ports" columns={services} rows={status.tcp.services} keyOf={({ name }) => name} empty="" />
         </>
       )}
       {status.tunnels.services.length > 0 && (
         <>
           <h2>Tunnels</h2>
-          <Table caption="Tunnels" columns={SERVICE_COLUMNS} rows={status.tunnels.services} keyOf={({ name }) => name} empty="" />
+          <Table caption="Tunnels" columns={services} rows={status.tunnels.services} keyOf={({ name }) => name} empty="" />
         </>
       )}
       <h2>Hosts without a target</h2>
@@ -173,6 +181,7 @@ function TargetTables({ status, wanted, protections }: TargetTablesProps) {
         empty="None was asked for."
         columns={[
           { name: 'host', cell: row => row.host, isLong: true, order: row => row.host },
+          ...nodesColumn<UnknownHostStatus>(status),
           { name: 'requests', cell: row => count(row.count), isNumber: true, order: row => row.count },
           { name: 'last', cell: row => `${ago(row.at)} ago`, isNumber: true, order: row => -Date.parse(row.at) },
         ]}

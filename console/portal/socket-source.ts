@@ -32,8 +32,8 @@ export function socketSource(socketId: string): RequestSource {
         ...(filter !== '' && { filter }),
         ...(cursor !== null && { cursor }),
       })
-      const { items, next } = await call<wire.Page<wire.SeenRequest>>('GET', `${base}?${query.toString()}`, { signal })
-      return { items: items.map(summaryOf), next }
+      const { items, next, missingNodes = 0 } = await call<wire.SeenRequests>('GET', `${base}?${query.toString()}`, { signal })
+      return { items: items.map(summaryOf), next, missing: missingNodes }
     },
     follow: async (filter, take, { signal, onOpen }) => {
       const query = filter === '' ? '' : `?filter=${encodeURIComponent(filter)}`

@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
 import { asFault, type ApiFault } from '../api/client.ts'
 import type { InspectorState, RequestSummary } from './records.ts'
-import { useSource, type Change, type RequestSource } from './source.ts'
+import { useSource, type Change, type MissingNodes, type RequestSource } from './source.ts'
 
 /** The records that are known, newest first, as they come. */
 export interface LiveRequests {
@@ -9,6 +9,8 @@ export interface LiveRequests {
   readonly state: InspectorState | undefined
   readonly fault: ApiFault | undefined
   readonly isLive: boolean
+  /** Nodes whose requests are not among them. */
+  readonly missing: MissingNodes
   readonly again: () => void
 }
 
@@ -25,7 +27,13 @@ const RETRY_MS = 2_000
  * @param isPaused  keeps what is there as it is
  */
 export function useRequests(filter: string, isPaused: boolean): LiveRequests {
-  const [shown, setShown] = useState<Omit<LiveRequests, 'again'>>({ rows: [], state: undefined, fault: undefined, isLive: false })
+  const [shown, setShown] = useState<Omit<LiveRequests, 'again'>>({
+    rows: [],
+    state: undefined,
+    fault: undefined,
+    isLive: false,
+    missing: 0,
+  })
   const [round, setRound] = useState(0)
   const source = useSource()
   const paused = useRef(isPaused)
@@ -40,12 +48,13 @@ export function useRequests(filter: string, isPaused: boolean): LiveRequests {
     let timer: ReturnType<typeof setTimeout> | undefined
     let isLive = false
     let fault: ApiFault | undefined
+    let missing: MissingNodes = 0
     const drawNow = (): void => {
       clearTimeout(timer)
       timer = undefined
       if (signal.aborted) return
-      if (paused.current) setShown(before => ({ ...before, state, fault, isLive }))
-      else setShown({ rows: newestFirst(known), state, fault, isLive })
+      if (paused.current) setShown(before => ({ ...before, state, fault, isLive, missing }))
+      else setShown({ rows: newestFirst(known), state, fault, isLive, missing })
     }
     draw.current = drawNow
     const soon = (): void => void (timer ??= setTimeout(drawNow, DRAW_MS))
@@ -53,6 +62,7 @@ export function useRequests(filter: string, isPaused: boolean): LiveRequests {
       if (change.type === 'request') known.set(change.request.id, change.request)
       else if (change.type === 'gone') for (const id of change.ids) known.delete(id)
       else if (change.type === 'state') state = change.state
+      else if (change.type === 'nodes') missing = change.missing
       else throw new Reset()
       soon()
     }
@@ -67,7 +77,8 @@ export function useRequests(filter: string, isPaused: boolean): LiveRequests {
               isLive = true
               fault = undefined
               known.clear()
-              fill(source, filter, known, { signal: both, soon }).catch(reject)
+              const onMissing = (nodes: MissingNodes): void => void (missing = nodes)
+              fill(source, filter, known, { signal: both, soon, onMissing }).catch(reject)
             }
             source.follow(filter, take, { signal: both, onOpen }).then(resolve, reject)
           })
@@ -105,15 +116,16 @@ async function fill(
   source: RequestSource,
   filter: string,
   known: Map<string, RequestSummary>,
-  { signal, soon }: { readonly signal: AbortSignal; readonly soon: () => void },
+  waits: { readonly signal: AbortSignal; readonly soon: () => void; readonly onMissing: (nodes: MissingNodes) => void },
 ) {
   let cursor: string | null = null
   do {
-    const page = await source.list(filter, cursor, signal)
+    const page = await source.list(filter, cursor, waits.signal)
+    if (page.missing !== undefined) waits.onMissing(page.missing)
     // What the stream has said is younger.
     for (const item of page.items) if (!known.has(item.id)) known.set(item.id, item)
     cursor = page.next
-    soon()
+    waits.soon()
   } while (cursor !== null && known.size < MAX_ROWS)
 }
 

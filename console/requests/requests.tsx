@@ -4,12 +4,12 @@ import type { PageProps } from '../app/page.ts'
 import { go } from '../app/route.ts'
 import { useConfirm } from '../ui/dialog.tsx'
 import { Fault } from '../ui/fault.tsx'
-import { bytes, clockTime, count, ms } from '../ui/format.ts'
+import { bytes, clockTime, count, ms, plural } from '../ui/format.ts'
 import { VirtualList } from '../ui/virtual-list.tsx'
 import { useRequests, type LiveRequests } from './live.ts'
 import { Record } from './record.tsx'
 import type { RequestSummary } from './records.ts'
-import { useSource } from './source.ts'
+import { useSource, type MissingNodes } from './source.ts'
 
 /** The list of an inspector, or one record of it. */
 export function Requests(props: PageProps) {
@@ -151,6 +151,7 @@ function Status({ live, asked, marked }: StatusProps) {
     <>
       {question}
       {fault !== undefined && fault.status === 404 ? <Off /> : fault !== undefined && <Fault fault={fault} />}
+      <MissingNodesText missing={live.missing} />
       {fault !== undefined && rows.length > 0 && <p class="warn">Not live at the moment: what is shown may be old.</p>}
       {imported !== undefined && <Fault fault={imported} />}
       <div class="buttons list-tools">
@@ -193,6 +194,18 @@ function Status({ live, asked, marked }: StatusProps) {
         )}
       </div>
     </>
+  )
+}
+
+/** The words for nodes whose requests are not in the list. */
+function MissingNodesText({ missing }: { readonly missing: MissingNodes }) {
+  const number = typeof missing === 'number' ? missing : missing.length
+  if (number === 0) return null
+  const names = typeof missing === 'number' ? '' : ` (${missing.join(', ')})`
+  return (
+    <p class="warn" role="status">
+      {plural(number, 'node')} of the gateway{names} {number === 1 ? 'does' : 'do'} not answer: what came in there is not listed.
+    </p>
   )
 }
 

@@ -5,18 +5,23 @@ import { hrefOf } from '../app/route.ts'
 import { readLines } from './read-lines.ts'
 import type { InspectorState, MessageInfo, ReplayResult, RequestDetail, RequestSummary } from './records.ts'
 
+/** Nodes of a cluster that do not answer, by name; for owners of sockets their number alone. */
+export type MissingNodes = number | readonly string[]
+
 /** Changes of the list of records. */
 export type Change =
   | { readonly type: 'request'; readonly request: RequestSummary }
   | { readonly type: 'gone'; readonly ids: readonly string[] }
   /** The list has to be asked for again. */
   | { readonly type: 'reset' }
+  | { readonly type: 'nodes'; readonly missing: MissingNodes }
   | { readonly type: 'state'; readonly state: InspectorState }
 
 /** A page of the list, newest first. */
 export interface RequestPage {
   readonly items: readonly RequestSummary[]
   readonly next: string | null
+  readonly missing?: MissingNodes
 }
 
 /** A page of messages, oldest first. */

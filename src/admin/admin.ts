@@ -101,7 +101,7 @@ export class Admin {
     }
     const pages = {
       readiness: this.readiness,
-      status: () => this.#status(),
+      status: () => this.status(),
       metrics,
       events,
       calls: [history, ...calls, ...(options.calls ?? []), ...(options.path === undefined ? [] : this.#callsOfPrimary(metrics))],
@@ -122,7 +122,8 @@ export class Admin {
     ]
   }
 
-  #status(): LayerStatus {
+  /** How the layer is now. */
+  status(): LayerStatus {
     const { clock, status } = this.context
     const { reasons, degraded } = this.readiness()
     const { delayP99Ms, stallCount, lastStall } = this.#watch

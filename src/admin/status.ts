@@ -29,7 +29,7 @@ export interface InnerLayerStatus {
   /** The file that it is in; null: the service keeps it, or it is not registered any more. */
   readonly keyFile: string | null
   readonly since: string
-  /** The node of a cluster that it is connected to; absent: this process. */
+  /** The node of a cluster that it is connected to, by its id, in a list of all nodes by its name; absent: this process. */
   readonly node?: string
   /** 0 until measured. */
   readonly roundTripMs: number
@@ -50,6 +50,32 @@ export interface WorkerStatus {
   readonly innerLayers: number | null
 }
 
+/** One of the nodes of a cluster, as the one that is asked sees it. */
+export interface NodeStatus {
+  readonly id: string
+  readonly name: string
+  /** False: nothing of it is among what is shown. */
+  readonly answers: boolean
+  /** Why it does not. */
+  readonly why: string | null
+  /** Null where it has not answered, as all that follows. */
+  readonly version: string | null
+  readonly uptimeSeconds: number | null
+  readonly ready: boolean | null
+  /** Why it is not ready, and what is not as it should be. */
+  readonly degraded: readonly string[]
+  /** Requests. */
+  readonly inFlight: number | null
+  /** Connections of inner layers. */
+  readonly innerLayers: number | null
+}
+
+/** A row of a list of all nodes. */
+interface AtNodes {
+  /** Names of the nodes that have it; absent: it is the list of one node. */
+  readonly nodes?: readonly string[]
+}
+
 /** A certificate of a port with TLS. */
 export interface CertificateStatus {
   readonly file: string
@@ -68,7 +94,7 @@ export interface RuleStatus {
 }
 
 /** One target, or one of its routes. */
-export interface TargetStatus {
+export interface TargetStatus extends AtNodes {
   /** The key in the targets file; of a route, its path follows. */
   readonly host: string
   /** Of the key in the file that `reload` names; null: made in code. */
@@ -98,7 +124,7 @@ export interface TargetStatus {
 }
 
 /** One service that is carried as it is: a route of a TCP port, a blind name, or a tunnel. */
-export interface ServiceStatus {
+export interface ServiceStatus extends AtNodes {
   /** Of a route the port, and the name in TLS where there is one; `blind NAME`; of a tunnel its name. */
   readonly name: string
   readonly origin: string
@@ -111,7 +137,7 @@ export interface ServiceStatus {
 }
 
 /** An inner layer that was not let in. */
-export interface RefusedStatus {
+export interface RefusedStatus extends AtNodes {
   readonly address: string
   readonly code: string
   readonly reason: string
@@ -120,7 +146,7 @@ export interface RefusedStatus {
 }
 
 /** A host that clients asked for and that has no target. */
-export interface UnknownHostStatus {
+export interface UnknownHostStatus extends AtNodes {
   readonly host: string
   readonly count: number
   readonly at: string
@@ -131,6 +157,8 @@ export interface OuterStatus extends CommonStatus {
   readonly layer: 'outer'
   /** Absent: it is one process. */
   readonly workers?: readonly WorkerStatus[]
+  /** All nodes of a cluster; absent: this is the status of one node. */
+  readonly nodes?: readonly NodeStatus[]
   readonly ports: { readonly app: number; readonly socket: number }
   readonly innerLayers: readonly InnerLayerStatus[]
   /** Null: there is no service. */

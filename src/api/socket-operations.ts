@@ -13,7 +13,7 @@ import {
   requestsChangeView,
   seenDetailView,
   seenMessagesView,
-  seenRequestView,
+  seenRequestsView,
   shareView,
   socketView,
   tunnelView,
@@ -271,10 +271,10 @@ export const socketOperations: readonly Operation[] = [
       ...pageQuery,
       filter,
     }),
-    reply: page(schema.seenRequestSchema),
+    reply: schema.seenRequestsSchema,
     errors: ['NOT_FOUND', 'CONFLICT', 'OVERLOADED'],
     run: async ({ service }, { params, query }, actor) =>
-      pageView(await service.requests.list(actor, params.socketId, given(query)), seenRequestView),
+      seenRequestsView(await service.requests.list(actor, params.socketId, given(query))),
   }),
   withToken({
     id: 'followRequests',

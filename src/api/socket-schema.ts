@@ -141,7 +141,10 @@ export const connectionSchema = z
 export const logLineSchema = z
   .looseObject({
     text: z.string().meta({ description: 'The line as `connect` prints it.' }),
-    kind: z.enum(['request', 'connection', 'omitted']).optional().meta({ description: 'omitted: so many were left out, `count`.' }),
+    kind: z.enum(['request', 'connection', 'omitted', 'missing']).optional().meta({
+      description:
+        'omitted: so many were left out, `count`. missing: so many other nodes of the gateway do not answer, so that who comes in there is not shown.',
+    }),
     at: time.optional(),
   })
   .meta({ id: 'LogLine' })
@@ -286,13 +289,26 @@ export const seenRequestDetailSchema = z
   })
   .meta({ id: 'SeenRequestDetail' })
 
+export const seenRequestsSchema = z
+  .object({
+    items: z.array(seenRequestSchema),
+    next: z.string().nullable(),
+    missingNodes: z
+      .int()
+      .optional()
+      .meta({ description: 'Other nodes of the gateway that do not answer, whose requests are not among these; absent: none.' }),
+  })
+  .meta({ id: 'SeenRequests' })
+
 export const requestsChangeSchema = z
   .object({
-    type: z.enum(['request', 'gone', 'reset']).meta({
-      description: 'request: new or changed, replaces what has its id; gone: not kept any more; reset: ask for the list again.',
+    type: z.enum(['request', 'gone', 'reset', 'nodes']).meta({
+      description:
+        'request: new or changed, replaces what has its id; gone: not kept any more; reset: ask for the list again; nodes: so many other nodes of the gateway do not answer, `missing`.',
     }),
     request: seenRequestSchema.optional(),
     ids: z.array(z.string()).optional(),
+    missing: z.int().optional(),
   })
   .meta({ id: 'RequestsChange' })
 

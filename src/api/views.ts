@@ -1,5 +1,5 @@
 /** The model as /api/v1 shows it: every field by name, so that a new one of the model is not shown by accident. */
-import type { RequestsChange, SeenMessage, SeenMessages, SeenRequest, SeenRequestDetail } from '../service/contract.ts'
+import type { RequestsChange, SeenMessage, SeenMessages, SeenRequest, SeenRequestDetail, SeenRequests } from '../service/contract.ts'
 import type { UsageOfDay } from '../service/contract.ts'
 import type {
   Account,
@@ -119,7 +119,9 @@ export const socketView = (socket: Socket, url: string): unknown => ({
   etag: socket.etag,
 })
 
-export const seenRequestView = <T extends SeenRequest>({ at, ...request }: T): object => ({ ...request, at: timeOf(at) })
+const seenRequestView = <T extends SeenRequest>({ at, ...request }: T): object => ({ ...request, at: timeOf(at) })
+
+export const seenRequestsView = ({ items, ...page }: SeenRequests): object => ({ items: items.map(item => seenRequestView(item)), ...page })
 
 const seenMessageView = ({ at, ...message }: SeenMessage): object => ({ ...message, at: timeOf(at) })
 

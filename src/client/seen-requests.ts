@@ -26,6 +26,16 @@ export type RequestsChange =
   | { readonly type: 'gone'; readonly ids: readonly string[] }
   /** The list has to be asked for again. */
   | { readonly type: 'reset' }
+  /** So many other nodes of the gateway do not answer; 0: all do again. */
+  | { readonly type: 'nodes'; readonly missing: number }
+
+/** A page of recorded requests. */
+export interface SeenRequests {
+  readonly items: readonly SeenRequest[]
+  readonly next: string | null
+  /** Other nodes of the gateway that do not answer, whose requests are not among these; absent: none. */
+  readonly missingNodes?: number
+}
 
 /** Changes to a request that is sent again. */
 export interface ReplayRequest {

@@ -1,7 +1,7 @@
 import { GatewayError } from '../errors.ts'
 import { errorOfAnswer, parseJson } from './api-error.ts'
 import { isEvent, isLogLine, isRequestsChange, readLines } from './log-lines.ts'
-import type { Har, Replayed, ReplayRequest, RequestsChange, SeenMessages, SeenRequest, SeenRequestDetail } from './seen-requests.ts'
+import type { Har, Replayed, ReplayRequest, RequestsChange, SeenMessages, SeenRequestDetail, SeenRequests } from './seen-requests.ts'
 import { Transport, type Call, type TransportOptions } from './transport.ts'
 import type {
   Account,
@@ -182,7 +182,7 @@ export class ServiceClient {
   }
 
   /** Requests that were recorded at a socket with `inspect`, the newest first. @param page.filter  as docs/inspector.md has it */
-  requests(socketId: string, page: PageRequest & { readonly filter?: string } = {}): Promise<Page<SeenRequest>> {
+  requests(socketId: string, page: PageRequest & { readonly filter?: string } = {}): Promise<SeenRequests> {
     return this.#call('GET', `/sockets/${segment(socketId)}/requests`, { query: { ...page } })
   }
 

@@ -21,7 +21,7 @@ import { NODE_LIMITS, NODE_TIMING } from './node-limits.ts'
 import { NodeBalance, type BalancedNode, type BalanceReport } from './node-balance.ts'
 import { answerQuestion, linkNameOf, UNKNOWN_NODE } from './node-proof.ts'
 import { isOfEachNode, type NodeFacts, type Presence, type PresenceListener, type ServedProcess } from './presence.ts'
-import { followPeers, PEER_NOTE, takePeerNote } from './peer-notes.ts'
+import { followPeers, PEER_NOTE, takeCall, takePeerNote } from './peer-notes.ts'
 import { parseWish, type RebalanceWish } from './rebalance.ts'
 import { RelayCarrier } from './relay-carrier.ts'
 import { Relays } from './relays.ts'
@@ -104,7 +104,7 @@ export class Cluster implements PresenceListener {
   #isTelling = false
 
   constructor(
-    private readonly options: ClusterOptions,
+    readonly options: ClusterOptions,
     private readonly context: ClusterContext,
   ) {
     const { registry, profiles, clock, timing = NODE_TIMING, counters, log } = context
@@ -113,7 +113,7 @@ export class Cluster implements PresenceListener {
     const self = (): BalancedNode => balancedOf(this.#facts, [...this.#own.values()])
     this.#balance = new NodeBalance({ registry, self, others: () => this.#balanced, log })
     this.relays = new Relays({
-      profiles,
+      ...{ profiles, takeCall: stream => takeCall(options.peers, stream) },
       connectionOf: number => {
         const process = this.#byNumber.get(number)
         return process && registry.ofProcess(process)

@@ -3,17 +3,24 @@ import type { Registry } from '../outer/inner-layers/registry.ts'
 import { encodeNote } from '../payload/origin-profile.ts'
 import type { PeerBook } from '../peers/peer-book.ts'
 import type { NodeLink } from './node-link.ts'
+import { followCalls } from './peer-calls.ts'
+import type { NodeFacts } from './presence.ts'
+
+export { takeCall } from './peer-calls.ts'
 
 /** The kind of these notes. */
 export const PEER_NOTE = 'peer'
 
 const MAX_TOPIC = 64
 
-/** Has a book tell by the links of this node, and know who can be heard. @param dialled  nodes that have connected to this one */
+/** Has a book tell and ask by the links of this node, and know who can be heard. @param dialled  nodes that have connected to this one */
 export function followPeers(
   book: PeerBook | undefined,
   dialled: Registry,
-  others: ReadonlyMap<string, { readonly link: Pick<NodeLink, 'tell' | 'isHeldUp'> }>,
+  others: ReadonlyMap<
+    string,
+    { readonly facts: Pick<NodeFacts, 'id' | 'name'>; readonly link: Pick<NodeLink, 'isHeldUp' | 'open' | 'tell'> }
+  >,
 ): void {
   if (book === undefined) return
   const encode = (topic: string, message: unknown): Buffer => encodeNote({ note: PEER_NOTE, topic, message } as { note: string })
@@ -28,6 +35,7 @@ export function followPeers(
     },
     sendTo: (peer, topic, message) => void others.get(peer)?.link.tell(encode(topic, message)),
   })
+  followCalls(book, others)
   // By the links in which they tell: whoever cannot tell any more may have ended what it had.
   dialled.onRemove = ({ identifier }) => {
     if (!dialled.connections.some(other => other.identifier === identifier)) book.gone(identifier)

@@ -4,7 +4,7 @@ import type { InnerConnection } from '../outer/inner-layers/inner-connection.ts'
 import type { OriginProfiles } from '../outer/inner-layers/origin-profiles.ts'
 import { AnnouncedProfiles, decodeNote } from '../payload/origin-profile.ts'
 import { profileIn, replaceProfile } from '../payload/head-codec.ts'
-import { decodeRelayHead, type RelayTarget } from '../payload/relay-head.ts'
+import { decodeRelayHead, isCallHead, type RelayTarget } from '../payload/relay-head.ts'
 import { RelayStream } from './relay-stream.ts'
 
 /** Profiles that one node may announce. */
@@ -15,6 +15,8 @@ export interface RelaysOptions {
   /** The connection of this node to the process `number` that would get its next stream; undefined: it has none. */
   readonly connectionOf: (number: number) => InnerConnection | undefined
   readonly profiles: Pick<OriginProfiles, 'numberOf' | 'announce'>
+  /** Takes a stream in which another node asks this one. @throws GatewayError REFUSED_STREAM */
+  readonly takeCall: (stream: MuxStream) => StreamHandler
 }
 
 /** The streams that other nodes send through this one. Only connections of this node get them: one hop, never two. */
@@ -38,7 +40,7 @@ export class Relays {
   serve(): { readonly accept: (payload: Buffer, stream: MuxStream) => StreamHandler; readonly onNote: (payload: Buffer) => void } {
     const announced = new AnnouncedProfiles(MAX_PROFILES)
     return {
-      accept: (payload, stream) => this.#relay(payload, stream, announced),
+      accept: (payload, stream) => (isCallHead(payload) ? this.options.takeCall(stream) : this.#relay(payload, stream, announced)),
       onNote: payload => {
         const note = decodeNote(payload)
         if (note.note === 'profile') announced.take(note)

@@ -7,7 +7,7 @@ import type { TcpPort } from '../route/tcp-port.ts'
 import type { DirectorySnapshot, EndedLogins } from './directory.ts'
 import { LayeredKeys } from './granted-keys.ts'
 import { LayeredTable, overruledIn, serviceTargets, type PortalHost } from './layered-table.ts'
-import type { Usage } from './owner.ts'
+import type { OtherPlaces, Usage } from './owner.ts'
 import { parseDirectoryMessage } from './parse-message.ts'
 import { SocketTable, type DirectoryBounds, type DirectoryEffects, type SocketFault } from './socket-table.ts'
 
@@ -190,9 +190,19 @@ export class LiveDirectory {
     return this.#table.match(host)?.socket.id
   }
 
-  /** Tells `watcher` who comes to a socket, until the returned function is called. @returns undefined for a socket that is not there */
+  /** Tells `watcher` who comes to a socket, at whichever process, until the returned function is called. @returns undefined for a socket that is not there */
   watch(socketId: string, watcher: (line: LogLine) => void): (() => void) | undefined {
     return this.#table.get(socketId)?.owner.watch(watcher)
+  }
+
+  /** The same of those alone who come in at this process, for another one. */
+  watchHere(socketId: string, watcher: (line: LogLine) => void): (() => void) | undefined {
+    return this.#table.get(socketId)?.owner.watchHere(watcher)
+  }
+
+  /** From now on, those who watch a socket see who comes in at other processes too. */
+  watchElsewhere(watch: NonNullable<OtherPlaces['watch']>): void {
+    this.#table.elsewhere.watch = watch
   }
 
   /** Tunnels that are up, without those that the service process serves itself. */

@@ -15,6 +15,12 @@ export interface Usage {
   readonly bytesOut: number
 }
 
+/** The way to other processes at which visitors of the same sockets come in. */
+export interface OtherPlaces {
+  /** Tells who comes to a socket there, and where nothing is known of that. @returns ends it; undefined: there are none */
+  watch: ((socketId: string, tell: (line: LogLine) => void) => () => void) | undefined
+}
+
 /** The use of one socket since somebody asked last, the watchers of its visitors, and who may come at the moment. */
 export class SocketOwner implements Owner, SocketAccess {
   latest: Access | undefined
@@ -25,6 +31,12 @@ export class SocketOwner implements Owner, SocketAccess {
   #bytesOut = 0
   #isUsed = false
   readonly #watchers = new Set<(line: LogLine) => void>()
+  /** Watchers at other processes, which are told of visitors of this one alone. */
+  readonly #far = new Set<(line: LogLine) => void>()
+  /** Ends what other processes tell. */
+  #leave: (() => void) | undefined
+  /** The last line that says that some of them do not answer. */
+  #missing: LogLine | undefined
 
   /** @param onUsed  called with the first use after each `take` */
   constructor(
@@ -33,10 +45,11 @@ export class SocketOwner implements Owner, SocketAccess {
     private readonly onUsed: (owner: SocketOwner) => void,
     /** Of the account; one object for all of its sockets. */
     private readonly quota?: Quota,
+    private readonly elsewhere?: OtherPlaces,
   ) {}
 
   get isWatched(): boolean {
-    return this.#watchers.size > 0
+    return this.#watchers.size + this.#far.size > 0
   }
 
   checkQuota(): void {
@@ -58,13 +71,37 @@ export class SocketOwner implements Owner, SocketAccess {
   }
 
   tell(line: LogLine): void {
-    for (const watcher of this.#watchers) watcher(line)
+    this.#tellHere(line)
+    for (const watcher of this.#far) watcher(line)
   }
 
-  /** Tells `watcher` of every visitor from now on, until the returned function is called. */
+  /** Tells `watcher` of every visitor from now on, at whichever process they come in, until the returned function is called. */
   watch(watcher: (line: LogLine) => void): () => void {
     this.#watchers.add(watcher)
-    return () => void this.#watchers.delete(watcher)
+    if (this.#missing !== undefined) watcher(this.#missing)
+    this.#leave ??= this.elsewhere?.watch?.(this.socketId, line => this.#heard(line))
+    return () => {
+      this.#watchers.delete(watcher)
+      if (this.#watchers.size > 0) return
+      this.#leave?.()
+      this.#leave = this.#missing = undefined
+    }
+  }
+
+  /** The same for a watcher at another process, which is told of visitors of this one alone. */
+  watchHere(watcher: (line: LogLine) => void): () => void {
+    this.#far.add(watcher)
+    return () => void this.#far.delete(watcher)
+  }
+
+  /** Visitors that came in elsewhere: each process tells of its own. */
+  #heard(line: LogLine): void {
+    if (line.kind === 'missing') this.#missing = line.count > 0 ? line : undefined
+    this.#tellHere(line)
+  }
+
+  #tellHere(line: LogLine): void {
+    for (const watcher of this.#watchers) watcher(line)
   }
 
   /** The sums since the last call. */

@@ -35,10 +35,22 @@ export type RequestsQuestion = OfSocket &
 
 /** The answer to it. */
 export type RequestsAnswer =
-  | { readonly kind: 'list'; readonly items: readonly SeenRequest[]; readonly next: string | null }
+  | {
+      readonly kind: 'list'
+      readonly items: readonly SeenRequest[]
+      readonly next: string | null
+      /** Other nodes of a cluster that do not answer, whose records are not among these; absent: none. */
+      readonly missingNodes?: number
+    }
   | { readonly kind: 'one'; readonly request: SeenRequestDetail }
   | { readonly kind: 'messages'; readonly items: readonly SeenMessage[]; readonly next: number | null; readonly dropped: number }
-  | { readonly kind: 'har'; readonly entries: readonly object[]; readonly next: string | null }
+  | {
+      readonly kind: 'har'
+      readonly entries: readonly object[]
+      readonly next: string | null
+      /** As in a list. */
+      readonly missingNodes?: number
+    }
   | { readonly kind: 'replayed'; readonly results: readonly SeenReplay[] }
   | { readonly kind: 'refused'; readonly code: ErrorCode; readonly why: string }
 
@@ -55,5 +67,7 @@ export type RequestsChange =
   | { readonly type: 'gone'; readonly ids: readonly string[] }
   /** There was too much, or nothing is kept any more: the list has to be asked for again. */
   | { readonly type: 'reset' }
+  /** So many other nodes of a cluster do not answer now, so that what comes in there is not told; 0: all do again. */
+  | { readonly type: 'nodes'; readonly missing: number }
   /** The socket is gone, or nobody can follow it now. Nothing comes after this. */
   | { readonly type: 'end' }

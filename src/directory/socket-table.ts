@@ -3,7 +3,7 @@ import type { ErrorCode } from '../errors.ts'
 import type { TcpPort } from '../route/tcp-port.ts'
 import { isEqual } from './is-equal.ts'
 import { GrantedKeys } from './granted-keys.ts'
-import { SocketOwner, type Usage } from './owner.ts'
+import { SocketOwner, type OtherPlaces, type Usage } from './owner.ts'
 import { Quota } from './quota.ts'
 import { createSocketEntry, type SocketEntry } from './socket-target.ts'
 
@@ -74,6 +74,8 @@ export class SocketTable {
   readonly #byHost = new Map<string, SocketEntry>()
   readonly #byPort = new Map<number, SocketEntry>()
   readonly #byTunnel = new Map<string, SocketEntry>()
+  /** The processes at which visitors come in as well. */
+  readonly elsewhere: OtherPlaces = { watch: undefined }
   readonly #used = new Set<SocketOwner>()
   /** By account: of those that have sockets here, or a limit. */
   readonly #quotas = new Map<string, Quota>()
@@ -268,7 +270,7 @@ export class SocketTable {
   }
 
   #ownerOf({ id, accountId }: DirectorySocket): SocketOwner {
-    return new SocketOwner(id, accountId, used => void this.#used.add(used), this.#quotaOf(accountId))
+    return new SocketOwner(id, accountId, used => void this.#used.add(used), this.#quotaOf(accountId), this.elsewhere)
   }
 
   #remove(id: string, effects: Effects): void {

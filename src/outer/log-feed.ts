@@ -15,6 +15,8 @@ const OMITTED_MS = 1_000
 /** Options of a feed. */
 export interface LogFeedOptions {
   readonly session: Pick<Carrier, 'note' | 'isOpen' | 'isHeldUp'>
+  /** Does the inner layer understand this line? */
+  readonly isUnderstood: (line: LogLine) => boolean
   /** Milliseconds, rising. */
   readonly clock: () => number
   readonly onFault: (thrown: unknown) => void
@@ -39,7 +41,7 @@ export class LogFeed {
 
   /** Takes one more line. */
   readonly add = (line: LogLine): void => {
-    if (this.#isClosed) return
+    if (this.#isClosed || !this.options.isUnderstood(line)) return
     if (this.#lines.length >= MAX_LINES || !this.#bucket.take()) return this.#omit(1)
     this.#lines.push(line)
     // Behind whatever this turn of the event loop sends.

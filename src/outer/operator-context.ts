@@ -26,7 +26,7 @@ export interface OperatorViewOptions {
   readonly keys: KeySource
   readonly directory: Pick<DirectorySource, 'size' | 'fault' | 'overruled'> | undefined
   /** Undefined: it is alone. */
-  readonly cluster: Pick<Cluster, 'drainNode' | 'facts' | 'fault' | 'nodes' | 'rebalance' | 'relays'> | undefined
+  readonly cluster: Pick<Cluster, 'drainNode' | 'facts' | 'fault' | 'nodes' | 'options' | 'rebalance' | 'relays'> | undefined
   /** When this process made what it serves from, where nothing says a later time. */
   readonly startedAt: Date
   /** Those of the ports with TLS. */

@@ -188,7 +188,7 @@ export class OuterLayer {
     )
     this.#tcp = new TcpEdge({
       dispatch,
-      terminators: new TcpTerminators(options.tcpCertificates ?? (() => undefined)),
+      terminators: new TcpTerminators(options.tcpCertificates ?? (() => undefined), options.challenges),
       check: options.visitors?.connections,
       isTrusted,
       shared: options.shared?.counts,
@@ -216,9 +216,8 @@ export class OuterLayer {
       this.#tunnelSessions = new TunnelSessions({ directory, registry: this.registry, tcp, listener, clock, log })
       this.#serviceListener = createServicePort(directory, linkOptions, log)
     }
-    const onDrain = (): void => void this.#listener.drain()
-    const { registry } = this
-    if (cluster !== undefined) this.#cluster = new Cluster(cluster, { registry, profiles, counters, timing, clock, log, onDrain })
+    const parts = { registry: this.registry, profiles, counters, timing, clock, log, onDrain: () => void this.#listener.drain() }
+    if (cluster !== undefined) this.#cluster = new Cluster(cluster, parts)
     this.#books = new BookWatch(() => this.#watched, log)
     this.#events = new LayerEvents({ layer: options, sources: this.#sources, registry: this.registry, tcp: this.#tcp, log })
     this.#admin = createOperatorView({

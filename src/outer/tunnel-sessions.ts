@@ -1,3 +1,4 @@
+import { understoodBy } from '../payload/log-note.ts'
 import { decodeNote } from '../payload/origin-profile.ts'
 import { guarded } from '../net/guard.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -107,10 +108,10 @@ export class TunnelSessions {
 
   /** A note of such a session. @throws GatewayError PROTOCOL */
   onNote(connection: InnerConnection, payload: Buffer): void {
-    const { note } = decodeNote(payload)
-    if (note !== 'watch-log' || this.#watched.has(connection)) return
+    const note = decodeNote(payload)
+    if (note.note !== 'watch-log' || this.#watched.has(connection)) return
     const { directory, clock } = this.options
-    const feed = new LogFeed({ session: connection.session, clock, onFault: this.#fail })
+    const feed = new LogFeed({ session: connection.session, isUnderstood: understoodBy(note), clock, onFault: this.#fail })
     const leave = directory.watchTunnel(connection.identifier, feed.add)
     if (leave !== undefined) this.#watched.set(connection, { feed, leave })
   }

@@ -31,6 +31,7 @@ const seconds = (ms: number): string => (ms / 1000).toFixed(3)
  */
 export function formatLogLine(line: LogLine): string {
   if (line.kind === 'omitted') return `… ${line.count} more ${line.count === 1 ? 'was' : 'were'} left out here`
+  if (line.kind === 'missing') return missingText(line.count)
   const client = orDash(line.client)
   const at = timeOf(line.at)
   if (line.kind === 'connection') {
@@ -44,3 +45,8 @@ export function formatLogLine(line: LogLine): string {
   const user = orDash(visitor).replaceAll(' ', '\\x20')
   return `${client} - ${user} [${at}] "${request}" ${status} ${bytes} "${orDash(referer)}" "${orDash(agent)}" response_time="${seconds(durationMs)} sec"`
 }
+
+const missingText = (count: number): string =>
+  count === 0
+    ? '… all nodes of the gateway answer again'
+    : `… ${count} other ${count === 1 ? 'node' : 'nodes'} of the gateway ${count === 1 ? 'does' : 'do'} not answer: who comes in there is not shown`

@@ -47,16 +47,33 @@ export interface OmittedLine {
   readonly count: number
 }
 
+/** So many other nodes of a cluster do not answer, so that who comes in there is not shown; 0: all are shown again. */
+export interface MissingLine {
+  readonly kind: 'missing'
+  readonly at: number
+  readonly count: number
+}
+
 /** One line of a live log, as facts. */
-export type LogLine = RequestLine | ConnectionLine | OmittedLine
+export type LogLine = RequestLine | ConnectionLine | OmittedLine | MissingLine
+
+/** Kinds that came with a later release: only whoever says so is sent them. */
+const LATER_KINDS: readonly LogLine['kind'][] = ['missing']
 
 /** Characters of one text of a line. */
 export const MAX_LOG_TEXT = 1_024
 /** Lines in one note. */
 const MAX_LINES = 100
+const MAX_KINDS = 16
 
 /** The note by which an inner layer says that it wants to see who comes to the socket of its tunnel. */
-export const encodeWatchLog = (): Buffer => encodeNote({ note: 'watch-log' })
+export const encodeWatchLog = (): Buffer => encodeNote({ note: 'watch-log', kinds: LATER_KINDS } as { note: string })
+
+/** Says of a line whether whoever has sent a note of the kind `watch-log` understands it. */
+export function understoodBy({ kinds }: Raw): (line: LogLine) => boolean {
+  const known: readonly unknown[] = Array.isArray(kinds) ? kinds.slice(0, MAX_KINDS) : []
+  return ({ kind }) => !LATER_KINDS.includes(kind) || known.includes(kind)
+}
 
 /** The note with lines. */
 export const encodeLogNote = (lines: readonly LogLine[]): Buffer => encodeNote({ note: 'log', lines } as { note: string })
@@ -69,6 +86,7 @@ const OF_KIND = {
   request: ['at', 'client', 'method', 'path', 'version', 'status', 'bytes', 'referer', 'agent', 'durationMs'],
   connection: ['at', 'client', 'status', 'bytesOut', 'bytesIn', 'durationMs'],
   omitted: ['at', 'count'],
+  missing: ['at', 'count'],
 } as const
 
 const isOneOf = (list: readonly string[], name: string): boolean => list.includes(name)
@@ -76,7 +94,7 @@ const isOneOf = (list: readonly string[], name: string): boolean => list.include
 function parseLine(value: unknown): LogLine {
   const raw = (typeof value === 'object' && value !== null ? value : {}) as Raw
   const { kind } = raw
-  if (kind !== 'request' && kind !== 'connection' && kind !== 'omitted')
+  if (kind !== 'request' && kind !== 'connection' && kind !== 'omitted' && kind !== 'missing')
     throw new GatewayError('PROTOCOL', 'a line of a log of no known kind')
   const line: Record<string, unknown> = { kind }
   for (const name of OF_KIND[kind]) {
@@ -88,7 +106,7 @@ function parseLine(value: unknown): LogLine {
     line[name] = given
   }
   const { visitor } = raw
-  if (kind !== 'omitted' && visitor !== undefined) {
+  if ((kind === 'request' || kind === 'connection') && visitor !== undefined) {
     if (typeof visitor !== 'string' || visitor.length > MAX_LOG_TEXT)
       throw new GatewayError('PROTOCOL', 'a line of a log without a valid "visitor"')
     line['visitor'] = visitor

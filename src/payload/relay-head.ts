@@ -3,6 +3,7 @@ import { GatewayError } from '../errors.ts'
 
 /** First byte of the payload of an OPEN frame; 1 is HTTP, 2 is TCP. */
 const KIND_RELAY = 3
+const KIND_CALL = 4
 const IS_TUNNEL = 0x01
 const IS_ENROLLED = 0x02
 const FIXED_BYTES = 6
@@ -71,3 +72,9 @@ export function decodeRelayHead(head: Buffer): RelayHead {
     payload: head.subarray(at),
   }
 }
+
+/** Payload of the OPEN frame of a stream in which a node asks another one: kind u8 (4: call). HTTP/1.1 follows, in both directions. */
+export const encodeCallHead = (): Buffer => Buffer.of(KIND_CALL)
+
+/** Is it a stream in which a node asks? */
+export const isCallHead = (head: Buffer): boolean => head[0] === KIND_CALL

@@ -1,5 +1,6 @@
 import { attempt } from '../net/guard.ts'
 import { CountsBook, type CountsChange } from '../rates/shared-counts.ts'
+import { PeerCalls } from './peer-calls.ts'
 import type { Peers, Tell } from './peers.ts'
 import { parseCounts, splitCounts } from './split-counts.ts'
 
@@ -30,12 +31,15 @@ export interface PeerTransport {
 /** One process among its peers: what it counts together with them, and what they tell each other. The way there is a transport's. */
 export class PeerBook implements Peers {
   readonly counts: CountsBook
+  /** What they ask each other. */
+  readonly calls: PeerCalls
   readonly #listeners = new Map<string, (message: unknown) => void>()
   readonly #greeters: ((tell: Tell) => void)[] = []
   #transport: PeerTransport | undefined
 
   constructor(private readonly options: PeerBookOptions) {
     this.counts = new CountsBook({ clock: options.clock, soon: options.soon, tell: change => this.#count(change) })
+    this.calls = new PeerCalls(options.onFault)
   }
 
   /** From now on, others are told by this way. */
@@ -65,6 +69,7 @@ export class PeerBook implements Peers {
   /** Another process is there, and has heard nothing yet. */
   came(peer: string): void {
     this.counts.repeat()
+    this.#contain(() => this.calls.came(peer))
     for (const greeter of this.#greeters) this.#contain(() => greeter((topic, message) => this.#transport?.sendTo(peer, topic, message)))
   }
 

@@ -22,3 +22,19 @@ export interface ExactUses {
    */
   take(key: string, wanted: { readonly max: number; readonly known: number; readonly lastsMs: number }): Promise<number | undefined>
 }
+
+/** Another process. */
+export interface Peer {
+  readonly id: string
+  /** For operators. */
+  readonly name: string
+}
+
+/** A call to another process. */
+export interface PeerCall {
+  readonly method?: 'GET' | 'HEAD' | 'POST' | 'DELETE'
+  /** Path and query. */
+  readonly path: string
+  /** Sent as JSON. */
+  readonly body?: unknown
+}

@@ -335,6 +335,12 @@ export interface DataPlane {
   followRequests?(following: RequestsFollowing, tell: (changes: readonly RequestsChange[]) => void): () => void
 }
 
+/** A page of recorded requests. */
+export interface SeenRequests extends Page<SeenRequest> {
+  /** Other nodes of a cluster that do not answer, whose requests are not among these; absent: none. */
+  readonly missingNodes?: number
+}
+
 /** Messages of a WebSocket, an event stream or a gRPC call. */
 export interface SeenMessages {
   readonly items: readonly SeenMessage[]
@@ -347,7 +353,7 @@ export interface SeenMessages {
 /** Requests that were recorded at sockets, for their owners and nobody else: admins of the service neither. CONFLICT: nothing is recorded here. */
 export interface SocketRequests {
   /** The newest first. @param page.filter  as docs/inspector.md has it */
-  list(actor: Actor, socketId: string, page: PageRequest & { readonly filter?: string }): Promise<Page<SeenRequest>>
+  list(actor: Actor, socketId: string, page: PageRequest & { readonly filter?: string }): Promise<SeenRequests>
   get(actor: Actor, socketId: string, requestId: string): Promise<SeenRequestDetail>
   messages(actor: Actor, place: RequestPlace, page: { readonly from?: number; readonly limit?: number }): Promise<SeenMessages>
   /** The changes of the list, from now on; ends with the socket. @throws LIMIT_REACHED */

@@ -2,7 +2,9 @@
 import { chmodSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { Agent, request } from 'node:https'
+import { createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import { expect } from '@jest/globals'
 import type { FailedOrders } from '../../src/acme/attempts.ts'
 import { onCleanUp } from '../support/cleanup.ts'
@@ -60,6 +62,33 @@ testWith(
     expect(await shownTo(pebble.tlsPort, 'a.example.com', root)).not.toBe(await shownTo(pebble.tlsPort, 'b.example.com', root))
   },
 )
+
+testWith(PEBBLE_PROGRAMS, 'by tls-alpn-01 at a TCP port that ends TLS, which serves the origin meanwhile and afterwards', async () => {
+  const pebble = await startPebble()
+  // Whoever only looks at the certificate leaves at once.
+  const origin = createTcpServer(socket => socket.on('error', () => undefined).end('hello'))
+  const originPort = await listen(origin)
+  onCleanUp(() => void origin.close())
+  const targets = `targets: {}\ntcp:\n  "${pebble.tlsPort}": {tls: true, names: {db.example.com: {hostname: 127.0.0.1, port: ${originPort}}}}\n`
+  const keeping = await startKeeping(pebble, { targets, hasHttp: false, appPort: 0 })
+  await keeping.issued('db.example.com')
+  const root = await pebble.root()
+  // The port follows the files by itself.
+  await until(() => shownTo(pebble.tlsPort, 'db.example.com', root).then(Boolean, () => false), { what: 'the certificate at the port' })
+  const text = await new Promise<string>((resolve, reject) => {
+    let read = ''
+    const socket = connectTls({ port: pebble.tlsPort, host: '127.0.0.1', servername: 'db.example.com', ca: root })
+    socket.setEncoding('utf8').on('data', (piece: string) => (read += piece))
+    socket.once('end', () => resolve(read)).on('error', reject)
+  })
+  expect(text).toBe('hello')
+  // Nobody who offers that protocol without being an authority gets past it, whatever the name.
+  const refused = new Promise<string>(resolve => {
+    const socket = connectTls({ port: pebble.tlsPort, host: '127.0.0.1', servername: 'other.example.com', ALPNProtocols: ['acme-tls/1'] })
+    socket.on('error', (error: Error) => resolve(error.message))
+  })
+  expect(await refused).not.toBe('')
+})
 
 testWith(
   [...PEBBLE_PROGRAMS, 'curl'],

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { openAcme, type AcmeValues } from '../../src/cli/acme/open-acme.ts'
-import { createTlsPorts } from '../../src/cli/options/tls.ts'
+import { createAppCertificates, createTlsPorts } from '../../src/cli/options/tls.ts'
 import { parseTargets } from '../../src/config/targets.ts'
 import { Events } from '../../src/events/events.ts'
 import type { CertificateStore } from '../../src/tls/certificate-store.ts'
@@ -20,6 +20,8 @@ export interface KeepingOptions {
   readonly sockets?: ReadonlySet<string>
   /** Plain HTTP at the port where Pebble asks. Default true. */
   readonly hasHttp?: boolean
+  /** Default: where Pebble asks by TLS. */
+  readonly appPort?: number
   readonly timing?: { readonly nowMs?: () => number; readonly lookMs?: number; readonly pauseScale?: number }
 }
 
@@ -75,7 +77,13 @@ export const startKeeping = async (pebble: Pebble, options: KeepingOptions): Pro
     targets,
     ...(origin !== undefined && { origin }),
     outer: {
-      appPort: pebble.tlsPort,
+      appPort: options.appPort ?? pebble.tlsPort,
+      tcpCertificates: (clientCa, clientCrl) =>
+        createAppCertificates({ 'tls-key': [], ...acme.options }, log, {
+          clientCa,
+          clientCrl,
+          onMissing: acme.onMissing,
+        }),
       ...(hasHttp && { appHttpPort: pebble.httpPort }),
       appCertificates: store!,
       challenges: acme.challenges,

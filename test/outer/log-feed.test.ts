@@ -14,7 +14,7 @@ const start = () => {
     isHeldUp: false,
     note: (payload: Uint8Array): void => void told.push(...parseLogNote(decodeNote(Buffer.from(payload)))),
   }
-  const feed = new LogFeed({ session, clock: () => 0, onFault: thrown => faults.push(thrown) })
+  const feed = new LogFeed({ session, isUnderstood: () => true, clock: () => 0, onFault: thrown => faults.push(thrown) })
   onCleanUp(() => feed.close())
   return { told, faults, session, feed }
 }

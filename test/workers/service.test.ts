@@ -89,7 +89,15 @@ describe('a service with two workers', () => {
     const { process, host } = await connect('web')
     expect(new Set(await visits(host))).toEqual(new Set([200]))
     let served = 3 * 24
-    // Its own live log comes by the worker that has its link.
+    // Its own live log comes by the worker that has its link. Lines of so many visits may still be on their way, or be left out.
+    await until(
+      async () => {
+        await visit(host, '/behind')
+        served++
+        return process.stdout.includes('/behind')
+      },
+      { what: 'the live log to have come so far' },
+    )
     // A few at a time: of many at once, the live log leaves out some, and says how many.
     const few = Array.from({ length: 6 }, (_, index) => index)
     for (const round of [1, 2, 3, 4]) {

@@ -1,3 +1,4 @@
+import type { NodeStatus } from '../../admin/status.ts'
 import { GatewayError } from '../../errors.ts'
 import { askAdmin } from '../command/ask-status.ts'
 import type { ExitStatus } from '../command/command.ts'
@@ -11,6 +12,7 @@ const TIMEOUT_MS = 5_000
 
 /** A node, as the admin port of one shows it. */
 interface ShownNode {
+  readonly id: string
   readonly name: string
   readonly url: string
   readonly zone: string
@@ -22,6 +24,9 @@ interface ShownNode {
   readonly processes?: number
 }
 
+/** A node, as it says itself. */
+type OwnWords = Pick<NodeStatus, 'answers' | 'degraded' | 'id' | 'inFlight' | 'innerLayers' | 'ready' | 'why'>
+
 interface ClusterStatus {
   readonly fault: string | null
   readonly self: ShownNode
@@ -30,13 +35,24 @@ interface ClusterStatus {
 
 /**
  * `cluster status`: asks the admin port of a node for all of them.
- * @returns 0 when there is a link to every other node and their store answers, else 1
+ * @returns 0 when there is a link to every other node, each answers, and so does their store, else 1
  * @throws GatewayError ADMIN_FAILED
  */
 export async function runClusterStatus(options: ValuesOf<typeof clusterStatusOptions>, { stdout }: CliContext): Promise<ExitStatus> {
-  const status = (await (await ask('GET', 'api/cluster', options)).json()) as ClusterStatus
-  stdout.write(options.json ? `${JSON.stringify(status)}\n` : formatCluster(status))
-  return status.fault === null && status.nodes.every(({ isLinked }) => isLinked === true) ? 0 : 1
+  const [status, own] = await Promise.all([
+    ask('GET', 'api/cluster', options).then(answer => answer.json() as Promise<ClusterStatus>),
+    askNodes(options),
+  ])
+  stdout.write(options.json ? `${JSON.stringify({ ...status, answers: own })}\n` : formatCluster(status, own))
+  const isWhole = status.nodes.every(({ isLinked }) => isLinked === true) && own.every(({ answers }) => answers)
+  return status.fault === null && isWhole ? 0 : 1
+}
+
+/** All nodes, as each says of itself; none from a node of an earlier release. */
+async function askNodes({ admin, 'password-file': file }: ValuesOf<typeof clusterStatusOptions>): Promise<readonly OwnWords[]> {
+  const password = file === undefined ? undefined : await readPasswordFile(file, '--password-file')
+  const response = await askAdmin(new URL('api/cluster/status', admin), admin, password, AbortSignal.timeout(TIMEOUT_MS))
+  return response.ok ? (((await response.json()) as { readonly nodes?: readonly OwnWords[] }).nodes ?? []) : []
 }
 
 /** `cluster drain NODE`. @throws GatewayError ADMIN_FAILED */
@@ -87,16 +103,21 @@ async function ask(method: 'GET' | 'POST', path: string, options: ValuesOf<typeo
 const isNode = async (admin: string, password: string | undefined): Promise<boolean> =>
   (await askAdmin(new URL('api/cluster', admin), admin, password, AbortSignal.timeout(TIMEOUT_MS))).ok
 
-function formatCluster({ fault, self, nodes }: ClusterStatus): string {
-  const rows = [self, ...nodes].map(node => [
-    node.name,
-    node.url,
-    node.zone === '' ? '-' : node.zone,
-    stateOf(node),
-    node.roundTripMs === undefined ? '-' : `${node.roundTripMs.toFixed(1)} ms`,
-    node.processes === undefined ? '-' : String(node.processes),
-  ])
-  const table = [['node', 'url', 'zone', 'state', 'round trip', 'inner layers'], ...rows]
+function formatCluster({ fault, self, nodes }: ClusterStatus, own: readonly OwnWords[]): string {
+  const rows = [self, ...nodes].map(node => {
+    const words = own.find(({ id }) => id === node.id)
+    return [
+      node.name,
+      node.url,
+      node.zone === '' ? '-' : node.zone,
+      stateOf(node, words),
+      node.roundTripMs === undefined ? '-' : `${node.roundTripMs.toFixed(1)} ms`,
+      node.processes === undefined ? '-' : String(node.processes),
+      String(words?.innerLayers ?? '-'),
+      String(words?.inFlight ?? '-'),
+    ]
+  })
+  const table = [['node', 'url', 'zone', 'state', 'round trip', 'inner layers', 'their links', 'requests'], ...rows]
   const widths = table[0]!.map((_, column) => Math.max(...table.map(row => row[column]!.length)))
   const lines = table.map(row =>
     row
@@ -104,10 +125,16 @@ function formatCluster({ fault, self, nodes }: ClusterStatus): string {
       .join('  ')
       .trimEnd(),
   )
-  return `${[...lines, ...(fault === null ? [] : ['', fault])].join('\n')}\n`
+  const wrong = own.flatMap(({ id, why, degraded }) => {
+    const name = [self, ...nodes].find(node => node.id === id)?.name ?? id
+    return [...(why === null ? [] : [why]), ...degraded].map(text => `${name}: ${text}`)
+  })
+  return `${[...lines, ...(wrong.length + (fault === null ? 0 : 1) > 0 ? [''] : []), ...wrong, ...(fault === null ? [] : [fault])].join('\n')}\n`
 }
 
-const stateOf = ({ isLinked, isDraining }: ShownNode): string => {
+const stateOf = ({ isLinked, isDraining }: ShownNode, own: OwnWords | undefined): string => {
   const link = isLinked === undefined ? 'this one' : isLinked ? 'linked' : 'no link'
-  return isDraining ? `${link}, draining` : link
+  const silent = isLinked === true && own?.answers === false ? ', does not answer' : ''
+  const unready = own?.ready === false ? ', not ready' : ''
+  return `${link}${silent}${unready}${isDraining ? ', draining' : ''}`
 }

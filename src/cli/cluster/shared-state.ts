@@ -40,5 +40,9 @@ export function createClusterState(
   })
   const secret = secretOf(key)
   const exact = new RedisUses({ place: parseRedisUrl(cluster), name, log })
-  return { counts: peers.counts, secret, clock: () => presence.now(), skewMs: SKEW_MS, peers, exact, close: () => exact.close() }
+  const close = (): void => {
+    peers.calls.close()
+    exact.close()
+  }
+  return { counts: peers.counts, secret, clock: () => presence.now(), skewMs: SKEW_MS, peers, exact, close }
 }

@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import type { AdminOptions } from '../../admin/admin.ts'
-import type { AdminCall } from '../../admin/calls.ts'
+import type { AdminCall, RequestAnswerer } from '../../admin/calls.ts'
 import { explain, protectionsOf } from '../../config/explain.ts'
 import type { OpenedCluster } from '../cluster/open-cluster.ts'
 import type { SharedAccess } from '../../outer/access/access-check.ts'
@@ -25,7 +26,7 @@ import { warnOfFileLimit } from '../command/file-limit.ts'
 import { createServiceLog, serve, type Layer } from '../command/serve.ts'
 import { inheritedHosts } from '../command/service-manager.ts'
 import { createInvitations, type OuterInvitations } from './outer-invitations.ts'
-import type { OuterService } from './outer-service.ts'
+import type { OuterService, serviceOptionsOf } from './outer-service.ts'
 import { openState } from './outer-state.ts'
 import type { EdgeInspection } from '../inspect/inspection.ts'
 import { layeredTaps } from '../inspect/layered-taps.ts'
@@ -106,7 +107,9 @@ export async function runOuterLayer(
   const targets = options.targets === undefined ? undefined : watchTargets(options.targets, log)
   const invitations = state === undefined || worker !== undefined ? undefined : createInvitations(state, { keys }, log, context)
   const joining = invitations?.endpoint ?? (options.invite.length === 0 ? undefined : worker?.joining(keys, log))
-  const inspection = options.inspect ? new (await import('../inspect/inspection.ts')).EdgeInspection(options, log, worker?.tag) : undefined
+  // Behind the ids of records: what several processes record is shown together.
+  const tag = worker?.tag ?? (options.cluster === undefined ? undefined : randomBytes(3).toString('hex'))
+  const inspection = options.inspect ? new (await import('../inspect/inspection.ts')).EdgeInspection(options, log, tag) : undefined
   let service: OuterService | undefined
   let visitors: RunningVisitors | undefined
   let told: Told | undefined
@@ -122,15 +125,16 @@ export async function runOuterLayer(
       log.warn({}, 'there is no public key yet, so no inner layer can connect; put a certificate into the directory')
     if (targets !== undefined) await checkTargets(targets, ports, { log, hasTls: tls.app !== undefined })
     const table = targets ?? targetsOf(options)
-    const facts = { tls, events, worker }
-    service = options.service === undefined ? undefined : await createService({ ...options, service: options.service }, facts, log, context)
     opened = options.cluster === undefined ? undefined : await createCluster({ ...options, cluster: options.cluster }, log)
+    const facts = { tls, events, worker, tag, nodes: opened?.shared.peers.calls }
+    service = options.service === undefined ? undefined : await createService({ ...options, service: options.service }, facts, log, context)
     const shared = opened?.shared ?? worker?.shared
     if (shared !== undefined) service?.join(shared.peers)
     visitors = await startVisitors(options.visitors, service, shared, log)
     await openStore(inspection, { worker, secrets: service?.secrets }, log)
     const cluster = opened?.cluster ?? worker?.cluster
     const taps = layeredTaps(inspection?.taps, service?.taps)
+    const inspector = inspection && (opened === undefined ? inspection.api.handle : await withOtherInspectors(opened, inspection, log))
     acme?.prepare({ table, service, store: tls.app!, events, log })
     layer = createOuterLayer(
       {
@@ -176,7 +180,7 @@ export async function runOuterLayer(
           admin: {
             ...admin,
             calls: [...(table === undefined ? [] : [explainCall(table), protectionCall(table)]), ...(service?.calls ?? [])],
-            ...(inspection !== undefined && { others: [inspection.api.handle] }),
+            ...(inspector !== undefined && { others: [inspector] }),
             features: [
               ...(table === undefined ? [] : ['explain']),
               ...(inspection === undefined ? [] : ['inspector']),
@@ -281,6 +285,17 @@ async function createCluster(options: ValuesOf<typeof outerLayerOptions> & { rea
   return opened
 }
 
+/** Shows what the inspectors of other nodes keep as well. */
+async function withOtherInspectors(
+  { cluster, shared }: OpenedCluster,
+  { api, inspector }: EdgeInspection,
+  log: Log,
+): Promise<RequestAnswerer> {
+  const { shareInspector } = await import('../cluster/shared-views.ts')
+  const own = { handle: api.handle, has: (id: string) => inspector.get(id) !== undefined, name: cluster.name ?? '' }
+  return shareInspector(shared.peers.calls, own, log)
+}
+
 /** Faults of the files of visitors, for whoever is told of events. */
 const reloadsOf = (visitors: RunningVisitors) => () => [{ what: 'visitors', fault: visitors.fault() }]
 
@@ -295,21 +310,20 @@ async function openStore(
   void worker.alone.then(() => inspection?.open(secrets)).catch(fail)
 }
 
+/** The facts that the service needs beside the options. */
+type ServiceFacts = Pick<Parameters<typeof serviceOptionsOf>[1], 'events' | 'nodes' | 'tag'>
+
 /** Prepares the service; without one, nothing of it is loaded. */
 async function createService(
   options: ValuesOf<typeof outerLayerOptions> & { readonly service: string },
-  {
-    tls,
-    events,
-    worker,
-  }: { readonly tls: ReturnType<typeof createTlsPorts>; readonly events: Events; readonly worker: WorkerRole | undefined },
+  { tls, worker, ...facts }: { readonly tls: ReturnType<typeof createTlsPorts>; readonly worker: WorkerRole | undefined } & ServiceFacts,
   log: Log,
   context: CliContext,
 ): Promise<OuterService> {
-  const { createOuterService, serviceOptionsOf } = await import('./outer-service.ts')
+  const service = await import('./outer-service.ts')
   const isTls = { app: tls.app !== undefined, socket: tls.socket !== undefined }
-  const of = serviceOptionsOf(options, { isTls, events, tag: worker?.tag })
-  return worker === undefined ? createOuterService(of, log, context) : worker.service(of, log)
+  const of = service.serviceOptionsOf(options, { isTls, ...facts })
+  return worker === undefined ? service.createOuterService(of, log, context) : worker.service(of, log)
 }
 
 function portsOf(options: ValuesOf<typeof outerLayerOptions>, admin: AdminOptions | undefined): readonly WantedPort[] {

@@ -18,6 +18,9 @@ import type {
   SocketLogin,
 } from '../../service-host/ipc.ts'
 import { accountCalls } from './account-calls.ts'
+import type { shareSockets } from '../cluster/shared-views.ts'
+import type { PeerCalls } from '../../peers/peer-calls.ts'
+import type { RequestSource } from '../../service-host/recorded-requests.ts'
 import type { SocketInspection, SocketKeeping } from '../inspect/socket-inspection.ts'
 import type { AdminCall } from '../../admin/calls.ts'
 import type { Peers } from '../../peers/peers.ts'
@@ -37,6 +40,8 @@ export interface OuterServiceOptions {
   readonly inspection?: { readonly isOn: boolean; readonly keeping: SocketKeeping; readonly tag?: string | undefined }
   /** Told of the process, and by it of accounts. */
   readonly events: Events
+  /** The other nodes; undefined: there are none. */
+  readonly nodes?: PeerCalls | undefined
   readonly appPort: number
   readonly appScheme: 'http' | 'https'
   readonly socketPort: number
@@ -99,12 +104,19 @@ export const serviceOptionsOf = (
     isTls,
     events,
     tag,
-  }: { readonly isTls: { readonly app: boolean; readonly socket: boolean }; readonly events: Events; readonly tag?: string | undefined },
+    nodes,
+  }: {
+    readonly isTls: { readonly app: boolean; readonly socket: boolean }
+    readonly events: Events
+    readonly tag?: string | undefined
+    readonly nodes?: PeerCalls | undefined
+  },
 ): OuterServiceOptions => ({
   file: options.service,
   logLevel: options['log-level'],
   inspection: { isOn: options.inspect, keeping: options, tag },
   events,
+  nodes,
   appPort: options['app-port'],
   appScheme: isTls.app ? 'https' : 'http',
   socketPort: options['socket-port'],
@@ -210,6 +222,8 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     fault: () => host.fault,
   })
   const inspection = await inspectionOf(options, frame, { directory, log })
+  const { nodes } = options
+  const requests = nodes === undefined ? inspection : await withOtherNodes(nodes, { directory, requests: inspection }, log)
   const host: ServiceHost = new ServiceHost({
     fork,
     directory,
@@ -219,7 +233,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     onTurn: (state, isWell, reason) =>
       options.events.turn(state, isWell, { subject: state, fields: reason === undefined ? {} : { reason } }),
     onEvent: options.events.book.add,
-    ...(inspection !== undefined && { requests: inspection }),
+    ...(requests !== undefined && { requests }),
     stateFile: join(config.stateDirectory, 'directory.json'),
     log,
     clock: () => performance.now(),
@@ -239,6 +253,10 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     },
   }
 }
+
+/** Shows who comes to sockets at other nodes too; without any, nothing of it is loaded. */
+const withOtherNodes = async (...given: Parameters<typeof shareSockets>): Promise<RequestSource | undefined> =>
+  (await import('../cluster/shared-views.ts')).shareSockets(...given)
 
 /** The parts of a service that need no service process. */
 export function servedBy<Directory extends LiveDirectory>(

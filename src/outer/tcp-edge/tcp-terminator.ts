@@ -5,8 +5,10 @@ import { asGatewayError, GatewayError, messageOf } from '../../errors.ts'
 import { visitorName, type Visitor } from '../../route/access.ts'
 import { certificateVisitor, hasName } from '../../route/certificate-visitor.ts'
 import type { PortVisitors, TcpPort } from '../../route/tcp-port.ts'
+import { createChallengeServer, isChallenge, type ChallengeAnswers } from '../../tls/challenge-answers.ts'
 import { clientCertificateOf, visitorTlsOptions } from '../../tls/client-certificate.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
+import { readClientHello } from '../../tls/client-hello.ts'
 import { HandshakeTurns } from '../../tls/handshake-turns.ts'
 import { followCertificates, tlsOptions } from '../../tls/server.ts'
 import { attempt, guarded } from '../../net/guard.ts'
@@ -30,15 +32,20 @@ export class TcpTerminator {
   readonly #turns = new HandshakeTurns()
   /** Handshakes under way, by the client's end of the connection: node:tls does not say which socket it was given. */
   readonly #pending = new Map<string, Pending>()
+  /** For authorities that ask whether a name leads here. */
+  readonly #challengeServer: Server | undefined
 
   /**
    * @param store        started; closed with this
    * @param authorities  PEM of those that certify people for sockets of the service; undefined: these are none
+   * @param challenges   undefined: no certificate is ordered
    */
   constructor(
     private readonly store: CertificateStore,
     private readonly authorities?: string,
+    private readonly challenges?: ChallengeAnswers,
   ) {
+    if (challenges !== undefined) this.#challengeServer = createChallengeServer(challenges)
     // Refused here with its reason; node:tls would just hang up.
     const options = (): TlsOptions =>
       authorities === undefined
@@ -66,15 +73,28 @@ export class TcpTerminator {
   /** Begins with TLS on a socket that was just accepted, then joins the connection to the route of the name that the client sent. */
   accept(connection: TcpConnection, socket: Socket, port: TcpPort): void {
     afterPreamble(connection, socket, () => {
-      const key = keyOf(socket)
-      this.#pending.set(key, { connection, port })
-      socket.once('close', () => this.#pending.delete(key))
-      // Until TLS is agreed on, a client that ends its half has left; node:tls would wait for it until its time is over.
-      socket.allowHalfOpen = false
-      const shake = guarded(connection.fail, () => void this.#server.emit('connection', socket))
-      const refuse = (): void => connection.abort('CLIENT_TLS', 'too many TLS handshakes wait')
-      this.#turns.take(addressKey(socket.remoteAddress ?? ''), () => connection.isOver || shake(), refuse)
+      const challengeServer = this.#challengeServer
+      if (challengeServer === undefined || this.challenges?.isAskedByTls !== true) return this.#shake(connection, socket, port)
+      firstMessage(connection, socket, alpn => {
+        if (!isChallenge(alpn)) return this.#shake(connection, socket, port)
+        this.#begin(connection, socket, challengeServer)
+      })
     })
+  }
+
+  #shake(connection: TcpConnection, socket: Socket, port: TcpPort): void {
+    const key = keyOf(socket)
+    this.#pending.set(key, { connection, port })
+    socket.once('close', () => this.#pending.delete(key))
+    this.#begin(connection, socket, this.#server)
+  }
+
+  #begin(connection: TcpConnection, socket: Socket, server: Server): void {
+    // Until TLS is agreed on, a client that ends its half has left; node:tls would wait for it until its time is over.
+    socket.allowHalfOpen = false
+    const shake = guarded(connection.fail, () => void server.emit('connection', socket))
+    const refuse = (): void => connection.abort('CLIENT_TLS', 'too many TLS handshakes wait')
+    this.#turns.take(addressKey(socket.remoteAddress ?? ''), () => connection.isOver || shake(), refuse)
   }
 
   /** Handshakes are over; connections go on. */
@@ -164,7 +184,34 @@ function factsOf(
   }
 }
 
-// --- what PostgreSQL says before TLS ---
+// --- what is said before TLS, and first in it ---
+
+/** Calls `then` with the protocols of the first message of TLS, which is read again by whoever ends it; none of what is no such message. */
+function firstMessage(connection: TcpConnection, socket: Socket, then: (alpn: readonly string[]) => void): void {
+  const chunks: Buffer[] = []
+  let [length, wanted] = [0, 1]
+  const leave = guarded(connection.fail, () => connection.left())
+  const read = guarded(connection.fail, (chunk: Buffer) => {
+    chunks.push(chunk)
+    length += chunk.length
+    // Whoever sends byte by byte has each of them looked at once, not all of them every time.
+    if (length < wanted) return
+    const bytes = Buffer.concat(chunks)
+    const hello = readClientHello(bytes)
+    if (hello.kind === 'more') {
+      wanted = hello.bytes
+      return
+    }
+    socket.off('data', read)
+    socket.off('end', leave)
+    socket.pause()
+    socket.unshift(bytes)
+    then(hello.kind === 'hello' ? hello.alpn : [])
+  })
+  socket.on('data', read)
+  socket.on('end', leave)
+  socket.resume()
+}
 
 const PREAMBLE_BYTES = 8
 const SSL_REQUEST = Buffer.from('0000000804d2162f', 'hex')
@@ -202,7 +249,11 @@ function afterPreamble(connection: TcpConnection, socket: Socket, then: () => vo
 export class TcpTerminators {
   #terminators = new Map<string, TcpTerminator>()
 
-  constructor(private readonly create: CreateCertificates) {}
+  /** @param challenges  answers to authorities; undefined: no certificate is ordered */
+  constructor(
+    private readonly create: CreateCertificates,
+    private readonly challenges?: ChallengeAnswers,
+  ) {}
 
   /**
    * Reads what `ports` need, and lets go of what they no longer do.
@@ -257,7 +308,7 @@ export class TcpTerminators {
       )
     }
     await store.start()
-    return new TcpTerminator(store, options.visitors?.authorities)
+    return new TcpTerminator(store, options.visitors?.authorities, this.challenges)
   }
 }
 

@@ -1,18 +1,11 @@
 /** Requests that were recorded at sockets, for their owners. */
-import type {
-  RequestsAnswer,
-  RequestsChange,
-  RequestsQuestion,
-  SeenReplay,
-  SeenRequest,
-  SeenRequestDetail,
-} from '../../directory/socket-requests.ts'
+import type { RequestsAnswer, RequestsChange, RequestsQuestion, SeenReplay, SeenRequestDetail } from '../../directory/socket-requests.ts'
 import type { Row } from '../../store/schema.ts'
 import type { ServiceConfig } from '../config.ts'
 import { needScope, notFound } from '../core/access.ts'
-import type { DataPlane, PageRequest, RequestPlace, SeenMessages, SocketRequests } from '../contract.ts'
+import type { DataPlane, PageRequest, RequestPlace, SeenMessages, SeenRequests, SocketRequests } from '../contract.ts'
 import { ServiceError } from '../input/service-error.ts'
-import type { Actor, Page } from '../model.ts'
+import type { Actor } from '../model.ts'
 import { ChangeReader } from './change-reader.ts'
 import { limitsOf, socketFor, type SocketParts } from './socket-parts.ts'
 
@@ -37,11 +30,12 @@ export class RecordedRequests implements SocketRequests {
     private readonly dataPlane: Pick<DataPlane, 'requests' | 'followRequests'>,
   ) {}
 
-  async list(actor: Actor, socketId: string, page: PageRequest & { readonly filter?: string }): Promise<Page<SeenRequest>> {
+  async list(actor: Actor, socketId: string, page: PageRequest & { readonly filter?: string }): Promise<SeenRequests> {
     const { filter = '', cursor: before, limit = DEFAULT_LIMIT } = page
     const socket = await this.#own(actor, socketId)
-    const { items, next } = await this.#ask(socket, 'list', { kind: 'list', filter, before, limit: Math.min(limit, MAX_LIMIT) })
-    return { items, next }
+    const asked = { kind: 'list', filter, before, limit: Math.min(limit, MAX_LIMIT) } as const
+    const { items, next, missingNodes } = await this.#ask(socket, 'list', asked)
+    return { items, next, ...(missingNodes !== undefined && { missingNodes }) }
   }
 
   async get(actor: Actor, socketId: string, requestId: string): Promise<SeenRequestDetail> {
@@ -103,6 +97,7 @@ export class RecordedRequests implements SocketRequests {
   ): Promise<object> {
     const socket = await this.#own(actor, socketId)
     const entries: object[] = []
+    const comments: string[] = []
     let before: string | undefined
     let size = 0
     let isCut = false
@@ -114,11 +109,13 @@ export class RecordedRequests implements SocketRequests {
         if (isCut) break
         entries.push(entry)
       }
+      if (part.missingNodes !== undefined) comments.push('a node of the gateway does not answer: what came in there is left out')
       before = part.next ?? undefined
     } while (before !== undefined && !isCut)
-    const comment = isCut ? { comment: 'older requests are left out' } : {}
+    if (isCut) comments.push('older requests are left out')
+    const comment = comments.length > 0 ? { comment: comments.join('; ') } : {}
     return {
-      log: { version: '1.2', creator: { name: 'socket-gateway', version: '1.0' }, pages: [], entries: entries.reverse(), ...comment },
+      log: { version: '1.2', creator: { name: 'socket-gateway', version: '1.0' }, pages: [], entries: oldestFirst(entries), ...comment },
     }
   }
 
@@ -138,3 +135,12 @@ export class RecordedRequests implements SocketRequests {
 }
 
 const NOT_RECORDED: RequestsAnswer = { kind: 'refused', code: 'CONFLICT', why: 'This gateway does not record requests of sockets.' }
+
+const startOf = (entry: object): string => {
+  const { startedDateTime } = entry as { readonly startedDateTime?: unknown }
+  return typeof startedDateTime === 'string' ? startedDateTime : ''
+}
+
+/** Entries that came newest first, of one node after the other. */
+const oldestFirst = (entries: readonly object[]): readonly object[] =>
+  entries.toReversed().sort((a, b) => (startOf(a) < startOf(b) ? -1 : startOf(a) > startOf(b) ? 1 : 0))
