@@ -1,19 +1,56 @@
-import { describe, expect, test } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { MemoryLink } from '../../src/link/memory-link.ts'
 import { Liveness, type LivenessContext } from '../../src/mux/liveness.ts'
 import { decodeBatch, encodeFrame, FrameType } from '../../src/wire/frame.ts'
 import { pattern } from '../link/pair.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { until } from '../support/wait.ts'
-import { dataBytes, startAgainst } from './against.ts'
+import { dataBytes, manualClock, startAgainst } from './against.ts'
 import { openStream, pump, startEnd, startPair, turns } from './ends.ts'
 
 /** As the default, a hundred times faster; a PING needs ten milliseconds at least, or the peer calls it a flood. */
 const SHORT = { pingAfterMs: 100, deadAfterMs: 300 }
 
 describe('the liveness of a session', () => {
+  // Simulated time: how busy the machine is makes no peer silent.
+  let time: ReturnType<typeof manualClock>
+  beforeEach(() => {
+    jest.useFakeTimers({
+      doNotFake: [
+        'Date',
+        'nextTick',
+        'performance',
+        'queueMicrotask',
+        'setImmediate',
+        'clearImmediate',
+        'setTimeout',
+        'clearTimeout',
+        'hrtime',
+      ],
+    })
+    time = manualClock()
+  })
+  afterEach(() => {
+    jest.useRealTimers()
+  })
+
+  const short = () => ({ timing: SHORT, clock: time.read })
+
+  /** Lets time pass until `isOver`: a millisecond in each turn of the event loop, which takes a message over a link in memory; timers every ten. */
+  const pass = async (isOver: () => boolean): Promise<void> => {
+    const endMs = time.nowMs + 60_000
+    while (!isOver()) {
+      if (time.nowMs > endMs) throw new Error('a minute of simulated time has passed')
+      for (let ms = 0; ms < 10; ms++) {
+        time.nowMs++
+        await turns(1)
+      }
+      jest.advanceTimersByTime(10)
+    }
+  }
+
   test('after silence a PING is sent, and its PONG keeps both ends alive', async () => {
-    const { outer, inner, outerLink } = startPair({ outer: { timing: SHORT }, inner: { timing: SHORT } })
+    const { outer, inner, outerLink } = startPair({ outer: short(), inner: short() })
     let pings = 0
     const receive = outerLink.onMessage
     outerLink.onMessage = message => {
@@ -22,7 +59,7 @@ describe('the liveness of a session', () => {
       })
       receive(message)
     }
-    await until(() => pings >= 5)
+    await pass(() => pings >= 5)
     expect([outer.closed, inner.closed]).toEqual([[], []])
     expect(outer.session.roundTripMs).toBeGreaterThan(0)
   })
@@ -52,12 +89,12 @@ describe('the liveness of a session', () => {
   })
 
   test('a black hole is found out by both ends: LINK_DEAD, and the streams are told', async () => {
-    const { outer, inner, outerLink, innerLink } = startPair({ outer: { timing: SHORT }, inner: { timing: SHORT } })
+    const { outer, inner, outerLink, innerLink } = startPair({ outer: short(), inner: short() })
     const { recorder } = openStream(outer)
-    await until(() => inner.accepted.length === 1)
+    await pass(() => inner.accepted.length === 1)
     outerLink.isHeld = true
     innerLink.isHeld = true
-    await until(() => outer.closed.length === 1 && inner.closed.length === 1)
+    await pass(() => outer.closed.length === 1 && inner.closed.length === 1)
     expect([...outer.closed, ...inner.closed].map(({ code }) => code)).toContain('LINK_DEAD')
     expect(recorder.resets.length).toBe(1)
     expect(['LINK_DEAD', 'INNER_LAYER_LOST']).toContain(recorder.resets[0]!.code)
@@ -65,20 +102,20 @@ describe('the liveness of a session', () => {
 
   test('bytes that make no progress end the session although the peer is heard', async () => {
     const [link, peer] = MemoryLink.pair()
-    const end = startEnd(link, 'outer', { timing: SHORT })
+    const end = startEnd(link, 'outer', short())
     await turns()
     link.isHeld = true
     const speaking = setInterval(() => peer.send(encodeFrame(FrameType.PONG, 0, 0, Buffer.alloc(8))), 20)
     onCleanUp(() => clearInterval(speaking))
     pump(openStream(end).recorder, pattern(100_000, 1))
-    await until(() => end.closed.length === 1)
+    await pass(() => end.closed.length === 1)
     expect(end.closed[0]!.code).toBe('LINK_DEAD')
     expect(end.closed[0]!.reason).toMatch(/bytes made no progress/)
   })
 
   test('data that a peer takes and never acknowledges ends the session, although the peer is heard and control frames pass', async () => {
     const { end, link, send, frames, marks } = startAgainst(
-      { answersMarks: false, timing: SHORT, peerLimits: { streams: 1_024, windowBytes: 131_072 } },
+      { answersMarks: false, ...short(), peerLimits: { streams: 1_024, windowBytes: 131_072 } },
       'outer',
     )
     const speaking = setInterval(() => send(FrameType.PING, 0, 0, Buffer.alloc(8)), 20)
@@ -90,7 +127,7 @@ describe('the liveness of a session', () => {
     expect(sentBytes).toBeLessThanOrEqual(524_288)
     const pongs = (): number => frames.filter(({ type }) => type === FrameType.PONG).length
     const before = pongs()
-    await until(() => end.closed.length === 1)
+    await pass(() => end.closed.length === 1)
     expect(pongs()).toBeGreaterThan(before)
     expect(dataBytes(frames)).toBe(sentBytes)
     expect(end.closed[0]!.code).toBe('LINK_DEAD')
@@ -99,30 +136,30 @@ describe('the liveness of a session', () => {
   })
 
   test('a peer that acknowledges nothing is no reason to end a session on which no data waits', async () => {
-    const { end, send, marks } = startAgainst({ answersMarks: false, timing: SHORT }, 'outer')
+    const { end, send, marks } = startAgainst({ answersMarks: false, ...short() }, 'outer')
     const speaking = setInterval(() => send(FrameType.PING, 0, 0, Buffer.alloc(8)), 20)
     onCleanUp(() => clearInterval(speaking))
-    const startedMs = performance.now()
+    const startedMs = time.nowMs
     pump(openStream(end).recorder, pattern(100_000, 1))
-    await until(() => marks.length > 0 && performance.now() - startedMs > 3 * SHORT.deadAfterMs)
+    await pass(() => marks.length > 0 && time.nowMs - startedMs > 3 * SHORT.deadAfterMs)
     expect(end.closed).toEqual([])
   })
 
   test('any frame is proof of life, also from a peer that answers no PING', async () => {
     const [link, peer] = MemoryLink.pair()
-    const end = startEnd(link, 'outer', { timing: SHORT })
-    const startedMs = performance.now()
+    const end = startEnd(link, 'outer', short())
+    const startedMs = time.nowMs
     const speaking = setInterval(() => peer.send(encodeFrame(99, 0x80, 0)), 50)
     onCleanUp(() => clearInterval(speaking))
-    await until(() => performance.now() - startedMs > 3 * SHORT.deadAfterMs)
+    await pass(() => time.nowMs - startedMs > 3 * SHORT.deadAfterMs)
     expect(end.closed).toEqual([])
     clearInterval(speaking)
-    await until(() => end.closed.length === 1)
+    await pass(() => end.closed.length === 1)
     expect(end.closed[0]!.code).toBe('LINK_DEAD')
   })
 
   test('the round trip of a busy link is measured again and again', async () => {
-    const { outer, inner, outerLink } = startPair({ outer: { timing: { pingAfterMs: 200, deadAfterMs: 60_000 } } })
+    const { outer, inner, outerLink } = startPair({ outer: { timing: { pingAfterMs: 200, deadAfterMs: 60_000 }, clock: time.read } })
     let pongs = 0
     const receive = outerLink.onMessage
     outerLink.onMessage = message => {
@@ -132,10 +169,10 @@ describe('the liveness of a session', () => {
       receive(message)
     }
     const { stream } = openStream(outer)
-    await until(() => inner.accepted.length === 1)
+    await pass(() => inner.accepted.length === 1)
     const speaking = setInterval(() => inner.accepted[0]!.stream!.write(Buffer.from('x')), 10)
     onCleanUp(() => clearInterval(speaking))
-    await until(() => pongs >= 2)
+    await pass(() => pongs >= 2)
     stream.reset('CANCELLED')
   })
 })
