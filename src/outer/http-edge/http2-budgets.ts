@@ -6,9 +6,17 @@ const ADDRESS_SCALE = 4
 /** Decoded bytes of the heads of open requests: of one connection, and of all connections of one address. */
 const CONNECTION_HEAD_BYTES = 1_048_576
 const ADDRESS_HEAD_BYTES = 16_777_216
+/** The same of all connections of a process, those of trusted proxies with them; then each may have no more than the smaller number. */
+const PROCESS_HEAD_BYTES = 67_108_864
+const FAIR_HEAD_BYTES = 65_536
 /** After this time without a connection nothing of an address is worth remembering: its budget is full again, milliseconds. */
 const FORGET_MS = 20_000
 const MAX_ADDRESSES = 10_000
+
+/** Heads of open requests of all connections. */
+interface AllHeads {
+  bytes: number
+}
 
 /** The budget that all connections of one address share. */
 class AddressBudget {
@@ -30,10 +38,14 @@ export class Http2Budget {
   readonly #frames: FrameBudget
   #headBytes = 0
 
-  /** @param shared  undefined for a proxy that is trusted, behind which many clients share one address */
+  /**
+   * @param shared  undefined for a proxy that is trusted, behind which many clients share one address
+   * @param all     of the process
+   */
   constructor(
     clock: () => number,
     private readonly shared: AddressBudget | undefined,
+    private readonly all: AllHeads,
   ) {
     this.#frames = new FrameBudget(clock)
   }
@@ -55,16 +67,20 @@ export class Http2Budget {
    * @returns false when it is too much
    */
   hold(bytes: number): boolean {
-    const { shared } = this
-    if (this.#headBytes + bytes > CONNECTION_HEAD_BYTES) return false
+    const { shared, all } = this
+    const own = this.#headBytes + bytes
+    if (own > CONNECTION_HEAD_BYTES) return false
     if (shared !== undefined && shared.headBytes + bytes > ADDRESS_HEAD_BYTES) return false
-    this.#headBytes += bytes
+    if (own > FAIR_HEAD_BYTES && all.bytes + bytes > PROCESS_HEAD_BYTES) return false
+    this.#headBytes = own
+    all.bytes += bytes
     if (shared !== undefined) shared.headBytes += bytes
     return true
   }
 
   release(bytes: number): void {
     this.#headBytes -= bytes
+    this.all.bytes -= bytes
     if (this.shared !== undefined) this.shared.headBytes -= bytes
   }
 }
@@ -72,13 +88,14 @@ export class Http2Budget {
 /** The budgets of all connections. */
 export class Http2Budgets {
   readonly #addresses = new Map<string, AddressBudget>()
+  readonly #all: AllHeads = { bytes: 0 }
 
   /** @param clock  milliseconds, rising */
   constructor(private readonly clock: () => number) {}
 
   /** The budget of a new connection, and what is to be called once it is over. */
   open(address: string, isTrusted: boolean): { readonly budget: Http2Budget; readonly close: () => void } {
-    if (isTrusted) return { budget: new Http2Budget(this.clock, undefined), close: () => undefined }
+    if (isTrusted) return { budget: new Http2Budget(this.clock, undefined, this.#all), close: () => undefined }
     const key = addressKey(address)
     let shared = this.#addresses.get(key)
     if (shared === undefined) {
@@ -91,7 +108,7 @@ export class Http2Budgets {
       entry.connections--
       entry.leftMs = this.clock()
     }
-    return { budget: new Http2Budget(this.clock, entry), close }
+    return { budget: new Http2Budget(this.clock, entry, this.#all), close }
   }
 
   /** Forgets addresses that have no connection, and had none for a while. */
