@@ -73,7 +73,8 @@ export function downloadPages(app: Express, { clientVersion }: Pick<ApiFacts, 'c
       throw new GatewayError('NOT_FOUND', 'no such file')
     }
     res.removeHeader('Cache-Control')
-    res.sendFile(join(root, platform, file), { dotfiles: 'deny', cacheControl: false }, error => {
+    // Relative to the folder, whose own path may have hidden folders in it.
+    res.sendFile(`${platform}/${file}`, { root, dotfiles: 'deny', cacheControl: false }, error => {
       if (error && !res.headersSent) next(new GatewayError('NOT_FOUND', 'no such file'))
     })
   })

@@ -91,6 +91,15 @@ describe('files for the old client', () => {
     for (const path of others) expect([path, ...(await get(path))]).toEqual([path, 404])
   })
 
+  test('may lie in a folder whose own path has a hidden one', async () => {
+    const folder = join(tempDir(), '.gateway', 'downloads')
+    mkdirSync(join(folder, 'linux_amd64'), { recursive: true })
+    writeFileSync(join(folder, 'linux_amd64', 'mysocketctl'), 'program')
+    const api = await startApi({ downloads: () => folder })
+    const { status, text } = await api.old('GET', '/linux_amd64/mysocketctl', { token: null })
+    expect([status, text]).toEqual([200, 'program'])
+  })
+
   test('have a sum also where nobody has written one, of the program as it is now', async () => {
     const folder = tempDir()
     const at = { linux: join(folder, 'linux_amd64'), windows: join(folder, 'windows_amd64') }
