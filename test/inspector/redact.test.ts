@@ -348,6 +348,11 @@ describe('fields', () => {
     expect(redactPath(path('1234'), names, () => undefined)).toBe(path('***').replace(':***', ':%22***%22'))
   })
 
+  test('and of JSON of a form that is a part of a query itself', () => {
+    const path = (value: string): string => `/p?d=${encodeURIComponent(`data=%7B+%22token%22%3A+%22${value}%22%7D`)}`
+    expect(redactPath(path(SECRET), names, () => undefined)).toBe(path('***'))
+  })
+
   test('more names, and names that are shown after all', () => {
     const own = new SecretNames({ more: ['x-customer-*'], shown: ['client_secret'] })
     expect(redacted('application/json', ['{"xCustomerNumber":"1","client_secret":"2","password":"3"}'], own)).toBe(

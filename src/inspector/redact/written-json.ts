@@ -162,8 +162,9 @@ function spacesEnd(bytes: Uint8Array, from: number): number | undefined {
     if (at === bytes.length) return undefined
     const next = spelledAt(bytes, at)
     if (next === undefined) return undefined
-    const { code, spelling, end } = next
-    if (code !== SPACE && code !== 0x0a && code !== 0x0d && code !== 0x09 && !(code === PLUS && spelling === 'plain')) return at
+    const { code, end } = next
+    // A space of a form, which may have been written into a URL once more.
+    if (code !== SPACE && code !== 0x0a && code !== 0x0d && code !== 0x09 && code !== PLUS) return at
     at = end
   }
   return at === bytes.length ? undefined : at
