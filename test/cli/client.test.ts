@@ -378,7 +378,15 @@ describe('version', () => {
     const sum = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
     expect(await run(['version', 'upgrade', '--archive', archive, '--sha256', sum])).toMatchObject({
       status: 0,
-      stdout: expect.stringContaining('The sum is right'),
+      stdout: `The sum is right.\nnext: npm install --global '${archive}'\n`,
+    })
+    expect(await run(['version', 'upgrade', '--archive', archive, '--sha256', 'abc'])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('64 hexadecimal digits'),
+    })
+    expect(await run(['version', 'upgrade', '--server', api.url, '--sha256', sum])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('--archive FILE too'),
     })
     expect(await run(['version', 'upgrade', '--archive', archive, '--sha256', sum.replace('b', 'c')])).toMatchObject({
       status: 1,

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { GatewayError, messageOf } from '../../errors.ts'
 import { VERSION } from '../../version.ts'
 import type { ExitStatus } from '../command/command.ts'
@@ -40,6 +41,7 @@ export async function runVersionCheck(values: ClientValues, context: CliContext)
 export async function runVersionUpgrade(values: ValuesOf<typeof versionUpgradeOptions>, context: CliContext): Promise<ExitStatus> {
   const { archive } = values
   if (archive !== undefined) return checkArchive(archive, values.sha256, values, context)
+  if (values.sha256 !== undefined) throw new GatewayError('USAGE', '--sha256 is the sum of an archive: give --archive FILE too')
   const { version } = await (await anonymousClient(values, context)).version()
   if (!isNewer(version, VERSION))
     return answer(values, context, { version: VERSION, newest: version }, () => 'You are up to date already :)\n')
@@ -64,11 +66,12 @@ async function checkArchive(
   context: CliContext,
 ): Promise<ExitStatus> {
   if (sum === undefined) throw new GatewayError('USAGE', '--archive needs --sha256: the sum that the release was published with')
+  if (!/^[0-9a-f]{64}$/i.test(sum)) throw new GatewayError('USAGE', '--sha256 has to have 64 hexadecimal digits')
   const bytes = await readFile(archive).catch((cause: unknown) => {
     throw new GatewayError('FILE_UNREADABLE', `--archive ${archive}: ${messageOf(cause)}`, { cause })
   })
   const found = createHash('sha256').update(bytes).digest('hex')
   if (found !== sum.toLowerCase())
     throw new GatewayError('INVALID', `${archive} is not what was published: its SHA-256 is ${found}; delete it, and fetch it again`)
-  return answer(values, context, { archive, sha256: found }, () => `The sum is right.\nnext: npm install --global ./${archive}\n`)
+  return answer(values, context, { archive, sha256: found }, () => `The sum is right.\nnext: npm install --global '${resolve(archive)}'\n`)
 }
