@@ -8,6 +8,8 @@ import { percentile } from './stats.ts'
 const TICK_MS = 5
 const TIMEOUT_MS = 30_000
 const CONNECTIONS = 32
+/** So many wait for an answer or for a connection at most: what would come beyond is a failure, and takes no memory. */
+const MAX_UNDER_WAY = 20_000
 /** Times of what is begun before are not told: connections are opened then. */
 const WARM_UP_MS = 500
 /** Kinds of failures that are told. */
@@ -70,19 +72,21 @@ export class PacedLoad {
 
   #ask(): void {
     this.#begun++
+    if (this.#underWay.size >= MAX_UNDER_WAY) return this.#fail(`${MAX_UNDER_WAY} requests wait already`)
     const begun = performance.now()
     const done = this.#answer().then(
       () => {
         if (begun >= this.#timedFromMs) this.#timesUs.push((performance.now() - begun) * 1_000)
       },
-      (error: unknown) => {
-        const { message } = error as Error
-        this.#failed++
-        this.#reasons.set(message, (this.#reasons.get(message) ?? 0) + 1)
-      },
+      (error: unknown) => this.#fail((error as Error).message),
     )
     this.#underWay.add(done)
     void done.then(() => this.#underWay.delete(done))
+  }
+
+  #fail(reason: string): void {
+    this.#failed++
+    this.#reasons.set(reason, (this.#reasons.get(reason) ?? 0) + 1)
   }
 
   #answer(): Promise<void> {
