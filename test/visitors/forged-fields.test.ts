@@ -1,8 +1,9 @@
-/** What clients send in the fields by which origins are told who comes: over HTTP/1, HTTP/2, and behind the body. */
-import { beforeAll, beforeEach, expect, test } from '@jest/globals'
+/** What clients send in the fields by which origins are told who comes: over HTTP/1, HTTP/2, behind the body, and for WebSockets. */
+import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { once } from 'node:events'
 import { connect } from 'node:http2'
 import { request } from 'node:http'
-import { ADA, startVisitorLayers, WIKI, type VisitorLayers } from '../support/visitors.ts'
+import { ADA, BOARD, startVisitorLayers, WIKI, type VisitorLayers } from '../support/visitors.ts'
 
 const FORGED: Readonly<Record<string, string>> = {
   'x-auth-email': 'root@example.io',
@@ -71,6 +72,52 @@ const byHttp2 = async (host: string, path: string, cookie: string | undefined): 
   }
 }
 
+/** Asks for a WebSocket by HTTP/1.1. @returns the status */
+const upgrade = (host: string, more: Readonly<Record<string, string>>): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const headers = {
+      host,
+      'x-forwarded-proto': 'https',
+      connection: 'upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+      'sec-websocket-version': '13',
+      ...FORGED,
+      ...more,
+    }
+    const sent = request({ host: '127.0.0.1', port: at.layers.port, path: '/ws', agent: false, headers })
+    sent.on('upgrade', (answer, socket) => {
+      socket.destroy()
+      resolve(answer.statusCode ?? 0)
+    })
+    sent.on('response', answer => answer.resume().on('end', () => resolve(answer.statusCode ?? 0)))
+    sent.on('error', reject)
+    sent.end()
+  })
+
+/** The same by HTTP/2 (RFC 8441). */
+const extendedConnect = async (host: string, more: Readonly<Record<string, string>>): Promise<number> => {
+  const session = connect(`http://127.0.0.1:${at.layers.port}`)
+  try {
+    await once(session, 'remoteSettings')
+    const stream = session.request({
+      ':method': 'CONNECT',
+      ':protocol': 'websocket',
+      ':scheme': 'http',
+      ':path': '/ws',
+      ':authority': host,
+      'x-forwarded-proto': 'https',
+      'sec-websocket-version': '13',
+      ...FORGED,
+      ...more,
+    })
+    const [headers] = (await once(stream, 'response')) as [Readonly<Record<string, unknown>>]
+    return Number(headers[':status'])
+  } finally {
+    session.destroy()
+  }
+}
+
 test.each([
   ['HTTP/1.1', withTrailers],
   ['HTTP/2', byHttp2],
@@ -97,6 +144,38 @@ test.each([
   expect(names(headers)).toHaveLength(4)
   expect(names(trailers)).toEqual([])
   expect(headers.cookie).toBe('a=1; b=2')
+})
+
+describe.each([
+  ['HTTP/1.1', upgrade, 101],
+  ['HTTP/2', extendedConnect, 200],
+])('a WebSocket by %s', (_, ask, opened) => {
+  const loggedIn = async (): Promise<{ readonly cookie: string }> => {
+    const browser = at.browser()
+    await browser.go(`${WIKI}/`)
+    at.saw.length = 0
+    return { cookie: `a=1; __Host-sg-login-visitor=${browser.cookie('wiki.example.test', '__Host-sg-login-visitor')!}` }
+  }
+
+  test('opens for nobody without a session, without Origin, or for a page of another host', async () => {
+    const session = await loggedIn()
+    expect(await ask('wiki.example.test', { origin: WIKI })).toBe(401)
+    expect(await ask('wiki.example.test', session)).toBe(403)
+    for (const origin of [BOARD, 'null', `${WIKI}.evil.test`, `${WIKI}:444`, 'http://wiki.example.test'])
+      expect([origin, await ask('wiki.example.test', { ...session, origin })]).toEqual([origin, 403])
+    expect(at.saw).toEqual([])
+  })
+
+  test('has nothing of what the client says of itself, and all that the gateway says', async () => {
+    expect(await ask('free.example.test', {})).toBe(opened)
+    expect(names(at.saw[0]!.headers)).toEqual([])
+    const session = await loggedIn()
+    expect(await ask('wiki.example.test', { ...session, origin: WIKI })).toBe(opened)
+    const { headers } = at.saw[0]!
+    expect(headers).toMatchObject({ 'x-auth-email': 'ada@example.io', 'x-auth-name': 'Ada Lovelace', 'x-auth-groups': 'ops,maths' })
+    expect(names(headers)).toHaveLength(4)
+    expect(headers.cookie).toBe('a=1')
+  })
 })
 
 test('names that a field cannot hold are told all the same, without what would end it', async () => {
