@@ -1,6 +1,7 @@
 /** A client that sends exactly the bytes it is given and reports exactly what came back. */
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
+import { endAbruptly } from '../../src/net/linger.ts'
 import { onCleanUp } from './cleanup.ts'
 import { frameResponse, MessageReader, statusOf, type Field, type RawHead } from './raw-message.ts'
 import { DEADLINE_MS, once, until, within } from './wait.ts'
@@ -183,7 +184,7 @@ export class RawConnection {
 
   /** Sends RST. */
   reset(): void {
-    this.socket.resetAndDestroy()
+    endAbruptly(this.socket)
   }
 
   destroy(): void {

@@ -6,6 +6,7 @@
  * to the other. The rate is a property of the link: all connections of one direction share it.
  */
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { endAbruptly } from '../../src/net/linger.ts'
 import { onCleanUp } from './cleanup.ts'
 
 export interface RelayOptions {
@@ -170,7 +171,7 @@ class Pipe {
       if (dueAt > now) break
       count++
       if (content === 'end') this.to.end()
-      else if (content === 'reset') this.to.resetAndDestroy()
+      else if (content === 'reset') endAbruptly(this.to)
       else {
         this.#queuedBytes -= content.length
         this.#write(content)
@@ -230,7 +231,7 @@ class Connection {
 
   cut(): void {
     for (const pipe of this.#pipes) pipe.stop()
-    for (const socket of this.#sockets) socket.resetAndDestroy()
+    for (const socket of this.#sockets) endAbruptly(socket)
   }
 
   end(): void {
