@@ -122,7 +122,7 @@ export class Admin {
     ]
   }
 
-  /** How the layer is now. */
+  /** The state of the layer at the moment. */
   status(): LayerStatus {
     const { clock, status } = this.context
     const { reasons, degraded } = this.readiness()

@@ -31,7 +31,7 @@ export interface PeerTransport {
 /** One process among its peers: what it counts together with them, and what they tell each other. The way there is a transport's. */
 export class PeerBook implements Peers {
   readonly counts: CountsBook
-  /** What they ask each other. */
+  /** The questions that they ask each other. */
   readonly calls: PeerCalls
   readonly #listeners = new Map<string, (message: unknown) => void>()
   readonly #greeters: ((tell: Tell) => void)[] = []

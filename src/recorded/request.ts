@@ -108,7 +108,7 @@ export interface CloseInfo {
   readonly explanation: string
 }
 
-/** What is known of one request beside its line. */
+/** The facts of one request beside its line. */
 export interface RecordedParts<Body = BodyInfo> {
   readonly url: string
   readonly version: string

@@ -1,4 +1,4 @@
-/** What a request has to have beside its path for a route: the key `match`. */
+/** The conditions of a route beside its path: the key `match`. */
 import type { RE2JS } from 're2js'
 import { GatewayError, messageOf } from '../errors.ts'
 import { compileRe2 } from './re2.ts'

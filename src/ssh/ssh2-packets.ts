@@ -95,7 +95,7 @@ const KEXINIT = 20
 const COOKIE_BYTES = 17
 /** A connection that has cost so much goes over: a key exchange costs as much as a MAC of some 4 MB at either end. */
 const MUCH_BYTES = 8 * 2 ** 20
-/** What a packet costs beside its bytes, in bytes. */
+/** The cost of a packet beside its bytes, in bytes. */
 const PACKET_BYTES = 8_192
 
 /** Names of the ciphers of both directions. */

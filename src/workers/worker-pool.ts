@@ -219,7 +219,7 @@ export class WorkerPool {
     )
   }
 
-  /** Whoever has its number to itself may take over what only one of them can have, such as a folder. */
+  /** A worker that has its number to itself may take over what only one of them can have, such as a folder. */
   #tellAlone(worker: Worker): void {
     if (!this.workers.some(other => other !== worker && other.number === worker.number)) worker.child.send({ type: 'alone' })
   }

@@ -57,7 +57,7 @@ export interface OuterService {
   readonly taps: SocketInspection['taps'] | undefined
   /** The layer sends again what was recorded. */
   serves(layer: Parameters<SocketInspection['serves']>[0]): void
-  /** What it counts, it counts together with those of other outer layers. */
+  /** Joins its counts with those of other outer layers. */
   join(peers: Pick<Peers, 'tell' | 'hear'>): void
   /** Reads the keys by which it seals, 32 bytes each. @throws GatewayError FILE_UNREADABLE, KEY_INVALID */
   readonly secrets: () => Promise<Buffer>

@@ -153,7 +153,7 @@ export class Primary {
     return this.#view.start()
   }
 
-  /** What is known of a worker; begun with its first message. */
+  /** The facts that are known of a worker; begun with its first message. */
   #of(worker: Worker): Known {
     const known = this.#known.get(worker)
     if (known !== undefined) return known

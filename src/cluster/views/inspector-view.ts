@@ -64,7 +64,7 @@ export class InspectorView {
     return true
   }
 
-  /** What answers such a call for all nodes; undefined: this node does, for itself. */
+  /** The answerer of such a call for all nodes; undefined: this node does, for itself. */
   #answerOf(method: string | undefined, path: string): ((call: Call) => Promise<void>) | undefined {
     const [first, id, ...rest] = path.split('/')
     if (first === 'requests' && id === 'stream' && rest.length === 0) return call => this.#stream(call)

@@ -59,7 +59,7 @@ export function shareRequests(calls: PeerCalls, own: RequestSource, onFault: (th
       .ask<RequestsAnswer>(node, { method: 'POST', path: PATH, body: question })
       .catch((): RequestsAnswer => ({ kind: 'refused', code: 'NOT_FOUND', why: 'the node does not answer' }))
 
-  /** What is about one request: no two nodes have the same, so that it is sent again once at most. */
+  /** Calls about one request: no two nodes have the same, so that it is sent again once at most. */
   const one = async (question: Question<'messages' | 'one' | 'replay'>): Promise<RequestsAnswer> => {
     const mine = await own.answer(question)
     if (!isNotFound(mine)) return mine

@@ -87,7 +87,7 @@ export class WrittenJsonRedactor extends PieceReader {
     return length
   }
 
-  /** What begins at `to` is read again, with the name that may stand before it. */
+  /** The text from `to` on is read again, with the name that may stand before it. */
   #wait(bytes: Uint8Array, to: number): number {
     const isName = this.#quoteAt >= this.#from && to - this.#quote!.end <= MAX_NAME
     const rest = isName ? Math.min(to, this.#quoteAt) : to

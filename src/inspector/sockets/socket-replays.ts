@@ -80,7 +80,7 @@ export class SocketReplays {
     }
   }
 
-  /** What was given up has not answered in time, and so has what was not begun. */
+  /** A replay that was given up has not answered in time, nor has one that was not begun. */
   #inTime(results: readonly SeenReplay[], times: number): readonly SeenReplay[] {
     const late: SeenReplay = { id: null, status: null, durationMs: this.maxMs, error: 'ORIGIN_TIMEOUT' }
     const rest = Array.from({ length: times - results.length }, () => late)

@@ -20,7 +20,7 @@ const OF_HASHES = { perSecond: 1 / 6, burst: 20 }
 /** Letters to one person, whoever asks for them. */
 const OF_RECIPIENT = { perSecond: 3 / 3_600, burst: 3 }
 
-/** What several processes of one service count together; each decides by itself, and hears of the others a moment later. */
+/** Counts of several processes of one service together; each decides by itself, and hears of the others a moment later. */
 export interface SharedAttempts {
   /** The meter of this name and rate, from which all of them take. */
   meter(name: string, rate: { readonly perSecond: number; readonly burst: number }): RateMeter

@@ -26,7 +26,7 @@ export interface KnownSession {
   readonly session: Session
   /** The same object for all requests with this cookie. */
   readonly visitor: Visitor
-  /** What it was judged by last, which is the same for most of its requests. Here, and in no weak map: each look into one costs more. */
+  /** The credentials that it was judged by last, the same for most of its requests. Here, and in no weak map: each look into one costs more. */
   judged: Judged | undefined
   /** Not revoked by what there was at this revision. */
   goodAt: number

@@ -21,7 +21,7 @@ interface Watcher {
 
 /** Options of the directory of all workers. */
 export interface SharedDirectoryOptions {
-  /** What is in force, in the primary, which serves nothing by it. */
+  /** The directory in force, in the primary, which serves nothing by it. */
   readonly copy: LiveDirectory
   readonly requests: SharedRequests
   /** The fault that keeps the service from being whole. */

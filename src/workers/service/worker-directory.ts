@@ -23,7 +23,7 @@ export interface PrimaryEnd {
 /** The directory of the service in a worker: follows that of the primary, and tells it what is counted and seen here. */
 export class WorkerDirectory extends LiveDirectory {
   #fault: string | undefined = 'the service process is starting'
-  /** What is sent of visitors here, by socket. */
+  /** The lines of visitors here that are sent, by socket. */
   readonly #watched = new Map<string, VisitorLines>()
   /** Inner layers of this worker that hear of visitors, by socket. */
   readonly #listeners = new Map<string, Set<(line: LogLine) => void>>()
