@@ -79,7 +79,9 @@ test('--workers with --invite: any worker takes who was invited, and the secret 
     },
     { what: 'a refusal of each worker' },
   )
-  expect(linesOf(outer.stdout).filter(({ msg }) => msg.includes('"lan-b" has joined'))).toHaveLength(1)
+  const joined = (): readonly unknown[] => linesOf(outer.stdout).filter(({ msg }) => msg.includes('"lan-b" has joined'))
+  await until(() => joined().length > 0, { what: 'the line of the one who has joined' })
+  expect(joined()).toHaveLength(1)
   expect(readdirSync(join(state, 'inner-layers')).map(name => name.slice(0, 6))).toEqual(['lan-a-', 'lan-b-'])
   for (const text of [outer.stdout, inner.output])
     for (const each of [first, second]) expect(text).not.toContain(parseJoinText(each).secret)
