@@ -23,7 +23,7 @@ export interface SwitchedClient {
   readonly socket: Duplex
   /** Bytes that the client sent behind its request; they come before what the socket has. */
   readonly head: Buffer
-  /** Ends it so that the client sees an abnormal end; absent where `resetAndDestroy` or `destroy` does. */
+  /** Ends it so that the client sees an abnormal end; absent where `endAbruptly` does. */
   readonly cut?: () => void
 }
 
