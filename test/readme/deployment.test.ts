@@ -86,9 +86,10 @@ const deploy = async (originPort: number, { isMutual }: { readonly isMutual: boo
       response => response.status === 400, // plain HTTP at a TLS port
       () => false,
     )
-  await until(answers, { what: 'nginx' }).catch((cause: unknown) => {
+  await until(async () => nginx.exited !== undefined || (await answers()), { what: 'nginx' }).catch((cause: unknown) => {
     throw new Error(nginx.output, { cause })
   })
+  if (nginx.exited !== undefined) throw new Error(nginx.output)
   return {
     folder,
     ca: readFileSync(join(folder, 'gateway.crt')),

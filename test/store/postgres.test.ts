@@ -106,15 +106,20 @@ pgTest('transactions that block each other are tried again', async () => {
   const [a, b] = await Promise.all([addAccount(store.db), addAccount(store.db)])
   let attempts = 0
   let arrived = 0
-  const cross = (first: string, second: string): Promise<void> =>
-    store.transaction(async ({ db, change }) => {
+  let ended = 0
+  const cross = async (first: string, second: string): Promise<void> => {
+    await store.transaction(async ({ db, change }) => {
       attempts += 1
+      // The one that was given up comes back when the other has ended: PostgreSQL lets it have the row before the one that waits for it has woken up.
+      if (attempts > 2) await until(() => ended > 0)
       await db.updateTable('accounts').set({ name: first }).where('id', '=', first).execute()
       arrived += 1
       await until(() => arrived >= 2)
       await db.updateTable('accounts').set({ name: first }).where('id', '=', second).execute()
       change('account', first)
     })
+    ended += 1
+  }
   await Promise.all([cross(a, b), cross(b, a)])
   expect(attempts).toBe(3)
   expect(await store.db.selectFrom('changes').select('seq').execute()).toHaveLength(2)

@@ -28,8 +28,15 @@ export const listen = async (server: Server, host = '127.0.0.1', port = 0): Prom
   return (server.address() as AddressInfo).port
 }
 
-/** Below those that Linux gives to connections, which would take such a port before whoever was meant to listen there. */
-const LISTENED = { from: 15_000, to: 32_000 } as const
+/**
+ * Below those that Linux gives to connections, which would take such a port before whoever was meant to listen there. Each worker of Jest has a part of
+ * its own: a port that one has been told and does not use yet looks free to the others.
+ */
+const LISTENED = { from: 12_000, to: 32_000, parts: 8 } as const
+
+const part = Number(process.env.JEST_WORKER_ID ?? 0) % LISTENED.parts
+const size = (LISTENED.to - LISTENED.from) / LISTENED.parts
+const mine = { from: LISTENED.from + part * size, to: LISTENED.from + (part + 1) * size }
 
 /** True when nobody listens on it. */
 const isFree = async (port: number): Promise<boolean> => {
@@ -42,10 +49,14 @@ const isFree = async (port: number): Promise<boolean> => {
   return isBound
 }
 
-/** A port of 127.0.0.1 on which nobody listens at the moment: to start a program on, or to be refused at. */
+const told = new Set<number>()
+
+/** A port of 127.0.0.1 on which nobody listens at the moment: to start a program on, or to be refused at. Never the same one twice to one test file. */
 export const freePort = async (): Promise<number> => {
   for (;;) {
-    const port = randomInt(LISTENED.from, LISTENED.to)
+    const port = randomInt(mine.from, mine.to)
+    if (told.has(port)) continue
+    told.add(port)
     if (await isFree(port)) return port
   }
 }
