@@ -3,7 +3,7 @@ import { messageOf } from '../errors.ts'
 import { Policy } from '../route/policy.ts'
 import { RouteMatch } from '../route/route-match.ts'
 import { RoutePath, Routes } from '../route/routes.ts'
-import { Split } from '../route/split.ts'
+import { splitTarget } from './routing/split-target.ts'
 import { RouteTable, type Doubt, type Target } from '../route/table.ts'
 import type { TcpPort } from '../route/tcp-port.ts'
 import type { Tunnels } from '../route/tunnel.ts'
@@ -129,15 +129,9 @@ class TableBuilder {
       const { split } = keys
       if (split === undefined) return target
       const parts = split.map((part, i) =>
-        Object.freeze(make([...own, 'split', i], { ...facts, name: `${facts.name} [${i + 1}]` }, policy, inheritPart(keys, part))),
+        make([...own, 'split', i], { ...facts, name: `${facts.name} [${i + 1}]` }, policy, inheritPart(keys, part)),
       )
-      return {
-        ...target,
-        split: new Split(
-          parts,
-          split.map(({ weight = 1 }) => weight),
-        ),
-      }
+      return splitTarget(target, { parts, weights: split.map(({ weight = 1 }) => weight), place: own.join('\n') })
     }
     const path = ['targets', name]
     const policy = policies.get(name) ?? Policy.any(document.place(path).line)

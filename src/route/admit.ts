@@ -82,12 +82,12 @@ export const decide = ({ target, path }: Located, method: string): PolicyRule =>
   throw new GatewayError('POLICY_REFUSED', `no rule of ${target.name} (line ${target.line}) allows ${method} ${path.slice(0, 200)}`)
 }
 
-/** The same with one part of a target that is split: another one for each request. */
-export const withPart = (located: Located): Located => {
+/** The same with one part of a target that is split. @param part  the one that this client has had; undefined: another one for each request */
+export const withPart = (located: Located, part?: Target): Located => {
   const { target } = located
   return target.split === undefined || target.treatment?.answer !== undefined
     ? located
-    : { ...located, target: target.split.next(), whole: target }
+    : { ...located, target: part ?? target.split.next(), whole: target }
 }
 
 /**

@@ -38,7 +38,8 @@ export type Balance =
   | { readonly kind: 'least' }
   | { readonly kind: 'round-robin' }
   | { readonly kind: 'address' }
-  | { readonly kind: 'cookie'; readonly name: string }
+  /** Of a part of a split: its key, which the value of the cookie has behind a dot. */
+  | { readonly kind: 'cookie'; readonly name: string; readonly part?: string }
   /** Name in lower case. */
   | { readonly kind: 'header'; readonly name: string }
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { explain } from '../../src/config/explain.ts'
 import { parseTargets } from '../../src/config/targets.ts'
 import { locate, withPart } from '../../src/route/admit.ts'
+import type { Target } from '../../src/route/target.ts'
 import { ConfigError } from '../../src/config/document/fault.ts'
 
 const faultsOf = (text: string): readonly string[] => {
@@ -195,6 +196,25 @@ targets:
     expect(new Set(Array.from({ length: 4 }, () => chosen('/half').treatment?.answer))).toEqual(
       new Set([undefined, expect.objectContaining({ status: 500 })]),
     )
+  })
+
+  test('a client keeps its part when others are put before it, or get other weights', () => {
+    const partsOf = (list: string) => {
+      const { split } = parseTargets(`targets: { a: { balance: sticky, split: [${list}] } }`, 't.yaml').match('a')!
+      return split!
+    }
+    const one = partsOf('{ hostname: one }, { hostname: two, weight: 9 }')
+    const other = partsOf('{ hostname: three }, { hostname: two }, { hostname: one }, { hostname: one }')
+    const keyOf = (part: Target | undefined) => (part?.balance?.kind === 'cookie' ? part.balance.part : undefined)
+    const key = keyOf(one.parts[1])!
+    expect(other.named(key)?.hostname).toBe('two')
+    expect(new Set(other.parts.map(keyOf)).size).toBe(4)
+    expect(partsOf('{ hostname: two, weight: 0 }, { hostname: one }').named(key)).toBeUndefined()
+    // Of 1,000 values those that leave a part go to the one that has come.
+    for (let i = 0; i < 1_000; i++) {
+      const [before, after] = [one.of(`v${i}`).hostname, other.of(`v${i}`).hostname]
+      if (after === 'two') expect(before).toBe('two')
+    }
   })
 
   test('every part is listed, since each is an origin', () => {

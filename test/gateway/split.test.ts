@@ -1,5 +1,5 @@
 /** Conditions of routes and shares of origins, on the wire. */
-import { beforeAll, expect, test } from '@jest/globals'
+import { beforeAll, describe, expect, test } from '@jest/globals'
 import { ask as askAdmin } from '../support/admin.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
 import { RawConnection } from '../support/raw-client.ts'
@@ -19,6 +19,7 @@ const named = async (name: string): Promise<number> =>
 
 interface Said {
   readonly status: number
+  readonly cookie: string | undefined
   readonly body: string
   readonly part: string | undefined
 }
@@ -28,7 +29,7 @@ const ask = async (host: string, target: string, lines: readonly string[] = [], 
   client.write([`${method} ${target} HTTP/1.1`, `Host: ${host}`, ...lines, '', ''].join('\r\n'))
   const { status, body, fields } = await client.readResponse(method)
   client.destroy()
-  return { status, body: body.toString(), part: valuesOf(fields, 'x-part')[0] }
+  return { status, body: body.toString(), part: valuesOf(fields, 'x-part')[0], cookie: valuesOf(fields, 'set-cookie')[0] }
 }
 
 beforeAll(async () => {
@@ -52,6 +53,17 @@ targets:
       - {weight: 1, ${origin(two)}, headers: {request: {set: {X-Part: canary}}}}
   broken.test:
     split: [{${origin(one)}}, {respond: {status: 500}}]
+  cookie.test:
+    balance: sticky
+    split: [{weight: 1, ${origin(one)}}, {weight: 2, ${origin(two)}}, {respond: {status: 503, body: three}}]
+    routes:
+      - {path: /again, split: [{${origin(one)}}, {${origin(two)}}]}
+  header.test:
+    balance: {header: X-User}
+    split: [{weight: 1, ${origin(one)}}, {weight: 3, ${origin(two)}}, {weight: 0, ${origin(three)}}]
+  address.test:
+    balance: address
+    split: [{${origin(one)}}, {${origin(two)}}, {${origin(three)}}]
   copy.test:
     split: [{${origin(one)}}, {${origin(two)}}]
 `,
@@ -121,4 +133,46 @@ test('a redirect may name the host that was asked for without its port', async (
   const { status, fields } = await client.readResponse('GET')
   client.destroy()
   expect([status, valuesOf(fields, 'location')]).toEqual([302, ['https://moved.test/a?b']])
+})
+
+describe('a client stays with the part that it has had', () => {
+  test('by the cookie: also where the part is an answer, and for each split by its own', async () => {
+    const first = await Promise.all(Array.from({ length: 8 }, () => ask('cookie.test', '/')))
+    expect(new Set(first.map(({ body }) => body))).toEqual(new Set(['one', 'two', 'three']))
+    for (const { body, cookie = '' } of first) {
+      expect(cookie).toMatch(/^sg-\w+-\w+=[\w-]*\.\w+; Path=\/; HttpOnly; SameSite=Lax$/)
+      const pair = cookie.slice(0, cookie.indexOf(';'))
+      const later = [await ask('cookie.test', '/', [`Cookie: ${pair}`]), await ask('cookie.test', '/x', [`Cookie: a=1; ${pair}`])]
+      expect(later).toEqual([expect.objectContaining({ body, cookie: undefined }), expect.objectContaining({ body, cookie: undefined })])
+      const { cookie: other = '' } = await ask('cookie.test', '/again', [`Cookie: ${pair}`])
+      expect(other.slice(0, other.indexOf('='))).not.toBe(pair.slice(0, pair.indexOf('=')))
+    }
+  })
+
+  test('a cookie that names no part is replaced', async () => {
+    const { cookie = '' } = await ask('cookie.test', '/')
+    const name = cookie.slice(0, cookie.indexOf('='))
+    for (const value of ['', '.', 'x.y', '__proto__', `${'a'.repeat(16)}.0`]) {
+      const said = await ask('cookie.test', '/', [`Cookie: ${name}=${value}`])
+      expect(said.cookie).toMatch(/=[\w-]*\.\w+; Path/)
+      expect(['one', 'two', 'three']).toContain(said.body)
+    }
+  })
+
+  test('by a header field: the same value comes to the same part, and each part has its share of the values', async () => {
+    const users = Array.from({ length: 100 }, (_, i) => `user-${i}`)
+    const bodyOf = async (user: string): Promise<string> => (await ask('header.test', '/', [`X-User: ${user}`])).body
+    const bodies = await Promise.all(users.map(bodyOf))
+    expect(await Promise.all(users.slice(0, 20).map(bodyOf))).toEqual(bodies.slice(0, 20))
+    // The same 100 values in each run: 25 of them are due to the first.
+    const ones = bodies.filter(body => body === 'one').length
+    expect(ones).toBeGreaterThan(15)
+    expect(ones).toBeLessThan(35)
+    expect(bodies).not.toContain('three')
+  })
+
+  test('by its address', async () => {
+    const bodies = await Promise.all(Array.from({ length: 10 }, () => ask('address.test', '/')))
+    expect(new Set(bodies.map(({ body }) => body)).size).toBe(1)
+  })
 })

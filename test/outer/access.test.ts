@@ -2,7 +2,7 @@
 import { scryptSync } from 'node:crypto'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { weightOf } from '../../src/outer/inner-layers/balancer.ts'
+import { weightOf } from '../../src/route/split.ts'
 import { LoginSessions, type SessionRequest } from '../../src/outer/access/login-sessions.ts'
 import { Passwords } from '../../src/outer/access/passwords.ts'
 import { RateMeter } from '../../src/rates/rate-meter.ts'

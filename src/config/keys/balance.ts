@@ -33,7 +33,7 @@ const TEXTS: { readonly [Kind in Balance['kind']]: string } = {
 }
 
 /** FNV-1a: routes of one host share a cookie when they have the same inner layers, and only then. */
-const hashOf = (content: string): string => {
+export const hashOf = (content: string): string => {
   let hash = 0x811c9dc5
   for (let i = 0; i < content.length; i++) hash = Math.imul(hash ^ content.charCodeAt(i), 0x01000193) >>> 0
   return hash.toString(36)
@@ -60,6 +60,8 @@ export const balanceKey = targetKey({
   *effects(target) {
     const { balance } = target
     if (balance === undefined || !reachesOrigin(target)) return
-    yield ['balance', `${TEXTS[balance.kind]}${'name' in balance ? ` ${balance.name}` : ''}`]
+    // Of a split, the same thing says which origin it is; these two say nothing about it.
+    const both = target.split === undefined || balance.kind === 'least' || balance.kind === 'round-robin' ? '' : 'the same origin, and '
+    yield ['balance', `${both}${TEXTS[balance.kind]}${'name' in balance ? ` ${balance.name}` : ''}`]
   },
 })

@@ -11,11 +11,13 @@ import type { PathPrefixes } from '../../http/rewrite.ts'
 import type { Variables } from '../../http/template.ts'
 import { decide, locate, slashRedirectOf, withPart, type Located } from '../../route/admit.ts'
 import { locationOf, type FixedAnswer, type Redirect } from '../../route/fixed-answer.ts'
+import { addressKey } from '../../address/address-key.ts'
 import { parseHost } from '../../address/host.ts'
 import type { PathMap } from '../../route/path-map.ts'
 import { withSecondPaths } from '../../route/second-paths.ts'
 import { authorityOf, type TargetTable, type Target } from '../../route/table.ts'
 import { DEFAULT_UPGRADES, type Treatment } from '../../route/target.ts'
+import { stickyValue, valueOf } from '../inner-layers/balancer.ts'
 import type { OriginProfiles } from '../inner-layers/origin-profiles.ts'
 import type { RequestSpan } from '../../telemetry/tracing.ts'
 import type { EdgeRequest } from './edge-request.ts'
@@ -220,7 +222,7 @@ function decidePlan(context: PlanContext, admitted: Admitted, login: Login | und
   }
   decide(located, request.method)
   if (located.target.split !== undefined && located.whole === undefined) {
-    const part = withPart(located)
+    const part = withPart(located, partOf(located.target, request, client))
     admitted.seen.target = part.target
     return chosenPlan(context, part === located ? admitted : { ...admitted, located: part }, login, admittance)
   }
@@ -233,7 +235,7 @@ function chosenPlan(context: PlanContext, admitted: Admitted, login: Login | und
   const answer = target.treatment?.answer
   if (answer !== undefined) {
     const variables = { scheme: client.scheme, host: client.host, path, query }
-    return answerPlan(fixedAnswer(answer, variables, [login?.cookie, admittance?.cookie]))
+    return answerPlan(fixedAnswer(answer, variables, [login?.cookie, admittance?.cookie, partCookie(target, request, client.scheme)]))
   }
   const toSlash = request.upgrades === undefined ? slashRedirectOf(target, request.method, path, query) : undefined
   if (toSlash !== undefined) return answerPlan({ status: 307, fields: ['Location', toSlash, 'Content-Length', '0'], body: '' })
@@ -298,11 +300,29 @@ function forwardPlan(context: PlanContext, admitted: Admitted, login: Login | un
   return { kind: 'forward', target, request, client, payload, profile, upgrade, maxBodyBytes, response, admittance, leave }
 }
 
-/** Has the client come back to the inner layer with this id; undefined: it knows, or it does not matter. */
-export function stickTo({ target, response }: ForwardPlan, id: string | undefined): void {
+/** The part of a split that this client has had, or has to have; undefined: any. */
+function partOf({ balance, split }: Target, request: AcceptedRequest, client: Client): Target | undefined {
+  if (balance === undefined || split === undefined) return undefined
+  if (balance.kind === 'address') return split.of(addressKey(client.address))
+  const value = valueOf(request, balance)
+  if (value === undefined) return undefined
+  return balance.kind === 'header' ? split.of(value) : split.named(value.slice(value.indexOf('.') + 1))
+}
+
+const stickyCookie = (name: string, value: string, scheme: string): string =>
+  `${name}=${value}; Path=/; HttpOnly; SameSite=Lax${scheme === 'https' ? '; Secure' : ''}`
+
+/** For an answer of a part without an origin; undefined: the client has it already, or needs none. */
+function partCookie({ balance }: Target, request: AcceptedRequest, scheme: string): string | undefined {
+  if (balance?.kind !== 'cookie' || balance.part === undefined) return undefined
+  const value = stickyValue(balance, '')
+  return valueOf(request, balance) === value ? undefined : stickyCookie(balance.name, value, scheme)
+}
+
+/** Has the client come back to where the value says; undefined: it knows, or it does not matter. */
+export function stickTo({ target, response }: ForwardPlan, value: string | undefined): void {
   if (target.balance?.kind !== 'cookie') return
-  const attributes = `Path=/; HttpOnly; SameSite=Lax${response.names.public.scheme === 'https' ? '; Secure' : ''}`
-  response.cookie = id === undefined ? undefined : `${target.balance.name}=${id}; ${attributes}`
+  response.cookie = value === undefined ? undefined : stickyCookie(target.balance.name, value, response.names.public.scheme)
 }
 
 /** For the way back; undefined when there is none. */

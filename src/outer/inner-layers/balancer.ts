@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { addressKey } from '../../address/address-key.ts'
 import type { AcceptedRequest } from '../../http/admission.ts'
 import { cookieOf } from '../../http/cookies.ts'
+import { weightOf } from '../../route/split.ts'
 import type { Balance, Retries, ServedBy, Target } from '../../route/target.ts'
 import { absenceOf, onlyEnrolled } from './absence.ts'
 import type { OriginHealth } from './origin-health.ts'
@@ -60,8 +61,8 @@ export class Balancer {
     }
     const connection = this.registry.pick(target, tried, wish)
     if (balance?.kind !== 'cookie' || typeof connection === 'string') return { connection, stickTo: undefined }
-    const id = this.#idOf(connection)
-    return { connection, stickTo: id === value ? undefined : id }
+    const due = stickyValue(balance, this.#idOf(connection))
+    return { connection, stickTo: due === value ? undefined : due }
   }
 
   /** Why no inner layer can be picked for `name`, in words. */
@@ -101,7 +102,7 @@ export class Balancer {
   }
 
   #scoreOf(balance: Balance, wanted: string): (connection: InnerConnection) => number {
-    if (balance.kind === 'cookie') return connection => (this.#idOf(connection) === wanted ? 1 : 0)
+    if (balance.kind === 'cookie') return connection => (stickyValue(balance, this.#idOf(connection)) === wanted ? 1 : 0)
     return connection => weightOf(wanted, this.#idOf(connection))
   }
 
@@ -115,20 +116,13 @@ export class Balancer {
   }
 }
 
+/** The value of the cookie for an inner layer, and the part of a split that goes with it. */
+export const stickyValue = ({ part }: Extract<Balance, { kind: 'cookie' }>, id: string): string =>
+  part === undefined ? id : `${id}.${part}`
+
 /** The cookie or the field that decides. */
-function valueOf(request: Pick<AcceptedRequest, 'fields' | 'names'>, balance: Balance | undefined): string | undefined {
+export function valueOf(request: Pick<AcceptedRequest, 'fields' | 'names'>, balance: Balance | undefined): string | undefined {
   if (balance?.kind === 'cookie') return cookieOf(request, balance.name)
   const at = balance?.kind === 'header' ? request.names.indexOf(balance.name) : -1
   return at < 0 ? undefined : request.fields[2 * at + 1]
-}
-
-/** Rendezvous hashing: each inner layer has its own weight for a value, so that when one leaves, only its values move. */
-export function weightOf(value: string, id: string): number {
-  let hash = 0x811c9dc5 // FNV-1a
-  for (let i = 0; i < value.length; i++) hash = Math.imul(hash ^ value.charCodeAt(i), 0x01000193)
-  for (let i = 0; i < id.length; i++) hash = Math.imul(hash ^ id.charCodeAt(i), 0x01000193)
-  // The last characters have to reach every bit (the end of MurmurHash3).
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
-  return (hash ^ (hash >>> 16)) >>> 0
 }
