@@ -65,6 +65,10 @@ export class InspectorStream {
       leave()
     }
     response.once('close', guarded(this.onFault, end))
+    response.on(
+      'drain',
+      guarded(this.onFault, () => this.#catchUp()),
+    )
     if (response.destroyed) end()
   }
 
@@ -91,9 +95,13 @@ export class InspectorStream {
       this.#isBehind = true
       return
     }
+    this.#catchUp()
+    this.#write(type, more)
+  }
+
+  #catchUp(): void {
     if (this.#isBehind) this.#write('reset', {})
     this.#isBehind = false
-    this.#write(type, more)
   }
 
   #write(type: string, more: object): void {

@@ -23,7 +23,13 @@ export function shareRequests(calls: PeerCalls, own: RequestSource, onFault: (th
     if (request.url === PATH) return answerCall(request, response, onFault, question => own.answer(question as RequestsQuestion))
     if (request.url !== FOLLOW) return false
     readQuestion(request).then(
-      following => answerLines(response, onFault, send => own.follow(following as RequestsFollowing, changes => changes.forEach(send))),
+      following =>
+        answerLines(
+          response,
+          onFault,
+          send => own.follow(following as RequestsFollowing, changes => changes.forEach(send)),
+          send => void send({ type: 'reset' }),
+        ),
       () => response.destroy(),
     )
     return true

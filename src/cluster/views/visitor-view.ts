@@ -19,13 +19,16 @@ export function shareVisitors(calls: PeerCalls, sockets: WatchedSockets, onFault
   calls.serve((request, response) => {
     const [, socketId] = PATH.exec(request.url ?? '') ?? []
     if (socketId === undefined) return false
-    return answerLines(response, onFault, send => {
-      let omitted = 0
+    let omitted = 0
+    const tellOmitted = (send: (value: unknown) => boolean): void => {
+      if (omitted > 0 && send({ kind: 'omitted', at: Date.now(), count: omitted })) omitted = 0
+    }
+    const watch = (send: (value: unknown) => boolean): (() => void) | undefined => {
       const add = (line: LogLine): void => {
         if (!send(line)) omitted++
       }
       const flush = (batch: readonly LogLine[]): void => {
-        if (omitted > 0 && send({ kind: 'omitted', at: Date.now(), count: omitted })) omitted = 0
+        tellOmitted(send)
         batch.forEach(add)
       }
       const lines = new VisitorLines(batch => attempt(onFault, () => flush(batch)))
@@ -33,7 +36,8 @@ export function shareVisitors(calls: PeerCalls, sockets: WatchedSockets, onFault
       if (leave === undefined) return undefined
       lines.onClose = leave
       return () => lines.close()
-    })
+    }
+    return answerLines(response, onFault, watch, tellOmitted)
   })
   sockets.watchElsewhere((socketId, tell) => {
     const missing = new Set<string>()
