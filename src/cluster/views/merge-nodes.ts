@@ -57,7 +57,7 @@ export function mergeNodes(answers: readonly NodeAnswer[], nodes: readonly NodeS
         : {
             sockets: Math.max(...services.map(({ sockets }) => sockets)),
             fault: withNames(({ service }) => (typeof service?.fault === 'string' ? [service.fault] : [])).join('; ') || null,
-            tunnels: own(({ service }) => (service?.firstTunnels ?? []).filter(({ node }) => node === undefined)).length,
+            tunnels: services.reduce((sum, { tunnels }) => sum + tunnels, 0),
             firstTunnels: own(({ service }) => (service?.firstTunnels ?? []).filter(({ node }) => node === undefined)),
           },
     reload: { ...first.status.reload, fault: withNames(({ reload }) => (reload.fault === null ? [] : [reload.fault])).join('\n') || null },
