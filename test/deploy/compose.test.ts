@@ -5,6 +5,7 @@ import { describe, expect, test } from '@jest/globals'
 import { load } from 'js-yaml'
 import { parseTargets } from '../../src/config/targets.ts'
 import { parsedArguments } from './arguments.ts'
+import { schemaFaults } from './json-schema.ts'
 
 const HERE = 'deploy/compose'
 
@@ -33,7 +34,28 @@ const serviceOf = (name: string): Service => services.find(([each]) => each === 
 const sourcesOf = ({ volumes = [] }: Service): string[] => volumes.map(volume => volume.split(':')[0]!)
 const readersOf = (volume: string): string[] => services.filter(([, service]) => sourcesOf(service).includes(volume)).map(([name]) => name)
 
+/** The file as Compose sees it: with what is behind `<<` put in. */
+const merged = { ...file, services: Object.fromEntries(services.map(([name, { '<<': _other, ...service }]) => [name, service])) }
+
+/** Of github.com/compose-spec/compose-go 2.16.2 (Apache-2.0), by which Compose 5 reads its files; without the descriptions. */
+const SCHEMA = JSON.parse(readFileSync('test/deploy/compose-spec.json', 'utf8')) as Readonly<Record<string, unknown>>
+
 describe('deploy/compose', () => {
+  test('it is a Compose file by the schema of the specification', () => {
+    expect(schemaFaults(merged, SCHEMA, 'compose.yaml')).toEqual([])
+  })
+
+  test.each([
+    ['read_onlyx', true, 'compose.yaml.services.redis.read_onlyx: is not expected'],
+    ['restart', 5, 'compose.yaml.services.redis.restart: is number, not string'],
+    ['healthcheck', { retries: [] }, 'compose.yaml.services.redis.healthcheck.retries: is array, not number,string'],
+    ['networks', ['state', 'state'], 'compose.yaml.services.redis.networks: fits another number of shapes than one'],
+    ['depends_on', { keys: { condition: 'soon' } }, 'compose.yaml.services.redis.depends_on: fits another number of shapes than one'],
+  ])('%s: %j would be seen', (key, value, fault) => {
+    const wrong = { ...merged, services: { ...merged.services, redis: { ...merged.services['redis'], [key]: value } } }
+    expect(schemaFaults(wrong, SCHEMA, 'compose.yaml')).toEqual([fault])
+  })
+
   test.each(['node-1', 'node-2', 'inner-layer'])('%s has options of the program, and time to drain', name => {
     const { command = [], environment = {}, stop_grace_period: grace, read_only: isReadOnly } = serviceOf(name)
     const { 'drain-timeout': timeoutMs = 0, 'drain-delay': delayMs = 0 } = parsedArguments(command, environment)
