@@ -385,6 +385,7 @@ export class OuterLayer {
     if (!(await settleWithin(finish(), this.options.drainTimeoutMs))) {
       const left = { requests: this.#edge.openExchanges, connections: this.#tcp.openConnections }
       this.log.warn(left, 'drain timeout: requests in flight are cut')
+      await this.#switched.close()
     }
     await this.#cluster?.close()
     await this.#cut()

@@ -67,6 +67,8 @@ export interface SpliceOptions {
   readonly onHead?: (payload: Buffer, info: boolean) => void
   /** Ends the socket so that its other end sees an abnormal end; the default resets TCP and destroys everything else. */
   readonly cut?: () => void
+  /** The last words that the socket may hear where its peer has reset the stream; undefined: it is cut. Default: there are none. */
+  readonly lastWords?: ((code: ErrorCode) => Buffer | undefined) | undefined
   /** Sees what goes to the socket, after it was handed over. */
   readonly onOut?: (chunk: Buffer) => void
   /** Looks on. */
@@ -165,21 +167,12 @@ export class Splice implements StreamHandler {
 
   /**
    * Ends the stream as `abort` does, and the socket with some last words, which its other end has a moment to hear. Idempotent.
-   * @param last  such as a frame that says why
+   * @param last  such as a frame that says why; may be empty
    */
   part(code: ErrorCode, reason: string, last: Buffer): void {
     if (this.#isOver) return
     this.#stream?.reset(code, reason)
-    const { socket } = this
-    socket.removeAllListeners('data')
-    socket.resume()
-    socket.end(last)
-    const leave = guarded(this.#fail, () => void socket.destroy())
-    const late = setTimeout(leave, PARTING_MS).unref()
-    socket.once(
-      'close',
-      guarded(this.#fail, () => clearTimeout(late)),
-    )
+    this.#say(last)
     this.#finish(code, reason)
   }
 
@@ -221,7 +214,9 @@ export class Splice implements StreamHandler {
 
   onReset(code: ErrorCode, reason: string): void {
     if (this.#isOver) return
-    this.#cut()
+    const last = this.options.lastWords?.(code)
+    if (last === undefined) this.#cut()
+    else this.#say(last)
     this.#finish(code, reason)
   }
 
@@ -279,6 +274,21 @@ export class Splice implements StreamHandler {
   #cut(): void {
     if (this.options.cut === undefined) endAbruptly(this.socket)
     else this.options.cut()
+  }
+
+  /** Ends the socket behind some last words, and throws away what still comes of it. */
+  #say(last: Buffer): void {
+    const { socket } = this
+    socket.removeAllListeners('data')
+    socket.resume()
+    if (last.length > 0) socket.write(last)
+    socket.end()
+    const leave = guarded(this.#fail, () => void socket.destroy())
+    const late = setTimeout(leave, PARTING_MS).unref()
+    socket.once(
+      'close',
+      guarded(this.#fail, () => clearTimeout(late)),
+    )
   }
 
   #finish(code: ErrorCode | undefined, reason: string): void {

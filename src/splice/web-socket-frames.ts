@@ -1,42 +1,74 @@
 /** Between which bytes of a WebSocket another frame may be put (RFC 6455 §5.2). */
 
-/** Follows the frames of one direction, without keeping any of it. */
+const OPCODE_CLOSE = 8
+/** The first two bytes of a header, which say how long the rest of it is. */
+const FIRST_BYTES = 2
+const MASK_BYTES = 4
+/** Lengths of payloads that the second byte does not hold, but says in how many bytes they follow. */
+const IN_TWO_BYTES = 126
+const IN_EIGHT_BYTES = 127
+
+/** Follows the frames of one direction: looks at their headers alone, and keeps nothing but its place. */
 export class WebSocketFrames {
-  /** Bytes of the header of the frame that has begun, as far as they are here. */
-  readonly #header = Buffer.alloc(14)
-  #headerBytes = 0
+  /** Bytes of the header that have come, up to two; 0: no frame has begun. */
+  #firstBytes = 0
+  /** Bytes of its long length, and of its mask, that are still to come. */
+  #lengthBytes = 0
+  #maskBytes = 0
+  /** Its length, as far as it is known. */
+  #length = 0
   /** Bytes of the payload that are still to come. */
   #payloadBytes = 0
+  #isClosed = false
 
   /** True when no frame has begun that is not whole. */
   get isBetween(): boolean {
-    return this.#headerBytes === 0 && this.#payloadBytes === 0
+    return this.#firstBytes === 0 && this.#payloadBytes === 0
+  }
+
+  /** True once a close frame has begun, behind which no other one may come (§5.5.1). */
+  get isClosed(): boolean {
+    return this.#isClosed
   }
 
   add(chunk: Buffer): void {
+    const { length: end } = chunk
     let at = 0
-    while (at < chunk.length) {
+    while (at < end) {
       if (this.#payloadBytes > 0) {
-        const skipped = Math.min(this.#payloadBytes, chunk.length - at)
-        this.#payloadBytes -= skipped
-        at += skipped
-        continue
-      }
-      this.#header[this.#headerBytes++] = chunk[at++]!
-      this.#readHeader()
+        const here = Math.min(this.#payloadBytes, end - at)
+        this.#payloadBytes -= here
+        at += here
+      } else if (this.#firstBytes === 0 && chunk[at + 1]! < IN_TWO_BYTES) {
+        // As most are: whole, short and without a mask.
+        this.#begin(chunk[at]!)
+        this.#firstBytes = 0
+        this.#payloadBytes = chunk[at + 1]!
+        at += FIRST_BYTES
+      } else this.#readHeader(chunk[at++]!)
     }
   }
 
-  #readHeader(): void {
-    if (this.#headerBytes < 2) return
-    const second = this.#header[1]!
-    const short = second & 0x7f
-    const lengthBytes = short === 126 ? 2 : short === 127 ? 8 : 0
-    const maskBytes = (second & 0x80) === 0 ? 0 : 4
-    if (this.#headerBytes < 2 + lengthBytes + maskBytes) return
-    const long = lengthBytes === 2 ? this.#header.readUInt16BE(2) : lengthBytes === 8 ? Number(this.#header.readBigUInt64BE(2)) : short
-    this.#payloadBytes = long
-    this.#headerBytes = 0
+  #begin(first: number): void {
+    if ((first & 0x0f) === OPCODE_CLOSE) this.#isClosed = true
+    this.#firstBytes = 1
+  }
+
+  #readHeader(byte: number): void {
+    if (this.#firstBytes === 0) return this.#begin(byte)
+    if (this.#firstBytes === 1) {
+      const short = byte & 0x7f
+      this.#firstBytes = FIRST_BYTES
+      this.#lengthBytes = short === IN_TWO_BYTES ? 2 : short === IN_EIGHT_BYTES ? 8 : 0
+      this.#maskBytes = (byte & 0x80) === 0 ? 0 : MASK_BYTES
+      this.#length = this.#lengthBytes === 0 ? short : 0
+    } else if (this.#lengthBytes > 0) {
+      this.#lengthBytes--
+      this.#length = this.#length * 256 + byte
+    } else this.#maskBytes--
+    if (this.#lengthBytes + this.#maskBytes > 0) return
+    this.#payloadBytes = this.#length
+    this.#firstBytes = 0
   }
 }
 

@@ -129,14 +129,19 @@ describe('Chromium', () => {
     expect(await statusOfSocket(layers)).toBe(101)
   })
 
-  testWith(['chromium'], 'sees an abnormal end of a WebSocket as 1006', async () => {
+  testWith(['chromium'], 'sees an abnormal end of the origin as 1006, and the loss of the inner layer as 1012', async () => {
     const origin = await startPage()
     const layers = await startLayers({ origin: origin.port })
     const page = await openPage(`http://a.test:${layers.port}/`)
     await until(async () => (await seenBy(page)).binaryBytes === 1_000_000)
-    layers.inner.destroy()
+    for (const client of origin.server.clients) client.terminate()
     await until(async () => (await seenBy(page)).closes.length === 1)
     expect((await seenBy(page)).closes).toEqual([{ code: 1006, reason: '', wasClean: false }])
+    const next = await openPage(`http://a.test:${layers.port}/`)
+    await until(async () => (await seenBy(next)).binaryBytes === 1_000_000)
+    layers.inner.destroy()
+    await until(async () => (await seenBy(next)).closes.length === 1)
+    expect((await seenBy(next)).closes).toEqual([{ code: 1012, reason: 'INNER_LAYER_LOST', wasClean: true }])
   })
 
   testWith(['chromium'], 'U9: loads the same page over HTTPS with HTTP/2, the WebSocket in a stream of the same connection', async () => {

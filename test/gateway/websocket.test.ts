@@ -128,18 +128,18 @@ describe('when something is lost', () => {
     return { origin, layers, client }
   }
 
-  test('U7: the loss of the inner layer is 1006 at both ends', async () => {
+  test('U7: the loss of the inner layer is 1012 at the client, and 1006 at the origin', async () => {
     const { origin, layers, client } = await start()
     layers.inner.destroy()
-    expect(await closeOf(client)).toEqual({ code: 1006, reason: '' })
+    expect(await closeOf(client)).toEqual({ code: 1012, reason: 'INNER_LAYER_LOST' })
     expect(await closeOf(origin.last)).toEqual({ code: 1006, reason: '' })
     expect(await layers.accessLine(1)).toMatchObject({ status: 101, error: 'INNER_LAYER_LOST', bytesIn: 7, bytesOut: 3 })
   })
 
-  test('U7: a link that is cut is 1006 at both ends, and the next WebSocket works', async () => {
+  test('U7: a link that is cut is 1012 at the client and 1006 at the origin, and the next WebSocket works', async () => {
     const { origin, layers, client } = await start({ relay: {} })
     layers.relay.cut()
-    expect((await closeOf(client)).code).toBe(1006)
+    expect((await closeOf(client)).code).toBe(1012)
     expect((await closeOf(origin.last)).code).toBe(1006)
     await layers.connected(1)
     const next = await openWebSocket(layers.port)
@@ -148,13 +148,13 @@ describe('when something is lost', () => {
     next.socket.terminate()
   })
 
-  test('an outer layer that drains lets them go on for its drain timeout, then cuts them', async () => {
+  test('an outer layer that drains lets them go on for its drain timeout, then has them move', async () => {
     const { origin, layers, client } = await start({ outer: { drainTimeoutMs: 2_000 } })
     const closed = layers.outer.close()
     client.socket.send('still here')
     await until(() => client.messages.includes('still here'))
     expect(client.closed).toEqual([])
-    expect((await closeOf(client)).code).toBe(1006)
+    expect(await closeOf(client)).toEqual({ code: 1012, reason: 'DRAINING' })
     expect((await closeOf(origin.last)).code).toBe(1006)
     await within(closed, 'the outer layer to close')
     expect(await layers.accessLine(1)).toMatchObject({ status: 101, error: 'DRAINING' })
@@ -168,12 +168,12 @@ describe('when something is lost', () => {
     expect((await closeOf(client)).code).toBe(1000)
   })
 
-  test('an inner layer that drains lets them go on for its drain timeout, then cuts them', async () => {
+  test('an inner layer that drains lets them go on for its drain timeout, then has them move', async () => {
     const { layers, client } = await start({ inner: { drainTimeoutMs: 2_000 } })
     const closed = layers.inner.close()
     client.socket.send('still here')
     await until(() => client.messages.includes('still here'))
-    expect((await closeOf(client)).code).toBe(1006)
+    expect(await closeOf(client)).toEqual({ code: 1012, reason: 'INNER_LAYER_LOST' })
     await within(closed, 'the inner layer to close')
   })
 })

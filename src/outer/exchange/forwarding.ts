@@ -254,7 +254,7 @@ export class Forwarding implements StreamHandler, TimeoutListener, HeldRequest {
     const switched = context.switched.join(stream, client, {
       ...(tap !== undefined && { watch: watchSocket(tap, 'client') }),
       idleMs: plan.target.timeouts?.idleMs,
-      isToldWhy: plan.admittance?.follow !== undefined && plan.upgrade.toLowerCase() === 'websocket',
+      isWebSocket: plan.upgrade.toLowerCase() === 'websocket',
       onEnd: ({ code, reason, bytesIn, bytesOut, thrown }) => {
         if (thrown !== undefined)
           context.log.error({ err: thrown, requestId: exchange.record.id }, 'internal fault in an upgraded connection')
