@@ -1,6 +1,7 @@
 import type { Socket as TcpSocket } from 'node:net'
 import type { ServerChannel, Session } from 'ssh2'
 import type { ErrorCode } from '../errors.ts'
+import { settleWithin } from '../mux/settle-within.ts'
 import { guarded, type Fail } from '../net/guard.ts'
 import type { Socket } from '../service/model.ts'
 import { mutedText, Repeats } from '../telemetry/repeats.ts'
@@ -11,6 +12,11 @@ import { Terminal } from './terminal.ts'
 export interface SessionsOptions {
   readonly greeting: GreetingFacts
   readonly socket: TcpSocket
+  /**
+   * The time that a client has to close a session that was ended, milliseconds. OpenSSH closes it once its terminal has everything; at a goodbye it
+   * ends on the spot, and what it has read and not shown is lost.
+   */
+  readonly readMs: number
   /** Milliseconds, rising. */
   readonly clock: () => number
   /** The sockets that the connection serves. */
@@ -45,6 +51,8 @@ type Open = () => ServerChannel | undefined
 /** The sessions of one connection: a greeting with the URLs of its sockets, then who comes to them. */
 export class Sessions {
   readonly #terminals = new Set<Terminal>()
+  /** Sessions that were ended, until their client has closed them. */
+  readonly #ended = new Set<Promise<void>>()
   readonly #hints: Repeats
   /** Lines that were said before there was a terminal. */
   readonly #unsaid: string[] = []
@@ -78,7 +86,7 @@ export class Sessions {
       this.#guard((open: Open) => {
         const terminal = this.#terminal(open())
         terminal?.say(NO_COMMANDS + exampleOf(this.options.greeting))
-        terminal?.end(1)
+        if (terminal !== undefined) this.#end(terminal, 1)
       }),
     )
     session.on(
@@ -109,18 +117,17 @@ export class Sessions {
 
   /** Ends the sessions, then the connection. @param status  with which `ssh` exits */
   leave(status: number): void {
-    this.end(status)
+    const { fail, onLeave } = this.options
     // A client that has a session ends by itself once it has read its status; this is for the others.
-    setTimeout(
-      guarded(this.options.fail, () => this.options.onLeave()),
-      LEAVE_MS,
-    ).unref()
+    const wait = (): void => void setTimeout(guarded(fail, onLeave), LEAVE_MS).unref()
+    void this.end(status).then(guarded(fail, wait))
   }
 
-  /** Ends the sessions. @param status  with which `ssh` exits */
-  end(status: number): void {
-    for (const terminal of this.#terminals) terminal.end(status)
+  /** Ends the sessions; resolves when their clients have shown what was said, or do not do so. @param status  with which `ssh` exits */
+  async end(status: number): Promise<void> {
+    for (const terminal of this.#terminals) this.#end(terminal, status)
     this.#terminals.clear()
+    if (this.#ended.size > 0) await settleWithin(Promise.all(this.#ended), this.options.readMs)
   }
 
   /** The connection is gone. */
@@ -156,11 +163,18 @@ export class Sessions {
     const onLeave = (isByKey: boolean): void => {
       this.#terminals.delete(terminal)
       if (!isByKey) return
-      terminal.end(0)
+      this.#end(terminal, 0)
       this.leave(0)
     }
     const terminal: Terminal = new Terminal(channel, socket, onLeave, fail)
     return terminal
+  }
+
+  #end(terminal: Terminal, status: number): void {
+    const { closed } = terminal
+    this.#ended.add(closed)
+    void closed.then(() => this.#ended.delete(closed))
+    terminal.end(status)
   }
 
   #guard<Args extends readonly unknown[]>(listener: (...args: Args) => void): (...args: Args) => void {

@@ -80,6 +80,7 @@ export class SshConnection {
     this.#sessions = new Sessions({
       greeting: context.greeting,
       socket,
+      readMs: limits.readMs,
       clock,
       sockets: () => this.#forwards.map(({ options }) => options.granted.socket),
       words: () => this.#proven?.words ?? '',
@@ -184,7 +185,7 @@ export class SshConnection {
     // Also to who only waits for its turn: its session stays open, and nothing would say why it ends.
     this.#sessions.say('', STOPS)
     await Promise.all(this.#forwards.map(forward => forward.drain(timeoutMs)))
-    this.#sessions.end(1)
+    await this.#sessions.end(1)
     if (this.socket.destroyed) return
     // Whoever closes the socket at once takes the words with it.
     const closed = new Promise<void>(

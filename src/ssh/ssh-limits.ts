@@ -19,6 +19,8 @@ export interface SshLimits {
   readonly lingerMs: number
   /** A request to a client of Go that nothing comes for ends after this time, milliseconds. */
   readonly silentMs: number
+  /** A client has this long to close a session that was ended, before the connection is, milliseconds. */
+  readonly readMs: number
 }
 
 /** Limits that suit a public host. */
@@ -34,4 +36,5 @@ export const DEFAULT_SSH_LIMITS: SshLimits = Object.freeze({
   keepAliveCount: 3,
   lingerMs: 60_000,
   silentMs: 60_000,
+  readMs: 3_000,
 })

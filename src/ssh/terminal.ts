@@ -12,6 +12,8 @@ const END_OF_TEXT = 4
 export class Terminal {
   #leftOut = 0
   #isOver = false
+  /** Resolves when the client has closed the session: after `end`, it has shown by then what was said. */
+  readonly closed: Promise<void>
 
   /**
    * @param onLeave  the person has pressed Ctrl-C or Ctrl-D, or the session was closed
@@ -31,6 +33,13 @@ export class Terminal {
     channel.on('error', () => undefined)
     channel.stderr.on('error', () => undefined)
     channel.on('close', over)
+    this.closed = new Promise(
+      resolve =>
+        void channel.once(
+          'close',
+          guarded(fail, () => resolve()),
+        ),
+    )
     // The end of the client's input says nothing: that of MySocket's ends at once.
     channel.on(
       'data',

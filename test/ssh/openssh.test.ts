@@ -189,7 +189,7 @@ testWith(PROGRAMS, 'whoever offers one key too many reads what to do', async () 
 })
 
 testWith(PROGRAMS, 'when the door closes, sessions say so, and clients without one are told', async () => {
-  const { door, key } = await doorWithKey()
+  const { door, key } = await doorWithKey({ limits: { readMs: 600_000 } })
   const shell = startSsh(door, key, ['-R', `http-0:80:127.0.0.1:${await origin('a')}`])
   const silent = startSsh(door, key, ['-N', '-R', `http-1:80:127.0.0.1:${await origin('b')}`])
   await shell.waitForLine(/Logs\r\n={55}\r\n/)
@@ -202,6 +202,24 @@ testWith(PROGRAMS, 'when the door closes, sessions say so, and clients without o
   expect(code).not.toBe(0)
   expect(silent.stderr).toMatch(/Received disconnect from 127\.0\.0\.1 port \d+:11: This server stops, perhaps/)
 })
+
+testWith(
+  PROGRAMS,
+  'a client that is slow to read the last words gets them before the goodbye, at which it would end without showing them',
+  async () => {
+    const { door, key } = await doorWithKey({ limits: { readMs: 600_000 } })
+    const shell = startSsh(door, key, ['-R', `http-0:80:127.0.0.1:${await origin('a')}`])
+    await shell.waitForLine(/Logs\r\n={55}\r\n/)
+    process.kill(shell.pid, 'SIGSTOP')
+    const closing = door.door.close(10_000)
+    // Enough for a door that does not wait to have said everything.
+    await until(() => door.layers.outer.registry.connections.length === 0)
+    for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate)
+    process.kill(shell.pid, 'SIGCONT')
+    await Promise.all([closing, shell.exit])
+    expect(shell.stdout).toContain('\r\nThis server stops, perhaps to start again: connect once more in a moment.\r\n')
+  },
+)
 
 const MUCH = 2 ** 21
 
