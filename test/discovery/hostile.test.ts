@@ -181,17 +181,17 @@ describe('an API server', () => {
   })
 
   test('that does not answer whoever holds the Lease makes it step down: others take it when it has run out', async () => {
-    let requests = 0
+    let leading: AbortSignal | undefined
+    let unanswered = 0
     const { url } = await serve((request, response) => {
       request.resume()
-      requests++
-      if (requests === 1) response.writeHead(404).end('{}')
-      if (requests === 2) response.writeHead(201).end('{}')
+      // Until it leads: on a busy machine a try may last longer than a third of the Lease, and is repeated.
+      if (leading === undefined) response.writeHead(request.method === 'POST' ? 201 : 404).end('{}')
+      else unanswered++
     })
     const clock = (): number => performance.now()
-    const options = { namespace: 'default', name: 'lease', identity: 'a', now: Date.now, clock, leaseMs: 600 }
+    const options = { namespace: 'default', name: 'lease', identity: 'a', now: Date.now, clock, leaseMs: 3_000 }
     const leader = new Leader({ client: kube(url, 600_000), ...options })
-    let leading: AbortSignal | undefined
     const stop = new AbortController()
     const lead = (held: AbortSignal): Promise<void> =>
       new Promise(resolve => {
@@ -200,7 +200,7 @@ describe('an API server', () => {
       })
     const running = leader.run(lead, stop.signal, () => undefined)
     await until(() => leading?.aborted === true)
-    expect(requests).toBeGreaterThan(2)
+    expect(unanswered).toBeGreaterThan(0)
     stop.abort()
     await running
   })
