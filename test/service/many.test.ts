@@ -124,7 +124,7 @@ describe('two processes of one service', () => {
     const shared = { clock: new TestClock(), secretsKey: randomBytes(32), random: crowded }
     const [one, two] = await Promise.all([
       startService(options, { ...shared, nodeId: 'one' }),
-      startService(options, { ...shared, nodeId: 'two' }),
+      startService(options, { ...shared, nodeId: 'two', apiUrl: 'https://api.example.com:8443' }),
     ])
     expect(await two.service.ssh.hostKeys()).toEqual(await one.service.ssh.hostKeys())
     expect(await two.service.ssh.authorities()).toEqual(await one.service.ssh.authorities())
@@ -146,7 +146,10 @@ describe('two processes of one service', () => {
     await one.service.accounts.signUp({ name: 'Bob', email: 'bob@example.com', password: 'correct horse' }, '192.0.2.1')
     await two.service.accounts.confirm(await one.tokenFor('bob@example.com'))
     const { token, accountId } = await two.service.sessions.login({ email: 'bob@example.com', password: 'correct horse' }, '192.0.2.1')
+    // Whatever port people have come by.
     expect(await one.service.sessions.authenticate(token, '192.0.2.1')).toMatchObject({ accountId })
+    const other = await one.service.sessions.login({ email: 'bob@example.com', password: 'correct horse' }, '192.0.2.1')
+    expect(await two.service.sessions.authenticate(other.token, '192.0.2.1')).toMatchObject({ accountId })
     // A tunnel that is connected to one of them keeps its socket, whatever the other one knows.
     const { socket, tunnel } = await one.service.sockets
       .connect(ada, { name: 'last', type: 'http', ephemeralMs: 60_000 })

@@ -136,6 +136,27 @@ describe('a token of a session', () => {
     expect(jwt.decode(rotated.sign(claims).token, { complete: true })?.header.kid).toBe('two')
   })
 
+  test('counts at nodes of the service behind another port, also one of an earlier release, which wrote the port', () => {
+    const at = (origin: string): SessionTokens => new SessionTokens([first], origin, () => now)
+    const { token } = at('https://api.example.com:8443').sign(claims)
+    expect(jwt.decode(token)).toMatchObject({ iss: 'https://api.example.com' })
+    for (const origin of ['https://api.example.com', 'https://api.example.com:9443']) expect(at(origin).read(token)).toEqual(claims)
+    const { user_id, iat, exp, epoch } = jwt.decode(token) as jwt.JwtPayload
+    const earlier = jwt.sign(
+      { user_id: user_id as string, iat, exp, iss: 'https://api.example.com:8443', epoch: epoch as number },
+      first.key,
+      {
+        algorithm: 'HS256',
+        header: { alg: 'HS256', typ: 'JWT', kid: 'one' },
+      },
+    )
+    expect(at('https://api.example.com:8443').read(earlier)).toEqual(claims)
+    expect(at('https://[::1]:8443').read(at('https://[::1]').sign(claims).token)).toEqual(claims)
+    expect(() => at('https://[::2]:8443').read(at('https://[::1]').sign(claims).token)).toThrow(
+      expect.objectContaining({ code: 'UNAUTHENTICATED' }),
+    )
+  })
+
   test.each([
     ['of another service', () => new SessionTokens([first], 'https://other.example.com', () => now).sign(claims).token],
     ['with another key', () => new SessionTokens([signing('one')], 'https://api.example.com', () => now).sign(claims).token],

@@ -20,7 +20,7 @@ export interface Parts {
   readonly log: Log
   readonly mail: Mail
   readonly random: RandomInteger
-  /** Origin of the API, such as https://api.example.com: of links in mails, and the issuer of tokens. */
+  /** Origin of the API, such as https://api.example.com: of links in mails, and less its port the issuer of tokens. */
   readonly apiUrl: string
   /** URLs of the socket ports, for inner layers. */
   readonly linkUrls: () => readonly string[]

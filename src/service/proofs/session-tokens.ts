@@ -27,23 +27,30 @@ export interface SessionClaims {
   readonly epoch: number
 }
 
+/** Nodes of one service have the same host and the same keys, but not always the same public port. */
+const withoutPort = (origin: string): string => origin.replace(/:\d{1,5}$/, '')
+
 /** Signs and reads tokens of sessions. */
 export class SessionTokens {
+  readonly #issuer: string
+
   /**
    * @param keys    the first one signs, all verify
-   * @param issuer  origin of the API: a token for one service is none for another
+   * @param origin  of the API, less its port the issuer: a token for one service is none for another
    */
   constructor(
     private readonly keys: readonly [SigningKey, ...SigningKey[]],
-    private readonly issuer: string,
+    origin: string,
     private readonly nowMs: () => number,
-  ) {}
+  ) {
+    this.#issuer = withoutPort(origin)
+  }
 
   sign({ accountId, epoch }: SessionClaims): { readonly token: string; readonly expiresAt: number } {
     const [{ id, key }] = this.keys
     const iat = Math.floor(this.nowMs() / 1_000)
     const exp = iat + SESSION_MINUTES * 60
-    const token = jwt.sign({ user_id: accountId, iat, exp, iss: this.issuer, epoch }, key, {
+    const token = jwt.sign({ user_id: accountId, iat, exp, iss: this.#issuer, epoch }, key, {
       algorithm: 'HS256',
       header: { alg: 'HS256', typ: TYPE.typ, kid: id },
     })
@@ -57,7 +64,8 @@ export class SessionTokens {
     const signing = this.keys.find(({ id }) => id === member(header, 'kid'))
     if (signing === undefined || member(header, 'alg') !== 'HS256') throw refuse('kid or alg is not ours')
     const claims = claimsOf(token, signing.key, ['HS256'], refuse)
-    if (textClaim(claims, 'iss', refuse) !== this.issuer) throw refuse('iss is another service')
+    // Earlier releases have written the port.
+    if (withoutPort(textClaim(claims, 'iss', refuse)) !== this.#issuer) throw refuse('iss is another service')
     if (timeClaim(claims, 'exp', refuse) * 1_000 <= this.nowMs()) throw refuse('expired')
     return { accountId: textClaim(claims, 'user_id', refuse), epoch: timeClaim(claims, 'epoch', refuse) }
   }
