@@ -29,6 +29,15 @@ export interface RequestHead {
   readonly profile: number
   /** End-to-end fields, without Host and without any field that frames a message or a connection. */
   readonly fields: Fields
+  /** The last of `fields`, where the outer layer has told them before. */
+  readonly list?: RepeatedList | undefined
+}
+
+/** Fields that many requests end with. */
+export interface RepeatedList {
+  readonly fields: Fields
+  /** As HTTP/1.1 has them, each with the end of its line, once somebody has made them. */
+  lines: string | undefined
 }
 
 /** The answer of an origin. */

@@ -18,18 +18,27 @@ export interface Http1RequestHead {
   readonly path: string
   /** Names and values in turn, framing included. */
   readonly fields: readonly string[]
+  /** Lines behind them, checked already. */
+  readonly lines?: string | undefined
 }
 
 /**
  * The head with its empty line.
  * @throws GatewayError ORIGIN_BAD_REQUEST for anything that would be another request, or none, on the wire
  */
-export function encodeRequest({ method, path, fields }: Http1RequestHead): string {
+export function encodeRequest({ method, path, fields, lines = '' }: Http1RequestHead): string {
   if (!METHOD.test(method)) throw refuse(`method ${JSON.stringify(method)}`)
   if (!TARGET.test(path)) throw refuse('a path with a space or a control character')
   let text = `${method} ${path} HTTP/1.1\r\n`
   for (let i = 0; i < fields.length; i += 2) text += lineOf(fields[i]!, fields[i + 1]!)
-  return `${text}\r\n`
+  return `${text}${lines}\r\n`
+}
+
+/** Fields as lines. @throws GatewayError ORIGIN_BAD_REQUEST for what would be anything else */
+export const encodeLines = (fields: readonly string[]): string => {
+  let text = ''
+  for (let i = 0; i < fields.length; i += 2) text += lineOf(fields[i]!, fields[i + 1]!)
+  return text
 }
 
 /** The end of a chunked body. @throws GatewayError ORIGIN_BAD_REQUEST */

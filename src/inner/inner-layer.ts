@@ -32,6 +32,7 @@ import { NodeLinks, type FoundLinks } from './node-links.ts'
 import { parseNodesNote } from '../payload/nodes-note.ts'
 import { createSessionHandler, type HealthContext } from './session-handler.ts'
 import type { TcpOriginContext, TlsNames } from '../origin/tcp-origin.ts'
+import { FIELD_LISTS } from '../payload/field-lists.ts'
 import { decodeNote, encodeNote } from '../payload/origin-profile.ts'
 
 /** The end of a connection, or of an attempt to make one. */
@@ -276,6 +277,7 @@ export class InnerLayer {
       introduction: {
         agent: AGENT,
         instance: this.#instance,
+        features: [FIELD_LISTS],
         limits: DEFAULT_LIMITS,
         // The outer layer's clock counts, so this machine's clock may be wrong by any amount.
         prove: hello =>

@@ -1,4 +1,5 @@
 import { decodeRequestHead } from '../payload/head-codec.ts'
+import { KnownLists } from '../payload/field-lists.ts'
 import { encodeHealthReport, parseHealthNote } from '../payload/health-note.ts'
 import { AnnouncedProfiles, type decodeNote } from '../payload/origin-profile.ts'
 import { KIND_TCP } from '../payload/tcp-head.ts'
@@ -26,11 +27,12 @@ export function createSessionHandler(
 } {
   const watch = context.health.watch((number, isHealthy, reason) => note(encodeHealthReport({ number, isHealthy, reason })))
   const profiles = new AnnouncedProfiles(MAX_PROFILES)
+  const lists = new KnownLists()
   return {
     accept: (payload, stream) => {
       if (payload[0] === KIND_TCP) return acceptTcp(payload, stream, context)
       if (payload[0] === KIND_TLS) return acceptTls(payload, stream, context)
-      const head = decodeRequestHead(payload)
+      const head = decodeRequestHead(payload, lists.of)
       const exchange = new OriginExchange(stream, { head, profile: profiles.of(head.profile) }, context)
       exchange.start()
       return exchange
@@ -40,8 +42,8 @@ export function createSessionHandler(
         const { checks, isFirst } = parseHealthNote(note)
         return watch.want(checks, isFirst, profiles.of)
       }
-      if (note.note !== 'profile') return
-      profiles.take(note)
+      if (note.note === 'profile') profiles.take(note)
+      else if (note.note === 'fields') lists.take(note)
     },
     close: () => watch.close(),
   }

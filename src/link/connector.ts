@@ -15,7 +15,7 @@ export type Dial = (events: {
 /** Options of a connector. */
 export interface ConnectorOptions {
   readonly dial: Dial
-  readonly introduction: Pick<Introduction, 'prove' | 'limits' | 'agent' | 'instance' | 'login'>
+  readonly introduction: Pick<Introduction, 'prove' | 'limits' | 'agent' | 'instance' | 'login' | 'features'>
   readonly session: Omit<SessionOptions, 'role' | 'limits' | 'peerLimits' | 'accept' | 'onNote' | 'onClose' | 'onGoAway'>
   /** Makes what is kept for one session: it takes the streams and the notes of that session alone. */
   readonly serve: (note: (payload: Buffer) => void) => Pick<SessionOptions, 'accept' | 'onNote'> & { readonly close: () => void }

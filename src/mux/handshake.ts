@@ -46,6 +46,8 @@ export interface Introduction {
   readonly instance?: string
   /** Of the service process: the login by which it serves a tunnel. */
   readonly login?: number
+  /** Additions to the protocol that this side takes. */
+  readonly features?: readonly string[]
   /** The link now belongs to the session that this must create, synchronously. */
   readonly onReady: (peer: { readonly ready: Ready; readonly hello: Hello }) => void
   readonly onRefused: (code: ErrorCode, reason: string) => void
@@ -82,8 +84,12 @@ export function introduce(link: Link, introduction: Introduction): (code: ErrorC
       if (version < hello.min || version < VERSIONS.min) {
         throw new GatewayError('VERSION', versionText(hello.min, hello.max, OUTER, INNER))
       }
-      const { agent, instance, login, limits } = introduction
-      const own = { ...(instance !== undefined && { instance }), ...(login !== undefined && { login }) }
+      const { agent, instance, login, features, limits } = introduction
+      const own = {
+        ...(instance !== undefined && { instance }),
+        ...(login !== undefined && { login }),
+        ...(features !== undefined && { features }),
+      }
       const auth: Auth = { version, proof: introduction.prove(hello), agent, limits, ...own }
       link.send(encodeFrame(FrameType.AUTH, 0, 0, encodeObject(auth)))
     } else {

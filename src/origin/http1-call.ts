@@ -1,7 +1,7 @@
 import { GatewayError } from '../errors.ts'
-import { encodeLastChunk, encodeRequest } from '../http1/request-head.ts'
+import { encodeLastChunk, encodeLines, encodeRequest } from '../http1/request-head.ts'
 import { ResponseReader } from '../http1/response-reader.ts'
-import type { RequestHead } from '../http/message.ts'
+import type { RepeatedList, RequestHead } from '../http/message.ts'
 import { checkedMethod, isIdempotent } from '../http/methods.ts'
 import { attempt, guarded } from '../net/guard.ts'
 import { pauseSocket, resumeSocket } from '../net/pause-socket.ts'
@@ -60,7 +60,12 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
     this.#isSwitch = head.upgrade !== ''
     this.#isChunked = head.body.kind === 'stream'
     this.#mayRepeat = isIdempotent(head.method)
-    this.#head = encodeRequest({ method: checkedMethod(head.method), path: head.path, fields: fieldsFor(request) })
+    this.#head = encodeRequest({
+      method: checkedMethod(head.method),
+      path: head.path,
+      fields: fieldsFor(request),
+      lines: head.list && linesOf(head.list),
+    })
   }
 
   /** Begins; nothing is reported before it returns. */
@@ -284,11 +289,12 @@ export class Http1Call implements OriginCall, ConnectionUser, BodySink {
   }
 }
 
-/** Framing is ours alone: no body is no body, a length is a length, and what has none goes out in chunks. */
+/** Framing is ours alone: no body is no body, a length is a length, and what has none goes out in chunks. Those of a list have their lines already. */
 function fieldsFor({ head, isAlone }: OriginRequest): string[] {
   const fields = ['Host', head.host]
+  const end = head.fields.length - (head.list?.fields.length ?? 0)
   let hasTe = false
-  for (let i = 0; i < head.fields.length; i += 2) {
+  for (let i = 0; i < end; i += 2) {
     const name = head.fields[i]!
     if (name.length === 2) hasTe ||= name.toLowerCase() === 'te'
     else if ((name.charCodeAt(0) | 0x20) !== LETTER_X && name.length >= 4 && name.length <= 17 && FRAMING.has(name.toLowerCase())) continue
@@ -303,6 +309,9 @@ function fieldsFor({ head, isAlone }: OriginRequest): string[] {
   }
   return fields
 }
+
+/** From bytes: a text that is put together is made flat in each head anew. @throws GatewayError ORIGIN_BAD_REQUEST */
+const linesOf = (list: RepeatedList): string => (list.lines ??= Buffer.from(encodeLines(list.fields), 'latin1').toString('latin1'))
 
 function addFraming({ body, method }: RequestHead, fields: string[]): void {
   if (body.kind === 'length') fields.push('Content-Length', String(body.length))

@@ -286,7 +286,8 @@ export class OriginExchange implements StreamHandler, OriginEvents {
     const { method, fields, hostname, port, path } = head
     const attributes = { 'server.address': hostname, 'server.port': port, 'url.path': loggedPath(path) }
     this.#span = tracing.start({ method, fields, attributes })
-    return { ...head, fields: this.#span.inject(fields) }
+    // What is injected stands behind the list, whose lines no longer are the last.
+    return { ...head, fields: this.#span.inject(fields), list: undefined }
   }
 
   #endSpan(error?: ErrorCode): void {

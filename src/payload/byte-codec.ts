@@ -105,20 +105,26 @@ export class ByteReader {
 
 /** Fields as the payload has them, which stand at the end of many lists. */
 export interface RepeatedFields {
+  readonly fields: Fields
   readonly count: number
   /** One character for each byte. */
   readonly text: string
 }
 
-const NONE: RepeatedFields = Object.freeze({ count: 0, text: '' })
+const NONE: RepeatedFields = Object.freeze({ fields: [], count: 0, text: '' })
 
 /** Appends a list of fields and gives the payload. @param more  behind them */
 export function takeWithFields(writer: ByteWriter, fields: Fields, more = NONE): Buffer {
   const count = fields.length / 2 + more.count
-  if (count > MAX_FIELDS) throw new GatewayError('HEADERS_TOO_LARGE', `${count} fields`)
+  checkCount(count)
   writer.u16(count)
   for (const value of fields) writer.latin1(value)
   return writer.raw(more.text).take()
+}
+
+/** @throws GatewayError HEADERS_TOO_LARGE */
+export function checkCount(count: number): void {
+  if (count > MAX_FIELDS) throw new GatewayError('HEADERS_TOO_LARGE', `${count} fields`)
 }
 
 /** Lists of fields that many heads have at their end, each encoded once for as long as somebody holds it. */
@@ -132,7 +138,7 @@ export class RepeatedFieldLists {
     const writer = new ByteWriter()
     for (const value of fields) writer.latin1(value)
     // From bytes: a text that is put together is made flat in each head anew.
-    const made = Object.freeze({ count: fields.length / 2, text: writer.take().toString('latin1') })
+    const made = Object.freeze({ fields, count: fields.length / 2, text: writer.take().toString('latin1') })
     this.#known.set(fields, made)
     return made
   }

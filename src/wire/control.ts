@@ -41,6 +41,8 @@ export interface Auth {
   readonly instance?: string
   /** From the service process alone, of a tunnel that it serves itself: its login among those of the tunnel. */
   readonly login?: number
+  /** Additions to the protocol that it takes; an older inner layer sends none. */
+  readonly features?: readonly string[]
   readonly limits: Limits
 }
 

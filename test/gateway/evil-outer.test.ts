@@ -2,6 +2,7 @@
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { encodeFields } from '../../src/payload/byte-codec.ts'
 import { decodeResponseHead, encodeRequestHead } from '../../src/payload/head-codec.ts'
+import { encodeNote } from '../../src/payload/origin-profile.ts'
 import { STREAM_BODY } from '../../src/http/message.ts'
 import { AllowList } from '../../src/origin/allow-list.ts'
 import { createInnerLayer } from '../../src/inner/inner-layer.ts'
@@ -168,6 +169,18 @@ describe('an evil outer layer', () => {
     stream.end(encodeFields(['X-T', 'a\r\nInjected: x']))
     await expectAlive()
     expect(origin.connections.map(connection => connection.text).join()).not.toContain('Injected')
+  })
+
+  test('H13: what splits in a list of fields is the failure of the requests that name it', async () => {
+    const fields = ['X-A', 'a\r\nInjected: x']
+    session.note(encodeNote({ note: 'fields', number: 1, fields } as { note: string }))
+    const reference = Buffer.from([0, 0, 0, 0, 0, 0, 0, 1]).toString('latin1')
+    const payload = encodeRequestHead(requestHead({ port: origin.port }), undefined, reference)
+    for (let i = 0; i < 2; i++) expect((await exchange(session, payload)).end).toBe('ORIGIN_BAD_REQUEST')
+    const unknown = encodeRequestHead(requestHead({ port: origin.port }), undefined, reference.replace('\u0001', '\u0002'))
+    expect((await exchange(session, unknown)).end).toBe('PROTOCOL')
+    expect(origin.hits).toBe(0)
+    await expectAlive()
   })
 
   test('a head that is no head is refused', async () => {

@@ -51,7 +51,7 @@ describe('a plan', () => {
     const seen = nothingSeen()
     const plan = ask('a.test', '/open?x=1', contextOf(), seen)
     if (plan instanceof Promise || plan.kind !== 'forward') throw new Error('not forwarded')
-    expect(decodeRequestHead(plan.payload)).toMatchObject({ method: 'GET', path: '/open?x=1', hostname: '10.0.0.1', port: 8080 })
+    expect(decodeRequestHead(plan.payload as Buffer)).toMatchObject({ method: 'GET', path: '/open?x=1', hostname: '10.0.0.1', port: 8080 })
     expect([plan.target.name, plan.upgrade, plan.maxBodyBytes, plan.profile]).toEqual(['a.test', '', 10, 0])
     expect([seen.target?.name, seen.client?.address, seen.request?.host]).toEqual(['a.test', '192.0.2.1', 'a.test'])
   })

@@ -19,6 +19,8 @@ export interface OriginSaw {
   readonly method: string
   readonly path: string
   readonly headers: IncomingMessage['headers']
+  /** Names and values in turn, as they came. */
+  readonly rawHeaders: readonly string[]
   readonly trailers: NodeJS.Dict<string>
 }
 
@@ -68,7 +70,13 @@ export async function startVisitorLayers(
   const saw: OriginSaw[] = []
   const origin = createServer((request, response) => {
     request.resume().on('end', () => {
-      saw.push({ method: request.method ?? '', path: request.url ?? '', headers: request.headers, trailers: request.trailers })
+      saw.push({
+        method: request.method ?? '',
+        path: request.url ?? '',
+        headers: request.headers,
+        rawHeaders: request.rawHeaders,
+        trailers: request.trailers,
+      })
       response.setHeader('content-type', 'text/plain')
       if (request.url === '/endless') return void response.write('begun')
       response.end(`origin ${request.url}`)
@@ -77,7 +85,7 @@ export async function startVisitorLayers(
   const sockets = new WebSocketServer({ noServer: true })
   sockets.on('connection', socket => socket.on('message', data => socket.send(data)))
   origin.on('upgrade', (request, socket, head) => {
-    saw.push({ method: 'GET', path: request.url ?? '', headers: request.headers, trailers: {} })
+    saw.push({ method: 'GET', path: request.url ?? '', headers: request.headers, rawHeaders: request.rawHeaders, trailers: {} })
     if (request.url === '/ws') sockets.handleUpgrade(request, socket, head, opened => sockets.emit('connection', opened))
     else socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
   })

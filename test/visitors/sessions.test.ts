@@ -81,6 +81,34 @@ describe('sessions', () => {
     expect(other.status).toBe(401)
   })
 
+  test('tell the origin who comes once in each request, and never who came beside, however often', async () => {
+    const people = [ADA, { sub: 'bob', email: 'bob@corp.test', email_verified: true, name: 'Bob', groups: ['maths'] }] as const
+    const browsers: Awaited<ReturnType<typeof loggedIn>>[] = []
+    for (const person of people) {
+      at.oidc.person = person
+      browsers.push(await loggedIn())
+    }
+    at.saw.length = 0
+    const who = ['ada@example.io', 'bob@corp.test']
+    for (let round = 0; round < 5; round++)
+      await Promise.all(
+        Array.from({ length: 8 }, (_, i) => {
+          const asked = { headers: { accept: '*/*', 'x-auth-email': 'eve@example.io', 'x-sg-identity': 'forged' } }
+          return browsers[i % 2]!.send(`${WIKI}/${who[i % 2]!}`, i < 4 ? asked : { ...asked, method: 'PUT', body: 'some text' })
+        }),
+      )
+    expect(at.saw).toHaveLength(40)
+    for (const { path, rawHeaders } of at.saw) {
+      const names = rawHeaders.filter((_, i) => i % 2 === 0).map(name => name.toLowerCase())
+      const valueOf = (name: string): string | undefined => rawHeaders[2 * names.indexOf(name) + 1]
+      for (const name of ['x-auth-email', 'x-auth-name', 'x-auth-groups', 'x-sg-identity'])
+        expect([name, names.filter(each => each === name).length]).toEqual([name, 1])
+      const claims = JSON.parse(Buffer.from(valueOf('x-sg-identity')!.split('.')[1]!, 'base64url').toString()) as { email: string }
+      expect([valueOf('x-auth-email'), claims.email]).toEqual([path.slice(1), path.slice(1)])
+      expect(names).not.toContain('cookie')
+    }
+  })
+
   test('are not found in a cookie that another host could have planted', async () => {
     const browser = await loggedIn()
     const cookie = browser.cookie('wiki.example.test', '__Host-sg-login-visitor')!

@@ -18,6 +18,7 @@ import { withSecondPaths } from '../../route/second-paths.ts'
 import { authorityOf, type TargetTable, type Target } from '../../route/table.ts'
 import { DEFAULT_UPGRADES, type Treatment } from '../../route/target.ts'
 import { stickyValue, valueOf } from '../inner-layers/balancer.ts'
+import type { ListedHead } from '../inner-layers/dispatch.ts'
 import type { OriginProfiles } from '../inner-layers/origin-profiles.ts'
 import type { RequestSpan } from '../../telemetry/tracing.ts'
 import type { EdgeRequest } from './edge-request.ts'
@@ -65,8 +66,8 @@ export interface ForwardPlan {
   readonly target: Target
   readonly request: AcceptedRequest
   readonly client: Client
-  /** Of the OPEN frame. */
-  readonly payload: Buffer
+  /** Of the OPEN frame; where it says who comes, what it is made of. */
+  readonly payload: Buffer | ListedHead
   /** Number of the origin profile, which the carrier has to know before the stream opens; 0 for none. */
   readonly profile: number
   /** Protocol to switch to, empty for none: the first that the client offers and the target allows. */
@@ -283,7 +284,8 @@ function forwardPlan(context: PlanContext, admitted: Admitted, login: Login | un
     // The request is the parent of what the inner layer does.
     fields: span === undefined ? fields : span.inject(fields),
   }
-  const payload = encodeRequestHead(head, admittance && context.visitorFields.of(admittance.fields))
+  const isSaid = admittance !== undefined && admittance.fields.length > 0
+  const payload = !isSaid ? encodeRequestHead(head) : { head, list: context.visitorFields.of(admittance.fields) }
   const response: ResponseContext = {
     method: request.method,
     canChunk: !request.isHttp10,

@@ -1,5 +1,8 @@
 import { ERRORS, GatewayError, type ErrorCode } from '../../errors.ts'
+import type { RequestHead } from '../../http/message.ts'
 import type { StreamHandler } from '../../mux/stream.ts'
+import type { RepeatedFields } from '../../payload/byte-codec.ts'
+import { encodeRequestHead } from '../../payload/head-codec.ts'
 import type { Retries, ServedBy, Target } from '../../route/target.ts'
 import type { Balancer, Wanted } from './balancer.ts'
 import type { CarrierStream } from './carrier.ts'
@@ -23,10 +26,16 @@ export interface DispatchContext {
   readonly profiles: OriginProfiles
 }
 
+/** A head that ends with a list of fields, of which an inner layer may know the number. */
+export interface ListedHead {
+  readonly head: RequestHead
+  readonly list: RepeatedFields
+}
+
 /** The target that a stream is opened for, and the head of the stream. */
 export type StreamRequest = Wanted & {
-  /** Of the OPEN frame. */
-  readonly payload: Uint8Array
+  /** Of the OPEN frame, or what it is made of for each inner layer. */
+  readonly payload: Uint8Array | ListedHead
   /** Number of the origin profile that the head names; 0 or undefined for none. */
   readonly profile?: number
 }
@@ -75,7 +84,8 @@ export class Dispatch {
     this.#target = request.target.pool === 'tunnel' ? undefined : request.target
     this.#stickTo = stickTo
     if (request.profile !== undefined) profiles.announce(connection.session, request.profile)
-    return connection.session.open(request.payload, handler, options)
+    const { payload } = request
+    return connection.session.open(payload instanceof Uint8Array ? payload : payloadOf(payload, connection), handler, options)
   }
 
   /** Why `open` has found none, in words for the log. @param name  of the target */
@@ -132,3 +142,6 @@ export class Dispatch {
     if (this.#connection !== undefined) this.context.balancer.health.failed(target, this.#connection, code)
   }
 }
+
+const payloadOf = ({ head, list }: ListedHead, { lists, session }: InnerConnection): Uint8Array =>
+  encodeRequestHead(head, list, lists?.referenceOf(list, session))

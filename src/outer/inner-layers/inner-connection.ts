@@ -1,5 +1,15 @@
 import type { Pool } from '../../route/target.ts'
+import type { ToldLists } from '../../payload/field-lists.ts'
+import type { SessionOptions } from '../../mux/session.ts'
 import type { Carrier } from './carrier.ts'
+
+/** The other end of a link that has proven who it is. */
+export interface PeerFacts {
+  readonly instance: string
+  readonly limits: SessionOptions['limits']
+  /** As it has named them. */
+  readonly features?: unknown
+}
 
 /** One proven connection of an inner layer. */
 export interface InnerConnection {
@@ -18,5 +28,7 @@ export interface InnerConnection {
   readonly login?: number | undefined
   /** The node of the cluster that has the connection; undefined: this process itself. */
   readonly node?: string
+  /** Lists of fields that it has been told; undefined: it takes none. */
+  readonly lists?: ToldLists | undefined
   readonly since: Date
 }

@@ -17,6 +17,7 @@ import { greet } from '../../mux/handshake.ts'
 import { DEFAULT_LIMITS, GROWTH_BUDGET_BYTES } from '../../mux/limits.ts'
 import type { Link } from '../../mux/link.ts'
 import type { LinkCounters } from '../../mux/link-counters.ts'
+import { listsFor } from '../../payload/field-lists.ts'
 import type { Timing } from '../../mux/liveness.ts'
 import { GrowthBudget } from '../../mux/receive-window.ts'
 import { Session, type SessionOptions } from '../../mux/session.ts'
@@ -30,7 +31,7 @@ import { demandClientCertificates } from './client-certificates.ts'
 import { attempt, guarded } from '../../net/guard.ts'
 import { listenAt } from '../../net/listen.ts'
 import { countConnections, SocketBook } from '../../net/socket-book.ts'
-import type { InnerConnection, Registry } from './registry.ts'
+import type { InnerConnection, PeerFacts, Registry } from './registry.ts'
 import { HandshakeLimits } from './handshake-limits.ts'
 import { takeTurns } from './tls-turns.ts'
 
@@ -312,7 +313,7 @@ export class LinkPort {
           agent: printable(auth.agent),
           ...(isEnrolled && { isEnrolled }),
         }
-        this.take(link, facts, { instance, limits: auth.limits })
+        this.take(link, facts, { instance, limits: auth.limits, features: auth.features })
       },
       onRefused: (code, reason) => {
         if (LEAVING.has(code)) return this.log.debug({ address, code, reason }, `no ${this.#peer} from ${address}: ${reason}`)
@@ -337,15 +338,14 @@ export class LinkPort {
   }
 
   #addressOf(request: IncomingMessage): string {
-    const { isTrusted } = this.options
-    return clientAddressOf(request, peerOf(request, isTrusted), isTrusted)
+    return clientAddressOf(request, peerOf(request, this.options.isTrusted), this.options.isTrusted)
   }
 
   /** Takes a link whose other end has proven who it is, or is this very process. */
   take(
     link: Link,
     facts: Pick<InnerConnection, 'identifier' | 'pool' | 'isEnrolled' | 'kid' | 'login' | 'address' | 'agent'>,
-    { instance, limits: peerLimits }: { readonly instance: string; readonly limits: SessionOptions['limits'] },
+    { instance, limits: peerLimits, features }: PeerFacts,
   ): void {
     const { registry, clock, timing, counters } = this.options
     const name = `${this.#peer} "${facts.identifier}"`
@@ -368,7 +368,7 @@ export class LinkPort {
       },
       onFault: thrown => this.log.error({ err: thrown }, 'internal fault while handling a stream'),
     })
-    const connection: InnerConnection = { ...facts, instance, session, since: new Date() }
+    const connection: InnerConnection = { ...facts, instance, session, lists: listsFor(features, clock), since: new Date() }
     const accept = this.options.serve?.(connection) ?? refuseStream
     this.#own.add(connection)
     registry.add(connection)

@@ -5,7 +5,7 @@ import type { InnerConnection } from './inner-connection.ts'
 import { LoginOrder } from './login-order.ts'
 import { PoolIndex } from './pool-index.ts'
 
-export type { InnerConnection } from './inner-connection.ts'
+export type { InnerConnection, PeerFacts } from './inner-connection.ts'
 
 /** Streams by which one connection of a process may be ahead of another before the other gets the next. */
 const STREAMS_AHEAD = 64
