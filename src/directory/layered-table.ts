@@ -16,20 +16,15 @@ export const SERVICE_HOST = `service.${SOCKET_DOMAIN}`
 
 /**
  * The targets of the file with the sockets in between: exact names of the file, hosts of the service itself, sockets, `*.x` of the file,
- * `*` of the file. Names that a socket has beside the one of its zone go behind `*.x` as well. Sockets are found, and never listed.
+ * `*` of the file. Names that a socket has beside the one of its zone go behind `*.x` as well. Sockets are found, and never listed. Targets that were
+ * found (by their labels) go behind all that is the service's or a socket's.
  */
 export class LayeredTable implements TargetTable {
-  /** Undefined: none, as almost always. */
-  readonly #overruled: ReadonlySet<Target> | undefined
-
   constructor(
     private readonly file: RouteTable,
     private readonly sockets: SocketTable,
     private readonly service: ReadonlyMap<string, Target>,
-  ) {
-    const overruled = overruledIn(file, service)
-    this.#overruled = overruled.length === 0 ? undefined : new Set(overruled)
-  }
+  ) {}
 
   get targets(): TargetTable['targets'] {
     return this.file.targets
@@ -50,13 +45,19 @@ export class LayeredTable implements TargetTable {
   match(host: string): Target | undefined {
     const { file } = this
     if (this.blindName(host) !== undefined) return undefined
-    const exact = file.matchExact(host)
-    const own = exact === undefined || this.#overruled?.has(exact) === true ? this.service.get(host) : exact
+    const own = this.#exact(host) ?? this.service.get(host)
     if (own !== undefined) return own
     const wildcard = file.matchWildcard(host)
     const entry = this.sockets.match(host)
-    if (entry?.target !== undefined && (wildcard === undefined || entry.socket.dnsName === host)) return entry.target
+    const isBefore = wildcard === undefined || wildcard.found !== undefined || entry?.socket.dnsName === host
+    if (entry?.target !== undefined && isBefore) return entry.target
     return wildcard ?? file.any
+  }
+
+  /** The target of the file with exactly this name; what was found takes nothing that is the service's or a socket's. */
+  #exact(host: string): Target | undefined {
+    const exact = this.file.matchExact(host)
+    return exact?.found !== undefined && ownerOf(host, this.service, this.sockets) !== undefined ? undefined : exact
   }
 
   get hasBlindNames(): boolean {
@@ -69,7 +70,7 @@ export class LayeredTable implements TargetTable {
     if (!file.hasBlindNames) return undefined
     const exact = file.blindExact(host)
     if (exact !== undefined) return exact
-    const isTaken = file.matchExact(host) !== undefined || this.service.has(host) || this.sockets.match(host)?.socket.dnsName === host
+    const isTaken = this.#exact(host) !== undefined || this.service.has(host) || this.sockets.match(host)?.socket.dnsName === host
     return isTaken ? undefined : file.blindWildcard(host)
   }
 
@@ -83,9 +84,28 @@ export class LayeredTable implements TargetTable {
   }
 }
 
-/** Targets that were found for a host of the service itself, which whoever runs a container does not get; the operator may have one by hand. */
-export const overruledIn = ({ targets }: RouteTable, service: ReadonlyMap<string, Target>): readonly Target[] =>
-  targets.filter(({ name, found }) => found !== undefined && service.has(parseTargetHost(name)))
+/** A target that was found and is not in force, and whose its host is. */
+export interface OverruledTarget {
+  readonly target: Target
+  readonly owner: 'service' | 'socket'
+}
+
+const ownerOf = (host: string, service: ReadonlyMap<string, Target>, sockets: SocketTable): OverruledTarget['owner'] | undefined => {
+  if (service.has(host)) return 'service'
+  return sockets.match(host) === undefined ? undefined : 'socket'
+}
+
+/** Targets that were found for a host of the service itself or of a socket, which whoever runs a container does not get; the operator may have one by hand. */
+export function overruledIn(
+  { targets }: Pick<TargetTable, 'targets'>,
+  service: ReadonlyMap<string, Target>,
+  sockets: SocketTable,
+): readonly OverruledTarget[] {
+  return targets.flatMap(target => {
+    const owner = target.found === undefined ? undefined : ownerOf(parseTargetHost(target.name), service, sockets)
+    return owner === undefined ? [] : [{ target, owner }]
+  })
+}
 
 /** The portal, where people may log in by providers. */
 export interface PortalHost {

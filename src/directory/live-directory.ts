@@ -2,11 +2,11 @@ import type { Keys, RegisteredKey } from '../identity/key-registry.ts'
 import type { LogLine } from '../payload/log-note.ts'
 import type { Access } from '../route/access.ts'
 import type { RouteTable, TargetTable } from '../route/table.ts'
-import type { Owner, Target } from '../route/target.ts'
+import type { Owner } from '../route/target.ts'
 import type { TcpPort } from '../route/tcp-port.ts'
 import type { DirectorySnapshot, EndedLogins } from './directory.ts'
 import { LayeredKeys } from './granted-keys.ts'
-import { LayeredTable, overruledIn, serviceTargets, type PortalHost } from './layered-table.ts'
+import { LayeredTable, overruledIn, serviceTargets, type OverruledTarget, type PortalHost } from './layered-table.ts'
 import type { OtherPlaces, Usage } from './owner.ts'
 import { parseDirectoryMessage } from './parse-message.ts'
 import { SocketTable, type DirectoryBounds, type DirectoryEffects, type SocketFault } from './socket-table.ts'
@@ -91,9 +91,9 @@ export class LiveDirectory {
     return new LayeredTable(file, this.#table, this.#service)
   }
 
-  /** Targets of the file that are not in force, since the host is the service's own. */
-  overruled(file: RouteTable): readonly Target[] {
-    return overruledIn(file, this.#service)
+  /** Targets of the file that are not in force, since the host is the service's own or that of a socket. */
+  overruled(file: Pick<TargetTable, 'targets'>): readonly OverruledTarget[] {
+    return overruledIn(file, this.#service, this.#table)
   }
 
   /** The keys of the operator with those of the service behind them. */

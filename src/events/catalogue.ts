@@ -103,6 +103,15 @@ export const EVENTS = {
     message: '{subject} was without an inner layer for a moment',
     fields: UNSERVED,
   },
+  'target.refused': {
+    severity: 'warning',
+    message: '{found} does not get the host {host}, which is {owner}',
+    fields: {
+      host: 'the public host',
+      found: 'the container or the workload that asks for it by its labels, as `found` of the target has it',
+      owner: '`one of the service itself`, `the one of a socket` or `the one where people log in`',
+    },
+  },
   'origin.unhealthy': {
     severity: 'warning',
     message: 'the inner layer "{identifier}" finds {origin} not healthy: {reason}',

@@ -47,7 +47,7 @@ export interface OperatorViewOptions {
   readonly health: Pick<OriginHealth, 'isAvoided' | 'isEmpty'>
   readonly connections: ConnectionMetrics
   /** Undefined: nobody is asked who they are. */
-  readonly visitors: Pick<VisitorCheck, 'counts'> | undefined
+  readonly visitors: Pick<VisitorCheck, 'counts' | 'owns'> | undefined
   readonly sightings: Sightings
   readonly events: EventBook
   readonly log: Log

@@ -4,6 +4,7 @@ import { originOf, type Target } from '../route/table.ts'
 import { addressOf, type TcpPort } from '../route/tcp-port.ts'
 import type { ServerPair } from '../tls/server-pair.ts'
 import type { InnerConnection } from './inner-layers/registry.ts'
+import { overruledTargets } from './events/overruled-targets.ts'
 import type { OperatorViewOptions } from './operator-context.ts'
 
 /** Rows of each kind: a page that is read in one piece. */
@@ -17,7 +18,7 @@ const MAX_RULES = 20
 export function statusOf(options: OperatorViewOptions): OwnStatus {
   const { registry, targets, startedAt, keys, requests, openRequests, ports, tcp, tunnels, certificates, sightings } = options
   const { table } = targets
-  const overruled = new Set(options.directory?.overruled(table))
+  const overruled = new Map(overruledTargets(table, options).map(({ target, owner }) => [target, owner]))
   return {
     layer: 'outer',
     ports: ports(),
@@ -135,15 +136,14 @@ function serviceStatus(name: string, service: Service, options: OperatorViewOpti
 /** Returns the line in the file; null for a target made in code, which has line 0. */
 const lineOf = ({ line }: { readonly line: number }): number | null => (line > 0 ? line : null)
 
-const OVERRULED = 'not in force: the host is one of the service itself, which what is found cannot have'
-
-function targetStatus(target: Target, options: OperatorViewOptions, overruled: ReadonlySet<Target>): TargetStatus {
+function targetStatus(target: Target, options: OperatorViewOptions, overruled: ReadonlyMap<Target, string>): TargetStatus {
   const { health, requests } = options
   const serving = servingOf(target.identifiers, options)
   const avoided = health.isEmpty ? [] : serving.filter(connection => health.isAvoided(target, connection))
   const metrics = requests.targets.get(target.name)
   const lastError = metrics?.lastError
-  const answer = overruled.has(target) ? OVERRULED : ownAnswerOf(target)
+  const owner = overruled.get(target)
+  const answer = owner === undefined ? ownAnswerOf(target) : `not in force: the host is ${owner}, which what is found cannot have`
   const { rules } = target.policy
   const check = target.health?.check
   const isKnown = metrics !== undefined && metrics.requestCount > metrics.errorCount

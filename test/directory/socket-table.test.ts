@@ -223,8 +223,36 @@ describe('the table of the file with sockets in it', () => {
     expect(table(', found: docker evil').match(`api.${ZONE}`)?.identifiers).toEqual(['@service'])
     expect(table(', found: docker evil').match('other.example')?.hostname).toBe('a.example')
     expect(table('').match(`api.${ZONE}`)?.hostname).toBe('evil.example')
-    expect(overruledIn(parseTargets(text(', found: docker evil'), 't'), service).map(({ found }) => found)).toEqual(['docker evil'])
-    expect(overruledIn(parseTargets(text(''), 't'), service)).toEqual([])
+    const overruled = (keys: string) => overruledIn(parseTargets(text(keys), 't'), service, create())
+    expect(overruled(', found: docker evil').map(({ target, owner }) => [target.found, owner])).toEqual([['docker evil', 'service']])
+    expect(overruled('')).toEqual([])
+  })
+
+  test('gives what was found no host of a socket, for as long as there is one', () => {
+    const sockets = create()
+    const targets = (keys: string) =>
+      parseTargets(
+        `targets: { S1.${ZONE}: { hostname: a.example${keys} }, shop.example: { hostname: b.example${keys} }, '*.corp.example': { hostname: c.example${keys} } }`,
+        't',
+      )
+    const found = targets(', found: docker evil')
+    const table = new LayeredTable(found, sockets, new Map())
+    const hosts = [`s1.${ZONE}`, 'shop.example', 'x.corp.example', 'y.corp.example']
+    const asked = (from: LayeredTable) => hosts.map(host => from.match(host)?.hostname)
+    const theirs = ['a.example', 'b.example', 'c.example', 'c.example']
+    expect(asked(table)).toEqual(theirs)
+    put(sockets, socketOf(1, { customDomains: ['shop.example', 'x.corp.example'] }))
+    const own = `${idOf(1)}.socket.invalid`
+    expect(asked(table)).toEqual([own, own, own, 'c.example'])
+    expect(overruledIn(found, new Map(), sockets).map(({ target, owner }) => [target.name, owner])).toEqual([
+      [`S1.${ZONE}`, 'socket'],
+      ['shop.example', 'socket'],
+    ])
+    // What the operator has written may have them.
+    expect(asked(new LayeredTable(targets(''), sockets, new Map()))).toEqual(theirs)
+    expect(overruledIn(targets(''), new Map(), sockets)).toEqual([])
+    sockets.apply(changeOf({ removedSockets: [idOf(1)] }))
+    expect(asked(table)).toEqual(theirs)
   })
 
   test('knows which names only sockets can have', () => {

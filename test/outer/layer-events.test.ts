@@ -10,11 +10,15 @@ import type { PrivateKey } from '../../src/identity/private-key.ts'
 import { createInnerLayer } from '../../src/inner/inner-layer.ts'
 import { AllowList } from '../../src/origin/allow-list.ts'
 import { silentLog } from '../../src/telemetry/log.ts'
+import { LiveDirectory } from '../../src/directory/live-directory.ts'
+import { ask as askAdmin } from '../support/admin.ts'
 import { onCleanUp } from '../support/cleanup.ts'
+import { changeOf, socketOf, ZONE } from '../support/directory.ts'
 import { exchange } from '../support/exchange.ts'
 import { startLayers, type Layers, type LayersOptions } from '../support/layers.ts'
 import { freePort } from '../support/ports.ts'
 import { startRawOrigin } from '../support/raw-origin.ts'
+import { AUTH, startVisitorLayers } from '../support/visitors.ts'
 import { until } from '../support/wait.ts'
 
 async function readMinted(): Promise<PrivateKey> {
@@ -30,7 +34,7 @@ interface Told {
   find(name: string): Promise<GatewayEvent>
 }
 
-async function start(options: LayersOptions): Promise<Told> {
+function createEvents(): Events {
   const events = new Events({
     nowMs: Date.now,
     onFault: thrown => {
@@ -39,6 +43,11 @@ async function start(options: LayersOptions): Promise<Told> {
     holdScale: 0.001,
   })
   onCleanUp(() => events.close())
+  return events
+}
+
+async function start(options: LayersOptions): Promise<Told> {
+  const events = createEvents()
   const layers = await startLayers({ ...options, outer: { ...options.outer, events } })
   const find = (name: string): Promise<GatewayEvent> =>
     until(() => events.book.list({ limit: 1_000 }).items.find(event => event.name === name), { what: name })
@@ -64,6 +73,41 @@ describe('an outer layer tells', () => {
     })
     writeFileSync(layers.targetsFile, 'targets: {a.test: {protocol: http, hostname: 127.0.0.1, port: 9}}\n')
     await find('reload.well')
+  })
+
+  test('and logs once that what was found does not get a host that is somebody else’s', async () => {
+    const directory = new LiveDirectory({ zone: ZONE, hosts: [`api.${ZONE}`] })
+    await directory.apply(changeOf({ sockets: [socketOf(1)] }))
+    const found = (host: string): string => `  '${host}': { protocol: http, hostname: 127.0.0.1, port: 9, found: docker evil }`
+    const hosts = [`api.${ZONE}`, `s1.${ZONE}`, AUTH, 'free.test']
+    const events = createEvents()
+    const outer = { directory, events, admin: { port: 0 } }
+    const { layers } = await startVisitorLayers(`targets:\n${hosts.map(found).join('\n')}\n`, { layers: { outer } })
+    const refusals = (): readonly GatewayEvent[] => events.book.list({ limit: 1_000 }).items.filter(({ name }) => name === 'target.refused')
+    const told = await until(() => (refusals().length === 3 ? refusals() : undefined))
+    expect(told.map(({ subject, message }) => [subject, message]).sort()).toEqual(
+      [
+        [`api.${ZONE}`, `docker evil does not get the host api.${ZONE}, which is one of the service itself`],
+        [`s1.${ZONE}`, `docker evil does not get the host s1.${ZONE}, which is the one of a socket`],
+        [AUTH, `docker evil does not get the host ${AUTH}, which is the one where people log in`],
+      ].sort(),
+    )
+    // One more that comes later is told in the same look, in which the others are not told again.
+    await directory.apply(changeOf({ sockets: [socketOf(2, { customDomains: ['free.test'] })] }))
+    await until(() => refusals().length > 3)
+    expect(
+      refusals()
+        .map(({ subject, count }) => [subject, count])
+        .sort(),
+    ).toEqual(hosts.sort().map(host => [host, 1]))
+    const lines = layers.outerLogs.filter(({ msg }) => msg.startsWith('does not get its host'))
+    expect(lines.map(({ target }) => target).sort()).toEqual(hosts.sort())
+    const { targets } = JSON.parse((await askAdmin(layers.outer.adminPort, '/status')).text) as {
+      readonly targets: readonly { readonly host: string; readonly answer: string | null }[]
+    }
+    expect(targets.find(({ host }) => host === AUTH)?.answer).toBe(
+      'not in force: the host is the one where people log in, which what is found cannot have',
+    )
   })
 
   test('that an inner layer was refused, once for each address and reason', async () => {

@@ -13,6 +13,7 @@ import type { RefusedInnerLayer } from '../inner-layers/link-port.ts'
 import type { OriginTurn } from '../inner-layers/origin-health.ts'
 import type { InnerConnection, Registry } from '../inner-layers/registry.ts'
 import type { TcpEdge } from '../tcp-edge/tcp-edge.ts'
+import { OverruledTargets, type HostOwners } from './overruled-targets.ts'
 import { hostKeyOf, UnservedTargets } from './unserved-targets.ts'
 
 /** Sources of faults are looked at so often, milliseconds; the last good ones are in force meanwhile. */
@@ -32,7 +33,7 @@ const LIMITS: ReadonlyMap<string, string> = new Map([
 /** The parts of an outer layer that something happens to. */
 export interface LayerEventsOptions {
   /** Without events of its own, the layer makes some, which nobody has but its admin port. */
-  readonly layer: {
+  readonly layer: HostOwners & {
     readonly events?: Events
     readonly appCertificates?: CertificateStore
     readonly socketCertificates?: CertificateStore
@@ -53,6 +54,7 @@ export class LayerEvents {
   readonly #events: Events
   readonly #certificates: CertificateWatch
   readonly #unserved: UnservedTargets
+  readonly #overruled: OverruledTargets
   #timers: NodeJS.Timeout[] = []
   #settling: NodeJS.Timeout | undefined
 
@@ -61,6 +63,7 @@ export class LayerEvents {
     const events = layer.events ?? new Events({ nowMs: Date.now, onFault: this.#onFault })
     this.#events = events
     this.#unserved = new UnservedTargets(events, registry, () => sources.targets.table)
+    this.#overruled = new OverruledTargets(events, layer, options.log)
     this.#certificates = new CertificateWatch(events, () => this.#watched(), Date.now)
   }
 
@@ -161,6 +164,7 @@ export class LayerEvents {
     for (const { port, store } of this.#stores)
       this.#reload(`certificates of the ${port}`, store.faults.map(({ message }) => message).join('; '))
     this.#reload('authorities of the TCP ports', tcp.clientFaults.join('; '))
+    this.#overruled.look(targets.table)
     const reason = tcp.faults.join('; ')
     this.#events.turn('tcp-port', reason === '', { subject: 'TCP ports', fields: reason === '' ? {} : { reason } })
   }

@@ -70,8 +70,8 @@ export interface DirectorySource {
   readonly serviceKey: RegisteredKey | undefined
   /** The table of the file with the sockets in it, now and later. */
   layer(file: RouteTable): TargetTable
-  /** Targets of the file that are not in force, since what was found asks for a host of the service itself. */
-  overruled(file: RouteTable): readonly Target[]
+  /** Targets of the file that are not in force, since what was found asks for a host of the service itself, or of a socket. */
+  overruled(file: Pick<TargetTable, 'targets'>): readonly { readonly target: Target; readonly owner: 'service' | 'socket' }[]
   /** The keys of the operator with those of the service behind them, now and later. */
   layerKeys(operator: Keys): Keys
   /** Tells `watcher` who comes to the socket of a tunnel, until the returned function is called. @returns undefined for a tunnel that is not there */
