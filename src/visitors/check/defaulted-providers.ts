@@ -14,8 +14,8 @@ interface Completed {
 export class DefaultedProviders {
   /** One for each rule, since lanes remember what they have judged by it. */
   readonly #completed = new WeakMap<Access, Completed>()
-  /** One list for each map, for the same reason. */
-  readonly #names = new WeakMap<VisitorsConfig['providers'], readonly string[]>()
+  /** One list for each map, for the same reason: that in force. */
+  #names: { readonly of: VisitorsConfig['providers']; readonly names: readonly string[] } | undefined
 
   constructor(private readonly config: () => Pick<VisitorsConfig, 'providers' | 'socketProviders' | 'targetProviders'>) {}
 
@@ -36,8 +36,10 @@ export class DefaultedProviders {
   #ofTargets(): readonly string[] {
     const { providers, targetProviders } = this.config()
     if (targetProviders !== undefined) return targetProviders
-    const names = this.#names.get(providers) ?? Object.freeze([...providers.keys()])
-    this.#names.set(providers, names)
+    const known = this.#names
+    if (known?.of === providers) return known.names
+    const names = Object.freeze([...providers.keys()])
+    this.#names = { of: providers, names }
     return names
   }
 }

@@ -17,10 +17,12 @@ export class SessionLane implements Lane {
     private readonly logins: SocketLogins,
   ) {}
 
-  judge({ access, request, client, host }: AccessRequestOfVisitor): Verdict | undefined {
+  judge({ access, request, client, host, peer }: AccessRequestOfVisitor): Verdict | undefined {
     const { login: rule, sessionMs, ofSocket } = access
     if (rule === undefined || !request.names.includes('cookie')) return undefined
-    const known = this.sessions.find({ request, host, scheme: client.scheme }, AT_TARGETS, sessionMs)
+    const asked = { request, host, scheme: client.scheme }
+    // A proxy's connection has the requests of many.
+    const known = peer.isTrusted ? this.sessions.find(asked, AT_TARGETS, sessionMs) : this.sessions.findAgain(peer, asked, sessionMs)
     if (known === undefined) return undefined
     const { session, visitor } = known
     // Known, but not by whom this target asks: that is no login here.

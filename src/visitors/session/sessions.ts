@@ -15,6 +15,8 @@ const MAX_KNOWN = 20_000
 const KNOWN_MS = 600_000
 /** The last characters of a cookie are the tag of its seal: no two cookies have the same, and a short key is found sooner. */
 const KEY_CHARS = 24
+/** Longer fields are looked into each time. */
+const MAX_LATELY = 4_096
 
 /** A cookie that was opened. */
 export interface KnownSession {
@@ -53,6 +55,15 @@ export const AT_TARGETS: SessionPlace = Object.freeze({ kind: 'visitor', purpose
 /** At the auth host: one for each provider, so that who needs two is not asked again and again. */
 export const atAuthHost = (provider: string): SessionPlace => ({ kind: `auth-${provider}`, purpose: `auth ${provider}` })
 
+/** The Cookie field of a connection, and the session that it has proven. */
+interface Lately {
+  readonly field: string
+  readonly scheme: string
+  /** The keys by which it was opened. */
+  readonly ring: KeyRing
+  readonly known: KnownSession
+}
+
 /** The parts that sessions depend on. */
 export interface SessionParts {
   readonly seal: Seal
@@ -67,6 +78,8 @@ export class Sessions {
   #known: Recent<KnownSession>
   /** The keys by which those were opened. */
   #ring: KeyRing | undefined
+  /** What the Cookie field of a connection has proven last: most requests of one have the same. */
+  readonly #lately = new WeakMap<object, Lately>()
   /** Not revoked by what there was then. */
   readonly #good = new WeakMap<Session, number>()
 
@@ -97,6 +110,29 @@ export class Sessions {
       if (known !== undefined && this.#isGood(known, maxMs)) return known
     }
     return undefined
+  }
+
+  /**
+   * The same, for a session at targets: most requests of a connection have the very Cookie field of the one before, and need not be searched.
+   * What it proves is judged anew in any case: the host, the keys, the time, and what was revoked.
+   * @param connection  the same object for all requests of one client's connection
+   */
+  findAgain(
+    connection: object,
+    { request, host, scheme }: { readonly request: AcceptedRequest; readonly host: string; readonly scheme: string },
+    maxMs?: number,
+  ): KnownSession | undefined {
+    const field = onlyCookie(request)
+    const { ring } = this.parts.seal
+    const lately = this.#lately.get(connection)
+    if (lately?.field === field && lately?.ring === ring && lately.scheme === scheme && lately.known.host === host)
+      return this.#isGood(lately.known, maxMs) ? lately.known : undefined
+    const known = this.find({ request, host, scheme }, AT_TARGETS, maxMs)
+    if (known === undefined || field === undefined || field.length > MAX_LATELY) return known
+    // One of several depends on how long each of them may last.
+    if (cookieValues(request, AT_TARGETS.kind, scheme).length === 1)
+      this.#lately.set(connection, { field: own(field), scheme, ring, known })
+    return known
   }
 
   #isGood(known: KnownSession, maxMs?: number): boolean {
@@ -156,10 +192,9 @@ export class Sessions {
     const text = this.parts.seal.open(place.purpose, host, value)
     const session = text === undefined ? undefined : readSession(text)
     if (session === undefined) return undefined
-    // A copy: a part of a field would keep all of it in memory.
-    const own = Buffer.from(value, 'latin1').toString('latin1')
+    const kept = own(value)
     const opened = {
-      value: own,
+      value: kept,
       host,
       purpose: place.purpose,
       session,
@@ -167,9 +202,18 @@ export class Sessions {
       judged: undefined,
       goodAt: -1,
     }
-    this.#known.set(own.slice(-KEY_CHARS), opened)
+    this.#known.set(kept.slice(-KEY_CHARS), opened)
     return opened
   }
+}
+
+/** A copy: a part of a field would keep all of it in memory. */
+const own = (text: string): string => Buffer.from(text, 'latin1').toString('latin1')
+
+/** The Cookie field of a request that has one alone. */
+function onlyCookie({ fields, names }: AcceptedRequest): string | undefined {
+  const first = names.indexOf('cookie')
+  return first < 0 || names.lastIndexOf('cookie') !== first ? undefined : fields[2 * first + 1]
 }
 
 function whyOld({ loggedInMs }: Session, maxMs: number, now: number): string | undefined {
