@@ -51,6 +51,7 @@ const forwardOf = (name: string): Forward => {
       balance: 'least',
       inspect: false,
       proxyProtocol: null,
+      upstream: null,
       limits: { requestsPerSecond: 1e9, concurrency: 1e9, maxConnections: 1e9 },
       isEphemeral: false,
       state: 'active',

@@ -63,6 +63,9 @@ export const parseHost = (value: string): HostAndPort => {
   return { host: name.startsWith('[') ? parseIpv6(value, name) : parseName(value, name), port }
 }
 
+/** The authority that `parseHost` reads as this. */
+export const formatAuthority = ({ host, port }: HostAndPort): string => (port === undefined ? host : `${host}:${port}`)
+
 /**
  * Reads a host key of the targets file.
  * @param pattern an exact host, `*.x` (exactly one label in place of the star) or `*`

@@ -15,6 +15,11 @@ const flag = z.boolean({ error: 'expected true or false' }).nullish()
 const credential = text(200, 0).nullish()
 const list = z.array(text(254, 0), { error: 'expected a list of text' }).max(200).nullish()
 
+/** Sockets of type database had a login of their own. Whoever gives one here expects that it is used. */
+const noDatabase = z
+  .literal('', { error: 'only sockets of type database log in to their service, and this service has none; leave it out' })
+  .nullish()
+
 export const compatibleSocketRequest = z
   .object({
     name: text(200, 0).nullish(),
@@ -29,6 +34,14 @@ export const compatibleSocketRequest = z
     cloud_authentication_enabled: flag,
     [EMAILS]: list,
     [DOMAINS]: list,
+    upstream_type: z
+      .string({ error: 'expected text' })
+      .transform(value => value.toLowerCase())
+      .pipe(z.enum(['', 'http', 'https'], { error: 'expected http or https' }))
+      .nullish(),
+    upstream_http_hostname: text(260, 0).nullish(),
+    upstream_username: noDatabase,
+    upstream_password: noDatabase,
   })
   .meta({ id: 'CompatibleNewSocket' })
 
@@ -38,12 +51,15 @@ const entries = (values: readonly string[] | null | undefined): string[] => (val
 /** Returns the request in the words of the rules, which check it. */
 export function socketRequestOf(body: z.output<typeof compatibleSocketRequest>): NewSocket {
   const { name, socket_type: type, protected_socket: isProtected, protected_username: user, protected_password: secret } = body
+  const { upstream_type: protocol, upstream_http_hostname: hostname } = body
+  const upstream = { ...(protocol && { protocol }), ...(hostname && { hostname }) }
   const visitors = { emails: entries(body[EMAILS]), domains: entries(body[DOMAINS]) }
   return {
     name: name ?? '',
     ...(typeof type === 'string' && { type }),
     ...(isProtected === true && { password: { user: user ?? '', password: secret ?? '' } }),
     ...(body.cloud_authentication_enabled === true && { visitors }),
+    ...(Object.keys(upstream).length > 0 && { upstream }),
   }
 }
 
@@ -53,6 +69,9 @@ const NAMES: readonly (readonly [string, string])[] = [
   ['password.password', 'protected_password'],
   ['visitors.emails', EMAILS],
   ['visitors.domains', DOMAINS],
+  ['upstream.protocol', 'upstream_type'],
+  ['upstream.hostname', 'upstream_http_hostname'],
+  ['upstream', 'upstream_type'],
   ['password', 'protected_socket'],
   ['visitors', 'cloud_authentication_enabled'],
   ['type', 'socket_type'],
@@ -91,6 +110,8 @@ export const compatibleSocket = z
     cloud_authentication_enabled: z.boolean(),
     [EMAILS]: z.array(z.string()),
     [DOMAINS]: z.array(z.string()),
+    upstream_type: z.string(),
+    upstream_http_hostname: z.string(),
     user_name: z.string(),
     ssh_ca: z.string(),
     tunnels: z.array(compatibleTunnel),
@@ -144,6 +165,8 @@ export const compatibleSocketView = (socket: Socket, url: string, sshCa: string)
   cloud_authentication_enabled: socket.visitors !== null,
   [EMAILS]: [...(socket.visitors?.emails ?? [])],
   [DOMAINS]: [...(socket.visitors?.domains ?? [])],
+  upstream_type: socket.upstream?.protocol ?? '',
+  upstream_http_hostname: socket.upstream?.hostname ?? '',
   user_name: sshUserOf(socket.accountId),
   ssh_ca: sshCa,
   tunnels: socket.tunnels.map(compatibleTunnelView),

@@ -38,6 +38,17 @@ const given = {
       description:
         'Version of the PROXY protocol in which the service behind the socket is told who comes, before the first byte; in 2 also who has logged in. Only of tcp and tls; default null: in none.',
     }),
+  upstream: z
+    .strictObject({
+      protocol: z.enum(['http', 'https'], { error: 'expected http or https' }).optional(),
+      hostname: text(260).optional(),
+    })
+    .nullable()
+    .optional()
+    .meta({
+      description:
+        'Another way to ask the service behind the socket: the protocol that it speaks, and the host, with a port if need be, that it gets in Host and in SNI. Only of http and https; default null: as the type says, by the public name.',
+    }),
   customDomains: z
     .array(text(253))
     .max(50)
@@ -107,6 +118,10 @@ export const socketSchema = z
       .union([z.literal(1), z.literal(2)])
       .nullable()
       .meta({ description: 'Version of the PROXY protocol in which its service is told who comes; null: in none.' }),
+    upstream: z
+      .object({ protocol: z.enum(['http', 'https']).optional(), hostname: z.string().optional() })
+      .nullable()
+      .meta({ description: 'Another way to ask its service; null: none, as the type says and by the public name.' }),
     limits: z.object({ requestsPerSecond: z.number(), concurrency: z.number(), maxConnections: z.number() }),
     isEphemeral: z.boolean(),
     state: z.enum(['active', 'suspended']),

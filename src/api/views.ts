@@ -106,6 +106,7 @@ export const socketView = (socket: Socket, url: string): unknown => ({
   balance: socket.balance,
   inspect: socket.inspect,
   proxyProtocol: socket.proxyProtocol,
+  upstream: socket.upstream,
   limits: {
     requestsPerSecond: socket.limits.requestsPerSecond,
     concurrency: socket.limits.concurrency,

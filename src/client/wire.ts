@@ -24,6 +24,13 @@ export interface SocketVisitors {
   readonly groups?: readonly string[] | undefined
 }
 
+/** Another way to ask the service behind a socket of type http or https than its type and its public name say. */
+export interface SocketUpstream {
+  readonly protocol?: 'http' | 'https' | undefined
+  /** For Host and SNI, with a port where there is one. */
+  readonly hostname?: string | undefined
+}
+
 /** Versions of the PROXY protocol. */
 export type ProxyVersion = 1 | 2
 
@@ -42,13 +49,15 @@ export interface SocketRequest {
   readonly inspect?: boolean | undefined
   /** Version of the PROXY protocol in which the service behind it is told who comes; only of type tcp and tls; default null: in none. */
   readonly proxyProtocol?: ProxyVersion | null | undefined
+  /** Only of type http and https; default null. */
+  readonly upstream?: SocketUpstream | null | undefined
   /** The socket goes when no tunnel was up for so long; absent: it stays, but one by `connect` goes after 60 s. */
   readonly ephemeralSeconds?: number | undefined
 }
 
 /** A change of a socket; what is absent stays. */
 export type SocketChange = Partial<
-  Pick<SocketRequest, 'name' | 'password' | 'visitors' | 'balance' | 'customDomains' | 'inspect' | 'proxyProtocol'>
+  Pick<SocketRequest, 'name' | 'password' | 'visitors' | 'balance' | 'customDomains' | 'inspect' | 'proxyProtocol' | 'upstream'>
 >
 
 export interface Tunnel {
@@ -79,6 +88,7 @@ export interface Socket {
   readonly balance: Balance
   readonly inspect: boolean
   readonly proxyProtocol: ProxyVersion | null
+  readonly upstream: SocketUpstream | null
   readonly limits: { readonly requestsPerSecond: number; readonly concurrency: number; readonly maxConnections: number }
   readonly isEphemeral: boolean
   readonly state: 'active' | 'suspended'

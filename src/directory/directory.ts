@@ -20,6 +20,13 @@ export interface SocketVisitors {
   readonly groups?: readonly string[] | undefined
 }
 
+/** Another way to ask the service behind a socket of type http or https than its type and its public name say; one of the two at least. */
+export interface SocketUpstream {
+  readonly protocol?: 'http' | 'https' | undefined
+  /** For Host, and for SNI where it is a name: canonical, with a port where there is one; absent: the public one, as the visitor has it. */
+  readonly hostname?: string | undefined
+}
+
 /** The share of the gateway that one socket may have. */
 export interface SocketLimits {
   /** New requests. */
@@ -54,6 +61,8 @@ export interface DirectorySocket {
   readonly inspect?: boolean | undefined
   /** Version of the PROXY protocol in which the origin is told who comes, of type tcp and tls; absent: it is told nothing. */
   readonly proxyProtocol?: 1 | 2 | undefined
+  /** Of type http and https; absent: as type and public name say. */
+  readonly upstream?: SocketUpstream | undefined
   /** Links that let in whoever has them, where visitors have to log in; absent: none. */
   readonly shares?: readonly SocketShare[] | undefined
 }

@@ -2,6 +2,7 @@
  * Messages of the service process, from unknown to typed. It is not trusted: whatever is not exactly what it should be is refused as a
  * whole, so that nothing half known comes into force.
  */
+import { formatAuthority, parseHost } from '../address/host.ts'
 import { GatewayError } from '../errors.ts'
 import { parsePasswordHash } from '../identity/password-hash.ts'
 import { isIdentifier } from '../identity/identifier.ts'
@@ -14,6 +15,7 @@ import type {
   DirectorySocket,
   EndedLogins,
   SocketPassword,
+  SocketUpstream,
   SocketVisitors,
 } from './directory.ts'
 
@@ -104,6 +106,24 @@ function shareOf(value: unknown): SocketShare {
 const versionOf = (value: unknown): 1 | 2 =>
   value === 1 || value === 2 ? value : refuse('the version of the PROXY protocol of a socket is not what it should be')
 
+/** In the one spelling that it has. */
+function isAuthority(text: string): boolean {
+  try {
+    return formatAuthority(parseHost(text)) === text
+  } catch {
+    return false
+  }
+}
+
+function upstreamOf(value: unknown, hasPort: boolean): SocketUpstream {
+  const { protocol, hostname } = objectOf(value, 'the upstream of a socket')
+  if (hasPort || (protocol === undefined && hostname === undefined)) return refuse('the upstream of a socket is not what it should be')
+  return Object.freeze({
+    ...(protocol !== undefined && { protocol: oneOf(protocol, 'the protocol of an upstream', ['http', 'https']) }),
+    ...(hostname !== undefined && { hostname: textOf(hostname, 'the host of an upstream', isAuthority) }),
+  })
+}
+
 function socketOf(value: unknown): DirectorySocket {
   const raw = objectOf(value, 'a socket')
   const type = oneOf(raw['type'], 'the type of a socket', ['http', 'https', 'tcp', 'tls'])
@@ -124,6 +144,7 @@ function socketOf(value: unknown): DirectorySocket {
     ...(raw['interstitial'] === true && { interstitial: true }),
     ...(raw['inspect'] === true && { inspect: true }),
     ...(raw['proxyProtocol'] !== undefined && { proxyProtocol: versionOf(raw['proxyProtocol']) }),
+    ...(raw['upstream'] !== undefined && { upstream: upstreamOf(raw['upstream'], hasPort) }),
     balance: oneOf(raw['balance'], 'the balance of a socket', ['least', 'round-robin', 'address']),
     limits: Object.freeze({
       requestsPerSecond: isRate ? requestsPerSecond : refuse('requestsPerSecond is not what it should be'),

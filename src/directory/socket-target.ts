@@ -1,6 +1,7 @@
 import { emailKey, type Access } from '../route/access.ts'
 import { Policy } from '../route/policy.ts'
-import type { Balance, BasicAuth, Health, Retries, Target, Treatment } from '../route/target.ts'
+import type { AskedAs, Balance, BasicAuth, Health, Retries, Target, Treatment } from '../route/target.ts'
+import { parseHost } from '../address/host.ts'
 import { formatHostPort } from '../address/host-port.ts'
 import type { Tunnel } from '../route/tunnel.ts'
 import { TcpPort } from '../route/tcp-port.ts'
@@ -52,6 +53,8 @@ const POLICY = Policy.any()
 const BY_ADDRESS: Balance = Object.freeze({ kind: 'address' })
 /** The origin's certificate may be for any name: the tunnel is what is trusted. */
 const UNVERIFIED = Object.freeze({ tls: Object.freeze({ verify: false }) })
+/** The same, for an origin that is asked by a name of its own. One profile for all of them: a process has some thousands, and owners choose names. */
+const UNVERIFIED_BY_HOST = Object.freeze({ tls: Object.freeze({ verify: false, servernameOfHost: true }) })
 /** Where one of several tunnels has no origin behind it. */
 const RETRIES = { attempts: 2, budgetPercent: 20 } as const
 /** Where there is no other tunnel that could be asked instead, nothing is kept of failures. */
@@ -79,14 +82,17 @@ export function createSocketEntry(
 }
 
 function createTarget(socket: DirectorySocket, owner: SocketOwner, previous: SocketEntry | undefined): Target {
-  const { type, dnsName, tunnelIds } = socket
-  const isSecure = type === 'https'
+  const { type, dnsName, tunnelIds, upstream } = socket
+  const protocol = upstream?.protocol ?? (type === 'https' ? 'https' : 'http')
+  const isSecure = protocol === 'https'
+  const port = isSecure ? 443 : 80
+  const askedAs = upstream?.hostname === undefined ? undefined : askedBy(upstream.hostname, protocol, port)
   return Object.freeze({
     name: dnsName,
     line: 0,
-    protocol: isSecure ? 'https' : 'http',
+    protocol,
     hostname: hostnameOf(socket),
-    port: isSecure ? 443 : 80,
+    port,
     policy: POLICY,
     identifiers: tunnelIds,
     pool: 'tunnel',
@@ -94,10 +100,16 @@ function createTarget(socket: DirectorySocket, owner: SocketOwner, previous: Soc
     balance: balanceOf(socket, previous),
     health: tunnelIds.length > 1 ? undefined : NO_EJECTION,
     retries: previous?.target?.retries ?? (Object.freeze({ ...RETRIES }) as Retries),
-    profile: isSecure ? UNVERIFIED : undefined,
+    profile: !isSecure ? undefined : askedAs === undefined ? UNVERIFIED : UNVERIFIED_BY_HOST,
+    ...(askedAs !== undefined && { askedAs }),
     owner,
     ...inspection(socket),
   })
+}
+
+function askedBy(authority: string, protocol: 'http' | 'https', usual: number): AskedAs {
+  const { host, port = usual } = parseHost(authority)
+  return Object.freeze({ host: authority, protocol, hostname: host.startsWith('[') ? host.slice(1, -1) : host, port })
 }
 
 const inspection = ({ inspect }: DirectorySocket): { readonly isInspected?: true } => (inspect === true ? { isInspected: true } : {})

@@ -10,7 +10,7 @@ import type { Dialer } from './dial.ts'
 import type { OriginCall, OriginEvents, OriginRequest } from './origin-exchange.ts'
 import { originFailure } from './origin-failure.ts'
 import type { OriginPolicy } from './origin-policy.ts'
-import { tlsMaterial } from './origin-tls.ts'
+import { tlsMaterialFor } from './origin-tls.ts'
 import { RequestBody, type BodySink } from './request-body.ts'
 import { evictIdle } from './evict-idle.ts'
 
@@ -46,8 +46,8 @@ export class Http2Origins {
     this.#pools.clear()
   }
 
-  #pool({ head: { protocol, hostname, port }, profile }: OriginRequest): SessionPool {
-    const tls = tlsMaterial(protocol === 'https' ? profile?.tls : undefined)
+  #pool({ head: { protocol, hostname, port, host }, profile }: OriginRequest): SessionPool {
+    const tls = tlsMaterialFor(protocol === 'https' ? profile?.tls : undefined, host)
     const connectMs = profile?.timeouts?.connectMs
     const key = `${protocol} ${hostname} ${port} ${connectMs ?? ''} ${tls.key}`
     const known = this.#pools.get(key)

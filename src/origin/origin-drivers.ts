@@ -4,7 +4,7 @@ import { Http1Pool } from './http1-pool.ts'
 import { Http2Origins } from './http2-origin.ts'
 import type { OriginCall, OriginDrivers, OriginEvents, OriginRequest } from './origin-exchange.ts'
 import type { OriginPolicy } from './origin-policy.ts'
-import { tlsMaterial } from './origin-tls.ts'
+import { tlsMaterialFor } from './origin-tls.ts'
 import { evictIdle } from './evict-idle.ts'
 
 const MAX_POOLS = 256
@@ -51,9 +51,9 @@ export class Origins implements OriginDrivers {
     this.#pools.clear()
   }
 
-  #pool({ head: { protocol, hostname, port }, profile }: OriginRequest): Http1Pool {
+  #pool({ head: { protocol, hostname, port, host }, profile }: OriginRequest): Http1Pool {
     const { policy, clock, dialer, maxAgeMs = MAX_AGE_MS } = this.options
-    const tls = tlsMaterial(protocol === 'https' ? profile?.tls : undefined)
+    const tls = tlsMaterialFor(protocol === 'https' ? profile?.tls : undefined, host)
     const connectMs = profile?.timeouts?.connectMs
     const key = `${protocol} ${hostname} ${port} ${connectMs ?? ''} ${tls.key}`
     const known = this.#pools.get(key)

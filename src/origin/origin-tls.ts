@@ -49,5 +49,18 @@ function createMaterial({ ca, servername, verify, certificate, key }: OriginTls)
   }
 }
 
+/**
+ * The material for a request.
+ * @param host  of its head: the name in SNI, where `tls` says so and it is a name
+ */
+export function tlsMaterialFor(tls: OriginTls | undefined, host: string): TlsMaterial {
+  const material = tlsMaterial(tls)
+  if (tls?.servernameOfHost !== true) return material
+  const name = host.startsWith('[') ? '' : host.replace(/:\d*$/, '')
+  const { servername } = serverNameOf(name)
+  if (servername === undefined || servername === '') return material
+  return { key: `${material.key} ${servername}`, options: { ...material.options, servername } }
+}
+
 /** The name in SNI: an address has none (RFC 6066 §3). */
 export const serverNameOf = (hostname: string): { readonly servername?: string } => (isIP(hostname) === 0 ? { servername: hostname } : {})

@@ -7,6 +7,8 @@ export interface OriginTls {
   readonly ca?: string
   /** Name in SNI and in the certificate; the host name of the origin when absent. */
   readonly servername?: string
+  /** True: the name in SNI is that in the Host field, where it is a name. */
+  readonly servernameOfHost?: boolean
   /** False: any certificate is accepted. */
   readonly verify?: boolean
   /** Client certificate, with its key. */
@@ -43,7 +45,7 @@ type Kind = 'boolean' | 'text' | 'ms' | Readonly<{ [key: string]: Kind }>
 
 const SHAPE: Kind = {
   http2: 'boolean',
-  tls: { ca: 'text', servername: 'text', verify: 'boolean', certificate: 'text', key: 'text' },
+  tls: { ca: 'text', servername: 'text', servernameOfHost: 'boolean', verify: 'boolean', certificate: 'text', key: 'text' },
   timeouts: { connectMs: 'ms', headMs: 'ms', idleMs: 'ms' },
   timing: 'boolean',
 }

@@ -152,6 +152,16 @@ export interface Owner {
   tell(line: LogLine): void
 }
 
+/** The authority by which an origin is asked, where that is not its own. */
+export interface AskedAs {
+  /** As in Host. */
+  readonly host: string
+  readonly protocol: 'http' | 'https'
+  /** Canonical, IPv6 without brackets. */
+  readonly hostname: string
+  readonly port: number
+}
+
 /** A configured route: public name → origin, policy and identifiers, and what else the file says of it. Frozen. */
 export interface Target {
   /** The host key as it stands in the file: an exact host, `*.x` or `*`; of a route, its path follows. */
@@ -166,6 +176,8 @@ export interface Target {
   /** Inner layers that may serve the target; undefined: any connected one of its pool. */
   readonly identifiers: readonly string[] | undefined
   readonly pool?: Pool | undefined
+  /** The name that the origin gets in Host and answers by, whatever `preserveHost` says; undefined: as that says. */
+  readonly askedAs?: AskedAs | undefined
   /** Of a host: paths that go elsewhere. */
   readonly routes?: Routes<Target> | undefined
   /** Of a route: the paths that it is for. */

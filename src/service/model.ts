@@ -1,4 +1,4 @@
-import type { SocketLimits, SocketType, SocketVisitors } from '../directory/directory.ts'
+import type { SocketLimits, SocketType, SocketUpstream, SocketVisitors } from '../directory/directory.ts'
 
 /** The right of an account: its own objects; reading all of them; changing all of them. */
 export type Role = 'user' | 'auditor' | 'admin'
@@ -85,13 +85,15 @@ export interface NewSocket {
   readonly inspect?: boolean
   /** Version of the PROXY protocol in which the origin is told who comes; only of type tcp and tls; default null: in none. */
   readonly proxyProtocol?: 1 | 2 | null
+  /** Another way to ask the service behind it; only of type http and https; default null: as type and public name say. */
+  readonly upstream?: SocketUpstream | null
   /** Goes by itself when no tunnel was up for so long, milliseconds; absent: it stays. */
   readonly ephemeralMs?: number
 }
 
 /** A change of a socket; what is absent stays. */
 export type SocketPatch = Partial<
-  Pick<NewSocket, 'name' | 'password' | 'visitors' | 'balance' | 'customDomains' | 'inspect' | 'proxyProtocol'>
+  Pick<NewSocket, 'name' | 'password' | 'visitors' | 'balance' | 'customDomains' | 'inspect' | 'proxyProtocol' | 'upstream'>
 >
 
 export interface Tunnel {
@@ -123,6 +125,8 @@ export interface Socket {
   readonly inspect: boolean
   /** Version of the PROXY protocol in which the origin is told who comes; null: in none. */
   readonly proxyProtocol: 1 | 2 | null
+  /** Null: its service is asked as type and public name say. */
+  readonly upstream: SocketUpstream | null
   readonly limits: SocketLimits
   readonly isEphemeral: boolean
   readonly state: 'active' | 'suspended'

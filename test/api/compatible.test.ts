@@ -131,6 +131,32 @@ describe('the compatible dialect', () => {
     expect(socket).toMatchObject({ ...lists, cloud_authentication_email_allowed_domains: ['example.com'] })
   })
 
+  test('a service may speak another protocol and have a host of its own, as clients say since 2021-11', async () => {
+    const upstream = { upstream_http_hostname: 'app.internal', upstream_type: 'https' }
+    const created = compatibleSocket.strict().parse((await go('POST', '/socket', socketOf('up', upstream))).json)
+    expect(created).toMatchObject(upstream)
+    expect(api.seen.at(-1)).toMatchObject(['sockets.create', {}, { upstream: { protocol: 'https', hostname: 'app.internal' } }])
+    expect((await go('GET', `/socket/${created.socket_id}`)).json).toMatchObject(upstream)
+    const connected = compatibleSocket.parse((await go('POST', '/connect', socketOf('up', { upstream_type: 'HTTP' }))).json)
+    expect(connected).toMatchObject({ upstream_type: 'http', upstream_http_hostname: '' })
+    // Empty is absent.
+    const without = socketOf('up', { upstream_http_hostname: '', upstream_type: '', upstream_username: '', upstream_password: '' })
+    expect((await go('POST', '/socket', without)).json).toMatchObject({ upstream_type: '', upstream_http_hostname: '' })
+  })
+
+  test.each([
+    ['upstream_type', { upstream_type: 'postgres' }],
+    ['upstream_type', { socket_type: 'tls', upstream_type: 'https' }],
+    ['upstream_http_hostname', { upstream_http_hostname: 'http://app.internal/' }],
+    // A login that nobody would use.
+    ['upstream_username', { upstream_username: 'root' }],
+    ['upstream_password', { upstream_password: 'sesame' }],
+  ])('a wrong %s is refused by its name: %j', async (path, more) => {
+    const { status, json, text } = await go('POST', '/socket', socketOf('up', more))
+    expect([status, json]).toMatchObject([400, { error: 'INVALID', details: [{ path }] }])
+    expect(text).not.toMatch(/root|sesame/)
+  })
+
   test('tunnel create, ls, the look-up before a connection, signkey, delete', async () => {
     const { socket_id: id } = compatibleSocket.parse((await go('POST', '/socket', socketOf('tunnels'))).json)
     const created = await go('POST', `/socket/${id}/tunnel`, {})

@@ -1,11 +1,10 @@
 /** Commands for users of the service against its API, over the rules on SQLite. */
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { runCli } from '../../src/cli/run-cli.ts'
 import type { Actor } from '../../src/service/model.ts'
-import { VERSION } from '../../src/version.ts'
 import { newKeyLine, startApi, type RunningApi } from '../support/api.ts'
 import { newJwk } from '../support/service.ts'
 import { tempDir, tempFile } from '../support/temp.ts'
@@ -256,6 +255,32 @@ describe('socket', () => {
     await ada(['socket', 'delete', id])
   })
 
+  test('the way in which the service of a socket is asked is chosen when it is made, and changed in parts', async () => {
+    const { id } = await create('--name', 'up', '--upstream_type', 'HTTPS', '--upstream_http_hostname', 'app.internal')
+    const upstream = async (): Promise<unknown> => (await api.given.service.sockets.get(admin, id)).upstream
+    expect(await upstream()).toEqual({ protocol: 'https', hostname: 'app.internal' })
+    const shown = await ada(['socket', 'show', id])
+    expect(shown.stdout).toContain('HTTP Options:\n')
+    expect(shown.stdout).toContain('│ https         │ app.internal      │')
+    const update = async (...args: readonly string[]): Promise<unknown> => {
+      expect(await ada(['socket', 'update', id, ...args])).toMatchObject({ status: 0 })
+      return upstream()
+    }
+    expect(await update('--upstream-http-hostname', 'b.internal:8443')).toEqual({ protocol: 'https', hostname: 'b.internal:8443' })
+    expect(await update('--upstream-type', '')).toEqual({ hostname: 'b.internal:8443' })
+    expect(await update('--name', 'kept')).toEqual({ hostname: 'b.internal:8443' })
+    expect(await update('--upstream-http-hostname', '')).toBeNull()
+    expect(await ada(['socket', 'create', '-n', 'x', '--upstream-type', 'ftp'])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('error: --upstream_type should be either http, https'),
+    })
+    expect(await ada(['socket', 'create', '-n', 'x', '--type', 'tcp', '--upstream-type', 'http'])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('upstream: only services behind sockets of type http and https'),
+    })
+    await ada(['socket', 'delete', id])
+  })
+
   test('a name of two sockets asks for an id', async () => {
     const [first, second] = [await create('--name', 'twin'), await create('--name', 'twin')]
     expect(await ada(['socket', 'delete', 'twin'])).toMatchObject({
@@ -360,37 +385,5 @@ describe('of admins', () => {
     await ada(['socket', 'delete', id])
     expect((await ada(['audit', '--since', '1h'])).stdout).toMatch(/socket\.create +│ socket:[\w-]+ +│ done/)
     expect((JSON.parse((await ada(['audit', '--json'])).stdout) as unknown[]).length).toBeGreaterThan(1)
-  })
-})
-
-describe('version', () => {
-  test('check says that this release is that of the service', async () => {
-    expect(await run(['version', 'check', '--server', api.url])).toEqual({
-      status: 0,
-      stdout: `You are up to date!\nYou're running version ${VERSION}\n`,
-      stderr: '',
-    })
-  })
-
-  test('upgrade checks the sum of an archive', async () => {
-    const archive = join(tempDir(), 'a.tgz')
-    writeFileSync(archive, 'abc')
-    const sum = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'
-    expect(await run(['version', 'upgrade', '--archive', archive, '--sha256', sum])).toMatchObject({
-      status: 0,
-      stdout: `The sum is right.\nnext: npm install --global '${archive}'\n`,
-    })
-    expect(await run(['version', 'upgrade', '--archive', archive, '--sha256', 'abc'])).toMatchObject({
-      status: 2,
-      stderr: expect.stringContaining('64 hexadecimal digits'),
-    })
-    expect(await run(['version', 'upgrade', '--server', api.url, '--sha256', sum])).toMatchObject({
-      status: 2,
-      stderr: expect.stringContaining('--archive FILE too'),
-    })
-    expect(await run(['version', 'upgrade', '--archive', archive, '--sha256', sum.replace('b', 'c')])).toMatchObject({
-      status: 1,
-      stderr: expect.stringContaining('is not what was published'),
-    })
   })
 })

@@ -22,6 +22,7 @@ const socketOf = (line: string, more: Partial<Socket> = {}): Socket => {
     balance: 'least',
     inspect: false,
     proxyProtocol: null,
+    upstream: null,
     limits: { requestsPerSecond: 100, concurrency: 200, maxConnections: 100 },
     isEphemeral: false,
     state: 'active',
@@ -134,6 +135,17 @@ describe('tables of the manual of 2021', () => {
   test('a socket with cloud authentication', () => {
     const visitors = { emails: ['andree@example.io', 'john@doe.com'], domains: ['mycorp.com'] }
     expect(formatSocket(socketOf(rowsOf(CLOUD)[0]!, { visitors }))).toBe(`${CLOUD}\nCloud Authentication, login details:\n${ALLOWED}`)
+  })
+
+  test('a socket whose service is asked in another way, as the client of 2022 shows it', () => {
+    const options = table(`
+┌───────────────┬───────────────────┐
+│ UPSTREAM TYPE │ UPSTREAM HOSTNAME │
+├───────────────┼───────────────────┤
+│ https         │ app.internal      │
+└───────────────┴───────────────────┘`)
+    const upstream = { protocol: 'https', hostname: 'app.internal' } as const
+    expect(formatSocket(socketOf(rowsOf(CONNECT)[0]!, { upstream }))).toBe(`${CONNECT}\nHTTP Options:\n${options}`)
   })
 
   test('tunnel ls', () => {

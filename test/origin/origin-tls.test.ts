@@ -57,6 +57,19 @@ describe('TLS towards origins', () => {
     expect(await asking.ask({ protocol: 'https', port, host: 'origin.test', profile }).over()).toMatchObject({ outcome: 'ORIGIN_TLS' })
   })
 
+  test.each([true, false])(
+    'http2: %p: the name in SNI is that in Host where the target says so, each with connections of its own',
+    async http2 => {
+      const { port, names } = await startSecure(true)
+      const profile = asking.announce({ http2, tls: { verify: false, servernameOfHost: true } })
+      for (const host of ['a.test', 'b.test:8443', 'a.test', '127.0.0.1', '[::1]:8443'])
+        expect(await asking.ask({ protocol: 'https', port, host, profile }).over()).toMatchObject({ outcome: 'end' })
+      // The third request goes by the first connection, and an address is no name: what is dialled says what SNI is.
+      expect(names.slice(0, 2)).toEqual(['a.test', 'b.test'])
+      expect(names.slice(2).every(name => name === false || name === null || name === 'localhost')).toBe(true)
+    },
+  )
+
   test.each([true, false])('http2: %p: a client certificate is shown', async http2 => {
     const { port, clients } = await startSecure(true)
     const { certificate, key } = await mint('client.test')

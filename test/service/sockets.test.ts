@@ -72,6 +72,17 @@ describe.each(await databases())('sockets on $name', database => {
     expect(given.plane.sockets.get(id)).not.toHaveProperty('proxyProtocol')
   })
 
+  test('of type http and https ask their service in another way as long as they are told to', async () => {
+    const { id, upstream } = await web({ upstream: { protocol: 'https', hostname: 'App.Internal:8443' } })
+    const told = { protocol: 'https', hostname: 'app.internal:8443' }
+    expect([upstream, given.plane.sockets.get(id)?.upstream]).toEqual([told, told])
+    await given.service.sockets.update(ada, id, { name: 'renamed' })
+    expect(given.plane.sockets.get(id)?.upstream).toEqual(told)
+    expect((await given.service.sockets.update(ada, id, { upstream: { hostname: '[::1]' } })).upstream).toEqual({ hostname: '[::1]' })
+    expect((await given.service.sockets.update(ada, id, { upstream: null })).upstream).toBeNull()
+    expect(given.plane.sockets.get(id)).not.toHaveProperty('upstream')
+  })
+
   test('show their password once, and keep a hash that the edge verifies', async () => {
     const password = { user: 'ada', password: 'correct horse' }
     const socket = await web({ password })
@@ -239,6 +250,12 @@ describe.each(await databases())('sockets on $name', database => {
     ['another balance', { balance: 'random' as 'least' }, 'balance'],
     ['a third PROXY protocol', { type: 'tcp', proxyProtocol: 3 as 2 }, 'proxyProtocol'],
     ['a PROXY protocol for HTTP', { proxyProtocol: 2 }, 'proxyProtocol'],
+    ['a way to ask a service that speaks no HTTP', { type: 'tcp', upstream: { protocol: 'http' } }, 'upstream'],
+    ['nothing that its service is asked by', { upstream: {} }, 'upstream'],
+    ['a protocol that nobody speaks', { upstream: { protocol: 'ftp' as 'http' } }, 'upstream.protocol'],
+    ['a host with a path', { upstream: { hostname: 'a.example/b' } }, 'upstream.hostname'],
+    ['a host with a field in it', { upstream: { hostname: 'a.example\r\nX: y' } }, 'upstream.hostname'],
+    ['a host that is no text', { upstream: { hostname: 7 as unknown as string } }, 'upstream.hostname'],
     ['an endless life', { ephemeralMs: Infinity }, 'ephemeralMs'],
   ])('with %s are refused, with the path of the fault', async (_, more, path) => {
     await expect(web(more)).rejects.toMatchObject({ code: 'INVALID', details: [{ path, message: expect.any(String) }] })

@@ -86,6 +86,7 @@ const readySocket = (accountId: string, type: 'http' | 'tcp', number: number, po
     balance: 'least',
     inspect: false,
     proxyProtocol: null,
+    upstream: null,
     limits: { requestsPerSecond: 100_000, concurrency: 1_000, maxConnections: 1_000 },
     isEphemeral: true,
     state: 'active',

@@ -27,13 +27,17 @@ export function folderOf(env: CliContext['env']): string {
 export const credentialsOf = ({ credentials }: ClientValues, { env }: CliContext): CredentialsFile =>
   new CredentialsFile(credentials ?? join(folderOf(env), 'credentials.json'))
 
+/** The server that the options name, or that of the last login; undefined: there was none. */
+export const serverOf = async (values: ClientValues, context: CliContext): Promise<string | undefined> =>
+  values.server ?? credentialsOf(values, context).currentServer()
+
 /** The way to the API. @throws GatewayError UNAUTHENTICATED when no server is known, USAGE, FILE_UNREADABLE */
 async function transportOf(values: ClientValues, context: CliContext): Promise<TransportOptions> {
-  const server = values.server ?? (await credentialsOf(values, context).currentServer())
+  const server = await serverOf(values, context)
   if (server === undefined)
     throw new GatewayError(
       'UNAUTHENTICATED',
-      'there was no login yet, so no server is known; log in with: socket-gateway login --server https://api.example.com',
+      'there was no login yet, so no server is known; name it by --server, or log in with: socket-gateway login --server https://api.example.com',
     )
   const file = values.ca
   const ca = file === undefined ? undefined : await readOptionFile(file, CA_FILE, path => readCertificates(path))

@@ -1,5 +1,5 @@
 import { GatewayError } from '../../errors.ts'
-import type { Balance, ProxyVersion, SocketPassword, SocketRequest, SocketType, SocketVisitors } from '../../client/wire.ts'
+import type { Balance, ProxyVersion, SocketPassword, SocketRequest, SocketType, SocketUpstream, SocketVisitors } from '../../client/wire.ts'
 import type { CliContext } from '../command/context.ts'
 
 const TYPES: readonly string[] = ['http', 'https', 'tcp', 'tls']
@@ -63,22 +63,46 @@ export type ProxyChoice = 'off' | 'v1' | 'v2'
 /** The version that is meant; null: none. */
 export const proxyVersion = (choice: ProxyChoice): ProxyVersion | null => (choice === 'off' ? null : choice === 'v1' ? 1 : 2)
 
+/** Options of commands that say in which way the service behind a socket is asked. */
+export interface UpstreamValues {
+  readonly 'upstream-type': string | undefined
+  readonly 'upstream-http-hostname': string | undefined
+}
+
+/**
+ * The way in which the service is asked; null: as type and public name say; undefined: no option says it.
+ * @param before  stays where no option says otherwise
+ * @throws GatewayError INVALID in the words of the client of 2022
+ */
+export function upstreamOf(values: UpstreamValues, before: SocketUpstream | null = null): SocketUpstream | null | undefined {
+  const protocol = values['upstream-type']
+  const hostname = values['upstream-http-hostname']
+  if (protocol === undefined && hostname === undefined) return undefined
+  if (protocol !== undefined && protocol !== '' && protocol !== 'http' && protocol !== 'https')
+    throw invalid('error: --upstream_type should be either http, https')
+  const of = { protocol: protocol ?? before?.protocol, hostname: hostname ?? before?.hostname }
+  const wanted = { ...(of.protocol && { protocol: of.protocol as 'http' | 'https' }), ...(of.hostname && { hostname: of.hostname }) }
+  return Object.keys(wanted).length === 0 ? null : wanted
+}
+
 /** The options of `socket create` and `connect` as a request. @throws GatewayError INVALID in the words of the client of 2021 */
 export function socketRequest(
-  values: ProtectionValues & {
-    readonly name: string
-    readonly type: string
-    readonly label: string | undefined
-    readonly 'custom-domain': readonly string[]
-    readonly balance: Balance | undefined
-    readonly 'proxy-protocol': ProxyChoice | undefined
-  },
+  values: ProtectionValues &
+    UpstreamValues & {
+      readonly name: string
+      readonly type: string
+      readonly label: string | undefined
+      readonly 'custom-domain': readonly string[]
+      readonly balance: Balance | undefined
+      readonly 'proxy-protocol': ProxyChoice | undefined
+    },
   context: Pick<CliContext, 'stderr'>,
 ): SocketRequest {
   if (values.name === '') throw invalid('error: empty name not allowed')
   if (!TYPES.includes(values.type)) throw invalid('error: --type should be either http, https, tcp or tls')
   const password = passwordOf(values)
   const visitors = visitorsOf(values, context)
+  const upstream = upstreamOf(values)
   return {
     name: values.name,
     type: values.type as SocketType,
@@ -88,5 +112,6 @@ export function socketRequest(
     ...(values['custom-domain'].length > 0 && { customDomains: values['custom-domain'] }),
     ...(values.balance !== undefined && { balance: values.balance }),
     ...(values['proxy-protocol'] !== undefined && { proxyProtocol: proxyVersion(values['proxy-protocol']) }),
+    ...(upstream && { upstream }),
   }
 }

@@ -9,7 +9,7 @@ import { answer } from './answer.ts'
 import { findSocket, idOf } from './find-socket.ts'
 import { LIST, onSocket } from './on-socket.ts'
 import { openClient } from './open.ts'
-import { passwordOf, proxyVersion, socketRequest, visitorsOf } from './socket-request.ts'
+import { passwordOf, proxyVersion, socketRequest, upstreamOf, visitorsOf } from './socket-request.ts'
 
 /** `socket create`. */
 export async function runSocketCreate(values: ValuesOf<typeof socketCreateOptions>, context: CliContext): Promise<ExitStatus> {
@@ -45,11 +45,13 @@ export async function runSocketUpdate(
 ): Promise<ExitStatus> {
   const given = idOf(values['socket-id'], id, 'socket_id', LIST)
   const change = changeOf(values, context)
-  if (Object.keys(change).length === 0)
+  const changesUpstream = upstreamOf(values) !== undefined
+  if (Object.keys(change).length === 0 && !changesUpstream)
     throw new GatewayError('USAGE', 'nothing to change was given; see socket-gateway socket update --help')
   const client = await openClient(values, context)
-  const { id: socketId, etag } = await findSocket(client, given)
-  const socket = await client.updateSocket(socketId, change, etag)
+  const { id: socketId, etag, upstream: before } = await findSocket(client, given)
+  const upstream = changesUpstream ? { upstream: upstreamOf(values, before) } : {}
+  const socket = await client.updateSocket(socketId, { ...change, ...upstream }, etag)
   return answer(values, context, socket, () => formatSocket(socket))
 }
 

@@ -8,7 +8,7 @@ import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
 import type { versionUpgradeOptions } from '../options/client.ts'
 import { answer } from './answer.ts'
-import { anonymousClient, type ClientValues } from './open.ts'
+import { anonymousClient, serverOf, type ClientValues } from './open.ts'
 
 /** Numbers of a release, the greatest first: what is behind a dash is before what is without. */
 const partsOf = (version: string): readonly number[] => {
@@ -42,20 +42,36 @@ export async function runVersionUpgrade(values: ValuesOf<typeof versionUpgradeOp
   const { archive } = values
   if (archive !== undefined) return checkArchive(archive, values.sha256, values, context)
   if (values.sha256 !== undefined) throw new GatewayError('USAGE', '--sha256 is the sum of an archive: give --archive FILE too')
+  if ((await serverOf(values, context)) === undefined) return newestWays(values, context)
   const { version } = await (await anonymousClient(values, context)).version()
   if (!isNewer(version, VERSION))
     return answer(values, context, { version: VERSION, newest: version }, () => 'You are up to date already :)\n')
-  const ways = {
-    npm: `npm install --global socket-gateway@${version}`,
-    docker: `docker pull socket-gateway:${version}`,
-    archive: `socket-gateway version upgrade --archive socket-gateway-${version}.tgz --sha256 SUM`,
-  }
+  const ways = waysTo(version, version)
   return answer(
     values,
     context,
     { version: VERSION, newest: version, ways },
     () =>
       `Version ${version} is there, this is ${VERSION}.\nwith npm, which checks the sum: ${ways.npm}\nwith Docker: ${ways.docker}\nwith an archive that you have fetched: ${ways.archive}\n`,
+  )
+}
+
+/** The ways to a release. @param tag  by which it is called there @param number  of it, or what stands for it */
+const waysTo = (tag: string, number: string): Readonly<Record<'npm' | 'docker' | 'archive', string>> => ({
+  npm: `npm install --global socket-gateway@${tag}`,
+  docker: `docker pull socket-gateway:${tag}`,
+  archive: `socket-gateway version upgrade --archive socket-gateway-${number}.tgz --sha256 SUM`,
+})
+
+/** Without a service, which would say what release it has. */
+async function newestWays(values: ClientValues, context: CliContext): Promise<ExitStatus> {
+  const ways = waysTo('latest', 'VERSION')
+  return answer(
+    values,
+    context,
+    { version: VERSION, newest: null, ways },
+    () =>
+      `This is ${VERSION}. No service is known here that would say which release it has: there was no login, and no --server is given.\nto the newest release with npm, which checks the sum: ${ways.npm}\nwith Docker: ${ways.docker}\nwith an archive that you have fetched: ${ways.archive}\n`,
   )
 }
 

@@ -136,7 +136,7 @@ export class Serving {
     const { screen, socket, service, enteredMs, hint } = this.options
     this.#isUp = true
     if (this.#wasUp) screen.say(`connected again after ${((performance.now() - this.#lostMs) / 1000).toFixed(1)} s`)
-    else screen.connected(socket, service.urlOf(socket.type), { ms: performance.now() - enteredMs, hint })
+    else screen.connected(socket, service.urlOf(socket.upstream?.protocol ?? socket.type), { ms: performance.now() - enteredMs, hint })
     this.#wasUp = true
   }
 

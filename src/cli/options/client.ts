@@ -106,6 +106,17 @@ const protectionOptions = {
 const PROXY_PROTOCOL =
   'Version of the PROXY protocol in which your service is told who comes, with v2 also who has logged in, of type tcp and tls: off, v1 or v2'
 
+const upstreamOptions = {
+  'upstream-type': optional(TYPE, {
+    describe: 'What your service speaks, where that is not what --type says: http or https',
+    aliases: ['upstream_type'],
+  }),
+  'upstream-http-hostname': optional(MAYBE_EMPTY, {
+    describe: 'Host that your service is asked by, instead of the public name; with a port where it wants one',
+    aliases: ['upstream_http_hostname'],
+  }),
+}
+
 const choosableOptions = {
   label: optional(TEXT, { describe: 'First label of the public name, where an admin has given you the right to choose it' }),
   'custom-domain': listOf(TEXT, {
@@ -120,6 +131,7 @@ const choosableOptions = {
     describe: PROXY_PROTOCOL,
     defaultText: 'off',
   }),
+  ...upstreamOptions,
 }
 
 const TYPE_OPTION = withDefault(TYPE, 'http', { describe: 'Socket type: http, https, tcp, tls', aliases: ['t'] })
@@ -162,6 +174,7 @@ export const socketUpdateOptions = {
   balance: optional(choice(['least', 'round-robin', 'address'] as const), { describe: 'Which of several tunnels a request takes' }),
   inspect: yesOrNo('Record requests for you alone, without what looks like a secret, where the gateway does so? yes or no'),
   'proxy-protocol': optional(choice(['off', 'v1', 'v2'] as const), { describe: PROXY_PROTOCOL, defaultText: 'unchanged' }),
+  ...upstreamOptions,
   ...clientOptions,
 } as const
 

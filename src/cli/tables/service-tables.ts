@@ -7,7 +7,8 @@ const TUNNEL_HEAD = ['SOCKET ID', 'TUNNEL ID', 'TUNNEL SERVER', 'RELAY PORT']
 const KEY_COLUMNS = 80
 
 /** The part of a socket that its table shows. */
-export type ShownSocket = Pick<Socket, 'id' | 'dnsName' | 'ports' | 'type' | 'visitors' | 'name' | 'password'>
+export type ShownSocket = Pick<Socket, 'id' | 'dnsName' | 'ports' | 'type' | 'visitors' | 'name' | 'password'> &
+  Partial<Pick<Socket, 'upstream'>>
 
 /** Sockets, one row for each. */
 export const formatSockets = (sockets: readonly ShownSocket[]): string =>
@@ -25,7 +26,7 @@ export const formatSockets = (sockets: readonly ShownSocket[]): string =>
 
 /** One socket with what it asks of visitors, in further tables. */
 export function formatSocket(socket: ShownSocket): string {
-  const { password, visitors } = socket
+  const { password, visitors, upstream = null } = socket
   const parts = [formatSockets([socket])]
   if (password !== null)
     parts.push(`\nProtected Socket:\n${formatBox({ head: ['USERNAME', 'PASSWORD'], rows: [[password.user, password.password]] })}`)
@@ -34,6 +35,13 @@ export function formatSocket(socket: ShownSocket): string {
       `\nCloud Authentication, login details:\n${formatBox({
         head: ['ALLOWED EMAIL ADDRESSES', 'ALLOWED EMAIL DOMAINS', ...(visitors.groups === undefined ? [] : ['ALLOWED GROUPS'])],
         rows: [[visitors.emails, visitors.domains, ...(visitors.groups === undefined ? [] : [visitors.groups])]],
+      })}`,
+    )
+  if (upstream !== null)
+    parts.push(
+      `\nHTTP Options:\n${formatBox({
+        head: ['UPSTREAM TYPE', 'UPSTREAM HOSTNAME'],
+        rows: [[upstream.protocol ?? '', upstream.hostname ?? '']],
       })}`,
     )
   return parts.join('')

@@ -249,15 +249,15 @@ function forwardPlan(context: PlanContext, admitted: Admitted, login: Login | un
   const { request, client, peer, located } = admitted
   const { span } = admitted.seen
   const { target, query, whole = target } = located
-  const { treatment, protocol, hostname, port } = target
+  const { treatment, protocol, hostname, port, askedAs } = target
   const maxBodyBytes = target.limits?.bodyBytes ?? context.limits.bodyBytes ?? Infinity
   if (request.body.kind === 'length' && request.body.length > maxBodyBytes)
     throw new GatewayError('BODY_TOO_LARGE', `${request.body.length} bytes are announced, ${maxBodyBytes} are allowed`)
   const pathMap = treatment?.pathMap
   const mapped = pathMap?.map(located.path, query)
   const prefixes = pathMap !== undefined && mapped?.isMapped === true ? prefixesOf(pathMap) : undefined
-  const isHostPreserved = treatment?.preserveHost === true && request.host !== ''
-  const originHost = isHostPreserved ? request.host : authorityOf(target)
+  const isHostPreserved = askedAs === undefined && treatment?.preserveHost === true && request.host !== ''
+  const originHost = isHostPreserved ? request.host : (askedAs?.host ?? authorityOf(target))
   const variables = treatment === undefined ? undefined : { client: client.address, host: client.host, scheme: client.scheme }
   const cookie = target.balance?.kind === 'cookie' ? target.balance.name : undefined
   const upgrade = request.upgrades?.find(name => allowsUpgrade(target, name)) ?? ''
@@ -290,7 +290,7 @@ function forwardPlan(context: PlanContext, admitted: Admitted, login: Login | un
     method: request.method,
     canChunk: !request.isHttp10,
     removeCsps: treatment?.removeCsps ?? context.removeCsps,
-    names: { private: target, public: { scheme: client.scheme, host: client.host }, prefixes, isHostPreserved },
+    names: { private: askedAs ?? target, public: { scheme: client.scheme, host: client.host }, prefixes, isHostPreserved },
     edits: treatment?.responseFields,
     variables,
     cookie: undefined,

@@ -91,7 +91,7 @@ export async function directorySockets(db: Kysely<Database>, config: ServiceConf
     row => row.domain,
   )
   return rows.map(row => {
-    const { password, visitors, balance, inspect, proxyProtocol } = readSettings(row.settings, row.id)
+    const { password, visitors, balance, inspect, proxyProtocol, upstream } = readSettings(row.settings, row.id)
     const limits = { ...config.limits, ...readLimits(row.limits, row.account_id) }
     return {
       id: row.id,
@@ -107,6 +107,7 @@ export async function directorySockets(db: Kysely<Database>, config: ServiceConf
       ...(limits.interstitial && { interstitial: true }),
       ...(inspect && { inspect: true }),
       ...(proxyProtocol !== null && { proxyProtocol }),
+      ...(upstream !== null && { upstream }),
       limits: {
         requestsPerSecond: limits.requestsPerSecond,
         concurrency: limits.concurrency,

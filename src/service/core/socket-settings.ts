@@ -15,6 +15,10 @@ const settingsSchema = z.object({
     .union([z.literal(1), z.literal(2)])
     .nullable()
     .default(null),
+  upstream: z
+    .object({ protocol: z.enum(['http', 'https']).optional(), hostname: z.string().optional() })
+    .nullable()
+    .default(null),
 })
 
 export type SocketSettings = Readonly<z.infer<typeof settingsSchema>>

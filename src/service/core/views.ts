@@ -94,7 +94,7 @@ export async function socketsOf(parts: Parts, db: Kysely<Database>, rows: readon
   const domains = await db.selectFrom('custom_domains').selectAll().where('socket_id', 'in', ids).orderBy('domain').execute()
   const accounts = await db.selectFrom('accounts').select(['id', 'state', 'limits']).where('id', 'in', owners).execute()
   return rows.map(row => {
-    const { password, visitors, balance, inspect, proxyProtocol } = readSettings(row.settings, row.id)
+    const { password, visitors, balance, inspect, proxyProtocol, upstream } = readSettings(row.settings, row.id)
     const owner = accounts.find(({ id }) => id === row.account_id)
     const limits = { ...parts.config().limits, ...readLimits(owner?.limits ?? '{}', row.account_id) }
     return {
@@ -113,6 +113,7 @@ export async function socketsOf(parts: Parts, db: Kysely<Database>, rows: readon
       balance,
       inspect,
       proxyProtocol,
+      upstream,
       limits: { requestsPerSecond: limits.requestsPerSecond, concurrency: limits.concurrency, maxConnections: limits.maxConnections },
       isEphemeral: row.ephemeral_ms !== null,
       state: owner?.state === 'active' ? row.state : 'suspended',

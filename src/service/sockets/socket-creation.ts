@@ -136,9 +136,9 @@ export class SocketCreation {
     }: { readonly socket: CheckedSocket; readonly hash: string | null; readonly refused: RefusedWords; readonly now: number },
   ): Promise<Row<'sockets'>> {
     const names = new SocketNames(this.parts.random, refused)
-    const { password, visitors, balance, inspect, proxyProtocol } = socket
+    const { password, visitors, balance, inspect, proxyProtocol, upstream } = socket
     const stored = password === null ? null : { user: password.user, hash }
-    const settings = JSON.stringify({ password: stored, visitors, balance, inspect, proxyProtocol })
+    const settings = JSON.stringify({ password: stored, visitors, balance, inspect, proxyProtocol, upstream })
     for (let tries = 0; tries < NAME_TRIES; tries++) {
       const dnsName = `${socket.label ?? names.next()}.${this.parts.config().zone}`
       const row = await db

@@ -1,7 +1,7 @@
 /** Requests for sockets, checked; nothing here asks the store. */
-import { parseHost } from '../../address/host.ts'
+import { formatAuthority, parseHost } from '../../address/host.ts'
 import type { Fault } from '../../errors.ts'
-import type { SocketType, SocketVisitors } from '../../directory/directory.ts'
+import type { SocketType, SocketUpstream, SocketVisitors } from '../../directory/directory.ts'
 import type { ServiceConfig } from '../config.ts'
 import { DAY_MS, SECOND_MS } from '../core/clock.ts'
 import { invalid, ServiceError } from '../input/service-error.ts'
@@ -43,6 +43,8 @@ export interface CheckedSocket {
   readonly inspect?: boolean
   /** Absent likewise. */
   readonly proxyProtocol?: 1 | 2 | null
+  /** Absent likewise. */
+  readonly upstream?: SocketUpstream | null
   readonly ephemeralMs: number | null
 }
 
@@ -92,13 +94,14 @@ export function checkNewSocket(request: NewSocket, rules: SocketRules): CheckedS
     balance: parts.balance ?? 'least',
     ...(parts.inspect !== undefined && { inspect: parts.inspect }),
     ...(parts.proxyProtocol !== undefined && { proxyProtocol: parts.proxyProtocol }),
+    ...(parts.upstream !== undefined && { upstream: parts.upstream }),
     ephemeralMs: ephemeralMs ?? null,
   }
 }
 
 /** The changes of a patch; undefined stays as it is. */
 export type CheckedPatch = Partial<
-  Pick<CheckedSocket, 'name' | 'customDomains' | 'password' | 'visitors' | 'balance' | 'inspect' | 'proxyProtocol'>
+  Pick<CheckedSocket, 'name' | 'customDomains' | 'password' | 'visitors' | 'balance' | 'inspect' | 'proxyProtocol' | 'upstream'>
 >
 
 /** @throws ServiceError as `checkNewSocket` */
@@ -111,12 +114,13 @@ export function checkPatch(patch: SocketPatch, type: SocketType, rules: SocketRu
 }
 
 function checkParts(request: SocketPatch, type: SocketType, rules: SocketRules, faults: Faults): Omit<CheckedPatch, 'name'> {
-  const { password, visitors, balance, customDomains, inspect, proxyProtocol } = request
+  const { password, visitors, balance, customDomains, inspect, proxyProtocol, upstream } = request
   if (password !== undefined && password !== null) checkPassword(password, type, faults)
   if (balance !== undefined && !BALANCES.includes(balance)) faults.add('balance', `expected ${BALANCES.join(', ')}`)
   if (inspect !== undefined && typeof inspect !== 'boolean') faults.add('inspect', 'expected true or false')
   if (proxyProtocol !== undefined) faults.add('proxyProtocol', faultOfProxyProtocol(proxyProtocol, type))
   const checkedVisitors = visitors === undefined || visitors === null ? visitors : checkVisitors(visitors, faults)
+  const checkedUpstream = upstream === undefined || upstream === null ? upstream : checkUpstream(upstream, type, faults)
   const domains = customDomains === undefined ? undefined : checkDomains(customDomains, type, rules, faults)
   return {
     ...(password !== undefined && { password }),
@@ -124,7 +128,34 @@ function checkParts(request: SocketPatch, type: SocketType, rules: SocketRules, 
     ...(balance !== undefined && { balance }),
     ...(inspect !== undefined && { inspect }),
     ...(proxyProtocol !== undefined && { proxyProtocol }),
+    ...(checkedUpstream !== undefined && { upstream: checkedUpstream }),
     ...(domains !== undefined && { customDomains: domains }),
+  }
+}
+
+function checkUpstream(upstream: SocketUpstream, type: SocketType, faults: Faults): SocketUpstream {
+  const { protocol, hostname } = upstream as { readonly protocol?: unknown; readonly hostname?: unknown }
+  if (!isWeb(type)) faults.add('upstream', 'only services behind sockets of type http and https are asked by HTTP')
+  else if (protocol === undefined && hostname === undefined) faults.add('upstream', 'expected a protocol, a hostname, or both')
+  if (protocol !== undefined && protocol !== 'http' && protocol !== 'https') faults.add('upstream.protocol', 'expected http or https')
+  const host = hostname === undefined ? undefined : parseAuthority(hostname)
+  if (hostname !== undefined && host === undefined)
+    faults.add(
+      'upstream.hostname',
+      'expected a host name, with a port where your service wants one, such as app.internal or app.internal:8443',
+    )
+  return {
+    ...((protocol === 'http' || protocol === 'https') && { protocol }),
+    ...(host !== undefined && { hostname: host }),
+  }
+}
+
+function parseAuthority(text: unknown): string | undefined {
+  if (typeof text !== 'string') return undefined
+  try {
+    return formatAuthority(parseHost(text))
+  } catch {
+    return undefined
   }
 }
 

@@ -111,13 +111,14 @@ export class AccountSockets implements Sockets {
         const socket = await socketFor(db, actor, socketId, 'write')
         if (etag !== undefined && etag !== String(socket.version)) throw new ServiceError('CONFLICT')
         const before = readSettings(socket.settings, socket.id)
-        const { password, visitors, balance, inspect, proxyProtocol } = checked
+        const { password, visitors, balance, inspect, proxyProtocol, upstream } = checked
         const settings = {
           password: password === undefined ? before.password : password && { user: password.user, hash },
           visitors: visitors === undefined ? before.visitors : visitors,
           balance: balance ?? before.balance,
           inspect: inspect ?? before.inspect,
           proxyProtocol: proxyProtocol === undefined ? before.proxyProtocol : proxyProtocol,
+          upstream: upstream === undefined ? before.upstream : upstream,
         }
         const row = await db
           .updateTable('sockets')
