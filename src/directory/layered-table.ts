@@ -79,6 +79,10 @@ export class LayeredTable implements TargetTable {
     return entry?.tunnel?.name === name ? entry.tunnel : undefined
   }
 
+  tunnelOfHost(host: string): Tunnel | undefined {
+    return this.sockets.match(host)?.tunnel
+  }
+
   isOfSockets(host: string): boolean {
     return this.sockets.isInZone(host)
   }

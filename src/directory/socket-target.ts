@@ -77,7 +77,7 @@ export function createSocketEntry(
   owner.shares = socket.shares ?? NO_SHARES
   if (isWeb) return { socket, owner, target: createTarget(socket, owner, previous), port: undefined, tunnel: undefined }
   // First, since it says who may come now.
-  const tunnel = createTunnel(socket, owner, previous)
+  const tunnel = createTunnel(socket, owner, { previous, authorities: doors.authorities })
   return { socket, owner, target: undefined, port: createPort(socket, owner, tunnel, doors), tunnel }
 }
 
@@ -189,7 +189,11 @@ function balanceOf({ balance }: DirectorySocket, previous: SocketEntry | undefin
   return before?.kind === 'round-robin' ? before : Object.freeze({ kind: 'round-robin' })
 }
 
-function createTunnel(socket: DirectorySocket, owner: SocketOwner, previous: SocketEntry | undefined): Tunnel | undefined {
+function createTunnel(
+  socket: DirectorySocket,
+  owner: SocketOwner,
+  { previous, authorities }: Pick<Doors, 'authorities'> & { readonly previous: SocketEntry | undefined },
+): Tunnel | undefined {
   const { dnsName, tunnelIds, limits, visitors } = socket
   const before = previous?.owner === owner ? previous : undefined
   // As for web sockets: who has something open is judged by the same rule as long as it says the same.
@@ -209,6 +213,7 @@ function createTunnel(socket: DirectorySocket, owner: SocketOwner, previous: Soc
     users: undefined,
     keys: NO_KEYS,
     access: owner.latest,
+    authorities: authorities === '' ? undefined : authorities,
     maxConnections: limits.maxConnections,
     idleMs: 0,
     ...introduction(socket),

@@ -16,10 +16,10 @@ export class CertificateRules {
 
   /**
    * The rule by which a host, one of its routes, or a tunnel that is opened by its name asks for certificates of visitors: the first one, since a
-   * handshake knows no paths.
+   * handshake knows no paths. The host of a socket that only some may have asks for those that people get when they log in.
    * @param serverName  as TLS has it; whatever is none has no rule
    */
-  find(serverName: string): CertificateRule | undefined {
+  find(serverName: string): Pick<CertificateRule, 'ca' | 'crl'> | undefined {
     const table = this.table()
     let host: string
     let target: Target | undefined
@@ -29,7 +29,7 @@ export class CertificateRules {
     } catch {
       return undefined // no host name, so nobody's
     }
-    return (target && this.#ofTarget(target)) ?? this.#ofTunnels(table.tunnels).get(host)
+    return (target && this.#ofTarget(target)) ?? this.#ofTunnels(table.tunnels).get(host) ?? ofSocket(table, host)
   }
 
   #ofTarget(target: Target): CertificateRule | undefined {
@@ -46,6 +46,11 @@ export class CertificateRules {
     this.#hosts.set(tunnels, hosts)
     return hosts
   }
+}
+
+function ofSocket(table: TargetTable, host: string): Pick<CertificateRule, 'ca' | 'crl'> | undefined {
+  const ca = table.tunnelOfHost?.(host)?.authorities
+  return ca === undefined ? undefined : { ca, crl: undefined }
 }
 
 /** The rule of a target, or of the first of its routes that has one. */

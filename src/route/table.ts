@@ -51,6 +51,8 @@ export interface TargetTable {
   match(host: string): Target | undefined
   /** The tunnel of a socket that only some may have, by its name. Absent: there are no sockets. */
   socketTunnel?(name: string): Tunnel | undefined
+  /** The same by its host, as `parseHost` gives it. */
+  tunnelOfHost?(host: string): Tunnel | undefined
   /** Is there any host of `blindName`? Absent: no. */
   readonly hasBlindNames?: boolean
   /** The rules of a host whose TLS is carried on unopened to an inner layer that ends it. Absent: there is none. @param host  as `parseHost` gives it */

@@ -29,6 +29,8 @@ export interface Tunnel {
   readonly keys: ReadonlySet<string>
   /** People and programs that open it by proving who they are; undefined: none. */
   readonly access: Access | undefined
+  /** Of a socket, PEM of the authorities whose certificates people get when they log in: asked for by its host at the app port. Absent: there are none. */
+  readonly authorities?: string | undefined
   readonly maxConnections: number
   /** 0: never. */
   readonly idleMs: number

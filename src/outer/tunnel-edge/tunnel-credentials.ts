@@ -5,7 +5,7 @@ import type { TargetTable } from '../../route/table.ts'
 import type { Tunnel, Tunnels } from '../../route/tunnel.ts'
 import type { Peer } from '../../http/client.ts'
 import { visitorName } from '../../route/access.ts'
-import type { ConnectionAdmittance, ConnectionCheck, ConnectionRefusal } from '../access/visitor-check.ts'
+import type { ConnectionAdmittance, ConnectionCheck, ConnectionDecision, ConnectionRefusal } from '../access/visitor-check.ts'
 import { Passwords } from '../access/passwords.ts'
 import { addressKey } from '../../address/address-key.ts'
 import { RateMeter } from '../../rates/rate-meter.ts'
@@ -78,9 +78,16 @@ export class TunnelCredentials {
     const { access, name } = tunnel
     if (access === undefined || this.visitors === undefined) return undefined
     const client = { address, host: name, scheme: peer.scheme }
-    const decision = await this.visitors.admit({ access, name, client, fields, peer })
+    const decision = (await this.visitors.admit({ access, name, client, fields, peer })) ?? this.#askHolder(tunnel, address, peer)
     if (decision?.kind === 'refuse') throw refusalOf(decision, access.login === undefined ? [] : loginAt(this.visitors))
     return decision
+  }
+
+  /** Asks whether somebody may come to a socket by the certificate that they got when they had logged in; undefined: they have shown none. */
+  #askHolder({ access, name, authorities }: Tunnel, address: string, { tls }: Peer): ConnectionDecision | undefined {
+    const { asked, client: certificate } = tls ?? {}
+    if (access === undefined || certificate === undefined || authorities === undefined || asked?.ca !== authorities) return undefined
+    return this.visitors?.admitHolder({ access, name, address, certificate })
   }
 
   /** Judges tokens, keys and passwords of the targets file. */
