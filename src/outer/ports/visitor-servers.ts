@@ -1,5 +1,4 @@
 import type { Server } from 'node:tls'
-import { readClientHello } from '../../tls/client-hello.ts'
 import type { ClientAuthorities } from '../../tls/client-certificate.ts'
 
 /** Sets of authorities that are in use at a time; of more, the oldest are made again when they are wanted. */
@@ -36,35 +35,5 @@ export class VisitorServers {
   /** Other server certificates are in force: servers are made anew. */
   forget(): void {
     this.#servers.clear()
-  }
-}
-
-/** The first message of a client. */
-export interface FirstMessage {
-  /** All that has come so far. */
-  readonly bytes: Buffer
-  readonly name: string | undefined
-  /** Protocols that the client offers. */
-  readonly alpn: readonly string[]
-}
-
-/**
- * Collects the first message of a client until its name can be read.
- * @returns takes the next chunk; gives the message once it is whole, undefined while more is needed
- */
-export function helloReader(): (chunk: Buffer) => FirstMessage | undefined {
-  const chunks: Buffer[] = []
-  let [length, wanted] = [0, 1]
-  return chunk => {
-    chunks.push(chunk)
-    length += chunk.length
-    // Whoever sends byte by byte has each of them looked at once, not all of them every time.
-    if (length < wanted) return undefined
-    const bytes = Buffer.concat(chunks)
-    const hello = readClientHello(bytes)
-    if (hello.kind === 'hello') return { bytes, name: hello.name, alpn: hello.alpn }
-    if (hello.kind === 'invalid') return { bytes, name: undefined, alpn: [] }
-    wanted = hello.bytes
-    return undefined
   }
 }

@@ -8,13 +8,12 @@ import type { PortVisitors, TcpPort } from '../../route/tcp-port.ts'
 import { createChallengeServer, isChallenge, type ChallengeAnswers } from '../../tls/challenge-answers.ts'
 import { clientCertificateOf, visitorTlsOptions } from '../../tls/client-certificate.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
-import { readClientHello } from '../../tls/client-hello.ts'
 import { HandshakeTurns } from '../../tls/handshake-turns.ts'
 import { followCertificates, tlsOptions } from '../../tls/server.ts'
 import { attempt, guarded } from '../../net/guard.ts'
 import type { ProxiedConnection } from '../../net/write-proxy-header.ts'
 import type { TcpConnection } from './tcp-connection.ts'
-import { canonicalName, unknown } from './tcp-hello.ts'
+import { canonicalName, firstMessage, unknown } from './tcp-hello.ts'
 
 /** Makes a store, not started, for ports that demand client certificates of `clientCa` that are on no list of `clientCrl`; undefined when the gateway has no certificates. */
 export type CreateCertificates = (clientCa: string | undefined, clientCrl: string | undefined) => CertificateStore | undefined
@@ -75,7 +74,9 @@ export class TcpTerminator {
     afterPreamble(connection, socket, () => {
       const challengeServer = this.#challengeServer
       if (challengeServer === undefined || this.challenges?.isAskedByTls !== true) return this.#shake(connection, socket, port)
-      firstMessage(connection, socket, alpn => {
+      firstMessage(connection, socket, ({ bytes, alpn }) => {
+        // Whoever ends TLS reads it again.
+        socket.unshift(bytes)
         if (!isChallenge(alpn)) return this.#shake(connection, socket, port)
         this.#begin(connection, socket, challengeServer)
       })
@@ -184,34 +185,7 @@ function factsOf(
   }
 }
 
-// --- what is said before TLS, and first in it ---
-
-/** Calls `then` with the protocols of the first message of TLS, which is read again by whoever ends it; none of what is no such message. */
-function firstMessage(connection: TcpConnection, socket: Socket, then: (alpn: readonly string[]) => void): void {
-  const chunks: Buffer[] = []
-  let [length, wanted] = [0, 1]
-  const leave = guarded(connection.fail, () => connection.left())
-  const read = guarded(connection.fail, (chunk: Buffer) => {
-    chunks.push(chunk)
-    length += chunk.length
-    // Whoever sends byte by byte has each of them looked at once, not all of them every time.
-    if (length < wanted) return
-    const bytes = Buffer.concat(chunks)
-    const hello = readClientHello(bytes)
-    if (hello.kind === 'more') {
-      wanted = hello.bytes
-      return
-    }
-    socket.off('data', read)
-    socket.off('end', leave)
-    socket.pause()
-    socket.unshift(bytes)
-    then(hello.kind === 'hello' ? hello.alpn : [])
-  })
-  socket.on('data', read)
-  socket.on('end', leave)
-  socket.resume()
-}
+// --- what is said before TLS ---
 
 const PREAMBLE_BYTES = 8
 const SSL_REQUEST = Buffer.from('0000000804d2162f', 'hex')
