@@ -56,7 +56,9 @@ test('the list of the inspectors of all nodes', async () => {
   } as unknown as PeerCalls
   const answer = (request: IncomingMessage, given: ServerResponse): void => {
     response = given
-    new InspectorStream({ request, response, query: new URLSearchParams() }, fault).follow(calls, { path: '/' }, { id: '', name: 'a' })
+    const call = { request, response, query: new URLSearchParams() }
+    const stream = new InspectorStream(call, { calls, call: { path: '/' }, self: { id: '', name: 'a' } }, fault)
+    response.once('close', stream.close)
     line({ type: 'gone', ids: [] })
   }
   const unread = (): number => response!.writableLength

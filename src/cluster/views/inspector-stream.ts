@@ -1,12 +1,11 @@
 import type { InspectorState, RequestSummary } from '../../inspector/record.ts'
-import { replyHead, type Call } from '../../inspector/api/reply.ts'
-import { guarded } from '../../net/guard.ts'
+import { ReaderAnswer, type Reader } from '../../inspector/api/readers.ts'
+import type { Call } from '../../inspector/api/reply.ts'
+import { guarded, type Fail } from '../../net/guard.ts'
 import type { MissingPeer, PeerCalls } from '../../peers/peer-calls.ts'
 import type { Peer, PeerCall } from '../../peers/peers.ts'
 
 const ALIVE_MS = 15_000
-/** A reader that has so much to read still is told to begin anew, bytes. */
-const MAX_UNREAD_BYTES = 1_048_576
 
 /** A line of the inspector of one node. */
 type Told =
@@ -32,44 +31,47 @@ export function mergeStates(states: readonly InspectorState[]): InspectorState {
   }
 }
 
-/** The list of all nodes as it changes, for one reader, until it leaves. */
-export class InspectorStream {
-  readonly #isEvents: boolean
+/** The nodes that are followed, and this one among them. */
+export interface Followed {
+  readonly calls: PeerCalls
+  readonly call: PeerCall
+  readonly self: Peer
+}
+
+/** Tells a reader what changes in the lists of all nodes. */
+export class InspectorStream implements Reader {
+  readonly #answer: ReaderAnswer
   readonly #states = new Map<string, InspectorState>()
   readonly #missing = new Map<string, string>()
+  readonly #timer: NodeJS.Timeout
+  readonly #leave: () => void
   #isBehind = false
 
   constructor(
     private readonly call: Call,
-    private readonly onFault: (thrown: unknown) => void,
+    { calls, call: asked, self }: Followed,
+    fail: Fail,
   ) {
-    this.#isEvents = (call.request.headers.accept ?? '').includes('text/event-stream')
-    replyHead(call, 200, { 'Content-Type': this.#isEvents ? 'text/event-stream' : 'application/x-ndjson' })
-    call.response.flushHeaders()
-  }
-
-  /** Begins. */
-  follow(calls: PeerCalls, path: PeerCall, self: Peer): void {
-    const { response } = this.call
-    const leave = calls.follow(
-      path,
+    this.#answer = new ReaderAnswer(call)
+    this.#leave = calls.follow(
+      asked,
       { line: (peer, value) => this.#line(peer, value as Told), turn: (peer, isThere) => this.#turn(peer, isThere) },
       self,
     )
-    const alive = guarded(this.onFault, () => {
-      if (!response.writableNeedDrain) response.write(this.#isEvents ? ':\n\n' : '\n')
-    })
-    const timer = setInterval(alive, ALIVE_MS).unref()
-    const end = (): void => {
-      clearInterval(timer)
-      leave()
-    }
-    response.once('close', guarded(this.onFault, end))
-    response.on(
+    this.#timer = setInterval(
+      guarded(fail, () => call.response.writableNeedDrain || this.#answer.alive()),
+      ALIVE_MS,
+    ).unref()
+    call.response.on(
       'drain',
-      guarded(this.onFault, () => this.#catchUp()),
+      guarded(fail, () => this.#catchUp()),
     )
-    if (response.destroyed) end()
+  }
+
+  /** No more is told, and no node asked. */
+  readonly close = (): void => {
+    clearInterval(this.#timer)
+    this.#leave()
   }
 
   #line(peer: Peer, told: Told): void {
@@ -89,9 +91,8 @@ export class InspectorStream {
   }
 
   #tell(type: string, more: object): void {
-    const { response } = this.call
-    if (response.destroyed) return
-    if (response.writableLength > MAX_UNREAD_BYTES) {
+    if (this.call.response.destroyed) return
+    if (this.#answer.isFull) {
       this.#isBehind = true
       return
     }
@@ -105,7 +106,6 @@ export class InspectorStream {
   }
 
   #write(type: string, more: object): void {
-    const data = JSON.stringify({ ...more, type })
-    this.call.response.write(this.#isEvents ? `event: ${type}\ndata: ${data}\n\n` : `${data}\n`)
+    this.#answer.tell(type, JSON.stringify({ ...more, type }))
   }
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GatewayError } from '../../errors.ts'
 import { refuseForeignPages } from '../../inspector/api/read-body.ts'
+import { Readers } from '../../inspector/api/readers.ts'
 import { replyDone, replyError, replyHead, replyJson, type Call } from '../../inspector/api/reply.ts'
 import type { RequestPage } from '../../inspector/api/requests.ts'
 import type { InspectorState, RequestSummary } from '../../inspector/record.ts'
@@ -11,8 +12,6 @@ import { InspectorStream, mergeStates, nodesOf } from './inspector-stream.ts'
 
 const PREFIX = '/inspector/'
 const MAX_LIMIT = 1_000
-/** Readers of the list as it changes, at a time. */
-const MAX_READERS = 32
 
 /** The inspector of one node. */
 export interface OwnInspector {
@@ -33,7 +32,7 @@ interface Har {
 /** The inspectors of all nodes as one: lists are put together, and what is about one request goes to the node that has it. */
 export class InspectorView {
   readonly #self: Peer
-  #readers = 0
+  readonly #readers: Readers
 
   constructor(
     private readonly calls: PeerCalls,
@@ -41,6 +40,7 @@ export class InspectorView {
     private readonly onFault: (thrown: unknown) => void,
   ) {
     this.#self = { id: SELF, name: own.name }
+    this.#readers = new Readers(onFault)
     calls.serve(own.handle)
   }
 
@@ -127,17 +127,12 @@ export class InspectorView {
   }
 
   async #stream(call: Call): Promise<void> {
-    if (this.#readers >= MAX_READERS) throw new GatewayError('OVERLOADED', 'too many read the list as it changes')
-    this.#readers++
-    const over = guarded(this.onFault, () => {
-      this.#readers--
-    })
-    call.response.once('close', over)
     const filter = new URLSearchParams({ filter: call.query.get('filter') ?? '' }).toString()
     // Says what is wrong with the filter.
     await this.calls.ask(SELF, { path: `${PREFIX}requests?limit=1&${filter}` })
-    if (!call.response.destroyed)
-      new InspectorStream(call, this.onFault).follow(this.calls, { path: `${PREFIX}requests/stream?${filter}` }, this.#self)
+    if (call.response.destroyed) return
+    const followed = { calls: this.calls, call: { path: `${PREFIX}requests/stream?${filter}` }, self: this.#self }
+    this.#readers.add(call, () => new InspectorStream(call, followed, this.onFault))
   }
 
   /** Passes a call about a record that is not kept here on to the node that has it. */

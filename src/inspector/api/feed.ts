@@ -1,48 +1,16 @@
 import { guarded, type Fail } from '../../net/guard.ts'
 import type { ExchangeRecord } from '../exchange-record.ts'
 import type { Inspector } from '../inspector.ts'
-import { replyHead, type Call } from './reply.ts'
+import { ReaderAnswer, type Reader } from './readers.ts'
+import type { Call } from './reply.ts'
 
 /** A request is told at most once in this time, milliseconds. */
 const TURN_MS = 250
 const ALIVE_MS = 15_000
-/** A reader that has so much to read still is told to begin anew, bytes. */
-const MAX_UNREAD_BYTES = 1_048_576
-/** Readers at a time. */
-const MAX_READERS = 32
 
-/** Tells readers what changes in the list. */
-export class Feed {
-  readonly #readers = new Set<Reader>()
-
-  constructor(
-    private readonly inspector: Inspector,
-    private readonly fail: Fail,
-  ) {}
-
-  /** @returns false when there are too many already */
-  add(call: Call, matches: (record: ExchangeRecord) => boolean): boolean {
-    if (this.#readers.size >= MAX_READERS) return false
-    const reader = new Reader(call, this.inspector, matches, this.fail)
-    this.#readers.add(reader)
-    call.response.on(
-      'close',
-      guarded(this.fail, () => {
-        reader.close()
-        this.#readers.delete(reader)
-      }),
-    )
-    return true
-  }
-
-  /** Ends all of them. */
-  close(): void {
-    for (const reader of this.#readers) reader.end()
-  }
-}
-
-class Reader {
-  readonly #isEvents: boolean
+/** Tells a reader what changes in the list. */
+export class Feed implements Reader {
+  readonly #answer: ReaderAnswer
   readonly #changed = new Set<ExchangeRecord>()
   #gone: string[] = []
   /** Ids that this reader was told of are among those that may be gone. */
@@ -53,13 +21,12 @@ class Reader {
   readonly #timer: NodeJS.Timeout
 
   constructor(
-    private readonly call: Call,
+    call: Call,
     private readonly inspector: Inspector,
     private readonly matches: (record: ExchangeRecord) => boolean,
     fail: Fail,
   ) {
-    this.#isEvents = (call.request.headers.accept ?? '').includes('text/event-stream')
-    replyHead(call, 200, { 'Content-Type': this.#isEvents ? 'text/event-stream' : 'application/x-ndjson' })
+    this.#answer = new ReaderAnswer(call)
     this.#unlisten = inspector.listen({
       changed: record => void this.#changed.add(record),
       gone: ids => void this.#gone.push(...ids.slice(0, 10_000)),
@@ -71,19 +38,14 @@ class Reader {
     this.#state()
   }
 
+  /** No more is told. */
   close(): void {
     clearInterval(this.#timer)
     this.#unlisten()
   }
 
-  end(): void {
-    this.close()
-    this.call.response.end()
-  }
-
   #turn(): void {
-    const { response } = this.call
-    if (response.writableLength > MAX_UNREAD_BYTES) {
+    if (this.#answer.isFull) {
       this.#isBehind = true
       this.#changed.clear()
       this.#gone = []
@@ -98,10 +60,9 @@ class Reader {
     if (this.#gone.length > 0) this.#tell('gone', { ids: this.#gone })
     this.#gone = []
     if (this.#sinceAlive % 1_000 === 0) this.#state()
-    if (this.#sinceAlive >= ALIVE_MS) {
-      this.#sinceAlive = 0
-      response.write(this.#isEvents ? ':\n\n' : '\n')
-    }
+    if (this.#sinceAlive < ALIVE_MS) return
+    this.#sinceAlive = 0
+    this.#answer.alive()
   }
 
   #state(): void {
@@ -113,7 +74,6 @@ class Reader {
   }
 
   #tell(type: string, more: object): void {
-    const data = JSON.stringify({ type, ...more })
-    this.call.response.write(this.#isEvents ? `event: ${type}\ndata: ${data}\n\n` : `${data}\n`)
+    this.#answer.tell(type, JSON.stringify({ type, ...more }))
   }
 }

@@ -13,6 +13,7 @@ import { harOf, readHar } from '../view/har.ts'
 import { replyBytes } from './bytes.ts'
 import { Feed } from './feed.ts'
 import { readJson, refuseForeignPages } from './read-body.ts'
+import { Readers } from './readers.ts'
 import { replyDone, replyError, replyHead, replyJson, type Call } from './reply.ts'
 import { listRequests } from './requests.ts'
 
@@ -44,13 +45,13 @@ interface Route {
 
 /** The HTTP API of an inspector: docs/inspector.md. Who may call is asked before. */
 export class InspectorApi {
-  readonly #feed: Feed
+  readonly #readers: Readers
   readonly #routes: readonly Route[]
   #replays = 0
 
   constructor(private readonly context: ApiContext) {
     const { inspector } = context
-    this.#feed = new Feed(inspector, context.onFault)
+    this.#readers = new Readers(context.onFault)
     const route = (method: string, path: string, handle: Handler): Route => ({ method, parts: path.split('/'), handle })
     this.#routes = [
       route('GET', 'state', call => replyJson(call, inspector.state)),
@@ -100,7 +101,7 @@ export class InspectorApi {
 
   /** Ends what does not end by itself. */
   close(): void {
-    this.#feed.close()
+    this.#readers.close()
   }
 
   #find(method: string, path: string): { readonly route: Route; readonly names: readonly string[] } {
@@ -135,7 +136,9 @@ export class InspectorApi {
   }
 
   #stream(call: Call): void {
-    if (!this.#feed.add(call, this.#matches(call))) throw new GatewayError('OVERLOADED', 'too many read the list as it changes')
+    const { inspector, onFault } = this.context
+    const matches = this.#matches(call)
+    this.#readers.add(call, () => new Feed(call, inspector, matches, onFault))
   }
 
   #body(call: Call, record: ExchangeRecord, side: 'request' | 'response'): void {

@@ -1,4 +1,5 @@
-import { replyHead, type Call } from '../../inspector/api/reply.ts'
+import { ReaderAnswer, type Reader } from '../../inspector/api/readers.ts'
+import type { Call } from '../../inspector/api/reply.ts'
 import type { InspectorState } from '../../inspector/kept/record.ts'
 import { guarded, type Fail } from '../../net/guard.ts'
 import { mergeStates } from '../records/merge-records.ts'
@@ -7,49 +8,15 @@ import { readLines, type InspectedWorker } from './worker-request.ts'
 /** Between two looks at which workers there are, milliseconds. */
 const LOOK_MS = 500
 const ALIVE_MS = 15_000
-/** A reader that has so much to read still is told to begin anew, bytes. */
-const MAX_UNREAD_BYTES = 1_048_576
-/** Readers at a time. */
-const MAX_READERS = 32
-
-/** Tells readers what changes in the lists of all workers. */
-export class MergedFeed {
-  readonly #readers = new Set<Reader>()
-
-  /** @param workers  those that can be asked at the moment */
-  constructor(
-    private readonly workers: () => readonly InspectedWorker[],
-    private readonly fail: Fail,
-  ) {}
-
-  /** @returns false when there are too many already */
-  add(call: Call): boolean {
-    if (this.#readers.size >= MAX_READERS) return false
-    const reader = new Reader(call, this.workers, this.fail)
-    this.#readers.add(reader)
-    call.response.on(
-      'close',
-      guarded(this.fail, () => {
-        reader.close()
-        this.#readers.delete(reader)
-      }),
-    )
-    return true
-  }
-
-  /** Ends all of them. */
-  close(): void {
-    for (const reader of this.#readers) reader.end()
-  }
-}
 
 interface Source {
   readonly close: () => void
   state: InspectorState | undefined
 }
 
-class Reader {
-  readonly #isEvents: boolean
+/** Tells a reader what changes in the lists of all workers. */
+export class MergedFeed implements Reader {
+  readonly #answer: ReaderAnswer
   readonly #sources = new Map<InspectedWorker, Source>()
   readonly #timer: NodeJS.Timeout
   readonly #path: string
@@ -58,16 +25,14 @@ class Reader {
   #lastState = ''
   #sinceAliveMs = 0
 
+  /** @param workers  those that can be asked at the moment */
   constructor(
-    private readonly call: Call,
+    call: Call,
     private readonly workers: () => readonly InspectedWorker[],
     private readonly fail: Fail,
   ) {
-    const { request, query } = call
-    this.#isEvents = (request.headers.accept ?? '').includes('text/event-stream')
-    this.#path = `/inspector/requests/stream?filter=${encodeURIComponent(query.get('filter') ?? '')}`
-    replyHead(call, 200, { 'Content-Type': this.#isEvents ? 'text/event-stream' : 'application/x-ndjson' })
-    call.response.flushHeaders()
+    this.#path = `/inspector/requests/stream?filter=${encodeURIComponent(call.query.get('filter') ?? '')}`
+    this.#answer = new ReaderAnswer(call)
     this.#timer = setInterval(
       guarded(fail, () => this.#turn()),
       LOOK_MS,
@@ -75,21 +40,16 @@ class Reader {
     this.#look()
   }
 
+  /** No more is told, and no worker asked. */
   close(): void {
     clearInterval(this.#timer)
     for (const { close } of this.#sources.values()) close()
     this.#sources.clear()
   }
 
-  end(): void {
-    this.close()
-    this.call.response.end()
-  }
-
   #turn(): void {
     this.#look()
-    const { response } = this.call
-    if (this.#isBehind && response.writableLength <= MAX_UNREAD_BYTES) {
+    if (this.#isBehind && !this.#answer.isFull) {
       this.#isBehind = false
       this.#tell('reset', '{"type":"reset"}')
     }
@@ -97,7 +57,7 @@ class Reader {
     this.#sinceAliveMs += LOOK_MS
     if (this.#sinceAliveMs < ALIVE_MS) return
     this.#sinceAliveMs = 0
-    if (response.writableLength <= MAX_UNREAD_BYTES) response.write(this.#isEvents ? ':\n\n' : '\n')
+    if (!this.#answer.isFull) this.#answer.alive()
   }
 
   /** Follows workers that are new. */
@@ -137,8 +97,7 @@ class Reader {
   }
 
   #tell(type: string, data: string): void {
-    const { response } = this.call
-    if (response.writableLength > MAX_UNREAD_BYTES) this.#isBehind = true
-    else response.write(this.#isEvents ? `event: ${type}\ndata: ${data}\n\n` : `${data}\n`)
+    if (this.#answer.isFull) this.#isBehind = true
+    else this.#answer.tell(type, data)
   }
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { GatewayError } from '../../errors.ts'
 import { refuseForeignPages } from '../../inspector/api/read-body.ts'
+import { Readers } from '../../inspector/api/readers.ts'
 import { replyDone, replyError, replyHead, replyJson, type Call } from '../../inspector/api/reply.ts'
 import type { InspectorState, RequestSummary } from '../../inspector/kept/record.ts'
 import { compareTexts, type ComparedTexts } from '../../inspector/view/compare.ts'
@@ -26,10 +27,10 @@ export interface WorkersInspectorOptions {
 
 /** The HTTP API of an inspector, docs/inspector.md, over those of all workers: lists are put together, and what one record is asked for is passed on to whoever has it. */
 export class WorkersInspector {
-  readonly #feed: MergedFeed
+  readonly #readers: Readers
 
   constructor(private readonly options: WorkersInspectorOptions) {
-    this.#feed = new MergedFeed(options.workers, options.onFault)
+    this.#readers = new Readers(options.onFault)
   }
 
   /** Answers a request below its paths. @returns false for any other, which is untouched */
@@ -52,7 +53,7 @@ export class WorkersInspector {
 
   /** Ends what does not end by itself. */
   close(): void {
-    this.#feed.close()
+    this.#readers.close()
   }
 
   async #answer(call: Call, path: string): Promise<void> {
@@ -67,8 +68,7 @@ export class WorkersInspector {
         return replyDone(call)
       case 'GET requests/stream':
         compileFilter(call.query.get('filter') ?? '')
-        if (!this.#feed.add(call)) throw new GatewayError('OVERLOADED', 'too many read the list as it changes')
-        return
+        return this.#readers.add(call, () => new MergedFeed(call, this.options.workers, this.options.onFault))
       case 'GET har':
         return this.#har(call)
     }
