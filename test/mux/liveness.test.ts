@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { MemoryLink } from '../../src/link/memory-link.ts'
 import { Liveness, type LivenessContext } from '../../src/mux/liveness.ts'
 import { decodeBatch, encodeFrame, FrameType } from '../../src/wire/frame.ts'
 import { pattern } from '../link/pair.ts'
 import { onCleanUp } from '../support/cleanup.ts'
+import { simulateIntervals } from '../support/simulated-timers.ts'
 import { until } from '../support/wait.ts'
 import { dataBytes, manualClock, startAgainst } from './against.ts'
 import { openStream, pump, startEnd, startPair, turns } from './ends.ts'
@@ -14,24 +15,9 @@ const SHORT = { pingAfterMs: 100, deadAfterMs: 300 }
 describe('the liveness of a session', () => {
   // Simulated time: how busy the machine is makes no peer silent.
   let time: ReturnType<typeof manualClock>
+  simulateIntervals()
   beforeEach(() => {
-    jest.useFakeTimers({
-      doNotFake: [
-        'Date',
-        'nextTick',
-        'performance',
-        'queueMicrotask',
-        'setImmediate',
-        'clearImmediate',
-        'setTimeout',
-        'clearTimeout',
-        'hrtime',
-      ],
-    })
     time = manualClock()
-  })
-  afterEach(() => {
-    jest.useRealTimers()
   })
 
   const short = () => ({ timing: SHORT, clock: time.read })

@@ -1,31 +1,15 @@
 /** Links of many rates and lengths, in simulated time: how much of them one stream gets, and what a small answer waits beside it. */
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import type { MuxStream, StreamHandler } from '../../src/mux/stream.ts'
+import { simulateIntervals } from '../support/simulated-timers.ts'
 import { startEnd } from './ends.ts'
 import { simulatedLink, type Path } from './simulated-link.ts'
 
 const BYTES_PER_MS_OF_MBIT = 125
 const CHUNK = Buffer.alloc(65_536)
 
-// Liveness looks at its link by a timer. All else of these tests is real.
-beforeEach(() => {
-  jest.useFakeTimers({
-    doNotFake: [
-      'Date',
-      'nextTick',
-      'performance',
-      'queueMicrotask',
-      'setImmediate',
-      'clearImmediate',
-      'setTimeout',
-      'clearTimeout',
-      'hrtime',
-    ],
-  })
-})
-afterEach(() => {
-  jest.useRealTimers()
-})
+// Liveness looks at its link by a timer.
+simulateIntervals()
 
 /** Writes without end. */
 class Source implements StreamHandler {
