@@ -47,7 +47,7 @@ const ROOMS = {
     node: ['stream'],
   },
   'inspector/api': {
-    rooms: ['errors.ts', 'net', 'inspector', 'inspector/kept', 'inspector/replay', 'inspector/view'],
+    rooms: ['errors.ts', 'http/body', 'net', 'inspector', 'inspector/kept', 'inspector/replay', 'inspector/view'],
     node: ['http'],
   },
   'inspector/sockets': {
@@ -57,6 +57,7 @@ const ROOMS = {
   folder: { rooms: ['errors.ts', 'pages'], npm: ['express'], node: ['http', 'fs/promises', 'path'] },
   wire: { rooms: ['errors.ts'] },
   http: { rooms: ['errors.ts', 'address'], node: ['net', 'http'] }, // as above
+  'http/body': { rooms: ['errors.ts', 'net'], node: ['http'] },
   'http/errors': { rooms: ['errors.ts', 'http', 'pages'], node: ['http'] }, // as above
   http1: { rooms: ['errors.ts', 'http'] },
   http2: { rooms: ['errors.ts', 'http'], node: ['http'] }, // as above
@@ -185,7 +186,7 @@ const ROOMS = {
   // Serves what is built of console/, which no room imports.
   console: { node: ['fs', 'http', 'path', 'zlib'] },
   admin: {
-    rooms: ['errors.ts', 'lazily.ts', 'version.ts', 'address', 'events', 'net', 'telemetry', 'console'],
+    rooms: ['errors.ts', 'lazily.ts', 'version.ts', 'address', 'events', 'http/body', 'net', 'telemetry', 'console'],
     npm: ['express', 'prom-client'],
     node: ['http', 'net', 'crypto'],
   },
@@ -475,6 +476,7 @@ const ROOMS = {
       'admin',
       'directory',
       'events',
+      'http/body',
       'inspector',
       'inspector/api',
       'net',

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { asGatewayError, ERRORS, GatewayError, type ErrorCode } from '../errors.ts'
-import { guarded } from '../net/guard.ts'
 import { faultOfSender } from '../console/sender.ts'
+import { readJsonBody } from '../http/body/read-body.ts'
 
 /** One call of the API of the admin port, beside status, metrics and health. */
 export interface AdminCall {
@@ -48,7 +48,7 @@ export function createCalls(calls: readonly AdminCall[]): RequestAnswerer {
     }
     const found = findCall(calls, method, path)
     if (found === undefined) return refuse(404, 'NOT_FOUND', 'There is no such call at this port.')
-    readBody(req).then(
+    readJsonBody(req, MAX_BODY).then(
       async body => {
         try {
           const result: unknown = await found.call.answer({ params: found.params, query: new URLSearchParams(query), body })
@@ -83,33 +83,6 @@ function decoded(text: string): string {
   } catch {
     return text
   }
-}
-
-/** Reads a body of JSON; undefined when there is none. */
-function readBody(req: IncomingMessage): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const pieces: Buffer[] = []
-    let length = 0
-    const fail = (thrown: unknown): void => reject(asGatewayError(thrown))
-    req.on(
-      'data',
-      guarded(fail, (piece: Buffer) => {
-        length += piece.length
-        // Read on, so that the answer arrives; nothing more is kept.
-        if (length <= MAX_BODY) pieces.push(piece)
-        else fail(new GatewayError('INVALID', 'too long'))
-      }),
-    )
-    req.on(
-      'end',
-      guarded(fail, () => resolve(length === 0 ? undefined : (JSON.parse(Buffer.concat(pieces).toString()) as unknown))),
-    )
-    req.on('error', fail)
-    req.on(
-      'close',
-      guarded(fail, () => fail(new GatewayError('CANCELLED', 'the caller has left'))),
-    )
-  })
 }
 
 /** A whole number of a query. @throws GatewayError INVALID */
