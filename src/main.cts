@@ -103,7 +103,11 @@ function parent(): CliContext['parent'] {
       if (process.connected) send(message, undefined, undefined, () => undefined)
     },
     onMessage: listener => void process.on('message', listener),
-    onEnd: listener => void process.once('disconnect', listener),
+    onEnd: listener => {
+      // It may have died before anybody listened.
+      if (process.connected) process.once('disconnect', listener)
+      else setImmediate(listener)
+    },
   }
 }
 

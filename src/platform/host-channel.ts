@@ -72,6 +72,7 @@ export class HostChannel implements DataPlane {
   readonly #replays = new Questions<RequestsAnswer>(REPLAYED_MS, () => AWAY, REPLAY_IDS)
   readonly #followed = new Map<number, (changes: readonly RequestsChange[]) => void>()
   #nextId = 1
+  #isGone = false
 
   constructor(
     private readonly host: HostProcess,
@@ -85,7 +86,11 @@ export class HostChannel implements DataPlane {
         log.error({ err: thrown }, 'internal fault while handling a message of the outer layer')
       }
     })
-    host.onEnd(() => listeners.onStop())
+    host.onEnd(() => {
+      this.#isGone = true
+      for (const id of [...this.#waiting.keys()]) this.#applied(id, [])
+      listeners.onStop()
+    })
   }
 
   /** @throws GatewayError LISTEN_FAILED with the reason of the first socket that cannot be served */
@@ -150,6 +155,7 @@ export class HostChannel implements DataPlane {
   }
 
   #send(message: DirectoryMessage): Promise<readonly ApplyFailure[]> {
+    if (this.#isGone) return Promise.resolve([])
     const id = this.#nextId++
     return new Promise(resolve => {
       const timer = setTimeout(() => this.#applied(id, []), APPLIED_WITHIN_MS)

@@ -72,6 +72,7 @@ export class ServiceProcess {
   /** Those that came up before the rules were there to hear of it. */
   readonly #up = { tunnels: new Map<string, string>(), enrolment: new Map<string, string>() }
   readonly #notes = new Set<Promise<void>>()
+  #opening: Promise<void> | undefined
   #closing: Promise<void> | undefined
   #isFileFaulty = false
   #over: () => void = () => undefined
@@ -108,8 +109,9 @@ export class ServiceProcess {
 
   /** Opens the store and puts its directory in force. @throws GatewayError what keeps it from starting */
   async start(): Promise<void> {
+    this.#opening = this.#open()
     try {
-      await this.#open()
+      await this.#opening
     } catch (thrown) {
       await this.close()
       throw thrown
@@ -325,6 +327,8 @@ export class ServiceProcess {
   }
 
   async #close(): Promise<void> {
+    // An end that comes in the middle of a start: what is opened behind it would stay open for ever.
+    await this.#opening?.catch(() => undefined)
     clearInterval(this.#healthTimer)
     await Promise.all([this.#door?.close(DRAIN_MS), this.#inner?.close()])
     this.#server?.close()
