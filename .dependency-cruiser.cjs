@@ -590,6 +590,7 @@ const ROOMS = {
       'events',
       'identity',
       'route',
+      'service-host',
       'telemetry',
       'tls',
       'cli/command',

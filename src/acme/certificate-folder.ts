@@ -80,6 +80,15 @@ export class CertificateFolder {
     return found
   }
 
+  /** One of them with its key. @throws GatewayError FILE_UNREADABLE */
+  pair(name: string): Promise<IssuedPair> {
+    const base = join(this.certificates, fileOf(name))
+    return this.#trying(base, async () => ({
+      cert: await readFile(`${base}${CERTIFICATE}`, 'utf8'),
+      key: await readFile(`${base}${KEY}`, 'utf8'),
+    }))
+  }
+
   /** Writes a pair over the one before, if there is one. @throws GatewayError FILE_UNREADABLE */
   async write(name: string, { cert, key }: IssuedPair): Promise<void> {
     const base = join(this.certificates, fileOf(name))

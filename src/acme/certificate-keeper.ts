@@ -73,6 +73,9 @@ export class CertificateKeeper {
   readonly #ordering = new Map<string, Promise<void>>()
   /** Names that another node orders for → when to look again, milliseconds since 1970. */
   readonly #elsewhere = new Map<string, number>()
+  /** Names whose certificates the others may not have. */
+  readonly #ungiven = new Set<string>()
+  #isGiving = false
   /** Wildcards of which it was said that they cannot be had. */
   #told = ''
   /** Since when, and until when, milliseconds since 1970. */
@@ -100,6 +103,7 @@ export class CertificateKeeper {
   /** Reads what is there, and begins. @throws GatewayError FILE_UNREADABLE */
   async start(): Promise<void> {
     for (const [name, cert] of await this.options.folder.read()) this.#held.set(name, new HeldCertificate(cert))
+    for (const name of this.#held.keys()) this.#ungiven.add(name)
     await this.#attempts.read()
     const { exchange, lookMs = exchange === undefined ? LOOK_MS : SHARED_LOOK_MS } = this.options
     this.#timer = setInterval(guarded(this.#fail, this.#look), lookMs).unref()
@@ -173,6 +177,28 @@ export class CertificateKeeper {
       this.#ordering.set(name, order)
     }
     this.#dropOthers(all)
+    this.#giveAll().catch(this.#fail)
+  }
+
+  /** Gives the others what they may not have: certificates of an earlier run, and those that they could not be told of. */
+  async #giveAll(): Promise<void> {
+    const { exchange, nowMs, folder } = this.options
+    if (exchange === undefined || this.#isGiving) return
+    this.#isGiving = true
+    try {
+      for (const name of this.#ungiven) {
+        const held = this.#held.get(name)
+        if (this.#isClosed) return
+        if (held?.isFresh(nowMs()) === true) {
+          const found = await exchange.find(name)
+          const isKnown = found !== undefined && new HeldCertificate(found.cert).lifetime.notBeforeMs >= held.lifetime.notBeforeMs
+          if (!isKnown && !(await exchange.give(name, await folder.pair(name), held.lifetime.notAfterMs))) return
+        }
+        this.#ungiven.delete(name)
+      }
+    } finally {
+      this.#isGiving = false
+    }
   }
 
   /** Asks the authority when it wants the certificate to be renewed. */
@@ -205,7 +231,7 @@ export class CertificateKeeper {
     const found = new HeldCertificate(pair.cert)
     if (!found.isFresh(this.options.nowMs()) || found.lifetime.notAfterMs <= (held?.lifetime.notAfterMs ?? 0)) return false
     await this.#install(name, pair, found)
-    this.options.log.info({ name }, `the certificate for ${name} has come from another node`)
+    this.options.log.info({ name }, `the certificate for ${name} is there already: another node has ordered it, or an earlier run`)
     return true
   }
 
@@ -225,8 +251,9 @@ export class CertificateKeeper {
     try {
       const pair = await authority.order({ name, kind, solve: solverOf(challenges, dns), replaces: held?.cert })
       const issued = new HeldCertificate(pair.cert)
-      await this.options.exchange?.give(name, pair, issued.lifetime.notAfterMs)
+      const isGiven = await this.options.exchange?.give(name, pair, issued.lifetime.notAfterMs)
       await this.#install(name, pair, issued)
+      if (isGiven === false) this.#ungiven.add(name)
       this.#tell(name, issued)
       await lock?.release()
     } catch (error) {

@@ -24,7 +24,7 @@ export interface CertificateExchange extends AnswersElsewhere {
   lock(name: string): Promise<OrderLock | undefined>
   /** The certificate that a node has got. */
   find(name: string): Promise<IssuedPair | undefined>
-  /** Gives a certificate to the others. @param untilMs  its end, milliseconds since 1970 */
-  give(name: string, pair: IssuedPair, untilMs: number): Promise<void>
+  /** Gives a certificate to the others. @param untilMs  its end, milliseconds since 1970 @returns false: it is to be given once more, later */
+  give(name: string, pair: IssuedPair, untilMs: number): Promise<boolean>
   close(): void
 }

@@ -18,6 +18,7 @@ import type {
   SocketLogin,
   ToService,
 } from '../service-host/ipc.ts'
+import type { CertificatesAnswer, CertificatesRequest } from '../service-host/kept-certificates.ts'
 import { Questions } from '../service-host/questions.ts'
 import { createLog, type Log, type LogFields, type LogLevel } from '../telemetry/log.ts'
 
@@ -56,6 +57,8 @@ export interface HostListeners {
   readonly onTold: (topic: string, message: unknown) => void
   /** A certificate for somebody. Never rejects. */
   readonly onCertify: (request: HolderRequest) => Promise<CertificateAnswer>
+  /** Finds and keeps certificates of hosts. Never rejects. */
+  readonly onCertificates: (request: CertificatesRequest) => Promise<CertificatesAnswer>
   /** The host asks for the end, or is gone. */
   readonly onStop: () => void
 }
@@ -173,7 +176,8 @@ export class HostChannel implements DataPlane {
   }
 
   #onMessage(message: ToService, listeners: HostListeners): void {
-    const { onLink, onTunnels, onKeys, onUsage, onVisitors, onSocketLogin, onWho, onCertify, onOperate, onTold, onStop } = listeners
+    const { onLink, onTunnels, onKeys, onUsage, onVisitors, onSocketLogin, onWho, onCertify, onCertificates, onOperate, onTold, onStop } =
+      listeners
     switch (message.type) {
       case 'link':
         return onLink(message.link)
@@ -195,6 +199,8 @@ export class HostChannel implements DataPlane {
         return void onOperate(message.request).then(answer => this.#say({ type: 'operated', id: message.id, answer }))
       case 'certify':
         return void onCertify(message.request).then(answer => this.#say({ type: 'certified', id: message.id, answer }))
+      case 'certificates':
+        return void onCertificates(message.request).then(answer => this.#say({ type: 'certificates', id: message.id, answer }))
       case 'requests':
         this.#requests.answered(message.id, message.answer)
         return this.#replays.answered(message.id, message.answer)

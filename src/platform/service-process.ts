@@ -23,6 +23,7 @@ import { VisitorFeed } from './log-feed.ts'
 import { quietLog } from './quiet-log.ts'
 import { shareAttempts, type AttemptsOfAll } from './shared-attempts.ts'
 import { createTextRecords } from './text-records.ts'
+import { answerCertificates } from './answer-certificates.ts'
 import { answerOperator } from './answer-operator.ts'
 import { answerCertify, answerWho } from './answer-who.ts'
 
@@ -96,6 +97,7 @@ export class ServiceProcess {
         onWho: credentials => answerWho(this.#service, credentials),
         onOperate: request => answerOperator(this.#service, request),
         onCertify: request => answerCertify(this.#service, request),
+        onCertificates: request => answerCertificates(this.#service, request),
         onTold: (topic, message) => this.#attempts.told(topic, message),
         onStop: () => void this.close(),
       },

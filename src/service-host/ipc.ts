@@ -5,6 +5,7 @@ import type { EventName, EventNote } from '../events/event.ts'
 import type { Happening } from '../events/turning-states.ts'
 import type { LogLine } from '../payload/log-note.ts'
 import type { LogFields, LogLevel } from '../telemetry/log.ts'
+import type { CertificatesAnswer, CertificatesRequest } from './kept-certificates.ts'
 
 /** A socket of the directory that could not be put in force, such as one whose port is taken. */
 export interface ApplyFailure {
@@ -102,6 +103,8 @@ export type FromService =
   | { readonly type: 'operated'; readonly id: number; readonly answer: OperatorAnswer }
   /** The answer to `certify` with the same number. */
   | { readonly type: 'certified'; readonly id: number; readonly answer: CertificateAnswer }
+  /** The answer to `certificates` with the same number. */
+  | { readonly type: 'certificates'; readonly id: number; readonly answer: CertificatesAnswer }
   /** Asks for recorded requests; answered by `requests` with the same number. */
   | { readonly type: 'requests'; readonly id: number; readonly question: RequestsQuestion }
   /** Wants to hear what changes among them, as `followed` with the same number, until it says `unfollow`. */
@@ -135,6 +138,8 @@ export type ToService =
   | { readonly type: 'certify'; readonly id: number; readonly request: HolderRequest }
   /** Something that an operator wants; answered by `operated`. */
   | { readonly type: 'operate'; readonly id: number; readonly request: OperatorRequest }
+  /** Asks for a certificate of a host, or has it kept; answered by `certificates`. */
+  | { readonly type: 'certificates'; readonly id: number; readonly request: CertificatesRequest }
   /** The answer to `requests` with the same number. */
   | { readonly type: 'requests'; readonly id: number; readonly answer: RequestsAnswer }
   | { readonly type: 'followed'; readonly id: number; readonly changes: readonly RequestsChange[] }

@@ -22,6 +22,7 @@ import type {
   ServiceLink,
   SocketLogin,
 } from './ipc.ts'
+import type { CertificatesAnswer, CertificatesRequest } from './kept-certificates.ts'
 import { StartWatch, type StartTiming } from './start-watch.ts'
 import { Watchdog, type WatchdogTiming } from './watchdog.ts'
 
@@ -188,6 +189,9 @@ export class ServiceHost {
   /** Asks the service for a certificate. Never rejects. */
   readonly certify = (request: HolderRequest): Promise<CertificateAnswer> => this.#questions.certify(request, this.#ready)
 
+  /** Asks the service for a certificate of a host, or has it kept. Never rejects. */
+  readonly certificates = (request: CertificatesRequest): Promise<CertificatesAnswer> => this.#questions.kept(request, this.#child?.send)
+
   /** Lets the service finish what is under way, then ends it. Idempotent. */
   async close(): Promise<void> {
     this.#isClosing = true
@@ -322,11 +326,10 @@ export class ServiceHost {
         this.#startWatch.busy(message.what)
         return log.info({ pid: child.pid }, `the service process ${message.what}, and is not there until that is done`)
       case 'who':
-        return this.#questions.answered(message.id, message.answer)
       case 'operated':
-        return this.#questions.operated(message.id, message.answer)
       case 'certified':
-        return this.#questions.certified(message.id, message.answer)
+      case 'certificates':
+        return this.#questions.answered(message)
       case 'requests':
         return void this.#requests.answer(child, message)
       case 'follow':

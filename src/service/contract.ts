@@ -17,6 +17,7 @@ import type {
   SeenRequestDetail,
 } from '../directory/socket-requests.ts'
 import type { GatewayEvent, Severity } from '../events/event.ts'
+import type { ServerCertificates } from './server-certificates.ts'
 import type {
   Account,
   AccountLimits,
@@ -385,6 +386,7 @@ export interface Service {
   readonly events: Events
   readonly usage: Usage
   readonly visitorCertificates: VisitorCertificates
+  readonly serverCertificates: ServerCertificates
   /** All that the data plane has to know. Whoever sends it on has to do so before anything else is awaited: the changes after it follow at once. */
   snapshot(): Promise<DirectorySnapshot>
   /** Begins with clean-up of ephemeral sockets and old rows, until `close`. */

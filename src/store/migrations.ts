@@ -265,5 +265,13 @@ const shares: Migration = ({ int, text, end }) => [
   `create index shares_by_expiry on shares (expires_at)`,
 ]
 
+const serverCertificates: Migration = ({ int, text, end }) => [
+  `create table server_certificates (
+    name ${text} primary key,
+    sealed ${text} not null,
+    expires_at ${int} not null
+  ${end}`,
+]
+
 /** The first one makes version 1 of an empty database, and so on. */
-export const MIGRATIONS: readonly Migration[] = [first, events, proofsOfDomains, endedLogins, shares]
+export const MIGRATIONS: readonly Migration[] = [first, events, proofsOfDomains, endedLogins, shares, serverCertificates]

@@ -183,6 +183,16 @@ export interface SharesTable {
   used_at: number | null
 }
 
+/** Certificates of hosts that were ordered, with their keys. */
+export interface ServerCertificatesTable {
+  /** As certificates have it: a host, or a wildcard. */
+  name: string
+  /** JSON of both in PEM, under a key outside of the database. */
+  sealed: string
+  /** The end of the certificate. */
+  expires_at: number
+}
+
 export interface SecretsTable {
   id: string
   /** Such as jwt, ssh-host, ssh-ca, cookie, identity. */
@@ -282,6 +292,7 @@ export interface Database {
   join_tokens: JoinTokensTable
   service_tokens: ServiceTokensTable
   secrets: SecretsTable
+  server_certificates: ServerCertificatesTable
   audit: AuditTable
   events: EventsTable
   usage: UsageTable

@@ -5,6 +5,7 @@ import { openAcme, type AcmeValues } from '../../src/cli/acme/open-acme.ts'
 import { createAppCertificates, createTlsPorts } from '../../src/cli/options/tls.ts'
 import { parseTargets } from '../../src/config/targets.ts'
 import { Events } from '../../src/events/events.ts'
+import type { CertificatesAnswer, CertificatesRequest } from '../../src/service-host/kept-certificates.ts'
 import type { CertificateStore } from '../../src/tls/certificate-store.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { captureLog, startLayers, type Layers, type LogRecord } from '../support/layers.ts'
@@ -18,6 +19,8 @@ export interface KeepingOptions {
   readonly values?: Partial<AcmeValues>
   /** Sockets of a service that has them. */
   readonly sockets?: ReadonlySet<string>
+  /** The database of the service, which keeps certificates. */
+  readonly certificates?: (request: CertificatesRequest) => Promise<CertificatesAnswer>
   /** Plain HTTP at the port where Pebble asks. Default true. */
   readonly hasHttp?: boolean
   /** Default: where Pebble asks by TLS. */
@@ -54,7 +57,7 @@ const unset = {
 } as const
 
 export const startKeeping = async (pebble: Pebble, options: KeepingOptions): Promise<Keeping> => {
-  const { targets, origin, sockets, hasHttp = true, timing = {} } = options
+  const { targets, origin, sockets, certificates, hasHttp = true, timing = {} } = options
   const folder = options.values?.['acme-path'] ?? join(tempDir(), 'acme')
   const values = {
     ...unset,
@@ -101,7 +104,8 @@ export const startKeeping = async (pebble: Pebble, options: KeepingOptions): Pro
     },
   }
   const directory = { hasSocket: (host: string) => sockets?.has(host) === true }
-  const service = sockets === undefined ? undefined : { names: { hosts: [], zone: 'edge.example.com' }, directory }
+  const isWithout = sockets === undefined && certificates === undefined
+  const service = isWithout ? undefined : { names: { hosts: [], zone: 'edge.example.com' }, directory, certificates }
   acme.prepare({ table: source, service, store: store!, events, log, timing })
   onCleanUp(() => acme.close())
   await acme.start()

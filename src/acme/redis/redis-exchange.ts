@@ -65,7 +65,7 @@ export class RedisExchange implements CertificateExchange {
     return text === undefined ? undefined : (JSON.parse(text) as IssuedPair)
   }
 
-  give(name: string, pair: IssuedPair, untilMs: number): Promise<void> {
+  give(name: string, pair: IssuedPair, untilMs: number): Promise<boolean> {
     return this.#write(`certificate ${name}`, JSON.stringify(pair), untilMs - this.options.nowMs())
   }
 
@@ -73,8 +73,8 @@ export class RedisExchange implements CertificateExchange {
     return this.#read(`answer ${place}`)
   }
 
-  publish(place: string, keyAuthorization: string): Promise<void> {
-    return this.#write(`answer ${place}`, keyAuthorization, ANSWER_MS)
+  async publish(place: string, keyAuthorization: string): Promise<void> {
+    await this.#write(`answer ${place}`, keyAuthorization, ANSWER_MS)
   }
 
   async withdraw(place: string): Promise<void> {
@@ -92,9 +92,10 @@ export class RedisExchange implements CertificateExchange {
     return typeof sealed === 'string' ? this.#sealed.open(place, sealed) : undefined
   }
 
-  async #write(place: string, text: string, ms: number): Promise<void> {
-    if (ms < 1) return
-    await this.#trying(() => this.#redis.set(this.#keyOf(place), this.#sealed.seal(place, text), 'PX', Math.ceil(ms)))
+  async #write(place: string, text: string, ms: number): Promise<boolean> {
+    if (ms < 1) return true
+    const written = await this.#trying(() => this.#redis.set(this.#keyOf(place), this.#sealed.seal(place, text), 'PX', Math.ceil(ms)))
+    return written !== undefined
   }
 
   async #trying<T>(action: () => Promise<T>): Promise<T | undefined> {

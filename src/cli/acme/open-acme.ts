@@ -6,6 +6,7 @@ import type { CertificateExchange } from '../../acme/exchange.ts'
 import { DnsHook } from '../../acme/dns/dns-hook.ts'
 import { DnsUpdate } from '../../acme/dns/dns-update.ts'
 import { parseTsigKey } from '../../acme/dns/tsig.ts'
+import { KeptExchange, type CertificateShelf } from '../../acme/kept-exchange.ts'
 import { PendingChallenges } from '../../acme/pending-challenges.ts'
 import { SharedAnswers } from '../../acme/shared-answers.ts'
 import { canBeCertified, namesIn } from '../../acme/wanted-names.ts'
@@ -13,6 +14,7 @@ import { GatewayError } from '../../errors.ts'
 import type { EventSink } from '../../events/event-sink.ts'
 import { readCertificates } from '../../identity/certificate-file.ts'
 import { readPrivateKeyObject } from '../../identity/private-key.ts'
+import type { CertificatesAnswer, CertificatesRequest } from '../../service-host/kept-certificates.ts'
 import type { RouteTable } from '../../route/table.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { CertificateStore } from '../../tls/certificate-store.ts'
@@ -41,6 +43,8 @@ export interface AcmeParts {
     | {
         readonly names: { readonly hosts: readonly string[]; readonly zone: string }
         readonly directory: { hasSocket(host: string): boolean }
+        /** Finds and keeps certificates in its database; undefined: they are kept in the folder alone. */
+        readonly certificates?: ((request: CertificatesRequest) => Promise<CertificatesAnswer>) | undefined
       }
     | undefined
   /** Of the app port. */
@@ -110,6 +114,7 @@ export async function openAcme<Values extends AcmeValues>(
   let keeper: CertificateKeeper | undefined
   let demand = (_name: string): void => undefined
   let isClosed = false
+  let kept = exchange
   let prepared: AcmeParts['table']
   let leave: (() => void) | undefined
   return {
@@ -124,6 +129,7 @@ export async function openAcme<Values extends AcmeValues>(
         }
       if (worker !== undefined && worker.number !== 1) return
       const { hosts = [], zone } = service?.names ?? {}
+      if (service?.certificates !== undefined) kept = new KeptExchange(shelfOf(service.certificates), exchange, stop.signal, log)
       const names = (): readonly string[] => [
         ...(table === undefined ? [] : namesIn(table.table)),
         ...values['acme-name'],
@@ -148,7 +154,7 @@ export async function openAcme<Values extends AcmeValues>(
             ({ source, names, covers }) => !source.startsWith(folder.certificates) && (names.includes(name) || covers(name)),
           ),
         challenges,
-        exchange,
+        exchange: kept,
         hasHttp: values['app-http-port'] !== undefined,
         dns: records === undefined ? undefined : { records, waitMs: values['acme-dns-wait'] },
         onChange: () => store.lookNow(),
@@ -159,7 +165,7 @@ export async function openAcme<Values extends AcmeValues>(
       })
     },
     start: async () => {
-      await exchange?.start()
+      await kept?.start()
       const orders = keeper
       if (orders === undefined) return
       const begin = async (): Promise<void> => {
@@ -178,10 +184,23 @@ export async function openAcme<Values extends AcmeValues>(
       leave?.()
       stop.abort()
       await keeper?.close()
-      exchange?.close()
+      kept?.close()
     },
   }
 }
+
+/** The database of the service as a place that keeps certificates. */
+const shelfOf = (ask: (request: CertificatesRequest) => Promise<CertificatesAnswer>): CertificateShelf => ({
+  find: async name => {
+    const answer = await ask({ kind: 'find', name })
+    if (answer.kind === 'found') return { cert: answer.cert, key: answer.key }
+    return answer.kind === 'away' ? answer : undefined
+  },
+  keep: async (name, { cert, key }, expiresAt) => {
+    const answer = await ask({ kind: 'keep', name, cert, key, expiresAt })
+    return answer.kind === 'away' ? answer : 'kept'
+  },
+})
 
 /** The part that nodes of a cluster share; without one, nothing of it is loaded. */
 async function exchangeOf(

@@ -8,6 +8,7 @@ import { GatewayError } from '../../errors.ts'
 import type { RegisteredKey } from '../../identity/key-registry.ts'
 import { algorithmsOf, thumbprintOf } from '../../identity/key.ts'
 import { forkService } from '../../service-host/fork-service.ts'
+import type { CertificatesAnswer, CertificatesRequest } from '../../service-host/kept-certificates.ts'
 import { ServiceHost } from '../../service-host/service-host.ts'
 import type {
   AccountAnswer,
@@ -79,6 +80,8 @@ export interface OuterService {
     find(host: string): HeldSocket | undefined
     certify(request: HolderRequest): Promise<CertificateAnswer>
   }
+  /** Finds and keeps certificates of hosts, never rejects; undefined: its database is of this machine alone, where they are kept as files. */
+  readonly certificates: ((request: CertificatesRequest) => Promise<CertificatesAnswer>) | undefined
   /** Tells it who has come in at a socket by a login. */
   readonly onSocketLogin: (login: SocketLogin) => void
   close(): Promise<void>
@@ -246,6 +249,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
     calls: accountCalls(request => host.operate(request)),
     who: credentials => host.who(credentials),
     held: { apiHost: config.hosts.api, find: name => directory.heldSocket(name), certify: request => host.certify(request) },
+    certificates: config.store.kind === 'postgres' ? request => host.certificates(request) : undefined,
     onSocketLogin: login => host.socketLogin(login),
     close: async () => {
       await host.close()

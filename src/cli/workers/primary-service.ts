@@ -4,6 +4,7 @@ import type { AdminCall } from '../../admin/calls.ts'
 import { LiveDirectory } from '../../directory/live-directory.ts'
 import { guarded } from '../../net/guard.ts'
 import type { AccountCredentials, HolderRequest } from '../../service-host/ipc.ts'
+import type { CertificatesRequest } from '../../service-host/kept-certificates.ts'
 import { ServiceHost } from '../../service-host/service-host.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Answerer } from '../../workers/calls/call-book.ts'
@@ -92,6 +93,8 @@ export async function createPrimaryService(options: OuterServiceOptions, log: Lo
           return credentials => host.who(credentials as AccountCredentials)
         case 'certify':
           return request => host.certify(request as HolderRequest)
+        case 'certificates':
+          return request => host.certificates(request as CertificatesRequest)
         default:
           return undefined
       }

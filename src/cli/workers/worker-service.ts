@@ -1,6 +1,7 @@
 import { createPublicKey } from 'node:crypto'
 import { GatewayError } from '../../errors.ts'
 import type { AccountAnswer, CertificateAnswer } from '../../service-host/ipc.ts'
+import type { CertificatesAnswer } from '../../service-host/kept-certificates.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { WorkerDirectory } from '../../workers/service/worker-directory.ts'
 import type { WorkerSide } from '../../workers/worker-side.ts'
@@ -50,6 +51,7 @@ export async function createWorkerService(
       find: host => directory.heldSocket(host),
       certify: request => ask<CertificateAnswer>('certify', request),
     },
+    certificates: frame.config.store.kind === 'postgres' ? request => ask<CertificatesAnswer>('certificates', request) : undefined,
     onSocketLogin: login => side.say({ type: 'service', report: { kind: 'login', login } }),
     close: async () => {
       directory.close()

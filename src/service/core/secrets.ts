@@ -1,7 +1,7 @@
 /** Secrets of the service, which all its processes share: sealed in the database under a key outside of it. */
 import { createPrivateKey, createSecretKey, generateKeyPairSync, randomBytes, X509Certificate, type KeyObject } from 'node:crypto'
 import type { Issuer } from '../../identity/certificate.ts'
-import type { Store } from '../../store/store.ts'
+import type { Store, StoreTransaction } from '../../store/store.ts'
 import { SealingKey } from '../proofs/sealed.ts'
 
 /** The purpose of a secret. */
@@ -214,7 +214,30 @@ export async function resealSecrets(store: Store, keys: Buffer): Promise<void> {
         .where('id', '=', id)
         .execute()
     }
+    await resealCertificates(db, sealing)
   })
+}
+
+/** The place of a certificate of a host, for which it is sealed. */
+export const certificatePlace = (name: string): string => `server-certificate:${name}`
+
+/** A certificate that cannot be opened any more is ordered anew: it keeps nobody from a new key. */
+async function resealCertificates(db: StoreTransaction['db'], sealing: SealingKey): Promise<void> {
+  for (const { name, sealed } of await db.selectFrom('server_certificates').selectAll().execute()) {
+    const place = certificatePlace(name)
+    let pair: Buffer
+    try {
+      pair = sealing.open(sealed, place)
+    } catch {
+      await db.deleteFrom('server_certificates').where('name', '=', name).execute()
+      continue
+    }
+    await db
+      .updateTable('server_certificates')
+      .set({ sealed: sealing.seal(pair, place) })
+      .where('name', '=', name)
+      .execute()
+  }
 }
 
 /** A key and its name. */

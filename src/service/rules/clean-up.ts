@@ -51,6 +51,7 @@ export class CleanUp {
         .where(eb => eb.not(eb.exists(eb.selectFrom('one_time').select('hash').whereRef('one_time.account_id', '=', 'accounts.id'))))
         .execute()
       await db.deleteFrom('shares').where('expires_at', '<=', now).execute()
+      await db.deleteFrom('server_certificates').where('expires_at', '<=', now).execute()
       await db.deleteFrom('idempotency').where('expires_at', '<=', now).execute()
       await db
         .deleteFrom('join_tokens')

@@ -40,6 +40,7 @@ import { DomainWatch } from './domain-watch.ts'
 import { InnerEnrolment } from './enrolment.ts'
 import { EventReader } from './events.ts'
 import { HolderCertificates } from './holder-certificates.ts'
+import { SealedCertificates } from './sealed-certificates.ts'
 import { Start, unlessAway } from './start.ts'
 import { UsageBook } from './usage.ts'
 
@@ -88,7 +89,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const { hosts, zone } = config()
   const apiUrl = options.apiUrl ?? `https://${hosts.api}`
   const now = (): number => clock.now()
-  const secrets = new Secrets(store, new SealingKey(options.secretsKey), now)
+  const sealing = new SealingKey(options.secretsKey)
+  const secrets = new Secrets(store, sealing, now)
   await unlessAway(() => secrets.load())
   const visitorCertificates = new HolderCertificates(secrets, clock)
   const argon2 = options.argon2 === undefined ? await loadArgon2() : (options.argon2 ?? undefined)
@@ -170,6 +172,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     events: new EventReader(parts, events),
     usage: new UsageBook(parts),
     visitorCertificates,
+    serverCertificates: new SealedCertificates(store, sealing),
     snapshot: () => directory.snapshot(),
     start: async () => {
       cleanUp.start()

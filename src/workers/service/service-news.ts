@@ -1,4 +1,4 @@
-/** Messages between the primary, beside which the service process is, and the workers, which serve its sockets. Questions are calls: `directory`, `who`, `certify`, `requests`. */
+/** Messages between the primary, beside which the service process is, and the workers, which serve its sockets. Questions are calls: `directory`, `who`, `certify`, `certificates`, `requests`. */
 import type { DirectorySnapshot } from '../../directory/directory.ts'
 import type { Usage } from '../../directory/owner.ts'
 import type { RequestsChange, RequestsFollowing } from '../../directory/socket-requests.ts'
