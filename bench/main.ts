@@ -5,6 +5,7 @@ import type { Bench } from './bench.ts'
 import { asContender, startGateway, startOrigins, startProxies, type Contender } from './contenders.ts'
 import { Fleet, ROOT } from './fleet.ts'
 import { bulk } from './groups/bulk.ts'
+import { certificates } from './groups/certificates.ts'
 import { connect } from './groups/connect.ts'
 import { floods } from './groups/floods.ts'
 import { console } from './groups/console.ts'
@@ -44,6 +45,7 @@ const MEASUREMENTS = [
   ...sshDoor,
   connect,
   start,
+  certificates,
   idleService,
   cluster,
   workers,
