@@ -576,7 +576,7 @@ const ROOMS = {
     node: ['crypto'],
   },
   'cli/command': {
-    rooms: ['errors.ts', 'enrolment', 'units', 'tls', 'admin', 'route', 'config', 'config/document', 'telemetry'],
+    rooms: ['errors.ts', 'enrolment', 'units', 'net', 'tls', 'admin', 'route', 'config', 'config/document', 'telemetry'],
     node: ['fs/promises', 'path', 'child_process'],
   },
   'cli/acme': {

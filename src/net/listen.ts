@@ -1,5 +1,5 @@
 import { chmod } from 'node:fs/promises'
-import type { AddressInfo, Server } from 'node:net'
+import { Socket, type AddressInfo, type Server } from 'node:net'
 import { formatHostPort } from '../address/host-port.ts'
 import { GatewayError, messageOf } from '../errors.ts'
 import { guarded } from './guard.ts'
@@ -36,7 +36,7 @@ export function remedyOf(code: string | undefined, port: number, taken = TAKEN):
   }
 }
 
-/** A socket that was open before this process began: its number stands in the place of a host. */
+/** A socket that was open before this process began: its number stands in the place of a host. It is good once: closed, the number may be another one's. */
 const INHERITED = /^fd:(\d{1,4})$/
 
 /** Listens and gives the port. @param host  or `fd:3`, a socket that was inherited; `port` counts for nothing then @throws GatewayError LISTEN_FAILED */
@@ -58,12 +58,18 @@ export function listen(
     }
     const failed = guarded(reject, fail)
     server.once('error', failed)
-    const place = fd === undefined ? { port, ...(host !== undefined && { host }) } : { fd: Number(fd) }
-    server.listen(place, () => {
+    const opened = (): void => {
       server.off('error', failed)
       server.on('error', () => undefined) // EMFILE while accepting: that connection is lost, the listener is not
       resolve((server.address() as AddressInfo).port)
-    })
+    }
+    if (fd === undefined) return void server.listen({ port, ...(host !== undefined && { host }) }, opened)
+    try {
+      // As a socket: of a number alone, a worker would take the one that its primary has.
+      server.listen(new Socket({ fd: Number(fd) }), opened)
+    } catch (thrown) {
+      fail(thrown as Error)
+    }
   })
 }
 

@@ -189,9 +189,8 @@ export class OuterLayer {
     this.#tcp = new TcpEdge({
       dispatch,
       terminators: new TcpTerminators(options.tcpCertificates ?? (() => undefined), options.challenges),
-      check: options.visitors?.connections,
-      isTrusted,
-      shared: options.shared?.counts,
+      ...{ check: options.visitors?.connections, isTrusted },
+      ...{ shared: options.shared?.counts, inherited: options.tcpInherited },
       nextId,
       clock,
       log,

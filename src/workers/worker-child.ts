@@ -20,6 +20,8 @@ export interface WorkerProgram {
   readonly file: string
   readonly args: readonly string[]
   readonly execArgv: readonly string[]
+  /** Sockets of this process that each worker has as well, from its number 4 on, in this order. */
+  readonly sockets: readonly number[]
 }
 
 /**
@@ -28,14 +30,14 @@ export interface WorkerProgram {
  * connection a message, and what was handed to a worker that is killed stays open here for ever, so that its client waits for an answer. With
  * SO_REUSEPORT the kernel resets what waits at a worker that ends.
  */
-export function createForker({ file, args, execArgv }: WorkerProgram): () => WorkerChild {
+export function createForker({ file, args, execArgv, sockets }: WorkerProgram): () => WorkerChild {
   cluster.schedulingPolicy = cluster.SCHED_NONE
   cluster.setupPrimary({
     exec: file,
     args: [...args],
     execArgv: [...execArgv],
     serialization: 'json',
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc', ...sockets],
   })
   return () => {
     const { process: child } = cluster.fork()

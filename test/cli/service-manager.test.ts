@@ -2,7 +2,9 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { inheritedHosts, tellReady } from '../../src/cli/command/service-manager.ts'
+import { handedDown, inheritedHosts, inheritedTcp, tellReady } from '../../src/cli/command/service-manager.ts'
+import { checkAdminHost } from '../../src/admin/admin-host.ts'
+import { watchdogMs } from '../../src/cli/command/watchdog.ts'
 import { mintKeyPair } from '../../src/identity/certificate.ts'
 import { writeFileSync } from 'node:fs'
 import { onCleanUp } from '../support/cleanup.ts'
@@ -22,6 +24,31 @@ describe('sockets of the service manager', () => {
       'app-host': 'fd:4',
       'app-http-host': 'fd:5',
     })
+    const hosts = of({ LISTEN_PID: '7', LISTEN_FDS: '2', LISTEN_FDNAMES: 'admin:tcp-5432' })
+    expect(hosts).toEqual({ 'admin-host': 'fd:3', 'tcp-5432': 'fd:4' })
+    expect(inheritedTcp(hosts)).toEqual(new Map([[5432, 'fd:4']]))
+    // Behind the four that a worker has anyway; operators come to the primary.
+    expect(handedDown(hosts)).toEqual({ fds: [4], hosts: { 'tcp-5432': 'fd:4' } })
+    const two = of({ LISTEN_PID: '7', LISTEN_FDS: '3', LISTEN_FDNAMES: 'links:admin:clients' })
+    expect(handedDown(two)).toEqual({ fds: [3, 5], hosts: { 'socket-host': 'fd:4', 'app-host': 'fd:5' } })
+  })
+
+  test('a socket for operators needs a password, whatever its address is', () => {
+    expect(() => checkAdminHost({ host: 'fd:3' })).toThrow(
+      'is a socket of the service manager, which others may reach, so it needs a password',
+    )
+    checkAdminHost({ host: 'fd:3', password: 'x' })
+  })
+
+  test('a watchdog is ours where it names this process or none', () => {
+    const env = { NOTIFY_SOCKET: '/run/x', WATCHDOG_USEC: '30000000' }
+    expect(watchdogMs({ env, pid: 7 })).toBe(30_000)
+    expect(watchdogMs({ env: { ...env, WATCHDOG_PID: '7' }, pid: 7 })).toBe(30_000)
+    for (const other of [{ WATCHDOG_PID: '8' }, { NOTIFY_SOCKET: '' }, { WATCHDOG_USEC: '0' }, { WATCHDOG_USEC: 'x' }])
+      expect(watchdogMs({ env: { ...env, ...other }, pid: 7 })).toBeUndefined()
+    expect(
+      watchdogMs({ env, pid: 7, parent: { send: () => undefined, onMessage: () => undefined, onEnd: () => undefined } }),
+    ).toBeUndefined()
   })
 
   test('are none where there are none, or where they are those of another process', () => {
@@ -32,7 +59,12 @@ describe('sockets of the service manager', () => {
   })
 
   test.each([
-    ['socket-gateway.socket', 'called "socket-gateway.socket"; expected FileDescriptorName= clients, redirect, links'],
+    [
+      'socket-gateway.socket',
+      'called "socket-gateway.socket"; expected FileDescriptorName= clients, redirect, links, admin in its unit, or tcp-PORT',
+    ],
+    ['tcp-0', 'called "tcp-0"'],
+    ['tcp-5432:tcp-5432', 'two sockets called tcp-5432'],
     ['constructor', 'called "constructor"'],
     ['', 'a socket without a name; expected FileDescriptorName= clients, redirect, links'],
     ['clients:clients', 'two sockets called clients'],

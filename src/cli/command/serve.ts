@@ -4,6 +4,7 @@ import type { serviceOptions } from './command.ts'
 import { hasColor, type CliContext } from './context.ts'
 import type { ValuesOf } from './option.ts'
 import { tellReady, tellStopping } from './service-manager.ts'
+import { keepWatchdog } from './watchdog.ts'
 
 /** A layer as the command line sees it. */
 export interface Layer {
@@ -57,6 +58,8 @@ export async function serve(
 ): Promise<void> {
   // A closed terminal is no reason to cut requests.
   const stopped = context.untilStopped({ hangup: true })
+  // What can be told is well: its loop turns.
+  const endWatchdog = keepWatchdog(context, log, () => Promise.resolve(true))
   try {
     await layer.start()
     await tellReady(context, log)
@@ -65,6 +68,7 @@ export async function serve(
     await layer.close()
     log.info({}, 'ended')
   } finally {
+    endWatchdog()
     await Promise.all(watching.map(part => part.close()))
     await log.flush()
   }

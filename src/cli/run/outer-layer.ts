@@ -24,7 +24,7 @@ import type { ValuesOf } from '../command/option.ts'
 import type { outerLayerOptions } from '../options/layers.ts'
 import { warnOfFileLimit } from '../command/file-limit.ts'
 import { createServiceLog, serve, type Layer } from '../command/serve.ts'
-import { inheritedHosts } from '../command/service-manager.ts'
+import { inheritedHosts, inheritedTcp } from '../command/service-manager.ts'
 import { createInvitations, type OuterInvitations } from './outer-invitations.ts'
 import type { OuterService, serviceOptionsOf } from './outer-service.ts'
 import { openState } from './outer-state.ts'
@@ -151,6 +151,7 @@ export async function runOuterLayer(
         ...(context.onMoved !== undefined && { onMoved: context.onMoved }),
         tcpCertificates: (clientCa, clientCrl) =>
           createAppCertificates(acme?.options ?? options, log, { clientCa, clientCrl, onMissing: acme?.onMissing }),
+        tcpInherited: inheritedTcp(inherited),
         socketPort: options['socket-port'],
         ...(options['socket-host'] !== undefined && { socketHost: options['socket-host'] }),
         ...(tls.socket !== undefined && { socketCertificates: tls.socket }),

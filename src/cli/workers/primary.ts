@@ -17,6 +17,7 @@ import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
 import { tellReady, tellStopping, type InheritedHosts } from '../command/service-manager.ts'
+import { keepWatchdog } from '../command/watchdog.ts'
 import type { outerLayerOptions } from '../options/layers.ts'
 import type { PrimaryInvitations } from './primary-invitations.ts'
 import type { PrimaryService } from './primary-service.ts'
@@ -29,6 +30,9 @@ export type OuterValues = ValuesOf<typeof outerLayerOptions>
 const PATIENCE_MS = 10_000
 /** A key that has joined is in force at a worker within its next looks at the files, or something is wrong with them, milliseconds. */
 const IN_FORCE_MS = 12_000
+
+/** A worker that does not answer the watchdog so often in a row hangs. */
+const MAX_SILENT = 3
 
 /** The parts of a primary process. */
 export interface PrimaryOptions {
@@ -61,6 +65,8 @@ export class Primary {
   #view: PrimaryView | undefined
   #inspector: WorkersInspector | undefined
   #isStopping = false
+  /** Questions of the watchdog that each has not answered, in a row. */
+  readonly #silent = new WeakMap<Worker, number>()
   #socketPort = 0
   readonly #onFault: (thrown: unknown) => void
 
@@ -78,7 +84,7 @@ export class Primary {
         privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string,
         secret: randomBytes(32).toString('base64'),
         logFormat: log.format,
-        inherited,
+        inherited: inherited as Readonly<Record<string, string>>,
         ...(service !== undefined && { serviceKey: service.publicKey }),
       },
       log,
@@ -101,6 +107,8 @@ export class Primary {
     const takesHangup = context.onUpgrade?.(guarded(this.#onFault, restart)) ?? false
     const stopped = context.untilStopped({ hangup: !takesHangup })
     const adminPort = await this.#openView()
+    // The start and the end have limits of their own.
+    const endWatchdog = keepWatchdog(context, log, withinMs => (isUp ? this.#isAnswered(withinMs) : Promise.resolve(true)))
     try {
       await service?.start()
       const started = await Promise.race([this.#pool.start(), stopped.then(() => 'stopped' as const)])
@@ -122,6 +130,7 @@ export class Primary {
       log.info({}, 'ended')
       return 0
     } finally {
+      endWatchdog()
       this.#inspector?.close()
       await this.#view?.close()
     }
@@ -222,6 +231,39 @@ export class Primary {
     if (event.type === 'forget') return events.forget(event.state, event.key)
     if (event.name === 'gateway.started' || (event.name.startsWith('certificate.') && worker.number !== 1)) return
     events.tell(event.name, event.note)
+  }
+
+  /**
+   * Does any worker answer? One that does not, while others do, is ended after some questions, for another one to take its place. Where all have ended,
+   * others are being started, which needs nobody to begin anew.
+   */
+  async #isAnswered(withinMs: number): Promise<boolean> {
+    const { log } = this.parts
+    const { serving } = this.#pool
+    if (serving.length === 0) return true
+    const answers = await Promise.all(
+      serving.map(worker =>
+        this.#of(worker)
+          .calls.ask('ping', undefined, withinMs)
+          .then(
+            () => true,
+            () => false,
+          ),
+      ),
+    )
+    const isAny = answers.includes(true)
+    if (!isAny) log.error({}, 'no worker answers, so the watchdog of the service manager is not told that all is well')
+    serving.forEach((worker, index) => {
+      const silent = answers[index] === true ? 0 : (this.#silent.get(worker) ?? 0) + 1
+      this.#silent.set(worker, silent)
+      if (!isAny || silent < MAX_SILENT) return
+      log.error(
+        { worker: worker.number, pid: worker.child.pid },
+        `worker ${worker.number} has not answered ${silent} times in a row; it is ended`,
+      )
+      worker.child.kill('SIGKILL')
+    })
+    return isAny
   }
 
   /** Resolves when a key is in force at all workers that serve; one that does not say so has said why in its log. */

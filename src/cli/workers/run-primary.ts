@@ -7,7 +7,7 @@ import { createForker } from '../../workers/worker-child.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import { createServiceLog } from '../command/serve.ts'
-import { inheritedHosts } from '../command/service-manager.ts'
+import { handedDown, inheritedHosts } from '../command/service-manager.ts'
 import type { Told } from '../events/open-events.ts'
 import { readAdminOptions } from '../options/admin.ts'
 import { openState } from '../run/outer-state.ts'
@@ -39,10 +39,9 @@ export async function runPrimary(given: OuterValues, context: CliContext): Promi
   checkOptions(given)
   if (program === undefined) throw new GatewayError('USAGE', '--workers needs the program as a file, to start more processes of it')
   const inherited = inheritedHosts(context)
-  if (Object.keys(inherited).length > 0)
-    throw new GatewayError('USAGE', '--workers: the primary opens the ports of workers itself; leave out the socket units')
   const state = await openState(given)
-  const options = { ...(state?.options ?? given) }
+  const sockets = handedDown(inherited)
+  const options = { ...(state?.options ?? given), ...inherited }
   const admin = await readAdminOptions(options)
   if (options.inspect && admin === undefined)
     throw new GatewayError('USAGE', '--inspect: the inspector of an outer layer is at its admin port, and --admin-port none opens none')
@@ -60,8 +59,19 @@ export async function runPrimary(given: OuterValues, context: CliContext): Promi
     if (options.service !== undefined) service = await createService({ ...options, service: options.service }, events, log, context)
     if (state !== undefined) invitations = await openPrimaryInvitations(state, log, context)
     directory = await makeDirectory()
-    const fork = createForker({ file: program, args: workerArguments(argv), execArgv })
-    return await new Primary({ options, admin, inherited, directory, fork, service, invitations, events, log, context }).run()
+    const fork = createForker({ file: program, args: workerArguments(argv), execArgv, sockets: sockets.fds })
+    return await new Primary({
+      options,
+      admin,
+      inherited: sockets.hosts,
+      directory,
+      fork,
+      service,
+      invitations,
+      events,
+      log,
+      context,
+    }).run()
   } finally {
     events.close()
     await service?.close()

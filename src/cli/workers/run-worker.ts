@@ -28,6 +28,7 @@ export async function runWorker(values: ValuesOf<typeof outerLayerOptions>, cont
   })
   const beginning = await side.began
   const { number, adminPath, logFormat, tag, inherited, serviceKey } = beginning
+  side.answers('ping', () => undefined)
   const store = values['inspect-store']
   const own = {
     ...values,

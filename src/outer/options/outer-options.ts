@@ -195,6 +195,8 @@ export interface OuterLayerOptions extends Partial<OuterLayerDefaults> {
   readonly admin?: AdminOptions
   /** Certificates for TCP ports that end TLS; without it, such a port is a fault. */
   readonly tcpCertificates?: CreateCertificates
+  /** Hosts `fd:N` that stand for TCP ports which the service manager has opened, by the port. */
+  readonly tcpInherited?: ReadonlyMap<number, string>
   /** Liveness of the links; the default suits everything but tests. */
   readonly timing?: Timing
   /** The time for which idle connections of clients are kept; the default suits everything but tests. */

@@ -34,6 +34,8 @@ export interface TcpEdgeOptions {
   readonly isTrusted: (address: string) => boolean
   /** Counts of other processes with the same ports; undefined: this one is alone. */
   readonly shared?: SharedCounts | undefined
+  /** Hosts that stand for ports which are open already, by the port; undefined: there are none. */
+  readonly inherited?: ReadonlyMap<number, string> | undefined
   /** A fresh id for the log. */
   readonly nextId: () => string
   /** Milliseconds, rising. */
@@ -75,7 +77,7 @@ export class TcpEdge {
   #isClosed = false
   #onIdle: (() => void) | undefined
 
-  constructor({ dispatch, terminators, check, isTrusted, shared, nextId, clock, log, taps, record }: TcpEdgeOptions) {
+  constructor({ dispatch, terminators, check, isTrusted, shared, inherited, nextId, clock, log, taps, record }: TcpEdgeOptions) {
     this.#log = log
     this.#terminators = terminators
     // Made for the first connection: who has no such port has no timers for it either.
@@ -88,6 +90,7 @@ export class TcpEdge {
       check,
       isTrusted,
       shared,
+      inherited: inherited && new Map(inherited),
       nextId,
       clock,
       log,

@@ -20,6 +20,8 @@ export interface TcpListenerContext extends TcpContext {
   readonly isTrusted: (address: string) => boolean
   /** Counts of other processes with the same ports; undefined: this one is alone. */
   readonly shared?: SharedCounts | undefined
+  /** Hosts that stand for ports which are open already, by the port, until they are taken; undefined: there are none. */
+  readonly inherited?: Map<number, string> | undefined
   readonly onOpen: (connection: TcpConnection) => void
   readonly onOver: (connection: TcpConnection) => void
 }
@@ -69,7 +71,10 @@ export class TcpListener {
   /** Opens the port. @throws GatewayError LISTEN_FAILED */
   open(): Promise<number> {
     const { port, host } = this.#port.options
-    return listen(this.#server, port, host)
+    const { inherited } = this.context
+    const open = inherited?.get(port)
+    inherited?.delete(port)
+    return listen(this.#server, port, open ?? host)
   }
 
   /** Takes no new connections; those that are open go on. Idempotent; resolves when the port is free. */
