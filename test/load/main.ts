@@ -12,6 +12,7 @@ import { reloads } from './reloads.ts'
 import { rolling } from './rolling.ts'
 import { soak } from './soak.ts'
 import { storm } from './storm.ts'
+import { workers } from './workers.ts'
 
 /** Measures for about `minutes`; `say` tells what is going on. */
 export type Scenario = (minutes: number, say: (text: string) => void) => Promise<readonly Figure[]>
@@ -28,6 +29,10 @@ const SCENARIOS: ReadonlyMap<string, Entry> = new Map<string, Entry>([
   ['active', { what: '1,000 streams at a time on one session, each byte compared', minutes: 1, run: active }],
   ['soak', { what: 'a third of what the machine can do', minutes: 60, run: soak }],
   ['rolling', { what: '20 restarts of one of two outer and one of two inner layers at 300 requests a second', minutes: 0, run: rolling }],
+  [
+    'workers',
+    { what: '20 restarts of two workers, every other one by SIGHUP, at 300 requests a second and 50 WebSockets', minutes: 0, run: workers },
+  ],
   ['storm', { what: '1,000 inner layers that come back at once', minutes: 0, run: storm }],
   ['reloads', { what: '1,000 changes of the targets file at 300 requests a second', minutes: 0, run: reloads }],
 ])

@@ -15,7 +15,7 @@ const MOST_TRIES = 5
 const MOST_UNDER_WAY = 100
 
 /** A balancer: asks who is ready, and sends a request that got no answer to another one. */
-class Balancer {
+export class Balancer {
   readonly #ready = new Set<Outer>()
   /** When each last gave no answer. */
   readonly #downMs = new Map<Outer, number>()
@@ -119,7 +119,7 @@ const inWords = (all: readonly string[]): string => {
   return [...counts].map(([one, count]) => `${count} × ${one}`).join(', ')
 }
 
-const BODY = Buffer.alloc(1_024, 'x')
+export const BODY = Buffer.alloc(1_024, 'x')
 
 export const rolling = async (minutes: number, say: (text: string) => void): Promise<readonly Figure[]> => {
   const server = createServer({ keepAliveTimeout: 0 }, (_request, response) => void setTimeout(() => response.end(BODY), 20))
