@@ -153,6 +153,21 @@ describe('sessions', () => {
     expect(await status(again)).toBe(200)
   })
 
+  test('that are revoked moments after a login lead to another one, of which somebody has to be asked', async () => {
+    at.oidc.person = { sub: 'carl', email: 'carl@corp.test', email_verified: true }
+    const browser = await loggedIn()
+    // By a clock that is ahead: what is begun now is over as well.
+    at.visitors.revocations.add([{ kind: 'email', email: 'carl@corp.test', atMs: Date.now() + at.aheadMs + 60_000 }])
+    const count = at.oidc.logins
+    const asked = await browser.go(`${WIKI}/again`)
+    expect([asked.status, asked.url.startsWith(`https://${AUTH}/login?`), at.oidc.logins]).toEqual([200, true, count])
+    expect(asked.body).toContain('The company')
+    at.aheadMs += 61_000
+    const [, link] = /href="(\/login\/start[^"]*)"/.exec(asked.body) ?? []
+    const there = await browser.go(`https://${AUTH}${link!.replaceAll('&amp;', '&')}`)
+    expect([there.url, at.oidc.logins]).toEqual([`${WIKI}/again`, count + 1])
+  })
+
   test('of somebody else are not', async () => {
     const browser = await loggedIn()
     at.visitors.revocations.add([{ kind: 'email', email: 'bob@example.io', atMs: Date.now() + 1_000 }])

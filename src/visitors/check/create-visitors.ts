@@ -115,7 +115,7 @@ export function createVisitors(options: VisitorsOptions): CreatedVisitors {
     providers: new Providers(config, clock, options.accounts),
     tickets: new Tickets(seal, clock, shared?.exact),
     pages,
-    attempts: shared?.counts.meter('logins', options.attempts ?? ATTEMPTS) ?? new RateMeter(options.attempts ?? ATTEMPTS, clock),
+    attempts: shared?.counts.meter('logins', options.attempts ?? ATTEMPTS) ?? new RateMeter(options.attempts ?? ATTEMPTS, steady),
     onEvent: options.onEvent,
     onFault,
     clock,

@@ -13,7 +13,7 @@ import { browserHash, LOGIN_MS, type Wish } from './tickets.ts'
 
 /** The state that a browser keeps while it is on the way, so that what comes back can be told from what somebody else has begun. */
 const BROWSER = 'browser'
-/** The cookie of a login that has just come back: without a session behind it, cookies do not hold, and another login would not either. */
+/** The cookie of a login that has just come back: without the cookie of a session beside it, cookies do not hold, and another login would not either. */
 export const DONE = 'done'
 const DONE_S = 10
 /** The cookie of somebody who has logged out: the next login asks who it is, even if the auth host knows. */
@@ -36,9 +36,10 @@ export class HostLogin implements PeopleAnswers {
   toLogin(request: AccessRequestOfVisitor): VisitorAnswer {
     const { login, sessionMs } = request.access
     const { scheme } = request.client
-    if (cookieValues(request.request, DONE, scheme).length > 0 && !this.#isKnown(request))
-      return this.context.pages.failed(request, 'cookies', { again: switchUrlOf(request) })
-    const isFresh = cookieValues(request.request, LEFT, scheme).length > 0
+    const isOver = cookieValues(request.request, DONE, scheme).length > 0 && !this.#isKnown(request)
+    if (isOver && !this.#hasKept(request)) return this.context.pages.failed(request, 'cookies', { again: switchUrlOf(request) })
+    // A session that has ended moments after its login: somebody is asked, so that nobody is sent round where the next one ends as well.
+    const isFresh = isOver || cookieValues(request.request, LEFT, scheme).length > 0
     return this.#send(request, { path: request.request.target, providers: login?.providers, sessionMs, isFresh })
   }
 
@@ -113,6 +114,11 @@ export class HostLogin implements PeopleAnswers {
   /** Has the browser a session here, by whomever? */
   #isKnown({ request, host, client }: VisitorRequest): boolean {
     return this.context.sessions.find({ request, host, scheme: client.scheme }, AT_TARGETS) !== undefined
+  }
+
+  /** Has the browser kept the cookie of a session here, be that over or not? */
+  #hasKept({ request, host, client }: VisitorRequest): boolean {
+    return this.context.sessions.isKept({ request, host, scheme: client.scheme }, AT_TARGETS)
   }
 
   #failed(call: PageCall, failure: 'failed' | 'cookies', reason: string): OwnAnswer {

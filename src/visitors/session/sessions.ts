@@ -135,6 +135,14 @@ export class Sessions {
     return known
   }
 
+  /** Has a browser kept the cookie of a session, be that over or not? */
+  isKept(
+    { request, host, scheme }: { readonly request: AcceptedRequest; readonly host: string; readonly scheme: string },
+    place: SessionPlace,
+  ): boolean {
+    return cookieValues(request, place.kind, scheme).some(value => this.#open(value, host, place) !== undefined)
+  }
+
   #isGood(known: KnownSession, maxMs?: number): boolean {
     const { session } = known
     const { sessionMs, idleMs } = this.parts.config()
