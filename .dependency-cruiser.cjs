@@ -173,8 +173,12 @@ const ROOMS = {
   discovery: { rooms: ['errors.ts', 'address', 'config', 'config/document'], node: [] },
   'discovery/docker': { rooms: ['errors.ts', 'address', 'discovery'], node: ['http', 'net'] },
   'discovery/kubernetes': { rooms: ['errors.ts', 'discovery'], node: ['http', 'https', 'fs/promises'] },
+  'discovery/kubernetes/certificates': {
+    rooms: ['errors.ts', 'files', 'tls', 'discovery', 'discovery/kubernetes'],
+    node: ['crypto', 'fs/promises', 'path'],
+  },
   'discovery/kubernetes/gateway': {
-    rooms: ['errors.ts', 'config', 'config/document', 'route', 'discovery', 'discovery/kubernetes'],
+    rooms: ['errors.ts', 'config', 'config/document', 'route', 'discovery', 'discovery/kubernetes', 'discovery/kubernetes/certificates'],
     node: [],
   },
   telemetry: {
@@ -720,6 +724,7 @@ const ROOMS = {
       'discovery',
       'discovery/docker',
       'discovery/kubernetes',
+      'discovery/kubernetes/certificates',
       'discovery/kubernetes/gateway',
       'telemetry',
       'cli/command',

@@ -81,8 +81,33 @@ export async function readServerPair(
     throw invalid(
       `${certificateFile} holds the key and ${keyFile} the certificate: the two are swapped; give each to the option of the other`,
     )
+  const pair = checkPair(text, await readPrivateKeyObject(keyFile), { certificateFile, keyFile, nowMs })
+  const { cert, key } = pair
+  try {
+    const context = createSecureContext({
+      ...TLS_SETTINGS,
+      ...{ cert, key },
+      ...(clientCa !== undefined && { ca: clientCa }),
+      ...(clientCrls !== undefined && { crl: [...clientCrls] }),
+    })
+    return { source: certificateFile, ...pair, context }
+  } catch (cause) {
+    throw invalid(`${certificateFile} with ${keyFile}: TLS cannot use them: ${messageOf(cause)}`, cause)
+  }
+}
+
+/**
+ * Holds a certificate against its key.
+ * @param text  PEM of the certificate with its chain
+ * @param place  names for messages, and the time at which it has to be valid; undefined: whenever
+ * @throws GatewayError KEY_INVALID
+ */
+export function checkPair(
+  text: string,
+  privateKey: KeyObject,
+  { certificateFile, keyFile, nowMs }: { readonly certificateFile: string; readonly keyFile: string; readonly nowMs: number | undefined },
+): Omit<ServerPair, 'source' | 'context'> {
   const chain = certificatesIn(text, certificateFile)
-  const privateKey = await readPrivateKeyObject(keyFile)
   checkKey(privateKey, keyFile)
   const { certificate } = chain[0]!
   if (!certificate.checkPrivateKey(privateKey)) {
@@ -94,21 +119,11 @@ export async function readServerPair(
     )
   }
   const [notBefore, notAfter] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)]
-  if (nowMs < notBefore) throw invalid(`${certificateFile}: the certificate is not valid before ${isoOf(notBefore)}; check the clock`)
-  if (nowMs > notAfter) throw invalid(`${certificateFile}: the certificate expired at ${isoOf(notAfter)}; renew it`)
+  if (nowMs !== undefined && nowMs < notBefore) throw invalid(`${certificateFile}: the certificate is not valid before ${isoOf(notBefore)}; check the clock`)
+  if (nowMs !== undefined && nowMs > notAfter) throw invalid(`${certificateFile}: the certificate expired at ${isoOf(notAfter)}; renew it`)
   const cert = chain.map(({ pem }) => pem).join('')
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string
-  try {
-    const context = createSecureContext({
-      ...TLS_SETTINGS,
-      ...{ cert, key },
-      ...(clientCa !== undefined && { ca: clientCa }),
-      ...(clientCrls !== undefined && { crl: [...clientCrls] }),
-    })
-    return { source: certificateFile, names: namesOf(certificate), notAfter, cert, key, context, covers: host => covers(certificate, host) }
-  } catch (cause) {
-    throw invalid(`${certificateFile} with ${keyFile}: TLS cannot use them: ${messageOf(cause)}`, cause)
-  }
+  return { names: namesOf(certificate), notAfter, cert, key, covers: host => covers(certificate, host) }
 }
 
 const isoOf = (ms: number): string => new Date(ms).toISOString()

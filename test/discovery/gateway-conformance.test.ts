@@ -277,6 +277,23 @@ describe('status', () => {
     expect(state.listeners[0]).toMatchObject({ takesRoutes: true })
   })
 
+  test('GatewayInvalidParametersRef', () => {
+    const infrastructure = { parametersRef: { group: 'invalid.io', kind: 'InvalidParameters', name: 'invalid' } }
+    const { state } = read([], { gateways: [gateway({ infrastructure })] }).gatewayOf()
+    expect(state.conditions.find(({ type }) => type === 'Accepted')).toMatchObject({ status: 'False', reason: 'InvalidParameters' })
+  })
+
+  test('GatewayNameMaximumLength, GatewayObservedGenerationBump and GatewayClassObservedGenerationBump', () => {
+    const name = 'a'.repeat(253)
+    const { gatewayOf, findings } = read([], { gateways: [gateway({}, { ...meta(name), generation: 7 })] })
+    const { state } = gatewayOf(`default/${name}`)
+    const generations = [...state.conditions, ...state.listeners.flatMap(({ conditions }) => conditions)].map(
+      each => each.observedGeneration,
+    )
+    expect(new Set(generations)).toEqual(new Set([7]))
+    expect(findings.classes.get('/ours')?.conditions.map(each => each.observedGeneration)).toEqual([1])
+  })
+
   test('GatewayInvalidListenersUnsupportedProtocol', () => {
     const listeners = [
       { name: 'http', ...LISTENER },

@@ -1,5 +1,6 @@
 /** A cluster with Gateways and HTTPRoutes, read. */
 import { parseTargets } from '../../src/config/targets.ts'
+import type { CertificateBook } from '../../src/discovery/kubernetes/certificates/certificate-book.ts'
 import { readGateways } from '../../src/discovery/kubernetes/gateway/read-gateways.ts'
 import type { Gateway, GatewayClass, HttpRoute, Namespace, ReferenceGrant } from '../../src/discovery/kubernetes/gateway/objects.ts'
 import { keyOf, type KubeObject, type KubeService } from '../../src/discovery/kubernetes/objects.ts'
@@ -41,6 +42,8 @@ export interface World {
   readonly namespaces?: readonly Namespace[]
   readonly services?: readonly KubeService[]
   readonly addresses?: readonly string[]
+  /** Certificates of Secrets; absent: they are not read. */
+  readonly book?: CertificateBook
 }
 
 export const OURS: GatewayClass = { metadata: { name: 'ours', generation: 1 }, spec: { controllerName: CONTROLLER } }
@@ -55,6 +58,7 @@ export const read = (routes: readonly HttpRoute[], world: World = {}) => {
     controller: CONTROLLER,
     addresses,
     domain: undefined,
+    book: world.book,
   })
   for (const { host, target } of findings.hosts) parseTargets(JSON.stringify({ targets: { [host]: target } }), 'test')
   const wrong = (conditions: readonly { type: string; status: string; reason: string; message: string }[]) =>

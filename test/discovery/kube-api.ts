@@ -20,7 +20,12 @@ interface Follower {
   readonly kind: string
   readonly response: ServerResponse
   readonly namespace: string | undefined
+  /** The only type of which it is told; null: all. */
+  readonly only: string | null
 }
+
+/** The type that a field selector names. */
+const typeIn = (url: URL): string | null => /^type=(.*)$/.exec(url.searchParams.get('fieldSelector') ?? '')?.[1] ?? null
 
 const bodyOf = async (request: IncomingMessage): Promise<Json> => {
   let text = ''
@@ -35,7 +40,7 @@ export const startKubeApi = async () => {
   const services = new Map<string, Stored>()
   /** Collections by their plural. */
   const others = new Map(
-    ['gatewayclasses', 'gateways', 'httproutes', 'referencegrants', 'namespaces'].map(kind => [kind, new Map<string, Stored>()]),
+    ['gatewayclasses', 'gateways', 'httproutes', 'referencegrants', 'namespaces', 'secrets'].map(kind => [kind, new Map<string, Stored>()]),
   )
   const collectionOf = (kind: string): Map<string, Stored> | undefined => (kind === 'services' ? services : others.get(kind))
   const leases = new Map<string, Stored>()
@@ -47,7 +52,7 @@ export const startKubeApi = async () => {
   let refusing: number | undefined
 
   const tell = (follower: Follower, { type, object, kind }: Change): void => {
-    if (follower.kind !== kind) return
+    if (follower.kind !== kind || (follower.only !== null && object['type'] !== follower.only)) return
     if (follower.namespace === undefined || follower.namespace === object.metadata.namespace)
       follower.response.write(`${JSON.stringify({ type, object })}\n`)
   }
@@ -62,7 +67,7 @@ export const startKubeApi = async () => {
   }
   const list = (kind: string, url: URL, namespace: string | undefined, response: ServerResponse): void => {
     const all = [...(collectionOf(kind)?.values() ?? [])].filter(
-      ({ metadata }) => namespace === undefined || metadata.namespace === namespace,
+      ({ metadata, type }) => (namespace === undefined || metadata.namespace === namespace) && (typeIn(url) ?? type) === type,
     )
     const from = Number(url.searchParams.get('continue') ?? 0)
     const end = from + Math.min(2, Number(url.searchParams.get('limit') ?? all.length))
@@ -76,7 +81,7 @@ export const startKubeApi = async () => {
       response.end(`${JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code: 410, message: 'too old resource version' } })}\n`)
       return
     }
-    const follower = { kind, response, namespace }
+    const follower = { kind, response, namespace, only: typeIn(url) }
     for (const change of changes) if (change.version > since) tell(follower, change)
     followers.add(follower)
     response.on('close', () => followers.delete(follower))
@@ -187,6 +192,14 @@ export const startKubeApi = async () => {
       if (namespace === '') delete (object.metadata as Partial<Stored['metadata']>).namespace
       others.get(kind)?.set(key, object)
       record(before === undefined ? 'ADDED' : 'MODIFIED', object, kind)
+    },
+    /** Makes or changes a Secret. @param values  in clear */
+    secret: (name: string, values: Readonly<Record<string, string>>, namespace = 'default', type = 'kubernetes.io/tls'): void => {
+      const before = others.get('secrets')?.get(`${namespace}/${name}`)
+      const data = Object.fromEntries(Object.entries(values).map(([key, value]) => [key, Buffer.from(value).toString('base64')]))
+      const object: Stored = { metadata: { name, namespace, uid: `uid-${name}`, resourceVersion: '' }, type, data }
+      others.get('secrets')?.set(`${namespace}/${name}`, object)
+      record(before === undefined ? 'ADDED' : 'MODIFIED', object, 'secrets')
     },
     drop: (kind: string, key: string): void => {
       const object = others.get(kind)!.get(key)!

@@ -83,6 +83,11 @@ export const kubernetesOptions = {
     describe: 'Address or name of the outer layers, which Gateways get into their status; repeatable',
     fallback: [],
   }),
+  'certificate-folder': optional(FILE, {
+    describe:
+      'With --gateway-controller: folder that gets the certificates of Secrets, for --tls-certificate of the layer that ends TLS; Secrets are read for it',
+    defaultText: 'none: certificates are those of the outer layer, and no Secret is read',
+  }),
   lease: withDefault(TEXT, 'socket-gateway', { describe: 'Name of the Lease by which one of several such processes works' }),
   'lease-namespace': optional(TEXT, { describe: 'Namespace of it', defaultText: 'that of the pod, or default' }),
   ...publicationOptions,
@@ -92,7 +97,7 @@ export const kubernetesOptions = {
 /** Headings of `kubernetes --help`. */
 export const kubernetesGroups = {
   'The cluster': ['kubernetes-api', 'kubernetes-token-file', 'kubernetes-ca', 'namespace', 'cluster-domain', 'lease', 'lease-namespace'],
-  'The Gateway API': ['gateway-controller', 'gateway-address'],
+  'The Gateway API': ['gateway-controller', 'gateway-address', 'certificate-folder'],
   'What becomes of Services': ['targets', 'base', 'identifier', 'allow-host', 'allow-issuer', 'keep'],
   'The service': ['server', 'api-token', 'ca', 'credentials', 'insecure'],
 } as const

@@ -34,11 +34,15 @@ export class Informer<Kind extends KubeObject> {
   #version: string | undefined
   #isKnown = false
 
-  /** @param path  of the collection, such as /api/v1/services */
+  /**
+   * @param path  of the collection, such as /api/v1/services
+   * @param selector  query for some of them, such as fieldSelector=…; empty: all
+   */
   constructor(
     private readonly client: KubeClient,
     private readonly path: string,
     private readonly handlers: InformerHandlers,
+    private readonly selector = '',
   ) {}
 
   /** Empty until the first list has come. */
@@ -48,6 +52,10 @@ export class Informer<Kind extends KubeObject> {
 
   get isKnown(): boolean {
     return this.#isKnown
+  }
+
+  get #selected(): string {
+    return this.selector === '' ? '' : `${this.selector}&`
   }
 
   /** Follows them until `signal` is aborted; what it has stays while the server is away. */
@@ -73,7 +81,7 @@ export class Informer<Kind extends KubeObject> {
     const objects = new Map<string, Kind>()
     let next = ''
     do {
-      const query = `limit=${PAGE}${next === '' ? '' : `&continue=${encodeURIComponent(next)}`}`
+      const query = `${this.#selected}limit=${PAGE}${next === '' ? '' : `&continue=${encodeURIComponent(next)}`}`
       const page = (await this.client.call(`${this.path}?${query}`, { signal })) as ObjectList | undefined
       if (!Array.isArray(page?.items))
         throw new GatewayError('SERVICE_UNREACHABLE', `${this.path} was answered without a list; is this the API server?`)
@@ -88,7 +96,7 @@ export class Informer<Kind extends KubeObject> {
 
   /** @returns whether anything came */
   async #watch(signal: AbortSignal): Promise<boolean> {
-    const query = `watch=1&allowWatchBookmarks=true&timeoutSeconds=${WATCH_S}&resourceVersion=${encodeURIComponent(this.#version ?? '')}`
+    const query = `${this.#selected}watch=1&allowWatchBookmarks=true&timeoutSeconds=${WATCH_S}&resourceVersion=${encodeURIComponent(this.#version ?? '')}`
     let hasMoved = false
     const within = AbortSignal.any([signal, AbortSignal.timeout(LONGEST_WATCH_MS)])
     for await (const { type, object } of this.client.watch(`${this.path}?${query}`, within)) {

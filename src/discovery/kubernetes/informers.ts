@@ -17,10 +17,10 @@ export class Informers {
 
   constructor(private readonly options: InformersOptions) {}
 
-  /** Those of a collection, once `changes` has been called. @param path  such as /api/v1/services */
-  of<Kind extends KubeObject>(path: string): Informer<Kind> {
+  /** Those of a collection, once `changes` has been called. @param path  such as /api/v1/services @param selector  as of an `Informer` */
+  of<Kind extends KubeObject>(path: string, selector?: string): Informer<Kind> {
     const { client, trouble, well } = this.options
-    const informer = new Informer<Kind>(client, path, { changed: () => this.#changed(), trouble, well })
+    const informer = new Informer<Kind>(client, path, { changed: () => this.#changed(), trouble, well }, selector)
     this.#all.push(informer)
     return informer
   }

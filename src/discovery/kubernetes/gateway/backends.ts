@@ -2,7 +2,8 @@
 import type { YamlMap } from '../../../config/document/yaml.ts'
 import { hostOf, type KubeService } from '../objects.ts'
 import { NotDone, onlyKnown } from './conditions.ts'
-import { GATEWAY_GROUP, type BackendRef, type ReferenceGrant, type RouteRule } from './objects.ts'
+import { isGranted } from './grants.ts'
+import type { BackendRef, ReferenceGrant, RouteRule } from './objects.ts'
 
 /** Where references are looked up. */
 export interface BackendPlace {
@@ -21,23 +22,13 @@ const SPOKEN: ReadonlyMap<string, YamlMap> = new Map([
   ['kubernetes.io/h2c', { http2: true }],
 ])
 
-/** Does a grant of the namespace of the Service let routes of that one refer to it? */
-const isGranted = (grants: readonly ReferenceGrant[], from: string, { namespace = '', name }: BackendRef): boolean =>
-  grants.some(
-    ({ metadata, spec }) =>
-      metadata.namespace === namespace &&
-      (spec?.from ?? []).some(each => each.group === GATEWAY_GROUP && each.kind === 'HTTPRoute' && each.namespace === from) &&
-      (spec?.to ?? []).some(
-        each => (each.group ?? '') === '' && each.kind === 'Service' && (each.name === undefined || each.name === name),
-      ),
-  )
-
 /** Keys of the origin. @throws NotDone with the reason of ResolvedRefs */
 function resolve(ref: BackendRef, { namespace: own, services, grants, domain }: BackendPlace): YamlMap {
   const { group = '', kind = 'Service', namespace = own, name, port } = ref
   if (group !== '' || kind !== 'Service')
     throw new NotDone('InvalidKind', `a backend of the kind ${kind} is not supported; expected Service`)
-  if (namespace !== own && !isGranted(grants, own, ref))
+  const isOwn = namespace === own
+  if (!isOwn && !isGranted(grants, { kind: 'HTTPRoute', namespace: own }, { kind: 'Service', namespace, name }))
     throw new NotDone('RefNotPermitted', `no ReferenceGrant of ${namespace} permits HTTPRoutes of ${own} to refer to the Service ${name}`)
   const service = services.get(`${namespace}/${name}`)
   const found = service?.spec?.ports?.find(each => each.port === port && (each.protocol ?? 'TCP') === 'TCP')

@@ -1,3 +1,4 @@
+import type { CertificateBook } from '../certificates/certificate-book.ts'
 import type { Informer } from '../informer.ts'
 import type { Informers } from '../informers.ts'
 import type { KubeService } from '../objects.ts'
@@ -6,7 +7,7 @@ import { GATEWAY_GROUP, type Gateway, type GatewayClass, type HttpRoute, type Na
 import { readGateways, type GatewayFindings, type GatewayObjects, type GatewayReaderOptions } from './read-gateways.ts'
 
 /** The part of a cluster that counts. */
-export interface GatewaySourceOptions extends GatewayReaderOptions {
+export interface GatewaySourceOptions extends Omit<GatewayReaderOptions, 'book'> {
   /** undefined: all namespaces. */
   readonly namespace: string | undefined
 }
@@ -48,7 +49,8 @@ export class GatewaySource {
     }
   }
 
-  read(): GatewayFindings {
-    return readGateways(this.objects, this.options)
+  /** @param book  takes the certificates that listeners have; undefined: Secrets are not read */
+  read(book: CertificateBook | undefined): GatewayFindings {
+    return readGateways(this.objects, { ...this.options, book })
   }
 }

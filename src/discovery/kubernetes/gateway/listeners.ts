@@ -1,7 +1,8 @@
 /** Gateways of our classes: which of their listeners an outer layer can have. */
 import { keyOf, type KubeObject } from '../objects.ts'
+import type { SecretPair } from '../certificates/secrets.ts'
 import { condition, NotDone, onlyKnown, reasonOf, unsupported } from './conditions.ts'
-import { GATEWAY_GROUP, type Address, type Condition, type Gateway, type Listener } from './objects.ts'
+import { GATEWAY_GROUP, type Address, type CertificateRef, type Condition, type Gateway, type Listener } from './objects.ts'
 
 /** The option of an HTTPS listener by which it has the certificates of the outer layer. */
 export const CERTIFICATES_OPTION = 'socket-gateway/certificates'
@@ -22,6 +23,8 @@ export interface ListenerState {
   readonly isUsable: boolean
   /** HTTPRoutes, by its protocol and its kinds. */
   readonly takesRoutes: boolean
+  /** Those that it serves; empty: those of the outer layer. */
+  readonly certificates: readonly SecretPair[]
   readonly conditions: readonly Condition[]
 }
 
@@ -62,13 +65,32 @@ function checkAccepted(listener: Listener, entry: Entry | undefined): void {
     )
 }
 
+/** Finds the certificate of a reference. @throws NotDone */
+export type FindCertificate = (ref: CertificateRef, gateway: Gateway) => SecretPair
+
+/** Certificates of a listener; none where they are those of the outer layer. @throws NotDone */
+function certificatesOf(gateway: Gateway, { hostname = '', tls }: Listener, find: FindCertificate | undefined): readonly SecretPair[] {
+  const { certificateRefs: refs = [], options } = tls ?? {}
+  const own = `options: { ${CERTIFICATES_OPTION}: ${OUTER_LAYER} }`
+  const isOfOuter = options?.[CERTIFICATES_OPTION] === OUTER_LAYER
+  if (isOfOuter && refs.length === 0) return []
+  if (find === undefined)
+    throw new NotDone(
+      'InvalidCertificateRef',
+      `certificates are those of the outer layer (--tls-certificate, --acme): leave out certificateRefs, and write ${own}; or give --certificate-folder to the controller`,
+    )
+  if (isOfOuter) throw new NotDone('InvalidCertificateRef', `either certificateRefs or ${own}, not both`)
+  if (refs.length === 0) throw new NotDone('InvalidCertificateRef', `certificateRefs are missing; expected a Secret, or ${own}`)
+  const pairs = refs.map(ref => find(ref, gateway))
+  // Clients get a certificate by the name that they ask for: one for other names would never be served.
+  const host = hostname.toLowerCase().replace(/^\*/, 'any')
+  if (host !== '' && !pairs.some(({ covers }) => covers(host)))
+    throw new NotDone('InvalidCertificateRef', `no certificate of certificateRefs is for ${hostname}`)
+  return pairs
+}
+
 /** @throws NotDone */
-function checkRefs({ protocol, tls, allowedRoutes }: Listener): void {
-  if (protocol === 'HTTPS') {
-    const way = `certificates are those of the outer layer (--tls-certificate, --acme): leave out certificateRefs, and write options: { ${CERTIFICATES_OPTION}: ${OUTER_LAYER} }`
-    if ((tls?.certificateRefs ?? []).length > 0 || tls?.options?.[CERTIFICATES_OPTION] !== OUTER_LAYER)
-      throw new NotDone('InvalidCertificateRef', way)
-  }
+function checkKinds({ allowedRoutes }: Listener): void {
   const other = (allowedRoutes?.kinds ?? []).find(kind => !isHttpRoute(kind))
   if (other !== undefined) throw new NotDone('InvalidRouteKinds', `${other.kind} is not supported; expected HTTPRoute`)
 }
@@ -88,16 +110,20 @@ const faultOf = (check: () => void): { readonly reason: string; readonly message
 const told = (gateway: Gateway, type: string, fault: { readonly reason: string; readonly message: string } | undefined): Condition =>
   condition(gateway, type, fault === undefined ? {} : { isTrue: false, ...fault })
 
-function listenerState(gateway: Gateway, listener: Listener, entry: Entry | undefined): ListenerState {
+function listenerState(gateway: Gateway, listener: Listener, { entry, find }: GatewayPlace): ListenerState {
   const same = (other: Listener): boolean =>
     other.port === listener.port && other.protocol === listener.protocol && (other.hostname ?? '') === (listener.hostname ?? '')
   const isConflicted = (gateway.spec?.listeners ?? []).filter(same).length > 1
   const kinds = listener.allowedRoutes?.kinds ?? []
   const takesRoutes = isEntry(listener.protocol) && (kinds.length === 0 || kinds.some(isHttpRoute))
   const notAccepted = faultOf(() => checkAccepted(listener, entry))
-  const notResolved = faultOf(() => checkRefs(listener))
+  let certificates: readonly SecretPair[] = []
+  const notCertified = faultOf(() => {
+    if (listener.protocol === 'HTTPS') certificates = certificatesOf(gateway, listener, find)
+  })
+  const notResolved = notCertified ?? faultOf(() => checkKinds(listener))
   const isAccepted = !isConflicted && notAccepted === undefined
-  const isUsable = isAccepted && (notResolved === undefined || notResolved.reason === 'InvalidRouteKinds')
+  const isUsable = isAccepted && notCertified === undefined
   const conflict = { isTrue: isConflicted, reason: isConflicted ? 'HostnameConflict' : 'NoConflicts' }
   const programmed = isUsable && takesRoutes ? {} : { isTrue: false, reason: 'Invalid', message: 'see the other conditions' }
   const conditions = [
@@ -106,7 +132,7 @@ function listenerState(gateway: Gateway, listener: Listener, entry: Entry | unde
     told(gateway, 'ResolvedRefs', notResolved),
     condition(gateway, 'Conflicted', conflict),
   ]
-  return { listener, isAccepted, isUsable: isUsable && takesRoutes, takesRoutes, conditions }
+  return { listener, isAccepted, isUsable: isUsable && takesRoutes, takesRoutes, certificates, conditions }
 }
 
 /** Of the Gateway itself. @throws NotDone */
@@ -123,10 +149,21 @@ function checkGateway({ spec = {} }: Gateway, own: readonly string[]): void {
 
 const isIp = (value: string): boolean => value.includes(':') || /^[0-9.]+$/.test(value)
 
-/** Judges a Gateway. @param own  the addresses of the outer layers */
-export function gatewayState(gateway: Gateway, entry: Entry | undefined, own: readonly string[]): GatewayState {
+/** What all Gateways share. */
+export interface GatewayPlace {
+  /** undefined: no Gateway has one. */
+  readonly entry: Entry | undefined
+  /** The addresses of the outer layers. */
+  readonly own: readonly string[]
+  /** undefined: Secrets are not read. */
+  readonly find: FindCertificate | undefined
+}
+
+/** Judges a Gateway. */
+export function gatewayState(gateway: Gateway, place: GatewayPlace): GatewayState {
+  const { own } = place
   const fault = faultOf(() => checkGateway(gateway, own))
-  const states = (gateway.spec?.listeners ?? []).map(listener => listenerState(gateway, listener, entry))
+  const states = (gateway.spec?.listeners ?? []).map(listener => listenerState(gateway, listener, place))
   const listeners = fault === undefined ? states : states.map(state => ({ ...state, isAccepted: false, isUsable: false }))
   const isAnyUsable = listeners.some(({ isUsable }) => isUsable)
   const isAllUsable = listeners.every(({ isUsable }) => isUsable)

@@ -21,6 +21,14 @@ export interface LabelSelector {
   readonly matchExpressions?: readonly { readonly key: string; readonly operator: string; readonly values?: readonly string[] }[]
 }
 
+/** A Secret, where the group and the kind are left out. */
+export interface CertificateRef {
+  readonly group?: string
+  readonly kind?: string
+  readonly namespace?: string
+  readonly name: string
+}
+
 export interface Listener {
   readonly name: string
   readonly hostname?: string
@@ -28,7 +36,7 @@ export interface Listener {
   readonly protocol: string
   readonly tls?: {
     readonly mode?: string
-    readonly certificateRefs?: readonly unknown[]
+    readonly certificateRefs?: readonly CertificateRef[]
     readonly options?: Readonly<Record<string, string>>
   }
   readonly allowedRoutes?: {

@@ -1,11 +1,14 @@
 import type { YamlMap } from '../../../config/document/yaml.ts'
 import { parseTargets } from '../../../config/targets.ts'
+import { messageOf } from '../../../errors.ts'
 import type { FoundHost } from '../../found.ts'
+import type { CertificateBook } from '../certificates/certificate-book.ts'
 import { keyOf, type KubeService } from '../objects.ts'
 import { attach, gatewayOf, type Attachment } from './attachment.ts'
-import { condition, reasonOf, unsupported, type NotDone } from './conditions.ts'
+import { condition, NotDone, reasonOf, unsupported } from './conditions.ts'
+import { isGranted } from './grants.ts'
 import { HostTables } from './host-tables.ts'
-import { byAge, entryOf, gatewayState, type Entry, type GatewayState } from './listeners.ts'
+import { byAge, entryOf, gatewayState, type Entry, type FindCertificate, type GatewayState } from './listeners.ts'
 import { piecesOf } from './rules.ts'
 import type { Condition, Gateway, GatewayClass, HttpRoute, Namespace, ParentRef, ReferenceGrant, RouteParentStatus } from './objects.ts'
 
@@ -26,6 +29,8 @@ export interface GatewayReaderOptions {
   /** Addresses of the outer layers, as Gateways get them. */
   readonly addresses: readonly string[]
   readonly domain: string | undefined
+  /** Certificates of Secrets; absent: they are not read. */
+  readonly book?: CertificateBook | undefined
 }
 
 /** The status that objects are to have, by their keys. */
@@ -98,7 +103,9 @@ class GatewayReader {
     const taken = [...gateways.values()].filter(({ spec }) => accepted.has(spec?.gatewayClassName ?? '')).sort(byAge)
     this.#entry = entryOf(taken)
     for (const gateway of taken) {
-      this.#states.set(keyOf(gateway), gatewayState(gateway, this.#entry, this.options.addresses))
+      const state = gatewayState(gateway, { entry: this.#entry, own: this.options.addresses, find: this.#find })
+      this.#states.set(keyOf(gateway), state)
+      this.options.book?.hold(state.listeners.flatMap(({ isUsable, certificates }) => (isUsable ? certificates : [])))
       this.#attached.set(keyOf(gateway), new Map())
     }
     // By age alone: whoever comes later takes nothing from a route that is there, whatever the two of them go by.
@@ -109,6 +116,26 @@ class GatewayReader {
       gateways: new Map([...this.#states].map(([key, state]) => [key, { state, attached: this.#attached.get(key) ?? new Map() }])),
       routes: this.#routes,
       owners: new Map([...this.#tables.all].map(([host, { owners }]) => [foundName(host), owners])),
+    }
+  }
+
+  /** undefined: Secrets are not read. */
+  get #find(): FindCertificate | undefined {
+    const { book } = this.options
+    if (book === undefined) return undefined
+    const grants = [...this.objects.grants.values()]
+    return ({ group = '', kind = 'Secret', namespace, name }, { metadata }) => {
+      const { namespace: own = '' } = metadata
+      const of = namespace ?? own
+      if (group !== '' || kind !== 'Secret')
+        throw new NotDone('InvalidCertificateRef', `a certificate of the kind ${kind} is not supported; expected Secret`)
+      if (of !== own && !isGranted(grants, { kind: 'Gateway', namespace: own }, { kind: 'Secret', namespace: of, name }))
+        throw new NotDone('RefNotPermitted', `no ReferenceGrant of ${of} permits Gateways of ${own} to refer to the Secret ${name}`)
+      try {
+        return book.find(of, name)
+      } catch (error) {
+        throw new NotDone('InvalidCertificateRef', messageOf(error))
+      }
     }
   }
 
