@@ -101,6 +101,7 @@ function Keys() {
           empty="None: ssh -R needs one."
           columns={[
             { name: 'fingerprint', cell: row => <code>{row.fingerprint}</code>, isLong: true },
+            { name: 'used', cell: row => (row.usedAt === null ? 'never' : `${ago(row.usedAt)} ago`), isNumber: true },
             { name: 'kind', cell: row => row.algorithm },
             { name: 'comment', cell: row => row.comment, isLong: true },
             { name: 'since', cell: row => ago(row.createdAt), isNumber: true },

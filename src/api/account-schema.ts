@@ -84,6 +84,7 @@ export const sshKeySchema = z
     line: z.string(),
     comment: z.string(),
     createdAt: time,
+    usedAt: time.nullable().meta({ description: 'The last login by it, to the minute; null: there was none.' }),
   })
   .meta({ id: 'SshKey' })
 

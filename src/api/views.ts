@@ -43,13 +43,14 @@ export const accountView = ({ id, name, email, role, state, limits, limitsInForc
   confirmedAt: timeOrNull(confirmedAt),
 })
 
-export const sshKeyView = ({ id, fingerprint, algorithm, line, comment, createdAt }: SshKey): unknown => ({
+export const sshKeyView = ({ id, fingerprint, algorithm, line, comment, createdAt, usedAt }: SshKey): unknown => ({
   id,
   fingerprint,
   algorithm,
   line,
   comment,
   createdAt: timeOf(createdAt),
+  usedAt: timeOrNull(usedAt),
 })
 
 export const loginView = ({ token, accountId, expiresAt }: { token: string; accountId: string; expiresAt: number }): unknown => ({

@@ -187,6 +187,8 @@ export interface SshKey {
   readonly line: string
   readonly comment: string
   readonly createdAt: string
+  /** The last login by it; null: there was none. */
+  readonly usedAt: string | null
 }
 
 /** A login. */

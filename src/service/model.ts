@@ -53,6 +53,8 @@ export interface SshKey {
   readonly comment: string
   /** All times are milliseconds since 1970. */
   readonly createdAt: number
+  /** The last login by it, to the minute; null: there was none. */
+  readonly usedAt: number | null
 }
 
 export interface Account {

@@ -273,5 +273,7 @@ const serverCertificates: Migration = ({ int, text, end }) => [
   ${end}`,
 ]
 
+const useOfKeys: Migration = ({ int }) => [`alter table ssh_keys add column used_at ${int}`]
+
 /** The first one makes version 1 of an empty database, and so on. */
-export const MIGRATIONS: readonly Migration[] = [first, events, proofsOfDomains, endedLogins, shares, serverCertificates]
+export const MIGRATIONS: readonly Migration[] = [first, events, proofsOfDomains, endedLogins, shares, serverCertificates, useOfKeys]

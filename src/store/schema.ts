@@ -36,6 +36,7 @@ export interface SshKeysTable {
   blob: Buffer
   comment: string
   created_at: number
+  used_at: Generated<number | null>
 }
 
 export interface OneTimeTable {

@@ -162,6 +162,7 @@ describe('account', () => {
   test('keys are listed, added and deleted, also by their fingerprint', async () => {
     expect(await ada(['account', 'keys', 'add', `${newKeyLine()} me@lan`])).toMatchObject({ status: 0 })
     const [fingerprint = ''] = /SHA256:[\w+/]+/.exec((await ada(['account', 'keys', 'ls'])).stdout) ?? []
+    expect((await ada(['account', 'keys', 'ls'])).stdout).toMatch(/│ LAST USED +│ COMMENT +│\n[^]*│ never +│ me@lan +│/)
     expect(await ada(['account', 'keys', 'delete', fingerprint])).toMatchObject({ status: 0, stdout: 'Key deleted\n' })
     expect((await ada(['account', 'keys', 'ls'])).stdout).not.toContain('SHA256:')
   })

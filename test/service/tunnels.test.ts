@@ -246,6 +246,18 @@ describe.each(await databases())('tunnels on $name', database => {
       const expected = { accountId: owner.accountId, role: 'user', kind: 'ssh', scopes: ['read', 'connect'], address: ADDRESS }
       expect(await identify(userOf(owner), key)).toEqual(expected)
       expect(await identify('ada', key)).toEqual(expected)
+      // Each key says when it was used last, to the minute.
+      const used = async () => new Map((await given.service.accounts.keys(owner)).map(({ line, usedAt }) => [line, usedAt]))
+      const first = given.clock.now()
+      expect(await used()).toEqual(
+        new Map([
+          [key.line, first],
+          [shared.line, null],
+        ]),
+      )
+      given.clock.advance(61_000)
+      await identify('ada', key)
+      expect((await used()).get(key.line)).toBe(first + 61_000)
       expect(await identify(userOf(owner), shared)).toEqual(expected)
       expect(await identify(userOf(other), key)).toBeUndefined()
       expect(await identify('ada', unknown)).toBeUndefined()

@@ -9,7 +9,7 @@ import type { CliContext } from '../command/context.ts'
 import type { ValuesOf } from '../command/option.ts'
 import { askFor } from '../command/prompt.ts'
 import type { accountCreateOptions } from '../options/client.ts'
-import { answer } from './answer.ts'
+import { answer, shownTime } from './answer.ts'
 import { anonymousClient, openClient, type ClientValues } from './open.ts'
 
 const NO_FILE: ReadonlySet<unknown> = new Set(['ENOENT', 'ENAMETOOLONG', 'ENOTDIR', 'EISDIR'])
@@ -90,8 +90,14 @@ export async function runAccountShow(values: ClientValues, context: CliContext):
 
 const formatKeys = (keys: readonly SshKey[]): string =>
   formatBox({
-    head: ['KEY ID', 'TYPE', 'FINGERPRINT', 'COMMENT'],
-    rows: keys.map(({ id, algorithm, fingerprint, comment }) => [id, algorithm, fingerprint, comment]),
+    head: ['KEY ID', 'TYPE', 'FINGERPRINT', 'LAST USED', 'COMMENT'],
+    rows: keys.map(({ id, algorithm, fingerprint, usedAt, comment }) => [
+      id,
+      algorithm,
+      fingerprint,
+      usedAt === null ? 'never' : shownTime(usedAt),
+      comment,
+    ]),
   })
 
 /** `account keys ls`. */

@@ -9,3 +9,6 @@ export function answer(values: { readonly json: boolean }, { stdout }: CliContex
   stdout.write(values.json ? `${JSON.stringify(facts, null, 2)}\n` : printableLines(text()))
   return 0
 }
+
+/** A time as tables show it, to the second and in UTC. */
+export const shownTime = (text: string): string => `${text.slice(0, 19).replace('T', ' ')}Z`

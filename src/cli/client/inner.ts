@@ -1,10 +1,10 @@
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import { formatBox } from '../tables/box.ts'
-import { answer } from './answer.ts'
+import { answer, shownTime } from './answer.ts'
 import { openClient, type ClientValues } from './open.ts'
 
-const time = (text: string | null): string => (text === null ? '' : `${text.slice(0, 19).replace('T', ' ')}Z`)
+const time = (text: string | null): string => (text === null ? '' : shownTime(text))
 
 /** `inner ls`: the keys of inner layers that have joined. */
 export async function runInnerLs(values: ClientValues, context: CliContext): Promise<ExitStatus> {

@@ -28,6 +28,7 @@ export const sshKeyOf = (row: Row<'ssh_keys'>): SshKey => ({
   line: lineOf(row),
   comment: row.comment,
   createdAt: row.created_at,
+  usedAt: row.used_at,
 })
 
 export const apiTokenOf = (row: Row<'api_tokens'>): ApiToken => ({

@@ -95,7 +95,7 @@ export class SshDoorAccess implements SshAccess {
     const owners = await db
       .selectFrom('ssh_keys')
       .innerJoin('accounts', 'accounts.id', 'ssh_keys.account_id')
-      .select(['accounts.id', 'accounts.role', 'ssh_keys.blob'])
+      .select(['accounts.id', 'accounts.role', 'ssh_keys.blob', 'ssh_keys.id as key_id', 'ssh_keys.used_at'])
       .where('fingerprint', '=', fingerprintOf(key.blob))
       .where('accounts.state', '=', 'active')
       .$if(accountId !== undefined, query => query.where('accounts.id', '=', accountId!))
@@ -108,7 +108,21 @@ export class SshDoorAccess implements SshAccess {
         'FORBIDDEN',
         'This key belongs to more than one account: say which one by its SSH user name, as "socket-gateway account show" prints it: ssh -l USER …',
       )
+    if (owner !== undefined) await this.#noteUse(owner)
     return owner && actorOf(owner)
+  }
+
+  /** Once a minute is enough to see a key in use; where the database only reads, the key counts all the same. */
+  async #noteUse({ key_id, used_at }: { readonly key_id: string; readonly used_at: number | null }): Promise<void> {
+    const { clock, store } = this.parts
+    const now = clock.now()
+    if (used_at !== null && now - used_at <= MINUTE_MS) return
+    await store.db
+      .updateTable('ssh_keys')
+      .set({ used_at: now })
+      .where('id', '=', key_id)
+      .execute()
+      .catch(() => undefined)
   }
 
   async forward(actor: Actor, request: ForwardRequest): Promise<Forward> {
