@@ -31,6 +31,10 @@ export class ByteWriter {
     return this
   }
 
+  u32(value: number): this {
+    return this.u16(value >>> 16).u16(value)
+  }
+
   /** An unsigned integer below 2^53. */
   u53(value: number): this {
     const high = Math.floor(value / 0x1_0000_0000)
@@ -75,6 +79,10 @@ export class ByteReader {
     return (this.#text.charCodeAt(at) << 8) | this.#text.charCodeAt(at + 1)
   }
 
+  u32(): number {
+    return this.u16() * 0x1_0000 + this.u16()
+  }
+
   u53(): number {
     const at = this.#advance(8)
     let value = 0
@@ -109,6 +117,8 @@ export interface RepeatedFields {
   readonly count: number
   /** One character for each byte. */
   readonly text: string
+  /** The peer that was told of them last, and the number for it. */
+  told?: { readonly by: object; readonly reference: string } | undefined
 }
 
 const NONE: RepeatedFields = Object.freeze({ fields: [], count: 0, text: '' })
@@ -138,7 +148,7 @@ export class RepeatedFieldLists {
     const writer = new ByteWriter()
     for (const value of fields) writer.latin1(value)
     // From bytes: a text that is put together is made flat in each head anew.
-    const made = Object.freeze({ fields, count: fields.length / 2, text: writer.take().toString('latin1') })
+    const made: RepeatedFields = { fields, count: fields.length / 2, text: writer.take().toString('latin1'), told: undefined }
     this.#known.set(fields, made)
     return made
   }

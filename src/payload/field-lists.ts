@@ -16,6 +16,8 @@ const MAX_LIST_BYTES = 8_192
 const LIST_MS = 60_000
 /** The use of a list from which on it is told: most of those that are used again are used often. */
 const TOLD_FROM = 2
+/** Beyond it every list goes with its head: after sixteen years at the rate that the above allows. */
+const MAX_NUMBER = 0xffff_ffff
 
 /** Lists that the peer of one session has been told. Numbers rise and are never given twice, so that none can stand for another list. */
 export class ToldLists {
@@ -33,22 +35,27 @@ export class ToldLists {
    * @returns undefined: the list goes with its head
    */
   referenceOf(list: RepeatedFields, peer: { note(payload: Uint8Array): void }): string | undefined {
-    return this.#told.get(list)?.reference ?? this.#tell(list, peer)
+    const { told } = list
+    if (told?.by === this) return told.reference
+    const reference = this.#told.get(list)?.reference ?? this.#tell(list, peer)
+    if (reference !== undefined) list.told = { by: this, reference }
+    return reference
   }
 
   #tell(list: RepeatedFields, peer: { note(payload: Uint8Array): void }): string | undefined {
     const uses = (this.#uses.get(list) ?? 0) + 1
     this.#uses.set(list, uses)
-    if (uses < TOLD_FROM || !isList(list.fields)) return undefined
+    if (uses < TOLD_FROM || this.#last >= MAX_NUMBER || !isList(list.fields)) return undefined
     const now = this.clock()
     if (this.#told.size >= MAX_LISTS) {
       const [oldest] = this.#told
       if (oldest === undefined || now - oldest[1].sinceMs < LIST_MS) return undefined
       this.#told.delete(oldest[0])
+      oldest[0].told = undefined
     }
     const number = ++this.#last
     peer.note(encodeNote({ note: 'fields', number, fields: list.fields } as { note: string }))
-    const reference = new ByteWriter().u53(number).take().toString('latin1')
+    const reference = new ByteWriter().u32(number).take().toString('latin1')
     this.#told.set(list, { reference, sinceMs: now })
     return reference
   }
@@ -72,7 +79,7 @@ export class KnownLists {
 
   /** Takes a note of the kind `fields`. @throws GatewayError PROTOCOL */
   take({ number, fields }: Readonly<Record<string, unknown>>): void {
-    if (typeof number !== 'number' || !Number.isSafeInteger(number) || number <= this.#last)
+    if (typeof number !== 'number' || !Number.isInteger(number) || number <= this.#last || number > MAX_NUMBER)
       throw new GatewayError('PROTOCOL', 'a list of fields without a number, or with one that was given before')
     if (!isList(fields)) throw new GatewayError('PROTOCOL', 'a list of fields that is not what it should be')
     this.#last = number

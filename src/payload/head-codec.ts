@@ -88,7 +88,7 @@ export function decodeRequestHead(payload: Buffer, listOf?: (number: number) => 
 }
 
 function listIn(reader: ByteReader, listOf: ((number: number) => RepeatedList) | undefined): RepeatedList {
-  const number = reader.u53()
+  const number = reader.u32()
   if (listOf === undefined) throw new GatewayError('PROTOCOL', 'a list of fields where none was asked for')
   return listOf(number)
 }

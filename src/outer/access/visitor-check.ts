@@ -18,7 +18,8 @@ export interface VisitorRequest {
 
 /** A request for a target with `access`. */
 export interface AccessRequestOfVisitor extends VisitorRequest {
-  readonly access: Access
+  /** The check may complete it. */
+  access: Access
   /** Name of the target or route, as the file has it. */
   readonly target: string
 }

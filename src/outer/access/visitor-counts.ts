@@ -4,12 +4,19 @@ type Counting = { -readonly [Key in keyof VisitorCount]: VisitorCount[Key] }
 
 /** Verdicts by lane and outcome. */
 export class VisitorCounts implements Iterable<VisitorCount> {
+  #latest: Counting | undefined
   readonly #lanes = new Map<VisitorCount['lane'], Map<VisitorCount['outcome'], Counting>>()
 
   add(lane: VisitorCount['lane'], outcome: VisitorCount['outcome'], count = 1): void {
-    const known = this.#lanes.get(lane)?.get(outcome)
-    if (known === undefined) this.#begin(lane, outcome, count)
-    else known.count += count
+    const latest = this.#latest
+    // Most are as the one before.
+    if (latest?.lane === lane && latest.outcome === outcome) {
+      latest.count += count
+      return
+    }
+    const known = this.#lanes.get(lane)?.get(outcome) ?? this.#begin(lane, outcome)
+    known.count += count
+    this.#latest = known
   }
 
   /** The sums of several. */
@@ -23,8 +30,10 @@ export class VisitorCounts implements Iterable<VisitorCount> {
     for (const outcomes of this.#lanes.values()) yield* outcomes.values()
   }
 
-  #begin(lane: VisitorCount['lane'], outcome: VisitorCount['outcome'], count: number): void {
+  #begin(lane: VisitorCount['lane'], outcome: VisitorCount['outcome']): Counting {
+    const begun = { lane, outcome, count: 0 }
     const outcomes = this.#lanes.get(lane) ?? new Map<VisitorCount['outcome'], Counting>()
-    this.#lanes.set(lane, outcomes.set(outcome, { lane, outcome, count }))
+    this.#lanes.set(lane, outcomes.set(outcome, begun))
+    return begun
   }
 }
