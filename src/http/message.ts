@@ -40,6 +40,16 @@ export interface RepeatedList {
   lines: string | undefined
 }
 
+/** Fields as the payload of a head has them, which stand at the end of many lists. */
+export interface RepeatedFields {
+  readonly fields: Fields
+  readonly count: number
+  /** One character for each byte. */
+  readonly text: string
+  /** The peer that was told of them last, and the number for it. */
+  told?: { readonly by: object; readonly reference: string } | undefined
+}
+
 /** The answer of an origin. */
 export interface ResponseHead {
   /** 100 … 199 in an interim head, 200 … 599 in the final one. */

@@ -4,6 +4,9 @@
  */
 import { GatewayError } from '../errors.ts'
 import { MAX_FIELDS, type Fields } from '../http/fields.ts'
+import type { RepeatedFields } from '../http/message.ts'
+
+export type { RepeatedFields } from '../http/message.ts'
 
 const characterOf = (byte: number): string => String.fromCharCode(byte & 0xff)
 /** The two characters of a length below 256, which almost all are. */
@@ -109,16 +112,6 @@ export class ByteReader {
     if (this.#at > this.#text.length) throw new GatewayError('PROTOCOL', 'a head cut short')
     return at
   }
-}
-
-/** Fields as the payload has them, which stand at the end of many lists. */
-export interface RepeatedFields {
-  readonly fields: Fields
-  readonly count: number
-  /** One character for each byte. */
-  readonly text: string
-  /** The peer that was told of them last, and the number for it. */
-  told?: { readonly by: object; readonly reference: string } | undefined
 }
 
 const NONE: RepeatedFields = Object.freeze({ fields: [], count: 0, text: '' })

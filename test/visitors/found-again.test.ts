@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { Agent, request, type IncomingMessage } from 'node:http'
 import type { AcceptedRequest } from '../../src/http/admission.ts'
+import type { Client, Peer } from '../../src/http/client.ts'
 import { createKeyRing, createKeyText, readKeys } from '../../src/visitors/session/key-ring.ts'
 import { Revocations } from '../../src/visitors/session/revocations.ts'
 import { Seal } from '../../src/visitors/session/seal.ts'
@@ -38,7 +39,7 @@ const setUp = () => {
   ) => {
     const fields = cookies.flatMap(cookie => ['Cookie', cookie])
     const asked = { fields, names: cookies.map(() => 'cookie') } as unknown as AcceptedRequest
-    return sessions.findAgain(on, { request: asked, host, scheme }, maxMs)?.session.person.subject
+    return sessions.findAgain({ request: asked, host, client: { scheme } as Client, peer: on as Peer }, maxMs)?.session.person.subject
   }
   return { state, revocations, cookieOf, who }
 }

@@ -1,6 +1,7 @@
 import type { AcceptedRequest } from '../../http/admission.ts'
 import type { Client, Peer, PeerCertificate } from '../../http/client.ts'
 import type { ErrorCode } from '../../errors.ts'
+import type { RepeatedFields } from '../../http/message.ts'
 import type { Access, LaneName, Visitor } from '../../route/access.ts'
 
 /** A request, as far as it matters who sends it. */
@@ -39,6 +40,8 @@ export interface Admittance {
   readonly visitor: Visitor | undefined
   /** For the origin, names and values in turn: who it is. */
   readonly fields: readonly string[]
+  /** The same as heads have them, once somebody has made them. */
+  repeated?: RepeatedFields | undefined
   /** A cookie that the answer brings, as Set-Cookie has it. */
   readonly cookie: string | undefined
   /** The value of Authorization was meant for the gateway. */

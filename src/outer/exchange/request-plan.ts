@@ -285,7 +285,7 @@ function forwardPlan(context: PlanContext, admitted: Admitted, login: Login | un
     fields: span === undefined ? fields : span.inject(fields),
   }
   const isSaid = admittance !== undefined && admittance.fields.length > 0
-  const payload = !isSaid ? encodeRequestHead(head) : { head, list: context.visitorFields.of(admittance.fields) }
+  const payload = !isSaid ? encodeRequestHead(head) : { head, list: (admittance.repeated ??= context.visitorFields.of(admittance.fields)) }
   const response: ResponseContext = {
     method: request.method,
     canChunk: !request.isHttp10,

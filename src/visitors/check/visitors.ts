@@ -116,7 +116,7 @@ export class Visitors implements VisitorCheck {
     if (decided?.decision !== undefined && decided.host === host && origin.isBefore(decided.untilMs)) return decided.decision
     const { visitor, cookie, dropsAuthorization = false, query, follow } = verdict
     const { fields, untilMs } = origin.made(visitor, host)
-    const decision: Admittance = { kind: 'admit', visitor, fields, cookie, dropsAuthorization, query, follow }
+    const decision: Admittance = { kind: 'admit', visitor, fields, repeated: undefined, cookie, dropsAuthorization, query, follow }
     if (decided !== undefined) Object.assign(decided, { decision, host, untilMs } satisfies Decided)
     return decision
   }

@@ -17,12 +17,15 @@ export class SessionLane implements Lane {
     private readonly logins: SocketLogins,
   ) {}
 
-  judge({ access, request, client, host, peer }: AccessRequestOfVisitor): Verdict | undefined {
+  judge(visit: AccessRequestOfVisitor): Verdict | undefined {
+    const { access, request, client, host, peer } = visit
     const { login: rule, sessionMs, ofSocket } = access
     if (rule === undefined || !request.names.includes('cookie')) return undefined
-    const asked = { request, host, scheme: client.scheme }
+    const { scheme } = client
     // A proxy's connection has the requests of many.
-    const known = peer.isTrusted ? this.sessions.find(asked, AT_TARGETS, sessionMs) : this.sessions.findAgain(peer, asked, sessionMs)
+    const known = peer.isTrusted
+      ? this.sessions.find({ request, host, scheme }, AT_TARGETS, sessionMs)
+      : this.sessions.findAgain(visit, sessionMs)
     if (known === undefined) return undefined
     const { session, visitor } = known
     // Known, but not by whom this target asks: that is no login here.

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { Recent } from '../../rates/recent.ts'
 import type { AcceptedRequest } from '../../http/admission.ts'
+import type { Peer } from '../../http/client.ts'
+import type { AccessRequestOfVisitor } from '../../outer/access/visitor-check.ts'
 import type { LoginRule, Visitor } from '../../route/access.ts'
 import type { VisitorsConfig } from '../config.ts'
 import type { Admission, Rejection } from '../lane.ts'
@@ -79,7 +81,7 @@ export class Sessions {
   /** The keys by which those were opened. */
   #ring: KeyRing | undefined
   /** What the Cookie field of a connection has proven last: most requests of one have the same. */
-  readonly #lately = new WeakMap<object, Lately>()
+  readonly #lately = new WeakMap<Peer, Lately>()
   /** Not revoked by what there was then. */
   readonly #good = new WeakMap<Session, number>()
 
@@ -115,23 +117,21 @@ export class Sessions {
   /**
    * The same, for a session at targets: most requests of a connection have the very Cookie field of the one before, and need not be searched.
    * What it proves is judged anew in any case: the host, the keys, the time, and what was revoked.
-   * @param connection  the same object for all requests of one client's connection
+   * @param visit  its `peer` is the same object for all requests of one connection
    */
   findAgain(
-    connection: object,
-    { request, host, scheme }: { readonly request: AcceptedRequest; readonly host: string; readonly scheme: string },
+    { request, host, client: { scheme }, peer }: Pick<AccessRequestOfVisitor, 'request' | 'host' | 'client' | 'peer'>,
     maxMs?: number,
   ): KnownSession | undefined {
     const field = onlyCookie(request)
     const { ring } = this.parts.seal
-    const lately = this.#lately.get(connection)
+    const lately = this.#lately.get(peer)
     if (lately?.field === field && lately?.ring === ring && lately.scheme === scheme && lately.known.host === host)
       return this.#isGood(lately.known, maxMs) ? lately.known : undefined
     const known = this.find({ request, host, scheme }, AT_TARGETS, maxMs)
     if (known === undefined || field === undefined || field.length > MAX_LATELY) return known
     // One of several depends on how long each of them may last.
-    if (cookieValues(request, AT_TARGETS.kind, scheme).length === 1)
-      this.#lately.set(connection, { field: own(field), scheme, ring, known })
+    if (cookieValues(request, AT_TARGETS.kind, scheme).length === 1) this.#lately.set(peer, { field: own(field), scheme, ring, known })
     return known
   }
 
