@@ -177,6 +177,10 @@ const ROOMS = {
     rooms: ['errors.ts', 'files', 'tls', 'discovery', 'discovery/kubernetes'],
     node: ['crypto', 'fs/promises', 'path'],
   },
+  'discovery/kubernetes/ingress': {
+    rooms: ['errors.ts', 'route', 'discovery', 'discovery/kubernetes', 'discovery/kubernetes/certificates', 'discovery/kubernetes/gateway'],
+    node: [],
+  },
   'discovery/kubernetes/gateway': {
     rooms: ['errors.ts', 'config', 'config/document', 'route', 'discovery', 'discovery/kubernetes', 'discovery/kubernetes/certificates'],
     node: [],
@@ -726,6 +730,7 @@ const ROOMS = {
       'discovery/kubernetes',
       'discovery/kubernetes/certificates',
       'discovery/kubernetes/gateway',
+      'discovery/kubernetes/ingress',
       'telemetry',
       'cli/command',
       'cli/options',

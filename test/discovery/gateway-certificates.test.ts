@@ -254,6 +254,6 @@ describe('kubernetes --certificate-folder', () => {
   test('is for --gateway-controller', async () => {
     const running = begin(['kubernetes', '--certificate-folder', 'x', '--targets', 'y'])
     expect(await running.stop()).toBe(2)
-    expect(running.stderr()).toContain('--certificate-folder is for --gateway-controller')
+    expect(running.stderr()).toContain('--certificate-folder is for --gateway-controller or --ingress-controller, which are missing')
   })
 })

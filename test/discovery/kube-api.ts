@@ -40,7 +40,10 @@ export const startKubeApi = async () => {
   const services = new Map<string, Stored>()
   /** Collections by their plural. */
   const others = new Map(
-    ['gatewayclasses', 'gateways', 'httproutes', 'referencegrants', 'namespaces', 'secrets'].map(kind => [kind, new Map<string, Stored>()]),
+    ['gatewayclasses', 'gateways', 'httproutes', 'referencegrants', 'namespaces', 'secrets', 'ingressclasses', 'ingresses'].map(kind => [
+      kind,
+      new Map<string, Stored>(),
+    ]),
   )
   const collectionOf = (kind: string): Map<string, Stored> | undefined => (kind === 'services' ? services : others.get(kind))
   const leases = new Map<string, Stored>()
@@ -102,7 +105,7 @@ export const startKubeApi = async () => {
     if (refusing !== undefined) return refuse(response, refusing, 'is forbidden')
     response.setHeader('Content-Type', 'application/json')
     const [, namespace, kind = '', name, part] =
-      /^\/(?:api\/v1|apis\/(?:coordination\.k8s|gateway\.networking\.k8s)\.io\/\w+)(?:\/namespaces\/([^/]+))?\/(\w+)(?:\/([^/]+)(?:\/(status))?)?$/.exec(
+      /^\/(?:api\/v1|apis\/(?:coordination\.k8s|(?:gateway\.)?networking\.k8s)\.io\/\w+)(?:\/namespaces\/([^/]+))?\/(\w+)(?:\/([^/]+)(?:\/(status))?)?$/.exec(
         url.pathname,
       ) ?? []
     const key = `${namespace ?? ''}/${name ?? ''}`

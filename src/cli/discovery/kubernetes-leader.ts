@@ -1,3 +1,4 @@
+import type { FoundHost, RefusedService } from '../../discovery/found.ts'
 import { CertificateBook } from '../../discovery/kubernetes/certificates/certificate-book.ts'
 import { CertificateFolder } from '../../discovery/kubernetes/certificates/certificate-folder.ts'
 import { TLS_SECRETS, type Secret } from '../../discovery/kubernetes/certificates/secrets.ts'
@@ -6,6 +7,9 @@ import { GatewayStatus } from '../../discovery/kubernetes/gateway/gateway-status
 import type { GatewayFindings } from '../../discovery/kubernetes/gateway/read-gateways.ts'
 import type { Informer } from '../../discovery/kubernetes/informer.ts'
 import type { Informers, InformersOptions } from '../../discovery/kubernetes/informers.ts'
+import { IngressSource } from '../../discovery/kubernetes/ingress/ingress-source.ts'
+import { IngressStatus } from '../../discovery/kubernetes/ingress/ingress-status.ts'
+import type { IngressFindings } from '../../discovery/kubernetes/ingress/read-ingresses.ts'
 import type { KubeService } from '../../discovery/kubernetes/objects.ts'
 import { collection, ServiceSource } from '../../discovery/kubernetes/service-source.ts'
 import type { ServiceStatus } from '../../discovery/kubernetes/service-status.ts'
@@ -18,7 +22,7 @@ import type { PublishHooks } from './publish.ts'
 export interface LeadOptions extends InformersOptions {
   readonly values: Pick<
     ValuesOf<typeof kubernetesOptions>,
-    'allow-host' | 'certificate-folder' | 'cluster-domain' | 'gateway-address' | 'gateway-controller' | 'namespace'
+    'allow-host' | 'certificate-folder' | 'cluster-domain' | 'gateway-address' | 'gateway-controller' | 'ingress-controller' | 'namespace'
   >
   readonly status: ServiceStatus
   /** Is the whole process about to end? */
@@ -85,31 +89,69 @@ class Certificates {
   }
 }
 
+/** A kind of routes that become hosts. */
+interface Part {
+  /** @param book  takes the certificates that they have */
+  read(book: CertificateBook | undefined): readonly FoundHost[]
+  /** Says what became of them. */
+  applied(refused: readonly RefusedService[]): void
+  close(): Promise<void>
+}
+
+/** Begins to follow those that the options ask for. */
+function* partsOf(options: LeadOptions, services: ServiceSource): Generator<Part> {
+  const { values, client, trouble } = options
+  const { namespace, 'cluster-domain': domain, 'gateway-address': addresses } = values
+  const all = (): ReadonlyMap<string, KubeService> => services.objects
+  const gateway = values['gateway-controller']
+  if (gateway !== undefined) {
+    const source = new GatewaySource(services.informers, all, { controller: gateway, addresses, namespace, domain })
+    const status = new GatewayStatus(client, gateway, trouble, Date.now)
+    let last: GatewayFindings | undefined
+    yield {
+      read: book => (last = source.read(book)).hosts,
+      applied: refused => last && status.apply({ objects: source.objects, findings: last, refused }),
+      close: () => status.close(),
+    }
+  }
+  const ingress = values['ingress-controller']
+  if (ingress !== undefined) {
+    const source = new IngressSource(services.informers, all, { controller: ingress, namespace, domain })
+    const status = new IngressStatus({ client, addresses, trouble, now: Date.now })
+    let last: IngressFindings | undefined
+    yield {
+      read: book => (last = source.read(book)).hosts,
+      applied: refused => last && status.apply({ objects: source.objects, findings: last, refused }),
+      close: () => status.close(),
+    }
+  }
+}
+
 /** Begins to follow a cluster, for as long as a Lease is held. */
 export function createLead(options: LeadOptions): Lead {
-  const { values, client, trouble } = options
-  const { namespace, 'cluster-domain': domain, 'gateway-controller': controller, 'gateway-address': addresses } = values
-  const { 'certificate-folder': folder, 'allow-host': allowed } = values
+  const { values } = options
+  const { namespace, 'cluster-domain': domain, 'certificate-folder': folder, 'allow-host': allowed } = values
   const services = new ServiceSource({ namespace, domain }, options)
   const hooks = serviceHooks(services, options)
-  if (controller === undefined) return { source: services, hooks, close: () => Promise.resolve() }
-  const gateways = new GatewaySource(services.informers, () => services.objects, { controller, addresses, namespace, domain })
+  const parts = [...partsOf(options, services)]
+  if (parts.length === 0) return { source: services, hooks, close: () => Promise.resolve() }
   const certificates = folder === undefined ? undefined : new Certificates(services.informers, { folder, namespace, allowed })
-  const status = new GatewayStatus(client, controller, trouble, Date.now)
-  let last: GatewayFindings | undefined
   const source: Source = {
     list: async () => {
       const findings = await services.list()
       const book = certificates?.book()
-      last = gateways.read(book)
+      const hosts = parts.flatMap(part => part.read(book))
       // Before the hosts: the first request for one gets its own certificate.
       if (book !== undefined) await certificates?.write(book)
-      return { ...findings, hosts: last.hosts }
+      return { ...findings, hosts }
     },
     changes: signal => services.changes(signal),
   }
   const applied: PublishHooks['applied'] = refused => {
-    if (last !== undefined) status.apply({ objects: gateways.objects, findings: last, refused })
+    for (const part of parts) part.applied(refused)
   }
-  return { source, hooks: { ...hooks, applied }, close: () => status.close() }
+  const close = async (): Promise<void> => {
+    await Promise.all(parts.map(part => part.close()))
+  }
+  return { source, hooks: { ...hooks, applied }, close }
 }

@@ -67,8 +67,16 @@ const ownNamespace = (given: string | undefined): Promise<string> =>
 export async function runKubernetes(values: Values, context: CliContext): Promise<ExitStatus> {
   if (values['gateway-controller'] !== undefined && values.targets === undefined)
     throw new GatewayError('USAGE', '--gateway-controller is for --targets, which is missing: sockets of the service have no routes')
-  if (values['certificate-folder'] !== undefined && values['gateway-controller'] === undefined)
-    throw new GatewayError('USAGE', '--certificate-folder is for --gateway-controller, which is missing: Services have no certificates')
+  if (values['ingress-controller'] !== undefined && values.targets === undefined)
+    throw new GatewayError('USAGE', '--ingress-controller is for --targets, which is missing: sockets of the service have no routes')
+  if (
+    [values['gateway-controller'], values['ingress-controller']].every(each => each === undefined) &&
+    values['certificate-folder'] !== undefined
+  )
+    throw new GatewayError(
+      'USAGE',
+      '--certificate-folder is for --gateway-controller or --ingress-controller, which are missing: Services have no certificates',
+    )
   const client = new KubeClient(await accessOf(values, context))
   const namespace = await ownNamespace(values['lease-namespace'])
   const identity = `${hostname()} ${randomUUID().slice(0, 8)}`

@@ -79,13 +79,17 @@ export const kubernetesOptions = {
       'With --targets: also follow the Gateway API, for the classes with this controllerName, such as socket-gateway/gateway-controller',
     defaultText: 'none: Services alone',
   }),
+  'ingress-controller': optional(TEXT, {
+    describe: 'With --targets: also follow Ingresses, of the classes with this controller, such as socket-gateway/ingress-controller',
+    defaultText: 'none: no Ingresses',
+  }),
   'gateway-address': listOf(TEXT, {
-    describe: 'Address or name of the outer layers, which Gateways get into their status; repeatable',
+    describe: 'Address or name of the outer layers, which Gateways and Ingresses get into their status; repeatable',
     fallback: [],
   }),
   'certificate-folder': optional(FILE, {
     describe:
-      'With --gateway-controller: folder that gets the certificates of Secrets, for --tls-certificate of the layer that ends TLS; Secrets are read for it',
+      'With --gateway-controller or --ingress-controller: folder that gets the certificates of Secrets, for --tls-certificate of the layer that ends TLS; Secrets are read for it',
     defaultText: 'none: certificates are those of the outer layer, and no Secret is read',
   }),
   lease: withDefault(TEXT, 'socket-gateway', { describe: 'Name of the Lease by which one of several such processes works' }),
@@ -97,7 +101,7 @@ export const kubernetesOptions = {
 /** Headings of `kubernetes --help`. */
 export const kubernetesGroups = {
   'The cluster': ['kubernetes-api', 'kubernetes-token-file', 'kubernetes-ca', 'namespace', 'cluster-domain', 'lease', 'lease-namespace'],
-  'The Gateway API': ['gateway-controller', 'gateway-address', 'certificate-folder'],
+  'The Gateway API and Ingresses': ['gateway-controller', 'ingress-controller', 'gateway-address', 'certificate-folder'],
   'What becomes of Services': ['targets', 'base', 'identifier', 'allow-host', 'allow-issuer', 'keep'],
   'The service': ['server', 'api-token', 'ca', 'credentials', 'insecure'],
 } as const

@@ -1,5 +1,6 @@
 import { isConflict, isNotFound, type KubeClient } from './kube-client.ts'
 import type { KubeService } from './objects.ts'
+import { postEvent, type ObjectEvent } from './object-event.ts'
 import { URL_ANNOTATION } from './read-services.ts'
 
 /** Writes back what has become of Services: an annotation with the public URL, and events that `kubectl describe` shows. */
@@ -47,25 +48,7 @@ export class ServiceStatus {
     await this.client.call(path, { method: 'PATCH', body, signal: new AbortController().signal })
   }
 
-  async #event(service: KubeService, event: { readonly type: string; readonly reason: string; readonly message: string }): Promise<void> {
-    const { namespace = 'default', name, uid = '' } = service.metadata
-    const at = new Date(this.now()).toISOString().replace(/\.\d+Z$/, 'Z')
-    const body = {
-      apiVersion: 'v1',
-      kind: 'Event',
-      metadata: { generateName: `${name.slice(0, 50)}.`, namespace },
-      involvedObject: { apiVersion: 'v1', kind: 'Service', namespace, name, uid },
-      source: { component: 'socket-gateway' },
-      firstTimestamp: at,
-      lastTimestamp: at,
-      count: 1,
-      ...event,
-      message: event.message.slice(0, 1_000),
-    }
-    await this.client.call(`/api/v1/namespaces/${encodeURIComponent(namespace)}/events`, {
-      method: 'POST',
-      body,
-      signal: new AbortController().signal,
-    })
+  #event(service: KubeService, event: ObjectEvent): Promise<void> {
+    return postEvent(this.client, { apiVersion: 'v1', kind: 'Service' }, service, { ...event, atMs: this.now() })
   }
 }

@@ -74,10 +74,10 @@ interface Judged {
   readonly fault: { readonly reason: string; readonly message: string } | undefined
 }
 
-/** Judges what a rule has become as the targets file will. @throws NotDone */
-function check(host: string, routes: readonly YamlMap[]): void {
+/** Judges what rules have become as the targets file will. @throws NotDone */
+export function checkRoutes(host: string, routes: readonly YamlMap[]): void {
   try {
-    parseTargets(JSON.stringify({ targets: { [host]: { routes } } }), 'HTTPRoute')
+    parseTargets(JSON.stringify({ targets: { [host]: { routes } } }), 'rules')
   } catch (error) {
     throw unsupported(reasonOf(error).message)
   }
@@ -200,7 +200,7 @@ class GatewayReader {
         const { pieces, unresolved: nowhere } = piecesOf(route, { ...place, host })
         unresolved ??= nowhere
         puts.push(this.#tables.prepare(host, keyOf(route), pieces))
-        check(host, this.#tables.routesOf(pieces))
+        checkRoutes(host, this.#tables.routesOf(pieces))
       }
       for (const put of puts) put()
       return { fault: undefined, unresolved: unresolved === undefined ? undefined : reasonOf(unresolved) }

@@ -21,7 +21,8 @@ export interface RoutePieces {
   readonly unresolved: NotDone | undefined
 }
 
-const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+/** A text as an expression for it. */
+export const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 
 /** @throws NotDone */
 function pathOf({ path }: RouteMatch): { readonly path: string; readonly isPrefix: boolean } {
