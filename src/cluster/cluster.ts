@@ -148,7 +148,7 @@ export class Cluster implements PresenceListener {
           const wish = note.note === 'rebalance' ? parseWish(note) : undefined
           if (note.note === 'drain') this.#drain()
           else if (wish !== undefined) this.#balance.start(wish)
-          else if (note.note === 'who') connection.session.note(answerQuestion(note, this.#facts, key))
+          else if (note.note === 'who') connection.session.note(answerQuestion(note, this.#facts, key, options.presence.secret))
           else if (note.note === PEER_NOTE) takePeerNote(options.peers, connection.identifier, note)
           else noteOf.get(connection)?.(payload)
         },
@@ -372,14 +372,14 @@ export class Cluster implements PresenceListener {
 
   get #linkOptions(): NodeLinkOptions {
     const { timing = NODE_TIMING, counters, clock, log, registry } = this.context
-    const { key, keys, ca, local } = this.options
+    const { key, keys, ca, local, presence } = this.options
     const onUp = (id: string): void => {
       this.#tellInnerLayers()
       this.#contain(() => this.options.peers?.came(id))
       // Requests that wait for an inner layer may wait for one that is there.
       for (const connection of this.#others.get(id)?.connections.values() ?? []) this.#contain(() => registry.onAdd(connection))
     }
-    return { id: this.id, key, keys, ca, local, budget: this.#budget, counters, timing, clock, log, onUp }
+    return { id: this.id, key, keys, ca, local, budget: this.#budget, counters, timing, clock, log, presence, onUp }
   }
 
   #contain(action: () => void): void {

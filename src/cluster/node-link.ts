@@ -17,6 +17,7 @@ import type { Log } from '../telemetry/log.ts'
 import { AGENT } from '../version.ts'
 import { authorityOf, checkAnswer, encodeQuestion, PROOF_MS, UNKNOWN_NODE, type Question, type SignedFacts } from './node-proof.ts'
 import { NODE_CONNECT_MS, NODE_LIMITS } from './node-limits.ts'
+import type { Presence } from './presence.ts'
 
 /** The settings that the links to all nodes share. */
 export interface NodeLinkOptions {
@@ -35,6 +36,8 @@ export interface NodeLinkOptions {
   /** Milliseconds, rising. */
   readonly clock: () => number
   readonly log: Log
+  /** Hears the secret of a node that has proven itself. */
+  readonly presence: Pick<Presence, 'learned'>
   /** The link to a node is up, so that it can be given streams. */
   readonly onUp: (node: string) => void
 }
@@ -167,7 +170,7 @@ export class NodeLink {
     if (note.note !== 'proof' || proof === undefined) return
     this.#proof = undefined
     clearTimeout(proof.timer)
-    const { keys, log, onUp } = this.options
+    const { keys, log, presence, onUp } = this.options
     const { id, name, url } = this.node
     const session = this.#connector.session
     try {
@@ -182,6 +185,7 @@ export class NodeLink {
     for (const announced of this.#announced) session.note(announced)
     this.#lastReason = ''
     log.info({ node: name, url, roundTripMs: session.roundTripMs }, `linked to the node ${name} at ${url}`)
+    if (typeof note['secret'] === 'string') presence.learned?.(id, note['secret'])
     onUp(id)
   }
 

@@ -51,8 +51,8 @@ export const UNKNOWN_NODE = 'give all nodes the same --node-key, or each other t
 export const encodeQuestion = ({ nonce, audience, timeSeconds }: Question): Buffer =>
   encodeNote({ note: 'who', nonce, audience, time: timeSeconds } as { note: string })
 
-/** The note that answers it. @param node  the one that answers @throws GatewayError PROTOCOL */
-export function answerQuestion(note: Note, node: SignedFacts, key: PrivateKey): Buffer {
+/** The note that answers it. @param node  the one that answers @param secret  of its presence @throws GatewayError PROTOCOL */
+export function answerQuestion(note: Note, node: SignedFacts, key: PrivateKey, secret?: string): Buffer {
   const { nonce, audience, time } = note
   if (typeof nonce !== 'string' || nonce.length > 128 || typeof audience !== 'string' || audience.length > 128 || typeof time !== 'number')
     throw new GatewayError('PROTOCOL', 'a question between nodes that is none')
@@ -64,7 +64,7 @@ export function answerQuestion(note: Note, node: SignedFacts, key: PrivateKey): 
     nowSeconds: time,
     validityMs: PROOF_MS,
   })
-  return encodeNote({ note: 'proof', proof } as { note: string })
+  return encodeNote({ note: 'proof', proof, ...(secret !== undefined && { secret }) } as { note: string })
 }
 
 /** Holds an answer against its question. @param node  the one that was to be reached @throws GatewayError AUTH */

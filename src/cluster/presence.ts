@@ -65,6 +65,10 @@ export interface Presence {
   serve(process: ServedProcess): void
   /** It has gone. */
   unserve(number: number): void
+  /** A secret for those that have proven themselves, by which they believe what this node writes; absent: nobody has to be told one. */
+  readonly secret?: string | undefined
+  /** Another node has told its own. */
+  learned?(id: string, secret: string): void
   /** Takes this node out and stops; resolves when the others can know. */
   close(): Promise<void>
 }

@@ -4,6 +4,7 @@ import { RedisPresence } from '../../src/cluster/redis/redis-presence.ts'
 import { parseRedisUrl } from '../../src/cluster/redis/redis-url.ts'
 import { captureLog } from '../support/layers.ts'
 import { programPath, testWith } from '../support/needs.ts'
+import { nodeKey } from '../support/nodes.ts'
 import { freePort } from '../support/ports.ts'
 import { REDIS_PROGRAMS, startRedis } from '../support/redis.ts'
 import { until } from '../support/wait.ts'
@@ -17,6 +18,7 @@ async function logsOf(url: string, line: RegExp): Promise<readonly string[]> {
   const presence = new RedisPresence({
     place: parseRedisUrl(url),
     name: 'test',
+    ...(await nodeKey()),
     log,
     clock: () => performance.now(),
     wallClock: Date.now,

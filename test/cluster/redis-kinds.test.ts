@@ -11,6 +11,7 @@ import { onCleanUp } from '../support/cleanup.ts'
 import { createLayerProcesses } from '../support/layer-processes.ts'
 import { captureLog, type LogRecord } from '../support/layers.ts'
 import { testWith } from '../support/needs.ts'
+import { nodeKey } from '../support/nodes.ts'
 import { REDIS_PROGRAMS } from '../support/redis.ts'
 import { startRedisCluster, startSentinel, startTlsRedis } from '../support/redis-kinds.ts'
 import { until } from '../support/wait.ts'
@@ -23,9 +24,16 @@ interface Half {
 }
 
 /** A node's half of a presence. */
-const startHalf = (url: string, id: string): Half => {
+const startHalf = async (url: string, id: string): Promise<Half> => {
   const { log, records: logs } = captureLog()
-  const presence = new RedisPresence({ place: parseRedisUrl(url), name: 'test', log, clock: () => performance.now(), wallClock: Date.now })
+  const presence = new RedisPresence({
+    place: parseRedisUrl(url),
+    name: 'test',
+    ...(await nodeKey()),
+    log,
+    clock: () => performance.now(),
+    wallClock: Date.now,
+  })
   const [nodes, identifiers] = [new Set<string>(), new Set<string>()]
   presence.start(
     { id, name: id, url: 'ws://127.0.0.1:1', zone: '', linkUrl: '', isDraining: false, agent: 'test' },
@@ -63,7 +71,7 @@ const ONCE = { max: 1, known: 0, lastsMs: 60_000 }
 
 testWith(REDIS_PROGRAMS, 'behind sentinels, and by the replica once the master has died', async () => {
   const { url, master } = await startSentinel()
-  const [a, b] = [startHalf(url, 'a'), startHalf(url, 'b')]
+  const [a, b] = [await startHalf(url, 'a'), await startHalf(url, 'b')]
   serve(a, 1, 'before')
   await until(() => a.nodes.has('b') && b.nodes.has('a') && b.identifiers.has('before'), { what: 'both to know of each other' })
   const uses = usesAt(url)
@@ -79,7 +87,7 @@ testWith(REDIS_PROGRAMS, 'behind sentinels, and by the replica once the master h
 
 testWith(REDIS_PROGRAMS, 'in a cluster of Redis, whose keys of one name are at one of its masters', async () => {
   const url = await startRedisCluster()
-  const [a, b] = [startHalf(url, 'a'), startHalf(url, 'b')]
+  const [a, b] = [await startHalf(url, 'a'), await startHalf(url, 'b')]
   serve(a, 1, 'lan')
   await until(() => a.nodes.has('b') && b.identifiers.has('lan'), { what: 'both to know of each other' })
   const uses = usesAt(url)
@@ -89,7 +97,7 @@ testWith(REDIS_PROGRAMS, 'in a cluster of Redis, whose keys of one name are at o
 testWith(REDIS_PROGRAMS, 'with TLS, and only where its certificate is one that is trusted', async () => {
   const files = writePair(await mintServer(['localhost', '127.0.0.1']))
   const url = await startTlsRedis(files)
-  const distrusting = startHalf(url, 'a')
+  const distrusting = await startHalf(url, 'a')
   await until(() => distrusting.logs.some(({ msg }) => /does not answer: .*certificate/.test(msg)), {
     what: 'the certificate to be refused',
   })

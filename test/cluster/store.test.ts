@@ -5,6 +5,7 @@ import { createServer, connect } from 'node:net'
 import { RedisPresence } from '../../src/cluster/redis/redis-presence.ts'
 import { parseRedisUrl } from '../../src/cluster/redis/redis-url.ts'
 import { KnownNodes } from '../../src/cluster/redis/known-nodes.ts'
+import { PresenceSeal } from '../../src/cluster/redis/presence-seal.ts'
 import { answerQuestion, checkAnswer } from '../../src/cluster/node-proof.ts'
 import type { NodeFacts, ServedProcess } from '../../src/cluster/presence.ts'
 import { mintKeyPair } from '../../src/identity/certificate.ts'
@@ -17,7 +18,7 @@ import { onCleanUp } from '../support/cleanup.ts'
 import { exchange } from '../support/exchange.ts'
 import { captureLog, privateKeyOf } from '../support/layers.ts'
 import { testWith } from '../support/needs.ts'
-import { linked, startNode } from '../support/nodes.ts'
+import { linked, nodeKey, startNode } from '../support/nodes.ts'
 import { freePort } from '../support/ports.ts'
 import { rawResponse, startRawOrigin } from '../support/raw-origin.ts'
 import { REDIS_PROGRAMS, startRedis } from '../support/redis.ts'
@@ -35,6 +36,16 @@ const PROCESS: ServedProcess = {
   isEnrolled: false,
   atMs: 1,
 }
+
+/** The hand of one who has the key of the nodes: what comes behind the signatures is looked at as well. */
+const hand = async (): Promise<PresenceSeal> =>
+  new PresenceSeal({
+    name: 'test',
+    ...(await nodeKey()),
+    clock: () => performance.now(),
+    wallClock: Date.now,
+    onRefused: () => undefined,
+  })
 
 describe('what was read', () => {
   const known = (): { readonly nodes: KnownNodes; readonly told: unknown[] } => {
@@ -144,7 +155,7 @@ test('the head of a relayed stream says for whom it is, and none is read that is
   for (let end = 1; end <= head.length - 2; end++) expect(() => decodeRelayHead(head.subarray(0, end))).toThrow('cut short')
 })
 
-describe('a stranger who writes to Redis', () => {
+describe('whoever writes to Redis, and has the key of the nodes', () => {
   testWith(REDIS_PROGRAMS, 'gets between no nodes, gets no inner layers, no requests that are for others, and stops nobody', async () => {
     const port = await startRedis()
     const redis = new Redis({ host: '127.0.0.1', port })
@@ -173,17 +184,17 @@ describe('a stranger who writes to Redis', () => {
     await new Promise<void>(resolve => passOn.listen(0, '127.0.0.1', resolve))
     onCleanUp(() => passOn.close())
     const { port: betweenPort } = passOn.address() as { port: number }
-    const show = async (name: string, said: string): Promise<void> => {
+    const show = async (name: string, said: NodeFacts): Promise<void> => {
       await redis.zadd('{test}:nodes', Date.now() + 1e9, name)
-      await redis.hset('{test}:facts', name, said)
+      await redis.hset('{test}:facts', name, (await hand()).facts({ ...said, id: name }, 0))
     }
     await redis.hset('{test}:served:bad', '1', '{')
     await redis.hset('{test}:versions', 'bad', '1', 'wrong', '1')
     await redis.set('{test}:served:wrong', 'no hash')
-    await show('bad', JSON.stringify({ ...facts, id: 'bad', name: 'bad', url: 'ws://127.0.0.1:9', linkUrl: '' }))
-    await show('wrong', JSON.stringify({ ...facts, id: 'wrong', name: 'wrong', url: 'ws://127.0.0.1:9', linkUrl: '' }))
-    await show('file', JSON.stringify({ ...facts, url: 'file:///etc/passwd' }))
-    await show('between', JSON.stringify({ ...facts, url: `ws://127.0.0.1:${betweenPort}`, linkUrl: `ws://127.0.0.1:${evilPort}` }))
+    await show('bad', { ...facts, name: 'bad', url: 'ws://127.0.0.1:9', linkUrl: '' })
+    await show('wrong', { ...facts, name: 'wrong', url: 'ws://127.0.0.1:9', linkUrl: '' })
+    await show('file', { ...facts, url: 'file:///etc/passwd' })
+    await show('between', { ...facts, url: `ws://127.0.0.1:${betweenPort}`, linkUrl: `ws://127.0.0.1:${evilPort}` })
     // Inner layers are told of it as well, if anybody is.
     let innersAtEvil = 0
     const evil = createServer(client => {
@@ -203,10 +214,12 @@ describe('a stranger who writes to Redis', () => {
 
     // The process of node a, as one of a tunnel and under another name.
     const own = JSON.parse((await redis.hget(`{test}:served:${id}`, '1'))!) as ServedProcess
-    const version = Number(await redis.hget('{test}:versions', id))
+    const version = parseInt((await redis.hget('{test}:versions', id))!, 10)
+    const change = async (number: number, what: object): Promise<unknown> =>
+      redis.publish('{test}:changes', (await hand()).message(id, String(number), JSON.stringify(what)))
     const lies = [{ ...own, number: 1, identifier: 'other', instance: 'other' }]
-    await redis.publish('{test}:changes', `${id} ${version + 1} ${JSON.stringify({ add: [], remove: [1] })}`)
-    await redis.publish('{test}:changes', `${id} ${version + 2} ${JSON.stringify({ add: lies, remove: [] })}`)
+    await change(version + 1, { add: [], remove: [1] })
+    await change(version + 2, { add: lies, remove: [] })
     await until(() => b.outer.registry.identifiers.includes('other'))
     const { relays } = a.outer.cluster!
     const before = relays.total
@@ -229,15 +242,19 @@ describe('a stranger who writes to Redis', () => {
       const port = await startRedis()
       const redis = new Redis({ host: '127.0.0.1', port })
       onCleanUp(() => redis.disconnect())
-      const show = (id: string, inMs: number, facts = JSON.stringify({ ...NODE, id })) =>
-        redis
+      const honest = await hand()
+      const others = await Promise.all(Array.from({ length: 300 }, hand))
+      const serve = async (number: number): Promise<void> => {
+        const text = JSON.stringify({ ...PROCESS, number })
+        await redis
           .pipeline()
-          .zadd('{test}:nodes', Date.now() + inMs, id)
-          .hset('{test}:facts', id, facts)
-          .hset('{test}:versions', id, '1')
+          .zadd('{test}:nodes', Date.now() + 1e9, 'honest')
+          .hset('{test}:facts', 'honest', honest.facts({ ...NODE, id: 'honest' }, 0))
+          .hset('{test}:versions', 'honest', honest.listed('honest', number, { add: [[number, text]], remove: [] }))
+          .hset('{test}:served:honest', number, text)
           .exec()
-      await show('honest', 1e9)
-      await redis.hset('{test}:served:honest', '1', JSON.stringify(PROCESS))
+      }
+      await serve(1)
 
       const seen = new Set<string>()
       const served: string[] = []
@@ -245,6 +262,7 @@ describe('a stranger who writes to Redis', () => {
       const presence = new RedisPresence({
         place,
         name: 'test',
+        ...(await nodeKey()),
         log: captureLog().log,
         clock: () => performance.now(),
         wallClock: Date.now,
@@ -266,7 +284,7 @@ describe('a stranger who writes to Redis', () => {
       for (let i = 0; i < 3_000; i++) {
         const id = `forged-${i}`
         pipeline.zadd('{test}:nodes', Date.now() + 1e8, id)
-        pipeline.hset('{test}:facts', id, i % 10 === 0 ? 'x'.repeat(20_000) : JSON.stringify({ ...NODE, id, name: id }))
+        pipeline.hset('{test}:facts', id, i % 10 === 0 ? 'x'.repeat(20_000) : (others[i]?.facts({ ...NODE, id, name: id }, 0) ?? '{}'))
       }
       pipeline.zadd('{test}:nodes', Date.now() + 1e8, 'i'.repeat(10_000))
       // A list that is too much, and a message that is.
@@ -277,9 +295,9 @@ describe('a stranger who writes to Redis', () => {
         `honest 2 ${JSON.stringify({ add: [{ ...PROCESS, number: 2 }], remove: [], more: 'x'.repeat(3_000_000) })}`,
       )
       await pipeline.exec()
+      // Nine of ten of the first 300 are signed.
       await until(() => seen.size >= 200, { what: 'forged nodes to be read' })
-      await redis.hset('{test}:served:honest', '3', JSON.stringify({ ...PROCESS, number: 3 }))
-      await redis.hset('{test}:versions', 'honest', '9')
+      await serve(3)
       await until(() => served.filter(id => id === 'honest').length === 2, { what: 'the honest node to be read again' })
       expect(seen.size).toBeLessThanOrEqual(256)
       expect(seen.has('honest')).toBe(true)

@@ -5,7 +5,7 @@ import { RedisPresence } from '../../src/cluster/redis/redis-presence.ts'
 import { parseRedisUrl } from '../../src/cluster/redis/redis-url.ts'
 import { mintKeyPair } from '../../src/identity/certificate.ts'
 import { KeyRegistry } from '../../src/identity/key-registry.ts'
-import { registeredHalfOf } from '../../src/identity/private-key.ts'
+import { registeredHalfOf, type PrivateKey } from '../../src/identity/private-key.ts'
 import { onCleanUp } from './cleanup.ts'
 import { captureLog, privateKeyOf, startLayers, type Layers, type LayersOptions } from './layers.ts'
 import { until } from './wait.ts'
@@ -13,16 +13,23 @@ import { until } from './wait.ts'
 /** What `nodeOptions` makes: the same key for all nodes of the file. */
 const minted = mintKeyPair({ type: 'ec', commonName: 'node', validityYears: 1 })
 
+/** The key of the cluster, as a presence signs with it. */
+export const nodeKey = async (): Promise<{ readonly key: PrivateKey; readonly keys: KeyRegistry }> => {
+  const key = privateKeyOf(await minted)
+  return { key, keys: new KeyRegistry([registeredHalfOf(key, 'node.key')]) }
+}
+
 export const nodeOptions = async (
   redisPort: number,
   more: Partial<ClusterOptions> & { readonly cluster?: string } = {},
 ): Promise<ClusterOptions> => {
   const { cluster = 'test', ...rest } = more
-  const key = privateKeyOf(await minted)
-  const keys = new KeyRegistry([registeredHalfOf(key, 'node.key')])
+  const { key, keys } = await nodeKey()
   const presence = new RedisPresence({
     place: parseRedisUrl(`redis://127.0.0.1:${redisPort}`),
     name: cluster,
+    key,
+    keys,
     log: captureLog().log,
     clock: () => performance.now(),
     wallClock: Date.now,

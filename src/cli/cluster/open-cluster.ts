@@ -60,9 +60,12 @@ export async function openCluster(
   const others = new KeyFiles(values['node-public-key'])
   await others.start()
   await others.close()
+  const keys = new KeyRegistry([registeredHalfOf(key, keyFile), ...others.registry])
   const presence = new RedisPresence({
     place,
     name: values['cluster-name'],
+    key,
+    keys,
     log,
     clock: () => performance.now(),
     wallClock: Date.now,
@@ -77,7 +80,7 @@ export async function openCluster(
     ...(tls !== undefined && { certificates: tls }),
     ca,
     key,
-    keys: new KeyRegistry([registeredHalfOf(key, keyFile), ...others.registry]),
+    keys,
     name: values['node-name'] ?? hostname(),
     zone: values.zone,
     linkUrl: values.advertise,

@@ -1,7 +1,10 @@
 import { messageOf } from '../../errors.ts'
+import type { Keys } from '../../identity/key-registry.ts'
+import type { PrivateKey } from '../../identity/private-key.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { NodeFacts, Presence, PresenceListener, ServedProcess } from '../presence.ts'
 import { KnownNodes } from './known-nodes.ts'
+import { PresenceSeal } from './presence-seal.ts'
 import { createRedis, type RedisClient } from './redis-client.ts'
 import type { RedisPlace } from './redis-url.ts'
 import { BEAT, CHANGE, LEAVE, LIST } from './scripts.ts'
@@ -11,6 +14,10 @@ export interface RedisPresenceOptions {
   readonly place: RedisPlace
   /** Nodes of one name are one cluster. */
   readonly name: string
+  /** Of this node: it signs what is written. */
+  readonly key: PrivateKey
+  /** The keys that other nodes may prove. */
+  readonly keys: Pick<Keys, 'get'>
   readonly log: Log
   /** Milliseconds, rising. */
   readonly clock: () => number
@@ -30,6 +37,9 @@ const REWRITE_STEP = 1_000
 /** The time for a last word, milliseconds. */
 const LEAVE_MS = 1_000
 
+/** Between two lines of the log about what was refused, milliseconds. */
+const REFUSED_EVERY_MS = 60_000
+
 type Change = { readonly add: readonly ServedProcess[]; readonly remove: readonly number[] }
 
 /**
@@ -48,8 +58,9 @@ export class RedisPresence implements Presence {
   #isFlushDue = false
   #facts: NodeFacts | undefined
   #known: KnownNodes | undefined
-  /** Of our list in Redis; undefined: it has to be written anew. */
-  #version: number | undefined
+  readonly #seal: PresenceSeal
+  /** Number and code of our list in Redis; undefined: it has to be written anew. */
+  #version: string | undefined
   #lastVersion = 0
   #offsetMs = 0
   #timer: NodeJS.Timeout | undefined
@@ -61,8 +72,11 @@ export class RedisPresence implements Presence {
   /** The fault of the connection itself: what a command says of it is only that there is none. */
   #cause: string | undefined
   #closing: Promise<void> | undefined
+  /** When something was refused last, on the clock that rises. */
+  #refusedMs = -Infinity
 
   constructor(private readonly options: RedisPresenceOptions) {
+    this.#seal = new PresenceSeal({ ...options, onRefused: reason => this.#refused(reason) })
     this.#redis = createRedis(options.place)
     this.#subscriber = createRedis(options.place)
     // Each attempt that fails is an event; what fails is said once, by the beat.
@@ -77,6 +91,15 @@ export class RedisPresence implements Presence {
 
   now(): number {
     return this.options.wallClock() + this.#offsetMs
+  }
+
+  get secret(): string | undefined {
+    return this.#facts && this.#seal.secretOf(this.#facts.id)
+  }
+
+  learned(id: string, secret: string): void {
+    this.#seal.learned(id, secret)
+    this.#beatSoon(0)
   }
 
   start(facts: NodeFacts, listener: PresenceListener): void {
@@ -125,7 +148,14 @@ export class RedisPresence implements Presence {
     const { id } = this.#facts ?? {}
     if (id !== undefined && this.#redis.status === 'ready') {
       const last = this.#inTurn(() =>
-        this.#redis.eval(LEAVE, 4, ...this.#keys('nodes', 'facts', 'versions', `served:${id}`), id, this.#channel),
+        this.#redis.eval(
+          LEAVE,
+          4,
+          ...this.#keys('nodes', 'facts', 'versions', `served:${id}`),
+          id,
+          this.#channel,
+          this.#seal.message(id, 'gone'),
+        ),
       )
       const late = new Promise<void>(resolve => setTimeout(resolve, LEAVE_MS).unref())
       await Promise.race([last.catch(() => undefined), late])
@@ -154,7 +184,7 @@ export class RedisPresence implements Presence {
       const remove = [...this.#removed].slice(0, MAX_AT_ONCE)
       for (const { number } of add) this.#added.delete(number)
       for (const number of remove) this.#removed.delete(number)
-      await this.#write({ add, remove }, 0)
+      await this.#write({ add, remove }, this.#version)
     }
   }
 
@@ -163,29 +193,34 @@ export class RedisPresence implements Presence {
     this.#added.clear()
     this.#removed.clear()
     const all = [...this.#own.values()]
-    await this.#write({ add: all.slice(0, MAX_AT_ONCE), remove: [] }, this.#lastVersion + REWRITE_STEP)
+    this.#seal.reset(this.#facts!.id)
+    await this.#write({ add: all.slice(0, MAX_AT_ONCE), remove: [] }, undefined)
     for (let at = MAX_AT_ONCE; at < all.length; at += MAX_AT_ONCE)
-      await this.#write({ add: all.slice(at, at + MAX_AT_ONCE), remove: [] }, 0)
+      await this.#write({ add: all.slice(at, at + MAX_AT_ONCE), remove: [] }, this.#version)
   }
 
-  async #write({ add, remove }: Change, version: number): Promise<void> {
+  /** @param before  number and code of what is there; undefined: the list begins anew */
+  async #write({ add, remove }: Change, before: string | undefined): Promise<void> {
     const { id } = this.#facts!
-    const text = JSON.stringify({ add, remove })
-    const values = add.flatMap(process => [String(process.number), JSON.stringify(process)])
+    const entries = add.map(process => [process.number, JSON.stringify(process)] as const)
+    const number = this.#lastVersion + (before === undefined ? REWRITE_STEP : 1)
+    this.#lastVersion = number
+    const version = this.#seal.listed(id, number, { add: entries, remove })
     try {
-      const written = await this.#redis.eval(
+      await this.#redis.eval(
         CHANGE,
         2,
         ...this.#keys('versions', `served:${id}`),
         id,
         this.#channel,
         version,
-        text,
+        before ?? '',
+        this.#seal.message(id, String(number), JSON.stringify({ add, remove })),
         add.length,
-        ...values,
+        ...entries.flatMap(([of, text]) => [String(of), text]),
         ...remove,
       )
-      this.#version = this.#lastVersion = Number(written)
+      this.#version = version
     } catch (thrown) {
       // Nobody knows whether it was done.
       this.#version = undefined
@@ -226,17 +261,17 @@ export class RedisPresence implements Presence {
       3,
       ...this.#keys('nodes', 'facts', 'versions'),
       facts.id,
-      JSON.stringify(facts),
+      this.#seal.facts(facts, this.#lastVersion),
       ALIVE_MS,
       this.#key('served:'),
       ...known.ids,
     )) as [number, string, ...string[]]
     const [nowMs, ours, ...rest] = answer
     this.#offsetMs = nowMs - (beganMs + this.options.wallClock()) / 2
-    if (this.#version === undefined || ours !== String(this.#version)) await this.#rewrite()
+    if (this.#version === undefined || ours !== this.#version) await this.#rewrite()
     const alive = []
-    for (let i = 0; i + 2 < rest.length; i += 3) alive.push({ id: rest[i]!, facts: rest[i + 1]!, version: Number(rest[i + 2]) })
-    for (const id of known.saw(alive)) await this.#readIfPossible(id)
+    for (let i = 0; i + 2 < rest.length; i += 3) alive.push({ id: rest[i]!, facts: rest[i + 1]!, version: parseInt(rest[i + 2]!, 10) })
+    for (const id of known.saw(this.#seal.open(alive))) if (this.#seal.canRead(id)) await this.#readIfPossible(id)
     await this.#flush()
   }
 
@@ -253,10 +288,14 @@ export class RedisPresence implements Presence {
   /** Reads what a node serves. */
   async #read(id: string): Promise<void> {
     const list = (await this.#redis.eval(LIST, 2, ...this.#keys('versions', `served:${id}`), id)) as string[]
-    const [version, ...pairs] = list
-    const processes: string[] = []
-    for (let i = 1; i < pairs.length; i += 2) processes.push(pairs[i]!)
-    this.#known?.list(id, Number(version), processes)
+    const [version = '', ...pairs] = list
+    const number = this.#seal.list(id, version, pairs)
+    if (number === undefined) return
+    this.#known?.list(
+      id,
+      number,
+      pairs.filter((_text, index) => index % 2 === 1),
+    )
   }
 
   #heard(message: string): void {
@@ -264,11 +303,20 @@ export class RedisPresence implements Presence {
     if (known === undefined || this.#closing !== undefined) return
     try {
       if (message.length > MAX_MESSAGE) throw new RangeError('it is too long')
+      const opened = this.#seal.openMessage(message)
       // What does not follow on what is known is read anew, with the next look.
-      if (!known.heard(message)) this.#beatSoon(0)
+      if (opened !== undefined && !known.heard(opened)) this.#beatSoon(0)
     } catch (thrown) {
       this.options.log.warn({ reason: messageOf(thrown) }, 'a message of another node cannot be read')
     }
+  }
+
+  /** Somebody has written what no node has: told once in a while, however much it is. */
+  #refused(reason: string): void {
+    const { log, clock } = this.options
+    const isNews = clock() - this.#refusedMs > REFUSED_EVERY_MS
+    if (isNews) this.#refusedMs = clock()
+    log[isNews ? 'warn' : 'debug']({ reason }, `something in Redis was not written by a node of this cluster: ${reason}`)
   }
 
   #says(fault: string | undefined): void {

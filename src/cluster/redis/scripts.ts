@@ -2,10 +2,10 @@
  * The steps of a node in Redis, each done at once. All keys share a hash slot, so that this works in a cluster of Redis as well:
  *
  *   {NAME}:nodes      sorted set: id → when it is over, milliseconds on the clock of Redis
- *   {NAME}:facts      hash: id → NodeFacts
- *   {NAME}:versions   hash: id → a number that grows with each change of what the node serves
+ *   {NAME}:facts      hash: id → NodeFacts, signed by the key of the node
+ *   {NAME}:versions   hash: id → `NUMBER CODE`: a number that grows with each change of what the node serves, and the code of all that it serves then
  *   {NAME}:served:ID  hash: number → ServedProcess
- *   {NAME}:changes    channel: `ID VERSION {"add":[…],"remove":[…]}`, `ID gone`, `ID here`
+ *   {NAME}:changes    channel: `ID NUMBER CODE {"add":[…],"remove":[…]}`, `ID gone CODE `
  */
 
 /** Nodes of a cluster, as many as anybody asks for. Whoever can write to Redis can make up more, and nobody reads them. */
@@ -17,6 +17,8 @@ const MAX_FACTS = 16_384
 export const MAX_PROCESSES = 100_000
 const MAX_LIST = 134_217_728
 const MAX_PROCESS = 8_192
+/** Of a number with its code. */
+const MAX_VERSION = 80
 
 /** After so long nothing is left of a node that has died without a word, milliseconds. */
 const FORGOTTEN_MS = 60_000
@@ -48,7 +50,7 @@ local function tell(id)
   count = count + 1
   answer[#answer + 1] = id
   answer[#answer + 1] = facts
-  answer[#answer + 1] = string.sub(redis.call('HGET', KEYS[3], id) or '0', 1, 20)
+  answer[#answer + 1] = string.sub(redis.call('HGET', KEYS[3], id) or '0', 1, ${MAX_VERSION})
 end
 for i = 5, #ARGV do
   local over = redis.call('ZSCORE', KEYS[1], ARGV[i])
@@ -58,26 +60,25 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], now, '+inf', 'LIMIT', 0
 return answer`
 
 /**
- * Changes what a node serves, and tells. KEYS: versions, its list. ARGV: id, channel, version, text of the change, how many come, then number and process of
- * each, then the numbers that go. Version 0: one more than before; any other: the list is made anew.
+ * Changes what a node serves, and tells. KEYS: versions, its list. ARGV: id, channel, number and code of the list afterwards, those that it has now, the message, how many come, then number and
+ * process of each, then the numbers that go. Without those that it has now, the list is made anew.
  */
 export const CHANGE = `
-local version = tonumber(ARGV[3])
-if version == 0 then
-  version = redis.call('HINCRBY', KEYS[1], ARGV[1], 1)
-else
+if ARGV[4] == '' then
   redis.call('DEL', KEYS[2])
-  redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+elseif redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[4] then
+  return redis.error_reply('ERR somebody else has changed the list')
 end
-local come = tonumber(ARGV[5])
-for i = 6, 5 + 2 * come, 2 do
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+local come = tonumber(ARGV[6])
+for i = 7, 6 + 2 * come, 2 do
   redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
 end
-for i = 6 + 2 * come, #ARGV do
+for i = 7 + 2 * come, #ARGV do
   redis.call('HDEL', KEYS[2], ARGV[i])
 end
-redis.call('PUBLISH', ARGV[2], ARGV[1] .. ' ' .. string.format('%d', version) .. ' ' .. ARGV[4])
-return version`
+redis.call('PUBLISH', ARGV[2], ARGV[5])
+return 1`
 
 /** Reads what a node serves. KEYS: versions, its list. ARGV: id. Gives the version, then number and process of each. */
 export const LIST = `
@@ -91,11 +92,11 @@ local answer = redis.call('HGETALL', KEYS[2])
 table.insert(answer, 1, redis.call('HGET', KEYS[1], ARGV[1]) or '0')
 return answer`
 
-/** Takes a node out. KEYS: nodes, facts, versions, its list. ARGV: id, channel. */
+/** Takes a node out. KEYS: nodes, facts, versions, its list. ARGV: id, channel, message. */
 export const LEAVE = `
 redis.call('ZREM', KEYS[1], ARGV[1])
 redis.call('HDEL', KEYS[2], ARGV[1])
 redis.call('HDEL', KEYS[3], ARGV[1])
 redis.call('DEL', KEYS[4])
-redis.call('PUBLISH', ARGV[2], ARGV[1] .. ' gone')
+redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1`
