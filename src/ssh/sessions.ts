@@ -17,6 +17,8 @@ export interface SessionsOptions {
    * ends on the spot, and what it has read and not shown is lost.
    */
   readonly readMs: number
+  /** The time that a session waits for the first forward, milliseconds. */
+  readonly forwardMs: number
   /** Milliseconds, rising. */
   readonly clock: () => number
   /** The sockets that the connection serves. */
@@ -51,6 +53,8 @@ type Open = () => ServerChannel | undefined
 /** The sessions of one connection: a greeting with the URLs of its sockets, then who comes to them. */
 export class Sessions {
   readonly #terminals = new Set<Terminal>()
+  /** Those that are there before any forward was asked for, and the end of their patience. */
+  readonly #early = new Map<Terminal, NodeJS.Timeout>()
   /** Sessions that were ended, until their client has closed them. */
   readonly #ended = new Set<Promise<void>>()
   readonly #hints: Repeats
@@ -67,6 +71,11 @@ export class Sessions {
   /** True once somebody has seen which sockets there are. */
   get hasGreeted(): boolean {
     return this.#hasGreeted
+  }
+
+  /** A forward was asked for, and answered: there is something to show. */
+  asked(): void {
+    for (const terminal of this.#takeEarly()) this.#greet(terminal)
   }
 
   /** The client wants a session. */
@@ -125,6 +134,10 @@ export class Sessions {
 
   /** Ends the sessions; resolves when their clients have shown what was said, or do not do so. @param status  with which `ssh` exits */
   async end(status: number): Promise<void> {
+    for (const terminal of this.#takeEarly()) {
+      terminal.say(...this.#unsaid.splice(0))
+      this.#terminals.add(terminal)
+    }
     for (const terminal of this.#terminals) this.#end(terminal, status)
     this.#terminals.clear()
     if (this.#ended.size > 0) await settleWithin(Promise.all(this.#ended), this.options.readMs)
@@ -133,13 +146,31 @@ export class Sessions {
   /** The connection is gone. */
   close(): void {
     this.#isOver = true
+    this.#takeEarly()
     this.#terminals.clear()
   }
 
   #shell(channel: ServerChannel | undefined): void {
     const terminal = this.#terminal(channel)
     if (terminal === undefined) return
-    void this.options.answered().then(guarded(this.options.fail, () => this.#greet(terminal)))
+    void this.options.answered().then(guarded(this.options.fail, () => this.#greetOrWait(terminal)))
+  }
+
+  #takeEarly(): readonly Terminal[] {
+    const early = [...this.#early.keys()]
+    for (const timer of this.#early.values()) clearTimeout(timer)
+    this.#early.clear()
+    return early
+  }
+
+  #greetOrWait(terminal: Terminal): void {
+    const { fail, forwardMs, sockets, words } = this.options
+    if (this.#isOver || !terminal.isOpen) return
+    if (sockets().length > 0 || words() !== '' || this.#unsaid.length > 0) return this.#greet(terminal)
+    const giveUp = guarded(fail, () => {
+      if (this.#early.delete(terminal)) this.#greet(terminal)
+    })
+    this.#early.set(terminal, setTimeout(giveUp, forwardMs).unref())
   }
 
   #greet(terminal: Terminal): void {
@@ -162,6 +193,8 @@ export class Sessions {
     const { socket, fail } = this.options
     const onLeave = (isByKey: boolean): void => {
       this.#terminals.delete(terminal)
+      clearTimeout(this.#early.get(terminal))
+      this.#early.delete(terminal)
       if (!isByKey) return
       this.#end(terminal, 0)
       this.leave(0)

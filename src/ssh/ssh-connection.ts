@@ -81,6 +81,7 @@ export class SshConnection {
       greeting: context.greeting,
       socket,
       readMs: limits.readMs,
+      forwardMs: limits.forwardMs,
       clock,
       sockets: () => this.#forwards.map(({ options }) => options.granted.socket),
       words: () => this.#proven?.words ?? '',
@@ -236,6 +237,7 @@ export class SshConnection {
       .catch(this.#fail)
       .finally(() => {
         this.#waiting--
+        if (name === 'tcpip-forward' && !this.#isOver) this.#sessions.asked()
       })
   }
 

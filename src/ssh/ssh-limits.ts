@@ -21,6 +21,8 @@ export interface SshLimits {
   readonly silentMs: number
   /** A client has this long to close a session that was ended, before the connection is, milliseconds. */
   readonly readMs: number
+  /** A session that is there before any forward was asked for waits this long for one, milliseconds: Paramiko opens its session first. */
+  readonly forwardMs: number
 }
 
 /** Limits that suit a public host. */
@@ -37,4 +39,5 @@ export const DEFAULT_SSH_LIMITS: SshLimits = Object.freeze({
   lingerMs: 60_000,
   silentMs: 60_000,
   readMs: 3_000,
+  forwardMs: 2_000,
 })

@@ -179,6 +179,53 @@ describe('a client of Go of 2021', () => {
   })
 })
 
+describe('a client that opens its session before its forward, as the one in Python does', () => {
+  const early = { limits: { forwardMs: 600_000 } }
+
+  test('is greeted once the forward is there, and serves', async () => {
+    const origin = await listen(createServer((req, res) => res.end(req.url)))
+    const { door, key } = await start(early)
+    const bindPort = door.http[0]!.tunnel.relayPort
+    const more = { bindAddress: 'localhost', bindPort, ident: 'paramiko_2.7.2', opensSessionFirst: true }
+    const client = await startGoClient({ port: door.door.port, user: door.user, key: key.pem, local: origin, ...more })
+    await until(() => client.shown().includes('my http service 0 - https://http-0.edge.example.com\r\n'))
+    expect(client.shown()).not.toContain('forwards no port')
+    expect((await get(door, '/a')).body.toString()).toBe('/a')
+    await until(() => client.shown().includes('"GET /a HTTP/1.1" 200'))
+  })
+
+  test('is told why it has none, where the forward is refused, and the connection ends', async () => {
+    const { door, key } = await start(early)
+    const client = new ssh2.Client()
+    onCleanUp(() => client.destroy())
+    let shown = ''
+    const ended = new Promise<void>(resolve => void client.once('close', () => resolve()))
+    client.on('error', () => undefined)
+    client.once('ready', () =>
+      client.shell((_error, channel) => {
+        channel.on('data', (bytes: Buffer) => (shown += bytes.toString()))
+        client.forwardIn('localhost', 1_025, () => undefined)
+      }),
+    )
+    client.connect({ host: '127.0.0.1', port: door.door.port, username: door.user, privateKey: key.pem })
+    await ended
+    expect(shown).toContain('Port localhost:1025 is not forwarded: ')
+  })
+
+  test('without a forward within its time is told how to ask for one, and ends', async () => {
+    const { door, key } = await start({ limits: { forwardMs: 1 } })
+    const client = new ssh2.Client()
+    onCleanUp(() => client.destroy())
+    let shown = ''
+    const ended = new Promise<void>(resolve => void client.once('close', () => resolve()))
+    client.on('error', () => undefined)
+    client.once('ready', () => client.shell((_error, channel) => void channel.on('data', (bytes: Buffer) => (shown += bytes.toString()))))
+    client.connect({ host: '127.0.0.1', port: door.door.port, username: door.user, privateKey: key.pem })
+    await ended
+    expect(shown).toContain('This connection forwards no port')
+  })
+})
+
 test('small packets are not held back for bigger ones', async () => {
   const accepted: Socket[] = []
   const see = (message: unknown): void => void accepted.push((message as { readonly socket: Socket }).socket)

@@ -20,6 +20,8 @@ export interface GoClientOptions {
   readonly bindPort: number
   /** As it calls itself. Default Go. */
   readonly ident?: string
+  /** The session comes first, as with the client in Python. */
+  readonly opensSessionFirst?: boolean
 }
 
 /** The client, logged in, with its forward and its session. */
@@ -45,7 +47,7 @@ const ALGORITHMS = {
 
 /** Connects, logs in, asks for the forward, then for a session, as the real one does. @throws Error when one of it is refused */
 export const startGoClient = async (options: GoClientOptions): Promise<GoClient> => {
-  const { bindAddress = '127.0.0.1', bindPort, ident = 'Go' } = options
+  const { bindAddress = '127.0.0.1', bindPort, ident = 'Go', opensSessionFirst = false } = options
   const client = new ssh2.Client()
   onCleanUp(() => client.destroy())
   const refused: string[] = []
@@ -95,10 +97,13 @@ export const startGoClient = async (options: GoClientOptions): Promise<GoClient>
     privateKey: options.key,
   })
   await within(ready, 'a login')
-  const forwarded = new Promise<number>((resolve, reject) =>
-    client.forwardIn(bindAddress, bindPort, (error, port) => (error === undefined ? resolve(port) : reject(error))),
-  )
-  await within(forwarded, 'a forward')
+  const forward = async (): Promise<void> => {
+    const forwarded = new Promise<number>((resolve, reject) =>
+      client.forwardIn(bindAddress, bindPort, (error, port) => (error === undefined ? resolve(port) : reject(error))),
+    )
+    await within(forwarded, 'a forward')
+  }
+  if (!opensSessionFirst) await forward()
   const session = new Promise<ClientChannel>((resolve, reject) =>
     client.shell({ term: 'xterm-256color', rows: 80, cols: 40, height: 320, width: 640 }, (error, channel) =>
       error === undefined ? resolve(channel) : reject(error),
@@ -106,6 +111,7 @@ export const startGoClient = async (options: GoClientOptions): Promise<GoClient>
   )
   const channel = await within(session, 'a session')
   channel.on('data', (bytes: Buffer) => (shown += bytes.toString()))
-  channel.end() // its standard input is empty
+  if (opensSessionFirst) await forward()
+  else channel.end() // its standard input is empty
   return { client, shown: () => shown, refused, origins, open }
 }
