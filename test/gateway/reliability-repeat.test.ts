@@ -190,14 +190,20 @@ describe('K3: an idle connection of a client', () => {
     const request = 'GET / HTTP/1.1\r\nHost: a.test\r\n\r\n'
     const reuse = async (offsetMs: number): Promise<number> => {
       const client = await RawConnection.open(layers.port)
+      const askedMs = performance.now()
       client.write(request)
       const { fields } = await client.readResponse()
       expect(fields.find(([name]) => name === 'Keep-Alive')?.[1]).toBe('timeout=1')
       const idleSinceMs = performance.now()
       await until(() => performance.now() - idleSinceMs >= 1_000 + offsetMs)
-      if (performance.now() - idleSinceMs > 1_200) return 200 // a busy machine: that is no last moment any more
       client.write(request)
-      return (await client.readResponse()).status
+      try {
+        return (await client.readResponse()).status
+      } catch (cause) {
+        // A busy machine: the gateway, which answered after it was asked, has waited for the second that it announced and another one.
+        if (performance.now() - askedMs >= 2_000) return 200
+        throw cause
+      }
     }
     const statuses = await Promise.all(Array.from({ length: 60 }, (_, i) => reuse((i % 11) - 5)))
     expect(statuses).toEqual(statuses.map(() => 200))
