@@ -10,6 +10,7 @@ import { createOuterLayer, type OuterLayer } from '../../src/outer/outer-layer.t
 import type { OuterLayerOptions } from '../../src/outer/options/outer-options.ts'
 import { createLog, type Log, type LogLevel } from '../../src/telemetry/log.ts'
 import { onCleanUp } from './cleanup.ts'
+import { ownPort } from './ports.ts'
 import { startRelay, type Relay, type RelayOptions } from './relay.ts'
 import { tempFile } from './temp.ts'
 import { DEADLINE_MS, until } from './wait.ts'
@@ -125,9 +126,9 @@ export const startLayers = async (options: LayersOptions = {}): Promise<Layers> 
   const targetsWatch = new TargetsFile(targetsFile, { onChange: () => undefined, onFault: () => undefined })
   const outer: OuterLayer = createOuterLayer(
     {
-      appPort: 0,
+      appPort: options.outer?.appPort ?? (await ownPort()),
       appHost: '127.0.0.1',
-      socketPort: 0,
+      socketPort: options.outer?.socketPort ?? (await ownPort()),
       socketHost: '127.0.0.1',
       keys,
       targets: targetsWatch,

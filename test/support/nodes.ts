@@ -8,6 +8,7 @@ import { KeyRegistry } from '../../src/identity/key-registry.ts'
 import { registeredHalfOf, type PrivateKey } from '../../src/identity/private-key.ts'
 import { onCleanUp } from './cleanup.ts'
 import { captureLog, privateKeyOf, startLayers, type Layers, type LayersOptions } from './layers.ts'
+import { ownPort } from './ports.ts'
 import { until } from './wait.ts'
 
 /** What `nodeOptions` makes: the same key for all nodes of the file. */
@@ -34,7 +35,7 @@ export const nodeOptions = async (
     clock: () => performance.now(),
     wallClock: Date.now,
   })
-  return { presence, port: 0, host: '127.0.0.1', key, keys, ...rest }
+  return { presence, port: await ownPort(), host: '127.0.0.1', key, keys, ...rest }
 }
 
 /** Starts a node, without an inner layer unless `inners` says so. */

@@ -2,6 +2,7 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { onCleanUp } from './cleanup.ts'
+import { ownPort } from './ports.ts'
 import { frameRequest, MessageReader, valuesOf, type Field, type RawHead } from './raw-message.ts'
 
 /** Bytes collected in pieces, up to a limit, joined when somebody looks. */
@@ -168,7 +169,7 @@ const answerOk: OriginHandler = async (request, socket) => {
 
 /** Starts an origin on a free port; it is closed after the test file. */
 export const startRawOrigin = async (handler: OriginHandler = answerOk, options: RawOriginOptions = {}): Promise<RawOrigin> => {
-  const { host = '127.0.0.1', port = 0, tls, keepBytes = 4 << 20 } = options
+  const { host = '127.0.0.1', port = await ownPort(), tls, keepBytes = 4 << 20 } = options
   let handle = handler
   let connections: OriginConnection[] = []
   let requests: RawRequest[] = []

@@ -8,6 +8,7 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { endAbruptly } from '../../src/net/linger.ts'
 import { onCleanUp } from './cleanup.ts'
+import { ownPort } from './ports.ts'
 
 export interface RelayOptions {
   readonly target: { readonly host: string; readonly port: number }
@@ -263,9 +264,10 @@ export const startRelay = async (options: RelayOptions): Promise<Relay> => {
     const connection = new Connection(line, [up, down], client, target, () => connections.delete(connection))
     connections.add(connection)
   })
+  const port = options.listen?.port ?? (await ownPort())
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(options.listen?.port ?? 0, options.listen?.host ?? '127.0.0.1', resolve)
+    server.listen(port, options.listen?.host ?? '127.0.0.1', resolve)
   })
 
   const cut = (): void => {

@@ -15,7 +15,7 @@ import { onCleanUp } from './cleanup.ts'
 import { changeOf } from './directory.ts'
 import { captureLog, startLayers, testKeyPair, type Layers, type LayersOptions, type LogRecord } from './layers.ts'
 import { programPath } from './needs.ts'
-import { freePort } from './ports.ts'
+import { freePort, ownPort } from './ports.ts'
 import { startProcess, type RunningProcess } from './process.ts'
 import { tempDir } from './temp.ts'
 
@@ -168,7 +168,7 @@ export const startDoor = async (options: DoorOptions = {}): Promise<Door> => {
       disconnected: async id => void said.push(`${id} down`),
     },
     linkTo: { url: `ws://127.0.0.1:${layers.outer.servicePort}`, privateKey: layers.privateKey },
-    listen: { host: '127.0.0.1', port: 0 },
+    listen: { host: '127.0.0.1', port: await ownPort() },
     greeting: { welcome: 'Welcome to edge.example.com!', host: 'ssh.example.com' },
     log,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
