@@ -45,6 +45,7 @@ describe('an inner layer that leaves', () => {
     const closed = first.close()
     await until(() => layers.outerLogs.some(({ msg }) => msg.includes('is leaving')))
     for (let i = 0; i < 5; i++) expect((await exchange(layers.port, { method: 'POST', body: 'x' })).status).toBe(200)
+    await layers.accessLine(5)
     expect(layers.accessLog.map(({ identifier }) => identifier)).toEqual(Array.from({ length: 5 }, () => 'second'))
     expect(first.streamCount).toBe(2)
     release()

@@ -200,7 +200,7 @@ describe('forward', () => {
   })
 
   test('waits for a gateway that is not there yet, and resets connections meanwhile', async () => {
-    const { port, records } = await forward([at()], { dial: { timeoutMs: 300, agent: 'test' } }, 1)
+    const { port, records } = await forward([at()], { dial: { timeoutMs: 60_000, agent: 'test' } }, 1)
     const near = await tcpConnect(port)
     await near.gone()
     expect(near.error?.code).toBe('ECONNRESET')
@@ -264,6 +264,7 @@ describe('forward', () => {
     expect(answered).toBe(400)
     await until(() => forwarder.connections === 0 && layers.outer.openTunnels === 0)
     await quiet(layers)
+    await until(() => records.length >= 400, { what: 'a line of each' })
     expect(records.length).toBe(400)
   })
 })
