@@ -10,7 +10,7 @@ export default {
   extensionsToTreatAsEsm: ['.ts'],
   setupFilesAfterEnv: ['<rootDir>/test/support/before-file.ts'],
   transform: {},
-  // A wait of a test gives up after a minute (test/support/wait.ts) and says for what; this is for what waits in no other way.
+  // A wait of a test gives up after two minutes (test/support/wait.ts) and says for what; this is for what waits in no other way.
   testTimeout: 600_000,
   // Most tests wait: with three files for two cores, a third of the time of both was idle. (Jest takes "200%" for 200.)
   maxWorkers: availableParallelism() * 2,

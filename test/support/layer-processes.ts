@@ -57,7 +57,9 @@ export const createLayerProcesses = async (originPort: number): Promise<LayerPro
     startOuter: async ({ socketPort = 0, openFiles, args = [], env } = {}) => {
       const files = ['--public-key', join(directory, 'crt.pem'), '--targets', join(directory, 'targets.yaml')]
       const ports = ['--app-port', '0', '--socket-port', String(socketPort)]
-      const started = run(['outer-layer', ...files, ...ports, '--log-format', 'json', ...args], openFiles, env)
+      // On a busy machine an inner layer needs more than the second that its proof has by default, and is refused.
+      const validity = args.includes('--validity') ? [] : ['--validity', '30000']
+      const started = run(['outer-layer', ...files, ...ports, ...validity, '--log-format', 'json', ...args], openFiles, env)
       const [, port, socket] = await started.waitForLine(/"appPort":(\d+),"socketPort":(\d+)/)
       return { process: started, port: Number(port), socketPort: Number(socket) }
     },

@@ -7,14 +7,14 @@ const MIN_POLL_MS = 5
 const MAX_POLL_MS = 50
 
 /** The patience of every wait, milliseconds: more than a machine takes that is overloaded. A wait that succeeds never lasts that long. */
-export let DEADLINE_MS = 60_000
+export let DEADLINE_MS = 120_000
 
 /** Makes every wait of this process longer: for programs that load the machine themselves. */
 export const bePatient = (deadlineMs: number): void => {
   DEADLINE_MS = deadlineMs
 }
 
-/** A process that gets few turns sees little of a minute: a wait goes on, for three times as long at most, until it has looked as often as an idle machine would. */
+/** A process that gets few turns sees little of two minutes: a wait goes on, for three times as long at most, until it has looked as often as an idle machine would. */
 const BUSY_FACTOR = 3
 const LOOK_MS = 60
 
@@ -47,7 +47,7 @@ const atDeadline = (deadlineMs: number, late: () => void): (() => void) => {
 
 export interface UntilOptions {
   readonly deadlineMs?: number
-  /** Completes the sentence "waited 60000 ms for …". */
+  /** Completes the sentence "waited 120000 ms for …". */
   readonly what?: string
 }
 

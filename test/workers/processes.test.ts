@@ -44,11 +44,12 @@ describe('an outer layer of two processes', () => {
   test('is one for its clients and for its operators', async () => {
     await whole()
     for (let i = 0; i < 6; i++) expect((await exchange(outer.port, { host: 'any.test', path: `/${i}` })).body.toString()).toBe(`/${i}`)
+    await until(async () => (await counted()) >= 6, { what: 'both to have told of what they have counted' })
     expect(await counted()).toBe(6)
     // A loop that stood still while it started, on a busy machine, is told for some seconds.
     const { workers, targets } = await until(async () => {
       const all = await status()
-      return all.ready ? all : undefined
+      return all.ready && all.targets.some(({ requests }) => requests >= 6) ? all : undefined
     })
     expect(workers!.map(({ number, state }) => ({ number, state }))).toEqual([
       { number: 1, state: 'up' },
