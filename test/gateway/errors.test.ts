@@ -28,10 +28,11 @@ beforeAll(async () => {
 targets:
   "ok.test": {protocol: http, hostname: 127.0.0.1, port: {port}}
   "patient.test": {protocol: http, hostname: 127.0.0.1, port: {port}, timeouts: {head: 2s}}
-  "refused.test": {protocol: http, hostname: 127.0.0.1, port: ${await freePort()}}
-  "dns.test": {protocol: http, hostname: canary.invalid, port: 80}
-  "tls.test": {protocol: https, hostname: localhost, port: ${plain}}
-  "guarded.test": {protocol: http, hostname: 169.254.169.254, port: 80}
+  "answers.test": {protocol: http, hostname: 127.0.0.1, port: {port}, timeouts: {head: 60s}}
+  "refused.test": {protocol: http, hostname: 127.0.0.1, port: ${await freePort()}, timeouts: {head: 60s}}
+  "dns.test": {protocol: http, hostname: canary.invalid, port: 80, timeouts: {head: 60s}}
+  "tls.test": {protocol: https, hostname: localhost, port: ${plain}, timeouts: {head: 60s}}
+  "guarded.test": {protocol: http, hostname: 169.254.169.254, port: 80, timeouts: {head: 60s}}
   "elsewhere.test": {protocol: http, hostname: 127.0.0.1, port: {port}, identifier: canary}
   "policy.test": {protocol: http, hostname: 127.0.0.1, port: {port}, policy: {"/canary": ["GET"]}}
 `,
@@ -105,10 +106,10 @@ describe('what went wrong, and where', () => {
   test('an answer that pauses is not cut: the timeout ends with its head', async () => {
     origin.handle((_request, socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n')
-      setTimeout(() => socket.write('ok'), 900)
+      setTimeout(() => socket.write('ok'), 2_500)
     })
     const connection = await RawConnection.open(layers.port)
-    expect((await connection.write(get('/').replace('a.test', 'ok.test')).readResponse()).body.toString()).toBe('ok')
+    expect((await connection.write(get('/').replace('a.test', 'patient.test')).readResponse()).body.toString()).toBe('ok')
   })
 
   test('a broken answer of the origin is 502', async () => {
@@ -122,14 +123,14 @@ describe('what went wrong, and where', () => {
       `HTTP/1.1 200 OK\r\nX-Long: ${'x'.repeat(70_000)}\r\n\r\n`,
     ]) {
       origin.handle((_request, socket) => void socket.write(bytes))
-      for (const lines of [[], ['TE: trailers']]) await refusal(at('ok.test', ...lines), 502, 'ORIGIN_BAD_RESPONSE')
+      for (const lines of [[], ['TE: trailers']]) await refusal(at('answers.test', ...lines), 502, 'ORIGIN_BAD_RESPONSE')
     }
   })
 
   test('two lengths of one answer are 502, or a cut', async () => {
     origin.handle((_request, socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab'))
     for (const lines of [[], ['TE: trailers']]) {
-      const { text } = await rawRequest(layers.port, at('ok.test', ...lines))
+      const { text } = await rawRequest(layers.port, at('answers.test', ...lines))
       expect(text).toMatch(/^HTTP\/1\.1 502 |Content-Length: 1\r\n[^]*\r\n\r\na?$/)
       expect(text.match(/content-length/gi)).toHaveLength(1)
     }

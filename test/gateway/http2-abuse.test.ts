@@ -61,7 +61,7 @@ const flood = async (client: H2Connection, next: (round: number) => Buffer, roun
       await until(() => !client.connection.socket.writableNeedDrain || client.connection.peerClose !== 'no')
     else await new Promise(setImmediate)
   }
-  await until(() => client.of(H2.GOAWAY).length > 0 || client.connection.peerClose !== 'no', { deadlineMs: 3_000 }).catch(() => undefined)
+  await until(() => client.of(H2.GOAWAY).length > 0 || client.connection.peerClose !== 'no').catch(() => undefined)
   const [goAway] = client.of(H2.GOAWAY)
   return goAway !== undefined ? codeOf(goAway) : client.connection.peerClose === 'no' ? 'open' : 'closed'
 }

@@ -51,7 +51,7 @@ describe('the size of a body', () => {
 
 describe('time', () => {
   test('a header section that does not come ends in 408', async () => {
-    const { layers } = await start({ headerMs: 100 })
+    const { layers } = await start({ headerMs: 1_000 })
     const client = await RawConnection.open(layers.port)
     client.write('GET / HTTP/1.1\r\nHost:')
     await client.read('408 ')
@@ -59,7 +59,7 @@ describe('time', () => {
   })
 
   test('an upload of known length that only drips ends in 408, and one without a length may', async () => {
-    const { layers, origin } = await start({ uploadBytesPerSecond: 10_000, uploadGraceMs: 0 }, { timeoutMs: 300 })
+    const { layers, origin } = await start({ uploadBytesPerSecond: 10_000, uploadGraceMs: 0 }, { timeoutMs: 3_000 })
     const drip = async (head: string, piece: string): Promise<RawConnection> => {
       const client = await RawConnection.open(layers.port)
       client.write(`POST / HTTP/1.1\r\nHost: a\r\n${head}\r\n\r\n`)

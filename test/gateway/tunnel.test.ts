@@ -122,7 +122,7 @@ describe('a tunnel', () => {
     near.socket.write('hello')
     await near.received('hello')
     own.relay.cut()
-    await near.gone(10_000)
+    await near.gone()
     expect([near.hasEnded, near.error?.code]).toEqual([false, 'ECONNRESET'])
     await until(() => records.length === 1)
     expect(records[0]).toMatchObject({ error: 'TUNNEL_CLOSED', bytesIn: 5, bytesOut: 5 })

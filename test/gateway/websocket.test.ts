@@ -184,7 +184,7 @@ describe('U8: idle', () => {
     const silent = await startRawOrigin(() => undefined)
     const layers = await startLayers({
       origin: origin.port,
-      outer: { timeoutMs: 150, limits: { writeStallMs: 150, headerMs: 150 } },
+      outer: { timeoutMs: 1_000, limits: { writeStallMs: 1_000, headerMs: 1_000 } },
       targets: `
 targets:
   "*": {protocol: http, hostname: 127.0.0.1, port: {port}}

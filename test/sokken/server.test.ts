@@ -220,7 +220,7 @@ describe('the end', () => {
     const { port, count } = await startServer([`127.0.0.1:${far.port}`])
     const peer = await dialPlain(port, `/tunnel/127.0.0.1:${far.port}`)
     await peer.closeFrame()
-    await peer.gone(15_000)
+    await peer.gone()
     await until(() => count.active === 0)
   })
 
