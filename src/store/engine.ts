@@ -85,7 +85,8 @@ const over = (dialect: Omit<Dialect, 'createDriver'>, driver: Driver): KyselyTyp
 
 function sqliteEngine(file: string, { sqlite, migrations = MIGRATIONS, now, onAway, onMigrating, onMigrated }: EngineOptions): Engine {
   const open = async (): Promise<Driver> => {
-    const driver = new SqliteDriver(await openSqliteFile(file, sqlite))
+    const opened = await openSqliteFile(file, sqlite)
+    const driver = new SqliteDriver(opened, () => opened.assertThere())
     try {
       const db = over(SQLITE, driver)
       let copied: string | undefined

@@ -1,8 +1,9 @@
 /** The file of SQLite: who may read it, who writes it, and copies of it. */
+import { statSync } from 'node:fs'
 import { chmod, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { GatewayError, messageOf } from '../errors.ts'
-import { sqliteFault } from './faults.ts'
+import { sqliteFault, unavailable } from './faults.ts'
 import { loadLibsql } from './sqlite/libsql-connection.ts'
 import { loadNodeSqlite } from './sqlite/node-sqlite-connection.ts'
 import type { OpenSqlite, SqliteConnection } from './sqlite/sqlite-connection.ts'
@@ -33,6 +34,31 @@ export async function loadSqlite(module?: SqliteModule): Promise<OpenSqlite> {
   if (module === 'node')
     throw new GatewayError('STORE_INVALID', 'this Node.js has no node:sqlite that can be used; it needs 22.16 or later')
   return loadLibsql()
+}
+
+/** The open file of a database. */
+export interface SqliteFile extends SqliteConnection {
+  /** @throws GatewayError STORE_UNAVAILABLE: what would be written now is gone with this process, because the name leads to another file or to none */
+  assertThere(): void
+}
+
+/** Which file a name leads to; undefined: to none. */
+const identityOf = (file: string): string | undefined => {
+  const found = statSync(file, { bigint: true, throwIfNoEntry: false })
+  return found === undefined ? undefined : `${found.dev} ${found.ino}`
+}
+
+function thereCheck(file: string): () => void {
+  if (file === IN_MEMORY) return () => undefined
+  const opened = identityOf(file)
+  return () => {
+    const now = identityOf(file)
+    if (now !== opened)
+      throw unavailable(
+        `${file} was ${now === undefined ? 'removed' : 'replaced'} while this process had it open, so what it wrote would be lost; ` +
+          'put the file back as it was, or a copy of it, and restart the outer layer',
+      )
+  }
 }
 
 /** Makes the file before SQLite would, which lets everybody read it; its companions (-wal, -shm) get the same mode from it. */
@@ -82,7 +108,7 @@ async function lock(openSqlite: OpenSqlite, file: string): Promise<SqliteConnect
  * Opens the file to be written by this process alone.
  * @throws GatewayError STORE_INVALID: it cannot be written, is no database, or another process writes it
  */
-export async function openSqliteFile(file: string, module?: SqliteModule): Promise<SqliteConnection> {
+export async function openSqliteFile(file: string, module?: SqliteModule): Promise<SqliteFile> {
   const openSqlite = await loadSqlite(module)
   const isFile = file !== IN_MEMORY
   if (isFile) await makePrivate(file)
@@ -91,7 +117,7 @@ export async function openSqliteFile(file: string, module?: SqliteModule): Promi
   try {
     connection = openSqlite(file)
     for (const pragma of PRAGMAS) execute(connection, pragma)
-    return { ...bind(connection), close: () => closeBoth(connection!, held) }
+    return { ...bind(connection), assertThere: thereCheck(file), close: () => closeBoth(connection!, held) }
   } catch (cause) {
     connection?.close()
     held?.close()
@@ -156,7 +182,7 @@ export async function copySqlite(vacuumInto: (partial: string) => Promise<unknow
     await (await open(to, 'wx', OWNER_ONLY)).close()
   } catch (cause) {
     const { code, syscall } = cause as { code?: unknown; syscall?: unknown }
-    if (code === 'EEXIST' && syscall === 'open') throw new GatewayError('FILE_EXISTS', `${to}: there is a file already`, { cause })
+    if (code === 'EEXIST' && syscall === 'open') throw new GatewayError('FILE_EXISTS', `${to}: there is a file already; give another name, a copy overwrites nothing`, { cause })
     throw new GatewayError('FILE_UNREADABLE', `${to}: the copy cannot be written: ${messageOf(cause)}`, { cause })
   }
   try {

@@ -155,7 +155,8 @@ class SqlStore implements Store {
     this.dialect = place.kind
     this.#now = options.now ?? Date.now
     this.#health = new Health({
-      probe: () => probe(this.db as unknown as Kysely<never>, this.#now()),
+      // A transaction, before which it is seen whether the file is still there.
+      probe: () => this.db.transaction().execute(db => probe(db as unknown as Kysely<never>, this.#now())),
       onAway: fault => {
         // Whoever opens it hears so from that.
         if (!this.#isOpening || !isOfNoUse(fault)) options.onAway?.(fault)

@@ -1,7 +1,7 @@
 /** A service as its operator and its users run it: processes, files, and nothing in between. */
 import { createServer } from 'node:http'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import type { GatewayEvent } from '../../src/events/event.ts'
 import { onCleanUp } from '../support/cleanup.ts'
@@ -18,6 +18,7 @@ let env: Readonly<Record<string, string>>
 let originPort: number
 let outer: RunningProcess
 let serviceFile: string
+let startOuter: () => RunningProcess
 
 const PASSWORD = 'a password of some length'
 
@@ -42,7 +43,8 @@ beforeAll(async () => {
     0,
   ]
   serviceFile = file
-  outer = startProcess(['outer-layer', '--service', file, ...ports.map(String), '--log-format', 'json'], { cwd: folder })
+  startOuter = () => startProcess(['outer-layer', '--service', file, ...ports.map(String), '--log-format', 'json'], { cwd: folder })
+  outer = startOuter()
   const server = `http://localhost:${appPort}`
   await until(async () => (await fetch(`${server}/api/v1/version`)).ok, { what: 'the API' })
   env = { XDG_CONFIG_HOME: home }
@@ -156,6 +158,21 @@ describe('a service in processes', () => {
   test('says who did what', async () => {
     const { stdout } = await cli('audit', '--action', 'socket.create', '--limit', '5')
     expect(stdout).toMatch(/socket\.create │ socket:[\w-]+ +│ done/)
+  })
+
+  test('does not begin with an empty database where the one before is gone, and begins when it is back', async () => {
+    const socket = JSON.parse((await cli('socket', 'create', '--name', 'kept', '--json')).stdout) as { dnsName: string }
+    const state = join(dirname(serviceFile), 'state')
+    const [database, elsewhere] = [join(state, 'service.db'), join(state, 'elsewhere.db')]
+    await until(() => readFileSync(join(state, 'directory.json'), 'utf8').includes(socket.dnsName), { what: 'the directory on disk' })
+    expect(await outer.stop('SIGTERM')).toEqual({ code: 0, signal: null })
+    renameSync(database, elsewhere)
+    outer = startOuter()
+    await outer.waitForLine(/service\.db: the database of the service is gone, and this service has run before; put it back/)
+    // The socket is there, with nobody to serve it.
+    await until(async () => (await exchange(appPort, { host: socket.dnsName })).status === 502, { what: 'the socket of the last run' })
+    renameSync(elsewhere, database)
+    await until(async () => (await cli('socket', 'ls')).stdout.includes(socket.dnsName), { what: 'the service' })
   })
 })
 

@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { sql } from 'kysely'
 import { MIGRATIONS } from '../../src/store/migrations.ts'
@@ -123,6 +123,23 @@ describe.each(modules)('a file of SQLite, by %s', sqlite => {
     const absent = { url: 'sqlite:nothing.db', directory: options.directory, sqlite }
     await expect(backUpStore(absent, `${copy}2`)).rejects.toMatchObject({ code: 'FILE_UNREADABLE' })
     expect(existsSync(join(options.directory, 'nothing.db'))).toBe(false)
+  })
+
+  test('that is removed or replaced while it is open takes no writes, and takes them again when it is back', async () => {
+    const { file, ...options } = place(sqlite)
+    const [away, back]: string[][] = [[], []]
+    const store = await openTestStore({ ...options, onAway: ({ message }) => away!.push(message), onBack: () => back!.push('back') })
+    const write = () => store.transaction(async ({ db }) => addAccount(db))
+    await write()
+    renameSync(file, `${file}.moved`)
+    await expect(write()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE', message: expect.stringContaining('was removed') as string })
+    writeFileSync(file, '')
+    await expect(write()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE', message: expect.stringContaining('was replaced') as string })
+    expect(store.isHealthy()).toBe(false)
+    expect(away).toHaveLength(1)
+    renameSync(`${file}.moved`, file)
+    await until(() => back!.length === 1, { what: 'the store to be back' })
+    await write()
   })
 
   test('of an earlier release is copied before it is changed, under a name with date and version', async () => {

@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { readSecretsKey } from '../../config/service/secrets-key.ts'
 import { ServiceFile } from '../../config/service/service-file.ts'
 import { storeOptionsOf } from '../../config/service/store-options.ts'
@@ -46,6 +48,7 @@ export async function runServiceProcess([json = '']: readonly string[], context:
   void context.untilStopped({ hangup: true })
   try {
     const config = await service.start()
+    refuseLostDatabase(config)
     const secretsKey = await readSecretsKey(config.secretsFile)
     const store = await storeOptionsOf(config, context.env)
     const mailPassword = await mailPasswordOf(config, context.env)
@@ -60,6 +63,21 @@ export async function runServiceProcess([json = '']: readonly string[], context:
     await service.close()
     await log.flush()
   }
+}
+
+/**
+ * Refuses to begin with an empty database where there was another one: a folder that is not mounted or a path that was changed would else
+ * cost all sockets, which the outer layer goes on with as long as nobody says that there are none.
+ * @throws GatewayError STORE_INVALID
+ */
+function refuseLostDatabase({ store, stateDirectory }: ServiceConfig): void {
+  const directory = join(stateDirectory, 'directory.json')
+  if (store.kind !== 'sqlite' || existsSync(store.file) || !existsSync(directory)) return
+  throw new GatewayError(
+    'STORE_INVALID',
+    `${store.file}: the database of the service is gone, and this service has run before; put it back, or a copy of it, or correct "store" ` +
+      `in service.yaml. To begin with an empty one, remove ${directory}`,
+  )
 }
 
 async function mailPasswordOf({ mail }: ServiceConfig, env: CliContext['env']): Promise<string | undefined> {

@@ -48,7 +48,6 @@ class SqliteDatabaseConnection implements DatabaseConnection {
   }
 }
 
-/** @param connection  open, with its pragmas set; closed with the driver */
 export class SqliteDriver implements Driver {
   readonly #connection: SqliteConnection
   readonly #shared: SqliteDatabaseConnection
@@ -57,7 +56,14 @@ export class SqliteDriver implements Driver {
   /** When the event loop was last seen to turn. */
   #turnedAt = 0
 
-  constructor(connection: SqliteConnection) {
+  /**
+   * @param connection  open, with its pragmas set; closed with the driver
+   * @param assertThere  asked before each transaction that may write; throws where nothing should be written
+   */
+  constructor(
+    connection: SqliteConnection,
+    private readonly assertThere: () => void,
+  ) {
     this.#connection = connection
     this.#shared = new SqliteDatabaseConnection(connection)
   }
@@ -80,6 +86,7 @@ export class SqliteDriver implements Driver {
 
   async beginTransaction(_connection: DatabaseConnection, { accessMode }: TransactionSettings): Promise<void> {
     if (this.#isOpen) this.#rollBack()
+    if (accessMode !== 'read only') this.assertThere()
     // A writer says so at once: one that became it later would fail where another one was faster.
     this.#shared.exec(accessMode === 'read only' ? 'begin' : 'begin immediate')
   }
