@@ -149,12 +149,15 @@ export const adminOperations: readonly Operation[] = [
     id: 'invite',
     method: 'post',
     path: '/admin/invitations',
-    summary: 'Invites somebody; the link goes by mail and stands in the answer. For admins.',
+    summary: 'Invites somebody; the link stands in the answer and goes by mail, at most three times an hour. For admins.',
     body: schema.inviteSchema,
     status: 201,
-    reply: z.object({ link: z.string().meta({ description: 'Works once.' }) }),
+    reply: z.object({
+      link: z.string().meta({ description: 'Works once; the one before it does no more.' }),
+      isMailed: z.boolean().meta({ description: 'False where the address has had too many letters within the hour, and gets none.' }),
+    }),
     errors: ['CONFLICT'],
-    run: async ({ service }, { body }, actor) => ({ link: (await service.accounts.invite(actor, body)).link }),
+    run: async ({ service }, { body }, actor) => ({ ...(await service.accounts.invite(actor, body)) }),
   }),
   withToken({
     id: 'suspendAccount',

@@ -88,16 +88,22 @@ const NEXT: Partial<Record<ErrorCode, string>> = {
   NOT_FOUND: 'socket-gateway socket ls',
 }
 
+/** Who came with a token of their own is not helped by a login. */
+const nextOf = (code: ErrorCode, { argv, env }: CliContext): string | undefined =>
+  code === 'UNAUTHENTICATED' && ((env['SG_API_TOKEN'] ?? '') !== '' || argv.some(text => /^--api[-_]token(?:=|$)/.test(text)))
+    ? 'another token in SG_API_TOKEN (POST /api/v1/account/tokens makes them), or none and socket-gateway login'
+    : NEXT[code]
+
 /** Of these, a message of its own that goes on behind a semicolon says what to do next. */
 const SAYS_ITSELF: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['NOT_FOUND', 'UNAUTHENTICATED'])
 
 /** The rest of an answer of the API beside its message: each fault with its place, what to do next, and under which number its operator finds the call. */
-function moreOf(error: GatewayError): readonly string[] {
+function moreOf(error: GatewayError, context: CliContext): readonly string[] {
   const faults = error.details.map(({ path, message }) => `${path}: ${message}`).filter(fault => !error.message.includes(fault))
   if (!(error instanceof ApiError)) return faults
   // A link or a token for one purpose that is not valid any more says whom to ask.
   const saysItself = SAYS_ITSELF.has(error.code) && error.message !== ERRORS[error.code].text && error.message.includes('; ')
-  const next = saysItself ? undefined : NEXT[error.code]
+  const next = saysItself ? undefined : nextOf(error.code, context)
   const wait = error.retryAfterS === undefined ? [] : [`try again in ${error.retryAfterS} s`]
   const id = error.requestId === '' ? '' : `, request id ${error.requestId}`
   return [...faults, ...wait, ...(next === undefined ? [] : [`next: ${next}`]), `code ${error.code}${id}`]
@@ -105,7 +111,7 @@ function moreOf(error: GatewayError): readonly string[] {
 
 function report(thrown: unknown, context: CliContext): ExitStatus {
   const error = asGatewayError(thrown)
-  const [first = '', ...rest] = [...error.message.split('\n'), ...moreOf(error)]
+  const [first = '', ...rest] = [...error.message.split('\n'), ...moreOf(error, context)]
   context.stderr.write([`${NAME}: ${first}`, ...rest.map(line => `  ${line}`), ''].join('\n'))
   if (isDebugging(context)) context.stderr.write(`${(error.cause instanceof Error ? error.cause.stack : undefined) ?? error.stack ?? ''}\n`)
   return error.facts.exit

@@ -327,8 +327,8 @@ export class ServiceClient {
     return this.#call('GET', `/admin/accounts/${segment(accountId)}`)
   }
 
-  /** @returns the one-time link, which is sent by mail too */
-  invite(email: string, role: Role = 'user'): Promise<{ readonly link: string }> {
+  /** @returns the one-time link, which is sent by mail too where `isMailed` does not say otherwise */
+  invite(email: string, role: Role = 'user'): Promise<{ readonly link: string; readonly isMailed?: boolean }> {
     return this.#call('POST', '/admin/invitations', { body: { email, role } })
   }
 

@@ -157,8 +157,9 @@ function remedyOf(code: unknown): string {
     case 'ECONNREFUSED':
       return 'nothing listens there: check the URL of the server and that it is running'
     case 'ENOTFOUND':
-    case 'EAI_AGAIN':
       return 'the name has no address: check the URL of the server'
+    case 'EAI_AGAIN':
+      return 'the name has no address, or no name server answers: check the URL of the server and the network'
     case 'EPROTO':
     case 'ERR_SSL_WRONG_VERSION_NUMBER':
     case 'ERR_SSL_PACKET_LENGTH_TOO_LONG':

@@ -25,6 +25,7 @@ import type {
   ApiToken,
   AuditEntry,
   InnerKey,
+  Invitation,
   IssuedToken,
   NewShare,
   NewSocket,
@@ -71,7 +72,7 @@ export interface Accounts {
   removeKey(actor: Actor, keyId: string): Promise<void>
   // of admins (auditors may list)
   list(actor: Actor, page: PageRequest & { readonly email?: string }): Promise<Page<Account>>
-  invite(actor: Actor, request: { readonly email: string; readonly role: Role }): Promise<{ readonly link: string }>
+  invite(actor: Actor, request: { readonly email: string; readonly role: Role }): Promise<Invitation>
   /** Ends sessions, takes the sockets out of force and cuts their tunnels. */
   suspend(actor: Actor, accountId: string): Promise<Account>
   resume(actor: Actor, accountId: string): Promise<Account>

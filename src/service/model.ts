@@ -227,3 +227,10 @@ export interface AuditEntry {
   /** Never a secret. */
   readonly details: Readonly<Record<string, unknown>>
 }
+
+/** A link that makes an account, once. */
+export interface Invitation {
+  readonly link: string
+  /** False where the address has had too many letters lately, and gets none. */
+  readonly isMailed: boolean
+}

@@ -1,5 +1,4 @@
 /** The file of SQLite: who may read it, who writes it, and copies of it. */
-import { statSync } from 'node:fs'
 import { chmod, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { GatewayError, messageOf } from '../errors.ts'
@@ -39,20 +38,20 @@ export async function loadSqlite(module?: SqliteModule): Promise<OpenSqlite> {
 /** The open file of a database. */
 export interface SqliteFile extends SqliteConnection {
   /** @throws GatewayError STORE_UNAVAILABLE: what would be written now is gone with this process, because the name leads to another file or to none */
-  assertThere(): void
+  assertThere(): Promise<void>
 }
 
 /** Which file a name leads to; undefined: to none. */
-const identityOf = (file: string): string | undefined => {
-  const found = statSync(file, { bigint: true, throwIfNoEntry: false })
+async function identityOf(file: string): Promise<string | undefined> {
+  const found = await stat(file, { bigint: true }).catch(() => undefined)
   return found === undefined ? undefined : `${found.dev} ${found.ino}`
 }
 
-function thereCheck(file: string): () => void {
-  if (file === IN_MEMORY) return () => undefined
-  const opened = identityOf(file)
-  return () => {
-    const now = identityOf(file)
+async function thereCheck(file: string): Promise<() => Promise<void>> {
+  if (file === IN_MEMORY) return () => Promise.resolve()
+  const opened = await identityOf(file)
+  return async () => {
+    const now = await identityOf(file)
     if (now !== opened)
       throw unavailable(
         `${file} was ${now === undefined ? 'removed' : 'replaced'} while this process had it open, so what it wrote would be lost; ` +
@@ -117,7 +116,7 @@ export async function openSqliteFile(file: string, module?: SqliteModule): Promi
   try {
     connection = openSqlite(file)
     for (const pragma of PRAGMAS) execute(connection, pragma)
-    return { ...bind(connection), assertThere: thereCheck(file), close: () => closeBoth(connection!, held) }
+    return { ...bind(connection), assertThere: await thereCheck(file), close: () => closeBoth(connection!, held) }
   } catch (cause) {
     connection?.close()
     held?.close()
@@ -182,7 +181,8 @@ export async function copySqlite(vacuumInto: (partial: string) => Promise<unknow
     await (await open(to, 'wx', OWNER_ONLY)).close()
   } catch (cause) {
     const { code, syscall } = cause as { code?: unknown; syscall?: unknown }
-    if (code === 'EEXIST' && syscall === 'open') throw new GatewayError('FILE_EXISTS', `${to}: there is a file already; give another name, a copy overwrites nothing`, { cause })
+    if (code === 'EEXIST' && syscall === 'open')
+      throw new GatewayError('FILE_EXISTS', `${to}: there is a file already; give another name, a copy overwrites nothing`, { cause })
     throw new GatewayError('FILE_UNREADABLE', `${to}: the copy cannot be written: ${messageOf(cause)}`, { cause })
   }
   try {

@@ -33,6 +33,15 @@ describe('certificates', () => {
     expect(stdout).toMatch(/\nthen: socket-gateway inner-layer .* --identifier lan-a\n$/)
   })
 
+  test('is not confused by SG_CA, which is a file for the commands of a service', async () => {
+    const { key, crt } = places()
+    const argv = ['certificates', '--type', 'ec', '--private-key', key, '--certificate', crt]
+    expect((await run(argv, { SG_CA: 'ca.crt' })).status).toBe(0)
+    expect(new X509Certificate(readFileSync(crt)).ca).toBe(false)
+    expect((await run([...argv, '--force'], { SG_MINT_CA: 'true' })).status).toBe(0)
+    expect(new X509Certificate(readFileSync(crt)).ca).toBe(true)
+  })
+
   test('shows a targets file that is valid, and an identifier as one word of a shell or not at all', async () => {
     const { key, crt, directory } = places()
     const { stdout } = await mint(key, crt)

@@ -140,6 +140,14 @@ describe('connect', () => {
     expect((await exchange(layers.port, { host: (await soleSocket()).dnsName })).status).toBe(200)
   })
 
+  test('says of a port of TCP that visitors are disconnected, since there are no statuses', async () => {
+    const { server, port } = await startOrigin()
+    await new Promise(resolve => server.close(resolve))
+    const run = start('connect', '-p', String(port), '--type', 'tcp')
+    const expected = `nothing answers on 127.0.0.1:${port} yet: visitors are disconnected until your service runs there`
+    await until(() => run.stderr.includes(expected), { what: 'the warning' })
+  })
+
   test('follows no name to an address that hands out credentials; the address itself may be meant', async () => {
     const dial = (host: string): Promise<unknown> =>
       portService({ host, port: 1 })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import type { CliContext, Input } from '../../src/cli/command/context.ts'
+import { askFor } from '../../src/cli/command/prompt.ts'
 import { runCli } from '../../src/cli/run-cli.ts'
 import { hashPassword, parsePasswordHash, verifyPassword } from '../../src/identity/password-hash.ts'
 import { startProcess } from '../support/process.ts'
@@ -43,6 +44,31 @@ describe('hash-password', () => {
     const { status, stdout, stderr } = await run(input(['secx', '\u007fret\r', 'secret\r'], true, modes))
     expect({ status, stderr, modes }).toEqual({ status: 0, stderr: 'Password: \nAgain: \n', modes: [true, false] })
     expect(await isHashOf('secret', stdout)).toBe(true)
+  })
+
+  test('hides what is typed before it asks', async () => {
+    const order: string[] = []
+    const stdin: Input = { ...input(['secret\rsecret\r'], true), setRawMode: isRaw => order.push(isRaw ? 'hidden' : 'shown') }
+    const context = { stdin, stderr: { write: (text: string) => order.push(text.trim()) } }
+    await askFor([{ value: undefined, label: 'Password: ', option: '--password', isHidden: true }], context)
+    expect(order).toEqual(['hidden', 'Password:', 'shown', ''])
+    order.length = 0
+    const out = { write: () => true }
+    const untilStopped = () => Promise.resolve(undefined)
+    const argv = ['hash-password']
+    const { stderr } = context
+    expect(
+      await runCli({
+        argv,
+        env: {},
+        stdin: { ...stdin, ...input(['a\ra\r'], true), setRawMode: stdin.setRawMode! },
+        stdout: out,
+        stderr,
+        logDestination: out,
+        untilStopped,
+      }),
+    ).toBe(0)
+    expect(order).toEqual(['hidden', 'Password:', 'Again:', '', 'shown'])
   })
 
   test.each([

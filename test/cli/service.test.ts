@@ -48,6 +48,7 @@ describe('service init', () => {
 
   test.each([
     [['--zone', '192.0.2.1'], 'zone: expected a host name'],
+    [['--zone', 'a b'], 'socket-gateway: --zone: expected a host name such as edge.example.com, got "a b"; nothing was written\n'],
     [['--zone', 'a.b', '--store', 'mysql://x'], 'store: expected sqlite:FILE'],
     [['--zone', 'a.b', '--admin', 'nobody'], 'address'],
   ])('%j leaves nothing behind', async (argv, message) => {

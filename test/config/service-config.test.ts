@@ -117,6 +117,13 @@ names: {refused: [bank], domains: trusted}
     expect(faultsOf(text)).toEqual([expect.stringContaining(fault)])
   })
 
+  test('the SSH door has a name below the zone, unless it is given one, and localhost its own', () => {
+    expect(parse('zone: a.b\nssh: {port: 2222}').hosts.ssh).toEqual({ host: 'ssh.a.b', port: 2222 })
+    expect(parse('zone: a.b\nssh: {port: 2222}\nhosts: {ssh: x.y}').hosts.ssh).toEqual({ host: 'x.y', port: 22 })
+    expect(parse('zone: localhost\nssh: {port: 2222}').hosts.ssh).toEqual({ host: 'localhost', port: 2222 })
+    expect(parse('zone: a.b').hosts.ssh).toBeUndefined()
+  })
+
   test('an open sign-up without mail is a fault, unless the outbox is meant', () => {
     expect(faultsOf('zone: a.b\nsignUp: open')).toEqual([expect.stringContaining('2:1: signUp: accounts are confirmed by mail')])
     expect(parse('zone: a.b\nsignUp: open\nmail: outbox').mail).toMatchObject({ kind: 'outbox' })

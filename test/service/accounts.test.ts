@@ -279,6 +279,14 @@ describe.each(await databases())('accounts on $name', database => {
       })
     })
 
+    test('says when its letter does not go, as the address has had too many', async () => {
+      const invite = () => given.service.accounts.invite(admin, { email: 'often@example.com', role: 'user' })
+      const invitations = [await invite(), await invite(), await invite(), await invite()]
+      expect(invitations.map(({ isMailed }) => isMailed)).toEqual([true, true, true, false])
+      const token = invitations[3]!.link.split('#')[1]!
+      await given.service.accounts.acceptInvitation(token, { name: 'Eve', password: PASSWORD })
+    })
+
     test('counts more than a sign-up that nobody has confirmed', async () => {
       await signUp('both@example.com', { password: 'of the stranger', sshKey: ED25519 })
       const first = await given.tokenFor('both@example.com')

@@ -108,12 +108,16 @@ export async function runAdminLimits(text: string, values: ValuesOf<typeof admin
 /** `admin invite`. */
 export async function runAdminInvite(email: string, values: ValuesOf<typeof adminInviteOptions>, context: CliContext): Promise<ExitStatus> {
   const invitation = await (await openClient(values, context)).invite(email, values.role)
+  const { link, isMailed } = invitation
+  const letter =
+    isMailed === false
+      ? 'No letter goes to them, as this address has had too many within the hour: hand the link on yourself. Links before it are over.'
+      : 'A letter with it goes to them as well, or into the outbox of a service that sends none.'
   return answer(
     values,
     context,
     invitation,
-    () =>
-      `Invitation of ${email}, also sent by mail: ${invitation.link}\nnext: socket-gateway account create --invitation '${invitation.link}'\n`,
+    () => `Invitation of ${email}: ${link}\n${letter}\nnext: socket-gateway account create --invitation '${link}'\n`,
   )
 }
 

@@ -46,6 +46,9 @@ async function transportOf(values: ClientValues, context: CliContext): Promise<T
 
 /** A login that is not open yet: for `login` itself. */
 export async function sessionOf(values: ClientValues, context: CliContext): Promise<Session> {
+  // Not repeated: it may be a token with something pasted along.
+  if (!/^[\x21-\x7e]*$/.test(values['api-token'] ?? ''))
+    throw new GatewayError('USAGE', '--api-token or SG_API_TOKEN: expected a token such as sga_…, one word in one line')
   return new Session({
     ...(await transportOf(values, context)),
     file: credentialsOf(values, context),

@@ -35,9 +35,10 @@ class Prompt {
    */
   async line(label: string, missing: readonly string[], { isHidden = false }: { readonly isHidden?: boolean } = {}): Promise<string> {
     if (this.#input === undefined) throw usage(`there is no standard input to read it from; give ${listed(missing)}`)
-    if (this.isTerminal) this.context.stderr.write(label)
+    // Before the label: whoever types, or pastes, as soon as they see it would else see that too.
     if (isHidden) this.#input.setRawMode?.(true)
     try {
+      if (this.isTerminal) this.context.stderr.write(label)
       const line = await this.#read(isHidden && this.isTerminal)
       if (line === undefined || line === '') throw usage(this.#nothingFor(missing))
       return line

@@ -2,7 +2,7 @@ import type { LocalService } from './local-service.ts'
 
 const PERIOD_MS = 1_000
 
-/** Says when nothing answers at the service of the user, and when something does again. */
+/** Says when nothing answers at the service of the user, and when something does again. `fate` completes "visitors …". */
 export class OriginWatch {
   #isMissing = false
   #wasUp = false
@@ -13,6 +13,7 @@ export class OriginWatch {
   constructor(
     private readonly service: Pick<LocalService, 'place' | 'answers'>,
     private readonly say: (message: string) => void,
+    private readonly fate = 'get 502',
   ) {}
 
   /** Looks once, and again each second while nothing answers. Nothing is looked at twice at a time. */
@@ -25,7 +26,7 @@ export class OriginWatch {
       this.#isLooking = false
       if (this.#isClosed) return
       if (!isUp && !this.#isMissing)
-        this.say(`nothing answers on ${place} ${this.#wasUp ? 'any more' : 'yet'}: visitors get 502 until your service runs there`)
+        this.say(`nothing answers on ${place} ${this.#wasUp ? 'any more' : 'yet'}: visitors ${this.fate} until your service runs there`)
       this.#wasUp ||= isUp
       if (isUp && this.#isMissing) this.say(`${place} answers now`)
       this.#isMissing = !isUp

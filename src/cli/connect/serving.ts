@@ -85,7 +85,8 @@ export class Serving {
     ca: string | undefined,
   ) {
     const { credentials, key, context, socket, service, drainTimeoutMs, screen, inspection } = options
-    this.#watch = new OriginWatch(service, message => screen.say(message))
+    const isPort = socket.type === 'tcp' || socket.type === 'tls'
+    this.#watch = new OriginWatch(service, message => screen.say(message), isPort ? 'are disconnected' : 'get 502')
     this.#layer = createInnerLayer(
       {
         privateKey: key.privateKey,

@@ -21,7 +21,8 @@ export const certificatesOptions = {
     aliases: ['self-signed'],
     fallback: [],
   }),
-  ca: flag('Mint an authority that signs others, for --signed-by'),
+  // SG_CA is that of the commands of a service: a file.
+  ca: { ...flag('Mint an authority that signs others, for --signed-by; as a variable SG_MINT_CA'), variable: 'SG_MINT_CA' },
   'signed-by': optional(TEXT, {
     describe: 'CA.crt or CA.crt,CA.key: the authority that signs; without its key, the file of the same name with .key',
     defaultText: 'by its own key',

@@ -36,6 +36,8 @@ async function readLine(stdin: Input): Promise<string> {
 
 async function ask(stdin: Input, stderr: CliContext['stderr']): Promise<string> {
   const typed = hiddenLines(stdin)
+  // Before the label: whoever types, or pastes, as soon as they see it would else see that too.
+  stdin.setRawMode?.(true)
   try {
     stderr.write('Password: ')
     const first = await typed.next()
@@ -52,7 +54,6 @@ async function ask(stdin: Input, stderr: CliContext['stderr']): Promise<string> 
 
 /** Lines of a terminal that does not show what is typed. */
 async function* hiddenLines(stdin: Input): AsyncGenerator<string, undefined> {
-  stdin.setRawMode?.(true)
   const decoder = new TextDecoder()
   let line = ''
   try {

@@ -1,9 +1,11 @@
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
 import { parseServiceConfig } from '../../config/service/service-config.ts'
+import { isHostName } from '../../config/service/service-schema.ts'
 import { readServiceConfig } from '../../config/service/service-file.ts'
 import { createSecretsKey } from '../../config/service/secrets-key.ts'
 import { storeOptionsOf } from '../../config/service/store-options.ts'
+import { GatewayError } from '../../errors.ts'
 import { inviteFirstAdmin } from '../../service/accounts/invitations.ts'
 import type { ServiceConfig } from '../../service/config.ts'
 import { openStore } from '../../store/store.ts'
@@ -65,6 +67,11 @@ async function linkFor(config: ServiceConfig, email: string, { env }: Pick<CliCo
  */
 export async function setUpService(values: SetUp, context: Pick<CliContext, 'env'>): Promise<string> {
   const { service, force } = values
+  // Else the fault would name a line of a file that is not there.
+  if (!isHostName(values.zone)) {
+    const got = JSON.stringify(values.zone)
+    throw new GatewayError('CONFIG_INVALID', `--zone: expected a host name such as edge.example.com, got ${got}; nothing was written`)
+  }
   const text = serviceYaml(values)
   const config = parseServiceConfig(text, service)
   if (!force) await refuseExisting([service, config.secretsFile])

@@ -105,8 +105,10 @@ function storeOf({ store = 'sqlite:state/service.db', storePasswordFile }: Sourc
   return { kind: 'postgres', url: store, passwordFile: storePasswordFile === undefined ? undefined : at(storePasswordFile) }
 }
 
-function hostsOf({ zone, hosts = {} }: Source): ServiceHosts {
-  const { ssh, link = [] } = hosts
+function hostsOf({ zone, hosts = {}, ssh: door }: Source): ServiceHosts {
+  const { link = [] } = hosts
+  // A name that leads to this host, as all below the zone do; the zone itself need not. Of localhost, no system resolves what is below it by itself.
+  const ssh = hosts.ssh ?? (door && `${zone === 'localhost' ? zone : `ssh.${zone}`}:${door.port}`)
   const place = ssh === undefined ? undefined : (parseHostPort(ssh) ?? { host: ssh, port: SSH_PORT })
   return {
     api: hosts.api ?? `api.${zone}`,

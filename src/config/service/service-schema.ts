@@ -6,7 +6,8 @@ import { isProviderName, providerSchema } from '../visitors/visitors-schema.ts'
 import { file, flag, integer, parsedBy, size, text } from '../keys/parts.ts'
 
 const HOST = 'expected a host name such as edge.example.com'
-const isName = (value: string): boolean => {
+/** Is it a host name, and neither an address nor one with a port? */
+export const isHostName = (value: string): boolean => {
   try {
     return parseHost(value).port === undefined && !/^[\d.]+$|^\[/.test(value)
   } catch {
@@ -14,7 +15,7 @@ const isName = (value: string): boolean => {
   }
 }
 const hostName = text(HOST)
-  .refine(isName, { error: HOST })
+  .refine(isHostName, { error: HOST })
   .transform(value => parseHost(value).host)
 
 const isUrl = (value: string, protocols: readonly string[]): boolean => URL.canParse(value) && protocols.includes(new URL(value).protocol)
@@ -38,7 +39,7 @@ const secretUrl = (expected: string, isGood: (value: string) => boolean): z.ZodS
 const store = secretUrl(STORE, value => /^sqlite:./.test(value) || isUrl(value, ['postgres:', 'postgresql:']))
 
 const SSH_HOST = 'expected HOST or HOST:PORT, such as ssh.example.com:22'
-const sshHost = text(SSH_HOST).refine(value => isName(value) || isName(parseHostPort(value)?.host ?? ''), { error: SSH_HOST })
+const sshHost = text(SSH_HOST).refine(value => isHostName(value) || isHostName(parseHostPort(value)?.host ?? ''), { error: SSH_HOST })
 
 const PORTS = 'expected a range of ports such as 40000-59999, all above 1023'
 const ports = text(PORTS)
@@ -61,7 +62,7 @@ const signUp = z.union(
         domains: z
           .array(
             text(DOMAIN)
-              .refine(isName, { error: DOMAIN })
+              .refine(isHostName, { error: DOMAIN })
               .transform(value => value.toLowerCase()),
             { error: 'expected a list of domains' },
           )

@@ -24,10 +24,12 @@ export const frameOf = ({ config, apiUrl }: Parts): LetterFrame => ({ zone: conf
 /**
  * Writes and sends a letter without keeping anybody waiting: how long it takes would tell whether there is an account, and a mail server that is
  * away is nothing that the person could change. Few letters to one address.
+ * @returns false where that address has had them
  */
-export function post(parts: AccountParts, to: string, write: () => Letter | Promise<Letter>): void {
-  if (!parts.attempts.mayWrite(to)) return
+export function post(parts: AccountParts, to: string, write: () => Letter | Promise<Letter>): boolean {
+  if (!parts.attempts.mayWrite(to)) return false
   void (async () => parts.mail.send(await write()))().catch((err: unknown) => {
     parts.log.warn({ err }, 'a letter could not be sent')
   })
+  return true
 }

@@ -8,7 +8,7 @@ import { invitationLetter, invitationLink } from '../core/letters.ts'
 import { createLink, needLink, useLink } from '../core/one-time-links.ts'
 import { accountOf } from '../core/views.ts'
 import { invalid, ServiceError } from '../input/service-error.ts'
-import type { Account, Actor, Role } from '../model.ts'
+import type { Account, Actor, Invitation, Role } from '../model.ts'
 import { checkEmail, checkPerson } from './account-input.ts'
 import { insertKey } from './account-keys.ts'
 import { frameOf, pendingAccount, post, type AccountParts } from './account-parts.ts'
@@ -46,7 +46,7 @@ async function inviteTo(db: Kysely<Database>, email: string, role: Role, now: nu
 export class Invitations {
   constructor(private readonly parts: AccountParts) {}
 
-  async invite(actor: Actor, request: { readonly email: string; readonly role: Role }): Promise<{ readonly link: string }> {
+  async invite(actor: Actor, request: { readonly email: string; readonly role: Role }): Promise<Invitation> {
     const { audit, clock, store } = this.parts
     const note = { by: actor, action: 'account.invite', object: 'account' }
     return audit.attempt(note, async () => {
@@ -59,8 +59,8 @@ export class Invitations {
         return invited.token
       })
       const frame = frameOf(this.parts)
-      post(this.parts, email, () => invitationLetter(frame, email, token, role))
-      return { link: invitationLink(frame, token) }
+      const isMailed = post(this.parts, email, () => invitationLetter(frame, email, token, role))
+      return { link: invitationLink(frame, token), isMailed }
     })
   }
 

@@ -12,7 +12,9 @@ const LIFE_MS: Readonly<Record<LinkPurpose, number>> = { confirm: DAY_MS, reset:
 const OVER: Readonly<Record<LinkPurpose, string>> = {
   confirm: 'This link is not valid, or not any more; sign up again to get another one.',
   reset: 'This link is not valid, or not any more; ask for another one.',
-  invite: 'This invitation is not valid, or not any more; ask an admin of the service for another one.',
+  invite:
+    'This invitation is not valid, or not any more; ask an admin of the service for another one. ' +
+    'Its operator makes that of the first admin with: socket-gateway service admin-link',
 }
 
 /** Makes the token of a link; earlier ones of the account for the same are over. Only its hash is stored. */

@@ -163,7 +163,7 @@ export class SocketCreation {
       // Who has chosen a name may have it again; nobody else ever.
       if (row !== undefined && (retired === undefined || (socket.label !== undefined && retired.account_id === accountId))) return row
       if (socket.label !== undefined) {
-        const message = 'this label is or was in use by somebody else; choose another one'
+        const message = 'this label is in use, or was by somebody else; choose another one'
         throw new ServiceError('CONFLICT', `label: ${message}`, { details: [{ path: 'label', message }] })
       }
       if (row !== undefined) await db.deleteFrom('sockets').where('id', '=', row.id).execute()

@@ -62,7 +62,7 @@ export class SqliteDriver implements Driver {
    */
   constructor(
     connection: SqliteConnection,
-    private readonly assertThere: () => void,
+    private readonly assertThere: () => Promise<void>,
   ) {
     this.#connection = connection
     this.#shared = new SqliteDatabaseConnection(connection)
@@ -86,7 +86,7 @@ export class SqliteDriver implements Driver {
 
   async beginTransaction(_connection: DatabaseConnection, { accessMode }: TransactionSettings): Promise<void> {
     if (this.#isOpen) this.#rollBack()
-    if (accessMode !== 'read only') this.assertThere()
+    if (accessMode !== 'read only') await this.assertThere()
     // A writer says so at once: one that became it later would fail where another one was faster.
     this.#shared.exec(accessMode === 'read only' ? 'begin' : 'begin immediate')
   }

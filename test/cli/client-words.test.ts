@@ -1,0 +1,45 @@
+/** What commands for users say where a stranger would be at a loss. */
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import { startApi, type RunningApi } from '../support/api.ts'
+import { tempDir } from '../support/temp.ts'
+import { run as runWith, type Outcome } from './context.ts'
+
+let api: RunningApi
+
+beforeAll(async () => {
+  api = await startApi()
+})
+
+const run = (argv: readonly string[], token: string): Promise<Outcome> =>
+  runWith(argv, { XDG_CONFIG_HOME: tempDir(), SG_SERVER: api.url, SG_API_TOKEN: token })
+
+describe('an invitation', () => {
+  test('that is over says whom to ask, also who has to become the first admin', async () => {
+    const argv = ['account', 'create', '--invitation', `sgo_${'A'.repeat(43)}`, '-n', 'Kim', '-p', 'long enough']
+    const { status, stderr } = await run(argv, '')
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/ask an admin of the service .* with: socket-gateway service admin-link\n/)])
+  })
+
+  test('comes with whether a letter goes along', async () => {
+    const invite = async (): Promise<string> => (await run(['admin', 'invite', 'letters@example.com'], api.tokens.root)).stdout
+    expect(await invite()).toMatch(/^Invitation of letters@example\.com: \S+#sgo_\S+\nA letter with it goes to them as well/)
+    await invite()
+    await invite()
+    expect(await invite()).toMatch(/\nNo letter goes to them, .*: hand the link on yourself/)
+  })
+})
+
+describe('a token that is none', () => {
+  test('is said to be that, and what else there is', async () => {
+    const { status, stderr } = await run(['socket', 'ls'], 'sga_none')
+    expect([status, stderr]).toEqual([1, expect.stringContaining('\n  next: another token in SG_API_TOKEN')])
+  })
+
+  test('is not shown where it is not even one word', async () => {
+    expect(await run(['socket', 'ls'], 'sga_none\nof two lines')).toEqual({
+      status: 2,
+      stdout: '',
+      stderr: 'socket-gateway: --api-token or SG_API_TOKEN: expected a token such as sga_…, one word in one line\n',
+    })
+  })
+})
