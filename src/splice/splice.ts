@@ -280,7 +280,7 @@ export class Splice implements StreamHandler {
   #say(last: Buffer): void {
     const { socket } = this
     socket.removeAllListeners('data')
-    socket.resume()
+    resumeSocket(socket)
     if (last.length > 0) socket.write(last)
     socket.end()
     const leave = guarded(this.#fail, () => void socket.destroy())

@@ -133,6 +133,24 @@ describe('the outer layer ends', () => {
     expect([ends, switched.count, near.destroyed]).toEqual([['DRAINING'], 0, true])
   })
 
+  test('what the client still sends is read, also where its origin read nothing, so that it gets an orderly end', async () => {
+    const pair = startPair({ inner: { consumes: false } })
+    const [far, near] = await socketPair()
+    const all = readAll(far)
+    const switched = new SwitchedConnections(0)
+    const stream = pair.outer.session.open(Buffer.from('open'), new Recorder())
+    switched.join(stream, { socket: near, head: Buffer.alloc(0) }, { idleMs: 0, isWebSocket: true, onEnd: () => undefined })
+    far.write(Buffer.alloc(2_000_000))
+    await until(() => near.isPaused(), { what: 'the client to be held back' })
+    const closed = switched.close()
+    expect(await within(all.done, 'the end')).toBe('end')
+    expect(all.bytes().equals(DRAINED)).toBe(true)
+    far.end()
+    await within(closed, 'the close')
+    await until(() => near.closed, { what: 'the end of the socket' })
+    expect(near.readableEnded).toBe(true)
+  })
+
   test('a frame that stands still is cut, by a reset', async () => {
     const bytes = served(Opcode.BINARY, Buffer.alloc(1_000)).subarray(0, 10)
     const { layers } = await start(bytes, { drainTimeoutMs: 0 })

@@ -31,7 +31,7 @@ const SCENARIOS: ReadonlyMap<string, Entry> = new Map<string, Entry>([
   ['rolling', { what: '20 restarts of one of two outer and one of two inner layers at 300 requests a second', minutes: 0, run: rolling }],
   [
     'workers',
-    { what: '20 restarts of two workers, every other one by SIGHUP, at 300 requests a second and 50 WebSockets', minutes: 0, run: workers },
+    { what: '20 restarts of two workers, every other one by SIGHUP, at 100 requests a second and 50 WebSockets', minutes: 0, run: workers },
   ],
   ['storm', { what: '1,000 inner layers that come back at once', minutes: 0, run: storm }],
   ['reloads', { what: '1,000 changes of the targets file at 300 requests a second', minutes: 0, run: reloads }],

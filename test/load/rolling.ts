@@ -113,8 +113,8 @@ export class Balancer {
 const NO_ANSWER = 'no answer'
 
 /** Times of each. */
-const inWords = (all: readonly string[]): string => {
-  const counts = new Map<string, number>()
+export const inWords = (all: readonly (string | number)[]): string => {
+  const counts = new Map<string | number, number>()
   for (const one of all) counts.set(one, (counts.get(one) ?? 0) + 1)
   return [...counts].map(([one, count]) => `${count} × ${one}`).join(', ')
 }

@@ -5,14 +5,12 @@ import { ask } from '../support/admin.ts'
 import { listen } from '../support/ports.ts'
 import { once, until } from '../support/wait.ts'
 import type { Figure } from './figure.ts'
-import { Balancer, BODY } from './rolling.ts'
+import { Balancer, BODY, inWords } from './rolling.ts'
 import { Stand, type Outer } from './stand.ts'
 
 const TICK_MS = 5
 /** More are not under way at a time: what waits here would be taken for what waits there. */
 const MOST_UNDER_WAY = 100
-/** Restarts take as long as WebSockets may stay, for each worker. */
-const DRAIN = ['--drain-delay', '0', '--drain-timeout', '2s']
 const PATIENCE_MS = 600_000
 
 interface Shown {
@@ -77,13 +75,27 @@ export interface WorkerRestarts {
 
 /** Restarts two workers `rounds` times, every other one by SIGHUP. */
 export const restartWorkers = async (
-  { rounds, perSecond, sockets: count }: { readonly rounds: number; readonly perSecond: number; readonly sockets: number },
+  {
+    rounds,
+    perSecond,
+    sockets: count,
+    drainTimeout,
+  }: {
+    readonly rounds: number
+    readonly perSecond: number
+    readonly sockets: number
+    /** For so long WebSockets stay at an old worker; a request that takes longer is cut. */
+    readonly drainTimeout: string
+  },
   say: (text: string) => void,
 ): Promise<WorkerRestarts> => {
   const server = createServer({ keepAliveTimeout: 0 }, (_request, response) => void setTimeout(() => response.end(BODY), 20))
   const sockets = new WebSocketServer({ server })
   sockets.on('connection', socket => socket.on('message', data => socket.send(data)).on('error', () => undefined))
-  const stand = await Stand.start({ originPort: await listen(server), outer: ['--workers', '2', ...DRAIN] })
+  const stand = await Stand.start({
+    originPort: await listen(server),
+    outer: ['--workers', '2', '--drain-delay', '0', '--drain-timeout', drainTimeout],
+  })
   const outer = stand.outers[0]!
   await until(async () => (await workersOf(outer)).workers.filter(({ state }) => state === 'up').length === 2, { what: 'two workers' })
   const balancer = new Balancer(stand.outers)
@@ -118,7 +130,9 @@ export const restartWorkers = async (
       { what: 'two new workers', deadlineMs: PATIENCE_MS },
     )
     await until(() => clients.count === count, { what: 'the WebSockets again', deadlineMs: PATIENCE_MS })
-    say(`${round + 1} restarts, ${balancer.asked} requests, ${balancer.told}, ${clients.codes.length} WebSockets ended`)
+    say(
+      `${round + 1} restarts, ${balancer.asked} requests, ${balancer.told}, ${clients.codes.length} WebSockets ended (${inWords(clients.codes)})`,
+    )
   }
   clearInterval(timer)
   await Promise.all(underWay)
@@ -134,7 +148,10 @@ export const restartWorkers = async (
 }
 
 export const workers = async (_minutes: number, say: (text: string) => void): Promise<readonly Figure[]> => {
-  const { rounds, asked, failures, again, codes, seconds } = await restartWorkers({ rounds: 20, perSecond: 300, sockets: 50 }, say)
+  const { rounds, asked, failures, again, codes, seconds } = await restartWorkers(
+    { rounds: 20, perSecond: 100, sockets: 50, drainTimeout: '5s' },
+    say,
+  )
   return [
     { what: `GETs that failed in ${rounds} restarts of two workers`, value: failures.length, unit: `of ${asked}`, atMost: 0 },
     { what: 'those that had to be sent again, as they got no answer at all', value: again, unit: `of ${asked}` },
