@@ -74,6 +74,14 @@ describe('a service in processes', () => {
     expect(JSON.parse((await cli('socket', 'ls', '--json')).stdout)).toEqual([])
   })
 
+  test('takes it back as well when the terminal is closed', async () => {
+    const connect = startProcess(['connect', String(originPort), '--name', 'closed'], { env })
+    const [, host = ''] = await connect.waitForLine(/http:\/\/(\S+\.localhost):\d+ → /)
+    expect(await connect.stop('SIGHUP')).toEqual({ code: 0, signal: null })
+    expect((await exchange(appPort, { host })).status).toBe(404)
+    expect((await cli('socket', 'ls')).stdout).not.toContain(host)
+  })
+
   test('keeps a socket whose tunnel comes and goes', async () => {
     const made = await cli('socket', 'create', '--name', 'stays', '--protected', '--username', 'john', '--password', 'secret phrase')
     const [, id = '', , host = ''] = made.stdout.split('\n')[3]!.split(/\s+/)

@@ -66,7 +66,8 @@ export async function connectService(
   const session = await openSession(values, context)
   const key = createFreshKey()
   const stop = new AbortController()
-  const stopped = context.untilStopped().then(() => stop.abort())
+  // A terminal that is closed leaves no socket behind.
+  const stopped = context.untilStopped({ hangup: true }).then(() => stop.abort())
   let connection: Connection
   const loading = loadServing()
   try {
