@@ -119,7 +119,8 @@ export function checkPair(
     )
   }
   const [notBefore, notAfter] = [Date.parse(certificate.validFrom), Date.parse(certificate.validTo)]
-  if (nowMs !== undefined && nowMs < notBefore) throw invalid(`${certificateFile}: the certificate is not valid before ${isoOf(notBefore)}; check the clock`)
+  if (nowMs !== undefined && nowMs < notBefore)
+    throw invalid(`${certificateFile}: the certificate is not valid before ${isoOf(notBefore)}; check the clock`)
   if (nowMs !== undefined && nowMs > notAfter) throw invalid(`${certificateFile}: the certificate expired at ${isoOf(notAfter)}; renew it`)
   const cert = chain.map(({ pem }) => pem).join('')
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' }) as string

@@ -34,8 +34,10 @@ const path = (value: string, name: string, pathType = 'Prefix'): Spec => ({
   backend: to(name, { number: name === 'api' ? 8080 : 80 }),
 })
 const rule = (host: string | undefined, ...paths: readonly Spec[]): Spec => ({ ...(host !== undefined && { host }), http: { paths } })
-const ingress = (spec: Spec, name = 'web', { age = 0, ...metadata }: Spec & { age?: number } = {}): Ingress =>
-  ({ metadata: { ...meta(name, 'default', age), ...metadata }, spec: { ingressClassName: 'ours', ...spec } })
+const ingress = (spec: Spec, name = 'web', { age = 0, ...metadata }: Spec & { age?: number } = {}): Ingress => ({
+  metadata: { ...meta(name, 'default', age), ...metadata },
+  spec: { ingressClassName: 'ours', ...spec },
+})
 
 const byKey = <Kind extends KubeObject>(objects: readonly Kind[]): ReadonlyMap<string, Kind> =>
   new Map(objects.map(each => [keyOf(each), each]))
