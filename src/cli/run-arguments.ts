@@ -88,11 +88,23 @@ const NEXT: Partial<Record<ErrorCode, string>> = {
   NOT_FOUND: 'socket-gateway socket ls',
 }
 
+/** Commands whose last argument is no socket, and where it is found. */
+const LISTS: readonly (readonly [command: string, list: string])[] = [
+  ['tunnel delete', 'socket-gateway tunnel ls --socket-id SOCKET'],
+  ['tunnel connect', 'socket-gateway tunnel ls --socket-id SOCKET'],
+  ['inner revoke', 'socket-gateway inner ls'],
+  ['admin', 'socket-gateway admin accounts'],
+]
+
+const listOf = (argv: readonly string[]): string | undefined =>
+  LISTS.find(([command]) => `${withoutAlias(argv).join(' ')} `.startsWith(`${command} `))?.[1]
+
 /** Who came with a token of their own is not helped by a login. */
 const nextOf = (code: ErrorCode, { argv, env }: CliContext): string | undefined =>
-  code === 'UNAUTHENTICATED' && ((env['SG_API_TOKEN'] ?? '') !== '' || argv.some(text => /^--api[-_]token(?:=|$)/.test(text)))
+  (code === 'NOT_FOUND' ? listOf(argv) : undefined) ??
+  (code === 'UNAUTHENTICATED' && ((env['SG_API_TOKEN'] ?? '') !== '' || argv.some(text => /^--api[-_]token(?:=|$)/.test(text)))
     ? 'another token in SG_API_TOKEN (POST /api/v1/account/tokens makes them), or none and socket-gateway login'
-    : NEXT[code]
+    : NEXT[code])
 
 /** Of these, a message of its own that goes on behind a semicolon says what to do next. */
 const SAYS_ITSELF: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['NOT_FOUND', 'UNAUTHENTICATED'])

@@ -23,35 +23,11 @@ import type {
   SocketLogin,
 } from './ipc.ts'
 import type { CertificatesAnswer, CertificatesRequest } from './kept-certificates.ts'
-import { StartWatch, type StartTiming } from './start-watch.ts'
-import { Watchdog, type WatchdogTiming } from './watchdog.ts'
-
-/** Times of the host, milliseconds. */
-export interface ServiceHostTiming {
-  /** Wait before the service is started again; doubles up to `longestWaitMs`. */
-  readonly firstWaitMs: number
-  readonly longestWaitMs: number
-  /** Up for so long, and ready, it counts as well, and the next wait is the first one again. */
-  readonly wellAfterMs: number
-  /** For the service to send its directory, before the one of the last run is taken. */
-  readonly patienceMs: number
-  /** For the service to end by itself. */
-  readonly stopMs: number
-  readonly watchdog: WatchdogTiming
-  readonly start: StartTiming
-}
+import { TIMING, type ServiceHostTiming } from './host-timing.ts'
+import { StartWatch } from './start-watch.ts'
+import { Watchdog } from './watchdog.ts'
 
 const USAGE_MS = 10_000
-
-const TIMING: ServiceHostTiming = {
-  firstWaitMs: 100,
-  longestWaitMs: 30_000,
-  wellAfterMs: 3_000,
-  patienceMs: 2_000,
-  stopMs: 10_000,
-  watchdog: { askMs: 1_000, silentAsks: 5, hungAsks: 10 },
-  start: { askMs: 1_000, hungAsks: 60, lateAsks: 300, workAsks: 3_600 },
-}
 
 /** Options of the host. */
 export interface ServiceHostOptions {
@@ -90,6 +66,7 @@ export class ServiceHost {
   #timer: NodeJS.Timeout | undefined
   #patience: NodeJS.Timeout | undefined
   #isClosing = false
+  #isAsked = false
   #isReady = false
   #isStoreHealthy = true
   #hasDirectory = false
@@ -137,8 +114,10 @@ export class ServiceHost {
   /**
    * Starts the service process; resolves when its directory is in force, or that of the last run, or when there is neither and it is tried
    * again.
+   * @param asked  resolves when this process is asked to end: Ctrl-C in a terminal asks the service process as well, and a young one just ends
    */
-  async start(): Promise<void> {
+  async start(asked?: Promise<unknown>): Promise<void> {
+    void asked?.then(() => (this.#isAsked = true))
     const first = new Promise<void>(resolve => (this.#onFirstStart = resolve))
     this.#patience = setTimeout(() => void this.#takeFile(), this.#timing.patienceMs)
     this.#usageTimer = setInterval(() => this.#tellUsage(), USAGE_MS)
@@ -241,13 +220,17 @@ export class ServiceHost {
     child.onEnd(how => {
       if (this.#child !== child) return
       if (this.#isReady && clock() - startedAt >= this.#timing.wellAfterMs) this.#waitMs = this.#timing.firstWaitMs
+      const wasReady = this.#isReady
       this.#child = undefined
       this.#isReady = false
       this.#watchdog.stop()
       this.#startWatch.stop()
       this.#unwatchAll()
       this.#questions.gone()
-      if (!this.#isClosing) this.#again(`ended (${how})`)
+      if (this.#isClosing) return
+      if (!this.#isAsked || wasReady) return this.#again(`ended (${how})`)
+      this.#started()
+      log.info({}, `the service process ended (${how}) before it was ready, as the outer layer was asked to end; it is not started again`)
     })
     child.send({ type: 'tunnels', up: tunnels(), down: [] })
     child.send({ type: 'keys', up: keys(), down: [] })

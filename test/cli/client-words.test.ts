@@ -43,3 +43,20 @@ describe('a token that is none', () => {
     })
   })
 })
+
+describe('an id that nobody has', () => {
+  beforeAll(async () => {
+    await run(['socket', 'create', '--name', 'lost'], api.tokens.root)
+  })
+
+  test.each([
+    [['tunnel', 'delete', '--socket-id', 'lost', '--tunnel-id', 'nope'], 'socket-gateway tunnel ls --socket-id SOCKET'],
+    [['tunnel', 'connect', '--socket-id', 'lost', '--tunnel-id', 'nope', '--port', '1'], 'socket-gateway tunnel ls --socket-id SOCKET'],
+    [['inner', 'revoke', 'nope'], 'socket-gateway inner ls'],
+    [['admin', 'suspend', 'nope'], 'socket-gateway admin accounts'],
+    [['socket', 'delete', '--socket-id', '00000000-0000-4000-8000-000000000000'], 'socket-gateway socket ls'],
+  ])('of %j: where those are that there are', async (argv, next) => {
+    const { status, stderr } = await run(argv, api.tokens.root)
+    expect([status, stderr]).toEqual([1, expect.stringContaining(`\n  next: ${next}\n  code NOT_FOUND`)])
+  })
+})

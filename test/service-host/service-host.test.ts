@@ -189,6 +189,18 @@ describe('the service process beside the outer layer', () => {
     expect(forks).toHaveLength(2)
   })
 
+  test('is not started again when a signal for all of the group ends it before it is ready, and nothing waits for it', async () => {
+    const { host, forks, records } = setUp('mute')
+    const starting = host.start(Promise.resolve())
+    process.kill(forks[0]!, 'SIGINT')
+    await starting
+    expect(records.map(({ level, msg }) => [level, msg])).toEqual([
+      ['info', 'the service process ended (SIGINT) before it was ready, as the outer layer was asked to end; it is not started again'],
+    ])
+    await host.close()
+    expect(forks).toHaveLength(1)
+  })
+
   test('tells of its end and its return, of its database and of accounts, and nothing of an end that was asked for', async () => {
     const turns: (readonly [string, boolean, string | undefined])[] = []
     const told: unknown[] = []

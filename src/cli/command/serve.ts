@@ -8,7 +8,8 @@ import { keepWatchdog } from './watchdog.ts'
 
 /** A layer as the command line sees it. */
 export interface Layer {
-  start(): Promise<void>
+  /** @param asked  resolves when the process is asked to end */
+  start(asked?: Promise<unknown>): Promise<void>
   /** Drains; idempotent. */
   close(): Promise<void>
 }
@@ -61,7 +62,7 @@ export async function serve(
   // What can be told is well: its loop turns.
   const endWatchdog = keepWatchdog(context, log, () => Promise.resolve(true))
   try {
-    await layer.start()
+    await layer.start(stopped)
     await tellReady(context, log)
     await stopped
     tellStopping(context)

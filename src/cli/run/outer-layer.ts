@@ -219,8 +219,8 @@ function layerWith(
 ): Layer {
   const { service, invitations, acme, worker } = parts
   return {
-    start: async () => {
-      await service?.start()
+    start: async asked => {
+      await service?.start(asked)
       await layer.start()
       service?.serve(layer.servicePort)
       await acme?.start()

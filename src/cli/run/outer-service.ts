@@ -67,7 +67,7 @@ export interface OuterService {
   /** Providers by whom visitors of sockets log in; undefined: the file names none. */
   readonly logins: OuterLogins | undefined
   /** Starts the process; resolves when its directory is in force, or as much as there is. */
-  start(): Promise<void>
+  start(asked?: Promise<unknown>): Promise<void>
   /** The outer layer takes links of the service process on this port of this machine. */
   serve(port: number): void
   /** Calls of the admin port about its accounts. */
@@ -244,7 +244,7 @@ export async function createOuterService(options: OuterServiceOptions, log: Log,
   return {
     ...servedBy(frame, directory, inspection),
     join: peers => host.join(peers),
-    start: () => host.start(),
+    start: asked => host.start(asked),
     serve: port => host.link({ url: `ws://127.0.0.1:${port}`, privateKey: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }),
     calls: accountCalls(request => host.operate(request)),
     who: credentials => host.who(credentials),

@@ -30,7 +30,7 @@ export interface PrimaryService {
   /** The fault that keeps it from being whole; undefined: it is. */
   readonly fault: () => string | undefined
   /** Starts the process; resolves when its directory is in force, or as much as there is. */
-  start(): Promise<void>
+  start(asked?: Promise<unknown>): Promise<void>
   /** Answers of questions of a worker. */
   answererOf(worker: ServingWorker, name: string): Answerer | undefined
   /** A worker has said this. */
@@ -84,7 +84,7 @@ export async function createPrimaryService(options: OuterServiceOptions, log: Lo
     publicKey: createPublicKey(privateKey).export({ type: 'spki', format: 'pem' }) as string,
     calls: accountCalls(request => host.operate(request)),
     fault: () => host.fault,
-    start: () => host.start(),
+    start: asked => host.start(asked),
     answererOf: (worker, name) => {
       switch (name) {
         case 'directory':

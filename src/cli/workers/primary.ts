@@ -110,7 +110,7 @@ export class Primary {
     // The start and the end have limits of their own.
     const endWatchdog = keepWatchdog(context, log, withinMs => (isUp ? this.#isAnswered(withinMs) : Promise.resolve(true)))
     try {
-      await service?.start()
+      await service?.start(stopped)
       const started = await Promise.race([this.#pool.start(), stopped.then(() => 'stopped' as const)])
       if (typeof started === 'number') return started === 2 ? 2 : 1
       if (started === undefined) {
