@@ -21,6 +21,9 @@ const FROM_HEAD: ReadonlySet<string> = new Set(['host', 'content-length', 'expec
 /** Set by us, or kept for us, from whomever they come. */
 const OURS = /^(?:forwarded|x-forwarded-(?:for|host|proto|port)|x-real-ip|x-auth-(?:email|name|groups)|x-sg-.*)$/
 
+/** Those of ours that say who comes, as they are written or as their twins: another gateway in front may say it, to a target that names them. */
+export const VISITOR_FIELD = /^x[^a-z0-9](?:auth[^a-z0-9](?:email|name|groups)|sg[^a-z0-9]identity)$/i
+
 /**
  * Another path, method, host or address of the client than the request has, or a server that answers otherwise because of it. What
  * one of them says is what the policy has not seen, and no proxy needs them: X-Forwarded-* and X-Real-IP say it all.
@@ -105,15 +108,18 @@ const NONE: readonly TrustFields[] = []
 export const trustFieldsOf = (...each: readonly (TrustFields | undefined)[]): readonly TrustFields[] =>
   each.every(one => one === undefined) ? NONE : each.filter(one => one !== undefined)
 
+/** Whose origins get fields that are named: all, those of the service too, which believe the word of the gateway, or one of the targets file. */
+export type TrustFieldsOf = 'layer' | 'target'
+
 /** @returns undefined for none. @throws GatewayError CONFIG_INVALID, with what is wrong with a name */
-export function compileTrustFields(names: readonly string[]): TrustFields | undefined {
+export function compileTrustFields(names: readonly string[], of: TrustFieldsOf): TrustFields | undefined {
   if (names.length === 0) return undefined
-  for (const name of names) checkTrustField(name)
+  for (const name of names) checkTrustField(name, of)
   return Object.freeze({ spelled: new Set(names.map(name => name.toLowerCase())), canonical: new Set(names.map(canonicalName)) })
 }
 
 /** @throws GatewayError CONFIG_INVALID when a field of that name cannot be believed */
-export function checkTrustField(name: string): void {
+export function checkTrustField(name: string, of: TrustFieldsOf): void {
   const invalid = (message: string): never => {
     throw new GatewayError('CONFIG_INVALID', message)
   }
@@ -124,7 +130,10 @@ export function checkTrustField(name: string): void {
   }
   const canonical = canonicalName(name)
   if (HOP_BY_HOP.has(canonical)) invalid(`expected another field: ${name} concerns one connection only`)
-  if (FROM_HEAD.has(canonical) || OURS.test(canonical)) invalid(`expected another field: the gateway sets ${name} itself`)
+  const isSaidOfVisitors = VISITOR_FIELD.test(canonical)
+  if (FROM_HEAD.has(canonical) || (OURS.test(canonical) && !isSaidOfVisitors))
+    invalid(`expected another field: the gateway sets ${name} itself`)
+  if (isSaidOfVisitors && of === 'layer') invalid(`expected another field: ${name} is named by each target that wants it, as trustFields`)
   if (OVERRIDES.test(canonical)) invalid(`expected another field: ${name} overrides what the policy has judged, and is taken from nobody`)
 }
 
@@ -137,7 +146,7 @@ export function checkTrustField(name: string): void {
 export function isForwarded(name: string, isTrustedPeer: boolean, named: readonly TrustFields[] = NONE): boolean {
   if (COMMON.has(name) && named.length === 0) return true
   const canonical = PLAIN.test(name) ? name : name.replace(/[^a-z0-9]/g, '-')
-  if (HOP_BY_HOP.has(canonical) || FROM_HEAD.has(canonical) || OURS.test(canonical) || OVERRIDES.test(canonical)) return false
+  if (HOP_BY_HOP.has(canonical) || FROM_HEAD.has(canonical) || OVERRIDES.test(canonical)) return false
   for (const each of named) if (each.canonical.has(canonical)) return isTrustedPeer && each.spelled.has(name)
-  return !IDENTITY.test(canonical)
+  return !OURS.test(canonical) && !IDENTITY.test(canonical)
 }

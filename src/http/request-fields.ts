@@ -2,7 +2,7 @@
 import { GatewayError } from '../errors.ts'
 import type { Client } from './client.ts'
 import type { AcceptedRequest } from './admission.ts'
-import { isForwarded, trustFieldsOf, type TrustFields } from './believed-fields.ts'
+import { isForwarded, trustFieldsOf, VISITOR_FIELD, type TrustFields } from './believed-fields.ts'
 import { withoutOurs } from './cookies.ts'
 import { appendAdded, isRemoved, type FieldEdits } from './field-edits.ts'
 import { allowedTrailers, nominated } from './hop-by-hop.ts'
@@ -12,8 +12,6 @@ import type { Variables } from './template.ts'
 const PASSED = 'x-sg-passed'
 /** More than any chain has that is meant. */
 const MAX_PASSED = 16
-/** As origins read them. */
-const VISITOR_FIELD = /^x[^a-z0-9]auth[^a-z0-9](?:email|name|groups)$/i
 const PSEUDONYM = /^sg-[0-9a-z]{1,16}$/
 
 /** The facts beside the request on which the fields depend. */
@@ -26,7 +24,7 @@ export interface RequestContext {
   readonly pseudonym: string
   /** The changes that the target asks for; undefined: none. */
   readonly edits?: RequestEdits | undefined
-  /** Fields of ours that say who the visitor is come behind these: whatever the target sets, nothing else does. */
+  /** Fields of ours that say who the visitor is come behind these: whatever the target sets or a proxy sends, nothing else does. */
   readonly saysVisitor?: boolean
 }
 
@@ -55,6 +53,7 @@ export function requestFields(request: AcceptedRequest, context: RequestContext)
   const dropped = nominated(fields, names)
   let kept: string[] = []
   const named = trustFieldsOf(context.trustFields, context.edits?.trustFields)
+  const saysAll = context.saysVisitor === true && named.length > 0
   let via = ''
   const passed: string[] = []
   for (let i = 0; i < names.length; i++) {
@@ -67,7 +66,8 @@ export function requestFields(request: AcceptedRequest, context: RequestContext)
     else if (name === 'cookie' && dropped?.has(name) !== true) {
       const value = withoutOurs(fields[2 * i + 1]!, context.edits?.cookie)
       if (value !== '') kept.push(fields[2 * i]!, value)
-    } else if (isForwarded(name, context.isTrustedPeer, named) && dropped?.has(name) !== true) kept.push(fields[2 * i]!, fields[2 * i + 1]!)
+    } else if (saysAll && VISITOR_FIELD.test(name)) continue
+    else if (isForwarded(name, context.isTrustedPeer, named) && dropped?.has(name) !== true) kept.push(fields[2 * i]!, fields[2 * i + 1]!)
   }
   const { pseudonym } = context
   if (passed.includes(pseudonym) || via.includes(pseudonym)) throw new GatewayError('LOOP', `it has passed ${pseudonym} already`)

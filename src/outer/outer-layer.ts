@@ -163,7 +163,7 @@ export class OuterLayer {
         visitors: options.visitors,
         taps: options.taps,
         clientOf: (peer, request) => identifyClient(peer, request, isTrusted),
-        trustFields: compileTrustFields(options.trustFields ?? []),
+        trustFields: compileTrustFields(options.trustFields ?? [], 'layer'),
         ...{ pseudonym: `sg-${instance}`, visitorFields: new RepeatedFieldLists() },
         removeCsps: options.removeCsps,
         hints: new HostHints(log),

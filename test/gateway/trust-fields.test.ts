@@ -1,5 +1,6 @@
 /** Which fields of requests origins get to believe: overrides from nobody, names of users from a proxy that is trusted and named. */
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { compileTrustFields } from '../../src/http/believed-fields.ts'
 import { H2Client } from '../support/h2-client.ts'
 import { startLayers, type Layers } from '../support/layers.ts'
 import { rawRequest } from '../support/raw-client.ts'
@@ -173,6 +174,40 @@ describe('fields that are named', () => {
     expect(await sent(layers, ['X-WEBAUTH-USER', 'X-Remote-User', 'Remote-User'])).toEqual(['x-webauth-user', 'x-remote-user'])
   })
 })
+
+describe('what the gateway says of a visitor itself, where a target names it', () => {
+  const names = ['X-Auth-Email', 'X-Auth-Name', 'X-Auth-Groups', 'X-SG-Identity']
+  const naming = (): string => target(`, trustFields: [${names.join(', ')}]`)
+
+  test('passes from a trusted proxy as it is spelled, and nothing else of ours does', async () => {
+    const layers = await startLayers({ targets: naming(), outer: { trustProxy: ['127.0.0.1'] } })
+    const others = ['X-SG-Token', 'X-SG-Passed', 'X-Real-IP', 'X-Forwarded-For', 'X-Auth-Request-Email']
+    expect(await sent(layers, [...names, ...names.map(name => name.replaceAll('-', '_')), ...others])).toEqual(
+      names.map(name => name.toLowerCase()),
+    )
+    await rawRequest(layers.port, post([], names))
+    expect(origin.last.trailers).toEqual([])
+    const one = await startLayers({ targets: target(', trustFields: X-Auth-Email'), outer: { trustProxy: ['127.0.0.1'] } })
+    expect(await sent(one, names)).toEqual(['x-auth-email'])
+  })
+
+  test('comes from no stranger', async () => {
+    const layers = await startLayers({ targets: naming(), outer: { trustProxy: [] } })
+    expect(await sent(layers, names.flatMap(twinsOf))).toEqual([])
+  })
+
+  test.each(names)('is named by no layer, whose hosts of the service believe it: %s', async name => {
+    await expect(startLayers({ targets: target(), outer: { trustFields: [name] } })).rejects.toThrow(/named by each target that wants it/)
+    expect(() => compileTrustFields([name.replaceAll('-', '_')], 'layer')).toThrow(/named by each target that wants it/)
+  })
+})
+
+test.each(['X-SG-Token', 'X_SG_Share', 'X-SG-Identity-Of', 'X-Real-IP', 'X-Forwarded-For', 'Host', 'X-Original-URL', 'Connection'])(
+  'nobody is believed for %s, whoever names it',
+  name => {
+    for (const owner of ['layer', 'target'] as const) expect(() => compileTrustFields([name], owner)).toThrow(/expected another field/)
+  },
+)
 
 test('X-Forwarded-Prefix comes from us alone, under stripPrefix', async () => {
   const layers = await startLayers({ targets: target(', stripPrefix: /app'), outer: { trustProxy: ['127.0.0.1'] } })

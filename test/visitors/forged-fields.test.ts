@@ -3,7 +3,7 @@ import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { once } from 'node:events'
 import { connect } from 'node:http2'
 import { request } from 'node:http'
-import { ADA, BOARD, startVisitorLayers, WIKI, type VisitorLayers } from '../support/visitors.ts'
+import { ADA, BOARD, startVisitorLayers, TARGETS, WIKI, type VisitorLayers } from '../support/visitors.ts'
 
 const FORGED: Readonly<Record<string, string>> = {
   'x-auth-email': 'root@example.io',
@@ -176,6 +176,29 @@ describe.each([
     expect(names(headers)).toHaveLength(4)
     expect(headers.cookie).toBe('a=1')
   })
+})
+
+test('a proxy that is named for these fields is believed where nobody is asked who they are, and nowhere else', async () => {
+  const trustFields = 'trustFields: [X-Auth-Email, X-Auth-Name, X-Auth-Groups, X-SG-Identity]'
+  const named = await startVisitorLayers(TARGETS.replaceAll('port: {port}', `port: {port}, ${trustFields}`))
+  named.oidc.person = { ...ADA, groups: [] }
+  const browser = named.browser()
+  await browser.go(`${WIKI}/`)
+  named.saw.length = 0
+  expect((await browser.send('https://free.example.test/', { headers: FORGED })).status).toBe(200)
+  expect((await browser.send(`${WIKI}/x`, { headers: FORGED })).status).toBe(200)
+  expect((await named.browser().send(`${WIKI}/open`, { headers: FORGED })).status).toBe(200)
+  const told = named.saw.map(({ headers }) => names(headers).map(name => [name, headers[name]]))
+  expect(told).toEqual([
+    ['x-auth-email', 'x-auth-name', 'x-auth-groups', 'x-sg-identity'].map(name => [name, FORGED[name]]),
+    // The session has no group, and a forged one does not take its place.
+    [
+      ['x-auth-email', 'ada@example.io'],
+      ['x-auth-name', 'Ada Lovelace'],
+      ['x-sg-identity', expect.stringMatching(/^[\w-]+\.[\w-]+\.[\w-]{86}$/)],
+    ],
+    [],
+  ])
 })
 
 test('names that a field cannot hold are told all the same, without what would end it', async () => {

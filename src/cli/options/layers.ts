@@ -26,7 +26,7 @@ const TRUST_FIELD: Reader<string> = {
     'the name of a field that says who the user is, such as X-Remote-User; not one that the gateway sets, nor one that overrides path, method or host',
   read: text => {
     try {
-      checkTrustField(text)
+      checkTrustField(text, 'layer')
       return text
     } catch {
       return undefined

@@ -11,7 +11,7 @@ const PRESERVE_HOST = false
 const VIA = false
 
 const TRUST_FIELDS = 'expected the name of a header field such as X-Remote-User, or a list of them'
-const trustField = text(TRUST_FIELDS).check(parsedBy(checkTrustField))
+const trustField = text(TRUST_FIELDS).check(parsedBy(name => checkTrustField(name, 'target')))
 
 /** Fields as they come, with what stands for the variables. */
 function* fieldEffects(key: string, edits: FieldEdits | undefined): Generator<Effect> {
@@ -52,7 +52,7 @@ export const headersKey = targetKey({
     requestFields: compileFieldEdits(headers?.request),
     responseFields: compileFieldEdits(headers?.response),
     preserveHost,
-    trustFields: compileTrustFields(listOf(trustFields)),
+    trustFields: compileTrustFields(listOf(trustFields), 'target'),
     addsVia: via === true ? (true as const) : undefined,
     removeCsps,
   }),
