@@ -2,11 +2,14 @@
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { createPublicKey, verify } from 'node:crypto'
 import { until } from '../support/wait.ts'
-import { ADA, AUTH, BOARD, startVisitorLayers, WIKI, type VisitorLayers } from '../support/visitors.ts'
+import { ADA, AUTH, BOARD, startVisitorLayers, TARGETS, WIKI, type VisitorLayers } from '../support/visitors.ts'
+
+const MATHS = `  maths.example.test: { protocol: http, hostname: 127.0.0.1, port: {port}, access: { login: { groups: [ops], claims: { department: [maths, physics] } } } }
+`
 
 let at: VisitorLayers
 beforeAll(async () => {
-  at = await startVisitorLayers()
+  at = await startVisitorLayers(TARGETS + MATHS)
 })
 beforeEach(() => {
   at.oidc.person = ADA
@@ -67,6 +70,17 @@ describe('a browser', () => {
     const visit = await browser.go(`${BOARD}/there`)
     expect([visit.status, visit.url]).toEqual([200, `${BOARD}/there`])
     expect(at.oidc.logins).toBe(before)
+  })
+
+  test.each([
+    ['a claim and a group that are demanded', { department: ['physics', 'art'], groups: ['ops'] }, 200],
+    ['another value of the claim', { department: 'art', groups: ['ops'] }, 403],
+    ['no such claim', { groups: ['ops'] }, 403],
+    ['the claim and another group', { department: 'maths', groups: ['maths'] }, 403],
+  ])('comes in, or does not, with %s, as the provider says it', async (what, said, status) => {
+    at.oidc.person = { sub: what, email: 'emmy@example.io', email_verified: true, ...said }
+    expect((await at.browser().go('https://maths.example.test/')).status).toBe(status)
+    expect(at.saw).toHaveLength(status === 200 ? 1 : 0)
   })
 
   test('that is known and not among those who may come sees a page, and can be somebody else', async () => {

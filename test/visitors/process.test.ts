@@ -1,13 +1,16 @@
 /** Logins as an operator sets them up: two files, a provider, the processes, and commands that end sessions. */
-import { describe, expect, test } from '@jest/globals'
+import { beforeAll, describe, expect, test } from '@jest/globals'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
+import { readRevocations } from '../../src/visitors/session/revocations.ts'
 import { Browser } from '../support/browser.ts'
+import { writeVisitorsFiles } from '../support/lanes.ts'
 import { createLayerProcesses } from '../support/layer-processes.ts'
-import { startOidc } from '../support/oidc.ts'
+import { startOidc, type OidcPerson } from '../support/oidc.ts'
 import { listen } from '../support/ports.ts'
 import { tempDir } from '../support/temp.ts'
+import { ADA, startVisitorLayers, type VisitorLayers } from '../support/visitors.ts'
 import { until } from '../support/wait.ts'
 import { run } from '../cli/context.ts'
 
@@ -36,6 +39,53 @@ describe('visitors init', () => {
       expect(outcome).toMatchObject({ status: 1, stderr: expect.stringContaining('expected the URL of the auth host') })
     },
   )
+})
+
+describe('visitors revoke', () => {
+  const AT = 'https://wiki.example.test/'
+  let at: VisitorLayers
+  let file: string
+  beforeAll(async () => {
+    at = await startVisitorLayers()
+    file = writeVisitorsFiles()
+  })
+  /** What the commands have written so far is read as the outer layer reads it. */
+  const revoke = async (...argv: readonly string[]): Promise<void> => {
+    expect(await run(['visitors', 'revoke', '--visitors', file, ...argv])).toMatchObject({ status: 0, stderr: '' })
+    at.visitors.revocations.add(readRevocations(readFileSync(file.replace('.yaml', '.revoked'), 'utf8'))!)
+  }
+  const logIn = async (person: OidcPerson): Promise<{ status: () => Promise<number>; sid: string }> => {
+    at.oidc.person = person
+    const browser = at.browser()
+    expect((await browser.go(AT)).status).toBe(200)
+    const [, payload = ''] = String(at.saw.at(-1)?.headers['x-sg-identity']).split('.')
+    const { sid } = JSON.parse(Buffer.from(payload, 'base64url').toString()) as { sid: string }
+    return { status: async () => (await browser.send(AT)).status, sid }
+  }
+
+  test('ends the session of an id, those of an account, and all, and no others', async () => {
+    const bob = { sub: 'bob', email: 'bob@corp.test', email_verified: true }
+    const all = [await logIn(ADA), await logIn(ADA), await logIn(bob)] as const
+    const statuses = (): Promise<number[]> => Promise.all(all.map(({ status }) => status()))
+    expect(await statuses()).toEqual([200, 200, 200])
+    await revoke('--session', all[0].sid)
+    expect(await statuses()).toEqual([401, 200, 200])
+    await revoke('--account', 'partner|ada')
+    expect(await statuses()).toEqual([401, 200, 200])
+    await revoke('--account', 'company|ada')
+    expect(await statuses()).toEqual([401, 401, 200])
+    await revoke('--all')
+    expect(await statuses()).toEqual([401, 401, 401])
+  })
+
+  test.each([
+    [['--all', '--email', 'ada@example.io'], 'expected exactly one of'],
+    [['--account', 'ada'], 'expected PROVIDER|SUBJECT'],
+    [['--account', '|ada'], 'expected PROVIDER|SUBJECT'],
+  ])('takes one of them, as it is written: %j', async (argv, message) => {
+    const outcome = await run(['visitors', 'revoke', '--visitors', file, ...argv])
+    expect(outcome).toMatchObject({ status: 2, stderr: expect.stringContaining(message) })
+  })
 })
 
 test('from nothing to a login with commands alone; keys rotate and sessions are revoked while it runs', async () => {
