@@ -230,7 +230,10 @@ export class ServiceHost {
       if (this.#isClosing) return
       if (!this.#isAsked || wasReady) return this.#again(`ended (${how})`)
       this.#started()
-      log.info({}, `the service process ended (${how}) before it was ready, as the outer layer was asked to end; it is not started again`)
+      log.info(
+        {},
+        `the service process ended (${how}) before it was ready; it is not started again, since the outer layer was asked to end`,
+      )
     })
     child.send({ type: 'tunnels', up: tunnels(), down: [] })
     child.send({ type: 'keys', up: keys(), down: [] })

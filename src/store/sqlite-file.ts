@@ -97,7 +97,7 @@ async function lock(openSqlite: OpenSqlite, file: string): Promise<SqliteConnect
     connection.close()
     throw new GatewayError(
       'STORE_INVALID',
-      `${file}: another process writes this database; stop it first, or let it do what you want through its API (${messageOf(cause)})`,
+      `${file}: another process writes this database; stop it first, or let it do what you want through its API; several outer layers need store: postgres://… (${messageOf(cause)})`,
       { cause },
     )
   }

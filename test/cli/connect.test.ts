@@ -148,6 +148,11 @@ describe('connect', () => {
     await until(() => run.stderr.includes(expected), { what: 'the warning' })
   })
 
+  test('takes IPv6 with brackets and without', () => {
+    const urls = ['[::1]', '::1'].map(host => portService({ host, port: 8_000 }).urlOf('http'))
+    expect(urls).toEqual(['http://[::1]:8000', 'http://[::1]:8000'])
+  })
+
   test('follows no name to an address that hands out credentials; the address itself may be meant', async () => {
     const dial = (host: string): Promise<unknown> =>
       portService({ host, port: 1 })

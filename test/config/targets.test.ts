@@ -139,6 +139,7 @@ Targets: {}
     ['a: 1\na: 2\ntargets: {}\n', /2:1: a: duplicate key, first at line 1/],
     ['targets: {}\n---\ntargets: {}\n', /one document/],
     ['targets: {a: [\n', /not valid YAML/],
+    ['targets: {a: {hostname: x}\nb: 1\n', /^t\.yaml:2:1: not valid YAML: .*\{ or \[ of a line before not closed\?/],
     ['targets:\n\ta: 1\n', /not valid YAML/],
     ['targets: \u0000', /not valid YAML/],
     ['targets: *x', /no anchor &x/],

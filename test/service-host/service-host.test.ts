@@ -195,7 +195,7 @@ describe('the service process beside the outer layer', () => {
     process.kill(forks[0]!, 'SIGINT')
     await starting
     expect(records.map(({ level, msg }) => [level, msg])).toEqual([
-      ['info', 'the service process ended (SIGINT) before it was ready, as the outer layer was asked to end; it is not started again'],
+      ['info', 'the service process ended (SIGINT) before it was ready; it is not started again, since the outer layer was asked to end'],
     ])
     await host.close()
     expect(forks).toHaveLength(1)

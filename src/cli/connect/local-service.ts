@@ -78,8 +78,9 @@ async function firstOf(places: readonly HostPort[], allowHalfOpen: boolean, sign
   throw reasons[0]
 }
 
-/** A port of this machine, or of another one that it can reach. */
-export function portService(origin: HostPort): LocalService {
+/** A port of this machine, or of another one that it can reach. @param given  IPv6 with or without brackets */
+export function portService(given: HostPort): LocalService {
+  const origin = { ...given, host: given.host.replace(/^\[([0-9a-f:.]+)\]$/i, '$1') }
   const places = placesOf(origin)
   const dialer = (allowHalfOpen: boolean): Dialer => ({ dial: (_hostname, _port, signal) => firstOf(places, allowHalfOpen, signal) })
   const place = formatHostPort(origin)

@@ -192,6 +192,9 @@ const lineStarts = (text: string): readonly number[] => {
 /** Lines before the one where the parser stops in which the reason may stand. */
 const LOOK_BACK = 3
 
+/** Where the parser says so, the next line stands to the left of what it takes for a part of this one. */
+const UNCLOSED = '$&; is a quote, { or [ of a line before not closed?'
+
 /** A key or value that begins with what YAML keeps for itself: an alias, a directive or a reserved indicator. */
 const UNQUOTED = /(?:^|(?:^|\s)- |: |[[{,] ?)\s*([*%@`][^\s'",#[\]{}]*?)(?=\s*(?:$|[:,\]}](?:\s|$)|[\]},]|\s#))/
 
@@ -245,7 +248,7 @@ export const parseYaml = (text: string, file: string, firstLine = 1): YamlDocume
       const message = `'${unquoted.text}' has to be quoted: a plain text cannot begin with ${unquoted.text[0]!} in YAML`
       throw new ConfigError([{ file, line: unquoted.line + firstLine - 1, column: unquoted.column, path: '', message }], { cause })
     }
-    const reason = cause instanceof YAMLException ? cause.reason : String(cause)
+    const reason = cause instanceof YAMLException ? cause.reason.replace(/^deficient indentation$/, UNCLOSED) : String(cause)
     throw new ConfigError([{ file, ...place, path: '', message: `not valid YAML: ${reason}` }], { cause })
   }
   const composer = new Composer(source, events, report)
