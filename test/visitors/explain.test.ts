@@ -1,12 +1,17 @@
 /** Who would come in, without anybody coming. */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { mintKeyPair } from '../../src/identity/certificate.ts'
+import { readKeys } from '../../src/visitors/session/key-ring.ts'
+import { Seal } from '../../src/visitors/session/seal.ts'
+import { sessionText } from '../../src/visitors/session/session.ts'
 import { run } from '../cli/context.ts'
 import { issuerOf, mintAuthority } from '../support/certificates.ts'
 import { socketOf } from '../support/directory.ts'
-import { writeVisitorsFiles } from '../support/lanes.ts'
-import { tempFile } from '../support/temp.ts'
+import { startLaneLayers, writeVisitorsFiles } from '../support/lanes.ts'
+import { tempDir, tempFile } from '../support/temp.ts'
+import { until } from '../support/wait.ts'
 
 const TARGETS = `
 targets:
@@ -120,4 +125,74 @@ tunnels:
   expect(status).toBe(1)
   expect(stderr).toContain(`${file}:6:1: wiki.test/a: ${visitors} has no provider "compny"; it has company`)
   expect(stderr).toContain(`${file}:8:1: db.lan:1: ${visitors} has no provider "constructor"; it has company`)
+})
+
+/** Numbers of a generator that always gives the same ones (Park and Miller). */
+function* numbers(seed: number): Generator<number, never> {
+  for (let last = seed; ; last = (last * 48_271) % 2_147_483_647) yield last
+}
+
+test('targets explain says of five hundred requests what becomes of them', async () => {
+  const origin = 'protocol: http, hostname: 127.0.0.1, port: {port}'
+  const text = `
+targets:
+  wiki.test:
+    protocol: http
+    hostname: 127.0.0.1
+    port: {port}
+    policy: { '^/(pub|open|v1|admin|free)(/.*)?$': [GET, POST], /secret: [GET] }
+    access: {tokens: true, login: {emails: [ada@example.test], domains: [corp.test]}, public: ['^/open/.*']}
+    routes:
+      - {path: /admin, access: {login: {domains: [corp.test]}}}
+      - {path: /v1, access: {tokens: true}}
+      - {path: /free, access: false}
+  wide.test: {${origin}, access: {login: {anyone: true}}}
+`
+  const folder = tempDir()
+  writeFileSync(join(folder, 'company.secret'), 'secret', { mode: 0o600 })
+  const file = writeVisitorsFiles(
+    folder,
+    'providers: {company: {issuer: https://idp.test, clientId: a, clientSecretFile: company.secret}}\n',
+  )
+  const made = await startLaneLayers(text, { file })
+  const targets = tempFile('targets.yaml', text.replaceAll('{port}', '80'))
+  const create = ['service-token', 'create', '--visitors', file, '--target', 'wiki.test', '--name']
+  const tokenOf = async (...args: readonly string[]): Promise<string> => /sgv_[\w-]{43}/.exec((await run([...create, ...args])).stdout)![0]
+  const tokens = [await tokenOf('all'), await tokenOf('some', '--methods', 'GET', '--paths', '^/v1/.*'), `sgv_${'A'.repeat(43)}`]
+  const lineOf = (token: string): string => `Authorization: Bearer ${token}`
+  let asked = 0
+  for (const token of tokens.slice(0, 2))
+    await until(
+      async () => (await made.ask('wiki.test', '/v1/a', [lineOf(token), `X-Forwarded-For: 203.0.113.${asked++ % 256}`])).status === 200,
+    )
+  const keys = readKeys(readFileSync(file.replace('.yaml', '.key'), 'utf8'))
+  const cookieOf = (host: string, email: string): string => {
+    const person = { provider: 'company', subject: email, email, name: undefined, groups: [], claims: new Map() }
+    const session = { person, loginId: 'l', id: email, loggedInMs: Date.now(), seenMs: Date.now() }
+    return `Cookie: __Host-sg-login-visitor=${new Seal(() => keys).seal('session', host, sessionText(session))}`
+  }
+  const pieces = ['/', '/', '//', '..', '.', ';', '%2e', '%2f', '%5c', '%41', '%', 'a', 'pub', 'open', 'admin', 'v1', 'free', 'secret']
+  const people = ['Ada@example.test', 'eve@example.test', 'x@corp.test', 'x@corp.test.evil.test', '\u0430da@example.test']
+  const random = numbers(20_261_129)
+  const oneOf = <T>(list: readonly T[]): T => list[random.next().value % list.length]!
+  const outcomes = new Map<string, number>()
+  for (let i = 0; i < 500; i++) {
+    const host = oneOf(['wiki.test', 'wiki.test', 'wiki.test', 'wide.test'])
+    const path = `/${oneOf(pieces.slice(11))}${Array.from({ length: random.next().value % 5 }, () => oneOf(pieces)).join('')}`
+    const method = oneOf(['GET', 'GET', 'POST', 'DELETE'])
+    const token = oneOf([undefined, ...tokens])
+    const email = token === undefined ? oneOf(people) : undefined
+    const from = [`X-Forwarded-For: 198.51.${i >> 8}.${i % 256}`, 'X-Forwarded-Proto: https', `Origin: https://${host}`]
+    const live = await made.ask(host, path, [...from, token === undefined ? cookieOf(host, email!) : lineOf(token)], method)
+    const who = token === undefined ? ['--as', email!] : ['--token', token]
+    const said = await run(['targets', 'explain', targets, method, `https://${host}${path}`, '--visitors', file, ...who])
+    const what = [method, host, path, email ?? tokens.indexOf(token!)]
+    expect([...what, said.status]).toEqual([...what, live.status === 200 ? 0 : 1])
+    const code = live.status === 200 ? 'let in' : /[A-Z]+_[A-Z_]+/.exec(live.body.toString())?.[0]
+    if (live.status !== 200) expect([...what, said.stdout]).toEqual([...what, expect.stringContaining(`(${code})`)])
+    outcomes.set(String(code), (outcomes.get(String(code)) ?? 0) + 1)
+  }
+  // Each of them has been there often enough to mean something.
+  for (const code of ['let in', 'POLICY_REFUSED', 'VISITOR_FORBIDDEN', 'VISITOR_CREDENTIALS', 'VISITOR_REQUIRED', 'AMBIGUOUS_PATH'])
+    expect([code, (outcomes.get(code) ?? 0) >= 10]).toEqual([code, true])
 })
