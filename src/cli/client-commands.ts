@@ -193,8 +193,12 @@ const OPERATORS: readonly Command[] = [
       positionals: [JOIN],
       examples: [
         ["socket-gateway inner-layer join 'https://api.example.com#sgj_…'", 'then: socket-gateway inner-layer --config inner-layer.yaml'],
+        ["socket-gateway inner-layer join 'https://api.example.com#sgj_…' --run", 'and runs it'],
       ],
-      run: async (values, { url = '' }, context) => (await import('./client/join.ts')).runJoin(url, values, context),
+      run: async (values, { url = '' }, context) => {
+        const status = await (await import('./client/join.ts')).runJoin(url, values, context)
+        return values.run ? (await import('./run/inner-layer.ts')).runInnerLayerOf(values.output, context) : status
+      },
     }),
   ),
   defineCommand({

@@ -254,7 +254,7 @@ export const COMMANDS: readonly Command[] = [
     flagsOnly: true,
     run: async (values, _, context) =>
       values.service
-        ? (await import('./service/demo.ts')).runServiceDemo(values, context)
+        ? (await import('./service/demo.ts')).runServiceDemo({ ...values, json: false }, context)
         : (await import('./demo/demo.ts')).runDemo(context, values),
   }),
   ...DISCOVERY_COMMANDS,

@@ -82,9 +82,15 @@ const soleSocket = async (): Promise<Socket> => (await sockets())[0]!
 describe('connect', () => {
   test('makes a socket that is served at once, shows who comes, and takes it away at the first Ctrl-C', async () => {
     const { port } = await startOrigin()
+    const before = api.seen.length
     const run = start('connect', String(port), '--name', 'my test service')
     await connected(run)
-    const { dnsName } = await soleSocket()
+    // One call of the API for socket, tunnel and key.
+    expect(api.seen.slice(before).map(([call]) => call)).toEqual(['sessions.authenticate', 'sockets.connect'])
+    const { dnsName, id } = await soleSocket()
+    const [, , , row = '', , blank] = run.stdout.split('\n')
+    expect(row.split(/[│ ]+/)).toEqual(['', id, dnsName, '80,', '443', 'http', 'false', 'my', 'test', 'service', ''])
+    expect(blank).toBe('')
     expect(run.stdout).toMatch(
       new RegExp(
         `\\nhttps://${dnsName} → http://127\\.0\\.0\\.1:${port}   connected, \\d+ ms   \\(Ctrl-C ends it and removes the socket\\)\\n$`,

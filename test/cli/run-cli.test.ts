@@ -2,10 +2,13 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
+import { CLIENT_COMMANDS } from '../../src/cli/client-commands.ts'
 import { COMMANDS } from '../../src/cli/commands.ts'
 import { clientOptions } from '../../src/cli/options/client.ts'
 import { innerLayerGroups, outerLayerGroups } from '../../src/cli/options/groups.ts'
 import { innerLayerOptions, outerLayerOptions } from '../../src/cli/options/layers.ts'
+import { SERVICE_COMMANDS } from '../../src/cli/service-commands.ts'
+import { VISITOR_COMMANDS } from '../../src/cli/visitor-commands.ts'
 import { VERSION } from '../../src/version.ts'
 import { ROOT } from '../support/process.ts'
 import { tempFile } from '../support/temp.ts'
@@ -100,6 +103,12 @@ describe('--help', () => {
   test('wins over everything else on the line', async () => {
     expect(await run(['outer-layer', '--app-port', 'x', '--help'])).toMatchObject({ status: 0, stderr: '' })
   })
+})
+
+test('every command of the service has --json', () => {
+  const ofService = [...CLIENT_COMMANDS, ...SERVICE_COMMANDS, ...VISITOR_COMMANDS.filter(({ words }) => words[0] === 'service-token')]
+  expect(ofService.length).toBeGreaterThan(40)
+  expect(ofService.filter(({ options }) => options['json'] === undefined).map(({ words }) => words.join(' '))).toEqual([])
 })
 
 test('--version prints the release', async () => {

@@ -142,6 +142,18 @@ describe('a service in processes', () => {
     await inner.waitForLine(/KEY_REMOVED|no longer accepted/)
   })
 
+  test('lets an inner layer join that runs at once, with what it has just written before what the environment says', async () => {
+    const folder = tempDir()
+    const { place } = JSON.parse((await cli('admin', 'join-token', '--identifier', 'lan-c', '--json')).stdout) as { readonly place: string }
+    const words = ['inner-layer', 'join', place, '--run', '--private-key', 'c.key', '--output', 'c.yaml']
+    const inner = startProcess(words, { cwd: folder, env: { SG_PRIVATE_KEY: 'another.key', SG_LOG_FORMAT: 'pretty' } })
+    await inner.waitForLine(/^runs: socket-gateway inner-layer --config c\.yaml$/m)
+    await inner.waitForLine(/connected to .* as "lan-c"/)
+    expect((await cli('inner', 'ls')).stdout).toMatch(/lan-c .*│ connected/)
+    expect(await inner.stop('SIGTERM')).toEqual({ code: 0, signal: null })
+    expect(readFileSync(join(folder, 'c.yaml'), 'utf8')).toContain('private-key: "c.key"\n')
+  })
+
   test('tells of its file that was not reloaded, with the place, and that it is well again', async () => {
     const [, adminPort] = await outer.waitForLine(/"adminPort":(\d+)/)
     const told = (name: string): Promise<GatewayEvent> =>
@@ -184,8 +196,29 @@ describe('a service in processes', () => {
   })
 })
 
-test('service demo --once shows all of it and ends by itself', async () => {
-  const demo = await runProcess(['service', 'demo', '--once', '--app-port', '0', '--socket-port', '0'])
+test.each([[['service', 'demo']], [['demo', '--service']]])('%j --once shows all of it and ends by itself', async words => {
+  const demo = await runProcess([...words, '--once', '--app-port', '0', '--socket-port', '0'])
   expect(demo).toMatchObject({ code: 0, signal: null })
   expect(demo.stdout).toMatch(/connected, \d+ ms[^]*"GET \/hello HTTP\/1\.1" 200[^]*GET http:\/\/\S+\/hello: 200 {"message":"hello/)
+})
+
+test('service demo --json says all of it in one object a line', async () => {
+  const demo = await runProcess(['service', 'demo', '--once', '--json', '--app-port', '0', '--socket-port', '0'])
+  expect(demo).toMatchObject({ code: 0, signal: null })
+  const said = demo.stdout
+    .trim()
+    .split('\n')
+    .map(line => JSON.parse(line) as Record<string, unknown>)
+  // Lines of the log come when they come.
+  const rest = said.filter(({ event }) => event !== 'log')
+  const events = rest.map(({ event }) => event)
+  expect(events.slice(0, 4)).toEqual(['service', 'account', 'sample-api', 'socket'])
+  expect(events.slice(4).sort()).toEqual(['connected', 'request', 'request'])
+  expect(rest[1]).toMatchObject({ email: 'admin@localhost', role: 'admin', password: expect.stringMatching(/^[\w-]{16}$/) })
+  const { url } = rest.find(({ event }) => event === 'connected')!
+  expect(rest.find(({ event }) => event === 'request')).toMatchObject({
+    method: 'GET',
+    url: `${String(url)}/hello`,
+    answer: expect.stringMatching(/^200 {"message":"hello/),
+  })
 })

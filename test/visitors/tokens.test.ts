@@ -228,6 +228,25 @@ describe('the file of tokens', () => {
     expect((await run(['service-token', 'create', '--visitors', file, '--name', 'a', '--target', 'x'])).status).toBe(2)
   })
 
+  test('is changed by programs as well, which are told in JSON', async () => {
+    const file = writeVisitorsFiles()
+    const ask = async (...args: readonly string[]): Promise<Record<string, unknown>> => {
+      const { status, stdout, stderr } = await run(['service-token', ...args, '--visitors', file, '--json'])
+      expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+      return JSON.parse(stdout) as Record<string, unknown>
+    }
+    const made = await ask('create', '--name', 'a', '--target', 'api.test', '--methods', 'GET,HEAD')
+    const time = expect.stringMatching(/^\d{4}-.*Z$/)
+    const id = expect.stringMatching(/^[\da-f]{8}$/)
+    const facts = { id, targets: ['api.test'], methods: ['GET', 'HEAD'], paths: [], createdAt: time, expiresAt: time }
+    expect(made).toEqual({ ...facts, name: 'a', token: expect.stringMatching(/^sgv_[\w-]{43}$/) })
+    const output = join(dirname(file), 'b.token')
+    const kept = await ask('create', '--name', 'b', '--target', 'api.test', '--methods', 'GET,HEAD', '--file', output)
+    expect(kept).toEqual({ ...facts, name: 'b', file: output })
+    expect(readFileSync(output, 'utf8')).toMatch(/^sgv_[\w-]{43}\n$/)
+    expect(await ask('revoke', 'a')).toEqual({ id: made['id'], name: 'a' })
+  })
+
   test('that cannot be read any more leaves what is in force', async () => {
     const own = await startLaneLayers(TARGETS)
     const mine = await create(['--name', 'a', '--target', 'api.test'], own.file)

@@ -70,6 +70,6 @@ export async function runJoin(place: string, values: ValuesOf<typeof joinOptions
     context,
     { kid, identifiers, linkUrls, privateKey: keyFile, config: output },
     () =>
-      `wrote ${keyFile}: the private key, readable by you only\nwrote ${output}: its options, as ${JSON.stringify(identifier)} at ${linkUrls.join(', ')}\nkey: ${kid}\nnext: socket-gateway inner-layer --config ${output}\n`,
+      `wrote ${keyFile}: the private key, readable by you only\nwrote ${output}: its options, as ${JSON.stringify(identifier)} at ${linkUrls.join(', ')}\nkey: ${kid}\n${values.run ? 'runs' : 'next'}: socket-gateway inner-layer --config ${output}\n`,
   )
 }

@@ -240,6 +240,7 @@ export const joinOptions = {
     describe: 'File with the certificates of the only authorities to trust, here and for the link',
     defaultText: 'those of Node.js',
   }),
+  run: flag('Run the inner layer with these options at once, until it is asked to end'),
   force: flag('Replace existing files'),
   json: flag('Print the answer in JSON'),
 } as const

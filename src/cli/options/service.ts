@@ -41,4 +41,5 @@ export const serviceDemoOptions = {
   once: flag('End after the sample requests'),
   'app-port': withDefault(PORT, 3000, { describe: 'Port for clients; a free one when it is taken' }),
   'socket-port': withDefault(PORT, 3001, { describe: 'Port for connections of tunnels; a free one when it is taken' }),
+  json: flag('One JSON object for each line'),
 } as const

@@ -46,13 +46,14 @@ export const serviceTokenCreateOptions = {
     describe: 'File to write the token to, readable by its owner only; it is not printed then',
     defaultText: 'printed',
   }),
+  json: flag('Print the answer in JSON'),
 } as const
 
 /** Options of `service-token ls`. */
 export const serviceTokenListOptions = { visitors, json: flag('Print the list in JSON') } as const
 
 /** Options of `service-token revoke`. */
-export const serviceTokenRevokeOptions = { visitors } as const
+export const serviceTokenRevokeOptions = { visitors, json: flag('Print the answer in JSON') } as const
 
 /** Options of `visitors init`. */
 export const visitorsInitOptions = {

@@ -8,10 +8,12 @@ import { proxyFor } from '../../net/http-proxy.ts'
 import { createInnerLayer } from '../../inner/inner-layer.ts'
 import { readAdminOptions } from '../options/admin.ts'
 import type { ExitStatus } from '../command/command.ts'
+import { readConfigFile } from '../command/config-file.ts'
 import type { CliContext } from '../command/context.ts'
 import { certificateFile, PRIVATE_KEY_FILE, readOptionFile } from '../command/option-file.ts'
 import type { ValuesOf } from '../command/option.ts'
-import type { innerLayerOptions } from '../options/layers.ts'
+import { resolveOptions } from '../command/resolve.ts'
+import { innerLayerOptions } from '../options/layers.ts'
 import { warnOfFileLimit } from '../command/file-limit.ts'
 import { createServiceLog, serve } from '../command/serve.ts'
 import type { Log } from '../../telemetry/log.ts'
@@ -121,4 +123,14 @@ export async function runInnerLayer(given: ValuesOf<typeof innerLayerOptions>, c
     [inspection, blind].filter(part => part !== undefined),
   )
   return 0
+}
+
+/**
+ * The same with the options of a file that was written just now: what stands there counts before the environment.
+ * @throws GatewayError as runInnerLayer, and USAGE or FILE_UNREADABLE for the file
+ */
+export async function runInnerLayerOf(file: string, context: CliContext): Promise<ExitStatus> {
+  const config = await readConfigFile(file, innerLayerOptions)
+  const flags = Object.fromEntries([...config].map(([name, { texts }]) => [name, texts]))
+  return runInnerLayer(resolveOptions(innerLayerOptions, { flags, env: context.env, config }), context)
 }

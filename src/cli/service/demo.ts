@@ -80,7 +80,12 @@ const ask = (port: number, host: string, path: string): Promise<string> =>
 
 /** `service demo`: a service, an account, a sample API behind a socket and some requests, all on this machine. */
 export async function runServiceDemo(options: ValuesOf<typeof serviceDemoOptions>, context: CliContext): Promise<ExitStatus> {
-  const say = (line = ''): void => void context.stdout.write(`${line}\n`)
+  const say = (line = ''): void => {
+    if (!options.json) context.stdout.write(`${line}\n`)
+  }
+  const tell = (event: string, facts: object): void => {
+    if (options.json) context.stdout.write(`${JSON.stringify({ event, ...facts })}\n`)
+  }
   const asked = options.once ? undefined : context.untilStopped()
   const closers: (() => Promise<unknown>)[] = []
   try {
@@ -125,6 +130,7 @@ export async function runServiceDemo(options: ValuesOf<typeof serviceDemoOptions
     say('socket-gateway service demo: accounts, public names, and a tunnel to a private API.')
     say()
     say(`  service     ${file}, zone localhost, API at ${url}`)
+    tell('service', { file, zone: 'localhost', url })
 
     const password = randomBytes(12).toString('base64url')
     await anonymous.acceptInvitation({ token: link.split('#')[1] ?? '', name: 'Admin', password })
@@ -132,19 +138,25 @@ export async function runServiceDemo(options: ValuesOf<typeof serviceDemoOptions
     const session = new Session({ server, env: {}, file: new CredentialsFile(credentials), now: Date.now })
     await session.login(ADMIN, password)
     say(`  account     ${ADMIN}, the first admin; password ${password}`)
+    tell('account', { email: ADMIN, role: 'admin', password, credentials })
 
     const seen: SeenRequest[] = []
     const api = createDemoApi(seen)
     const apiPort = await new Promise<number>(resolve => api.listen(0, '127.0.0.1', () => resolve((api.address() as AddressInfo).port)))
     closers.push(() => new Promise(resolve => (api.close(resolve), api.closeAllConnections())))
     say(`  sample API  http://127.0.0.1:${apiPort}`)
+    tell('sample-api', { url: `http://127.0.0.1:${apiPort}` })
     say()
     say(`$ socket-gateway connect ${apiPort} --name demo`)
     const tunnel = createStop()
-    const connection = runConnect(String(apiPort), valuesOf(connectOptions, { server: url, credentials, name: 'demo' }), {
-      ...context,
-      untilStopped: () => tunnel.stopped,
-    })
+    const connection = runConnect(
+      String(apiPort),
+      valuesOf(connectOptions, { server: url, credentials, name: 'demo', json: options.json }),
+      {
+        ...context,
+        untilStopped: () => tunnel.stopped,
+      },
+    )
     connection.catch(() => undefined)
     closers.push(() => (tunnel.stop(), connection))
     const socket = await untilAnswers(async () => {
@@ -153,7 +165,11 @@ export async function runServiceDemo(options: ValuesOf<typeof serviceDemoOptions
       return first
     }, connection)
     const said: string[] = []
-    for (const path of ['/hello', '/events']) said.push(`GET ${socket.url}${path}: ${await ask(appPort, socket.dnsName, path)}`)
+    for (const path of ['/hello', '/events']) {
+      const answer = await ask(appPort, socket.dnsName, path)
+      said.push(`GET ${socket.url}${path}: ${answer}`)
+      tell('request', { method: 'GET', url: `${socket.url}${path}`, answer })
+    }
     // The lines of the log come behind the answers.
     await new Promise(resolve => setTimeout(resolve, 300))
     say()

@@ -19,7 +19,7 @@ const OWNER_ONLY = 0o600
  */
 export async function runServiceTokenCreate(options: ValuesOf<typeof serviceTokenCreateOptions>, context: CliContext): Promise<ExitStatus> {
   const { stdout } = context
-  const { visitors, name, target: targets, paths, expires: lastsMs, file } = options
+  const { visitors, name, target: targets, paths, expires: lastsMs, file, json } = options
   const methods = [...new Set(options.methods.flatMap(each => each.split(',')))]
   const output = file === undefined ? undefined : await createFile(file)
   try {
@@ -30,18 +30,21 @@ export async function runServiceTokenCreate(options: ValuesOf<typeof serviceToke
     await output?.writeFile(`${token}\n`)
     const { id, expiresAt } = stored
     await auditCommand(visitors, { kind: 'token-created', id, who: name, targets, methods, paths, expiresAt }, context)
-    stdout.write(
-      [
-        file === undefined ? `token: ${token}` : `wrote ${file}: the token, readable by you only`,
-        `id: ${stored.id}`,
-        `expires: ${stored.expiresAt}`,
-        targets.every(isTunnel)
-          ? `next: give it to the program: socket-gateway forward --token-file FILE LISTEN wss://HOST/tunnel/${targets[0] ?? ''}`
-          : 'next: give it to the program, which sends "Authorization: Bearer TOKEN", or X-SG-Token; git: https://ci:TOKEN@HOST/…',
-        `its ${targets.every(isTunnel) ? 'tunnel' : 'target'} needs "access: { tokens: true }"; it is shown this once, and kept as a hash`,
-        '',
-      ].join('\n'),
-    )
+    const { hash: _, ...facts } = stored
+    if (json) stdout.write(`${JSON.stringify({ ...facts, ...(file === undefined ? { token } : { file }) })}\n`)
+    else
+      stdout.write(
+        [
+          file === undefined ? `token: ${token}` : `wrote ${file}: the token, readable by you only`,
+          `id: ${stored.id}`,
+          `expires: ${stored.expiresAt}`,
+          targets.every(isTunnel)
+            ? `next: give it to the program: socket-gateway forward --token-file FILE LISTEN wss://HOST/tunnel/${targets[0] ?? ''}`
+            : 'next: give it to the program, which sends "Authorization: Bearer TOKEN", or X-SG-Token; git: https://ci:TOKEN@HOST/…',
+          `its ${targets.every(isTunnel) ? 'tunnel' : 'target'} needs "access: { tokens: true }"; it is shown this once, and kept as a hash`,
+          '',
+        ].join('\n'),
+      )
     return 0
   } catch (error) {
     if (file !== undefined) await rm(file, { force: true })
@@ -94,7 +97,7 @@ export async function runServiceTokenList(
 /** `service-token revoke`: ends a token; what is open by it ends too. @throws GatewayError USAGE, FILE_UNREADABLE */
 export async function runServiceTokenRevoke(
   wanted: string,
-  { visitors }: ValuesOf<typeof serviceTokenRevokeOptions>,
+  { visitors, json }: ValuesOf<typeof serviceTokenRevokeOptions>,
   context: CliContext,
 ): Promise<ExitStatus> {
   const removed = await changeFile(stateFileOf(visitors, 'tokens'), text => {
@@ -102,6 +105,7 @@ export async function runServiceTokenRevoke(
     return { text: change.text, result: change.removed }
   })
   await auditCommand(visitors, { kind: 'token-revoked', id: removed.id, who: removed.name }, context)
-  context.stdout.write(`revoked ${printable(removed.name)} (${removed.id}); it is refused within a second\n`)
+  const { id, name } = removed
+  context.stdout.write(json ? `${JSON.stringify({ id, name })}\n` : `revoked ${printable(name)} (${id}); it is refused within a second\n`)
   return 0
 }
