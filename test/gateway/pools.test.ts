@@ -1,8 +1,10 @@
 /** Tunnels of the service serve their own sockets and nothing of the operator, whatever they call themselves. */
 import { describe, expect, test } from '@jest/globals'
 import { AllowList, createInnerLayer, KeyRegistry, registeredKey, silentLog, type KeySource } from '../../src/index.ts'
+import type { OuterStatus } from '../../src/admin/status.ts'
 import { connectionOf, HereCarrier } from '../outer/carriers.ts'
 import { onCleanUp } from '../support/cleanup.ts'
+import { startSocketLayers } from '../support/directory.ts'
 import { exchange } from '../support/exchange.ts'
 import { startLayers, testKeyPair, type Layers } from '../support/layers.ts'
 import { startRelay } from '../support/relay.ts'
@@ -109,4 +111,13 @@ describe('a tunnel', () => {
     expect(registry.pick({ identifiers: [TUNNEL], pool: 'tunnel' })).toBe(newest)
     expect(newest!.session.isOpen).toBe(true)
   })
+})
+
+test('of very many tunnels operators see the first hundred, and how many there are', async () => {
+  const { layers } = await startSocketLayers({ outer: { admin: { port: 0 } } })
+  for (let i = 0; i < 103; i++) layers.outer.registry.add(connectionOf(new HereCarrier(), `tunnel ${i}`, `process ${i}`, 'tunnel'))
+  const status = (await (await fetch(`http://127.0.0.1:${layers.outer.adminPort}/status`)).json()) as OuterStatus
+  expect(status.service).toMatchObject({ tunnels: 103 })
+  expect(status.service!.firstTunnels.map(({ identifier }) => identifier)).toEqual(Array.from({ length: 100 }, (_, i) => `tunnel ${i}`))
+  expect(status.innerLayers).toEqual([])
 })
