@@ -716,7 +716,7 @@ const ROOMS = {
       'cli/tables',
       'cli/client',
     ],
-    node: ['net', 'crypto'],
+    node: ['net', 'crypto', 'tls'],
   },
   'cli/discovery': {
     rooms: [

@@ -1,5 +1,6 @@
 /** `connect` and `tunnel connect` over a real outer layer, with the API over the rules, which tell the data plane of sockets and keys. */
-import { createServer as createHttpServer, get, type Server } from 'node:http'
+import { createServer as createHttpServer, get, type RequestListener, type Server } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { writeFileSync } from 'node:fs'
 import { createServer, connect as connectTcp } from 'node:net'
 import { join } from 'node:path'
@@ -9,6 +10,7 @@ import { runCli } from '../../src/cli/run-cli.ts'
 import type { LiveDirectory } from '../../src/directory/live-directory.ts'
 import type { Socket } from '../../src/service/model.ts'
 import type { RunningApi } from '../support/api.ts'
+import { mintServer } from '../support/certificates.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { exchange } from '../support/exchange.ts'
 import type { Layers } from '../support/layers.ts'
@@ -143,6 +145,27 @@ describe('connect', () => {
     await new Promise<void>(resolve => again.listen(port, '127.0.0.1', resolve))
     onCleanUp(() => again.close())
     await until(() => run.stderr.includes(`127.0.0.1:${port} answers now`), { what: 'the good news' })
+    expect((await exchange(layers.port, { host: (await soleSocket()).dnsName })).status).toBe(200)
+  })
+
+  test.each([
+    ['HTTPS', 'HTTP', 'http', 'https'],
+    ['plain HTTP', 'HTTPS', 'https', 'http'],
+  ])('says of a service that it speaks %s and is asked by %s', async (spoken, asked, type, upstream) => {
+    const { privateKeyPem: key, certificatePem: cert } = await mintServer(['origin'])
+    const answer: RequestListener = (_request, response) => void response.end('hello')
+    const origin = type === 'http' ? createHttpsServer({ key, cert }, answer) : createHttpServer(answer)
+    const port = await listen(origin)
+    onCleanUp(() => origin.close())
+    const run = start('connect', String(port), '--type', type)
+    await connected(run)
+    expect((await exchange(layers.port, { host: (await soleSocket()).dnsName })).status).toBe(502)
+    const said = `127.0.0.1:${port} speaks ${spoken}, and this socket asks it by ${asked}: visitors get 502; give --upstream-type ${upstream},`
+    await until(() => run.stderr.includes(said), { what: `the reason in ${run.stderr}` })
+    run.stop()
+    await run.exit
+    const right = start('connect', String(port), '--type', type, '--upstream-type', upstream)
+    await connected(right)
     expect((await exchange(layers.port, { host: (await soleSocket()).dnsName })).status).toBe(200)
   })
 

@@ -1,4 +1,5 @@
 import { connect, type LookupFunction, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
 import { formatHostPort, type HostPort } from '../../address/host-port.ts'
 import { GatewayError } from '../../errors.ts'
 import { lookupName } from '../../net/lookup-name.ts'
@@ -17,9 +18,13 @@ export interface LocalService {
   readonly tcpDialer: Dialer
   /** Does anything take a connection there? Absent: always. */
   readonly answers?: () => Promise<boolean>
+  /** Does it speak TLS there? undefined: it has not said. Absent: it never does. */
+  readonly speaksTls?: () => Promise<boolean | undefined>
 }
 
 const PROBE_MS = 2_000
+/** A service that has much to do may take its time for a handshake. */
+const HANDSHAKE_MS = 10_000
 
 /** Many programs that are asked for localhost listen at one of its two addresses only, and nobody knows which. */
 const placesOf = ({ host, port }: HostPort): readonly HostPort[] =>
@@ -78,6 +83,24 @@ async function firstOf(places: readonly HostPort[], allowHalfOpen: boolean, sign
   throw reasons[0]
 }
 
+/** Of an answer to a handshake that is no TLS at all, such as that of a server of plain HTTP. */
+const NO_TLS = /^ERR_SSL_(?:WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$/
+
+/** Begins TLS on a connection, and ends it. */
+const handshake = (socket: Socket, signal: AbortSignal): Promise<boolean | undefined> =>
+  new Promise(resolve => {
+    // Nothing is sent in it, and the service of a user has a certificate of its own making.
+    const tls = connectTls({ socket, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] })
+    const said = (isTls: boolean | undefined): void => {
+      resolve(isTls)
+      tls.destroy()
+      socket.destroy()
+    }
+    tls.once('secureConnect', () => said(true)).once('close', () => said(undefined))
+    tls.on('error', ({ code = '' }: NodeJS.ErrnoException) => said(NO_TLS.test(code) ? false : undefined))
+    signal.addEventListener('abort', () => said(undefined), { once: true })
+  })
+
 /** A port of this machine, or of another one that it can reach. @param given  IPv6 with or without brackets */
 export function portService(given: HostPort): LocalService {
   const origin = { ...given, host: given.host.replace(/^\[([0-9a-f:.]+)\]$/i, '$1') }
@@ -97,5 +120,12 @@ export function portService(given: HostPort): LocalService {
         },
         () => false,
       ),
+    speaksTls: () => {
+      const signal = AbortSignal.timeout(HANDSHAKE_MS)
+      return firstOf(places, false, signal).then(
+        socket => handshake(socket, signal),
+        () => undefined,
+      )
+    },
   }
 }

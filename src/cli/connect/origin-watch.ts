@@ -1,6 +1,9 @@
+import { performance } from 'node:perf_hooks'
 import type { LocalService } from './local-service.ts'
 
 const PERIOD_MS = 1_000
+/** The shortest time between two handshakes with the service, milliseconds. */
+const TLS_MS = 10_000
 
 /** Says when nothing answers at the service of the user, and when something does again. `fate` completes "visitors …". */
 export class OriginWatch {
@@ -9,9 +12,10 @@ export class OriginWatch {
   #isLooking = false
   #timer: NodeJS.Timeout | undefined
   #isClosed = false
+  #nextTlsMs = -Infinity
 
   constructor(
-    private readonly service: Pick<LocalService, 'place' | 'answers'>,
+    private readonly service: Pick<LocalService, 'place' | 'answers' | 'speaksTls'>,
     private readonly say: (message: string) => void,
     private readonly fate = 'get 502',
   ) {}
@@ -31,6 +35,22 @@ export class OriginWatch {
       if (isUp && this.#isMissing) this.say(`${place} answers now`)
       this.#isMissing = !isUp
       if (!isUp) this.#timer = setTimeout(() => this.look(), PERIOD_MS).unref()
+    })
+  }
+
+  /** Says when the service speaks HTTPS and is asked by HTTP, or the other way round. @param protocol  by which the socket asks it, of a request that failed */
+  lookAtTls(protocol: string): void {
+    const { speaksTls, place } = this.service
+    const nowMs = performance.now()
+    if (this.#isClosed || nowMs < this.#nextTlsMs || speaksTls === undefined || (protocol !== 'http' && protocol !== 'https')) return
+    this.#nextTlsMs = nowMs + TLS_MS
+    void speaksTls().then(isTls => {
+      if (this.#isClosed || isTls === undefined || isTls === (protocol === 'https')) return
+      this.#nextTlsMs = Infinity
+      const [spoken, wanted] = isTls ? ['HTTPS', 'HTTP'] : ['plain HTTP', 'HTTPS']
+      this.say(
+        `${place} speaks ${spoken}, and this socket asks it by ${wanted}: visitors ${this.fate}; give --upstream-type ${isTls ? 'https' : 'http'}, to connect or to socket update`,
+      )
     })
   }
 

@@ -144,6 +144,8 @@ export class Serving {
   #lines(lines: readonly LogLine[]): void {
     this.options.screen.lines(lines)
     if (lines.some(line => 'status' in line && line.status >= 502)) this.#watch.look()
+    const { socket } = this.options
+    if (lines.some(line => line.kind === 'request' && line.status === 502)) this.#watch.lookAtTls(socket.upstream?.protocol ?? socket.type)
   }
 
   #down(code: ErrorCode, reason: string): void {
