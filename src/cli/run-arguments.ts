@@ -116,7 +116,8 @@ function moreOf(error: GatewayError, context: CliContext): readonly string[] {
   // A link or a token for one purpose that is not valid any more says whom to ask.
   const saysItself = SAYS_ITSELF.has(error.code) && error.message !== ERRORS[error.code].text && error.message.includes('; ')
   const next = saysItself ? undefined : nextOf(error.code, context)
-  const wait = error.retryAfterS === undefined ? [] : [`try again in ${error.retryAfterS} s`]
+  const patience = error.retryAfterS === undefined ? '' : `try again in ${error.retryAfterS} s`
+  const wait = patience === '' || error.message.includes(patience) ? [] : [patience]
   const id = error.requestId === '' ? '' : `, request id ${error.requestId}`
   return [...faults, ...wait, ...(next === undefined ? [] : [`next: ${next}`]), `code ${error.code}${id}`]
 }

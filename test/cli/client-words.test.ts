@@ -60,3 +60,13 @@ describe('an id that nobody has', () => {
     expect([status, stderr]).toEqual([1, expect.stringContaining(`\n  next: ${next}\n  code NOT_FOUND`)])
   })
 })
+
+test('when to come again is said once', async () => {
+  await run(['admin', 'limits', 'ada@example.com', '--creations-per-hour', '1'], api.tokens.root)
+  await run(['socket', 'create', '--name', 'first'], api.tokens.ada)
+  const { status, stderr } = await run(['socket', 'create', '--name', 'second'], api.tokens.ada)
+  expect([status, stderr]).toEqual([
+    1,
+    expect.stringMatching(/^socket-gateway: .*; try again in \d+ s\.\n {2}code RATE_LIMITED, request id/),
+  ])
+})
