@@ -164,6 +164,17 @@ describe('a file that is followed', () => {
     expect(service.config.limits.http).toBe(7)
   })
 
+  test('says that the first provider needs a restart, and nothing of later ones', async () => {
+    const { file, service, told } = await start('zone: a.b\n')
+    const withProviders = (...names: string[]): void =>
+      writeFileSync(file, `zone: a.b\nidentityProviders: {${names.map(name => `${name}: {kind: accounts}`).join()}}\n`)
+    withProviders('own')
+    await until(() => service.config.identityProviders.size === 1, { what: 'the first' })
+    withProviders('own', 'other')
+    await until(() => service.config.identityProviders.size === 2, { what: 'the second' })
+    expect(told).toEqual(['10 a.b identityProviders', '10 a.b '])
+  })
+
   test('tells a bad change once, with its line, and stays with the last good one', async () => {
     const { file, service, told } = await start('zone: a.b\n')
     writeFileSync(file, 'zone: a.b\nsignUp: yes please\n')

@@ -130,5 +130,8 @@ function mailOf({ mail = 'outbox', zone }: Source, stateDirectory: string, at: (
 const FIXED = ['zone', 'store', 'secretsFile', 'hosts', 'ssh', 'abuse', 'portalProviders', 'inspect'] as const
 
 /** The names of keys that differ and count only after a restart, as they stand in the file. */
-export const fixedChanges = (before: ServiceConfig, after: ServiceConfig): readonly string[] =>
-  FIXED.filter(key => JSON.stringify(before[key]) !== JSON.stringify(after[key])).map(key => (key === 'secretsFile' ? 'secrets' : key))
+export const fixedChanges = (before: ServiceConfig, after: ServiceConfig): readonly string[] => [
+  ...FIXED.filter(key => JSON.stringify(before[key]) !== JSON.stringify(after[key])).map(key => (key === 'secretsFile' ? 'secrets' : key)),
+  // An outer layer that has begun without any has no logins.
+  ...(before.identityProviders.size === 0 && after.identityProviders.size > 0 ? ['identityProviders'] : []),
+]
