@@ -20,10 +20,11 @@ export async function runAccountEvents(values: ValuesOf<typeof accountEventsOpti
     context.stdout.write(json ? `${JSON.stringify(event)}\n` : `${at}  ${of.padEnd(7)}  ${what.padEnd(18)}  ${printable(message)}\n`)
   }
   const { items } = await session.client.events({ ...query, limit })
+  const end = new AbortController()
+  // Before the first line, which whoever stops this may wait for.
+  if (follow) void context.untilStopped().then(() => end.abort())
   for (const event of [...items].reverse()) write(event)
   if (!follow) return 0
-  const end = new AbortController()
-  void context.untilStopped().then(() => end.abort())
   const stopRenewing = session.keepAlive(() => undefined)
   let after = items[0]?.id ?? '0'
   try {

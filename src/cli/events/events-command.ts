@@ -32,13 +32,14 @@ export async function runEvents(values: Values, context: CliContext): Promise<Ex
   const url = urlOf(values)
   url.searchParams.set('limit', String(limit))
   const { items } = await page(await askAdmin(url, admin, password, AbortSignal.timeout(TIMEOUT_MS)), admin)
+  const end = new AbortController()
+  // Before the first line, which whoever stops this may wait for.
+  if (follow) void context.untilStopped().then(() => end.abort())
   for (const event of [...items].reverse()) write(event)
   if (!follow) {
     if (items.length === 0) context.stderr.write('nothing has happened yet that one would be told of\n')
     return 0
   }
-  const end = new AbortController()
-  void context.untilStopped().then(() => end.abort())
   let after = items[0]?.id ?? '0'
   while (!end.signal.aborted) {
     const live = urlOf(values)

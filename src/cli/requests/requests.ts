@@ -25,12 +25,14 @@ export async function runRequests(values: ValuesOf<typeof requestsOptions>, cont
     // Before the list, so that nothing falls between the two.
     const changes = values.follow ? await source.follow(filter, stop.signal) : undefined
     const told = new Set<string>()
-    for (const each of [...(await source.list(filter, values.limit))].reverse()) {
+    const listed = [...(await source.list(filter, values.limit))].reverse()
+    // Before the first line, which whoever stops this may wait for.
+    if (changes !== undefined) void untilStopped().then(() => stop.abort())
+    for (const each of listed) {
       print(each)
       if (each.isOver) told.add(each.id)
     }
     if (changes === undefined) return 0
-    void untilStopped().then(() => stop.abort())
     for await (const request of changes) {
       if (!request.isOver || told.has(request.id)) continue
       told.add(request.id)
