@@ -845,6 +845,7 @@ const ROOMS = {
       'service/accounts',
       'store',
       'client',
+      'telemetry',
       'cli/command',
       'cli/options',
       'cli/run',

@@ -222,3 +222,15 @@ test('service demo --json says all of it in one object a line', async () => {
     answer: expect.stringMatching(/^200 {"message":"hello/),
   })
 })
+
+test('service demo shows the letters of its outbox, whole, until it is asked to end', async () => {
+  const demo = startProcess(['service', 'demo', '--app-port', '0', '--socket-port', '0'])
+  const [, server = '', credentials = ''] = await demo.waitForLine(/socket ls --server (\S+) --credentials (\S+)/)
+  await demo.waitForLine(/Ctrl-C ends the demo/)
+  const invited = await run(['admin', 'invite', 'bob@localhost', '--server', server, '--credentials', credentials])
+  expect(invited).toMatchObject({ status: 0 })
+  const [, link] = await demo.waitForLine(/^To: bob@localhost\nSubject: .*\n[^]*\n(http:\/\/localhost:\d+\/invitation#sgo_[\w-]+)\n/m)
+  expect(invited.stdout).toContain(link)
+  expect(demo.stdout).not.toMatch(/ INFO |"level"/)
+  expect(await demo.stop('SIGINT')).toEqual({ code: 0, signal: null })
+})

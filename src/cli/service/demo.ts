@@ -9,6 +9,7 @@ import { parseServerUrl } from '../../client/server-url.ts'
 import { ServiceClient } from '../../client/service-client.ts'
 import { Session } from '../../client/session.ts'
 import { GatewayError } from '../../errors.ts'
+import { printable } from '../../telemetry/pretty.ts'
 import type { ExitStatus } from '../command/command.ts'
 import type { CliContext } from '../command/context.ts'
 import type { OptionTable, ValuesOf } from '../command/option.ts'
@@ -19,10 +20,13 @@ import { connectOptions } from '../options/client.ts'
 import { outerLayerOptions } from '../options/layers.ts'
 import type { serviceDemoOptions } from '../options/service.ts'
 import { runOuterLayer } from '../run/outer-layer.ts'
+import { createDemoLog } from './demo-log.ts'
 import { setUpService } from './init.ts'
 
 const ADMIN = 'admin@localhost'
-const START_MS = 30_000
+const PATHS = ['/hello', '/events']
+/** On a busy machine; what has ended is not waited for. */
+const START_MS = 120_000
 
 /** The values of a command, as if these flags stood on its command line. */
 const valuesOf = <Table extends OptionTable>(table: Table, flags: Readonly<Record<string, unknown>>): ValuesOf<Table> =>
@@ -108,6 +112,10 @@ export async function runServiceDemo(options: ValuesOf<typeof serviceDemoOptions
       context,
     )
     const layer = createStop()
+    const letter = (text: string): void => {
+      for (const line of ['', ...text.split('\n'), '']) say(printable(line))
+      tell('letter', { text })
+    }
     const outer = runOuterLayer(
       valuesOf(outerLayerOptions, {
         service: file,
@@ -116,11 +124,15 @@ export async function runServiceDemo(options: ValuesOf<typeof serviceDemoOptions
         'socket-port': socketPort,
         'socket-host': 'localhost',
         'admin-port': 'none',
-        'log-level': 'error',
-        'log-format': 'pretty',
+        'log-level': 'info',
+        'log-format': 'json',
         'drain-delay': 0,
       }),
-      { ...context, untilStopped: () => layer.stopped, logDestination: { write: text => context.stderr.write(text) } },
+      {
+        ...context,
+        untilStopped: () => layer.stopped,
+        logDestination: createDemoLog(join(folder, 'state', 'outbox'), { letter, errors: context.stderr }),
+      },
     )
     outer.catch(() => undefined) // told by whoever waits for it
     closers.push(() => (layer.stop(), outer))
@@ -149,11 +161,17 @@ export async function runServiceDemo(options: ValuesOf<typeof serviceDemoOptions
     say()
     say(`$ socket-gateway connect ${apiPort} --name demo`)
     const tunnel = createStop()
+    const logged = new Set<string>()
+    const write = (text: string): unknown => {
+      for (const path of PATHS) if (text.includes(`GET ${path} HTTP/`)) logged.add(path)
+      return context.stdout.write(text)
+    }
     const connection = runConnect(
       String(apiPort),
       valuesOf(connectOptions, { server: url, credentials, name: 'demo', json: options.json }),
       {
         ...context,
+        stdout: { write, isTTY: context.stdout.isTTY, columns: context.stdout.columns },
         untilStopped: () => tunnel.stopped,
       },
     )
@@ -165,13 +183,16 @@ export async function runServiceDemo(options: ValuesOf<typeof serviceDemoOptions
       return first
     }, connection)
     const said: string[] = []
-    for (const path of ['/hello', '/events']) {
+    for (const path of PATHS) {
       const answer = await ask(appPort, socket.dnsName, path)
       said.push(`GET ${socket.url}${path}: ${answer}`)
       tell('request', { method: 'GET', url: `${socket.url}${path}`, answer })
     }
     // The lines of the log come behind the answers.
-    await new Promise(resolve => setTimeout(resolve, 300))
+    const allLogged = async (): Promise<void> => {
+      if (logged.size < PATHS.length) throw new Error('not yet')
+    }
+    await untilAnswers(allLogged, connection).catch(() => undefined)
     say()
     for (const line of said) say(line)
     if (asked === undefined) return 0
