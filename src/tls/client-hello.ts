@@ -12,6 +12,7 @@ export type ClientHello =
 export const MAX_HELLO_BYTES = 16_384
 
 const RECORD_HEADER = 5
+const HANDSHAKE_HEADER = 4
 const HANDSHAKE = 22
 const CLIENT_HELLO = 1
 const MAX_RECORD = 16_384
@@ -23,15 +24,25 @@ export const UNRECOGNIZED_NAME = Buffer.from([21, 3, 3, 0, 2, 2, 112])
 
 const invalid = (reason: string): ClientHello => ({ kind: 'invalid', reason })
 
+/** The records of a ClientHello that were looked at, so that none of them is looked at again when more bytes have come. */
+export class HelloProgress {
+  /** The place of the first record that is not whole. */
+  at = 0
+  /** Bytes of the message in the records before it. */
+  length = 0
+  /** Its first four bytes, as far as they are there: the type and the length. */
+  readonly head: number[] = []
+}
+
 /**
  * Reads a ClientHello, which may be spread over several records, each in pieces.
- * @param bytes  everything since the connection began
+ * @param bytes     everything since the connection began
+ * @param progress  the same for each call of one connection, so that all of them together take a time that is linear in the bytes
  */
-export function readClientHello(bytes: Buffer): ClientHello {
-  const fragments: Buffer[] = []
-  let length = 0
-  let at = 0
+export function readClientHello(bytes: Buffer, progress = new HelloProgress()): ClientHello {
+  const { head } = progress
   for (;;) {
+    const { at } = progress
     if (bytes.length > at && bytes[at] !== HANDSHAKE)
       return invalid(at === 0 ? 'this is no TLS' : 'another record inside the first message')
     if (bytes.length < at + RECORD_HEADER) return more(at + RECORD_HEADER)
@@ -39,22 +50,34 @@ export function readClientHello(bytes: Buffer): ClientHello {
     const size = bytes.readUInt16BE(at + 3)
     if (size === 0 || size > MAX_RECORD) return invalid(`a record of ${size} bytes`)
     const end = at + RECORD_HEADER + size
+    const length = progress.length + Math.min(end, bytes.length) - at - RECORD_HEADER
+    for (let i = progress.length; i < Math.min(HANDSHAKE_HEADER, length); i++) head[i] = bytes[at + RECORD_HEADER + i - progress.length]!
+    if (length > 0 && head[0] !== CLIENT_HELLO) return invalid('the first message is no ClientHello')
+    const isSized = length >= HANDSHAKE_HEADER
+    const wanted = isSized ? HANDSHAKE_HEADER + 65_536 * head[1]! + 256 * head[2]! + head[3]! : HANDSHAKE_HEADER
+    if (wanted > MAX_HELLO_BYTES) return invalid(`a ClientHello of ${wanted} bytes, more than ${MAX_HELLO_BYTES}`)
+    if (isSized && length >= wanted) return parse(messageIn(bytes, wanted).subarray(HANDSHAKE_HEADER))
+    if (bytes.length < end) return more(Math.min(end, bytes.length + wanted - length))
+    progress.at = end
+    progress.length = length
+  }
+}
+
+/** The first `wanted` bytes of the content of records, which are there. */
+function messageIn(bytes: Buffer, wanted: number): Buffer {
+  const fragments: Buffer[] = []
+  for (let at = 0, length = 0; length < wanted;) {
+    const end = at + RECORD_HEADER + bytes.readUInt16BE(at + 3)
     const fragment = bytes.subarray(at + RECORD_HEADER, end)
     fragments.push(fragment)
     length += fragment.length
-    if (length > 0 && fragments[0]![0] !== CLIENT_HELLO) return invalid('the first message is no ClientHello')
-    const wanted = length >= 4 ? 4 + handshakeLength(fragments) : 4
-    if (wanted > MAX_HELLO_BYTES) return invalid(`a ClientHello of ${wanted} bytes, more than ${MAX_HELLO_BYTES}`)
-    if (length >= 4 && length >= wanted) return parse(Buffer.concat(fragments).subarray(4, wanted))
-    if (bytes.length < end) return more(Math.min(end, bytes.length + wanted - length))
     at = end
   }
+  return Buffer.concat(fragments, wanted)
 }
 
 const more = (bytes: number): ClientHello =>
   bytes > MAX_HELLO_BYTES ? invalid(`no whole ClientHello in ${MAX_HELLO_BYTES} bytes`) : { kind: 'more', bytes }
-
-const handshakeLength = (fragments: readonly Buffer[]): number => Buffer.concat(fragments).readUIntBE(1, 3)
 
 /** Reads what is length-prefixed; beyond the end it says so once, by `isCut`. */
 class Cursor {

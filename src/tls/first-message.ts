@@ -1,4 +1,4 @@
-import { readClientHello } from './client-hello.ts'
+import { HelloProgress, readClientHello } from './client-hello.ts'
 
 /** The first message of a client. */
 export interface FirstMessage {
@@ -17,7 +17,8 @@ export interface FirstMessage {
  * @returns takes the next chunk; gives the message once it is whole, undefined while more is needed
  */
 export function helloReader(): (chunk: Buffer) => FirstMessage | undefined {
-  const chunks: Buffer[] = []
+  const progress = new HelloProgress()
+  let chunks: Buffer[] = []
   let [length, wanted] = [0, 1]
   return chunk => {
     chunks.push(chunk)
@@ -25,7 +26,8 @@ export function helloReader(): (chunk: Buffer) => FirstMessage | undefined {
     // Whoever sends byte by byte has each of them looked at once, not all of them every time.
     if (length < wanted) return undefined
     const bytes = Buffer.concat(chunks)
-    const hello = readClientHello(bytes)
+    chunks = [bytes]
+    const hello = readClientHello(bytes, progress)
     if (hello.kind === 'hello') return { bytes, name: hello.name, alpn: hello.alpn, fault: undefined }
     if (hello.kind === 'invalid') return { bytes, name: undefined, alpn: [], fault: hello.reason }
     wanted = hello.bytes

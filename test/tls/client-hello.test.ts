@@ -1,8 +1,9 @@
 import { connect as connectTcp, createServer, type Socket } from 'node:net'
 import { connect, type ConnectionOptions } from 'node:tls'
-import { describe, expect, test } from '@jest/globals'
+import { describe, expect, jest, test } from '@jest/globals'
 import fc from 'fast-check'
 import { MAX_HELLO_BYTES, readClientHello } from '../../src/tls/client-hello.ts'
+import { helloReader, type FirstMessage } from '../../src/tls/first-message.ts'
 import { onCleanUp } from '../support/cleanup.ts'
 import { listen } from '../support/ports.ts'
 import { within } from '../support/wait.ts'
@@ -61,6 +62,19 @@ describe('the ClientHello of OpenSSL', () => {
       }
       expect(readClientHello(bytes)).toMatchObject({ kind: 'hello', name: 'a.example' })
     }
+  })
+
+  test('in records of one byte, which come byte by byte, costs a time that is linear', async () => {
+    const bytes = inRecords(await helloOf({ servername: 'a.example' }), 1)
+    const concat = jest.spyOn(Buffer, 'concat')
+    const add = helloReader()
+    let message: FirstMessage | undefined
+    for (let at = 0; message === undefined && at < bytes.length; at++) message = add(bytes.subarray(at, at + 1))
+    const pieces = concat.mock.calls.reduce((sum, [list]) => sum + list.length, 0)
+    concat.mockRestore()
+    expect(message).toMatchObject({ name: 'a.example', fault: undefined })
+    expect(message!.bytes).toEqual(bytes)
+    expect(pieces).toBeLessThan(3 * bytes.length)
   })
 
   test('cut short inside never has a name', async () => {
