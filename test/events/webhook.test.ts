@@ -147,6 +147,8 @@ describe('a webhook', () => {
     webhook.take(eventOf('inner-layer.lost', 'bad'))
     webhook.take(eventOf('inner-layer.lost', 'good'))
     await until(() => received.some(({ body }) => body.includes('"good"')))
+    // Its answer is heard a moment later.
+    await until(() => webhook.waiting < 2)
     expect(webhook.waiting).toBe(1)
 
     const moved = await startReceiver(response => void response.writeHead(302, { Location: url.href }).end())
