@@ -99,7 +99,7 @@ const LISTS: readonly (readonly [command: string, list: string])[] = [
 const listOf = (argv: readonly string[]): string | undefined =>
   LISTS.find(([command]) => `${withoutAlias(argv).join(' ')} `.startsWith(`${command} `))?.[1]
 
-/** Who came with a token of their own is not helped by a login. */
+/** A login does not help those who came with a token of their own. */
 const nextOf = (code: ErrorCode, { argv, env }: CliContext): string | undefined =>
   (code === 'NOT_FOUND' ? listOf(argv) : undefined) ??
   (code === 'UNAUTHENTICATED' && ((env['SG_API_TOKEN'] ?? '') !== '' || argv.some(text => /^--api[-_]token(?:=|$)/.test(text)))

@@ -1,4 +1,4 @@
-/** What commands for users say where a stranger would be at a loss. */
+/** Words of commands for users where a stranger would be at a loss. */
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { startApi, type RunningApi } from '../support/api.ts'
 import { tempDir } from '../support/temp.ts'

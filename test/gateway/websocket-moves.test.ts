@@ -20,7 +20,7 @@ const restart = (reason: string): Buffer => served(Opcode.CLOSE, closePayload(10
 const LOST = restart('INNER_LAYER_LOST')
 const DRAINED = restart('DRAINING')
 
-/** What the client has, as the origin sent it: [name, bytes, may a close frame follow] */
+/** The bytes that the client has, as the origin sent them: [name, bytes, may a close frame follow] */
 const PLACES: readonly (readonly [string, Buffer, boolean])[] = [
   ['nothing', Buffer.alloc(0), true],
   ['a whole frame', served(Opcode.TEXT, 'hello'), true],

@@ -1,4 +1,4 @@
-/** What has had its time goes, and nothing before. */
+/** Records that have had their time go, and none before. */
 import { describe, expect, test } from '@jest/globals'
 import { startService } from '../support/service.ts'
 import { databases } from '../support/stores.ts'

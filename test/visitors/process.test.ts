@@ -49,7 +49,7 @@ describe('visitors revoke', () => {
     at = await startVisitorLayers()
     file = writeVisitorsFiles()
   })
-  /** What the commands have written so far is read as the outer layer reads it. */
+  /** The revocations that commands have written so far, read as the outer layer reads them. */
   const revoke = async (...argv: readonly string[]): Promise<void> => {
     expect(await run(['visitors', 'revoke', '--visitors', file, ...argv])).toMatchObject({ status: 0, stderr: '' })
     at.visitors.revocations.add(readRevocations(readFileSync(file.replace('.yaml', '.revoked'), 'utf8'))!)

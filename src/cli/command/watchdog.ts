@@ -6,7 +6,7 @@ import { tell } from './service-manager.ts'
 
 /** It is told so often in its time: a machine that is busy starts the program that tells it late. */
 const TIMES = 3
-/** What tells it is a process of its own each time, so not more often than this, milliseconds. */
+/** Each word to it takes a process of its own, so not more often than this, milliseconds. */
 const LEAST_MS = 100
 
 /** The time within which the service manager wants to hear, milliseconds; undefined: it does not, or not of this process. */

@@ -53,7 +53,7 @@ interface Envelope {
   readonly proof: string
 }
 
-/** What a list has in it, as one value that needs no order and follows each change. Nobody sees it but below a key, so that nobody can solve for another list. */
+/** The entries of a list as one value that needs no order and follows each change. Nobody sees it but below a key, so that nobody can solve for another list. */
 class ListSum {
   #count = 0
   readonly #sum = Buffer.alloc(HASH_BYTES)

@@ -80,7 +80,7 @@ export class Sessions {
   #known: Recent<KnownSession>
   /** The keys by which those were opened. */
   #ring: KeyRing | undefined
-  /** What the Cookie field of a connection has proven last: most requests of one have the same. */
+  /** The session that the Cookie field of a connection has proven last: most requests of one have the same. */
   readonly #lately = new WeakMap<Peer, Lately>()
   /** Not revoked by what there was then. */
   readonly #good = new WeakMap<Session, number>()
@@ -116,7 +116,7 @@ export class Sessions {
 
   /**
    * The same, for a session at targets: most requests of a connection have the very Cookie field of the one before, and need not be searched.
-   * What it proves is judged anew in any case: the host, the keys, the time, and what was revoked.
+   * The session is judged anew in any case: the host, the keys, the time, and what was revoked.
    * @param visit  its `peer` is the same object for all requests of one connection
    */
   findAgain(

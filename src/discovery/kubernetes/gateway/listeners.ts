@@ -149,7 +149,7 @@ function checkGateway({ spec = {} }: Gateway, own: readonly string[]): void {
 
 const isIp = (value: string): boolean => value.includes(':') || /^[0-9.]+$/.test(value)
 
-/** What all Gateways share. */
+/** The part that all Gateways share. */
 export interface GatewayPlace {
   /** undefined: no Gateway has one. */
   readonly entry: Entry | undefined

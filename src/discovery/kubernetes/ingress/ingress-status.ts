@@ -29,7 +29,7 @@ const isIp = (value: string): boolean => value.includes(':') || /^[0-9.]+$/.test
 /** An Ingress has no conditions: the address says that it is served, and events say why it is not. */
 export class IngressStatus {
   readonly #address: readonly IngressAddress[]
-  /** What was said of each at last, by key. */
+  /** The last words about each, by key. */
   readonly #told = new Map<string, string>()
   #writing = Promise.resolve()
   #retry: NodeJS.Timeout | undefined

@@ -26,7 +26,7 @@ export interface IngressReaderOptions {
   readonly book?: CertificateBook | undefined
 }
 
-/** What becomes of one of ours. */
+/** The outcome for one of ours. */
 export interface IngressState {
   /** The reason why nothing of it is served; undefined: it is. */
   readonly fault: string | undefined
@@ -35,7 +35,7 @@ export interface IngressState {
   readonly unresolved: readonly string[]
 }
 
-/** What they are to have. */
+/** The hosts of Ingresses, and the states of those of our classes. */
 export interface IngressFindings {
   readonly hosts: readonly FoundHost[]
   /** By key: those of our classes alone. */
