@@ -46,3 +46,6 @@ export const isObject = (value: unknown): value is KubeObject => {
 /** The name inside the cluster, which stays whatever its address is. @param domain  of the cluster, such as cluster.local; undefined: without it */
 export const hostOf = ({ metadata: { namespace = 'default', name } }: KubeService, domain: string | undefined): string =>
   `${name}.${namespace}.svc${domain === undefined ? '' : `.${domain}`}`
+
+/** Is an address of an outer layer one of IP, and no name? */
+export const isIp = (value: string): boolean => value.includes(':') || /^[0-9.]+$/.test(value)

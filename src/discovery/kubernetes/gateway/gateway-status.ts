@@ -1,5 +1,6 @@
-import { isConflict, isNotFound, type KubeClient } from '../kube-client.ts'
+import type { KubeClient } from '../kube-client.ts'
 import type { KubeObject } from '../objects.ts'
+import { StatusWriter } from '../status-writer.ts'
 import type { RefusedService } from '../../found.ts'
 import { withTimes } from './conditions.ts'
 import { GATEWAY_GROUP, type Condition, type Gateway, type HttpRoute, type RouteParentStatus } from './objects.ts'
@@ -13,8 +14,6 @@ export interface GatewayNews {
   readonly refused: readonly RefusedService[]
 }
 
-const RETRY_MS = 10_000
-
 /** Texts that are the same when all of it is, whatever the order of keys. */
 const text = (value: unknown): string =>
   JSON.stringify(value, (_, part: unknown) =>
@@ -27,42 +26,30 @@ const sameParent = (a: RouteParentStatus, b: RouteParentStatus): boolean => text
 
 /** Writes the status of Gateways, their classes and routes, where it is another one than that which stands there. */
 export class GatewayStatus {
-  #writing = Promise.resolve()
-  #retry: NodeJS.Timeout | undefined
+  readonly #writer: StatusWriter<GatewayNews>
 
   /** @param now  milliseconds since 1970 */
   constructor(
     private readonly client: KubeClient,
     private readonly controller: string,
-    private readonly trouble: (error: unknown) => void,
+    trouble: (error: unknown) => void,
     private readonly now: () => number,
-  ) {}
+  ) {
+    this.#writer = new StatusWriter(news => this.#steps(news), trouble)
+  }
 
   /** Puts down what is new; what could not be written is tried again. */
   apply(news: GatewayNews): void {
-    clearTimeout(this.#retry)
-    this.#writing = this.#writing.then(() => this.#write(news))
+    this.#writer.apply(news)
   }
 
   /** Writes what is under way, and nothing after it. */
   close(): Promise<void> {
-    clearTimeout(this.#retry)
-    return this.#writing.then(() => clearTimeout(this.#retry))
+    return this.#writer.close()
   }
 
-  async #write(news: GatewayNews): Promise<void> {
-    for (const [path, object, status] of this.#wanted(news)) {
-      try {
-        await this.#patch(path, object, status)
-      } catch (error) {
-        // Gone, or changed by somebody else, of which a watch will tell.
-        if (isNotFound(error) || isConflict(error)) continue
-        this.trouble(error)
-        clearTimeout(this.#retry)
-        this.#retry = setTimeout(() => this.apply(news), RETRY_MS)
-        return
-      }
-    }
+  *#steps(news: GatewayNews): Generator<() => Promise<unknown>> {
+    for (const [path, object, status] of this.#wanted(news)) yield () => this.#patch(path, object, status)
   }
 
   #patch(path: string, { metadata: { resourceVersion } }: KubeObject, status: object): Promise<unknown> {

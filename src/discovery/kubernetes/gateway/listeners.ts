@@ -1,5 +1,5 @@
 /** Gateways of our classes: which of their listeners an outer layer can have. */
-import { keyOf, type KubeObject } from '../objects.ts'
+import { isIp, keyOf, type KubeObject } from '../objects.ts'
 import type { SecretPair } from '../certificates/secrets.ts'
 import { condition, NotDone, onlyKnown, reasonOf, unsupported } from './conditions.ts'
 import { GATEWAY_GROUP, type Address, type CertificateRef, type Condition, type Gateway, type Listener } from './objects.ts'
@@ -146,8 +146,6 @@ function checkGateway({ spec = {} }: Gateway, own: readonly string[]): void {
       `the address ${other.value ?? ''} is none of --gateway-address (${own.join(', ') || 'not given'})`,
     )
 }
-
-const isIp = (value: string): boolean => value.includes(':') || /^[0-9.]+$/.test(value)
 
 /** The part that all Gateways share. */
 export interface GatewayPlace {

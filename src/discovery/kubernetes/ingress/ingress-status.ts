@@ -1,6 +1,8 @@
 import type { RefusedService } from '../../found.ts'
-import { isConflict, isNotFound, type KubeClient } from '../kube-client.ts'
+import type { KubeClient } from '../kube-client.ts'
 import { postEvent, type ObjectEvent } from '../object-event.ts'
+import { isIp } from '../objects.ts'
+import { StatusWriter } from '../status-writer.ts'
 import { INGRESS_API, type Ingress, type IngressAddress } from './objects.ts'
 import type { IngressFindings, IngressObjects, IngressState } from './read-ingresses.ts'
 
@@ -22,52 +24,37 @@ export interface IngressStatusOptions {
   readonly now: () => number
 }
 
-const RETRY_MS = 10_000
-
-const isIp = (value: string): boolean => value.includes(':') || /^[0-9.]+$/.test(value)
-
 /** An Ingress has no conditions: the address says that it is served, and events say why it is not. */
 export class IngressStatus {
   readonly #address: readonly IngressAddress[]
   /** The last words about each, by key. */
   readonly #told = new Map<string, string>()
-  #writing = Promise.resolve()
-  #retry: NodeJS.Timeout | undefined
+  readonly #writer: StatusWriter<IngressNews>
 
   constructor(private readonly options: IngressStatusOptions) {
     this.#address = options.addresses.map(value => (isIp(value) ? { ip: value } : { hostname: value }))
+    this.#writer = new StatusWriter(news => this.#steps(news), options.trouble)
   }
 
   /** Puts down what is new; what could not be written is tried again. */
   apply(news: IngressNews): void {
-    clearTimeout(this.#retry)
-    this.#writing = this.#writing.then(() => this.#write(news))
+    this.#writer.apply(news)
   }
 
   /** Writes what is under way, and nothing after it. */
   close(): Promise<void> {
-    clearTimeout(this.#retry)
-    return this.#writing.then(() => clearTimeout(this.#retry))
+    return this.#writer.close()
   }
 
-  async #write(news: IngressNews): Promise<void> {
+  *#steps(news: IngressNews): Generator<() => Promise<void>> {
     const { ingresses } = news.objects
-    const { states } = news.findings
+    for (const key of [...this.#told.keys()]) if (!ingresses.has(key)) this.#told.delete(key)
     for (const [key, ingress] of ingresses) {
-      const state = states.get(key)
+      const state = news.findings.states.get(key)
       // Ours until now, and nobody's or somebody else's from now on.
       if (state === undefined && !this.#told.has(key)) continue
-      try {
-        await this.#one(key, ingress, state === undefined ? undefined : withRefusals(key, state, news))
-      } catch (error) {
-        if (isNotFound(error) || isConflict(error)) continue
-        this.options.trouble(error)
-        clearTimeout(this.#retry)
-        this.#retry = setTimeout(() => this.apply(news), RETRY_MS)
-        return
-      }
+      yield () => this.#one(key, ingress, state === undefined ? undefined : withRefusals(key, state, news))
     }
-    for (const key of [...this.#told.keys()]) if (!ingresses.has(key)) this.#told.delete(key)
   }
 
   async #one(key: string, ingress: Ingress, state: IngressState | undefined): Promise<void> {
