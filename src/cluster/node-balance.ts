@@ -3,6 +3,7 @@ import type { InnerConnection, Registry } from '../outer/inner-layers/registry.t
 import { encodeNodesNote, type AdvertisedNode } from '../payload/nodes-note.ts'
 import type { Log } from '../telemetry/log.ts'
 import { averageOf, movesOf, Rebalance, type Move, type NodeLoad, type RebalanceWish } from './rebalance.ts'
+import type { NodeFacts } from './presence.ts'
 
 /** A node, as whoever balances has to know it. */
 export interface BalancedNode {
@@ -101,4 +102,12 @@ const loadOf = ({ advertised: { id }, isOpen, connections }: BalancedNode): Node
   id,
   isOpen,
   instances: new Set(connections.filter(({ pool }) => pool === 'operator').map(({ instance }) => instance)),
+})
+
+/** A node as rebalancing sees it. */
+export const balancedOf = (facts: NodeFacts, connections: BalancedNode['connections']): BalancedNode => ({
+  advertised: { id: facts.id, url: facts.linkUrl, zone: facts.zone },
+  name: facts.name,
+  isOpen: facts.linkUrl !== '' && !facts.isDraining,
+  connections,
 })

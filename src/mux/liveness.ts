@@ -57,6 +57,7 @@ class Progress {
 export class Liveness {
   #heardAtMs: number
   #heardBytes = 0
+  #silentChecks = 0
   #pingedAtMs = -Infinity
   readonly #taken: Progress
   readonly #delivered: Progress
@@ -85,10 +86,19 @@ export class Liveness {
     return this.#roundTripMs
   }
 
+  /** Silence until now, milliseconds, as far as this process was awake to hear something. */
+  get silentMs(): number {
+    return this.#silentChecks * this.#everyMs
+  }
+
+  get #everyMs(): number {
+    return Math.min(MEASURE_EVERY_MS, this.timing.pingAfterMs)
+  }
+
   /** Sends the first PING and starts to watch. */
   start(): void {
     this.#ping(this.context.clock())
-    this.#timer = setInterval(() => this.#check(), Math.min(MEASURE_EVERY_MS, this.timing.pingAfterMs))
+    this.#timer = setInterval(() => this.#check(), this.#everyMs)
     this.#timer.unref()
   }
 
@@ -99,6 +109,7 @@ export class Liveness {
   /** A message came. */
   received(): void {
     this.#heardAtMs = this.context.clock()
+    this.#silentChecks = 0
   }
 
   /** A PONG of 8 bytes came; gives the round trip, or undefined when it answers no PING of ours. */
@@ -120,7 +131,8 @@ export class Liveness {
   #check(): void {
     const now = this.context.clock()
     const receivedBytes = this.context.receivedBytes()
-    if (receivedBytes !== this.#heardBytes) this.#heardAtMs = now
+    this.#silentChecks++
+    if (receivedBytes !== this.#heardBytes) this.received()
     this.#heardBytes = receivedBytes
     const silentMs = now - this.#heardAtMs
     const bufferedBytes = this.context.bufferedBytes()
