@@ -18,7 +18,7 @@ import type { CertificateStore } from '../tls/certificate-store.ts'
 import { AGENT } from '../version.ts'
 import { NodeLink, type NodeLinkOptions } from './node-link.ts'
 import { NODE_LIMITS, NODE_TIMING } from './node-limits.ts'
-import { balancedOf, NodeBalance, type BalancedNode, type BalanceReport } from './node-balance.ts'
+import { NodeBalance, type BalancedNode, type BalanceReport } from './node-balance.ts'
 import { answerQuestion, linkNameOf, UNKNOWN_NODE } from './node-proof.ts'
 import { isOfEachNode, type NodeFacts, type Presence, type PresenceListener, type ServedProcess } from './presence.ts'
 import { followPeers, PEER_NOTE, takeCall, takePeerNote } from './peer-notes.ts'
@@ -308,11 +308,6 @@ export class Cluster implements PresenceListener {
     this.#tellInnerLayers()
   }
 
-  answers(id: string, withinMs: number): boolean {
-    const session = this.#others.get(id)?.link.session
-    return session?.isOpen === true && session.liveness.silentMs < withinMs
-  }
-
   served(id: string, processes: readonly ServedProcess[]): void {
     const other = this.#others.get(id)
     if (other === undefined) return
@@ -391,6 +386,13 @@ export class Cluster implements PresenceListener {
     attempt(thrown => this.context.log.error({ err: thrown }, 'internal fault while a node was told of'), action)
   }
 }
+
+const balancedOf = (facts: NodeFacts, connections: BalancedNode['connections']): BalancedNode => ({
+  advertised: { id: facts.id, url: facts.linkUrl, zone: facts.zone },
+  name: facts.name,
+  isOpen: facts.linkUrl !== '' && !facts.isDraining,
+  connections,
+})
 
 /** Has a node said the same of how it is reached? */
 const isSamePlace = (a: NodeFacts, b: NodeFacts): boolean => a.url === b.url && a.linkUrl === b.linkUrl && a.zone === b.zone

@@ -3,7 +3,6 @@ import type { InnerConnection, Registry } from '../outer/inner-layers/registry.t
 import { encodeNodesNote, type AdvertisedNode } from '../payload/nodes-note.ts'
 import type { Log } from '../telemetry/log.ts'
 import { averageOf, movesOf, Rebalance, type Move, type NodeLoad, type RebalanceWish } from './rebalance.ts'
-import type { NodeFacts } from './presence.ts'
 
 /** A node, as whoever balances has to know it. */
 export interface BalancedNode {
@@ -102,12 +101,4 @@ const loadOf = ({ advertised: { id }, isOpen, connections }: BalancedNode): Node
   id,
   isOpen,
   instances: new Set(connections.filter(({ pool }) => pool === 'operator').map(({ instance }) => instance)),
-})
-
-/** A node as rebalancing sees it. */
-export const balancedOf = (facts: NodeFacts, connections: BalancedNode['connections']): BalancedNode => ({
-  advertised: { id: facts.id, url: facts.linkUrl, zone: facts.zone },
-  name: facts.name,
-  isOpen: facts.linkUrl !== '' && !facts.isDraining,
-  connections,
 })

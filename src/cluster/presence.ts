@@ -45,8 +45,6 @@ export interface PresenceListener {
   node(facts: NodeFacts): void
   /** A node has gone, and with it whatever it served. */
   nodeGone(id: string): void
-  /** Has a node answered lately by the link to it? Then it is there, however late its signs of life are. Absent: nobody is asked. */
-  answers?(id: string, withinMs: number): boolean
   /** A node serves these as well. */
   served(id: string, processes: readonly ServedProcess[]): void
   /** A node no longer serves these. */

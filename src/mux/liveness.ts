@@ -57,7 +57,6 @@ class Progress {
 export class Liveness {
   #heardAtMs: number
   #heardBytes = 0
-  #silentChecks = 0
   #pingedAtMs = -Infinity
   readonly #taken: Progress
   readonly #delivered: Progress
@@ -86,19 +85,10 @@ export class Liveness {
     return this.#roundTripMs
   }
 
-  /** Silence until now, milliseconds, as far as this process was awake to hear something. */
-  get silentMs(): number {
-    return this.#silentChecks * this.#everyMs
-  }
-
-  get #everyMs(): number {
-    return Math.min(MEASURE_EVERY_MS, this.timing.pingAfterMs)
-  }
-
   /** Sends the first PING and starts to watch. */
   start(): void {
     this.#ping(this.context.clock())
-    this.#timer = setInterval(() => this.#check(), this.#everyMs)
+    this.#timer = setInterval(() => this.#check(), Math.min(MEASURE_EVERY_MS, this.timing.pingAfterMs))
     this.#timer.unref()
   }
 
@@ -109,7 +99,6 @@ export class Liveness {
   /** A message came. */
   received(): void {
     this.#heardAtMs = this.context.clock()
-    this.#silentChecks = 0
   }
 
   /** A PONG of 8 bytes came; gives the round trip, or undefined when it answers no PING of ours. */
@@ -131,8 +120,7 @@ export class Liveness {
   #check(): void {
     const now = this.context.clock()
     const receivedBytes = this.context.receivedBytes()
-    this.#silentChecks++
-    if (receivedBytes !== this.#heardBytes) this.received()
+    if (receivedBytes !== this.#heardBytes) this.#heardAtMs = now
     this.#heardBytes = receivedBytes
     const silentMs = now - this.#heardAtMs
     const bufferedBytes = this.context.bufferedBytes()

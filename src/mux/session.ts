@@ -56,8 +56,7 @@ export class Session {
   readonly #streams = new StreamTable<MuxStream>()
   readonly #owner: StreamOwner
   readonly #sender: Sender
-  /** Silence of the link, and its round trip. */
-  readonly liveness: Liveness
+  readonly #liveness: Liveness
   readonly #rates: PeerRates
   readonly #reads = new ReadLimit()
   readonly #lastId: number
@@ -103,7 +102,7 @@ export class Session {
       activity: () => this.#activity,
       dead: reason => this.destroy('LINK_DEAD', reason),
     })
-    this.liveness = liveness
+    this.#liveness = liveness
     this.#owner = {
       budget,
       clock,
@@ -142,7 +141,7 @@ export class Session {
 
   /** Smoothed round trip of the link, milliseconds. */
   get roundTripMs(): number {
-    return this.liveness.roundTripMs
+    return this.#liveness.roundTripMs
   }
 
   /** Bytes sent and not known to be delivered. */
@@ -230,7 +229,7 @@ export class Session {
 
   #receive(message: Buffer): void {
     if (this.#isClosed) return
-    this.liveness.received()
+    this.#liveness.received()
     this.#counters.receivedMessages++
     this.#counters.receivedBytes += message.length
     this.#moved(message.length)
@@ -293,7 +292,7 @@ export class Session {
   }
 
   #receivePong(payload: Buffer): void {
-    const roundTripMs = this.liveness.pong(payload)
+    const roundTripMs = this.#liveness.pong(payload)
     if (roundTripMs === undefined) this.#sender.acknowledged(payload)
     else this.#sender.observe(roundTripMs)
   }
@@ -384,7 +383,7 @@ export class Session {
   #close(code: ErrorCode, reason: string, streamCode = this.#lost): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.liveness.stop()
+    this.#liveness.stop()
     this.#sender.close()
     for (const stream of this.#streams.all()) stream.receiveReset(streamCode, reason)
     this.#reads.close()

@@ -1,8 +1,6 @@
 /** Two nodes that cannot reach each other, while both reach Redis. */
 import { describe, expect } from '@jest/globals'
-import { Redis } from 'ioredis'
 import { request } from 'node:http'
-import { onCleanUp } from '../support/cleanup.ts'
 import { exchange } from '../support/exchange.ts'
 import { testWith } from '../support/needs.ts'
 import { linked, startNode } from '../support/nodes.ts'
@@ -53,42 +51,6 @@ describe('a partition', () => {
     relay.resume()
     await until(isLinked, { what: 'the link to come back' })
     expect((await exchange(b.port, { host: 'any.test' })).status).toBe(200)
-  })
-
-  testWith(REDIS_PROGRAMS, 'a node that Redis has not heard for too long is kept by those that its link answers', async () => {
-    const redis = await startRedis()
-    const relay = await startRelay({ target: { host: '127.0.0.1', port: redis } })
-    const held: (() => void)[] = []
-    const origin = await startRawOrigin((request, socket) => {
-      const answer = (): void => void socket.write(rawResponse(200, 'here'))
-      if (request.target === '/held') held.push(answer)
-      else answer()
-    })
-    const a = await startNode(relay.port, { origin: origin.port, inners: 1 }, { name: 'a' })
-    const b = await startNode(redis, { origin: origin.port }, { name: 'b' })
-    await linked([a, b], [0, 1])
-    const asked = exchange(b.port, { host: 'any.test', path: '/held' })
-    await until(() => held.length === 1, { what: 'the request to be under way' })
-
-    relay.pause()
-    const store = new Redis({ host: '127.0.0.1', port: redis })
-    onCleanUp(() => store.disconnect())
-    const aliveUntil = async ({ outer }: typeof a): Promise<number> => Number(await store.zscore('{test}:nodes', outer.cluster!.id))
-    const now = async (): Promise<number> => Number((await store.time())[0]) * 1_000
-    await until(async () => (await aliveUntil(a)) < (await now()), { what: 'node a to be late' })
-    // Two more looks of node b at what there is.
-    for (let looks = 0; looks < 3; looks++) {
-      const before = await aliveUntil(b)
-      await until(async () => (await aliveUntil(b)) > before, { what: 'node b to look again' })
-    }
-    expect(b.outer.cluster!.nodes.map(({ name, processes }) => [name, processes])).toEqual([['a', 1]])
-    expect((await exchange(b.port, { host: 'any.test' })).status).toBe(200)
-    held[0]!()
-    expect((await asked).status).toBe(200)
-
-    // One that does not answer by its link either has gone.
-    a.outer.destroy()
-    await until(() => b.outer.cluster!.nodes.length === 0, { what: 'node a to be forgotten' })
   })
 
   testWith(

@@ -70,7 +70,7 @@ export class KnownNodes {
     // An empty Redis says nothing of who is alive before everybody has had time to say so.
     if (clock() - this.#answersSinceMs < aliveMs) return due
     const ids = new Set(alive.map(({ id }) => id))
-    for (const id of [...this.#nodes.keys()]) if (!ids.has(id) && listener.answers?.(id, aliveMs) !== true) this.#gone(id)
+    for (const id of [...this.#nodes.keys()]) if (!ids.has(id)) this.#gone(id)
     return due
   }
 
