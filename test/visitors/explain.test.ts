@@ -67,6 +67,9 @@ test('targets explain judges a share link without using or showing it', async ()
   const personal = await share('--email', 'bob@else.test')
   expect(await explain(personal)).toEqual([1, expect.stringMatching(/for bob@else\.test alone, who has to be logged in/)])
   expect(await explain(personal, ['--as', 'Bob@else.test'])).toEqual([0, expect.stringMatching(/^share: let in/)])
+  // The gateway asks for tokens first, and a wrong one decides, whatever else is good.
+  const wrong = ['--token', `sgv_${'A'.repeat(43)}`]
+  expect(await explain(link, wrong)).toEqual([1, expect.stringMatching(/^token: refused, .*VISITOR_CREDENTIALS/)])
   const [, id] = /\(share (\w{16})/.exec((await explain(link))[1]!)!
   await run(['share', 'revoke', id!, '--visitors', visitors])
   expect(await explain(link)).toEqual([1, expect.stringMatching(/the link was revoked .*VISITOR_SHARE_OVER/)])

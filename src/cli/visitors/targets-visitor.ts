@@ -39,15 +39,14 @@ export interface ExplainedVisitor {
   readonly query: string
 }
 
-/** The lane that decides, in words, and whether it lets in. @throws GatewayError CONFIG_INVALID for a file of tokens that is none */
+/** The lane that decides, in words, and whether it lets in: the first that finds its credential, as at the gateway. @throws GatewayError CONFIG_INVALID for a file of tokens that is none */
 export async function explainVisitor(wanted: ExplainedVisitor): Promise<{ readonly text: string; readonly isAdmitted: boolean }> {
   const { access, email, path } = wanted
   const verdicts = [await judgeToken(wanted), await judgeShare(wanted), await judgeCertificate(wanted)].filter(each => each !== undefined)
-  const good = verdicts.find(({ isAdmitted }) => isAdmitted)
-  if (good !== undefined) return good
+  const first = verdicts.find(({ isUndecided }) => isUndecided !== true) ?? verdicts[0]
+  if (first?.isAdmitted === true) return first
   if (isPublic(access, path)) return { text: 'public: the path is for all', isAdmitted: true }
-  const [refused] = verdicts
-  if (refused !== undefined) return refused
+  if (first !== undefined) return first
   if (email !== undefined && access.login !== undefined) return judgePerson(access, email)
   return { text: 'none: refused, there is no credential of a lane that the target has (VISITOR_REQUIRED)', isAdmitted: false }
 }
@@ -56,6 +55,8 @@ export async function explainVisitor(wanted: ExplainedVisitor): Promise<{ readon
 interface Judged {
   readonly text: string
   readonly isAdmitted: boolean
+  /** The credential needs a login that is not there: the next lane is asked. */
+  readonly isUndecided?: true
 }
 
 const inWords = (name: string, verdict: Verdict): Judged =>
@@ -105,8 +106,10 @@ async function judgeShare({ visitors, host, method, path, query, email }: Explai
   if (over !== undefined) return refused(`${over} (share ${share.id})`, 'VISITOR_SHARE_OVER')
   const forbidden = whyNotFor(share, method, path)
   if (forbidden !== undefined) return refused(`${forbidden} (share ${share.id})`, 'VISITOR_FORBIDDEN')
-  if (share.email !== undefined && (email === undefined || emailKey(email) !== share.email))
-    return refused(`the link is for ${share.email} alone, who has to be logged in: --as ${share.email}`, 'VISITOR_FORBIDDEN')
+  if (share.email !== undefined && (email === undefined || emailKey(email) !== share.email)) {
+    const other = refused(`the link is for ${share.email} alone, who has to be logged in: --as ${share.email}`, 'VISITOR_FORBIDDEN')
+    return email === undefined ? { ...other, isUndecided: true } : other
+  }
   const left = share.maxUses === undefined ? '' : `, ${share.maxUses - (used ?? 0)} of ${share.maxUses} uses left`
   return { text: `share: let in (share ${share.id}${left})`, isAdmitted: true }
 }
